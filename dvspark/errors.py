@@ -1,0 +1,86 @@
+"""One error tree: every refusal says expected, got and what to do, and knows its exit code."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: where, what was expected, what was found, what to do about it."""
+
+    where: str
+    expected: str
+    got: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        hint = f"\n    what to do: {self.hint}" if self.hint else ""
+        return f"{self.where}\n    expected: {self.expected}\n    got: {self.got}{hint}"
+
+
+class DvsparkError(Exception):
+    """Base of all errors raised on purpose; carries all problems found, not just the first."""
+
+    exit_code = 1
+    title = "dvspark stopped"
+
+    def __init__(self, problems: Problem | Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = (
+            (problems,) if isinstance(problems, Problem) else tuple(problems)
+        )
+        super().__init__(str(self))
+
+    def __reduce__(self) -> tuple[type[DvsparkError], tuple[tuple[Problem, ...]]]:
+        # Spark pickles worker exceptions; the default would call __init__ with the message.
+        return type(self), (self.problems,)
+
+    def __str__(self) -> str:
+        count = len(self.problems)
+        head = f"{self.title}: {count} problem{'s' if count != 1 else ''}"
+        return "\n".join([head, *(f"  {n}. {problem}" for n, problem in enumerate(self.problems, 1))])
+
+
+class ConfigError(DvsparkError):
+    """Raised when the configuration, an argument or a parameter is unusable."""
+
+    exit_code = 2
+    title = "Unusable configuration"
+
+
+class InputError(DvsparkError):
+    """Raised when the train or validation data cannot be valued as it is."""
+
+    exit_code = 3
+    title = "Unusable input data"
+
+
+class OutputConflictError(DvsparkError):
+    """Raised when publishing would overwrite or mix with another run's output."""
+
+    exit_code = 4
+    title = "Output conflict"
+
+
+class ComputeError(DvsparkError):
+    """Raised when a computation was lost, repeated or damaged on its way."""
+
+    exit_code = 5
+    title = "Computation failed"
+
+
+class AuditError(DvsparkError):
+    """Raised when the finished values fail their audit; nothing is published."""
+
+    exit_code = 6
+    title = "Audit failed"
+
+
+def close_matches(name: str, known: Sequence[str]) -> str:
+    """Return a hint that names the known words closest to ``name``, or all of them."""
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    if close:
+        return f"did you mean {' or '.join(repr(word) for word in close)}?"
+    return f"known: {', '.join(repr(word) for word in known)}"
