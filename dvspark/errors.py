@@ -28,9 +28,7 @@ class DvsparkError(Exception):
     title = "dvspark stopped"
 
     def __init__(self, problems: Problem | Iterable[Problem]) -> None:
-        self.problems: tuple[Problem, ...] = (
-            (problems,) if isinstance(problems, Problem) else tuple(problems)
-        )
+        self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
         super().__init__(str(self))
 
     def __reduce__(self) -> tuple[type[DvsparkError], tuple[tuple[Problem, ...]]]:

@@ -1,0 +1,1 @@
+"""Engine: where the kernels run. `local` in this process, `replicated` on Spark; same index, same chunks."""

@@ -1,0 +1,169 @@
+"""Arrays as inputs: checked all at once, put in id order, labels made one kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from dvspark.engine import labels
+from dvspark.engine.embeddings import LARGEST_SQUARED_NORM
+from dvspark.engine.options import ValueOptions
+from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.schemas import Floats, Int64s
+
+
+@dataclass(frozen=True)
+class ArrayInputs:
+    """Checked inputs: training rows in id order, ``train_order`` (n_train,) their positions as given."""
+
+    x_train: Floats
+    train_labels: pa.Array
+    train_order: Int64s
+    x_validation: Floats
+    validation_labels: pa.Array
+    n_classes: int
+
+
+def read_array_inputs(
+    x_train: npt.ArrayLike,
+    y_train: Any,
+    x_validation: npt.ArrayLike | None,
+    y_validation: Any,
+    train_ids: Any,
+    options: ValueOptions,
+) -> ArrayInputs:
+    """Return the inputs, checked.
+
+    Raises: ConfigError for the options' problems; InputError for everything wrong with the arrays.
+    """
+    if problems := options.problems() + _pairing_problems(x_validation, y_validation, options):
+        raise ConfigError(problems)
+    problems = []
+    x = _embeddings("x_train", x_train, options, problems)
+    y = _labels("y_train", y_train, len(x), problems)
+    order = _id_order(train_ids, len(x), problems)
+    if options.self_validation:
+        z, y_z = x[order], y if problems else y.take(pa.array(order))
+    else:
+        z = _embeddings("x_validation", x_validation, options, problems)
+        y_z = _labels("y_validation", y_validation, len(z), problems)
+    if not problems and x.shape[1] != z.shape[1]:
+        got = f"{x.shape[1]} in x_train, {z.shape[1]} in x_validation"
+        problems.append(
+            Problem("x_validation", "as many features as x_train", got, "embed both the same way")
+        )
+    if problems:
+        raise InputError(problems)
+    dtype = np.result_type(x, z)
+    in_order = bool(np.all(order[:-1] < order[1:]))
+    x, y = (x, y) if in_order else (x[order], y.take(pa.array(order)))
+    both = pa.chunked_array([_flat(y), _flat(y_z)]) if _flat(y).type == _flat(y_z).type else None
+    n_classes = len(both.unique()) if both is not None else len(_flat(y).unique()) + len(_flat(y_z).unique())
+    return ArrayInputs(np.asarray(x, dtype), y, order, np.asarray(z, dtype), y_z, n_classes)
+
+
+def _flat(array: pa.Array) -> pa.Array:
+    return array.flatten() if labels.is_multi_label(array) else array
+
+
+def _pairing_problems(x: object, y: object, options: ValueOptions) -> list[Problem]:
+    given = [name for name, value in (("x_validation", x), ("y_validation", y)) if value is not None]
+    if options.self_validation and given:
+        expected = "no validation arrays with self_validation=True"
+        return [Problem(" and ".join(given), expected, "given", "leave them out, or drop self_validation")]
+    if not options.self_validation and len(given) < 2:
+        missing = [name for name in ("x_validation", "y_validation") if name not in given]
+        hint = "give both, or pass self_validation=True"
+        return [Problem(" and ".join(missing), "validation embeddings and labels", "None", hint)]
+    return []
+
+
+def _embeddings(name: str, x: Any, options: ValueOptions, problems: list[Problem]) -> Floats:
+    """Return a 2-d float32 or float64 array without negative zeros; note what is wrong with it."""
+    empty = np.zeros((0, 1), np.float32)
+    try:
+        array = np.asarray(x)
+        if array.dtype == np.float16 or array.dtype.kind in "iub":
+            # Whole numbers and halves widen without loss where the wider type holds them.
+            array = array.astype(np.float32 if array.dtype == np.float16 else np.float64)
+    except ValueError as error:
+        problems.append(Problem(name, "a 2-d array of numbers", str(error), "give rows of equal length"))
+        return empty
+    if array.ndim != 2 or array.dtype not in (np.float32, np.float64) or 0 in array.shape:
+        got = f"shape {array.shape}, dtype {array.dtype}"
+        problems.append(Problem(name, "a 2-d array of numbers, at least 1 × 1", got, "one row an embedding"))
+        return empty
+    array = np.ascontiguousarray(array)
+    finite = np.isfinite(array).all(axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        norms = np.einsum("ij,ij->i", array, array, dtype=np.float64)
+    limit = LARGEST_SQUARED_NORM[options.precision]
+    _count(problems, name, ~finite, "finite numbers", "NaN or infinity", "drop or repair these rows")
+    hint = "scale the embeddings down" + (
+        "" if options.precision == "float64" else ", or precision='float64'"
+    )
+    _count(problems, name, finite & (norms > limit), f"squared norms up to {limit:.0e}", "larger", hint)
+    if options.metric == "cosine":
+        _count(problems, name, norms == 0, "a direction, for cosine", "all zeros", "drop these rows")
+    return array
+
+
+def _count(
+    problems: list[Problem], name: str, bad: npt.NDArray[np.bool_], expected: str, got: str, hint: str
+) -> None:
+    rows = np.flatnonzero(bad)
+    if len(rows):
+        first = ", ".join(map(str, rows[:5]))
+        problems.append(Problem(name, expected, f"{got} in {len(rows)} rows; the first: {first}", hint))
+
+
+def _labels(name: str, y: Any, n_rows: int, problems: list[Problem]) -> pa.Array:
+    """Return labels as an Arrow array of int64, string, or lists of either; note what is wrong with them."""
+    expected = "one label a row: an integer, a string, or a sequence of either"
+    try:
+        if not isinstance(y, np.ndarray) or y.ndim != 1 or y.dtype == object:
+            y = [sorted(row) if isinstance(row, set | frozenset) else _plain(row) for row in y]
+        array = labels.canonical(pa.array(y))
+    except (TypeError, ValueError, pa.ArrowException) as error:
+        problems.append(Problem(name, expected, str(error), "use one kind of label for all rows"))
+        return pa.array([], pa.int64())
+    nulls = array.null_count + _flat(array).null_count
+    if nulls:
+        problems.append(Problem(name, "a label in every row", f"{nulls} without", "drop unlabelled rows"))
+    elif n_rows and len(array) != n_rows:
+        problems.append(
+            Problem(name, f"{n_rows} labels, one a row", str(len(array)), "align labels and rows")
+        )
+    return array
+
+
+def _plain(row: Any) -> Any:
+    if isinstance(row, np.generic):
+        return row.item()
+    return row.tolist() if isinstance(row, np.ndarray) else row
+
+
+def _id_order(train_ids: Any, n_rows: int, problems: list[Problem]) -> Int64s:
+    """Return the positions of the training rows in id order, (n_train,) int64."""
+    if train_ids is None:
+        return np.arange(n_rows)
+    ids = np.asarray(train_ids)
+    if ids.shape != (n_rows,) or ids.dtype.kind not in "iuUSO":
+        got = f"shape {ids.shape}, dtype {ids.dtype}"
+        problems.append(Problem("train_ids", f"{n_rows} integers or strings", got, "one id a training row"))
+        return np.arange(n_rows)
+    try:
+        order = np.argsort(ids, kind="stable")
+    except TypeError as error:
+        problems.append(Problem("train_ids", "ids of one kind", str(error), "all integers or all strings"))
+        return np.arange(n_rows)
+    twice = np.flatnonzero(ids[order][1:] == ids[order][:-1])
+    if len(twice):
+        first = ", ".join(repr(i) for i in ids[order][twice][:5].tolist())
+        got = f"{len(twice)} repeated; the first: {first}"
+        problems.append(Problem("train_ids", "unique ids", got, "make the ids unique: they decide ties"))
+    return order

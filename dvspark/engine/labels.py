@@ -1,0 +1,70 @@
+"""Labels: any integer or string, or arrays of them, as codes of one vocabulary."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dvspark.schemas import Int32s, TrainLabels
+
+
+def canonical(labels: pa.Array) -> pa.Array:
+    """Return labels as int64 or string, or lists of either.
+
+    Raises: pyarrow.ArrowInvalid for values a cast would change, such as 1.5; TypeError for other kinds.
+    """
+    if is_multi_label(labels) or pa.types.is_fixed_size_list(labels.type):
+        return labels.cast(pa.list_(_canonical_type(labels.type.value_type)))
+    return labels.cast(_canonical_type(labels.type))
+
+
+def is_multi_label(labels: pa.Array) -> bool:
+    """Return whether each row carries an array of labels."""
+    return pa.types.is_list(labels.type) or pa.types.is_large_list(labels.type)
+
+
+def vocabulary(labels: pa.Array) -> pa.Array:
+    """Return the distinct labels, ascending; those inside arrays for multi-label rows."""
+    flat = pc.list_flatten(labels) if is_multi_label(labels) else labels
+    distinct = pc.unique(flat)
+    return distinct.take(pc.sort_indices(distinct))
+
+
+def encode(labels: pa.Array, words: pa.Array) -> list[Int32s]:
+    """Return for each row the codes of its labels in the vocabulary ``words``; unknown labels have none.
+
+    A label repeated within a row counts once.
+    """
+    if not is_multi_label(labels):
+        return [codes[codes >= 0] for codes in _codes(labels, words)[:, None]]
+    codes = _codes(pc.list_flatten(labels), words)
+    parents = np.asarray(pc.list_parent_indices(labels), np.int64)
+    ends = np.searchsorted(parents, np.arange(len(labels)), side="right")
+    rows = np.split(codes, ends[:-1]) if len(labels) else []
+    return [np.unique(row[row >= 0]) for row in rows]
+
+
+def encode_train(labels: pa.Array, words: pa.Array) -> TrainLabels:
+    """Return the labels of all training rows as codes, or as postings when rows carry arrays."""
+    if not is_multi_label(labels):
+        return TrainLabels(_codes(labels, words))
+    rows = np.asarray(pc.list_parent_indices(labels), np.int32)
+    pairs = np.unique(np.stack([_codes(pc.list_flatten(labels), words), rows]), axis=1)
+    offsets = np.searchsorted(pairs[0], np.arange(len(words) + 1)).astype(np.int64)
+    return TrainLabels(None, offsets, np.ascontiguousarray(pairs[1]))
+
+
+def _codes(labels: pa.Array, words: pa.Array) -> Int32s:
+    if labels.type != words.type:  # an integer never equals a string: no row of the other kind can match
+        return np.full(len(labels), -1, np.int32)
+    found = pc.fill_null(pc.index_in(labels, value_set=words), -1)
+    return np.asarray(found, np.int32)
+
+
+def _canonical_type(given: pa.DataType) -> pa.DataType:
+    if pa.types.is_integer(given) or pa.types.is_boolean(given) or pa.types.is_floating(given):
+        return pa.int64()
+    if pa.types.is_string(given) or pa.types.is_large_string(given) or pa.types.is_string_view(given):
+        return pa.string()
+    raise TypeError(f"labels of type {given}")

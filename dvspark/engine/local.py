@@ -1,0 +1,89 @@
+"""The local engine: NumPy in, NumPy out, one process; the reference the Spark engine is held against."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dvspark.engine import labels
+from dvspark.engine.array_inputs import ArrayInputs, read_array_inputs
+from dvspark.engine.options import ValueOptions
+from dvspark.kernels.distances import prepare
+from dvspark.schemas import ChunkArrays, Float64s, Partial
+
+# Validation points whose partial is added at once; their order of addition fixes the last bits.
+CHUNK_ROWS = 256
+
+
+def value_arrays(
+    x_train: npt.ArrayLike,
+    y_train: Any,
+    x_validation: npt.ArrayLike | None = None,
+    y_validation: Any = None,
+    *,
+    method: str = "knn_shapley",
+    k: int = 10,
+    metric: str = "euclidean",
+    train_ids: Any = None,
+    owners: Any = None,
+    weights: Any = None,
+    n_classes: int | None = None,
+    aggregate: str = "mean",
+    precision: str = "default",
+    ties: str = "id",
+    ranking: str = "auto",
+    tolerance: float = 1e-8,
+    self_validation: bool = False,
+    **method_params: Any,
+) -> Float64s:
+    """Return the value of each training row, float64 (n_train,), in the order given.
+
+    ``x_train`` (n_train, n_features) and ``x_validation`` (n_validation, n_features) of finite numbers;
+    labels are integers or strings, or a sequence of them a row (multi-label: a match is a non-empty
+    intersection). ``train_ids`` decide ties, ascending; left out, the positions do. With
+    ``self_validation=True`` the validation arrays are left out: every training row is also a validation
+    point and sits out its own game. The result is the mean over validation points, or their sum.
+
+    Raises: ConfigError for unusable options, InputError for unusable data; each names all problems.
+    Cost: O(V (N D + N log N)) time; memory beside the inputs: `kernels.ranking.scratch_bytes`, plus one copy
+    of ``x_train`` when it is neither float32 nor float64 in id order.
+    Source: the method's, see `dvspark.methods`.
+    """
+    parameters = {"k": k, "n_classes": n_classes, "owners": owners, "weights": weights, **method_params}
+    if n_classes is not None and method == "knn_shapley":
+        parameters["n_classes"] = None  # its utility does not ask for the number of classes
+    options = ValueOptions(
+        method=method,
+        parameters=parameters,
+        metric=metric,
+        precision=precision,
+        ties=ties,
+        aggregate=aggregate,
+        ranking=ranking,
+        tolerance=tolerance,
+        self_validation=self_validation,
+    )
+    inputs = read_array_inputs(x_train, y_train, x_validation, y_validation, train_ids, options)
+    totals = local_totals(inputs, options)
+    values = totals.value / totals.n_validation if aggregate == "mean" else totals.value
+    result = np.empty_like(values)
+    result[inputs.train_order] = values
+    return result
+
+
+def local_totals(inputs: ArrayInputs, options: ValueOptions) -> Partial:
+    """Return the partial of all validation points, chunk by chunk in the order given."""
+    parameters = options.resolved(inputs.n_classes)
+    ranking_options = options.ranking_options(parameters)
+    words = labels.vocabulary(inputs.train_labels)
+    train = prepare(inputs.x_train, labels.encode_train(inputs.train_labels, words), options.metric)
+    codes = labels.encode(inputs.validation_labels, words)
+    totals = Partial.zeros(train.n_train)
+    for start in range(0, len(inputs.x_validation), CHUNK_ROWS):
+        here = slice(start, start + CHUNK_ROWS)
+        rows = np.arange(len(codes))[here] if options.self_validation else None
+        chunk = ChunkArrays(inputs.x_validation[here], codes[here], rows)
+        totals.add(options.declaration.partial(train, chunk, ranking_options, parameters))
+    return totals

@@ -1,0 +1,72 @@
+"""The options of a valuation, whichever way it was asked for, and their checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from dvspark.errors import Problem, close_matches
+from dvspark.kernels.distances import METRICS
+from dvspark.kernels.ranking import PRECISIONS, TIES, RankingOptions
+from dvspark.methods import METHODS
+from dvspark.methods.base import Method
+
+AGGREGATES = ("mean", "sum")
+RANKINGS = ("auto", "sorted")
+
+
+@dataclass(frozen=True)
+class ValueOptions:
+    """What to compute and how; ``parameters`` are the method's own, None standing for left out."""
+
+    method: str = "knn_shapley"
+    parameters: dict[str, Any] = field(default_factory=dict)
+    metric: str = "euclidean"
+    precision: str = "default"
+    ties: str = "id"
+    aggregate: str = "mean"
+    ranking: str = "auto"
+    tolerance: Any = 1e-8
+    self_validation: bool = False
+
+    def problems(self) -> list[Problem]:
+        """Return everything wrong with the options, none of it needing the data."""
+        problems = [
+            *_choice("method", self.method, sorted(METHODS)),
+            *_choice("metric", self.metric, METRICS),
+            *_choice("precision", self.precision, PRECISIONS),
+            *_choice("ties", self.ties, TIES),
+            *_choice("aggregate", self.aggregate, AGGREGATES),
+            *_choice("ranking", self.ranking, RANKINGS),
+        ]
+        if not isinstance(self.tolerance, int | float) or not 0 < self.tolerance < 1:
+            hint = "1e-8 is the default"
+            problems.append(Problem("tolerance", "a number between 0 and 1", repr(self.tolerance), hint))
+        if self.method in METHODS:
+            problems += METHODS[self.method].parameter_problems(self.parameters)
+        return problems
+
+    @property
+    def declaration(self) -> Method:
+        """The method's declaration."""
+        return METHODS[self.method]
+
+    def resolved(self, n_classes: int) -> dict[str, int]:
+        """Return the method's parameters with defaults and the counted classes filled in."""
+        return self.declaration.resolved(self.parameters, n_classes)
+
+    def ranking_options(self, parameters: dict[str, int]) -> RankingOptions:
+        """Return what the kernels need to know of the options."""
+        return RankingOptions(self.metric, self.precision, self.ties, parameters["k"])
+
+    def record(self) -> dict[str, Any]:
+        """Return the options as plain data."""
+        return asdict(self)
+
+
+def _choice(name: str, value: object, valid: Sequence[str]) -> list[Problem]:
+    if value in valid:
+        return []
+    expected = f"one of {', '.join(map(repr, valid))}"
+    return [Problem(name, expected, repr(value), close_matches(str(value), list(valid)))]

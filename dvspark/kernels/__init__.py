@@ -1,0 +1,26 @@
+r"""Kernels: how one chunk of validation points is valued. NumPy in, NumPy out; no Spark, files or clock.
+
+    train rows (id order)      one chunk of validation rows
+             \                  /
+        distances: float32 keys, block by block            O(N D) a validation point
+                   |
+        ranking:   every train row in order of (distance, train row)      O(N log N)
+                   |
+        rank_values: a value for each rank from two weight tables         O(N)
+                   |
+        partial:   Σ value, Σ value², n, Σ U(N), Σ U(∅)
+
+A method of the `ranking` kind is two tables over ranks r = 1..n (`rank_values.RankWeights`), one file each:
+`knn_shapley`, `soft_knn_shapley`. With a_r = 1 where the row at rank r matches the validation label,
+
+    value_r = a_r own_r - Σ_{j>r} a_j suffix_j + affine terms of a_r and A = Σ a_j.
+
+Legend: N train rows, D features, n rows that play (N, or N - 1 under self-validation), k neighbors,
+`key` a number ordered like the distance: squared Euclidean distance, 1 - cos, or minus the inner product.
+
+Ties: rows at equal distance rank by train row, that is by id; or (`ties="average"`) get the mean over all
+orders of the tied rows. Keys of the nearest rows come from float64 differences, so duplicates tie exactly;
+farther duplicates take the key of their first copy.
+
+Memory beyond the train arrays: `ranking.scratch_bytes`, a formula, checked by a test.
+"""

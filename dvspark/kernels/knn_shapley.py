@@ -1,0 +1,24 @@
+"""KNN-Shapley (2019): rank weights of U(S) = matches among the k nearest / k, U(∅) = 0."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dvspark.kernels.rank_values import RankWeights
+
+
+def rank_weights(n_players: int, *, k: int) -> RankWeights:
+    """Return own_r = 1 / max(k, r) and suffix_j = 1 / (j (j - 1)) for j > k, any n_players >= 1, k >= 1.
+
+    O(n) time, 16 n bytes. Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 1,
+    in the non-recursive form.
+    """
+    ranks = np.arange(1, n_players + 1, dtype=np.float64)
+    suffix = np.zeros(n_players)
+    suffix[k:] = 1.0 / (ranks[k:] * (ranks[k:] - 1.0))
+    return RankWeights(own=1.0 / np.maximum(ranks, k), suffix=suffix)
+
+
+def utility(n_nearest_matches: float, _n_players: int, *, k: int) -> tuple[float, float]:
+    """Return U(N) and U(∅) of a point with that many matches among its min(k, n) nearest rows."""
+    return n_nearest_matches / k, 0.0

@@ -1,0 +1,71 @@
+"""Partials of the `ranking` kind: the values of a chunk's points, added up in the chunk's order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from dvspark.kernels.rank_values import RankWeights, rank_values, tied_rank_values
+from dvspark.kernels.ranking import RankedRows, RankingOptions, ranked_points
+from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays
+
+WeightsOf = Callable[[int], RankWeights]
+UtilityOf = Callable[[float, int], tuple[float, float]]
+
+
+def point_values(
+    train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, weights_of: WeightsOf
+) -> Iterator[tuple[RankedRows, Float64s]]:
+    """Yield for each validation point its ranked rows and their values in rank order."""
+    n_players = train.n_train - (chunk.train_rows is not None)
+    if n_players == 0:  # one training row under self-validation plays no game
+        empty = RankedRows(np.empty(0, np.int64), np.empty(0, np.bool_), None)
+        yield from [(empty, np.empty(0))] * chunk.n_validation
+        return
+    weights = weights_of(n_players)
+    for ranked in ranked_points(train, chunk, options):
+        if ranked.block_starts is None:
+            yield ranked, rank_values(ranked.matches, weights)
+        else:
+            yield ranked, tied_rank_values(ranked.matches, ranked.block_starts, weights)
+
+
+def ranking_partial(
+    train: TrainArrays,
+    chunk: ChunkArrays,
+    options: RankingOptions,
+    weights_of: WeightsOf,
+    utility_of: UtilityOf,
+) -> Partial:
+    """Return the partial of a chunk: Σ value, Σ value² and the utilities that the audit asks for.
+
+    U(N) is counted from the labels of the nearest rows, never from the values. Under ties="average" it is
+    the mean over tie orders, so a tie block that straddles rank k counts in part.
+    Cost: O(V (N D + N log N)); memory: `ranking.scratch_bytes`.
+    """
+    partial = Partial.zeros(train.n_train)
+    spread = np.zeros(train.n_train)
+    for ranked, values in point_values(train, chunk, options, weights_of):
+        if chunk.train_rows is not None:
+            spread[chunk.train_rows[partial.n_validation]] = 0.0
+        spread[ranked.rows] = values
+        partial.value += spread
+        partial.value_squared += spread * spread
+        full, empty = utility_of(_nearest_matches(ranked, options.k), len(values))
+        partial.n_validation += 1
+        partial.utility += full
+        partial.empty_utility += empty
+    return partial
+
+
+def _nearest_matches(ranked: RankedRows, k: int) -> float:
+    """Return the matches among the min(k, n) nearest rows, in the mean over tie orders."""
+    whole = int(np.count_nonzero(ranked.matches[:k]))
+    if ranked.block_starts is None or k >= len(ranked.rows) or ranked.block_starts[k]:
+        return whole
+    start = int(np.flatnonzero(ranked.block_starts[: k + 1])[-1])
+    following = np.flatnonzero(ranked.block_starts[k:])
+    end = k + int(following[0]) if len(following) else len(ranked.rows)
+    inside = np.count_nonzero(ranked.matches[start:end]) / (end - start)
+    return float(np.count_nonzero(ranked.matches[:start]) + inside * (k - start))

@@ -1,0 +1,33 @@
+"""Soft-label KNN-Shapley (2023): rank weights of U(S) = share of matches among the nearest, U(∅) = 1/C."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from dvspark.kernels import knn_shapley
+from dvspark.kernels.rank_values import RankWeights
+
+
+def rank_weights(n_players: int, *, k: int, n_classes: int) -> RankWeights:
+    """Return the 2019 weights for k' = min(k, n) plus terms that depend only on the match and on A.
+
+    value = value_2019(k') + gamma (a - A / n) - 1 / (C n), gamma = (H_k' - 1) / (n - 1).
+    O(n) time, 16 n bytes.
+    Source: Wang & Jia 2023, arXiv:2304.04258, theorem 7, corrected for n < k.
+    """
+    nearest = min(k, n_players)
+    harmonic = float(np.sum(1.0 / np.arange(1, nearest + 1)))
+    gamma = (harmonic - 1.0) / (n_players - 1) if n_players > 1 else 0.0
+    return dataclasses.replace(
+        knn_shapley.rank_weights(n_players, k=nearest),
+        match=gamma,
+        shared=-gamma / n_players,
+        constant=-1.0 / (n_classes * n_players),
+    )
+
+
+def utility(n_nearest_matches: float, n_players: int, *, k: int, n_classes: int) -> tuple[float, float]:
+    """Return U(N) and U(∅) of a point with that many matches among its min(k, n_players) nearest rows."""
+    return n_nearest_matches / min(k, n_players), 1.0 / n_classes

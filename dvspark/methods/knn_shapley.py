@@ -1,0 +1,15 @@
+"""KNN-Shapley of Jia et al. 2019, as a declaration."""
+
+from __future__ import annotations
+
+from dvspark.kernels import knn_shapley as kernel
+from dvspark.methods.base import K, Method
+
+KNN_SHAPLEY = Method(
+    name="knn_shapley",
+    needs="ranking",
+    parameters=(K,),
+    rank_weights=kernel.rank_weights,
+    utility=kernel.utility,
+    reference="Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 1",
+)

@@ -1,0 +1,15 @@
+"""Soft-label KNN-Shapley of Wang & Jia 2023, as a declaration."""
+
+from __future__ import annotations
+
+from dvspark.kernels import soft_knn_shapley as kernel
+from dvspark.methods.base import N_CLASSES, K, Method
+
+SOFT_KNN_SHAPLEY = Method(
+    name="soft_knn_shapley",
+    needs="ranking",
+    parameters=(K, N_CLASSES),
+    rank_weights=kernel.rank_weights,
+    utility=kernel.utility,
+    reference="Wang & Jia, 2023, arXiv:2304.04258, theorem 7, corrected for fewer than k rows",
+)

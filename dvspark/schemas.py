@@ -1,0 +1,236 @@
+"""The data dictionary: every table and array that crosses a stage, with type, unit and meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating]
+Float64s = npt.NDArray[np.float64]
+Int64s = npt.NDArray[np.int64]
+Int32s = npt.NDArray[np.int32]
+Bools = npt.NDArray[np.bool_]
+
+SCHEMA_VERSION = 1
+
+
+# --- arrays -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TrainLabels:
+    """Labels of the training rows as codes, kept the way they are asked for: which rows carry a code.
+
+    ``codes`` (n_train,) int32 when every row has one label, else None; then ``postings`` (any,) int32 lists
+    the train rows of code c, ascending, at ``offsets[c]:offsets[c + 1]``, and ``offsets`` is (n_codes + 1,)
+    int64. Codes count from 0 in the order of the index's label vocabulary.
+    """
+
+    codes: Int32s | None
+    offsets: Int64s | None = None
+    postings: Int32s | None = None
+
+
+@dataclass(frozen=True)
+class TrainArrays:
+    """Training rows as the kernels see them: in id order, which is the order that breaks ties.
+
+    ``x`` (n_train, n_features) float32, or float64 where the input was; ``labels``; ``scale`` (n_train,)
+    float64, 1 / |x| under cosine, else None; ``center`` (n_features,) float64, subtracted before products,
+    or None (kernels/distances.py); ``squared_norm`` (n_train,) float64 of the scaled, centered rows;
+    ``duplicates`` (n_duplicates, 2) int32 pairs (train row, first train row with the same embedding).
+    """
+
+    x: Floats
+    labels: TrainLabels
+    scale: Float64s | None
+    center: Float64s | None
+    squared_norm: Float64s
+    duplicates: Int32s
+
+    @property
+    def n_train(self) -> int:
+        """Number of training rows."""
+        return int(self.x.shape[0])
+
+
+@dataclass(frozen=True)
+class ChunkArrays:
+    """Validation rows of one chunk, in id order.
+
+    ``x`` (n_validation, n_features), dtype of the training rows; ``labels`` one array of label codes a row,
+    without the codes no training row has; ``train_rows`` (n_validation,) int64 under self-validation, the
+    training row each point is and which sits out its own game, else None.
+    """
+
+    x: Floats
+    labels: Sequence[Int32s]
+    train_rows: Int64s | None = None
+
+    @property
+    def n_validation(self) -> int:
+        """Number of validation rows."""
+        return int(self.x.shape[0])
+
+
+@dataclass
+class Partial:
+    """Sums over some validation points; partials add up (spec: linearity).
+
+    ``value`` and ``value_squared`` (n_train,) float64; ``n_validation`` points; ``utility`` and
+    ``empty_utility``, the sums of U(N) and U(∅) over the same points, for the audit.
+    """
+
+    value: Float64s
+    value_squared: Float64s
+    n_validation: int = 0
+    utility: float = 0.0
+    empty_utility: float = 0.0
+
+    @classmethod
+    def zeros(cls, n_train: int) -> Partial:
+        """Return the partial of no validation point."""
+        return cls(np.zeros(n_train), np.zeros(n_train))
+
+    def add(self, other: Partial) -> None:
+        """Add another partial in place; in float64 the order of additions decides the last bits."""
+        self.value += other.value
+        self.value_squared += other.value_squared
+        self.n_validation += other.n_validation
+        self.utility += other.utility
+        self.empty_utility += other.empty_utility
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check of the audit saw: ``measured`` against ``allowed``; verdict pass, warn or fail."""
+
+    name: str
+    verdict: str
+    measured: float
+    allowed: float
+    meaning: str
+
+
+# --- tables -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: ``type`` is Spark DDL, or ``{id}``, ``{label}``, ``{owner}`` for the input's own type."""
+
+    name: str
+    type: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that crosses a stage."""
+
+    name: str
+    meaning: str
+    columns: tuple[Column, ...]
+
+    def ddl(self, **types: str) -> str:
+        """Return the Spark DDL string, with the input's own types filled in."""
+        return ", ".join(f"`{c.name}` {c.type.format(**types)}" for c in self.columns)
+
+    @property
+    def names(self) -> list[str]:
+        """Column names in order."""
+        return [c.name for c in self.columns]
+
+
+ROWS = Table(
+    "rows",
+    "train or validation rows after reading: three columns under fixed names, owner where there is one",
+    (
+        Column("id", "{id}", "string or bigint; unique; decides ties"),
+        Column("embedding", "{embedding}", "array<float>, array<double>, or binary of float32 little-endian"),
+        Column("label", "{label}", "string, bigint, or an array of either (multi-label)"),
+    ),
+)
+TALLY = Table(
+    "tally",
+    "what one batch of rows looked like to the checks",
+    (
+        Column("aspect", "string", "name of a problem, or `dimension`"),
+        Column("detail", "string", "what it concerns, e.g. the dimension"),
+        Column("n_rows", "bigint", "rows counted"),
+        Column("ids", "array<string>", "the first five ids"),
+    ),
+)
+PACKED_ROWS = Table(
+    "packed_rows",
+    "train rows on their way into the index: one row a batch of them, in id order",
+    (
+        Column("n_rows", "int", "train rows in this batch"),
+        Column("x", "binary", "their embeddings, row by row, dtype of the index, little-endian"),
+        Column("keys", "binary", "Arrow IPC stream of their id, label and owner"),
+    ),
+)
+PARTIALS = Table(
+    "partials",
+    "one chunk's sums for one block of train rows",
+    (
+        Column("train_block", "int", "block of train rows, from 0, of engine.reduce.BLOCK_ROWS rows"),
+        Column("chunk_id", "int", "chunk of validation rows"),
+        Column("n_validation", "bigint", "validation rows of the chunk"),
+        Column("utility", "double", "sum of U(N) over them"),
+        Column("empty_utility", "double", "sum of U(∅) over them"),
+        Column("value", "binary", "float64 little-endian: sum of values over them, one a train row"),
+        Column("value_squared", "binary", "the same of the squared values"),
+    ),
+)
+TOTALS = Table(
+    "totals",
+    "the partials of a wave added up in chunk order: one row a block of train rows",
+    (
+        Column("train_block", "int", "block of train rows"),
+        Column("chunk_ids", "array<int>", "the chunks in it, ascending"),
+        *PARTIALS.columns[2:],
+    ),
+)
+VALUES = Table(
+    "values",
+    "the result, one row a train row; stored under run_id=… , from which readers take `run_id`",
+    (
+        Column("run_id", "string", "the run that computed it"),
+        Column("id", "{id}", "the train row"),
+        Column("value", "double", "its value: share of the utility, mean (or sum) over validation rows"),
+        Column("standard_error", "double", "of the value over validation rows; null for a single one"),
+        Column("rank", "bigint", "1 = the most valuable; equal values in id order"),
+        Column("label", "{label}", "its label"),
+    ),
+)
+OWNER = Column("owner", "{owner}", "who owns the row, when the input says")
+REJECTED = Table(
+    "rejected",
+    "rows left out under on_bad_row: reject",
+    (
+        Column("side", "string", "train or validation"),
+        Column("id", "string", "the row's id as text, null if it had none"),
+        Column("reason", "string", "every problem of the row"),
+    ),
+)
+NEIGHBORS = Table(
+    "neighbors",
+    "the validation rows nearest to some train rows, for the report",
+    (
+        Column("train_row", "bigint", "position of the train row in id order"),
+        Column("distance", "double", "in the run's metric"),
+        Column("validation_id", "string", "id of the validation row as text"),
+        Column("validation_label", "string", "its label as text"),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Contributors:
+    """What `functions.top_contributors` yields for a validation point: its most and least helpful rows."""
+
+    ddl: str = field(default="array<struct<id: {id}, value: double>>")
