@@ -74,7 +74,7 @@ class Method:
             if name not in known:
                 expected, hint = f"a parameter of {self.name}", close_matches(name, [*known])
                 problems.append(Problem(f"parameter {name!r}", expected, reprlib.repr(value), hint))
-            elif not isinstance(value, Integral) or isinstance(value, bool) or value < known[name].minimum:
+            elif isinstance(value, bool) or not isinstance(value, Integral) or value < known[name].minimum:
                 expected = f"a whole number from {known[name].minimum} ({known[name].meaning})"
                 hint = f"give {name} as an integer of at least {known[name].minimum}"
                 problems.append(Problem(f"parameter {name!r}", expected, reprlib.repr(value), hint))

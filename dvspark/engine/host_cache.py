@@ -1,0 +1,110 @@
+"""The host's cache of indexes: one verified copy a host, whoever comes first builds it, the others wait."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dvspark.engine.train_index import (
+    MANIFEST,
+    IndexReference,
+    TrainIndex,
+    damaged_files,
+    open_index,
+    read_manifest,
+)
+from dvspark.errors import ComputeError, Problem
+
+# Where a host keeps its copies; node-local, so that mapping it never goes over the network.
+CACHE_VARIABLE = "DVSPARK_CACHE"
+# An index nobody opened for a day is removed when the next one is built.
+KEEP_SECONDS = 24 * 3600.0
+
+# A Python worker lives through many tasks: it opens an index once.
+_opened: dict[str, TrainIndex] = {}
+
+
+def cache_directory() -> Path:
+    """Return the host's cache directory; private to the user, since its files are trusted once verified."""
+    default = Path(tempfile.gettempdir()) / f"dvspark-cache-{os.getuid()}"
+    return Path(os.environ.get(CACHE_VARIABLE, default))
+
+
+def open_on_host(reference: IndexReference, source_of: Callable[[str], Path]) -> TrainIndex:
+    """Return the index, mapped from this host's one copy; ``source_of(file)`` tells where a file came from.
+
+    Raises: ComputeError when the copy cannot be made whole. Cost: the first caller on a host copies and
+    verifies the index (about 1 GB/s), others wait for it, and later ones only map it.
+    """
+    if reference.digest not in _opened:
+        if reference.shipping == "in_place":
+            directory = Path(reference.directory)
+        else:
+            directory = _copy_once(reference, source_of)
+        _opened[reference.digest] = open_index(directory)
+    return _opened[reference.digest]
+
+
+def _copy_once(reference: IndexReference, source_of: Callable[[str], Path]) -> Path:
+    root = cache_directory()
+    root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if root.stat().st_uid != os.getuid():
+        hint = f"set {CACHE_VARIABLE} to a private folder"
+        raise ComputeError(Problem(str(root), "a folder of this user", f"uid {root.stat().st_uid}", hint))
+    target = root / reference.digest
+    with _locked(root / f"{reference.digest}.lock"):
+        if _is_whole(target):
+            return target
+        shutil.rmtree(target, ignore_errors=True)
+        _evict(root)
+        staging = Path(tempfile.mkdtemp(prefix="building-", dir=root))
+        try:
+            shutil.copyfile(source_of(MANIFEST), staging / MANIFEST)
+            for name in read_manifest(staging)["files"]:
+                shutil.copyfile(source_of(name), staging / name)
+            if damaged := damaged_files(staging, reference.digest):
+                got = f"damaged: {', '.join(damaged)}"
+                raise ComputeError(
+                    Problem(str(target), f"index {reference.digest[:12]}", got, "run it again")
+                )
+            staging.rename(target)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    return target
+
+
+def _is_whole(directory: Path) -> bool:
+    """Return whether all files are there in full size; their sums were checked when they were copied."""
+    if not (directory / MANIFEST).exists():
+        return False
+    sizes = read_manifest(directory)["bytes"]
+    return all((directory / n).exists() and (directory / n).stat().st_size == s for n, s in sizes.items())
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a file's lock; the kernel releases it when the holder dies."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        os.utime(path)
+        yield
+
+
+def _evict(root: Path) -> None:
+    """Remove indexes that were not opened for a day and that nobody holds."""
+    for lock in root.glob("*.lock"):
+        if time.time() - lock.stat().st_mtime < KEEP_SECONDS:
+            continue
+        with lock.open("r+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            # The lock file stays: removing it would let two builders hold two different files of one name.
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)

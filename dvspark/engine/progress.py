@@ -1,0 +1,67 @@
+"""Progress: how many chunks are done, asked of Spark while a job runs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dvspark.engine.session import is_connect
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Chunks done so far, of how many."""
+
+    done: int
+    total: int
+
+
+@contextmanager
+def watch_tasks(spark: SparkSession, n_tasks: int, report: Callable[[int], None]) -> Iterator[None]:
+    """Call ``report(tasks done)`` while the block runs, for the stage with ``n_tasks`` tasks.
+
+    Spark Connect tells by events; classic Spark is asked twice a second from a thread.
+    """
+    if is_connect(spark):
+        with _events(spark, n_tasks, report):
+            yield
+        return
+    stop = threading.Event()
+    thread = threading.Thread(target=_poll, args=(spark, n_tasks, report, stop), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@contextmanager
+def _events(spark: SparkSession, n_tasks: int, report: Callable[[int], None]) -> Iterator[None]:
+    def handle(stages: Any, **_: Any) -> None:
+        for stage in stages or ():
+            if stage.num_tasks == n_tasks:
+                report(stage.num_completed_tasks)
+
+    spark.registerProgressHandler(handle)
+    try:
+        yield
+    finally:
+        spark.removeProgressHandler(handle)
+
+
+def _poll(spark: SparkSession, n_tasks: int, report: Callable[[int], None], stop: threading.Event) -> None:
+    tracker = spark.sparkContext.statusTracker()
+    while not stop.wait(POLL_SECONDS):
+        for stage_id in tracker.getActiveStageIds():
+            stage = tracker.getStageInfo(stage_id)
+            if stage is not None and stage.numTasks == n_tasks:
+                report(stage.numCompletedTasks)

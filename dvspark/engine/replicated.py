@@ -1,0 +1,169 @@
+"""The replicated plan on Spark: every host maps the whole index, chunks of validation rows are spread."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from dvspark.engine.chunks import chunk_expression, waves
+from dvspark.engine.host_cache import open_on_host
+from dvspark.engine.progress import Progress, watch_tasks
+from dvspark.engine.reduce import assemble, reduce_block
+from dvspark.engine.session import is_same_host
+from dvspark.engine.tasks import ChunkWork, nearest_validation, pack_rows, unpack_row, value_chunks
+from dvspark.engine.train_index import MANIFEST, IndexReference, IndexWriter, TrainIndex, read_manifest
+from dvspark.schemas import NEIGHBORS, PACKED_ROWS, PARTIALS, TOTALS, Partial
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+logger = logging.getLogger(__name__)
+
+# Under this size the index travels with the job, which needs no shared storage; beyond it, it is packed on
+# shared storage and each host copies it once.
+LARGEST_ARTIFACT_BYTES = 2**30
+
+Batches = Iterator[pa.RecordBatch]
+
+
+def build_index(
+    train_rows: DataFrame, *, n_train: int, n_features: int, dtype: str, metric: str, directory: Path
+) -> IndexReference:
+    """Pack train rows (`ROWS` format) into an index on this host, in id order.
+
+    Rows stream through the driver, one partition at a time: a few MB of memory plus 40 bytes a row.
+    Raises: ComputeError when the rows are not the ones that were counted.
+    """
+    writer = IndexWriter(directory, n_train, n_features, dtype)
+    packed = train_rows.orderBy("id").mapInArrow(lambda batches: pack_rows(batches, dtype), PACKED_ROWS.ddl())
+    for row in packed.toLocalIterator(prefetchPartitions=True):
+        writer.append(*unpack_row(row["n_rows"], row["x"], row["keys"], dtype))
+    return writer.finish(metric)
+
+
+def ship_index(spark: SparkSession, reference: IndexReference, *, shared: bool) -> IndexReference:
+    """Make the index reachable from every executor; return the reference that says how.
+
+    ``shared``: its directory is on storage that all hosts see under the same path.
+    """
+    if is_same_host(spark):  # 1. local mode: map the files where they lie
+        shipping = "in_place"
+    elif shared:  # 2. every host copies it from shared storage
+        shipping = "shared"
+    else:  # 3. it travels with the job
+        shipping = "artifact"
+        directory = Path(reference.directory)
+        with tempfile.TemporaryDirectory(dir=directory.parent) as folder:
+            for name in [MANIFEST, *read_manifest(directory)["files"]]:
+                link = Path(folder) / reference.artifact_name(name)
+                os.link(directory / name, link)
+                spark.addArtifacts(str(link), file=True)
+    logger.debug("index %s: shipping %s", reference.digest[:12], shipping)
+    return dataclasses.replace(reference, shipping=shipping)
+
+
+def open_here(reference: IndexReference) -> TrainIndex:
+    """Return the index on whatever host this runs: driver or executor."""
+    return open_on_host(reference, lambda name: _source_of(reference, name))
+
+
+def chunked(validation_rows: DataFrame, n_chunks: int) -> DataFrame:
+    """Return the rows with their chunk_id, which depends on the id alone."""
+    return validation_rows.selectExpr("*", f"{chunk_expression(n_chunks)} AS chunk_id")
+
+
+def chunk_sizes(chunks: DataFrame) -> dict[int, int]:
+    """Return how many validation rows each chunk has; chunks without rows do not appear."""
+    return {row["chunk_id"]: row["count"] for row in chunks.groupBy("chunk_id").count().collect()}
+
+
+def value_waves(
+    chunks: DataFrame,
+    sizes: dict[int, int],
+    reference: IndexReference,
+    work: ChunkWork,
+    report: Callable[[Progress], None],
+) -> Iterator[Partial]:
+    """Yield the partial of each wave of chunks, ascending; their sum in this order is the result.
+
+    A task values one chunk after the other; partials meet by block of train rows and are added in chunk
+    order, so neither tasks, retries nor hosts change a bit.
+    """
+    spark = chunks.sparkSession
+    done = 0
+    for wave in waves(list(sizes)):
+        with watch_tasks(spark, len(wave), lambda n, done=done: report(Progress(done + n, len(sizes)))):
+            totals = _wave_totals(chunks, wave, reference, work).toArrow()
+        done += len(wave)
+        report(Progress(done, len(sizes)))
+        yield assemble(totals, reference.n_train, {chunk: sizes[chunk] for chunk in wave})
+
+
+def nearest_validation_rows(
+    validation_rows: DataFrame, train_rows: list[int], reference: IndexReference, metric: str, n_nearest: int
+) -> pa.Table:
+    """Return `NEIGHBORS`: the nearest validation rows of some train rows, over all partitions.
+
+    Ties go by validation id. Cost: one pass over the validation rows; ``n_nearest`` rows a batch and train row
+    reach the driver.
+    """
+
+    def nearest(batches: Batches) -> Batches:
+        return nearest_validation(batches, train_rows, open_here(reference), metric, n_nearest)
+
+    found = validation_rows.mapInArrow(nearest, NEIGHBORS.ddl()).toArrow()
+    order = [("train_row", "ascending"), ("distance", "ascending"), ("validation_id", "ascending")]
+    found = found.sort_by(order)
+    position: dict[int, int] = {}
+    keep = []
+    for place, row in enumerate(found["train_row"].to_pylist()):
+        position[row] = position.get(row, 0) + 1
+        if position[row] <= n_nearest:
+            keep.append(place)
+    return found.take(pa.array(keep, pa.int64()))
+
+
+def _wave_totals(chunks: DataFrame, wave: list[int], reference: IndexReference, work: ChunkWork) -> DataFrame:
+    def value(batches: Batches) -> Batches:
+        return value_chunks(batches, open_here(reference), work)
+
+    return (
+        chunks.where(f"chunk_id IN ({', '.join(map(str, wave))})")
+        .transform(lambda rows: _one_chunk_a_task(rows, wave))
+        .sortWithinPartitions("chunk_id", "id")
+        .mapInArrow(value, PARTIALS.ddl())
+        .groupBy("train_block")
+        .applyInArrow(reduce_block, TOTALS.ddl())
+    )
+
+
+def _one_chunk_a_task(rows: DataFrame, wave: list[int]) -> DataFrame:
+    """Return the rows partitioned so that every chunk of the wave has a task of its own.
+
+    Hashing chunk ids into as many partitions leaves a third of them empty and others with two or three
+    chunks, whose task everybody then waits for. So each chunk is sent by a number that Spark itself says
+    hashes to the partition wanted.
+    """
+    spark, n = rows.sparkSession, len(wave)
+    draws = spark.range(32 * n).selectExpr("id AS number", f"pmod(hash(id), {n}) AS place")
+    numbers = {
+        row["place"]: row["number"]
+        for row in draws.groupBy("place").agg({"number": "min"}).toDF("place", "number").collect()
+    }
+    routes = ", ".join(f"{chunk}, {numbers.get(place, place)}L" for place, chunk in enumerate(wave))
+    return rows.selectExpr("*", f"map({routes})[chunk_id] AS route").repartition(n, "route").drop("route")
+
+
+def _source_of(reference: IndexReference, name: str) -> Path:
+    if reference.shipping == "artifact":
+        from pyspark import SparkFiles  # noqa: PLC0415 - only where files were shipped
+
+        return Path(SparkFiles.get(reference.artifact_name(name)))
+    return Path(reference.directory) / name

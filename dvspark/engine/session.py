@@ -1,0 +1,77 @@
+"""The Spark session: the caller's, spark-submit's, or one of our own in local mode."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from dvspark.engine.java import find_java_home
+from dvspark.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# What a laptop needs and a cluster must not get from us.
+LOCAL_CONF = {
+    "spark.driver.bindAddress": "127.0.0.1",  # no port is open to the network
+    "spark.driver.host": "127.0.0.1",  # the host name may resolve to an address that is not up
+    "spark.ui.enabled": "false",  # saves a port and a second; progress is printed
+    "spark.driver.memory": "2g",  # the JVM only passes rows on; the index is mapped by Python workers
+    "spark.sql.shuffle.partitions": "8",  # 200 tiny tasks take longer than the work
+    "spark.ui.showConsoleProgress": "false",  # our own progress line says more
+    "spark.log.level": "ERROR",  # warnings about host names and native libraries hide our own lines
+}
+
+
+@contextmanager
+def open_session(master: str | None, conf: dict[str, str]) -> Iterator[SparkSession]:
+    """Yield a Spark session and stop it afterwards if, and only if, it was started here.
+
+    An active session is used as it is. Under spark-submit the master is the submission's. Otherwise Spark
+    starts with ``master``, or in local mode on all cores.
+    Raises: ConfigError when pyspark or Java is missing.
+    """
+    try:
+        from pyspark.sql import SparkSession  # noqa: PLC0415 - an extra; its absence has an answer
+    except ImportError as error:
+        hint = "pip install 'dvspark[spark]'"
+        raise ConfigError(Problem("pyspark", "pyspark 4.x", str(error), hint)) from error
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        yield active
+        return
+    builder = SparkSession.builder.appName("dvspark")
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:  # not under spark-submit
+        builder = builder.master(master or "local[*]")
+        conf = {**_local_conf(), **conf} if (master or "local").startswith("local") else conf
+        os.environ.setdefault("JAVA_HOME", str(find_java_home()))
+    for key, value in conf.items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    try:
+        yield spark
+    finally:
+        spark.stop()
+
+
+def is_same_host(spark: SparkSession) -> bool:
+    """Return whether executors surely share this process's files: classic local mode.
+
+    A Spark Connect server that says `local` may still be another machine.
+    """
+    return not is_connect(spark) and str(spark.conf.get("spark.master", "")).startswith("local")
+
+
+def is_connect(spark: SparkSession) -> bool:
+    """Return whether the session is a Spark Connect client."""
+    return "connect" in type(spark).__module__
+
+
+def _local_conf() -> dict[str, str]:
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else workers take python3 from PATH
+    warehouse = f"{tempfile.gettempdir()}/dvspark-warehouse-{os.getuid()}"
+    return {**LOCAL_CONF, "spark.sql.warehouse.dir": warehouse}  # else a folder appears wherever one stands

@@ -1,0 +1,117 @@
+"""What runs on executors: plain iterators of Arrow batches in and out, no Spark type in sight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dvspark.engine import labels
+from dvspark.engine.chunks import whole_chunks
+from dvspark.engine.embeddings import embedding_matrix
+from dvspark.engine.options import ValueOptions
+from dvspark.engine.reduce import partial_batches
+from dvspark.engine.train_index import TrainIndex
+from dvspark.kernels.distances import distance_from_key, exact_keys
+from dvspark.schemas import ChunkArrays, Floats
+
+# Rows in one packed row: up to this many bytes of embeddings, well under Arrow's and Spark's 2 GB a cell.
+PACK_BYTES = 4 * 2**20
+
+
+@dataclass(frozen=True)
+class ChunkWork:
+    """All a task must know besides the index; ``parameters`` are the method's, resolved."""
+
+    options: ValueOptions
+    parameters: dict[str, int]
+
+
+def pack_rows(batches: Iterator[pa.RecordBatch], dtype: str) -> Iterator[pa.RecordBatch]:
+    """Yield `PACKED_ROWS` of rows in `ROWS` format, in the order they come."""
+    for batch in batches:
+        keys = batch.drop_columns(["embedding"])
+        n_rows = max(1, PACK_BYTES // max(1, batch.column("embedding").nbytes // max(1, len(batch))))
+        for start in range(0, len(batch), n_rows):
+            x = embedding_matrix(batch.column("embedding").slice(start, n_rows), np.dtype(dtype))
+            yield pa.RecordBatch.from_pydict(
+                {
+                    "n_rows": pa.array([len(x)], pa.int32()),
+                    "x": pa.array([x.tobytes()], pa.binary()),
+                    "keys": pa.array([_to_ipc(keys.slice(start, n_rows))], pa.binary()),
+                }
+            )
+
+
+def unpack_row(
+    n_rows: int, x: bytes | bytearray, keys: bytes | bytearray, dtype: str
+) -> tuple[Floats, pa.Table]:
+    """Return the embeddings (n_rows, n_features) and keys of one packed row."""
+    return np.frombuffer(x, dtype).reshape(n_rows, -1), pa.ipc.open_stream(pa.py_buffer(keys)).read_all()
+
+
+def value_chunks(
+    batches: Iterator[pa.RecordBatch], index: TrainIndex, work: ChunkWork
+) -> Iterator[pa.RecordBatch]:
+    """Yield the `PARTIALS` of every chunk in the batches, which come sorted by (chunk_id, id).
+
+    Cost a chunk: the method's kernel; memory: `kernels.ranking.scratch_bytes` and one chunk.
+    """
+    ranking = work.options.ranking_options(work.parameters)
+    for chunk_id, table in whole_chunks(batches):
+        chunk = chunk_arrays(table, index, self_validation=work.options.self_validation)
+        partial = work.options.declaration.partial(index.arrays, chunk, ranking, work.parameters)
+        yield from partial_batches(chunk_id, partial)
+
+
+def chunk_arrays(rows: pa.Table, index: TrainIndex, *, self_validation: bool) -> ChunkArrays:
+    """Return validation rows in `ROWS` format as the kernels see them."""
+    x = embedding_matrix(rows["embedding"].combine_chunks(), index.arrays.x.dtype)
+    codes = labels.encode(labels.canonical(rows["label"].combine_chunks()), index.words)
+    if not self_validation:
+        return ChunkArrays(x, codes)
+    train_rows = pc.index_in(rows["id"], value_set=index.keys["id"].combine_chunks())
+    return ChunkArrays(x, codes, train_rows.to_numpy().astype(np.int64))
+
+
+def nearest_validation(
+    batches: Iterator[pa.RecordBatch], train_rows: list[int], index: TrainIndex, metric: str, n_nearest: int
+) -> Iterator[pa.RecordBatch]:
+    """Yield `NEIGHBORS`: of the validation rows in the batches, the nearest to each of some train rows.
+
+    Under self-validation a row is not its own neighbor. O(n_validation × rows × D); one batch of scratch.
+    """
+    x = np.asarray(index.arrays.x[train_rows])
+    own_ids = pc.cast(index.keys["id"].take(pa.array(train_rows)), pa.string())
+    for batch in batches:
+        z = embedding_matrix(batch.column("embedding"), index.arrays.x.dtype)
+        ids = pc.cast(batch.column("id"), pa.string())
+        shown = pa.array([label_text(label) for label in batch.column("label").to_pylist()], pa.string())
+        for place, row in enumerate(train_rows):
+            distances = distance_from_key(exact_keys(z, x[place], metric), metric)
+            distances[np.asarray(pc.equal(ids, own_ids[place]))] = np.inf
+            nearest = np.argsort(distances, kind="stable")[:n_nearest]
+            nearest = nearest[np.isfinite(distances[nearest])]
+            yield pa.RecordBatch.from_pydict(
+                {
+                    "train_row": pa.array([row] * len(nearest), pa.int64()),
+                    "distance": pa.array(distances[nearest]),
+                    "validation_id": ids.take(pa.array(nearest)),
+                    "validation_label": shown.take(pa.array(nearest)),
+                }
+            )
+
+
+def label_text(label: object) -> str:
+    """Return a label as people read it: multi-label rows joined by commas."""
+    return ", ".join(map(str, label)) if isinstance(label, list) else str(label)
+
+
+def _to_ipc(batch: pa.RecordBatch) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue().to_pybytes()
