@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dvspark.engine import labels
-from dvspark.engine.embeddings import LARGEST_SQUARED_NORM
-from dvspark.engine.options import ValueOptions
+from dvspark import columns
+from dvspark.columns import LARGEST_SQUARED_NORM
 from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.methods.options import ValueOptions
 from dvspark.schemas import Floats, Int64s
 
 
@@ -53,9 +53,7 @@ def read_array_inputs(
         y_z = _labels("y_validation", y_validation, len(z), problems)
     if not problems and x.shape[1] != z.shape[1]:
         got = f"{x.shape[1]} in x_train, {z.shape[1]} in x_validation"
-        problems.append(
-            Problem("x_validation", "as many features as x_train", got, "embed both the same way")
-        )
+        problems.append(Problem("x_validation", "as many features as x_train", got, "embed both the same way"))
     if problems:
         raise InputError(problems)
     dtype = np.result_type(x, z)
@@ -67,7 +65,7 @@ def read_array_inputs(
 
 
 def _flat(array: pa.Array) -> pa.Array:
-    return array.flatten() if labels.is_multi_label(array) else array
+    return array.flatten() if columns.is_multi_label(array) else array
 
 
 def _pairing_problems(x: object, y: object, options: ValueOptions) -> list[Problem]:
@@ -103,18 +101,14 @@ def _embeddings(name: str, x: Any, options: ValueOptions, problems: list[Problem
         norms = np.einsum("ij,ij->i", array, array, dtype=np.float64)
     limit = LARGEST_SQUARED_NORM[options.precision]
     _count(problems, name, ~finite, "finite numbers", "NaN or infinity", "drop or repair these rows")
-    hint = "scale the embeddings down" + (
-        "" if options.precision == "float64" else ", or precision='float64'"
-    )
+    hint = "scale the embeddings down" + ("" if options.precision == "float64" else ", or precision='float64'")
     _count(problems, name, finite & (norms > limit), f"squared norms up to {limit:.0e}", "larger", hint)
     if options.metric == "cosine":
         _count(problems, name, norms == 0, "a direction, for cosine", "all zeros", "drop these rows")
     return array
 
 
-def _count(
-    problems: list[Problem], name: str, bad: npt.NDArray[np.bool_], expected: str, got: str, hint: str
-) -> None:
+def _count(problems: list[Problem], name: str, bad: npt.NDArray[np.bool_], expected: str, got: str, hint: str) -> None:
     rows = np.flatnonzero(bad)
     if len(rows):
         first = ", ".join(map(str, rows[:5]))
@@ -127,7 +121,7 @@ def _labels(name: str, y: Any, n_rows: int, problems: list[Problem]) -> pa.Array
     try:
         if not isinstance(y, np.ndarray) or y.ndim != 1 or y.dtype == object:
             y = [sorted(row) if isinstance(row, set | frozenset) else _plain(row) for row in y]
-        array = labels.canonical(pa.array(y))
+        array = columns.canonical_labels(pa.array(y))
     except (TypeError, ValueError, pa.ArrowException) as error:
         problems.append(Problem(name, expected, str(error), "use one kind of label for all rows"))
         return pa.array([], pa.int64())
@@ -135,9 +129,7 @@ def _labels(name: str, y: Any, n_rows: int, problems: list[Problem]) -> pa.Array
     if nulls:
         problems.append(Problem(name, "a label in every row", f"{nulls} without", "drop unlabelled rows"))
     elif n_rows and len(array) != n_rows:
-        problems.append(
-            Problem(name, f"{n_rows} labels, one a row", str(len(array)), "align labels and rows")
-        )
+        problems.append(Problem(name, f"{n_rows} labels, one a row", str(len(array)), "align labels and rows"))
     return array
 
 

@@ -70,9 +70,7 @@ def _copy_once(reference: IndexReference, source_of: Callable[[str], Path]) -> P
                 shutil.copyfile(source_of(name), staging / name)
             if damaged := damaged_files(staging, reference.digest):
                 got = f"damaged: {', '.join(damaged)}"
-                raise ComputeError(
-                    Problem(str(target), f"index {reference.digest[:12]}", got, "run it again")
-                )
+                raise ComputeError(Problem(str(target), f"index {reference.digest[:12]}", got, "run it again"))
             staging.rename(target)
         finally:
             shutil.rmtree(staging, ignore_errors=True)

@@ -63,9 +63,8 @@ def _packaged_java_home() -> Path:
 def _version(java: Path) -> int:
     """Return a runtime's major version, 0 if it does not answer."""
     try:
-        said = subprocess.run(
-            [str(java), "-version"], capture_output=True, text=True, check=False, timeout=60
-        )
+        command = [str(java), "-version"]
+        said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - Java
     except OSError:
         return 0
     found = re.search(r'version "(?:1\.)?(\d+)', said.stderr + said.stdout)

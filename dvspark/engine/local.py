@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dvspark.engine import labels
+from dvspark import columns
 from dvspark.engine.array_inputs import ArrayInputs, read_array_inputs
-from dvspark.engine.options import ValueOptions
 from dvspark.kernels.distances import prepare
+from dvspark.methods.options import ValueOptions
 from dvspark.schemas import ChunkArrays, Float64s, Partial
 
 # Validation points whose partial is added at once; their order of addition fixes the last bits.
@@ -77,9 +77,9 @@ def local_totals(inputs: ArrayInputs, options: ValueOptions) -> Partial:
     """Return the partial of all validation points, chunk by chunk in the order given."""
     parameters = options.resolved(inputs.n_classes)
     ranking_options = options.ranking_options(parameters)
-    words = labels.vocabulary(inputs.train_labels)
-    train = prepare(inputs.x_train, labels.encode_train(inputs.train_labels, words), options.metric)
-    codes = labels.encode(inputs.validation_labels, words)
+    words = columns.label_vocabulary(inputs.train_labels)
+    train = prepare(inputs.x_train, columns.encode_train_labels(inputs.train_labels, words), options.metric)
+    codes = columns.encode_labels(inputs.validation_labels, words)
     totals = Partial.zeros(train.n_train)
     for start in range(0, len(inputs.x_validation), CHUNK_ROWS):
         here = slice(start, start + CHUNK_ROWS)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from dvspark.engine.session import is_connect
 
@@ -46,16 +46,16 @@ def watch_tasks(spark: SparkSession, n_tasks: int, report: Callable[[int], None]
 
 @contextmanager
 def _events(spark: SparkSession, n_tasks: int, report: Callable[[int], None]) -> Iterator[None]:
-    def handle(stages: Any, **_: Any) -> None:
+    def handle(*, stages: Any = (), **_: Any) -> None:
         for stage in stages or ():
             if stage.num_tasks == n_tasks:
                 report(stage.num_completed_tasks)
 
-    spark.registerProgressHandler(handle)
+    spark.registerProgressHandler(cast(Any, handle))
     try:
         yield
     finally:
-        spark.removeProgressHandler(handle)
+        spark.removeProgressHandler(cast(Any, handle))
 
 
 def _poll(spark: SparkSession, n_tasks: int, report: Callable[[int], None], stop: threading.Event) -> None:

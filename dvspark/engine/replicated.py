@@ -7,6 +7,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,7 +100,7 @@ def value_waves(
     spark = chunks.sparkSession
     done = 0
     for wave in waves(list(sizes)):
-        with watch_tasks(spark, len(wave), lambda n, done=done: report(Progress(done + n, len(sizes)))):
+        with watch_tasks(spark, len(wave), partial(_report, report, done, len(sizes))):
             totals = _wave_totals(chunks, wave, reference, work).toArrow()
         done += len(wave)
         report(Progress(done, len(sizes)))
@@ -111,8 +112,8 @@ def nearest_validation_rows(
 ) -> pa.Table:
     """Return `NEIGHBORS`: the nearest validation rows of some train rows, over all partitions.
 
-    Ties go by validation id. Cost: one pass over the validation rows; ``n_nearest`` rows a batch and train row
-    reach the driver.
+    Ties go by validation id. Cost: one pass over the validation rows; ``n_nearest`` rows a batch and train
+    row reach the driver.
     """
 
     def nearest(batches: Batches) -> Batches:
@@ -128,6 +129,10 @@ def nearest_validation_rows(
         if position[row] <= n_nearest:
             keep.append(place)
     return found.take(pa.array(keep, pa.int64()))
+
+
+def _report(report: Callable[[Progress], None], before: int, total: int, done: int) -> None:
+    report(Progress(before + done, total))
 
 
 def _wave_totals(chunks: DataFrame, wave: list[int], reference: IndexReference, work: ChunkWork) -> DataFrame:

@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dvspark.engine import labels
+from dvspark import columns
+from dvspark.columns import embedding_matrix
 from dvspark.engine.chunks import whole_chunks
-from dvspark.engine.embeddings import embedding_matrix
-from dvspark.engine.options import ValueOptions
 from dvspark.engine.reduce import partial_batches
 from dvspark.engine.train_index import TrainIndex
 from dvspark.kernels.distances import distance_from_key, exact_keys
+from dvspark.methods.options import ValueOptions
 from dvspark.schemas import ChunkArrays, Floats
 
 # Rows in one packed row: up to this many bytes of embeddings, well under Arrow's and Spark's 2 GB a cell.
@@ -46,16 +46,12 @@ def pack_rows(batches: Iterator[pa.RecordBatch], dtype: str) -> Iterator[pa.Reco
             )
 
 
-def unpack_row(
-    n_rows: int, x: bytes | bytearray, keys: bytes | bytearray, dtype: str
-) -> tuple[Floats, pa.Table]:
+def unpack_row(n_rows: int, x: bytes | bytearray, keys: bytes | bytearray, dtype: str) -> tuple[Floats, pa.Table]:
     """Return the embeddings (n_rows, n_features) and keys of one packed row."""
     return np.frombuffer(x, dtype).reshape(n_rows, -1), pa.ipc.open_stream(pa.py_buffer(keys)).read_all()
 
 
-def value_chunks(
-    batches: Iterator[pa.RecordBatch], index: TrainIndex, work: ChunkWork
-) -> Iterator[pa.RecordBatch]:
+def value_chunks(batches: Iterator[pa.RecordBatch], index: TrainIndex, work: ChunkWork) -> Iterator[pa.RecordBatch]:
     """Yield the `PARTIALS` of every chunk in the batches, which come sorted by (chunk_id, id).
 
     Cost a chunk: the method's kernel; memory: `kernels.ranking.scratch_bytes` and one chunk.
@@ -70,7 +66,7 @@ def value_chunks(
 def chunk_arrays(rows: pa.Table, index: TrainIndex, *, self_validation: bool) -> ChunkArrays:
     """Return validation rows in `ROWS` format as the kernels see them."""
     x = embedding_matrix(rows["embedding"].combine_chunks(), index.arrays.x.dtype)
-    codes = labels.encode(labels.canonical(rows["label"].combine_chunks()), index.words)
+    codes = columns.encode_labels(columns.canonical_labels(rows["label"].combine_chunks()), index.words)
     if not self_validation:
         return ChunkArrays(x, codes)
     train_rows = pc.index_in(rows["id"], value_set=index.keys["id"].combine_chunks())

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from dvspark.engine import labels
+from dvspark import columns
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.distances import prepare
 from dvspark.schemas import Floats, TrainArrays, TrainLabels
@@ -24,8 +25,8 @@ MANIFEST = "index.json"
 class IndexReference:
     """What a worker needs to find an index: small, picklable.
 
-    ``directory`` holds the files where the driver packed them; ``shipping`` says how other hosts get them:
-    "in_place" (same host), "artifact" (shipped with the job) or "shared" (``directory`` is on shared storage).
+    ``directory`` holds the files where the driver packed them; ``shipping`` says how a host gets them:
+    "in_place" (same host), "artifact" (shipped with the job), "shared" (``directory`` is on shared storage).
     ``digest`` is the sha256 of the manifest, which holds the sha256 of every file.
     """
 
@@ -45,7 +46,7 @@ class IndexReference:
 
 @dataclass(frozen=True)
 class TrainIndex:
-    """An open index: ``arrays`` for the kernels; ``keys`` (id, label, owner) and ``words`` (label vocabulary)."""
+    """An open index: ``arrays`` for the kernels, ``keys`` (id, label, owner), ``words`` (vocabulary)."""
 
     arrays: TrainArrays
     keys: pa.Table
@@ -81,8 +82,8 @@ class IndexWriter:
         self._check(keys)
         self._x.flush()
         y = keys["label"].combine_chunks()
-        words = labels.vocabulary(y)
-        arrays = prepare(self._x, labels.encode_train(y, words), metric)
+        words = columns.label_vocabulary(y)
+        arrays = prepare(self._x, columns.encode_train_labels(y, words), metric)
         for name, array in _array_files(arrays).items():
             np.save(self.directory / f"{name}.npy", array)
         _write_arrow(self.directory / "keys.arrow", keys)
@@ -95,10 +96,8 @@ class IndexWriter:
             expected, got = f"{len(self._x)} training rows", f"{self.n_written}"
             problems.append(Problem("packing the index", expected, got, "did the table change meanwhile?"))
         ids = keys["id"].combine_chunks()
-        if len(ids) > 1 and not pa.compute.all(pa.compute.less(ids[:-1], ids[1:])).as_py():
-            problems.append(
-                Problem("packing the index", "ids that ascend", "ids out of order", "check the ids")
-            )
+        if len(ids) > 1 and not pc.all(pc.less(ids[:-1], ids[1:])).as_py():
+            problems.append(Problem("packing the index", "ids that ascend", "ids out of order", "check the ids"))
         if problems:
             raise ComputeError(problems)
 
@@ -144,9 +143,7 @@ def open_index(directory: Path) -> TrainIndex:
     def needed(name: str) -> npt.NDArray[Any]:
         found = array(name)
         if found is None:
-            raise ComputeError(
-                Problem(str(directory), f"an index with {name}.npy", "no such file", "build it again")
-            )
+            raise ComputeError(Problem(str(directory), f"an index with {name}.npy", "no such file", "build it again"))
         return found
 
     train_labels = TrainLabels(array("label_codes"), array("label_offsets"), array("label_postings"))

@@ -29,9 +29,7 @@ class Parameter:
 
 
 K = Parameter("k", 1, 10, "neighbors that vote")
-N_CLASSES = Parameter(
-    "n_classes", 1, None, "size of the label space; else the labels of both tables are counted"
-)
+N_CLASSES = Parameter("n_classes", 1, None, "size of the label space; else the labels of both tables are counted")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Labels: any integer or string, or arrays of them, as codes of one vocabulary."""
+"""Arrow columns as arrays: embeddings as matrices, labels as codes of one vocabulary."""
 
 from __future__ import annotations
 
@@ -6,10 +6,27 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dvspark.schemas import Int32s, TrainLabels
+from dvspark.schemas import Floats, Int32s, TrainLabels
+
+# Beyond these a squared distance, up to four times a squared norm, would overflow on the way.
+LARGEST_SQUARED_NORM = {"default": 8e37, "float64": 4e307}
 
 
-def canonical(labels: pa.Array) -> pa.Array:
+def embedding_matrix(column: pa.Array, dtype: np.dtype[np.floating]) -> Floats:
+    """Return an Arrow column of equally long embeddings as (n, n_features) of ``dtype``.
+
+    ``column`` holds lists of floats, or binary float32 little-endian. Without nulls and with the right dtype
+    the list case is a view.
+    """
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        flat = np.frombuffer(b"".join(column.to_pylist()), "<f4")
+    else:
+        flat = column.flatten().to_numpy(zero_copy_only=False)
+    matrix: Floats = flat.reshape(len(column), -1).astype(dtype, copy=False)
+    return matrix
+
+
+def canonical_labels(labels: pa.Array) -> pa.Array:
     """Return labels as int64 or string, or lists of either.
 
     Raises: pyarrow.ArrowInvalid for values a cast would change, such as 1.5; TypeError for other kinds.
@@ -24,14 +41,14 @@ def is_multi_label(labels: pa.Array) -> bool:
     return pa.types.is_list(labels.type) or pa.types.is_large_list(labels.type)
 
 
-def vocabulary(labels: pa.Array) -> pa.Array:
+def label_vocabulary(labels: pa.Array) -> pa.Array:
     """Return the distinct labels, ascending; those inside arrays for multi-label rows."""
     flat = pc.list_flatten(labels) if is_multi_label(labels) else labels
     distinct = pc.unique(flat)
     return distinct.take(pc.sort_indices(distinct))
 
 
-def encode(labels: pa.Array, words: pa.Array) -> list[Int32s]:
+def encode_labels(labels: pa.Array, words: pa.Array) -> list[Int32s]:
     """Return for each row the codes of its labels in the vocabulary ``words``; unknown labels have none.
 
     A label repeated within a row counts once.
@@ -45,7 +62,7 @@ def encode(labels: pa.Array, words: pa.Array) -> list[Int32s]:
     return [np.unique(row[row >= 0]) for row in rows]
 
 
-def encode_train(labels: pa.Array, words: pa.Array) -> TrainLabels:
+def encode_train_labels(labels: pa.Array, words: pa.Array) -> TrainLabels:
     """Return the labels of all training rows as codes, or as postings when rows carry arrays."""
     if not is_multi_label(labels):
         return TrainLabels(_codes(labels, words))

@@ -1,0 +1,1 @@
+"""Tables: the edge to storage. `read` pins inputs, `validate` checks them, `write` publishes results."""

@@ -1,0 +1,151 @@
+"""Read: table references or DataFrames become rows under fixed column names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dvspark.errors import Problem, close_matches
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import DataType
+
+INTEGERS = ("tinyint", "smallint", "int", "bigint")
+
+
+@dataclass(frozen=True)
+class TableReference:
+    """Where rows are, and what their columns are called; either ``path`` with ``format``, or ``table``."""
+
+    path: str | None = None
+    format: str = "parquet"
+    table: str | None = None
+    id: str = "id"
+    embedding: str = "embedding"
+    label: str = "label"
+    owner: str | None = None
+
+    def __str__(self) -> str:
+        """Return the place as people write it."""
+        return self.table or str(self.path)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of one side in `ROWS` format: ``frame`` has id, embedding, label and, if asked for, owner.
+
+    ``types`` maps id, embedding, label (and owner) to their Spark DDL; ``reference`` names the source.
+    """
+
+    side: str
+    frame: DataFrame
+    types: dict[str, str]
+    reference: str
+
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether each row carries an array of labels."""
+        return self.types["label"].startswith("array")
+
+
+def read_table(spark: SparkSession, side: str, reference: TableReference) -> DataFrame | list[Problem]:
+    """Return the table as it is, or what is wrong with the reference."""
+    from pyspark.errors import PySparkException  # noqa: PLC0415 - an extra
+
+    try:
+        if reference.table is not None:
+            frame = spark.table(reference.table)
+        else:
+            frame = spark.read.format(reference.format).load(str(reference.path))
+        _ = frame.schema  # Spark Connect resolves a table only when it is asked about it
+    except PySparkException as error:
+        return [_unreadable(side, reference, error)]
+    return frame
+
+
+def canonical_rows(side: str, frame: DataFrame, reference: TableReference) -> Rows | list[Problem]:
+    """Return a table's rows under fixed names and types, or everything wrong with its columns.
+
+    Integers widen to bigint, ml vectors become array<double>; nothing else is converted.
+    """
+    wanted = {"id": reference.id, "embedding": reference.embedding, "label": reference.label}
+    if reference.owner is not None:
+        wanted["owner"] = reference.owner
+    given = {field.name: field.dataType for field in frame.schema.fields}
+    problems, types, expressions = [], {}, []
+    for role, name in wanted.items():
+        if name not in given:
+            hint = close_matches(name, list(given)) + f" Set {side}.{role} to the column's name."
+            got = f"columns {', '.join(given)}"
+            problems.append(Problem(f"{side} table {reference}", f"a column {name!r} ({role})", got, hint))
+            continue
+        ddl = canonical_type(role, given[name])
+        if ddl is None:
+            where, got = f"{side} column {name!r}", given[name].simpleString()
+            problems.append(Problem(where, EXPECTED_TYPES[role], got, HINTS[role]))
+            continue
+        types[role] = ddl
+        expressions.append(_column(role, name, ddl, given[name]))
+    if problems:
+        return problems
+    return Rows(side, frame.select(*expressions), types, str(reference))
+
+
+EXPECTED_TYPES = {
+    "id": "a string or an integer",
+    "embedding": "array<float>, array<double>, binary (float32 little-endian) or an ml vector",
+    "label": "a string, an integer, or an array of either",
+    "owner": "a string or an integer",
+}
+HINTS = {
+    "id": "cast it to string",
+    "embedding": "cast the elements to float",
+    "label": "cast it to string or integer; a float label is a regression target, which this method has not",
+    "owner": "cast it to string",
+}
+
+
+def canonical_type(role: str, given: DataType) -> str | None:
+    """Return the DDL under which a column of that type is used, or None if it cannot be."""
+    name = given.simpleString()
+    if role == "embedding":
+        if name in ("array<float>", "array<double>", "binary"):
+            return name
+        return "array<double>" if name == "vector" else None
+    if role == "label" and name.startswith("array<"):
+        inner = _key_type(name[len("array<") : -1])
+        return None if inner is None else f"array<{inner}>"
+    return _key_type(name)
+
+
+def _key_type(name: str) -> str | None:
+    if name == "string" or name.startswith(("varchar", "char(")):
+        return "string"
+    return "bigint" if name in INTEGERS else None
+
+
+def _column(role: str, name: str, ddl: str, given: DataType) -> Any:
+    from pyspark.sql import functions as sf  # noqa: PLC0415 - an extra
+
+    source = sf.col(f"`{name.replace('`', '``')}`")
+    if given.simpleString() == "vector":
+        from pyspark.ml.functions import vector_to_array  # noqa: PLC0415 - loads pyspark.ml
+
+        return vector_to_array(source).alias(role)
+    return source.cast(ddl).alias(role)
+
+
+def _unreadable(side: str, reference: TableReference, error: Any) -> Problem:
+    """Return what kept Spark from reading a table, with what to do about the known causes."""
+    said = str(error).split("\n", 1)[0]
+    if "FLOAT16" in said:
+        expected, hint = (
+            "float32 or float64 embeddings",
+            "Spark cannot read float16: rewrite the column as float32",
+        )
+    elif error.getCondition() in ("PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND"):
+        expected, hint = "a table that exists", "check the spelling; a path is seen from the cluster"
+    else:
+        expected, hint = f"a readable {reference.format} table", f"set {side}.format to what it is"
+    return Problem(f"{side} table {reference}", expected, said, hint)

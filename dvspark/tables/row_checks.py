@@ -1,0 +1,122 @@
+"""Row checks: what is wrong with each row of a batch, by NumPy on executors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dvspark.columns import LARGEST_SQUARED_NORM, embedding_matrix
+
+Bools = npt.NDArray[np.bool_]
+
+DIMENSION = "dimension"
+ALL_ROWS = "rows"
+FIRST_IDS = 5
+
+
+@dataclass(frozen=True)
+class RowChecks:
+    """What rows must satisfy: ``metric`` and ``precision`` of the run; ``n_features`` once it is known."""
+
+    metric: str
+    precision: str
+    n_features: int | None = None
+
+
+def tally_rows(batches: Iterator[pa.RecordBatch], checks: RowChecks) -> Iterator[pa.RecordBatch]:
+    """Yield the `TALLY` of each batch: rows by problem, and by dimension, with their first ids."""
+    for batch in batches:
+        ids = np.asarray(batch.column("id").cast(pa.string()).to_pylist(), dtype=object)
+        tallies = []
+        problems, n_features = row_problems(batch, checks)
+        for aspect, bad in problems.items():
+            tallies.append((aspect, "", bad))
+        for dimension in np.unique(n_features[n_features >= 0]):
+            tallies.append((DIMENSION, str(dimension), n_features == dimension))
+        rows = [_tally(*tally, ids) for tally in tallies if tally[2].any()]
+        rows.append({"aspect": ALL_ROWS, "detail": "", "n_rows": len(batch), "ids": []})
+        yield pa.RecordBatch.from_pylist(rows, TALLY_TYPES)
+
+
+TALLY_TYPES = pa.schema(
+    [("aspect", pa.string()), ("detail", pa.string()), ("n_rows", pa.int64()), ("ids", pa.list_(pa.string()))]
+)
+
+
+def mark_rows(batches: Iterator[pa.RecordBatch], checks: RowChecks) -> Iterator[pa.RecordBatch]:
+    """Yield the batches with a column `reason`: every problem of a row, null where there is none."""
+    for batch in batches:
+        problems, _ = row_problems(batch, checks)
+        reasons: list[list[str]] = [[] for _ in range(len(batch))]
+        for aspect, bad in problems.items():
+            for row in np.flatnonzero(bad):
+                reasons[row].append(aspect)
+        texts = pa.array(["; ".join(reason) or None for reason in reasons], pa.string())
+        yield pa.RecordBatch.from_arrays([*batch.columns, texts], [*batch.schema.names, "reason"])
+
+
+def row_problems(batch: pa.RecordBatch, checks: RowChecks) -> tuple[dict[str, Bools], npt.NDArray[np.int64]]:
+    """Return for each problem the rows that have it, and each row's dimension (-1 without embedding)."""
+    embedding, label = batch.column("embedding"), batch.column("label")
+    problems = {
+        "id is null": np.asarray(pc.is_null(batch.column("id"))),
+        "label is null": np.asarray(pc.is_null(label)),
+        "embedding is null": np.asarray(pc.is_null(embedding)),
+    }
+    if pa.types.is_list(label.type):
+        problems["label is an empty array"] = np.asarray(pc.fill_null(pc.equal(pc.list_value_length(label), 0), False))
+        problems["label array holds null"] = _rows_with_null(label)
+    if pa.types.is_list(embedding.type):
+        problems["embedding holds null"] = _rows_with_null(embedding)
+        sizes = pc.list_value_length(embedding)
+    else:
+        sizes = pc.binary_length(embedding)
+        whole = np.asarray(pc.fill_null(sizes, 0)) % 4 == 0
+        problems["embedding is not whole float32 numbers"] = ~whole
+        sizes = pc.if_else(pa.array(whole), pc.divide(sizes, 4), None)
+    n_features = np.asarray(pc.fill_null(sizes, -1), np.int64)
+    problems["embedding is empty"] = n_features == 0
+    if checks.n_features is not None:
+        problems[f"dimension is not {checks.n_features}"] = (n_features > 0) & (n_features != checks.n_features)
+    problems |= _number_problems(embedding, n_features, problems, checks)
+    return problems, n_features
+
+
+def _number_problems(
+    embedding: pa.Array, n_features: npt.NDArray[np.int64], problems: dict[str, Bools], checks: RowChecks
+) -> dict[str, Bools]:
+    """Return the rows with numbers that cannot be used, dimension by dimension."""
+    usable = n_features > 0
+    if "embedding holds null" in problems:
+        usable &= ~problems["embedding holds null"]
+    infinite, large, zero = (np.zeros(len(embedding), np.bool_) for _ in range(3))
+    for dimension in np.unique(n_features[usable]):
+        rows = np.flatnonzero(usable & (n_features == dimension))
+        matrix = embedding_matrix(embedding.take(pa.array(rows)), np.dtype(np.float64))
+        finite = np.isfinite(matrix).all(axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            norms = np.einsum("ij,ij->i", matrix, matrix)
+        infinite[rows] = ~finite
+        large[rows] = finite & (norms > LARGEST_SQUARED_NORM[checks.precision])
+        zero[rows] = norms == 0
+    found = {"embedding holds NaN or infinity": infinite, "embedding is too large to square": large}
+    return found | ({"embedding is all zeros, without direction": zero} if checks.metric == "cosine" else {})
+
+
+def _rows_with_null(lists: pa.Array) -> Bools:
+    """Return which rows of a list column hold a null element."""
+    bad = np.zeros(len(lists), np.bool_)
+    parents, values = pc.list_parent_indices(lists), pc.list_flatten(lists)
+    if values.null_count:
+        bad[np.asarray(pc.filter(parents, pc.is_null(values)))] = True
+    return bad
+
+
+def _tally(aspect: str, detail: str, where: Bools, ids: npt.NDArray[np.object_]) -> dict[str, object]:
+    first = [str(i) for i in ids[where][:FIRST_IDS]]
+    return {"aspect": aspect, "detail": detail, "n_rows": int(np.count_nonzero(where)), "ids": first}

@@ -1,0 +1,250 @@
+"""Validate: everything wrong with the inputs, found before anything is computed and told all together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from dvspark.errors import InputError, Problem
+from dvspark.methods.options import ValueOptions
+from dvspark.schemas import REJECTED, TALLY
+from dvspark.tables.read import Rows
+from dvspark.tables.row_checks import ALL_ROWS, DIMENSION, FIRST_IDS, RowChecks, mark_rows, tally_rows
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+ON_BAD_ROW = ("fail", "reject")
+
+# What to do about a row's problem; the rest is "drop or repair these rows".
+HINTS = {
+    "id is null": "give every row an id, e.g. its path or a hash of its content",
+    "label is null": "drop unlabelled rows: they cannot match anything",
+    "embedding is too large to square": "scale the embeddings down, or set precision: float64",
+    "embedding is all zeros, without direction": "drop these rows, or use metric: euclidean",
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of one side after its checks."""
+
+    n_rows: int
+    n_rejected: int
+    labels: dict[str | int, int]
+    digest: str
+
+    def head(self) -> str:
+        """Return the first labels, for a message."""
+        return ", ".join(repr(label) for label in sorted(self.labels, key=str)[:FIRST_IDS])
+
+
+@dataclass(frozen=True)
+class ValidatedInputs:
+    """Inputs that can be valued: rows of both sides, without the ``rejected`` ones (`REJECTED`, or None)."""
+
+    train: Rows
+    validation: Rows
+    train_facts: Facts
+    validation_facts: Facts
+    n_features: int
+    n_classes: int
+    warnings: tuple[Problem, ...]
+    rejected: DataFrame | None
+
+    @property
+    def dtype(self) -> str:
+        """The index's dtype: float64 where either side's embeddings are."""
+        doubles = "array<double>" in (self.train.types["embedding"], self.validation.types["embedding"])
+        return "float64" if doubles else "float32"
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One side's checks so far: good rows, their facts, bad rows, problems that are left."""
+
+    rows: Rows
+    facts: Facts
+    n_features: int
+    rejected: DataFrame | None
+    problems: list[Problem]
+
+
+def validate(
+    train: Rows | list[Problem],
+    validation: Rows | list[Problem] | None,
+    options: ValueOptions,
+    on_bad_row: str,
+) -> ValidatedInputs:
+    """Return the inputs, checked; ``validation`` None stands for self-validation.
+
+    A problem list in place of rows is reported with the rest. Under "reject" rows with problems are set aside.
+    Raises: InputError with all problems. Cost: a few passes over each table; distinct labels, and one tally
+    row for each batch, reach the driver.
+    """
+    sides = [train] if validation is None else [train, validation]
+    problems = [problem for side in sides if isinstance(side, list) for problem in side]
+    checks = RowChecks(options.metric, options.precision)
+    checked = [_check_side(side, checks, on_bad_row) for side in sides if isinstance(side, Rows)]
+    problems += [problem for side in checked for problem in side.problems]
+    if len(checked) == len(sides) == 2 and not problems:
+        problems += _pair_problems(*checked)
+    if problems:
+        raise InputError(problems)
+    left, right = checked[0], checked[-1]
+    labels = set(left.facts.labels) | set(right.facts.labels)
+    rejected = [side.rejected for side in checked if side.rejected is not None]
+    return ValidatedInputs(
+        train=left.rows,
+        validation=right.rows,
+        train_facts=left.facts,
+        validation_facts=right.facts,
+        n_features=left.n_features,
+        n_classes=len(labels),
+        warnings=tuple(_warnings(left, None if validation is None else right, options)),
+        rejected=rejected[0].unionByName(rejected[1]) if len(rejected) == 2 else next(iter(rejected), None),
+    )
+
+
+def _check_side(rows: Rows, checks: RowChecks, on_bad_row: str) -> _Side:
+    tallies = _tally(rows, checks)
+    n_rows = sum(t["n_rows"] for t in tallies if t["aspect"] == ALL_ROWS)
+    dimensions = _by(t for t in tallies if t["aspect"] == DIMENSION)
+    # The dimension most rows have is taken for the intended one.
+    n_features = int(max(dimensions, key=lambda d: dimensions[d][0], default=0))
+    problems = _row_problems(rows, tallies, dimensions, n_features)
+    twice, n_twice, first = _duplicates(rows)
+    if n_twice:
+        got = f"{n_twice} ids more than once; the first: {', '.join(map(repr, first))}"
+        hint = "make ids unique: they decide ties and name the values"
+        problems.append(Problem(f"{rows.side} ids", "unique ids", got, hint))
+    rejected, n_rejected = None, 0
+    if problems and on_bad_row == "reject":
+        rows, rejected = _split(rows, replace(checks, n_features=n_features), twice)
+        n_rejected, problems = rejected.count(), []
+    if n_rows - n_rejected == 0:
+        got = "no rows" if n_rows == 0 else f"all {n_rows} rows rejected"
+        problems.append(Problem(f"{rows.side} table {rows.reference}", "at least one row", got, "check the path"))
+    labels = {} if problems else _label_counts(rows)
+    digest = "" if problems else _digest(rows)
+    facts = Facts(n_rows - n_rejected, n_rejected, labels, digest)
+    return _Side(rows, facts, n_features, rejected, problems)
+
+
+def _tally(rows: Rows, checks: RowChecks) -> list[dict[str, Any]]:
+    def tally(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return tally_rows(batches, checks)
+
+    return rows.frame.mapInArrow(tally, TALLY.ddl()).toArrow().to_pylist()
+
+
+def _by(tallies: Iterable[dict[str, Any]]) -> dict[str, tuple[int, list[str]]]:
+    """Return tallies added up: (rows, first ids) by aspect, or by dimension."""
+    found: dict[str, tuple[int, list[str]]] = {}
+    for tally in tallies:
+        key = str(tally["detail"] or tally["aspect"])
+        n_rows, ids = found.get(key, (0, []))
+        found[key] = (n_rows + tally["n_rows"], (ids + tally["ids"])[:FIRST_IDS])
+    return found
+
+
+def _row_problems(
+    rows: Rows,
+    tallies: list[dict[str, Any]],
+    dimensions: dict[str, tuple[int, list[str]]],
+    n_features: int,
+) -> list[Problem]:
+    problems = []
+    found = _by(t for t in tallies if t["aspect"] not in (ALL_ROWS, DIMENSION))
+    for aspect, (n_rows, ids) in found.items():
+        got = f"{aspect} in {n_rows} rows; the first: {', '.join(map(repr, ids))}"
+        hint = HINTS.get(aspect, "drop or repair these rows") + "; or set on_bad_row: reject"
+        problems.append(Problem(f"{rows.side} rows", f"no row whose {aspect}", got, hint))
+    if len(dimensions) > 1:
+        others = {d: found for d, found in dimensions.items() if int(d) != n_features}
+        got = "; ".join(f"{n} rows of {d}, the first: {', '.join(map(repr, i))}" for d, (n, i) in others.items())
+        hint = "embed all rows with one model; or set on_bad_row: reject"
+        problems.append(Problem(f"{rows.side} embeddings", f"one dimension ({n_features} in most rows)", got, hint))
+    return problems
+
+
+def _duplicates(rows: Rows) -> tuple[DataFrame, int, list[object]]:
+    """Return the ids that occur more than once, how many they are, and the first five."""
+    twice = rows.frame.where("id IS NOT NULL").groupBy("id").count().where("count > 1").select("id")
+    first = [row["id"] for row in twice.orderBy("id").limit(FIRST_IDS).collect()]
+    return twice, (twice.count() if len(first) == FIRST_IDS else len(first)), first
+
+
+def _split(rows: Rows, checks: RowChecks, twice: DataFrame) -> tuple[Rows, DataFrame]:
+    """Return the good rows and the rejected ones with their reasons; all rows of a repeated id are bad."""
+
+    def mark(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return mark_rows(batches, checks)
+
+    ddl = ", ".join(f"{name} {kind}" for name, kind in rows.types.items()) + ", reason string"
+    marked = rows.frame.mapInArrow(mark, ddl)
+    marked = marked.join(twice.selectExpr("id", "'id occurs more than once' AS again"), "id", "left")
+    marked = marked.selectExpr(*rows.types, "nullif(concat_ws('; ', reason, again), '') AS reason")
+    good = marked.where("reason IS NULL").select(*rows.types)
+    bad = marked.where("reason IS NOT NULL")
+    rejected = bad.selectExpr(f"'{rows.side}' AS side", "cast(id AS string) AS id", "reason")
+    return replace(rows, frame=good), rejected.select(*REJECTED.names)
+
+
+def _label_counts(rows: Rows) -> dict[str | int, int]:
+    label = "explode(array_distinct(label))" if rows.is_multi_label else "label"
+    counts = rows.frame.selectExpr(f"{label} AS label").groupBy("label").count()
+    return {row["label"]: row["count"] for row in counts.toArrow().to_pylist()}
+
+
+def _digest(rows: Rows) -> str:
+    """Return a sum over hashed rows: the content of a table, whatever the order of its rows and files."""
+    columns = ", ".join(rows.types)
+    added = rows.frame.selectExpr(f"sum(cast(xxhash64({columns}) AS decimal(38, 0))) AS s", "count(*) AS n")
+    row = added.collect()[0]
+    return hashlib.sha256(f"{sorted(rows.types.items())} {row['s']} {row['n']}".encode()).hexdigest()
+
+
+def _pair_problems(train: _Side, validation: _Side) -> list[Problem]:
+    problems = []
+    if train.n_features != validation.n_features:
+        got = f"{train.n_features} in train, {validation.n_features} in validation"
+        problems.append(Problem("embeddings", "one dimension", got, "embed both tables with one model"))
+    kinds = [side.rows.types["label"].removeprefix("array<").removesuffix(">") for side in (train, validation)]
+    if kinds[0] != kinds[1]:
+        got = f"{kinds[0]} in train, {kinds[1]} in validation"
+        problems.append(Problem("labels", "one kind of label", got, "cast one of them, else nothing matches"))
+    return problems
+
+
+def _warnings(train: _Side, validation: _Side | None, options: ValueOptions) -> Iterator[Problem]:
+    if (k := options.parameters.get("k")) is not None and k > train.facts.n_rows:
+        got = f"k = {k}, {train.facts.n_rows} rows"
+        yield Problem("k", "fewer neighbors than training rows", got, "legal: all rows then vote")
+    if validation is None:
+        return
+    absent = set(validation.facts.labels) - set(train.facts.labels)
+    if len(absent) == len(validation.facts.labels):
+        got = f"none; train has {train.facts.head()}, validation has {validation.facts.head()}"
+        yield Problem("labels", "labels that occur in both tables", got, "check for case, blanks, id mix-ups")
+    elif absent:
+        n_rows = sum(validation.facts.labels[label] for label in absent)
+        first = ", ".join(repr(label) for label in sorted(absent, key=str)[:FIRST_IDS])
+        got = f"{n_rows} validation rows with {len(absent)} others; the first: {first}"
+        yield Problem("labels", "validation labels that occur in train", got, "legal: those rows match nothing")
+    if train.rows.types["id"] == validation.rows.types["id"]:
+        yield from _shared_ids(train.rows.frame, validation.rows.frame)
+
+
+def _shared_ids(train: DataFrame, validation: DataFrame) -> Iterator[Problem]:
+    both = train.select("id").join(validation.select("id"), "id", "left_semi")
+    n_both = both.count()
+    if n_both:
+        first = ", ".join(repr(row["id"]) for row in both.orderBy("id").limit(FIRST_IDS).collect())
+        got = f"{n_both} in both tables; the first: {first}"
+        hint = "a row that validates itself is overvalued; use self_validation for one table"
+        yield Problem("ids", "different rows in train and validation", got, hint)
