@@ -43,10 +43,9 @@ def open_on_host(reference: IndexReference, source_of: Callable[[str], Path]) ->
     verifies the index (about 1 GB/s), others wait for it, and later ones only map it.
     """
     if reference.digest not in _opened:
-        if reference.shipping == "in_place":
-            directory = Path(reference.directory)
-        else:
-            directory = _copy_once(reference, source_of)
+        lies_here = reference.shipping == "in_place"
+        directory = Path(reference.directory) if lies_here else _copy_once(reference, source_of)
+        _opened.clear()  # one index at a time: an old mapping would keep a removed file's space
         _opened[reference.digest] = open_index(directory)
     return _opened[reference.digest]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from dvspark.engine.session import is_connect
@@ -14,14 +13,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 POLL_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Chunks done so far, of how many."""
-
-    done: int
-    total: int
 
 
 @contextmanager

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+from pyspark.sql import functions as sf
 
 from dvspark.engine.chunks import chunk_expression, waves
 from dvspark.engine.host_cache import open_on_host
-from dvspark.engine.progress import Progress, watch_tasks
+from dvspark.engine.progress import watch_tasks
 from dvspark.engine.reduce import assemble, reduce_block
 from dvspark.engine.session import is_same_host
 from dvspark.engine.tasks import ChunkWork, nearest_validation, pack_rows, unpack_row, value_chunks
@@ -85,12 +86,18 @@ def chunk_sizes(chunks: DataFrame) -> dict[int, int]:
     return {row["chunk_id"]: row["count"] for row in chunks.groupBy("chunk_id").count().collect()}
 
 
+def sample_rows(validation_rows: DataFrame, n_points: int) -> DataFrame:
+    """Return a few validation rows, drawn by a hash of their ids: the same ones whatever the partitions."""
+    sample = validation_rows.orderBy(sf.xxhash64("id", sf.lit("sample")), "id").limit(n_points).toArrow()
+    return validation_rows.sparkSession.createDataFrame(sample, schema=validation_rows.schema)
+
+
 def value_waves(
     chunks: DataFrame,
     sizes: dict[int, int],
     reference: IndexReference,
     work: ChunkWork,
-    report: Callable[[Progress], None],
+    report: Callable[[int, int], None],
 ) -> Iterator[Partial]:
     """Yield the partial of each wave of chunks, ascending; their sum in this order is the result.
 
@@ -103,7 +110,7 @@ def value_waves(
         with watch_tasks(spark, len(wave), partial(_report, report, done, len(sizes))):
             totals = _wave_totals(chunks, wave, reference, work).toArrow()
         done += len(wave)
-        report(Progress(done, len(sizes)))
+        report(done, len(sizes))
         yield assemble(totals, reference.n_train, {chunk: sizes[chunk] for chunk in wave})
 
 
@@ -131,8 +138,8 @@ def nearest_validation_rows(
     return found.take(pa.array(keep, pa.int64()))
 
 
-def _report(report: Callable[[Progress], None], before: int, total: int, done: int) -> None:
-    report(Progress(before + done, total))
+def _report(report: Callable[[int, int], None], before: int, total: int, done: int) -> None:
+    report(before + done, total)
 
 
 def _wave_totals(chunks: DataFrame, wave: list[int], reference: IndexReference, work: ChunkWork) -> DataFrame:
@@ -157,6 +164,8 @@ def _one_chunk_a_task(rows: DataFrame, wave: list[int]) -> DataFrame:
     hashes to the partition wanted.
     """
     spark, n = rows.sparkSession, len(wave)
+    if n == 1:
+        return rows.coalesce(1)
     draws = spark.range(32 * n).selectExpr("id AS number", f"pmod(hash(id), {n}) AS place")
     numbers = {
         row["place"]: row["number"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dvspark.kernels.rank_values import RankWeights
+from dvspark.schemas import Float64s
 
 
 def rank_weights(n_players: int, *, k: int) -> RankWeights:
@@ -17,6 +18,19 @@ def rank_weights(n_players: int, *, k: int) -> RankWeights:
     suffix = np.zeros(n_players)
     suffix[k:] = 1.0 / (ranks[k:] * (ranks[k:] - 1.0))
     return RankWeights(own=1.0 / np.maximum(ranks, k), suffix=suffix)
+
+
+def recursive_values(matches: Float64s, *, k: int) -> Float64s:
+    """Return the values of the rows at ranks 1..n from their match flags, by theorem 1's recursion.
+
+    For checks only: another formula than the tables above. O(n). Source: Jia et al. 2019, theorem 1.
+    """
+    n_players = len(matches)
+    values = np.zeros(n_players)
+    values[-1] = matches[-1] / max(k, n_players)
+    for rank in range(n_players - 1, 0, -1):
+        values[rank - 1] = values[rank] + (matches[rank - 1] - matches[rank]) / max(k, rank)
+    return values
 
 
 def utility(n_nearest_matches: float, _n_players: int, *, k: int) -> tuple[float, float]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from dvspark.kernels import knn_shapley
 from dvspark.kernels.rank_values import RankWeights
+from dvspark.schemas import Float64s
 
 
 def rank_weights(n_players: int, *, k: int, n_classes: int) -> RankWeights:
@@ -26,6 +27,27 @@ def rank_weights(n_players: int, *, k: int, n_classes: int) -> RankWeights:
         shared=-gamma / n_players,
         constant=-1.0 / (n_classes * n_players),
     )
+
+
+def recursive_values(matches: Float64s, *, k: int, n_classes: int) -> Float64s:
+    """Return the values of the rows at ranks 1..n from their match flags, by theorem 7's recursion.
+
+    For checks only: another formula than the tables above. O(n). Source: Wang & Jia 2023, theorem 7, with
+    the harmonic numbers corrected for n < k.
+    """
+    n_players, nearest = len(matches), min(k, len(matches))
+    harmonic = sum(1.0 / j for j in range(1, nearest + 1))
+    values = np.zeros(n_players)
+    last, others = matches[-1], matches[:-1].sum()
+    values[-1] = (last - 1.0 / n_classes) / n_players
+    if n_players > 1:
+        values[-1] += (harmonic - 1.0) * (last - others / (n_players - 1)) / n_players
+    for rank in range(n_players - 1, 0, -1):
+        step = harmonic - 1.0 / n_players
+        if n_players >= k:
+            step = harmonic + (min(rank, k) * (n_players - 1) / rank - k) / k
+        values[rank - 1] = values[rank] + (matches[rank - 1] - matches[rank]) / (n_players - 1) * step
+    return values
 
 
 def utility(n_nearest_matches: float, n_players: int, *, k: int, n_classes: int) -> tuple[float, float]:

@@ -37,7 +37,8 @@ class Method:
     """One way to value training rows: a declaration; the tables come from one kernel file.
 
     ``needs`` names what the engine supplies to the kernel. ``rank_weights(n_players, **parameters)`` and
-    ``utility(n_nearest_matches, n_players, **parameters)`` are the kernel's. ``efficient``: the values sum to
+    ``utility(n_nearest_matches, n_players, **parameters)`` are the kernel's, and
+    ``recursive_values(matches, **parameters)`` is a second formula, for the audit. ``efficient``: the values sum to
     U(N) - U(∅), which the audit then demands. ``reference``: authors, year, place, DOI.
     """
 
@@ -46,6 +47,7 @@ class Method:
     parameters: tuple[Parameter, ...]
     rank_weights: Callable[..., RankWeights]
     utility: Callable[..., tuple[float, float]]
+    recursive_values: Callable[..., Float64s]
     reference: str
     efficient: bool = True
 

@@ -11,5 +11,6 @@ KNN_SHAPLEY = Method(
     parameters=(K,),
     rank_weights=kernel.rank_weights,
     utility=kernel.utility,
+    recursive_values=kernel.recursive_values,
     reference="Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 1",
 )

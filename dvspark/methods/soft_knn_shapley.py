@@ -11,5 +11,6 @@ SOFT_KNN_SHAPLEY = Method(
     parameters=(K, N_CLASSES),
     rank_weights=kernel.rank_weights,
     utility=kernel.utility,
+    recursive_values=kernel.recursive_values,
     reference="Wang & Jia, 2023, arXiv:2304.04258, theorem 7, corrected for fewer than k rows",
 )

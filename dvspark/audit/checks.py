@@ -1,0 +1,73 @@
+"""Checks: the efficiency axiom over all points, and a sample of points against an independent reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dvspark.errors import AuditError, Problem
+from dvspark.methods.options import ValueOptions
+from dvspark.schemas import Finding, Float64s, Partial
+
+# Relative: sums of N float64 values keep 12 digits at N = 10 million.
+EFFICIENCY_TOLERANCE = 1e-9
+
+# Float64 keys leave only rounding. Float32 keys may swap rows beyond the exact ranks; one swap of neighbors
+# there moves a value by 1 / 4,096² = 6e-8, and a point may hold several.
+SAMPLE_TOLERANCE = {"float64": 1e-12, "default": 1e-6}
+
+
+def check_efficiency(values: Float64s, totals: Partial, aggregate: str) -> Finding:
+    """Return whether the values sum to U(N) - U(∅), as the efficiency axiom demands.
+
+    The utilities are counted from labels of nearest rows and travel beside the values, never through them.
+    """
+    scale = totals.n_validation if aggregate == "mean" else 1
+    full, empty = totals.utility / scale, totals.empty_utility / scale
+    gap = abs(float(np.sum(values)) - (full - empty))
+    allowed = EFFICIENCY_TOLERANCE * max(1.0, abs(full), abs(empty))
+    meaning = f"sum of values against U(N) - U(∅) = {full:.9g} - {empty:.9g}"
+    return _finding("efficiency", gap, allowed, meaning)
+
+
+def check_sample(engine: Partial, reference: Partial, precision: str) -> Finding:
+    """Return whether a sample of points, valued by the engine, agrees with the reference.
+
+    Both partials are over the same points; the largest difference of a mean value counts.
+    """
+    n = max(reference.n_validation, 1)
+    gap = float(np.max(np.abs(engine.value - reference.value))) / n
+    meaning = f"largest difference to the float64 reference over {reference.n_validation} validation points"
+    if engine.n_validation != reference.n_validation:
+        gap, meaning = np.inf, f"engine valued {engine.n_validation} of {reference.n_validation} sampled points"
+    return _finding("sample", gap, SAMPLE_TOLERANCE[precision], meaning)
+
+
+def check_finite(values: Float64s) -> Finding:
+    """Return whether every value is a number."""
+    bad = int(np.count_nonzero(~np.isfinite(values)))
+    return _finding("finite", float(bad), 0.0, "values that are NaN or infinite")
+
+
+def verdict(findings: Sequence[Finding]) -> str:
+    """Return the verdict over all findings: fail if one fails, else warn if one warns, else pass."""
+    verdicts = {finding.verdict for finding in findings}
+    return next((word for word in ("fail", "warn") if word in verdicts), "pass")
+
+
+def require(findings: Sequence[Finding], options: ValueOptions) -> None:
+    """Raise AuditError naming every finding that failed."""
+    hint = "nothing was published; run it again, and if it stays, report it with the run's log"
+    failed = [
+        Problem(f"audit: {f.name}", f"at most {f.allowed:g}", f"{f.measured:g}: {f.meaning} ({options.method})", hint)
+        for f in findings
+        if f.verdict == "fail"
+    ]
+    if failed:
+        raise AuditError(failed)
+
+
+def _finding(name: str, measured: float, allowed: float, meaning: str) -> Finding:
+    # Written so that NaN fails.
+    return Finding(name, "pass" if measured <= allowed else "fail", measured, allowed, meaning)

@@ -1,0 +1,204 @@
+"""The configuration of a job: YAML file < DVSPARK_* environment < command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from dvspark.engine.chunks import CHUNK_ROWS
+from dvspark.errors import ConfigError, Problem, close_matches
+from dvspark.methods.options import ValueOptions
+from dvspark.runs.identity import run_id_problems
+from dvspark.tables.read import TableReference
+
+# A configuration is a page of text; a larger file is a mistake, or a YAML bomb.
+LARGEST_FILE_BYTES = 2**20
+
+
+class TableConfig(BaseModel):
+    """Where a table is and what its columns are called."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str | None = Field(None, description="file or folder, as the cluster sees it")
+    format: str = Field("parquet", description="any format Spark reads, for `path`")
+    table: str | None = Field(None, description="name of a Spark table, instead of `path`")
+    id: str = Field("id", description="column of unique ids (string or integer); ids decide ties")
+    embedding: str = Field("embedding", description="column of embeddings")
+    label: str = Field("label", description="column of labels: string, integer, or array of either")
+    owner: str | None = Field(None, description="column of owners, carried into the values table")
+
+    def reference(self) -> TableReference:
+        """Return it as the tables package knows it."""
+        return TableReference(**self.model_dump())
+
+
+class OutputConfig(BaseModel):
+    """Where results go."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str = Field(description="folder for values/, runs/ and rejected/")
+
+
+class SparkConfig(BaseModel):
+    """Spark settings, used only when the session is started here."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    master: str | None = Field(None, description="e.g. local[4]; left out: all cores of this machine")
+    conf: dict[str, str] = Field(default_factory=dict, description="spark.* settings")
+
+
+class JobConfig(BaseSettings):
+    """A valuation job."""
+
+    model_config = SettingsConfigDict(env_prefix="DVSPARK_", env_nested_delimiter="__", extra="forbid")
+
+    train: TableConfig = Field(description="the rows to value")
+    validation: TableConfig | None = Field(None, description="the rows to value them by")
+    output: OutputConfig = Field(description="where results go")
+    method: str = Field("knn_shapley", description="knn_shapley or soft_knn_shapley")
+    k: int | None = Field(None, description="neighbors that vote; 10 if left out")
+    n_classes: int | None = Field(None, description="size of the label space (soft_knn_shapley); counted if left out")
+    metric: str = Field("euclidean", description="euclidean, cosine (1 - cos) or inner_product")
+    precision: str = Field("default", description="default: exact near ranks; float64: everything in float64")
+    ties: str = Field("id", description="id: rows at equal distance rank by id; average: over all their orders")
+    aggregate: str = Field("mean", description="over validation rows: mean or sum")
+    ranking: str = Field("auto", description="auto or sorted")
+    tolerance: float = Field(1e-8, description="promised error of a value against the sorted ranking")
+    self_validation: bool = Field(False, description="every train row is a validation row, left out of its own game")
+    on_bad_row: Literal["fail", "reject"] = Field("fail", description="reject: set bad rows aside, with the reason")
+    chunk_rows: int = Field(CHUNK_ROWS, ge=1, le=1_000_000, description="validation rows of a chunk, about")
+    run_id: str | None = Field(None, description="name of the run; derived from inputs and options if left out")
+    work_dir: str | None = Field(None, description="folder all hosts see, for an index too large to ship")
+    report: bool = Field(True, description="write report.html (extra `report`)")
+    log_format: Literal["auto", "text", "json"] = Field("auto", description="auto: text on a terminal, else JSON")
+    spark: SparkConfig = Field(default_factory=SparkConfig, description="a session started here")
+
+    def options(self) -> ValueOptions:
+        """Return what to compute and how."""
+        return ValueOptions(
+            method=self.method,
+            parameters={"k": self.k} | ({"n_classes": self.n_classes} if self.method != "knn_shapley" else {}),
+            metric=self.metric,
+            precision=self.precision,
+            ties=self.ties,
+            aggregate=self.aggregate,
+            ranking=self.ranking,
+            tolerance=self.tolerance,
+            self_validation=self.self_validation,
+        )
+
+    def problems(self) -> list[Problem]:
+        """Return what single fields cannot know: parameters of the method, fields that exclude each other."""
+        problems = self.options().problems() + run_id_problems(self.run_id)
+        for side, table in (("train", self.train), ("validation", self.validation)):
+            if table is not None and (table.path is None) == (table.table is None):
+                got = "neither" if table.path is None else "both"
+                problems.append(Problem(side, "either a path or a table", got, f"set {side}.path or {side}.table"))
+        if self.self_validation == (self.validation is not None):
+            expected = "a validation table, or self_validation: true; not both"
+            got = "both" if self.self_validation else "neither"
+            problems.append(Problem("validation", expected, got, "give --validation PATH, or --self_validation true"))
+        return problems
+
+
+def load_config(path: Path | None, overrides: dict[str, Any]) -> JobConfig:
+    """Return the configuration from a YAML file, the environment and overrides, the later winning.
+
+    Raises: ConfigError with everything that is wrong.
+    """
+    from_file = _paths_spelled_out(_read_yaml(path) if path else {})
+
+    class Layered(JobConfig):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, InitSettingsSource(settings_cls, from_file)
+
+    try:
+        config: JobConfig = Layered(**_paths_spelled_out(overrides))
+    except ValidationError as error:
+        raise ConfigError([_problem(details) for details in error.errors()]) from error
+    except ValueError as error:  # an environment variable that is no JSON where a section is expected
+        raise ConfigError(Problem("environment", "DVSPARK_* variables that parse", str(error))) from error
+    if problems := config.problems():
+        raise ConfigError(problems)
+    return config
+
+
+def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
+    """Return ``--section.key VALUE`` and ``--key=VALUE`` words as nested settings.
+
+    Raises: ConfigError for words that are not pairs.
+    """
+    nested: dict[str, Any] = {}
+    left = list(words)
+    while left:
+        word = left.pop(0)
+        key, has_value, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--") or (not has_value and not left):
+            raise ConfigError(Problem(word, "--section.key VALUE", "no value", "give every option a value"))
+        # A Spark setting's own name has dots: --spark.conf.spark.executor.memory 8g
+        parts = key.split(".", 2 if key.startswith("spark.conf.") else -1)
+        place = nested
+        for part in parts[:-1]:
+            place = place.setdefault(part.replace("-", "_"), {})
+            if not isinstance(place, dict):
+                raise ConfigError(Problem(word, "a section", f"{part} has a value already", "drop one of them"))
+        last = parts[-1] if key.startswith("spark.conf.") else parts[-1].replace("-", "_")
+        given = value if has_value else left.pop(0)
+        if isinstance(place.get(last), dict) and last in SECTIONS:
+            place[last]["path"] = given
+        else:
+            place[last] = {"path": given} if last in SECTIONS and place is nested else given
+    return nested
+
+
+SECTIONS = ("train", "validation", "output")
+
+
+def _paths_spelled_out(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings with ``train: PATH`` written as ``train: {path: PATH}``."""
+    short = {name: {"path": value} for name, value in settings.items() if name in SECTIONS and isinstance(value, str)}
+    return {**settings, **short}
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    where = f"configuration {path}"
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_FILE_BYTES:
+            raise ConfigError(Problem(where, f"at most {LARGEST_FILE_BYTES} bytes", str(size), "is it the right file?"))
+        read = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(Problem(where, "a readable YAML file", str(error), "see conf/jobs/")) from error
+    if not isinstance(read, dict):
+        raise ConfigError(Problem(where, "settings, key: value", type(read).__name__, "see conf/jobs/"))
+    return {str(key): value for key, value in read.items()}
+
+
+def _problem(details: Any) -> Problem:
+    """Return one of pydantic's errors as ours, with the closest known key for an unknown one."""
+    place = [str(part) for part in details["loc"]]
+    where, got = ".".join(place), repr(details.get("input"))
+    if details["type"] == "extra_forbidden":
+        model: Any = JobConfig
+        for part in place[:-1]:
+            model = {"spark": SparkConfig, "output": OutputConfig}.get(part, TableConfig)
+        return Problem(where, "a known setting", got, close_matches(place[-1], list(model.model_fields)))
+    if details["type"] == "missing":
+        return Problem(where, "a value", "none", f"set {where} in the file, or give --{where} VALUE")
+    return Problem(where, details["msg"][:1].lower() + details["msg"][1:], got, "see conf/jobs/value.yaml")

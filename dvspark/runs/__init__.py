@@ -1,0 +1,1 @@
+"""Runs: what identifies a run, and the record it leaves."""

@@ -1,0 +1,68 @@
+"""Record: what a run left behind: inputs, options, plan, seconds, findings, environment."""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import asdict
+from importlib import metadata
+from typing import Any
+
+from dvspark.errors import Problem
+from dvspark.methods.options import ValueOptions
+from dvspark.schemas import SCHEMA_VERSION, Finding
+
+PACKAGES = ("dvspark", "pyspark", "numpy", "scipy", "pyarrow")
+
+
+def run_record(
+    *,
+    run_id: str,
+    fingerprint: str,
+    options: ValueOptions,
+    parameters: dict[str, int],
+    inputs: dict[str, Any],
+    plan: dict[str, Any],
+    stages: list[dict[str, Any]],
+    findings: list[Finding],
+    warnings: tuple[Problem, ...],
+    outputs: dict[str, str],
+    spark_version: str,
+) -> dict[str, Any]:
+    """Return the run record as plain data, ready for JSON."""
+    settings = options.record()
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": run_id,
+        "fingerprint": fingerprint,
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "dvspark_version": version("dvspark"),
+        "method": {
+            "name": options.method,
+            "parameters": parameters,
+            "reference": options.declaration.reference,
+        },
+        **{name: settings[name] for name in ("metric", "precision", "ties", "aggregate", "self_validation")},
+        "ranking": "sorted",
+        "tolerance": options.tolerance,
+        "inputs": inputs,
+        "plan": plan,
+        "stages": stages,
+        "findings": [asdict(finding) for finding in findings],
+        "warnings": [asdict(problem) for problem in warnings],
+        "outputs": outputs,
+        "environment": {
+            "python": platform.python_version(),
+            "spark": spark_version,
+            **{name: version(name) for name in PACKAGES},
+            "platform": platform.platform(),
+        },
+    }
+
+
+def version(package: str) -> str:
+    """Return an installed package's version, or "unknown" for code that travels as a zip."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"
