@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from oracles import FLOAT_ORDER_TOLERANCE, METHODS, reference_values
+from oracles import FLOAT_ORDER_TOLERANCE, METHODS, METRICS, reference_values
 
 import dvspark
 
@@ -105,14 +105,14 @@ def test_value_arrays__duplicates_tie_exactly_for_a_single_point(duplicates: Row
 
 
 @pytest.mark.parametrize("ties", ["id", "average"])
-@pytest.mark.parametrize("metric", ["euclidean", "inner_product"])
+@pytest.mark.parametrize("metric", METRICS)
 def test_value_arrays__different_rows_at_equal_distance_tie_exactly(
     grid: Rows, metric: str, ties: str
 ) -> None:
     assert_equals_reference(grid, method="knn_shapley", metric=metric, ties=ties)
 
 
-@pytest.mark.parametrize("metric", ["euclidean", "inner_product"])
+@pytest.mark.parametrize("metric", METRICS)
 def test_value_arrays__a_large_offset_does_not_blur_the_order(offset: Rows, metric: str) -> None:
     assert_equals_reference(offset, method="knn_shapley", metric=metric)
 

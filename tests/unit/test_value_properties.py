@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles import (
@@ -78,6 +79,36 @@ def test_value_arrays__adds_up_to_the_worth_of_all_rows(
     options = {"method": method, "ties": ties, "aggregate": aggregate}
     total = exact_efficiency_total(*problem.data, **problem.options, **options)
     assert_close(values_of(problem, **options, precision=precision).sum(), float(total), precision)
+
+
+@pytest.mark.parametrize("precision", EXACT_ORDER_TOLERANCE)
+@pytest.mark.parametrize("ties", ["id", "average"])
+@pytest.mark.parametrize(
+    ("x_train", "z"),
+    [
+        # Same direction, unit vectors that differ in the last bit.
+        (((1, 2, 2), (3, 6, 6)), (1, 1, 0)),
+        # cos = -2/√6 both times, and the distance lies at the edge of a cell of 2^-46.
+        (((2, 2, 1), (0, 0, 1)), (-1, -1, -2)),
+        # No tie: 1 - cos is 4.5e-16 and 2e-16.
+        (((10**8, 3), (10**8, 2)), (10**8, 0)),
+    ],
+)
+def test_value_arrays__rounding_neither_breaks_nor_makes_cosine_ties(
+    x_train: tuple[tuple[int, ...], ...], z: tuple[int, ...], ties: str, precision: str
+) -> None:
+    for ids in ([0, 1], [1, 0]):
+        options = {"method": "knn_shapley", "k": 1, "metric": "cosine", "train_ids": ids, "ties": ties}
+        exact = exact_values(x_train, [1, 0], [z], [1], **options)
+        values = dvspark.value_arrays(
+            np.array(x_train, dtype=np.float64),
+            [1, 0],
+            np.array([z], dtype=np.float64),
+            [1],
+            **options,
+            precision=precision,
+        )
+        assert_close(values, [float(value) for value in exact], precision)
 
 
 @given(data=st.data(), problem=problems(max_train=5), method=methods, precision=precisions)
