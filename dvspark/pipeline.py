@@ -1,232 +1,137 @@
-"""The way of the data: read, validate, plan, index, value, finalize, audit, write, report; one call a stage."""
+"""The way of the data, in one screen: one call a stage, the stage's name being the module's."""
 
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
-from dvspark.audit import checks, reference
-from dvspark.engine import replicated, tasks
-from dvspark.engine.chunks import CHUNK_ROWS
-from dvspark.engine.plan import Plan, make_plan
-from dvspark.engine.train_index import IndexReference
-from dvspark.errors import Problem
-from dvspark.logs import Stage, log_event, stage
-from dvspark.methods.finalize import finalize
+from dvspark.config import JobConfig
+from dvspark.errors import ConfigError, Problem
+from dvspark.logs import log_event, stage
 from dvspark.methods.options import ValueOptions
-from dvspark.runs.identity import derived_run_id, fingerprint
-from dvspark.runs.record import run_record, version
-from dvspark.schemas import Finding, Float64s, Partial
-from dvspark.tables.read import Rows
-from dvspark.tables.validate import Facts, ValidatedInputs, validate
-from dvspark.tables.write import values_table
+from dvspark.schemas import Finding
+from dvspark.tables.read import TableReference, canonical_rows, read_table
+from dvspark.tables.storage import Storage, open_storage
+from dvspark.tables.write import publish, refuse_conflict, values_frame
+from dvspark.valuation import Request, RowsOrProblems, Valuation, check, compute
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
-# Rows of each end of the ranking whose nearest validation rows the report shows, and how many it shows.
-EXTREME_ROWS = 25
-EXTREME_NEIGHBORS = 5
-
-RowsOrProblems = Rows | list[Problem]
+    from pyspark.sql import DataFrame, SparkSession
 
 
 @dataclass(frozen=True)
-class Request:
-    """What is asked for besides the tables; see `dvspark.config.JobConfig` for each."""
+class Result:
+    """A finished valuation: ``values`` (`schemas.VALUES`), ``run`` the record, ``findings`` of the audit."""
 
-    options: ValueOptions
-    on_bad_row: str = "fail"
-    chunk_rows: int = CHUNK_ROWS
-    run_id: str | None = None
-    work_dir: str | None = None
-    extremes: bool = True
+    values: DataFrame
+    run: dict[str, Any]
+    findings: list[Finding]
 
 
-@dataclass
-class Valuation:
-    """A valuation on its way: what each stage has added so far."""
+def run(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
+    """Run a job from its tables to its published results; return the run record.
 
-    request: Request
-    inputs: ValidatedInputs
-    parameters: dict[str, int]
-    fingerprint: str
-    run_id: str
-    stages: list[dict[str, Any]]
-    plan: Plan | None = None
-    values: pa.Table | None = None
-    extremes: pa.Table | None = None
-    findings: list[Finding] = field(default_factory=list)
-
-    def record(self, outputs: dict[str, str], spark_version: str) -> dict[str, Any]:
-        """Return the run record."""
-        train, validation = self.inputs.train, self.inputs.validation
-        return run_record(
-            run_id=self.run_id,
-            fingerprint=self.fingerprint,
-            options=self.request.options,
-            parameters=self.parameters,
-            inputs={
-                "train": _side_record(train, self.inputs.train_facts),
-                "validation": _side_record(validation, self.inputs.validation_facts),
-                "n_features": self.inputs.n_features,
-                "n_classes": self.inputs.n_classes,
-                "n_classes_source": "distinct labels in train and validation",
-            },
-            plan=self.plan.record() if self.plan else {},
-            stages=self.stages,
-            findings=self.findings,
-            warnings=self.inputs.warnings,
-            outputs=outputs,
-            spark_version=spark_version,
-        )
-
-
-def check(
-    train: RowsOrProblems, validation: RowsOrProblems | None, request: Request, stages: list[dict[str, Any]]
-) -> Valuation:
-    """Validate the tables and settle what decides the run; ``validation`` None is self-validation.
-
-    Raises: InputError with everything wrong in the tables.
+    A run that is published already is not repeated.
+    Raises: DvsparkError of the stage that could not go on; nothing is published then.
     """
-    options = request.options
-    with stage("validate", stages) as now:
-        inputs = validate(train, validation, options, request.on_bad_row)
-        parameters = options.resolved(inputs.n_classes)
-        now.rows = inputs.train_facts.n_rows + (inputs.validation_facts.n_rows if validation else 0)
-        now.note = f"{inputs.n_features} features, {inputs.n_classes} classes"
-    for warning in inputs.warnings:
-        log_event(f"note: {warning}", where=warning.where, got=warning.got)
-    decisive = {
-        "version": version("dvspark"),
-        "options": {**options.record(), "parameters": parameters},
-        "chunk_rows": request.chunk_rows,
-        "train": inputs.train_facts.digest,
-        "validation": inputs.validation_facts.digest,
-    }
-    full = fingerprint(decisive)
-    run_id = request.run_id or derived_run_id(options.method, full)
-    return Valuation(request, inputs, parameters, full, run_id, stages)
+    storage, stages = open_storage(config.output.path), list[dict[str, Any]]()
+    with stage("read", stages):
+        train = _rows(spark, "train", config.train.reference())
+        validation = _rows(spark, "validation", config.validation.reference()) if config.validation else None
+    valuation = check(train, validation, _request(config), stages)
+    if (published := refuse_conflict(storage, valuation.run_id, valuation.fingerprint)) is not None:
+        log_event(f"already done: {valuation.run_id} is published", run_id=valuation.run_id)
+        return published
+    compute(valuation, spark)
+    with stage("write", stages) as now:
+        record = _publish(valuation, spark, storage, with_report=config.report)
+        now.rows, now.note = record["inputs"]["train"]["n_rows"], valuation.run_id
+    return record
 
 
-def compute(valuation: Valuation, spark: SparkSession) -> Valuation:
-    """Plan, index, value, finalize and audit; return the valuation with its values.
+def value_table(
+    train_df: DataFrame,
+    validation_df: DataFrame | None = None,
+    *,
+    method: str = "knn_shapley",
+    k: int = 10,
+    metric: str = "euclidean",
+    n_classes: int | None = None,
+    aggregate: str = "mean",
+    precision: str = "default",
+    ties: str = "id",
+    ranking: str = "auto",
+    tolerance: float = 1e-8,
+    self_validation: bool = False,
+    on_bad_row: str = "fail",
+    columns: dict[str, str] | None = None,
+    run_id: str | None = None,
+    work_dir: str | None = None,
+    **method_params: Any,
+) -> Result:
+    """Return the values of the rows of ``train_df``, by the rows of ``validation_df``.
 
-    Raises: ComputeError when something was lost on the way, AuditError when the values fail a check.
+    Both have columns id, embedding and label, or what ``columns`` maps these names (and owner) to. Options as
+    in `dvspark.value_arrays`; ``work_dir`` is a folder all hosts see, for an index too large to ship.
+    Raises: ConfigError, InputError, ComputeError or AuditError, each with all problems of its kind.
+    Cost: V (N D + N log N) spread over tasks; memory of a worker: `kernels.ranking.scratch_bytes` beside the
+    mapped index; of the driver: about 100 bytes a training row.
     """
-    request, inputs, stages = valuation.request, valuation.inputs, valuation.stages
-    with stage("plan", stages) as now:
-        valuation.plan = plan = _plan(valuation)
-        now.note = f"{plan.name}, {plan.n_chunks} chunks: {plan.reason}"
-    with _index_folder(request.work_dir) as folder:
-        with stage("index", stages) as now:
-            index = _index(valuation, spark, folder)
-            now.rows, now.note = index.n_train, f"{index.n_bytes / 2**20:.1f} MiB, {index.shipping}"
-        with stage("value", stages) as now:
-            totals = _totals(valuation, index, now)
-            now.rows = totals.n_validation
-        with stage("finalize", stages) as now:
-            values, standard_errors = finalize(totals, request.options.aggregate)
-            keys = replicated.open_here(index).keys
-            valuation.values = values_table(valuation.run_id, keys, values, standard_errors)
-            now.rows = len(values)
-        with stage("audit", stages) as now:
-            valuation.findings = _findings(valuation, index, totals, values)
-            now.note = f"{checks.verdict(valuation.findings)}: {', '.join(f.name for f in valuation.findings)}"
-        checks.require(valuation.findings, request.options)
-        if request.extremes:
-            with stage("extremes", stages) as now:
-                valuation.extremes = _extremes(valuation, index, values)
-                now.rows = len(valuation.extremes)
-    return valuation
+    given = {"k": k, **method_params} | ({} if method == "knn_shapley" else {"n_classes": n_classes})
+    options = ValueOptions(
+        method, given, metric, precision, ties, aggregate, ranking, tolerance, self_validation=self_validation
+    )
+    problems = options.problems()
+    if self_validation == (validation_df is not None):
+        expected = "a validation DataFrame, or self_validation=True; not both"
+        problems.append(Problem("validation_df", expected, "both" if self_validation else "neither"))
+    if problems:
+        raise ConfigError(problems)
+    request = Request(options, on_bad_row, run_id=run_id, work_dir=work_dir, extremes=False)
+    train = canonical_rows("train", train_df, TableReference(path="train_df", **(columns or {})))
+    validation: RowsOrProblems | None = None
+    if validation_df is not None:
+        validation_columns = {role: name for role, name in (columns or {}).items() if role != "owner"}
+        reference = TableReference(path="validation_df", **validation_columns)
+        validation = canonical_rows("validation", validation_df, reference)
+    spark = train_df.sparkSession
+    valuation = compute(check(train, validation, request, []), spark)
+    values = values_frame(spark, valuation.table, valuation.inputs.train.types)
+    return Result(values, valuation.record({}, spark.version), valuation.findings)
 
 
-def _plan(valuation: Valuation) -> Plan:
-    inputs = valuation.inputs
-    return make_plan(
-        n_train=inputs.train_facts.n_rows,
-        n_validation=inputs.validation_facts.n_rows,
-        n_features=inputs.n_features,
-        dtype=inputs.dtype,
-        k=valuation.parameters["k"],
-        chunk_rows=valuation.request.chunk_rows,
+def _rows(spark: SparkSession, side: str, reference: TableReference) -> RowsOrProblems:
+    frame = read_table(spark, side, reference)
+    return frame if isinstance(frame, list) else canonical_rows(side, frame, reference)
+
+
+def _request(config: JobConfig) -> Request:
+    return Request(
+        options=config.options(),
+        on_bad_row=config.on_bad_row,
+        chunk_rows=config.chunk_rows,
+        run_id=config.run_id,
+        work_dir=config.work_dir,
+        extremes=config.report,
     )
 
 
-def _index(valuation: Valuation, spark: SparkSession, folder: Path) -> IndexReference:
-    inputs = valuation.inputs
-    packed = replicated.build_index(
-        inputs.train.frame,
-        n_train=inputs.train_facts.n_rows,
-        n_features=inputs.n_features,
-        dtype=inputs.dtype,
-        metric=valuation.request.options.metric,
-        directory=folder / "index",
-    )
-    return replicated.ship_index(spark, packed, shared=valuation.request.work_dir is not None)
+def _publish(valuation: Valuation, spark: SparkSession, storage: Storage, *, with_report: bool) -> dict[str, Any]:
+    run_id, inputs = valuation.run_id, valuation.inputs
+    outputs = {"values": storage.spark_path(f"values/run_id={run_id}")}
+    outputs["run"] = storage.spark_path(f"runs/{run_id}/run.json")
+    if with_report:
+        outputs["report"] = storage.spark_path(f"runs/{run_id}/report.html")
+    frames = {"values": values_frame(spark, valuation.table, inputs.train.types)}
+    if inputs.rejected is not None:
+        outputs["rejected"] = storage.spark_path(f"rejected/run_id={run_id}")
+        frames["rejected"] = inputs.rejected
+    record = valuation.record(outputs, spark.version)
+    documents = {"run.json": json.dumps(record, indent=1)}
+    if with_report:
+        from dvspark.report import render_report  # noqa: PLC0415 - an extra, and slow to import
 
-
-def _totals(valuation: Valuation, index: IndexReference, now: Stage) -> Partial:
-    plan, work = valuation.plan, tasks.ChunkWork(valuation.request.options, valuation.parameters)
-    chunks = replicated.chunked(valuation.inputs.validation.frame, plan.n_chunks if plan else 1)
-    totals = Partial.zeros(index.n_train)
-    sizes = replicated.chunk_sizes(chunks)
-    for wave in replicated.value_waves(chunks, sizes, index, work, now.progress):
-        totals.add(wave)
-    return totals
-
-
-def _findings(valuation: Valuation, index: IndexReference, totals: Partial, values: Float64s) -> list[Finding]:
-    """Return the audit's findings: the axiom over all points, and a sample valued again by the reference."""
-    options, parameters = valuation.request.options, valuation.parameters
-    validation = valuation.inputs.validation
-    sample = replicated.sample_rows(validation.frame, reference.SAMPLE_POINTS)
-    work = tasks.ChunkWork(options, parameters)
-    by_engine = Partial.zeros(index.n_train)
-    chunks = replicated.chunked(sample, 1)
-    for wave in replicated.value_waves(chunks, replicated.chunk_sizes(chunks), index, work, lambda done, total: None):
-        by_engine.add(wave)
-    opened = replicated.open_here(index)
-    points = tasks.chunk_arrays(sample.toArrow(), opened, self_validation=options.self_validation)
-    by_reference = reference.reference_partial(opened.arrays, points, options, parameters)
-    findings = [checks.check_finite(values), checks.check_sample(by_engine, by_reference, options.precision)]
-    if options.declaration.efficient:
-        findings.append(checks.check_efficiency(values, totals, options.aggregate))
-    return findings
-
-
-def _extremes(valuation: Valuation, index: IndexReference, values: Float64s) -> pa.Table:
-    """Return the nearest validation rows of the lowest and highest valued rows."""
-    order = values.argsort(kind="stable")
-    rows = sorted({int(row) for row in [*order[:EXTREME_ROWS], *order[-EXTREME_ROWS:]]})
-    frame, metric = valuation.inputs.validation.frame, valuation.request.options.metric
-    found = replicated.nearest_validation_rows(frame, rows, index, metric, EXTREME_NEIGHBORS)
-    ids = replicated.open_here(index).keys["id"].take(found["train_row"])
-    return found.append_column("train_id", ids)
-
-
-@contextmanager
-def _index_folder(work_dir: str | None) -> Iterator[Path]:
-    """Yield a folder for the index, in ``work_dir`` if there is one; removed with all in it afterwards."""
-    if work_dir is not None:
-        Path(work_dir).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="dvspark-", dir=work_dir) as folder:
-        yield Path(folder)
-
-
-def _side_record(rows: Rows, facts: Facts) -> dict[str, Any]:
-    counts = {"n_rows": facts.n_rows, "n_rejected": facts.n_rejected, "n_labels": len(facts.labels)}
-    return {"reference": rows.reference, **counts, "types": rows.types, "digest": facts.digest}
-
-
-def summary(record: dict[str, Any]) -> str:
-    """Return the run record as one line of JSON: the run, its verdict and its outputs."""
-    names = ("run_id", "method", "inputs", "findings", "outputs")
-    return json.dumps({name: record[name] for name in names})
+        documents["report.html"] = render_report(valuation.table, record, valuation.extremes)
+    publish(storage, run_id, frames, documents)
+    return record

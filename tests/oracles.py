@@ -320,10 +320,8 @@ def ranked_values(
         return np.zeros(0)
     soft = method == "soft_knn_shapley"
     nearest = min(k, n) if soft else k
-    if ties == "average":
-        values = ranked_values_2019_tied(a, distance, nearest)
-    else:
-        values = ranked_values_2019(a, nearest)
+    tied = ties == "average"
+    values = ranked_values_2019_tied(a, distance, nearest) if tied else ranked_values_2019(a, nearest)
     if soft:
         assert n_classes is not None
         harmonic = sum(1 / j for j in range(1, nearest + 1))
@@ -366,9 +364,7 @@ def reference_point_values(
             order = order[order != v]
         wanted = label_set(y_validation[v])
         a = np.array([not wanted.isdisjoint(labels) for labels in train_sets], dtype=np.float64)
-        table[v, order] = ranked_values(
-            a[order], distance[order], k=k, method=method, n_classes=n_classes, ties=ties
-        )
+        table[v, order] = ranked_values(a[order], distance[order], k=k, method=method, n_classes=n_classes, ties=ties)
     return table
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dvspark.kernels.distances import settle_ties
 from dvspark.kernels.rank_values import tied_rank_values
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Partial, TrainArrays
@@ -17,7 +18,8 @@ def reference_partial(
 ) -> Partial:
     """Return the partial of a few points: distances from differences, a sort, the method's recursion.
 
-    Tied rows under ties="average" share the kernels' tie formula, which the tests hold against enumeration.
+    Shared with the kernels: which cosine keys count as equal, and the formula of ties="average", both of which
+    the tests hold against enumeration.
     Cost: O(N D + N log N) a point, interpreted; memory: 65,536 rows in float64 and 50 N bytes.
     """
     partial = Partial.zeros(train.n_train)
@@ -49,12 +51,11 @@ def _distances(x: Floats, z: Floats, metric: str) -> Float64s:
         elif metric == "cosine":
             unit = rows / np.linalg.norm(rows, axis=1)[:, None]
             difference = unit - point / np.linalg.norm(point)
-            # On the kernels' grid: parallel rows tie, though they are normalized with different rounding.
-            parts.append(np.round(np.einsum("ij,ij->i", difference, difference) / 2, 13))
+            parts.append(np.einsum("ij,ij->i", difference, difference) / 2)
         else:
             difference = rows - point
             parts.append(np.einsum("ij,ij->i", difference, difference))
-    return np.concatenate(parts)
+    return settle_ties(np.concatenate(parts), metric)
 
 
 def _matches(train: TrainArrays, codes: np.ndarray[tuple[int], np.dtype[np.int32]]) -> Bools:

@@ -97,7 +97,7 @@ def value_waves(
     sizes: dict[int, int],
     reference: IndexReference,
     work: ChunkWork,
-    report: Callable[[int, int], None],
+    report: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Iterator[Partial]:
     """Yield the partial of each wave of chunks, ascending; their sum in this order is the result.
 

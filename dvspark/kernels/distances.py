@@ -22,9 +22,10 @@ POINTS_PER_PRODUCT = 256
 # ratio (one bit) the mean is subtracted first, which costs one more pass over each tile.
 OFFSET_RATIO = 3.0
 
-# Cosine keys are rounded to this grid: x and 3 x point the same way, yet normalized they differ in the last
-# bit, which would break their tie at random. The grid is 64 times the rounding error of a key near 1.
-COSINE_GRID = 2.0**-46
+# Rows of exactly equal cosine, x and 3 x or mirror images, come out with keys that differ by rounding: some
+# eps sqrt(key), since the differences of unit rows are rounded, then squared. Keys closer than this many times
+# that are one key. A fixed grid instead splits ties at cell edges and joins rows that are nearly parallel.
+COSINE_TIE_GAP = 16 * np.finfo(np.float64).eps
 
 
 def prepare(x: Floats, labels: TrainLabels, metric: str) -> TrainArrays:
@@ -103,7 +104,23 @@ def exact_keys(x: Floats, z: Floats, metric: str) -> Float64s:
         rows = rows / np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
         point = point / np.sqrt(point @ point)
     keys: Float64s = cdist(point[None, :], rows, "sqeuclidean")[0]
-    return np.round(keys * (0.5 / COSINE_GRID)) * COSINE_GRID if metric == "cosine" else keys
+    return keys / 2.0 if metric == "cosine" else keys
+
+
+def settle_ties(keys: Float64s, metric: str) -> Float64s:
+    """Return one point's exact keys with those that differ by rounding alone made equal; O(n log n).
+
+    Only cosine needs it: squared differences and products of the same numbers round alike.
+    """
+    if metric != "cosine":
+        return keys
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    gap = np.diff(ordered, prepend=-np.inf)
+    starts = np.flatnonzero(~(gap <= COSINE_TIE_GAP * np.sqrt(ordered)))
+    settled = np.empty_like(keys)
+    settled[order] = np.repeat(ordered[starts], np.diff(np.append(starts, len(keys))))
+    return settled
 
 
 def distance_from_key(keys: Float64s, metric: str) -> Float64s:

@@ -105,6 +105,7 @@ def _rank_exactly(
     for start in range(0, train.n_train, distances.TILE_ROWS):
         tile = train.x[start : start + distances.TILE_ROWS]
         keys[start : start + len(tile)] = distances.exact_keys(tile, z, options.metric)
+    keys = distances.settle_ties(keys, options.metric)
     if absent is not None:
         keys[absent] = np.inf
     rows = np.argsort(keys, kind="stable")  # stable: equal keys stay in train row order
@@ -131,6 +132,7 @@ def _rank(
     if options.ties == "average":  # a tie block must not be cut in two kinds of keys
         n_exact = int(np.searchsorted(ordered, ordered[n_exact - 1], side="right"))
     near_keys = distances.exact_keys(train.x[rows[:n_exact]], z, options.metric)
+    near_keys = distances.settle_ties(near_keys, options.metric)
     near_order = np.lexsort((rows[:n_exact], near_keys))
     rows[:n_exact] = rows[:n_exact][near_order]
     block_starts = None

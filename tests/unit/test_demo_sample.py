@@ -169,9 +169,7 @@ def test_draw_repeats_itself_whatever_the_order_of_the_rows(small_rows: list[Row
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
-def test_draw_takes_whole_sources_and_rare_labels_for_both_sides(
-    small_rows: list[Row], tmp_path: Path
-) -> None:
+def test_draw_takes_whole_sources_and_rare_labels_for_both_sides(small_rows: list[Row], tmp_path: Path) -> None:
     drawn = draw_sample.draw(write_npz(tmp_path / "a.npz", small_rows), tmp_path)
     assert [drawn[side].num_rows for side in SIDES] == [79, 19]
     for side in SIDES:

@@ -92,9 +92,7 @@ def test_reference_values__equal_the_worked_case(case: WorkedCase) -> None:
     ties=st.sampled_from(["id", "average"]),
     aggregate=st.sampled_from(["mean", "sum"]),
 )
-def test_reference_values__agree_with_the_enumeration(
-    problem: Problem, method: str, ties: str, aggregate: str
-) -> None:
+def test_reference_values__agree_with_the_enumeration(problem: Problem, method: str, ties: str, aggregate: str) -> None:
     options = {**problem.options, "method": method, "ties": ties, "aggregate": aggregate}
     exact = [float(value) for value in exact_values(*problem.data, **options)]
     np.testing.assert_allclose(reference_values(*problem.data, **options), exact, rtol=0, atol=TOLERANCE)
@@ -130,9 +128,7 @@ def test_average_ties__the_mean_game_equals_the_formula_of_section_1(
     rows: tuple[list[int], list[bool], int],
 ) -> None:
     keys, flags, k = rows
-    game = point_game(
-        keys, range(len(keys)), flags, k=k, method="knn_shapley", n_classes=None, ties="average"
-    )
+    game = point_game(keys, range(len(keys)), flags, k=k, method="knn_shapley", n_classes=None, ties="average")
     assert list(shapley_values(range(len(keys)), game).values()) == tie_formula_2019(keys, flags, k)
 
 

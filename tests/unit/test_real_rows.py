@@ -106,9 +106,7 @@ def test_value_arrays__duplicates_tie_exactly_for_a_single_point(duplicates: Row
 
 @pytest.mark.parametrize("ties", ["id", "average"])
 @pytest.mark.parametrize("metric", METRICS)
-def test_value_arrays__different_rows_at_equal_distance_tie_exactly(
-    grid: Rows, metric: str, ties: str
-) -> None:
+def test_value_arrays__different_rows_at_equal_distance_tie_exactly(grid: Rows, metric: str, ties: str) -> None:
     assert_equals_reference(grid, method="knn_shapley", metric=metric, ties=ties)
 
 

@@ -182,9 +182,7 @@ def test_value_arrays__is_linear_in_the_validation_rows(
     parts = [part for part in (slice(0, cut), slice(cut, n_validation)) if part.start < part.stop]
     expected = np.zeros(len(problem.x_train))
     for part in parts:
-        share = replace(
-            problem, x_validation=problem.x_validation[part], y_validation=problem.y_validation[part]
-        )
+        share = replace(problem, x_validation=problem.x_validation[part], y_validation=problem.y_validation[part])
         weight = (part.stop - part.start) / n_validation
         expected += weight * values_of(share, method=method, ties=ties, precision=precision)
     assert_close(values_of(problem, method=method, ties=ties, precision=precision), expected, precision)

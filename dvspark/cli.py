@@ -1,0 +1,110 @@
+"""The command line: `dvspark value`, `dvspark demo`; every outcome has its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from dvspark import logs, pipeline
+from dvspark.config import load_config, parse_overrides
+from dvspark.engine.session import open_session
+from dvspark.errors import DvsparkError
+
+USAGE = """\
+dvspark value [CONFIG.yaml] [--section.key VALUE ...] [--json]
+dvspark demo [--output FOLDER]
+
+examples:
+  dvspark value conf/jobs/value.yaml --k 5
+  dvspark value --train train.parquet --validation validation.parquet --output values --method knn_shapley --k 10
+  dvspark value --train train.parquet --self_validation true --output values --metric cosine
+
+settings: every key of conf/jobs/value.yaml; file < DVSPARK_* environment < command line
+exit codes: 0 ok, 1 unexpected, 2 usage or configuration, 3 input data, 4 output conflict, 5 compute,
+            6 audit failed, 130 and 143 stopped by a signal
+"""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; never shows a stack trace for an expected error."""
+    logs.set_up_logs()
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        return _dispatch(list(sys.argv[1:] if words is None else words))
+    except DvsparkError as error:
+        logs.log_event(str(error), level=40, error=type(error).__name__, exit_code=error.exit_code)
+        return error.exit_code
+    except KeyboardInterrupt:
+        logs.log_event("stopped by the keyboard; nothing was published", level=40, exit_code=130)
+        return 130
+    except Exception:
+        logs.log_event(f"unexpected error\n{traceback.format_exc()}", level=40, exit_code=1)
+        return 1
+
+
+def _dispatch(words: list[str]) -> int:
+    commands: dict[str, Callable[[list[str]], int]] = {"value": _value, "demo": _demo}
+    if words and words[0] in commands:
+        return commands[words[0]](words[1:])
+    asked = bool(words) and words[0] in ("-h", "--help", "help")
+    (sys.stdout if asked else sys.stderr).write(USAGE)
+    return 0 if asked else 2
+
+
+def _value(words: list[str]) -> int:
+    if {"-h", "--help"} & set(words):
+        print(USAGE)
+        return 0
+    as_json = "--json" in words
+    words = [word for word in words if word != "--json"]
+    path = Path(words.pop(0)) if words and not words[0].startswith("--") else None
+    config = load_config(path, parse_overrides(words))
+    logs.set_up_logs(config.log_format)
+    with open_session(config.spark.master, config.spark.conf) as spark:
+        record = pipeline.run(config, spark)
+    print(_summary_json(record) if as_json else _summary(record))
+    return 0
+
+
+def _demo(words: list[str]) -> int:
+    from dvspark import demo  # noqa: PLC0415 - only here
+
+    parser = argparse.ArgumentParser(prog="dvspark demo", description="Value the sample that ships with dvspark.")
+    parser.add_argument("--output", default="demo-output", help="folder for the results")
+    return demo.run(Path(parser.parse_args(words).output))
+
+
+def _summary(record: dict[str, Any]) -> str:
+    """Return what a person wants to read at the end of a run."""
+    train, validation = record["inputs"]["train"], record["inputs"]["validation"]
+    lines = [
+        f"run {record['run_id']}: {train['n_rows']:,} training rows valued by {validation['n_rows']:,} validation rows"
+    ]
+    lines += [
+        f"audit {f['name']}: {f['verdict']} ({f['measured']:.2g}, allowed {f['allowed']:.2g})"
+        for f in record["findings"]
+    ]
+    lines += [f"{name}: {place}" for name, place in record["outputs"].items()]
+    return "\n".join(lines)
+
+
+def _summary_json(record: dict[str, Any]) -> str:
+    """Return the run as one line of JSON: its id, method, inputs, findings and outputs."""
+    return json.dumps({name: record[name] for name in ("run_id", "method", "inputs", "findings", "outputs")})
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    """Leave through the same door as an error, so that staged files and a session started here go too."""
+    logs.log_event("stopped by a signal; nothing was published", level=40, exit_code=143)
+    raise SystemExit(143)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

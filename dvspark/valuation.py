@@ -1,0 +1,232 @@
+"""Valuation: the stages between two tables and audited values, none of which writes anything."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from dvspark.audit import checks, reference
+from dvspark.engine import replicated, tasks
+from dvspark.engine.chunks import CHUNK_ROWS
+from dvspark.engine.plan import Plan, make_plan
+from dvspark.engine.train_index import IndexReference
+from dvspark.errors import Problem
+from dvspark.logs import Stage, log_event, stage
+from dvspark.methods.finalize import finalize
+from dvspark.methods.options import ValueOptions
+from dvspark.runs.identity import derived_run_id, fingerprint
+from dvspark.runs.record import run_record, version
+from dvspark.schemas import Finding, Float64s, Partial
+from dvspark.tables.read import Rows
+from dvspark.tables.validate import Facts, ValidatedInputs, validate
+from dvspark.tables.write import values_table
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# Rows of each end of the ranking whose nearest validation rows the report shows, and how many it shows.
+EXTREME_ROWS = 25
+EXTREME_NEIGHBORS = 5
+
+RowsOrProblems = Rows | list[Problem]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for besides the tables; see `dvspark.config.JobConfig` for each."""
+
+    options: ValueOptions
+    on_bad_row: str = "fail"
+    chunk_rows: int = CHUNK_ROWS
+    run_id: str | None = None
+    work_dir: str | None = None
+    extremes: bool = True
+
+
+@dataclass
+class Valuation:
+    """A valuation on its way: what each stage has added so far."""
+
+    request: Request
+    inputs: ValidatedInputs
+    parameters: dict[str, int]
+    fingerprint: str
+    run_id: str
+    stages: list[dict[str, Any]]
+    plan: Plan | None = None
+    values: pa.Table | None = None
+    extremes: pa.Table | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def table(self) -> pa.Table:
+        """The values, once they are computed."""
+        if self.values is None:
+            raise RuntimeError("compute() comes first")
+        return self.values
+
+    def record(self, outputs: dict[str, str], spark_version: str) -> dict[str, Any]:
+        """Return the run record."""
+        train, validation = self.inputs.train, self.inputs.validation
+        return run_record(
+            run_id=self.run_id,
+            fingerprint=self.fingerprint,
+            options=self.request.options,
+            parameters=self.parameters,
+            inputs={
+                "train": _side_record(train, self.inputs.train_facts),
+                "validation": _side_record(validation, self.inputs.validation_facts),
+                "n_features": self.inputs.n_features,
+                "n_classes": self.inputs.n_classes,
+                "n_classes_source": "distinct labels in train and validation",
+            },
+            plan=self.plan.record() if self.plan else {},
+            stages=self.stages,
+            findings=self.findings,
+            warnings=self.inputs.warnings,
+            outputs=outputs,
+            spark_version=spark_version,
+        )
+
+
+def check(
+    train: RowsOrProblems, validation: RowsOrProblems | None, request: Request, stages: list[dict[str, Any]]
+) -> Valuation:
+    """Validate the tables and settle what decides the run; ``validation`` None is self-validation.
+
+    Raises: InputError with everything wrong in the tables.
+    """
+    options = request.options
+    with stage("validate", stages) as now:
+        inputs = validate(train, validation, options, request.on_bad_row)
+        parameters = options.resolved(inputs.n_classes)
+        now.rows = inputs.train_facts.n_rows + (inputs.validation_facts.n_rows if validation else 0)
+        now.note = f"{inputs.n_features} features, {inputs.n_classes} classes"
+    for warning in inputs.warnings:
+        log_event(f"note: {warning}", where=warning.where, got=warning.got)
+    decisive = {
+        "version": version("dvspark"),
+        "options": {**options.record(), "parameters": parameters},
+        "chunk_rows": request.chunk_rows,
+        "train": inputs.train_facts.digest,
+        "validation": inputs.validation_facts.digest,
+    }
+    full = fingerprint(decisive)
+    run_id = request.run_id or derived_run_id(options.method, full)
+    return Valuation(request, inputs, parameters, full, run_id, stages)
+
+
+def compute(valuation: Valuation, spark: SparkSession) -> Valuation:
+    """Plan, index, value, finalize and audit; return the valuation with its values.
+
+    Raises: ComputeError when something was lost on the way, AuditError when the values fail a check.
+    """
+    request, stages = valuation.request, valuation.stages
+    with stage("plan", stages) as now:
+        valuation.plan = plan = _plan(valuation)
+        now.note = f"{plan.name}, {plan.n_chunks} chunks: {plan.reason}"
+    with _index_folder(request.work_dir) as folder:
+        with stage("index", stages) as now:
+            index = _index(valuation, spark, folder)
+            now.rows, now.note = index.n_train, f"{index.n_bytes / 2**20:.1f} MiB, {index.shipping}"
+        with stage("value", stages) as now:
+            totals = _totals(valuation, index, now)
+            now.rows = totals.n_validation
+        with stage("finalize", stages) as now:
+            values, standard_errors = finalize(totals, request.options.aggregate)
+            keys = replicated.open_here(index).keys
+            valuation.values = values_table(valuation.run_id, keys, values, standard_errors)
+            now.rows = len(values)
+        with stage("audit", stages) as now:
+            valuation.findings = _findings(valuation, index, totals, values)
+            now.note = f"{checks.verdict(valuation.findings)}: {', '.join(f.name for f in valuation.findings)}"
+        checks.require(valuation.findings, request.options)
+        if request.extremes:
+            with stage("extremes", stages) as now:
+                valuation.extremes = _extremes(valuation, index, values)
+                now.rows = len(valuation.extremes)
+    return valuation
+
+
+def _plan(valuation: Valuation) -> Plan:
+    inputs = valuation.inputs
+    return make_plan(
+        n_train=inputs.train_facts.n_rows,
+        n_validation=inputs.validation_facts.n_rows,
+        n_features=inputs.n_features,
+        dtype=inputs.dtype,
+        k=valuation.parameters["k"],
+        chunk_rows=valuation.request.chunk_rows,
+    )
+
+
+def _index(valuation: Valuation, spark: SparkSession, folder: Path) -> IndexReference:
+    inputs = valuation.inputs
+    packed = replicated.build_index(
+        inputs.train.frame,
+        n_train=inputs.train_facts.n_rows,
+        n_features=inputs.n_features,
+        dtype=inputs.dtype,
+        metric=valuation.request.options.metric,
+        directory=folder / "index",
+    )
+    return replicated.ship_index(spark, packed, shared=valuation.request.work_dir is not None)
+
+
+def _totals(valuation: Valuation, index: IndexReference, now: Stage) -> Partial:
+    plan, work = valuation.plan, tasks.ChunkWork(valuation.request.options, valuation.parameters)
+    chunks = replicated.chunked(valuation.inputs.validation.frame, plan.n_chunks if plan else 1)
+    totals = Partial.zeros(index.n_train)
+    sizes = replicated.chunk_sizes(chunks)
+    for wave in replicated.value_waves(chunks, sizes, index, work, now.progress):
+        totals.add(wave)
+    return totals
+
+
+def _findings(valuation: Valuation, index: IndexReference, totals: Partial, values: Float64s) -> list[Finding]:
+    """Return the audit's findings: the axiom over all points, and a sample valued again by the reference."""
+    options, parameters = valuation.request.options, valuation.parameters
+    validation = valuation.inputs.validation
+    sample = replicated.sample_rows(validation.frame, reference.SAMPLE_POINTS)
+    work = tasks.ChunkWork(options, parameters)
+    by_engine = Partial.zeros(index.n_train)
+    chunks = replicated.chunked(sample, 1)
+    for wave in replicated.value_waves(chunks, replicated.chunk_sizes(chunks), index, work):
+        by_engine.add(wave)
+    opened = replicated.open_here(index)
+    points = tasks.chunk_arrays(sample.toArrow(), opened, self_validation=options.self_validation)
+    by_reference = reference.reference_partial(opened.arrays, points, options, parameters)
+    findings = [checks.check_finite(values), checks.check_sample(by_engine, by_reference, options.precision)]
+    if options.declaration.efficient:
+        findings.append(checks.check_efficiency(values, totals, options.aggregate))
+    return findings
+
+
+def _extremes(valuation: Valuation, index: IndexReference, values: Float64s) -> pa.Table:
+    """Return the nearest validation rows of the lowest and highest valued rows."""
+    order = values.argsort(kind="stable")
+    rows = sorted({int(row) for row in [*order[:EXTREME_ROWS], *order[-EXTREME_ROWS:]]})
+    frame, metric = valuation.inputs.validation.frame, valuation.request.options.metric
+    found = replicated.nearest_validation_rows(frame, rows, index, metric, EXTREME_NEIGHBORS)
+    ids = replicated.open_here(index).keys["id"].take(found["train_row"])
+    return found.append_column("train_id", ids)
+
+
+@contextmanager
+def _index_folder(work_dir: str | None) -> Iterator[Path]:
+    """Yield a folder for the index, in ``work_dir`` if there is one; removed with all in it afterwards."""
+    if work_dir is not None:
+        Path(work_dir).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="dvspark-", dir=work_dir) as folder:
+        yield Path(folder)
+
+
+def _side_record(rows: Rows, facts: Facts) -> dict[str, Any]:
+    counts = {"n_rows": facts.n_rows, "n_rejected": facts.n_rejected, "n_labels": len(facts.labels)}
+    return {"reference": rows.reference, **counts, "types": rows.types, "digest": facts.digest}
