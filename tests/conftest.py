@@ -1,12 +1,89 @@
-"""Settings shared by all tests."""
+"""Settings and sessions shared by all tests."""
 
 from __future__ import annotations
 
 import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+    from standalone_cluster import Cluster
 
 # No deadline: a first call pays for imports and compilation, and machines are shared.
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(scope="session")
+def java_home() -> Path:
+    """Where Java is; asked for only by tests that start Spark."""
+    from dvspark.engine.java import find_java_home
+
+    return find_java_home()
+
+
+@pytest.fixture(scope="session")
+def spark_session(java_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """The one Spark session of this process; runs without Spark tests start no JVM."""
+    from pyspark.sql import SparkSession
+
+    from dvspark.engine.session import LOCAL_CONF
+
+    conf = {
+        **LOCAL_CONF,
+        "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse")),  # else it appears in the repository
+        "spark.driver.memory": "1g",  # a few hundred rows
+    }
+    os.environ["JAVA_HOME"] = str(java_home)
+    os.environ["PYSPARK_PYTHON"] = sys.executable  # else workers take python3 from PATH
+    builder = SparkSession.builder.appName("dvspark tests").master("local[2]")  # two: rows really are spread
+    for key, value in conf.items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def spark(spark_session: SparkSession) -> Iterator[SparkSession]:
+    """The session, given back as it was: a test's settings and cached tables end with it."""
+    before = spark_session.conf.getAll
+    yield spark_session
+    after = spark_session.conf.getAll
+    for key in after.keys() - before.keys():
+        spark_session.conf.unset(key)
+    for key, value in before.items():
+        if after.get(key) != value:
+            spark_session.conf.set(key, value)
+    spark_session.catalog.clearCache()
+
+
+@pytest.fixture(scope="session")
+def cluster(java_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A standalone cluster of two workers; drivers on it are processes of their own."""
+    # Only one SparkContext can live in a process, and this one's may be the local session's.
+    from standalone_cluster import start_cluster
+
+    with start_cluster(tmp_path_factory.mktemp("cluster"), java_home) as running:
+        yield running
+
+
+@pytest.fixture
+def command(spark: SparkSession) -> Iterator[Callable[..., int]]:
+    """The command line in this process, on the tests' session: words in, exit code out."""
+    from dvspark import logs
+    from dvspark.cli import main
+
+    handler, handlers = signal.getsignal(signal.SIGTERM), logs.LOGGER.handlers[:]
+    yield lambda *words: main([str(word) for word in words])
+    signal.signal(signal.SIGTERM, handler)
+    logs.LOGGER.handlers[:] = handlers
+    logs.LOGGER.propagate = True

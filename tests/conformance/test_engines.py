@@ -1,0 +1,220 @@
+"""Every method on every engine gives the same values; what must not matter on Spark does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from itertools import combinations, product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import oracles
+import pytest
+from frames import EMBEDDINGS, IDS, LABELS, Data, Side, draw_data, frame_of, frames_of, values_by_id
+from worked_cases import WorkedCase, worked_cases
+
+import dvspark
+from dvspark.engine.chunks import WAVE_CHUNKS
+from dvspark.engine.reduce import BLOCK_ROWS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyspark.sql import DataFrame, SparkSession
+
+pytestmark = pytest.mark.spark
+
+# Both engines run the same kernels in float64, so nothing but the order of additions may differ.
+TOLERANCE = 1e-12
+K = 5
+
+
+# --- worked cases -----------------------------------------------------------------------------------------
+
+
+def _local_values(case: WorkedCase, request: pytest.FixtureRequest) -> np.ndarray:
+    x_train, y_train, *validation = case.data
+    arrays = [np.array(x_train, np.float64), np.array(y_train)]
+    if validation:
+        arrays += [np.array(validation[0], np.float64), np.array(validation[1])]
+    return dvspark.value_arrays(*arrays, **case.options, precision="float64")
+
+
+def _replicated_values(case: WorkedCase, request: pytest.FixtureRequest) -> np.ndarray:
+    from dvspark.pipeline import value_table
+
+    spark = request.getfixturevalue("spark")
+    types = {"id": "bigint", "label": "bigint", "embedding": "array<double>"}
+    x_train, y_train, *validation = case.data
+    ids, options = case.options["train_ids"], {k: v for k, v in case.options.items() if k != "train_ids"}
+    frames = [frame_of(spark, Side(ids, np.array(x_train, np.float64), y_train), types)]
+    if validation:
+        names = list(range(len(validation[1])))
+        frames.append(frame_of(spark, Side(names, np.array(validation[0], np.float64), validation[1]), types))
+    return values_by_id(value_table(*frames, **options, precision="float64").values, ids)
+
+
+ENGINES = {"local": _local_values, "replicated": _replicated_values}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("case", worked_cases(), ids=lambda case: case.name)
+def test_engine__equals_the_worked_case(case: WorkedCase, engine: str, request: pytest.FixtureRequest) -> None:
+    values = ENGINES[engine](case, request)
+    np.testing.assert_allclose(values, [float(value) for value in case.values], rtol=0, atol=TOLERANCE)
+
+
+# --- options ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Options:
+    """One choice of everything an engine could treat differently."""
+
+    method: str
+    metric: str
+    ties: str
+    aggregate: str
+    self_validation: bool
+    label_type: str
+    id_type: str
+    embedding_type: str
+
+    def __str__(self) -> str:
+        return "-".join(str(getattr(self, field.name)) for field in fields(self))
+
+
+CHOICES = (
+    oracles.METHODS,
+    oracles.METRICS,
+    ("id", "average"),
+    ("mean", "sum"),
+    (False, True),
+    LABELS,
+    IDS,
+    EMBEDDINGS,
+)
+
+
+def _pairs(choice: tuple[Any, ...]) -> set[Any]:
+    return set(combinations(enumerate(choice), 2))
+
+
+def _covering_options() -> list[Options]:
+    """Return options in which every pair of choices occurs; all 1,536 combinations would take an hour."""
+    combined = list(product(*CHOICES))
+    missing = set().union(*map(_pairs, combined))
+    chosen = []
+    while missing:
+        best = max(combined, key=lambda choice: len(_pairs(choice) & missing))
+        missing -= _pairs(best)
+        chosen.append(Options(*best))
+    return chosen
+
+
+@pytest.mark.parametrize("options", _covering_options(), ids=str)
+def test_replicated__equals_the_local_engine_and_the_oracle(spark: SparkSession, options: Options) -> None:
+    from dvspark.pipeline import value_table
+
+    types = {"label_type": options.label_type, "id_type": options.id_type, "embedding_type": options.embedding_type}
+    data = draw_data(130, 60, seed=11, **types)
+    arrays, given = data.arrays(self_validation=options.self_validation)
+    settings = {"method": options.method, "k": K, "metric": options.metric, "ties": options.ties}
+    spread = {**settings, "aggregate": options.aggregate, "precision": "float64"}
+
+    train, validation = frames_of(spark, data)
+    frames = (train,) if options.self_validation else (train, validation)
+    values = value_table(*frames, **spread, self_validation=options.self_validation).values.cache()
+    on_spark, errors = (values_by_id(values, data.train.ids, column) for column in ("value", "standard_error"))
+
+    local = dvspark.value_arrays(*arrays, **spread, **given)
+    by_point = oracles.reference_point_values(*arrays, **settings, **given)
+    n = len(by_point) if options.aggregate == "sum" else 1
+    np.testing.assert_allclose(on_spark, local, rtol=0, atol=TOLERANCE * n)
+    np.testing.assert_allclose(on_spark, by_point.mean(axis=0) * n, rtol=0, atol=TOLERANCE * n)
+    np.testing.assert_allclose(errors, oracles.standard_errors(by_point) * n, rtol=0, atol=TOLERANCE * n)
+
+
+def test_replicated__several_blocks_of_train_rows(spark: SparkSession) -> None:
+    from dvspark.pipeline import value_table
+
+    data = draw_data(BLOCK_ROWS + 5_000, 12, seed=12, n_features=3)
+    arrays, given = data.arrays()
+    values = value_table(*frames_of(spark, data), k=K, precision="float64").values
+    local = dvspark.value_arrays(*arrays, **given, k=K, precision="float64")
+    np.testing.assert_allclose(values_by_id(values, data.train.ids), local, rtol=0, atol=TOLERANCE)
+
+
+# --- what must not matter ---------------------------------------------------------------------------------
+
+CHUNK_ROWS = 24
+DATA = draw_data(200, 150, seed=13)
+
+
+def _bits(train: DataFrame, validation: DataFrame, chunk_rows: int = CHUNK_ROWS) -> np.ndarray:
+    """Return values and standard errors of the train rows in the order of `DATA`, (2, n_train)."""
+    from dvspark.methods.options import ValueOptions
+    from dvspark.tables.read import TableReference, canonical_rows
+    from dvspark.valuation import Request, check, compute
+
+    request = Request(ValueOptions(parameters={"k": K}), chunk_rows=chunk_rows, extremes=False)
+    sides = (
+        canonical_rows("train", train, TableReference()),
+        canonical_rows("validation", validation, TableReference()),
+    )
+    table = compute(check(*sides, request, []), train.sparkSession).table
+    place = {key: row for row, key in enumerate(table["id"].to_pylist())}
+    rows = [place[key] for key in DATA.train.ids]
+    return np.stack([table[name].to_numpy()[rows] for name in ("value", "standard_error")])
+
+
+@pytest.fixture(scope="module")
+def expected(spark_session: SparkSession) -> np.ndarray:
+    """The bits of a plain run, which the local engine agrees with."""
+    bits = _bits(*frames_of(spark_session, DATA))
+    arrays, given = DATA.arrays()
+    local = dvspark.value_arrays(*arrays, **given, k=K)
+    np.testing.assert_allclose(bits[0], local, rtol=0, atol=TOLERANCE)
+    return bits
+
+
+def _skewed(frame: DataFrame) -> DataFrame:
+    # One key: all rows meet in one of five partitions, and four are empty.
+    return frame.selectExpr("*", "1 AS key").repartition(5, "key").drop("key")
+
+
+def _reversed(data: Data) -> Data:
+    return Data(data.train.take(slice(None, None, -1)), data.validation.take(slice(None, None, -1)), data.types)
+
+
+LAYOUTS: dict[str, Callable[[DataFrame], DataFrame]] = {
+    "same again": lambda frame: frame,
+    "1 partition": lambda frame: frame.coalesce(1),
+    "7 partitions": lambda frame: frame.repartition(7),
+    "empty partitions": lambda frame: frame.repartition(3).union(frame.where("id < 0").repartition(2)),
+    "all in one of five": _skewed,
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_partitions__do_not_change_a_bit(spark: SparkSession, expected: np.ndarray, layout: str) -> None:
+    train, validation = (LAYOUTS[layout](frame) for frame in frames_of(spark, DATA))
+    np.testing.assert_array_equal(_bits(train, validation), expected)
+
+
+def test_row_order__does_not_change_a_bit(spark: SparkSession, expected: np.ndarray) -> None:
+    np.testing.assert_array_equal(_bits(*frames_of(spark, _reversed(DATA))), expected)
+
+
+@pytest.mark.parametrize("max_records", [3, 10_000])
+def test_arrow_batches__do_not_change_a_bit(spark: SparkSession, expected: np.ndarray, max_records: int) -> None:
+    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", max_records)
+    np.testing.assert_array_equal(_bits(*frames_of(spark, DATA)), expected)
+
+
+# 1: about as many chunks as rows, so that there are two waves.
+@pytest.mark.parametrize("chunk_rows", [1, 40, 1_000])
+def test_chunk_rows__change_values_by_rounding_alone(
+    spark: SparkSession, expected: np.ndarray, chunk_rows: int
+) -> None:
+    assert len(DATA.validation) > 2 * WAVE_CHUNKS
+    np.testing.assert_allclose(_bits(*frames_of(spark, DATA), chunk_rows), expected, rtol=0, atol=TOLERANCE)

@@ -1,0 +1,147 @@
+"""A real standalone cluster for the tests: one Master and two Workers, each a process of its own, on loopback."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyspark
+
+SPARK_HOME = Path(pyspark.__file__).parent
+TESTS = Path(__file__).parent
+REPOSITORY = TESTS.parent
+N_WORKERS = 2
+# A daemon is up in two to five seconds; on a machine under load it has taken twenty.
+START_SECONDS = 90
+# One job takes some ten seconds, half of them for two JVMs to start.
+JOB_SECONDS = 180
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster: its master's URL, and the folder under which everything of it lies."""
+
+    master: str
+    folder: Path
+    java_home: Path
+
+    @property
+    def cache(self) -> Path:
+        """The host's cache of indexes, as all processes of this cluster see it."""
+        return self.folder / "cache"
+
+    def conf(self) -> dict[str, str]:
+        """Return the settings of a job on this cluster."""
+        return {
+            "spark.driver.host": "127.0.0.1",  # executors call back; the host name may resolve to something else
+            "spark.driver.bindAddress": "127.0.0.1",  # no port is open to the network
+            "spark.ui.enabled": "false",  # saves a port and a second
+            "spark.executor.cores": "1",  # one executor a worker
+            "spark.executor.memory": "512m",  # all of a worker's memory, so that each worker has just one
+            "spark.executorEnv.PYTHONPATH": _python_path(),  # executors must find this dvspark, not another
+            "spark.executorEnv.DVSPARK_CACHE": str(self.cache),  # else the user's own cache would be used
+            "spark.executorEnv.SPARK_LOCAL_IP": "127.0.0.1",
+            "spark.task.maxFailures": "1",  # a retry must not hide a failure
+            "spark.scheduler.minRegisteredResourcesRatio": "1.0",  # both executors are there before the first task
+            "spark.scheduler.maxRegisteredResourcesWaitingTime": "60s",
+            "spark.sql.shuffle.partitions": "4",  # 200 tiny tasks take longer than the work
+            "spark.sql.warehouse.dir": str(self.folder / "warehouse"),  # else it appears where pytest was started
+        }
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a driver on this cluster."""
+        return {**_environment(self.java_home), "DVSPARK_CACHE": str(self.cache)}
+
+    def run_driver(self, script: Path, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a Python script that starts its own session, in a process of its own."""
+        command = [sys.executable, str(script), *words]
+        return _run(command, self.environment(), self.folder)
+
+    def spark_submit(self, script: Path, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a script as `spark-submit --master ... --deploy-mode client` does."""
+        conf = [part for key, value in self.conf().items() for part in ("--conf", f"{key}={value}")]
+        submit = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", self.master, "--deploy-mode", "client"]
+        return _run([*submit, *conf, str(script), *words], self.environment(), self.folder)
+
+
+@contextmanager
+def start_cluster(folder: Path, java_home: Path) -> Iterator[Cluster]:
+    """Yield a cluster whose workers have all registered; its processes end with the block, by their ids."""
+    with ExitStack() as processes:
+        log = folder / "master.log"
+        ports = ["--host", "127.0.0.1", "--port", "0", "--webui-port", "0"]  # 0: any free port
+        master = processes.enter_context(_daemon(folder, java_home, "master.Master", log, ports))
+        url = _wait_for(log, r"Starting Spark master at (spark://\S+)", 1, [master])[0]
+        workers = []
+        for number in range(N_WORKERS):
+            name = f"worker-{number}"
+            words = [*ports, "--cores", "1", "--memory", "512m", "--work-dir", str(folder / name), url]
+            daemon = _daemon(folder, java_home, "worker.Worker", folder / f"{name}.log", words)
+            workers.append(processes.enter_context(daemon))
+        _wait_for(log, r"Registering worker (\S+)", N_WORKERS, [master, *workers])
+        yield Cluster(url, folder, java_home)
+
+
+@contextmanager
+def _daemon(folder: Path, java_home: Path, name: str, log: Path, words: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    command = [str(SPARK_HOME / "bin" / "spark-class"), f"org.apache.spark.deploy.{name}", *words]
+    environment = {
+        **_environment(java_home),
+        "SPARK_DAEMON_MEMORY": "256m",  # 1 GB each is for clusters of hundreds
+        "SPARK_MASTER_OPTS": "-Dspark.master.rest.enabled=false",  # its port is fixed: two clusters would collide
+    }
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=environment, cwd=folder)
+        try:
+            yield process
+        finally:
+            process.terminate()  # spark-class replaces itself by Java: this is the daemon's own id
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_for(log: Path, pattern: str, count: int, processes: list[subprocess.Popen[bytes]]) -> list[str]:
+    """Return what the pattern caught, once the log has it ``count`` times."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        found = re.findall(pattern, log.read_text(errors="replace"))
+        if len(found) >= count:
+            return found
+        ended = [process.args for process in processes if process.poll() is not None]
+        if ended:
+            raise RuntimeError(f"ended before the cluster was up: {ended}\n{log.read_text(errors='replace')}")
+        time.sleep(0.1)  # between two looks at the log
+    raise TimeoutError(f"no {pattern!r} × {count} within {START_SECONDS} s in {log}:\n{log.read_text()}")
+
+
+def _run(command: list[str], environment: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=JOB_SECONDS, check=False
+    )
+
+
+def _environment(java_home: Path) -> dict[str, str]:
+    # What describes another Spark, or configures the job from outside, must not leak in from the shell.
+    leaks = ("SPARK_", "PYSPARK_", "DVSPARK_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(leaks)}
+    return {
+        **kept,
+        "JAVA_HOME": str(java_home),
+        "SPARK_LOCAL_IP": "127.0.0.1",  # daemons and their pages listen on loopback alone
+        "PYSPARK_PYTHON": sys.executable,  # else workers take python3 from PATH
+        "PYTHONPATH": _python_path(),
+    }
+
+
+def _python_path() -> str:
+    return f"{REPOSITORY}{os.pathsep}{TESTS}"
