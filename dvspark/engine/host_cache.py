@@ -62,7 +62,10 @@ def _copy_once(reference: IndexReference, source_of: Callable[[str], Path]) -> P
             return target
         shutil.rmtree(target, ignore_errors=True)
         _evict(root)
-        staging = Path(tempfile.mkdtemp(prefix="building-", dir=root))
+        # Named after the index and guarded by its lock: what lies here already, a killed builder left.
+        staging = root / f"{reference.digest}.building"
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir()
         try:
             shutil.copyfile(source_of(MANIFEST), staging / MANIFEST)
             for name in read_manifest(staging)["files"]:
@@ -104,4 +107,5 @@ def _evict(root: Path) -> None:
             except BlockingIOError:
                 continue
             # The lock file stays: removing it would let two builders hold two different files of one name.
-            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+            for folder in (lock.with_suffix(""), lock.with_suffix(".building")):
+                shutil.rmtree(folder, ignore_errors=True)
