@@ -76,14 +76,20 @@ def cluster(java_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield running
 
 
-@pytest.fixture
-def command(spark: SparkSession) -> Iterator[Callable[..., int]]:
+@pytest.fixture(scope="session")
+def command(spark_session: SparkSession) -> Callable[..., int]:
     """The command line in this process, on the tests' session: words in, exit code out."""
     from dvspark import logs
     from dvspark.cli import main
 
-    handler, handlers = signal.getsignal(signal.SIGTERM), logs.LOGGER.handlers[:]
-    yield lambda *words: main([str(word) for word in words])
-    signal.signal(signal.SIGTERM, handler)
-    logs.LOGGER.handlers[:] = handlers
-    logs.LOGGER.propagate = True
+    def run(*words: object) -> int:
+        # Both are set for a process that ends with the command.
+        handler, handlers = signal.getsignal(signal.SIGTERM), logs.LOGGER.handlers[:]
+        try:
+            return main([str(word) for word in words])
+        finally:
+            signal.signal(signal.SIGTERM, handler)
+            logs.LOGGER.handlers[:] = handlers
+            logs.LOGGER.propagate = True
+
+    return run

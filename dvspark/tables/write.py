@@ -81,7 +81,7 @@ def publish(
     runs/RUN_ID/. A run without `run.json` is not published: what such a run left is replaced.
     Raises: OutputConflictError when another run published this id meanwhile.
     """
-    staging = f"_staging/{run_id}-{uuid.uuid4().hex[:8]}"
+    staging = f"_staging-{run_id}-{uuid.uuid4().hex[:8]}"
     try:
         for table, frame in frames.items():
             n_files = max(1, -(-frame.count() // ROWS_PER_FILE)) if table != "rejected" else 1

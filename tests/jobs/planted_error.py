@@ -1,0 +1,21 @@
+"""The command line with one function of the driver replaced by a faulty one: the audit must notice."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from dvspark import cli, valuation
+from dvspark.methods.finalize import finalize
+
+
+def faulty(*arguments: Any) -> Any:
+    """Return what finalize does, with one value moved by 1e-8."""
+    values, errors = finalize(*arguments)
+    values[0] += 1e-8
+    return values, errors
+
+
+if __name__ == "__main__":
+    valuation.finalize = faulty
+    sys.exit(cli.main(["value", *sys.argv[1:]]))

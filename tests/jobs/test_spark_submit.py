@@ -1,0 +1,109 @@
+"""`spark-submit jobs/value.py` on a real cluster: its exit code, its last line, its files, its messages."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from frames import draw_data, write_parquet
+from standalone_cluster import REPOSITORY
+
+import dvspark
+from dvspark.errors import AuditError, ConfigError, InputError, OutputConflictError
+
+if TYPE_CHECKING:
+    from standalone_cluster import Cluster
+
+pytestmark = pytest.mark.spark
+
+JOB = REPOSITORY / "jobs" / "value.py"
+DATA = draw_data(80, 40, seed=61)
+
+
+def _config(folder: Path, **changes: Any) -> str:
+    settings = {
+        "train": {"path": str(folder / "train.parquet")},
+        "validation": str(folder / "validation.parquet"),
+        "output": {"path": str(folder / "out")},
+        "run_id": "submitted",
+        "k": 3,
+        "report": False,
+    }
+    path = folder / f"config-{len(list(folder.glob('config-*')))}.yaml"
+    path.write_text(yaml.safe_dump({**settings, **changes}))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("job")
+    write_parquet(place / "train.parquet", DATA.train)
+    write_parquet(place / "validation.parquet", DATA.validation)
+    x = DATA.train.x.copy()
+    x[5, 0] = np.nan
+    write_parquet(place / "bad.parquet", replace(DATA.train, x=x, ids=[*DATA.train.ids[:-1], DATA.train.ids[0]]))
+    return place
+
+
+@pytest.fixture(scope="module")
+def good(cluster: Cluster, folder: Path) -> CompletedProcess[str]:
+    """A job that goes well; the ones after it find its output."""
+    return cluster.spark_submit(JOB, _config(folder), "--json")
+
+
+def _assert_refused(ended: CompletedProcess[str], exit_code: int, *says: str) -> None:
+    assert ended.returncode == exit_code, ended.stderr
+    assert [part for part in says if part not in ended.stderr] == [], ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ended.stdout == ""
+
+
+def test_good_job__exits_0_and_tells_where_its_files_are(good: CompletedProcess[str], folder: Path) -> None:
+    assert good.returncode == 0, good.stderr
+    assert "Traceback" not in good.stderr
+    summary = json.loads(good.stdout.splitlines()[-1])
+    assert summary["run_id"] == "submitted"
+    assert {finding["verdict"] for finding in summary["findings"]} == {"pass"}
+    for place in summary["outputs"].values():
+        assert Path(place.removeprefix("file://")).exists()
+    values = pq.read_table(folder / "out" / "values" / "run_id=submitted")
+    found = dict(zip(values["id"].to_pylist(), values["value"].to_pylist(), strict=True))
+    arrays, given = DATA.arrays()
+    local = dvspark.value_arrays(*arrays, **given, k=3)
+    np.testing.assert_allclose([found[i] for i in DATA.train.ids], local, rtol=0, atol=1e-12)
+
+
+def test_bad_configuration__exits_2_and_tells_all_problems(cluster: Cluster, folder: Path) -> None:
+    config = _config(folder, k=0, metric="manhattan", run_id="../up", ties="random")
+    says = ("4 problems", "parameter 'k'", "'manhattan'", "'../up'", "'random'")
+    _assert_refused(cluster.spark_submit(JOB, config), ConfigError.exit_code, *says)
+
+
+def test_bad_data__exits_3_and_tells_all_problems(cluster: Cluster, folder: Path) -> None:
+    config = _config(folder, train={"path": str(folder / "bad.parquet")}, run_id="bad-data")
+    says = ("2 problems", "NaN or infinity in 1 rows", "1 ids more than once")
+    _assert_refused(cluster.spark_submit(JOB, config), InputError.exit_code, *says)
+    assert not (folder / "out" / "runs" / "bad-data").exists()
+
+
+def test_output_conflict__exits_4_and_leaves_the_first_run(
+    cluster: Cluster, folder: Path, good: CompletedProcess[str]
+) -> None:
+    record = (folder / "out" / "runs" / "submitted" / "run.json").read_bytes()
+    ended = cluster.spark_submit(JOB, _config(folder), "--k", "4")
+    _assert_refused(ended, OutputConflictError.exit_code, "run_id submitted", "choose another run_id or output")
+    assert (folder / "out" / "runs" / "submitted" / "run.json").read_bytes() == record
+
+
+def test_failed_audit__exits_6_and_publishes_nothing(cluster: Cluster, folder: Path) -> None:
+    config = _config(folder, output={"path": str(folder / "planted")})
+    ended = cluster.spark_submit(Path(__file__).parent / "planted_error.py", config)
+    _assert_refused(ended, AuditError.exit_code, "audit: efficiency", "nothing was published")
+    assert not (folder / "planted").exists()

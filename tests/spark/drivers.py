@@ -1,0 +1,110 @@
+"""Drivers for sessions that need a process of their own; each prints what it saw as one line of JSON.
+
+python drivers.py cluster '{"master": ..., "conf": {...}, "shared": FOLDER}'
+python drivers.py connect '{"conf": {...}}'
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from frames import draw_data, frames_of, values_by_id
+
+from dvspark.engine import replicated
+from dvspark.pipeline import value_table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+DATA = draw_data(150, 80, seed=51, label_type="array<string>", id_type="string")
+OPTIONS: dict[str, Any] = {"method": "knn_shapley", "k": 4, "precision": "float64"}
+# A method of another kind, so that more than one goes over the wire; its index is another one, too.
+SOFT_OPTIONS: dict[str, Any] = {**OPTIONS, "method": "soft_knn_shapley", "metric": "cosine", "ties": "average"}
+N_PROBES = 8
+
+
+def on_cluster(master: str, conf: dict[str, str], shared: str) -> dict[str, Any]:
+    """Value on a standalone cluster, the index shipped with the job, then from a shared folder."""
+    spark = _session("master", master, conf)
+    try:
+        train, validation = frames_of(spark, DATA)
+        shipped = value_table(train, validation, **OPTIONS)
+        reference = replicated.build_index(
+            train.select("id", "embedding", "label"),
+            n_train=len(DATA.train),
+            n_features=DATA.train.x.shape[1],
+            dtype="float32",
+            metric="euclidean",
+            directory=Path(shared) / "probed",
+        )
+        reference = replicated.ship_index(spark, reference, shared=False)
+        mapped = _probe(spark, reference)
+        from_shared = value_table(train, validation, **SOFT_OPTIONS, work_dir=shared)
+        return {
+            "shipped": _values(shipped),
+            "shared": _values(from_shared),
+            "shipping": reference.shipping,
+            "digest": reference.digest,
+            "findings": [finding.verdict for finding in shipped.findings],
+            "mapped": mapped,
+        }
+    finally:
+        spark.stop()
+
+
+def on_connect(conf: dict[str, str]) -> dict[str, Any]:
+    """Value through a Spark Connect server in local mode."""
+    spark = _session("remote", "local[2]", conf)
+    try:
+        train, validation = frames_of(spark, DATA)
+        result = value_table(train, validation, **SOFT_OPTIONS)
+        return {
+            "client": type(spark).__module__,
+            "values": _values(result),
+            "findings": [finding.verdict for finding in result.findings],
+        }
+    finally:
+        spark.stop()
+
+
+def _session(how: str, where: str, conf: dict[str, str]) -> SparkSession:
+    from pyspark.sql import SparkSession
+
+    builder = getattr(SparkSession.builder.appName("dvspark tests"), how)(where)
+    for key, value in conf.items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
+
+
+def _values(result: Any) -> list[float]:
+    return values_by_id(result.values, DATA.train.ids).tolist()
+
+
+def _probe(spark: SparkSession, reference: Any) -> list[dict[str, Any]]:
+    """Return from each task: its worker's daemon, of which an executor has one, and the x.npy it has mapped."""
+
+    def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for _ in batches:
+            x = replicated.open_here(reference).arrays.x
+            total = float(np.sum(x, dtype=np.float64))  # every page is touched
+            for line in Path("/proc/self/maps").read_text().splitlines():
+                if line.endswith("x.npy"):
+                    _, mode, _, device, inode, path = line.split(maxsplit=5)
+                    row = {"executor": os.getppid(), "mode": mode, "file": f"{device} {inode}", "path": path}
+                    yield pa.RecordBatch.from_pylist([{**row, "total": total}])
+
+    ddl = "executor bigint, mode string, file string, path string, total double"
+    probes: DataFrame = spark.range(0, N_PROBES, 1, N_PROBES).mapInArrow(look, ddl)
+    return probes.toArrow().to_pylist()
+
+
+if __name__ == "__main__":
+    drivers = {"cluster": on_cluster, "connect": on_connect}
+    sys.stdout.write(json.dumps(drivers[sys.argv[1]](**json.loads(sys.argv[2]))) + "\n")

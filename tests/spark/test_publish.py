@@ -1,0 +1,246 @@
+"""Results land where they are promised, all or nothing, and never on top of another run's."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset
+import pytest
+from frames import draw_data, write_parquet
+
+import dvspark
+from dvspark.errors import AuditError, OutputConflictError
+from dvspark.methods.finalize import finalize
+from dvspark.tables.storage import Storage, open_storage
+from dvspark.tables.write import publish, published_record
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.spark
+
+DATA = draw_data(50, 20, seed=41, id_type="string", label_type="string")
+OWNERS = [f"owner {row % 3}" for row in range(50)]
+K = 4
+
+Command = Callable[..., int]
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The words that name the two tables."""
+    folder = tmp_path_factory.mktemp("tables")
+    train = write_parquet(folder / "train.parquet", DATA.train, owner=OWNERS)
+    validation = write_parquet(folder / "validation.parquet", DATA.validation)
+    return ["--train", train, "--train.owner", "owner", "--validation", validation, "--report", "false"]
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder, with its content."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def first_run(command: Command, tables: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output of a good run."""
+    out = tmp_path_factory.mktemp("first") / "out"
+    assert command("value", *tables, "--k", K, "--run_id", "first", "--output", out) == 0
+    return out
+
+
+@pytest.fixture
+def published(first_run: Path, tmp_path: Path) -> Path:
+    """A copy of it, the test's own."""
+    return Path(shutil.copytree(first_run, tmp_path / "out"))
+
+
+def test_values__are_where_and_what_the_contract_says(spark: SparkSession, published: Path) -> None:
+    assert sorted(path.name for path in published.iterdir()) == ["runs", "values"]
+    assert [path.name for path in (published / "values").iterdir()] == ["run_id=first"]
+    assert [path.name for path in (published / "runs" / "first").iterdir()] == ["run.json"]
+
+    columns = {
+        "run_id": "string",
+        "id": "string",
+        "value": "double",
+        "standard_error": "double",
+        "rank": "bigint",
+        "label": "string",
+        "owner": "string",
+    }
+    by_spark = spark.read.parquet(str(published / "values"))
+    assert dict(by_spark.dtypes) == columns
+    read = pa.dataset.dataset(published / "values", partitioning="hive").to_table()
+    arrow = {"string": pa.string(), "double": pa.float64(), "bigint": pa.int64()}
+    assert {name: read.schema.field(name).type for name in read.column_names} == {
+        name: arrow[kind] for name, kind in columns.items()
+    }
+    assert (
+        by_spark.select(*columns).toArrow().sort_by("id").to_pylist() == read.select(columns).sort_by("id").to_pylist()
+    )
+
+    rows = {row["id"]: row for row in read.to_pylist()}
+    arrays, given = DATA.arrays()
+    local = dvspark.value_arrays(*arrays, **given, k=K)
+    np.testing.assert_allclose([rows[i]["value"] for i in DATA.train.ids], local, rtol=0, atol=1e-12)
+    assert [(rows[i]["label"], rows[i]["owner"]) for i in DATA.train.ids] == list(
+        zip(DATA.train.labels, OWNERS, strict=True)
+    )
+    by_rank = sorted(rows.values(), key=lambda row: row["rank"])
+    assert [row["rank"] for row in by_rank] == list(range(1, 51))
+    assert by_rank == sorted(rows.values(), key=lambda row: (-row["value"], row["id"]))
+
+
+def test_record__says_what_went_in_and_what_was_checked(first_run: Path) -> None:
+    record = json.loads((first_run / "runs" / "first" / "run.json").read_text())
+    assert record["run_id"] == "first"
+    assert record["method"]["name"] == "knn_shapley"
+    assert record["method"]["parameters"] == {"k": K}
+    assert [record["inputs"][side]["n_rows"] for side in ("train", "validation")] == [50, 20]
+    assert {finding["name"]: finding["verdict"] for finding in record["findings"]} == dict.fromkeys(
+        ("finite", "sample", "efficiency"), "pass"
+    )
+    assert record["outputs"] == {
+        "values": f"file://{first_run}/values/run_id=first",
+        "run": f"file://{first_run}/runs/first/run.json",
+    }
+
+
+def test_same_run_again__is_already_done(
+    command: Command,
+    tables: list[str],
+    published: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = _files(published)
+    monkeypatch.delattr("dvspark.pipeline.compute")  # it must not be needed
+    assert command("value", *tables, "--k", K, "--run_id", "first", "--output", published, "--json") == 0
+    out, err = capsys.readouterr()
+    assert "already done: first is published" in err
+    assert json.loads(out.splitlines()[-1])["run_id"] == "first"
+    assert _files(published) == before
+
+
+@pytest.mark.parametrize("other", [("--k", K + 1), ("--k", K, "--self_validation", "true")], ids=["options", "tables"])
+def test_same_run_id_for_another_run__is_a_conflict(
+    command: Command, tables: list[str], published: Path, other: tuple[Any, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = _files(published)
+    if "--self_validation" in other:
+        tables = [*tables[:4], "--report", "false"]
+    code = command("value", *tables, *other, "--run_id", "first", "--output", published)
+    assert code == OutputConflictError.exit_code
+    assert "choose another run_id or output" in capsys.readouterr().err
+    assert _files(published) == before
+
+
+def test_another_run_id__lives_beside_the_first(
+    spark: SparkSession, command: Command, tables: list[str], published: Path
+) -> None:
+    before = _files(published)
+    assert command("value", *tables, "--k", K + 1, "--output", published) == 0
+    after = _files(published)
+    assert {name: after[name] for name in before} == before
+    counts = spark.read.parquet(str(published / "values")).groupBy("run_id").count().collect()
+    assert sorted(row["count"] for row in counts) == [50, 50]
+    derived = {row["run_id"] for row in counts} - {"first"}
+    assert all(name.startswith("knn_shapley-") for name in derived)
+
+
+# --- a failed audit ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("planted", [1e-8, np.nan], ids=["one value moved", "one value lost"])
+def test_failed_audit__publishes_nothing(
+    command: Command,
+    tables: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    planted: float,
+) -> None:
+    def damaged(*arguments: Any) -> Any:
+        values, errors = finalize(*arguments)
+        values[7] += planted
+        return values, errors
+
+    monkeypatch.setattr("dvspark.valuation.finalize", damaged)
+    assert command("value", *tables, "--k", K, "--output", tmp_path / "out") == AuditError.exit_code
+    out, err = capsys.readouterr()
+    assert "audit: efficiency" in err
+    assert ("audit: finite" in err) == np.isnan(planted)
+    assert "Traceback" not in err
+    assert out == ""
+    assert not (tmp_path / "out").exists()
+
+
+# --- publishing itself ------------------------------------------------------------------------------------
+
+DOCUMENTS = {"run.json": json.dumps({"fingerprint": "f" * 64}), "report.html": "<p>report</p>"}
+
+
+def _publish(spark: SparkSession, storage: Storage, n_rows: int) -> None:
+    frames = {name: spark.range(n_rows).selectExpr("id", "'r' AS run_id") for name in ("values", "rejected")}
+    publish(storage, "r", frames, DOCUMENTS)
+
+
+# Two tables and two documents: four renames.
+@pytest.mark.parametrize("step", range(4))
+@pytest.mark.parametrize("cleans_up", [True, False], ids=["error", "killed"])
+def test_publish__stopped_between_steps_is_unpublished_and_repaired_by_the_next(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, cleans_up: bool
+) -> None:
+    storage, done = open_storage(str(tmp_path / "out")), []
+    rename, remove = Storage.rename, Storage.remove
+
+    def stopping(self: Storage, source: str, target: str) -> None:
+        if len(done) == step:
+            raise OSError("stopped here")
+        rename(self, source, target)
+        done.append(target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Storage, "rename", stopping)
+        if not cleans_up:  # a killed process does not even get to its `finally`
+            patch.setattr(Storage, "remove", lambda self, name: name.startswith("_") or remove(self, name))
+        with pytest.raises(OSError, match="stopped here"):
+            _publish(spark, storage, 5)
+    assert len(done) == step
+    assert published_record(storage, "r") is None
+    assert any((tmp_path / "out").glob("_staging-r-*")) != cleans_up
+
+    _publish(spark, storage, 9)
+    assert published_record(storage, "r") == {"fingerprint": "f" * 64}
+    assert (tmp_path / "out" / "runs" / "r" / "report.html").read_text() == DOCUMENTS["report.html"]
+    for table in ("values", "rejected"):
+        rows = spark.read.parquet(str(tmp_path / "out" / table)).collect()
+        assert sorted((row["run_id"], row["id"]) for row in rows) == [("r", i) for i in range(9)]
+
+
+def test_publish__the_record_comes_last(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    targets: list[str] = []
+    rename = Storage.rename
+
+    def watched(self: Storage, source: str, target: str) -> None:
+        targets.append(target)
+        rename(self, source, target)
+
+    monkeypatch.setattr(Storage, "rename", watched)
+    _publish(spark, open_storage(str(tmp_path / "out")), 5)
+    assert targets == ["values/run_id=r", "rejected/run_id=r", "runs/r/report.html", "runs/r/run.json"]
+
+
+def test_publish__of_two_runs_started_at_once_the_first_stays(spark: SparkSession, tmp_path: Path) -> None:
+    storage = open_storage(str(tmp_path / "out"))
+    _publish(spark, storage, 5)
+    before = _files(tmp_path / "out")
+    with pytest.raises(OutputConflictError, match="published meanwhile"):
+        _publish(spark, storage, 9)
+    assert _files(tmp_path / "out") == before
