@@ -119,13 +119,13 @@ def _request(config: JobConfig) -> Request:
 
 def _publish(valuation: Valuation, spark: SparkSession, storage: Storage, *, with_report: bool) -> dict[str, Any]:
     run_id, inputs = valuation.run_id, valuation.inputs
-    outputs = {"values": storage.spark_path(f"values/run_id={run_id}")}
-    outputs["run"] = storage.spark_path(f"runs/{run_id}/run.json")
+    outputs = {"values": storage.shown_path(f"values/run_id={run_id}")}
+    outputs["run"] = storage.shown_path(f"runs/{run_id}/run.json")
     if with_report:
-        outputs["report"] = storage.spark_path(f"runs/{run_id}/report.html")
+        outputs["report"] = storage.shown_path(f"runs/{run_id}/report.html")
     frames = {"values": values_frame(spark, valuation.table, inputs.train.types)}
     if inputs.rejected is not None:
-        outputs["rejected"] = storage.spark_path(f"rejected/run_id={run_id}")
+        outputs["rejected"] = storage.shown_path(f"rejected/run_id={run_id}")
         frames["rejected"] = inputs.rejected
     record = valuation.record(outputs, spark.version)
     documents = {"run.json": json.dumps(record, indent=1)}
