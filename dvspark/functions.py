@@ -70,17 +70,17 @@ def top_contributors(
     Use it as ``validation_df.withColumn("contributors", top_contributors(index)("embedding", "label"))``. The
     column is array<struct<id, value>>: up to ``top`` rows of positive value, highest first, then up to ``top``
     of negative value, the lowest last. The values are the point's own, whose mean over points the job reports;
-    rows of equal value stand in id order. ``n_classes`` is needed by soft_knn_shapley.
+    of equal values the nearer row is taken first. ``n_classes`` is needed by soft_knn_shapley.
     Raises: ConfigError for unusable parameters.
     Cost a point: the method's, O(N D + N log N); memory of a worker: `kernels.ranking.scratch_bytes`.
     """
-    from pyspark.sql import functions as sf  # noqa: PLC0415 - an extra
-    from pyspark.sql.functions import pandas_udf  # noqa: PLC0415
+    import pandas as pd  # noqa: PLC0415 - an extra
+    from pyspark.sql.functions import pandas_udf  # type: ignore[attr-defined]  # noqa: PLC0415 - an extra
 
     parameters: dict[str, Any] = {"k": k} | ({} if method == "knn_shapley" else {"n_classes": n_classes})
     options = ValueOptions(method, parameters, metric=index.metric, ties=ties)
     problems = options.problems()
-    if not isinstance(top, int) or top < 1:
+    if top < 1:
         problems.append(Problem("top", "a whole number from 1", repr(top), "how many rows of each sign to show"))
     if not problems and "n_classes" in parameters and n_classes is None:
         hint = "count the labels of both tables: a column function sees one batch at a time"
@@ -89,18 +89,16 @@ def top_contributors(
         raise ConfigError(problems)
     resolved = options.resolved(0)
 
-    def contributors(embedding: pd.Series[Any], label: pd.Series[Any]) -> pd.Series[Any]:
+    def contributors(embedding: Any, label: Any) -> Any:
         import pandas as pd  # noqa: PLC0415 - an extra, on executors
 
         opened = replicated.open_here(index)
         return pd.Series(_contributors(opened, _points(opened, embedding, label), options, resolved, top))
 
+    # Spark wants to see real annotations, and this module's are strings.
+    contributors.__annotations__ = dict.fromkeys(("embedding", "label", "return"), pd.Series)
     id_type = "bigint" if pa.types.is_integer(replicated.open_here(index).keys["id"].type) else "string"
-    udf: Any = pandas_udf(contributors, Contributors().ddl.format(id=id_type))  # type: ignore[call-overload]
-
-    def column(embedding: str | Column, label: str | Column) -> Column:
-        return udf(embedding if not isinstance(embedding, str) else sf.col(embedding), label)
-
+    column: ColumnFunction = pandas_udf(contributors, Contributors().ddl.format(id=id_type))
     return column
 
 
@@ -135,9 +133,9 @@ def _contributors(
     for ranked, values in options.declaration.points(
         index.arrays, points, options.ranking_options(parameters), parameters
     ):
-        order = np.lexsort((ranked.rows, -values))
-        helped = [place for place in order[:top] if values[place] > 0]
-        hurt = [place for place in order[-top:] if values[place] < 0]
+        # Stable sorts of ranked rows: of equal values the nearer row is taken first.
+        helped = [place for place in np.argsort(-values, kind="stable")[:top] if values[place] > 0]
+        hurt = [place for place in np.argsort(values, kind="stable")[:top][::-1] if values[place] < 0]
         rows = [int(ranked.rows[place]) for place in [*helped, *hurt]]
         found = ids.take(pa.array(rows, pa.int64())).to_pylist()
         shown.append(

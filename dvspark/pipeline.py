@@ -19,6 +19,11 @@ from dvspark.valuation import Request, RowsOrProblems, Valuation, check, compute
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+    from dvspark.report.rows import RowLine
+
+# How many of the lowest rows the run record names, for a glance without the report.
+LOWEST_ROWS = 10
+
 
 @dataclass(frozen=True)
 class Result:
@@ -128,10 +133,18 @@ def _publish(valuation: Valuation, spark: SparkSession, storage: Storage, *, wit
         outputs["rejected"] = storage.shown_path(f"rejected/run_id={run_id}")
         frames["rejected"] = inputs.rejected
     record = valuation.record(outputs, spark.version)
-    documents = {"run.json": json.dumps(record, indent=1)}
+    documents = {}
     if with_report:
-        from dvspark.report import render_report  # noqa: PLC0415 - an extra, and slow to import
+        from dvspark import report  # noqa: PLC0415 - an extra, and slow to import
 
-        documents["report.html"] = render_report(valuation.table, record, valuation.extremes)
+        shown = report.summarize(valuation.table, record, record["findings"], valuation.extremes)
+        record["lowest_rows"] = [_row_record(row) for row in shown.lowest[:LOWEST_ROWS]]
+        documents["report.html"] = report.render_html(shown)
+    documents["run.json"] = json.dumps(record, indent=1)
     publish(storage, run_id, frames, documents)
     return record
+
+
+def _row_record(row: RowLine) -> dict[str, Any]:
+    labels = [neighbor.label for neighbor in row.neighbors]
+    return {"id": row.train_id, "label": row.label, "value": row.value, "neighbor_labels": labels}

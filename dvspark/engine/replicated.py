@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 from pyspark.sql import functions as sf
 
@@ -117,7 +118,7 @@ def value_waves(
 def nearest_validation_rows(
     validation_rows: DataFrame, train_rows: list[int], reference: IndexReference, metric: str, n_nearest: int
 ) -> pa.Table:
-    """Return `NEIGHBORS`: the nearest validation rows of some train rows, over all partitions.
+    """Return `NEIGHBORS` with a column position, from 1: the nearest validation rows of some train rows.
 
     Ties go by validation id. Cost: one pass over the validation rows; ``n_nearest`` rows a batch and train
     row reach the driver.
@@ -126,16 +127,15 @@ def nearest_validation_rows(
     def nearest(batches: Batches) -> Batches:
         return nearest_validation(batches, train_rows, open_here(reference), metric, n_nearest)
 
-    found = validation_rows.mapInArrow(nearest, NEIGHBORS.ddl()).toArrow()
+    found = validation_rows.mapInArrow(
+        nearest, NEIGHBORS.ddl(label=validation_rows.schema["label"].dataType.simpleString())
+    ).toArrow()
     order = [("train_row", "ascending"), ("distance", "ascending"), ("validation_id", "ascending")]
     found = found.sort_by(order)
-    position: dict[int, int] = {}
-    keep = []
-    for place, row in enumerate(found["train_row"].to_pylist()):
-        position[row] = position.get(row, 0) + 1
-        if position[row] <= n_nearest:
-            keep.append(place)
-    return found.take(pa.array(keep, pa.int64()))
+    rows = found["train_row"].to_numpy()
+    first = np.searchsorted(rows, rows, side="left")
+    position = np.arange(len(rows)) - first + 1
+    return found.append_column("position", pa.array(position)).filter(pa.array(position <= n_nearest))
 
 
 def _report(report: Callable[[int, int], None], before: int, total: int, done: int) -> None:

@@ -83,9 +83,7 @@ def curve_svg(shape: Curve) -> str:
 
     def draw(axes: Any) -> None:
         for color, keep in ((POSITIVE, max), (NEGATIVE, min)):
-            axes.fill_between(
-                shape.positions, [keep(value, 0.0) for value in values], color=color, alpha=0.25, lw=0
-            )
+            axes.fill_between(shape.positions, [keep(value, 0.0) for value in values], color=color, alpha=0.25, lw=0)
         # A line through a single point has no length.
         marker = "o" if len(values) == 1 else ""
         for color, side in ((POSITIVE, 1), (NEGATIVE, -1)):

@@ -58,7 +58,5 @@ def _environment() -> Any:
         keep_trailing_newline=True,
     )
     environment.globals.update(clip=clip)
-    environment.filters.update(
-        count=count, distance=distance, seconds=seconds, share=share, significant=significant
-    )
+    environment.filters.update(count=count, distance=distance, seconds=seconds, share=share, significant=significant)
     return environment

@@ -118,8 +118,7 @@ def _joined(value: Any, longest: int) -> str:
 
 def _visible(text: str) -> str:
     return "".join(
-        character.encode("unicode_escape").decode() if _is_invisible(character) else character
-        for character in text
+        character.encode("unicode_escape").decode() if _is_invisible(character) else character for character in text
     )
 
 

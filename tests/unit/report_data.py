@@ -45,9 +45,7 @@ RUN: dict[str, Any] = {
         {"stage": "read", "seconds": 1.0, "rows": 8500},
         {"stage": "kernel", "seconds": 3.0, "rows": 500},
     ],
-    "warnings": [
-        {"where": "train", "expected": "finite features", "got": "3 with NaN", "hint": "look there"}
-    ],
+    "warnings": [{"where": "train", "expected": "finite features", "got": "3 with NaN", "hint": "look there"}],
     "environment": {"python": "3.11.7", "pyspark": "4.0.1"},
     "outputs": {"values": "lake/values/run_id=knn_shapley-1a2b3c4d5e6f", "report": None},
 }

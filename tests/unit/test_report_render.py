@@ -90,9 +90,7 @@ def test_page__loads_and_runs_nothing(make):
 def test_page__style_sheet_loads_nothing():
     style = re.search(r"<style>(.*?)</style>", rendered(values_table([1.0])), re.DOTALL).group(1)
     assert "@import" not in style
-    assert [
-        target for target in re.findall(r"url\(([^)]*)\)", rendered(realistic_values())) if target[0] != "#"
-    ] == []
+    assert [target for target in re.findall(r"url\(([^)]*)\)", rendered(realistic_values())) if target[0] != "#"] == []
 
 
 def test_page__policy_forbids_the_network():
@@ -283,7 +281,5 @@ def test_render__missing_package_tells_what_to_install(package, monkeypatch):
 def test_package__imports_neither_jinja_nor_matplotlib():
     program = "import sys, dvspark.report; print({'jinja2', 'matplotlib', 'pyspark'} & set(sys.modules))"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

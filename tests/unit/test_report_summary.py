@@ -194,9 +194,7 @@ def test_neighbors__in_order_and_marked_where_the_label_differs():
 )
 def test_neighbors__label_lists_differ_when_they_share_none(label, other, differs):
     kind = pa.list_(pa.string())
-    near = neighbors_table(("row_0", 1, "v1", None, 0.5)).set_column(
-        3, "validation_label", pa.array([other], kind)
-    )
+    near = neighbors_table(("row_0", 1, "v1", None, 0.5)).set_column(3, "validation_label", pa.array([other], kind))
     values = values_table([1.0], labels=pa.array([label], kind))
     assert summary_of(values, neighbors=near).lowest[0].neighbors[0].differs is differs
 
