@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import functions as sf
 
 from dvspark.engine.chunks import chunk_expression, waves
 from dvspark.engine.host_cache import open_on_host
@@ -89,7 +88,8 @@ def chunk_sizes(chunks: DataFrame) -> dict[int, int]:
 
 def sample_rows(validation_rows: DataFrame, n_points: int) -> DataFrame:
     """Return a few validation rows, drawn by a hash of their ids: the same ones whatever the partitions."""
-    sample = validation_rows.orderBy(sf.xxhash64("id", sf.lit("sample")), "id").limit(n_points).toArrow()
+    drawn = validation_rows.selectExpr("*", "xxhash64(id, 'sample') AS draw").orderBy("draw", "id")
+    sample = drawn.limit(n_points).drop("draw").toArrow()
     return validation_rows.sparkSession.createDataFrame(sample, schema=validation_rows.schema)
 
 
