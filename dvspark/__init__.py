@@ -2,7 +2,39 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from dvspark.engine.local import value_arrays
+from dvspark.errors import (
+    AuditError,
+    ComputeError,
+    ConfigError,
+    DvsparkError,
+    InputError,
+    OutputConflictError,
+)
+
+if TYPE_CHECKING:
+    from dvspark.pipeline import Result, value_table
 
 __version__ = "0.1.0"
-__all__ = ["value_arrays"]
+__all__ = [
+    "AuditError",
+    "ComputeError",
+    "ConfigError",
+    "DvsparkError",
+    "InputError",
+    "OutputConflictError",
+    "Result",
+    "value_arrays",
+    "value_table",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Spark is an extra: what needs it is imported when it is asked for.
+    if name in ("Result", "value_table"):
+        from dvspark import pipeline  # noqa: PLC0415
+
+        return getattr(pipeline, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

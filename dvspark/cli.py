@@ -84,13 +84,11 @@ def _demo(words: list[str]) -> int:
 def _summary(record: dict[str, Any]) -> str:
     """Return what a person wants to read at the end of a run."""
     train, validation = record["inputs"]["train"], record["inputs"]["validation"]
-    lines = [
-        f"run {record['run_id']}: {train['n_rows']:,} training rows valued by {validation['n_rows']:,} validation rows"
-    ]
-    lines += [
-        f"audit {f['name']}: {f['verdict']} ({f['measured']:.2g}, allowed {f['allowed']:.2g})"
-        for f in record["findings"]
-    ]
+    sizes = f"{train['n_rows']:,} training rows valued by {validation['n_rows']:,} validation rows"
+    lines = [f"run {record['run_id']}: {sizes}"]
+    for finding in record["findings"]:
+        measured = f"{finding['measured']:.2g}, allowed {finding['allowed']:.2g}"
+        lines.append(f"audit {finding['name']}: {finding['verdict']} ({measured})")
     lines += [f"{name}: {place}" for name, place in record["outputs"].items()]
     return "\n".join(lines)
 

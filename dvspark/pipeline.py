@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dvspark import report
 from dvspark.config import JobConfig
 from dvspark.errors import ConfigError, Problem
 from dvspark.logs import log_event, stage
@@ -18,6 +19,11 @@ from dvspark.valuation import Request, RowsOrProblems, Valuation, check, compute
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+    from dvspark.report.rows import RowLine
+
+# How many of the lowest rows the run record names, for a glance without the report.
+LOWEST_ROWS = 10
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,8 @@ def run(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     Raises: DvsparkError of the stage that could not go on; nothing is published then.
     """
     storage, stages = open_storage(config.output.path), list[dict[str, Any]]()
+    if config.report:
+        report.require_extras()
     with stage("read", stages):
         train = _rows(spark, "train", config.train.reference())
         validation = _rows(spark, "validation", config.validation.reference()) if config.validation else None
@@ -119,19 +127,25 @@ def _request(config: JobConfig) -> Request:
 
 def _publish(valuation: Valuation, spark: SparkSession, storage: Storage, *, with_report: bool) -> dict[str, Any]:
     run_id, inputs = valuation.run_id, valuation.inputs
-    outputs = {"values": storage.spark_path(f"values/run_id={run_id}")}
-    outputs["run"] = storage.spark_path(f"runs/{run_id}/run.json")
+    outputs = {"values": storage.shown_path(f"values/run_id={run_id}")}
+    outputs["run"] = storage.shown_path(f"runs/{run_id}/run.json")
     if with_report:
-        outputs["report"] = storage.spark_path(f"runs/{run_id}/report.html")
+        outputs["report"] = storage.shown_path(f"runs/{run_id}/report.html")
     frames = {"values": values_frame(spark, valuation.table, inputs.train.types)}
     if inputs.rejected is not None:
-        outputs["rejected"] = storage.spark_path(f"rejected/run_id={run_id}")
+        outputs["rejected"] = storage.shown_path(f"rejected/run_id={run_id}")
         frames["rejected"] = inputs.rejected
     record = valuation.record(outputs, spark.version)
-    documents = {"run.json": json.dumps(record, indent=1)}
+    documents = {}
     if with_report:
-        from dvspark.report import render_report  # noqa: PLC0415 - an extra, and slow to import
-
-        documents["report.html"] = render_report(valuation.table, record, valuation.extremes)
+        shown = report.summarize(valuation.table, record, record["findings"], valuation.extremes)
+        record["lowest_rows"] = [_row_record(row) for row in shown.lowest[:LOWEST_ROWS]]
+        documents["report.html"] = report.render_html(shown)
+    documents["run.json"] = json.dumps(record, indent=1)
     publish(storage, run_id, frames, documents)
     return record
+
+
+def _row_record(row: RowLine) -> dict[str, Any]:
+    labels = [neighbor.label for neighbor in row.neighbors]
+    return {"id": row.train_id, "label": row.label, "value": row.value, "neighbor_labels": labels}

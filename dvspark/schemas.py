@@ -224,7 +224,7 @@ NEIGHBORS = Table(
         Column("train_row", "bigint", "position of the train row in id order"),
         Column("distance", "double", "in the run's metric"),
         Column("validation_id", "string", "id of the validation row as text"),
-        Column("validation_label", "string", "its label as text"),
+        Column("validation_label", "{label}", "its label"),
     ),
 )
 

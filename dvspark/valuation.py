@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from dvspark.audit import checks, reference
@@ -149,7 +150,7 @@ def compute(valuation: Valuation, spark: SparkSession) -> Valuation:
         checks.require(valuation.findings, request.options)
         if request.extremes:
             with stage("extremes", stages) as now:
-                valuation.extremes = _extremes(valuation, index, values)
+                valuation.extremes = _extremes(valuation, index)
                 now.rows = len(valuation.extremes)
     return valuation
 
@@ -208,10 +209,10 @@ def _findings(valuation: Valuation, index: IndexReference, totals: Partial, valu
     return findings
 
 
-def _extremes(valuation: Valuation, index: IndexReference, values: Float64s) -> pa.Table:
+def _extremes(valuation: Valuation, index: IndexReference) -> pa.Table:
     """Return the nearest validation rows of the lowest and highest valued rows."""
-    order = values.argsort(kind="stable")
-    rows = sorted({int(row) for row in [*order[:EXTREME_ROWS], *order[-EXTREME_ROWS:]]})
+    rank = valuation.table["rank"].to_numpy()
+    rows = np.flatnonzero((rank <= EXTREME_ROWS) | (rank > len(rank) - EXTREME_ROWS)).tolist()
     frame, metric = valuation.inputs.validation.frame, valuation.request.options.metric
     found = replicated.nearest_validation_rows(frame, rows, index, metric, EXTREME_NEIGHBORS)
     ids = replicated.open_here(index).keys["id"].take(found["train_row"])

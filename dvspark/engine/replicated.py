@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
-from pyspark.sql import functions as sf
 
 from dvspark.engine.chunks import chunk_expression, waves
 from dvspark.engine.host_cache import open_on_host
@@ -88,7 +88,8 @@ def chunk_sizes(chunks: DataFrame) -> dict[int, int]:
 
 def sample_rows(validation_rows: DataFrame, n_points: int) -> DataFrame:
     """Return a few validation rows, drawn by a hash of their ids: the same ones whatever the partitions."""
-    sample = validation_rows.orderBy(sf.xxhash64("id", sf.lit("sample")), "id").limit(n_points).toArrow()
+    drawn = validation_rows.selectExpr("*", "xxhash64(id, 'sample') AS draw").orderBy("draw", "id")
+    sample = drawn.limit(n_points).drop("draw").toArrow()
     return validation_rows.sparkSession.createDataFrame(sample, schema=validation_rows.schema)
 
 
@@ -117,7 +118,7 @@ def value_waves(
 def nearest_validation_rows(
     validation_rows: DataFrame, train_rows: list[int], reference: IndexReference, metric: str, n_nearest: int
 ) -> pa.Table:
-    """Return `NEIGHBORS`: the nearest validation rows of some train rows, over all partitions.
+    """Return `NEIGHBORS` with a column position, from 1: the nearest validation rows of some train rows.
 
     Ties go by validation id. Cost: one pass over the validation rows; ``n_nearest`` rows a batch and train
     row reach the driver.
@@ -126,16 +127,15 @@ def nearest_validation_rows(
     def nearest(batches: Batches) -> Batches:
         return nearest_validation(batches, train_rows, open_here(reference), metric, n_nearest)
 
-    found = validation_rows.mapInArrow(nearest, NEIGHBORS.ddl()).toArrow()
+    found = validation_rows.mapInArrow(
+        nearest, NEIGHBORS.ddl(label=validation_rows.schema["label"].dataType.simpleString())
+    ).toArrow()
     order = [("train_row", "ascending"), ("distance", "ascending"), ("validation_id", "ascending")]
     found = found.sort_by(order)
-    position: dict[int, int] = {}
-    keep = []
-    for place, row in enumerate(found["train_row"].to_pylist()):
-        position[row] = position.get(row, 0) + 1
-        if position[row] <= n_nearest:
-            keep.append(place)
-    return found.take(pa.array(keep, pa.int64()))
+    rows = found["train_row"].to_numpy()
+    first = np.searchsorted(rows, rows, side="left")
+    position = np.arange(len(rows)) - first + 1
+    return found.append_column("position", pa.array(position)).filter(pa.array(position <= n_nearest))
 
 
 def _report(report: Callable[[int, int], None], before: int, total: int, done: int) -> None:

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dvspark.engine.java import find_java_home
@@ -23,7 +24,8 @@ LOCAL_CONF = {
     "spark.driver.memory": "2g",  # the JVM only passes rows on; the index is mapped by Python workers
     "spark.sql.shuffle.partitions": "8",  # 200 tiny tasks take longer than the work
     "spark.ui.showConsoleProgress": "false",  # our own progress line says more
-    "spark.log.level": "ERROR",  # warnings about host names and native libraries hide our own lines
+    # Warnings about host names and native libraries would hide our own lines.
+    "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties')}",
 }
 
 
@@ -73,5 +75,6 @@ def is_connect(spark: SparkSession) -> bool:
 
 def _local_conf() -> dict[str, str]:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else workers take python3 from PATH
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # else Spark looks for a network address, and warns
     warehouse = f"{tempfile.gettempdir()}/dvspark-warehouse-{os.getuid()}"
     return {**LOCAL_CONF, "spark.sql.warehouse.dir": warehouse}  # else a folder appears wherever one stands

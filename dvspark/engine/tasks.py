@@ -85,7 +85,6 @@ def nearest_validation(
     for batch in batches:
         z = embedding_matrix(batch.column("embedding"), index.arrays.x.dtype)
         ids = pc.cast(batch.column("id"), pa.string())
-        shown = pa.array([label_text(label) for label in batch.column("label").to_pylist()], pa.string())
         for place, row in enumerate(train_rows):
             distances = distance_from_key(exact_keys(z, x[place], metric), metric)
             distances[np.asarray(pc.equal(ids, own_ids[place]))] = np.inf
@@ -96,14 +95,9 @@ def nearest_validation(
                     "train_row": pa.array([row] * len(nearest), pa.int64()),
                     "distance": pa.array(distances[nearest]),
                     "validation_id": ids.take(pa.array(nearest)),
-                    "validation_label": shown.take(pa.array(nearest)),
+                    "validation_label": batch.column("label").take(pa.array(nearest)),
                 }
             )
-
-
-def label_text(label: object) -> str:
-    """Return a label as people read it: multi-label rows joined by commas."""
-    return ", ".join(map(str, label)) if isinstance(label, list) else str(label)
 
 
 def _to_ipc(batch: pa.RecordBatch) -> bytes:

@@ -1,1 +1,28 @@
-"""Report."""
+"""What a run found, on one page: a summary of the values and the HTML file that shows it.
+
+    values, run record, findings, neighbors ──summarize──▶ Summary ──render_html──▶ one HTML text
+
+``summarize`` is pure: PyArrow and NumPy, no Spark, files or clock; its cost is one pass over the values and
+one sort of the ranks. ``render_html`` draws the figures and fills the template. The page stands alone: it
+loads nothing, runs nothing, and the same summary gives the same bytes.
+
+    distribution   histogram and sorted curve, as a few hundred numbers
+    classes        one line for each class
+    rows           the lowest and highest rows with their nearest validation points
+    card           the run record as lines to read
+    text           numbers and foreign text, made fit to be shown
+    figures        the two drawings
+    summary, render   the two calls above
+
+Rows are listed in the order of ``rank``, so ties fall as the values table says. Rendering needs the extra
+``report`` (jinja2, matplotlib), imported when first used.
+"""
+
+from __future__ import annotations
+
+from dvspark.report.extras import require_extras
+from dvspark.report.render import render_html
+from dvspark.report.rows import listed_ids
+from dvspark.report.summary import Summary, summarize
+
+__all__ = ["Summary", "listed_ids", "render_html", "require_extras", "summarize"]

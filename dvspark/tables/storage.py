@@ -25,6 +25,10 @@ class Storage:
         """Return the path of ``name`` for Spark's readers and writers."""
         return f"{self.uri.rstrip('/')}/{name}"
 
+    def shown_path(self, name: str) -> str:
+        """Return the path of ``name`` as people use it: a plain path on this machine, else the URI."""
+        return self.path(name) if self.file_system.type_name == "local" else self.spark_path(name)
+
     def path(self, name: str) -> str:
         """Return the path of ``name`` within the file system."""
         return f"{self.root.rstrip('/')}/{name}"

@@ -1,0 +1,155 @@
+"""Column functions for people who live in DataFrames."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from dvspark.columns import canonical_labels, embedding_matrix, encode_labels
+from dvspark.engine import replicated
+from dvspark.engine.train_index import IndexReference, TrainIndex
+from dvspark.errors import ConfigError, Problem
+from dvspark.methods.options import ValueOptions
+from dvspark.schemas import ChunkArrays, Contributors
+from dvspark.tables.read import TableReference, canonical_rows
+from dvspark.tables.validate import validate
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pyspark.sql import Column, DataFrame
+
+    ColumnFunction = Callable[[str | Column, str | Column], Column]
+
+
+def build_index(
+    train_df: DataFrame,
+    *,
+    metric: str = "euclidean",
+    columns: dict[str, str] | None = None,
+    directory: str | None = None,
+    shared: bool = False,
+) -> IndexReference:
+    """Return an index of the rows of ``train_df``, which have columns id, embedding and label.
+
+    ``columns`` maps these names to other ones. The files lie in ``directory``, else in a new temporary folder,
+    and stay until they are removed; ``shared``: all hosts see that folder.
+    Raises: ConfigError or InputError, naming all problems. Cost: one sort of the table; 4 N D bytes on disk.
+    """
+    options = ValueOptions(metric=metric)
+    if problems := options.problems():
+        raise ConfigError(problems)
+    rows = canonical_rows("train", train_df, TableReference(path="train_df", **(columns or {})))
+    inputs = validate(rows, None, options, "fail")
+    packed = replicated.build_index(
+        inputs.train.frame,
+        n_train=inputs.train_facts.n_rows,
+        n_features=inputs.n_features,
+        dtype=inputs.dtype,
+        metric=metric,
+        directory=Path(directory or tempfile.mkdtemp(prefix="dvspark-")) / "index",
+    )
+    return replicated.ship_index(train_df.sparkSession, packed, shared=shared)
+
+
+def top_contributors(
+    index: IndexReference,
+    *,
+    k: int = 10,
+    top: int = 5,
+    method: str = "knn_shapley",
+    n_classes: int | None = None,
+    ties: str = "id",
+) -> ColumnFunction:
+    """Return a column function: for each validation point, the training rows that helped and hurt it most.
+
+    Use it as ``validation_df.withColumn("contributors", top_contributors(index)("embedding", "label"))``. The
+    column is array<struct<id, value>>: up to ``top`` rows of positive value, highest first, then up to ``top``
+    of negative value, the lowest last. The values are the point's own, whose mean over points the job reports;
+    of equal values the nearer row is taken first. ``n_classes`` is needed by soft_knn_shapley.
+    Raises: ConfigError for unusable parameters.
+    Cost a point: the method's, O(N D + N log N); memory of a worker: `kernels.ranking.scratch_bytes`.
+    """
+    import pandas as pd  # noqa: PLC0415 - an extra
+    from pyspark.sql.functions import pandas_udf  # type: ignore[attr-defined]  # noqa: PLC0415 - an extra
+
+    parameters: dict[str, Any] = {"k": k} | ({} if method == "knn_shapley" else {"n_classes": n_classes})
+    options = ValueOptions(method, parameters, metric=index.metric, ties=ties)
+    problems = options.problems()
+    if top < 1:
+        problems.append(Problem("top", "a whole number from 1", repr(top), "how many rows of each sign to show"))
+    if not problems and "n_classes" in parameters and n_classes is None:
+        hint = "count the labels of both tables: a column function sees one batch at a time"
+        problems.append(Problem("n_classes", f"the number of classes, for {method}", "None", hint))
+    if problems:
+        raise ConfigError(problems)
+    resolved = options.resolved(0)
+
+    def contributors(embedding: Any, label: Any) -> Any:
+        import pandas as pd  # noqa: PLC0415 - an extra, on executors
+
+        opened = replicated.open_here(index)
+        return pd.Series(_contributors(opened, _points(opened, embedding, label), options, resolved, top))
+
+    # Spark wants to see real annotations, and this module's are strings.
+    contributors.__annotations__ = dict.fromkeys(("embedding", "label", "return"), pd.Series)
+    id_type = "bigint" if pa.types.is_integer(replicated.open_here(index).keys["id"].type) else "string"
+    column: ColumnFunction = pandas_udf(contributors, Contributors().ddl.format(id=id_type))
+    return column
+
+
+def _points(index: TrainIndex, embedding: pd.Series[Any], label: pd.Series[Any]) -> ChunkArrays:
+    """Return a batch of validation points as the kernels see them.
+
+    Raises: ConfigError for rows that cannot be valued.
+    """
+    n_features = index.arrays.x.shape[1]
+    vectors = pa.array(list(embedding), pa.binary() if _is_binary(embedding) else None, from_pandas=False)
+    labels = canonical_labels(pa.array([_plain(value) for value in label]))
+    bad = [
+        row
+        for row, vector in enumerate(embedding)
+        if vector is None or (len(vector) // 4 if isinstance(vector, bytes) else len(vector)) != n_features
+    ]
+    if bad or labels.null_count:
+        got = f"{len(bad)} embeddings of another length or null, {labels.null_count} null labels in a batch"
+        expected = f"embeddings of {n_features} numbers, and labels"
+        raise ConfigError(Problem("top_contributors", expected, got, "filter these rows out first"))
+    x = embedding_matrix(vectors, index.arrays.x.dtype)
+    if not np.isfinite(x).all():
+        raise ConfigError(Problem("top_contributors", "finite numbers", "NaN or infinity", "filter these rows out"))
+    return ChunkArrays(x, encode_labels(labels, index.words))
+
+
+def _contributors(
+    index: TrainIndex, points: ChunkArrays, options: ValueOptions, parameters: dict[str, int], top: int
+) -> list[list[dict[str, Any]]]:
+    ids = index.keys["id"]
+    shown = []
+    for ranked, values in options.declaration.points(
+        index.arrays, points, options.ranking_options(parameters), parameters
+    ):
+        # Stable sorts of ranked rows: of equal values the nearer row is taken first.
+        helped = [place for place in np.argsort(-values, kind="stable")[:top] if values[place] > 0]
+        hurt = [place for place in np.argsort(values, kind="stable")[:top][::-1] if values[place] < 0]
+        rows = [int(ranked.rows[place]) for place in [*helped, *hurt]]
+        found = ids.take(pa.array(rows, pa.int64())).to_pylist()
+        shown.append(
+            [
+                {"id": row_id, "value": float(values[place])}
+                for row_id, place in zip(found, [*helped, *hurt], strict=True)
+            ]
+        )
+    return shown
+
+
+def _is_binary(embedding: pd.Series[Any]) -> bool:
+    return len(embedding) > 0 and isinstance(embedding.iloc[0], bytes | bytearray)
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value

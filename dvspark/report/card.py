@@ -1,0 +1,151 @@
+"""The run record as lines to read: what was computed, from what, how, and how long it took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dvspark.report.text import count, size
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of the run card: its name, what it says, and a note in small print."""
+
+    name: str
+    text: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the run; ``share`` of the time of all stages, in [0, 1]."""
+
+    name: str
+    seconds: float
+    share: float
+    n_rows: int | None
+
+
+@dataclass(frozen=True)
+class Warned:
+    """A warning of the run: where, what was expected, what was found, what to do."""
+
+    where: str
+    expected: str
+    got: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class RunCard:
+    """The run record, arranged for reading; every part may be empty."""
+
+    run_id: str
+    created: str
+    version: str
+    method: str
+    aggregate: str
+    self_validation: bool
+    facts: tuple[Fact, ...]
+    stages: tuple[Stage, ...]
+    total_seconds: float
+    warnings: tuple[Warned, ...]
+    environment: tuple[Fact, ...]
+
+
+def run_card(run: Mapping[str, Any]) -> RunCard:
+    """Return the run record arranged for reading; what it lacks is left out, not invented."""
+    stages = _stages(_list(run, "stages"))
+    return RunCard(
+        run_id=_text(run.get("run_id")),
+        created=_text(run.get("created")).replace("T", " ").replace("Z", " UTC"),
+        version=_text(run.get("dvspark_version")),
+        method=_text(_dict(run, "method").get("name")),
+        aggregate=_text(run.get("aggregate")) or "mean",
+        self_validation=bool(run.get("self_validation", False)),
+        facts=tuple(fact for fact in _facts(run) if fact.text),
+        stages=stages,
+        total_seconds=sum(stage.seconds for stage in stages),
+        warnings=tuple(_warned(warning) for warning in _list(run, "warnings")),
+        environment=tuple(Fact(str(name), _text(text)) for name, text in _dict(run, "environment").items()),
+    )
+
+
+def _facts(run: Mapping[str, Any]) -> Iterator[Fact]:
+    method, inputs, outputs = _dict(run, "method"), _dict(run, "inputs"), _dict(run, "outputs")
+    yield Fact("Method", _text(method.get("name")), _text(method.get("reference")))
+    yield Fact("Parameters", _parameters(_dict(method, "parameters")))
+    yield _table_fact("Training rows", _dict(inputs, "train"))
+    yield _table_fact("Validation rows", _dict(inputs, "validation"))
+    yield Fact("Features", _count(inputs.get("n_features")))
+    yield Fact("Classes", _count(inputs.get("n_classes")), _text(inputs.get("n_classes_source")))
+    yield Fact("Metric", _text(run.get("metric")))
+    yield Fact("Precision", _text(run.get("precision")))
+    yield Fact("Ties", _text(run.get("ties")))
+    yield Fact("Ranking", _text(run.get("ranking")))
+    yield Fact("Aggregate", _text(run.get("aggregate")), "over the validation points")
+    if run.get("self_validation"):
+        yield Fact("Self-validation", "yes", "each row is left out of its own game")
+    yield _plan_fact(_dict(run, "plan"))
+    yield Fact("dvspark", _text(run.get("dvspark_version")))
+    yield Fact("Values table", _text(outputs.get("values")))
+
+
+def _table_fact(name: str, table: Mapping[str, Any]) -> Fact:
+    rejected = table.get("n_rejected")
+    parts = [_text(table.get("reference")), f"{_count(rejected)} rejected" if rejected else ""]
+    return Fact(name, _count(table.get("n_rows")), " · ".join(part for part in parts if part))
+
+
+def _plan_fact(plan: Mapping[str, Any]) -> Fact:
+    parts = [
+        _plural(plan.get("n_chunks"), "chunk"),
+        _plural(plan.get("n_waves"), "wave"),
+        f"index of {size(plan['index_bytes'])}" if plan.get("index_bytes") else "",
+        _text(plan.get("reason")),
+    ]
+    return Fact("Plan", _text(plan.get("name")), " · ".join(part for part in parts if part))
+
+
+def _stages(stages: Sequence[Any]) -> tuple[Stage, ...]:
+    known = [stage for stage in stages if isinstance(stage, Mapping)]
+    spent = [float(stage.get("seconds") or 0) for stage in known]
+    total = sum(spent) or 1.0
+    return tuple(
+        Stage(_text(stage.get("stage")), taken, taken / total, stage.get("rows"))
+        for stage, taken in zip(known, spent, strict=True)
+    )
+
+
+def _warned(warning: Any) -> Warned:
+    if not isinstance(warning, Mapping):
+        return Warned("", "", _text(warning), "")
+    return Warned(*(_text(warning.get(name)) for name in ("where", "expected", "got", "hint")))
+
+
+def _parameters(parameters: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} = {_text(value)}" for name, value in parameters.items())
+
+
+def _plural(number: Any, noun: str) -> str:
+    return f"{_count(number)} {noun}{'' if number == 1 else 's'}" if number is not None else ""
+
+
+def _count(number: Any) -> str:
+    return count(number) if isinstance(number, int) else _text(number)
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _dict(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    part = record.get(key)
+    return part if isinstance(part, Mapping) else {}
+
+
+def _list(record: Mapping[str, Any], key: str) -> Sequence[Any]:
+    part = record.get(key)
+    return part if isinstance(part, (list, tuple)) else ()

@@ -1,0 +1,122 @@
+"""The rows worth looking at: the lowest and the highest, with their nearest validation points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dvspark.report.labels import label_set
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
+N_LISTED = 25
+
+
+@dataclass(frozen=True)
+class Neighbor:
+    """A validation point near a listed row; ``differs`` when the two share no label."""
+
+    validation_id: Hashable
+    label: Any
+    distance: float | None
+    differs: bool
+
+
+@dataclass(frozen=True)
+class RowLine:
+    """One training row as listed; ``standard_error`` is None where it is not known."""
+
+    rank: int
+    train_id: Hashable
+    label: Any
+    owner: Any
+    value: float
+    standard_error: float | None
+    neighbors: tuple[Neighbor, ...]
+
+    @property
+    def n_differs(self) -> int:
+        """Return how many of the nearest validation points share no label with the row."""
+        return sum(neighbor.differs for neighbor in self.neighbors)
+
+
+def listed_ids(values: pa.Table) -> list[Hashable]:
+    """Return the ids of the rows that the report lists, without repeats: whose neighbors it needs.
+
+    ``values`` with columns id and rank. Cost O(n log n).
+    """
+    lowest, highest = _listed_positions(values)
+    picked = np.unique(np.concatenate([lowest, highest]))
+    return list(values["id"].take(pa.array(picked)).to_pylist())
+
+
+def listed_rows(values: pa.Table, neighbors: pa.Table) -> tuple[tuple[RowLine, ...], tuple[RowLine, ...]]:
+    """Return the 25 lowest rows, lowest first, and the 25 highest, highest first.
+
+    ``values`` and ``neighbors`` as for ``summarize``; rows without neighbors have none. Cost O(n log n).
+    """
+    lowest, highest = _listed_positions(values)
+    near = _neighbors_by_row(neighbors, listed_ids(values))
+    return _lines(values, lowest, near), _lines(values, highest, near)
+
+
+def _listed_positions(values: pa.Table) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    order = np.argsort(values["rank"].to_numpy(), kind="stable")
+    return order[::-1][:N_LISTED], order[:N_LISTED]
+
+
+def _neighbors_by_row(neighbors: pa.Table, ids: list[Hashable]) -> dict[Hashable, list[dict[str, Any]]]:
+    near: dict[Hashable, list[dict[str, Any]]] = {}
+    if not neighbors.num_rows:
+        return near
+    wanted = pc.is_in(neighbors["train_id"], value_set=pa.array(ids, neighbors["train_id"].type))
+    for line in neighbors.filter(wanted).to_pylist():
+        near.setdefault(line["train_id"], []).append(line)
+    for lines in near.values():
+        lines.sort(key=lambda line: line["position"])
+    return near
+
+
+def _lines(
+    values: pa.Table, positions: np.ndarray[Any, Any], near: Mapping[Hashable, list[dict[str, Any]]]
+) -> tuple[RowLine, ...]:
+    picked = values.take(pa.array(positions)).to_pylist()
+    return tuple(_line(row, near.get(row["id"], [])) for row in picked)
+
+
+def _line(row: Mapping[str, Any], near: list[dict[str, Any]]) -> RowLine:
+    label = row.get("label")
+    value = row["value"]
+    return RowLine(
+        rank=row["rank"],
+        train_id=row["id"],
+        label=label,
+        owner=row.get("owner"),
+        value=float("nan") if value is None else value,
+        standard_error=_known(row.get("standard_error")),
+        neighbors=tuple(
+            Neighbor(
+                validation_id=line["validation_id"],
+                label=line["validation_label"],
+                distance=_known(line.get("distance")),
+                differs=_differs(label, line["validation_label"]),
+            )
+            for line in near
+        ),
+    )
+
+
+def _differs(label: Any, other: Any) -> bool:
+    # Targets of a regression are all different; to mark that would say nothing.
+    if isinstance(label, float):
+        return False
+    return label_set(label).isdisjoint(label_set(other))
+
+
+def _known(number: float | None) -> float | None:
+    return None if number is None or np.isnan(number) else float(number)

@@ -1,0 +1,160 @@
+"""A run in one frozen object: all that the report shows, and nothing that it must still compute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from dvspark.errors import InputError, Problem
+from dvspark.report.card import RunCard, run_card
+from dvspark.report.classes import ClassLine, class_lines
+from dvspark.report.distribution import Curve, Histogram, curve, histogram
+from dvspark.report.rows import RowLine, listed_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+N_CLASSES_SHOWN = 60
+
+VALUES_COLUMNS = ("id", "value", "rank")
+NEIGHBORS_COLUMNS = ("train_id", "position", "validation_id", "validation_label")
+
+Verdict = Literal["pass", "warn", "fail", "none"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check of the audit measured against what it allows."""
+
+    name: str
+    verdict: Verdict
+    measured: float | None
+    allowed: float | None
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """All values in eight numbers; those after ``n_not_finite`` leave out rows that are not finite."""
+
+    n_rows: int
+    n_not_finite: int
+    n_below_zero: int
+    total: float
+    mean: float
+    median: float
+    lowest: float
+    highest: float
+
+    @property
+    def share_below_zero(self) -> float:
+        """Return the share of the rows whose value is negative, in [0, 1]."""
+        return self.n_below_zero / self.n_rows
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Everything one report shows; ``histogram`` and ``curve`` are None when no value is finite."""
+
+    card: RunCard
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    numbers: Numbers
+    histogram: Histogram | None
+    curve: Curve | None
+    classes: tuple[ClassLine, ...]
+    n_classes_hidden: int
+    lowest: tuple[RowLine, ...]
+    highest: tuple[RowLine, ...]
+
+
+def summarize(
+    values: pa.Table,
+    run: Mapping[str, Any],
+    findings: Iterable[Mapping[str, Any]],
+    neighbors: pa.Table,
+) -> Summary:
+    """Return what the report of one run shows.
+
+    ``values`` (n rows): id, value float64, standard_error float64, rank int64, label, maybe owner.
+    ``run``: the run record; keys it lacks are left out.
+    ``findings``: name, verdict (pass, warn, fail), measured, allowed, meaning.
+    ``neighbors`` of the rows of ``listed_ids``, or empty: train_id, position, validation_id,
+    validation_label, distance.
+
+    Raises InputError when a column is missing or there are no rows.
+    Cost O(n log n) in time, a few arrays of n float64 in memory.
+    """
+    _check_columns(values, neighbors)
+    numbers_of = values["value"].to_numpy().astype(np.float64)
+    finite = np.isfinite(numbers_of)
+    classes: tuple[ClassLine, ...] = ()
+    if "label" in values.column_names:
+        labels = values["label"] if finite.all() else values["label"].filter(pa.array(finite))
+        classes = class_lines(labels, numbers_of[finite])
+    lowest, highest = listed_rows(values, neighbors)
+    checked = tuple(_finding(finding) for finding in findings)
+    return Summary(
+        card=run_card(run),
+        verdict=_overall(checked),
+        findings=checked,
+        numbers=_numbers(numbers_of, numbers_of[finite]),
+        histogram=histogram(numbers_of[finite]) if finite.any() else None,
+        curve=curve(numbers_of[finite]) if finite.any() else None,
+        classes=classes[:N_CLASSES_SHOWN],
+        n_classes_hidden=max(0, len(classes) - N_CLASSES_SHOWN),
+        lowest=lowest,
+        highest=highest,
+    )
+
+
+def _check_columns(values: pa.Table, neighbors: pa.Table) -> None:
+    problems = []
+    for name, table, columns in (
+        ("values", values, VALUES_COLUMNS),
+        ("neighbors", neighbors, NEIGHBORS_COLUMNS if neighbors.num_rows else ()),
+    ):
+        missing = [column for column in columns if column not in table.column_names]
+        if missing:
+            expected = f"columns {', '.join(columns)}"
+            problems.append(Problem(f"report: {name}", expected, f"no {', '.join(missing)}"))
+    if not values.num_rows:
+        problems.append(Problem("report: values", "at least one row", "none"))
+    if problems:
+        raise InputError(problems)
+
+
+def _numbers(values: npt.NDArray[np.float64], finite: npt.NDArray[np.float64]) -> Numbers:
+    known = finite if len(finite) else np.array([np.nan])
+    return Numbers(
+        n_rows=len(values),
+        n_not_finite=len(values) - len(finite),
+        n_below_zero=int((finite < 0).sum()),
+        total=float(known.sum()),
+        mean=float(known.mean()),
+        median=float(np.median(known)),
+        lowest=float(known.min()),
+        highest=float(known.max()),
+    )
+
+
+def _finding(finding: Mapping[str, Any]) -> Finding:
+    verdict = finding.get("verdict")
+    return Finding(
+        name=str(finding.get("name", "")),
+        # A verdict this report does not know must never be shown as passed.
+        verdict=verdict if verdict in ("pass", "warn", "fail") else "fail",
+        measured=finding.get("measured"),
+        allowed=finding.get("allowed"),
+        meaning=str(finding.get("meaning", "")),
+    )
+
+
+def _overall(findings: tuple[Finding, ...]) -> Verdict:
+    verdicts = {finding.verdict for finding in findings}
+    order: tuple[Verdict, ...] = ("fail", "warn", "pass")
+    return next((verdict for verdict in order if verdict in verdicts), "none")

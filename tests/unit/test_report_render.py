@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pyarrow as pa
+import pytest
+from report_data import FINDINGS, NO_NEIGHBORS, RUN, neighbors_table, realistic_values, values_table
+
+from dvspark.errors import ConfigError
+from dvspark.report import render_html, summarize
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror='alert(2)'>",
+    "'; --",
+    "line\nbreak",
+    "\u202egnp.exe",
+    "👩\u200d🔬",
+    "{{ 7 * 7 }}",
+    "</style><base href=http://evil.example/>",
+]
+
+LOADING_TAGS = {
+    "script",
+    "iframe",
+    "object",
+    "embed",
+    "link",
+    "base",
+    "img",
+    "audio",
+    "video",
+    "source",
+    "form",
+}
+LOADING_ATTRIBUTES = {"src", "href", "xlink:href", "srcset", "action", "data", "poster", "background"}
+
+
+class Page(HTMLParser):
+    """What a browser would see: tags, attributes, and the text between them."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.attributes, self.text = [], [], []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def rendered(values, run=RUN, findings=FINDINGS, neighbors=NO_NEIGHBORS):
+    return render_html(summarize(values, run, findings, neighbors))
+
+
+def hostile_page():
+    run = RUN | {
+        "run_id": HOSTILE[0],
+        "method": {"name": HOSTILE[1], "parameters": {HOSTILE[2]: HOSTILE[0]}},
+        "environment": {HOSTILE[1]: HOSTILE[7]},
+        "warnings": [dict.fromkeys(("where", "expected", "got", "hint"), HOSTILE[7])],
+        "stages": [{"stage": HOSTILE[0], "seconds": 1.0, "rows": 1}],
+    }
+    findings = [dict(FINDINGS[0], name=HOSTILE[0], meaning=HOSTILE[1])]
+    near = neighbors_table(*((text, 1, HOSTILE[1], HOSTILE[7], 0.5) for text in HOSTILE))
+    values = values_table([0.1 * n - 0.3 for n in range(len(HOSTILE))], labels=HOSTILE, ids=HOSTILE)
+    values = values.append_column("owner", pa.array(HOSTILE))
+    return rendered(values, run, findings, near)
+
+
+@pytest.mark.parametrize("make", [hostile_page, lambda: rendered(realistic_values())])
+def test_page__loads_and_runs_nothing(make):
+    page = Page(make())
+    assert LOADING_TAGS.isdisjoint(page.tags)
+    assert [a for a in page.attributes if a[1].startswith("on")] == []
+    targets = [value for _, name, value in page.attributes if name in LOADING_ATTRIBUTES]
+    assert [target for target in targets if not target.startswith("#")] == []
+    assert [value for _, name, value in page.attributes if name == "style" and "http" in value] == []
+
+
+def test_page__style_sheet_loads_nothing():
+    style = re.search(r"<style>(.*?)</style>", rendered(values_table([1.0])), re.DOTALL).group(1)
+    assert "@import" not in style
+    assert [target for target in re.findall(r"url\(([^)]*)\)", rendered(realistic_values())) if target[0] != "#"] == []
+
+
+def test_page__policy_forbids_the_network():
+    page = Page(rendered(values_table([1.0])))
+    policy = next(value for _, name, value in page.attributes if name == "content" and "default-src" in value)
+    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:")
+    assert "script-src" not in policy
+
+
+def test_page__hostile_text_is_only_text():
+    html = hostile_page()
+    text = "".join(Page(html).text)
+    for hostile in (
+        "<script>alert(1)</script>",
+        "\"><img src=x onerror='alert(2)'>",
+        "👩\u200d🔬",
+        "{{ 7 * 7 }}",
+    ):
+        assert hostile in text
+    assert "line\\nbreak" in text
+    assert "\u202e" not in html
+    assert "</style><base" not in html
+
+
+def test_page__figures_share_no_ids():
+    page = Page(rendered(realistic_values()))
+    ids = [value for _, name, value in page.attributes if name == "id"]
+    assert page.tags.count("svg") == 2
+    assert len(ids) == len(set(ids))
+    assert len(ids) > 0
+
+
+def test_page__figures_take_their_colors_from_the_page():
+    html = rendered(realistic_values())
+    drawings = "".join(re.findall(r"<svg.*?</svg>", html, re.DOTALL))
+    assert "var(--positive)" in drawings
+    assert "var(--negative)" in drawings
+    assert re.findall(r"#[0-9a-f]{6}\b", drawings) == []
+    assert "DejaVu" not in drawings
+
+
+def test_page__is_the_same_twice():
+    assert rendered(realistic_values()) == rendered(realistic_values())
+
+
+def test_page__is_the_same_in_another_process():
+    program = (
+        "import hashlib; from test_report_render import rendered, realistic_values;"
+        "print(hashlib.sha256(rendered(realistic_values(500)).encode()).hexdigest())"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(digests) == 1
+
+
+def test_page__style_file_of_the_user_does_not_matter():
+    import matplotlib
+
+    plain = rendered(realistic_values(200))
+    with matplotlib.rc_context({"axes.linewidth": 9, "font.size": 30}):
+        assert rendered(realistic_values(200)) == plain
+        assert matplotlib.rcParams["font.size"] == 30
+
+
+def test_page__says_what_the_run_did():
+    text = " ".join("".join(Page(rendered(realistic_values())).text).split())
+    for part in (
+        "Audit passed",
+        "1 of 1 checks passed",
+        "knn_shapley-1a2b3c4d5e6f",
+        "doi:10.14778/3342263.3342637",
+        "k = 10",
+        "3.2e−14",
+        "Expected finite features; got 3 with NaN",
+        "What to do: look there",
+        "8,000",
+        "How to read a value",
+        "U(N) − U(∅)",
+        "averaged over the validation points",
+        "Values by class",
+        "Lowest values",
+        "Highest values",
+        "kernel",
+        "4.0.1",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [("warn", "Audit passed with warnings"), ("fail", "Audit failed"), ("odd", "Audit failed")],
+)
+def test_page__verdict_is_said(verdict, said):
+    html = rendered(values_table([1.0]), findings=[dict(FINDINGS[0], verdict=verdict)])
+    assert said in html
+
+
+def test_page__without_findings_claims_no_audit():
+    html = rendered(values_table([1.0]), findings=[])
+    assert "Not audited" in html
+    assert "passed" not in "".join(Page(html).text)
+    assert "U(N)" not in html
+
+
+def test_page__neighbors_of_another_label_are_marked():
+    near = neighbors_table(("row_0", 1, "v1", "cat", 0.5), ("row_0", 2, "v2", "dog", 0.75))
+    html = rendered(values_table([1.0]), neighbors=near)
+    assert html.count('<li class="differs">') == 2  # the one row is both the lowest and the highest
+    marked = re.findall(r'<li class="differs">(.*?)</li>', html)
+    assert all("dog" in item and "v2" in item and "0.7500" in item for item in marked)
+
+
+def test_page__other_aggregate_and_own_game_are_said():
+    html = rendered(values_table([1.0]), run=RUN | {"aggregate": "sum", "self_validation": True})
+    assert "added up over the training rows, each left out of its own game" in html
+
+
+def test_page__label_of_a_megabyte_stays_small():
+    near = neighbors_table(("row_0", 1, "v" * 1_000_000, "w" * 1_000_000, 0.5))
+    html = rendered(values_table([1.0], labels=["x" * 1_000_000]), neighbors=near)
+    assert len(html) < 100_000
+    assert "x" * 79 + "…" in html
+    assert "x" * 400 not in html
+
+
+def test_page__label_lists_are_joined_and_empty_ones_named():
+    html = rendered(values_table([1.0, 2.0], labels=[["a", "b"], []]))
+    assert "<bdi>a, b</bdi>" in html
+    assert '<i class="absent">no label</i>' in html
+
+
+def test_page__hidden_classes_are_counted():
+    labels = [f"class {row}" for row in range(75)]
+    assert "and 15 more" in rendered(values_table([float(row) for row in range(75)], labels=labels))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        values_table([0.5]),
+        values_table([0.0] * 40),
+        values_table([-1e-5] * 3, errors=[None, float("nan"), 0.1]),
+        values_table([None, float("inf"), float("nan")]),
+        values_table([1e200, -1e200]),
+        values_table([5e-324, -5e-324]),
+        values_table([1.0, 2.0], labels=[0.25, 0.5]),
+        values_table([1.0, 2.0], ids=[1, 2]).drop_columns(["label", "standard_error"]),
+    ],
+    ids=["one", "zeros", "no errors", "not finite", "huge", "tiny", "regression", "few columns"],
+)
+@pytest.mark.filterwarnings("error")
+def test_page__edge_cases_render(values):
+    html = rendered(values, run={}, findings=[])
+    assert html.endswith("</html>\n")
+    assert ">nan<" not in html.lower()
+    assert ">None<" not in html
+
+
+def test_page__not_finite_values_are_warned_of():
+    html = rendered(values_table([1.0, None]), run={})
+    assert "1 of 2 values are not finite numbers" in html
+
+
+@pytest.mark.parametrize("package", ["jinja2", "matplotlib"])
+def test_render__missing_package_tells_what_to_install(package, monkeypatch):
+    summary = summarize(values_table([1.0]), RUN, FINDINGS, NO_NEIGHBORS)
+    import_module = importlib.import_module
+
+    def without(name, *rest):
+        if name.partition(".")[0] == package:
+            raise ModuleNotFoundError(f"No module named {package!r}", name=package)
+        return import_module(name, *rest)
+
+    monkeypatch.setattr(importlib, "import_module", without)
+    with pytest.raises(ConfigError, match=re.escape("pip install 'dvspark[report]'")) as caught:
+        render_html(summary)
+    assert caught.value.problems[0].got == f"{package} is not installed"
+
+
+def test_package__imports_neither_jinja_nor_matplotlib():
+    program = "import sys, dvspark.report; print({'jinja2', 'matplotlib', 'pyspark'} & set(sys.modules))"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
