@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
+import functools
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -62,13 +65,25 @@ def ship_index(spark: SparkSession, reference: IndexReference, *, shared: bool) 
     else:  # 3. it travels with the job
         shipping = "artifact"
         directory = Path(reference.directory)
-        with tempfile.TemporaryDirectory(dir=directory.parent) as folder:
-            for name in [MANIFEST, *read_manifest(directory)["files"]]:
-                link = Path(folder) / reference.artifact_name(name)
+        for name in [MANIFEST, *read_manifest(directory)["files"]]:
+            link = _shipped_folder() / reference.artifact_name(name)
+            if not link.exists():
                 os.link(directory / name, link)
-                spark.addArtifacts(str(link), file=True)
+            spark.addArtifacts(str(link), file=True)
     logger.debug("index %s: shipping %s", reference.digest[:12], shipping)
     return dataclasses.replace(reference, shipping=shipping)
+
+
+@functools.cache
+def _shipped_folder() -> Path:
+    """Return a folder that lasts as long as this process.
+
+    Classic Spark reads a file it was given when an executor asks for it, and an executor that joins later asks
+    for every file ever given before it takes any task: one that is gone would fail them all.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="dvspark-shipped-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def open_here(reference: IndexReference) -> TrainIndex:
