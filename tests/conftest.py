@@ -44,6 +44,7 @@ def spark_session(java_home: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     }
     os.environ["JAVA_HOME"] = str(java_home)
     os.environ["PYSPARK_PYTHON"] = sys.executable  # else workers take python3 from PATH
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"  # else Spark looks for a network address, and warns
     builder = SparkSession.builder.appName("dvspark tests").master("local[2]")  # two: rows really are spread
     for key, value in conf.items():
         builder = builder.config(key, value)

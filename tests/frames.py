@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 EMBEDDINGS = ("array<float>", "array<double>", "binary", "vector")
-LABELS = ("bigint", "string", "array<bigint>", "array<string>")
+LABELS = ("bigint", "string", "array<bigint>")
 IDS = ("bigint", "string")
 
 

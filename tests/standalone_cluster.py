@@ -43,6 +43,9 @@ class Cluster:
             "spark.driver.host": "127.0.0.1",  # executors call back; the host name may resolve to something else
             "spark.driver.bindAddress": "127.0.0.1",  # no port is open to the network
             "spark.ui.enabled": "false",  # saves a port and a second
+            "spark.ui.showConsoleProgress": "false",
+            "spark.log.level": "WARN",  # what a failing test shows is then its own
+            "spark.cores.max": str(N_WORKERS),  # how many cores the ratio below is of
             "spark.executor.cores": "1",  # one executor a worker
             "spark.executor.memory": "512m",  # all of a worker's memory, so that each worker has just one
             "spark.executorEnv.PYTHONPATH": _python_path(),  # executors must find this dvspark, not another
@@ -57,18 +60,18 @@ class Cluster:
 
     def environment(self) -> dict[str, str]:
         """Return the environment of a driver on this cluster."""
-        return {**_environment(self.java_home), "DVSPARK_CACHE": str(self.cache)}
+        return {**driver_environment(self.java_home), "DVSPARK_CACHE": str(self.cache)}
 
     def run_driver(self, script: Path, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a Python script that starts its own session, in a process of its own."""
         command = [sys.executable, str(script), *words]
-        return _run(command, self.environment(), self.folder)
+        return run_process(command, self.environment(), self.folder)
 
     def spark_submit(self, script: Path, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a script as `spark-submit --master ... --deploy-mode client` does."""
         conf = [part for key, value in self.conf().items() for part in ("--conf", f"{key}={value}")]
         submit = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", self.master, "--deploy-mode", "client"]
-        return _run([*submit, *conf, str(script), *words], self.environment(), self.folder)
+        return run_process([*submit, *conf, str(script), *words], self.environment(), self.folder)
 
 
 @contextmanager
@@ -93,7 +96,7 @@ def start_cluster(folder: Path, java_home: Path) -> Iterator[Cluster]:
 def _daemon(folder: Path, java_home: Path, name: str, log: Path, words: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     command = [str(SPARK_HOME / "bin" / "spark-class"), f"org.apache.spark.deploy.{name}", *words]
     environment = {
-        **_environment(java_home),
+        **driver_environment(java_home),
         "SPARK_DAEMON_MEMORY": "256m",  # 1 GB each is for clusters of hundreds
         "SPARK_MASTER_OPTS": "-Dspark.master.rest.enabled=false",  # its port is fixed: two clusters would collide
     }
@@ -124,13 +127,15 @@ def _wait_for(log: Path, pattern: str, count: int, processes: list[subprocess.Po
     raise TimeoutError(f"no {pattern!r} × {count} within {START_SECONDS} s in {log}:\n{log.read_text()}")
 
 
-def _run(command: list[str], environment: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+def run_process(command: list[str], environment: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; what it printed is kept for the test."""
     return subprocess.run(
         command, env=environment, cwd=folder, capture_output=True, text=True, timeout=JOB_SECONDS, check=False
     )
 
 
-def _environment(java_home: Path) -> dict[str, str]:
+def driver_environment(java_home: Path) -> dict[str, str]:
+    """Return the environment of a process that is to start Spark: this interpreter, this package, loopback."""
     # What describes another Spark, or configures the job from outside, must not leak in from the shell.
     leaks = ("SPARK_", "PYSPARK_", "DVSPARK_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(leaks)}

@@ -100,7 +100,7 @@ def _pairs(choice: tuple[Any, ...]) -> set[Any]:
 
 
 def _covering_options() -> list[Options]:
-    """Return options in which every pair of choices occurs; all 1,536 combinations would take an hour."""
+    """Return options in which every pair of choices occurs; all 1,152 combinations would take an hour."""
     combined = list(product(*CHOICES))
     missing = set().union(*map(_pairs, combined))
     chosen = []

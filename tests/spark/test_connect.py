@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from drivers import DATA, SOFT_OPTIONS
-from standalone_cluster import Cluster
+from standalone_cluster import driver_environment, run_process
 
 import dvspark
 
@@ -16,21 +17,23 @@ pytestmark = pytest.mark.spark
 
 CONF = {
     "spark.connect.grpc.binding.address": "127.0.0.1",  # the server answers this machine only
-    "spark.connect.grpc.binding.port": "0",  # any free port: its own is fixed
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
     "spark.ui.enabled": "false",
     "spark.driver.memory": "1g",
     "spark.sql.shuffle.partitions": "4",
-    "spark.log.level": "ERROR",
+    "spark.log.level": "WARN",
+    "spark.ui.showConsoleProgress": "false",
 }
 
 
 def test_connect__values_equal_the_local_engine(java_home: Path, tmp_path: Path) -> None:
     pytest.importorskip("grpc", reason="needs the extra `connect`")
     conf = {**CONF, "spark.sql.warehouse.dir": str(tmp_path / "warehouse")}
-    here = Cluster("local[2]", tmp_path, java_home)  # for its environment; there is no cluster
-    ended = here.run_driver(Path(__file__).parent / "drivers.py", "connect", json.dumps({"conf": conf}))
+    driver = Path(__file__).parent / "drivers.py"
+    # PySpark's own switch for a server, and its client, on any free port; else both insist on 15002.
+    environment = {**driver_environment(java_home), "SPARK_TESTING": "1"}
+    ended = run_process([sys.executable, str(driver), "connect", json.dumps({"conf": conf})], environment, tmp_path)
     assert ended.returncode == 0, ended.stderr
     report = json.loads(ended.stdout.splitlines()[-1])
     assert "connect" in report["client"]
