@@ -34,11 +34,14 @@ def java_home() -> Path:
 def spark_session(java_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The one Spark session of this process; runs without Spark tests start no JVM."""
     from pyspark.sql import SparkSession
+    from standalone_cluster import SHORT_LIVED
 
     from dvspark.engine.session import LOCAL_CONF
 
+    java_options = f"{LOCAL_CONF['spark.driver.extraJavaOptions']} {SHORT_LIVED}"
     conf = {
         **LOCAL_CONF,
+        "spark.driver.extraJavaOptions": java_options,
         "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse")),  # else it appears in the repository
         "spark.driver.memory": "1g",  # a few hundred rows
     }

@@ -18,6 +18,8 @@ SPARK_HOME = Path(pyspark.__file__).parent
 TESTS = Path(__file__).parent
 REPOSITORY = TESTS.parent
 N_WORKERS = 2
+# A test's JVM lives for seconds: the second compiler and a parallel collector cost more than they give.
+SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 # A daemon is up in two to five seconds; on a machine under load it has taken twenty.
 START_SECONDS = 90
 # One job takes some ten seconds, half of them for two JVMs to start.
@@ -47,6 +49,8 @@ class Cluster:
             "spark.log.level": "WARN",  # what a failing test shows is then its own
             "spark.cores.max": str(N_WORKERS),  # how many cores the ratio below is of
             "spark.executor.cores": "1",  # one executor a worker
+            "spark.driver.extraJavaOptions": SHORT_LIVED,
+            "spark.executor.extraJavaOptions": SHORT_LIVED,
             "spark.executor.memory": "512m",  # all of a worker's memory, so that each worker has just one
             "spark.executorEnv.PYTHONPATH": _python_path(),  # executors must find this dvspark, not another
             "spark.executorEnv.DVSPARK_CACHE": str(self.cache),  # else the user's own cache would be used
@@ -97,6 +101,7 @@ def _daemon(folder: Path, java_home: Path, name: str, log: Path, words: list[str
     command = [str(SPARK_HOME / "bin" / "spark-class"), f"org.apache.spark.deploy.{name}", *words]
     environment = {
         **driver_environment(java_home),
+        "SPARK_DAEMON_JAVA_OPTS": SHORT_LIVED,
         "SPARK_DAEMON_MEMORY": "256m",  # 1 GB each is for clusters of hundreds
         "SPARK_MASTER_OPTS": "-Dspark.master.rest.enabled=false",  # its port is fixed: two clusters would collide
     }
@@ -137,7 +142,7 @@ def run_process(command: list[str], environment: dict[str, str], folder: Path) -
 def driver_environment(java_home: Path) -> dict[str, str]:
     """Return the environment of a process that is to start Spark: this interpreter, this package, loopback."""
     # What describes another Spark, or configures the job from outside, must not leak in from the shell.
-    leaks = ("SPARK_", "PYSPARK_", "DVSPARK_")
+    leaks = ("SPARK_", "PYSPARK_", "DVSPARK_", "PYTHONPATH")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(leaks)}
     return {
         **kept,
