@@ -107,8 +107,8 @@ def test_record__says_what_went_in_and_what_was_checked(first_run: Path) -> None
         ("finite", "sample", "efficiency"), "pass"
     )
     assert record["outputs"] == {
-        "values": f"file://{first_run}/values/run_id=first",
-        "run": f"file://{first_run}/runs/first/run.json",
+        "values": f"{first_run}/values/run_id=first",
+        "run": f"{first_run}/runs/first/run.json",
     }
 
 
