@@ -36,6 +36,7 @@ def test_connect__values_equal_the_local_engine(java_home: Path, tmp_path: Path)
     environment = {**driver_environment(java_home), "SPARK_TESTING": "1"}
     ended = run_process([sys.executable, str(driver), "connect", json.dumps({"conf": conf})], environment, tmp_path)
     assert ended.returncode == 0, ended.stderr
+    assert "Traceback" not in ended.stderr  # not even from a thread that watches progress
     report = json.loads(ended.stdout.splitlines()[-1])
     assert "connect" in report["client"]
     assert set(report["findings"]) == {"pass"}
