@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -170,6 +172,16 @@ def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
 SECTIONS = ("train", "validation", "output")
 
 
+def json_schema() -> str:
+    """Return the JSON Schema of a configuration file, for editors; a section may also be a path alone."""
+    schema = JobConfig.model_json_schema()
+    for name in SECTIONS:
+        section = schema["properties"][name]
+        forms = section.pop("anyOf", None) or [{"$ref": section.pop("$ref")}]
+        section["anyOf"] = [*forms, {"type": "string"}]
+    return json.dumps(schema, indent=2) + "\n"
+
+
 def _paths_spelled_out(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the settings with ``train: PATH`` written as ``train: {path: PATH}``."""
     short = {name: {"path": value} for name, value in settings.items() if name in SECTIONS and isinstance(value, str)}
@@ -202,3 +214,7 @@ def _problem(details: Any) -> Problem:
     if details["type"] == "missing":
         return Problem(where, "a value", "none", f"set {where} in the file, or give --{where} VALUE")
     return Problem(where, details["msg"][:1].lower() + details["msg"][1:], got, "see conf/jobs/value.yaml")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json_schema())
