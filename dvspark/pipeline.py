@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dvspark import report
 from dvspark.config import JobConfig
 from dvspark.errors import ConfigError, Problem
 from dvspark.logs import log_event, stage
@@ -41,6 +42,8 @@ def run(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     Raises: DvsparkError of the stage that could not go on; nothing is published then.
     """
     storage, stages = open_storage(config.output.path), list[dict[str, Any]]()
+    if config.report:
+        report.require_extras()
     with stage("read", stages):
         train = _rows(spark, "train", config.train.reference())
         validation = _rows(spark, "validation", config.validation.reference()) if config.validation else None
@@ -135,8 +138,6 @@ def _publish(valuation: Valuation, spark: SparkSession, storage: Storage, *, wit
     record = valuation.record(outputs, spark.version)
     documents = {}
     if with_report:
-        from dvspark import report  # noqa: PLC0415 - an extra, and slow to import
-
         shown = report.summarize(valuation.table, record, record["findings"], valuation.extremes)
         record["lowest_rows"] = [_row_record(row) for row in shown.lowest[:LOWEST_ROWS]]
         documents["report.html"] = report.render_html(shown)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.distance import cdist
 
-from dvspark.schemas import Float64s, Floats, Int32s, TrainArrays, TrainLabels
+from dvspark.schemas import Float64s, Floats, Int32s, Int64s, TrainArrays, TrainLabels
 
 METRICS = ("euclidean", "cosine", "inner_product")
 
@@ -70,26 +70,50 @@ def duplicate_rows(x: Floats) -> Int32s:
     return pairs[np.concatenate(same)] if same else pairs
 
 
-def approximate_keys(train: TrainArrays, z: Floats, metric: str, out: Floats) -> None:
+def approximate_keys(train: TrainArrays, z: Floats, metric: str, out: Floats) -> Float64s:
     """Fill ``out`` (n_points, n_train) float32 with the keys of points ``z`` (n_points, n_features).
 
-    Products in float32, norms and sums in float64; duplicates of a row get the key of their first copy.
-    Cost: 2 N D n_points floating-point operations; scratch: one product block and one tile.
+    A constant of each point is left out, which no order depends on. Duplicates of a row get the key of their
+    first copy. Returns the norm of each point's weights, (n_points,) float64, for `key_sizes`.
+    Cost: 2 N D n_points floating-point operations and one pass over the keys; scratch: a block and a tile.
     """
-    placed_z = _place(z, None if train.scale is None else 1.0 / np.sqrt(squared_norms(z)), train.center)
-    if metric == "inner_product":
-        placed_z = np.asarray(z, np.float32)  # moving x alone shifts all keys of a point alike
-    point_norm = squared_norms(placed_z)
+    scale, center = train.scale, train.center
+    plain_cosine = scale is not None and center is None
+    unit = None if scale is None else 1.0 / np.sqrt(squared_norms(z))
+    weights = -_place(z, None if plain_cosine else unit, None if metric == "inner_product" else center)
+    if metric == "euclidean":
+        weights = 2.0 * weights
     block = np.empty((len(z), min(TILE_ROWS, train.n_train)), np.float32)
     for start, tile in _tiles(train.x):
         here = slice(start, start + len(tile))
-        placed = _place(tile, None if train.scale is None else train.scale[here], train.center)
+        placed = _place(tile, None if scale is None else scale[here], center)
         product = block[:, : len(tile)]
-        np.matmul(placed_z, placed.T, out=product)
-        for point in range(len(z)):
-            out[point, here] = _key(product[point], train, here, float(point_norm[point]), metric)
+        np.matmul(weights, placed.T, out=product)
+        if metric == "inner_product":
+            out[:, here] = product
+        elif plain_cosine and scale is not None and unit is not None:
+            # In float64 before it is rounded once: then equal cosines of whole numbers give equal keys.
+            for point in range(len(z)):
+                np.multiply(product[point], scale[here] * unit[point], out=out[point, here], casting="same_kind")
+        else:
+            norms = train.squared_norm[here] if metric == "euclidean" else 0.5 * train.squared_norm[here]
+            np.add(product, norms.astype(np.float32), out=out[:, here])
     if len(train.duplicates):
         out[:, train.duplicates[:, 0]] = out[:, train.duplicates[:, 1]]
+    return np.sqrt(squared_norms(weights))
+
+
+def key_sizes(train: TrainArrays, rows: Int64s, weight: float, metric: str) -> Float64s:
+    """Return the size of the numbers that the float32 keys of some rows were added up from, (n,) float64.
+
+    ``weight`` is what `approximate_keys` returned for the point. Rounding errors are in proportion to it.
+    """
+    if train.scale is not None and train.center is None:
+        return np.ones(len(rows))
+    norms = train.squared_norm[rows]
+    sizes = weight * np.sqrt(norms) + (0.0 if metric == "inner_product" else norms)
+    # A row of zeros adds up nothing, yet its key is compared with keys of the others' size.
+    return np.maximum(sizes, max(1e-3 * float(sizes.max()), float(np.finfo(np.float64).tiny)))
 
 
 def exact_keys(x: Floats, z: Floats, metric: str) -> Float64s:
@@ -138,10 +162,9 @@ def _common_offset(x: Floats, scale: Float64s | None) -> Float64s | None:
     """Return the mean row where it would swamp the products (OFFSET_RATIO), else None."""
     total, squares = np.zeros(x.shape[1]), 0.0
     for start, tile in _tiles(x):
-        wide = np.asarray(tile, np.float64)
-        wide = wide if scale is None else wide * scale[start : start + TILE_ROWS, None]
-        total += wide.sum(axis=0)
-        squares += float(np.einsum("ij,ij->", wide, wide))
+        rows = tile if scale is None else tile * scale[start : start + TILE_ROWS, None].astype(tile.dtype)
+        total += rows.sum(axis=0)  # in the rows' own precision: any center near the mean will do
+        squares += float(np.vdot(rows, rows))
     mean = total / len(x)
     offset = float(mean @ mean)
     return mean if offset > OFFSET_RATIO * max(squares / len(x) - offset, 0.0) else None
@@ -153,13 +176,3 @@ def _place(rows: Floats, scale: Float64s | None, center: Float64s | None) -> Flo
         return np.asarray(rows, np.float32)
     wide = np.asarray(rows, np.float64)
     return ((wide if scale is None else wide * scale[:, None]) - center).astype(np.float32)
-
-
-def _key(product: Floats, train: TrainArrays, here: slice, point_norm: float, metric: str) -> Floats:
-    """Return the float32 keys of one tile of training rows to one point."""
-    if metric == "inner_product":
-        return -product
-    if train.scale is not None and train.center is None:
-        return np.maximum(1.0 - product * (train.scale[here] / np.sqrt(point_norm)), 0).astype(np.float32)
-    key = np.maximum(train.squared_norm[here] + point_norm - 2.0 * product.astype(np.float64), 0)
-    return key.astype(np.float32)

@@ -17,16 +17,17 @@ UtilityOf = Callable[[float, int], tuple[float, float]]
 def point_values(
     train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, weights_of: WeightsOf
 ) -> Iterator[tuple[RankedRows, Float64s]]:
-    """Yield for each validation point its ranked rows and their values in rank order."""
+    """Yield for each validation point its ranked rows and their values in rank order, until the next point."""
     n_players = train.n_train - (chunk.train_rows is not None)
     if n_players == 0:  # one training row under self-validation plays no game
         empty = RankedRows(np.empty(0, np.int64), np.empty(0, np.bool_), None)
         yield from [(empty, np.empty(0))] * chunk.n_validation
         return
     weights = weights_of(n_players)
+    values, scratch = np.empty(n_players), np.empty(n_players)
     for ranked in ranked_points(train, chunk, options):
         if ranked.block_starts is None:
-            yield ranked, rank_values(ranked.matches, weights)
+            yield ranked, rank_values(ranked.matches, weights, values, scratch)
         else:
             yield ranked, tied_rank_values(ranked.matches, ranked.block_starts, weights)
 
@@ -46,12 +47,14 @@ def ranking_partial(
     """
     partial = Partial.zeros(train.n_train)
     spread = np.zeros(train.n_train)
+    squares = np.empty(train.n_train)
     for ranked, values in point_values(train, chunk, options, weights_of):
         if chunk.train_rows is not None:
             spread[chunk.train_rows[partial.n_validation]] = 0.0
         spread[ranked.rows] = values
         partial.value += spread
-        partial.value_squared += spread * spread
+        np.multiply(spread, spread, out=squares)
+        partial.value_squared += squares
         full, empty = utility_of(_nearest_matches(ranked, options.k), len(values))
         partial.n_validation += 1
         partial.utility += full

@@ -24,12 +24,23 @@ class RankWeights:
     constant: float = 0.0
 
 
-def rank_values(matches: Bools, weights: RankWeights) -> Float64s:
-    """Return the values of the rows at ranks 1..n, (n,) float64, from their match flags; O(n)."""
-    lost = np.where(matches, weights.suffix, 0.0)
-    beyond = np.cumsum(lost[::-1])[::-1] - lost
-    values = np.where(matches, weights.own + weights.match, 0.0) - beyond
-    return values + (weights.shared * np.count_nonzero(matches) + weights.constant)
+def rank_values(matches: Bools, weights: RankWeights, out: Float64s, scratch: Float64s) -> Float64s:
+    """Fill ``out`` with the values of the rows at ranks 1..n, (n,) float64, from their match flags; return it.
+
+    ``scratch`` (n,) float64 is overwritten. O(n).
+    """
+    # What a row loses to the matches beyond it: a running sum from the far end, one place behind.
+    np.multiply(weights.suffix, matches, out=scratch)
+    out[-1] = 0.0
+    np.cumsum(scratch[:0:-1], out=out[-2::-1] if len(out) > 1 else out[:0])
+    np.multiply(weights.own, matches, out=scratch)
+    np.subtract(scratch, out, out=out)
+    n_matches = int(np.count_nonzero(matches))
+    if weights.match:
+        np.add(out, weights.match, out=out, where=matches)
+    if weights.shared or weights.constant:
+        out += weights.shared * n_matches + weights.constant
+    return out
 
 
 def tied_rank_values(matches: Bools, block_starts: Bools, weights: RankWeights) -> Float64s:

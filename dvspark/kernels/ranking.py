@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from dvspark.kernels import distances
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int32s, Int64s, TrainArrays, TrainLabels
@@ -13,10 +14,17 @@ from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int32s, Int64s
 TIES = ("id", "average")
 PRECISIONS = ("default", "float64")
 
-# At least this many nearest rows are ordered by float64 differences; a training set up to this size is
-# ordered exactly as a whole. Beyond it a swap of two neighbors moves a value by at most 1 / 4,096².
+# At least this many nearest rows stand in exact order; a training set up to this size does as a whole.
+# Beyond it a swap of two neighbors moves a value by at most 1 / 4,096².
 EXACT_ROWS = 4_096
 EXACT_ROWS_PER_NEIGHBOR = 16
+
+# The error of float32 keys is measured on so many of the nearest rows, relative to the size of what was added
+# up; keys closer than so many standard deviations, of both, do not tell two rows apart. A bound for all data,
+# sqrt(D) times larger at least, would call the order of nearly all rows doubtful.
+ERROR_SAMPLE = 64
+ERROR_DEVIATIONS = 10.0
+SMALLEST_ERROR = float(np.finfo(np.float32).eps) / 8
 
 # Float32 keys of a block of points, (points, N), stay under this many bytes.
 KEY_BLOCK_BYTES = 256 * 2**20
@@ -53,36 +61,55 @@ def points_per_block(n_train: int) -> int:
 def scratch_bytes(n_train: int, n_features: int, k: int) -> int:
     """Return a bound on the kernel's memory beside the train arrays, in bytes.
 
-    Keys of a block of points, 120 N for ranking and valuing one point, a product block, three float64 tiles,
-    and the exact rows in float64, thrice.
+    Keys of a block of points, 96 N for ranking and valuing one point, a product block, three float64 tiles,
+    and the exact rows in float64, twice.
     """
     exact = min(n_train, max(EXACT_ROWS, EXACT_ROWS_PER_NEIGHBOR * k))
     tile = min(n_train, distances.TILE_ROWS)
     points = points_per_block(n_train)
-    return points * 4 * (n_train + tile) + 120 * n_train + 24 * (tile + exact + points) * n_features + 2**20
+    return points * 4 * (n_train + tile) + 96 * n_train + (24 * (tile + points) + 16 * exact) * n_features + 2**20
+
+
+class Scratch:
+    """Arrays of one length, used again for every point: fresh ones would cost their page faults each time."""
+
+    def __init__(self, n_train: int) -> None:
+        self.even = np.arange(0, 2 * n_train, 2, dtype=np.uint32)
+        self.packed = np.empty(n_train, np.uint64)
+        self.rows = np.empty(n_train, np.int64)
+        self.words = np.empty(n_train, np.uint32)
+        self.matches = np.empty(n_train, np.bool_)
 
 
 def ranked_points(train: TrainArrays, chunk: ChunkArrays, options: RankingOptions) -> Iterator[RankedRows]:
     """Yield the ranked rows of each validation point of the chunk, in the chunk's order.
 
-    Precision "default": float32 keys, the nearest rows re-ranked by float64 differences of the stored
-    embeddings. "float64": all rows by float64 differences. Cost a point: O(N D + N log N);
-    memory: `scratch_bytes`.
+    Precision "default": float32 keys; among the nearest rows, those whose keys are too close to tell them
+    apart are ordered by float64 differences of the stored embeddings. "float64": all rows by those.
+    What is yielded holds until the next point is asked for.
+    Cost a point: O(N D + N log N); memory: `scratch_bytes`.
     """
+    if options.precision == "float64":
+        for point in range(chunk.n_validation):
+            matches = match_flags(train.labels, chunk.labels[point], train.n_train)
+            yield _rank_exactly(train, chunk.x[point], matches, _absent(chunk, point), options)
+        return
     step = points_per_block(train.n_train)
-    exact = options.precision == "float64" or train.n_train <= EXACT_ROWS
-    keys = np.empty((0 if exact else min(step, chunk.n_validation), train.n_train), np.float32)
+    scratch = Scratch(train.n_train)
+    keys = np.empty((min(step, chunk.n_validation), train.n_train), np.float32)
     for start in range(0, chunk.n_validation, step):
         z = chunk.x[start : start + step]
-        if not exact:
-            distances.approximate_keys(train, z, options.metric, keys[: len(z)])
-        for point in range(len(z)):
-            matches = match_flags(train.labels, chunk.labels[start + point], train.n_train)
-            absent = None if chunk.train_rows is None else int(chunk.train_rows[start + point])
-            if exact:
-                yield _rank_exactly(train, z[point], matches, absent, options)
-            else:
-                yield _rank(train, z[point], keys[point], matches, absent, options)
+        weights = distances.approximate_keys(train, z, options.metric, keys[: len(z)])
+        for place in range(len(z)):
+            point = start + place
+            matches = match_flags(train.labels, chunk.labels[point], train.n_train)
+            n_players = _rank(keys[place], matches, _absent(chunk, point), scratch)
+            yield _settle_near(train, z[place], n_players, float(weights[place]), options, scratch)
+
+
+def _absent(chunk: ChunkArrays, point: int) -> int | None:
+    """Return the training row that sits out the point's game."""
+    return None if chunk.train_rows is None else int(chunk.train_rows[point])
 
 
 def match_flags(labels: TrainLabels, codes: Int32s, n_train: int) -> Bools:
@@ -113,35 +140,74 @@ def _rank_exactly(
     return RankedRows(rows, matches[rows], _block_starts(keys[rows]) if options.ties == "average" else None)
 
 
-def _rank(
-    train: TrainArrays, z: Floats, keys: Floats, matches: Bools, absent: int | None, options: RankingOptions
-) -> RankedRows:
-    """Rank all rows by float32 keys, then the nearest again by float64 keys."""
+def _rank(keys: Floats, matches: Bools, absent: int | None, scratch: Scratch) -> int:
+    """Sort the rows by float32 key into ``scratch``; return how many play.
+
+    One unsigned integer a row, key bits in numeric order above row and match flag: NumPy sorts those by SIMD,
+    1.5 million in 9 ms where argsort takes 44. Leaves rows, matches and, in words, the ordered key bits.
+    """
     if absent is not None:
         keys[absent] = np.inf
-    # One unsigned integer a row: key bits in numeric order, then the train row. NumPy sorts those by SIMD,
-    # 1.5 million in 9 ms where argsort takes 44.
-    bits = keys.view(np.uint32)
-    ordered = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
-    packed = (ordered.astype(np.uint64) << np.uint64(32)) | np.arange(len(keys), dtype=np.uint64)
-    packed.sort()
-    packed = packed if absent is None else packed[:-1]
-    rows = (packed & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    ordered = (packed >> np.uint64(32)).astype(np.uint32)
-    n_exact = min(max(EXACT_ROWS, EXACT_ROWS_PER_NEIGHBOR * options.k), len(rows))
+    words = scratch.packed.view(np.uint32)
+    low, high = words[0::2], words[1::2]
+    bits, flip = keys.view(np.int32), scratch.words.view(np.int32)
+    np.right_shift(bits, 31, out=flip)
+    np.bitwise_or(flip, np.int32(-(2**31)), out=flip)  # all bits of a negative key, the sign of another
+    np.bitwise_xor(bits.view(np.uint32), scratch.words, out=high)
+    np.add(scratch.even, matches, out=low)
+    scratch.packed.sort()
+    np.right_shift(low, 1, out=scratch.rows)
+    np.bitwise_and(low, 1, out=scratch.words)
+    np.not_equal(scratch.words, 0, out=scratch.matches)
+    scratch.words[:] = high
+    return len(keys) - (absent is not None)
+
+
+def _settle_near(
+    train: TrainArrays, z: Floats, n_players: int, weight: float, options: RankingOptions, scratch: Scratch
+) -> RankedRows:
+    """Return the ranked rows, the nearest of them in exact order."""
+    rows, matches, words = scratch.rows[:n_players], scratch.matches[:n_players], scratch.words[:n_players]
+    n_near = min(max(EXACT_ROWS, EXACT_ROWS_PER_NEIGHBOR * options.k), n_players)
     if options.ties == "average":  # a tie block must not be cut in two kinds of keys
-        n_exact = int(np.searchsorted(ordered, ordered[n_exact - 1], side="right"))
-    near_keys = distances.exact_keys(train.x[rows[:n_exact]], z, options.metric)
-    near_keys = distances.settle_ties(near_keys, options.metric)
-    near_order = np.lexsort((rows[:n_exact], near_keys))
-    rows[:n_exact] = rows[:n_exact][near_order]
-    block_starts = None
-    if options.ties == "average":
-        block_starts = np.r_[_block_starts(near_keys[near_order]), _block_starts(ordered[n_exact:])]
-    return RankedRows(rows, matches[rows], block_starts)
+        n_near = int(np.searchsorted(words, words[n_near - 1], side="right"))
+    apart = _told_apart(train, z, rows[:n_near], _floats(words[:n_near]), weight, options.metric)
+    starts = np.append(True, apart)
+    doubtful = ~(starts & np.append(apart, True))
+    near_starts = starts.copy()
+    if doubtful.any():
+        places = np.flatnonzero(doubtful)
+        group = np.cumsum(starts)[places]
+        exact = distances.settle_ties(distances.exact_keys(train.x[rows[places]], z, options.metric), options.metric)
+        order = np.lexsort((rows[places], exact, group))
+        rows[places], matches[places] = rows[places[order]], matches[places[order]]
+        near_starts[places] = np.append(True, (np.diff(exact[order]) != 0) | (np.diff(group) != 0))
+    if options.ties == "id":
+        return RankedRows(rows, matches, None)
+    return RankedRows(rows, matches, np.append(near_starts, _block_starts(words[n_near:])))
 
 
-def _block_starts(sorted_keys: Float64s | np.ndarray[tuple[int], np.dtype[np.uint32]]) -> Bools:
+def _told_apart(
+    train: TrainArrays, z: Floats, rows: Int64s, near_keys: npt.NDArray[np.float32], weight: float, metric: str
+) -> Bools:
+    """Return which neighbors in a sorted list of rows are told apart by their float32 keys, (n - 1,) bool."""
+    keys = near_keys.astype(np.float64)
+    sizes = distances.key_sizes(train, rows, weight, metric)
+    sample = np.unique(np.linspace(0, len(rows) - 1, ERROR_SAMPLE).astype(np.int64))
+    error = distances.exact_keys(train.x[rows[sample]], z, metric) - keys[sample]
+    error = (error - error.mean()) / sizes[sample]
+    deviation = max(float(np.sqrt(np.mean(error * error))), SMALLEST_ERROR)
+    # The largest size counts for all: then rows in wrong order are never told apart from those between them.
+    return np.diff(keys) > 2.0 * ERROR_DEVIATIONS * deviation * sizes.max()
+
+
+def _floats(words: npt.NDArray[np.uint32]) -> npt.NDArray[np.float32]:
+    """Return the float32 keys whose ordered bits are given."""
+    positive = (words >> 31).astype(np.bool_)
+    return np.where(positive, words ^ np.uint32(1 << 31), ~words).view(np.float32)
+
+
+def _block_starts(sorted_keys: Float64s | npt.NDArray[np.uint32]) -> Bools:
     """Return where a new key begins in sorted keys, (n,) bool; the first one always does."""
     starts = np.ones(len(sorted_keys), np.bool_)
     np.not_equal(sorted_keys[1:], sorted_keys[:-1], out=starts[1:])

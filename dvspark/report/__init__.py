@@ -20,8 +20,9 @@ Rows are listed in the order of ``rank``, so ties fall as the values table says.
 
 from __future__ import annotations
 
+from dvspark.report.extras import require_extras
 from dvspark.report.render import render_html
 from dvspark.report.rows import listed_ids
 from dvspark.report.summary import Summary, summarize
 
-__all__ = ["Summary", "listed_ids", "render_html", "summarize"]
+__all__ = ["Summary", "listed_ids", "render_html", "require_extras", "summarize"]

