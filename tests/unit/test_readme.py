@@ -11,7 +11,14 @@ import pytest
 from dvspark import cli, errors, schemas
 from dvspark.config import JobConfig
 from dvspark.kernels.distances import METRICS
-from dvspark.kernels.ranking import EXACT_ROWS, EXACT_ROWS_PER_NEIGHBOR, PRECISIONS, TIES
+from dvspark.kernels.ranking import (
+    EXACT_ROWS,
+    EXACT_ROWS_PER_NEIGHBOR,
+    PRECISIONS,
+    TIES,
+    points_per_block,
+    scratch_bytes,
+)
 from dvspark.methods import METHODS
 from dvspark.methods.base import K
 from dvspark.methods.options import AGGREGATES, RANKINGS
@@ -113,3 +120,14 @@ def test_readme__values_columns_are_those_of_the_data_dictionary() -> None:
 
 def test_readme__exact_ranks_are_those_of_the_kernel() -> None:
     assert f"nearest {EXACT_ROWS:,} rows (or {EXACT_ROWS_PER_NEIGHBOR} `k`" in README
+
+
+def test_how_it_works__memory_table_is_the_formula() -> None:
+    text = (ROOT / "docs" / "how_it_works.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([\d,]+) \| (\d+) \| (\d+) \| (\d+) \| (\d+) MiB \|", text, flags=re.MULTILINE)
+    assert rows
+    for n, *others in rows:
+        n_train = int(n.replace(",", ""))
+        n_features, k, points, mib = map(int, others)
+        assert points == points_per_block(n_train)
+        assert mib == round(scratch_bytes(n_train, n_features, k) / 2**20)
