@@ -162,7 +162,7 @@ def _plan(valuation: Valuation) -> Plan:
         n_validation=inputs.validation_facts.n_rows,
         n_features=inputs.n_features,
         dtype=inputs.dtype,
-        k=valuation.parameters["k"],
+        ties=valuation.request.options.ties,
         chunk_rows=valuation.request.chunk_rows,
     )
 
