@@ -53,7 +53,8 @@ def build_index(
         metric=metric,
         directory=Path(directory or tempfile.mkdtemp(prefix="dvspark-")) / "index",
     )
-    return replicated.ship_index(train_df.sparkSession, packed, shared=shared)
+    shipping = replicated.choose_shipping(train_df.sparkSession, packed.n_bytes, shared=shared)
+    return replicated.ship_index(train_df.sparkSession, packed, shipping)
 
 
 def top_contributors(

@@ -112,8 +112,9 @@ def key_sizes(train: TrainArrays, rows: Int64s, weight: float, metric: str) -> F
         return np.ones(len(rows))
     norms = train.squared_norm[rows]
     sizes = weight * np.sqrt(norms) + (0.0 if metric == "inner_product" else norms)
-    # A row of zeros adds up nothing, yet its key is compared with keys of the others' size.
-    return np.maximum(sizes, max(1e-3 * float(sizes.max()), float(np.finfo(np.float64).tiny)))
+    # A row of zeros adds up nothing, yet its key is compared with keys of the others' size; where all are zero
+    # any small number will do, whose reciprocal can be squared.
+    return np.maximum(sizes, max(1e-3 * float(sizes.max()), 1e-30))
 
 
 def exact_keys(x: Floats, z: Floats, metric: str) -> Float64s:
