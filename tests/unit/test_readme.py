@@ -10,6 +10,7 @@ import pytest
 
 from dvspark import cli, errors, schemas
 from dvspark.config import JobConfig
+from dvspark.engine.replicated import LARGEST_ARTIFACT_BYTES
 from dvspark.kernels.distances import METRICS
 from dvspark.kernels.ranking import (
     EXACT_ROWS,
@@ -124,10 +125,17 @@ def test_readme__exact_ranks_are_those_of_the_kernel() -> None:
 
 def test_how_it_works__memory_table_is_the_formula() -> None:
     text = (ROOT / "docs" / "how_it_works.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| ([\d,]+) \| (\d+) \| (\d+) \| (\d+) \| (\d+) MiB \|", text, flags=re.MULTILINE)
+    rows = re.findall(r"^\| ([\d,]+) \| (\d+) \| (\d+) \| (\d+) MiB \|", text, flags=re.MULTILINE)
     assert rows
     for n, *others in rows:
         n_train = int(n.replace(",", ""))
-        n_features, k, points, mib = map(int, others)
+        n_features, points, mib = map(int, others)
         assert points == points_per_block(n_train)
-        assert mib == round(scratch_bytes(n_train, n_features, k) / 2**20)
+        assert mib == round(scratch_bytes(n_train, n_features) / 2**20)
+
+
+def test_how_it_works__largest_index_that_travels_is_the_engine_s() -> None:
+    limit = f"{LARGEST_ARTIFACT_BYTES // 2**30} GiB"
+    assert f"at most {limit}" in (ROOT / "docs" / "how_it_works.md").read_text(encoding="utf-8")
+    assert f"more than {limit}" in README
+    assert f"more than {limit}" in (ROOT / "conf" / "jobs" / "value.yaml").read_text(encoding="utf-8")
