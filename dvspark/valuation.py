@@ -22,11 +22,12 @@ from dvspark.logs import Stage, log_event, stage
 from dvspark.methods.finalize import finalize
 from dvspark.methods.options import ValueOptions
 from dvspark.runs.identity import derived_run_id, fingerprint
-from dvspark.runs.record import run_record, version
+from dvspark.runs.record import run_record
 from dvspark.schemas import Finding, Float64s, Partial
 from dvspark.tables.read import Rows
 from dvspark.tables.validate import Facts, ValidatedInputs, validate
 from dvspark.tables.write import values_table
+from dvspark.version import __version__
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -112,7 +113,7 @@ def check(
     for warning in inputs.warnings:
         log_event(f"note: {warning}", where=warning.where, got=warning.got)
     decisive = {
-        "version": version("dvspark"),
+        "version": __version__,
         "options": {**options.record(), "parameters": parameters},
         "chunk_rows": request.chunk_rows,
         "train": inputs.train_facts.digest,

@@ -43,7 +43,7 @@ def make_plan(*, n_train: int, n_validation: int, n_features: int, dtype: str, t
     """
     item_bytes = 8 if dtype == "float64" else 4
     index_bytes = n_train * (n_features * item_bytes + KEY_BYTES)
-    worker_bytes = scratch_bytes(n_train, n_features, ties) + chunk_rows * n_features * item_bytes
+    worker_bytes = scratch_bytes(n_train, n_features, ties=ties) + chunk_rows * n_features * item_bytes
     n_chunks = count_chunks(n_validation, chunk_rows)
     host_bytes = int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * HOST_SHARE)
     # 1. The index fits a host's memory: replicated.

@@ -58,7 +58,7 @@ def points_per_block(n_train: int) -> int:
     return int(np.clip(KEY_BLOCK_BYTES // (4 * n_train), 1, distances.POINTS_PER_PRODUCT))
 
 
-def scratch_bytes(n_train: int, n_features: int, ties: str = "id") -> int:
+def scratch_bytes(n_train: int, n_features: int, *, ties: str = "id") -> int:
     """Return a bound on the kernel's memory beside the train arrays, in bytes.
 
     Keys of a block of points, 96 N for ranking and valuing one point (240 N when ties are averaged), a product
