@@ -144,7 +144,9 @@ def _id_kind(one: Any) -> str:
     """Return "integer", "string", or the name of a type that cannot be an id: NaN has no place in an order."""
     if isinstance(one, str):
         return "string"
-    return "integer" if isinstance(one, Integral) and type(one) is not bool else type(one).__name__
+    if isinstance(one, bool):  # Python's flags are integers
+        return "bool"
+    return "integer" if isinstance(one, Integral) else type(one).__name__
 
 
 def _id_order(train_ids: Any, n_rows: int, problems: list[Problem]) -> Int64s:
