@@ -175,3 +175,11 @@ def test_main__prints_the_home_or_what_to_do(homes: Any, monkeypatch: pytest.Mon
     monkeypatch.setenv("JAVA_HOME", str(home))
     assert java.main() == 0
     assert capsys.readouterr().out == f"{home}\n"
+
+
+def test_version__a_runtime_that_hangs_does_not_answer(homes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(command: list[str], *, timeout: float, **_: Any) -> None:
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    monkeypatch.setattr(java.subprocess, "run", hang)
+    assert java._version(homes("slow", ECHO) / "bin" / "java") == 0
