@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import METHODS, METRICS, reference_point_values
+from oracles import METHODS, METRICS, exact_values, reference_point_values
 from strategies import Problem, any_problem
 
 from dvspark import columns
@@ -256,6 +256,20 @@ def test_reference_partial__slices_do_not_matter(
     whole = reference_partial(*given_rows)
     monkeypatch.setattr(reference, "_SLICE_ROWS", 7)
     np.testing.assert_array_equal(reference_partial(*given_rows).value, whole.value)
+
+
+@pytest.mark.parametrize("labels", [[1, 0], [0, 1]])
+@pytest.mark.parametrize("ties", ["id", "average"])
+@pytest.mark.parametrize("flip", [False, True])
+def test_reference_partial__rounding_breaks_no_cosine_tie(flip: bool, ties: str, labels: list[int]) -> None:
+    # One direction; the unit vectors differ in the last bit.
+    x = np.array([[1, 2, 2], [3, 6, 6]], np.float64)[:: -1 if flip else 1]
+    rows = (x, labels, np.array([[1, 1, 0]], np.float64), [1])
+    partial = reference_partial(*arguments(rows, k=1, metric="cosine", ties=ties))
+    expected = reference_point_values(*rows, method="knn_shapley", k=1, metric="cosine", ties=ties)
+    exact = exact_values(x.tolist(), labels, [[1, 1, 0]], [1], method="knn_shapley", k=1, metric="cosine", ties=ties)
+    np.testing.assert_allclose(partial.value, expected[0], rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(partial.value, [float(value) for value in exact], rtol=0, atol=TOLERANCE)
 
 
 def test_reference_partial__leaves_a_lone_row_without_a_game() -> None:

@@ -204,6 +204,7 @@ def test_set_up_logs__again_replaces_and_does_not_repeat(stream_of: Any, caplog:
     stream = stream_of("text")
     log_event("hello")
     assert stream.getvalue() == "hello\n"
+    assert len(logs.LOGGER.handlers) == 1
     # Nor does the root logger of an application say it again.
     assert not caplog.records
 
