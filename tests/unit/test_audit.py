@@ -263,7 +263,7 @@ def test_reference_partial__slices_do_not_matter(
 @pytest.mark.parametrize("flip", [False, True])
 def test_reference_partial__rounding_breaks_no_cosine_tie(flip: bool, ties: str, labels: list[int]) -> None:
     # One direction; the unit vectors differ in the last bit.
-    x = np.array([[1, 2, 2], [3, 6, 6]], np.float64)[:: -1 if flip else 1]
+    x = np.array([[0, 1, 1], [0, 3, 3]], np.float64)[:: -1 if flip else 1]
     rows = (x, labels, np.array([[1, 1, 0]], np.float64), [1])
     partial = reference_partial(*arguments(rows, k=1, metric="cosine", ties=ties))
     expected = reference_point_values(*rows, method="knn_shapley", k=1, metric="cosine", ties=ties)
