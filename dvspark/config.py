@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,10 @@ from dvspark.tables.read import TableReference
 
 # A configuration is a page of text; a larger file is a mistake, or a YAML bomb.
 LARGEST_FILE_BYTES = 2**20
+
+# References multiply in YAML: a value of one page may take terabytes when it is written out.
+SHORT = reprlib.Repr()
+SHORT.maxlevel, SHORT.maxstring, SHORT.maxother = 2, 300, 300
 
 
 class TableConfig(BaseModel):
@@ -195,7 +200,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         if size > LARGEST_FILE_BYTES:
             raise ConfigError(Problem(where, f"at most {LARGEST_FILE_BYTES} bytes", str(size), "is it the right file?"))
         read = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise ConfigError(Problem(where, "a readable YAML file", str(error), "see conf/jobs/")) from error
     if not isinstance(read, dict):
         raise ConfigError(Problem(where, "settings, key: value", type(read).__name__, "see conf/jobs/"))
@@ -205,7 +210,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 def _problem(details: Any) -> Problem:
     """Return one of pydantic's errors as ours, with the closest known key for an unknown one."""
     place = [str(part) for part in details["loc"]]
-    where, got = ".".join(place), repr(details.get("input"))
+    where, got = ".".join(place), SHORT.repr(details.get("input"))
     if details["type"] == "extra_forbidden":
         model: Any = JobConfig
         for part in place[:-1]:
