@@ -61,12 +61,12 @@ def points_per_block(n_train: int) -> int:
 def scratch_bytes(n_train: int, n_features: int, *, ties: str = "id") -> int:
     """Return a bound on the kernel's memory beside the train arrays, in bytes.
 
-    Keys of a block of points, 120 N for ranking and valuing one point (240 N when ties are averaged), a product
+    Keys of a block of points, 160 N for ranking and valuing one point (240 N when ties are averaged), a product
     block, and five tiles in float64.
     """
     tile = min(n_train, distances.TILE_ROWS)
     points = points_per_block(n_train)
-    per_row = 120 if ties == "id" else 240
+    per_row = 160 if ties == "id" else 240
     return points * 4 * (n_train + tile) + per_row * n_train + (40 * tile + 24 * points) * n_features + 2**20
 
 

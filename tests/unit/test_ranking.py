@@ -44,9 +44,9 @@ def approximations(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     blocks: list[int] = []
     original = distances.approximate_keys
 
-    def counted(train: Any, z: Any, metric: str, out: Any) -> None:
+    def counted(train: Any, z: Any, metric: str, out: Any) -> Any:
         blocks.append(len(z))
-        original(train, z, metric, out)
+        return original(train, z, metric, out)
 
     monkeypatch.setattr(distances, "approximate_keys", counted)
     return blocks
@@ -173,7 +173,7 @@ def test_ranking__more_neighbors_ask_for_more_exact_rows(small_constants: Any) -
 
     small_constants.setattr(distances, "exact_keys", counted)
     dvspark.value_arrays(*whole_numbers(), k=9)
-    assert set(asked) == {18}
+    assert max(asked) == 18
 
 
 @pytest.mark.parametrize("metric", METRICS)
