@@ -13,11 +13,11 @@ from dvspark.errors import (
     InputError,
     OutputConflictError,
 )
+from dvspark.version import __version__
 
 if TYPE_CHECKING:
     from dvspark.pipeline import Result, value_table
 
-__version__ = "0.1.0"
 __all__ = [
     "AuditError",
     "ComputeError",
@@ -26,6 +26,7 @@ __all__ = [
     "InputError",
     "OutputConflictError",
     "Result",
+    "__version__",
     "value_arrays",
     "value_table",
 ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import reprlib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +21,10 @@ from dvspark.tables.read import TableReference
 
 # A configuration is a page of text; a larger file is a mistake, or a YAML bomb.
 LARGEST_FILE_BYTES = 2**20
+
+# References multiply in YAML: a value of one page may take terabytes when it is written out.
+SHORT = reprlib.Repr()
+SHORT.maxlevel, SHORT.maxstring, SHORT.maxother = 2, 300, 300
 
 
 class TableConfig(BaseModel):
@@ -170,6 +177,16 @@ def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
 SECTIONS = ("train", "validation", "output")
 
 
+def json_schema() -> str:
+    """Return the JSON Schema of a configuration file, for editors; a section may also be a path alone."""
+    schema = JobConfig.model_json_schema()
+    for name in SECTIONS:
+        section = schema["properties"][name]
+        forms = section.pop("anyOf", None) or [{"$ref": section.pop("$ref")}]
+        section["anyOf"] = [*forms, {"type": "string"}]
+    return json.dumps(schema, indent=2) + "\n"
+
+
 def _paths_spelled_out(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the settings with ``train: PATH`` written as ``train: {path: PATH}``."""
     short = {name: {"path": value} for name, value in settings.items() if name in SECTIONS and isinstance(value, str)}
@@ -183,7 +200,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         if size > LARGEST_FILE_BYTES:
             raise ConfigError(Problem(where, f"at most {LARGEST_FILE_BYTES} bytes", str(size), "is it the right file?"))
         read = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise ConfigError(Problem(where, "a readable YAML file", str(error), "see conf/jobs/")) from error
     if not isinstance(read, dict):
         raise ConfigError(Problem(where, "settings, key: value", type(read).__name__, "see conf/jobs/"))
@@ -193,7 +210,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 def _problem(details: Any) -> Problem:
     """Return one of pydantic's errors as ours, with the closest known key for an unknown one."""
     place = [str(part) for part in details["loc"]]
-    where, got = ".".join(place), repr(details.get("input"))
+    where, got = ".".join(place), SHORT.repr(details.get("input"))
     if details["type"] == "extra_forbidden":
         model: Any = JobConfig
         for part in place[:-1]:
@@ -202,3 +219,7 @@ def _problem(details: Any) -> Problem:
     if details["type"] == "missing":
         return Problem(where, "a value", "none", f"set {where} in the file, or give --{where} VALUE")
     return Problem(where, details["msg"][:1].lower() + details["msg"][1:], got, "see conf/jobs/value.yaml")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json_schema())

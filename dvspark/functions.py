@@ -53,7 +53,8 @@ def build_index(
         metric=metric,
         directory=Path(directory or tempfile.mkdtemp(prefix="dvspark-")) / "index",
     )
-    return replicated.ship_index(train_df.sparkSession, packed, shared=shared)
+    shipping = replicated.choose_shipping(train_df.sparkSession, packed.n_bytes, shared=shared)
+    return replicated.ship_index(train_df.sparkSession, packed, shipping)
 
 
 def top_contributors(
@@ -109,7 +110,8 @@ def _points(index: TrainIndex, embedding: pd.Series[Any], label: pd.Series[Any])
     """
     n_features = index.arrays.x.shape[1]
     vectors = pa.array(list(embedding), pa.binary() if _is_binary(embedding) else None, from_pandas=False)
-    labels = canonical_labels(pa.array([_plain(value) for value in label]))
+    # pandas has no integer column with nulls: it shows them as NaN among floats.
+    labels = pa.array([_plain(value) for value in label], from_pandas=True)
     bad = [
         row
         for row, vector in enumerate(embedding)
@@ -122,7 +124,7 @@ def _points(index: TrainIndex, embedding: pd.Series[Any], label: pd.Series[Any])
     x = embedding_matrix(vectors, index.arrays.x.dtype)
     if not np.isfinite(x).all():
         raise ConfigError(Problem("top_contributors", "finite numbers", "NaN or infinity", "filter these rows out"))
-    return ChunkArrays(x, encode_labels(labels, index.words))
+    return ChunkArrays(x, encode_labels(canonical_labels(labels), index.words))
 
 
 def _contributors(

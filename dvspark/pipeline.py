@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dvspark import report
@@ -46,16 +46,16 @@ def run(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
         report.require_extras()
     with stage("read", stages):
         train = _rows(spark, "train", config.train.reference())
-        validation = _rows(spark, "validation", config.validation.reference()) if config.validation else None
+        other = replace(config.validation.reference(), owner=None) if config.validation else None
+        validation = None if other is None else _rows(spark, "validation", other)
     valuation = check(train, validation, _request(config), stages)
     if (published := refuse_conflict(storage, valuation.run_id, valuation.fingerprint)) is not None:
         log_event(f"already done: {valuation.run_id} is published", run_id=valuation.run_id)
         return published
     compute(valuation, spark)
     with stage("write", stages) as now:
-        record = _publish(valuation, spark, storage, with_report=config.report)
-        now.rows, now.note = record["inputs"]["train"]["n_rows"], valuation.run_id
-    return record
+        now.rows, now.note = valuation.inputs.train_facts.n_rows, valuation.run_id
+        return _publish(valuation, spark, storage, with_report=config.report)
 
 
 def value_table(

@@ -22,11 +22,12 @@ from dvspark.logs import Stage, log_event, stage
 from dvspark.methods.finalize import finalize
 from dvspark.methods.options import ValueOptions
 from dvspark.runs.identity import derived_run_id, fingerprint
-from dvspark.runs.record import run_record, version
+from dvspark.runs.record import run_record
 from dvspark.schemas import Finding, Float64s, Partial
 from dvspark.tables.read import Rows
 from dvspark.tables.validate import Facts, ValidatedInputs, validate
 from dvspark.tables.write import values_table
+from dvspark.version import __version__
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -112,7 +113,7 @@ def check(
     for warning in inputs.warnings:
         log_event(f"note: {warning}", where=warning.where, got=warning.got)
     decisive = {
-        "version": version("dvspark"),
+        "version": __version__,
         "options": {**options.record(), "parameters": parameters},
         "chunk_rows": request.chunk_rows,
         "train": inputs.train_facts.digest,
@@ -134,7 +135,7 @@ def compute(valuation: Valuation, spark: SparkSession) -> Valuation:
         now.note = f"{plan.name}, {plan.n_chunks} chunks: {plan.reason}"
     with _index_folder(request.work_dir) as folder:
         with stage("index", stages) as now:
-            index = _index(valuation, spark, folder)
+            index = _index(valuation, spark, folder, plan)
             now.rows, now.note = index.n_train, f"{index.n_bytes / 2**20:.1f} MiB, {index.shipping}"
         with stage("value", stages) as now:
             totals = _totals(valuation, index, now)
@@ -162,13 +163,14 @@ def _plan(valuation: Valuation) -> Plan:
         n_validation=inputs.validation_facts.n_rows,
         n_features=inputs.n_features,
         dtype=inputs.dtype,
-        k=valuation.parameters["k"],
+        ties=valuation.request.options.ties,
         chunk_rows=valuation.request.chunk_rows,
     )
 
 
-def _index(valuation: Valuation, spark: SparkSession, folder: Path) -> IndexReference:
-    inputs = valuation.inputs
+def _index(valuation: Valuation, spark: SparkSession, folder: Path, plan: Plan) -> IndexReference:
+    inputs, shared = valuation.inputs, valuation.request.work_dir is not None
+    shipping = replicated.choose_shipping(spark, plan.index_bytes, shared=shared)
     packed = replicated.build_index(
         inputs.train.frame,
         n_train=inputs.train_facts.n_rows,
@@ -177,7 +179,7 @@ def _index(valuation: Valuation, spark: SparkSession, folder: Path) -> IndexRefe
         metric=valuation.request.options.metric,
         directory=folder / "index",
     )
-    return replicated.ship_index(spark, packed, shared=valuation.request.work_dir is not None)
+    return replicated.ship_index(spark, packed, shipping)
 
 
 def _totals(valuation: Valuation, index: IndexReference, now: Stage) -> Partial:

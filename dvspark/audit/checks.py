@@ -69,5 +69,6 @@ def require(findings: Sequence[Finding], options: ValueOptions) -> None:
 
 
 def _finding(name: str, measured: float, allowed: float, meaning: str) -> Finding:
-    # Written so that NaN fails.
-    return Finding(name, "pass" if measured <= allowed else "fail", measured, allowed, meaning)
+    # Written so that NaN fails, and infinity against an infinite allowance too.
+    passed = np.isfinite(measured) and measured <= allowed
+    return Finding(name, "pass" if passed else "fail", measured, allowed, meaning)

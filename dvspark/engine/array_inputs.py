@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -122,10 +123,10 @@ def _labels(name: str, y: Any, n_rows: int, problems: list[Problem]) -> pa.Array
         if not isinstance(y, np.ndarray) or y.ndim != 1 or y.dtype == object:
             y = [sorted(row) if isinstance(row, set | frozenset) else _plain(row) for row in y]
         array = columns.canonical_labels(pa.array(y))
-    except (TypeError, ValueError, pa.ArrowException) as error:
+    except (TypeError, ValueError, OverflowError, pa.ArrowException) as error:
         problems.append(Problem(name, expected, str(error), "use one kind of label for all rows"))
         return pa.array([], pa.int64())
-    nulls = array.null_count + _flat(array).null_count
+    nulls = array.null_count + (_flat(array).null_count if columns.is_multi_label(array) else 0)
     if nulls:
         problems.append(Problem(name, "a label in every row", f"{nulls} without", "drop unlabelled rows"))
     elif n_rows and len(array) != n_rows:
@@ -139,20 +140,31 @@ def _plain(row: Any) -> Any:
     return row.tolist() if isinstance(row, np.ndarray) else row
 
 
+def _id_kind(one: Any) -> str:
+    """Return "integer", "string", or the name of a type that cannot be an id: NaN has no place in an order."""
+    if isinstance(one, str):
+        return "string"
+    if isinstance(one, bool):  # Python's flags are integers
+        return "bool"
+    return "integer" if isinstance(one, Integral) else type(one).__name__
+
+
 def _id_order(train_ids: Any, n_rows: int, problems: list[Problem]) -> Int64s:
     """Return the positions of the training rows in id order, (n_train,) int64."""
     if train_ids is None:
         return np.arange(n_rows)
-    ids = np.asarray(train_ids)
+    # A list stays objects: NumPy would turn the 1 of [1, "a"] into a word.
+    ids = train_ids if isinstance(train_ids, np.ndarray) else np.asarray(train_ids, object)
     if ids.shape != (n_rows,) or ids.dtype.kind not in "iuUSO":
         got = f"shape {ids.shape}, dtype {ids.dtype}"
         problems.append(Problem("train_ids", f"{n_rows} integers or strings", got, "one id a training row"))
         return np.arange(n_rows)
-    try:
-        order = np.argsort(ids, kind="stable")
-    except TypeError as error:
-        problems.append(Problem("train_ids", "ids of one kind", str(error), "all integers or all strings"))
+    kinds = sorted({_id_kind(one) for one in ids}) if ids.dtype == object else ["integer"]
+    if kinds not in (["integer"], ["string"]):
+        got = f"ids of kind {', '.join(kinds)}"
+        problems.append(Problem("train_ids", "ids of one kind", got, "all integers or all strings"))
         return np.arange(n_rows)
+    order = np.argsort(ids, kind="stable")
     twice = np.flatnonzero(ids[order][1:] == ids[order][:-1])
     if len(twice):
         first = ", ".join(repr(i) for i in ids[order][twice][:5].tolist())

@@ -65,7 +65,7 @@ def _version(java: Path) -> int:
     try:
         command = [str(java), "-version"]
         said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - Java
-    except OSError:
+    except (OSError, subprocess.TimeoutExpired):
         return 0
     found = re.search(r'version "(?:1\.)?(\d+)', said.stderr + said.stdout)
     return int(found.group(1)) if found else 0

@@ -9,12 +9,10 @@ import numpy.typing as npt
 
 from dvspark import columns
 from dvspark.engine.array_inputs import ArrayInputs, read_array_inputs
+from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.kernels.distances import prepare
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import ChunkArrays, Float64s, Partial
-
-# Validation points whose partial is added at once; their order of addition fixes the last bits.
-CHUNK_ROWS = 256
 
 
 def value_arrays(

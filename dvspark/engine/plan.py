@@ -36,14 +36,14 @@ class Plan:
         return asdict(self)
 
 
-def make_plan(*, n_train: int, n_validation: int, n_features: int, dtype: str, k: int, chunk_rows: int) -> Plan:
+def make_plan(*, n_train: int, n_validation: int, n_features: int, dtype: str, ties: str, chunk_rows: int) -> Plan:
     """Return the plan for these sizes; the first clause that holds decides.
 
     Raises: ComputeError when no plan fits.
     """
     item_bytes = 8 if dtype == "float64" else 4
     index_bytes = n_train * (n_features * item_bytes + KEY_BYTES)
-    worker_bytes = scratch_bytes(n_train, n_features, k) + chunk_rows * n_features * item_bytes
+    worker_bytes = scratch_bytes(n_train, n_features, ties=ties) + chunk_rows * n_features * item_bytes
     n_chunks = count_chunks(n_validation, chunk_rows)
     host_bytes = int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * HOST_SHARE)
     # 1. The index fits a host's memory: replicated.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import dataclasses
 import functools
-import logging
 import os
 import shutil
 import tempfile
@@ -24,16 +23,15 @@ from dvspark.engine.reduce import assemble, reduce_block
 from dvspark.engine.session import is_same_host
 from dvspark.engine.tasks import ChunkWork, nearest_validation, pack_rows, unpack_row, value_chunks
 from dvspark.engine.train_index import MANIFEST, IndexReference, IndexWriter, TrainIndex, read_manifest
+from dvspark.errors import ComputeError, Problem
 from dvspark.schemas import NEIGHBORS, PACKED_ROWS, PARTIALS, TOTALS, Partial
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-logger = logging.getLogger(__name__)
-
-# Under this size the index travels with the job, which needs no shared storage; beyond it, it is packed on
-# shared storage and each host copies it once.
-LARGEST_ARTIFACT_BYTES = 2**30
+# Up to this size the index may travel with the job, which needs no shared storage, but is stored once more by
+# the driver and sent to every executor; beyond it, each host copies it once from shared storage.
+LARGEST_ARTIFACT_BYTES = 4 * 2**30
 
 Batches = Iterator[pa.RecordBatch]
 
@@ -53,24 +51,32 @@ def build_index(
     return writer.finish(metric)
 
 
-def ship_index(spark: SparkSession, reference: IndexReference, *, shared: bool) -> IndexReference:
-    """Make the index reachable from every executor; return the reference that says how.
+def choose_shipping(spark: SparkSession, index_bytes: int, *, shared: bool) -> str:
+    """Return how an index reaches the executors' hosts, for `ship_index`; the first clause that holds decides.
 
-    ``shared``: its directory is on storage that all hosts see under the same path.
+    ``shared``: the index is packed in a folder that all hosts see under the same path.
+    Raises: ComputeError when the index is too large to travel and there is no such folder.
     """
-    if is_same_host(spark):  # 1. local mode: map the files where they lie
-        shipping = "in_place"
-    elif shared:  # 2. every host copies it from shared storage
-        shipping = "shared"
-    else:  # 3. it travels with the job
-        shipping = "artifact"
+    if is_same_host(spark):  # 1. local mode: the files are mapped where they lie
+        return "in_place"
+    if shared:  # 2. every host copies it from shared storage
+        return "shared"
+    if index_bytes <= LARGEST_ARTIFACT_BYTES:  # 3. it travels with the job
+        return "artifact"
+    expected = f"an index of at most {LARGEST_ARTIFACT_BYTES / 2**30:.0f} GiB, or a shared folder"
+    hint = "set work_dir to a folder that the driver and all hosts see"
+    raise ComputeError(Problem("shipping the index", expected, f"{index_bytes / 2**30:.1f} GiB", hint))
+
+
+def ship_index(spark: SparkSession, reference: IndexReference, shipping: str) -> IndexReference:
+    """Make the index reachable from every executor; return the reference that says how."""
+    if shipping == "artifact":
         directory = Path(reference.directory)
         for name in [MANIFEST, *read_manifest(directory)["files"]]:
             link = _shipped_folder() / reference.artifact_name(name)
             if not link.exists():
                 os.link(directory / name, link)
             spark.addArtifacts(str(link), file=True)
-    logger.debug("index %s: shipping %s", reference.digest[:12], shipping)
     return dataclasses.replace(reference, shipping=shipping)
 
 

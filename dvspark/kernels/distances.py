@@ -66,8 +66,16 @@ def duplicate_rows(x: Floats) -> Int32s:
     copies = np.flatnonzero(first != order)
     pairs = np.stack([order[copies], first[copies]], axis=1).astype(np.int32)
     pairs = pairs[np.argsort(pairs[:, 0])]
-    same = [np.all(x[part[:, 0]] == x[part[:, 1]], axis=1) for _, part in _tiles(pairs)]
-    return pairs[np.concatenate(same)] if same else pairs
+    if not len(pairs):
+        return pairs
+    same = np.concatenate([np.all(x[part[:, 0]] == x[part[:, 1]], axis=1) for _, part in _tiles(pairs)])
+    others = pairs[~same, 0]  # different rows of one projection; they may have copies among themselves
+    if len(others):
+        _, first_of, inverse = np.unique(x[others], axis=0, return_index=True, return_inverse=True)
+        more = np.stack([others, others[first_of[inverse.ravel()]]], axis=1)
+        pairs = np.concatenate([pairs[same], more[more[:, 0] != more[:, 1]]])
+        return pairs[np.argsort(pairs[:, 0])]
+    return pairs
 
 
 def approximate_keys(train: TrainArrays, z: Floats, metric: str, out: Floats) -> Float64s:
@@ -112,8 +120,9 @@ def key_sizes(train: TrainArrays, rows: Int64s, weight: float, metric: str) -> F
         return np.ones(len(rows))
     norms = train.squared_norm[rows]
     sizes = weight * np.sqrt(norms) + (0.0 if metric == "inner_product" else norms)
-    # A row of zeros adds up nothing, yet its key is compared with keys of the others' size.
-    return np.maximum(sizes, max(1e-3 * float(sizes.max()), float(np.finfo(np.float64).tiny)))
+    # A row of zeros adds up nothing, yet its key is compared with keys of the others' size; where all are zero
+    # any small number will do, whose reciprocal can be squared.
+    return np.maximum(sizes, max(1e-3 * float(sizes.max()), 1e-30))
 
 
 def exact_keys(x: Floats, z: Floats, metric: str) -> Float64s:
@@ -142,7 +151,7 @@ def settle_ties(keys: Float64s, metric: str) -> Float64s:
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     gap = np.diff(ordered, prepend=-np.inf)
-    starts = np.flatnonzero(~(gap <= COSINE_TIE_GAP * np.sqrt(ordered)))
+    starts = np.flatnonzero(~((gap <= COSINE_TIE_GAP * np.sqrt(ordered)) & np.isfinite(ordered)))
     settled = np.empty_like(keys)
     settled[order] = np.repeat(ordered[starts], np.diff(np.append(starts, len(keys))))
     return settled

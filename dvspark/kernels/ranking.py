@@ -58,16 +58,16 @@ def points_per_block(n_train: int) -> int:
     return int(np.clip(KEY_BLOCK_BYTES // (4 * n_train), 1, distances.POINTS_PER_PRODUCT))
 
 
-def scratch_bytes(n_train: int, n_features: int, k: int) -> int:
+def scratch_bytes(n_train: int, n_features: int, *, ties: str = "id") -> int:
     """Return a bound on the kernel's memory beside the train arrays, in bytes.
 
-    Keys of a block of points, 96 N for ranking and valuing one point, a product block, three float64 tiles,
-    and the exact rows in float64, twice.
+    Keys of a block of points, 160 N for ranking and valuing one point (240 N when ties are averaged), a product
+    block, and five tiles in float64.
     """
-    exact = min(n_train, max(EXACT_ROWS, EXACT_ROWS_PER_NEIGHBOR * k))
     tile = min(n_train, distances.TILE_ROWS)
     points = points_per_block(n_train)
-    return points * 4 * (n_train + tile) + 96 * n_train + (24 * (tile + points) + 16 * exact) * n_features + 2**20
+    per_row = 160 if ties == "id" else 240
+    return points * 4 * (n_train + tile) + per_row * n_train + (40 * tile + 24 * points) * n_features + 2**20
 
 
 class Scratch:
@@ -128,11 +128,7 @@ def _rank_exactly(
     train: TrainArrays, z: Floats, matches: Bools, absent: int | None, options: RankingOptions
 ) -> RankedRows:
     """Rank all rows by float64 keys, computed tile by tile."""
-    keys = np.empty(train.n_train)
-    for start in range(0, train.n_train, distances.TILE_ROWS):
-        tile = train.x[start : start + distances.TILE_ROWS]
-        keys[start : start + len(tile)] = distances.exact_keys(tile, z, options.metric)
-    keys = distances.settle_ties(keys, options.metric)
+    keys = _exact_keys(train, np.arange(train.n_train), z, options.metric)
     if absent is not None:
         keys[absent] = np.inf
     rows = np.argsort(keys, kind="stable")  # stable: equal keys stay in train row order
@@ -178,7 +174,7 @@ def _settle_near(
     if doubtful.any():
         places = np.flatnonzero(doubtful)
         group = np.cumsum(starts)[places]
-        exact = distances.settle_ties(distances.exact_keys(train.x[rows[places]], z, options.metric), options.metric)
+        exact = _exact_keys(train, rows[places], z, options.metric)
         order = np.lexsort((rows[places], exact, group))
         rows[places], matches[places] = rows[places[order]], matches[places[order]]
         near_starts[places] = np.append(True, (np.diff(exact[order]) != 0) | (np.diff(group) != 0))
@@ -205,6 +201,15 @@ def _floats(words: npt.NDArray[np.uint32]) -> npt.NDArray[np.float32]:
     """Return the float32 keys whose ordered bits are given."""
     positive = (words >> 31).astype(np.bool_)
     return np.where(positive, words ^ np.uint32(1 << 31), ~words).view(np.float32)
+
+
+def _exact_keys(train: TrainArrays, rows: Int64s, z: Floats, metric: str) -> Float64s:
+    """Return the exact keys of some rows, ties settled, computed tile by tile."""
+    keys = np.empty(len(rows))
+    for start in range(0, len(rows), distances.TILE_ROWS):
+        here = slice(start, start + distances.TILE_ROWS)
+        keys[here] = distances.exact_keys(train.x[rows[here]], z, metric)
+    return distances.settle_ties(keys, metric)
 
 
 def _block_starts(sorted_keys: Float64s | npt.NDArray[np.uint32]) -> Bools:

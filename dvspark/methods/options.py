@@ -43,7 +43,7 @@ class ValueOptions:
         if not isinstance(self.tolerance, int | float) or not 0 < self.tolerance < 1:
             hint = "1e-8 is the default"
             problems.append(Problem("tolerance", "a number between 0 and 1", repr(self.tolerance), hint))
-        if self.method in METHODS:
+        if self.method in list(METHODS):  # not in the dictionary: what was given may have no hash
             problems += METHODS[self.method].parameter_problems(self.parameters)
         return problems
 

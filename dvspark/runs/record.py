@@ -11,8 +11,9 @@ from typing import Any
 from dvspark.errors import Problem
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import SCHEMA_VERSION, Finding
+from dvspark.version import __version__
 
-PACKAGES = ("dvspark", "pyspark", "numpy", "scipy", "pyarrow")
+PACKAGES = ("pyspark", "numpy", "scipy", "pyarrow")
 
 
 def run_record(
@@ -36,7 +37,7 @@ def run_record(
         "run_id": run_id,
         "fingerprint": fingerprint,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "dvspark_version": version("dvspark"),
+        "dvspark_version": __version__,
         "method": {
             "name": options.method,
             "parameters": parameters,
@@ -54,14 +55,14 @@ def run_record(
         "environment": {
             "python": platform.python_version(),
             "spark": spark_version,
-            **{name: version(name) for name in PACKAGES},
+            **{name: _version(name) for name in PACKAGES},
             "platform": platform.platform(),
         },
     }
 
 
-def version(package: str) -> str:
-    """Return an installed package's version, or "unknown" for code that travels as a zip."""
+def _version(package: str) -> str:
+    """Return an installed package's version, or "unknown" for one that travels as a zip."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -58,6 +58,12 @@ class Storage:
         if self.exists(name):
             self.file_system.delete_dir(self.path(name))
 
+    def remove_empty(self, name: str) -> None:
+        """Remove a folder if nothing is in it."""
+        selector = fs.FileSelector(self.path(name), allow_not_found=True)
+        if self.exists(name) and not self.file_system.get_file_info(selector):
+            self.file_system.delete_dir(self.path(name))
+
 
 def open_storage(place: str) -> Storage:
     """Return the storage at a path or URI.

@@ -98,3 +98,4 @@ def publish(
             storage.rename(f"{staging}/run/{name}", f"runs/{run_id}/{name}")
     finally:
         storage.remove(staging)
+        storage.remove_empty("_staging")

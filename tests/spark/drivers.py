@@ -44,7 +44,7 @@ def on_cluster(master: str, conf: dict[str, str], shared: str) -> dict[str, Any]
             metric="euclidean",
             directory=Path(shared) / "probed",
         )
-        reference = replicated.ship_index(spark, reference, shared=False)
+        reference = replicated.ship_index(spark, reference, "artifact")
         mapped = _probe(spark, reference)
         from_shared = value_table(train, validation, **SOFT_OPTIONS, work_dir=shared)
         return {

@@ -1,0 +1,23 @@
+"""The measurements behind docs/decisions: `python -m tests.bench.decisions.NAME` prints what a page quotes."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.bench.kernel import cpu_seconds  # comes first: it sets one thread before NumPy is imported
+
+import numpy as np  # isort: skip
+
+__all__ = ["cpu_seconds", "print_machine"]
+
+
+def print_machine() -> None:
+    """Print what the figures depend on: date, processor, versions."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
+    date = datetime.now(UTC).strftime("%Y-%m-%d")
+    versions = f"Python {platform.python_version()}, NumPy {np.__version__}"
+    print(f"{date}; {model}, {os.cpu_count()} cores, one thread used; {versions}")

@@ -1,0 +1,29 @@
+"""Decision 0005: how many tasks are empty when Spark hashes chunk ids, and with a route a chunk."""
+
+from __future__ import annotations
+
+import sys
+
+from dvspark.engine.replicated import _one_chunk_a_task
+from dvspark.engine.session import open_session
+from tests.bench.decisions import print_machine
+
+SIZES = (8, 64)
+
+
+def main() -> int:
+    """Print for each number of chunks how they are spread over as many tasks."""
+    print_machine()
+    print(f"{'chunks':>6}  {'way':<10}  {'empty tasks':>11}  {'most chunks in a task':>21}")
+    with open_session("local[2]", {}) as spark:
+        for n in SIZES:
+            chunks = spark.range(n).selectExpr("cast(id AS int) AS chunk_id", "id")
+            ways = {"hashed": chunks.repartition(n, "chunk_id"), "one each": _one_chunk_a_task(chunks, [*range(n)])}
+            for way, spread in ways.items():
+                tasks = spread.selectExpr("spark_partition_id() AS task").groupBy("task").count().toPandas()
+                print(f"{n:>6}  {way:<10}  {n - len(tasks):>11}  {tasks['count'].max():>21}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,302 @@
+"""The audit must pass what is right and fail what is not; its reference must itself be right."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from oracles import METHODS, METRICS, exact_values, reference_point_values
+from strategies import Problem, any_problem
+
+from dvspark import columns
+from dvspark.audit import checks, reference
+from dvspark.audit.checks import check_efficiency, check_finite, check_sample, require, verdict
+from dvspark.audit.reference import reference_partial
+from dvspark.errors import AuditError
+from dvspark.kernels.distances import prepare
+from dvspark.kernels.rank_values import rank_values
+from dvspark.methods import METHODS as DECLARATIONS
+from dvspark.methods.options import ValueOptions
+from dvspark.schemas import ChunkArrays, Finding, Partial, TrainArrays
+
+K = 3
+TOLERANCE = 1e-12
+
+Arguments = tuple[TrainArrays, ChunkArrays, ValueOptions, dict[str, int]]
+
+
+def arguments(rows: tuple[Any, ...], *, n_classes: int = 3, k: int = K, **options: Any) -> Arguments:
+    """Return what a partial is computed from, for (x, y, z, y_z) or, under self-validation, (x, y)."""
+    x, y, *validation = rows
+    z, y_z = validation or (x, y)
+    asked = ValueOptions(parameters={"k": k}, **options)
+    # Lists of tuples are multi-label rows; Arrow makes lists of both.
+    y, y_z = (columns.canonical_labels(pa.array(list(labels))) for labels in (y, y_z))
+    words = columns.label_vocabulary(y)
+    train = prepare(np.asarray(x), columns.encode_train_labels(y, words), asked.metric)
+    rows_of_points = np.arange(len(z)) if asked.self_validation else None
+    chunk = ChunkArrays(np.asarray(z), columns.encode_labels(y_z, words), rows_of_points)
+    return train, chunk, asked, asked.resolved(n_classes)
+
+
+def engine_partial(train: TrainArrays, chunk: ChunkArrays, asked: ValueOptions, parameters: dict[str, int]) -> Partial:
+    return asked.declaration.partial(train, chunk, asked.ranking_options(parameters), parameters)
+
+
+def random_rows(seed: int, *, places: bool = False) -> tuple[np.ndarray, ...]:
+    """Return 90 training rows and 9 points; ``places``: all of them at a few places, none at the origin."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(1, 4, size=(99, 2)) if places else rng.normal(size=(99, 5))
+    x, y = x.astype(np.float32), rng.integers(0, 3, size=99)
+    return x[:90], y[:90], x[90:], y[90:]
+
+
+@pytest.fixture(scope="module")
+def valued() -> tuple[Arguments, Partial]:
+    """A valuation that is right, and what it was made of."""
+    given_rows = arguments(random_rows(1))
+    return given_rows, engine_partial(*given_rows)
+
+
+def copied(partial: Partial) -> Partial:
+    return replace(partial, value=partial.value.copy(), value_squared=partial.value_squared.copy())
+
+
+# --- efficiency -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("aggregate", ["mean", "sum"])
+@pytest.mark.parametrize("ties", ["id", "average"])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("places", [False, True])
+def test_check_efficiency__passes_right_values(method: str, ties: str, aggregate: str, places: bool) -> None:
+    totals = engine_partial(*arguments(random_rows(2, places=places), method=method, ties=ties))
+    values = totals.value / (totals.n_validation if aggregate == "mean" else 1)
+    finding = check_efficiency(values, totals, aggregate)
+    assert finding.verdict == "pass"
+    assert finding.measured < 1e-12
+    assert finding.name == "efficiency"
+
+
+PLANTED = {
+    "one value moved by a millionth": lambda values: values + 1e-6 * (np.arange(len(values)) == 7),
+    "one value NaN": lambda values: np.where(np.arange(len(values)) == 7, np.nan, values),
+    "one value infinite": lambda values: np.where(np.arange(len(values)) == 7, np.inf, values),
+    "one value lost": lambda values: values[1:],
+    "one value twice": lambda values: np.append(values, values[0]),
+    "sign": lambda values: -values,
+    "all zero": np.zeros_like,
+}
+
+
+@pytest.mark.parametrize("plant", PLANTED.values(), ids=PLANTED)
+def test_check_efficiency__fails_planted_errors(valued: tuple[Arguments, Partial], plant: Any) -> None:
+    _, totals = valued
+    values = totals.value / totals.n_validation
+    assert check_efficiency(values, totals, "mean").verdict == "pass"
+    assert check_efficiency(plant(values), totals, "mean").verdict == "fail"
+
+
+def test_check_efficiency__fails_when_points_were_lost(valued: tuple[Arguments, Partial]) -> None:
+    (train, chunk, asked, parameters), totals = valued
+    # Several: a single point may have no match among its neighbors, and then its values sum to nothing.
+    lost = engine_partial(train, replace(chunk, x=chunk.x[4:], labels=chunk.labels[4:]), asked, parameters)
+    # The sums lack points that the utilities have; the other way round, and with the mean over too many.
+    assert check_efficiency(lost.value, totals, "sum").verdict == "fail"
+    assert check_efficiency(totals.value, lost, "sum").verdict == "fail"
+    assert check_efficiency(lost.value / totals.n_validation, totals, "mean").verdict == "fail"
+
+
+def test_check_efficiency__fails_for_the_other_aggregate(valued: tuple[Arguments, Partial]) -> None:
+    _, totals = valued
+    assert check_efficiency(totals.value, totals, "mean").verdict == "fail"
+    assert check_efficiency(totals.value / totals.n_validation, totals, "sum").verdict == "fail"
+
+
+def test_check_efficiency__a_utility_that_is_no_number_never_passes(valued: tuple[Arguments, Partial]) -> None:
+    _, totals = valued
+    for broken in (np.nan, np.inf, -np.inf):
+        bad = replace(totals, utility=broken)
+        assert check_efficiency(totals.value / totals.n_validation, bad, "mean").verdict == "fail"
+
+
+def test_check_efficiency__counts_the_utility_of_no_rows() -> None:
+    totals = engine_partial(*arguments(random_rows(3), method="soft_knn_shapley"))
+    assert totals.empty_utility == pytest.approx(totals.n_validation / 3)
+    without = replace(totals, empty_utility=0.0)
+    assert check_efficiency(totals.value, totals, "sum").verdict == "pass"
+    assert check_efficiency(totals.value, without, "sum").verdict == "fail"
+
+
+# --- sample -----------------------------------------------------------------------------------------------
+
+
+def test_check_sample__passes_the_engine(valued: tuple[Arguments, Partial]) -> None:
+    given_rows, engine = valued
+    for precision in ("default", "float64"):
+        finding = check_sample(engine, reference_partial(*given_rows), precision)
+        assert (finding.name, finding.verdict) == ("sample", "pass")
+        assert "9 validation points" in finding.meaning
+
+
+@pytest.mark.parametrize(
+    ("precision", "error", "expected"),
+    [
+        ("default", 1e-5, "fail"),
+        ("default", 1e-7, "pass"),
+        ("float64", 1e-7, "fail"),
+        ("float64", 1e-10, "fail"),
+        ("default", np.nan, "fail"),
+        ("float64", np.inf, "fail"),
+    ],
+)
+def test_check_sample__fails_a_value_that_is_off(
+    valued: tuple[Arguments, Partial], precision: str, error: float, expected: str
+) -> None:
+    given_rows, engine = valued
+    off = copied(engine)
+    # The error is one of the mean over the points.
+    off.value[11] -= error * off.n_validation
+    assert check_sample(off, reference_partial(*given_rows), precision).verdict == expected
+
+
+def test_check_sample__fails_when_a_point_was_lost(valued: tuple[Arguments, Partial]) -> None:
+    given_rows, engine = valued
+    right = reference_partial(*given_rows)
+    finding = check_sample(replace(engine, n_validation=8), right, "default")
+    assert finding.verdict == "fail"
+    assert "8 of 9" in finding.meaning
+
+
+def test_check_sample__fails_swapped_rows(valued: tuple[Arguments, Partial]) -> None:
+    given_rows, engine = valued
+    swapped = copied(engine)
+    swapped.value[[0, 1]] = swapped.value[[1, 0]]
+    # What the efficiency axiom cannot see.
+    assert check_efficiency(swapped.value, engine, "sum").verdict == "pass"
+    assert check_sample(swapped, reference_partial(*given_rows), "default").verdict == "fail"
+
+
+# --- finite, verdict, require -----------------------------------------------------------------------------
+
+
+def test_check_finite__counts_what_is_no_number() -> None:
+    assert check_finite(np.array([0.0, -1.0, 1e300])).verdict == "pass"
+    finding = check_finite(np.array([0.0, np.nan, np.inf, -np.inf]))
+    assert (finding.name, finding.verdict, finding.measured) == ("finite", "fail", 3.0)
+
+
+def finding_of(name: str, result: str) -> Finding:
+    return Finding(name, result, 0.5, 0.25, f"what {name} means")
+
+
+@pytest.mark.parametrize(
+    ("results", "expected"),
+    [([], "pass"), (["pass"], "pass"), (["pass", "warn"], "warn"), (["warn", "fail", "pass"], "fail")],
+)
+def test_verdict__is_the_worst(results: list[str], expected: str) -> None:
+    assert verdict([finding_of(str(n), result) for n, result in enumerate(results)]) == expected
+
+
+def test_require__names_everything_that_failed() -> None:
+    findings = [finding_of("one", "fail"), finding_of("two", "pass"), finding_of("three", "fail")]
+    with pytest.raises(AuditError) as caught:
+        require([*findings, finding_of("four", "warn")], ValueOptions())
+    assert caught.value.exit_code == 6
+    assert [problem.where for problem in caught.value.problems] == ["audit: one", "audit: three"]
+    for words in ("at most 0.25", "0.5: what one means (knn_shapley)", "what three means", "nothing was published"):
+        assert words in str(caught.value)
+
+
+def test_require__lets_the_rest_pass() -> None:
+    require([], ValueOptions())
+    require([finding_of("one", "pass"), finding_of("two", "warn")], ValueOptions())
+
+
+# --- the reference ----------------------------------------------------------------------------------------
+
+
+@given(
+    problem=any_problem(),
+    method=st.sampled_from(METHODS),
+    ties=st.sampled_from(["id", "average"]),
+    dtype=st.sampled_from([np.float32, np.float64]),
+)
+def test_reference_partial__agrees_with_the_definition_and_the_engine(
+    problem: Problem, method: str, ties: str, dtype: Any
+) -> None:
+    problem = replace(problem, train_ids=None)
+    x, *rest = problem.data
+    rows = (np.array(x, dtype), rest[0], *[np.array(z, dtype) for z in rest[1:2]], *rest[2:])
+    options = {"method": method, "ties": ties, "metric": problem.metric, "self_validation": problem.self_validation}
+    given_rows = arguments(rows, k=problem.k, n_classes=problem.n_classes, **options)
+    by_reference = reference_partial(*given_rows)
+    points = reference_point_values(*problem.data, **problem.options, method=method, ties=ties)
+    np.testing.assert_allclose(by_reference.value, points.sum(axis=0), rtol=0, atol=TOLERANCE)
+    assert by_reference.n_validation == len(points)
+    engine = engine_partial(*given_rows)
+    np.testing.assert_allclose(engine.value, by_reference.value, rtol=0, atol=TOLERANCE)
+    assert check_sample(engine, by_reference, "float64").verdict == "pass"
+    assert check_efficiency(by_reference.value, engine, "sum").verdict == "pass"
+
+
+@pytest.mark.parametrize("ties", ["id", "average"])
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("places", [False, True])
+def test_reference_partial__slices_do_not_matter(
+    monkeypatch: pytest.MonkeyPatch, method: str, metric: str, ties: str, places: bool
+) -> None:
+    given_rows = arguments(random_rows(4, places=places), method=method, metric=metric, ties=ties)
+    whole = reference_partial(*given_rows)
+    monkeypatch.setattr(reference, "_SLICE_ROWS", 7)
+    np.testing.assert_array_equal(reference_partial(*given_rows).value, whole.value)
+
+
+@pytest.mark.parametrize("labels", [[1, 0], [0, 1]])
+@pytest.mark.parametrize("ties", ["id", "average"])
+@pytest.mark.parametrize("flip", [False, True])
+def test_reference_partial__rounding_breaks_no_cosine_tie(flip: bool, ties: str, labels: list[int]) -> None:
+    # One direction; the unit vectors differ in the last bit.
+    x = np.array([[0, 1, 1], [0, 3, 3]], np.float64)[:: -1 if flip else 1]
+    rows = (x, labels, np.array([[1, 1, 0]], np.float64), [1])
+    partial = reference_partial(*arguments(rows, k=1, metric="cosine", ties=ties))
+    expected = reference_point_values(*rows, method="knn_shapley", k=1, metric="cosine", ties=ties)
+    exact = exact_values(x.tolist(), labels, [[1, 1, 0]], [1], method="knn_shapley", k=1, metric="cosine", ties=ties)
+    np.testing.assert_allclose(partial.value, expected[0], rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(partial.value, [float(value) for value in exact], rtol=0, atol=TOLERANCE)
+
+
+def test_reference_partial__leaves_a_lone_row_without_a_game() -> None:
+    rows = (np.ones((1, 2), np.float32), [0])
+    partial = reference_partial(*arguments(rows, self_validation=True))
+    np.testing.assert_array_equal(partial.value, [0.0])
+    assert partial.n_validation == 1
+
+
+@given(
+    matches=st.lists(st.booleans(), min_size=1, max_size=40),
+    k=st.integers(1, 45),
+    n_classes=st.integers(1, 9),
+    method=st.sampled_from(METHODS),
+)
+def test_recursive_values__equal_the_tables(matches: list[bool], k: int, n_classes: int, method: str) -> None:
+    declaration = DECLARATIONS[method]
+    parameters = {"k": k} | ({"n_classes": n_classes} if method == "soft_knn_shapley" else {})
+    flags = np.array(matches)
+    by_tables = rank_values(flags, declaration.rank_weights(len(flags), **parameters))
+    by_recursion = declaration.recursive_values(flags.astype(np.float64), **parameters)
+    np.testing.assert_allclose(by_recursion, by_tables, rtol=0, atol=1e-13)
+    full, empty = declaration.utility(float(np.count_nonzero(flags[:k])), len(flags), **parameters)
+    assert by_tables.sum() == pytest.approx(full - empty, abs=1e-13)
+
+
+def test_sample_tolerance__covers_every_precision() -> None:
+    assert set(checks.SAMPLE_TOLERANCE) == {"default", "float64"}
+    # The axiom's tolerance must see one value moved by a millionth, also beside the sample's.
+    assert checks.EFFICIENCY_TOLERANCE < 1e-6

@@ -1,0 +1,81 @@
+"""The files in conf/: they load, they are complete, and the schema is the model's."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dvspark.config import JobConfig, SparkConfig, TableConfig, json_schema, load_config
+
+CONF = Path(__file__).parents[2] / "conf"
+VALUE = CONF / "jobs" / "value.yaml"
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep settings of the caller's environment out of the configuration."""
+    for name in os.environ:
+        if name.startswith("DVSPARK_"):
+            monkeypatch.delenv(name)
+
+
+def defaults(model: type[Any]) -> dict[str, Any]:
+    """Return the defaults of a model's optional fields."""
+    return {n: f.get_default(call_default_factory=True) for n, f in model.model_fields.items() if not f.is_required()}
+
+
+def test_value_yaml__names_every_key() -> None:
+    job = yaml.safe_load(VALUE.read_text())
+    assert list(job) == list(JobConfig.model_fields)
+    for section, model in (("train", TableConfig), ("validation", TableConfig), ("spark", SparkConfig)):
+        assert set(job[section]) == set(model.model_fields)
+
+
+def test_value_yaml__states_the_defaults() -> None:
+    config = load_config(VALUE, {})
+    sections = ("train", "validation", "output")
+    stated = {name: getattr(config, name) for name in JobConfig.model_fields if name not in sections}
+    assert stated == {name: value for name, value in defaults(JobConfig).items() if name not in sections}
+    for table in (config.train, config.validation):
+        assert table is not None
+        stated = table.model_dump(exclude={"path"})
+        assert stated == {name: value for name, value in defaults(TableConfig).items() if name != "path"}
+
+
+def test_value_yaml__explains_every_key() -> None:
+    lines = [line for line in VALUE.read_text().splitlines() if re.match(r" *\w+:", line)]
+    begin, end = lines.index("validation:"), lines.index("output:")
+    first_time = lines[:begin] + lines[end:]  # the keys of validation are those of train
+    assert [line for line in first_time if " # " not in line and not line.endswith(":")] == []
+
+
+def test_job_schema__is_that_of_the_model() -> None:
+    # python -m dvspark.config > conf/job.schema.json
+    assert (CONF / "job.schema.json").read_text() == json_schema()
+
+
+def test_job_schema__accepts_the_example() -> None:
+    validate = pytest.importorskip("jsonschema").validate
+    schema = yaml.safe_load(json_schema())
+    job = yaml.safe_load(VALUE.read_text())
+    validate(job, schema)
+    validate({**job, "train": "train.parquet"}, schema)
+
+
+@pytest.mark.parametrize("name", ["spark/cluster.conf", "log4j2.properties"])
+def test_properties__every_setting_has_a_reason_above(name: str) -> None:
+    explained = False
+    for line in (CONF / name).read_text().splitlines():
+        if not line.strip():
+            explained = False
+        elif line.startswith("#"):
+            explained = True
+        else:
+            assert explained, f"{name}: no reason above {line!r}"
+            if name.endswith(".conf"):
+                assert re.fullmatch(r"spark\.[\w.]+ +\S+", line)

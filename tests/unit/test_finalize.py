@@ -1,0 +1,83 @@
+"""Totals become values and standard errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from oracles import standard_errors
+
+from dvspark.methods.finalize import finalize
+from dvspark.schemas import Partial
+
+point_values = st.integers(1, 9).flatmap(
+    lambda n: st.lists(
+        st.lists(st.floats(-1, 1, allow_subnormal=False), min_size=3, max_size=3), min_size=n, max_size=n
+    )
+)
+
+
+def totals_of(table: Any) -> Partial:
+    points = np.array(table, dtype=np.float64)
+    return Partial(points.sum(axis=0), (points**2).sum(axis=0), len(points))
+
+
+@given(table=point_values)
+def test_finalize__mean_and_its_standard_error(table: list[list[float]]) -> None:
+    values, errors = finalize(totals_of(table), "mean")
+    np.testing.assert_allclose(values, np.mean(table, axis=0), rtol=0, atol=1e-15)
+    if len(table) == 1:
+        assert errors is None
+    else:
+        # The squares of numbers up to 1 cancel: half of the digits remain.
+        np.testing.assert_allclose(errors, standard_errors(table), rtol=1e-6, atol=3e-8)
+
+
+@given(table=point_values)
+def test_finalize__the_sum_is_the_mean_times_the_points(table: list[list[float]]) -> None:
+    n = len(table)
+    mean, mean_errors = finalize(totals_of(table), "mean")
+    total, total_errors = finalize(totals_of(table), "sum")
+    np.testing.assert_allclose(total, n * mean, rtol=0, atol=1e-15 * n)
+    if mean_errors is None:
+        assert total_errors is None
+    else:
+        np.testing.assert_allclose(total_errors, n * mean_errors, rtol=1e-12)
+
+
+def test_finalize__known_numbers() -> None:
+    # 1, 2, 3, 6: mean 3, variance (4 + 1 + 0 + 9) / 3, of the mean a fourth of it.
+    values, errors = finalize(totals_of([[1.0], [2.0], [3.0], [6.0]]), "mean")
+    assert values[0] == 3.0
+    assert errors is not None
+    assert errors[0] == pytest.approx(np.sqrt(14 / 3 / 4), rel=1e-15)
+    values, errors = finalize(totals_of([[1.0], [2.0], [3.0], [6.0]]), "sum")
+    assert values[0] == 12.0
+    assert errors is not None
+    assert errors[0] == pytest.approx(4 * np.sqrt(14 / 3 / 4), rel=1e-15)
+
+
+@pytest.mark.parametrize("aggregate", ["mean", "sum"])
+def test_finalize__one_point_has_no_standard_error(aggregate: str) -> None:
+    values, errors = finalize(totals_of([[0.25, -0.5]]), aggregate)
+    np.testing.assert_array_equal(values, [0.25, -0.5])
+    assert errors is None
+
+
+def test_finalize__equal_values_have_no_spread_and_no_root_of_a_negative() -> None:
+    # Σ value² - (Σ value)² / n of thirds is a little below zero.
+    for n in (2, 3, 7, 1000):
+        _, errors = finalize(totals_of([[1 / 3, 0.1]] * n), "mean")
+        assert errors is not None
+        assert np.all(errors >= 0)
+        assert np.all(errors < 1e-8)
+
+
+def test_finalize__leaves_the_totals_alone() -> None:
+    totals = totals_of([[1.0, 2.0], [3.0, 5.0]])
+    finalize(totals, "sum")
+    np.testing.assert_array_equal(totals.value, [4.0, 7.0])
+    np.testing.assert_array_equal(totals.value_squared, [10.0, 29.0])

@@ -1,0 +1,141 @@
+"""The documents: their links lead somewhere, their Python runs, their tables say what the code says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dvspark import cli, errors, schemas
+from dvspark.config import JobConfig
+from dvspark.engine.replicated import LARGEST_ARTIFACT_BYTES
+from dvspark.kernels.distances import METRICS
+from dvspark.kernels.ranking import (
+    EXACT_ROWS,
+    EXACT_ROWS_PER_NEIGHBOR,
+    PRECISIONS,
+    TIES,
+    points_per_block,
+    scratch_bytes,
+)
+from dvspark.methods import METHODS
+from dvspark.methods.base import K
+from dvspark.methods.options import AGGREGATES, RANKINGS
+from dvspark.tables.validate import ON_BAD_ROW
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+DOCUMENTS += sorted((ROOT / "docs").rglob("*.md"))
+PYTHON = re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def table(head: str) -> dict[str, list[str]]:
+    """Return the rows of the README's table whose first column is called ``head``, by their first cell."""
+    lines = README.splitlines()
+    begin = next(place for place, line in enumerate(lines) if line.startswith(f"| {head} |"))
+    rows = {}
+    for line in lines[begin + 2 :]:
+        if not line.startswith("|"):
+            break
+        first, *others = (cell.strip() for cell in line.strip("|").split(" | "))
+        rows[first.strip("`")] = others
+    return rows
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_document__links_lead_somewhere(path: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    targets = [target for target in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in target]
+    assert [target for target in targets if not (path.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_document__modules_it_names_exist(path: Path) -> None:
+    named = re.findall(r"`((?:dvspark|tests|conf|jobs|docs|notebooks)/[\w./-]+)`", path.read_text(encoding="utf-8"))
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("place", range(len(PYTHON)))
+def test_readme__python_runs(place: int, capsys: pytest.CaptureFixture[str]) -> None:
+    code = compile(PYTHON[place], f"README.md, Python block {place + 1}", "exec")
+    if "spark.read" in PYTHON[place]:
+        return  # tests/spark/test_readme.py runs it
+    names: dict[str, Any] = {}
+    exec(code, names)
+    # As the text promises: the five wrong labels come first.
+    assert sorted(map(int, re.findall(r"\d+", capsys.readouterr().out))) == [0, 1, 2, 3, 4]
+
+
+def test_readme__exit_codes_are_those_of_the_errors() -> None:
+    named = {int(code) for cell in table("exit code") for code in cell.split(", ")}
+    classes = [each for each in vars(errors).values() if isinstance(each, type) and hasattr(each, "exit_code")]
+    assert named == {0, 130, 143} | {each.exit_code for each in classes}
+    assert all(str(code) in cli.USAGE for code in named)
+
+
+def test_readme__options_are_those_of_the_configuration() -> None:
+    sections = {"train", "validation", "output", "spark"}
+    options = table("option")
+    assert list(options) == [name for name in JobConfig.model_fields if name not in sections]
+    for name, (default, _) in options.items():
+        value = K.default if name == "k" else JobConfig.model_fields[name].default
+        if value is not None:
+            assert default.strip("`") == str(value)
+        else:
+            assert default in ("counted", "derived", "none")
+
+
+@pytest.mark.parametrize(
+    ("option", "choices"),
+    [
+        ("method", METHODS),
+        ("metric", METRICS),
+        ("precision", PRECISIONS),
+        ("ties", TIES),
+        ("aggregate", AGGREGATES),
+        ("ranking", RANKINGS),
+        ("on_bad_row", ON_BAD_ROW),
+        ("log_format", ("auto", "text", "json")),
+    ],
+)
+def test_readme__names_every_choice(option: str, choices: Any) -> None:
+    meaning = " ".join(table("option")[option])
+    assert all(f"`{choice}`" in meaning for choice in choices)
+
+
+def test_readme__methods_are_those_declared() -> None:
+    methods = table("method")
+    assert set(methods) == set(METHODS)
+    for name, (_, reference) in methods.items():
+        assert METHODS[name].reference.startswith(reference)
+
+
+def test_readme__values_columns_are_those_of_the_data_dictionary() -> None:
+    tables = README.split("The values table:")[1]
+    named = re.findall(r"^\| `(\w+)` \|", tables.split("The same inputs")[0], flags=re.MULTILINE)
+    assert named == [*schemas.VALUES.names, schemas.OWNER.name]
+
+
+def test_readme__exact_ranks_are_those_of_the_kernel() -> None:
+    assert f"nearest {EXACT_ROWS:,} rows (or {EXACT_ROWS_PER_NEIGHBOR} `k`" in README
+
+
+def test_how_it_works__memory_table_is_the_formula() -> None:
+    text = (ROOT / "docs" / "how_it_works.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([\d,]+) \| (\d+) \| (\d+) \| (\d+) MiB \|", text, flags=re.MULTILINE)
+    assert rows
+    for n, *others in rows:
+        n_train = int(n.replace(",", ""))
+        n_features, points, mib = map(int, others)
+        assert points == points_per_block(n_train)
+        assert mib == round(scratch_bytes(n_train, n_features) / 2**20)
+
+
+def test_how_it_works__largest_index_that_travels_is_the_engine_s() -> None:
+    limit = f"{LARGEST_ARTIFACT_BYTES // 2**30} GiB"
+    assert f"at most {limit}" in (ROOT / "docs" / "how_it_works.md").read_text(encoding="utf-8")
+    assert f"more than {limit}" in README
+    assert f"more than {limit}" in (ROOT / "conf" / "jobs" / "value.yaml").read_text(encoding="utf-8")

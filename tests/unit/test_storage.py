@@ -1,0 +1,94 @@
+"""Places to publish in: local paths, file URIs, and schemes nothing answers to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyarrow import fs
+
+from dvspark.errors import ConfigError
+from dvspark.tables.storage import Storage, open_storage
+
+
+@pytest.fixture(params=["path", "path with a slash", "relative path", "home", "file URI", "short file URI"])
+def storage(request: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
+    """The same folder, ``out put`` in the test's own, by all its names."""
+    folder = tmp_path / "out put"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    places = {
+        "path": str(folder),
+        "path with a slash": f"{folder}/",
+        "relative path": "out put",
+        "home": "~/out put",
+        "file URI": folder.as_uri(),
+        "short file URI": folder.as_uri().replace("file://", "file:"),
+    }
+    return open_storage(places[request.param])
+
+
+def test_storage__writes_where_it_was_told(storage: Storage, tmp_path: Path) -> None:
+    storage.write_text("runs/one/run.json", "{} é\n")
+    assert (tmp_path / "out put" / "runs" / "one" / "run.json").read_text(encoding="utf-8") == "{} é\n"
+    assert storage.read_text("runs/one/run.json") == "{} é\n"
+
+
+def test_storage__knows_what_is_there(storage: Storage) -> None:
+    assert not storage.exists("runs")
+    storage.write_text("runs/one/run.json", "{}")
+    assert storage.exists("runs")
+    assert storage.exists("runs/one/run.json")
+    assert not storage.exists("runs/one/run")
+
+
+def test_storage__shows_plain_paths_of_this_machine(storage: Storage, tmp_path: Path) -> None:
+    assert storage.shown_path("values/run_id=a") == str(tmp_path / "out put" / "values" / "run_id=a")
+
+
+def test_storage__tells_spark_a_uri(storage: Storage) -> None:
+    told = storage.spark_path("values")
+    assert told.startswith("file:")
+    assert told.endswith("/out%20put/values")
+
+
+def test_storage__renames_files_and_folders_into_new_folders(storage: Storage) -> None:
+    storage.write_text("staged/a/one.txt", "1")
+    storage.rename("staged/a", "values/run_id=a")
+    assert storage.read_text("values/run_id=a/one.txt") == "1"
+    assert not storage.exists("staged/a")
+    storage.rename("values/run_id=a/one.txt", "elsewhere/two.txt")
+    assert storage.read_text("elsewhere/two.txt") == "1"
+
+
+def test_storage__removes_a_folder_whether_or_not_it_is_there(storage: Storage) -> None:
+    storage.write_text("staged/a/b/one.txt", "1")
+    storage.write_text("values/one.txt", "1")
+    storage.remove("staged")
+    storage.remove("staged")
+    assert not storage.exists("staged")
+    assert storage.exists("values/one.txt")
+
+
+def test_storage__writing_replaces(storage: Storage) -> None:
+    storage.write_text("run.json", "a long first text")
+    storage.write_text("run.json", "second")
+    assert storage.read_text("run.json") == "second"
+
+
+@pytest.mark.parametrize("place", ["ftp://host/folder", "nosuch://bucket/x", "https://host/x", "://x"])
+def test_open_storage__a_scheme_nothing_answers_to_is_refused(place: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        open_storage(place)
+    (problem,) = caught.value.problems
+    assert problem.where == "output"
+    assert place in problem.got
+    assert "hdfs:" in problem.hint
+
+
+def test_storage__other_file_systems_are_shown_as_spark_knows_them() -> None:
+    bucket = Storage("s3a://bucket/out/", "bucket/out/", fs.SubTreeFileSystem("/", fs.LocalFileSystem()))
+    assert bucket.spark_path("values") == "s3a://bucket/out/values"
+    assert bucket.shown_path("values") == "s3a://bucket/out/values"
+    assert bucket.path("values") == "bucket/out/values"
