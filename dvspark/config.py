@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import reprlib
 import sys
@@ -135,15 +136,30 @@ def load_config(path: Path | None, overrides: dict[str, Any]) -> JobConfig:
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             return init_settings, env_settings, InitSettingsSource(settings_cls, from_file)
 
+    given = _paths_spelled_out(overrides)
     try:
-        config: JobConfig = Layered(**_paths_spelled_out(overrides))
+        config: JobConfig = Layered(**given)
     except ValidationError as error:
-        raise ConfigError([_problem(details) for details in error.errors()]) from error
+        problems = [_problem(details) for details in error.errors()]
+        for details in error.errors():
+            _drop(given, details["loc"])
+            _drop(from_file, details["loc"])
+        with contextlib.suppress(ValidationError):  # what is left may have problems of the other kind
+            problems += Layered(**given).problems()
+        raise ConfigError(problems) from error
     except ValueError as error:  # an environment variable that is no JSON where a section is expected
         raise ConfigError(Problem("environment", "DVSPARK_* variables that parse", str(error))) from error
     if problems := config.problems():
         raise ConfigError(problems)
     return config
+
+
+def _drop(settings: dict[str, Any], place: tuple[int | str, ...]) -> None:
+    """Remove the setting at a place, if it is there."""
+    for part in place[:-1]:
+        settings = settings.get(str(part), {}) if isinstance(settings, dict) else {}
+    if isinstance(settings, dict):
+        settings.pop(str(place[-1]), None)
 
 
 def parse_overrides(words: Sequence[str]) -> dict[str, Any]:

@@ -313,3 +313,11 @@ def test_load_config__a_run_id_that_is_no_plain_name_is_refused(run_id: str) -> 
 @pytest.mark.parametrize("run_id", ["a", "2024-01-01", "a" * 100, "Run_1.2-b", "0"])
 def test_load_config__a_plain_name_is_a_run_id(run_id: str) -> None:
     assert config_of(*PLACES, "--run_id", run_id).run_id == run_id
+
+
+def test_load_config__tells_problems_of_fields_and_of_the_method_at_once(tmp_path: Path) -> None:
+    given = {"train": "a", "validation": "b", "output": "c", "metrik": "cosine", "chunk_rows": "many", "k": "0"}
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, {**given, "method": "knn_shaply", "run_id": "../x"})
+    where = {problem.where for problem in caught.value.problems}
+    assert {"metrik", "chunk_rows", "method", "run_id"} <= where

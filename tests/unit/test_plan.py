@@ -18,7 +18,7 @@ SIZES: dict[str, Any] = {
     "n_validation": 10_000,
     "n_features": 256,
     "dtype": "float32",
-    "k": 10,
+    "ties": "id",
     "chunk_rows": 256,
 }
 INDEX_BYTES = 1_000_000 * (256 * 4 + plan.KEY_BYTES)
