@@ -154,10 +154,10 @@ def load_config(path: Path | None, overrides: dict[str, Any]) -> JobConfig:
     return config
 
 
-def _drop(settings: dict[str, Any], place: tuple[int | str, ...]) -> None:
+def _drop(settings: Any, place: tuple[int | str, ...]) -> None:
     """Remove the setting at a place, if it is there."""
     for part in place[:-1]:
-        settings = settings.get(str(part), {}) if isinstance(settings, dict) else {}
+        settings = settings.get(str(part)) if isinstance(settings, dict) else None
     if isinstance(settings, dict):
         settings.pop(str(place[-1]), None)
 
