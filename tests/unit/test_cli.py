@@ -173,8 +173,11 @@ def test_main__the_keyboard_is_exit_code_130(monkeypatch: pytest.MonkeyPatch, ca
 
 
 WAITING = """
-import sys, time
+import signal, sys, time
 from contextlib import contextmanager
+
+# A shell starts its background jobs with this signal ignored, and the tests may run in one.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from dvspark import cli
 
 @contextmanager
