@@ -133,7 +133,7 @@ def _contributors(
     ids = index.keys["id"]
     shown = []
     for ranked, values in options.declaration.points(
-        index.arrays, points, options.ranking_options(parameters), parameters
+        index.arrays, points, options.ranking_options(parameters, index.arrays.n_train), parameters
     ):
         # Stable sorts of ranked rows: of equal values the nearer row is taken first.
         helped = [place for place in np.argsort(-values, kind="stable")[:top] if values[place] > 0]

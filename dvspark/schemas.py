@@ -81,7 +81,8 @@ class Partial:
     """Sums over some validation points; partials add up (spec: linearity).
 
     ``value`` and ``value_squared`` (n_train,) float64; ``n_validation`` points; ``utility`` and
-    ``empty_utility``, the sums of U(N) and U(∅) over the same points, for the audit.
+    ``empty_utility``, the sums of U(N) and U(∅) over the same points, for the audit; ``error_bound``, the sum of
+    each point's certificate, zero under the sorted ranking.
     """
 
     value: Float64s
@@ -89,6 +90,7 @@ class Partial:
     n_validation: int = 0
     utility: float = 0.0
     empty_utility: float = 0.0
+    error_bound: float = 0.0
 
     @classmethod
     def zeros(cls, n_train: int) -> Partial:
@@ -102,6 +104,7 @@ class Partial:
         self.n_validation += other.n_validation
         self.utility += other.utility
         self.empty_utility += other.empty_utility
+        self.error_bound += other.error_bound
 
 
 @dataclass(frozen=True)
@@ -182,6 +185,7 @@ PARTIALS = Table(
         Column("n_validation", "bigint", "validation rows of the chunk"),
         Column("utility", "double", "sum of U(N) over them"),
         Column("empty_utility", "double", "sum of U(∅) over them"),
+        Column("error_bound", "double", "sum of their certificates: how far a value may be from the sorted ranking's"),
         Column("value", "binary", "float64 little-endian: sum of values over them, one a train row"),
         Column("value_squared", "binary", "the same of the squared values"),
     ),

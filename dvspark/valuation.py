@@ -62,6 +62,7 @@ class Valuation:
     run_id: str
     stages: list[dict[str, Any]]
     plan: Plan | None = None
+    error_bound: float = 0.0
     values: pa.Table | None = None
     extremes: pa.Table | None = None
     findings: list[Finding] = field(default_factory=list)
@@ -81,6 +82,8 @@ class Valuation:
             fingerprint=self.fingerprint,
             options=self.request.options,
             parameters=self.parameters,
+            ranking=self.request.options.ranking_for(self.inputs.train_facts.n_rows),
+            error_bound=self.error_bound,
             inputs={
                 "train": _side_record(train, self.inputs.train_facts),
                 "validation": _side_record(validation, self.inputs.validation_facts),
@@ -142,6 +145,8 @@ def compute(valuation: Valuation, spark: SparkSession) -> Valuation:
             now.rows = totals.n_validation
         with stage("finalize", stages) as now:
             values, standard_errors = finalize(totals, request.options.aggregate)
+            scale = totals.n_validation if request.options.aggregate == "mean" else 1
+            valuation.error_bound = totals.error_bound / scale
             keys = replicated.open_here(index).keys
             valuation.values = values_table(valuation.run_id, keys, values, standard_errors)
             now.rows = len(values)
@@ -205,7 +210,8 @@ def _findings(valuation: Valuation, index: IndexReference, totals: Partial, valu
     opened = replicated.open_here(index)
     points = tasks.chunk_arrays(sample.toArrow(), opened, self_validation=options.self_validation)
     by_reference = reference.reference_partial(opened.arrays, points, options, parameters)
-    findings = [checks.check_finite(values), checks.check_sample(by_engine, by_reference, options.precision)]
+    slack = options.tolerance if options.ranking_for(index.n_train) == "binned" else 0.0
+    findings = [checks.check_finite(values), checks.check_sample(by_engine, by_reference, options.precision, slack)]
     if options.declaration.efficient:
         findings.append(checks.check_efficiency(values, totals, options.aggregate))
     return findings

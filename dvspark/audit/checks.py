@@ -31,17 +31,18 @@ def check_efficiency(values: Float64s, totals: Partial, aggregate: str) -> Findi
     return _finding("efficiency", gap, allowed, meaning)
 
 
-def check_sample(engine: Partial, reference: Partial, precision: str) -> Finding:
+def check_sample(engine: Partial, reference: Partial, precision: str, tolerance: float = 0.0) -> Finding:
     """Return whether a sample of points, valued by the engine, agrees with the reference.
 
-    Both partials are over the same points; the largest difference of a mean value counts.
+    Both partials are over the same points; the largest difference of a mean value counts. ``tolerance``: what
+    the ranking may be off by, on purpose.
     """
     n = max(reference.n_validation, 1)
     gap = float(np.max(np.abs(engine.value - reference.value))) / n
     meaning = f"largest difference to the float64 reference over {reference.n_validation} validation points"
     if engine.n_validation != reference.n_validation:
         gap, meaning = np.inf, f"engine valued {engine.n_validation} of {reference.n_validation} sampled points"
-    return _finding("sample", gap, SAMPLE_TOLERANCE[precision], meaning)
+    return _finding("sample", gap, max(SAMPLE_TOLERANCE[precision], tolerance), meaning)
 
 
 def check_finite(values: Float64s) -> Finding:

@@ -74,9 +74,9 @@ def value_arrays(
 def local_totals(inputs: ArrayInputs, options: ValueOptions) -> Partial:
     """Return the partial of all validation points, chunk by chunk in the order given."""
     parameters = options.resolved(inputs.n_classes)
-    ranking_options = options.ranking_options(parameters)
     words = columns.label_vocabulary(inputs.train_labels)
     train = prepare(inputs.x_train, columns.encode_train_labels(inputs.train_labels, words), options.metric)
+    ranking_options = options.ranking_options(parameters, train.n_train)
     codes = columns.encode_labels(inputs.validation_labels, words)
     totals = Partial.zeros(train.n_train)
     for start in range(0, len(inputs.x_validation), CHUNK_ROWS):

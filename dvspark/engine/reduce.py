@@ -20,6 +20,7 @@ PARTIAL_TYPES = pa.schema(
         ("n_validation", pa.int64()),
         ("utility", pa.float64()),
         ("empty_utility", pa.float64()),
+        ("error_bound", pa.float64()),
         ("value", pa.binary()),
         ("value_squared", pa.binary()),
     ]
@@ -37,6 +38,7 @@ def partial_batches(chunk_id: int, partial: Partial) -> Iterator[pa.RecordBatch]
             "n_validation": partial.n_validation,
             "utility": partial.utility,
             "empty_utility": partial.empty_utility,
+            "error_bound": partial.error_bound,
             "value": partial.value[here].tobytes(),
             "value_squared": partial.value_squared[here].tobytes(),
         }
@@ -50,7 +52,7 @@ def reduce_block(partials: pa.Table) -> pa.Table:
     """
     rows = sorted(partials.to_pylist(), key=lambda row: row["chunk_id"])
     total = {"train_block": rows[0]["train_block"], "chunk_ids": [row["chunk_id"] for row in rows]}
-    for name in ("n_validation", "utility", "empty_utility"):
+    for name in ("n_validation", "utility", "empty_utility", "error_bound"):
         total[name] = sum(row[name] for row in rows)
     for name in ("value", "value_squared"):
         added = np.frombuffer(rows[0][name]).copy()
@@ -84,6 +86,7 @@ def assemble(totals: pa.Table, n_train: int, chunk_sizes: dict[int, int]) -> Par
         n_validation=rows[0]["n_validation"],
         utility=rows[0]["utility"],
         empty_utility=rows[0]["empty_utility"],
+        error_bound=rows[0]["error_bound"],
     )
 
 

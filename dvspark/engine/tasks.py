@@ -56,7 +56,7 @@ def value_chunks(batches: Iterator[pa.RecordBatch], index: TrainIndex, work: Chu
 
     Cost a chunk: the method's kernel; memory: `kernels.ranking.scratch_bytes` and one chunk.
     """
-    ranking = work.options.ranking_options(work.parameters)
+    ranking = work.options.ranking_options(work.parameters, index.arrays.n_train)
     for chunk_id, table in whole_chunks(batches):
         chunk = chunk_arrays(table, index, self_validation=work.options.self_validation)
         partial = work.options.declaration.partial(index.arrays, chunk, ranking, work.parameters)

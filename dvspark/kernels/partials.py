@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from dvspark.kernels.binned import binned_partial
 from dvspark.kernels.rank_values import RankWeights, rank_values, tied_rank_values
 from dvspark.kernels.ranking import RankedRows, RankingOptions, ranked_points
 from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays
@@ -45,6 +46,12 @@ def ranking_partial(
     the mean over tie orders, so a tie block that straddles rank k counts in part.
     Cost: O(V (N D + N log N)); memory: `ranking.scratch_bytes`.
     """
+
+    def utility_of_ranked(ranked: RankedRows, n_players: int) -> tuple[float, float]:
+        return utility_of(_nearest_matches(ranked, options.k), n_players)
+
+    if options.ranking == "binned" and options.precision == "default":
+        return binned_partial(train, chunk, options, weights_of, utility_of_ranked)
     partial = Partial.zeros(train.n_train)
     spread = np.zeros(train.n_train)
     squares = np.empty(train.n_train)
@@ -55,7 +62,7 @@ def ranking_partial(
         partial.value += spread
         np.multiply(spread, spread, out=squares)
         partial.value_squared += squares
-        full, empty = utility_of(_nearest_matches(ranked, options.k), len(values))
+        full, empty = utility_of_ranked(ranked, len(values))
         partial.n_validation += 1
         partial.utility += full
         partial.empty_utility += empty

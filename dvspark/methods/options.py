@@ -13,7 +13,10 @@ from dvspark.methods import METHODS
 from dvspark.methods.base import Method
 
 AGGREGATES = ("mean", "sum")
-RANKINGS = ("auto", "sorted")
+RANKINGS = ("auto", "sorted", "binned")
+
+# Above this many training rows bins are faster than the sort, in NumPy on one core (docs/decisions/0008).
+BINNED_FROM_ROWS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,16 @@ class ValueOptions:
         """Return the method's parameters with defaults and the counted classes filled in."""
         return self.declaration.resolved(self.parameters, n_classes)
 
-    def ranking_options(self, parameters: dict[str, int]) -> RankingOptions:
+    def ranking_for(self, n_train: int) -> str:
+        """Return the ranking that will be used for so many training rows: sorted or binned."""
+        if self.ranking != "auto":
+            return self.ranking
+        return "binned" if n_train > BINNED_FROM_ROWS and self.precision == "default" else "sorted"
+
+    def ranking_options(self, parameters: dict[str, int], n_train: int) -> RankingOptions:
         """Return what the kernels need to know of the options."""
-        return RankingOptions(self.metric, self.precision, self.ties, parameters["k"])
+        ranking = self.ranking_for(n_train)
+        return RankingOptions(self.metric, self.precision, self.ties, parameters["k"], ranking, float(self.tolerance))
 
     def record(self) -> dict[str, Any]:
         """Return the options as plain data."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dvspark.report.text import count, size
+from dvspark.report.text import count, significant, size
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,9 @@ def _facts(run: Mapping[str, Any]) -> Iterator[Fact]:
     yield Fact("Metric", _text(run.get("metric")))
     yield Fact("Precision", _text(run.get("precision")))
     yield Fact("Ties", _text(run.get("ties")))
-    yield Fact("Ranking", _text(run.get("ranking")))
+    bound = run.get("error_bound")
+    certified = f"no value is off by more than {significant(bound, 2)}" if bound else ""
+    yield Fact("Ranking", _text(run.get("ranking")), certified)
     yield Fact("Aggregate", _text(run.get("aggregate")), "over the validation points")
     if run.get("self_validation"):
         yield Fact("Self-validation", "yes", "each row is left out of its own game")

@@ -45,7 +45,7 @@ def arguments(rows: tuple[Any, ...], *, n_classes: int = 3, k: int = K, **option
 
 
 def engine_partial(train: TrainArrays, chunk: ChunkArrays, asked: ValueOptions, parameters: dict[str, int]) -> Partial:
-    return asked.declaration.partial(train, chunk, asked.ranking_options(parameters), parameters)
+    return asked.declaration.partial(train, chunk, asked.ranking_options(parameters, train.n_train), parameters)
 
 
 def random_rows(seed: int, *, places: bool = False) -> tuple[np.ndarray, ...]:

@@ -211,7 +211,7 @@ def test_load_config__values_of_the_wrong_kind_are_told_at_once() -> None:
         (("--precision", "half"), "precision"),
         (("--ties", "random"), "ties"),
         (("--aggregate", "max"), "aggregate"),
-        (("--ranking", "binned"), "ranking"),
+        (("--ranking", "heap"), "ranking"),
         (("--tolerance", "2"), "tolerance"),
         (("--k", "0"), "parameter 'k'"),
         (("--method", "soft_knn_shapley", "--n_classes", "0"), "parameter 'n_classes'"),

@@ -1,0 +1,181 @@
+"""The binned ranking against the sorted one in float64: its certificate holds, its sum is exact."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import dvspark
+from dvspark.engine.array_inputs import read_array_inputs
+from dvspark.engine.local import local_totals
+from dvspark.kernels import binned, bins, distances, ranking
+from dvspark.methods.options import BINNED_FROM_ROWS, ValueOptions
+from dvspark.schemas import Partial
+
+N, D = 700, 6
+LAYOUTS = ("random", "sorted by distance", "alternating", "one class far away", "clusters")
+# Float32 keys may swap two rows that are nearly as far; data here is on a grid that float32 products keep.
+ROUNDING = 1e-12
+
+
+@pytest.fixture
+def small_bins(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Bins from the 60th row of 700 on, 40 of them, so that every bin holds many rows."""
+    monkeypatch.setattr(ranking, "EXACT_ROWS", 20)
+    monkeypatch.setattr(ranking, "EXACT_ROWS_PER_NEIGHBOR", 1)
+    monkeypatch.setattr(bins, "N_BINS", 40)
+    monkeypatch.setattr(bins, "SWEEP_ROWS", 64)
+    monkeypatch.setattr(bins, "near_rows", lambda n_train, n_exact: max(60, n_exact))
+    monkeypatch.setattr(distances, "TILE_ROWS", 37)
+    return monkeypatch
+
+
+def rows_in_layout(layout: str, n_classes: int, seed: int) -> tuple[np.ndarray, ...]:
+    rng = np.random.default_rng(seed)
+    x = rng.integers(-30, 31, size=(N, D)).astype(np.float32)
+    z = rng.integers(-30, 31, size=(3, D)).astype(np.float32)
+    place = np.argsort(np.argsort(((x - z[0]) ** 2).sum(axis=1), kind="stable"))
+    y_z = rng.integers(0, n_classes, size=len(z))
+    y = {
+        "random": rng.integers(0, n_classes, size=N),
+        "sorted by distance": place * n_classes // N,
+        "alternating": place % n_classes,
+        "one class far away": (place > N // 2).astype(np.int64),
+        "clusters": rng.integers(0, n_classes, size=N),
+    }[layout]
+    if layout == "one class far away":
+        x[y == 1] += 400
+        y_z = y_z % 2
+    if layout == "clusters":
+        x += 90 * np.eye(D, dtype=np.float32)[y % D]
+    return x, y, z, y_z
+
+
+def totals(rows: tuple[Any, ...], **changes: Any) -> Partial:
+    options = ValueOptions(**changes)
+    four = (*rows, None, None)[:4]
+    return local_totals(read_array_inputs(*four, None, options), options)
+
+
+def gap(one: Partial, other: Partial) -> float:
+    return float(np.max(np.abs(one.value - other.value)))
+
+
+@pytest.mark.parametrize("ties", ["id", "average"])
+@pytest.mark.parametrize("method", ["knn_shapley", "soft_knn_shapley"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_binned__stays_within_its_certificate(small_bins: Any, layout: str, method: str, ties: str) -> None:
+    for n_classes, k, seed in ((2, 1, 0), (2, 10, 1), (5, 60, 2), (50, 3, 3)):
+        rows = rows_in_layout(layout, n_classes, seed)
+        options = {"method": method, "parameters": {"k": k}, "ties": ties}
+        found = totals(rows, **options, ranking="binned", tolerance=0.9)
+        sorted_totals = totals(rows, **options, precision="float64", ranking="sorted")
+        assert 0 < found.error_bound < 0.9 * found.n_validation
+        assert gap(found, sorted_totals) <= found.error_bound + ROUNDING
+        full = found.utility - found.empty_utility
+        assert found.value.sum() == pytest.approx(full, abs=1e-12)
+        assert found.utility == pytest.approx(sorted_totals.utility, abs=1e-12)
+
+
+@pytest.mark.parametrize("metric", distances.METRICS)
+def test_binned__stays_within_its_certificate_under_every_metric(small_bins: Any, metric: str) -> None:
+    rows = rows_in_layout("random", 3, 4)
+    found = totals(rows, metric=metric, ranking="binned", tolerance=0.9)
+    assert found.error_bound > 0
+    # Cosines of whole numbers tie up to rounding, which float32 keys beyond the near rows do not settle.
+    slack = 1e-4 if metric == "cosine" else ROUNDING
+    sorted_totals = totals(rows, metric=metric, precision="float64", ranking="sorted")
+    assert gap(found, sorted_totals) <= found.error_bound + slack
+
+
+@pytest.mark.parametrize("ties", ["id", "average"])
+def test_binned__leaves_every_row_out_of_its_own_game(small_bins: Any, ties: str) -> None:
+    x, y, _, _ = rows_in_layout("random", 3, 5)
+    options = {"self_validation": True, "ties": ties, "parameters": {"k": 4}}
+    found = totals((x, y), **options, ranking="binned", tolerance=0.9)
+    exact = totals((x, y), **options, precision="float64", ranking="sorted")
+    assert found.error_bound > 0
+    assert gap(found, exact) <= found.error_bound + ROUNDING
+    assert found.value.sum() == pytest.approx(found.utility, abs=1e-10)
+
+
+def test_binned__sorts_where_bins_cannot_keep_the_tolerance(small_bins: Any) -> None:
+    rows = rows_in_layout("random", 3, 6)
+    found = totals(rows, ranking="binned", tolerance=1e-9)
+    assert found.error_bound == 0
+    assert gap(found, totals(rows, ranking="sorted")) <= ROUNDING
+
+
+def test_binned__more_near_rows_come_before_the_sort(small_bins: Any) -> None:
+    rows = rows_in_layout("random", 3, 7)
+    first = totals(rows, ranking="binned", tolerance=0.9).error_bound
+    asked: list[float] = []
+    original = bins.edges
+
+    def counted(sample: Any, share_near: float, share_open: float) -> Any:
+        asked.append(share_near)
+        return original(sample, share_near, share_open)
+
+    small_bins.setattr(bins, "edges", counted)
+    found = totals(rows, ranking="binned", tolerance=0.5 * first / 3)
+    assert max(asked) == pytest.approx(4 * min(asked))
+    assert 0 < found.error_bound < 0.5 * first
+
+
+def test_binned__all_rows_in_one_place_are_sorted(small_bins: Any) -> None:
+    rows = (np.ones((N, D), np.float32), np.arange(N) % 2, np.zeros((2, D), np.float32), np.array([0, 1]))
+    for ties in ("id", "average"):
+        found = totals(rows, ties=ties, ranking="binned", tolerance=0.9)
+        assert gap(found, totals(rows, ties=ties, precision="float64", ranking="sorted")) <= ROUNDING
+
+
+def test_binned__blocks_and_tiles_do_not_matter(small_bins: Any) -> None:
+    rows = rows_in_layout("random", 3, 8)
+    found = []
+    for points, tile, sweep in ((1, 37, 64), (3, 700, 701), (2, 5, 7)):
+        small_bins.setattr(ranking, "KEY_BLOCK_BYTES", points * 4 * N)
+        small_bins.setattr(distances, "TILE_ROWS", tile)
+        small_bins.setattr(bins, "SWEEP_ROWS", sweep)
+        found.append(totals(rows, ranking="binned", tolerance=0.9))
+    for other in found[1:]:
+        np.testing.assert_array_equal(other.value, found[0].value)
+        assert other.error_bound == found[0].error_bound
+
+
+@given(
+    keys=st.lists(st.floats(-1e6, 1e6, width=32), min_size=2, max_size=60),
+    low=st.floats(-1e6, 1e6, width=32),
+    per_unit=st.floats(2.0**-20, 2.0**20, width=32),
+)
+def test_assign_bins__never_puts_a_nearer_row_beyond_a_farther_one(
+    keys: list[float], low: float, per_unit: float
+) -> None:
+    ordered = np.sort(np.array(keys, np.float32))
+    out = np.empty(len(ordered), np.uint16)
+    bins.assign_bins(ordered, np.float32(low), np.float32(per_unit), out)
+    assert np.all(np.diff(out.astype(np.int64)) >= 0)
+    assert np.all((out == 0) == (ordered <= np.float32(low)))
+    assert np.all(np.diff(out)[np.diff(ordered) == 0] == 0)
+
+
+def test_value_arrays__binned_from_python() -> None:
+    rng = np.random.default_rng(9)
+    x, y = rng.normal(size=(9_000, 4)).astype(np.float32), rng.integers(0, 3, size=9_000)
+    z, y_z = rng.normal(size=(4, 4)).astype(np.float32), rng.integers(0, 3, size=4)
+    both = [dvspark.value_arrays(x, y, z, y_z, ranking=r, tolerance=1e-6) for r in ("sorted", "binned")]
+    np.testing.assert_allclose(both[1], both[0], rtol=0, atol=1e-6)
+
+
+def test_ranking_for__auto_bins_large_training_sets_only() -> None:
+    assert ValueOptions().ranking_for(BINNED_FROM_ROWS) == "sorted"
+    assert ValueOptions().ranking_for(BINNED_FROM_ROWS + 1) == "binned"
+    assert ValueOptions(precision="float64").ranking_for(BINNED_FROM_ROWS + 1) == "sorted"
+    assert ValueOptions(ranking="binned").ranking_for(10) == "binned"
+
+
+def test_more_near__grows() -> None:
+    assert list(binned.MORE_NEAR) == sorted(set(binned.MORE_NEAR))
