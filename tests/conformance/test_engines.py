@@ -144,6 +144,20 @@ def test_replicated__several_blocks_of_train_rows(spark: SparkSession) -> None:
     np.testing.assert_allclose(values_by_id(values, data.train.ids), local, rtol=0, atol=TOLERANCE)
 
 
+def test_replicated__binned_is_the_local_engine_s_with_its_certificate_recorded(spark: SparkSession) -> None:
+    from dvspark.pipeline import value_table
+
+    data = draw_data(12_000, 12, seed=14, n_features=8)
+    arrays, given = data.arrays()
+    options = {"k": K, "ranking": "binned", "tolerance": 1e-6}
+    result = value_table(*frames_of(spark, data), **options)
+    values = values_by_id(result.values, data.train.ids)
+    np.testing.assert_allclose(values, dvspark.value_arrays(*arrays, **given, **options), rtol=0, atol=TOLERANCE)
+    by_sort = dvspark.value_arrays(*arrays, **given, k=K, precision="float64")
+    assert 0 < result.run["error_bound"] <= 1e-6
+    assert np.max(np.abs(values - by_sort)) <= result.run["error_bound"] + 1e-8
+
+
 # --- what must not matter ---------------------------------------------------------------------------------
 
 CHUNK_ROWS = 24
