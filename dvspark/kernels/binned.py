@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from dvspark.kernels import bins, distances, ranking
+from dvspark.kernels import bins, ranking
 from dvspark.kernels.rank_values import RankWeights, rank_values, tied_rank_values
-from dvspark.kernels.ranking import RankedRows, RankingOptions, Scratch
-from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int64s, Partial, TrainArrays
+from dvspark.kernels.ranking import KeyedPoint, RankedRows, RankingOptions, Scratch
+from dvspark.schemas import ChunkArrays, Float64s, Int64s, Partial, TrainArrays
 
 # Where a point's certificate is too wide, this many times more rows are ordered, then four times that; then all.
 MORE_NEAR = (1, 4, 16)
@@ -38,12 +38,8 @@ class ValuedPoint:
 
 def value_point(
     train: TrainArrays,
-    z: Floats,
-    weight: float,
-    keys: Floats,
-    matches: Bools,
+    point: KeyedPoint,
     match_rows: Int64s,
-    absent: int | None,
     options: RankingOptions,
     weights: RankWeights,
     tails: bins.Tails,
@@ -51,15 +47,13 @@ def value_point(
 ) -> ValuedPoint:
     """Return the values of all rows for one point, none further than the tolerance from the sorted ranking's.
 
-    ``keys`` (n_train,) float32 as `distances.approximate_keys` left them; bins are left in ``scratch``.
+    ``match_rows`` the rows that match, ascending; the bins of the rows are left in ``scratch``.
     O(n_train), or a sort where the rows lie so that bins cannot keep the tolerance.
     """
-    n_train = len(keys)
-    if absent is not None:
-        keys[absent] = np.inf
+    n_train = train.n_train
     n_exact = ranking.exact_rows(options.k)
     share_open = min(0.01, n_train * options.tolerance)
-    sample = keys[scratch.sample]
+    sample = point.keys[scratch.sample]
     for more in MORE_NEAR:
         n_near = more * bins.near_rows(n_train, n_exact)
         if 2 * n_near > n_train:
@@ -67,9 +61,9 @@ def value_point(
         low, per_unit = bins.edges(sample[np.isfinite(sample)], n_near / n_train, share_open)
         if per_unit == 0:
             break
-        bins.assign_bins(keys, low, per_unit, scratch.bins)
+        bins.assign_bins(point.keys, low, per_unit, scratch.bins)
         counts = bins.count_bins(scratch.bins)
-        if absent is not None:
+        if point.absent is not None:
             counts[-1] -= 1
         if counts[0] < n_exact:
             continue
@@ -77,30 +71,20 @@ def value_point(
         by_bin = bins.bin_values(counts, of_match, weights, tails)
         if by_bin.bound > options.tolerance:
             continue
-        near = _near(train, z, weight, keys, matches, options, scratch)
-        return _with_affine(near, by_bin, len(match_rows), weights)
+        return _with_affine(_near(train, point, options, scratch), by_bin, len(match_rows), weights)
     scratch.full = scratch.full or Scratch(n_train)
-    n_players = ranking.rank_rows(keys, matches, absent, scratch.full)
-    ranked = ranking.settle_near(train, z, n_players, weight, options, scratch.full)
+    ranked = ranking.rank_all(train, point, options, scratch.full)
     return _with_affine(ranked, None, len(match_rows), weights)
 
 
-def _near(
-    train: TrainArrays,
-    z: Floats,
-    weight: float,
-    keys: Floats,
-    matches: Bools,
-    options: RankingOptions,
-    scratch: BinnedScratch,
-) -> RankedRows:
+def _near(train: TrainArrays, point: KeyedPoint, options: RankingOptions, scratch: BinnedScratch) -> RankedRows:
     """Return the rows of bin 0 in order."""
     rows = np.flatnonzero(scratch.bins == 0)
     if scratch.near is None or len(scratch.near.rows) < len(rows):
         scratch.near = Scratch(2 * len(rows))
-    ranking.rank_rows(keys[rows], matches[rows], None, scratch.near)
+    ranking.rank_rows(point.keys[rows], point.matches[rows], scratch.near)
     scratch.near.rows[: len(rows)] = rows[scratch.near.rows[: len(rows)]]
-    return ranking.settle_near(train, z, len(rows), weight, options, scratch.near)
+    return ranking.settle_near(train, point, len(rows), options, scratch.near)
 
 
 def _with_affine(near: RankedRows, by_bin: bins.BinValues | None, n_matches: int, weights: RankWeights) -> ValuedPoint:
@@ -135,37 +119,15 @@ def binned_partial(
     n_players = train.n_train - (chunk.train_rows is not None)
     weights = weights_of(n_players)
     tails = bins.Tails.of(weights)
-    step = ranking.points_per_block(train.n_train)
     scratch = BinnedScratch(np.empty(train.n_train, np.uint16), bins.sample_rows(train.n_train))
-    keys = np.empty((min(step, chunk.n_validation), train.n_train), np.float32)
-    for start in range(0, chunk.n_validation, step):
-        z = chunk.x[start : start + step]
-        sizes = distances.approximate_keys(train, z, options.metric, keys[: len(z)])
-        for place in range(len(z)):
-            point = start + place
-            matches = ranking.match_flags(train.labels, chunk.labels[point], train.n_train)
-            absent = ranking.absent_row(chunk, point)
-            if absent is not None:
-                matches[absent] = False
-            match_rows = np.flatnonzero(matches)
-            valued = value_point(
-                train,
-                z[place],
-                float(sizes[place]),
-                keys[place],
-                matches,
-                match_rows,
-                absent,
-                options,
-                weights,
-                tails,
-                scratch,
-            )
-            _add(partial, valued, match_rows, absent, scratch)
-            full, empty = utility_of(valued.near, n_players)
-            partial.n_validation += 1
-            partial.utility += full
-            partial.empty_utility += empty
+    for point in ranking.keyed_points(train, chunk, options.metric):
+        match_rows = np.flatnonzero(point.matches)
+        valued = value_point(train, point, match_rows, options, weights, tails, scratch)
+        _add(partial, valued, match_rows, point.absent, scratch)
+        full, empty = utility_of(valued.near, n_players)
+        partial.n_validation += 1
+        partial.utility += full
+        partial.empty_utility += empty
     return partial
 
 

@@ -58,6 +58,21 @@ class RankedRows:
     block_starts: Bools | None
 
 
+@dataclass(frozen=True)
+class KeyedPoint:
+    """One validation point: ``keys`` (n_train,) float32 and ``weight`` as `distances.approximate_keys` left them.
+
+    ``z`` (n_features,), ``matches`` (n_train,) bool; the row that is ``absent`` from the game has an infinite key
+    and no match.
+    """
+
+    z: Floats
+    weight: float
+    keys: Floats
+    matches: Bools
+    absent: int | None
+
+
 def points_per_block(n_train: int) -> int:
     """Return how many validation points have their keys in memory at once."""
     return int(np.clip(KEY_BLOCK_BYTES // (4 * n_train), 1, distances.POINTS_PER_PRODUCT))
@@ -102,22 +117,35 @@ def ranked_points(train: TrainArrays, chunk: ChunkArrays, options: RankingOption
     if options.precision == "float64":
         for point in range(chunk.n_validation):
             matches = match_flags(train.labels, chunk.labels[point], train.n_train)
-            yield _rank_exactly(train, chunk.x[point], matches, absent_row(chunk, point), options)
+            yield _rank_exactly(train, chunk.x[point], matches, _absent_row(chunk, point), options)
         return
-    step = points_per_block(train.n_train)
     scratch = Scratch(train.n_train)
+    for keyed in keyed_points(train, chunk, options.metric):
+        yield rank_all(train, keyed, options, scratch)
+
+
+def keyed_points(train: TrainArrays, chunk: ChunkArrays, metric: str) -> Iterator[KeyedPoint]:
+    """Yield each validation point with its float32 keys, computed a block of points at a time."""
+    step = points_per_block(train.n_train)
     keys = np.empty((min(step, chunk.n_validation), train.n_train), np.float32)
     for start in range(0, chunk.n_validation, step):
         z = chunk.x[start : start + step]
-        weights = distances.approximate_keys(train, z, options.metric, keys[: len(z)])
+        weights = distances.approximate_keys(train, z, metric, keys[: len(z)])
         for place in range(len(z)):
-            point = start + place
-            matches = match_flags(train.labels, chunk.labels[point], train.n_train)
-            n_players = rank_rows(keys[place], matches, absent_row(chunk, point), scratch)
-            yield settle_near(train, z[place], n_players, float(weights[place]), options, scratch)
+            absent = _absent_row(chunk, start + place)
+            matches = match_flags(train.labels, chunk.labels[start + place], train.n_train)
+            if absent is not None:
+                keys[place, absent], matches[absent] = np.inf, False
+            yield KeyedPoint(z[place], float(weights[place]), keys[place], matches, absent)
 
 
-def absent_row(chunk: ChunkArrays, point: int) -> int | None:
+def rank_all(train: TrainArrays, point: KeyedPoint, options: RankingOptions, scratch: Scratch) -> RankedRows:
+    """Return all rows that play, in order; the arrays are the scratch's."""
+    n_players = rank_rows(point.keys, point.matches, scratch) - (point.absent is not None)
+    return settle_near(train, point, n_players, options, scratch)
+
+
+def _absent_row(chunk: ChunkArrays, point: int) -> int | None:
     """Return the training row that sits out the point's game."""
     return None if chunk.train_rows is None else int(chunk.train_rows[point])
 
@@ -146,15 +174,13 @@ def _rank_exactly(
     return RankedRows(rows, matches[rows], _block_starts(keys[rows]) if options.ties == "average" else None)
 
 
-def rank_rows(keys: Floats, matches: Bools, absent: int | None, scratch: Scratch) -> int:
-    """Sort the rows by float32 key into ``scratch``; return how many play.
+def rank_rows(keys: Floats, matches: Bools, scratch: Scratch) -> int:
+    """Sort rows by float32 key into ``scratch``, an infinite key last; return how many there are.
 
     One unsigned integer a row, key bits in numeric order above row and match flag: NumPy sorts those by SIMD,
     1.5 million in 9 ms where argsort takes 44. Leaves rows, matches and, in words, the ordered key bits.
     """
     keys += np.float32(0.0)  # minus zero, which would stand before zero, becomes zero
-    if absent is not None:
-        keys[absent] = np.inf
     n = len(keys)
     packed, ordered = scratch.packed[:n], scratch.words[:n]
     words = packed.view(np.uint32)
@@ -169,25 +195,25 @@ def rank_rows(keys: Floats, matches: Bools, absent: int | None, scratch: Scratch
     np.bitwise_and(low, 1, out=ordered)
     np.not_equal(ordered, 0, out=scratch.matches[:n])
     ordered[:] = high
-    return n - (absent is not None)
+    return n
 
 
 def settle_near(
-    train: TrainArrays, z: Floats, n_players: int, weight: float, options: RankingOptions, scratch: Scratch
+    train: TrainArrays, point: KeyedPoint, n_players: int, options: RankingOptions, scratch: Scratch
 ) -> RankedRows:
     """Return the ranked rows, the nearest of them in exact order."""
     rows, matches, words = scratch.rows[:n_players], scratch.matches[:n_players], scratch.words[:n_players]
     n_near = min(exact_rows(options.k), n_players)
     if options.ties == "average":  # a tie block must not be cut in two kinds of keys
         n_near = int(np.searchsorted(words, words[n_near - 1], side="right"))
-    apart = _told_apart(train, z, rows[:n_near], _floats(words[:n_near]), weight, options.metric)
+    apart = _told_apart(train, point, rows[:n_near], _floats(words[:n_near]), options.metric)
     starts = np.append(True, apart)
     doubtful = ~(starts & np.append(apart, True))
     near_starts = starts.copy()
     if doubtful.any():
         places = np.flatnonzero(doubtful)
         group = np.cumsum(starts)[places]
-        exact = _exact_keys(train, rows[places], z, options.metric)
+        exact = _exact_keys(train, rows[places], point.z, options.metric)
         order = np.lexsort((rows[places], exact, group))
         rows[places], matches[places] = rows[places[order]], matches[places[order]]
         near_starts[places] = np.append(True, (np.diff(exact[order]) != 0) | (np.diff(group) != 0))
@@ -197,13 +223,13 @@ def settle_near(
 
 
 def _told_apart(
-    train: TrainArrays, z: Floats, rows: Int64s, near_keys: npt.NDArray[np.float32], weight: float, metric: str
+    train: TrainArrays, point: KeyedPoint, rows: Int64s, near_keys: npt.NDArray[np.float32], metric: str
 ) -> Bools:
     """Return which neighbors in a sorted list of rows are told apart by their float32 keys, (n - 1,) bool."""
     keys = near_keys.astype(np.float64)
-    sizes = distances.key_sizes(train, rows, weight, metric)
+    sizes = distances.key_sizes(train, rows, point.weight, metric)
     sample = np.unique(np.linspace(0, len(rows) - 1, ERROR_SAMPLE).astype(np.int64))
-    error = distances.exact_keys(train.x[rows[sample]], z, metric) - keys[sample]
+    error = distances.exact_keys(train.x[rows[sample]], point.z, metric) - keys[sample]
     error = (error - error.mean()) / sizes[sample]
     deviation = max(float(np.sqrt(np.mean(error * error))), SMALLEST_ERROR)
     # The largest size counts for all: then rows in wrong order are never told apart from those between them.

@@ -15,7 +15,7 @@ SIZES = (50_000, 200_000, 1_500_000)
 
 def packed_order(keys: np.ndarray, scratch: ranking.Scratch) -> np.ndarray:
     """Return the rows in order of (key, row), as the kernel does it."""
-    ranking.rank_rows(keys, np.zeros(len(keys), np.bool_), None, scratch)
+    ranking.rank_rows(keys, np.zeros(len(keys), np.bool_), scratch)
     return scratch.rows
 
 
