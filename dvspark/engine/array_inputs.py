@@ -55,13 +55,15 @@ def read_array_inputs(
     if not problems and x.shape[1] != z.shape[1]:
         got = f"{x.shape[1]} in x_train, {z.shape[1]} in x_validation"
         problems.append(Problem("x_validation", "as many features as x_train", got, "embed both the same way"))
+    if not problems and _flat(y).type != _flat(y_z).type:
+        got = f"{_flat(y).type} in y_train, {_flat(y_z).type} in y_validation"
+        problems.append(Problem("labels", "one kind of label", got, "make both integers or both strings"))
     if problems:
         raise InputError(problems)
     dtype = np.result_type(x, z)
     in_order = bool(np.all(order[:-1] < order[1:]))
     x, y = (x, y) if in_order else (x[order], y.take(pa.array(order)))
-    both = pa.chunked_array([_flat(y), _flat(y_z)]) if _flat(y).type == _flat(y_z).type else None
-    n_classes = len(both.unique()) if both is not None else len(_flat(y).unique()) + len(_flat(y_z).unique())
+    n_classes = len(pa.chunked_array([_flat(y), _flat(y_z)]).unique())
     return ArrayInputs(np.asarray(x, dtype), y, order, np.asarray(z, dtype), y_z, n_classes)
 
 

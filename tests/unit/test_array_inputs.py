@@ -304,3 +304,8 @@ def test_value_arrays__ids_decide_ties_as_integers_or_as_words() -> None:
 
 def test_value_arrays__n_classes_is_no_matter_for_a_method_that_does_not_count_them() -> None:
     np.testing.assert_array_equal(value(n_classes=5), value())
+
+
+def test_value_arrays__labels_of_two_kinds_are_refused_since_nothing_would_match() -> None:
+    with pytest.raises(InputError, match="int64 in y_train, string in y_validation"):
+        dvspark.value_arrays(np.zeros((2, 1)), [0, 1], np.zeros((1, 1)), ["0"])
