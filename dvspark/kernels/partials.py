@@ -50,7 +50,8 @@ def ranking_partial(
     def utility_of_ranked(ranked: RankedRows, n_players: int) -> tuple[float, float]:
         return utility_of(_nearest_matches(ranked, options.k), n_players)
 
-    if options.ranking == "binned" and options.precision == "default":
+    plays = train.n_train > (chunk.train_rows is not None)  # one row under self-validation has no game to bin
+    if options.ranking == "binned" and options.precision == "default" and plays:
         return binned_partial(train, chunk, options, weights_of, utility_of_ranked)
     partial = Partial.zeros(train.n_train)
     spread = np.zeros(train.n_train)
