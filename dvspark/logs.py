@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 LOGGER = logging.getLogger("dvspark")
-FORMATS = ("auto", "text", "json")
 
 # A progress line is written again after this many seconds, on a terminal in place.
 PROGRESS_SECONDS = {"text": 1.0, "json": 10.0}

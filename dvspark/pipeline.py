@@ -10,10 +10,11 @@ from dvspark import report
 from dvspark.config import JobConfig
 from dvspark.errors import ConfigError, Problem
 from dvspark.logs import log_event, stage
-from dvspark.methods.options import ValueOptions
+from dvspark.methods.options import ValueOptions, choice_problems
 from dvspark.schemas import Finding
 from dvspark.tables.read import TableReference, canonical_rows, read_table
 from dvspark.tables.storage import Storage, open_storage
+from dvspark.tables.validate import ON_BAD_ROW
 from dvspark.tables.write import publish, refuse_conflict, values_frame
 from dvspark.valuation import Request, RowsOrProblems, Valuation, check, compute
 
@@ -90,7 +91,7 @@ def value_table(
     options = ValueOptions(
         method, given, metric, precision, ties, aggregate, ranking, tolerance, self_validation=self_validation
     )
-    problems = options.problems()
+    problems = options.problems() + choice_problems("on_bad_row", on_bad_row, ON_BAD_ROW)
     if self_validation == (validation_df is not None):
         expected = "a validation DataFrame, or self_validation=True; not both"
         problems.append(Problem("validation_df", expected, "both" if self_validation else "neither"))

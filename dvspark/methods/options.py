@@ -36,12 +36,12 @@ class ValueOptions:
     def problems(self) -> list[Problem]:
         """Return everything wrong with the options, none of it needing the data."""
         problems = [
-            *_choice("method", self.method, sorted(METHODS)),
-            *_choice("metric", self.metric, METRICS),
-            *_choice("precision", self.precision, PRECISIONS),
-            *_choice("ties", self.ties, TIES),
-            *_choice("aggregate", self.aggregate, AGGREGATES),
-            *_choice("ranking", self.ranking, RANKINGS),
+            *choice_problems("method", self.method, sorted(METHODS)),
+            *choice_problems("metric", self.metric, METRICS),
+            *choice_problems("precision", self.precision, PRECISIONS),
+            *choice_problems("ties", self.ties, TIES),
+            *choice_problems("aggregate", self.aggregate, AGGREGATES),
+            *choice_problems("ranking", self.ranking, RANKINGS),
         ]
         if not isinstance(self.tolerance, int | float) or not 0 < self.tolerance < 1:
             hint = "1e-8 is the default"
@@ -75,7 +75,8 @@ class ValueOptions:
         return asdict(self)
 
 
-def _choice(name: str, value: object, valid: Sequence[str]) -> list[Problem]:
+def choice_problems(name: str, value: object, valid: Sequence[str]) -> list[Problem]:
+    """Return a problem, with the closest valid words, unless the value is one of them."""
     if value in valid:
         return []
     expected = f"one of {', '.join(map(repr, valid))}"

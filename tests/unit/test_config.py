@@ -321,3 +321,10 @@ def test_load_config__tells_problems_of_fields_and_of_the_method_at_once(tmp_pat
         load_config(None, {**given, "method": "knn_shaply", "run_id": "../x"})
     where = {problem.where for problem in caught.value.problems}
     assert {"metrik", "chunk_rows", "method", "run_id"} <= where
+
+
+def test_value_table__an_unknown_on_bad_row_is_refused_not_taken_for_fail() -> None:
+    from dvspark.pipeline import value_table
+
+    with pytest.raises(ConfigError, match="on_bad_row"):
+        value_table(None, object(), on_bad_row="rejekt")  # type: ignore[arg-type]
