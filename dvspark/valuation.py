@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 
 from dvspark.audit import checks, reference
@@ -21,6 +20,7 @@ from dvspark.errors import Problem
 from dvspark.logs import Stage, log_event, stage
 from dvspark.methods.finalize import finalize
 from dvspark.methods.options import ValueOptions
+from dvspark.report.rows import listed_positions
 from dvspark.runs.identity import derived_run_id, fingerprint
 from dvspark.runs.record import run_record
 from dvspark.schemas import Finding, Float64s, Partial
@@ -32,8 +32,7 @@ from dvspark.version import __version__
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# Rows of each end of the ranking whose nearest validation rows the report shows, and how many it shows.
-EXTREME_ROWS = 25
+# How many of the nearest validation rows the report shows for each of the rows it lists.
 EXTREME_NEIGHBORS = 5
 
 RowsOrProblems = Rows | list[Problem]
@@ -219,8 +218,7 @@ def _findings(valuation: Valuation, index: IndexReference, totals: Partial, valu
 
 def _extremes(valuation: Valuation, index: IndexReference) -> pa.Table:
     """Return the nearest validation rows of the lowest and highest valued rows."""
-    rank = valuation.table["rank"].to_numpy()
-    rows = np.flatnonzero((rank <= EXTREME_ROWS) | (rank > len(rank) - EXTREME_ROWS)).tolist()
+    rows = listed_positions(valuation.table).tolist()  # the table is in the index's order
     frame, metric = valuation.inputs.validation.frame, valuation.request.options.metric
     found = replicated.nearest_validation_rows(frame, rows, index, metric, EXTREME_NEIGHBORS)
     ids = replicated.open_here(index).keys["id"].take(found["train_row"])

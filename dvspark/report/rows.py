@@ -50,9 +50,12 @@ def listed_ids(values: pa.Table) -> list[Hashable]:
 
     ``values`` with columns id and rank. Cost O(n log n).
     """
-    lowest, highest = _listed_positions(values)
-    picked = np.unique(np.concatenate([lowest, highest]))
-    return list(values["id"].take(pa.array(picked)).to_pylist())
+    return list(values["id"].take(pa.array(listed_positions(values))).to_pylist())
+
+
+def listed_positions(values: pa.Table) -> np.ndarray[Any, Any]:
+    """Return where in ``values`` the listed rows stand, ascending, without repeats. Cost O(n log n)."""
+    return np.unique(np.concatenate(_listed_positions(values)))
 
 
 def listed_rows(values: pa.Table, neighbors: pa.Table) -> tuple[tuple[RowLine, ...], tuple[RowLine, ...]]:
