@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CONSTRAINTS := --quiet --constraint conf/constraints.txt
-EXTRAS := spark,connect,report
+EXTRAS := spark,connect,report,fast
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types law unit spark spark-oldest bench notebooks clean

@@ -78,7 +78,7 @@ class JobConfig(BaseSettings):
     precision: str = Field("default", description="default: exact near ranks; float64: everything in float64")
     ties: str = Field("id", description="id: rows at equal distance rank by id; average: over all their orders")
     aggregate: str = Field("mean", description="over validation rows: mean or sum")
-    ranking: str = Field("auto", description="sorted, binned, or auto: binned above 1,000,000 training rows")
+    ranking: str = Field("auto", description="sorted, binned, or auto: binned above 150,000 training rows")
     tolerance: float = Field(1e-8, description="how far bins may put a value from the sorted ranking's")
     self_validation: bool = Field(False, description="every train row is a validation row, left out of its own game")
     on_bad_row: Literal["fail", "reject"] = Field("fail", description="reject: set bad rows aside, with the reason")

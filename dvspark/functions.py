@@ -73,7 +73,7 @@ def top_contributors(
     of negative value, the lowest last. The values are the point's own, whose mean over points the job reports;
     of equal values the nearer row is taken first. ``n_classes`` is needed by soft_knn_shapley.
     Raises: ConfigError for unusable parameters.
-    Cost a point: the method's, O(N D + N log N); memory of a worker: `kernels.ranking.scratch_bytes`.
+    Cost a point: the method's, O(N D + N log N); memory of a worker: `kernels.memory.scratch_bytes`.
     """
     import pandas as pd  # noqa: PLC0415 - an extra
     from pyspark.sql.functions import pandas_udf  # type: ignore[attr-defined]  # noqa: PLC0415 - an extra

@@ -84,7 +84,7 @@ def value_table(
     Both have columns id, embedding and label, or what ``columns`` maps these names (and owner) to. Options as
     in `dvspark.value_arrays`; ``work_dir`` is a folder all hosts see, for an index too large to ship.
     Raises: ConfigError, InputError, ComputeError or AuditError, each with all problems of its kind.
-    Cost: V (N D + N log N) spread over tasks; memory of a worker: `kernels.ranking.scratch_bytes` beside the
+    Cost: V (N D + N log N) spread over tasks; memory of a worker: `kernels.memory.scratch_bytes` beside the
     mapped index; of the driver: about 100 bytes a training row.
     """
     given = {"k": k, **method_params} | ({} if method == "knn_shapley" else {"n_classes": n_classes})

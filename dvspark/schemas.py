@@ -13,6 +13,9 @@ Float64s = npt.NDArray[np.float64]
 Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
+UInt16s = npt.NDArray[np.uint16]
+UInt32s = npt.NDArray[np.uint32]
+UInt64s = npt.NDArray[np.uint64]
 
 SCHEMA_VERSION = 1
 
@@ -75,6 +78,11 @@ class ChunkArrays:
         """Number of validation rows."""
         return int(self.x.shape[0])
 
+    def take(self, points: Int64s) -> ChunkArrays:
+        """Return some of the points, in the order given."""
+        train_rows = None if self.train_rows is None else self.train_rows[points]
+        return ChunkArrays(self.x[points], [self.labels[point] for point in points], train_rows)
+
 
 @dataclass
 class Partial:
@@ -82,7 +90,8 @@ class Partial:
 
     ``value`` and ``value_squared`` (n_train,) float64; ``n_validation`` points; ``utility`` and
     ``empty_utility``, the sums of U(N) and U(∅) over the same points, for the audit; ``error_bound``, the sum of
-    each point's certificate, zero under the sorted ranking.
+    each point's certificate, zero under the sorted ranking; ``row_bounds`` (n_train,) float64 the same row by row,
+    where it was asked for.
     """
 
     value: Float64s
@@ -91,11 +100,19 @@ class Partial:
     utility: float = 0.0
     empty_utility: float = 0.0
     error_bound: float = 0.0
+    row_bounds: Float64s | None = None
 
     @classmethod
-    def zeros(cls, n_train: int) -> Partial:
+    def zeros(cls, n_train: int, *, row_bounds: bool = False) -> Partial:
         """Return the partial of no validation point."""
-        return cls(np.zeros(n_train), np.zeros(n_train))
+        return cls(np.zeros(n_train), np.zeros(n_train), row_bounds=np.zeros(n_train) if row_bounds else None)
+
+    def count(self, utility: float, empty_utility: float, error_bound: float = 0.0) -> None:
+        """Add one point's utilities and certificate; its values are added apart."""
+        self.n_validation += 1
+        self.utility += utility
+        self.empty_utility += empty_utility
+        self.error_bound += error_bound
 
     def add(self, other: Partial) -> None:
         """Add another partial in place; in float64 the order of additions decides the last bits."""
@@ -105,6 +122,8 @@ class Partial:
         self.utility += other.utility
         self.empty_utility += other.empty_utility
         self.error_bound += other.error_bound
+        if self.row_bounds is not None and other.row_bounds is not None:
+            self.row_bounds += other.row_bounds
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from dvspark import columns
 from dvspark.engine.array_inputs import ArrayInputs, read_array_inputs
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.kernels.distances import prepare
+from dvspark.kernels.workspace import Workspace
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import ChunkArrays, Float64s, Partial
 
@@ -45,7 +46,7 @@ def value_arrays(
     point and sits out its own game. The result is the mean over validation points, or their sum.
 
     Raises: ConfigError for unusable options, InputError for unusable data; each names all problems.
-    Cost: O(V (N D + N log N)) time; memory beside the inputs: `kernels.ranking.scratch_bytes`, plus one copy
+    Cost: O(V (N D + N log N)) time; memory beside the inputs: `kernels.memory.scratch_bytes`, plus one copy
     of ``x_train`` when it is neither float32 nor float64 in id order.
     Source: the method's, see `dvspark.methods`.
     """
@@ -78,10 +79,10 @@ def local_totals(inputs: ArrayInputs, options: ValueOptions) -> Partial:
     train = prepare(inputs.x_train, columns.encode_train_labels(inputs.train_labels, words), options.metric)
     ranking_options = options.ranking_options(parameters, train.n_train)
     codes = columns.encode_labels(inputs.validation_labels, words)
-    totals = Partial.zeros(train.n_train)
+    totals, workspace = Partial.zeros(train.n_train), Workspace()
     for start in range(0, len(inputs.x_validation), CHUNK_ROWS):
         here = slice(start, start + CHUNK_ROWS)
         rows = np.arange(len(codes))[here] if options.self_validation else None
         chunk = ChunkArrays(inputs.x_validation[here], codes[here], rows)
-        totals.add(options.declaration.partial(train, chunk, ranking_options, parameters))
+        totals.add(options.declaration.partial(train, chunk, ranking_options, parameters, workspace))
     return totals

@@ -9,7 +9,7 @@ from typing import Any
 
 from dvspark.engine.chunks import WAVE_CHUNKS, count_chunks
 from dvspark.errors import ComputeError, Problem
-from dvspark.kernels.ranking import scratch_bytes
+from dvspark.kernels.memory import scratch_bytes
 
 logger = logging.getLogger(__name__)
 

@@ -15,11 +15,15 @@ from dvspark.engine.chunks import whole_chunks
 from dvspark.engine.reduce import partial_batches
 from dvspark.engine.train_index import TrainIndex
 from dvspark.kernels.distances import distance_from_key, exact_keys
+from dvspark.kernels.workspace import Workspace
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import ChunkArrays, Floats
 
 # Rows in one packed row: up to this many bytes of embeddings, well under Arrow's and Spark's 2 GB a cell.
 PACK_BYTES = 4 * 2**20
+
+# A Python worker lives through many tasks, one after the other.
+_workspace = Workspace()
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,12 @@ def unpack_row(n_rows: int, x: bytes | bytearray, keys: bytes | bytearray, dtype
 def value_chunks(batches: Iterator[pa.RecordBatch], index: TrainIndex, work: ChunkWork) -> Iterator[pa.RecordBatch]:
     """Yield the `PARTIALS` of every chunk in the batches, which come sorted by (chunk_id, id).
 
-    Cost a chunk: the method's kernel; memory: `kernels.ranking.scratch_bytes` and one chunk.
+    Cost a chunk: the method's kernel; memory: `kernels.memory.scratch_bytes` and one chunk.
     """
     ranking = work.options.ranking_options(work.parameters, index.arrays.n_train)
     for chunk_id, table in whole_chunks(batches):
         chunk = chunk_arrays(table, index, self_validation=work.options.self_validation)
-        partial = work.options.declaration.partial(index.arrays, chunk, ranking, work.parameters)
+        partial = work.options.declaration.partial(index.arrays, chunk, ranking, work.parameters, _workspace)
         yield from partial_batches(chunk_id, partial)
 
 

@@ -22,5 +22,5 @@ Ties: rows at equal distance rank by train row, that is by id; or (`ties="averag
 orders of the tied rows. Keys of the nearest rows come from float64 differences, so duplicates tie exactly;
 farther duplicates take the key of their first copy.
 
-Memory beyond the train arrays: `ranking.scratch_bytes`, a formula, checked by a test.
+Memory beyond the train arrays: `memory.scratch_bytes`, a formula, checked by a test.
 """

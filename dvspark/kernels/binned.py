@@ -1,107 +1,205 @@
-"""The binned ranking of a chunk: near rows sorted, the rest by bins, the full sort where bins would not do."""
+"""The binned ranking of a chunk: near rows sorted, the rest by bins, the full sort where bins would not do.
+
+Two passes over the rows for a block of points: one gives every row of every point its code (bin and match), the other
+adds up what the codes are worth. Between them each point's bins are counted, certified and valued.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from dvspark.kernels import bins, ranking
-from dvspark.kernels.rank_values import RankWeights, rank_values, tied_rank_values
-from dvspark.kernels.ranking import KeyedPoint, RankedRows, RankingOptions, Scratch
-from dvspark.schemas import ChunkArrays, Float64s, Int64s, Partial, TrainArrays
+from dvspark.kernels import bins, distances, loops, ranking
+from dvspark.kernels.bins import BinEdges, Tails
+from dvspark.kernels.rank_values import RankWeights, ranked_values
+from dvspark.kernels.ranking import NearKeys, RankedRows, RankingOptions
+from dvspark.kernels.workspace import Workspace
+from dvspark.schemas import (
+    Bools,
+    ChunkArrays,
+    Float64s,
+    Floats,
+    Int32s,
+    Int64s,
+    Partial,
+    TrainArrays,
+    TrainLabels,
+    UInt16s,
+)
 
 # Where a point's certificate is too wide, this many times more rows are ordered, then four times that; then all.
 MORE_NEAR = (1, 4, 16)
 
+# Codes, near rows and tables of a block of points stay under this many bytes. Half the points in a product cost a
+# quarter more time in it.
+BLOCK_BYTES = 512 * 2**20
 
-@dataclasses.dataclass
-class BinnedScratch:
-    """What one point after the other uses again."""
-
-    bins: npt.NDArray[np.uint16]
-    sample: Int64s
-    full: Scratch | None = None
-    near: Scratch | None = None
+# Near rows that have a place, beside how many are expected: the sample's estimate of their number is off by some 5 %.
+NEAR_CAPACITY = 1.25
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
+class BinnedBlock:
+    """A block of points between the two passes.
+
+    ``codes`` (n_points, n_rows) uint16; ``near_rows`` (n_points, capacity) int32, ascending, of which ``n_near``
+    (n_points,) int64 are there, or more than the capacity where they found no place; ``near_keys`` their float32 keys.
+    """
+
+    codes: UInt16s
+    near_rows: Int32s
+    near_keys: Floats
+    n_near: Int64s
+
+    @classmethod
+    def empty(cls, n_points: int, n_rows: int, capacity: int, workspace: Workspace) -> BinnedBlock:
+        """Return a block without rows, in the workspace."""
+        return cls(
+            workspace.array("block", (n_points, n_rows), np.uint16),
+            workspace.array("near_rows", (n_points, capacity), np.int32),
+            workspace.array("near_keys", (n_points, capacity), np.float32),
+            np.zeros(n_points, np.int64),
+        )
+
+
+@dataclass(frozen=True)
+class Game:
+    """What the games of all points share: how rows are compared, and the method's weights for so many players."""
+
+    options: RankingOptions
+    weights: RankWeights
+    tails: Tails
+
+
+@dataclass(frozen=True)
 class ValuedPoint:
-    """One point's values: of the near rows in rank order, and of the others by bin (None: all rows are near)."""
+    """One point's near rows in rank order, as places in the list of them, their values by place, the certificate.
+
+    ``values`` (n_near,) float64; ``bound``: no value of the point is further from the sorted ranking's.
+    """
 
     near: RankedRows
-    near_values: Float64s
-    by_bin: bins.BinValues | None
+    values: Float64s
+    bound: float
+
+
+def near_capacity(n_train: int, n_near: int) -> int:
+    """Return for how many near rows of a point there is a place."""
+    return min(n_train, int(NEAR_CAPACITY * n_near) + 1_000)
+
+
+def point_bytes(n_train: int, capacity: int) -> int:
+    """Return the bytes of a point's codes, near rows and their values, and tables of values and certificates."""
+    return 2 * n_train + 16 * capacity + 32 * bins.N_BINS
+
+
+def points_per_block(n_train: int, capacity: int) -> int:
+    """Return how many points go through both passes together."""
+    return int(np.clip(BLOCK_BYTES // point_bytes(n_train, capacity), 8, distances.POINTS_PER_PRODUCT))
+
+
+def even_blocks(points: Int64s, most: int) -> Iterator[Int64s]:
+    """Yield the points in as few blocks of at most ``most`` as there can be, of nearly equal size."""
+    yield from np.array_split(points, -(-len(points) // most)) if len(points) else ()
+
+
+def sample_arrays(train: TrainArrays) -> TrainArrays:
+    """Return the training rows whose keys tell where bins go, as rows of their own."""
+    rows = bins.sample_rows(train.n_train)
+    scale = None if train.scale is None else train.scale[rows]
+    none = np.empty((0, 2), np.int32)
+    return TrainArrays(train.x[rows], TrainLabels(None), scale, train.center, train.squared_norm[rows], none)
+
+
+def sample_edges(
+    sample: TrainArrays, chunk: ChunkArrays, metric: str, n_train: int, n_near: int
+) -> list[BinEdges | None]:
+    """Return where the bins of each point of the chunk lie; None where the sample does not tell."""
+    keys = np.empty((chunk.n_validation, sample.n_train), np.float32)
+    distances.approximate_keys(sample, chunk.x, metric, keys)
+    return [bins.edges(of_point[np.isfinite(of_point)], n_train, n_near) for of_point in keys]
+
+
+def assign_rows(
+    train: TrainArrays, chunk: ChunkArrays, edges: list[BinEdges], metric: str, block: BinnedBlock, workspace: Workspace
+) -> Float64s:
+    """Fill ``block`` with the codes and near rows of ``train``, for all points of the chunk: the first pass.
+
+    Returns the norms of the points' weights, for `distances.key_sizes`. 2 N D n_points floating-point operations.
+    """
+    assign = loops.fastest().assign_bins
+    points = distances.place_points(train, chunk.x, metric)
+    low, per_unit = np.array([e.low for e in edges]), np.array([e.per_unit for e in edges])
+    lines = np.stack([e.lines for e in edges])
+    # One label a row and a point: compared on the way. Otherwise the rows that match are looked up afterwards.
+    labels = train.labels.codes
+    alone = np.array([labels is not None and len(codes) == 1 for codes in chunk.labels])
+    asked = np.array([codes[0] if single else -1 for codes, single in zip(chunk.labels, alone, strict=True)], np.int32)
+    labels = np.zeros(train.n_train, np.int32) if labels is None else labels
+    products = workspace.array("products", (chunk.n_validation * min(distances.TILE_ROWS, train.n_train),), np.float32)
+    block.n_near[:] = 0
+    for start, tile, addend in distances.tile_products(train, points, metric, products):
+        of_tile = labels[start : start + len(addend)]
+        near = (block.near_rows, block.near_keys, block.n_near)
+        assign(tile, addend, of_tile, asked, low, per_unit, lines, start, block.codes, *near)
+    for point in range(chunk.n_validation):
+        if not alone[point]:
+            flags = ranking.match_flags(train.labels, chunk.labels[point], train.n_train)
+            np.bitwise_or(block.codes[point], flags, out=block.codes[point])
+        _give_copies_their_key(block, point, train.duplicates)
+        if chunk.train_rows is not None and 0 <= chunk.train_rows[point] < train.n_train:
+            _take_out(block, point, int(chunk.train_rows[point]))
+    return points.norms
+
+
+def count_rows(block: BinnedBlock, point: int, absent: int) -> Int64s:
+    """Return how many rows have each code, (2 N_BINS,) int64; ``absent`` of them, 0 or 1, sits out the game."""
+    counts = np.empty(2 * bins.N_BINS, np.int64)
+    loops.fastest().count_codes(block.codes[point], counts)
+    counts[0] -= absent
+    return counts
 
 
 def value_point(
-    train: TrainArrays,
-    point: KeyedPoint,
-    match_rows: Int64s,
-    options: RankingOptions,
-    weights: RankWeights,
-    tails: bins.Tails,
-    scratch: BinnedScratch,
-) -> ValuedPoint:
-    """Return the values of all rows for one point, none further than the tolerance from the sorted ranking's.
+    counts: Int64s,
+    keys: Floats,
+    matches: Bools,
+    near: NearKeys,
+    game: Game,
+    of_code: Float64s,
+    bound_of_code: Float64s,
+    workspace: Workspace,
+) -> ValuedPoint | None:
+    """Return one point's values, or None where none can be certified to keep the tolerance.
 
-    ``match_rows`` the rows that match, ascending; the bins of the rows are left in ``scratch``.
-    O(n_train), or a sort where the rows lie so that bins cannot keep the tolerance.
+    ``counts`` (2 N_BINS,) rows of each code; ``keys`` (n_near,) float32 and ``matches`` of the near rows, in order of
+    their rows; ``near`` tells their exact keys by place. What codes are worth, and its certificate, fill ``of_code``
+    and ``bound_of_code`` (2 N_BINS,) float64. O(bins + n_near log n_near).
     """
-    n_train = train.n_train
-    n_exact = ranking.exact_rows(options.k)
-    share_open = min(0.01, n_train * options.tolerance)
-    sample = point.keys[scratch.sample]
-    for more in MORE_NEAR:
-        n_near = more * bins.near_rows(n_train, n_exact)
-        if 2 * n_near > n_train:
-            break
-        low, per_unit = bins.edges(sample[np.isfinite(sample)], n_near / n_train, share_open)
-        if per_unit == 0:
-            break
-        bins.assign_bins(point.keys, low, per_unit, scratch.bins)
-        counts = bins.count_bins(scratch.bins)
-        if point.absent is not None:
-            counts[-1] -= 1
-        if counts[0] < n_exact:
-            continue
-        of_match = np.bincount(scratch.bins[match_rows], minlength=bins.N_BINS)
-        by_bin = bins.bin_values(counts, of_match, weights, tails)
-        if by_bin.bound > options.tolerance:
-            continue
-        return _with_affine(_near(train, point, options, scratch), by_bin, len(match_rows), weights)
-    scratch.full = scratch.full or Scratch(n_train)
-    ranked = ranking.rank_all(train, point, options, scratch.full)
-    return _with_affine(ranked, None, len(match_rows), weights)
-
-
-def _near(train: TrainArrays, point: KeyedPoint, options: RankingOptions, scratch: BinnedScratch) -> RankedRows:
-    """Return the rows of bin 0 in order."""
-    rows = np.flatnonzero(scratch.bins == 0)
-    if scratch.near is None or len(scratch.near.rows) < len(rows):
-        scratch.near = Scratch(2 * len(rows))
-    ranking.rank_rows(point.keys[rows], point.matches[rows], scratch.near)
-    scratch.near.rows[: len(rows)] = rows[scratch.near.rows[: len(rows)]]
-    return ranking.settle_near(train, point, len(rows), options, scratch.near)
-
-
-def _with_affine(near: RankedRows, by_bin: bins.BinValues | None, n_matches: int, weights: RankWeights) -> ValuedPoint:
-    """Return the near rows' values, and the bins', with the terms that depend on the match alone."""
-    n = len(near.rows)
-    ranks = RankWeights(weights.own[:n], weights.suffix[:n])
-    if near.block_starts is None:
-        values = rank_values(near.matches, ranks, np.empty(n), np.empty(n))
-    else:
-        values = tied_rank_values(near.matches, near.block_starts, ranks)
-    constant = weights.shared * n_matches + weights.constant
-    values += np.where(near.matches, constant + weights.match, constant)
-    if by_bin is not None:
-        values -= by_bin.near_loss
-        by_bin.match[1:] += constant + weights.match
-        by_bin.other[1:] += constant
-    return ValuedPoint(near, values, by_bin)
+    n_near = int(counts[0] + counts[1])
+    if n_near != len(keys) or n_near < ranking.exact_rows(game.options.k):
+        return None
+    near_loss = loops.fastest().value_bins(counts, game.tails.sums, game.tails.own, of_code, bound_of_code)
+    bound = float(bound_of_code.max())
+    if not bound <= game.options.tolerance:
+        return None
+    scratch = ranking.Scratch(n_near, workspace)
+    ranking.rank_rows(keys, matches, scratch)
+    ranked = ranking.order_near(near, n_near, game.options, scratch)
+    # The terms that depend on the match alone count all matches; near rows lose to those beyond them too.
+    constant = game.weights.shared * int(counts[1::2].sum()) + game.weights.constant
+    alone = RankWeights(game.weights.own[:n_near], game.weights.suffix[:n_near])
+    alone = dataclasses.replace(alone, match=game.weights.match, constant=constant - near_loss)
+    of_rank = workspace.array("of_rank", (n_near,), np.float64)
+    of_rank = ranked_values(ranked.matches, ranked.block_starts, alone, of_rank)
+    of_code[2::2] += constant
+    of_code[3::2] += constant + game.weights.match
+    values = workspace.array("of_place", (n_near,), np.float64)
+    values[ranked.rows] = of_rank
+    return ValuedPoint(ranked, values, bound)
 
 
 def binned_partial(
@@ -110,34 +208,112 @@ def binned_partial(
     options: RankingOptions,
     weights_of: Callable[[int], RankWeights],
     utility_of: Callable[[RankedRows, int], tuple[float, float]],
+    workspace: Workspace,
 ) -> Partial:
     """Return the partial of a chunk under the binned ranking; the certificates add up in ``error_bound``.
 
-    Cost: O(V N D) for the products and O(V N) beyond; memory: `ranking.scratch_bytes`.
+    Points that one number of near rows does not serve come again with more of them, the last ones fully sorted.
+    Cost: O(V N D) for the products and O(V N) beyond; memory: `memory.scratch_bytes`.
     """
-    partial = Partial.zeros(train.n_train)
     n_players = train.n_train - (chunk.train_rows is not None)
     weights = weights_of(n_players)
-    tails = bins.Tails.of(weights)
-    scratch = BinnedScratch(np.empty(train.n_train, np.uint16), bins.sample_rows(train.n_train))
-    for point in ranking.keyed_points(train, chunk, options.metric):
-        match_rows = np.flatnonzero(point.matches)
-        valued = value_point(train, point, match_rows, options, weights, tails, scratch)
-        _add(partial, valued, match_rows, point.absent, scratch)
-        full, empty = utility_of(valued.near, n_players)
-        partial.n_validation += 1
-        partial.utility += full
-        partial.empty_utility += empty
+    game = Game(options, weights, Tails.of(weights))
+    partial = Partial.zeros(train.n_train, row_bounds=options.row_bounds)
+    sample = sample_arrays(train)
+    left = np.arange(chunk.n_validation)
+    for n_near in near_rounds(train.n_train, options):
+        capacity = near_capacity(train.n_train, n_near)
+        failed = []
+        for points in even_blocks(left, points_per_block(train.n_train, capacity)):
+            edges = sample_edges(sample, chunk.take(points), options.metric, train.n_train, n_near)
+            binnable = [place for place, found in enumerate(edges) if found is not None]
+            failed += [points[place] for place, found in enumerate(edges) if found is None]
+            if binnable:
+                here = chunk.take(points[binnable])
+                block = BinnedBlock.empty(len(binnable), train.n_train, capacity, workspace)
+                norms = assign_rows(train, here, [e for e in edges if e is not None], options.metric, block, workspace)
+                done = _value_block(train, here, block, norms, game, utility_of, partial, workspace)
+                failed += [point for point, served in zip(points[binnable], done, strict=True) if not served]
+        left = np.sort(np.array(failed, np.int64))
+    if len(left):
+        out = np.empty(n_players)
+        for ranked in ranking.ranked_points(train, chunk.take(left), options, workspace):
+            values = ranked_values(ranked.matches, ranked.block_starts, weights, out)
+            loops.fastest().add_ranked(ranked.rows, values, partial.value, partial.value_squared)
+            partial.count(*utility_of(ranked, n_players))
     return partial
 
 
-def _add(partial: Partial, valued: ValuedPoint, match_rows: Int64s, absent: int | None, scratch: BinnedScratch) -> None:
-    """Add one point's values and squares; the row that sits out gets nothing."""
-    kept = None if absent is None else (partial.value[absent], partial.value_squared[absent])
-    if valued.by_bin is not None:
-        bins.add_values(scratch.bins, match_rows, valued.by_bin, partial.value, partial.value_squared)
-        partial.error_bound += valued.by_bin.bound
-    partial.value[valued.near.rows] += valued.near_values
-    partial.value_squared[valued.near.rows] += valued.near_values**2
-    if absent is not None and kept is not None:
-        partial.value[absent], partial.value_squared[absent] = kept
+def near_rounds(n_train: int, options: RankingOptions) -> list[int]:
+    """Return with how many near rows to try, one after the other, before all rows are sorted."""
+    fewest = bins.near_rows(n_train, ranking.exact_rows(options.k), options.tolerance)
+    return [more * fewest for more in MORE_NEAR if 2 * more * fewest <= n_train]
+
+
+def _value_block(
+    train: TrainArrays,
+    chunk: ChunkArrays,
+    block: BinnedBlock,
+    norms: Float64s,
+    game: Game,
+    utility_of: Callable[[RankedRows, int], tuple[float, float]],
+    partial: Partial,
+    workspace: Workspace,
+) -> Bools:
+    """Add the points' values to the partial; return which points they could be certified for."""
+    n_points, capacity = block.near_rows.shape
+    tables = workspace.array("tables", (n_points, 2 * bins.N_BINS), np.float64)
+    near_values = workspace.array("near_values", (n_points, capacity), np.float64)
+    with_bounds = partial.row_bounds is not None
+    bounds = workspace.array("bounds", (n_points if with_bounds else 1, 2 * bins.N_BINS), np.float64)
+    done = np.zeros(n_points, np.bool_)
+    for point in range(n_points):
+        n_near = min(int(block.n_near[point]), capacity)
+        rows, keys = block.near_rows[point, :n_near], block.near_keys[point, :n_near]
+        counts = count_rows(block, point, absent=int(chunk.train_rows is not None))
+        near = ranking.near_keys(train, chunk.x[point], float(norms[point]), game.options.metric, rows)
+        matches = (block.codes[point][rows] & 1).astype(np.bool_)
+        of_code = (tables[point], bounds[point if with_bounds else 0])
+        valued = value_point(counts, keys, matches, near, game, *of_code, workspace)
+        if valued is not None:
+            done[point], near_values[point, :n_near] = True, valued.values
+            partial.count(*utility_of(valued.near, len(game.weights.own)), valued.bound)
+    points, sums = np.flatnonzero(done), (partial.value, partial.value_squared)
+    with_loops = loops.fastest()
+    with_loops.add_values(block.codes, points, tables, block.near_rows, near_values, block.n_near, *sums)
+    if partial.row_bounds is not None:
+        with_loops.add_bounds(block.codes, points, bounds, partial.row_bounds)
+    return done
+
+
+def _give_copies_their_key(block: BinnedBlock, point: int, duplicates: Int32s) -> None:
+    """Give the duplicates of a row its bin, and if that is the near rows', its key."""
+    if not len(duplicates):
+        return
+    copies, firsts = duplicates[:, 0], duplicates[:, 1]
+    codes = block.codes[point]
+    codes[copies] = (codes[firsts] & ~np.uint16(1)) | (codes[copies] & 1)
+    n_near, capacity = int(block.n_near[point]), block.near_rows.shape[1]
+    if n_near > capacity:
+        return
+    is_copy = np.zeros(len(codes), np.bool_)
+    is_copy[copies] = True
+    rows, keys = block.near_rows[point, :n_near], block.near_keys[point, :n_near]
+    rows, keys = rows[~is_copy[rows]], keys[~is_copy[rows]]
+    near = codes[copies] < 2
+    of_first = keys[np.searchsorted(rows, firsts[near])]
+    rows, keys = np.append(rows, copies[near]), np.append(keys, of_first)
+    order = np.argsort(rows)[:capacity]
+    block.near_rows[point, : len(order)], block.near_keys[point, : len(order)] = rows[order], keys[order]
+    block.n_near[point] = len(rows)
+
+
+def _take_out(block: BinnedBlock, point: int, row: int) -> None:
+    """Take a row out of the point's game: it is no near row, and its code is worth nothing."""
+    n_near = int(block.n_near[point])
+    if block.codes[point, row] < 2 and n_near <= block.near_rows.shape[1]:
+        place = int(np.searchsorted(block.near_rows[point, :n_near], row))
+        for listed in (block.near_rows[point], block.near_keys[point]):
+            listed[place : n_near - 1] = listed[place + 1 : n_near]
+        block.n_near[point] = n_near - 1
+    block.codes[point, row] = 0

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial.distance import cdist
 
-from dvspark.schemas import Float64s, Floats, Int32s, Int64s, TrainArrays, TrainLabels
+from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, TrainArrays, TrainLabels
 
 METRICS = ("euclidean", "cosine", "inner_product")
 
-# Products of this shape run at 185-200 GFLOP/s on one core, 4 to 10 times as fast as one product into a
-# fresh (points, N) array, which loses its time in page faults.
-TILE_ROWS = 8_192
+# Products of this shape run as fast as any, 4 to 10 times as fast as one product into a fresh (points, N) array,
+# which loses its time in page faults; and are still in a cache when they are looked at.
+TILE_ROWS = 4_096
 POINTS_PER_PRODUCT = 256
 
 # A float32 product loses log2(1 + |mean|² / spread²) / 2 bits to an offset that all rows share. Above this
@@ -34,13 +35,47 @@ def prepare(x: Floats, labels: TrainLabels, metric: str) -> TrainArrays:
     ``x`` (n_train, n_features) float32 or float64, finite, without zero rows under cosine.
     Cost: O(N D) time in four passes; 24 N bytes and a few tiles beside ``x``.
     """
-    scale = 1.0 / np.sqrt(squared_norms(x)) if metric == "cosine" else None
-    center = _common_offset(x, scale)
+    scale = row_scale(x, metric)
+    center = common_offset(*tile_sums(x, scale), len(x))
+    return TrainArrays(x, labels, scale, center, placed_norms(x, scale, center), duplicate_rows(x))
+
+
+def row_scale(x: Floats, metric: str) -> Float64s | None:
+    """Return 1 / |x| of each row under cosine, (n,) float64, else None."""
+    return 1.0 / np.sqrt(squared_norms(x)) if metric == "cosine" else None
+
+
+def tile_sums(x: Floats, scale: Float64s | None) -> tuple[Floats, Float64s]:
+    """Return the sum of the rows, scaled, of each tile (n_tiles, n_features), and of their squares (n_tiles,)."""
+    sums, squares = np.empty((-(-len(x) // TILE_ROWS), x.shape[1]), x.dtype), []
+    for start, tile in _tiles(x):
+        rows = tile if scale is None else tile * scale[start : start + TILE_ROWS, None].astype(tile.dtype)
+        sums[start // TILE_ROWS] = rows.sum(axis=0)  # in the rows' own precision: any center near the mean will do
+        squares.append(float(np.vdot(rows, rows)))
+    return sums, np.array(squares)
+
+
+def common_offset(sums: Floats, squares: Float64s, n_rows: int) -> Float64s | None:
+    """Return the mean row where it would swamp the products (OFFSET_RATIO), else None.
+
+    ``sums`` and ``squares`` of all rows' tiles in order, from `tile_sums`: the bits do not depend on who added up
+    which tile.
+    """
+    total = np.zeros(sums.shape[1])
+    for of_tile in sums:
+        total += of_tile
+    mean = total / n_rows
+    offset = float(mean @ mean)
+    return mean if offset > OFFSET_RATIO * max(sum(squares.tolist()) / n_rows - offset, 0.0) else None
+
+
+def placed_norms(x: Floats, scale: Float64s | None, center: Float64s | None) -> Float64s:
+    """Return the squared norms of the rows as they enter products, (n,) float64."""
     norms = np.empty(len(x))
     for start, tile in _tiles(x):
         placed = _place(tile, None if scale is None else scale[start : start + TILE_ROWS], center)
         norms[start : start + TILE_ROWS] = squared_norms(placed)
-    return TrainArrays(x, labels, scale, center, norms, duplicate_rows(x))
+    return norms
 
 
 def squared_norms(x: Floats) -> Float64s:
@@ -61,11 +96,7 @@ def duplicate_rows(x: Floats) -> Int32s:
     # A product would round a row differently by its place in the block; a sum along the row does not.
     projection = np.concatenate([(np.asarray(tile, np.float64) * direction).sum(1) for _, tile in _tiles(x)])
     order = np.argsort(projection, kind="stable")
-    begins = np.flatnonzero(np.r_[True, np.diff(projection[order]) != 0])
-    first = order[np.repeat(begins, np.diff(np.r_[begins, len(x)]))]
-    copies = np.flatnonzero(first != order)
-    pairs = np.stack([order[copies], first[copies]], axis=1).astype(np.int32)
-    pairs = pairs[np.argsort(pairs[:, 0])]
+    pairs = first_copies(order, np.diff(projection[order]) != 0)
     if not len(pairs):
         return pairs
     same = np.concatenate([np.all(x[part[:, 0]] == x[part[:, 1]], axis=1) for _, part in _tiles(pairs)])
@@ -78,37 +109,80 @@ def duplicate_rows(x: Floats) -> Int32s:
     return pairs
 
 
+def first_copies(order: Int64s, differs: Bools) -> Int32s:
+    """Return pairs (row, first row that equals it), (n_duplicates, 2) int32, rows ascending.
+
+    ``order`` (n,) the rows so that equal ones are together, ascending; ``differs`` (n - 1,) whether the next one is
+    another.
+    """
+    begins = np.flatnonzero(np.r_[True, differs])
+    first = order[np.repeat(begins, np.diff(np.r_[begins, len(order)]))]
+    copies = np.flatnonzero(first != order)
+    pairs = np.stack([order[copies], first[copies]], axis=1).astype(np.int32)
+    return pairs[np.argsort(pairs[:, 0])]
+
+
+@dataclass(frozen=True)
+class PlacedPoints:
+    """Validation points as they enter products with training rows.
+
+    ``weights`` (n_points, n_features) float32; ``norms`` (n_points,) float64, the weights' norms, for `key_sizes`;
+    ``units`` (n_points,) float64, 1 / |z|, under cosine without a center, else None.
+    """
+
+    weights: Floats
+    norms: Float64s
+    units: Float64s | None
+
+
+def place_points(train: TrainArrays, z: Floats, metric: str) -> PlacedPoints:
+    """Return points ``z`` (n_points, n_features) as they enter products with ``train``."""
+    units = None if train.scale is None else 1.0 / np.sqrt(squared_norms(z))
+    in_product = None if train.center is None else units
+    weights = -_place(z, in_product, None if metric == "inner_product" else train.center)
+    if metric == "euclidean":
+        weights = 2.0 * weights
+    return PlacedPoints(weights, np.sqrt(squared_norms(weights)), units if train.center is None else None)
+
+
+def tile_products(
+    train: TrainArrays, points: PlacedPoints, metric: str, block: Floats
+) -> Iterator[tuple[int, Floats, Floats]]:
+    """Yield (first row, products, addend) of each tile of training rows: a key is products + addend, in float32.
+
+    Products (n_points, rows) lie in ``block`` (n_points × a tile's rows,) float32 until the next tile, addend (rows,).
+    A constant of each point is left out, which no order depends on. 2 N D n_points floating-point operations.
+    """
+    for start, tile in _tiles(train.x):
+        here = slice(start, start + len(tile))
+        placed = _place(tile, None if train.center is None or train.scale is None else train.scale[here], train.center)
+        products = block[: len(points.weights) * len(tile)].reshape(-1, len(tile))
+        np.matmul(points.weights, placed.T, out=products)
+        addend = np.zeros(len(tile), np.float32)
+        if points.units is not None and train.scale is not None:
+            # In float64 before it is rounded once: then equal cosines of whole numbers give equal keys.
+            for product, unit in zip(products, points.units, strict=True):
+                np.multiply(product, train.scale[here] * unit, out=product, casting="same_kind")
+        elif metric != "inner_product":
+            norms = train.squared_norm[here] if metric == "euclidean" else 0.5 * train.squared_norm[here]
+            addend = norms.astype(np.float32)
+        yield start, products, addend
+
+
 def approximate_keys(train: TrainArrays, z: Floats, metric: str, out: Floats) -> Float64s:
     """Fill ``out`` (n_points, n_train) float32 with the keys of points ``z`` (n_points, n_features).
 
-    A constant of each point is left out, which no order depends on. Duplicates of a row get the key of their
-    first copy. Returns the norm of each point's weights, (n_points,) float64, for `key_sizes`.
+    Duplicates of a row get the key of their first copy. Returns the norm of each point's weights, (n_points,)
+    float64, for `key_sizes`.
     Cost: 2 N D n_points floating-point operations and one pass over the keys; scratch: a block and a tile.
     """
-    scale, center = train.scale, train.center
-    plain_cosine = scale is not None and center is None
-    unit = None if scale is None else 1.0 / np.sqrt(squared_norms(z))
-    weights = -_place(z, None if plain_cosine else unit, None if metric == "inner_product" else center)
-    if metric == "euclidean":
-        weights = 2.0 * weights
-    block = np.empty((len(z), min(TILE_ROWS, train.n_train)), np.float32)
-    for start, tile in _tiles(train.x):
-        here = slice(start, start + len(tile))
-        placed = _place(tile, None if scale is None else scale[here], center)
-        product = block[:, : len(tile)]
-        np.matmul(weights, placed.T, out=product)
-        if metric == "inner_product":
-            out[:, here] = product
-        elif plain_cosine and scale is not None and unit is not None:
-            # In float64 before it is rounded once: then equal cosines of whole numbers give equal keys.
-            for point in range(len(z)):
-                np.multiply(product[point], scale[here] * unit[point], out=out[point, here], casting="same_kind")
-        else:
-            norms = train.squared_norm[here] if metric == "euclidean" else 0.5 * train.squared_norm[here]
-            np.add(product, norms.astype(np.float32), out=out[:, here])
+    points = place_points(train, z, metric)
+    block = np.empty(len(z) * min(TILE_ROWS, train.n_train), np.float32)
+    for start, products, addend in tile_products(train, points, metric, block):
+        np.add(products, addend, out=out[:, start : start + len(addend)])
     if len(train.duplicates):
         out[:, train.duplicates[:, 0]] = out[:, train.duplicates[:, 1]]
-    return np.sqrt(squared_norms(weights))
+    return points.norms
 
 
 def key_sizes(train: TrainArrays, rows: Int64s, weight: float, metric: str) -> Float64s:
@@ -119,10 +193,7 @@ def key_sizes(train: TrainArrays, rows: Int64s, weight: float, metric: str) -> F
     if train.scale is not None and train.center is None:
         return np.ones(len(rows))
     norms = train.squared_norm[rows]
-    sizes = weight * np.sqrt(norms) + (0.0 if metric == "inner_product" else norms)
-    # A row of zeros adds up nothing, yet its key is compared with keys of the others' size; where all are zero
-    # any small number will do, whose reciprocal can be squared.
-    return np.maximum(sizes, max(1e-3 * float(sizes.max()), 1e-30))
+    return weight * np.sqrt(norms) + (0.0 if metric == "inner_product" else norms)
 
 
 def exact_keys(x: Floats, z: Floats, metric: str) -> Float64s:
@@ -165,18 +236,6 @@ def distance_from_key(keys: Float64s, metric: str) -> Float64s:
 def _tiles(x: npt.NDArray[Any]) -> Iterator[tuple[int, npt.NDArray[Any]]]:
     for start in range(0, len(x), TILE_ROWS):
         yield start, x[start : start + TILE_ROWS]
-
-
-def _common_offset(x: Floats, scale: Float64s | None) -> Float64s | None:
-    """Return the mean row where it would swamp the products (OFFSET_RATIO), else None."""
-    total, squares = np.zeros(x.shape[1]), 0.0
-    for start, tile in _tiles(x):
-        rows = tile if scale is None else tile * scale[start : start + TILE_ROWS, None].astype(tile.dtype)
-        total += rows.sum(axis=0)  # in the rows' own precision: any center near the mean will do
-        squares += float(np.vdot(rows, rows))
-    mean = total / len(x)
-    offset = float(mean @ mean)
-    return mean if offset > OFFSET_RATIO * max(squares / len(x) - offset, 0.0) else None
 
 
 def _place(rows: Floats, scale: Float64s | None, center: Float64s | None) -> Floats:

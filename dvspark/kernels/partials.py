@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
+from dvspark.kernels import loops
 from dvspark.kernels.binned import binned_partial
-from dvspark.kernels.rank_values import RankWeights, rank_values, tied_rank_values
-from dvspark.kernels.ranking import RankedRows, RankingOptions, ranked_points
+from dvspark.kernels.rank_values import RankWeights, ranked_values
+from dvspark.kernels.ranking import NO_ROWS, RankedRows, RankingOptions, ranked_points
+from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays
 
 WeightsOf = Callable[[int], RankWeights]
@@ -16,21 +18,24 @@ UtilityOf = Callable[[float, int], tuple[float, float]]
 
 
 def point_values(
-    train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, weights_of: WeightsOf
+    train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, weights_of: WeightsOf, workspace: Workspace
 ) -> Iterator[tuple[RankedRows, Float64s]]:
     """Yield for each validation point its ranked rows and their values in rank order, until the next point."""
     n_players = train.n_train - (chunk.train_rows is not None)
+    ranked = ranked_points(train, chunk, options, workspace) if n_players else [NO_ROWS] * chunk.n_validation
+    yield from value_points(ranked, n_players, weights_of)
+
+
+def value_points(
+    points: Iterable[RankedRows], n_players: int, weights_of: WeightsOf
+) -> Iterator[tuple[RankedRows, Float64s]]:
+    """Yield each point's ranked rows and their values in rank order, until the next point."""
     if n_players == 0:  # one training row under self-validation plays no game
-        empty = RankedRows(np.empty(0, np.int64), np.empty(0, np.bool_), None)
-        yield from [(empty, np.empty(0))] * chunk.n_validation
+        yield from ((ranked, np.empty(0)) for ranked in points)
         return
-    weights = weights_of(n_players)
-    values, scratch = np.empty(n_players), np.empty(n_players)
-    for ranked in ranked_points(train, chunk, options):
-        if ranked.block_starts is None:
-            yield ranked, rank_values(ranked.matches, weights, values, scratch)
-        else:
-            yield ranked, tied_rank_values(ranked.matches, ranked.block_starts, weights)
+    weights, out = weights_of(n_players), np.empty(n_players)
+    for ranked in points:
+        yield ranked, ranked_values(ranked.matches, ranked.block_starts, weights, out)
 
 
 def ranking_partial(
@@ -39,12 +44,13 @@ def ranking_partial(
     options: RankingOptions,
     weights_of: WeightsOf,
     utility_of: UtilityOf,
+    workspace: Workspace,
 ) -> Partial:
     """Return the partial of a chunk: Σ value, Σ value² and the utilities that the audit asks for.
 
     U(N) is counted from the labels of the nearest rows, never from the values. Under ties="average" it is
     the mean over tie orders, so a tie block that straddles rank k counts in part.
-    Cost: O(V (N D + N log N)); memory: `ranking.scratch_bytes`.
+    Cost: O(V (N D + N log N)); memory: `memory.scratch_bytes`.
     """
 
     def utility_of_ranked(ranked: RankedRows, n_players: int) -> tuple[float, float]:
@@ -52,21 +58,20 @@ def ranking_partial(
 
     plays = train.n_train > (chunk.train_rows is not None)  # one row under self-validation has no game to bin
     if options.ranking == "binned" and options.precision == "default" and plays:
-        return binned_partial(train, chunk, options, weights_of, utility_of_ranked)
-    partial = Partial.zeros(train.n_train)
-    spread = np.zeros(train.n_train)
-    squares = np.empty(train.n_train)
-    for ranked, values in point_values(train, chunk, options, weights_of):
-        if chunk.train_rows is not None:
-            spread[chunk.train_rows[partial.n_validation]] = 0.0
-        spread[ranked.rows] = values
-        partial.value += spread
-        np.multiply(spread, spread, out=squares)
-        partial.value_squared += squares
-        full, empty = utility_of_ranked(ranked, len(values))
-        partial.n_validation += 1
-        partial.utility += full
-        partial.empty_utility += empty
+        return binned_partial(train, chunk, options, weights_of, utility_of_ranked, workspace)
+    points = point_values(train, chunk, options, weights_of, workspace)
+    return sum_points(points, train.n_train, options, utility_of)
+
+
+def sum_points(
+    points: Iterable[tuple[RankedRows, Float64s]], n_train: int, options: RankingOptions, utility_of: UtilityOf
+) -> Partial:
+    """Return the partial of some points, added up as they come; U(N) as in `ranking_partial`. O(n_train) a point."""
+    partial = Partial.zeros(n_train, row_bounds=options.row_bounds)
+    add_ranked = loops.fastest().add_ranked
+    for ranked, values in points:
+        add_ranked(ranked.rows, values, partial.value, partial.value_squared)
+        partial.count(*utility_of(_nearest_matches(ranked, options.k), len(values)))
     return partial
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dvspark.kernels import loops
 from dvspark.schemas import Bools, Float64s
 
 
@@ -24,22 +25,20 @@ class RankWeights:
     constant: float = 0.0
 
 
-def rank_values(matches: Bools, weights: RankWeights, out: Float64s, scratch: Float64s) -> Float64s:
-    """Fill ``out`` with the values of the rows at ranks 1..n, (n,) float64, from their match flags; return it.
+def ranked_values(matches: Bools, block_starts: Bools | None, weights: RankWeights, out: Float64s) -> Float64s:
+    """Return the values of the rows at ranks 1..n, (n,) float64, ties averaged where their blocks are given.
 
-    ``scratch`` (n,) float64 is overwritten. O(n).
+    The result may lie in ``out`` (n,). O(n).
     """
-    # What a row loses to the matches beyond it: a running sum from the far end, one place behind.
-    np.multiply(weights.suffix, matches, out=scratch)
-    out[-1] = 0.0
-    np.cumsum(scratch[:0:-1], out=out[-2::-1] if len(out) > 1 else out[:0])
-    np.multiply(weights.own, matches, out=scratch)
-    np.subtract(scratch, out, out=out)
-    n_matches = int(np.count_nonzero(matches))
-    if weights.match:
-        np.add(out, weights.match, out=out, where=matches)
-    if weights.shared or weights.constant:
-        out += weights.shared * n_matches + weights.constant
+    if block_starts is not None:
+        return tied_rank_values(matches, block_starts, weights)
+    return rank_values(matches, weights, out)
+
+
+def rank_values(matches: Bools, weights: RankWeights, out: Float64s) -> Float64s:
+    """Fill ``out`` with the values of the rows at ranks 1..n, (n,) float64, from their match flags; return it. O(n)."""
+    of_other = weights.shared * int(np.count_nonzero(matches)) + weights.constant
+    loops.fastest().rank_values(matches, weights.own, weights.suffix, of_other + weights.match, of_other, out)
     return out
 
 

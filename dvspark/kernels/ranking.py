@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from dvspark.kernels import distances
+from dvspark.kernels import distances, loops
+from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int32s, Int64s, TrainArrays, TrainLabels
 
 TIES = ("id", "average")
@@ -34,7 +35,8 @@ KEY_BLOCK_BYTES = 256 * 2**20
 class RankingOptions:
     """How rows are compared: ``metric``, ``precision``, ``ties``, and ``k``, the ranks that must be exact.
 
-    ``ranking`` "sorted" or "binned"; ``tolerance``: no value may be further from the sorted ranking's.
+    ``ranking`` "sorted" or "binned"; ``tolerance``: no value may be further from the sorted ranking's;
+    ``row_bounds``: add up the certificates row by row.
     """
 
     metric: str
@@ -43,6 +45,7 @@ class RankingOptions:
     k: int
     ranking: str = "sorted"
     tolerance: float = 1e-8
+    row_bounds: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,9 @@ class RankedRows:
     rows: Int64s
     matches: Bools
     block_starts: Bools | None
+
+
+NO_ROWS = RankedRows(np.empty(0, np.int64), np.empty(0, np.bool_), None)
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,17 @@ class KeyedPoint:
     absent: int | None
 
 
+@dataclass(frozen=True)
+class NearKeys:
+    """What some rows of a point, its near ones, are asked for: given rows (n,) int64, each returns (n,) float64.
+
+    ``exact`` their float64 keys, ties not settled; ``sizes`` those of `distances.key_sizes`.
+    """
+
+    exact: Callable[[Int64s], Float64s]
+    sizes: Callable[[Int64s], Float64s]
+
+
 def points_per_block(n_train: int) -> int:
     """Return how many validation points have their keys in memory at once."""
     return int(np.clip(KEY_BLOCK_BYTES // (4 * n_train), 1, distances.POINTS_PER_PRODUCT))
@@ -83,51 +100,40 @@ def exact_rows(k: int) -> int:
     return max(EXACT_ROWS, EXACT_ROWS_PER_NEIGHBOR * k)
 
 
-def scratch_bytes(n_train: int, n_features: int, *, ties: str = "id") -> int:
-    """Return a bound on the kernel's memory beside the train arrays, in bytes.
-
-    Keys of a block of points, 160 N for ranking and valuing one point (240 N when ties are averaged), a product
-    block, and five tiles in float64.
-    """
-    tile = min(n_train, distances.TILE_ROWS)
-    points = points_per_block(n_train)
-    per_row = 160 if ties == "id" else 240
-    return points * 4 * (n_train + tile) + per_row * n_train + (40 * tile + 24 * points) * n_features + 2**20
-
-
 class Scratch:
-    """Arrays of one length, used again for every point: fresh ones would cost their page faults each time."""
+    """Arrays of one length for the rows of one point after the other, in a workspace."""
 
-    def __init__(self, n_train: int) -> None:
-        self.even = np.arange(0, 2 * n_train, 2, dtype=np.uint32)
-        self.packed = np.empty(n_train, np.uint64)
-        self.rows = np.empty(n_train, np.int64)
-        self.words = np.empty(n_train, np.uint32)
-        self.matches = np.empty(n_train, np.bool_)
+    def __init__(self, n_rows: int, workspace: Workspace) -> None:
+        self.packed = workspace.array("packed", (n_rows,), np.uint64)
+        self.rows = workspace.array("ranked_rows", (n_rows,), np.int64)
+        self.words = workspace.array("words", (n_rows,), np.uint32)
+        self.matches = workspace.array("ranked_matches", (n_rows,), np.bool_)
 
 
-def ranked_points(train: TrainArrays, chunk: ChunkArrays, options: RankingOptions) -> Iterator[RankedRows]:
+def ranked_points(
+    train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, workspace: Workspace
+) -> Iterator[RankedRows]:
     """Yield the ranked rows of each validation point of the chunk, in the chunk's order.
 
     Precision "default": float32 keys; among the nearest rows, those whose keys are too close to tell them
     apart are ordered by float64 differences of the stored embeddings. "float64": all rows by those.
     What is yielded holds until the next point is asked for.
-    Cost a point: O(N D + N log N); memory: `scratch_bytes`.
+    Cost a point: O(N D + N log N); memory: `memory.scratch_bytes`.
     """
     if options.precision == "float64":
         for point in range(chunk.n_validation):
             matches = match_flags(train.labels, chunk.labels[point], train.n_train)
             yield _rank_exactly(train, chunk.x[point], matches, _absent_row(chunk, point), options)
         return
-    scratch = Scratch(train.n_train)
-    for keyed in keyed_points(train, chunk, options.metric):
+    scratch = Scratch(train.n_train, workspace)
+    for keyed in keyed_points(train, chunk, options.metric, workspace):
         yield rank_all(train, keyed, options, scratch)
 
 
-def keyed_points(train: TrainArrays, chunk: ChunkArrays, metric: str) -> Iterator[KeyedPoint]:
+def keyed_points(train: TrainArrays, chunk: ChunkArrays, metric: str, workspace: Workspace) -> Iterator[KeyedPoint]:
     """Yield each validation point with its float32 keys, computed a block of points at a time."""
     step = points_per_block(train.n_train)
-    keys = np.empty((min(step, chunk.n_validation), train.n_train), np.float32)
+    keys = workspace.array("block", (min(step, chunk.n_validation), train.n_train), np.float32)
     for start in range(0, chunk.n_validation, step):
         z = chunk.x[start : start + step]
         weights = distances.approximate_keys(train, z, metric, keys[: len(z)])
@@ -166,7 +172,12 @@ def _rank_exactly(
     train: TrainArrays, z: Floats, matches: Bools, absent: int | None, options: RankingOptions
 ) -> RankedRows:
     """Rank all rows by float64 keys, computed tile by tile."""
-    keys = _exact_keys(train, np.arange(train.n_train), z, options.metric)
+    return rank_exact_keys(row_keys(train, np.arange(train.n_train), z, options.metric), matches, absent, options)
+
+
+def rank_exact_keys(keys: Float64s, matches: Bools, absent: int | None, options: RankingOptions) -> RankedRows:
+    """Rank all rows by their float64 keys, ties not yet settled."""
+    keys = distances.settle_ties(keys, options.metric)
     if absent is not None:
         keys[absent] = np.inf
     rows = np.argsort(keys, kind="stable")  # stable: equal keys stay in train row order
@@ -177,24 +188,13 @@ def _rank_exactly(
 def rank_rows(keys: Floats, matches: Bools, scratch: Scratch) -> int:
     """Sort rows by float32 key into ``scratch``, an infinite key last; return how many there are.
 
-    One unsigned integer a row, key bits in numeric order above row and match flag: NumPy sorts those by SIMD,
-    1.5 million in 9 ms where argsort takes 44. Leaves rows, matches and, in words, the ordered key bits.
+    Leaves rows, matches and, in words, the ordered key bits. O(n log n), see `loops.pack`.
     """
-    keys += np.float32(0.0)  # minus zero, which would stand before zero, becomes zero
-    n = len(keys)
-    packed, ordered = scratch.packed[:n], scratch.words[:n]
-    words = packed.view(np.uint32)
-    low, high = words[0::2], words[1::2]
-    bits, flip = keys.view(np.int32), ordered.view(np.int32)
-    np.right_shift(bits, 31, out=flip)
-    np.bitwise_or(flip, np.int32(-(2**31)), out=flip)  # all bits of a negative key, the sign of another
-    np.bitwise_xor(bits.view(np.uint32), ordered, out=high)
-    np.add(scratch.even[:n], matches, out=low)
+    with_loops, n = loops.fastest(), len(keys)
+    packed = scratch.packed[:n]
+    with_loops.pack(keys, matches, packed)
     packed.sort()
-    np.right_shift(low, 1, out=scratch.rows[:n])
-    np.bitwise_and(low, 1, out=ordered)
-    np.not_equal(ordered, 0, out=scratch.matches[:n])
-    ordered[:] = high
+    with_loops.unpack(packed, scratch.rows[:n], scratch.matches[:n], scratch.words[:n])
     return n
 
 
@@ -202,18 +202,35 @@ def settle_near(
     train: TrainArrays, point: KeyedPoint, n_players: int, options: RankingOptions, scratch: Scratch
 ) -> RankedRows:
     """Return the ranked rows, the nearest of them in exact order."""
+    return order_near(near_keys(train, point.z, point.weight, options.metric), n_players, options, scratch)
+
+
+def near_keys(train: TrainArrays, z: Floats, weight: float, metric: str, listed: Int32s | None = None) -> NearKeys:
+    """Return what tells a point's exact keys, of training rows or of the places in a list of them."""
+
+    def row_of(places: Int64s) -> Int64s:
+        return places if listed is None else listed[places].astype(np.int64)
+
+    return NearKeys(
+        exact=lambda places: row_keys(train, row_of(places), z, metric),
+        sizes=lambda places: distances.key_sizes(train, row_of(places), weight, metric),
+    )
+
+
+def order_near(near: NearKeys, n_players: int, options: RankingOptions, scratch: Scratch) -> RankedRows:
+    """Return the rows that `rank_rows` left in ``scratch``, the nearest of them in exact order."""
     rows, matches, words = scratch.rows[:n_players], scratch.matches[:n_players], scratch.words[:n_players]
     n_near = min(exact_rows(options.k), n_players)
     if options.ties == "average":  # a tie block must not be cut in two kinds of keys
         n_near = int(np.searchsorted(words, words[n_near - 1], side="right"))
-    apart = _told_apart(train, point, rows[:n_near], _floats(words[:n_near]), options.metric)
+    apart = _told_apart(near, rows[:n_near], _floats(words[:n_near]))
     starts = np.append(True, apart)
     doubtful = ~(starts & np.append(apart, True))
     near_starts = starts.copy()
     if doubtful.any():
         places = np.flatnonzero(doubtful)
         group = np.cumsum(starts)[places]
-        exact = _exact_keys(train, rows[places], point.z, options.metric)
+        exact = distances.settle_ties(near.exact(rows[places]), options.metric)
         order = np.lexsort((rows[places], exact, group))
         rows[places], matches[places] = rows[places[order]], matches[places[order]]
         near_starts[places] = np.append(True, (np.diff(exact[order]) != 0) | (np.diff(group) != 0))
@@ -222,14 +239,15 @@ def settle_near(
     return RankedRows(rows, matches, np.append(near_starts, _block_starts(words[n_near:])))
 
 
-def _told_apart(
-    train: TrainArrays, point: KeyedPoint, rows: Int64s, near_keys: npt.NDArray[np.float32], metric: str
-) -> Bools:
+def _told_apart(near: NearKeys, rows: Int64s, near_keys: npt.NDArray[np.float32]) -> Bools:
     """Return which neighbors in a sorted list of rows are told apart by their float32 keys, (n - 1,) bool."""
     keys = near_keys.astype(np.float64)
-    sizes = distances.key_sizes(train, rows, point.weight, metric)
+    sizes = near.sizes(rows)
+    # A row of zeros adds up nothing, yet its key is compared with keys of the others' size; where all are zero
+    # any small number will do, whose reciprocal can be squared.
+    sizes = np.maximum(sizes, max(1e-3 * float(sizes.max()), 1e-30))
     sample = np.unique(np.linspace(0, len(rows) - 1, ERROR_SAMPLE).astype(np.int64))
-    error = distances.exact_keys(train.x[rows[sample]], point.z, metric) - keys[sample]
+    error = near.exact(rows[sample]) - keys[sample]
     error = (error - error.mean()) / sizes[sample]
     deviation = max(float(np.sqrt(np.mean(error * error))), SMALLEST_ERROR)
     # The largest size counts for all: then rows in wrong order are never told apart from those between them.
@@ -242,13 +260,16 @@ def _floats(words: npt.NDArray[np.uint32]) -> npt.NDArray[np.float32]:
     return np.where(positive, words ^ np.uint32(1 << 31), ~words).view(np.float32)
 
 
-def _exact_keys(train: TrainArrays, rows: Int64s, z: Floats, metric: str) -> Float64s:
-    """Return the exact keys of some rows, ties settled, computed tile by tile."""
+def row_keys(train: TrainArrays, rows: Int64s, z: Floats, metric: str) -> Float64s:
+    """Return the exact keys of some rows, ties not settled, computed tile by tile."""
     keys = np.empty(len(rows))
     for start in range(0, len(rows), distances.TILE_ROWS):
         here = slice(start, start + distances.TILE_ROWS)
-        keys[here] = distances.exact_keys(train.x[rows[here]], z, metric)
-    return distances.settle_ties(keys, metric)
+        if metric == "euclidean":
+            loops.fastest().squared_distances(train.x, rows[here], z.astype(np.float64), keys[here])
+        else:
+            keys[here] = distances.exact_keys(train.x[rows[here]], z, metric)
+    return keys
 
 
 def _block_starts(sorted_keys: Float64s | npt.NDArray[np.uint32]) -> Bools:

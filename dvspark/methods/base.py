@@ -13,6 +13,7 @@ from dvspark.errors import Problem, close_matches
 from dvspark.kernels.partials import point_values, ranking_partial
 from dvspark.kernels.rank_values import RankWeights
 from dvspark.kernels.ranking import RankedRows, RankingOptions
+from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays
 
 Parameters = Mapping[str, int]
@@ -52,17 +53,22 @@ class Method:
     efficient: bool = True
 
     def partial(
-        self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: Parameters
+        self,
+        train: TrainArrays,
+        chunk: ChunkArrays,
+        options: RankingOptions,
+        parameters: Parameters,
+        workspace: Workspace | None = None,
     ) -> Partial:
         """Return the partial of a chunk; cost and memory as in `kernels.partials.ranking_partial`."""
         weights_of, utility_of = partial(self.rank_weights, **parameters), partial(self.utility, **parameters)
-        return ranking_partial(train, chunk, options, weights_of, utility_of)
+        return ranking_partial(train, chunk, options, weights_of, utility_of, workspace or Workspace())
 
     def points(
         self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: Parameters
     ) -> Iterator[tuple[RankedRows, Float64s]]:
         """Yield for each validation point its ranked rows and their values in rank order."""
-        return point_values(train, chunk, options, partial(self.rank_weights, **parameters))
+        return point_values(train, chunk, options, partial(self.rank_weights, **parameters), Workspace())
 
     def parameter_problems(self, given: Mapping[str, Any]) -> list[Problem]:
         """Return what is wrong with the given parameters; None stands for left out."""

@@ -15,8 +15,9 @@ from dvspark.methods.base import Method
 AGGREGATES = ("mean", "sum")
 RANKINGS = ("auto", "sorted", "binned")
 
-# Above this many training rows bins are faster than the sort, in NumPy on one core (docs/decisions/0008).
-BINNED_FROM_ROWS = 1_000_000
+# Above this many training rows bins are faster than the sort, by the compiled loops and by NumPy's
+# (docs/decisions/0008).
+BINNED_FROM_ROWS = 150_000
 
 
 @dataclass(frozen=True)

@@ -290,7 +290,7 @@ def test_recursive_values__equal_the_tables(matches: list[bool], k: int, n_class
     parameters = {"k": k} | ({"n_classes": n_classes} if method == "soft_knn_shapley" else {})
     flags = np.array(matches)
     weights = declaration.rank_weights(len(flags), **parameters)
-    by_tables = rank_values(flags, weights, np.empty(len(flags)), np.empty(len(flags)))
+    by_tables = rank_values(flags, weights, np.empty(len(flags)))
     by_recursion = declaration.recursive_values(flags.astype(np.float64), **parameters)
     np.testing.assert_allclose(by_recursion, by_tables, rtol=0, atol=1e-13)
     full, empty = declaration.utility(float(np.count_nonzero(flags[:k])), len(flags), **parameters)

@@ -6,13 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import dvspark
 from dvspark.engine.array_inputs import read_array_inputs
 from dvspark.engine.local import local_totals
-from dvspark.kernels import binned, bins, distances, ranking
+from dvspark.kernels import binned, bins, distances, loops, ranking
 from dvspark.methods.options import BINNED_FROM_ROWS, ValueOptions
 from dvspark.schemas import Partial
 
@@ -22,14 +20,20 @@ LAYOUTS = ("random", "sorted by distance", "alternating", "one class far away", 
 ROUNDING = 1e-12
 
 
-@pytest.fixture
-def small_bins(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+@pytest.fixture(params=["numpy", "numba"])
+def small_bins(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> pytest.MonkeyPatch:
     """Bins from the 60th row of 700 on, 40 of them, so that every bin holds many rows."""
+    if request.param == "numba":
+        compiled = pytest.importorskip("dvspark.kernels.compiled_loops")
+    monkeypatch.setattr(loops, "fastest", lambda: loops if request.param == "numpy" else compiled)
     monkeypatch.setattr(ranking, "EXACT_ROWS", 20)
     monkeypatch.setattr(ranking, "EXACT_ROWS_PER_NEIGHBOR", 1)
     monkeypatch.setattr(bins, "N_BINS", 40)
-    monkeypatch.setattr(bins, "SWEEP_ROWS", 64)
-    monkeypatch.setattr(bins, "near_rows", lambda n_train, n_exact: max(60, n_exact))
+    monkeypatch.setattr(bins, "N_CELLS", 8)
+    monkeypatch.setattr(bins, "SAMPLE_ONE_IN", 1)
+    monkeypatch.setattr(bins, "SAMPLE_LIMITS", (1, 8_192))
+    monkeypatch.setattr(loops, "ADDED_ROWS", 64)
+    monkeypatch.setattr(bins, "near_rows", lambda n_train, n_exact, tolerance: max(60, n_exact))
     monkeypatch.setattr(distances, "TILE_ROWS", 37)
     return monkeypatch
 
@@ -113,16 +117,16 @@ def test_binned__sorts_where_bins_cannot_keep_the_tolerance(small_bins: Any) -> 
 def test_binned__more_near_rows_come_before_the_sort(small_bins: Any) -> None:
     rows = rows_in_layout("random", 3, 7)
     first = totals(rows, ranking="binned", tolerance=0.9).error_bound
-    asked: list[float] = []
+    asked: list[int] = []
     original = bins.edges
 
-    def counted(sample: Any, share_near: float, share_open: float) -> Any:
-        asked.append(share_near)
-        return original(sample, share_near, share_open)
+    def counted(sample: Any, n_train: int, n_near: int) -> Any:
+        asked.append(n_near)
+        return original(sample, n_train, n_near)
 
     small_bins.setattr(bins, "edges", counted)
     found = totals(rows, ranking="binned", tolerance=0.5 * first / 3)
-    assert max(asked) == pytest.approx(4 * min(asked))
+    assert max(asked) == 4 * min(asked)
     assert 0 < found.error_bound < 0.5 * first
 
 
@@ -136,30 +140,14 @@ def test_binned__all_rows_in_one_place_are_sorted(small_bins: Any) -> None:
 def test_binned__blocks_and_tiles_do_not_matter(small_bins: Any) -> None:
     rows = rows_in_layout("random", 3, 8)
     found = []
-    for points, tile, sweep in ((1, 37, 64), (3, 700, 701), (2, 5, 7)):
-        small_bins.setattr(ranking, "KEY_BLOCK_BYTES", points * 4 * N)
+    for points, tile, added in ((1, 37, 64), (3, 700, 701), (2, 5, 7)):
+        small_bins.setattr(binned, "points_per_block", lambda n_train, capacity, points=points: points)
         small_bins.setattr(distances, "TILE_ROWS", tile)
-        small_bins.setattr(bins, "SWEEP_ROWS", sweep)
+        small_bins.setattr(loops, "ADDED_ROWS", added)
         found.append(totals(rows, ranking="binned", tolerance=0.9))
     for other in found[1:]:
         np.testing.assert_array_equal(other.value, found[0].value)
         assert other.error_bound == found[0].error_bound
-
-
-@given(
-    keys=st.lists(st.floats(-1e6, 1e6, width=32), min_size=2, max_size=60),
-    low=st.floats(-1e6, 1e6, width=32),
-    per_unit=st.floats(2.0**-20, 2.0**20, width=32),
-)
-def test_assign_bins__never_puts_a_nearer_row_beyond_a_farther_one(
-    keys: list[float], low: float, per_unit: float
-) -> None:
-    ordered = np.sort(np.array(keys, np.float32))
-    out = np.empty(len(ordered), np.uint16)
-    bins.assign_bins(ordered, np.float32(low), np.float32(per_unit), out)
-    assert np.all(np.diff(out.astype(np.int64)) >= 0)
-    assert np.all((out == 0) == (ordered <= np.float32(low)))
-    assert np.all(np.diff(out)[np.diff(ordered) == 0] == 0)
 
 
 def test_value_arrays__binned_from_python() -> None:

@@ -11,7 +11,7 @@ from dvspark.engine import plan
 from dvspark.engine.chunks import WAVE_CHUNKS, count_chunks, waves
 from dvspark.engine.plan import Plan, make_plan
 from dvspark.errors import ComputeError
-from dvspark.kernels.ranking import scratch_bytes
+from dvspark.kernels.memory import scratch_bytes
 
 SIZES: dict[str, Any] = {
     "n_train": 1_000_000,

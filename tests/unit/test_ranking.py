@@ -16,10 +16,12 @@ from oracles import METHODS, METRICS, float_distances, reference_values
 from threadpoolctl import threadpool_limits
 
 import dvspark
-from dvspark.kernels import distances, knn_shapley, ranking
+from dvspark.kernels import binned, distances, knn_shapley, ranking
 from dvspark.kernels.distances import duplicate_rows, exact_keys, prepare, settle_ties, squared_norms
+from dvspark.kernels.memory import scratch_bytes
 from dvspark.kernels.partials import ranking_partial
-from dvspark.kernels.ranking import RankingOptions, points_per_block, ranked_points, scratch_bytes
+from dvspark.kernels.ranking import RankingOptions, points_per_block, ranked_points
+from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import ChunkArrays, TrainLabels
 
 N_TRAIN, N_VALIDATION, K = 250, 20, 2
@@ -141,7 +143,9 @@ def test_ranking__each_row_plays_once(small_constants: Any) -> None:
     labels = [np.array([label], np.int32) for label in y_z]
     for absent in (None, np.arange(len(z))):
         chunk = ChunkArrays(z, labels, absent)
-        for v, ranked in enumerate(ranked_points(train, chunk, RankingOptions("euclidean", "default", "id", K))):
+        for v, ranked in enumerate(
+            ranked_points(train, chunk, RankingOptions("euclidean", "default", "id", K), Workspace())
+        ):
             expected = set(range(N_TRAIN)) - (set() if absent is None else {v})
             assert len(ranked.rows) == len(expected)
             assert set(ranked.rows.tolist()) == expected
@@ -157,7 +161,7 @@ def test_ranking__the_first_rows_are_exact_however_close_they_are(small_constant
     x = np.concatenate([near, far])[order]
     train = prepare(x, TrainLabels(np.zeros(N_TRAIN, np.int32)), "euclidean")
     chunk = ChunkArrays(np.array([[1, 3]], np.float32), [np.array([0], np.int32)])
-    (ranked,) = ranked_points(train, chunk, RankingOptions("euclidean", "default", "id", K))
+    (ranked,) = ranked_points(train, chunk, RankingOptions("euclidean", "default", "id", K), Workspace())
     np.testing.assert_array_equal(order[ranked.rows[:30]], np.arange(30))
 
 
@@ -165,13 +169,13 @@ def test_ranking__more_neighbors_ask_for_more_exact_rows(small_constants: Any) -
     small_constants.setattr(ranking, "EXACT_ROWS", 1)
     small_constants.setattr(ranking, "EXACT_ROWS_PER_NEIGHBOR", 2)
     asked: list[int] = []
-    original = distances.exact_keys
+    original = ranking.row_keys
 
-    def counted(x: Any, z: Any, metric: str) -> Any:
-        asked.append(len(x))
-        return original(x, z, metric)
+    def counted(train: Any, rows: Any, z: Any, metric: str) -> Any:
+        asked.append(len(rows))
+        return original(train, rows, z, metric)
 
-    small_constants.setattr(distances, "exact_keys", counted)
+    small_constants.setattr(ranking, "row_keys", counted)
     dvspark.value_arrays(*whole_numbers(), k=9)
     assert max(asked) == 18
 
@@ -229,33 +233,36 @@ def test_ranking__the_number_of_threads_does_not_matter(metric: str) -> None:
 
 @pytest.mark.parametrize("ties", ["id", "average"])
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
-@pytest.mark.parametrize("precision", ["default", "float64"])
+@pytest.mark.parametrize("how", ["sorted", "float64", "binned"])
 def test_ranking_partial__stays_under_the_memory_it_promises(
-    monkeypatch: pytest.MonkeyPatch, precision: str, metric: str, ties: str
+    monkeypatch: pytest.MonkeyPatch, how: str, metric: str, ties: str
 ) -> None:
-    n_train, n_features, n_points = 200_000, 8, 3
+    n_train, n_features, n_points = 200_000, 8, 9
     # A block of no more points than there are: else the bound for 256 points would hide everything else.
     monkeypatch.setattr(ranking, "KEY_BLOCK_BYTES", n_points * 4 * n_train)
+    monkeypatch.setattr(binned, "BLOCK_BYTES", n_points * 2_000_000)
     rng = np.random.default_rng(7)
     x = rng.normal(size=(n_train, n_features)).astype(np.float32)
     y = rng.integers(0, 5, size=n_train).astype(np.int32)
     train = prepare(x, TrainLabels(y), metric)
     chunk = ChunkArrays(x[:n_points], [y[v : v + 1] for v in range(n_points)])
+    precision, ranked = ("float64", "sorted") if how == "float64" else ("default", how)
     tracemalloc.start()
     try:
         partial = ranking_partial(
             train,
             chunk,
-            RankingOptions(metric, precision, ties, K),
+            RankingOptions(metric, precision, ties, K, ranked, row_bounds=True),
             lambda n: knn_shapley.rank_weights(n, k=K),
             lambda matches, n: knn_shapley.utility(matches, n, k=K),
+            Workspace(),
         )
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert partial.n_validation == n_points
-    assert peak > 40 * n_train  # two sums, a spread, weights and an order: the tracing did see NumPy's arrays
-    assert peak < scratch_bytes(n_train, n_features, ties=ties)
+    assert peak > 40 * n_train  # two sums, weights, codes or an order: the tracing did see NumPy's arrays
+    assert peak < scratch_bytes(n_train, n_features, ties=ties, ranking=ranked)
 
 
 def test_points_per_block__keeps_keys_under_their_bytes() -> None:

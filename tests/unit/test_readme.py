@@ -11,14 +11,13 @@ import pytest
 from dvspark import cli, errors, schemas
 from dvspark.config import JobConfig
 from dvspark.engine.replicated import LARGEST_ARTIFACT_BYTES
+from dvspark.kernels import memory
 from dvspark.kernels.distances import METRICS
 from dvspark.kernels.ranking import (
     EXACT_ROWS,
     EXACT_ROWS_PER_NEIGHBOR,
     PRECISIONS,
     TIES,
-    points_per_block,
-    scratch_bytes,
 )
 from dvspark.methods import METHODS
 from dvspark.methods.base import K
@@ -125,13 +124,13 @@ def test_readme__exact_ranks_are_those_of_the_kernel() -> None:
 
 def test_how_it_works__memory_table_is_the_formula() -> None:
     text = (ROOT / "docs" / "how_it_works.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| ([\d,]+) \| (\d+) \| (\d+) \| (\d+) MiB \|", text, flags=re.MULTILINE)
-    assert rows
-    for n, *others in rows:
+    shown = re.findall(r"^\| (sorted|binned) \| ([\d,]+) \| (\d+) \| (\d+) \| (\d+) MiB \|", text, flags=re.MULTILINE)
+    assert len(shown) == len(memory.EXAMPLES)
+    for ranking, n, *others in shown:
         n_train = int(n.replace(",", ""))
         n_features, points, mib = map(int, others)
-        assert points == points_per_block(n_train)
-        assert mib == round(scratch_bytes(n_train, n_features) / 2**20)
+        assert points == memory.points_at_once(n_train, ranking=ranking)
+        assert mib == round(memory.scratch_bytes(n_train, n_features, ranking=ranking) / 2**20)
 
 
 def test_how_it_works__largest_index_that_travels_is_the_engine_s() -> None:

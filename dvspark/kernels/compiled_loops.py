@@ -1,0 +1,221 @@
+"""The loops of `loops` in Numba: the same functions, the same bits, one pass over memory each.
+
+Compiled once a machine into a cache folder, since the package may lie where nobody can write.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"dvspark-numba-{os.getuid()}"))
+
+import numba
+
+from dvspark.kernels.loops import ADDED_ROWS
+from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt16s, UInt32s, UInt64s
+
+# No fastmath: a sum keeps its order. No bounds checks, no threads: Spark gives a task its cores.
+compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})
+def squared_distances(x: Floats, rows: Int64s, z: Float64s, out: Float64s) -> None:
+    """See `loops.squared_distances`; squares are added in the order SIMD likes, the same for every row."""
+    n_features = x.shape[1]
+    for place in range(len(rows)):
+        row, total = x[rows[place]], 0.0
+        for feature in range(n_features):
+            difference = np.float64(row[feature]) - z[feature]
+            total += difference * difference
+        out[place] = total
+
+
+@compiled
+def assign_bins(
+    products: Floats,
+    addend: Floats,
+    labels: Int32s,
+    point_labels: Int32s,
+    low: Floats,
+    per_unit: Floats,
+    lines: Floats,
+    start: int,
+    codes: UInt16s,
+    near_rows: Int32s,
+    near_keys: Floats,
+    n_near: Int64s,
+) -> None:
+    """See `loops.assign_bins`."""
+    n_rows, capacity = products.shape[1], near_rows.shape[1]
+    last_place, zero = np.float32(lines.shape[2] - 1), np.float32(0.0)
+    places, cells = np.empty(n_rows, np.float32), np.empty(n_rows, np.uint32)
+    for point in range(products.shape[0]):
+        lowest, scale, label = low[point], per_unit[point], point_labels[point]
+        slopes, offsets = lines[point, 0], lines[point, 1]
+        product = products[point]
+        code_of = codes[point, start : start + n_rows]
+        # Three loops, for the first and the last then run by SIMD; with the look-up among them nothing does.
+        for row in range(n_rows):
+            place = (product[row] + addend[row] - lowest) * scale
+            place = np.sqrt(place if place > zero else zero)
+            place = place if place < last_place else last_place
+            cell = np.int32(place)
+            places[row], cells[row] = place - np.float32(cell), cell
+        for row in range(n_rows):
+            places[row] = places[row] * slopes[cells[row]] + offsets[cells[row]]
+        for row in range(n_rows):
+            found = np.int32(places[row]) if product[row] + addend[row] > lowest else np.int32(0)
+            code_of[row] = np.uint16(np.int32(2) * found + np.int32(labels[row] == label))
+        count = n_near[point]
+        rows, keys = near_rows[point], near_keys[point]
+        for row in range(n_rows):
+            if code_of[row] < 2:
+                if count < capacity:
+                    rows[count] = start + row
+                    keys[count] = product[row] + addend[row]
+                count += 1
+        n_near[point] = count
+
+
+@compiled
+def count_codes(codes: UInt16s, counts: Int64s) -> None:
+    """See `loops.count_codes`."""
+    size = len(counts)
+    # Four tables: an increment does not wait for the one before it at the same place.
+    tables = np.zeros((4, size), np.uint32)
+    whole = len(codes) // 4 * 4
+    for row in range(0, whole, 4):
+        tables[0, codes[row]] += np.uint32(1)
+        tables[1, codes[row + 1]] += np.uint32(1)
+        tables[2, codes[row + 2]] += np.uint32(1)
+        tables[3, codes[row + 3]] += np.uint32(1)
+    for row in range(whole, len(codes)):
+        tables[0, codes[row]] += np.uint32(1)
+    for code in range(size):
+        counts[code] = np.int64(tables[0, code]) + tables[1, code] + tables[2, code] + tables[3, code]
+
+
+@compiled
+def value_bins(counts: Int64s, tails: Float64s, own: Float64s, values: Float64s, bounds: Float64s) -> float:
+    """See `loops.value_bins`."""
+    end = 0
+    for code in range(len(counts)):
+        end += counts[code]
+    beyond = beyond_least = beyond_most = near_bound = 0.0
+    for bin_ in range(len(counts) // 2 - 1, 0, -1):
+        q = counts[2 * bin_ + 1]
+        n = counts[2 * bin_] + q
+        values[2 * bin_] = values[2 * bin_ + 1] = bounds[2 * bin_] = bounds[2 * bin_ + 1] = 0.0
+        if n == 0:
+            continue
+        before = end - n
+        mass = tails[before, 0] - tails[end, 0]
+        within = ((tails[before, 1] - tails[end, 1]) - (before + 1) * mass) / n
+        lost, least, most = q / n * mass, tails[end - q, 0] - tails[end, 0], tails[before, 0] - tails[before + q, 0]
+        fellows = max(n - 1, 1)
+        match = (tails[before, 2] - tails[end, 2]) / n - (q - 1) / fellows * within - beyond
+        other = -q / fellows * within - beyond
+        if q > 0:
+            high = own[before] - (tails[end - (q - 1), 0] - tails[end, 0]) - beyond_least
+            bounds[2 * bin_ + 1] = max(high - match, match - (own[end - 1] - beyond_most))
+        if q < n:
+            low = -(tails[before + 1, 0] - tails[min(before + 1 + q, end), 0]) - beyond_most
+            bounds[2 * bin_] = max(-beyond_least - other, other - low)
+        values[2 * bin_], values[2 * bin_ + 1] = other, match
+        beyond += lost
+        beyond_least += least
+        beyond_most += most
+        near_bound += max(most - lost, lost - least)
+        end = before
+    values[0] = values[1] = 0.0
+    bounds[0] = bounds[1] = near_bound
+    return beyond
+
+
+@compiled
+def add_values(
+    codes: UInt16s,
+    points: Int64s,
+    tables: Float64s,
+    near_rows: Int32s,
+    near_values: Float64s,
+    n_near: Int64s,
+    value: Float64s,
+    squared: Float64s,
+) -> None:
+    """See `loops.add_values`."""
+    n_train = codes.shape[1]
+    reached = np.zeros(len(codes), np.int64)
+    for start in range(0, n_train, ADDED_ROWS):
+        end = min(start + ADDED_ROWS, n_train)
+        values, squares = value[start:end], squared[start:end]
+        for point in points:
+            table, code_of = tables[point], codes[point, start:end]
+            for row in range(end - start):
+                added = table[code_of[row]]
+                values[row] += added
+                squares[row] += added * added
+            place = reached[point]
+            while place < n_near[point] and near_rows[point, place] < end:
+                row = near_rows[point, place] - start
+                added = near_values[point, place]
+                values[row] += added
+                squares[row] += added * added
+                place += 1
+            reached[point] = place
+
+
+@compiled
+def add_bounds(codes: UInt16s, points: Int64s, tables: Float64s, bounds: Float64s) -> None:
+    """See `loops.add_bounds`."""
+    n_train = codes.shape[1]
+    for start in range(0, n_train, ADDED_ROWS):
+        end = min(start + ADDED_ROWS, n_train)
+        for point in points:
+            table, code_of, sums = tables[point], codes[point, start:end], bounds[start:end]
+            for row in range(end - start):
+                sums[row] += table[code_of[row]]
+
+
+@compiled
+def pack(keys: Floats, matches: Bools, packed: UInt64s) -> None:
+    """See `loops.pack`."""
+    bits_of = (keys + np.float32(0.0)).view(np.int32)
+    for place in range(len(bits_of)):
+        bits = bits_of[place]
+        ordered = np.uint32(bits ^ ((bits >> 31) | np.int32(-(2**31))))
+        packed[place] = (np.uint64(ordered) << np.uint64(32)) | np.uint64(2 * place + matches[place])
+
+
+@compiled
+def unpack(packed: UInt64s, places: Int64s, matches: Bools, words: UInt32s) -> None:
+    """See `loops.unpack`."""
+    for rank in range(len(packed)):
+        word = packed[rank]
+        places[rank] = np.int64((word & np.uint64(0xFFFFFFFF)) >> np.uint64(1))
+        matches[rank] = (word & np.uint64(1)) != 0
+        words[rank] = np.uint32(word >> np.uint64(32))
+
+
+@compiled
+def rank_values(
+    matches: Bools, own: Float64s, suffix: Float64s, of_match: float, of_other: float, out: Float64s
+) -> None:
+    """See `loops.rank_values`."""
+    beyond = 0.0
+    for rank in range(len(matches) - 1, -1, -1):
+        out[rank] = own[rank] * matches[rank] - beyond + (of_match if matches[rank] else of_other)
+        beyond += suffix[rank] * matches[rank]
+
+
+@compiled
+def add_ranked(rows: Int64s, values: Float64s, value: Float64s, squared: Float64s) -> None:
+    """See `loops.add_ranked`."""
+    for place in range(len(rows)):
+        row, added = rows[place], values[place]
+        value[row] += added
+        squared[row] += added * added

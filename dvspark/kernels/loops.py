@@ -1,0 +1,239 @@
+"""Loops: what is done to every row of every point, in NumPy; `compiled_loops` has the same in Numba.
+
+Both give the same bits, one loop excepted: floats are added in the same order, compared as the same float32 numbers.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from types import ModuleType
+
+import numpy as np
+from scipy.spatial.distance import cdist
+
+from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt16s, UInt32s, UInt64s
+
+# "numpy" keeps to these loops where Numba is installed; "numba" insists on the compiled ones.
+CHOICE_VARIABLE = "DVSPARK_LOOPS"
+
+# Training rows whose sums one sweep over the points adds to: with a table they stay in the second-level cache.
+ADDED_ROWS = 16_384
+
+
+@functools.cache
+def fastest() -> ModuleType:
+    """Return the module whose loops to use: the compiled ones where Numba is installed, else this one.
+
+    Raises: ImportError when DVSPARK_LOOPS asks for Numba and there is none.
+    """
+    choice = os.environ.get(CHOICE_VARIABLE, "")
+    if choice != "numpy":
+        try:
+            from dvspark.kernels import compiled_loops  # noqa: PLC0415 - an extra
+
+            return compiled_loops
+        except ImportError:
+            if choice == "numba":
+                raise
+    import dvspark.kernels.loops as here  # noqa: PLC0415, PLW0406 - the module is the value
+
+    return here
+
+
+def name(loops: ModuleType) -> str:
+    """Return what to call a module of loops in logs and records: numba or numpy."""
+    return "numba" if loops.__name__.endswith("compiled_loops") else "numpy"
+
+
+def squared_distances(x: Floats, rows: Int64s, z: Float64s, out: Float64s) -> None:
+    """Fill ``out`` (n,) float64 with the squared distances of ``rows`` (n,) of ``x`` (n_train, n_features) to ``z``.
+
+    In float64, from differences; a row's depends on the row and the point alone. O(n D). The one loop whose bits
+    differ in Numba, which adds a row's squares in another order.
+    """
+    out[:] = cdist(z[None, :], x[rows].astype(np.float64), "sqeuclidean")[0]
+
+
+def assign_bins(
+    products: Floats,
+    addend: Floats,
+    labels: Int32s,
+    point_labels: Int32s,
+    low: Floats,
+    per_unit: Floats,
+    lines: Floats,
+    start: int,
+    codes: UInt16s,
+    near_rows: Int32s,
+    near_keys: Floats,
+    n_near: Int64s,
+) -> None:
+    """Give a tile of training rows, ``start`` the first of them, their code (2 × bin + match) for a block of points.
+
+    Keys are ``products`` (n_points, n) float32 + ``addend`` (n,) float32; a match is a row of ``labels`` (n,) int32
+    that equals the point's of ``point_labels`` (n_points,). ``low`` and ``per_unit`` (n_points,) float32 and ``lines``
+    (n_points, 2, N_CELLS + 1) float32 are the points' `bins.BinEdges`. Fills ``codes`` (n_points, n_train) uint16, and
+    appends the near rows and their keys to ``near_rows`` and ``near_keys`` (n_points, capacity), counted in
+    ``n_near``; beyond the capacity they are counted only. O(n_points × n).
+    """
+    last_place = np.float32(lines.shape[2] - 1)
+    for point in range(len(products)):
+        keys = products[point] + addend
+        place = keys - low[point]
+        np.multiply(place, per_unit[point], out=place)
+        np.maximum(place, np.float32(0.0), out=place)
+        np.sqrt(place, out=place)
+        np.minimum(place, last_place, out=place)
+        cell = place.astype(np.intp)
+        place -= cell
+        place *= np.take(lines[point, 0], cell)
+        place += np.take(lines[point, 1], cell)
+        near = keys <= low[point]
+        place[near] = 0.0
+        found = place.astype(np.int32)
+        codes[point, start : start + len(keys)] = 2 * found + (labels == point_labels[point])
+        rows = np.flatnonzero(near)
+        count, capacity = int(n_near[point]), near_rows.shape[1]
+        kept = rows[: max(capacity - count, 0)]
+        near_rows[point, count : count + len(kept)] = kept + start
+        near_keys[point, count : count + len(kept)] = keys[kept]
+        n_near[point] = count + len(rows)
+
+
+def count_codes(codes: UInt16s, counts: Int64s) -> None:
+    """Fill ``counts`` (2 N_BINS,) int64 with how often each code stands in ``codes`` (n,) uint16; O(n)."""
+    counts[:] = 0
+    step = 2**19  # bincount makes a table and an index array each time
+    for start in range(0, len(codes), step):
+        counts += np.bincount(codes[start : start + step], minlength=len(counts))
+
+
+def value_bins(counts: Int64s, tails: Float64s, own: Float64s, values: Float64s, bounds: Float64s) -> float:
+    """Fill in what the bins' rows get, and how far that may be from their values under the sorted order, by code.
+
+    ``counts`` (2 N_BINS,) int64 rows of each code, of which those of bin 0, the near rows, are at least k; ``tails``
+    (n + 1, 3) and ``own`` (n,) float64 as in `bins.Tails`, of suffix weights that do not grow with the rank.
+    ``values`` (2 N_BINS,) float64 are zero for the near rows, ``bounds`` the certificate of every row, near or not.
+    Returns what every near row loses to the rows beyond. O(bins).
+    Source: mean over tie orders of Jia et al. 2019, doi:10.14778/3342263.3342637, theorem 1; the interval is
+    that of all orders within the bins.
+    """
+    by_bin = counts.reshape(-1, 2)
+    n_all = by_bin[:, 0] + by_bin[:, 1]
+    full = np.flatnonzero(n_all[1:]) + 1
+    n, q = n_all[full], by_bin[full, 1]
+    end = int(n_all[0]) + np.cumsum(n)
+    before = end - n
+    suffix, place, own_tail = tails[:, 0], tails[:, 1], tails[:, 2]
+    mass = suffix[before] - suffix[end]
+    # Mean over a rank of the bin of the suffix weights beyond it within the bin.
+    within = ((place[before] - place[end]) - (before + 1) * mass) / n
+    lost, least, most = q / n * mass, suffix[end - q] - suffix[end], suffix[before] - suffix[before + q]
+    beyond, beyond_least, beyond_most = (_beyond(x) for x in (lost, least, most))
+    near_loss, near_bound = float(beyond[0]), float(_beyond(np.maximum(most - lost, lost - least))[0])
+    beyond, beyond_least, beyond_most = beyond[1:], beyond_least[1:], beyond_most[1:]
+    fellows = np.maximum(n - 1, 1)
+    match = (own_tail[before] - own_tail[end]) / n - (q - 1) / fellows * within - beyond
+    other = -q / fellows * within - beyond
+    # A match loses least as the bin's first row with the other matches last, most as its last row.
+    fewer = np.maximum(q - 1, 0)
+    high_match = own[before] - (suffix[end - fewer] - suffix[end]) - beyond_least
+    low_match = own[end - 1] - beyond_most
+    # Another row loses nothing within the bin as its last row, most as its first with the matches next.
+    last = np.minimum(before + 1 + q, end)
+    high_other, low_other = -beyond_least, -(suffix[before + 1] - suffix[last]) - beyond_most
+    values[:], bounds[:] = 0.0, 0.0
+    values[2 * full], values[2 * full + 1] = other, match
+    bounds[:2] = near_bound
+    bounds[2 * full] = np.where(q < n, np.maximum(high_other - other, other - low_other), 0.0)
+    bounds[2 * full + 1] = np.where(q > 0, np.maximum(high_match - match, match - low_match), 0.0)
+    return near_loss
+
+
+def _beyond(table: Float64s) -> Float64s:
+    """Return Σ table_j over j >= r for r = 0..n, added up from the far end, (n + 1,) float64."""
+    out = np.zeros(len(table) + 1)
+    np.cumsum(table[::-1], out=out[-2::-1])
+    return out
+
+
+def add_values(
+    codes: UInt16s,
+    points: Int64s,
+    tables: Float64s,
+    near_rows: Int32s,
+    near_values: Float64s,
+    n_near: Int64s,
+    value: Float64s,
+    squared: Float64s,
+) -> None:
+    """Add the values of some ``points`` of a block, in that order, and their squares, to every training row's.
+
+    ``tables`` (n_points, 2 N_BINS) float64 values by code, ``codes`` (n_points, n_train) uint16; the near rows,
+    ascending in ``near_rows`` (n_points, capacity), get their ``near_values``. ``value``, ``squared`` (n_train,).
+    O(points × n_train), in blocks of rows that stay in the second-level cache.
+    """
+    for start in range(0, codes.shape[1], ADDED_ROWS):
+        here = slice(start, min(start + ADDED_ROWS, codes.shape[1]))
+        taken = np.empty(here.stop - start)
+        for point in points:
+            np.take(tables[point], codes[point, here], out=taken, mode="clip")
+            rows = near_rows[point, : n_near[point]]
+            begin, end = np.searchsorted(rows, [start, here.stop])
+            taken[rows[begin:end] - start] = near_values[point, begin:end]
+            value[here] += taken
+            np.multiply(taken, taken, out=taken)
+            squared[here] += taken
+
+
+def add_bounds(codes: UInt16s, points: Int64s, tables: Float64s, bounds: Float64s) -> None:
+    """Add the certificates of some ``points`` of a block to every row's; arrays as in `add_values`."""
+    for start in range(0, codes.shape[1], ADDED_ROWS):
+        here = slice(start, start + ADDED_ROWS)
+        for point in points:
+            bounds[here] += np.take(tables[point], codes[point, here], mode="clip")
+
+
+def pack(keys: Floats, matches: Bools, packed: UInt64s) -> None:
+    """Fill ``packed`` (n,) with one unsigned integer a row: key bits in numeric order above place and match flag.
+
+    Minus zero counts as zero. NumPy sorts such integers by SIMD, 1.5 million in 9 ms where argsort takes 44.
+    """
+    words = packed.view(np.uint32)
+    low, high = words[0::2], words[1::2]
+    bits = (keys + np.float32(0.0)).view(np.int32)
+    flip = (bits >> 31) | np.int32(-(2**31))  # all bits of a negative key, the sign of another
+    np.bitwise_xor(bits, flip, out=high.view(np.int32))
+    np.add(np.arange(0, 2 * len(keys), 2, dtype=np.uint32), matches, out=low)
+
+
+def unpack(packed: UInt64s, places: Int64s, matches: Bools, words: UInt32s) -> None:
+    """Fill ``places`` (n,) int64, ``matches`` (n,) bool and the ordered key bits, ``words`` (n,), from packed rows."""
+    halves = packed.view(np.uint32)
+    low = halves[0::2]
+    np.right_shift(low, 1, out=places)
+    np.bitwise_and(low, 1, out=words)
+    np.not_equal(words, 0, out=matches)
+    words[:] = halves[1::2]
+
+
+def rank_values(
+    matches: Bools, own: Float64s, suffix: Float64s, of_match: float, of_other: float, out: Float64s
+) -> None:
+    """Fill ``out`` (n,) with a_r own_r - Σ_{j>r} a_j suffix_j for the match flags a of ranks 1..n; O(n).
+
+    To that comes ``of_match`` for a match, ``of_other`` for another row.
+    """
+    # What a row loses to the matches beyond it: a running sum from the far end, one place behind.
+    scratch = suffix * matches
+    out[-1] = 0.0
+    np.cumsum(scratch[:0:-1], out=out[-2::-1] if len(out) > 1 else out[:0])
+    np.subtract(own * matches, out, out=out)
+    out += np.where(matches, of_match, of_other)
+
+
+def add_ranked(rows: Int64s, values: Float64s, value: Float64s, squared: Float64s) -> None:
+    """Add values and their squares to those of ``rows`` (n,), each of which comes once; O(n)."""
+    value[rows] += values
+    squared[rows] += values * values

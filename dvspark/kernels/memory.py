@@ -1,0 +1,59 @@
+"""Memory: a bound on what a kernel takes beside the train arrays, before it starts."""
+
+from __future__ import annotations
+
+import sys
+
+from dvspark.kernels import binned, bins, distances
+from dvspark.kernels import ranking as by_sort
+
+# What `python -m dvspark.kernels.memory` prints.
+EXAMPLES = (
+    ("sorted", 8_000, 384),
+    ("sorted", 100_000, 512),
+    ("binned", 200_000, 512),
+    ("binned", 1_500_000, 256),
+    ("binned", 10_000_000, 64),
+)
+
+
+def scratch_bytes(
+    n_train: int,
+    n_features: int,
+    *,
+    ties: str = "id",
+    ranking: str = "sorted",
+    k: int = 10,
+    tolerance: float = 1e-8,
+) -> int:
+    """Return a bound on the kernel's memory beside the train arrays, in bytes.
+
+    A block of P points, their products with a tile of T rows, 160 N for ranking and valuing one point (240 N when
+    ties are averaged), and five tiles in float64. The block holds float32 keys under the sorted ranking; under the
+    binned one codes, near rows and tables, or keys for what bins do not serve.
+    """
+    tile, points = min(n_train, distances.TILE_ROWS), points_at_once(n_train, ranking=ranking, k=k, tolerance=tolerance)
+    block = by_sort.points_per_block(n_train) * 4 * n_train
+    if ranking == "binned":
+        block = max(block, points * binned.point_bytes(n_train, _capacity(n_train, k, tolerance)))
+        block += 4 * bins.SAMPLE_LIMITS[1] * (points + 3 * n_features)
+    per_row = 160 if ties == "id" else 240
+    return block + points * 4 * tile + per_row * n_train + (40 * tile + 24 * points) * n_features + 2**20
+
+
+def points_at_once(n_train: int, *, ranking: str = "sorted", k: int = 10, tolerance: float = 1e-8) -> int:
+    """Return how many validation points a kernel has in memory together."""
+    if ranking == "sorted":
+        return by_sort.points_per_block(n_train)
+    return binned.points_per_block(n_train, _capacity(n_train, k, tolerance))
+
+
+def _capacity(n_train: int, k: int, tolerance: float) -> int:
+    near = bins.near_rows(n_train, by_sort.exact_rows(k), tolerance)
+    return binned.near_capacity(n_train, near)
+
+
+if __name__ == "__main__":
+    for ranking, n_train, n_features in EXAMPLES:
+        bound, points = scratch_bytes(n_train, n_features, ranking=ranking), points_at_once(n_train, ranking=ranking)
+        sys.stdout.write(f"| {ranking} | {n_train:,} | {n_features} | {points} | {bound / 2**20:.0f} MiB |\n")

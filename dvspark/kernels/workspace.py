@@ -1,0 +1,27 @@
+"""Workspace: arrays that one chunk after the other uses again, since fresh ones cost their page faults."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Workspace:
+    """Named arrays that are kept between uses; not for two threads at once.
+
+    The memory of each name is that of the largest array asked for, 8 N bytes for an (N,) float64.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, npt.NDArray[np.uint8]] = {}
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """Return the array of that name, its content being whatever it held."""
+        n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+        if name not in self._kept or self._kept[name].nbytes < n_bytes:
+            self._kept.pop(name, None)  # before the larger one is there: both together might not fit
+            self._kept[name] = np.empty(n_bytes, np.uint8)
+        return self._kept[name][:n_bytes].view(dtype).reshape(shape)

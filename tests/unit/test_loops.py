@@ -1,0 +1,208 @@
+"""The loops in Numba against those in NumPy, bit for bit, and what both must keep."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dvspark.kernels import bins, knn_shapley, loops
+from dvspark.kernels.bins import N_BINS
+
+compiled = pytest.importorskip("dvspark.kernels.compiled_loops")
+BOTH = (loops, compiled)
+SEEDS = st.integers(0, 2**32 - 1)
+KEYS = st.lists(st.floats(-1e6, 1e6, width=32), min_size=2, max_size=80)
+
+
+def edges_of(keys: Any, n_near: int) -> bins.BinEdges | None:
+    return bins.edges(np.array(keys, np.float32), len(keys), min(n_near, len(keys)))
+
+
+def assigned(
+    module: ModuleType, products: np.ndarray, addend: np.ndarray, found: bins.BinEdges, cuts: list[int]
+) -> Any:
+    n_points, n = products.shape
+    codes = np.zeros((n_points, n), np.uint16)
+    near = (np.zeros((n_points, n // 2 + 1), np.int32), np.zeros((n_points, n // 2 + 1), np.float32))
+    n_near = np.zeros(n_points, np.int64)
+    labels, asked = (np.arange(n) % 3).astype(np.int32), np.arange(n_points, dtype=np.int32)
+    low, per_unit = np.full(n_points, found.low), np.full(n_points, found.per_unit)
+    lines = np.repeat(found.lines[None], n_points, axis=0)
+    for begin, end in zip([0, *cuts], [*cuts, n], strict=True):
+        tile = np.ascontiguousarray(products[:, begin:end])
+        given_rows = (addend[begin:end], labels[begin:end], asked, low, per_unit, lines)
+        module.assign_bins(tile, *given_rows, begin, codes, *near, n_near)
+    return codes, *near, n_near
+
+
+@settings(deadline=None)
+@given(keys=KEYS, n_near=st.integers(1, 80), cut=st.integers(0, 80))
+def test_assign_bins__orders_by_key_and_marks_matches(keys: list[float], n_near: int, cut: int) -> None:
+    found = edges_of(keys, n_near)
+    if found is None:
+        return
+    ordered = np.sort(np.array(keys, np.float32))
+    cuts = [min(cut, len(ordered))]
+    results = [assigned(m, ordered[None].copy(), np.zeros(len(keys), np.float32), found, cuts) for m in BOTH]
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, other)
+    codes, near_rows, near_keys, count = results[1]
+    bin_of = (codes[0] // 2).astype(np.int64)
+    assert np.all(np.diff(bin_of) >= 0)
+    assert np.all((bin_of == 0) == (ordered <= found.low))
+    assert np.all(np.diff(bin_of)[np.diff(ordered) == 0] == 0)
+    assert bin_of.max() < N_BINS
+    np.testing.assert_array_equal(codes[0] % 2, np.arange(len(keys)) % 3 == 0)
+    kept = min(int(count[0]), near_rows.shape[1])
+    assert count[0] == np.count_nonzero(bin_of == 0)
+    np.testing.assert_array_equal(near_rows[0, :kept], np.flatnonzero(bin_of == 0)[:kept])
+    np.testing.assert_array_equal(near_keys[0, :kept], ordered[near_rows[0, :kept]])
+
+
+def test_assign_bins__adds_what_the_row_adds_and_takes_infinite_keys_last() -> None:
+    rng = np.random.default_rng(0)
+    products, addend = rng.normal(size=(3, 400)).astype(np.float32), rng.normal(size=400).astype(np.float32)
+    products[1, 7] = np.inf
+    found = edges_of(products[0] + addend, 50)
+    assert found is not None
+    results = [assigned(module, products, addend, found, [100, 101]) for module in BOTH]
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, other)
+    codes = results[0][0]
+    assert codes[1, 7] // 2 == N_BINS - 1
+    for point in range(3):
+        near = np.flatnonzero(products[point] + addend <= found.low)
+        np.testing.assert_array_equal(np.flatnonzero(codes[point] < 2), near)
+
+
+@settings(deadline=None)
+@given(keys=KEYS, n_near=st.integers(1, 80))
+def test_edges__leave_no_cell_without_a_bin(keys: list[float], n_near: int) -> None:
+    found = edges_of(keys, n_near)
+    if found is None:
+        return
+    first = np.floor(found.lines[1]).astype(np.int64)
+    last = np.floor(found.lines[1] + found.lines[0] * (1 - 2**-15)).astype(np.int64)
+    assert first[0] == 1
+    assert last[-1] == N_BINS - 1
+    np.testing.assert_array_equal(first[1:], last[:-1] + 1)
+
+
+@settings(deadline=None)
+@given(seed=SEEDS, n=st.integers(0, 3_000))
+def test_count_codes__counts_each(seed: int, n: int) -> None:
+    codes = np.random.default_rng(seed).integers(0, 2 * N_BINS, size=n).astype(np.uint16)
+    expected = np.array([np.count_nonzero(codes == code) for code in codes])
+    for module in BOTH:
+        counts = np.full(2 * N_BINS, 7, np.int64)
+        module.count_codes(codes, counts)
+        np.testing.assert_array_equal(counts[codes], expected)
+        assert counts.sum() == n
+
+
+@settings(deadline=None)
+@given(seed=SEEDS, n=st.integers(20, 400), k=st.integers(1, 10))
+def test_value_bins__is_the_same_in_both(seed: int, n: int, k: int) -> None:
+    rng = np.random.default_rng(seed)
+    codes = np.concatenate(
+        [rng.integers(0, 2, size=k), 2 * rng.integers(0, 12, size=n - k) + rng.integers(0, 2, n - k)]
+    )
+    counts = np.bincount(codes, minlength=24)
+    tails = bins.Tails.of(knn_shapley.rank_weights(n, k=k))
+    results = []
+    for module in BOTH:
+        values, bounds = np.full(24, np.nan), np.full(24, np.nan)
+        results.append((module.value_bins(counts, tails.sums, tails.own, values, bounds), values, bounds))
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@settings(deadline=None)
+@given(seed=SEEDS, n=st.integers(1, 500))
+def test_add_values__adds_each_point_in_order(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, 12, size=(4, n)).astype(np.uint16)
+    tables = rng.normal(size=(4, 12))
+    tables[:, :2] = 0.0
+    n_near = np.array([np.count_nonzero(row < 2) for row in codes])
+    near_rows, near_values = np.zeros((4, n), np.int32), rng.normal(size=(4, n))
+    for point in range(4):
+        near_rows[point, : n_near[point]] = np.flatnonzero(codes[point] < 2)
+    points = np.array([2, 0, 3])
+    expected, squares, sums = np.zeros(n), np.zeros(n), np.zeros(n)
+    for point in points:
+        of_row = tables[point][codes[point]]
+        sums += of_row
+        of_row[near_rows[point, : n_near[point]]] = near_values[point, : n_near[point]]
+        expected += of_row
+        squares += of_row * of_row
+    for module in BOTH:
+        value, squared, bounds = np.zeros(n), np.zeros(n), np.zeros(n)
+        module.add_values(codes, points, tables, near_rows, near_values, n_near, value, squared)
+        module.add_bounds(codes, points, tables, bounds)
+        np.testing.assert_array_equal(value, expected)
+        np.testing.assert_array_equal(squared, squares)
+        np.testing.assert_array_equal(bounds, sums)
+
+
+@settings(deadline=None)
+@given(keys=KEYS, seed=SEEDS)
+def test_pack__sorts_like_the_keys_and_unpack_gives_them_back(keys: list[float], seed: int) -> None:
+    numbers = np.array([*keys, 0.0, -0.0], np.float32)
+    matches = np.random.default_rng(seed).integers(0, 2, size=len(numbers)).astype(np.bool_)
+    n, results = len(numbers), []
+    for module in BOTH:
+        packed = np.empty(n, np.uint64)
+        module.pack(numbers, matches, packed)
+        packed.sort()
+        places, flags, words = np.empty(n, np.int64), np.empty(n, np.bool_), np.empty(n, np.uint32)
+        module.unpack(packed, places, flags, words)
+        results.append((packed, places, flags, words))
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, other)
+    _, places, flags, _ = results[0]
+    np.testing.assert_array_equal(places, np.argsort(numbers, kind="stable"))
+    np.testing.assert_array_equal(flags, matches[places])
+
+
+@settings(deadline=None)
+@given(seed=SEEDS, n=st.integers(1, 200))
+def test_rank_values__and_sums_are_the_same_in_both(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    own, suffix, matches = rng.random(n), rng.random(n), rng.integers(0, 2, size=n).astype(np.bool_)
+    rows, results = rng.permutation(2 * n)[:n], []
+    for module in BOTH:
+        out, value, squared = np.empty(n), np.zeros(2 * n), np.zeros(2 * n)
+        module.rank_values(matches, own, suffix, 0.25, -0.5, out)
+        module.add_ranked(rows, out, value, squared)
+        results.append((out, value, squared))
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_squared_distances__are_the_same_up_to_the_order_of_sums(dtype: Any) -> None:
+    rng = np.random.default_rng(1)
+    x, rows, z = rng.normal(size=(50, 33)).astype(dtype), rng.integers(0, 50, size=70), rng.normal(size=33)
+    x.setflags(write=False)
+    found = [np.empty(70), np.empty(70)]
+    for module, out in zip(BOTH, found, strict=True):
+        module.squared_distances(x, rows, z, out)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-14)
+    first = dict(zip(rows[::-1], found[1][::-1], strict=True))
+    np.testing.assert_array_equal(found[1], [first[row] for row in rows])
+
+
+@pytest.mark.parametrize(("choice", "expected"), [("", "numba"), ("numpy", "numpy"), ("numba", "numba")])
+def test_fastest__follows_the_environment(choice: str, expected: str) -> None:
+    code = "from dvspark.kernels import loops; print(loops.name(loops.fastest()))"
+    environment = {"DVSPARK_LOOPS": choice, "PATH": ""}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == expected
