@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.distance import cdist
 
-from dvspark.schemas import Float64s, Floats, Int32s, Int64s, TrainArrays, TrainLabels
+from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, TrainArrays, TrainLabels
 
 METRICS = ("euclidean", "cosine", "inner_product")
 
@@ -34,13 +34,47 @@ def prepare(x: Floats, labels: TrainLabels, metric: str) -> TrainArrays:
     ``x`` (n_train, n_features) float32 or float64, finite, without zero rows under cosine.
     Cost: O(N D) time in four passes; 24 N bytes and a few tiles beside ``x``.
     """
-    scale = 1.0 / np.sqrt(squared_norms(x)) if metric == "cosine" else None
-    center = _common_offset(x, scale)
+    scale = row_scale(x, metric)
+    center = common_offset(*tile_sums(x, scale), len(x))
+    return TrainArrays(x, labels, scale, center, placed_norms(x, scale, center), duplicate_rows(x))
+
+
+def row_scale(x: Floats, metric: str) -> Float64s | None:
+    """Return 1 / |x| of each row under cosine, (n,) float64, else None."""
+    return 1.0 / np.sqrt(squared_norms(x)) if metric == "cosine" else None
+
+
+def tile_sums(x: Floats, scale: Float64s | None) -> tuple[Floats, Float64s]:
+    """Return the sum of the rows, scaled, of each tile (n_tiles, n_features), and of their squares (n_tiles,)."""
+    sums, squares = np.empty((-(-len(x) // TILE_ROWS), x.shape[1]), x.dtype), []
+    for start, tile in _tiles(x):
+        rows = tile if scale is None else tile * scale[start : start + TILE_ROWS, None].astype(tile.dtype)
+        sums[start // TILE_ROWS] = rows.sum(axis=0)  # in the rows' own precision: any center near the mean will do
+        squares.append(float(np.vdot(rows, rows)))
+    return sums, np.array(squares)
+
+
+def common_offset(sums: Floats, squares: Float64s, n_rows: int) -> Float64s | None:
+    """Return the mean row where it would swamp the products (OFFSET_RATIO), else None.
+
+    ``sums`` and ``squares`` of all rows' tiles in order, from `tile_sums`: the bits do not depend on who added up
+    which tile.
+    """
+    total = np.zeros(sums.shape[1])
+    for of_tile in sums:
+        total += of_tile
+    mean = total / n_rows
+    offset = float(mean @ mean)
+    return mean if offset > OFFSET_RATIO * max(sum(squares.tolist()) / n_rows - offset, 0.0) else None
+
+
+def placed_norms(x: Floats, scale: Float64s | None, center: Float64s | None) -> Float64s:
+    """Return the squared norms of the rows as they enter products, (n,) float64."""
     norms = np.empty(len(x))
     for start, tile in _tiles(x):
         placed = _place(tile, None if scale is None else scale[start : start + TILE_ROWS], center)
         norms[start : start + TILE_ROWS] = squared_norms(placed)
-    return TrainArrays(x, labels, scale, center, norms, duplicate_rows(x))
+    return norms
 
 
 def squared_norms(x: Floats) -> Float64s:
@@ -61,11 +95,7 @@ def duplicate_rows(x: Floats) -> Int32s:
     # A product would round a row differently by its place in the block; a sum along the row does not.
     projection = np.concatenate([(np.asarray(tile, np.float64) * direction).sum(1) for _, tile in _tiles(x)])
     order = np.argsort(projection, kind="stable")
-    begins = np.flatnonzero(np.r_[True, np.diff(projection[order]) != 0])
-    first = order[np.repeat(begins, np.diff(np.r_[begins, len(x)]))]
-    copies = np.flatnonzero(first != order)
-    pairs = np.stack([order[copies], first[copies]], axis=1).astype(np.int32)
-    pairs = pairs[np.argsort(pairs[:, 0])]
+    pairs = first_copies(order, np.diff(projection[order]) != 0)
     if not len(pairs):
         return pairs
     same = np.concatenate([np.all(x[part[:, 0]] == x[part[:, 1]], axis=1) for _, part in _tiles(pairs)])
@@ -76,6 +106,19 @@ def duplicate_rows(x: Floats) -> Int32s:
         pairs = np.concatenate([pairs[same], more[more[:, 0] != more[:, 1]]])
         return pairs[np.argsort(pairs[:, 0])]
     return pairs
+
+
+def first_copies(order: Int64s, differs: Bools) -> Int32s:
+    """Return pairs (row, first row that equals it), (n_duplicates, 2) int32, rows ascending.
+
+    ``order`` (n,) the rows so that equal ones are together, ascending; ``differs`` (n - 1,) whether the next one is
+    another.
+    """
+    begins = np.flatnonzero(np.r_[True, differs])
+    first = order[np.repeat(begins, np.diff(np.r_[begins, len(order)]))]
+    copies = np.flatnonzero(first != order)
+    pairs = np.stack([order[copies], first[copies]], axis=1).astype(np.int32)
+    return pairs[np.argsort(pairs[:, 0])]
 
 
 def approximate_keys(train: TrainArrays, z: Floats, metric: str, out: Floats) -> Float64s:
@@ -119,10 +162,7 @@ def key_sizes(train: TrainArrays, rows: Int64s, weight: float, metric: str) -> F
     if train.scale is not None and train.center is None:
         return np.ones(len(rows))
     norms = train.squared_norm[rows]
-    sizes = weight * np.sqrt(norms) + (0.0 if metric == "inner_product" else norms)
-    # A row of zeros adds up nothing, yet its key is compared with keys of the others' size; where all are zero
-    # any small number will do, whose reciprocal can be squared.
-    return np.maximum(sizes, max(1e-3 * float(sizes.max()), 1e-30))
+    return weight * np.sqrt(norms) + (0.0 if metric == "inner_product" else norms)
 
 
 def exact_keys(x: Floats, z: Floats, metric: str) -> Float64s:
@@ -165,18 +205,6 @@ def distance_from_key(keys: Float64s, metric: str) -> Float64s:
 def _tiles(x: npt.NDArray[Any]) -> Iterator[tuple[int, npt.NDArray[Any]]]:
     for start in range(0, len(x), TILE_ROWS):
         yield start, x[start : start + TILE_ROWS]
-
-
-def _common_offset(x: Floats, scale: Float64s | None) -> Float64s | None:
-    """Return the mean row where it would swamp the products (OFFSET_RATIO), else None."""
-    total, squares = np.zeros(x.shape[1]), 0.0
-    for start, tile in _tiles(x):
-        rows = tile if scale is None else tile * scale[start : start + TILE_ROWS, None].astype(tile.dtype)
-        total += rows.sum(axis=0)  # in the rows' own precision: any center near the mean will do
-        squares += float(np.vdot(rows, rows))
-    mean = total / len(x)
-    offset = float(mean @ mean)
-    return mean if offset > OFFSET_RATIO * max(squares / len(x) - offset, 0.0) else None
 
 
 def _place(rows: Floats, scale: Float64s | None, center: Float64s | None) -> Floats:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from dvspark.kernels.binned import binned_partial
 from dvspark.kernels.rank_values import RankWeights, rank_values, tied_rank_values
-from dvspark.kernels.ranking import RankedRows, RankingOptions, ranked_points
+from dvspark.kernels.ranking import NO_ROWS, RankedRows, RankingOptions, ranked_points
 from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays
 
 WeightsOf = Callable[[int], RankWeights]
@@ -20,13 +20,20 @@ def point_values(
 ) -> Iterator[tuple[RankedRows, Float64s]]:
     """Yield for each validation point its ranked rows and their values in rank order, until the next point."""
     n_players = train.n_train - (chunk.train_rows is not None)
+    ranked = ranked_points(train, chunk, options) if n_players else [NO_ROWS] * chunk.n_validation
+    yield from ranked_values(ranked, n_players, weights_of)
+
+
+def ranked_values(
+    points: Iterable[RankedRows], n_players: int, weights_of: WeightsOf
+) -> Iterator[tuple[RankedRows, Float64s]]:
+    """Yield each point's ranked rows and their values in rank order, until the next point."""
     if n_players == 0:  # one training row under self-validation plays no game
-        empty = RankedRows(np.empty(0, np.int64), np.empty(0, np.bool_), None)
-        yield from [(empty, np.empty(0))] * chunk.n_validation
+        yield from ((ranked, np.empty(0)) for ranked in points)
         return
     weights = weights_of(n_players)
     values, scratch = np.empty(n_players), np.empty(n_players)
-    for ranked in ranked_points(train, chunk, options):
+    for ranked in points:
         if ranked.block_starts is None:
             yield ranked, rank_values(ranked.matches, weights, values, scratch)
         else:
@@ -53,17 +60,23 @@ def ranking_partial(
     plays = train.n_train > (chunk.train_rows is not None)  # one row under self-validation has no game to bin
     if options.ranking == "binned" and options.precision == "default" and plays:
         return binned_partial(train, chunk, options, weights_of, utility_of_ranked)
-    partial = Partial.zeros(train.n_train)
-    spread = np.zeros(train.n_train)
-    squares = np.empty(train.n_train)
-    for ranked, values in point_values(train, chunk, options, weights_of):
-        if chunk.train_rows is not None:
-            spread[chunk.train_rows[partial.n_validation]] = 0.0
+    points = point_values(train, chunk, options, weights_of)
+    return sum_points(points, train.n_train, options.k, utility_of)
+
+
+def sum_points(points: Iterable[tuple[RankedRows, Float64s]], n_train: int, k: int, utility_of: UtilityOf) -> Partial:
+    """Return the partial of some points, added up as they come; U(N) as in `ranking_partial`. O(n_train) a point."""
+    partial = Partial.zeros(n_train)
+    spread = np.zeros(n_train)
+    squares = np.empty(n_train)
+    for ranked, values in points:
+        if len(values) < n_train:  # a row that sits out its own game gets nothing
+            spread[:] = 0.0
         spread[ranked.rows] = values
         partial.value += spread
         np.multiply(spread, spread, out=squares)
         partial.value_squared += squares
-        full, empty = utility_of_ranked(ranked, len(values))
+        full, empty = utility_of(_nearest_matches(ranked, k), len(values))
         partial.n_validation += 1
         partial.utility += full
         partial.empty_utility += empty

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +58,9 @@ class RankedRows:
     block_starts: Bools | None
 
 
+NO_ROWS = RankedRows(np.empty(0, np.int64), np.empty(0, np.bool_), None)
+
+
 @dataclass(frozen=True)
 class KeyedPoint:
     """One validation point: ``keys`` (n_train,) float32 and ``weight`` as `distances.approximate_keys` left them.
@@ -71,6 +74,17 @@ class KeyedPoint:
     keys: Floats
     matches: Bools
     absent: int | None
+
+
+@dataclass(frozen=True)
+class NearKeys:
+    """What some rows of a point, its near ones, are asked for: given rows (n,) int64, each returns (n,) float64.
+
+    ``exact`` their float64 keys, ties not settled; ``sizes`` those of `distances.key_sizes`.
+    """
+
+    exact: Callable[[Int64s], Float64s]
+    sizes: Callable[[Int64s], Float64s]
 
 
 def points_per_block(n_train: int) -> int:
@@ -166,7 +180,12 @@ def _rank_exactly(
     train: TrainArrays, z: Floats, matches: Bools, absent: int | None, options: RankingOptions
 ) -> RankedRows:
     """Rank all rows by float64 keys, computed tile by tile."""
-    keys = _exact_keys(train, np.arange(train.n_train), z, options.metric)
+    return rank_exact_keys(row_keys(train, np.arange(train.n_train), z, options.metric), matches, absent, options)
+
+
+def rank_exact_keys(keys: Float64s, matches: Bools, absent: int | None, options: RankingOptions) -> RankedRows:
+    """Rank all rows by their float64 keys, ties not yet settled."""
+    keys = distances.settle_ties(keys, options.metric)
     if absent is not None:
         keys[absent] = np.inf
     rows = np.argsort(keys, kind="stable")  # stable: equal keys stay in train row order
@@ -202,18 +221,27 @@ def settle_near(
     train: TrainArrays, point: KeyedPoint, n_players: int, options: RankingOptions, scratch: Scratch
 ) -> RankedRows:
     """Return the ranked rows, the nearest of them in exact order."""
+    near = NearKeys(
+        exact=lambda rows: row_keys(train, rows, point.z, options.metric),
+        sizes=lambda rows: distances.key_sizes(train, rows, point.weight, options.metric),
+    )
+    return order_near(near, n_players, options, scratch)
+
+
+def order_near(near: NearKeys, n_players: int, options: RankingOptions, scratch: Scratch) -> RankedRows:
+    """Return the rows that `rank_rows` left in ``scratch``, the nearest of them in exact order."""
     rows, matches, words = scratch.rows[:n_players], scratch.matches[:n_players], scratch.words[:n_players]
     n_near = min(exact_rows(options.k), n_players)
     if options.ties == "average":  # a tie block must not be cut in two kinds of keys
         n_near = int(np.searchsorted(words, words[n_near - 1], side="right"))
-    apart = _told_apart(train, point, rows[:n_near], _floats(words[:n_near]), options.metric)
+    apart = _told_apart(near, rows[:n_near], _floats(words[:n_near]))
     starts = np.append(True, apart)
     doubtful = ~(starts & np.append(apart, True))
     near_starts = starts.copy()
     if doubtful.any():
         places = np.flatnonzero(doubtful)
         group = np.cumsum(starts)[places]
-        exact = _exact_keys(train, rows[places], point.z, options.metric)
+        exact = distances.settle_ties(near.exact(rows[places]), options.metric)
         order = np.lexsort((rows[places], exact, group))
         rows[places], matches[places] = rows[places[order]], matches[places[order]]
         near_starts[places] = np.append(True, (np.diff(exact[order]) != 0) | (np.diff(group) != 0))
@@ -222,14 +250,15 @@ def settle_near(
     return RankedRows(rows, matches, np.append(near_starts, _block_starts(words[n_near:])))
 
 
-def _told_apart(
-    train: TrainArrays, point: KeyedPoint, rows: Int64s, near_keys: npt.NDArray[np.float32], metric: str
-) -> Bools:
+def _told_apart(near: NearKeys, rows: Int64s, near_keys: npt.NDArray[np.float32]) -> Bools:
     """Return which neighbors in a sorted list of rows are told apart by their float32 keys, (n - 1,) bool."""
     keys = near_keys.astype(np.float64)
-    sizes = distances.key_sizes(train, rows, point.weight, metric)
+    sizes = near.sizes(rows)
+    # A row of zeros adds up nothing, yet its key is compared with keys of the others' size; where all are zero
+    # any small number will do, whose reciprocal can be squared.
+    sizes = np.maximum(sizes, max(1e-3 * float(sizes.max()), 1e-30))
     sample = np.unique(np.linspace(0, len(rows) - 1, ERROR_SAMPLE).astype(np.int64))
-    error = distances.exact_keys(train.x[rows[sample]], point.z, metric) - keys[sample]
+    error = near.exact(rows[sample]) - keys[sample]
     error = (error - error.mean()) / sizes[sample]
     deviation = max(float(np.sqrt(np.mean(error * error))), SMALLEST_ERROR)
     # The largest size counts for all: then rows in wrong order are never told apart from those between them.
@@ -242,13 +271,13 @@ def _floats(words: npt.NDArray[np.uint32]) -> npt.NDArray[np.float32]:
     return np.where(positive, words ^ np.uint32(1 << 31), ~words).view(np.float32)
 
 
-def _exact_keys(train: TrainArrays, rows: Int64s, z: Floats, metric: str) -> Float64s:
-    """Return the exact keys of some rows, ties settled, computed tile by tile."""
+def row_keys(train: TrainArrays, rows: Int64s, z: Floats, metric: str) -> Float64s:
+    """Return the exact keys of some rows, ties not settled, computed tile by tile."""
     keys = np.empty(len(rows))
     for start in range(0, len(rows), distances.TILE_ROWS):
         here = slice(start, start + distances.TILE_ROWS)
         keys[here] = distances.exact_keys(train.x[rows[here]], z, metric)
-    return distances.settle_ties(keys, metric)
+    return keys
 
 
 def _block_starts(sorted_keys: Float64s | npt.NDArray[np.uint32]) -> Bools:
