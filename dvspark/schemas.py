@@ -61,6 +61,21 @@ class TrainArrays:
 
 
 @dataclass(frozen=True)
+class TrainBlock:
+    """Consecutive training rows under the sharded plan; all but the last block are whole tiles.
+
+    ``train`` the rows, numbered from 0 in the block, with the center of all training rows; ``first_row`` the place
+    of the first in the whole table. ``guests``: rows whose first copy lies in an earlier block, each at that copy's
+    place in its tile, zeros around them, or None; ``guest_pairs`` (n, 2) int32 pairs (row of the block, guest).
+    """
+
+    train: TrainArrays
+    first_row: int
+    guests: TrainArrays | None
+    guest_pairs: Int32s
+
+
+@dataclass(frozen=True)
 class ChunkArrays:
     """Validation rows of one chunk, in id order.
 
@@ -238,6 +253,31 @@ REJECTED = Table(
         Column("side", "string", "train or validation"),
         Column("id", "string", "the row's id as text, null if it had none"),
         Column("reason", "string", "every problem of the row"),
+    ),
+)
+PACKED_KEYS = Table("packed_keys", "the same without embeddings", PACKED_ROWS.columns[2:])
+BLOCKS = Table(
+    "blocks",
+    "the blocks of train rows that tasks have written",
+    (
+        Column("block", "int", "number of the block, from 0, in id order"),
+        Column("folder", "string", "name of the folder with its files"),
+        Column("n_bytes", "bigint", "size of the files"),
+    ),
+)
+PARTS = Table(
+    "parts",
+    "what one block of train rows has to say about one validation row; arrays are binary, little-endian",
+    (
+        Column("chunk_id", "int", "chunk of validation rows"),
+        Column("point", "int", "place of the validation row in its chunk"),
+        Column("block", "int", "block of train rows"),
+        Column("train_row", "bigint", "the train row that sits out the game, null unless it is self-validation"),
+        Column("keys", "binary", "float32, one a train row; float64 under precision float64"),
+        Column("matches", "binary", "a bit a train row: does it share a label"),
+        Column("near_rows", "binary", "int64: rows of the block that may be among the nearest, ascending"),
+        Column("near_keys", "binary", "float64: their exact keys"),
+        Column("near_sizes", "binary", "float64: the size of what their float32 keys were added up from"),
     ),
 )
 NEIGHBORS = Table(

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from dvspark.audit import checks, reference
-from dvspark.engine import replicated, tasks
+from dvspark.engine import replicated, sharded, tasks
 from dvspark.engine.chunks import CHUNK_ROWS
+from dvspark.engine.exchange import Halves
 from dvspark.engine.plan import Plan, make_plan
+from dvspark.engine.train_blocks import BlocksReference
 from dvspark.engine.train_index import IndexReference
 from dvspark.errors import Problem
 from dvspark.logs import Stage, log_event, stage
@@ -30,12 +32,13 @@ from dvspark.tables.write import values_table
 from dvspark.version import __version__
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 # How many of the nearest validation rows the report shows for each of the rows it lists.
 EXTREME_NEIGHBORS = 5
 
 RowsOrProblems = Rows | list[Problem]
+Index = IndexReference | BlocksReference
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,7 @@ def compute(valuation: Valuation, spark: SparkSession) -> Valuation:
             values, standard_errors = finalize(totals, request.options.aggregate)
             scale = totals.n_validation if request.options.aggregate == "mean" else 1
             valuation.error_bound = totals.error_bound / scale
-            keys = replicated.open_here(index).keys
+            keys = _engine(index).train_keys(index)
             valuation.values = values_table(valuation.run_id, keys, values, standard_errors)
             now.rows = len(values)
         with stage("audit", stages) as now:
@@ -172,8 +175,23 @@ def _plan(valuation: Valuation) -> Plan:
     )
 
 
-def _index(valuation: Valuation, spark: SparkSession, folder: Path, plan: Plan) -> IndexReference:
+def _engine(index: Index) -> Any:
+    """Return the engine that values with this kind of index; both have the same functions."""
+    return sharded if isinstance(index, BlocksReference) else replicated
+
+
+def _index(valuation: Valuation, spark: SparkSession, folder: Path, plan: Plan) -> Index:
     inputs, shared = valuation.inputs, valuation.request.work_dir is not None
+    if plan.name == "sharded":
+        return sharded.build_blocks(
+            inputs.train.frame,
+            n_train=inputs.train_facts.n_rows,
+            n_features=inputs.n_features,
+            dtype=inputs.dtype,
+            metric=valuation.request.options.metric,
+            directory=folder / "blocks",
+            block_rows=plan.block_rows,
+        )
     shipping = replicated.choose_shipping(spark, plan.index_bytes, shared=shared)
     packed = replicated.build_index(
         inputs.train.frame,
@@ -186,29 +204,27 @@ def _index(valuation: Valuation, spark: SparkSession, folder: Path, plan: Plan) 
     return replicated.ship_index(spark, packed, shipping)
 
 
-def _totals(valuation: Valuation, index: IndexReference, now: Stage) -> Partial:
+def _totals(valuation: Valuation, index: Index, now: Stage) -> Partial:
     plan, work = valuation.plan, tasks.ChunkWork(valuation.request.options, valuation.parameters)
     chunks = replicated.chunked(valuation.inputs.validation.frame, plan.n_chunks if plan else 1)
     totals = Partial.zeros(index.n_train)
     sizes = replicated.chunk_sizes(chunks)
-    for wave in replicated.value_waves(chunks, sizes, index, work, now.progress):
+    for wave in _engine(index).value_waves(chunks, sizes, index, work, now.progress):
         totals.add(wave)
     return totals
 
 
-def _findings(valuation: Valuation, index: IndexReference, totals: Partial, values: Float64s) -> list[Finding]:
-    """Return the audit's findings: the axiom over all points, and a sample valued again by the reference."""
+def _findings(valuation: Valuation, index: Index, totals: Partial, values: Float64s) -> list[Finding]:
+    """Return the audit's findings: the axiom over all points, and a sample of points valued again by the reference."""
     options, parameters = valuation.request.options, valuation.parameters
     validation = valuation.inputs.validation
     sample = replicated.sample_rows(validation.frame, reference.SAMPLE_POINTS)
     work = tasks.ChunkWork(options, parameters)
     by_engine = Partial.zeros(index.n_train)
     chunks = replicated.chunked(sample, 1)
-    for wave in replicated.value_waves(chunks, replicated.chunk_sizes(chunks), index, work):
+    for wave in _engine(index).value_waves(chunks, replicated.chunk_sizes(chunks), index, work):
         by_engine.add(wave)
-    opened = replicated.open_here(index)
-    points = tasks.chunk_arrays(sample.toArrow(), opened, self_validation=options.self_validation)
-    by_reference = reference.reference_partial(opened.arrays, points, options, parameters)
+    by_reference = _by_reference(chunks, index, work)
     slack = options.tolerance if options.ranking_for(index.n_train) == "binned" else 0.0
     findings = [checks.check_finite(values), checks.check_sample(by_engine, by_reference, options.precision, slack)]
     if options.declaration.efficient:
@@ -216,12 +232,29 @@ def _findings(valuation: Valuation, index: IndexReference, totals: Partial, valu
     return findings
 
 
-def _extremes(valuation: Valuation, index: IndexReference) -> pa.Table:
+def _by_reference(chunks: DataFrame, index: Index, work: tasks.ChunkWork) -> Partial:
+    """Return the reference's partial of a few points, all in one chunk: in this process, or where the blocks are."""
+    options, parameters = work.options, work.parameters
+    if isinstance(index, BlocksReference):
+        metric, n_train = options.metric, index.n_train
+        halves = Halves(
+            lambda block, chunk: reference.reference_parts(block.train, chunk, metric),
+            lambda points: reference.merged_reference_partial(points, n_train, options, parameters),
+        )
+        sizes, alone = replicated.chunk_sizes(chunks), options.self_validation
+        return next(sharded.exchanged_waves(chunks, sizes, index, halves, self_validation=alone))
+    opened = replicated.open_here(index)
+    points = tasks.chunk_arrays(chunks.toArrow(), opened.train_keys, self_validation=options.self_validation)
+    return reference.reference_partial(opened.arrays, points, options, parameters)
+
+
+def _extremes(valuation: Valuation, index: Index) -> pa.Table:
     """Return the nearest validation rows of the lowest and highest valued rows."""
     rows = listed_positions(valuation.table).tolist()  # the table is in the index's order
     frame, metric = valuation.inputs.validation.frame, valuation.request.options.metric
-    found = replicated.nearest_validation_rows(frame, rows, index, metric, EXTREME_NEIGHBORS)
-    ids = replicated.open_here(index).keys["id"].take(found["train_row"])
+    listed = _engine(index).listed_rows(index, rows)
+    found = replicated.nearest_validation_rows(frame, listed, metric, EXTREME_NEIGHBORS)
+    ids = _engine(index).train_keys(index)["id"].take(found["train_row"])
     return found.append_column("train_id", ids)
 
 

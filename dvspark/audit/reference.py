@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 
 from dvspark.kernels.distances import settle_ties
+from dvspark.kernels.merged import BlockPart, MergedPoint
 from dvspark.kernels.rank_values import tied_rank_values
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Partial, TrainArrays
@@ -22,13 +25,29 @@ def reference_partial(
     the tests hold against enumeration.
     Cost: O(N D + N log N) a point, interpreted; memory: 65,536 rows in float64 and 50 N bytes.
     """
-    partial = Partial.zeros(train.n_train)
-    for point in range(chunk.n_validation):
-        distance = _distances(train.x, chunk.x[point], options.metric)
-        order = np.lexsort((np.arange(train.n_train), distance))
-        if chunk.train_rows is not None:
-            order = order[order != chunk.train_rows[point]]
-        matches = _matches(train, chunk.labels[point])[order]
+    absent = [None] * chunk.n_validation if chunk.train_rows is None else chunk.train_rows.tolist()
+    parts = zip(reference_parts(train, chunk, options.metric), absent, strict=True)
+    points = (MergedPoint(part.keys, part.matches, absent=row) for part, row in parts)
+    return merged_reference_partial(points, train.n_train, options, parameters)
+
+
+def reference_parts(train: TrainArrays, chunk: ChunkArrays, metric: str) -> Iterator[BlockPart]:
+    """Yield distances, whose ties are not settled, and matches of some train rows to each point."""
+    for z, codes in zip(chunk.x, chunk.labels, strict=True):
+        yield BlockPart(_distances(train.x, z, metric), _matches(train, codes))
+
+
+def merged_reference_partial(
+    points: Iterable[MergedPoint], n_train: int, options: ValueOptions, parameters: dict[str, int]
+) -> Partial:
+    """Return the reference's partial of points with their distances to all train rows."""
+    partial = Partial.zeros(n_train)
+    for point in points:
+        distance = settle_ties(np.asarray(point.keys, np.float64), options.metric)
+        order = np.lexsort((np.arange(n_train), distance))
+        if point.absent is not None:
+            order = order[order != point.absent]
+        matches = point.matches[order]
         if len(order):
             if options.ties == "average":
                 weights = options.declaration.rank_weights(len(order), **parameters)
@@ -55,7 +74,7 @@ def _distances(x: Floats, z: Floats, metric: str) -> Float64s:
         else:
             difference = rows - point
             parts.append(np.einsum("ij,ij->i", difference, difference))
-    return settle_ties(np.concatenate(parts), metric)
+    return np.concatenate(parts)
 
 
 def _matches(train: TrainArrays, codes: np.ndarray[tuple[int], np.dtype[np.int32]]) -> Bools:

@@ -30,6 +30,7 @@ class Plan:
     n_waves: int
     index_bytes: int
     worker_bytes: int
+    block_rows: int = 0
 
     def record(self) -> dict[str, Any]:
         """Return the plan as plain data."""

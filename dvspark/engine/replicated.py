@@ -21,7 +21,7 @@ from dvspark.engine.host_cache import open_on_host
 from dvspark.engine.progress import watch_tasks
 from dvspark.engine.reduce import assemble, reduce_block
 from dvspark.engine.session import is_same_host
-from dvspark.engine.tasks import ChunkWork, nearest_validation, pack_rows, unpack_row, value_chunks
+from dvspark.engine.tasks import ChunkWork, ListedRows, nearest_validation, pack_rows, unpack_row, value_chunks
 from dvspark.engine.train_index import MANIFEST, IndexReference, IndexWriter, TrainIndex, read_manifest
 from dvspark.errors import ComputeError, Problem
 from dvspark.schemas import NEIGHBORS, PACKED_ROWS, PARTIALS, TOTALS, Partial
@@ -97,6 +97,17 @@ def open_here(reference: IndexReference) -> TrainIndex:
     return open_on_host(reference, lambda name: _source_of(reference, name))
 
 
+def train_keys(reference: IndexReference) -> pa.Table:
+    """Return id, label and, where known, owner of all training rows."""
+    return open_here(reference).keys
+
+
+def listed_rows(reference: IndexReference, rows: list[int]) -> ListedRows:
+    """Return a few training rows, read on this host."""
+    index = open_here(reference)
+    return ListedRows(rows, np.asarray(index.arrays.x[rows]), index.keys["id"].take(pa.array(rows, pa.int64())))
+
+
 def chunked(validation_rows: DataFrame, n_chunks: int) -> DataFrame:
     """Return the rows with their chunk_id, which depends on the id alone."""
     return validation_rows.selectExpr("*", f"{chunk_expression(n_chunks)} AS chunk_id")
@@ -136,9 +147,7 @@ def value_waves(
         yield assemble(totals, reference.n_train, {chunk: sizes[chunk] for chunk in wave})
 
 
-def nearest_validation_rows(
-    validation_rows: DataFrame, train_rows: list[int], reference: IndexReference, metric: str, n_nearest: int
-) -> pa.Table:
+def nearest_validation_rows(validation_rows: DataFrame, listed: ListedRows, metric: str, n_nearest: int) -> pa.Table:
     """Return `NEIGHBORS` with a column position, from 1: the nearest validation rows of some train rows.
 
     Ties go by validation id. Cost: one pass over the validation rows; ``n_nearest`` rows a batch and train
@@ -146,7 +155,7 @@ def nearest_validation_rows(
     """
 
     def nearest(batches: Batches) -> Batches:
-        return nearest_validation(batches, train_rows, open_here(reference), metric, n_nearest)
+        return nearest_validation(batches, listed, metric, n_nearest)
 
     found = validation_rows.mapInArrow(
         nearest, NEIGHBORS.ddl(label=validation_rows.schema["label"].dataType.simpleString())
@@ -159,6 +168,25 @@ def nearest_validation_rows(
     return found.append_column("position", pa.array(position)).filter(pa.array(position <= n_nearest))
 
 
+def one_value_a_task(rows: DataFrame, column: str, values: list[int]) -> DataFrame:
+    """Return the rows partitioned so that every value of an integer column has a task of its own.
+
+    Hashing chunk ids into as many partitions leaves a third of them empty and others with two or three
+    chunks, whose task everybody then waits for. So each chunk is sent by a number that Spark itself says
+    hashes to the partition wanted.
+    """
+    spark, n = rows.sparkSession, len(values)
+    if n == 1:
+        return rows.repartition(1)
+    draws = spark.range(32 * n).selectExpr("id AS number", f"pmod(hash(id), {n}) AS place")
+    numbers = {
+        row["place"]: row["number"]
+        for row in draws.groupBy("place").agg({"number": "min"}).toDF("place", "number").collect()
+    }
+    routes = ", ".join(f"{value}, {numbers.get(place, place)}L" for place, value in enumerate(values))
+    return rows.selectExpr("*", f"map({routes})[{column}] AS route").repartition(n, "route").drop("route")
+
+
 def _report(report: Callable[[int, int], None], before: int, total: int, done: int) -> None:
     report(before + done, total)
 
@@ -169,31 +197,12 @@ def _wave_totals(chunks: DataFrame, wave: list[int], reference: IndexReference, 
 
     return (
         chunks.where(f"chunk_id IN ({', '.join(map(str, wave))})")
-        .transform(lambda rows: _one_chunk_a_task(rows, wave))
+        .transform(lambda rows: one_value_a_task(rows, "chunk_id", wave))
         .sortWithinPartitions("chunk_id", "id")
         .mapInArrow(value, PARTIALS.ddl())
         .groupBy("train_block")
         .applyInArrow(reduce_block, TOTALS.ddl())
     )
-
-
-def _one_chunk_a_task(rows: DataFrame, wave: list[int]) -> DataFrame:
-    """Return the rows partitioned so that every chunk of the wave has a task of its own.
-
-    Hashing chunk ids into as many partitions leaves a third of them empty and others with two or three
-    chunks, whose task everybody then waits for. So each chunk is sent by a number that Spark itself says
-    hashes to the partition wanted.
-    """
-    spark, n = rows.sparkSession, len(wave)
-    if n == 1:
-        return rows.coalesce(1)
-    draws = spark.range(32 * n).selectExpr("id AS number", f"pmod(hash(id), {n}) AS place")
-    numbers = {
-        row["place"]: row["number"]
-        for row in draws.groupBy("place").agg({"number": "min"}).toDF("place", "number").collect()
-    }
-    routes = ", ".join(f"{chunk}, {numbers.get(place, place)}L" for place, chunk in enumerate(wave))
-    return rows.selectExpr("*", f"map({routes})[chunk_id] AS route").repartition(n, "route").drop("route")
 
 
 def _source_of(reference: IndexReference, name: str) -> Path:

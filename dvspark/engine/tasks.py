@@ -13,7 +13,7 @@ from dvspark import columns
 from dvspark.columns import embedding_matrix
 from dvspark.engine.chunks import whole_chunks
 from dvspark.engine.reduce import partial_batches
-from dvspark.engine.train_index import TrainIndex
+from dvspark.engine.train_index import TrainIndex, TrainKeys
 from dvspark.kernels.distances import distance_from_key, exact_keys
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.options import ValueOptions
@@ -34,6 +34,15 @@ class ChunkWork:
     parameters: dict[str, int]
 
 
+@dataclass(frozen=True)
+class ListedRows:
+    """A few train rows: their places ``rows``, embeddings ``x`` (n, n_features) and ``ids``, an array of pyarrow."""
+
+    rows: list[int]
+    x: Floats
+    ids: pa.Array
+
+
 def pack_rows(batches: Iterator[pa.RecordBatch], dtype: str) -> Iterator[pa.RecordBatch]:
     """Yield `PACKED_ROWS` of rows in `ROWS` format, in the order they come."""
     for batch in batches:
@@ -45,14 +54,20 @@ def pack_rows(batches: Iterator[pa.RecordBatch], dtype: str) -> Iterator[pa.Reco
                 {
                     "n_rows": pa.array([len(x)], pa.int32()),
                     "x": pa.array([x.tobytes()], pa.binary()),
-                    "keys": pa.array([_to_ipc(keys.slice(start, n_rows))], pa.binary()),
+                    "keys": pa.array([to_ipc(keys.slice(start, n_rows))], pa.binary()),
                 }
             )
 
 
+def pack_keys(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield `PACKED_KEYS` of rows without embeddings, in the order they come."""
+    for batch in batches:
+        yield pa.RecordBatch.from_pydict({"keys": pa.array([to_ipc(batch)], pa.binary())})
+
+
 def unpack_row(n_rows: int, x: bytes | bytearray, keys: bytes | bytearray, dtype: str) -> tuple[Floats, pa.Table]:
     """Return the embeddings (n_rows, n_features) and keys of one packed row."""
-    return np.frombuffer(x, dtype).reshape(n_rows, -1), pa.ipc.open_stream(pa.py_buffer(keys)).read_all()
+    return np.frombuffer(x, dtype).reshape(n_rows, -1), from_ipc(keys)
 
 
 def value_chunks(batches: Iterator[pa.RecordBatch], index: TrainIndex, work: ChunkWork) -> Iterator[pa.RecordBatch]:
@@ -62,35 +77,34 @@ def value_chunks(batches: Iterator[pa.RecordBatch], index: TrainIndex, work: Chu
     """
     ranking = work.options.ranking_options(work.parameters, index.arrays.n_train)
     for chunk_id, table in whole_chunks(batches):
-        chunk = chunk_arrays(table, index, self_validation=work.options.self_validation)
+        chunk = chunk_arrays(table, index.train_keys, self_validation=work.options.self_validation)
         partial = work.options.declaration.partial(index.arrays, chunk, ranking, work.parameters, _workspace)
         yield from partial_batches(chunk_id, partial)
 
 
-def chunk_arrays(rows: pa.Table, index: TrainIndex, *, self_validation: bool) -> ChunkArrays:
+def chunk_arrays(rows: pa.Table, train: TrainKeys, *, self_validation: bool) -> ChunkArrays:
     """Return validation rows in `ROWS` format as the kernels see them."""
-    x = embedding_matrix(rows["embedding"].combine_chunks(), index.arrays.x.dtype)
-    codes = columns.encode_labels(columns.canonical_labels(rows["label"].combine_chunks()), index.words)
+    x = embedding_matrix(rows["embedding"].combine_chunks(), np.dtype(train.dtype))
+    codes = columns.encode_labels(columns.canonical_labels(rows["label"].combine_chunks()), train.words)
     if not self_validation:
         return ChunkArrays(x, codes)
-    train_rows = pc.index_in(rows["id"], value_set=index.keys["id"].combine_chunks())
+    train_rows = pc.index_in(rows["id"], value_set=train.keys["id"].combine_chunks())
     return ChunkArrays(x, codes, train_rows.to_numpy().astype(np.int64))
 
 
 def nearest_validation(
-    batches: Iterator[pa.RecordBatch], train_rows: list[int], index: TrainIndex, metric: str, n_nearest: int
+    batches: Iterator[pa.RecordBatch], listed: ListedRows, metric: str, n_nearest: int
 ) -> Iterator[pa.RecordBatch]:
     """Yield `NEIGHBORS`: of the validation rows in the batches, the nearest to each of some train rows.
 
     Under self-validation a row is not its own neighbor. O(n_validation × rows × D); one batch of scratch.
     """
-    x = np.asarray(index.arrays.x[train_rows])
-    own_ids = pc.cast(index.keys["id"].take(pa.array(train_rows)), pa.string())
+    own_ids = pc.cast(listed.ids, pa.string())
     for batch in batches:
-        z = embedding_matrix(batch.column("embedding"), index.arrays.x.dtype)
+        z = embedding_matrix(batch.column("embedding"), listed.x.dtype)
         ids = pc.cast(batch.column("id"), pa.string())
-        for place, row in enumerate(train_rows):
-            distances = distance_from_key(exact_keys(z, x[place], metric), metric)
+        for place, row in enumerate(listed.rows):
+            distances = distance_from_key(exact_keys(z, listed.x[place], metric), metric)
             distances[np.asarray(pc.equal(ids, own_ids[place]))] = np.inf
             nearest = np.argsort(distances, kind="stable")[:n_nearest]
             nearest = nearest[np.isfinite(distances[nearest])]
@@ -104,7 +118,13 @@ def nearest_validation(
             )
 
 
-def _to_ipc(batch: pa.RecordBatch) -> bytes:
+def from_ipc(stream: bytes | bytearray) -> pa.Table:
+    """Return the rows of an Arrow IPC stream."""
+    return pa.ipc.open_stream(pa.py_buffer(stream)).read_all()
+
+
+def to_ipc(batch: pa.RecordBatch) -> bytes:
+    """Return a batch as an Arrow IPC stream."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)

@@ -45,12 +45,41 @@ class IndexReference:
 
 
 @dataclass(frozen=True)
-class TrainIndex:
-    """An open index: ``arrays`` for the kernels, ``keys`` (id, label, owner), ``words`` (vocabulary)."""
+class TrainKeys:
+    """What validation rows are read against: ``keys`` (id, label, owner), ``words`` (vocabulary), embedding dtype."""
 
-    arrays: TrainArrays
     keys: pa.Table
     words: pa.Array
+    dtype: str
+
+    @classmethod
+    def read(cls, directory: Path, dtype: str) -> TrainKeys:
+        """Return what `write` left in a directory, mapped."""
+        words = _read_arrow(directory / "words.arrow")["word"].combine_chunks()
+        return cls(_read_arrow(directory / "keys.arrow"), words, dtype)
+
+    def write(self, directory: Path) -> None:
+        """Write the tables' files."""
+        _write_arrow(directory / "keys.arrow", self.keys)
+        _write_arrow(directory / "words.arrow", pa.table({"word": self.words}))
+
+
+@dataclass(frozen=True)
+class TrainIndex:
+    """An open index: ``arrays`` for the kernels, and the keys of their rows."""
+
+    arrays: TrainArrays
+    train_keys: TrainKeys
+
+    @property
+    def keys(self) -> pa.Table:
+        """Id, label and, where known, owner of the rows."""
+        return self.train_keys.keys
+
+    @property
+    def words(self) -> pa.Array:
+        """The label vocabulary."""
+        return self.train_keys.words
 
 
 class IndexWriter:
@@ -78,28 +107,15 @@ class IndexWriter:
 
         Raises: ComputeError when the rows are not as many as announced or their ids do not ascend.
         """
-        keys = pa.concat_tables(self._keys).combine_chunks()
-        self._check(keys)
+        keys = checked_keys(self._keys, len(self._x))
         self._x.flush()
         y = keys["label"].combine_chunks()
         words = columns.label_vocabulary(y)
         arrays = prepare(self._x, columns.encode_train_labels(y, words), metric)
         for name, array in _array_files(arrays).items():
             np.save(self.directory / f"{name}.npy", array)
-        _write_arrow(self.directory / "keys.arrow", keys)
-        _write_arrow(self.directory / "words.arrow", pa.table({"word": words}))
+        TrainKeys(keys, words, str(self._x.dtype)).write(self.directory)
         return self._write_manifest(metric)
-
-    def _check(self, keys: pa.Table) -> None:
-        problems = []
-        if self.n_written != len(self._x):
-            expected, got = f"{len(self._x)} training rows", f"{self.n_written}"
-            problems.append(Problem("packing the index", expected, got, "did the table change meanwhile?"))
-        ids = keys["id"].combine_chunks()
-        if len(ids) > 1 and not pc.all(pc.less(ids[:-1], ids[1:])).as_py():
-            problems.append(Problem("packing the index", "ids that ascend", "ids out of order", "check the ids"))
-        if problems:
-            raise ComputeError(problems)
 
     def _write_manifest(self, metric: str) -> IndexReference:
         files = {path.name: _sha256(path) for path in sorted(self.directory.iterdir())}
@@ -116,6 +132,24 @@ class IndexWriter:
             metric=metric,
             dtype=str(self._x.dtype),
         )
+
+
+def checked_keys(parts: list[pa.Table], n_train: int) -> pa.Table:
+    """Return the keys of the training rows as one table of one chunk.
+
+    Raises: ComputeError when the rows are not as many as announced or their ids do not ascend.
+    """
+    keys = pa.concat_tables(parts).combine_chunks()
+    problems = []
+    if len(keys) != n_train:
+        expected, got = f"{n_train} training rows", f"{len(keys)}"
+        problems.append(Problem("packing the index", expected, got, "did the table change meanwhile?"))
+    ids = keys["id"].combine_chunks()
+    if len(ids) > 1 and not pc.all(pc.less(ids[:-1], ids[1:])).as_py():
+        problems.append(Problem("packing the index", "ids that ascend", "ids out of order", "check the ids"))
+    if problems:
+        raise ComputeError(problems)
+    return keys
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
@@ -155,8 +189,7 @@ def open_index(directory: Path) -> TrainIndex:
         squared_norm=needed("squared_norm"),
         duplicates=needed("duplicates"),
     )
-    words = _read_arrow(directory / "words.arrow")["word"].combine_chunks()
-    return TrainIndex(arrays, _read_arrow(directory / "keys.arrow"), words)
+    return TrainIndex(arrays, TrainKeys.read(directory, str(arrays.x.dtype)))
 
 
 def _array_files(arrays: TrainArrays) -> dict[str, npt.NDArray[Any]]:

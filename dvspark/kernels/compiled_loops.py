@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from pathlib import Path
 
 import numpy as np
 
-os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"dvspark-numba-{os.getuid()}"))
+os.environ.setdefault("NUMBA_CACHE_DIR", f"{tempfile.gettempdir()}/dvspark-numba-{os.getuid()}")
 
 import numba
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
 from typing import Any
 
 from dvspark.errors import Problem, close_matches
+from dvspark.kernels.merged import MergedPoint, merged_partial
 from dvspark.kernels.partials import point_values, ranking_partial
 from dvspark.kernels.rank_values import RankWeights
 from dvspark.kernels.ranking import RankedRows, RankingOptions
@@ -63,6 +64,18 @@ class Method:
         """Return the partial of a chunk; cost and memory as in `kernels.partials.ranking_partial`."""
         weights_of, utility_of = partial(self.rank_weights, **parameters), partial(self.utility, **parameters)
         return ranking_partial(train, chunk, options, weights_of, utility_of, workspace or Workspace())
+
+    def merged_partial(
+        self,
+        points: Iterable[MergedPoint],
+        n_train: int,
+        n_players: int,
+        options: RankingOptions,
+        parameters: Parameters,
+    ) -> Partial:
+        """Return the partial of points whose keys came from blocks; see `kernels.merged.merged_partial`."""
+        weights_of, utility_of = partial(self.rank_weights, **parameters), partial(self.utility, **parameters)
+        return merged_partial(points, n_train, n_players, options, weights_of, utility_of)
 
     def points(
         self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: Parameters

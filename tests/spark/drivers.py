@@ -10,14 +10,20 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
 from frames import draw_data, frames_of, values_by_id
 
+from dvspark import valuation
 from dvspark.engine import replicated
+from dvspark.engine.plan import Plan
+from dvspark.kernels.distances import TILE_ROWS
 from dvspark.pipeline import value_table
 
 if TYPE_CHECKING:
@@ -47,9 +53,12 @@ def on_cluster(master: str, conf: dict[str, str], shared: str) -> dict[str, Any]
         reference = replicated.ship_index(spark, reference, "artifact")
         mapped = _probe(spark, reference)
         from_shared = value_table(train, validation, **SOFT_OPTIONS, work_dir=shared)
+        with sharded_plan():
+            in_blocks = value_table(train, validation, **SOFT_OPTIONS, work_dir=shared)
         return {
             "shipped": _values(shipped),
             "shared": _values(from_shared),
+            "sharded": _values(in_blocks),
             "shipping": reference.shipping,
             "digest": reference.digest,
             "findings": [finding.verdict for finding in shipped.findings],
@@ -65,13 +74,28 @@ def on_connect(conf: dict[str, str]) -> dict[str, Any]:
     try:
         train, validation = frames_of(spark, DATA)
         result = value_table(train, validation, **SOFT_OPTIONS)
+        with sharded_plan():
+            in_blocks = value_table(train, validation, **SOFT_OPTIONS)
         return {
             "client": type(spark).__module__,
             "values": _values(result),
+            "sharded": _values(in_blocks),
             "findings": [finding.verdict for finding in result.findings],
         }
     finally:
         spark.stop()
+
+
+@contextmanager
+def sharded_plan() -> Iterator[None]:
+    """Value by blocks, whatever the sizes, while the block runs."""
+    plan_of = valuation.make_plan
+
+    def sharded(**sizes: Any) -> Plan:
+        return replace(plan_of(**sizes), name="sharded", block_rows=TILE_ROWS)
+
+    with mock.patch.object(valuation, "make_plan", sharded):
+        yield
 
 
 def _session(how: str, where: str, conf: dict[str, str]) -> SparkSession:

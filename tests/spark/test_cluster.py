@@ -34,7 +34,9 @@ def report(cluster: Cluster, shared: Path) -> dict[str, Any]:
     return json.loads(ended.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize(("shipping", "options"), [("shipped", OPTIONS), ("shared", SOFT_OPTIONS)])
+@pytest.mark.parametrize(
+    ("shipping", "options"), [("shipped", OPTIONS), ("shared", SOFT_OPTIONS), ("sharded", SOFT_OPTIONS)]
+)
 def test_cluster__values_equal_the_local_engine(report: dict[str, Any], shipping: str, options: dict[str, Any]) -> None:
     arrays, given = DATA.arrays()
     local = dvspark.value_arrays(*arrays, **given, **options)

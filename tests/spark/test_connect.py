@@ -42,4 +42,5 @@ def test_connect__values_equal_the_local_engine(java_home: Path, tmp_path: Path)
     assert set(report["findings"]) == {"pass"}
     arrays, given = DATA.arrays()
     local = dvspark.value_arrays(*arrays, **given, **SOFT_OPTIONS)
-    np.testing.assert_allclose(report["values"], local, rtol=0, atol=1e-12)
+    for plan in ("values", "sharded"):
+        np.testing.assert_allclose(report[plan], local, rtol=0, atol=1e-12)

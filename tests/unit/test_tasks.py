@@ -22,7 +22,7 @@ import dvspark
 from dvspark.engine import host_cache, reduce
 from dvspark.engine.chunks import WAVE_CHUNKS, count_chunks, waves, whole_chunks
 from dvspark.engine.reduce import PARTIAL_TYPES, assemble, partial_batches, reduce_block
-from dvspark.engine.tasks import ChunkWork, nearest_validation, pack_rows, unpack_row, value_chunks
+from dvspark.engine.tasks import ChunkWork, ListedRows, nearest_validation, pack_rows, unpack_row, value_chunks
 from dvspark.engine.train_index import (
     MANIFEST,
     IndexReference,
@@ -294,7 +294,8 @@ def test_assemble__refuses_chunks_of_another_size(monkeypatch: pytest.MonkeyPatc
 def test_nearest_validation__are_the_nearest(reference: IndexReference) -> None:
     index = open_index(Path(reference.directory))
     batches = iter([_rows(DATA.validation)])
-    found = pa.Table.from_batches(nearest_validation(batches, [4, 17], index, "euclidean", 3)).to_pylist()
+    listed = ListedRows([4, 17], index.arrays.x[[4, 17]], index.keys["id"].take(pa.array([4, 17])))
+    found = pa.Table.from_batches(nearest_validation(batches, listed, "euclidean", 3)).to_pylist()
     assert [row["train_row"] for row in found] == [4] * 3 + [17] * 3
     for place, train_row in enumerate((4, 17)):
         distances = np.linalg.norm(DATA.validation.x.astype(float) - index.arrays.x[train_row].astype(float), axis=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from dvspark.engine.replicated import _one_chunk_a_task
+from dvspark.engine.replicated import one_value_a_task
 from dvspark.engine.session import open_session
 from tests.bench.decisions import print_machine
 
@@ -18,7 +18,10 @@ def main() -> int:
     with open_session("local[2]", {}) as spark:
         for n in SIZES:
             chunks = spark.range(n).selectExpr("cast(id AS int) AS chunk_id", "id")
-            ways = {"hashed": chunks.repartition(n, "chunk_id"), "one each": _one_chunk_a_task(chunks, [*range(n)])}
+            ways = {
+                "hashed": chunks.repartition(n, "chunk_id"),
+                "one each": one_value_a_task(chunks, "chunk_id", [*range(n)]),
+            }
             for way, spread in ways.items():
                 tasks = spread.selectExpr("spark_partition_id() AS task").groupBy("task").count().toPandas()
                 print(f"{n:>6}  {way:<10}  {n - len(tasks):>11}  {tasks['count'].max():>21}")

@@ -1,0 +1,146 @@
+"""The sharded plan: the values of the replicated one, bit for bit, however many blocks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from frames import Data, Side, draw_data, frames_of
+
+from dvspark.engine.plan import Plan
+from dvspark.errors import ComputeError
+from dvspark.kernels.distances import TILE_ROWS
+from dvspark.methods.options import ValueOptions
+from dvspark.schemas import Partial
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.spark
+
+# Four tiles, the last of them short; the near rows that stand in exact order are fewer than those of a block.
+N_TRAIN, N_VALIDATION, K = 3 * TILE_ROWS + 2_500, 40, 5
+N_CHUNKS = 4
+
+
+def _offset(data: Data, by: float) -> Data:
+    """Return the rows moved by what all have in common."""
+    return replace(data, **{name: replace(side, x=side.x + np.float32(by)) for name, side in _sides(data)})
+
+
+def _sides(data: Data) -> list[tuple[str, Side]]:
+    return [("train", data.train), ("validation", data.validation)]
+
+
+DATA = {
+    "plain": draw_data(N_TRAIN, N_VALIDATION, seed=31, n_features=4),
+    "offset": _offset(draw_data(N_TRAIN, N_VALIDATION, seed=32, n_features=4, id_type="string"), 9.0),
+    "multi": draw_data(N_TRAIN, N_VALIDATION, seed=33, n_features=4, label_type="array<bigint>", id_type="string"),
+    "wide": draw_data(N_TRAIN, N_VALIDATION, seed=34, n_features=4, embedding_type="array<double>"),
+    "small": draw_data(2_000, 60, seed=35, n_features=4, label_type="string"),
+}
+
+PLAIN = ValueOptions(parameters={"k": K}, ranking="sorted")
+SOFT = replace(PLAIN, method="soft_knn_shapley", parameters={"k": K, "n_classes": 7})
+CASES: dict[str, tuple[str, ValueOptions, list[int]]] = {
+    "any number of blocks": ("plain", PLAIN, [1, 2, 4]),
+    "soft, ties, offset": ("offset", replace(SOFT, ties="average"), [4]),
+    "cosine, multi-label, ties": ("multi", replace(SOFT, metric="cosine", ties="average"), [4]),
+    "inner product": ("multi", replace(PLAIN, metric="inner_product"), [4]),
+    "cosine, doubles, float64": ("wide", replace(PLAIN, metric="cosine", precision="float64"), [2]),
+    "self-validation": ("small", replace(PLAIN, self_validation=True), [1]),
+}
+
+
+def _value(spark: SparkSession, data: Data, options: ValueOptions, folder: Path, n_blocks: int | None) -> Partial:
+    """Return the totals under the sharded plan, or (None) the replicated one."""
+    from dvspark.engine import replicated, sharded
+    from dvspark.engine.tasks import ChunkWork
+
+    train, validation = frames_of(spark, data)
+    same: dict[str, Any] = {
+        "n_train": len(data.train),
+        "n_features": data.train.x.shape[1],
+        "dtype": str(data.train.x.dtype),
+        "metric": options.metric,
+        "directory": folder / f"{n_blocks}",
+    }
+    chunks = replicated.chunked(train if options.self_validation else validation, N_CHUNKS)
+    sizes = replicated.chunk_sizes(chunks)
+    work = ChunkWork(options, options.resolved(7))
+    if n_blocks is None:
+        waves = replicated.value_waves(chunks, sizes, replicated.build_index(train, **same), work)
+    else:
+        n_tiles = -(-len(data.train) // TILE_ROWS)
+        blocks = sharded.build_blocks(train, **same, block_rows=-(-n_tiles // n_blocks) * TILE_ROWS)
+        assert blocks.n_blocks == n_blocks
+        waves = sharded.value_waves(chunks, sizes, blocks, work)
+    totals = Partial.zeros(len(data.train))
+    for wave in waves:
+        totals.add(wave)
+    return totals
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_sharded__has_the_bits_of_the_replicated_plan(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    name, options, n_blocks = CASES[case]
+    # Two waves, and the first of them in two jobs.
+    monkeypatch.setattr("dvspark.engine.chunks.WAVE_CHUNKS", 3)
+    monkeypatch.setattr("dvspark.engine.sharded.PARTIAL_BYTES", 2 * 16 * len(DATA[name].train))
+    expected = _value(spark, DATA[name], options, tmp_path, None)
+    for n in n_blocks:
+        found = _value(spark, DATA[name], options, tmp_path, n)
+        np.testing.assert_array_equal(found.value, expected.value)
+        np.testing.assert_array_equal(found.value_squared, expected.value_squared)
+        assert _numbers(found) == _numbers(expected)
+        assert [path.name for path in (tmp_path / f"{n}").glob("chunks-*")] == []
+
+
+def _numbers(partial: Partial) -> tuple[float, ...]:
+    return partial.n_validation, partial.utility, partial.empty_utility, partial.error_bound
+
+
+@pytest.mark.parametrize("self_validation", [False, True], ids=["", "self-validation"])
+def test_valuation__is_the_same_under_both_plans(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, self_validation: bool
+) -> None:
+    from dvspark import valuation
+    from dvspark.tables.read import TableReference, canonical_rows
+
+    data = draw_data(300, 30, seed=36, id_type="string") if self_validation else DATA["multi"]
+    sides = [canonical_rows("train", frame, TableReference()) for frame in frames_of(spark, data)]
+    options = replace(PLAIN, self_validation=self_validation)
+    request = valuation.Request(options, work_dir=str(tmp_path))
+
+    def computed() -> valuation.Valuation:
+        checked = valuation.check(sides[0], None if self_validation else sides[1], request, [])
+        return valuation.compute(checked, spark)
+
+    expected, plan_of = computed(), valuation.make_plan
+
+    def sharded(**sizes: Any) -> Plan:
+        return replace(plan_of(**sizes), name="sharded", block_rows=TILE_ROWS)
+
+    monkeypatch.setattr(valuation, "make_plan", sharded)
+    found = computed()
+    assert found.table.equals(expected.table)
+    assert found.extremes is not None
+    assert found.extremes.equals(expected.extremes)
+    assert [(f.name, f.verdict, f.measured) for f in found.findings] == [
+        (f.name, f.verdict, f.measured) for f in expected.findings
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_build_blocks__refuses_rows_that_were_not_counted(spark: SparkSession, tmp_path: Path) -> None:
+    from dvspark.engine import sharded
+
+    data = DATA["small"]
+    counted: dict[str, Any] = {"n_features": 4, "dtype": "float32", "metric": "euclidean", "directory": tmp_path}
+    with pytest.raises(ComputeError, match="1999 training rows"):
+        sharded.build_blocks(frames_of(spark, data)[0], n_train=1_999, block_rows=TILE_ROWS, **counted)

@@ -1,0 +1,327 @@
+"""Blocks of the training table and their exchange, without Spark: tiny tiles, the bits of one index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from frames import Data, Side, draw_data
+
+from dvspark import columns
+from dvspark.engine.exchange import merge_chunks, method_halves, part_batches, read_chunk, write_chunk
+from dvspark.engine.reduce import PARTIAL_TYPES
+from dvspark.engine.tasks import ChunkWork, chunk_arrays, pack_rows, unpack_row
+from dvspark.engine.train_blocks import (
+    BlocksReference,
+    combine_blocks,
+    finish_blocks,
+    open_block,
+    row_digests,
+    rows_of,
+    write_blocks,
+)
+from dvspark.engine.train_index import IndexWriter, TrainIndex, TrainKeys, open_index
+from dvspark.errors import ComputeError
+from dvspark.kernels import distances, ranking
+from dvspark.kernels.merged import block_keys, block_parts
+from dvspark.kernels.workspace import Workspace
+from dvspark.methods.options import ValueOptions
+from dvspark.schemas import ChunkArrays, Partial, TrainArrays
+
+TILE, N_TRAIN, N_VALIDATION, K = 8, 61, 21, 2
+BLOCK_ROWS = {7: 8, 1: 16, 3: 40, 1_000: 64}  # by rows of a batch of the exchange
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiles, exact rows and points at once that a table of 61 rows has several of."""
+    monkeypatch.setattr(distances, "TILE_ROWS", TILE)
+    monkeypatch.setattr(ranking, "EXACT_ROWS", 6)
+    monkeypatch.setattr(ranking, "EXACT_ROWS_PER_NEIGHBOR", 1)
+    monkeypatch.setattr(ranking, "KEY_BLOCK_BYTES", 4 * 4 * N_TRAIN)
+
+
+def _data(**kinds: Any) -> Data:
+    data = draw_data(N_TRAIN, N_VALIDATION, seed=61, **kinds)
+    train = data.train.take(sorted(range(N_TRAIN), key=lambda row: data.train.ids[row]))
+    # One row all over the table: guests that stand at one place, and a first copy with copies in two blocks.
+    train.x[[1, 9, 17, 33, 60]] = train.x[1]
+    train.x[[25, 41, 42]] = train.x[25]
+    train.x[[5, 50]] = 0.5
+    train.x[3, 0], train.x[59] = 0.0, train.x[3]
+    train.x[59, 0] = -0.0
+    return replace(data, train=train)
+
+
+def _batch(side: Side, rows: slice = slice(None)) -> pa.RecordBatch:
+    some = side.take(rows)
+    x = pa.array(list(some.x), pa.list_(pa.from_numpy_dtype(some.x.dtype)))
+    return pa.table({"id": some.ids, "embedding": x, "label": some.labels}).combine_chunks().to_batches()[0]
+
+
+def _index(directory: Path, train: Side, metric: str) -> TrainIndex:
+    dtype = str(train.x.dtype)
+    writer = IndexWriter(directory, *train.x.shape, dtype)
+    for packed in pack_rows(iter([_batch(train)]), dtype):
+        for row in packed.to_pylist():
+            writer.append(*unpack_row(row["n_rows"], row["x"], row["keys"], dtype))
+    writer.finish(metric)
+    return open_index(directory)
+
+
+def _reference(directory: Path, train: Side, metric: str, block_rows: int) -> BlocksReference:
+    directory.mkdir()
+    keys = pa.Table.from_batches([_batch(train)]).drop_columns(["embedding"])
+    dtype = str(train.x.dtype)
+    TrainKeys(keys, columns.label_vocabulary(keys["label"].combine_chunks()), dtype).write(directory)
+    return BlocksReference(str(directory), *train.x.shape, 0, metric, dtype, block_rows)
+
+
+def _block_batches(train: Side, reference: BlocksReference, block: int) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a block in batches, one of them empty."""
+    first, end = reference.first_row(block), reference.first_row(block + 1)
+    cut = (first + end) // 2
+    for rows in (slice(first, cut), slice(cut, cut), slice(cut, end)):
+        batch = _batch(train, rows) if rows.start < rows.stop else _batch(train, slice(1)).slice(0, 0)
+        yield batch.append_column("block", pa.array([block] * len(batch), pa.int32()))
+
+
+def _build(directory: Path, train: Side, metric: str, block_rows: int) -> BlocksReference:
+    reference = _reference(directory, train, metric, block_rows)
+    for block in range(reference.n_blocks):
+        written = list(write_blocks(_block_batches(train, reference, block), reference))
+        assert [row["block"] for batch in written for row in batch.to_pylist()] == [block]
+        (directory / written[0]["folder"][0].as_py()).rename(reference.folder(block))
+    combine_blocks(reference)
+    list(finish_blocks(iter([_numbers(reference)]), reference))
+    return reference
+
+
+def _numbers(reference: BlocksReference) -> pa.RecordBatch:
+    return pa.record_batch({"block": list(range(reference.n_blocks))})
+
+
+def _exchanged(reference: BlocksReference, chunks: dict[int, ChunkArrays], work: ChunkWork, folder: Path) -> pa.Table:
+    """Return the `PARTS` of all chunks, sorted as they reach a task."""
+    for chunk_id, chunk in chunks.items():
+        write_chunk(folder, chunk_id, chunk)
+    halves = method_halves(reference, work)
+    told = part_batches(iter([_numbers(reference)]), reference, folder, list(chunks), halves.parts_of)
+    order = [(name, "ascending") for name in ("chunk_id", "point", "block")]
+    return pa.Table.from_batches(list(told)).sort_by(order)
+
+
+def _assert_same(found: pa.Table, expected: dict[int, Partial]) -> None:
+    rows = {row["chunk_id"]: row for row in found.to_pylist()}
+    assert rows.keys() == expected.keys()
+    for chunk_id, partial in expected.items():
+        row = rows[chunk_id]
+        np.testing.assert_array_equal(np.frombuffer(row["value"]), partial.value)
+        np.testing.assert_array_equal(np.frombuffer(row["value_squared"]), partial.value_squared)
+        mine = (row["n_validation"], row["utility"], row["empty_utility"], row["error_bound"])
+        assert mine == (partial.n_validation, partial.utility, partial.empty_utility, partial.error_bound)
+
+
+# --- values -----------------------------------------------------------------------------------------------
+
+KINDS: list[dict[str, str]] = [
+    {"id_type": "bigint", "label_type": "bigint", "embedding_type": "array<float>"},
+    {"id_type": "string", "label_type": "array<bigint>", "embedding_type": "array<double>"},
+]
+
+
+@pytest.mark.parametrize("kinds", KINDS, ids=["single", "multi"])
+@pytest.mark.parametrize("self_validation", [False, True], ids=["", "self"])
+@pytest.mark.parametrize("precision", ["default", "float64"])
+@pytest.mark.parametrize("ties", ["id", "average"])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "inner_product"])
+def test_exchange__has_the_bits_of_one_index(
+    tmp_path: Path,
+    metric: str,
+    ties: str,
+    precision: str,
+    self_validation: bool,
+    kinds: dict[str, str],
+) -> None:
+    data = _data(**kinds)
+    train = data.train if ties == "id" else replace(data.train, x=data.train.x + data.train.x.dtype.type(7.0))
+    options = ValueOptions("soft_knn_shapley", {"k": K, "n_classes": 7}, metric, precision, ties)
+    work = ChunkWork(replace(options, ranking="sorted", self_validation=self_validation), {"k": K, "n_classes": 7})
+    index = _index(tmp_path / "index", train, metric)
+    rows = pa.Table.from_batches([_batch(train if self_validation else data.validation)])
+    chunks = {
+        number: chunk_arrays(rows.slice(start, 13), index.train_keys, self_validation=self_validation)
+        for number, start in enumerate(range(0, len(rows), 13))
+    }
+    ranked = options.ranking_options(work.parameters, N_TRAIN)
+    expected = {
+        number: options.declaration.partial(index.arrays, chunk, ranked, work.parameters)
+        for number, chunk in chunks.items()
+    }
+    for batch_rows, block_rows in BLOCK_ROWS.items():  # batch borders do not matter either
+        reference = _build(tmp_path / f"{block_rows}", train, metric, block_rows)
+        parts = _exchanged(reference, chunks, work, tmp_path)
+        merge = method_halves(reference, work).partial_of
+        partials = merge_chunks(iter(parts.to_batches(max_chunksize=batch_rows)), reference, merge)
+        _assert_same(pa.Table.from_batches(list(partials), PARTIAL_TYPES), expected)
+
+
+def test_exchange__of_one_row_that_sits_out_its_own_game(tmp_path: Path) -> None:
+    train = _data().train.take(slice(1))
+    options = ValueOptions(parameters={"k": K}, self_validation=True)
+    work, reference = ChunkWork(options, {"k": K}), _build(tmp_path / "blocks", train, "euclidean", TILE)
+    rows = pa.Table.from_batches([_batch(train)])
+    parts = _exchanged(reference, {0: chunk_arrays(rows, reference.train_keys(), self_validation=True)}, work, tmp_path)
+    partials = merge_chunks(iter(parts.to_batches()), reference, method_halves(reference, work).partial_of)
+    _assert_same(pa.Table.from_batches(list(partials)), {0: replace(Partial.zeros(1), n_validation=1)})
+
+
+@pytest.mark.parametrize("damage", ["lost", "twice"])
+def test_merge_chunks__refuses_a_point_without_all_blocks(tmp_path: Path, damage: str) -> None:
+    data = _data()
+    reference = _build(tmp_path / "blocks", data.train, "euclidean", 16)
+    work = ChunkWork(ValueOptions(parameters={"k": K}), {"k": K})
+    rows = pa.Table.from_batches([_batch(data.validation)])
+    parts = _exchanged(
+        reference, {3: chunk_arrays(rows, reference.train_keys(), self_validation=False)}, work, tmp_path
+    )
+    kept = [row for row in range(len(parts)) if row != 6] if damage == "lost" else sorted([*range(len(parts)), 6])
+    batches = iter(parts.take(kept).to_batches())
+    with pytest.raises(ComputeError, match="chunk 3, point 1"):
+        list(merge_chunks(batches, reference, method_halves(reference, work).partial_of))
+
+
+@pytest.mark.parametrize("self_validation", [False, True])
+def test_chunk__comes_back_as_it_was_written(tmp_path: Path, self_validation: bool) -> None:
+    data = _data(label_type="array<bigint>")
+    index = _index(tmp_path / "index", data.train, "euclidean")
+    rows = pa.Table.from_batches([_batch(data.train if self_validation else data.validation)])
+    chunk = chunk_arrays(rows, index.train_keys, self_validation=self_validation)
+    write_chunk(tmp_path, 7, chunk)
+    found = read_chunk(tmp_path, 7)
+    np.testing.assert_array_equal(found.x, chunk.x)
+    assert [codes.tolist() for codes in found.labels] == [codes.tolist() for codes in chunk.labels]
+    assert (found.train_rows is None) == (not self_validation)
+    if found.train_rows is not None:
+        np.testing.assert_array_equal(found.train_rows, chunk.train_rows)
+
+
+# --- files ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("offset", [0.0, 7.0])
+def test_blocks__together_are_the_index(tmp_path: Path, metric: str, offset: float) -> None:
+    data = _data()
+    train = replace(data.train, x=data.train.x + np.float32(offset))
+    whole = _index(tmp_path / "index", train, metric).arrays
+    reference = _build(tmp_path / "blocks", train, metric, 16)
+    blocks = [open_block(reference, block) for block in range(reference.n_blocks)]
+    assert (whole.center is None) == (offset == 0.0)
+    for name in ("x", "scale", "squared_norm"):
+        expected = getattr(whole, name)
+        if expected is not None:
+            np.testing.assert_array_equal(np.concatenate([getattr(b.train, name) for b in blocks]), expected)
+    np.testing.assert_array_equal(np.concatenate([b.train.labels.codes for b in blocks]), whole.labels.codes)
+    for block in blocks:
+        np.testing.assert_array_equal(block.train.center, whole.center)
+    inside = np.concatenate([b.train.duplicates + b.first_row for b in blocks])
+    guests = np.concatenate([b.guest_pairs[:, 0] + b.first_row for b in blocks])
+    assert len(inside)
+    assert sorted([*inside[:, 0], *guests]) == whole.duplicates[:, 0].tolist()
+
+
+@pytest.mark.parametrize("block_rows", [8, 40])
+def test_guests__stand_where_their_first_copies_do(tmp_path: Path, block_rows: int) -> None:
+    train = _data().train
+    whole = _index(tmp_path / "index", train, "euclidean").arrays
+    first_of = dict(whole.duplicates.tolist())
+    reference = _build(tmp_path / "blocks", train, "euclidean", block_rows)
+    found = 0
+    for number in range(1, reference.n_blocks):
+        block = open_block(reference, number)
+        assert block.guests is not None
+        copies = {first_of[row + block.first_row] for row in block.guest_pairs[:, 0].tolist()}
+        assert block.guests.n_train == TILE * np.bincount([copy % TILE for copy in copies]).max()
+        for row, guest in block.guest_pairs.tolist():
+            assert guest % TILE == first_of[row + block.first_row] % TILE
+            np.testing.assert_array_equal(block.guests.x[guest], block.train.x[row])
+            assert block.guests.squared_norm[guest] == block.train.squared_norm[row]
+            found += 1
+    assert found > 5
+
+
+def test_block_parts__multiply_as_many_points_at_once_as_one_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = _data()
+    index = _index(tmp_path / "index", data.train, "euclidean")
+    rows = pa.Table.from_batches([_batch(data.validation)])
+    chunk = chunk_arrays(rows, index.train_keys, self_validation=False)
+    block = open_block(_build(tmp_path / "blocks", data.train, "euclidean", 16), 0)
+    options = ValueOptions(parameters={"k": K}).ranking_options({"k": K}, N_TRAIN)
+    shapes: list[tuple[int, int]] = []
+    product = distances.approximate_keys
+
+    def spy(train: TrainArrays, z: np.ndarray, metric: str, out: np.ndarray) -> np.ndarray:
+        shapes.append((train.n_train, len(z)))
+        return product(train, z, metric, out)
+
+    monkeypatch.setattr(distances, "approximate_keys", spy)
+    list(block_parts(block, chunk, options, N_TRAIN))
+    of_block = [points for n_rows, points in shapes if n_rows == 16]
+    shapes.clear()
+    list(ranking.keyed_points(index.arrays, chunk, "euclidean", Workspace()))
+    assert of_block == [points for _, points in shapes]
+    assert len(of_block) > 1
+
+
+def test_row_digests__are_equal_for_equal_rows_only() -> None:
+    x = np.array([[0.0, 1.0], [-0.0, 1.0], [1.0, 0.0], [0.0, np.nextafter(np.float32(1), np.float32(2))]], np.float32)
+    digests = [tuple(row) for row in row_digests(x).tolist()]
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
+
+
+def test_rows_of__are_read_from_their_blocks(tmp_path: Path) -> None:
+    train = _data().train
+    reference = _build(tmp_path / "blocks", train, "euclidean", 16)
+    rows = np.array([60, 0, 17, 16, 15])
+    np.testing.assert_array_equal(rows_of(reference, rows), train.x[rows])
+
+
+@pytest.mark.parametrize("change", ["other ids", "a row less", "a row more"])
+def test_write_blocks__refuses_rows_whose_keys_were_not_read(tmp_path: Path, change: str) -> None:
+    train = _data().train
+    reference = _reference(tmp_path / "blocks", train, "euclidean", 16)
+    rows = {"other ids": slice(17, 33), "a row less": slice(16, 31), "a row more": slice(16, 33)}[change]
+    batch = _batch(train, rows)
+    batch = batch.append_column("block", pa.array([1] * len(batch), pa.int32()))
+    with pytest.raises(ComputeError, match="the 16 rows whose keys were read"):
+        list(write_blocks(iter([batch]), reference))
+
+
+def test_open_block__refuses_a_block_that_is_not_finished(tmp_path: Path) -> None:
+    train = _data().train
+    reference = _reference(tmp_path / "blocks", train, "euclidean", 64)
+    list(write_blocks(_block_batches(train, reference, 0), reference))
+    with pytest.raises(ComputeError, match="a block with squared_norm"):
+        open_block(reference, 0)
+
+
+def test_block_keys__of_copies_are_their_guests(tmp_path: Path) -> None:
+    data = _data()
+    block = open_block(_build(tmp_path / "blocks", data.train, "euclidean", 16), 3)
+    assert block.guests is not None
+    moved = replace(block, guests=replace(block.guests, squared_norm=block.guests.squared_norm + 100.0))
+    keys, other = (np.empty((N_VALIDATION, block.train.n_train), np.float32) for _ in range(2))
+    block_keys(block, data.validation.x, "euclidean", keys)
+    block_keys(moved, data.validation.x, "euclidean", other)
+    changed = np.zeros(block.train.n_train, np.bool_)
+    changed[block.guest_pairs[:, 0]] = True
+    np.testing.assert_allclose(other - keys, np.tile(np.where(changed, 100.0, 0.0), (N_VALIDATION, 1)), atol=1e-3)
