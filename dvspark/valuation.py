@@ -191,6 +191,7 @@ def _index(valuation: Valuation, spark: SparkSession, folder: Path, plan: Plan) 
             metric=valuation.request.options.metric,
             directory=folder / "blocks",
             block_rows=plan.block_rows,
+            shared=shared,
         )
     shipping = replicated.choose_shipping(spark, plan.index_bytes, shared=shared)
     packed = replicated.build_index(
@@ -244,7 +245,8 @@ def _by_reference(chunks: DataFrame, index: Index, work: tasks.ChunkWork) -> Par
         sizes, alone = replicated.chunk_sizes(chunks), options.self_validation
         return next(sharded.exchanged_waves(chunks, sizes, index, halves, self_validation=alone))
     opened = replicated.open_here(index)
-    points = tasks.chunk_arrays(chunks.toArrow(), opened.train_keys, self_validation=options.self_validation)
+    rows = chunks.toArrow().sort_by("id")
+    points = tasks.chunk_arrays(rows, opened.train_keys, self_validation=options.self_validation)
     return reference.reference_partial(opened.arrays, points, options, parameters)
 
 

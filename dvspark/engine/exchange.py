@@ -108,7 +108,7 @@ def merge_chunks(
 ) -> Iterator[pa.RecordBatch]:
     """Yield the `PARTIALS` of every chunk, from `PARTS` sorted by (chunk_id, point, block).
 
-    Memory: one batch, one point's parts and keys, and what ``partial_of`` takes.
+    Memory: one batch, one point's parts and keys (10 bytes a training row), and what ``partial_of`` takes.
     """
     for chunk_id, points in itertools.groupby(_merged_points(batches, reference), key=lambda found: found[0]):
         yield from partial_batches(chunk_id, partial_of(point for _, point in points))

@@ -24,6 +24,7 @@ from dvspark.engine.exchange import Halves, merge_chunks, method_halves, part_ba
 from dvspark.engine.progress import watch_tasks
 from dvspark.engine.reduce import TOTAL_TYPES, assemble, reduce_block
 from dvspark.engine.replicated import one_value_a_task
+from dvspark.engine.session import is_same_host
 from dvspark.engine.tasks import ChunkWork, ListedRows, chunk_arrays, from_ipc, pack_keys
 from dvspark.engine.train_blocks import BlocksReference, combine_blocks, finish_blocks, rows_of, write_blocks
 from dvspark.engine.train_index import TrainKeys, checked_keys
@@ -54,13 +55,18 @@ def build_blocks(
     metric: str,
     directory: Path,
     block_rows: int,
+    shared: bool,
 ) -> BlocksReference:
-    """Write train rows (`ROWS` format) as blocks of ``block_rows`` below ``directory``, which all hosts see.
+    """Write train rows (`ROWS` format) as blocks of ``block_rows`` below ``directory``.
 
-    ``block_rows`` a multiple of `kernels.distances.TILE_ROWS`: blocks are cut where tiles are.
+    ``block_rows`` a multiple of `kernels.distances.TILE_ROWS`: blocks are cut where tiles are. ``shared``: all hosts
+    see the directory under the same path.
     The rows go from task to task, never through the driver, which holds the keys and 60 bytes a row.
-    Raises: ComputeError when the rows are not the ones that were counted.
+    Raises: ComputeError when the rows are not the ones that were counted, or hosts do not see the directory.
     """
+    if not shared and not is_same_host(train_rows.sparkSession):
+        hint = "set work_dir to a folder that the driver and all hosts see"
+        raise ComputeError(Problem("writing the blocks", "a folder that all hosts see", "none", hint))
     if block_rows % TILE_ROWS and block_rows < n_train:
         raise ValueError(f"blocks of {block_rows} rows cut a tile of {TILE_ROWS}")
     directory.mkdir(parents=True, exist_ok=True)

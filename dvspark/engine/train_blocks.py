@@ -26,6 +26,9 @@ from dvspark.errors import ComputeError, Problem
 from dvspark.kernels import distances
 from dvspark.schemas import Floats, Int32s, Int64s, TrainArrays, TrainBlock, TrainLabels
 
+# What blocks tell for `combine_blocks`, which removes it.
+TOLD = ("sums", "squares", "digests")
+
 # Rows are read for their digests in pieces of so many bytes.
 PIECE_BYTES = 2**20
 
@@ -109,11 +112,10 @@ def write_block(reference: BlocksReference, block: int, batches: Iterator[pa.Rec
     _write_rows(reference, block, batches, folder / "x.npy")
     x = np.load(folder / "x.npy", mmap_mode="r")
     scale = distances.row_scale(x, reference.metric)
-    sums, squares = distances.tile_sums(x, scale)
-    told = {"scale": scale, "sums": sums, "squares": squares, "digests": row_digests(x)}
-    for name, array in told.items():
-        if array is not None:
-            np.save(folder / f"{name}.npy", array)
+    if scale is not None:
+        np.save(folder / "scale.npy", scale)
+    for name, array in zip(TOLD, (*distances.tile_sums(x, scale), row_digests(x)), strict=True):
+        np.save(folder / f"{name}.npy", array)
     return folder
 
 
@@ -131,9 +133,8 @@ def _write_rows(reference: BlocksReference, block: int, batches: Iterator[pa.Rec
             file.write(np.ascontiguousarray(embedding_matrix(batch.column("embedding"), dtype)).data)
             n_written += len(batch)
     if n_written != n_rows:
-        got = "other ids" if n_written < 0 else f"{n_written} rows"
-        hint = "did the table change meanwhile?"
-        raise ComputeError(Problem(f"block {block}", f"the {n_rows} rows whose keys were read", got, hint))
+        expected, got = f"the {n_rows} rows whose keys were read", "other ids" if n_written < 0 else f"{n_written} rows"
+        raise ComputeError(Problem(f"block {block}", expected, got, "did the table change meanwhile?"))
 
 
 def row_digests(x: Floats) -> npt.NDArray[np.uint64]:
@@ -151,18 +152,17 @@ def combine_blocks(reference: BlocksReference) -> None:
 
     Memory: 60 bytes a training row; time: that of sorting the digests.
     """
-
-    def told(name: str) -> npt.NDArray[Any]:
-        return np.concatenate([np.load(reference.folder(block) / f"{name}.npy") for block in range(reference.n_blocks)])
-
-    center = distances.common_offset(told("sums"), told("squares"), reference.n_train)
+    told = [[reference.folder(block) / f"{name}.npy" for block in range(reference.n_blocks)] for name in TOLD]
+    sums, squares, digests = (np.concatenate([np.load(path) for path in paths]) for paths in told)
+    center = distances.common_offset(sums, squares, reference.n_train)
     if center is not None:
         np.save(Path(reference.directory) / "center.npy", center)
-    digests = told("digests")
     order = np.lexsort((digests[:, 1], digests[:, 0]))
     ordered = digests[order]
     duplicates = distances.first_copies(order, (ordered[1:] != ordered[:-1]).any(axis=1))
     np.save(Path(reference.directory) / "duplicates.npy", duplicates)
+    for path in itertools.chain.from_iterable(told):
+        path.unlink()
 
 
 def finish_block(reference: BlocksReference, block: int) -> None:

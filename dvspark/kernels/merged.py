@@ -41,8 +41,9 @@ def block_parts(block: TrainBlock, chunk: ChunkArrays, options: RankingOptions, 
     """Yield the block's part of each point of the chunk; ``n_train`` rows of all blocks.
 
     Rows meet the same points in the same places of the same tiles as in one table, so their keys have the same bits.
-    Cost a point: O(n_rows D). Memory beside the block: that of `memory.scratch_bytes` for the block's rows, but as
-    many points at once as for ``n_train``.
+    Cost a point: O(n_rows D). Memory beside the block's arrays: 4 P (B + T) + (40 T + 24 P) D + 8 B + 32 m bytes, for
+    P = `ranking.points_per_block` of ``n_train``, B rows of the block and its guests, T of a tile, D features, m near
+    rows.
     """
     train = block.train
     if options.precision == "float64":
@@ -87,7 +88,7 @@ def merged_partial(
     """Return the partial of points, added up as they come: the bits of `partials.ranking_partial` when sorted.
 
     ``n_players`` rows play, all ``n_train`` or, under self-validation, all but one.
-    Cost a point: O(n_train log n_train); memory: 160 bytes a row, or 240 where ties are averaged.
+    Cost a point: O(n_train log n_train); memory: 160 bytes a training row, or 240 where ties are averaged.
     """
     scratch = Scratch(n_train, Workspace())
     ranked = (rank_merged(point, options, scratch) for point in points)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.spark
 
 # Four tiles, the last of them short; the near rows that stand in exact order are fewer than those of a block.
-N_TRAIN, N_VALIDATION, K = 3 * TILE_ROWS + 2_500, 40, 5
+N_TRAIN, N_VALIDATION, K = 3 * TILE_ROWS + TILE_ROWS // 2 + 1, 40, 5
 N_CHUNKS = 4
 
 
@@ -75,7 +75,7 @@ def _value(spark: SparkSession, data: Data, options: ValueOptions, folder: Path,
         waves = replicated.value_waves(chunks, sizes, replicated.build_index(train, **same), work)
     else:
         n_tiles = -(-len(data.train) // TILE_ROWS)
-        blocks = sharded.build_blocks(train, **same, block_rows=-(-n_tiles // n_blocks) * TILE_ROWS)
+        blocks = sharded.build_blocks(train, **same, block_rows=-(-n_tiles // n_blocks) * TILE_ROWS, shared=False)
         assert blocks.n_blocks == n_blocks
         waves = sharded.value_waves(chunks, sizes, blocks, work)
     totals = Partial.zeros(len(data.train))
@@ -143,4 +143,17 @@ def test_build_blocks__refuses_rows_that_were_not_counted(spark: SparkSession, t
     data = DATA["small"]
     counted: dict[str, Any] = {"n_features": 4, "dtype": "float32", "metric": "euclidean", "directory": tmp_path}
     with pytest.raises(ComputeError, match="1999 training rows"):
-        sharded.build_blocks(frames_of(spark, data)[0], n_train=1_999, block_rows=TILE_ROWS, **counted)
+        sharded.build_blocks(frames_of(spark, data)[0], n_train=1_999, block_rows=TILE_ROWS, shared=True, **counted)
+
+
+def test_build_blocks__refuses_a_folder_that_hosts_do_not_see(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dvspark.engine import sharded
+
+    monkeypatch.setattr(sharded, "is_same_host", lambda _spark: False)
+    counted: dict[str, Any] = {"n_features": 4, "dtype": "float32", "metric": "euclidean", "directory": tmp_path}
+    with pytest.raises(ComputeError, match="set work_dir"):
+        sharded.build_blocks(
+            frames_of(spark, DATA["small"])[0], n_train=2_000, block_rows=TILE_ROWS, shared=False, **counted
+        )

@@ -1,7 +1,7 @@
 """Drivers for sessions that need a process of their own; each prints what it saw as one line of JSON.
 
 python drivers.py cluster '{"master": ..., "conf": {...}, "shared": FOLDER}'
-python drivers.py connect '{"conf": {...}}'
+python drivers.py connect '{"conf": {...}, "shared": FOLDER}'
 """
 
 from __future__ import annotations
@@ -68,14 +68,14 @@ def on_cluster(master: str, conf: dict[str, str], shared: str) -> dict[str, Any]
         spark.stop()
 
 
-def on_connect(conf: dict[str, str]) -> dict[str, Any]:
+def on_connect(conf: dict[str, str], shared: str) -> dict[str, Any]:
     """Value through a Spark Connect server in local mode."""
     spark = _session("remote", "local[2]", conf)
     try:
         train, validation = frames_of(spark, DATA)
         result = value_table(train, validation, **SOFT_OPTIONS)
         with sharded_plan():
-            in_blocks = value_table(train, validation, **SOFT_OPTIONS)
+            in_blocks = value_table(train, validation, **SOFT_OPTIONS, work_dir=shared)
         return {
             "client": type(spark).__module__,
             "values": _values(result),

@@ -31,10 +31,11 @@ CONF = {
 def test_connect__values_equal_the_local_engine(java_home: Path, tmp_path: Path) -> None:
     pytest.importorskip("grpc", reason="needs the extra `connect`")
     conf = {**CONF, "spark.sql.warehouse.dir": str(tmp_path / "warehouse")}
+    words = json.dumps({"conf": conf, "shared": str(tmp_path)})
     driver = Path(__file__).parent / "drivers.py"
     # PySpark's own switch for a server, and its client, on any free port; else both insist on 15002.
     environment = {**driver_environment(java_home), "SPARK_TESTING": "1", "DVSPARK_CACHE": str(tmp_path / "cache")}
-    ended = run_process([sys.executable, str(driver), "connect", json.dumps({"conf": conf})], environment, tmp_path)
+    ended = run_process([sys.executable, str(driver), "connect", words], environment, tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert "Traceback" not in ended.stderr  # not even from a thread that watches progress
     report = json.loads(ended.stdout.splitlines()[-1])
