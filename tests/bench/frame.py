@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import math
@@ -112,11 +113,15 @@ def apart(
         with log.open("w") as out:
             surroundings = environment(threads, variables or {})
             process = subprocess.Popen(command, stdout=out, stderr=out, cwd=folder, env=surroundings)
-            while process.poll() is None:
-                try:
-                    process.wait(None if watch is None else SAMPLE_SECONDS)
-                except subprocess.TimeoutExpired:
-                    watch()
+            try:
+                while process.poll() is None:
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(None if watch is None else SAMPLE_SECONDS)
+                    if watch is not None:
+                        watch()
+            finally:  # a benchmark that is stopped leaves nothing running
+                process.terminate()
+                process.wait()
         if process.returncode:
             raise RuntimeError(f"{place} ended with {process.returncode}:\n{log.read_text(errors='replace')}")
         return json.loads(answer.read_text())

@@ -23,11 +23,15 @@ ROW_GROUP_BYTES = 25 * 2**20
 
 def write_tables(folder: str, n: int, d: int, m: int) -> None:
     """Write train.parquet with n rows of d features and validation.parquet with m, normal, in `N_CLASSES` classes."""
-    for seed, (side, n_rows) in enumerate({"train": n, "validation": m}.items()):
+    for seed, (side, first_id, n_rows) in enumerate([("train", 0, n), ("validation", n, m)]):
         rng = np.random.default_rng(seed)
         x = pa.array(rng.standard_normal(n_rows * d, np.float32))
         embedding = pa.ListArray.from_arrays(np.arange(0, n_rows * d + 1, d, dtype=np.int32), x)
-        columns = {"id": np.arange(n_rows), "embedding": embedding, "label": rng.integers(0, N_CLASSES, n_rows)}
+        columns = {
+            "id": np.arange(first_id, first_id + n_rows),
+            "embedding": embedding,
+            "label": rng.integers(0, N_CLASSES, n_rows),
+        }
         rows = max(1, ROW_GROUP_BYTES // (4 * d))
         # Random floats do not compress, and trying takes longer than reading them.
         pq.write_table(pa.table(columns), Path(folder) / f"{side}.parquet", row_group_size=rows, compression="none")
