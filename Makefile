@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CONSTRAINTS := --quiet --constraint conf/constraints.txt
 EXTRAS := spark,connect,report,fast
+RESULTS := tests/bench/results
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types law unit spark spark-oldest bench notebooks clean
@@ -55,10 +56,23 @@ spark-oldest: ## the Spark tests on the oldest PySpark supported, in an environm
 	  "pyspark==4.0.*" --editable ".[$(EXTRAS)]" --group dev
 	.venv-oldest/bin/pytest tests/conformance tests/spark tests/jobs
 
-bench: $(READY) ## kernel speed, as ratios to the bare matrix product and to plain NumPy
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python -m tests.bench.kernel
+# pyDVL refuses NumPy 2, so it gets an environment of its own.
+.venv-bench/.ready: pyproject.toml
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv-bench/bin/python -m pip install --quiet --editable . --group bench
+	@touch $@
+
+# The two variables go together: half of a pair that was set for another processor slows products down.
+bench: $(READY) .venv-bench/.ready ## measure speed, overhead, memory and scaling, write docs/performance.md; half an hour
+	for name in kernel engine_overhead memory scaling; do \
+	  env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE \
+	    $(BIN)/python -m tests.bench.$$name --out $(RESULTS)/$$name.json || exit 1; done
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE \
+	  .venv-bench/bin/python -m tests.bench.against_pydvl --out $(RESULTS)/against_pydvl.json
+	$(BIN)/python -m tests.bench.performance_page > docs/performance.md
 
 clean: ## remove environments, caches and the demo's output
-	rm -rf .venv .venv-oldest demo-output build dist *.egg-info
+	rm -rf .venv .venv-oldest .venv-bench demo-output build dist *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis spark-warehouse
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

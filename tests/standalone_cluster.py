@@ -28,11 +28,13 @@ JOB_SECONDS = 180
 
 @dataclass(frozen=True)
 class Cluster:
-    """A running cluster: its master's URL, and the folder under which everything of it lies."""
+    """A running cluster: its master's URL, the folder under which everything of it lies, and what a worker has."""
 
     master: str
     folder: Path
     java_home: Path
+    cores: int
+    memory: str
 
     @property
     def cache(self) -> Path:
@@ -47,11 +49,11 @@ class Cluster:
             "spark.ui.enabled": "false",  # saves a port and a second
             "spark.ui.showConsoleProgress": "false",
             "spark.log.level": "WARN",  # what a failing test shows is then its own
-            "spark.cores.max": str(N_WORKERS),  # how many cores the ratio below is of
-            "spark.executor.cores": "1",  # one executor a worker
+            "spark.cores.max": str(N_WORKERS * self.cores),  # how many cores the ratio below is of
+            "spark.executor.cores": str(self.cores),  # one executor a worker
             "spark.driver.extraJavaOptions": SHORT_LIVED,
             "spark.executor.extraJavaOptions": SHORT_LIVED,
-            "spark.executor.memory": "512m",  # all of a worker's memory, so that each worker has just one
+            "spark.executor.memory": self.memory,  # all of a worker's memory, so that each worker has just one
             "spark.executorEnv.PYTHONPATH": _python_path(),  # executors must find this dvspark, not another
             "spark.executorEnv.DVSPARK_CACHE": str(self.cache),  # else the user's own cache would be used
             "spark.executorEnv.SPARK_LOCAL_IP": "127.0.0.1",
@@ -79,8 +81,11 @@ class Cluster:
 
 
 @contextmanager
-def start_cluster(folder: Path, java_home: Path) -> Iterator[Cluster]:
-    """Yield a cluster whose workers have all registered; its processes end with the block, by their ids."""
+def start_cluster(folder: Path, java_home: Path, *, cores: int = 1, memory: str = "512m") -> Iterator[Cluster]:
+    """Yield a cluster whose workers have all registered; its processes end with the block, by their ids.
+
+    ``cores`` and ``memory`` are what each worker gives to its one executor.
+    """
     with ExitStack() as processes:
         log = folder / "master.log"
         ports = ["--host", "127.0.0.1", "--port", "0", "--webui-port", "0"]  # 0: any free port
@@ -89,11 +94,11 @@ def start_cluster(folder: Path, java_home: Path) -> Iterator[Cluster]:
         workers = []
         for number in range(N_WORKERS):
             name = f"worker-{number}"
-            words = [*ports, "--cores", "1", "--memory", "512m", "--work-dir", str(folder / name), url]
+            words = [*ports, "--cores", str(cores), "--memory", memory, "--work-dir", str(folder / name), url]
             daemon = _daemon(folder, java_home, "worker.Worker", folder / f"{name}.log", words)
             workers.append(processes.enter_context(daemon))
         _wait_for(log, r"Registering worker (\S+)", N_WORKERS, [master, *workers])
-        yield Cluster(url, folder, java_home)
+        yield Cluster(url, folder, java_home, cores, memory)
 
 
 @contextmanager

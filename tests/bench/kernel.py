@@ -1,30 +1,92 @@
-"""Kernel speed: CPU seconds of one thread, as ratios within one run; `make bench`.
-
-Each shape is run five times after one warm-up; medians are printed. "sgemm" is the bare matrix product in
-the kernel's blocks; "plain NumPy" is the fifteen lines anybody would write first.
-"""
+"""Kernel speed, as ratios to the bare matrix product and to plain NumPy: `python -m tests.bench.kernel`."""
 
 from __future__ import annotations
 
-import os
-import platform
-import statistics
-import sys
-import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-
-os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
+from typing import Any
 
 import numpy as np
 
-from dvspark.kernels.distances import POINTS_PER_PRODUCT, TILE_ROWS, prepare
+from dvspark.kernels.distances import POINTS_PER_PRODUCT, prepare
+from dvspark.kernels.workspace import Workspace
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import ChunkArrays, Partial, TrainLabels
+from tests.bench.frame import Result, Row, apart, at_least, at_most, cpu_seconds, result, run, say
 
-SHAPES = [(50_000, 256, 1_000), (200_000, 512, 256), (1_500_000, 256, 64)]
+QUESTION = "How near is the kernel to the bare matrix product, and how far from plain NumPy?"
+METHOD = """\
+CPU seconds of one thread, the median of five runs after one that does not count; each shape in a process of its own.
+"sgemm" is the matrix product of the same shape in blocks of 8,192 training rows × 256 points (or all, if fewer) into
+one preallocated block. "NumPy" is the fifteen lines anybody would write first (argsort and a reverse cumulative sum),
+on 8 of the points, where its copies fit. "squares" is what the sums of squares, from which standard errors come, cost
+by themselves: one product and one sum a row and point in NumPy, in pieces that stay in cache. Normal data, 10
+classes, k = 10."""
+# N, D, M; the rankings; the most it may take in matrix products; the least times it is faster than plain NumPy.
+SHAPES: list[tuple[tuple[int, int, int], tuple[str, ...], float | None, float | None]] = [
+    ((50_000, 256, 1_000), ("sorted", "binned"), 3.0, 4.0),
+    ((200_000, 512, 256), ("sorted", "binned"), 1.8, 4.5),
+    ((1_500_000, 256, 256), ("binned",), 2.2, 30.0),
+    ((1_500_000, 2_048, 64), ("binned",), 1.25, None),
+    ((10_000_000, 64, 64), ("binned",), None, None),
+]
+TINY_SHAPES: list[tuple[tuple[int, int, int], tuple[str, ...], float | None, float | None]] = [
+    ((3_000, 8, 5), ("sorted", "binned"), 3.0, 4.0),
+    ((4_000, 8, 5), ("binned",), None, None),
+]
+LARGEST_SQUARES_SHARE = 0.15
 K = 10
 RUNS = 5
+NUMPY_POINTS = 8
+SGEMM_ROWS = 8_192
+SWEEP_ROWS = 65_536
+
+
+def main(tiny: bool = False) -> Result:
+    """Measure every shape; about six minutes and 14 GB."""
+    rows: list[Row] = []
+    targets: list[Row] = []
+    for (n, d, m), rankings, products, times in TINY_SHAPES if tiny else SHAPES:
+        say(f"kernel: {n:,} × {d} × {m:,}")
+        found = apart(measure_shape, n=n, d=d, m=m, rankings=rankings, with_numpy=times is not None)
+        best = min(found[how] for how in rankings)
+        shape = f"N = {n:,}, D = {d:,}, M = {m:,}"
+        if products is not None:
+            targets.append(at_most(f"{shape}: kernel / sgemm", products, best / found["sgemm"]))
+        if times is not None:
+            targets.append(at_least(f"{shape}: NumPy / kernel", times, found["numpy"] / best))
+        targets.append(at_most(f"{shape}: squares / kernel", LARGEST_SQUARES_SHARE, found["squares"] / best))
+        rows += [_row(n, d, m, how, found) for how in rankings]
+    return result("kernel", QUESTION, METHOD, targets, {"CPU time of one validation point": rows})
+
+
+def _row(n: int, d: int, m: int, how: str, found: dict[str, float]) -> Row:
+    return {
+        "N": n,
+        "D": d,
+        "M": m,
+        "ranking": how,
+        "kernel, ms": 1e3 * found[how],
+        "sgemm, ms": 1e3 * found["sgemm"],
+        "GFLOP/s of sgemm": 2e-9 * n * d / found["sgemm"],
+        "kernel / sgemm": found[how] / found["sgemm"],
+        "NumPy / kernel": found["numpy"] / found[how] if "numpy" in found else None,
+        "squares / kernel": found["squares"] / found[how],
+    }
+
+
+def measure_shape(n: int, d: int, m: int, rankings: list[str], with_numpy: bool) -> dict[str, float]:
+    """Return CPU seconds a validation point of each ranking, the bare product, the squares, and plain NumPy."""
+    rng = np.random.default_rng(0)
+    x, z = rng.standard_normal((n, d), np.float32), rng.standard_normal((m, d), np.float32)
+    y, y_z = rng.integers(0, 10, n), rng.integers(0, 10, m)
+    found = {"sgemm": cpu_seconds(lambda: bare_product(x, z), RUNS) / m}
+    for how in rankings:
+        found[how] = cpu_seconds(ranked_partial(x, y, z, y_z, how), RUNS) / m
+    points = min(m, NUMPY_POINTS)
+    found["squares"] = cpu_seconds(lambda: bare_squares(n, points), RUNS) / points
+    if with_numpy:
+        found["numpy"] = cpu_seconds(lambda: plain_numpy(x, y, z[:points], y_z[:points]), 1) / points
+    return found
 
 
 def plain_numpy(x: np.ndarray, y: np.ndarray, z: np.ndarray, y_z: np.ndarray) -> np.ndarray:
@@ -49,52 +111,34 @@ def plain_numpy(x: np.ndarray, y: np.ndarray, z: np.ndarray, y_z: np.ndarray) ->
 
 def bare_product(x: np.ndarray, z: np.ndarray) -> None:
     """Compute all inner products in the kernel's blocks into one preallocated block."""
-    block = np.empty((min(POINTS_PER_PRODUCT, len(z)), TILE_ROWS), np.float32)
+    block = np.empty((min(POINTS_PER_PRODUCT, len(z)), SGEMM_ROWS), np.float32)
     for first in range(0, len(z), POINTS_PER_PRODUCT):
         points = z[first : first + POINTS_PER_PRODUCT]
-        for start in range(0, len(x), TILE_ROWS):
-            tile = x[start : start + TILE_ROWS]
+        for start in range(0, len(x), SGEMM_ROWS):
+            tile = x[start : start + SGEMM_ROWS]
             np.matmul(points, tile.T, out=block[: len(points), : len(tile)])
 
 
-def cpu_seconds(work: Callable[[], object], runs: int) -> float:
-    """Return the median CPU seconds of some runs, after one that does not count."""
-    work()
-    seconds = []
-    for _ in range(runs):
-        begun = time.process_time()
-        work()
-        seconds.append(time.process_time() - begun)
-    return statistics.median(seconds)
+def bare_squares(n: int, n_points: int) -> np.ndarray:
+    """Return sums of squares of n values, added up for one point after the other in pieces that stay in cache."""
+    value, squared, squares = np.ones(n), np.zeros(n), np.empty(SWEEP_ROWS)
+    for _ in range(n_points):
+        for start in range(0, n, SWEEP_ROWS):
+            piece = value[start : start + SWEEP_ROWS]
+            np.multiply(piece, piece, out=squares[: len(piece)])
+            squared[start : start + SWEEP_ROWS] += squares[: len(piece)]
+    return squared
 
 
 def ranked_partial(x: np.ndarray, y: np.ndarray, z: np.ndarray, y_z: np.ndarray, ranking: str) -> Callable[[], Partial]:
-    """Return the kernel's work on one chunk, the training rows having been prepared before."""
-    options = ValueOptions(ranking=ranking, parameters={"k": K})
+    """Return the kernel's work on all points, the training rows having been prepared before."""
+    options: Any = ValueOptions(ranking=ranking, parameters={"k": K})
     train = prepare(x, TrainLabels(y.astype(np.int32)), options.metric)
     chunk = ChunkArrays(z, [np.array([label], np.int32) for label in y_z])
     ranking_options = options.ranking_options({"k": K}, len(x))
-    return lambda: options.declaration.partial(train, chunk, ranking_options, {"k": K})
-
-
-def main() -> int:
-    """Print one line a shape."""
-    now = datetime.now(UTC).strftime("%Y-%m-%d")
-    versions = f"Python {platform.python_version()}, NumPy {np.__version__}"
-    print(f"{now}, {platform.machine()}, {os.cpu_count()} cores, {versions}")
-    print("                         ms a point          in products           against")
-    print("        N     D     M   sorted   binned     sorted   binned     plain NumPy")
-    for n, d, m in SHAPES:
-        rng = np.random.default_rng(0)
-        x, z = rng.standard_normal((n, d), np.float32), rng.standard_normal((m, d), np.float32)
-        y, y_z = rng.integers(0, 10, n), rng.integers(0, 10, m)
-        product = cpu_seconds(lambda x=x, z=z: bare_product(x, z), RUNS) / m
-        by_sort, by_bins = (cpu_seconds(ranked_partial(x, y, z, y_z, how), RUNS) / m for how in ("sorted", "binned"))
-        plain = cpu_seconds(lambda x=x, y=y, z=z, y_z=y_z: plain_numpy(x, y, z[:8], y_z[:8]), 1) / 8
-        shares = f"{by_sort * 1e3:>7.2f}  {by_bins * 1e3:>7.2f}    {by_sort / product:>7.1f}  {by_bins / product:>7.1f}"
-        print(f"{n:>9,} {d:>5} {m:>5}  {shares}     {plain / min(by_sort, by_bins):>7.1f} ×", flush=True)
-    return 0
+    workspace = Workspace()
+    return lambda: options.declaration.partial(train, chunk, ranking_options, {"k": K}, workspace)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

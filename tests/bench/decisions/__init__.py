@@ -7,8 +7,9 @@ import platform
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench.kernel import cpu_seconds  # comes first: it sets one thread before NumPy is imported
+os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))  # before NumPy is imported
 
+from tests.bench.frame import cpu_seconds  # isort: skip
 import numpy as np  # isort: skip
 
 __all__ = ["cpu_seconds", "print_machine"]

@@ -1,0 +1,81 @@
+"""How cost grows with points, rows, features and cores: `python -m tests.bench.scaling`."""
+
+from __future__ import annotations
+
+import tempfile
+
+import numpy as np
+
+from dvspark.engine.chunks import CHUNK_ROWS
+from tests.bench.frame import Result, Row, apart, at_least, at_most, cpu_seconds, result, run, say, slope
+from tests.bench.jobs import run_jobs, write_tables
+from tests.bench.kernel import ranked_partial
+
+QUESTION = "Is cost linear in points, rows and features, and halved by a second core?"
+METHOD = """\
+Points, rows and features: CPU seconds of the kernel in one thread on normal data, in chunks of 256 points, the median
+of three runs after one that does not count, and the exponent p of seconds ~ size^p, fitted to the logarithms. Below 1,
+a part of the cost does not grow with that size. Cores: the seconds of the `value` stage in the records of two jobs
+on the same tables, in local[1] and in local[2], one BLAS thread a task."""
+# The ranking; N, D, M, of which one takes three sizes.
+SWEEPS: dict[str, tuple[str, list[tuple[int, int, int]]]] = {
+    "M": ("sorted", [(100_000, 128, m) for m in (256, 512, 1_024)]),
+    "N": ("binned", [(n, 128, 64) for n in (375_000, 750_000, 1_500_000)]),
+    "D": ("sorted", [(100_000, d, 256) for d in (128, 512, 2_048)]),
+}
+TINY_SWEEPS: dict[str, tuple[str, list[tuple[int, int, int]]]] = {
+    "M": ("sorted", [(500, 8, m) for m in (2, 4, 8)]),
+    "N": ("binned", [(n, 8, 2) for n in (500, 1_000, 2_000)]),
+    "D": ("sorted", [(500, d, 2) for d in (4, 8, 16)]),
+}
+JOB_SIZES, TINY_JOB_SIZES = (200_000, 128, 4_096), (1_000, 8, 40)
+# Linear, and as much above it as rounding and caches may put into a fit over three sizes.
+LARGEST_EXPONENT = 1.05
+LEAST_SPEED_UP = 1.8
+RUNS = 3
+
+
+def main(tiny: bool = False) -> Result:
+    """Measure the three sweeps and the two jobs; about five minutes and 3 GB."""
+    targets: list[Row] = []
+    tables = {}
+    for name, (ranking, sizes) in (TINY_SWEEPS if tiny else SWEEPS).items():
+        rows = []
+        for n, d, m in sizes:
+            say(f"scaling: {n:,} × {d} × {m:,}, {ranking}")
+            seconds = apart(kernel_seconds, n=n, d=d, m=m, ranking=ranking)
+            rows.append({"N": n, "D": d, "M": m, "kernel, s": seconds, "ms a point": 1e3 * seconds / m})
+        exponent = slope([row[name] for row in rows], [row["kernel, s"] for row in rows])
+        targets.append(at_most(f"exponent in {name}, {ranking}", LARGEST_EXPONENT, exponent))
+        tables[f"In {name}, {ranking}"] = rows
+    tables["In cores"] = _cores(*(TINY_JOB_SIZES if tiny else JOB_SIZES), targets)
+    return result("scaling", QUESTION, METHOD, targets, tables)
+
+
+def kernel_seconds(n: int, d: int, m: int, ranking: str) -> float:
+    """Return CPU seconds of the kernel for all points."""
+    rng = np.random.default_rng(0)
+    x, z = rng.standard_normal((n, d), np.float32), rng.standard_normal((m, d), np.float32)
+    y, y_z = rng.integers(0, 10, n), rng.integers(0, 10, m)
+    chunks = [slice(start, start + CHUNK_ROWS) for start in range(0, m, CHUNK_ROWS)]
+    works = [ranked_partial(x, y, z[here], y_z[here], ranking) for here in chunks]
+    return cpu_seconds(lambda: [work() for work in works], RUNS)
+
+
+def _cores(n: int, d: int, m: int, targets: list[Row]) -> list[Row]:
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="dvspark-bench-") as folder:
+        apart(write_tables, folder=folder, n=n, d=d, m=m)
+        for cores in (1, 2):
+            say(f"scaling: {n:,} × {d} × {m:,}, job in local[{cores}]")
+            job = apart(run_jobs, folder=folder, master=f"local[{cores}]", jobs=[{}])[0]
+            stages = {"value stage, s": job["stages"]["value"], "whole job, s": job["job_seconds"]}
+            rows.append({"cores": cores, "N": n, "D": d, "M": m, "chunks": job["plan"]["n_chunks"], **stages})
+    speed_up = rows[0]["value stage, s"] / rows[1]["value stage, s"]
+    what = f"N = {n:,}, D = {d:,}, M = {m:,}: value stage on 1 core / on 2"
+    targets.append(at_least(what, LEAST_SPEED_UP, speed_up))
+    return rows
+
+
+if __name__ == "__main__":
+    run(main)
