@@ -1,0 +1,110 @@
+"""What `dvspark plan` expects against what `dvspark value` takes: `python -m tests.bench.plan_estimate`.
+
+Both run as commands in local[2], on random rows in Parquet files. CPU seconds are those of the command and of every
+process below it: Java and the Python workers outlive the command, so they are waited for as well.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+SHAPES = [(20_000, 64, 512), (100_000, 256, 512), (300_000, 128, 512)]
+TINY_SHAPES = [(300, 8, 20)]
+N_LABELS = 10
+ROOT = Path(__file__).parents[2]
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def write_rows(path: Path, n_rows: int, n_features: int, first_id: int) -> None:
+    """Write random rows as one Parquet file of row groups of 16 MB or so."""
+    rng = np.random.default_rng(first_id)
+    group = max(1, 2**22 // n_features)
+    schema = pa.schema([("id", pa.int64()), ("embedding", pa.list_(pa.float32())), ("label", pa.int64())])
+    with pq.ParquetWriter(path, schema) as writer:
+        for start in range(0, n_rows, group):
+            n = min(group, n_rows - start)
+            x = rng.standard_normal((n, n_features), np.float32).ravel()
+            offsets = pa.array(np.arange(n + 1, dtype=np.int32) * n_features)
+            embedding = pa.ListArray.from_arrays(offsets, pa.array(x))
+            ids = pa.array(first_id + start + np.arange(n))
+            writer.write_table(pa.table([ids, embedding, pa.array(rng.integers(0, N_LABELS, n))], schema=schema))
+
+
+def run(*words: str) -> tuple[float, float, str]:
+    """Return the CPU and wall seconds of a command with all it started, and what it printed."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    started = time.monotonic()
+    command = [sys.executable, "-m", "dvspark.cli", *words]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    printed = process.stdout.read() if process.stdout else ""
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    wall, cpu = time.monotonic() - started, used.ru_utime + used.ru_stime
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(words)}: exit code {process.returncode}")
+    while True:
+        try:
+            _, _, used = os.wait4(-1, 0)
+        except ChildProcessError:
+            return cpu, wall, printed
+        cpu += used.ru_utime + used.ru_stime
+
+
+def compare(folder: Path, n: int, d: int, m: int) -> dict[str, Any]:
+    """Return one size's expected and measured CPU and wall seconds."""
+    write_rows(folder / "train.parquet", n, d, 0)
+    write_rows(folder / "validation.parquet", m, d, n)
+    tables = ["--train", str(folder / "train.parquet"), "--validation", str(folder / "validation.parquet")]
+    words = [*tables, "--output", str(folder / "out"), "--spark.master", "local[2]", "--json"]
+    plan = json.loads(run("plan", *words)[2])
+    cpu, wall, printed = run("value", *words)
+    record = json.loads(Path(json.loads(printed)["outputs"]["run"]).read_text())
+    return {
+        "n_train": n,
+        "n_features": d,
+        "n_validation": m,
+        "expected_core_seconds": plan["estimate"]["core_seconds"],
+        "core_seconds": round(cpu, 1),
+        "expected_wall_seconds": plan["estimate"]["wall_seconds"],
+        "wall_seconds": round(wall, 1),
+        "parts": plan["estimate"]["parts"],
+        "stages": {each["stage"]: each["seconds"] for each in record["stages"]},
+    }
+
+
+def main(tiny: bool = False, out: Path | None = None) -> list[dict[str, Any]]:
+    """Print one line a size, write them as JSON where ``out`` says, and return them."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # what a command leaves behind becomes ours
+    now = datetime.now(UTC).strftime("%Y-%m-%d")
+    print(f"{now}, {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, local[2]")
+    print("        N     D     M    core-seconds: expected   measured    wall: expected   measured")
+    found = []
+    for shape in TINY_SHAPES if tiny else SHAPES:
+        with tempfile.TemporaryDirectory() as folder:
+            line = compare(Path(folder), *shape)
+        found.append(line)
+        n, d, m = shape
+        cores = f"{line['expected_core_seconds']:>8.1f}   {line['core_seconds']:>8.1f}"
+        wall = f"{line['expected_wall_seconds']:>8.1f}   {line['wall_seconds']:>8.1f}"
+        print(f"{n:>9,} {d:>5} {m:>5}                  {cores}          {wall}", flush=True)
+    if out is not None:
+        out.write_text(json.dumps({"date": now, "machine": platform.machine(), "sizes": found}, indent=1) + "\n")
+    return found
+
+
+if __name__ == "__main__":
+    main(tiny="--tiny" in sys.argv, out=Path(sys.argv[1]) if sys.argv[1:2] and sys.argv[1] != "--tiny" else None)
