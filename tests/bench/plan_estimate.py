@@ -1,19 +1,18 @@
 """What `dvspark plan` expects against what `dvspark value` takes: `python -m tests.bench.plan_estimate`.
 
 Both run as commands in local[2], on random rows in Parquet files. CPU seconds are those of the command and of every
-process below it: Java and the Python workers outlive the command, so they are waited for as well.
+process below it: Java and the Python workers outlive the command, so they are waited for as well. ``load`` is what
+the machine was busy with before the command: others' work stretches the seconds by the clock.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import platform
 import subprocess
 import sys
 import tempfile
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,23 @@ SHAPES = [(20_000, 64, 512), (100_000, 256, 512), (300_000, 128, 512)]
 TINY_SHAPES = [(300, 8, 20)]
 N_LABELS = 10
 ROOT = Path(__file__).parents[2]
-PR_SET_CHILD_SUBREAPER = 36
+
+# Runs a command; waits for it and, as their reaper (PR_SET_CHILD_SUBREAPER), for all processes it left behind.
+WATCH = """
+import ctypes, json, os, resource, subprocess, sys, time
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+started = time.monotonic()
+code = subprocess.call(sys.argv[1:])
+wall = time.monotonic() - started
+try:
+    while True:
+        os.wait()
+except ChildProcessError:
+    pass
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([used.ru_utime + used.ru_stime, wall]))
+sys.exit(code)
+"""
 
 
 def write_rows(path: Path, n_rows: int, n_features: int, first_id: int) -> None:
@@ -45,23 +60,13 @@ def write_rows(path: Path, n_rows: int, n_features: int, first_id: int) -> None:
 
 
 def run(*words: str) -> tuple[float, float, str]:
-    """Return the CPU and wall seconds of a command with all it started, and what it printed."""
+    """Return the CPU and wall seconds of a command with all it started, and the last line it printed."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    started = time.monotonic()
-    command = [sys.executable, "-m", "dvspark.cli", *words]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-    printed = process.stdout.read() if process.stdout else ""
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    wall, cpu = time.monotonic() - started, used.ru_utime + used.ru_stime
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(words)}: exit code {process.returncode}")
-    while True:
-        try:
-            _, _, used = os.wait4(-1, 0)
-        except ChildProcessError:
-            return cpu, wall, printed
-        cpu += used.ru_utime + used.ru_stime
+    command = [sys.executable, "-c", WATCH, sys.executable, "-m", "dvspark.cli", *words]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    *_, printed, measured = done.stdout.splitlines()
+    cpu, wall = json.loads(measured)
+    return cpu, wall, printed
 
 
 def compare(folder: Path, n: int, d: int, m: int) -> dict[str, Any]:
@@ -71,6 +76,7 @@ def compare(folder: Path, n: int, d: int, m: int) -> dict[str, Any]:
     tables = ["--train", str(folder / "train.parquet"), "--validation", str(folder / "validation.parquet")]
     words = [*tables, "--output", str(folder / "out"), "--spark.master", "local[2]", "--json"]
     plan = json.loads(run("plan", *words)[2])
+    load = round(os.getloadavg()[0], 1)
     cpu, wall, printed = run("value", *words)
     record = json.loads(Path(json.loads(printed)["outputs"]["run"]).read_text())
     return {
@@ -81,6 +87,7 @@ def compare(folder: Path, n: int, d: int, m: int) -> dict[str, Any]:
         "core_seconds": round(cpu, 1),
         "expected_wall_seconds": plan["estimate"]["wall_seconds"],
         "wall_seconds": round(wall, 1),
+        "load": load,
         "parts": plan["estimate"]["parts"],
         "stages": {each["stage"]: each["seconds"] for each in record["stages"]},
     }
@@ -88,23 +95,22 @@ def compare(folder: Path, n: int, d: int, m: int) -> dict[str, Any]:
 
 def main(tiny: bool = False, out: Path | None = None) -> list[dict[str, Any]]:
     """Print one line a size, write them as JSON where ``out`` says, and return them."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # what a command leaves behind becomes ours
     now = datetime.now(UTC).strftime("%Y-%m-%d")
     print(f"{now}, {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, local[2]")
-    print("        N     D     M    core-seconds: expected   measured    wall: expected   measured")
+    print("                        core-seconds            wall seconds")
+    print("        N     D     M   expected   measured   expected   measured")
     found = []
     for shape in TINY_SHAPES if tiny else SHAPES:
         with tempfile.TemporaryDirectory() as folder:
             line = compare(Path(folder), *shape)
         found.append(line)
         n, d, m = shape
-        cores = f"{line['expected_core_seconds']:>8.1f}   {line['core_seconds']:>8.1f}"
-        wall = f"{line['expected_wall_seconds']:>8.1f}   {line['wall_seconds']:>8.1f}"
-        print(f"{n:>9,} {d:>5} {m:>5}                  {cores}          {wall}", flush=True)
+        seconds = [line[f"{name}{kind}_seconds"] for kind in ("core", "wall") for name in ("expected_", "")]
+        print(f"{n:>9,} {d:>5} {m:>5}   " + "   ".join(f"{each:>8.1f}" for each in seconds), flush=True)
     if out is not None:
         out.write_text(json.dumps({"date": now, "machine": platform.machine(), "sizes": found}, indent=1) + "\n")
     return found
 
 
 if __name__ == "__main__":
-    main(tiny="--tiny" in sys.argv, out=Path(sys.argv[1]) if sys.argv[1:2] and sys.argv[1] != "--tiny" else None)
+    main(tiny="--tiny" in sys.argv, out=next((Path(word) for word in sys.argv[1:] if word != "--tiny"), None))
