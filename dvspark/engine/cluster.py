@@ -32,5 +32,6 @@ def _parallelism(spark: SparkSession) -> int:
     """Return how many cores Spark spreads a query over."""
     if not is_connect(spark):
         return int(spark.sparkContext.defaultParallelism)
-    probe = spark.range(PROBE_ROWS).selectExpr("max(spark_partition_id()) + 1 AS n")
+    places = spark.range(PROBE_ROWS).selectExpr("spark_partition_id() AS place")
+    probe = places.selectExpr("max(place) + 1 AS n")
     return int(probe.collect()[0]["n"])

@@ -11,7 +11,10 @@ import pytest
 from frames import draw_data, frame_of, write_parquet
 
 from dvspark import planning
+from dvspark.engine import cluster
 from dvspark.engine.calibrate import PointCost
+from dvspark.engine.cluster import read_hosts
+from dvspark.engine.plan import Hosts
 from dvspark.tables import metadata
 from dvspark.tables.metadata import preview
 from dvspark.tables.read import TableReference, read_rows
@@ -126,6 +129,14 @@ def test_value__a_sharded_plan_is_refused_before_anything_is_computed(
     assert command("value", *job) == 5
     assert "the only plan this version runs" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_read_hosts__a_client_that_may_only_query_finds_the_same_cores(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = read_hosts(spark, "1g")
+    monkeypatch.setattr(cluster, "is_connect", lambda _: True)
+    assert read_hosts(spark, "1g") == told == Hosts(2, 2, 2**30)
 
 
 @pytest.mark.parametrize("embedding", ["array<float>", "array<double>", "binary", "vector"])

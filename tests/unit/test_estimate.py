@@ -38,6 +38,13 @@ def test_estimate__more_cores_take_less_time_and_the_same_work() -> None:
     assert few.wall_seconds > many.wall_seconds > START_SECONDS
 
 
+def test_estimate__all_cores_read_and_check_while_one_packs_the_index() -> None:
+    free = PointCost(fixed=0.0, per_row=0.0)
+    found = expected(4, free, n_train=10_000_000)
+    spread = sum(found.parts[name] for name in ("check", "rows", "exchange"))
+    assert found.wall_seconds == pytest.approx(START_SECONDS + found.parts["index"] + spread / 4, abs=0.1)
+
+
 @pytest.mark.parametrize(("n_tasks", "turns"), [(1, 10), (2, 5), (3, 4), (9, 2), (10, 1), (64, 1)])
 def test_estimate__the_last_task_of_a_wave_is_waited_for(n_tasks: int, turns: int) -> None:
     # Ten chunks; where the kernel is all that counts, time goes by whole chunks.
