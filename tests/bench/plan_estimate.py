@@ -1,18 +1,21 @@
 """What `dvspark plan` expects against what `dvspark value` takes: `python -m tests.bench.plan_estimate`.
 
 Both run as commands in local[2], on random rows in Parquet files. CPU seconds are those of the command and of every
-process below it: Java and the Python workers outlive the command, so they are waited for as well. ``load`` is what
-the machine was busy with before the command: others' work stretches the seconds by the clock.
+process below it, read ten times a second: PySpark's daemon ignores how its workers end, so no parent is told their
+CPU time. ``load`` is what the machine was busy with before the command: others' work stretches the seconds by the
+clock.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
 import subprocess
 import sys
 import tempfile
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,23 +29,7 @@ SHAPES = [(20_000, 64, 512), (100_000, 256, 512), (300_000, 128, 4_096)]
 TINY_SHAPES = [(300, 8, 20)]
 N_LABELS = 10
 ROOT = Path(__file__).parents[2]
-
-# Runs a command; waits for it and, as their reaper (PR_SET_CHILD_SUBREAPER), for all processes it left behind.
-WATCH = """
-import ctypes, json, os, resource, subprocess, sys, time
-ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
-started = time.monotonic()
-code = subprocess.call(sys.argv[1:])
-wall = time.monotonic() - started
-try:
-    while True:
-        os.wait()
-except ChildProcessError:
-    pass
-used = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(json.dumps([used.ru_utime + used.ru_stime, wall]))
-sys.exit(code)
-"""
+POLL_SECONDS = 0.1
 
 
 def write_rows(path: Path, n_rows: int, n_features: int, first_id: int) -> None:
@@ -63,11 +50,30 @@ def write_rows(path: Path, n_rows: int, n_features: int, first_id: int) -> None:
 def run(*words: str) -> tuple[float, float, str]:
     """Return the CPU and wall seconds of a command with all it started, and the last line it printed."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", WATCH, sys.executable, "-m", "dvspark.cli", *words]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    *_, printed, measured = done.stdout.splitlines()
-    cpu, wall = json.loads(measured)
-    return cpu, wall, printed
+    command = [sys.executable, "-m", "dvspark.cli", *words]
+    started = time.monotonic()
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        seconds: dict[int, float] = {process.pid: 0.0}
+        while process.poll() is None:
+            add_cpu_seconds(seconds)
+            time.sleep(POLL_SECONDS)
+        wall = time.monotonic() - started
+        printed = process.stdout.read() if process.stdout else ""
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(words)}: exit code {process.returncode}")
+    return sum(seconds.values()), wall, printed.splitlines()[-1]
+
+
+def add_cpu_seconds(seconds: dict[int, float]) -> None:
+    """Note the CPU seconds so far of the processes in ``seconds``, by pid, and of all that they have started."""
+    stats = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            stats[int(path.parent.name)] = path.read_text().rpartition(")")[2].split()
+    for pid in sorted(stats):  # a parent before its children
+        parent, ticks = int(stats[pid][1]), int(stats[pid][11]) + int(stats[pid][12])
+        if pid in seconds or parent in seconds:
+            seconds[pid] = ticks / os.sysconf("SC_CLK_TCK")
 
 
 def compare(folder: Path, n: int, d: int, m: int) -> dict[str, Any]:
