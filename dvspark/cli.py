@@ -1,4 +1,4 @@
-"""The command line: `dvspark value`, `dvspark demo`; every outcome has its exit code."""
+"""The command line: `dvspark value`, `dvspark plan`, `dvspark demo`; every outcome has its exit code."""
 
 from __future__ import annotations
 
@@ -10,20 +10,27 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dvspark import logs, pipeline
-from dvspark.config import load_config, parse_overrides
+from dvspark import logs, pipeline, planning
+from dvspark.config import JobConfig, load_config, parse_overrides
 from dvspark.engine.session import open_session
 from dvspark.errors import DvsparkError
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 USAGE = """\
 dvspark value [CONFIG.yaml] [--section.key VALUE ...] [--json]
+dvspark plan [CONFIG.yaml] [--section.key VALUE ...] [--json]
 dvspark demo [--output FOLDER]
+
+value computes and publishes; plan tells what the same arguments would take, and writes nothing
 
 examples:
   dvspark value conf/jobs/value.yaml --k 5
   dvspark value --train train.parquet --validation validation.parquet --output values --method knn_shapley --k 10
+  dvspark plan conf/jobs/value.yaml --host_memory 64g
   dvspark value --train train.parquet --self_validation true --output values --metric cosine
 
 settings: every key of conf/jobs/value.yaml; file < DVSPARK_* environment < command line
@@ -50,7 +57,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    commands: dict[str, Callable[[list[str]], int]] = {"value": _value, "demo": _demo}
+    commands: dict[str, Callable[[list[str]], int]] = {"value": _value, "plan": _plan, "demo": _demo}
     if words and words[0] in commands:
         return commands[words[0]](words[1:])
     asked = bool(words) and words[0] in ("-h", "--help", "help")
@@ -59,6 +66,20 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _value(words: list[str]) -> int:
+    return _job(words, pipeline.run, _summary, _summary_json)
+
+
+def _plan(words: list[str]) -> int:
+    return _job(words, planning.plan_job, planning.plan_text, json.dumps)
+
+
+def _job(
+    words: list[str],
+    work: Callable[[JobConfig, SparkSession], dict[str, Any]],
+    text: Callable[[dict[str, Any]], str],
+    one_line: Callable[[dict[str, Any]], str],
+) -> int:
+    """Do a job's work in a session and print what came out, for a person or as one line of JSON."""
     if {"-h", "--help"} & set(words):
         print(USAGE)
         return 0
@@ -68,8 +89,8 @@ def _value(words: list[str]) -> int:
     config = load_config(path, parse_overrides(words))
     logs.set_up_logs(config.log_format)
     with open_session(config.spark.master, config.spark.conf) as spark:
-        record = pipeline.run(config, spark)
-    print(_summary_json(record) if as_json else _summary(record))
+        found = work(config, spark)
+    print(one_line(found) if as_json else text(found))
     return 0
 
 

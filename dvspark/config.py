@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from dvspark.engine.chunks import CHUNK_ROWS
+from dvspark.engine.plan import PLANS, host_memory_problems
 from dvspark.errors import ConfigError, Problem, close_matches
-from dvspark.methods.options import ValueOptions
+from dvspark.methods.options import ValueOptions, choice_problems
 from dvspark.runs.identity import run_id_problems
 from dvspark.tables.read import TableReference
 
@@ -85,6 +86,8 @@ class JobConfig(BaseSettings):
     chunk_rows: int = Field(CHUNK_ROWS, ge=1, le=1_000_000, description="validation rows of a chunk, about")
     run_id: str | None = Field(None, description="name of the run; derived from inputs and options if left out")
     work_dir: str | None = Field(None, description="folder all hosts see, for an index too large to ship")
+    plan: str = Field("auto", description="replicated, sharded, or auto: sharded where the index does not fit a host")
+    host_memory: str | None = Field(None, description="memory of one host, such as 64g; this machine's if left out")
     report: bool = Field(True, description="write report.html (extra `report`)")
     log_format: Literal["auto", "text", "json"] = Field("auto", description="auto: text on a terminal, else JSON")
     spark: SparkConfig = Field(default_factory=SparkConfig, description="a session started here")
@@ -106,6 +109,7 @@ class JobConfig(BaseSettings):
     def problems(self) -> list[Problem]:
         """Return what single fields cannot know: parameters of the method, fields that exclude each other."""
         problems = self.options().problems() + run_id_problems(self.run_id)
+        problems += choice_problems("plan", self.plan, PLANS) + host_memory_problems(self.host_memory)
         for side, table in (("train", self.train), ("validation", self.validation)):
             if table is not None and (table.path is None) == (table.table is None):
                 got = "neither" if table.path is None else "both"

@@ -65,7 +65,7 @@ class Stage:
             return
         self._said = now
         left = (now - self.started) / done * (total - done)
-        text = f"{self.name:<9} {100 * done // total:>3} %  {done} of {total} chunks, {_duration(left)} left"
+        text = f"{self.name:<9} {100 * done // total:>3} %  {done} of {total} chunks, {duration(left)} left"
         if _is_json() or not sys.stderr.isatty():
             log_event(text, stage=self.name, percent=100 * done // total, seconds_left=round(left, 1))
         else:
@@ -96,7 +96,8 @@ def _is_json() -> bool:
     return any(isinstance(handler.formatter, JsonLines) for handler in LOGGER.handlers)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time as people say it, in hours, minutes and seconds."""
     minutes, rest = divmod(int(seconds + 0.5), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

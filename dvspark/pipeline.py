@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from dvspark import report
 from dvspark.config import JobConfig
+from dvspark.engine.plan import PLANS, host_memory_problems
 from dvspark.errors import ConfigError, Problem
 from dvspark.logs import log_event, stage
 from dvspark.methods.options import ValueOptions, choice_problems
 from dvspark.schemas import Finding
-from dvspark.tables.read import TableReference, canonical_rows, read_table
+from dvspark.tables.read import TableReference, canonical_rows, read_rows
 from dvspark.tables.storage import Storage, open_storage
 from dvspark.tables.validate import ON_BAD_ROW
 from dvspark.tables.write import publish, refuse_conflict, values_frame
@@ -46,9 +47,9 @@ def run(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     if config.report:
         report.require_extras()
     with stage("read", stages):
-        train = _rows(spark, "train", config.train.reference())
+        train = read_rows(spark, "train", config.train.reference())
         other = replace(config.validation.reference(), owner=None) if config.validation else None
-        validation = None if other is None else _rows(spark, "validation", other)
+        validation = None if other is None else read_rows(spark, "validation", other)
     valuation = check(train, validation, _request(config), stages)
     if (published := refuse_conflict(storage, valuation.run_id, valuation.fingerprint)) is not None:
         log_event(f"already done: {valuation.run_id} is published", run_id=valuation.run_id)
@@ -77,12 +78,15 @@ def value_table(
     columns: dict[str, str] | None = None,
     run_id: str | None = None,
     work_dir: str | None = None,
+    plan: str = "auto",
+    host_memory: str | None = None,
     **method_params: Any,
 ) -> Result:
     """Return the values of the rows of ``train_df``, by the rows of ``validation_df``.
 
     Both have columns id, embedding and label, or what ``columns`` maps these names (and owner) to. Options as
-    in `dvspark.value_arrays`; ``work_dir`` is a folder all hosts see, for an index too large to ship.
+    in `dvspark.value_arrays`; ``work_dir`` is a folder all hosts see, for an index too large to ship; ``plan``
+    (auto, replicated, sharded) and ``host_memory``, such as "64g", as in `dvspark.config.JobConfig`.
     Raises: ConfigError, InputError, ComputeError or AuditError, each with all problems of its kind.
     Cost: V (N D + N log N) spread over tasks; memory of a worker: `kernels.memory.scratch_bytes` beside the
     mapped index; of the driver: about 100 bytes a training row.
@@ -92,12 +96,15 @@ def value_table(
         method, given, metric, precision, ties, aggregate, ranking, tolerance, self_validation=self_validation
     )
     problems = options.problems() + choice_problems("on_bad_row", on_bad_row, ON_BAD_ROW)
+    problems += choice_problems("plan", plan, PLANS) + host_memory_problems(host_memory)
     if self_validation == (validation_df is not None):
         expected = "a validation DataFrame, or self_validation=True; not both"
         problems.append(Problem("validation_df", expected, "both" if self_validation else "neither"))
     if problems:
         raise ConfigError(problems)
-    request = Request(options, on_bad_row, run_id=run_id, work_dir=work_dir, extremes=False)
+    request = Request(
+        options, on_bad_row, run_id=run_id, work_dir=work_dir, plan=plan, host_memory=host_memory, extremes=False
+    )
     train = canonical_rows("train", train_df, TableReference(path="train_df", **(columns or {})))
     validation: RowsOrProblems | None = None
     if validation_df is not None:
@@ -110,11 +117,6 @@ def value_table(
     return Result(values, valuation.record({}, spark.version), valuation.findings)
 
 
-def _rows(spark: SparkSession, side: str, reference: TableReference) -> RowsOrProblems:
-    frame = read_table(spark, side, reference)
-    return frame if isinstance(frame, list) else canonical_rows(side, frame, reference)
-
-
 def _request(config: JobConfig) -> Request:
     return Request(
         options=config.options(),
@@ -122,6 +124,8 @@ def _request(config: JobConfig) -> Request:
         chunk_rows=config.chunk_rows,
         run_id=config.run_id,
         work_dir=config.work_dir,
+        plan=config.plan,
+        host_memory=config.host_memory,
         extremes=config.report,
     )
 

@@ -129,6 +129,11 @@ class Partial:
         self.empty_utility += empty_utility
         self.error_bound += error_bound
 
+    def plus(self, other: Partial) -> Partial:
+        """Return this partial with another one added in place."""
+        self.add(other)
+        return self
+
     def add(self, other: Partial) -> None:
         """Add another partial in place; in float64 the order of additions decides the last bits."""
         self.value += other.value

@@ -14,8 +14,9 @@ import pyarrow as pa
 from dvspark.audit import checks, reference
 from dvspark.engine import replicated, sharded, tasks
 from dvspark.engine.chunks import CHUNK_ROWS
+from dvspark.engine.cluster import read_hosts
 from dvspark.engine.exchange import Halves
-from dvspark.engine.plan import Plan, make_plan
+from dvspark.engine.plan import Plan, Sizes, make_plan
 from dvspark.engine.train_blocks import BlocksReference
 from dvspark.engine.train_index import IndexReference
 from dvspark.errors import Problem
@@ -50,6 +51,8 @@ class Request:
     chunk_rows: int = CHUNK_ROWS
     run_id: str | None = None
     work_dir: str | None = None
+    plan: str = "auto"
+    host_memory: str | None = None
     extremes: bool = True
 
 
@@ -136,7 +139,7 @@ def compute(valuation: Valuation, spark: SparkSession) -> Valuation:
     """
     request, stages = valuation.request, valuation.stages
     with stage("plan", stages) as now:
-        valuation.plan = plan = _plan(valuation)
+        valuation.plan = plan = _plan(valuation, spark)
         now.note = f"{plan.name}, {plan.n_chunks} chunks: {plan.reason}"
     with _index_folder(request.work_dir) as folder:
         with stage("index", stages) as now:
@@ -163,16 +166,19 @@ def compute(valuation: Valuation, spark: SparkSession) -> Valuation:
     return valuation
 
 
-def _plan(valuation: Valuation) -> Plan:
-    inputs = valuation.inputs
-    return make_plan(
-        n_train=inputs.train_facts.n_rows,
+def _plan(valuation: Valuation, spark: SparkSession) -> Plan:
+    inputs, request = valuation.inputs, valuation.request
+    n_train = inputs.train_facts.n_rows
+    sizes = Sizes(
+        n_train=n_train,
         n_validation=inputs.validation_facts.n_rows,
         n_features=inputs.n_features,
         dtype=inputs.dtype,
-        ties=valuation.request.options.ties,
-        chunk_rows=valuation.request.chunk_rows,
+        ties=request.options.ties,
+        ranking=request.options.ranking_for(n_train),
     )
+    hosts = read_hosts(spark, request.host_memory)
+    return make_plan(sizes, hosts, chunk_rows=request.chunk_rows, asked=request.plan)
 
 
 def _engine(index: Index) -> Any:

@@ -114,17 +114,27 @@ def sample_arrays(train: TrainArrays) -> TrainArrays:
     return TrainArrays(train.x[rows], TrainLabels(None), scale, train.center, train.squared_norm[rows], none)
 
 
-def sample_edges(
-    sample: TrainArrays, chunk: ChunkArrays, metric: str, n_train: int, n_near: int
-) -> list[BinEdges | None]:
-    """Return where the bins of each point of the chunk lie; None where the sample does not tell."""
-    keys = np.empty((chunk.n_validation, sample.n_train), np.float32)
-    distances.approximate_keys(sample, chunk.x, metric, keys)
-    return [bins.edges(of_point[np.isfinite(of_point)], n_train, n_near) for of_point in keys]
+def point_blocks(
+    sample: TrainArrays, chunk: ChunkArrays, points: Int64s, metric: str, n_train: int, n_near: int
+) -> Iterator[tuple[Int64s, list[BinEdges | None]]]:
+    """Yield the points that go through both passes together, and where each one's bins lie.
+
+    None where the sample does not tell. The cut depends on ``n_train``, the rows of the whole table, alone: the last
+    bits of a product may depend on how many points it has.
+    """
+    for some in even_blocks(points, points_per_block(n_train, near_capacity(n_train, n_near))):
+        keys = np.empty((len(some), sample.n_train), np.float32)
+        distances.approximate_keys(sample, chunk.x[some], metric, keys)
+        yield some, [bins.edges(of_point[np.isfinite(of_point)], n_train, n_near) for of_point in keys]
 
 
 def assign_rows(
-    train: TrainArrays, chunk: ChunkArrays, edges: list[BinEdges], metric: str, block: BinnedBlock, workspace: Workspace
+    train: TrainArrays,
+    chunk: ChunkArrays,
+    edges: list[BinEdges],
+    metric: str,
+    block: BinnedBlock,
+    workspace: Workspace,
 ) -> Float64s:
     """Fill ``block`` with the codes and near rows of ``train``, for all points of the chunk: the first pass.
 
@@ -145,18 +155,62 @@ def assign_rows(
         of_tile = labels[start : start + len(addend)]
         near = (block.near_rows, block.near_keys, block.n_near)
         assign(tile, addend, of_tile, asked, low, per_unit, lines, start, block.codes, *near)
-    for point in range(chunk.n_validation):
-        if not alone[point]:
-            flags = ranking.match_flags(train.labels, chunk.labels[point], train.n_train)
-            np.bitwise_or(block.codes[point], flags, out=block.codes[point])
-        _give_copies_their_key(block, point, train.duplicates)
-        if chunk.train_rows is not None and 0 <= chunk.train_rows[point] < train.n_train:
-            _take_out(block, point, int(chunk.train_rows[point]))
+    for point in np.flatnonzero(~alone).tolist():
+        flags = ranking.match_flags(train.labels, chunk.labels[point], train.n_train)
+        np.bitwise_or(block.codes[point], flags, out=block.codes[point])
+    give_copies_their_key(block, train.duplicates, block)
     return points.norms
 
 
+def give_copies_their_key(block: BinnedBlock, pairs: Int32s, source: BinnedBlock) -> None:
+    """Give rows the bins of other ones and, if these are near, their keys.
+
+    ``pairs`` (n, 2) int32 of a row of the block and the row of ``source``, the block itself or another of the same
+    points, that it is a copy of.
+    """
+    if not len(pairs):
+        return
+    copies, firsts = pairs[:, 0], pairs[:, 1]
+    is_copy = np.zeros(block.codes.shape[1], np.bool_)
+    is_copy[copies] = True
+    capacity, source_capacity = block.near_rows.shape[1], source.near_rows.shape[1]
+    for point, codes in enumerate(block.codes):
+        bins_of = source.codes[point][firsts] & ~np.uint16(1)
+        codes[copies] = bins_of | (codes[copies] & 1)
+        n_near, n_source = int(block.n_near[point]), int(source.n_near[point])
+        if n_near > capacity or n_source > source_capacity:
+            block.n_near[point] = capacity + 1  # there is no place for all near rows: no values can come of it
+            continue
+        source_rows, source_keys = source.near_rows[point, :n_source], source.near_keys[point, :n_source]
+        near = bins_of == 0
+        of_first = source_keys[np.searchsorted(source_rows, firsts[near])]
+        rows, keys = block.near_rows[point, :n_near], block.near_keys[point, :n_near]
+        kept = ~is_copy[rows]
+        rows, keys = np.append(rows[kept], copies[near]), np.append(keys[kept], of_first)
+        order = np.argsort(rows)[:capacity]
+        block.near_rows[point, : len(order)], block.near_keys[point, : len(order)] = rows[order], keys[order]
+        block.n_near[point] = len(rows)
+
+
+def take_out(block: BinnedBlock, train_rows: Int64s | None) -> None:
+    """Take each point's row of ``train_rows``, if it is in the block, out of its game.
+
+    It is no near row then, and its code is worth nothing.
+    """
+    for point, row in enumerate([] if train_rows is None else train_rows.tolist()):
+        if not 0 <= row < block.codes.shape[1]:
+            continue
+        n_near = int(block.n_near[point])
+        if block.codes[point, row] < 2 and n_near <= block.near_rows.shape[1]:
+            place = int(np.searchsorted(block.near_rows[point, :n_near], row))
+            for listed in (block.near_rows[point], block.near_keys[point]):
+                listed[place : n_near - 1] = listed[place + 1 : n_near]
+            block.n_near[point] = n_near - 1
+        block.codes[point, row] = 0
+
+
 def count_rows(block: BinnedBlock, point: int, absent: int) -> Int64s:
-    """Return how many rows have each code, (2 N_BINS,) int64; ``absent`` of them, 0 or 1, sits out the game."""
+    """Return how many rows have each code, (2 N_BINS,) int64; ``absent`` of them, 0 or 1, were taken out."""
     counts = np.empty(2 * bins.N_BINS, np.int64)
     loops.fastest().count_codes(block.codes[point], counts)
     counts[0] -= absent
@@ -209,45 +263,54 @@ def binned_partial(
     weights_of: Callable[[int], RankWeights],
     utility_of: Callable[[RankedRows, int], tuple[float, float]],
     workspace: Workspace,
-) -> Partial:
-    """Return the partial of a chunk under the binned ranking; the certificates add up in ``error_bound``.
+) -> tuple[Partial, Int64s]:
+    """Return the partial of the points of a chunk that bins serve, and the points that they do not.
 
-    Points that one number of near rows does not serve come again with more of them, the last ones fully sorted.
-    Cost: O(V N D) for the products and O(V N) beyond; memory: `memory.scratch_bytes`.
+    Points that one number of near rows does not serve come again with more of them. The certificates add up in
+    ``error_bound``. Cost: O(V N D) for the products and O(V N) beyond; memory: `memory.scratch_bytes`.
     """
     n_players = train.n_train - (chunk.train_rows is not None)
     weights = weights_of(n_players)
     game = Game(options, weights, Tails.of(weights))
-    partial = Partial.zeros(train.n_train, row_bounds=options.row_bounds)
-    sample = sample_arrays(train)
-    left = np.arange(chunk.n_validation)
+    sample, left = sample_arrays(train), np.arange(chunk.n_validation)
+    total: Partial | None = None
     for n_near in near_rounds(train.n_train, options):
-        capacity = near_capacity(train.n_train, n_near)
-        failed = []
-        for points in even_blocks(left, points_per_block(train.n_train, capacity)):
-            edges = sample_edges(sample, chunk.take(points), options.metric, train.n_train, n_near)
-            binnable = [place for place, found in enumerate(edges) if found is not None]
-            failed += [points[place] for place, found in enumerate(edges) if found is None]
-            if binnable:
-                here = chunk.take(points[binnable])
-                block = BinnedBlock.empty(len(binnable), train.n_train, capacity, workspace)
-                norms = assign_rows(train, here, [e for e in edges if e is not None], options.metric, block, workspace)
-                done = _value_block(train, here, block, norms, game, utility_of, partial, workspace)
-                failed += [point for point, served in zip(points[binnable], done, strict=True) if not served]
-        left = np.sort(np.array(failed, np.int64))
-    if len(left):
-        out = np.empty(n_players)
-        for ranked in ranking.ranked_points(train, chunk.take(left), options, workspace):
-            values = ranked_values(ranked.matches, ranked.block_starts, weights, out)
-            loops.fastest().add_ranked(ranked.rows, values, partial.value, partial.value_squared)
-            partial.count(*utility_of(ranked, n_players))
-    return partial
+        if len(left):
+            found, left = _round(train, chunk, left, n_near, sample, game, utility_of, workspace)
+            total = found if total is None else total.plus(found)
+    return total or Partial.zeros(train.n_train, row_bounds=options.row_bounds), left
 
 
 def near_rounds(n_train: int, options: RankingOptions) -> list[int]:
     """Return with how many near rows to try, one after the other, before all rows are sorted."""
     fewest = bins.near_rows(n_train, ranking.exact_rows(options.k), options.tolerance)
     return [more * fewest for more in MORE_NEAR if 2 * more * fewest <= n_train]
+
+
+def _round(
+    train: TrainArrays,
+    chunk: ChunkArrays,
+    left: Int64s,
+    n_near: int,
+    sample: TrainArrays,
+    game: Game,
+    utility_of: Callable[[RankedRows, int], tuple[float, float]],
+    workspace: Workspace,
+) -> tuple[Partial, Int64s]:
+    """Return the partial of those points that so many near rows serve, and the other points."""
+    partial, failed = Partial.zeros(train.n_train, row_bounds=game.options.row_bounds), []
+    capacity = near_capacity(train.n_train, n_near)
+    for points, edges in point_blocks(sample, chunk, left, game.options.metric, train.n_train, n_near):
+        binnable = points[[found is not None for found in edges]]
+        failed += list(np.setdiff1d(points, binnable))
+        if len(binnable):
+            here, known = chunk.take(binnable), [found for found in edges if found is not None]
+            block = BinnedBlock.empty(len(binnable), train.n_train, capacity, workspace)
+            norms = assign_rows(train, here, known, game.options.metric, block, workspace)
+            take_out(block, here.train_rows)
+            served = _value_block(train, here, block, norms, game, utility_of, partial, workspace)
+            failed += list(binnable[~served])
+    return partial, np.sort(np.array(failed, np.int64))
 
 
 def _value_block(
@@ -284,36 +347,3 @@ def _value_block(
     if partial.row_bounds is not None:
         with_loops.add_bounds(block.codes, points, bounds, partial.row_bounds)
     return done
-
-
-def _give_copies_their_key(block: BinnedBlock, point: int, duplicates: Int32s) -> None:
-    """Give the duplicates of a row its bin, and if that is the near rows', its key."""
-    if not len(duplicates):
-        return
-    copies, firsts = duplicates[:, 0], duplicates[:, 1]
-    codes = block.codes[point]
-    codes[copies] = (codes[firsts] & ~np.uint16(1)) | (codes[copies] & 1)
-    n_near, capacity = int(block.n_near[point]), block.near_rows.shape[1]
-    if n_near > capacity:
-        return
-    is_copy = np.zeros(len(codes), np.bool_)
-    is_copy[copies] = True
-    rows, keys = block.near_rows[point, :n_near], block.near_keys[point, :n_near]
-    rows, keys = rows[~is_copy[rows]], keys[~is_copy[rows]]
-    near = codes[copies] < 2
-    of_first = keys[np.searchsorted(rows, firsts[near])]
-    rows, keys = np.append(rows, copies[near]), np.append(keys, of_first)
-    order = np.argsort(rows)[:capacity]
-    block.near_rows[point, : len(order)], block.near_keys[point, : len(order)] = rows[order], keys[order]
-    block.n_near[point] = len(rows)
-
-
-def _take_out(block: BinnedBlock, point: int, row: int) -> None:
-    """Take a row out of the point's game: it is no near row, and its code is worth nothing."""
-    n_near = int(block.n_near[point])
-    if block.codes[point, row] < 2 and n_near <= block.near_rows.shape[1]:
-        place = int(np.searchsorted(block.near_rows[point, :n_near], row))
-        for listed in (block.near_rows[point], block.near_keys[point]):
-            listed[place : n_near - 1] = listed[place + 1 : n_near]
-        block.n_near[point] = n_near - 1
-    block.codes[point, row] = 0

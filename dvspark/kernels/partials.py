@@ -58,7 +58,11 @@ def ranking_partial(
 
     plays = train.n_train > (chunk.train_rows is not None)  # one row under self-validation has no game to bin
     if options.ranking == "binned" and options.precision == "default" and plays:
-        return binned_partial(train, chunk, options, weights_of, utility_of_ranked, workspace)
+        partial, left = binned_partial(train, chunk, options, weights_of, utility_of_ranked, workspace)
+        if not len(left):
+            return partial
+        points = point_values(train, chunk.take(left), options, weights_of, workspace)
+        return partial.plus(sum_points(points, train.n_train, options, utility_of))
     points = point_values(train, chunk, options, weights_of, workspace)
     return sum_points(points, train.n_train, options, utility_of)
 

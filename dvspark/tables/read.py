@@ -49,6 +49,12 @@ class Rows:
         return self.types["label"].startswith("array")
 
 
+def read_rows(spark: SparkSession, side: str, reference: TableReference) -> Rows | list[Problem]:
+    """Return the rows of a table under fixed names and types, or everything wrong with it."""
+    frame = read_table(spark, side, reference)
+    return frame if isinstance(frame, list) else canonical_rows(side, frame, reference)
+
+
 def read_table(spark: SparkSession, side: str, reference: TableReference) -> DataFrame | list[Problem]:
     """Return the table as it is, or what is wrong with the reference."""
     from pyspark.errors import PySparkException  # noqa: PLC0415 - an extra

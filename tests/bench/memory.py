@@ -28,7 +28,7 @@ totals are kept. PSS divides a page by the number of processes that map it, so t
 would count in full. Driver: the largest resident size of a Python driver up to the end of a local
 job of few chunks, and up to the end of the next one, of many, in the same process.
 Kernel: the largest anonymous memory of a process that values one chunk from a mapped index, beyond what it had
-before, against `kernels.ranking.scratch_bytes`."""
+before, against `kernels.memory.scratch_bytes`."""
 MIB = 2**20
 CLUSTER_SIZES, TINY_CLUSTER_SIZES = (200_000, 512, 1_024), (2_000, 8, 40)
 CORES = 2  # of each of the two executors

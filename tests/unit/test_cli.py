@@ -82,7 +82,7 @@ def test_main__without_a_command_shows_usage_on_standard_error(words: list[str],
     assert err == cli.USAGE
 
 
-@pytest.mark.parametrize("words", [["-h"], ["--help"], ["help"], ["value", "--help"], ["value", "--k", "3", "-h"]])
+@pytest.mark.parametrize("words", [["-h"], ["--help"], ["help"], ["value", "--help"], ["plan", "--k", "3", "-h"]])
 def test_main__help_is_on_standard_output(words: list[str], capsys: Any, sessions: list[Any]) -> None:
     assert cli.main(words) == 0
     out, err = capsys.readouterr()

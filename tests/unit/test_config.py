@@ -219,6 +219,8 @@ def test_load_config__values_of_the_wrong_kind_are_told_at_once() -> None:
         (("--validation.table", "also"), "validation"),
         (("--self_validation", "true"), "validation"),
         (("--run_id", "a/b"), "run_id"),
+        (("--plan", "replicate"), "plan"),
+        (("--host_memory", "64"), "host_memory"),
     ],
 )
 def test_load_config__what_single_settings_cannot_know_is_checked(words: tuple[str, ...], where: str) -> None:
@@ -323,8 +325,9 @@ def test_load_config__tells_problems_of_fields_and_of_the_method_at_once(tmp_pat
     assert {"metrik", "chunk_rows", "method", "run_id"} <= where
 
 
-def test_value_table__an_unknown_on_bad_row_is_refused_not_taken_for_fail() -> None:
+@pytest.mark.parametrize(("name", "value"), [("on_bad_row", "rejekt"), ("plan", "shard"), ("host_memory", "much")])
+def test_value_table__an_unknown_choice_is_refused_not_taken_for_the_default(name: str, value: str) -> None:
     from dvspark.pipeline import value_table
 
-    with pytest.raises(ConfigError, match="on_bad_row"):
-        value_table(None, object(), on_bad_row="rejekt")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=name):
+        value_table(None, object(), **{name: value})  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ import pytest
 
 from dvspark import cli, errors, schemas
 from dvspark.config import JobConfig
+from dvspark.engine.plan import PLANS
 from dvspark.engine.replicated import LARGEST_ARTIFACT_BYTES
 from dvspark.kernels import memory
 from dvspark.kernels.distances import METRICS
@@ -97,6 +98,7 @@ def test_readme__options_are_those_of_the_configuration() -> None:
         ("aggregate", AGGREGATES),
         ("ranking", RANKINGS),
         ("on_bad_row", ON_BAD_ROW),
+        ("plan", PLANS),
         ("log_format", ("auto", "text", "json")),
     ],
 )

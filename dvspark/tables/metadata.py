@@ -1,0 +1,89 @@
+"""Metadata: what a table tells of its rows without being read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from dvspark import columns
+from dvspark.errors import ConfigError, Problem
+from dvspark.tables.read import Rows, TableReference
+from dvspark.tables.storage import open_storage
+
+# Rows that tell the dimension, and how many labels there are, about.
+SAMPLE_ROWS = 1_000
+
+
+@dataclass(frozen=True)
+class Preview:
+    """One side before it is read: ``n_labels`` are those of the sample, ``n_rows`` includes rows that may be bad."""
+
+    n_rows: int
+    n_features: int
+    n_labels: int
+    types: dict[str, str]
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of its embeddings in the index."""
+        return "float64" if self.types["embedding"] == "array<double>" else "float32"
+
+
+def preview(rows: Rows, reference: TableReference) -> Preview | list[Problem]:
+    """Return what metadata and `SAMPLE_ROWS` rows tell of a table, or that it has no rows.
+
+    Cost: the footers of its Parquet files, or else a count by Spark without the embeddings; and the sample.
+    """
+    sample = rows.frame.select("embedding", "label").limit(SAMPLE_ROWS).toArrow()
+    lengths = _lengths(sample["embedding"].combine_chunks())
+    if not lengths:
+        expected = f"at least one embedding in the first {SAMPLE_ROWS} rows"
+        where, got = f"{rows.side} table {rows.reference}", f"none in {len(sample)} rows"
+        return [Problem(where, expected, got, "check the path")]
+    n_rows = _parquet_rows(reference) if reference.table is None and reference.format == "parquet" else None
+    if n_rows is None:
+        n_rows = rows.frame.select("id").count()
+    labels = sample["label"].combine_chunks()
+    n_labels = len(columns.label_vocabulary(labels.drop_null()))
+    # The dimension most rows have is taken for the intended one, as in validate.
+    return Preview(n_rows, lengths.most_common(1)[0][0], max(1, n_labels), rows.types)
+
+
+def _lengths(embeddings: pa.Array) -> Counter[int]:
+    """Return how many rows have each dimension."""
+    if pa.types.is_binary(embeddings.type) or pa.types.is_large_binary(embeddings.type):
+        return Counter(n // 4 for n in pc.binary_length(embeddings).drop_null().to_pylist())
+    return Counter(pc.list_value_length(embeddings).drop_null().to_pylist())
+
+
+def _parquet_rows(reference: TableReference) -> int | None:
+    """Return the rows by the footers of a Parquet file or folder, or None where this process cannot see it."""
+    try:
+        storage = open_storage(str(reference.path))
+        found = storage.file_system.get_file_info(storage.root)
+        files = [found] if found.is_file else _data_files(storage.file_system, storage.root)
+        return sum(_footer_rows(storage.file_system, file.path) for file in files) if files else None
+    except (ConfigError, OSError, pa.ArrowException):  # patterns, or a store that only Spark speaks
+        return None
+
+
+def _data_files(file_system: fs.FileSystem, root: str) -> list[fs.FileInfo]:
+    """Return the files that Spark reads of a folder."""
+    found = file_system.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
+    names = [file.path[len(root.rstrip("/")) + 1 :].split("/") for file in found]
+    return [file for file, parts in zip(found, names, strict=True) if file.is_file and not any(map(_is_hidden, parts))]
+
+
+def _is_hidden(name: str) -> bool:
+    """Return whether Spark passes over a file or folder; `_year=2026` is a partition all the same."""
+    return name.startswith(".") or (name.startswith("_") and "=" not in name)
+
+
+def _footer_rows(file_system: fs.FileSystem, path: str) -> int:
+    with file_system.open_input_file(path) as file:
+        return int(pq.read_metadata(file).num_rows)
