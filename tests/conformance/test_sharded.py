@@ -23,7 +23,7 @@ pytestmark = pytest.mark.spark
 
 # Four tiles, the last of them short; the near rows that stand in exact order are fewer than those of a block.
 N_TRAIN, N_VALIDATION, K = 3 * TILE_ROWS + TILE_ROWS // 2 + 1, 40, 5
-N_CHUNKS = 4
+N_CHUNKS = 5
 
 
 def _offset(data: Data, by: float) -> Data:
@@ -90,8 +90,8 @@ def test_sharded__has_the_bits_of_the_replicated_plan(
 ) -> None:
     name, options, n_blocks = CASES[case]
     # Two waves, and the first of them in two jobs.
-    monkeypatch.setattr("dvspark.engine.chunks.WAVE_CHUNKS", 3)
-    monkeypatch.setattr("dvspark.engine.sharded.PARTIAL_BYTES", 2 * 16 * len(DATA[name].train))
+    monkeypatch.setattr("dvspark.engine.chunks.WAVE_CHUNKS", 4)
+    monkeypatch.setattr("dvspark.engine.sharded.PARTIAL_BYTES", 3 * 16 * len(DATA[name].train))
     expected = _value(spark, DATA[name], options, tmp_path, None)
     for n in n_blocks:
         found = _value(spark, DATA[name], options, tmp_path, n)
