@@ -67,11 +67,16 @@ class BinnedBlock:
 
 @dataclass(frozen=True)
 class Game:
-    """What the games of all points share: how rows are compared, and the method's weights for so many players."""
+    """What the games of all points share: how rows are compared, and the method for so many players.
+
+    ``utility`` tells U(N) and U(∅) of a point's ranked rows, of which the nearest are enough.
+    """
 
     options: RankingOptions
+    n_players: int
     weights: RankWeights
     tails: Tails
+    utility: Callable[[RankedRows, int], tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -257,26 +262,19 @@ def value_point(
 
 
 def binned_partial(
-    train: TrainArrays,
-    chunk: ChunkArrays,
-    options: RankingOptions,
-    weights_of: Callable[[int], RankWeights],
-    utility_of: Callable[[RankedRows, int], tuple[float, float]],
-    workspace: Workspace,
+    train: TrainArrays, chunk: ChunkArrays, game: Game, workspace: Workspace
 ) -> tuple[Partial, Int64s]:
     """Return the partial of the points of a chunk that bins serve, and the points that they do not.
 
     Points that one number of near rows does not serve come again with more of them. The certificates add up in
     ``error_bound``. Cost: O(V N D) for the products and O(V N) beyond; memory: `memory.scratch_bytes`.
     """
-    n_players = train.n_train - (chunk.train_rows is not None)
-    weights = weights_of(n_players)
-    game = Game(options, weights, Tails.of(weights))
+    options = game.options
     sample, left = sample_arrays(train), np.arange(chunk.n_validation)
     total: Partial | None = None
     for n_near in near_rounds(train.n_train, options):
         if len(left):
-            found, left = _round(train, chunk, left, n_near, sample, game, utility_of, workspace)
+            found, left = _round(train, chunk, left, n_near, sample, game, workspace)
             total = found if total is None else total.plus(found)
     return total or Partial.zeros(train.n_train, row_bounds=options.row_bounds), left
 
@@ -294,7 +292,6 @@ def _round(
     n_near: int,
     sample: TrainArrays,
     game: Game,
-    utility_of: Callable[[RankedRows, int], tuple[float, float]],
     workspace: Workspace,
 ) -> tuple[Partial, Int64s]:
     """Return the partial of those points that so many near rows serve, and the other points."""
@@ -308,7 +305,7 @@ def _round(
             block = BinnedBlock.empty(len(binnable), train.n_train, capacity, workspace)
             norms = assign_rows(train, here, known, game.options.metric, block, workspace)
             take_out(block, here.train_rows)
-            served = _value_block(train, here, block, norms, game, utility_of, partial, workspace)
+            served = _value_block(train, here, block, norms, game, partial, workspace)
             failed += list(binnable[~served])
     return partial, np.sort(np.array(failed, np.int64))
 
@@ -319,7 +316,6 @@ def _value_block(
     block: BinnedBlock,
     norms: Float64s,
     game: Game,
-    utility_of: Callable[[RankedRows, int], tuple[float, float]],
     partial: Partial,
     workspace: Workspace,
 ) -> Bools:
@@ -340,7 +336,7 @@ def _value_block(
         valued = value_point(counts, keys, matches, near, game, *of_code, workspace)
         if valued is not None:
             done[point], near_values[point, :n_near] = True, valued.values
-            partial.count(*utility_of(valued.near, len(game.weights.own)), valued.bound)
+            partial.count(*game.utility(valued.near, game.n_players), valued.bound)
     points, sums = np.flatnonzero(done), (partial.value, partial.value_squared)
     with_loops = loops.fastest()
     with_loops.add_values(block.codes, points, tables, block.near_rows, near_values, block.n_near, *sums)

@@ -61,7 +61,7 @@ def block_parts(block: TrainBlock, chunk: ChunkArrays, options: RankingOptions, 
             absent = _absent_row(block, chunk, start + place)
             if absent is not None:
                 keys[place, absent], matches[absent] = np.inf, False
-            near = _near_rows(keys[place], options)
+            near = nearest_rows(keys[place], options)
             exact = ranking.row_keys(train, near, z[place], options.metric)
             sizes = distances.key_sizes(train, near, float(weights[place]), options.metric)
             yield BlockPart(keys[place], matches, near, exact, sizes)
@@ -118,7 +118,7 @@ def _absent_row(block: TrainBlock, chunk: ChunkArrays, point: int) -> int | None
     return row if 0 <= row < block.train.n_train else None
 
 
-def _near_rows(keys: Floats, options: RankingOptions) -> Int64s:
+def nearest_rows(keys: Floats, options: RankingOptions) -> Int64s:
     """Return the rows nearest by (key, row), ascending: as many as the exact ones of a whole table.
 
     Among the nearest of all rows there cannot be more of this block. Under ties="average" all rows tied with the

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from dvspark.kernels import loops
-from dvspark.kernels.binned import binned_partial
+from dvspark.kernels.binned import Game, binned_partial
+from dvspark.kernels.bins import Tails
 from dvspark.kernels.rank_values import RankWeights, ranked_values
 from dvspark.kernels.ranking import NO_ROWS, RankedRows, RankingOptions, ranked_points
 from dvspark.kernels.workspace import Workspace
@@ -53,18 +54,27 @@ def ranking_partial(
     Cost: O(V (N D + N log N)); memory: `memory.scratch_bytes`.
     """
 
-    def utility_of_ranked(ranked: RankedRows, n_players: int) -> tuple[float, float]:
-        return utility_of(_nearest_matches(ranked, options.k), n_players)
-
-    plays = train.n_train > (chunk.train_rows is not None)  # one row under self-validation has no game to bin
-    if options.ranking == "binned" and options.precision == "default" and plays:
-        partial, left = binned_partial(train, chunk, options, weights_of, utility_of_ranked, workspace)
+    n_players = train.n_train - (chunk.train_rows is not None)
+    # One row under self-validation has no game to bin.
+    if options.ranking == "binned" and options.precision == "default" and n_players:
+        game = game_of(n_players, options, weights_of, utility_of)
+        partial, left = binned_partial(train, chunk, game, workspace)
         if not len(left):
             return partial
         points = point_values(train, chunk.take(left), options, weights_of, workspace)
         return partial.plus(sum_points(points, train.n_train, options, utility_of))
     points = point_values(train, chunk, options, weights_of, workspace)
     return sum_points(points, train.n_train, options, utility_of)
+
+
+def game_of(n_players: int, options: RankingOptions, weights_of: WeightsOf, utility_of: UtilityOf) -> Game:
+    """Return the game of ``n_players`` rows, for the binned ranking; O(n_players), 40 bytes a row."""
+    weights = weights_of(n_players)
+
+    def utility(ranked: RankedRows, n: int) -> tuple[float, float]:
+        return utility_of(_nearest_matches(ranked, options.k), n)
+
+    return Game(options, n_players, weights, Tails.of(weights), utility)
 
 
 def sum_points(

@@ -10,8 +10,9 @@ from numbers import Integral
 from typing import Any
 
 from dvspark.errors import Problem, close_matches
+from dvspark.kernels.binned import Game
 from dvspark.kernels.merged import MergedPoint, merged_partial
-from dvspark.kernels.partials import point_values, ranking_partial
+from dvspark.kernels.partials import game_of, point_values, ranking_partial
 from dvspark.kernels.rank_values import RankWeights
 from dvspark.kernels.ranking import RankedRows, RankingOptions
 from dvspark.kernels.workspace import Workspace
@@ -76,6 +77,11 @@ class Method:
         """Return the partial of points whose keys came from blocks; see `kernels.merged.merged_partial`."""
         weights_of, utility_of = partial(self.rank_weights, **parameters), partial(self.utility, **parameters)
         return merged_partial(points, n_train, n_players, options, weights_of, utility_of)
+
+    def game(self, n_players: int, options: RankingOptions, parameters: Parameters) -> Game:
+        """Return the game of ``n_players`` rows, for the binned ranking."""
+        weights_of, utility_of = partial(self.rank_weights, **parameters), partial(self.utility, **parameters)
+        return game_of(n_players, options, weights_of, utility_of)
 
     def points(
         self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: Parameters

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from frames import Data, Side, draw_data, frames_of
 
-from dvspark.engine.plan import Plan
 from dvspark.errors import ComputeError
 from dvspark.kernels.distances import TILE_ROWS
 from dvspark.methods.options import ValueOptions
@@ -106,28 +105,22 @@ def _numbers(partial: Partial) -> tuple[float, ...]:
 
 
 @pytest.mark.parametrize("self_validation", [False, True], ids=["", "self-validation"])
-def test_valuation__is_the_same_under_both_plans(
-    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, self_validation: bool
-) -> None:
+def test_valuation__is_the_same_under_both_plans(spark: SparkSession, tmp_path: Path, self_validation: bool) -> None:
     from dvspark import valuation
     from dvspark.tables.read import TableReference, canonical_rows
 
     data = draw_data(300, 30, seed=36, id_type="string") if self_validation else DATA["multi"]
     sides = [canonical_rows("train", frame, TableReference()) for frame in frames_of(spark, data)]
     options = replace(PLAIN, self_validation=self_validation)
-    request = valuation.Request(options, work_dir=str(tmp_path))
 
-    def computed() -> valuation.Valuation:
+    def computed(plan: str) -> valuation.Valuation:
+        request = valuation.Request(options, work_dir=str(tmp_path), plan=plan)
         checked = valuation.check(sides[0], None if self_validation else sides[1], request, [])
         return valuation.compute(checked, spark)
 
-    expected, plan_of = computed(), valuation.make_plan
-
-    def sharded(**sizes: Any) -> Plan:
-        return replace(plan_of(**sizes), name="sharded", block_rows=TILE_ROWS)
-
-    monkeypatch.setattr(valuation, "make_plan", sharded)
-    found = computed()
+    expected, found = computed("replicated"), computed("sharded")
+    assert found.plan is not None
+    assert found.plan.name == "sharded"
     assert found.table.equals(expected.table)
     assert found.extremes is not None
     assert found.extremes.equals(expected.extremes)

@@ -15,6 +15,7 @@ from dvspark.engine import cluster
 from dvspark.engine.calibrate import PointCost
 from dvspark.engine.cluster import read_hosts
 from dvspark.engine.plan import Hosts
+from dvspark.kernels.distances import TILE_ROWS
 from dvspark.tables import metadata
 from dvspark.tables.metadata import preview
 from dvspark.tables.read import TableReference, read_rows
@@ -74,7 +75,7 @@ def test_plan__is_readable(
     assert lines["embeddings"] == "6 float32; labels string"
     assert lines["plan"] == "sharded, sorted ranking"
     assert lines["clause"].startswith("1. plan: sharded is set; index of 0.0 MiB, 38.4 GiB")
-    assert lines["blocks"] == "1 of 8,192 training rows"
+    assert lines["blocks"] == f"1 of {TILE_ROWS:,} training rows"
     assert lines["products"] == "1.2e+04 floating-point operations"
     assert lines["cost"].startswith("1e+02 core-hours: start ")
     assert "on 2 cores" in lines["wall"]
@@ -122,13 +123,12 @@ def test_plan__other_dimensions_on_the_other_side_are_refused(
     assert "6 in train, 7 in validation" in capsys.readouterr().err
 
 
-def test_value__a_sharded_plan_is_refused_before_anything_is_computed(
-    command: Command, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    job = [*words(folder, tmp_path / "out")[1:], "--plan", "sharded", "--report", "false"]
-    assert command("value", *job) == 5
-    assert "the only plan this version runs" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
+def test_value__runs_the_plan_that_is_asked_for(command: Command, folder: Path, tmp_path: Path) -> None:
+    job = [*words(folder, tmp_path / "out")[1:], "--plan", "sharded", "--report", "false", "--run_id", "asked"]
+    assert command("value", *job) == 0
+    record = json.loads((tmp_path / "out" / "runs" / "asked" / "run.json").read_text())
+    assert record["plan"]["name"] == "sharded"
+    assert {finding["verdict"] for finding in record["findings"]} == {"pass"}
 
 
 def test_read_hosts__a_client_that_may_only_query_finds_the_same_cores(
