@@ -285,6 +285,47 @@ PARTS = Table(
         Column("near_sizes", "binary", "float64: the size of what their float32 keys were added up from"),
     ),
 )
+BINNED_PARTS = Table(
+    "binned_parts",
+    "what one block of train rows has to say about one validation row whose rows it has put into bins",
+    (
+        *PARTS.columns[:3],
+        Column("codes", "string", "file of the codes (bin and match) of the block's rows; null: no bins, nothing else"),
+        Column("line", "int", "which of the file's lines is the point's"),
+        Column("counts", "binary", "int32: rows of each code"),
+        Column("near_rows", "binary", "int32: rows of the block before the bins, ascending"),
+        Column("near_keys", "binary", "float32: their keys"),
+        Column("near_matches", "binary", "a bit a near row: does it share a label"),
+        Column("exact_rows", "binary", "int32: near rows that may be among the nearest, ascending"),
+        Column("exact_keys", "binary", "float64: their exact keys"),
+        Column("exact_sizes", "binary", "float64: the size of what their float32 keys were added up from"),
+    ),
+)
+POINT_VALUES = Table(
+    "point_values",
+    "what the rows of one block get from one validation row",
+    (
+        *BINNED_PARTS.columns[:5],
+        Column("values", "binary", "float64: value by code; null where bins do not serve the point"),
+        Column("bounds", "binary", "float64: certificate by code, where asked for"),
+        Column("near_rows", "binary", "int32: rows of the block before the bins, ascending"),
+        Column("near_values", "binary", "float64: their values"),
+        Column("utility", "double", "U(N)"),
+        Column("empty_utility", "double", "U(∅)"),
+        Column("error_bound", "double", "the certificate"),
+    ),
+)
+BLOCK_SUMS = Table(
+    "block_sums",
+    "one chunk's sums for the rows of one block",
+    (
+        Column("chunk_id", "int", "chunk of validation rows"),
+        Column("block", "int", "block of train rows"),
+        Column("failed", "array<int>", "places in the chunk of validation rows that bins do not serve, not summed"),
+        *PARTIALS.columns[2:],
+        Column("row_bounds", "binary", "float64: sum of their certificates row by row, where asked for"),
+    ),
+)
 NEIGHBORS = Table(
     "neighbors",
     "the validation rows nearest to some train rows, for the report",

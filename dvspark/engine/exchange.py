@@ -19,7 +19,7 @@ from dvspark.engine.tasks import ChunkWork
 from dvspark.engine.train_blocks import BlocksReference, block_numbers, open_block
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.merged import BlockPart, MergedPoint, block_parts
-from dvspark.schemas import ChunkArrays, Floats, Partial, TrainBlock
+from dvspark.schemas import ChunkArrays, Floats, Int64s, Partial, TrainBlock
 
 PartsOf = Callable[[TrainBlock, ChunkArrays], Iterator[BlockPart]]
 PartialOf = Callable[[Iterator[MergedPoint]], Partial]
@@ -76,6 +76,12 @@ def read_chunk(folder: Path, chunk_id: int) -> ChunkArrays:
         return ChunkArrays(arrays["x"], labels, arrays["train_rows"] if len(arrays["train_rows"]) else None)
 
 
+def keep_points(folder: Path, points: dict[int, Int64s]) -> None:
+    """Write the files of these chunks again with some of their points only."""
+    for chunk_id, kept in points.items():
+        write_chunk(folder, chunk_id, read_chunk(folder, chunk_id).take(kept))
+
+
 def part_batches(
     batches: Iterator[pa.RecordBatch],
     reference: BlocksReference,
@@ -114,13 +120,23 @@ def merge_chunks(
         yield from partial_batches(chunk_id, partial_of(point for _, point in points))
 
 
+def require_all(blocks: list[int], reference: BlocksReference, where: str) -> None:
+    """Refuse parts that are not those of all blocks, each once, in order.
+
+    Raises: ComputeError.
+    """
+    if blocks != list(range(reference.n_blocks)):
+        expected, got = f"parts of {reference.n_blocks} blocks, each once", f"parts of the blocks {blocks}"
+        raise ComputeError(Problem(where, expected, got, "run it again; if it stays, report it"))
+
+
 def _merged_points(batches: Iterator[pa.RecordBatch], reference: BlocksReference) -> Iterator[tuple[int, MergedPoint]]:
     """Yield (chunk id, point), whose keys and matches hold until the next one."""
     keys: Floats = np.empty(0, np.float32)
     matches = np.empty(reference.n_train, np.bool_)
     for (chunk_id, point), found in itertools.groupby(_part_rows(batches), key=lambda row: row[:2]):
         parts = [part for _, _, part in found]
-        _require_all(parts, reference, f"chunk {chunk_id}, point {point}")
+        require_all([part["block"].as_py() for part in parts], reference, f"chunk {chunk_id}, point {point}")
         near = []
         for block, part in enumerate(parts):
             n_rows = reference.n_rows(block)
@@ -146,13 +162,6 @@ def _part_rows(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, int, di
         for place in range(len(batch)):
             row = {name: batch.column(name)[place] for name in names}
             yield row["chunk_id"].as_py(), row["point"].as_py(), row
-
-
-def _require_all(parts: list[dict[str, pa.Scalar]], reference: BlocksReference, where: str) -> None:
-    blocks = [part["block"].as_py() for part in parts]
-    if blocks != list(range(reference.n_blocks)):
-        expected, got = f"parts of {reference.n_blocks} blocks, each once", f"parts of the blocks {blocks}"
-        raise ComputeError(Problem(where, expected, got, "run it again; if it stays, report it"))
 
 
 def _chunk_path(folder: Path, chunk_id: int) -> Path:

@@ -1,7 +1,8 @@
 """The sharded plan on Spark: training rows stay in blocks on shared storage; validation rows go to the blocks.
 
 Under ``ranking: sorted`` every block tells its keys of every point, which meet where the point's chunk is valued:
-4 bytes a training row and point travel. The values are those of the replicated plan, bit for bit.
+4 bytes a training row and point travel. Under ``ranking: binned`` only counts of bins and near rows do, and values come
+out where the rows are. The values are those of the replicated plan, bit for bit.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dvspark import columns
+from dvspark.engine import binned_exchange
+from dvspark.engine.binned_exchange import BinnedRound, chunk_sums, write_sample
 from dvspark.engine.chunks import waves
-from dvspark.engine.exchange import Halves, merge_chunks, method_halves, part_batches, write_chunk
+from dvspark.engine.exchange import Halves, keep_points, merge_chunks, method_halves, part_batches, write_chunk
 from dvspark.engine.progress import watch_tasks
 from dvspark.engine.reduce import TOTAL_TYPES, assemble, reduce_block
 from dvspark.engine.replicated import one_value_a_task
@@ -29,8 +32,9 @@ from dvspark.engine.tasks import ChunkWork, ListedRows, chunk_arrays, from_ipc, 
 from dvspark.engine.train_blocks import BlocksReference, combine_blocks, finish_blocks, rows_of, write_blocks
 from dvspark.engine.train_index import TrainKeys, checked_keys
 from dvspark.errors import ComputeError, Problem
+from dvspark.kernels.binned import near_rounds
 from dvspark.kernels.distances import TILE_ROWS
-from dvspark.schemas import BLOCKS, PACKED_KEYS, PARTIALS, PARTS, Partial
+from dvspark.schemas import BINNED_PARTS, BLOCK_SUMS, BLOCKS, PACKED_KEYS, PARTIALS, PARTS, POINT_VALUES, Partial
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
@@ -44,6 +48,8 @@ BATCH_BYTES = 64 * 2**20
 BATCH_ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
 
 Batches = Iterator[pa.RecordBatch]
+# (session, validation rows of each chunk, blocks, folder of the chunks' files) to the partial of each chunk.
+PartialsOf = Callable[["SparkSession", dict[int, int], BlocksReference, Path], dict[int, Partial]]
 
 
 def build_blocks(
@@ -104,7 +110,12 @@ def value_waves(
 
     As `replicated.value_waves`, with the same bits.
     """
-    halves, alone = method_halves(reference, work), work.options.self_validation
+    alone = work.options.self_validation
+    if work.options.ranking_options(work.parameters, reference.n_train).is_binned(reference.n_train - alone):
+        write_sample(reference)
+        yield from _waves(chunks, sizes, reference, partial(_binned, work=work), self_validation=alone, report=report)
+        return
+    halves = method_halves(reference, work)
     yield from exchanged_waves(chunks, sizes, reference, halves, self_validation=alone, report=report)
 
 
@@ -117,14 +128,27 @@ def exchanged_waves(
     self_validation: bool,
     report: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Iterator[Partial]:
-    """Yield the partial of each wave; ``halves`` say what a block tells and what becomes of a chunk's points.
+    """Yield the partial of each wave; ``halves`` say what a block tells and what becomes of a chunk's points."""
+    exchanged = partial(_exchanged, halves=halves)
+    yield from _waves(chunks, sizes, reference, exchanged, self_validation=self_validation, report=report)
 
-    One task adds up the points of a chunk, and the driver the chunks: in their order, however many jobs they take.
+
+def _waves(
+    chunks: DataFrame,
+    sizes: dict[int, int],
+    reference: BlocksReference,
+    partials_of: PartialsOf,
+    *,
+    self_validation: bool,
+    report: Callable[[int, int], None],
+) -> Iterator[Partial]:
+    """Yield the partial of each wave, whose chunks are valued in jobs of some of them and added in their order.
+
     Memory of the driver: the validation rows and partials of one job.
     """
     spark, done = chunks.sparkSession, 0
     for wave in waves(list(sizes)):
-        total = Partial.zeros(reference.n_train)
+        total: Partial | None = None
         for some in _cut(wave, sizes, reference.n_train):
             rows = chunks.where(f"chunk_id IN ({', '.join(map(str, some))})").toArrow()
             with (
@@ -132,12 +156,61 @@ def exchanged_waves(
                 _small_batches(spark, 8 * min(reference.block_rows, reference.n_train)),
                 watch_tasks(spark, len(some), partial(_report, report, done, len(sizes))),
             ):
-                found = _partials(spark, some, reference, folder, halves).toArrow()
+                found = partials_of(spark, {chunk: sizes[chunk] for chunk in some}, reference, folder)
             for chunk in some:
-                total.add(_of_chunk(found, chunk, sizes[chunk], reference.n_train))
+                total = found[chunk] if total is None else total.plus(found[chunk])
             done += len(some)
             report(done, len(sizes))
-        yield total
+        if total is not None:
+            yield total
+
+
+def _exchanged(
+    spark: SparkSession, sizes: dict[int, int], reference: BlocksReference, folder: Path, *, halves: Halves
+) -> dict[int, Partial]:
+    """Return the partial of each chunk, of which there is a file in ``folder``: one task adds up a chunk's points."""
+    found = _partials(spark, [*sizes], reference, folder, halves).toArrow()
+    return {chunk: _of_chunk(found, chunk, n_rows, reference.n_train) for chunk, n_rows in sizes.items()}
+
+
+def _binned(
+    spark: SparkSession, sizes: dict[int, int], reference: BlocksReference, folder: Path, *, work: ChunkWork
+) -> dict[int, Partial]:
+    """Return the partial of each chunk by rounds of the binned exchange, the last points by the sorted one.
+
+    As `kernels.binned` does: points that one number of near rows does not serve come again with more of them.
+    """
+    options = work.options.ranking_options(work.parameters, reference.n_train)
+    left = {chunk: np.arange(n_rows) for chunk, n_rows in sizes.items()}
+    found: dict[int, Partial] = {}
+    for n_near in near_rounds(reference.n_train, options):
+        if left:
+            now = BinnedRound(reference, work, folder, left, n_near)
+            for chunk, (of_round, failed) in chunk_sums(_binned_sums(spark, now).toArrow(), now).items():
+                found[chunk] = found[chunk].plus(of_round) if chunk in found else of_round
+                left = {**left, chunk: failed}
+            left = {chunk: points for chunk, points in left.items() if len(points)}
+    if left:
+        keep_points(folder, left)
+        last = {chunk: len(points) for chunk, points in left.items()}
+        for chunk, rest in _exchanged(spark, last, reference, folder, halves=method_halves(reference, work)).items():
+            found[chunk] = found[chunk].plus(rest) if chunk in found else rest
+    return found
+
+
+def _binned_sums(spark: SparkSession, now: BinnedRound) -> DataFrame:
+    """Return the `BLOCK_SUMS` of a round: out to the chunks, where points are valued, and back to the blocks."""
+    blocks = [*range(now.reference.n_blocks)]
+    return (
+        _numbers(spark, now.reference)
+        .mapInArrow(lambda batches: binned_exchange.part_batches(batches, now), BINNED_PARTS.ddl())
+        .transform(lambda parts: one_value_a_task(parts, "chunk_id", [*now.points]))
+        .sortWithinPartitions("chunk_id", "point", "block")
+        .mapInArrow(lambda batches: binned_exchange.value_batches(batches, now), POINT_VALUES.ddl())
+        .transform(lambda values: one_value_a_task(values, "block", blocks))
+        .sortWithinPartitions("block", "chunk_id", "point")
+        .mapInArrow(lambda batches: binned_exchange.sum_batches(batches, now), BLOCK_SUMS.ddl())
+    )
 
 
 def _report(report: Callable[[int, int], None], before: int, total: int, done: int) -> None:

@@ -39,6 +39,9 @@ BLOCK_BYTES = 512 * 2**20
 
 # Near rows that have a place, beside how many are expected: the sample's estimate of their number is off by some 5 %.
 NEAR_CAPACITY = 1.25
+# A point is given up when so few places are left. What is counted does not show by one or two how many there were, for
+# copies and the row that sits out are moved afterwards.
+SPARE_PLACES = 64
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,12 @@ class BinnedBlock:
             workspace.array("near_keys", (n_points, capacity), np.float32),
             np.zeros(n_points, np.int64),
         )
+
+    def near(self, point: int) -> tuple[Int32s, Floats]:
+        """Return a point's near rows and their keys; none where they found no place, then no values come of it."""
+        n_near = int(self.n_near[point])
+        n_near = n_near if n_near <= self.near_rows.shape[1] else 0
+        return self.near_rows[point, :n_near], self.near_keys[point, :n_near]
 
 
 @dataclass(frozen=True)
@@ -94,6 +103,11 @@ class ValuedPoint:
 def near_capacity(n_train: int, n_near: int) -> int:
     """Return for how many near rows of a point there is a place."""
     return min(n_train, int(NEAR_CAPACITY * n_near) + 1_000)
+
+
+def most_near_rows(n_train: int, capacity: int) -> int:
+    """Return up to how many near rows a point is served, so many having a place."""
+    return capacity if capacity == n_train else capacity - SPARE_PLACES
 
 
 def point_bytes(n_train: int, capacity: int) -> int:
@@ -184,7 +198,7 @@ def give_copies_their_key(block: BinnedBlock, pairs: Int32s, source: BinnedBlock
         codes[copies] = bins_of | (codes[copies] & 1)
         n_near, n_source = int(block.n_near[point]), int(source.n_near[point])
         if n_near > capacity or n_source > source_capacity:
-            block.n_near[point] = capacity + 1  # there is no place for all near rows: no values can come of it
+            block.n_near[point] = capacity + 1
             continue
         source_rows, source_keys = source.near_rows[point, :n_source], source.near_keys[point, :n_source]
         near = bins_of == 0
@@ -227,6 +241,7 @@ def value_point(
     keys: Floats,
     matches: Bools,
     near: NearKeys,
+    most_near: int,
     game: Game,
     of_code: Float64s,
     bound_of_code: Float64s,
@@ -235,11 +250,12 @@ def value_point(
     """Return one point's values, or None where none can be certified to keep the tolerance.
 
     ``counts`` (2 N_BINS,) rows of each code; ``keys`` (n_near,) float32 and ``matches`` of the near rows, in order of
-    their rows; ``near`` tells their exact keys by place. What codes are worth, and its certificate, fill ``of_code``
+    their rows; ``near`` tells their exact keys by place; ``most_near`` as in `most_near_rows`. What codes are worth,
+    and its certificate, fill ``of_code``
     and ``bound_of_code`` (2 N_BINS,) float64. O(bins + n_near log n_near).
     """
     n_near = int(counts[0] + counts[1])
-    if n_near != len(keys) or n_near < ranking.exact_rows(game.options.k):
+    if n_near != len(keys) or not ranking.exact_rows(game.options.k) <= n_near <= most_near:
         return None
     near_loss = loops.fastest().value_bins(counts, game.tails.sums, game.tails.own, of_code, bound_of_code)
     bound = float(bound_of_code.max())
@@ -261,9 +277,7 @@ def value_point(
     return ValuedPoint(ranked, values, bound)
 
 
-def binned_partial(
-    train: TrainArrays, chunk: ChunkArrays, game: Game, workspace: Workspace
-) -> tuple[Partial, Int64s]:
+def binned_partial(train: TrainArrays, chunk: ChunkArrays, game: Game, workspace: Workspace) -> tuple[Partial, Int64s]:
     """Return the partial of the points of a chunk that bins serve, and the points that they do not.
 
     Points that one number of near rows does not serve come again with more of them. The certificates add up in
@@ -325,17 +339,16 @@ def _value_block(
     near_values = workspace.array("near_values", (n_points, capacity), np.float64)
     with_bounds = partial.row_bounds is not None
     bounds = workspace.array("bounds", (n_points if with_bounds else 1, 2 * bins.N_BINS), np.float64)
-    done = np.zeros(n_points, np.bool_)
+    done, most = np.zeros(n_points, np.bool_), most_near_rows(train.n_train, capacity)
     for point in range(n_points):
-        n_near = min(int(block.n_near[point]), capacity)
-        rows, keys = block.near_rows[point, :n_near], block.near_keys[point, :n_near]
+        rows, keys = block.near(point)
         counts = count_rows(block, point, absent=int(chunk.train_rows is not None))
         near = ranking.near_keys(train, chunk.x[point], float(norms[point]), game.options.metric, rows)
         matches = (block.codes[point][rows] & 1).astype(np.bool_)
         of_code = (tables[point], bounds[point if with_bounds else 0])
-        valued = value_point(counts, keys, matches, near, game, *of_code, workspace)
+        valued = value_point(counts, keys, matches, near, most, game, *of_code, workspace)
         if valued is not None:
-            done[point], near_values[point, :n_near] = True, valued.values
+            done[point], near_values[point, : len(rows)] = True, valued.values
             partial.count(*game.utility(valued.near, game.n_players), valued.bound)
     points, sums = np.flatnonzero(done), (partial.value, partial.value_squared)
     with_loops = loops.fastest()

@@ -81,7 +81,8 @@ def near_rows(n_train: int, n_exact: int, tolerance: float) -> int:
     The certificate of bins that begin at rank m and hold n rows each there is about n / (2 m²). So that n is not so
     small that chance rules it, m is 2.4 / sqrt(tolerance) at least, and more where the sample says less about it.
     """
-    return min(n_train, max(n_exact, int(2.4 / np.sqrt(tolerance) + 10.0 * np.sqrt(n_train))))
+    certified = 2.4 / np.sqrt(tolerance) + 10.0 * np.sqrt(n_train)
+    return min(n_train, int(max(1.2 * n_exact, certified)))  # the sample tells only about where rank n_exact is
 
 
 def edges(sample_keys: Floats, n_train: int, n_near: int) -> BinEdges | None:

@@ -53,10 +53,8 @@ def ranking_partial(
     the mean over tie orders, so a tie block that straddles rank k counts in part.
     Cost: O(V (N D + N log N)); memory: `memory.scratch_bytes`.
     """
-
     n_players = train.n_train - (chunk.train_rows is not None)
-    # One row under self-validation has no game to bin.
-    if options.ranking == "binned" and options.precision == "default" and n_players:
+    if options.is_binned(n_players):
         game = game_of(n_players, options, weights_of, utility_of)
         partial, left = binned_partial(train, chunk, game, workspace)
         if not len(left):

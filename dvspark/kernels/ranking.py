@@ -47,6 +47,10 @@ class RankingOptions:
     tolerance: float = 1e-8
     row_bounds: bool = False
 
+    def is_binned(self, n_players: int) -> bool:
+        """Return whether bins rank so many rows; none at all have no game to bin."""
+        return self.ranking == "binned" and self.precision == "default" and n_players > 0
+
 
 @dataclass(frozen=True)
 class RankedRows:

@@ -30,6 +30,17 @@ def _offset(data: Data, by: float) -> Data:
     return replace(data, **{name: replace(side, x=side.x + np.float32(by)) for name, side in _sides(data)})
 
 
+def _clump(data: Data) -> Data:
+    """Return rows of which 3,000 are the same one, near to half of the points.
+
+    To the others these copies are far: one bin holds them all and certifies little, so that only the sort serves.
+    """
+    train, validation = data.train.x.copy(), data.validation.x.copy()
+    train[:3_000] = 2.0
+    validation[::2] = 2.0 + validation[::2] / 64
+    return replace(data, train=replace(data.train, x=train), validation=replace(data.validation, x=validation))
+
+
 def _sides(data: Data) -> list[tuple[str, Side]]:
     return [("train", data.train), ("validation", data.validation)]
 
@@ -39,6 +50,7 @@ DATA = {
     "offset": _offset(draw_data(N_TRAIN, N_VALIDATION, seed=32, n_features=4, id_type="string"), 9.0),
     "multi": draw_data(N_TRAIN, N_VALIDATION, seed=33, n_features=4, label_type="array<bigint>", id_type="string"),
     "wide": draw_data(N_TRAIN, N_VALIDATION, seed=34, n_features=4, embedding_type="array<double>"),
+    "clump": _clump(draw_data(N_TRAIN, N_VALIDATION, seed=37, n_features=4)),
     "small": draw_data(2_000, 60, seed=35, n_features=4, label_type="string"),
 }
 
@@ -50,6 +62,10 @@ CASES: dict[str, tuple[str, ValueOptions, list[int]]] = {
     "cosine, multi-label, ties": ("multi", replace(SOFT, metric="cosine", ties="average"), [4]),
     "inner product": ("multi", replace(PLAIN, metric="inner_product"), [4]),
     "cosine, doubles, float64": ("wide", replace(PLAIN, metric="cosine", precision="float64"), [2]),
+    "bins": ("plain", replace(PLAIN, ranking="binned", tolerance=1e-4), [1, 2, 4]),
+    "bins that serve half the points": ("clump", replace(PLAIN, ranking="binned", tolerance=1e-6), [4]),
+    "bins, soft, ties, offset": ("offset", replace(SOFT, ties="average", ranking="binned", tolerance=1e-4), [4]),
+    "bins, cosine, multi-label": ("multi", replace(PLAIN, metric="cosine", ranking="binned", tolerance=1e-4), [2]),
     "self-validation": ("small", replace(PLAIN, self_validation=True), [1]),
 }
 
@@ -92,6 +108,7 @@ def test_sharded__has_the_bits_of_the_replicated_plan(
     monkeypatch.setattr("dvspark.engine.chunks.WAVE_CHUNKS", 4)
     monkeypatch.setattr("dvspark.engine.sharded.PARTIAL_BYTES", 3 * 16 * len(DATA[name].train))
     expected = _value(spark, DATA[name], options, tmp_path, None)
+    assert (expected.error_bound > 0) == (options.ranking == "binned")
     for n in n_blocks:
         found = _value(spark, DATA[name], options, tmp_path, n)
         np.testing.assert_array_equal(found.value, expected.value)

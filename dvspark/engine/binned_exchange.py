@@ -1,0 +1,253 @@
+"""Binned exchange: blocks tell counts and near rows of each point, one task values them, blocks add the values up.
+
+Plain iterators of Arrow batches in and out. What is as long as rows × points, the codes, stays in files beside the
+blocks: 2 bytes a row and point, for as long as the job takes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from dvspark.engine.exchange import read_chunk, require_all
+from dvspark.engine.tasks import ChunkWork
+from dvspark.engine.train_blocks import BlocksReference, block_numbers, open_block, rows_of
+from dvspark.errors import ComputeError, Problem
+from dvspark.kernels import binned, bins
+from dvspark.kernels.merged_bins import BinnedPart, MergedValues, add_bounds, add_point, binned_parts, value_parts
+from dvspark.kernels.workspace import Workspace
+from dvspark.schemas import Float64s, Int64s, Partial, TrainArrays, TrainLabels
+
+PART_TYPES = pa.schema(
+    [
+        *[(name, pa.int32()) for name in ("chunk_id", "point", "block")],
+        ("codes", pa.string()),
+        ("line", pa.int32()),
+        *[(name, pa.binary()) for name in ("counts", "near_rows", "near_keys", "near_matches")],
+        *[(name, pa.binary()) for name in ("exact_rows", "exact_keys", "exact_sizes")],
+    ]
+)
+VALUE_TYPES = pa.schema(
+    [
+        *[PART_TYPES.field(place) for place in range(5)],
+        *[(name, pa.binary()) for name in ("values", "bounds", "near_rows", "near_values")],
+        *[(name, pa.float64()) for name in ("utility", "empty_utility", "error_bound")],
+    ]
+)
+SUM_TYPES = pa.schema(
+    [
+        *[(name, pa.int32()) for name in ("chunk_id", "block")],
+        ("failed", pa.list_(pa.int32())),
+        ("n_validation", pa.int64()),
+        *[(name, pa.float64()) for name in ("utility", "empty_utility", "error_bound")],
+        *[(name, pa.binary()) for name in ("value", "value_squared", "row_bounds")],
+    ]
+)
+
+SAMPLE_FILE = "sample.npz"
+
+# A Python worker lives through many tasks, one after the other.
+_workspace = Workspace()
+
+
+@dataclass(frozen=True)
+class BinnedRound:
+    """One round of the exchange: ``points`` of each chunk (places in it), and how many rows are to be near."""
+
+    reference: BlocksReference
+    work: ChunkWork
+    folder: Path
+    points: dict[int, Int64s]
+    n_near: int
+
+    @property
+    def options(self) -> Any:
+        """How rows are compared."""
+        return self.work.options.ranking_options(self.work.parameters, self.reference.n_train)
+
+
+def write_sample(reference: BlocksReference) -> None:
+    """Write the sample of training rows that tells where bins go, as their blocks have them, beside the blocks."""
+    rows = bins.sample_rows(reference.n_train)
+    blocks, norms, scales = rows // reference.block_rows, np.empty(len(rows)), np.empty(0)
+    for block in np.unique(blocks).tolist():
+        here, train = blocks == block, open_block(reference, block).train
+        local = rows[here] - reference.first_row(block)
+        norms[here] = train.squared_norm[local]
+        if train.scale is not None:
+            scales = np.append(scales, train.scale[local])
+    x = rows_of(reference, rows)
+    np.savez(Path(reference.directory) / SAMPLE_FILE, x=x, squared_norm=norms, scale=scales)
+
+
+def read_sample(reference: BlocksReference) -> TrainArrays:
+    """Return the sample that was written."""
+    none, center = np.empty((0, 2), np.int32), open_block(reference, 0).train.center
+    with np.load(Path(reference.directory) / SAMPLE_FILE, allow_pickle=False) as arrays:
+        scale = arrays["scale"] if len(arrays["scale"]) else None
+        return TrainArrays(arrays["x"], TrainLabels(None), scale, center, arrays["squared_norm"], none)
+
+
+def part_batches(batches: Iterator[pa.RecordBatch], now: BinnedRound) -> Iterator[pa.RecordBatch]:
+    """Yield the `BINNED_PARTS` of every point of the round, for each block whose number is in the batches.
+
+    Memory: the block, mapped, and what `merged_bins.binned_parts` takes.
+    """
+    reference, sample = now.reference, read_sample(now.reference)
+    for number in block_numbers(batches):
+        block = open_block(reference, number)
+        for chunk_id, points in now.points.items():
+            chunk = read_chunk(now.folder, chunk_id)
+            given = (now.options, reference.n_train, now.n_near, _workspace)
+            for some, codes, parts in binned_parts(block, sample, chunk, points, *given):
+                # No other attempt at this block has the name; who values the points hears of one attempt's only.
+                path = now.folder / f"codes-{number:05d}-{uuid.uuid4().hex}.npy"
+                np.save(path, codes)
+                lines = itertools.count()
+                for point, part in zip(some.tolist(), parts, strict=True):
+                    row: dict[str, Any] = {"chunk_id": chunk_id, "point": point, "block": number}
+                    if part is not None:
+                        row |= {"codes": path.name, "line": next(lines), **_part_row(part)}
+                    yield pa.RecordBatch.from_pylist([row], PART_TYPES)
+
+
+def value_batches(batches: Iterator[pa.RecordBatch], now: BinnedRound) -> Iterator[pa.RecordBatch]:
+    """Yield the `POINT_VALUES` of every block, from `BINNED_PARTS` sorted by (chunk_id, point, block).
+
+    Memory: one batch, one point's parts, and 64 bytes a training row for the method's weights.
+    """
+    reference = now.reference
+    first_rows = [reference.first_row(block) for block in range(reference.n_blocks)]
+    n_players = reference.n_train - now.work.options.self_validation
+    game = now.work.options.declaration.game(n_players, now.options, now.work.parameters)
+    most = binned.most_near_rows(reference.n_train, binned.near_capacity(reference.n_train, now.n_near))
+    for (chunk_id, point), found in itertools.groupby(_rows(batches), lambda row: (row["chunk_id"], row["point"])):
+        rows = list(found)
+        require_all([row["block"] for row in rows], reference, f"chunk {chunk_id}, point {point}")
+        parts = [_part_of(row) for row in rows]
+        valued = value_parts(parts, first_rows, most, game, _workspace)
+        start = 0
+        for row, part in zip(rows, parts, strict=True):
+            told = {name: row[name] for name in ("chunk_id", "point", "block", "codes", "line")}
+            if valued is not None and part is not None:
+                here = slice(start, start + len(part.near_rows))
+                told |= _value_row(valued, here, part.near_rows.tobytes(), with_bounds=now.options.row_bounds)
+                start = here.stop
+            yield pa.RecordBatch.from_pylist([told], VALUE_TYPES)
+
+
+def sum_batches(batches: Iterator[pa.RecordBatch], now: BinnedRound) -> Iterator[pa.RecordBatch]:
+    """Yield the `BLOCK_SUMS` of every chunk, from `POINT_VALUES` sorted by (block, chunk_id, point).
+
+    Memory: one batch, and 16 bytes a row of the block, or 24 with certificates.
+    """
+    for (block, chunk_id), found in itertools.groupby(_rows(batches), lambda row: (row["block"], row["chunk_id"])):
+        sums = Partial.zeros(now.reference.n_rows(block), row_bounds=now.options.row_bounds)
+        failed = []
+        for row in found:
+            if row["values"] is None:
+                failed.append(row["point"])
+                continue
+            codes = np.load(now.folder / row["codes"], mmap_mode="r", allow_pickle=False)[row["line"]]
+            near = np.frombuffer(row["near_rows"], np.int32), np.frombuffer(row["near_values"])
+            add_point(np.asarray(codes), np.frombuffer(row["values"]), *near, sums.value, sums.value_squared)
+            if sums.row_bounds is not None:
+                add_bounds(np.asarray(codes), np.frombuffer(row["bounds"]), sums.row_bounds)
+            sums.count(row["utility"], row["empty_utility"], row["error_bound"])
+        bounds = None if sums.row_bounds is None else sums.row_bounds.tobytes()
+        told = {
+            "chunk_id": chunk_id,
+            "block": block,
+            "failed": failed,
+            **{name: getattr(sums, name) for name in ("n_validation", "utility", "empty_utility", "error_bound")},
+            "value": sums.value.tobytes(),
+            "value_squared": sums.value_squared.tobytes(),
+            "row_bounds": bounds,
+        }
+        yield pa.RecordBatch.from_pylist([told], SUM_TYPES)
+
+
+def chunk_sums(sums: pa.Table, now: BinnedRound) -> dict[int, tuple[Partial, Int64s]]:
+    """Return each chunk's partial, and the points that bins do not serve, from the `BLOCK_SUMS` of a round.
+
+    Raises: ComputeError when a block is missing or there twice, or points are not those asked for.
+    """
+    rows = sorted(sums.to_pylist(), key=lambda row: (row["chunk_id"], row["block"]))
+    found = {}
+    for chunk_id, points in now.points.items():
+        of_chunk = [row for row in rows if row["chunk_id"] == chunk_id]
+        require_all([row["block"] for row in of_chunk], now.reference, f"chunk {chunk_id}")
+        for row in of_chunk:
+            if row["n_validation"] + len(row["failed"]) != len(points) or row["failed"] != of_chunk[0]["failed"]:
+                got = f"{row['n_validation']} valued, {len(row['failed'])} not"
+                where, hint = f"chunk {chunk_id}, block {row['block']}", "run it again; if it stays, report it"
+                raise ComputeError(Problem(where, f"{len(points)} validation rows", got, hint))
+        of_first = of_chunk[0]
+        partial = Partial(
+            value=_joined(of_chunk, "value"),
+            value_squared=_joined(of_chunk, "value_squared"),
+            n_validation=of_first["n_validation"],
+            utility=of_first["utility"],
+            empty_utility=of_first["empty_utility"],
+            error_bound=of_first["error_bound"],
+            row_bounds=None if of_first["row_bounds"] is None else _joined(of_chunk, "row_bounds"),
+        )
+        found[chunk_id] = partial, np.array(of_first["failed"], np.int64)
+    return found
+
+
+def _joined(rows: list[dict[str, Any]], name: str) -> Float64s:
+    return np.concatenate([np.frombuffer(row[name]) for row in rows])
+
+
+def _part_row(part: BinnedPart) -> dict[str, bytes]:
+    names = ("near_rows", "near_keys", "exact_rows", "exact_keys", "exact_sizes")
+    row = {name: getattr(part, name).tobytes() for name in names}
+    counts, matches = part.counts.astype(np.int32), np.packbits(part.near_matches)
+    return row | {"counts": counts.tobytes(), "near_matches": matches.tobytes()}
+
+
+def _part_of(row: dict[str, Any]) -> BinnedPart | None:
+    if row["codes"] is None:
+        return None
+    near_rows = np.frombuffer(row["near_rows"], np.int32)
+    return BinnedPart(
+        counts=np.frombuffer(row["counts"], np.int32).astype(np.int64),
+        near_rows=near_rows,
+        near_keys=np.frombuffer(row["near_keys"], np.float32),
+        near_matches=np.unpackbits(np.frombuffer(row["near_matches"], np.uint8), count=len(near_rows)).astype(np.bool_),
+        exact_rows=np.frombuffer(row["exact_rows"], np.int32),
+        exact_keys=np.frombuffer(row["exact_keys"]),
+        exact_sizes=np.frombuffer(row["exact_sizes"]),
+    )
+
+
+def _value_row(valued: MergedValues, near: slice, near_rows: bytes, *, with_bounds: bool) -> dict[str, Any]:
+    utility, empty_utility = valued.utility
+    return {
+        "values": valued.values.tobytes(),
+        "bounds": valued.bounds.tobytes() if with_bounds else None,
+        "near_rows": near_rows,
+        "near_values": valued.near_values[near].tobytes(),
+        "utility": utility,
+        "empty_utility": empty_utility,
+        "error_bound": valued.error_bound,
+    }
+
+
+def _rows(batches: Iterator[pa.RecordBatch]) -> Iterator[dict[str, Any]]:
+    """Yield the rows one by one; binary cells as buffers of their batch."""
+    for batch in batches:
+        for place in range(len(batch)):
+            yield {name: _cell(batch.column(name)[place]) for name in batch.schema.names}
+
+
+def _cell(cell: pa.Scalar) -> Any:
+    return cell.as_buffer() if pa.types.is_binary(cell.type) and cell.is_valid else cell.as_py()
