@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from frames import Data, Side, draw_data
+from blocks import (
+    N_TRAIN,
+    N_VALIDATION,
+    TILE,
+    K,
+    batch_of,
+    block_batches,
+    block_column,
+    built_blocks,
+    index_of,
+    planted_rows,
+    reference_of,
+)
 
-from dvspark import columns
 from dvspark.engine.exchange import merge_chunks, method_halves, part_batches, read_chunk, write_chunk
 from dvspark.engine.reduce import PARTIAL_TYPES
-from dvspark.engine.tasks import ChunkWork, chunk_arrays, pack_rows, unpack_row
+from dvspark.engine.tasks import ChunkWork, chunk_arrays
 from dvspark.engine.train_blocks import (
     BlocksReference,
-    combine_blocks,
-    finish_blocks,
     open_block,
     row_digests,
     rows_of,
     write_blocks,
 )
-from dvspark.engine.train_index import IndexWriter, TrainIndex, TrainKeys, open_index
 from dvspark.errors import ComputeError
 from dvspark.kernels import distances, ranking
 from dvspark.kernels.merged import block_keys, block_parts
@@ -33,7 +39,6 @@ from dvspark.kernels.workspace import Workspace
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import ChunkArrays, Partial, TrainArrays
 
-TILE, N_TRAIN, N_VALIDATION, K = 8, 61, 21, 2
 BLOCK_ROWS = {7: 8, 1: 16, 3: 40, 1_000: 64}  # by rows of a batch of the exchange
 
 
@@ -46,72 +51,12 @@ def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ranking, "KEY_BLOCK_BYTES", 4 * 4 * N_TRAIN)
 
 
-def _data(**kinds: Any) -> Data:
-    data = draw_data(N_TRAIN, N_VALIDATION, seed=61, **kinds)
-    train = data.train.take(sorted(range(N_TRAIN), key=lambda row: data.train.ids[row]))
-    # One row all over the table: guests that stand at one place, and a first copy with copies in two blocks.
-    train.x[[1, 9, 17, 33, 60]] = train.x[1]
-    train.x[[25, 41, 42]] = train.x[25]
-    train.x[[5, 50]] = 0.5
-    train.x[3, 0], train.x[59] = 0.0, train.x[3]
-    train.x[59, 0] = -0.0
-    return replace(data, train=train)
-
-
-def _batch(side: Side, rows: slice = slice(None)) -> pa.RecordBatch:
-    some = side.take(rows)
-    x = pa.array(list(some.x), pa.list_(pa.from_numpy_dtype(some.x.dtype)))
-    return pa.table({"id": some.ids, "embedding": x, "label": some.labels}).combine_chunks().to_batches()[0]
-
-
-def _index(directory: Path, train: Side, metric: str) -> TrainIndex:
-    dtype = str(train.x.dtype)
-    writer = IndexWriter(directory, *train.x.shape, dtype)
-    for packed in pack_rows(iter([_batch(train)]), dtype):
-        for row in packed.to_pylist():
-            writer.append(*unpack_row(row["n_rows"], row["x"], row["keys"], dtype))
-    writer.finish(metric)
-    return open_index(directory)
-
-
-def _reference(directory: Path, train: Side, metric: str, block_rows: int) -> BlocksReference:
-    directory.mkdir()
-    keys = pa.Table.from_batches([_batch(train)]).drop_columns(["embedding"])
-    dtype = str(train.x.dtype)
-    TrainKeys(keys, columns.label_vocabulary(keys["label"].combine_chunks()), dtype).write(directory)
-    return BlocksReference(str(directory), *train.x.shape, 0, metric, dtype, block_rows)
-
-
-def _block_batches(train: Side, reference: BlocksReference, block: int) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a block in batches, one of them empty."""
-    first, end = reference.first_row(block), reference.first_row(block + 1)
-    cut = (first + end) // 2
-    for rows in (slice(first, cut), slice(cut, cut), slice(cut, end)):
-        batch = _batch(train, rows) if rows.start < rows.stop else _batch(train, slice(1)).slice(0, 0)
-        yield batch.append_column("block", pa.array([block] * len(batch), pa.int32()))
-
-
-def _build(directory: Path, train: Side, metric: str, block_rows: int) -> BlocksReference:
-    reference = _reference(directory, train, metric, block_rows)
-    for block in range(reference.n_blocks):
-        written = list(write_blocks(_block_batches(train, reference, block), reference))
-        assert [row["block"] for batch in written for row in batch.to_pylist()] == [block]
-        (directory / written[0]["folder"][0].as_py()).rename(reference.folder(block))
-    combine_blocks(reference)
-    list(finish_blocks(iter([_numbers(reference)]), reference))
-    return reference
-
-
-def _numbers(reference: BlocksReference) -> pa.RecordBatch:
-    return pa.record_batch({"block": list(range(reference.n_blocks))})
-
-
 def _exchanged(reference: BlocksReference, chunks: dict[int, ChunkArrays], work: ChunkWork, folder: Path) -> pa.Table:
     """Return the `PARTS` of all chunks, sorted as they reach a task."""
     for chunk_id, chunk in chunks.items():
         write_chunk(folder, chunk_id, chunk)
     halves = method_halves(reference, work)
-    told = part_batches(iter([_numbers(reference)]), reference, folder, list(chunks), halves.parts_of)
+    told = part_batches(iter([block_column(reference)]), reference, folder, list(chunks), halves.parts_of)
     order = [(name, "ascending") for name in ("chunk_id", "point", "block")]
     return pa.Table.from_batches(list(told)).sort_by(order)
 
@@ -148,12 +93,12 @@ def test_exchange__has_the_bits_of_one_index(
     self_validation: bool,
     kinds: dict[str, str],
 ) -> None:
-    data = _data(**kinds)
+    data = planted_rows(**kinds)
     train = data.train if ties == "id" else replace(data.train, x=data.train.x + data.train.x.dtype.type(7.0))
     options = ValueOptions("soft_knn_shapley", {"k": K, "n_classes": 7}, metric, precision, ties)
     work = ChunkWork(replace(options, ranking="sorted", self_validation=self_validation), {"k": K, "n_classes": 7})
-    index = _index(tmp_path / "index", train, metric)
-    rows = pa.Table.from_batches([_batch(train if self_validation else data.validation)])
+    index = index_of(tmp_path / "index", train, metric)
+    rows = pa.Table.from_batches([batch_of(train if self_validation else data.validation)])
     chunks = {
         number: chunk_arrays(rows.slice(start, 13), index.train_keys, self_validation=self_validation)
         for number, start in enumerate(range(0, len(rows), 13))
@@ -164,7 +109,7 @@ def test_exchange__has_the_bits_of_one_index(
         for number, chunk in chunks.items()
     }
     for batch_rows, block_rows in BLOCK_ROWS.items():  # batch borders do not matter either
-        reference = _build(tmp_path / f"{block_rows}", train, metric, block_rows)
+        reference = built_blocks(tmp_path / f"{block_rows}", train, metric, block_rows)
         parts = _exchanged(reference, chunks, work, tmp_path)
         merge = method_halves(reference, work).partial_of
         partials = merge_chunks(iter(parts.to_batches(max_chunksize=batch_rows)), reference, merge)
@@ -172,10 +117,10 @@ def test_exchange__has_the_bits_of_one_index(
 
 
 def test_exchange__of_one_row_that_sits_out_its_own_game(tmp_path: Path) -> None:
-    train = _data().train.take(slice(1))
+    train = planted_rows().train.take(slice(1))
     options = ValueOptions(parameters={"k": K}, self_validation=True)
-    work, reference = ChunkWork(options, {"k": K}), _build(tmp_path / "blocks", train, "euclidean", TILE)
-    rows = pa.Table.from_batches([_batch(train)])
+    work, reference = ChunkWork(options, {"k": K}), built_blocks(tmp_path / "blocks", train, "euclidean", TILE)
+    rows = pa.Table.from_batches([batch_of(train)])
     parts = _exchanged(reference, {0: chunk_arrays(rows, reference.train_keys(), self_validation=True)}, work, tmp_path)
     partials = merge_chunks(iter(parts.to_batches()), reference, method_halves(reference, work).partial_of)
     _assert_same(pa.Table.from_batches(list(partials)), {0: replace(Partial.zeros(1), n_validation=1)})
@@ -183,10 +128,10 @@ def test_exchange__of_one_row_that_sits_out_its_own_game(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("damage", ["lost", "twice"])
 def test_merge_chunks__refuses_a_point_without_all_blocks(tmp_path: Path, damage: str) -> None:
-    data = _data()
-    reference = _build(tmp_path / "blocks", data.train, "euclidean", 16)
+    data = planted_rows()
+    reference = built_blocks(tmp_path / "blocks", data.train, "euclidean", 16)
     work = ChunkWork(ValueOptions(parameters={"k": K}), {"k": K})
-    rows = pa.Table.from_batches([_batch(data.validation)])
+    rows = pa.Table.from_batches([batch_of(data.validation)])
     parts = _exchanged(
         reference, {3: chunk_arrays(rows, reference.train_keys(), self_validation=False)}, work, tmp_path
     )
@@ -198,9 +143,9 @@ def test_merge_chunks__refuses_a_point_without_all_blocks(tmp_path: Path, damage
 
 @pytest.mark.parametrize("self_validation", [False, True])
 def test_chunk__comes_back_as_it_was_written(tmp_path: Path, self_validation: bool) -> None:
-    data = _data(label_type="array<bigint>")
-    index = _index(tmp_path / "index", data.train, "euclidean")
-    rows = pa.Table.from_batches([_batch(data.train if self_validation else data.validation)])
+    data = planted_rows(label_type="array<bigint>")
+    index = index_of(tmp_path / "index", data.train, "euclidean")
+    rows = pa.Table.from_batches([batch_of(data.train if self_validation else data.validation)])
     chunk = chunk_arrays(rows, index.train_keys, self_validation=self_validation)
     write_chunk(tmp_path, 7, chunk)
     found = read_chunk(tmp_path, 7)
@@ -217,10 +162,10 @@ def test_chunk__comes_back_as_it_was_written(tmp_path: Path, self_validation: bo
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 @pytest.mark.parametrize("offset", [0.0, 7.0])
 def test_blocks__together_are_the_index(tmp_path: Path, metric: str, offset: float) -> None:
-    data = _data()
+    data = planted_rows()
     train = replace(data.train, x=data.train.x + np.float32(offset))
-    whole = _index(tmp_path / "index", train, metric).arrays
-    reference = _build(tmp_path / "blocks", train, metric, 16)
+    whole = index_of(tmp_path / "index", train, metric).arrays
+    reference = built_blocks(tmp_path / "blocks", train, metric, 16)
     blocks = [open_block(reference, block) for block in range(reference.n_blocks)]
     assert (whole.center is None) == (offset == 0.0)
     for name in ("x", "scale", "squared_norm"):
@@ -238,10 +183,10 @@ def test_blocks__together_are_the_index(tmp_path: Path, metric: str, offset: flo
 
 @pytest.mark.parametrize("block_rows", [8, 40])
 def test_guests__stand_where_their_first_copies_do(tmp_path: Path, block_rows: int) -> None:
-    train = _data().train
-    whole = _index(tmp_path / "index", train, "euclidean").arrays
+    train = planted_rows().train
+    whole = index_of(tmp_path / "index", train, "euclidean").arrays
     first_of = dict(whole.duplicates.tolist())
-    reference = _build(tmp_path / "blocks", train, "euclidean", block_rows)
+    reference = built_blocks(tmp_path / "blocks", train, "euclidean", block_rows)
     found = 0
     for number in range(1, reference.n_blocks):
         block = open_block(reference, number)
@@ -259,11 +204,11 @@ def test_guests__stand_where_their_first_copies_do(tmp_path: Path, block_rows: i
 def test_block_parts__multiply_as_many_points_at_once_as_one_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = _data()
-    index = _index(tmp_path / "index", data.train, "euclidean")
-    rows = pa.Table.from_batches([_batch(data.validation)])
+    data = planted_rows()
+    index = index_of(tmp_path / "index", data.train, "euclidean")
+    rows = pa.Table.from_batches([batch_of(data.validation)])
     chunk = chunk_arrays(rows, index.train_keys, self_validation=False)
-    block = open_block(_build(tmp_path / "blocks", data.train, "euclidean", 16), 0)
+    block = open_block(built_blocks(tmp_path / "blocks", data.train, "euclidean", 16), 0)
     options = ValueOptions(parameters={"k": K}).ranking_options({"k": K}, N_TRAIN)
     shapes: list[tuple[int, int]] = []
     product = distances.approximate_keys
@@ -289,34 +234,34 @@ def test_row_digests__are_equal_for_equal_rows_only() -> None:
 
 
 def test_rows_of__are_read_from_their_blocks(tmp_path: Path) -> None:
-    train = _data().train
-    reference = _build(tmp_path / "blocks", train, "euclidean", 16)
+    train = planted_rows().train
+    reference = built_blocks(tmp_path / "blocks", train, "euclidean", 16)
     rows = np.array([60, 0, 17, 16, 15])
     np.testing.assert_array_equal(rows_of(reference, rows), train.x[rows])
 
 
 @pytest.mark.parametrize("change", ["other ids", "a row less", "a row more"])
 def test_write_blocks__refuses_rows_whose_keys_were_not_read(tmp_path: Path, change: str) -> None:
-    train = _data().train
-    reference = _reference(tmp_path / "blocks", train, "euclidean", 16)
+    train = planted_rows().train
+    reference = reference_of(tmp_path / "blocks", train, "euclidean", 16)
     rows = {"other ids": slice(17, 33), "a row less": slice(16, 31), "a row more": slice(16, 33)}[change]
-    batch = _batch(train, rows)
+    batch = batch_of(train, rows)
     batch = batch.append_column("block", pa.array([1] * len(batch), pa.int32()))
     with pytest.raises(ComputeError, match="the 16 rows whose keys were read"):
         list(write_blocks(iter([batch]), reference))
 
 
 def test_open_block__refuses_a_block_that_is_not_finished(tmp_path: Path) -> None:
-    train = _data().train
-    reference = _reference(tmp_path / "blocks", train, "euclidean", 64)
-    list(write_blocks(_block_batches(train, reference, 0), reference))
+    train = planted_rows().train
+    reference = reference_of(tmp_path / "blocks", train, "euclidean", 64)
+    list(write_blocks(block_batches(train, reference, 0), reference))
     with pytest.raises(ComputeError, match="a block with squared_norm"):
         open_block(reference, 0)
 
 
 def test_block_keys__of_copies_are_their_guests(tmp_path: Path) -> None:
-    data = _data()
-    block = open_block(_build(tmp_path / "blocks", data.train, "euclidean", 16), 3)
+    data = planted_rows()
+    block = open_block(built_blocks(tmp_path / "blocks", data.train, "euclidean", 16), 3)
     assert block.guests is not None
     moved = replace(block, guests=replace(block.guests, squared_norm=block.guests.squared_norm + 100.0))
     keys, other = (np.empty((N_VALIDATION, block.train.n_train), np.float32) for _ in range(2))
