@@ -48,7 +48,7 @@ SPARE_PLACES = 64
 class BinnedBlock:
     """A block of points between the two passes.
 
-    ``codes`` (n_points, n_rows) uint16; ``near_rows`` (n_points, capacity) int32, ascending, of which ``n_near``
+    ``codes`` (n_points, n_rows) uint16; ``near_rows`` (n_points, capacity + 1) int32, ascending, of which ``n_near``
     (n_points,) int64 are there, or more than the capacity where they found no place; ``near_keys`` their float32 keys.
     """
 
@@ -62,15 +62,20 @@ class BinnedBlock:
         """Return a block without rows, in the workspace."""
         return cls(
             workspace.array("block", (n_points, n_rows), np.uint16),
-            workspace.array("near_rows", (n_points, capacity), np.int32),
-            workspace.array("near_keys", (n_points, capacity), np.float32),
+            workspace.array("near_rows", (n_points, capacity + 1), np.int32),
+            workspace.array("near_keys", (n_points, capacity + 1), np.float32),
             np.zeros(n_points, np.int64),
         )
+
+    @property
+    def capacity(self) -> int:
+        """How many near rows of a point have a place."""
+        return self.near_rows.shape[1] - 1
 
     def near(self, point: int) -> tuple[Int32s, Floats]:
         """Return a point's near rows and their keys; none where they found no place, then no values come of it."""
         n_near = int(self.n_near[point])
-        n_near = n_near if n_near <= self.near_rows.shape[1] else 0
+        n_near = n_near if n_near <= self.capacity else 0
         return self.near_rows[point, :n_near], self.near_keys[point, :n_near]
 
 
@@ -192,12 +197,12 @@ def give_copies_their_key(block: BinnedBlock, pairs: Int32s, source: BinnedBlock
     copies, firsts = pairs[:, 0], pairs[:, 1]
     is_copy = np.zeros(block.codes.shape[1], np.bool_)
     is_copy[copies] = True
-    capacity, source_capacity = block.near_rows.shape[1], source.near_rows.shape[1]
+    capacity = block.capacity
     for point, codes in enumerate(block.codes):
         bins_of = source.codes[point][firsts] & ~np.uint16(1)
         codes[copies] = bins_of | (codes[copies] & 1)
         n_near, n_source = int(block.n_near[point]), int(source.n_near[point])
-        if n_near > capacity or n_source > source_capacity:
+        if n_near > capacity or n_source > source.capacity:
             block.n_near[point] = capacity + 1
             continue
         source_rows, source_keys = source.near_rows[point, :n_source], source.near_keys[point, :n_source]
@@ -220,7 +225,7 @@ def take_out(block: BinnedBlock, train_rows: Int64s | None) -> None:
         if not 0 <= row < block.codes.shape[1]:
             continue
         n_near = int(block.n_near[point])
-        if block.codes[point, row] < 2 and n_near <= block.near_rows.shape[1]:
+        if block.codes[point, row] < 2 and n_near <= block.capacity:
             place = int(np.searchsorted(block.near_rows[point, :n_near], row))
             for listed in (block.near_rows[point], block.near_keys[point]):
                 listed[place : n_near - 1] = listed[place + 1 : n_near]
@@ -334,24 +339,25 @@ def _value_block(
     workspace: Workspace,
 ) -> Bools:
     """Add the points' values to the partial; return which points they could be certified for."""
-    n_points, capacity = block.near_rows.shape
+    n_points, capacity = len(block.codes), block.capacity
     tables = workspace.array("tables", (n_points, 2 * bins.N_BINS), np.float64)
     near_values = workspace.array("near_values", (n_points, capacity), np.float64)
     with_bounds = partial.row_bounds is not None
     bounds = workspace.array("bounds", (n_points if with_bounds else 1, 2 * bins.N_BINS), np.float64)
+    with_loops = loops.fastest()
     done, most = np.zeros(n_points, np.bool_), most_near_rows(train.n_train, capacity)
     for point in range(n_points):
         rows, keys = block.near(point)
         counts = count_rows(block, point, absent=int(chunk.train_rows is not None))
         near = ranking.near_keys(train, chunk.x[point], float(norms[point]), game.options.metric, rows)
-        matches = (block.codes[point][rows] & 1).astype(np.bool_)
+        matches = workspace.array("near_matches", (len(rows),), np.bool_)
+        with_loops.matches_of(block.codes[point], rows, matches)
         of_code = (tables[point], bounds[point if with_bounds else 0])
         valued = value_point(counts, keys, matches, near, most, game, *of_code, workspace)
         if valued is not None:
             done[point], near_values[point, : len(rows)] = True, valued.values
             partial.count(*game.utility(valued.near, game.n_players), valued.bound)
     points, sums = np.flatnonzero(done), (partial.value, partial.value_squared)
-    with_loops = loops.fastest()
     with_loops.add_values(block.codes, points, tables, block.near_rows, near_values, block.n_near, *sums)
     if partial.row_bounds is not None:
         with_loops.add_bounds(block.codes, points, bounds, partial.row_bounds)

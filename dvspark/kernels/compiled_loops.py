@@ -49,7 +49,7 @@ def assign_bins(
     n_near: Int64s,
 ) -> None:
     """See `loops.assign_bins`."""
-    n_rows, capacity = products.shape[1], near_rows.shape[1]
+    n_rows, capacity = products.shape[1], near_rows.shape[1] - 1
     last_place, zero = np.float32(lines.shape[2] - 1), np.float32(0.0)
     places, cells = np.empty(n_rows, np.float32), np.empty(n_rows, np.uint32)
     for point in range(products.shape[0]):
@@ -71,12 +71,12 @@ def assign_bins(
             code_of[row] = np.uint16(np.int32(2) * found + np.int32(labels[row] == label))
         count = n_near[point]
         rows, keys = near_rows[point], near_keys[point]
+        # Written whether near or not, so that nothing is to be guessed; the last place is for those too many.
         for row in range(n_rows):
-            if code_of[row] < 2:
-                if count < capacity:
-                    rows[count] = start + row
-                    keys[count] = product[row] + addend[row]
-                count += 1
+            place_of = min(count, capacity)
+            rows[place_of] = start + row
+            keys[place_of] = product[row] + addend[row]
+            count += code_of[row] < 2
         n_near[point] = count
 
 
@@ -96,6 +96,13 @@ def count_codes(codes: UInt16s, counts: Int64s) -> None:
         tables[0, codes[row]] += np.uint32(1)
     for code in range(size):
         counts[code] = np.int64(tables[0, code]) + tables[1, code] + tables[2, code] + tables[3, code]
+
+
+@compiled
+def matches_of(codes: UInt16s, rows: Int32s, out: Bools) -> None:
+    """See `loops.matches_of`."""
+    for place in range(len(rows)):
+        out[place] = codes[rows[place]] & 1
 
 
 @compiled

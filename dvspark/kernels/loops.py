@@ -74,8 +74,8 @@ def assign_bins(
     Keys are ``products`` (n_points, n) float32 + ``addend`` (n,) float32; a match is a row of ``labels`` (n,) int32
     that equals the point's of ``point_labels`` (n_points,). ``low`` and ``per_unit`` (n_points,) float32 and ``lines``
     (n_points, 2, N_CELLS + 1) float32 are the points' `bins.BinEdges`. Fills ``codes`` (n_points, n_train) uint16, and
-    appends the near rows and their keys to ``near_rows`` and ``near_keys`` (n_points, capacity), counted in
-    ``n_near``; beyond the capacity they are counted only. O(n_points × n).
+    appends the near rows and their keys to ``near_rows`` and ``near_keys`` (n_points, capacity + 1), counted in
+    ``n_near``; beyond the capacity they are counted only, and the last place holds anything. O(n_points × n).
     """
     last_place = np.float32(lines.shape[2] - 1)
     for point in range(len(products)):
@@ -94,7 +94,7 @@ def assign_bins(
         found = place.astype(np.int32)
         codes[point, start : start + len(keys)] = 2 * found + (labels == point_labels[point])
         rows = np.flatnonzero(near)
-        count, capacity = int(n_near[point]), near_rows.shape[1]
+        count, capacity = int(n_near[point]), near_rows.shape[1] - 1
         kept = rows[: max(capacity - count, 0)]
         near_rows[point, count : count + len(kept)] = kept + start
         near_keys[point, count : count + len(kept)] = keys[kept]
@@ -107,6 +107,11 @@ def count_codes(codes: UInt16s, counts: Int64s) -> None:
     step = 2**19  # bincount makes a table and an index array each time
     for start in range(0, len(codes), step):
         counts += np.bincount(codes[start : start + step], minlength=len(counts))
+
+
+def matches_of(codes: UInt16s, rows: Int32s, out: Bools) -> None:
+    """Fill ``out`` (n,) with the match flags of ``rows`` (n,), from the codes of all rows."""
+    np.not_equal(codes[rows] & 1, 0, out=out)
 
 
 def value_bins(counts: Int64s, tails: Float64s, own: Float64s, values: Float64s, bounds: Float64s) -> float:

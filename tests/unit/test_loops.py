@@ -39,7 +39,7 @@ def assigned(
         tile = np.ascontiguousarray(products[:, begin:end])
         given_rows = (addend[begin:end], labels[begin:end], asked, low, per_unit, lines)
         module.assign_bins(tile, *given_rows, begin, codes, *near, n_near)
-    return codes, *near, n_near
+    return codes, *(listed[:, :-1] for listed in near), n_near  # the last place holds anything
 
 
 @settings(deadline=None)
@@ -105,6 +105,14 @@ def test_count_codes__counts_each(seed: int, n: int) -> None:
         module.count_codes(codes, counts)
         np.testing.assert_array_equal(counts[codes], expected)
         assert counts.sum() == n
+
+
+def test_matches_of__reads_the_flag_of_the_code() -> None:
+    codes, rows = np.array([0, 3, 2, 5, 1], np.uint16), np.array([1, 2, 4], np.int32)
+    for module in BOTH:
+        out = np.empty(3, np.bool_)
+        module.matches_of(codes, rows, out)
+        assert out.tolist() == [True, False, True]
 
 
 @settings(deadline=None)
