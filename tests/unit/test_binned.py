@@ -167,9 +167,3 @@ def test_ranking_for__auto_bins_large_training_sets_only() -> None:
 
 def test_more_near__grows() -> None:
     assert list(binned.MORE_NEAR) == sorted(set(binned.MORE_NEAR))
-
-
-def test_binned__a_single_row_that_sits_out_its_own_game_has_no_value() -> None:
-    for ties in ("id", "average"):
-        values = dvspark.value_arrays([[1.0]], [0], self_validation=True, ranking="binned", ties=ties)
-        np.testing.assert_array_equal(values, [0.0])
