@@ -28,10 +28,12 @@ HOST_SHARE = 0.6
 LARGEST_BLOCK_SHARE = 8
 LARGEST_BLOCK_BYTES = 2**30
 
-# What travels: a partial's value and squared value of a train row; under the sharded plan, of a validation point,
-# the counts of a block's 8,192 bins and those of its matches, the two tables of values that come back, some
-# 36 √N near rows with id, distance and match, or the float32 distances of all rows.
+# What travels: a partial's value and squared value of a train row, and its certificate where rows have their own;
+# under the sharded plan, of a validation point, the counts of a block's 8,192 bins and those of its matches, the two
+# tables of values that come back, some 36 √N near rows with id, distance and match, or the float32 distances of all
+# rows.
 PARTIAL_ROW_BYTES = 16
+ROW_BOUND_BYTES = 8
 BIN_COUNT_BYTES = 2**16
 BIN_TABLE_BYTES = 2**17
 NEAR_ROW_BYTES = 20
@@ -55,7 +57,7 @@ class Hosts:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a plan depends on; ``ranking`` is sorted or binned, resolved."""
+    """What a plan depends on; ``ranking`` is sorted or binned, resolved; ``row_bounds`` as in `schemas.Partial`."""
 
     n_train: int
     n_validation: int
@@ -63,6 +65,7 @@ class Sizes:
     dtype: str = "float32"
     ties: str = "id"
     ranking: str = "sorted"
+    row_bounds: bool = False
 
     @property
     def item_bytes(self) -> int:
@@ -198,7 +201,7 @@ def _worker_bytes(sizes: Sizes, name: str, block_rows: int, chunk_rows: int) -> 
 def _shuffle_bytes(sizes: Sizes, name: str, n_chunks: int, n_blocks: int) -> int:
     """Return what travels between tasks: the training rows once, and what the plan exchanges."""
     n_train, n_validation = sizes.n_train, sizes.n_validation
-    partials = n_chunks * n_train * PARTIAL_ROW_BYTES
+    partials = n_chunks * n_train * (PARTIAL_ROW_BYTES + ROW_BOUND_BYTES * sizes.row_bounds)
     if name == "replicated":
         return sizes.index_bytes + partials
     if sizes.ranking == "sorted":

@@ -104,8 +104,9 @@ def value_waves(
 
     As `replicated.value_waves`, with the same bits.
     """
-    halves, alone = method_halves(reference, work), work.options.self_validation
-    yield from exchanged_waves(chunks, sizes, reference, halves, self_validation=alone, report=report)
+    halves, options = method_halves(reference, work), work.options
+    kind = {"self_validation": options.self_validation, "row_bounds": options.error_bound}
+    yield from exchanged_waves(chunks, sizes, reference, halves, **kind, report=report)
 
 
 def exchanged_waves(
@@ -115,6 +116,7 @@ def exchanged_waves(
     halves: Halves,
     *,
     self_validation: bool,
+    row_bounds: bool = False,
     report: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Iterator[Partial]:
     """Yield the partial of each wave; ``halves`` say what a block tells and what becomes of a chunk's points.
@@ -124,7 +126,7 @@ def exchanged_waves(
     """
     spark, done = chunks.sparkSession, 0
     for wave in waves(list(sizes)):
-        total = Partial.zeros(reference.n_train)
+        total = Partial.zeros(reference.n_train, row_bounds=row_bounds)
         for some in _cut(wave, sizes, reference.n_train):
             rows = chunks.where(f"chunk_id IN ({', '.join(map(str, some))})").toArrow()
             with (
