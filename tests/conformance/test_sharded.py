@@ -51,7 +51,7 @@ CASES: dict[str, tuple[str, ValueOptions, list[int]]] = {
     "cosine, multi-label, ties": ("multi", replace(SOFT, metric="cosine", ties="average"), [4]),
     "inner product": ("multi", replace(PLAIN, metric="inner_product"), [4]),
     "cosine, doubles, float64": ("wide", replace(PLAIN, metric="cosine", precision="float64"), [2]),
-    "self-validation": ("small", replace(PLAIN, self_validation=True), [1]),
+    "self-validation": ("small", replace(PLAIN, self_validation=True, error_bound=True), [1]),
 }
 
 
@@ -78,7 +78,7 @@ def _value(spark: SparkSession, data: Data, options: ValueOptions, folder: Path,
         blocks = sharded.build_blocks(train, **same, block_rows=-(-n_tiles // n_blocks) * TILE_ROWS, shared=False)
         assert blocks.n_blocks == n_blocks
         waves = sharded.value_waves(chunks, sizes, blocks, work)
-    totals = Partial.zeros(len(data.train))
+    totals = Partial.zeros(len(data.train), row_bounds=options.error_bound)
     for wave in waves:
         totals.add(wave)
     return totals
@@ -97,6 +97,7 @@ def test_sharded__has_the_bits_of_the_replicated_plan(
         found = _value(spark, DATA[name], options, tmp_path, n)
         np.testing.assert_array_equal(found.value, expected.value)
         np.testing.assert_array_equal(found.value_squared, expected.value_squared)
+        np.testing.assert_array_equal(found.row_bounds, expected.row_bounds)
         assert _numbers(found) == _numbers(expected)
         assert [path.name for path in (tmp_path / f"{n}").glob("chunks-*")] == []
 

@@ -50,6 +50,7 @@ def test_make_plan__counts_chunks_waves_and_bytes() -> None:
     assert found.index_bytes == INDEX_BYTES
     assert found.worker_bytes == scratch_bytes(1_000_000, 256) + 256 * 256 * 4
     assert found.shuffle_bytes == INDEX_BYTES + 40 * 16 * 1_000_000
+    assert plan_of(row_bounds=True).shuffle_bytes == INDEX_BYTES + 40 * 24 * 1_000_000
     assert found.flops == 2 * 1_000_000 * 256 * 10_000
 
 
