@@ -81,6 +81,7 @@ class JobConfig(BaseSettings):
     aggregate: str = Field("mean", description="over validation rows: mean or sum")
     ranking: str = Field("auto", description="sorted, binned, or auto: binned above 150,000 training rows")
     tolerance: float = Field(1e-8, description="how far bins may put a value from the sorted ranking's")
+    error_bound: bool = Field(False, description="add each row's own bound to the values table")
     self_validation: bool = Field(False, description="every train row is a validation row, left out of its own game")
     on_bad_row: Literal["fail", "reject"] = Field("fail", description="reject: set bad rows aside, with the reason")
     chunk_rows: int = Field(CHUNK_ROWS, ge=1, le=1_000_000, description="validation rows of a chunk, about")
@@ -103,6 +104,7 @@ class JobConfig(BaseSettings):
             aggregate=self.aggregate,
             ranking=self.ranking,
             tolerance=self.tolerance,
+            error_bound=self.error_bound,
             self_validation=self.self_validation,
         )
 

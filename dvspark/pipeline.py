@@ -73,6 +73,7 @@ def value_table(
     ties: str = "id",
     ranking: str = "auto",
     tolerance: float = 1e-8,
+    error_bound: bool = False,
     self_validation: bool = False,
     on_bad_row: str = "fail",
     columns: dict[str, str] | None = None,
@@ -92,9 +93,8 @@ def value_table(
     mapped index; of the driver: about 100 bytes a training row.
     """
     given = {"k": k, **method_params} | ({} if method == "knn_shapley" else {"n_classes": n_classes})
-    options = ValueOptions(
-        method, given, metric, precision, ties, aggregate, ranking, tolerance, self_validation=self_validation
-    )
+    computed = (method, given, metric, precision, ties, aggregate, ranking, tolerance)
+    options = ValueOptions(*computed, error_bound=error_bound, self_validation=self_validation)
     problems = options.problems() + choice_problems("on_bad_row", on_bad_row, ON_BAD_ROW)
     problems += choice_problems("plan", plan, PLANS) + host_memory_problems(host_memory)
     if self_validation == (validation_df is not None):

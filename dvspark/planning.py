@@ -34,6 +34,7 @@ def plan_job(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
         dtype=max(train.dtype, validation.dtype),  # float64 where either side's embeddings are
         ties=options.ties,
         ranking=options.ranking_for(train.n_rows),
+        row_bounds=options.error_bound,
     )
     hosts = read_hosts(spark, config.host_memory)
     plan = make_plan(sizes, hosts, chunk_rows=config.chunk_rows, asked=config.plan)

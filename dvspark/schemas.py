@@ -135,7 +135,12 @@ class Partial:
         return self
 
     def add(self, other: Partial) -> None:
-        """Add another partial in place; in float64 the order of additions decides the last bits."""
+        """Add another partial in place; in float64 the order of additions decides the last bits.
+
+        Raises: ValueError when only one of the two has certificates row by row: their sum would be none.
+        """
+        if (self.row_bounds is None) != (other.row_bounds is None):
+            raise ValueError("row bounds in one partial and none in the other")
         self.value += other.value
         self.value_squared += other.value_squared
         self.n_validation += other.n_validation
@@ -227,6 +232,7 @@ PARTIALS = Table(
         Column("error_bound", "double", "sum of their certificates: how far a value may be from the sorted ranking's"),
         Column("value", "binary", "float64 little-endian: sum of values over them, one a train row"),
         Column("value_squared", "binary", "the same of the squared values"),
+        Column("row_bounds", "binary", "the same of the certificates row by row; null unless asked for"),
     ),
 )
 TOTALS = Table(
@@ -251,6 +257,7 @@ VALUES = Table(
     ),
 )
 OWNER = Column("owner", "{owner}", "who owns the row, when the input says")
+ERROR_BOUND = Column("error_bound", "double", "how far the value may be from the sorted ranking's, when asked for")
 REJECTED = Table(
     "rejected",
     "rows left out under on_bad_row: reject",
@@ -323,7 +330,6 @@ BLOCK_SUMS = Table(
         Column("block", "int", "block of train rows"),
         Column("failed", "array<int>", "places in the chunk of validation rows that bins do not serve, not summed"),
         *PARTIALS.columns[2:],
-        Column("row_bounds", "binary", "float64: sum of their certificates row by row, where asked for"),
     ),
 )
 NEIGHBORS = Table(

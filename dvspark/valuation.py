@@ -21,7 +21,7 @@ from dvspark.engine.train_blocks import BlocksReference
 from dvspark.engine.train_index import IndexReference
 from dvspark.errors import Problem
 from dvspark.logs import Stage, log_event, stage
-from dvspark.methods.finalize import finalize
+from dvspark.methods.finalize import certificate, finalize
 from dvspark.methods.options import ValueOptions
 from dvspark.report.rows import listed_positions
 from dvspark.runs.identity import derived_run_id, fingerprint
@@ -150,10 +150,9 @@ def compute(valuation: Valuation, spark: SparkSession) -> Valuation:
             now.rows = totals.n_validation
         with stage("finalize", stages) as now:
             values, standard_errors = finalize(totals, request.options.aggregate)
-            scale = totals.n_validation if request.options.aggregate == "mean" else 1
-            valuation.error_bound = totals.error_bound / scale
+            valuation.error_bound, row_bounds = certificate(totals, request.options.aggregate)
             keys = _engine(index).train_keys(index)
-            valuation.values = values_table(valuation.run_id, keys, values, standard_errors)
+            valuation.values = values_table(valuation.run_id, keys, values, standard_errors, row_bounds)
             now.rows = len(values)
         with stage("audit", stages) as now:
             valuation.findings = _findings(valuation, index, totals, values)
@@ -176,6 +175,7 @@ def _plan(valuation: Valuation, spark: SparkSession) -> Plan:
         dtype=inputs.dtype,
         ties=request.options.ties,
         ranking=request.options.ranking_for(n_train),
+        row_bounds=request.options.error_bound,
     )
     hosts = read_hosts(spark, request.host_memory)
     return make_plan(sizes, hosts, chunk_rows=request.chunk_rows, asked=request.plan)
@@ -214,7 +214,7 @@ def _index(valuation: Valuation, spark: SparkSession, folder: Path, plan: Plan) 
 def _totals(valuation: Valuation, index: Index, now: Stage) -> Partial:
     plan, work = valuation.plan, tasks.ChunkWork(valuation.request.options, valuation.parameters)
     chunks = replicated.chunked(valuation.inputs.validation.frame, plan.n_chunks if plan else 1)
-    totals = Partial.zeros(index.n_train)
+    totals = Partial.zeros(index.n_train, row_bounds=work.options.error_bound)
     sizes = replicated.chunk_sizes(chunks)
     for wave in _engine(index).value_waves(chunks, sizes, index, work, now.progress):
         totals.add(wave)
@@ -227,7 +227,7 @@ def _findings(valuation: Valuation, index: Index, totals: Partial, values: Float
     validation = valuation.inputs.validation
     sample = replicated.sample_rows(validation.frame, reference.SAMPLE_POINTS)
     work = tasks.ChunkWork(options, parameters)
-    by_engine = Partial.zeros(index.n_train)
+    by_engine = Partial.zeros(index.n_train, row_bounds=options.error_bound)
     chunks = replicated.chunked(sample, 1)
     for wave in _engine(index).value_waves(chunks, replicated.chunk_sizes(chunks), index, work):
         by_engine.add(wave)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,34 @@ from dvspark.engine.array_inputs import ArrayInputs, read_array_inputs
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.kernels.distances import prepare
 from dvspark.kernels.workspace import Workspace
+from dvspark.methods.finalize import certificate
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import ChunkArrays, Float64s, Partial
+
+
+# Overloads say what the result depends on; names and types of the options are those of the function below.
+@overload
+def value_arrays(
+    x_train: npt.ArrayLike,
+    y_train: Any,
+    x_validation: npt.ArrayLike | None = None,
+    y_validation: Any = None,
+    *,
+    error_bound: Literal[False] = False,
+    **options: Any,
+) -> Float64s: ...
+
+
+@overload
+def value_arrays(
+    x_train: npt.ArrayLike,
+    y_train: Any,
+    x_validation: npt.ArrayLike | None = None,
+    y_validation: Any = None,
+    *,
+    error_bound: Literal[True],
+    **options: Any,
+) -> tuple[Float64s, Float64s]: ...
 
 
 def value_arrays(
@@ -34,16 +60,19 @@ def value_arrays(
     ties: str = "id",
     ranking: str = "auto",
     tolerance: float = 1e-8,
+    error_bound: bool = False,
     self_validation: bool = False,
     **method_params: Any,
-) -> Float64s:
+) -> Float64s | tuple[Float64s, Float64s]:
     """Return the value of each training row, float64 (n_train,), in the order given.
 
     ``x_train`` (n_train, n_features) and ``x_validation`` (n_validation, n_features) of finite numbers;
     labels are integers or strings, or a sequence of them a row (multi-label: a match is a non-empty
     intersection). ``train_ids`` decide ties, ascending; left out, the positions do. With
     ``self_validation=True`` the validation arrays are left out: every training row is also a validation
-    point and sits out its own game. The result is the mean over validation points, or their sum.
+    point and sits out its own game. The result is the mean over validation points, or their sum. With
+    ``error_bound=True`` it is a pair: the values, and in the same shape how far each may be from the value
+    under the sorted ranking, where all bounds are zero.
 
     Raises: ConfigError for unusable options, InputError for unusable data; each names all problems.
     Cost: O(V (N D + N log N)) time; memory beside the inputs: `kernels.memory.scratch_bytes`, plus one copy
@@ -62,14 +91,15 @@ def value_arrays(
         aggregate=aggregate,
         ranking=ranking,
         tolerance=tolerance,
+        error_bound=error_bound,
         self_validation=self_validation,
     )
     inputs = read_array_inputs(x_train, y_train, x_validation, y_validation, train_ids, options)
     totals = local_totals(inputs, options)
     values = totals.value / totals.n_validation if aggregate == "mean" else totals.value
-    result = np.empty_like(values)
-    result[inputs.train_order] = values
-    return result
+    _, bounds = certificate(totals, aggregate)
+    result = _as_given(values, inputs)
+    return result if bounds is None else (result, _as_given(bounds, inputs))
 
 
 def local_totals(inputs: ArrayInputs, options: ValueOptions) -> Partial:
@@ -79,10 +109,16 @@ def local_totals(inputs: ArrayInputs, options: ValueOptions) -> Partial:
     train = prepare(inputs.x_train, columns.encode_train_labels(inputs.train_labels, words), options.metric)
     ranking_options = options.ranking_options(parameters, train.n_train)
     codes = columns.encode_labels(inputs.validation_labels, words)
-    totals, workspace = Partial.zeros(train.n_train), Workspace()
+    totals, workspace = Partial.zeros(train.n_train, row_bounds=options.error_bound), Workspace()
     for start in range(0, len(inputs.x_validation), CHUNK_ROWS):
         here = slice(start, start + CHUNK_ROWS)
         rows = np.arange(len(codes))[here] if options.self_validation else None
         chunk = ChunkArrays(inputs.x_validation[here], codes[here], rows)
         totals.add(options.declaration.partial(train, chunk, ranking_options, parameters, workspace))
     return totals
+
+
+def _as_given(in_id_order: Float64s, inputs: ArrayInputs) -> Float64s:
+    result = np.empty_like(in_id_order)
+    result[inputs.train_order] = in_id_order
+    return result

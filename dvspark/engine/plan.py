@@ -28,15 +28,20 @@ HOST_SHARE = 0.6
 LARGEST_BLOCK_SHARE = 8
 LARGEST_BLOCK_BYTES = 2**30
 
-# What travels: a partial's value and squared value of a train row; under the sharded plan, of a validation point,
-# the counts of a block's 8,192 bins and those of its matches, the two tables of values that come back, some
-# 36 √N near rows with id, distance and match, or the float32 distances of all rows.
+# What travels: a partial's value and squared value of a train row, and its certificate where rows have their own;
+# under the sharded plan, of a validation point, the counts of a block's 8,192 bins and those of its matches, the two
+# tables of values that come back, some 36 √N near rows with id, distance and match, or the float32 distances of all
+# rows.
 PARTIAL_ROW_BYTES = 16
+ROW_BOUND_BYTES = 8
 BIN_COUNT_BYTES = 2**16
 BIN_TABLE_BYTES = 2**17
 NEAR_ROW_BYTES = 20
 NEAR_ROWS_FACTOR = 36
 DISTANCE_BYTES = 4
+
+# A method's weights and their sums, where the sharded plan values points under the binned ranking.
+VALUING_ROW_BYTES = 64
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Hosts:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a plan depends on; ``ranking`` is sorted or binned, resolved."""
+    """What a plan depends on; ``ranking`` is sorted or binned, resolved; ``row_bounds`` as in `schemas.Partial`."""
 
     n_train: int
     n_validation: int
@@ -63,6 +68,7 @@ class Sizes:
     dtype: str = "float32"
     ties: str = "id"
     ranking: str = "sorted"
+    row_bounds: bool = False
 
     @property
     def item_bytes(self) -> int:
@@ -187,18 +193,20 @@ def _block_rows(sizes: Sizes, hosts: Hosts, chunk_rows: int) -> int:
 
 def _worker_bytes(sizes: Sizes, name: str, block_rows: int, chunk_rows: int) -> int:
     """Return a bound on the memory of one Python worker beside what it maps."""
-    chunk = chunk_rows * sizes.n_features * sizes.item_bytes
-    scratch = scratch_bytes(block_rows, sizes.n_features, ties=sizes.ties, ranking=sizes.ranking) + chunk
-    if name == "replicated" or sizes.ranking == "binned":
+    n_train, ties = sizes.n_train, sizes.ties
+    scratch = scratch_bytes(block_rows, sizes.n_features, ties=ties, ranking=sizes.ranking, table_rows=n_train)
+    scratch += chunk_rows * sizes.n_features * sizes.item_bytes
+    if name == "replicated":
         return scratch
-    # The sort needs all distances of a point in one task, which then has no block.
-    return max(scratch, scratch_bytes(sizes.n_train, 0, ties=sizes.ties))
+    # What values points has no block: it needs all distances of one point, or the weights of all ranks.
+    valuing = VALUING_ROW_BYTES * n_train if sizes.ranking == "binned" else scratch_bytes(n_train, 0, ties=ties)
+    return max(scratch, valuing)
 
 
 def _shuffle_bytes(sizes: Sizes, name: str, n_chunks: int, n_blocks: int) -> int:
     """Return what travels between tasks: the training rows once, and what the plan exchanges."""
     n_train, n_validation = sizes.n_train, sizes.n_validation
-    partials = n_chunks * n_train * PARTIAL_ROW_BYTES
+    partials = n_chunks * n_train * (PARTIAL_ROW_BYTES + ROW_BOUND_BYTES * sizes.row_bounds)
     if name == "replicated":
         return sizes.index_bytes + partials
     if sizes.ranking == "sorted":

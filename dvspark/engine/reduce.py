@@ -23,6 +23,7 @@ PARTIAL_TYPES = pa.schema(
         ("error_bound", pa.float64()),
         ("value", pa.binary()),
         ("value_squared", pa.binary()),
+        ("row_bounds", pa.binary()),
     ]
 )
 TOTAL_TYPES = PARTIAL_TYPES.remove(1).insert(1, pa.field("chunk_ids", pa.list_(pa.int32())))
@@ -41,6 +42,7 @@ def partial_batches(chunk_id: int, partial: Partial) -> Iterator[pa.RecordBatch]
             "error_bound": partial.error_bound,
             "value": partial.value[here].tobytes(),
             "value_squared": partial.value_squared[here].tobytes(),
+            "row_bounds": None if partial.row_bounds is None else partial.row_bounds[here].tobytes(),
         }
         yield pa.RecordBatch.from_pylist([row], PARTIAL_TYPES)
 
@@ -54,20 +56,28 @@ def reduce_block(partials: pa.Table) -> pa.Table:
     total = {"train_block": rows[0]["train_block"], "chunk_ids": [row["chunk_id"] for row in rows]}
     for name in ("n_validation", "utility", "empty_utility", "error_bound"):
         total[name] = sum(row[name] for row in rows)
-    for name in ("value", "value_squared"):
-        added = np.frombuffer(rows[0][name]).copy()
-        for row in rows[1:]:
-            added += np.frombuffer(row[name])
-        total[name] = added.tobytes()
+    for name in ("value", "value_squared", "row_bounds"):
+        total[name] = _added([row[name] for row in rows])
     return pa.Table.from_pylist([total], TOTAL_TYPES)
+
+
+def _added(arrays: list[bytes | None]) -> bytes | None:
+    """Return the sum of float64 arrays in the order given; None if one is missing: there is no sum then."""
+    present = [np.frombuffer(array) for array in arrays if array is not None]
+    if len(present) < len(arrays):
+        return None
+    total = present[0].copy()
+    for array in present[1:]:
+        total += array
+    return total.tobytes()
 
 
 def assemble(totals: pa.Table, n_train: int, chunk_sizes: dict[int, int]) -> Partial:
     """Return the partial of a wave from its `TOTALS`, checked against the chunks it was to contain.
 
     ``chunk_sizes``: validation rows of every chunk of the wave.
-    Raises: ComputeError when a block of train rows is missing, a chunk is missing or counted twice, or the
-    rows valued are not those assigned.
+    Raises: ComputeError when a block of train rows is missing, a chunk is missing or counted twice, the rows
+    valued are not those assigned, or only some blocks have certificates row by row.
     """
     rows = sorted(totals.to_pylist(), key=lambda row: row["train_block"])
     n_blocks = -(-n_train // BLOCK_ROWS)
@@ -78,6 +88,10 @@ def assemble(totals: pa.Table, n_train: int, chunk_sizes: dict[int, int]) -> Par
         if row["n_validation"] != sum(chunk_sizes.values()):
             expected, got = f"{sum(chunk_sizes.values())} validation rows", str(row["n_validation"])
             problems.append(Problem(where, expected, got, "did the validation table change meanwhile?"))
+    bounds = [np.frombuffer(row["row_bounds"]) for row in rows if row["row_bounds"] is not None]
+    if len(bounds) not in (0, len(rows)):
+        expected, got = f"in all {len(rows)} train blocks, or in none", f"in {len(bounds)}"
+        problems.append(Problem("row_bounds", expected, got, "run it again; if it stays, report it"))
     if problems:
         raise ComputeError(problems)
     return Partial(
@@ -87,6 +101,7 @@ def assemble(totals: pa.Table, n_train: int, chunk_sizes: dict[int, int]) -> Par
         utility=rows[0]["utility"],
         empty_utility=rows[0]["empty_utility"],
         error_bound=rows[0]["error_bound"],
+        row_bounds=np.concatenate(bounds) if bounds else None,
     )
 
 

@@ -25,17 +25,20 @@ def scratch_bytes(
     ranking: str = "sorted",
     k: int = 10,
     tolerance: float = 1e-8,
+    table_rows: int | None = None,
 ) -> int:
     """Return a bound on the kernel's memory beside the train arrays, in bytes.
 
     A block of P points, their products with a tile of T rows, 160 N for ranking and valuing one point (240 N when
     ties are averaged), and five tiles in float64. The block holds float32 keys under the sorted ranking; under the
-    binned one codes, near rows and tables, or keys for what bins do not serve.
+    binned one codes, near rows and tables, or keys for what bins do not serve. For a block of a table of
+    ``table_rows``, P is that of the table.
     """
-    tile, points = min(n_train, distances.TILE_ROWS), points_at_once(n_train, ranking=ranking, k=k, tolerance=tolerance)
-    block = by_sort.points_per_block(n_train) * 4 * n_train
+    table_rows, tile = table_rows or n_train, min(n_train, distances.TILE_ROWS)
+    points = points_at_once(table_rows, ranking=ranking, k=k, tolerance=tolerance)
+    block = by_sort.points_per_block(table_rows) * 4 * n_train
     if ranking == "binned":
-        block = max(block, points * binned.point_bytes(n_train, _capacity(n_train, k, tolerance)))
+        block = max(block, points * binned.point_bytes(n_train, min(n_train, _capacity(table_rows, k, tolerance))))
         block += 4 * bins.SAMPLE_LIMITS[1] * (points + 3 * n_features)
     per_row = 160 if ties == "id" else 240
     return block + points * 4 * tile + per_row * n_train + (40 * tile + 24 * points) * n_features + 2**20

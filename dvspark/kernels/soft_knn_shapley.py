@@ -51,5 +51,9 @@ def recursive_values(matches: Float64s, *, k: int, n_classes: int) -> Float64s:
 
 
 def utility(n_nearest_matches: float, n_players: int, *, k: int, n_classes: int) -> tuple[float, float]:
-    """Return U(N) and U(∅) of a point with that many matches among its min(k, n_players) nearest rows."""
-    return n_nearest_matches / min(k, n_players), 1.0 / n_classes
+    """Return U(N) and U(∅) of a point with that many matches among its min(k, n_players) nearest rows.
+
+    Without players both are that of the empty set.
+    """
+    empty = 1.0 / n_classes
+    return n_nearest_matches / min(k, n_players) if n_players else empty, empty

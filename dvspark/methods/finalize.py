@@ -1,4 +1,4 @@
-"""Finalize: totals over validation points become values and standard errors."""
+"""Finalize: totals over validation points become values, standard errors and certificates."""
 
 from __future__ import annotations
 
@@ -20,3 +20,16 @@ def finalize(totals: Partial, aggregate: str) -> tuple[Float64s, Float64s | None
         return mean * scale, None
     spread = np.maximum(totals.value_squared - totals.value * mean, 0.0) / (n - 1)
     return mean * scale, np.sqrt(spread / n) * scale
+
+
+def certificate(totals: Partial, aggregate: str) -> tuple[float, Float64s | None]:
+    """Return how far any value may be from the sorted ranking's, and each row's own bound, if it was asked for.
+
+    The rows' bounds are float64 (n_train,), means or sums as the values are, and the first is their largest. Without
+    them it adds up each point's largest, whichever row that is, which is never smaller.
+    """
+    scale = totals.n_validation if aggregate == "mean" else 1
+    if totals.row_bounds is None:
+        return totals.error_bound / scale, None
+    bounds = totals.row_bounds / scale
+    return float(bounds.max()), bounds

@@ -32,6 +32,7 @@ class ValueOptions:
     aggregate: str = "mean"
     ranking: str = "auto"
     tolerance: Any = 1e-8
+    error_bound: Any = False
     self_validation: bool = False
 
     def problems(self) -> list[Problem]:
@@ -47,6 +48,9 @@ class ValueOptions:
         if not isinstance(self.tolerance, int | float) or not 0 < self.tolerance < 1:
             hint = "1e-8 is the default"
             problems.append(Problem("tolerance", "a number between 0 and 1", repr(self.tolerance), hint))
+        if not isinstance(self.error_bound, bool):
+            hint = "True adds how far each value may be from the sorted ranking's"
+            problems.append(Problem("error_bound", "True or False", repr(self.error_bound), hint))
         if self.method in list(METHODS):  # not in the dictionary: what was given may have no hash
             problems += METHODS[self.method].parameter_problems(self.parameters)
         return problems
@@ -68,8 +72,15 @@ class ValueOptions:
 
     def ranking_options(self, parameters: dict[str, int], n_train: int) -> RankingOptions:
         """Return what the kernels need to know of the options."""
-        ranking = self.ranking_for(n_train)
-        return RankingOptions(self.metric, self.precision, self.ties, parameters["k"], ranking, float(self.tolerance))
+        return RankingOptions(
+            self.metric,
+            self.precision,
+            self.ties,
+            parameters["k"],
+            self.ranking_for(n_train),
+            float(self.tolerance),
+            row_bounds=self.error_bound,
+        )
 
     def record(self) -> dict[str, Any]:
         """Return the options as plain data."""

@@ -85,8 +85,9 @@ def _facts(run: Mapping[str, Any]) -> Iterator[Fact]:
     yield Fact("Precision", _text(run.get("precision")))
     yield Fact("Ties", _text(run.get("ties")))
     bound = run.get("error_bound")
-    certified = f"no value is off by more than {significant(bound, 2)}" if bound else ""
-    yield Fact("Ranking", _text(run.get("ranking")), certified)
+    parts = [f"no value is off by more than {significant(bound, 2)}" if bound else ""]
+    parts += ["each row's own bound is in the column error_bound" if run.get("row_bounds") else ""]
+    yield Fact("Ranking", _text(run.get("ranking")), "; ".join(part for part in parts if part))
     yield Fact("Aggregate", _text(run.get("aggregate")), "over the validation points")
     if run.get("self_validation"):
         yield Fact("Self-validation", "yes", "each row is left out of its own game")

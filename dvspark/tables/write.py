@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from dvspark.errors import OutputConflictError, Problem
-from dvspark.schemas import OWNER, VALUES, Float64s
+from dvspark.schemas import ERROR_BOUND, OWNER, VALUES, Float64s
 from dvspark.tables.storage import Storage
 
 if TYPE_CHECKING:
@@ -20,8 +21,17 @@ if TYPE_CHECKING:
 ROWS_PER_FILE = 1_000_000
 
 
-def values_table(run_id: str, keys: pa.Table, values: Float64s, standard_errors: Float64s | None) -> pa.Table:
-    """Return the `VALUES` table of train rows in id order; ``keys`` has their id, label and maybe owner."""
+def values_table(
+    run_id: str,
+    keys: pa.Table,
+    values: Float64s,
+    standard_errors: Float64s | None,
+    row_bounds: Float64s | None = None,
+) -> pa.Table:
+    """Return the `VALUES` table of train rows in id order, with what there is of `OWNER` and `ERROR_BOUND`.
+
+    ``keys`` has their id, label and maybe owner.
+    """
     n_train = len(values)
     rank = np.empty(n_train, np.int64)
     rank[np.argsort(-values, kind="stable")] = np.arange(1, n_train + 1)
@@ -35,15 +45,16 @@ def values_table(run_id: str, keys: pa.Table, values: Float64s, standard_errors:
     }
     if OWNER.name in keys.column_names:
         columns[OWNER.name] = keys[OWNER.name]
+    if row_bounds is not None:
+        columns[ERROR_BOUND.name] = pa.array(row_bounds)
     return pa.table(columns)
 
 
 def values_frame(spark: SparkSession, values: pa.Table, types: dict[str, str]) -> DataFrame:
     """Return the values as a Spark DataFrame of the documented types."""
-    ddl = VALUES.ddl(**types)
-    if OWNER.name in values.column_names:
-        ddl += f", owner {types['owner']}"
-    return spark.createDataFrame(values, schema=ddl)
+    optional = tuple(column for column in (OWNER, ERROR_BOUND) if column.name in values.column_names)
+    table = dataclasses.replace(VALUES, columns=VALUES.columns + optional)
+    return spark.createDataFrame(values, schema=table.ddl(**types))
 
 
 def published_record(storage: Storage, run_id: str) -> dict[str, Any] | None:

@@ -158,6 +158,26 @@ def test_replicated__binned_is_the_local_engine_s_with_its_certificate_recorded(
     assert np.max(np.abs(values - by_sort)) <= result.run["error_bound"] + 1e-8
 
 
+def test_replicated__row_bounds_have_the_bits_of_the_local_engine(spark: SparkSession) -> None:
+    from dvspark.pipeline import value_table
+
+    drawn = draw_data(BLOCK_ROWS + 5_000, 12, seed=15, n_features=8)
+    # One chunk, whose rows the local engine is given in the order in which Spark adds them.
+    data = Data(drawn.train, drawn.validation.take(np.argsort(drawn.validation.ids)), drawn.types)
+    arrays, given = data.arrays()
+    options: dict[str, Any] = {"k": K, "ranking": "binned", "tolerance": 1e-6, "error_bound": True}
+    result = value_table(*frames_of(spark, data), **options)
+    found = [values_by_id(result.values, data.train.ids, column) for column in ("value", "error_bound")]
+    values, bounds = dvspark.value_arrays(*arrays, **given, **options)
+    np.testing.assert_array_equal(found, [values, bounds])
+    assert 0 < result.run["error_bound"] == bounds.max()
+    assert result.run["row_bounds"] is True
+    assert dict(result.values.dtypes)["error_bound"] == "double"
+    without = value_table(*frames_of(spark, data), **{**options, "error_bound": False})
+    assert "error_bound" not in without.values.columns
+    assert without.run["error_bound"] >= bounds.max()
+
+
 # --- what must not matter ---------------------------------------------------------------------------------
 
 CHUNK_ROWS = 24

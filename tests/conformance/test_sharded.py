@@ -55,6 +55,7 @@ DATA = {
 }
 
 PLAIN = ValueOptions(parameters={"k": K}, ranking="sorted")
+BINS = replace(PLAIN, ranking="binned", tolerance=1e-4)
 SOFT = replace(PLAIN, method="soft_knn_shapley", parameters={"k": K, "n_classes": 7})
 CASES: dict[str, tuple[str, ValueOptions, list[int]]] = {
     "any number of blocks": ("plain", PLAIN, [1, 2, 4]),
@@ -62,11 +63,15 @@ CASES: dict[str, tuple[str, ValueOptions, list[int]]] = {
     "cosine, multi-label, ties": ("multi", replace(SOFT, metric="cosine", ties="average"), [4]),
     "inner product": ("multi", replace(PLAIN, metric="inner_product"), [4]),
     "cosine, doubles, float64": ("wide", replace(PLAIN, metric="cosine", precision="float64"), [2]),
-    "bins": ("plain", replace(PLAIN, ranking="binned", tolerance=1e-4), [1, 2, 4]),
-    "bins that serve half the points": ("clump", replace(PLAIN, ranking="binned", tolerance=1e-6), [4]),
+    "bins": ("plain", BINS, [1, 2, 4]),
+    "bins that serve half the points": (
+        "clump",
+        replace(PLAIN, ranking="binned", tolerance=1e-6, error_bound=True),
+        [4],
+    ),
     "bins, soft, ties, offset": ("offset", replace(SOFT, ties="average", ranking="binned", tolerance=1e-4), [4]),
-    "bins, cosine, multi-label": ("multi", replace(PLAIN, metric="cosine", ranking="binned", tolerance=1e-4), [2]),
-    "self-validation": ("small", replace(PLAIN, self_validation=True), [1]),
+    "bins, cosine, multi-label": ("multi", replace(BINS, metric="cosine"), [2]),
+    "self-validation": ("small", replace(PLAIN, self_validation=True, error_bound=True), [1]),
 }
 
 
@@ -93,7 +98,7 @@ def _value(spark: SparkSession, data: Data, options: ValueOptions, folder: Path,
         blocks = sharded.build_blocks(train, **same, block_rows=-(-n_tiles // n_blocks) * TILE_ROWS, shared=False)
         assert blocks.n_blocks == n_blocks
         waves = sharded.value_waves(chunks, sizes, blocks, work)
-    totals = Partial.zeros(len(data.train))
+    totals = Partial.zeros(len(data.train), row_bounds=options.error_bound)
     for wave in waves:
         totals.add(wave)
     return totals
@@ -113,6 +118,8 @@ def test_sharded__has_the_bits_of_the_replicated_plan(
         found = _value(spark, DATA[name], options, tmp_path, n)
         np.testing.assert_array_equal(found.value, expected.value)
         np.testing.assert_array_equal(found.value_squared, expected.value_squared)
+        np.testing.assert_array_equal(found.row_bounds, expected.row_bounds)
+        np.testing.assert_array_equal(found.row_bounds, expected.row_bounds)
         assert _numbers(found) == _numbers(expected)
         assert [path.name for path in (tmp_path / f"{n}").glob("chunks-*")] == []
 

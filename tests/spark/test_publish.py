@@ -97,6 +97,19 @@ def test_values__are_where_and_what_the_contract_says(spark: SparkSession, publi
     assert by_rank == sorted(rows.values(), key=lambda row: (-row["value"], row["id"]))
 
 
+def test_values__have_a_bound_of_each_row_where_it_was_asked_for(
+    spark: SparkSession, command: Command, tables: list[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert command("value", *tables, "--k", K, "--error_bound", "true", "--run_id", "bounds", "--output", out) == 0
+    values = spark.read.parquet(str(out / "values"))
+    types = dict(values.dtypes)
+    assert (types["owner"], types["error_bound"]) == ("string", "double")
+    assert [row["error_bound"] for row in values.collect()] == [0.0] * 50  # so few rows are sorted
+    record = json.loads((out / "runs" / "bounds" / "run.json").read_text())
+    assert (record["ranking"], record["error_bound"], record["row_bounds"]) == ("sorted", 0.0, True)
+
+
 def test_record__says_what_went_in_and_what_was_checked(first_run: Path) -> None:
     record = json.loads((first_run / "runs" / "first" / "run.json").read_text())
     assert record["run_id"] == "first"

@@ -133,6 +133,7 @@ UNUSABLE_OPTIONS = {
     "unknown ranking": ({"ranking": "sort"}, "ranking", "did you mean 'sorted'?"),
     "tolerance zero": ({"tolerance": 0}, "tolerance", "between 0 and 1"),
     "tolerance NaN": ({"tolerance": float("nan")}, "tolerance", "between 0 and 1"),
+    "error bound a word": ({"error_bound": "yes"}, "error_bound", "True or False"),
     "tolerance a word": ({"tolerance": "small"}, "tolerance", "between 0 and 1"),
     "k zero": ({"k": 0}, "parameter 'k'", "at least 1"),
     "k negative": ({"k": -3}, "parameter 'k'", "at least 1"),

@@ -69,6 +69,16 @@ def gap(one: Partial, other: Partial) -> float:
     return float(np.max(np.abs(one.value - other.value)))
 
 
+def assert_rows_certified(found: Partial, sorted_totals: Partial) -> None:
+    """The bounds hold row by row, and the largest is no larger than the bound over all rows."""
+    assert found.row_bounds is not None
+    assert np.all(found.row_bounds >= 0)
+    assert np.all(np.abs(found.value - sorted_totals.value) <= found.row_bounds + ROUNDING)
+    assert 0 < found.row_bounds.max() <= found.error_bound
+    # They are the rows' own: most of these rows are far better known than the worst.
+    assert np.median(found.row_bounds) < 0.9 * found.row_bounds.max()
+
+
 @pytest.mark.parametrize("ties", ["id", "average"])
 @pytest.mark.parametrize("method", ["knn_shapley", "soft_knn_shapley"])
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -80,6 +90,7 @@ def test_binned__stays_within_its_certificate(small_bins: Any, layout: str, meth
         sorted_totals = totals(rows, **options, precision="float64", ranking="sorted")
         assert 0 < found.error_bound < 0.9 * found.n_validation
         assert gap(found, sorted_totals) <= found.error_bound + ROUNDING
+        assert_rows_certified(totals(rows, **options, ranking="binned", tolerance=0.9, error_bound=True), sorted_totals)
         full = found.utility - found.empty_utility
         assert found.value.sum() == pytest.approx(full, abs=1e-12)
         assert found.utility == pytest.approx(sorted_totals.utility, abs=1e-12)
@@ -105,6 +116,7 @@ def test_binned__leaves_every_row_out_of_its_own_game(small_bins: Any, ties: str
     assert found.error_bound > 0
     assert gap(found, exact) <= found.error_bound + ROUNDING
     assert found.value.sum() == pytest.approx(found.utility, abs=1e-10)
+    assert_rows_certified(totals((x, y), **options, ranking="binned", tolerance=0.9, error_bound=True), exact)
 
 
 def test_binned__sorts_where_bins_cannot_keep_the_tolerance(small_bins: Any) -> None:
@@ -117,6 +129,7 @@ def test_binned__sorts_where_bins_cannot_keep_the_tolerance(small_bins: Any) -> 
 def test_binned__more_near_rows_come_before_the_sort(small_bins: Any) -> None:
     rows = rows_in_layout("random", 3, 7)
     first = totals(rows, ranking="binned", tolerance=0.9).error_bound
+    sorted_totals = totals(rows, precision="float64", ranking="sorted")
     asked: list[int] = []
     original = bins.edges
 
@@ -128,6 +141,10 @@ def test_binned__more_near_rows_come_before_the_sort(small_bins: Any) -> None:
     found = totals(rows, ranking="binned", tolerance=0.5 * first / 3)
     assert max(asked) == 4 * min(asked)
     assert 0 < found.error_bound < 0.5 * first
+    # Of each point's rounds the bounds of the last one count, and of a sorted point none.
+    for tolerance in (0.5 * first / 3, 0.3 * first / 3):
+        bounded = totals(rows, ranking="binned", tolerance=tolerance, error_bound=True)
+        assert_rows_certified(bounded, sorted_totals)
 
 
 def test_binned__all_rows_in_one_place_are_sorted(small_bins: Any) -> None:
@@ -144,9 +161,10 @@ def test_binned__blocks_and_tiles_do_not_matter(small_bins: Any) -> None:
         small_bins.setattr(binned, "points_per_block", lambda n_train, capacity, points=points: points)
         small_bins.setattr(distances, "TILE_ROWS", tile)
         small_bins.setattr(loops, "ADDED_ROWS", added)
-        found.append(totals(rows, ranking="binned", tolerance=0.9))
+        found.append(totals(rows, ranking="binned", tolerance=0.9, error_bound=True))
     for other in found[1:]:
         np.testing.assert_array_equal(other.value, found[0].value)
+        np.testing.assert_array_equal(other.row_bounds, found[0].row_bounds)
         assert other.error_bound == found[0].error_bound
 
 
@@ -158,6 +176,30 @@ def test_value_arrays__binned_from_python() -> None:
     np.testing.assert_allclose(both[1], both[0], rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("aggregate", ["mean", "sum"])
+def test_value_arrays__bounds_come_in_the_order_given(small_bins: Any, aggregate: str) -> None:
+    x, y, z, y_z = rows_in_layout("sorted by distance", 3, 10)
+    options: dict[str, Any] = {"k": 4, "ranking": "binned", "tolerance": 0.9, "aggregate": aggregate}
+    values, bounds = dvspark.value_arrays(x, y, z, y_z, **options, error_bound=True)
+    scale = len(z) if aggregate == "mean" else 1
+    in_order = totals((x, y, z, y_z), parameters={"k": 4}, ranking="binned", tolerance=0.9, error_bound=True)
+    assert in_order.row_bounds is not None
+    np.testing.assert_array_equal(bounds, in_order.row_bounds / scale)
+    np.testing.assert_array_equal(values, dvspark.value_arrays(x, y, z, y_z, **options))
+    shuffle = np.random.default_rng(11).permutation(N)
+    shuffled = dvspark.value_arrays(x[shuffle], y[shuffle], z, y_z, train_ids=shuffle, **options, error_bound=True)
+    np.testing.assert_array_equal(shuffled, np.stack([values, bounds])[:, shuffle])
+    assert bounds.dtype == np.float64
+
+
+@pytest.mark.parametrize("options", [{"ranking": "sorted"}, {"ranking": "sorted", "precision": "float64"}, {}])
+def test_value_arrays__the_sorted_ranking_has_bounds_of_zero(options: dict[str, Any]) -> None:
+    x, y, z, y_z = rows_in_layout("random", 3, 12)
+    values, bounds = dvspark.value_arrays(x, y, z, y_z, **options, error_bound=True)
+    np.testing.assert_array_equal(bounds, np.zeros(N))
+    np.testing.assert_array_equal(values, dvspark.value_arrays(x, y, z, y_z, **options))
+
+
 def test_ranking_for__auto_bins_large_training_sets_only() -> None:
     assert ValueOptions().ranking_for(BINNED_FROM_ROWS) == "sorted"
     assert ValueOptions().ranking_for(BINNED_FROM_ROWS + 1) == "binned"
@@ -167,9 +209,3 @@ def test_ranking_for__auto_bins_large_training_sets_only() -> None:
 
 def test_more_near__grows() -> None:
     assert list(binned.MORE_NEAR) == sorted(set(binned.MORE_NEAR))
-
-
-def test_binned__a_single_row_that_sits_out_its_own_game_has_no_value() -> None:
-    for ties in ("id", "average"):
-        values = dvspark.value_arrays([[1.0]], [0], self_validation=True, ranking="binned", ties=ties)
-        np.testing.assert_array_equal(values, [0.0])

@@ -88,6 +88,8 @@ def test_load_config__options_are_those_of_the_valuation() -> None:
     words = ("--method", "soft_knn_shapley", "--k", "4", "--n_classes", "9", "--ties", "average", "--tolerance", "1e-6")
     options = config_of(*PLACES, *words, "--precision", "float64", "--aggregate", "sum").options()
     assert (options.method, options.parameters) == ("soft_knn_shapley", {"k": 4, "n_classes": 9})
+    assert not options.error_bound
+    assert config_of(*PLACES, "--error_bound", "true").options().error_bound is True
     assert (options.ties, options.precision, options.aggregate, options.tolerance) == (
         "average",
         "float64",
@@ -185,6 +187,7 @@ WRONG_VALUES = {
     "on_bad_row": "skip",
     "log_format": "xml",
     "self_validation": "2",
+    "error_bound": "by row",
     "spark": "local",
     "spark.conf": "x",
 }

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import standard_errors
 
-from dvspark.methods.finalize import finalize
+from dvspark.methods.finalize import certificate, finalize
 from dvspark.schemas import Partial
 
 point_values = st.integers(1, 9).flatmap(
@@ -81,3 +81,13 @@ def test_finalize__leaves_the_totals_alone() -> None:
     finalize(totals, "sum")
     np.testing.assert_array_equal(totals.value, [4.0, 7.0])
     np.testing.assert_array_equal(totals.value_squared, [10.0, 29.0])
+
+
+def test_certificate__is_the_largest_of_the_rows_where_these_are_known() -> None:
+    totals = Partial(np.zeros(3), np.zeros(3), 4, error_bound=0.8)
+    assert certificate(totals, "sum") == (0.8, None)
+    assert certificate(totals, "mean") == (0.2, None)
+    totals.row_bounds = np.array([0.2, 0.6, 0.0])
+    bound, rows = certificate(totals, "mean")
+    np.testing.assert_array_equal(rows, totals.row_bounds / 4)
+    assert (bound, certificate(totals, "sum")[0]) == (0.15, 0.6)

@@ -39,7 +39,9 @@ def assigned(
         tile = np.ascontiguousarray(products[:, begin:end])
         given_rows = (addend[begin:end], labels[begin:end], asked, low, per_unit, lines)
         module.assign_bins(tile, *given_rows, begin, codes, *near, n_near)
-    return codes, *(listed[:, :-1] for listed in near), n_near  # the last place holds anything
+    for listed in near:  # what lies beyond the rows listed is anything
+        listed[np.arange(listed.shape[1]) >= np.minimum(n_near, listed.shape[1] - 1)[:, None]] = 0
+    return codes, *(listed[:, :-1] for listed in near), n_near
 
 
 @settings(deadline=None)

@@ -50,6 +50,7 @@ def test_make_plan__counts_chunks_waves_and_bytes() -> None:
     assert found.index_bytes == INDEX_BYTES
     assert found.worker_bytes == scratch_bytes(1_000_000, 256) + 256 * 256 * 4
     assert found.shuffle_bytes == INDEX_BYTES + 40 * 16 * 1_000_000
+    assert plan_of(row_bounds=True).shuffle_bytes == INDEX_BYTES + 40 * 24 * 1_000_000
     assert found.flops == 2 * 1_000_000 * 256 * 10_000
 
 
@@ -106,7 +107,7 @@ def test_clause_2__an_index_that_just_fits_is_replicated() -> None:
 def test_clause_3__an_index_that_does_not_fit_is_sharded() -> None:
     found = plan_of(INDEX_BYTES - 1, n_tasks=2, ranking="binned")
     assert (found.name, found.reason[:29]) == ("sharded", "3. index of 1.0 GiB does not ")
-    assert (found.block_rows, found.n_blocks) == (29 * TILE_ROWS, 9)
+    assert (found.block_rows, found.n_blocks) == (30 * TILE_ROWS, 9)
     partials, near = 40 * 16 * 1_000_000, 36 * 1_000 * 20
     tables = 9 * (64 + 128) * 1024
     assert found.shuffle_bytes == INDEX_BYTES + partials + 10_000 * (tables + near)
@@ -115,7 +116,9 @@ def test_clause_3__an_index_that_does_not_fit_is_sharded() -> None:
 def test_clause_3__sorted_distances_travel_and_one_task_ranks_all_of_a_point() -> None:
     found = plan_of(asked="sharded", n_tasks=2)
     assert found.shuffle_bytes == INDEX_BYTES + 10_000 * 4 * 1_000_000
-    assert found.worker_bytes == max(scratch_bytes(1_000_000, 0), scratch_bytes(found.block_rows, 256) + 256 * 256 * 4)
+    assert found.worker_bytes == max(
+        scratch_bytes(1_000_000, 0), scratch_bytes(found.block_rows, 256, table_rows=1_000_000) + 256 * 256 * 4
+    )
 
 
 @pytest.mark.parametrize("asked", ["auto", "sharded"])

@@ -117,7 +117,7 @@ def test_readme__methods_are_those_declared() -> None:
 def test_readme__values_columns_are_those_of_the_data_dictionary() -> None:
     tables = README.split("The values table:")[1]
     named = re.findall(r"^\| `(\w+)` \|", tables.split("The same inputs")[0], flags=re.MULTILINE)
-    assert named == [*schemas.VALUES.names, schemas.OWNER.name]
+    assert named == [*schemas.VALUES.names, schemas.OWNER.name, schemas.ERROR_BOUND.name]
 
 
 def test_readme__exact_ranks_are_those_of_the_kernel() -> None:

@@ -238,6 +238,17 @@ def test_card__says_what_the_run_record_says():
     assert card.total_seconds == 4.0
 
 
+def test_card__says_how_well_values_are_known():
+    def note(**changes):
+        card = summary_of(values_table([1.0]), run=RUN | changes).card
+        return next(fact.note for fact in card.facts if fact.name == "Ranking")
+
+    assert note(error_bound=0.0, row_bounds=False) == ""
+    assert note(error_bound=0.25, row_bounds=False) == "no value is off by more than 0.25"
+    by_row = "no value is off by more than 0.25; each row's own bound is in the column error_bound"
+    assert note(error_bound=0.25, row_bounds=True) == by_row
+
+
 @pytest.mark.parametrize("run", [{}, dict.fromkeys(RUN), {"plan": {}, "stages": [{}], "warnings": ["plain"]}])
 def test_card__keys_may_be_missing(run):
     card = summary_of(values_table([1.0]), run=run).card

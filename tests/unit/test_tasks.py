@@ -222,12 +222,13 @@ def test_value_chunks__self_validation_needs_no_row_order(reference: IndexRefere
 
 def _partial(n_train: int, chunk: int) -> Partial:
     rng = np.random.default_rng(chunk)
-    return Partial(rng.normal(size=n_train), rng.random(n_train), chunk + 1, rng.random(), rng.random())
+    utilities = rng.random(), rng.random(), rng.random()
+    return Partial(rng.normal(size=n_train), rng.random(n_train), chunk + 1, *utilities, rng.random(n_train))
 
 
 def _added(partials: list[Partial]) -> Partial:
     """Return the sum in the order given."""
-    total = Partial.zeros(len(partials[0].value))
+    total = Partial.zeros(len(partials[0].value), row_bounds=True)
     for partial in partials:
         total.add(partial)
     return total
@@ -242,10 +243,12 @@ def test_reduce__arrival_order_does_not_change_a_bit(order: list[int], block_row
     expected = _added([_partial(7, chunk) for chunk in range(5)])
     np.testing.assert_array_equal(total.value, expected.value)
     np.testing.assert_array_equal(total.value_squared, expected.value_squared)
-    assert (total.n_validation, total.utility, total.empty_utility) == (
+    np.testing.assert_array_equal(total.row_bounds, expected.row_bounds)
+    assert (total.n_validation, total.utility, total.empty_utility, total.error_bound) == (
         expected.n_validation,
         expected.utility,
         expected.empty_utility,
+        expected.error_bound,
     )
 
 
@@ -286,6 +289,22 @@ def test_assemble__refuses_chunks_of_another_size(monkeypatch: pytest.MonkeyPatc
     assert assemble(_wave([0, 1, 2, 3]), 7, SIZES).n_validation == sum(SIZES.values())
     with pytest.raises(ComputeError, match="11 validation rows"):
         assemble(_wave([0, 1, 2, 3]), 7, {**SIZES, 3: 5})
+
+
+def test_assemble__row_bounds_are_in_all_blocks_or_in_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reduce, "BLOCK_ROWS", 3)
+    without = [
+        batch for chunk in range(4) for batch in partial_batches(chunk, replace(_partial(7, chunk), row_bounds=None))
+    ]
+    assert assemble(_totals(without), 7, SIZES).row_bounds is None
+    mixed = pa.concat_tables([_wave([0, 1, 2, 3]).slice(0, 2), _totals(without).slice(2)])
+    with pytest.raises(ComputeError, match=r"(?s)row_bounds.*in all 3 train blocks, or in none.*in 2"):
+        assemble(mixed, 7, SIZES)
+
+
+def test_partial__with_row_bounds_adds_up_with_its_like_alone() -> None:
+    with pytest.raises(ValueError, match="row bounds in one partial"):
+        Partial.zeros(7).add(_partial(7, 0))
 
 
 # --- nearest validation rows ------------------------------------------------------------------------------

@@ -266,3 +266,13 @@ def test_value_arrays__n_classes_is_by_default_the_number_of_labels_seen(problem
     options = {"method": "soft_knn_shapley"}
     expected = values_of(problem, n_classes=seen, **options)
     assert_close(values_of(problem, n_classes=None, **options), expected)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("ranking", ["sorted", "binned"])
+@pytest.mark.parametrize("ties", ["id", "average"])
+def test_value_arrays__a_single_row_that_sits_out_its_own_game_has_no_value(
+    method: str, ranking: str, ties: str
+) -> None:
+    options = {"method": method, "ranking": ranking, "ties": ties, "self_validation": True}
+    np.testing.assert_array_equal(dvspark.value_arrays([[1.0]], [0], **options), [0.0])
