@@ -115,7 +115,7 @@ def _workers(n: int, d: int, m: int, targets: list[Row]) -> list[Row]:
             )[0]
     plan = job["plan"]
     n_workers = N_WORKERS * CORES
-    scratch = scratch_bytes(n, d)
+    scratch = scratch_bytes(n, d, ranking=ValueOptions().ranking_for(n))
     allowed = INDEX_SHARE * plan["index_bytes"] + n_workers * scratch
     what = f"N = {n:,}, D = {d:,}, {n_workers} workers: PSS"
     ratio = watch.peak["Pss"] / allowed
@@ -161,7 +161,7 @@ def _kernels(shapes: list[tuple[int, int, str]], targets: list[Row]) -> list[Row
             apart(write_tables, folder=folder, n=n, d=d, m=256)
             apart(write_index, folder=folder)
             taken = apart(kernel_bytes, folder=folder, ranking=ranking)
-        stated = scratch_bytes(n, d)
+        stated = scratch_bytes(n, d, ranking=ranking)
         sizes = {"N": n, "D": d, "ranking": ranking}
         rows.append({**sizes, "taken, MiB": taken / MIB, "scratch_bytes, MiB": stated / MIB, "share": taken / stated})
         targets.append(at_most(f"N = {n:,}, D = {d:,}, {ranking}: taken / scratch_bytes", 1.0, taken / stated))
