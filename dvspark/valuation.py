@@ -20,6 +20,7 @@ from dvspark.engine.plan import Plan, Sizes, make_plan
 from dvspark.engine.train_blocks import BlocksReference
 from dvspark.engine.train_index import IndexReference
 from dvspark.errors import Problem
+from dvspark.kernels import loops
 from dvspark.logs import Stage, log_event, stage
 from dvspark.methods.finalize import certificate, finalize
 from dvspark.methods.options import ValueOptions
@@ -148,6 +149,7 @@ def compute(valuation: Valuation, spark: SparkSession) -> Valuation:
         with stage("value", stages) as now:
             totals = _totals(valuation, index, now)
             now.rows = totals.n_validation
+            now.note = f"{request.options.ranking_for(index.n_train)} ranking, loops in {loops.name(loops.fastest())}"
         with stage("finalize", stages) as now:
             values, standard_errors = finalize(totals, request.options.aggregate)
             valuation.error_bound, row_bounds = certificate(totals, request.options.aggregate)

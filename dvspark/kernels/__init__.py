@@ -7,6 +7,7 @@ r"""Kernels: how one chunk of validation points is valued. NumPy in, NumPy out; 
         ranking:   every train row in order of (distance, train row)      O(N log N)
                    |
         rank_values: a value for each rank from two weight tables         O(N)
+                   |      (or, beyond some 100,000 rows, bins: all but the nearest rows counted and valued by bin, O(N))
                    |
         partial:   Σ value, Σ value², n, Σ U(N), Σ U(∅)
 
@@ -21,6 +22,8 @@ Legend: N train rows, D features, n rows that play (N, or N - 1 under self-valid
 Ties: rows at equal distance rank by train row, that is by id; or (`ties="average"`) get the mean over all
 orders of the tied rows. Keys of the nearest rows come from float64 differences, so duplicates tie exactly;
 farther duplicates take the key of their first copy.
+
+What is done to every row of every point is in `loops`, in NumPy, and in `compiled_loops`, the same in Numba.
 
 Memory beyond the train arrays: `memory.scratch_bytes`, a formula, checked by a test.
 """

@@ -17,8 +17,9 @@ from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt16s, UI
 # "numpy" keeps to these loops where Numba is installed; "numba" insists on the compiled ones.
 CHOICE_VARIABLE = "DVSPARK_LOOPS"
 
-# Training rows whose sums one sweep over the points adds to: with a table they stay in the second-level cache.
-ADDED_ROWS = 16_384
+# Training rows whose sums one sweep over the points adds to (docs/decisions/0009): fewer would stay in a nearer cache,
+# but ask for every point's table more often.
+ADDED_ROWS = 65_536
 
 
 @functools.cache

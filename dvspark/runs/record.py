@@ -9,6 +9,7 @@ from importlib import metadata
 from typing import Any
 
 from dvspark.errors import Problem
+from dvspark.kernels import loops
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import SCHEMA_VERSION, Finding
 from dvspark.version import __version__
@@ -57,6 +58,7 @@ def run_record(
         "warnings": [asdict(problem) for problem in warnings],
         "outputs": outputs,
         "environment": {
+            "loops": loops.name(loops.fastest()),
             "python": platform.python_version(),
             "spark": spark_version,
             **{name: _version(name) for name in PACKAGES},
