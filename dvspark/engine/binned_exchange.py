@@ -20,7 +20,7 @@ from dvspark.engine.exchange import read_chunk, require_all
 from dvspark.engine.tasks import ChunkWork
 from dvspark.engine.train_blocks import BlocksReference, block_numbers, open_block, rows_of
 from dvspark.errors import ComputeError, Problem
-from dvspark.kernels import binned, bins
+from dvspark.kernels import bins, row_codes
 from dvspark.kernels.merged_bins import BinnedPart, MergedValues, add_bounds, add_point, binned_parts, value_parts
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Float64s, Int64s, Partial, TrainArrays, TrainLabels
@@ -127,7 +127,7 @@ def value_batches(batches: Iterator[pa.RecordBatch], now: BinnedRound) -> Iterat
     first_rows = [reference.first_row(block) for block in range(reference.n_blocks)]
     n_players = reference.n_train - now.work.options.self_validation
     game = now.work.options.declaration.game(n_players, now.options, now.work.parameters)
-    most = binned.most_near_rows(reference.n_train, binned.near_capacity(reference.n_train, now.n_near))
+    most = row_codes.most_near_rows(reference.n_train, row_codes.near_capacity(reference.n_train, now.n_near))
     for (chunk_id, point), found in itertools.groupby(_rows(batches), lambda row: (row["chunk_id"], row["point"])):
         rows = list(found)
         require_all([row["block"] for row in rows], reference, f"chunk {chunk_id}, point {point}")

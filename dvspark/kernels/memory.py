@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from dvspark.kernels import binned, bins, distances
+from dvspark.kernels import bins, distances, row_codes
 from dvspark.kernels import ranking as by_sort
 
 # What `python -m dvspark.kernels.memory` prints.
@@ -38,7 +38,7 @@ def scratch_bytes(
     points = points_at_once(table_rows, ranking=ranking, k=k, tolerance=tolerance)
     block = by_sort.points_per_block(table_rows) * 4 * n_train
     if ranking == "binned":
-        block = max(block, points * binned.point_bytes(n_train, min(n_train, _capacity(table_rows, k, tolerance))))
+        block = max(block, points * row_codes.point_bytes(n_train, min(n_train, _capacity(table_rows, k, tolerance))))
         block += 4 * bins.SAMPLE_LIMITS[1] * (points + 3 * n_features)
     per_row = 160 if ties == "id" else 240
     return block + points * 4 * tile + per_row * n_train + (40 * tile + 24 * points) * n_features + 2**20
@@ -48,12 +48,12 @@ def points_at_once(n_train: int, *, ranking: str = "sorted", k: int = 10, tolera
     """Return how many validation points a kernel has in memory together."""
     if ranking == "sorted":
         return by_sort.points_per_block(n_train)
-    return binned.points_per_block(n_train, _capacity(n_train, k, tolerance))
+    return row_codes.points_per_block(n_train, _capacity(n_train, k, tolerance))
 
 
 def _capacity(n_train: int, k: int, tolerance: float) -> int:
     near = bins.near_rows(n_train, by_sort.exact_rows(k), tolerance)
-    return binned.near_capacity(n_train, near)
+    return row_codes.near_capacity(n_train, near)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dvspark.kernels import binned, bins, loops, ranking
-from dvspark.kernels.binned import BinnedBlock, Game
+from dvspark.kernels import binned, bins, loops, ranking, row_codes
+from dvspark.kernels.binned import Game
 from dvspark.kernels.merged import nearest_rows
 from dvspark.kernels.ranking import NearKeys, RankingOptions
+from dvspark.kernels.row_codes import BinnedBlock
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int32s, Int64s, TrainArrays, TrainBlock, UInt16s
 
@@ -65,23 +66,23 @@ def binned_parts(
     Cost a point: O(n_rows D); memory: `memory.scratch_bytes` of the block's rows, of as many points as of ``n_train``.
     """
     train, metric = block.train, options.metric
-    capacity = min(binned.near_capacity(n_train, n_near), train.n_train)
-    for some, edges in binned.point_blocks(sample, chunk, points, metric, n_train, n_near):
+    capacity = min(row_codes.near_capacity(n_train, n_near), train.n_train)
+    for some, edges in row_codes.point_blocks(sample, chunk, points, metric, n_train, n_near):
         known = [found for found in edges if found is not None]
         here = chunk.take(some[[found is not None for found in edges]])
         found = BinnedBlock.empty(here.n_validation, train.n_train, capacity, workspace)
         parts: Iterator[BinnedPart] = iter(())
         if known:
-            norms = binned.assign_rows(train, here, known, metric, found, workspace)
+            norms = row_codes.assign_rows(train, here, known, metric, found, workspace)
             if block.guests is not None:
                 # The rows of zeros between guests may all be near.
                 n_guests = block.guests.n_train
                 copied = BinnedBlock.empty(here.n_validation, n_guests, n_guests, Workspace())
                 no_labels = ChunkArrays(here.x, [np.empty(0, np.int32)] * here.n_validation)
-                binned.assign_rows(block.guests, no_labels, known, metric, copied, workspace)
-                binned.give_copies_their_key(found, block.guest_pairs, copied)
+                row_codes.assign_rows(block.guests, no_labels, known, metric, copied, workspace)
+                row_codes.give_copies_their_key(found, block.guest_pairs, copied)
             own = None if here.train_rows is None else here.train_rows - block.first_row
-            binned.take_out(found, own)
+            row_codes.take_out(found, own)
             parts = _parts(train, here, found, norms, own, options)
         yield some, found.codes, [None if where is None else next(parts) for where in edges]
 
@@ -96,7 +97,7 @@ def _parts(
 ) -> Iterator[BinnedPart]:
     for point in range(chunk.n_validation):
         absent = own is not None and 0 <= own[point] < train.n_train
-        counts = binned.count_rows(block, point, absent=int(absent))
+        counts = row_codes.count_rows(block, point, absent=int(absent))
         rows, keys = block.near(point)
         near = ranking.near_keys(train, chunk.x[point], float(norms[point]), options.metric, rows)
         places = nearest_rows(keys, options)
@@ -110,7 +111,7 @@ def value_parts(
     """Return what one point's parts, those of all blocks in order, are worth; None if bins do not serve the point.
 
     ``first_rows`` the place of each block's first row in the whole table; ``most_near`` as in
-    `binned.most_near_rows`. Cost and bits as in `binned.value_point`.
+    `row_codes.most_near_rows`. Cost and bits as in `binned.value_point`.
     """
     told = [part for part in parts if part is not None]
     if len(told) < len(parts):

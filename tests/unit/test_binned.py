@@ -10,7 +10,7 @@ import pytest
 import dvspark
 from dvspark.engine.array_inputs import read_array_inputs
 from dvspark.engine.local import local_totals
-from dvspark.kernels import binned, bins, distances, loops, ranking
+from dvspark.kernels import binned, bins, distances, loops, ranking, row_codes
 from dvspark.methods.options import BINNED_FROM_ROWS, ValueOptions
 from dvspark.schemas import Partial
 
@@ -158,7 +158,7 @@ def test_binned__blocks_and_tiles_do_not_matter(small_bins: Any) -> None:
     rows = rows_in_layout("random", 3, 8)
     found = []
     for points, tile, added in ((1, 37, 64), (3, 700, 701), (2, 5, 7)):
-        small_bins.setattr(binned, "points_per_block", lambda n_train, capacity, points=points: points)
+        small_bins.setattr(row_codes, "points_per_block", lambda n_train, capacity, points=points: points)
         small_bins.setattr(distances, "TILE_ROWS", tile)
         small_bins.setattr(loops, "ADDED_ROWS", added)
         found.append(totals(rows, ranking="binned", tolerance=0.9, error_bound=True))

@@ -17,7 +17,7 @@ from dvspark.engine.reduce import PARTIAL_TYPES
 from dvspark.engine.tasks import ChunkWork, chunk_arrays
 from dvspark.engine.train_blocks import BlocksReference
 from dvspark.errors import ComputeError
-from dvspark.kernels import binned, bins, distances, loops, ranking
+from dvspark.kernels import binned, bins, distances, loops, ranking, row_codes
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import ChunkArrays, Partial
@@ -40,7 +40,7 @@ def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bins, "SAMPLE_LIMITS", (1, 8_192))
     monkeypatch.setattr(bins, "near_rows", lambda n_train, n_exact, tolerance: max(10, n_exact))
     monkeypatch.setattr(binned, "MORE_NEAR", (1, 2))
-    monkeypatch.setattr(binned, "points_per_block", lambda n_train, capacity: 5)
+    monkeypatch.setattr(row_codes, "points_per_block", lambda n_train, capacity: 5)
 
 
 def sums_of(now: BinnedRound, batch_rows: int = 3) -> pa.Table:

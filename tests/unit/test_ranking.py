@@ -16,7 +16,7 @@ from oracles import METHODS, METRICS, float_distances, reference_values
 from threadpoolctl import threadpool_limits
 
 import dvspark
-from dvspark.kernels import binned, distances, knn_shapley, ranking
+from dvspark.kernels import distances, knn_shapley, ranking, row_codes
 from dvspark.kernels.distances import duplicate_rows, exact_keys, prepare, settle_ties, squared_norms
 from dvspark.kernels.memory import scratch_bytes
 from dvspark.kernels.partials import ranking_partial
@@ -240,7 +240,7 @@ def test_ranking_partial__stays_under_the_memory_it_promises(
     n_train, n_features, n_points = 200_000, 8, 9
     # A block of no more points than there are: else the bound for 256 points would hide everything else.
     monkeypatch.setattr(ranking, "KEY_BLOCK_BYTES", n_points * 4 * n_train)
-    monkeypatch.setattr(binned, "BLOCK_BYTES", n_points * 2_000_000)
+    monkeypatch.setattr(row_codes, "BLOCK_BYTES", n_points * 2_000_000)
     rng = np.random.default_rng(7)
     x = rng.normal(size=(n_train, n_features)).astype(np.float32)
     y = rng.integers(0, 5, size=n_train).astype(np.int32)
