@@ -118,11 +118,10 @@ def chunk_sizes(chunks: DataFrame) -> dict[int, int]:
     return {row["chunk_id"]: row["count"] for row in chunks.groupBy("chunk_id").count().collect()}
 
 
-def sample_rows(validation_rows: DataFrame, n_points: int) -> DataFrame:
-    """Return a few validation rows, drawn by a hash of their ids: the same ones whatever the partitions."""
+def sample_rows(validation_rows: DataFrame, n_points: int) -> pa.Table:
+    """Return a few validation rows, in id order, drawn by a hash of their ids: the same ones whatever the partitions."""
     drawn = validation_rows.selectExpr("*", "xxhash64(id, 'sample') AS draw").orderBy("draw", "id")
-    sample = drawn.limit(n_points).drop("draw").toArrow()
-    return validation_rows.sparkSession.createDataFrame(sample, schema=validation_rows.schema)
+    return drawn.limit(n_points).drop("draw").toArrow().sort_by("id")
 
 
 def value_waves(
