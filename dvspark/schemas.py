@@ -215,6 +215,11 @@ PACKED_ROWS = Table(
         Column("keys", "binary", "Arrow IPC stream of their id, label and owner"),
     ),
 )
+PLACES = Table(
+    "places",
+    "train rows that a task has written into the index",
+    (Column("place", "bigint", "the row's place in id order"),),
+)
 PARTIALS = Table(
     "partials",
     "one chunk's sums for one block of train rows",
