@@ -201,7 +201,7 @@ TALLY = Table(
     "what one batch of rows looked like to the checks",
     (
         Column("aspect", "string", "name of a problem, or `dimension`"),
-        Column("detail", "string", "what it concerns, e.g. the dimension"),
+        Column("detail", "string", "what it concerns: the dimension; of all rows, the sum of their hashes"),
         Column("n_rows", "bigint", "rows counted"),
         Column("ids", "array<string>", "the first five ids"),
     ),
