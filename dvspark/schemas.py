@@ -206,7 +206,7 @@ TALLY = Table(
     "what one batch of rows looked like to the checks",
     (
         Column("aspect", "string", "name of a problem, or `dimension`"),
-        Column("detail", "string", "what it concerns, e.g. the dimension"),
+        Column("detail", "string", "what it concerns: the dimension; of all rows, the sum of their hashes"),
         Column("n_rows", "bigint", "rows counted"),
         Column("ids", "array<string>", "the first five ids"),
     ),
@@ -219,6 +219,11 @@ PACKED_ROWS = Table(
         Column("x", "binary", "their embeddings, row by row, dtype of the index, little-endian"),
         Column("keys", "binary", "Arrow IPC stream of their id, label and owner"),
     ),
+)
+PLACES = Table(
+    "places",
+    "train rows that a task has written into the index",
+    (Column("place", "bigint", "the row's place in id order"),),
 )
 PARTIALS = Table(
     "partials",

@@ -226,14 +226,14 @@ def _totals(valuation: Valuation, index: Index, now: Stage) -> Partial:
 def _findings(valuation: Valuation, index: Index, totals: Partial, values: Float64s) -> list[Finding]:
     """Return the audit's findings: the axiom over all points, and a sample of points valued again by the reference."""
     options, parameters = valuation.request.options, valuation.parameters
-    validation = valuation.inputs.validation
-    sample = replicated.sample_rows(validation.frame, reference.SAMPLE_POINTS)
+    frame = valuation.inputs.validation.frame
+    sample = replicated.sample_rows(frame, reference.SAMPLE_POINTS)
     work = tasks.ChunkWork(options, parameters)
     by_engine = Partial.zeros(index.n_train, row_bounds=options.error_bound)
-    chunks = replicated.chunked(sample, 1)
-    for wave in _engine(index).value_waves(chunks, replicated.chunk_sizes(chunks), index, work):
+    chunks = replicated.chunked(frame.sparkSession.createDataFrame(sample, schema=frame.schema), 1)
+    for wave in _engine(index).value_waves(chunks, {0: len(sample)}, index, work):
         by_engine.add(wave)
-    by_reference = _by_reference(chunks, index, work)
+    by_reference = _by_reference(chunks, sample, index, work)
     slack = options.tolerance if options.ranking_for(index.n_train) == "binned" else 0.0
     findings = [checks.check_finite(values), checks.check_sample(by_engine, by_reference, options.precision, slack)]
     if options.declaration.efficient:
@@ -241,8 +241,11 @@ def _findings(valuation: Valuation, index: Index, totals: Partial, values: Float
     return findings
 
 
-def _by_reference(chunks: DataFrame, index: Index, work: tasks.ChunkWork) -> Partial:
-    """Return the reference's partial of a few points, all in one chunk: in this process, or where the blocks are."""
+def _by_reference(chunks: DataFrame, sample: pa.Table, index: Index, work: tasks.ChunkWork) -> Partial:
+    """Return the reference's partial of a few points, all in one chunk: in this process, or where the blocks are.
+
+    ``sample``: the rows of ``chunks``, here, in id order.
+    """
     options, parameters = work.options, work.parameters
     if isinstance(index, BlocksReference):
         metric, n_train = options.metric, index.n_train
@@ -250,11 +253,10 @@ def _by_reference(chunks: DataFrame, index: Index, work: tasks.ChunkWork) -> Par
             lambda block, chunk: reference.reference_parts(block.train, chunk, metric),
             lambda points: reference.merged_reference_partial(points, n_train, options, parameters),
         )
-        sizes, alone = replicated.chunk_sizes(chunks), options.self_validation
+        sizes, alone = {0: len(sample)}, options.self_validation
         return next(sharded.exchanged_waves(chunks, sizes, index, halves, self_validation=alone))
     opened = replicated.open_here(index)
-    rows = chunks.toArrow().sort_by("id")
-    points = tasks.chunk_arrays(rows, opened.train_keys, self_validation=options.self_validation)
+    points = tasks.chunk_arrays(sample, opened.train_keys, self_validation=options.self_validation)
     return reference.reference_partial(opened.arrays, points, options, parameters)
 
 

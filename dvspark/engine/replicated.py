@@ -21,10 +21,27 @@ from dvspark.engine.host_cache import open_on_host
 from dvspark.engine.progress import watch_tasks
 from dvspark.engine.reduce import assemble, reduce_block
 from dvspark.engine.session import is_same_host
-from dvspark.engine.tasks import ChunkWork, ListedRows, nearest_validation, pack_rows, unpack_row, value_chunks
-from dvspark.engine.train_index import MANIFEST, IndexReference, IndexWriter, TrainIndex, read_manifest
+from dvspark.engine.tasks import (
+    ChunkWork,
+    ListedRows,
+    from_ipc,
+    nearest_validation,
+    pack_keys,
+    pack_rows,
+    unpack_row,
+    value_chunks,
+)
+from dvspark.engine.train_index import (
+    MANIFEST,
+    IndexReference,
+    IndexWriter,
+    TrainIndex,
+    checked_keys,
+    place_rows,
+    read_manifest,
+)
 from dvspark.errors import ComputeError, Problem
-from dvspark.schemas import NEIGHBORS, PACKED_ROWS, PARTIALS, TOTALS, Partial
+from dvspark.schemas import NEIGHBORS, PACKED_KEYS, PACKED_ROWS, PARTIALS, PLACES, TOTALS, Int64s, Partial
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -32,6 +49,10 @@ if TYPE_CHECKING:
 # Up to this size the index may travel with the job, which needs no shared storage, but is stored once more by
 # the driver and sent to every executor; beyond it, each host copies it once from shared storage.
 LARGEST_ARTIFACT_BYTES = 4 * 2**30
+
+# Embeddings in a partition that streams through the driver, whose heap holds several at once and in several forms. With
+# partitions of 50 MB the second job of a session ran out of 2 GB.
+PARTITION_BYTES = 8 * 2**20
 
 Batches = Iterator[pa.RecordBatch]
 
@@ -41,14 +62,42 @@ def build_index(
 ) -> IndexReference:
     """Pack train rows (`ROWS` format) into an index on this host, in id order.
 
-    Rows stream through the driver, one partition at a time: a few MB of memory plus 40 bytes a row.
+    In local mode tasks write the rows where they belong; otherwise rows stream through the driver, a few partitions
+    of PARTITION_BYTES at a time. Memory besides: 40 bytes a row.
     Raises: ComputeError when the rows are not the ones that were counted.
     """
     writer = IndexWriter(directory, n_train, n_features, dtype)
-    packed = train_rows.orderBy("id").mapInArrow(lambda batches: pack_rows(batches, dtype), PACKED_ROWS.ddl())
-    for row in packed.toLocalIterator(prefetchPartitions=True):
-        writer.append(*unpack_row(row["n_rows"], row["x"], row["keys"], dtype))
+    if is_same_host(train_rows.sparkSession):
+        writer.write_keys(sorted_keys(train_rows, n_train))
+        placed = train_rows.select("id", "embedding").mapInArrow(
+            lambda batches: place_rows(batches, directory), PLACES.ddl()
+        )
+        _require_every_place(placed.toArrow()["place"].to_numpy(), n_train)
+    else:
+        n_partitions = -(-n_train * n_features * np.dtype(dtype).itemsize // PARTITION_BYTES)
+        ordered = train_rows.repartitionByRange(n_partitions, "id").sortWithinPartitions("id")
+        packed = ordered.mapInArrow(lambda batches: pack_rows(batches, dtype), PACKED_ROWS.ddl())
+        for row in packed.toLocalIterator(prefetchPartitions=True):
+            writer.append(*unpack_row(row["n_rows"], row["x"], row["keys"], dtype))
     return writer.finish(metric)
+
+
+def sorted_keys(train_rows: DataFrame, n_train: int) -> pa.Table:
+    """Return id, label and, where known, owner of train rows (`ROWS` format), in id order.
+
+    Raises: ComputeError when the rows are not the ones that were counted.
+    """
+    packed = train_rows.drop("embedding").orderBy("id").mapInArrow(pack_keys, PACKED_KEYS.ddl())
+    return checked_keys([from_ipc(row["keys"]) for row in packed.toLocalIterator(prefetchPartitions=True)], n_train)
+
+
+def _require_every_place(places: Int64s, n_train: int) -> None:
+    if not np.array_equal(np.sort(places), np.arange(n_train)):
+        expected, got = (
+            f"{n_train} training rows, each once",
+            f"{len(places)}, {len(np.unique(places))} of them different",
+        )
+        raise ComputeError(Problem("packing the index", expected, got, "did the table change meanwhile?"))
 
 
 def choose_shipping(spark: SparkSession, index_bytes: int, *, shared: bool) -> str:
@@ -118,11 +167,10 @@ def chunk_sizes(chunks: DataFrame) -> dict[int, int]:
     return {row["chunk_id"]: row["count"] for row in chunks.groupBy("chunk_id").count().collect()}
 
 
-def sample_rows(validation_rows: DataFrame, n_points: int) -> DataFrame:
-    """Return a few validation rows, drawn by a hash of their ids: the same ones whatever the partitions."""
+def sample_rows(validation_rows: DataFrame, n_points: int) -> pa.Table:
+    """Return a few validation rows, drawn by a hash of their ids whatever the partitions, in id order."""
     drawn = validation_rows.selectExpr("*", "xxhash64(id, 'sample') AS draw").orderBy("draw", "id")
-    sample = drawn.limit(n_points).drop("draw").toArrow()
-    return validation_rows.sparkSession.createDataFrame(sample, schema=validation_rows.schema)
+    return drawn.limit(n_points).drop("draw").toArrow().sort_by("id")
 
 
 def value_waves(

@@ -26,15 +26,15 @@ from dvspark.engine.chunks import waves
 from dvspark.engine.exchange import Halves, keep_points, merge_chunks, method_halves, part_batches, write_chunk
 from dvspark.engine.progress import watch_tasks
 from dvspark.engine.reduce import TOTAL_TYPES, assemble, reduce_block
-from dvspark.engine.replicated import one_value_a_task
+from dvspark.engine.replicated import one_value_a_task, sorted_keys
 from dvspark.engine.session import is_same_host
-from dvspark.engine.tasks import ChunkWork, ListedRows, chunk_arrays, from_ipc, pack_keys
+from dvspark.engine.tasks import ChunkWork, ListedRows, chunk_arrays
 from dvspark.engine.train_blocks import BlocksReference, combine_blocks, finish_blocks, rows_of, write_blocks
-from dvspark.engine.train_index import TrainKeys, checked_keys
+from dvspark.engine.train_index import TrainKeys
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.binned import near_rounds
 from dvspark.kernels.distances import TILE_ROWS
-from dvspark.schemas import BINNED_PARTS, BLOCK_SUMS, BLOCKS, PACKED_KEYS, PARTIALS, PARTS, POINT_VALUES, Partial
+from dvspark.schemas import BINNED_PARTS, BLOCK_SUMS, BLOCKS, PARTIALS, PARTS, POINT_VALUES, Partial
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
@@ -76,7 +76,7 @@ def build_blocks(
     if block_rows % TILE_ROWS and block_rows < n_train:
         raise ValueError(f"blocks of {block_rows} rows cut a tile of {TILE_ROWS}")
     directory.mkdir(parents=True, exist_ok=True)
-    keys = _sorted_keys(train_rows, n_train)
+    keys = sorted_keys(train_rows, n_train)
     TrainKeys(keys, columns.label_vocabulary(keys["label"].combine_chunks()), dtype).write(directory)
     reference = BlocksReference(str(directory), n_train, n_features, 0, metric, dtype, block_rows)
     firsts = [keys["id"][reference.first_row(block)].as_py() for block in range(reference.n_blocks)]
@@ -215,11 +215,6 @@ def _binned_sums(spark: SparkSession, now: BinnedRound) -> DataFrame:
 
 def _report(report: Callable[[int, int], None], before: int, total: int, done: int) -> None:
     report(before + done, total)
-
-
-def _sorted_keys(train_rows: DataFrame, n_train: int) -> pa.Table:
-    packed = train_rows.drop("embedding").orderBy("id").mapInArrow(pack_keys, PACKED_KEYS.ddl())
-    return checked_keys([from_ipc(row["keys"]) for row in packed.toLocalIterator(prefetchPartitions=True)], n_train)
 
 
 def _write_blocks(train_rows: DataFrame, firsts: list[Any], reference: BlocksReference) -> DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dvspark import columns
+from dvspark.columns import embedding_matrix
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.distances import prepare
-from dvspark.schemas import Floats, TrainArrays, TrainLabels
+from dvspark.schemas import Floats, Int64s, TrainArrays, TrainLabels
 
 MANIFEST = "index.json"
 
@@ -83,7 +85,7 @@ class TrainIndex:
 
 
 class IndexWriter:
-    """Packs training rows that arrive in id order into ``directory``.
+    """Packs training rows into ``directory``: rows that arrive here in id order, or that tasks put in their places.
 
     Cost: the rows are written once and read five times; memory: a few tiles plus 40 bytes a row.
     """
@@ -92,7 +94,8 @@ class IndexWriter:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.n_written = 0
-        self._keys: list[pa.Table] = []
+        self._parts: list[pa.Table] = []
+        self._keys: TrainKeys | None = None
         shape = (n_train, n_features)
         self._x = np.lib.format.open_memmap(directory / "x.npy", mode="w+", dtype=dtype, shape=shape)
 
@@ -100,21 +103,26 @@ class IndexWriter:
         """Add rows ``x`` (n, n_features) with their ``keys`` (id, label and, where known, owner)."""
         self._x[self.n_written : self.n_written + len(x)] = x
         self.n_written += len(x)
-        self._keys.append(keys)
+        self._parts.append(keys)
+
+    def write_keys(self, keys: pa.Table) -> TrainKeys:
+        """Write the keys of all rows, in id order, which say where `place_rows` puts each; return them."""
+        words = columns.label_vocabulary(keys["label"].combine_chunks())
+        self._keys = TrainKeys(keys, words, str(self._x.dtype))
+        self._keys.write(self.directory)
+        return self._keys
 
     def finish(self, metric: str) -> IndexReference:
         """Write everything that follows from the rows, then the manifest; return the reference.
 
-        Raises: ComputeError when the rows are not as many as announced or their ids do not ascend.
+        Raises: ComputeError when the rows that arrived are not as many as announced or their ids do not ascend.
         """
-        keys = checked_keys(self._keys, len(self._x))
+        train = self._keys or self.write_keys(checked_keys(self._parts, len(self._x)))
         self._x.flush()
-        y = keys["label"].combine_chunks()
-        words = columns.label_vocabulary(y)
-        arrays = prepare(self._x, columns.encode_train_labels(y, words), metric)
+        labels = columns.encode_train_labels(train.keys["label"].combine_chunks(), train.words)
+        arrays = prepare(self._x, labels, metric)
         for name, array in _array_files(arrays).items():
             np.save(self.directory / f"{name}.npy", array)
-        TrainKeys(keys, words, str(self._x.dtype)).write(self.directory)
         return self._write_manifest(metric)
 
     def _write_manifest(self, metric: str) -> IndexReference:
@@ -150,6 +158,37 @@ def checked_keys(parts: list[pa.Table], n_train: int) -> pa.Table:
     if problems:
         raise ComputeError(problems)
     return keys
+
+
+def place_rows(batches: Iterator[pa.RecordBatch], directory: Path) -> Iterator[pa.RecordBatch]:
+    """Write rows (id, embedding), in any order, to their places in an index's ``x.npy``; yield `PLACES`.
+
+    A row's place is that of its id among the keys, so another attempt writes the same bytes. Processes of one host
+    may write at once; hosts may not, whose copies of a shared page would overwrite each other.
+    Raises: ComputeError for a row that is not among the keys. Memory: a batch and the ids.
+    """
+    x = np.lib.format.open_memmap(directory / "x.npy", mode="r+")
+    ids = _read_arrow(directory / "keys.arrow")["id"].combine_chunks()
+    for batch in filter(len, batches):  # an empty one has no dimension
+        places = places_of(batch.column("id"), ids)
+        if not batch.column("id").equals(ids.take(pa.array(np.minimum(places, len(ids) - 1)))):
+            expected, hint = "rows whose keys were read", "did the table change meanwhile?"
+            raise ComputeError(Problem("packing the index", expected, "other ids", hint))
+        x[places] = embedding_matrix(batch.column("embedding"), x.dtype)
+        yield pa.RecordBatch.from_pydict({"place": pa.array(places)})
+
+
+def places_of(wanted: pa.Array, ids: pa.Array) -> Int64s:
+    """Return where ``wanted`` (n,) are or would be in ascending ``ids``, (n,) int64; O(n log len(ids)).
+
+    NumPy's own search takes no strings of Arrow, and Arrow's hashes all ids for each batch.
+    """
+    low, high = np.zeros(len(wanted), np.int64), np.full(len(wanted), len(ids), np.int64)
+    for _ in range(len(ids).bit_length()):
+        middle = (low + high) // 2
+        less = np.asarray(pc.less(ids.take(pa.array(np.minimum(middle, len(ids) - 1))), wanted)) & (low < high)
+        low, high = np.where(less, middle + 1, low), np.where(less, high, middle)
+    return low
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:

@@ -17,6 +17,8 @@ Bools = npt.NDArray[np.bool_]
 DIMENSION = "dimension"
 ALL_ROWS = "rows"
 FIRST_IDS = 5
+# A column of hashed rows, bigint; their sum says what is in a table, whatever the order of its rows and files.
+ROW_HASH = "row_hash"
 
 
 @dataclass(frozen=True)
@@ -29,17 +31,17 @@ class RowChecks:
 
 
 def tally_rows(batches: Iterator[pa.RecordBatch], checks: RowChecks) -> Iterator[pa.RecordBatch]:
-    """Yield the `TALLY` of each batch: rows by problem, and by dimension, with their first ids."""
+    """Yield the `TALLY` of each batch: rows by problem, and by dimension, with their first ids; the sum of ROW_HASH."""
     for batch in batches:
-        ids = np.asarray(batch.column("id").cast(pa.string()).to_pylist(), dtype=object)
         tallies = []
         problems, n_features = row_problems(batch, checks)
         for aspect, bad in problems.items():
             tallies.append((aspect, "", bad))
         for dimension in np.unique(n_features[n_features >= 0]):
             tallies.append((DIMENSION, str(dimension), n_features == dimension))
-        rows = [_tally(*tally, ids) for tally in tallies if tally[2].any()]
-        rows.append({"aspect": ALL_ROWS, "detail": "", "n_rows": len(batch), "ids": []})
+        rows = [_tally(*tally, batch.column("id")) for tally in tallies if tally[2].any()]
+        content = str(_exact_sum(batch.column(ROW_HASH).to_numpy()))
+        rows.append({"aspect": ALL_ROWS, "detail": content, "n_rows": len(batch), "ids": []})
         yield pa.RecordBatch.from_pylist(rows, TALLY_TYPES)
 
 
@@ -97,10 +99,12 @@ def _number_problems(
     infinite, large, zero = (np.zeros(len(embedding), np.bool_) for _ in range(3))
     for dimension in np.unique(n_features[usable]):
         rows = np.flatnonzero(usable & (n_features == dimension))
-        matrix = embedding_matrix(embedding.take(pa.array(rows)), np.dtype(np.float64))
-        finite = np.isfinite(matrix).all(axis=1)
+        column = embedding if len(rows) == len(embedding) else embedding.take(pa.array(rows))
+        matrix = embedding_matrix(column, np.dtype(np.float64))
         with np.errstate(over="ignore", invalid="ignore"):
             norms = np.einsum("ij,ij->i", matrix, matrix)
+        finite = np.isfinite(norms)  # a norm that is not may be that of finite numbers, too large
+        finite[~finite] = np.isfinite(matrix[~finite]).all(axis=1)
         infinite[rows] = ~finite
         large[rows] = finite & (norms > LARGEST_SQUARED_NORM[checks.precision])
         zero[rows] = norms == 0
@@ -110,13 +114,18 @@ def _number_problems(
 
 def _rows_with_null(lists: pa.Array) -> Bools:
     """Return which rows of a list column hold a null element."""
-    bad = np.zeros(len(lists), np.bool_)
-    parents, values = pc.list_parent_indices(lists), pc.list_flatten(lists)
-    if values.null_count:
-        bad[np.asarray(pc.filter(parents, pc.is_null(values)))] = True
+    bad, values = np.zeros(len(lists), np.bool_), pc.list_flatten(lists)
+    if values.null_count:  # else the parents, 8 bytes an element, are not needed
+        bad[np.asarray(pc.filter(pc.list_parent_indices(lists), pc.is_null(values)))] = True
     return bad
 
 
-def _tally(aspect: str, detail: str, where: Bools, ids: npt.NDArray[np.object_]) -> dict[str, object]:
-    first = [str(i) for i in ids[where][:FIRST_IDS]]
-    return {"aspect": aspect, "detail": detail, "n_rows": int(np.count_nonzero(where)), "ids": first}
+def _exact_sum(numbers: npt.NDArray[np.int64]) -> int:
+    """Return the sum of a batch's int64 numbers, which int64 would not hold."""
+    return (int((numbers >> 32).sum()) << 32) + int((numbers & 0xFFFFFFFF).sum())
+
+
+def _tally(aspect: str, detail: str, where: Bools, ids: pa.Array) -> dict[str, object]:
+    places = np.flatnonzero(where)
+    first = ids.take(pa.array(places[:FIRST_IDS])).cast(pa.string())
+    return {"aspect": aspect, "detail": detail, "n_rows": len(places), "ids": [str(i) for i in first.to_pylist()]}

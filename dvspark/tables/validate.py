@@ -14,7 +14,7 @@ from dvspark.errors import InputError, Problem
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import REJECTED, TALLY
 from dvspark.tables.read import Rows
-from dvspark.tables.row_checks import ALL_ROWS, DIMENSION, FIRST_IDS, RowChecks, mark_rows, tally_rows
+from dvspark.tables.row_checks import ALL_ROWS, DIMENSION, FIRST_IDS, ROW_HASH, RowChecks, mark_rows, tally_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -116,7 +116,7 @@ def validate(
 
 def _check_side(rows: Rows, checks: RowChecks, on_bad_row: str) -> _Side:
     tallies = _tally(rows, checks)
-    n_rows = sum(t["n_rows"] for t in tallies if t["aspect"] == ALL_ROWS)
+    n_rows, digest = _content(rows, tallies)
     dimensions = _by(t for t in tallies if t["aspect"] == DIMENSION)
     # The dimension most rows have is taken for the intended one.
     n_features = int(max(dimensions, key=lambda d: dimensions[d][0], default=0))
@@ -126,16 +126,16 @@ def _check_side(rows: Rows, checks: RowChecks, on_bad_row: str) -> _Side:
         got = f"{n_twice} ids more than once; the first: {', '.join(map(repr, first))}"
         hint = "make ids unique: they decide ties and name the values"
         problems.append(Problem(f"{rows.side} ids", "unique ids", got, hint))
-    rejected, n_rejected = None, 0
+    rejected, n_good = None, n_rows
     if problems and on_bad_row == "reject":
         rows, rejected = _split(rows, replace(checks, n_features=n_features), twice)
-        n_rejected, problems = rejected.count(), []
-    if n_rows - n_rejected == 0:
+        n_good, digest = _content(rows, _tally(rows, checks))
+        problems = []
+    if n_good == 0:
         got = "no rows" if n_rows == 0 else f"all {n_rows} rows rejected"
         problems.append(Problem(f"{rows.side} table {rows.reference}", "at least one row", got, "check the path"))
     labels = {} if problems else _label_counts(rows)
-    digest = "" if problems else _digest(rows)
-    facts = Facts(n_rows - n_rejected, n_rejected, labels, digest)
+    facts = Facts(n_good, n_rows - n_good, labels, digest)
     return _Side(rows, facts, n_features, rejected, problems)
 
 
@@ -143,7 +143,16 @@ def _tally(rows: Rows, checks: RowChecks) -> list[dict[str, Any]]:
     def tally(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return tally_rows(batches, checks)
 
-    return rows.frame.mapInArrow(tally, TALLY.ddl()).toArrow().to_pylist()
+    # The hash is Spark's, of the row that Python is handed: one pass tells what is wrong and what is there.
+    hashed = rows.frame.selectExpr("*", f"xxhash64({', '.join(rows.types)}) AS {ROW_HASH}")
+    return hashed.mapInArrow(tally, TALLY.ddl()).toArrow().to_pylist()
+
+
+def _content(rows: Rows, tallies: list[dict[str, Any]]) -> tuple[int, str]:
+    """Return the number of rows, and a digest of them: a sum over hashed rows, whatever their order and files."""
+    found = [(t["n_rows"], int(t["detail"])) for t in tallies if t["aspect"] == ALL_ROWS]
+    n_rows, added = sum(n for n, _ in found), sum(of_batch for _, of_batch in found)
+    return n_rows, hashlib.sha256(f"{sorted(rows.types.items())} {added} {n_rows}".encode()).hexdigest()
 
 
 def _by(tallies: Iterable[dict[str, Any]]) -> dict[str, tuple[int, list[str]]]:
@@ -203,14 +212,6 @@ def _label_counts(rows: Rows) -> dict[str | int, int]:
     label = "explode(array_distinct(label))" if rows.is_multi_label else "label"
     counts = rows.frame.selectExpr(f"{label} AS label").groupBy("label").count()
     return {row["label"]: row["count"] for row in counts.toArrow().to_pylist()}
-
-
-def _digest(rows: Rows) -> str:
-    """Return a sum over hashed rows: the content of a table, whatever the order of its rows and files."""
-    columns = ", ".join(rows.types)
-    added = rows.frame.selectExpr(f"sum(cast(xxhash64({columns}) AS decimal(38, 0))) AS s", "count(*) AS n")
-    row = added.collect()[0]
-    return hashlib.sha256(f"{sorted(rows.types.items())} {row['s']} {row['n']}".encode()).hexdigest()
 
 
 def _pair_problems(train: _Side, validation: _Side) -> list[Problem]:

@@ -15,9 +15,11 @@ from worked_cases import WorkedCase, worked_cases
 import dvspark
 from dvspark.engine.chunks import WAVE_CHUNKS
 from dvspark.engine.reduce import BLOCK_ROWS
+from dvspark.tables.read import TableReference, canonical_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from pyspark.sql import DataFrame, SparkSession
 
@@ -243,6 +245,24 @@ def test_row_order__does_not_change_a_bit(spark: SparkSession, expected: np.ndar
 def test_arrow_batches__do_not_change_a_bit(spark: SparkSession, expected: np.ndarray, max_records: int) -> None:
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", max_records)
     np.testing.assert_array_equal(_bits(*frames_of(spark, DATA)), expected)
+
+
+@pytest.mark.parametrize("id_type", IDS)
+@pytest.mark.parametrize("embedding_type", EMBEDDINGS)
+def test_build_index__has_the_same_bytes_placed_by_tasks_and_streamed_through_the_driver(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, id_type: str, embedding_type: str
+) -> None:
+    from dvspark.engine import replicated
+
+    data = draw_data(130, 1, seed=14, id_type=id_type, embedding_type=embedding_type)
+    train = canonical_rows("train", frames_of(spark, data)[0].repartition(3), TableReference())
+    shape = {"n_train": 130, "n_features": data.train.x.shape[1], "dtype": str(data.train.x.dtype)}
+    found = []
+    for name, placed in (("placed", True), ("streamed", False)):
+        monkeypatch.setattr(replicated, "is_same_host", lambda _, placed=placed: placed)
+        monkeypatch.setattr(replicated, "PARTITION_BYTES", data.train.x.nbytes // 5)
+        found.append(replicated.build_index(train.frame, **shape, metric="cosine", directory=tmp_path / name))
+    assert found[0].digest == found[1].digest
 
 
 # 1: about as many chunks as rows, so that there are two waves.

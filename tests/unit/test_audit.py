@@ -254,7 +254,7 @@ def test_reference_partial__slices_do_not_matter(
 ) -> None:
     given_rows = arguments(random_rows(4, places=places), method=method, metric=metric, ties=ties)
     whole = reference_partial(*given_rows)
-    monkeypatch.setattr(reference, "_SLICE_ROWS", 7)
+    monkeypatch.setattr(reference, "SLICE_BYTES", 7 * 8 * given_rows[0].x.shape[1])
     np.testing.assert_array_equal(reference_partial(*given_rows).value, whole.value)
 
 

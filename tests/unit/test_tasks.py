@@ -29,6 +29,8 @@ from dvspark.engine.train_index import (
     IndexWriter,
     damaged_files,
     open_index,
+    place_rows,
+    places_of,
     read_manifest,
 )
 from dvspark.errors import ComputeError
@@ -160,6 +162,45 @@ def test_index__refuses_rows_that_are_not_the_announced_ones(tmp_path: Path, row
     with pytest.raises(ComputeError, match="packing the index"):
         writer.finish("euclidean")
     assert not (tmp_path / "index" / MANIFEST).exists()
+
+
+def _writer_with_keys(directory: Path, train: Side) -> IndexWriter:
+    writer = IndexWriter(directory, len(train), train.x.shape[1], "float32")
+    writer.write_keys(pa.table({"id": train.ids, "label": train.labels}))
+    return writer
+
+
+@given(borders=st.lists(st.integers(0, N_TRAIN), max_size=8), seed=st.integers(0, 99))
+def test_place_rows__any_order_any_batches_any_attempts_make_the_same_index(
+    reference: IndexReference, tmp_path_factory: pytest.TempPathFactory, borders: list[int], seed: int
+) -> None:
+    directory = tmp_path_factory.mktemp("placed") / "index"
+    writer = _writer_with_keys(directory, _in_id_order(DATA.train))
+    rows = _rows(DATA.train.take(np.random.default_rng(seed).permutation(N_TRAIN)))
+    lost = list(place_rows(_cut(rows.slice(0, N_TRAIN // 2), []), directory))
+    placed = [*place_rows(_cut(rows, borders), directory)]
+    found = np.concatenate([batch.column("place").to_numpy() for batch in placed])
+    assert sorted(found) == list(range(N_TRAIN))
+    assert lost[0].column("place").to_pylist() == found[: N_TRAIN // 2].tolist()
+    assert writer.finish("euclidean").digest == reference.digest
+
+
+@pytest.mark.parametrize("other", ["", "between", "~"])
+def test_place_rows__refuses_an_id_that_is_not_among_the_keys(tmp_path: Path, other: str) -> None:
+    train = _in_id_order(DATA.train)
+    _writer_with_keys(tmp_path / "index", train)
+    row = _rows(train.take([0]))
+    changed = row.set_column(0, "id", pa.array([{"between": train.ids[3] + "+"}.get(other, other)]))
+    with pytest.raises(ComputeError, match="did the table change meanwhile"):
+        list(place_rows(iter([changed]), tmp_path / "index"))
+
+
+@given(st.sets(st.text() | st.sampled_from(["é", "z", "𝔸", "\uffff"]), min_size=1), st.lists(st.text()))
+def test_places_of__are_those_of_a_sorted_list(ids: set[str], others: list[str]) -> None:
+    ordered = sorted(ids, key=lambda one: one.encode())
+    wanted = [*others, *ids]
+    expected = [sum(one.encode() < each.encode() for one in ordered) for each in wanted]
+    assert places_of(pa.array(wanted, pa.string()), pa.array(ordered)).tolist() == expected
 
 
 # --- partials ---------------------------------------------------------------------------------------------

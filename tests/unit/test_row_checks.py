@@ -1,0 +1,39 @@
+"""What one batch of rows looks like to the checks; the whole of validation is tested on Spark."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dvspark.tables.row_checks import ALL_ROWS, ROW_HASH, RowChecks, row_problems, tally_rows
+
+ANY_HASH = st.integers(-(2**63), 2**63 - 1)
+
+
+def _batch(x: list[list[float | None] | None], hashes: list[int] | None = None) -> pa.RecordBatch:
+    columns = {"id": range(len(x)), "embedding": pa.array(x, pa.list_(pa.float64())), "label": ["a"] * len(x)}
+    return pa.RecordBatch.from_pydict({**columns, ROW_HASH: pa.array(hashes or [0] * len(x), pa.int64())})
+
+
+@given(st.lists(ANY_HASH, min_size=1) | st.sampled_from([[2**63 - 1] * 3, [-(2**63)] * 3]))
+def test_tally_rows__sums_hashes_beyond_64_bits(hashes: list[int]) -> None:
+    batch = _batch([[1.0]] * len(hashes), hashes)
+    found = [row for tally in tally_rows(iter([batch]), RowChecks("euclidean", "default")) for row in tally.to_pylist()]
+    assert [(row["detail"], row["n_rows"]) for row in found if row["aspect"] == ALL_ROWS] == [
+        (str(sum(hashes)), len(hashes))
+    ]
+
+
+@pytest.mark.parametrize("rest", [[], [[1.0]], [None], [[None, 1.0]]], ids=["", "one shorter", "a null", "null inside"])
+def test_row_problems__numbers_whose_squares_overflow_are_large_not_infinite(rest: list[list[float | None]]) -> None:
+    x = [[1.0, 2.0], [1e200, 1.0], [1e200, np.inf], [np.nan, 1.0], [0.0, 0.0], [1.0, -np.inf]]
+    problems, _ = row_problems(_batch([*x, *rest]), RowChecks("cosine", "float64"))
+    found = {aspect: np.flatnonzero(bad[: len(x)]).tolist() for aspect, bad in problems.items() if bad[: len(x)].any()}
+    assert found == {
+        "embedding holds NaN or infinity": [2, 3, 5],
+        "embedding is too large to square": [1],
+        "embedding is all zeros, without direction": [4],
+    }
