@@ -178,6 +178,7 @@ def _plan(valuation: Valuation, spark: SparkSession) -> Plan:
         ties=request.options.ties,
         ranking=request.options.ranking_for(n_train),
         row_bounds=request.options.error_bound,
+        tolerance=float(request.options.tolerance),
     )
     hosts = read_hosts(spark, request.host_memory)
     return make_plan(sizes, hosts, chunk_rows=request.chunk_rows, asked=request.plan)

@@ -11,8 +11,10 @@ from typing import Any
 
 from dvspark.engine.chunks import WAVE_CHUNKS, count_chunks
 from dvspark.errors import ComputeError, Problem
+from dvspark.kernels.bins import near_rows
 from dvspark.kernels.distances import TILE_ROWS
 from dvspark.kernels.memory import scratch_bytes
+from dvspark.kernels.ranking import EXACT_ROWS
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +39,6 @@ ROW_BOUND_BYTES = 8
 BIN_COUNT_BYTES = 2**16
 BIN_TABLE_BYTES = 2**17
 NEAR_ROW_BYTES = 20
-NEAR_ROWS_FACTOR = 36
 DISTANCE_BYTES = 4
 
 # Where the sharded plan values points under the binned ranking: a method's weights and their sums take 64; the audit's
@@ -70,6 +71,7 @@ class Sizes:
     ties: str = "id"
     ranking: str = "sorted"
     row_bounds: bool = False
+    tolerance: float = 1e-8
 
     @property
     def item_bytes(self) -> int:
@@ -212,7 +214,7 @@ def _shuffle_bytes(sizes: Sizes, name: str, n_chunks: int, n_blocks: int) -> int
         return sizes.index_bytes + partials
     if sizes.ranking == "sorted":
         return sizes.index_bytes + n_validation * n_train * DISTANCE_BYTES
-    near = math.ceil(NEAR_ROWS_FACTOR * math.sqrt(n_train)) * NEAR_ROW_BYTES
+    near = near_rows(n_train, EXACT_ROWS, sizes.tolerance) * NEAR_ROW_BYTES
     return sizes.index_bytes + partials + n_validation * (n_blocks * (BIN_COUNT_BYTES + BIN_TABLE_BYTES) + near)
 
 

@@ -84,8 +84,9 @@ def value_point(
     alone = dataclasses.replace(alone, match=game.weights.match, constant=constant - near_loss)
     of_rank = workspace.array("of_rank", (n_near,), np.float64)
     of_rank = ranked_values(ranked.matches, ranked.block_starts, alone, of_rank)
-    of_code[2::2] += constant
-    of_code[3::2] += constant + game.weights.match
+    if constant or game.weights.match:
+        of_code[2::2] += constant
+        of_code[3::2] += constant + game.weights.match
     values = workspace.array("of_place", (n_near,), np.float64)
     values[ranked.rows] = of_rank
     return ValuedPoint(ranked, values, bound)

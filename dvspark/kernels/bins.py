@@ -24,8 +24,8 @@ N_BINS = 2**13
 N_CELLS = 512
 
 # Where cells lie and how many bins each takes is told by the keys of so many training rows, evenly spread in id order:
-# one in 16, within these limits. Their products cost as much as theirs elsewhere.
-SAMPLE_ONE_IN = 16
+# one in 32, within these limits. Their products cost as much as theirs elsewhere.
+SAMPLE_ONE_IN = 32
 SAMPLE_LIMITS = (1_024, 16_384)
 
 # Between the lines that give bins and the whole numbers at the ends of a cell; float32 rounds off a tenth of that.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -227,35 +228,41 @@ def order_near(near: NearKeys, n_players: int, options: RankingOptions, scratch:
     n_near = min(exact_rows(options.k), n_players)
     if options.ties == "average":  # a tie block must not be cut in two kinds of keys
         n_near = int(np.searchsorted(words, words[n_near - 1], side="right"))
-    apart = _told_apart(near, rows[:n_near], _floats(words[:n_near]))
-    starts = np.append(True, apart)
-    doubtful = ~(starts & np.append(apart, True))
-    near_starts = starts.copy()
-    if doubtful.any():
-        places = np.flatnonzero(doubtful)
-        group = np.cumsum(starts)[places]
+    starts = np.ones(n_near + 1, np.bool_)  # where a row is told apart from the one before; so is the end
+    _told_apart(near, rows[:n_near], _floats(words[:n_near]), starts[1:-1])
+    places = np.flatnonzero(~(starts[:-1] & starts[1:]))
+    near_starts = starts[:-1]
+    if len(places):
+        group = np.cumsum(near_starts)[places]
         exact = distances.settle_ties(near.exact(rows[places]), options.metric)
         order = np.lexsort((rows[places], exact, group))
         rows[places], matches[places] = rows[places[order]], matches[places[order]]
-        near_starts[places] = np.append(True, (np.diff(exact[order]) != 0) | (np.diff(group) != 0))
+        if options.ties == "average":
+            near_starts[places] = np.append(True, (np.diff(exact[order]) != 0) | (np.diff(group) != 0))
     if options.ties == "id":
         return RankedRows(rows, matches, None)
     return RankedRows(rows, matches, np.append(near_starts, _block_starts(words[n_near:])))
 
 
-def _told_apart(near: NearKeys, rows: Int64s, near_keys: npt.NDArray[np.float32]) -> Bools:
-    """Return which neighbors in a sorted list of rows are told apart by their float32 keys, (n - 1,) bool."""
+def _told_apart(near: NearKeys, rows: Int64s, near_keys: npt.NDArray[np.float32], out: Bools) -> None:
+    """Fill ``out`` (n - 1,) with which neighbors in a sorted list of rows are told apart by their float32 keys."""
     keys = near_keys.astype(np.float64)
     sizes = near.sizes(rows)
+    largest = float(sizes.max())
+    sample = _error_sample(len(rows))
     # A row of zeros adds up nothing, yet its key is compared with keys of the others' size; where all are zero
     # any small number will do, whose reciprocal can be squared.
-    sizes = np.maximum(sizes, max(1e-3 * float(sizes.max()), 1e-30))
-    sample = np.unique(np.linspace(0, len(rows) - 1, ERROR_SAMPLE).astype(np.int64))
+    least = max(1e-3 * largest, 1e-30)
     error = near.exact(rows[sample]) - keys[sample]
-    error = (error - error.mean()) / sizes[sample]
+    error = (error - error.mean()) / np.maximum(sizes[sample], least)
     deviation = max(float(np.sqrt(np.mean(error * error))), SMALLEST_ERROR)
     # The largest size counts for all: then rows in wrong order are never told apart from those between them.
-    return np.diff(keys) > 2.0 * ERROR_DEVIATIONS * deviation * sizes.max()
+    np.greater(keys[1:] - keys[:-1], 2.0 * ERROR_DEVIATIONS * deviation * max(largest, least), out=out)
+
+
+@functools.lru_cache(maxsize=64)
+def _error_sample(n_rows: int) -> Int64s:
+    return np.unique(np.linspace(0, n_rows - 1, ERROR_SAMPLE).astype(np.int64))
 
 
 def _floats(words: npt.NDArray[np.uint32]) -> npt.NDArray[np.float32]:

@@ -1,22 +1,14 @@
-"""What `dvspark plan` expects against what `dvspark value` takes: `python -m tests.bench.plan_estimate`.
-
-Both run as commands in local[2], on random rows in Parquet files. CPU seconds are those of the command and of every
-process below it, read ten times a second: PySpark's daemon ignores how its workers end, so no parent is told their
-CPU time. ``load`` is what the machine was busy with before the command: others' work stretches the seconds by the
-clock.
-"""
+"""Plan: what `dvspark plan` expects against what `dvspark value` takes: `python -m tests.bench.plan_estimate`."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +16,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests.bench.frame import Result, at_most, result, run, say
+
+QUESTION = "Is what `dvspark plan` expects within a factor of two of the real run?"
+METHOD = """\
+Both run as commands in local[2], on random rows in Parquet files. CPU seconds are those of the command and of every
+process below it, read ten times a second: PySpark's daemon ignores how its workers end, so no parent is told their
+CPU time. "load" is what the machine was busy with before the command."""
+LARGEST_RATIO = 2.0
 # Starting up counts most, then the tables, then the kernel.
 SHAPES = [(20_000, 64, 512), (100_000, 256, 512), (300_000, 128, 4_096)]
 TINY_SHAPES = [(300, 8, 20)]
@@ -47,12 +47,12 @@ def write_rows(path: Path, n_rows: int, n_features: int, first_id: int) -> None:
             writer.write_table(pa.table([ids, embedding, pa.array(rng.integers(0, N_LABELS, n))], schema=schema))
 
 
-def run(*words: str) -> tuple[float, float, str]:
+def command_seconds(*words: str) -> tuple[float, float, str]:
     """Return the CPU and wall seconds of a command with all it started, and the last line it printed."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    surroundings = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "dvspark.cli", *words]
     started = time.monotonic()
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, env=surroundings, stdout=subprocess.PIPE, text=True) as process:
         seconds: dict[int, float] = {process.pid: 0.0}
         while process.poll() is None:
             add_cpu_seconds(seconds)
@@ -82,42 +82,36 @@ def compare(folder: Path, n: int, d: int, m: int) -> dict[str, Any]:
     write_rows(folder / "validation.parquet", m, d, n)
     tables = ["--train", str(folder / "train.parquet"), "--validation", str(folder / "validation.parquet")]
     words = [*tables, "--output", str(folder / "out"), "--spark.master", "local[2]", "--json"]
-    plan = json.loads(run("plan", *words)[2])
+    plan = json.loads(command_seconds("plan", *words)[2])
     load = round(os.getloadavg()[0], 1)
-    cpu, wall, printed = run("value", *words)
-    record = json.loads(Path(json.loads(printed)["outputs"]["run"]).read_text())
+    cpu, wall, _ = command_seconds("value", *words)
     return {
-        "n_train": n,
-        "n_features": d,
-        "n_validation": m,
-        "expected_core_seconds": plan["estimate"]["core_seconds"],
-        "core_seconds": round(cpu, 1),
-        "expected_wall_seconds": plan["estimate"]["wall_seconds"],
-        "wall_seconds": round(wall, 1),
+        "N": n,
+        "D": d,
+        "M": m,
+        "CPU s expected": plan["estimate"]["core_seconds"],
+        "CPU s measured": cpu,
+        "wall s expected": plan["estimate"]["wall_seconds"],
+        "wall s measured": wall,
         "load": load,
-        "parts": plan["estimate"]["parts"],
-        "stages": {each["stage"]: each["seconds"] for each in record["stages"]},
     }
 
 
-def main(tiny: bool = False, out: Path | None = None) -> list[dict[str, Any]]:
-    """Print one line a size, write them as JSON where ``out`` says, and return them."""
-    now = datetime.now(UTC).strftime("%Y-%m-%d")
-    print(f"{now}, {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, local[2]")
-    print("                        core-seconds            wall seconds")
-    print("        N     D     M   expected   measured   expected   measured")
+def main(tiny: bool = False) -> Result:
+    """Compare every size; about five minutes."""
     found = []
     for shape in TINY_SHAPES if tiny else SHAPES:
+        say(f"plan: {shape}")
         with tempfile.TemporaryDirectory() as folder:
-            line = compare(Path(folder), *shape)
-        found.append(line)
-        n, d, m = shape
-        seconds = [line[f"{name}{kind}_seconds"] for kind in ("core", "wall") for name in ("expected_", "")]
-        print(f"{n:>9,} {d:>5} {m:>5}   " + "   ".join(f"{each:>8.1f}" for each in seconds), flush=True)
-    if out is not None:
-        out.write_text(json.dumps({"date": now, "machine": platform.machine(), "sizes": found}, indent=1) + "\n")
-    return found
+            found.append(compare(Path(folder), *shape))
+    targets = [
+        at_most(f"N = {row['N']:,}: {kind}, the larger / the smaller", LARGEST_RATIO, max(pair) / min(pair))
+        for row in found
+        for kind in ("CPU s", "wall s")
+        for pair in [(row[f"{kind} expected"], row[f"{kind} measured"])]
+    ]
+    return result("plan_estimate", QUESTION, METHOD, targets, {"Expected and measured": found})
 
 
 if __name__ == "__main__":
-    main(tiny="--tiny" in sys.argv, out=next((Path(word) for word in sys.argv[1:] if word != "--tiny"), None))
+    run(main)

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.bench import engine_overhead, memory, performance_page, scaling
+from tests.bench import engine_overhead, memory, performance_page, scaling, sharded
 
 pytestmark = pytest.mark.spark
 
@@ -41,3 +41,13 @@ def test_scaling__runs_tiny() -> None:
     section_of(result, scaling)
     assert list(result["tables"]) == ["In M, sorted", "In N, binned", "In D, sorted", "In cores"]
     assert [row["cores"] for row in result["tables"]["In cores"]] == [1, 2]
+
+
+def test_sharded__runs_tiny() -> None:
+    result = sharded.main(tiny=True)
+    section_of(result, sharded)
+    sizes, stages, refusal = result["tables"].values()
+    assert result["targets"][0]["measured"] <= sharded.LARGEST_SHARE
+    assert all(row["MiB"] > 0 for row in sizes)  # workers, their mappings and the work folder were found
+    assert "replicated" in refusal[0]["message"]
+    assert {"index", "value", "audit"} <= {row["stage"] for row in stages}
