@@ -123,8 +123,8 @@ def test_valuation__is_the_same_under_both_plans(
 
     expected, plan_of = computed(), valuation.make_plan
 
-    def sharded(**sizes: Any) -> Plan:
-        return replace(plan_of(**sizes), name="sharded", block_rows=TILE_ROWS)
+    def sharded(*sizes: Any, **asked: Any) -> Plan:
+        return replace(plan_of(*sizes, **asked), name="sharded", block_rows=TILE_ROWS)
 
     monkeypatch.setattr(valuation, "make_plan", sharded)
     found = computed()
