@@ -21,8 +21,6 @@ written, as the local engine writes none; the audit is included."""
 SIZES = (200_000, 512, 2_048)
 TINY_SIZES = (2_000, 8, 40)
 CORES = 2
-# With the 2 GB of a local session the second job ran out of Java heap while it packed the index.
-DRIVER_MEMORY = "4g"
 LARGEST_RATIO = 1.10
 
 
@@ -35,8 +33,7 @@ def main(tiny: bool = False) -> Result:
         local = apart(value_locally, threads=CORES, folder=folder)
         say("engine_overhead: job")
         jobs = [{"run_id": "first"}, {"run_id": "second"}]
-        session = {"master": f"local[{CORES}]", "conf": {"spark.driver.memory": DRIVER_MEMORY}}
-        job, again = apart(run_jobs, threads=CORES, folder=folder, jobs=jobs, **session)
+        job, again = apart(run_jobs, threads=CORES, folder=folder, jobs=jobs, master=f"local[{CORES}]")
     difference = float(np.abs(np.subtract(local.pop("values"), job["values"])).max())
     rows = [_row(stage, job["stages"][stage], again["stages"][stage], local.get(stage)) for stage in job["stages"]]
     rest, rest_again = (each["job_seconds"] - sum(each["stages"].values()) for each in (job, again))

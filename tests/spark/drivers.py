@@ -91,8 +91,8 @@ def sharded_plan() -> Iterator[None]:
     """Value by blocks, whatever the sizes, while the block runs."""
     plan_of = valuation.make_plan
 
-    def sharded(**sizes: Any) -> Plan:
-        return replace(plan_of(**sizes), name="sharded", block_rows=TILE_ROWS)
+    def sharded(*sizes: Any, **asked: Any) -> Plan:
+        return replace(plan_of(*sizes, **asked), name="sharded", block_rows=TILE_ROWS)
 
     with mock.patch.object(valuation, "make_plan", sharded):
         yield
