@@ -28,7 +28,7 @@ TINY_SWEEPS: dict[str, tuple[str, list[tuple[int, int, int]]]] = {
     "N": ("binned", [(n, 8, 2) for n in (500, 1_000, 2_000)]),
     "D": ("sorted", [(500, d, 2) for d in (4, 8, 16)]),
 }
-JOB_SIZES, TINY_JOB_SIZES = (200_000, 128, 4_096), (1_000, 8, 40)
+JOB_SIZES, TINY_JOB_SIZES = (200_000, 128, 16_384), (1_000, 8, 40)
 # Linear, and as much above it as rounding and caches may put into a fit over three sizes.
 LARGEST_EXPONENT = 1.05
 LEAST_SPEED_UP = 1.8

@@ -16,12 +16,17 @@ import numpy as np
 
 from dvspark.kernels import bins, compiled_loops, loops
 from dvspark.kernels.bins import N_BINS
+from dvspark.kernels.distances import TILE_ROWS
 
 N_TRAIN, N_POINTS = 1_500_000, 64
+PRODUCT_ROWS = 50 * TILE_ROWS
 
 
 def main() -> int:
     """Print one table a question."""
+    for n_points in (64, 128, 256):
+        product = _ns(_products(n_points), n_points * PRODUCT_ROWS)
+        print(f"products of 256 features, {n_points:>3} points at once: {product:6.2f}")
     keys = _keys()
     tile = np.ascontiguousarray(keys[:N_POINTS])
     for tile_rows in (1_024, 4_096, 16_384):
@@ -47,6 +52,18 @@ def main() -> int:
     packed = np.random.default_rng(0).integers(0, 2**63, N_TRAIN).astype(np.uint64)
     print(f"sort of all rows, packed, NumPy: {_ns(lambda: np.sort(packed), N_TRAIN):6.2f}")
     return 0
+
+
+def _products(n_points: int) -> Callable[[], None]:
+    rng = np.random.default_rng(4)
+    x, z = rng.random((PRODUCT_ROWS, 256), np.float32), rng.random((n_points, 256), np.float32)
+    block = np.empty((n_points, TILE_ROWS), np.float32)
+
+    def work() -> None:
+        for start in range(0, PRODUCT_ROWS, TILE_ROWS):
+            np.matmul(z, x[start : start + TILE_ROWS].T, out=block)
+
+    return work
 
 
 def _keys() -> np.ndarray:
