@@ -1,18 +1,12 @@
 """The loops of `loops` in Numba: the same functions, the same bits, one pass over memory each.
 
-Compiled once a machine into a cache folder, since the package may lie where nobody can write.
+Compiled once a machine, into the folder that `loops.fastest` says.
 """
 
 from __future__ import annotations
 
-import os
-import tempfile
-
-import numpy as np
-
-os.environ.setdefault("NUMBA_CACHE_DIR", f"{tempfile.gettempdir()}/dvspark-numba-{os.getuid()}")
-
 import numba
+import numpy as np
 
 from dvspark.kernels.loops import ADDED_ROWS
 from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt16s, UInt32s, UInt64s

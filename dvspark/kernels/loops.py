@@ -5,8 +5,11 @@ Both give the same bits, one loop excepted: floats are added in the same order, 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import stat
+import tempfile
 from types import ModuleType
 
 import numpy as np
@@ -30,6 +33,8 @@ def fastest() -> ModuleType:
     """
     choice = os.environ.get(CHOICE_VARIABLE, "")
     if choice != "numpy":
+        if "NUMBA_CACHE_DIR" not in os.environ:  # the package may lie where nobody can write
+            os.environ["NUMBA_CACHE_DIR"] = private_cache()
         try:
             from dvspark.kernels import compiled_loops  # noqa: PLC0415 - an extra
 
@@ -40,6 +45,17 @@ def fastest() -> ModuleType:
     import dvspark.kernels.loops as here  # noqa: PLC0415, PLW0406 - the module is the value
 
     return here
+
+
+def private_cache() -> str:
+    """Return a folder of this user alone for compiled loops: Numba runs what it finds there."""
+    folder = f"{tempfile.gettempdir()}/dvspark-numba-{os.getuid()}"
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder, 0o700)  # noqa: PTH102 - kernels know no paths
+    found = os.lstat(folder)
+    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022:
+        return folder
+    return tempfile.mkdtemp(prefix="dvspark-numba-")  # somebody else was there first
 
 
 def name(loops: ModuleType) -> str:
