@@ -22,6 +22,7 @@ from dvspark.engine.train_blocks import BlocksReference, block_numbers, open_blo
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels import bins, row_codes
 from dvspark.kernels.merged_bins import BinnedPart, MergedValues, add_bounds, add_point, binned_parts, value_parts
+from dvspark.kernels.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Float64s, Int64s, Partial, TrainArrays, TrainLabels
 
@@ -68,7 +69,7 @@ class BinnedRound:
     n_near: int
 
     @property
-    def options(self) -> Any:
+    def options(self) -> RankingOptions:
         """How rows are compared."""
         return self.work.options.ranking_options(self.work.parameters, self.reference.n_train)
 

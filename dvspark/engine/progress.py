@@ -16,17 +16,23 @@ POLL_SECONDS = 0.5
 
 
 @contextmanager
-def watch_tasks(spark: SparkSession, n_tasks: int, report: Callable[[int], None]) -> Iterator[None]:
-    """Call ``report(tasks done)`` while the block runs, for the stage with ``n_tasks`` tasks.
+def watch_tasks(
+    spark: SparkSession, n_tasks: int, report: Callable[[int, int], None], before: int, total: int
+) -> Iterator[None]:
+    """Call ``report(before + tasks done, total)`` while the block runs, for the stage with ``n_tasks`` tasks.
 
     Spark Connect tells by events; classic Spark is asked twice a second from a thread.
     """
+
+    def done(n_done: int) -> None:
+        report(before + n_done, total)
+
     if is_connect(spark):
-        with _events(spark, n_tasks, report):
+        with _events(spark, n_tasks, done):
             yield
         return
     stop = threading.Event()
-    thread = threading.Thread(target=_poll, args=(spark, n_tasks, report, stop), daemon=True)
+    thread = threading.Thread(target=_poll, args=(spark, n_tasks, done, stop), daemon=True)
     thread.start()
     try:
         yield

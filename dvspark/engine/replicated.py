@@ -9,7 +9,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -189,7 +188,7 @@ def value_waves(
     spark = chunks.sparkSession
     done = 0
     for wave in waves(list(sizes)):
-        with watch_tasks(spark, len(wave), partial(_report, report, done, len(sizes))):
+        with watch_tasks(spark, len(wave), report, done, len(sizes)):
             totals = _wave_totals(chunks, wave, reference, work).toArrow()
         done += len(wave)
         report(done, len(sizes))
@@ -234,10 +233,6 @@ def one_value_a_task(rows: DataFrame, column: str, values: list[int]) -> DataFra
     }
     routes = ", ".join(f"{value}, {numbers.get(place, place)}L" for place, value in enumerate(values))
     return rows.selectExpr("*", f"map({routes})[{column}] AS route").repartition(n, "route").drop("route")
-
-
-def _report(report: Callable[[int, int], None], before: int, total: int, done: int) -> None:
-    report(before + done, total)
 
 
 def _wave_totals(chunks: DataFrame, wave: list[int], reference: IndexReference, work: ChunkWork) -> DataFrame:

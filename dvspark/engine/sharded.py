@@ -21,7 +21,6 @@ import pyarrow.compute as pc
 
 from dvspark import columns
 from dvspark.engine import binned_exchange
-from dvspark.engine.binned_exchange import BinnedRound, chunk_sums, write_sample
 from dvspark.engine.chunks import waves
 from dvspark.engine.exchange import Halves, keep_points, merge_chunks, method_halves, part_batches, write_chunk
 from dvspark.engine.progress import watch_tasks
@@ -112,7 +111,7 @@ def value_waves(
     """
     alone = work.options.self_validation
     if work.options.ranking_options(work.parameters, reference.n_train).is_binned(reference.n_train - alone):
-        write_sample(reference)
+        binned_exchange.write_sample(reference)
         yield from _waves(chunks, sizes, reference, partial(_binned, work=work), self_validation=alone, report=report)
         return
     halves = method_halves(reference, work)
@@ -154,7 +153,7 @@ def _waves(
             with (
                 _chunk_files(rows, reference, self_validation=self_validation) as folder,
                 _small_batches(spark, 8 * min(reference.block_rows, reference.n_train)),
-                watch_tasks(spark, len(some), partial(_report, report, done, len(sizes))),
+                watch_tasks(spark, len(some), report, done, len(sizes)),
             ):
                 found = partials_of(spark, {chunk: sizes[chunk] for chunk in some}, reference, folder)
             for chunk in some:
@@ -185,11 +184,11 @@ def _binned(
     found: dict[int, Partial] = {}
     for n_near in near_rounds(reference.n_train, options):
         if left:
-            now = BinnedRound(reference, work, folder, left, n_near)
-            for chunk, (of_round, failed) in chunk_sums(_binned_sums(spark, now).toArrow(), now).items():
+            now = binned_exchange.BinnedRound(reference, work, folder, left, n_near)
+            sums = binned_exchange.chunk_sums(_binned_sums(spark, now).toArrow(), now)
+            for chunk, (of_round, _) in sums.items():
                 found[chunk] = found[chunk].plus(of_round) if chunk in found else of_round
-                left = {**left, chunk: failed}
-            left = {chunk: points for chunk, points in left.items() if len(points)}
+            left = {chunk: failed for chunk, (_, failed) in sums.items() if len(failed)}
     if left:
         keep_points(folder, left)
         last = {chunk: len(points) for chunk, points in left.items()}
@@ -198,7 +197,7 @@ def _binned(
     return found
 
 
-def _binned_sums(spark: SparkSession, now: BinnedRound) -> DataFrame:
+def _binned_sums(spark: SparkSession, now: binned_exchange.BinnedRound) -> DataFrame:
     """Return the `BLOCK_SUMS` of a round: out to the chunks, where points are valued, and back to the blocks."""
     blocks = [*range(now.reference.n_blocks)]
     return (
@@ -211,10 +210,6 @@ def _binned_sums(spark: SparkSession, now: BinnedRound) -> DataFrame:
         .sortWithinPartitions("block", "chunk_id", "point")
         .mapInArrow(lambda batches: binned_exchange.sum_batches(batches, now), BLOCK_SUMS.ddl())
     )
-
-
-def _report(report: Callable[[int, int], None], before: int, total: int, done: int) -> None:
-    report(before + done, total)
 
 
 def _write_blocks(train_rows: DataFrame, firsts: list[Any], reference: BlocksReference) -> DataFrame:

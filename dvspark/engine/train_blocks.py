@@ -7,6 +7,7 @@ DIRECTORY/block-00000/x.npy, …            of one block: `write_block`, then `f
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import itertools
 import uuid
@@ -21,7 +22,7 @@ import pyarrow as pa
 
 from dvspark import columns
 from dvspark.columns import embedding_matrix
-from dvspark.engine.train_index import TrainKeys
+from dvspark.engine.train_index import TrainKeys, mapped_array, mapped_arrays
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels import distances
 from dvspark.schemas import Floats, Int32s, Int64s, TrainArrays, TrainBlock, TrainLabels
@@ -182,7 +183,7 @@ def finish_block(reference: BlocksReference, block: int) -> None:
     inside = here[:, 1] >= first
     guests, guest_pairs = _guests(x, here[~inside, 0] - np.int32(first), here[~inside, 1])
     files: dict[str, npt.NDArray[Any] | None] = {
-        "squared_norm": distances.placed_norms(x, _array(folder / "scale.npy"), _array(directory / "center.npy")),
+        "squared_norm": distances.placed_norms(x, mapped_array(folder, "scale"), mapped_array(directory, "center")),
         "label_codes": labels.codes,
         "label_offsets": labels.offsets,
         "label_postings": labels.postings,
@@ -229,22 +230,14 @@ def open_block(reference: BlocksReference, block: int) -> TrainBlock:
 
 
 def _open(reference: BlocksReference, block: int) -> TrainBlock:
-    def array(name: str) -> npt.NDArray[Any] | None:
-        return _array(reference.folder(block) / f"{name}.npy")
-
-    def needed(name: str) -> npt.NDArray[Any]:
-        found = array(name)
-        if found is None:
-            where = str(reference.folder(block))
-            raise ComputeError(Problem(where, f"a block with {name}.npy", "no such file", "build it again"))
-        return found
-
-    labels = TrainLabels(array("label_codes"), array("label_offsets"), array("label_postings"))
-    center = _array(Path(reference.directory) / "center.npy")
-    norms, scale, pairs = needed("squared_norm"), array("scale"), needed("guest_pairs")
-    train = TrainArrays(needed("x"), labels, scale, center, norms, needed("duplicates"))
+    folder = reference.folder(block)
+    center = mapped_array(Path(reference.directory), "center")
+    train = dataclasses.replace(mapped_arrays(folder, "a block"), center=center)
+    norms, scale, pairs = train.squared_norm, train.scale, mapped_array(folder, "guest_pairs")
+    if pairs is None:
+        raise ComputeError(Problem(str(folder), "a block with guest_pairs.npy", "no such file", "build it again"))
     guests = None
-    if (x := array("guests")) is not None:
+    if (x := mapped_array(folder, "guests")) is not None:
         none = np.empty((0, 2), np.int32)
         guest_norms, guest_scale = np.zeros(len(x)), None if scale is None else np.ones(len(x))
         guest_norms[pairs[:, 1]] = norms[pairs[:, 0]]
@@ -263,7 +256,3 @@ def rows_of(reference: BlocksReference, rows: Int64s) -> Floats:
         mapped = np.load(reference.folder(int(block)) / "x.npy", mmap_mode="r")
         x[here] = mapped[rows[here] - reference.first_row(int(block))]
     return x
-
-
-def _array(path: Path) -> npt.NDArray[Any] | None:
-    return np.load(path, mmap_mode="r", allow_pickle=False) if path.exists() else None

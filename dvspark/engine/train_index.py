@@ -208,27 +208,32 @@ def damaged_files(directory: Path, digest: str) -> list[str]:
 
 def open_index(directory: Path) -> TrainIndex:
     """Return the index in ``directory``, mapped read-only: pages are shared by all processes of a host."""
+    arrays = mapped_arrays(directory, "an index")
+    return TrainIndex(arrays, TrainKeys.read(directory, str(arrays.x.dtype)))
 
-    def array(name: str) -> npt.NDArray[Any] | None:
-        path = directory / f"{name}.npy"
-        return np.load(path, mmap_mode="r", allow_pickle=False) if path.exists() else None
+
+def mapped_arrays(directory: Path, what: str) -> TrainArrays:
+    """Return the train arrays whose files lie in ``directory``, mapped read-only; ``what`` they are, for messages.
+
+    Raises: ComputeError when a file is missing.
+    """
 
     def needed(name: str) -> npt.NDArray[Any]:
-        found = array(name)
+        found = mapped_array(directory, name)
         if found is None:
-            raise ComputeError(Problem(str(directory), f"an index with {name}.npy", "no such file", "build it again"))
+            raise ComputeError(Problem(str(directory), f"{what} with {name}.npy", "no such file", "build it again"))
         return found
 
-    train_labels = TrainLabels(array("label_codes"), array("label_offsets"), array("label_postings"))
-    arrays = TrainArrays(
-        x=needed("x"),
-        labels=train_labels,
-        scale=array("scale"),
-        center=array("center"),
-        squared_norm=needed("squared_norm"),
-        duplicates=needed("duplicates"),
-    )
-    return TrainIndex(arrays, TrainKeys.read(directory, str(arrays.x.dtype)))
+    norms = needed("squared_norm")  # asked for first: a block that is not finished has rows, but no norms
+    labels = TrainLabels(*(mapped_array(directory, f"label_{name}") for name in ("codes", "offsets", "postings")))
+    scale, center = mapped_array(directory, "scale"), mapped_array(directory, "center")
+    return TrainArrays(needed("x"), labels, scale, center, norms, needed("duplicates"))
+
+
+def mapped_array(directory: Path, name: str) -> npt.NDArray[Any] | None:
+    """Return the array of that name in ``directory``, mapped read-only, or None if there is none."""
+    path = directory / f"{name}.npy"
+    return np.load(path, mmap_mode="r", allow_pickle=False) if path.exists() else None
 
 
 def _array_files(arrays: TrainArrays) -> dict[str, npt.NDArray[Any]]:

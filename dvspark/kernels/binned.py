@@ -6,7 +6,6 @@ adds up what the codes are worth. Between them each point's bins are counted, ce
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -80,8 +79,8 @@ def value_point(
     ranked = ranking.order_near(near, n_near, game.options, scratch)
     # The terms that depend on the match alone count all matches; near rows lose to those beyond them too.
     constant = game.weights.shared * int(counts[1::2].sum()) + game.weights.constant
-    alone = RankWeights(game.weights.own[:n_near], game.weights.suffix[:n_near])
-    alone = dataclasses.replace(alone, match=game.weights.match, constant=constant - near_loss)
+    own, suffix = game.weights.own[:n_near], game.weights.suffix[:n_near]
+    alone = RankWeights(own, suffix, match=game.weights.match, constant=constant - near_loss)
     of_rank = workspace.array("of_rank", (n_near,), np.float64)
     of_rank = ranked_values(ranked.matches, ranked.block_starts, alone, of_rank)
     if constant or game.weights.match:
@@ -160,8 +159,7 @@ def _value_block(
         rows, keys = block.near(point)
         counts = row_codes.count_rows(block, point, absent=int(chunk.train_rows is not None))
         near = ranking.near_keys(train, chunk.x[point], float(norms[point]), game.options.metric, rows)
-        matches = workspace.array("near_matches", (len(rows),), np.bool_)
-        with_loops.matches_of(block.codes[point], rows, matches)
+        matches = block.matches(point, rows)
         of_code = (tables[point], bounds[point if with_bounds else 0])
         valued = value_point(counts, keys, matches, near, most, game, *of_code, workspace)
         if valued is not None:

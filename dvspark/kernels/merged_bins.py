@@ -101,7 +101,7 @@ def _parts(
         rows, keys = block.near(point)
         near = ranking.near_keys(train, chunk.x[point], float(norms[point]), options.metric, rows)
         places = nearest_rows(keys, options)
-        matches = (block.codes[point][rows] & 1).astype(np.bool_)
+        matches = block.matches(point, rows)
         yield BinnedPart(counts, rows, keys, matches, rows[places], near.exact(places), near.sizes(places))
 
 

@@ -11,6 +11,7 @@ from dvspark.kernels import bins, distances, loops, ranking
 from dvspark.kernels.bins import BinEdges
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import (
+    Bools,
     ChunkArrays,
     Float64s,
     Floats,
@@ -65,6 +66,12 @@ class BinnedBlock:
         n_near = int(self.n_near[point])
         n_near = n_near if n_near <= self.capacity else 0
         return self.near_rows[point, :n_near], self.near_keys[point, :n_near]
+
+    def matches(self, point: int, rows: Int32s) -> Bools:
+        """Return which of some rows match the point, (n,) bool."""
+        found = np.empty(len(rows), np.bool_)
+        loops.fastest().matches_of(self.codes[point], rows, found)
+        return found
 
 
 def near_capacity(n_train: int, n_near: int) -> int:
@@ -163,14 +170,13 @@ def give_copies_their_key(block: BinnedBlock, pairs: Int32s, source: BinnedBlock
     for point, codes in enumerate(block.codes):
         bins_of = source.codes[point][firsts] & ~np.uint16(1)
         codes[copies] = bins_of | (codes[copies] & 1)
-        n_near, n_source = int(block.n_near[point]), int(source.n_near[point])
-        if n_near > capacity or n_source > source.capacity:
+        if block.n_near[point] > capacity or source.n_near[point] > source.capacity:
             block.n_near[point] = capacity + 1
             continue
-        source_rows, source_keys = source.near_rows[point, :n_source], source.near_keys[point, :n_source]
+        source_rows, source_keys = source.near(point)
         near = bins_of == 0
         of_first = source_keys[np.searchsorted(source_rows, firsts[near])]
-        rows, keys = block.near_rows[point, :n_near], block.near_keys[point, :n_near]
+        rows, keys = block.near(point)
         kept = ~is_copy[rows]
         rows, keys = np.append(rows[kept], copies[near]), np.append(keys[kept], of_first)
         order = np.argsort(rows)[:capacity]
