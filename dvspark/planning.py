@@ -27,14 +27,12 @@ def plan_job(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     """
     train, validation = _previews(config, spark)
     options, labels = config.options(), max(train.n_labels, validation.n_labels)
-    sizes = Sizes(
+    sizes = Sizes.of(
+        options,
         n_train=train.n_rows,
         n_validation=validation.n_rows,
         n_features=train.n_features,
         dtype=max(train.dtype, validation.dtype),  # float64 where either side's embeddings are
-        ties=options.ties,
-        ranking=options.ranking_for(train.n_rows),
-        row_bounds=options.error_bound,
     )
     hosts = read_hosts(spark, config.host_memory)
     plan = make_plan(sizes, hosts, chunk_rows=config.chunk_rows, asked=config.plan)

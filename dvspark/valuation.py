@@ -169,16 +169,12 @@ def compute(valuation: Valuation, spark: SparkSession) -> Valuation:
 
 def _plan(valuation: Valuation, spark: SparkSession) -> Plan:
     inputs, request = valuation.inputs, valuation.request
-    n_train = inputs.train_facts.n_rows
-    sizes = Sizes(
-        n_train=n_train,
+    sizes = Sizes.of(
+        request.options,
+        n_train=inputs.train_facts.n_rows,
         n_validation=inputs.validation_facts.n_rows,
         n_features=inputs.n_features,
         dtype=inputs.dtype,
-        ties=request.options.ties,
-        ranking=request.options.ranking_for(n_train),
-        row_bounds=request.options.error_bound,
-        tolerance=float(request.options.tolerance),
     )
     hosts = read_hosts(spark, request.host_memory)
     return make_plan(sizes, hosts, chunk_rows=request.chunk_rows, asked=request.plan)

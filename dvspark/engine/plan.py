@@ -15,6 +15,7 @@ from dvspark.kernels.bins import near_rows
 from dvspark.kernels.distances import TILE_ROWS
 from dvspark.kernels.memory import scratch_bytes
 from dvspark.kernels.ranking import EXACT_ROWS
+from dvspark.methods.options import ValueOptions
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +73,20 @@ class Sizes:
     ranking: str = "sorted"
     row_bounds: bool = False
     tolerance: float = 1e-8
+
+    @classmethod
+    def of(cls, options: ValueOptions, *, n_train: int, n_validation: int, n_features: int, dtype: str) -> Sizes:
+        """Return the sizes of a run with these options."""
+        return cls(
+            n_train=n_train,
+            n_validation=n_validation,
+            n_features=n_features,
+            dtype=dtype,
+            ties=options.ties,
+            ranking=options.ranking_for(n_train),
+            row_bounds=options.error_bound,
+            tolerance=float(options.tolerance),
+        )
 
     @property
     def item_bytes(self) -> int:
