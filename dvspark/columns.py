@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dvspark.schemas import Floats, Int32s, TrainLabels
+from dvspark.schemas import Float64s, Floats, Int32s, TrainLabels
 
 # Beyond these a squared distance, up to four times a squared norm, would overflow on the way.
 LARGEST_SQUARED_NORM = {"default": 8e37, "float64": 4e307}
@@ -36,16 +36,36 @@ def canonical_labels(labels: pa.Array) -> pa.Array:
     return labels.cast(_canonical_type(labels.type))
 
 
+def is_target(labels: pa.Array) -> bool:
+    """Return whether rows are labelled with numbers to predict; such labels are one class."""
+    return bool(pa.types.is_floating(labels.type))
+
+
+def target_numbers(labels: pa.Array) -> Float64s | None:
+    """Return the numbers to predict, (n,) float64, or None where rows are labelled with classes."""
+    return np.asarray(labels, np.float64) if is_target(labels) else None
+
+
 def is_multi_label(labels: pa.Array) -> bool:
     """Return whether each row carries an array of labels."""
     return pa.types.is_list(labels.type) or pa.types.is_large_list(labels.type)
 
 
 def label_vocabulary(labels: pa.Array) -> pa.Array:
-    """Return the distinct labels, ascending; those inside arrays for multi-label rows."""
+    """Return the distinct labels, ascending; those inside arrays for multi-label rows; none of numbers to predict."""
+    if is_target(labels):
+        return pa.array([], pa.float64())
     flat = pc.list_flatten(labels) if is_multi_label(labels) else labels
     distinct = pc.unique(flat)
     return distinct.take(pc.sort_indices(distinct))
+
+
+def codes_of(labels: pa.Array, words: pa.Array) -> Int32s:
+    """Return the places of labels in the vocabulary ``words``, (n,) int32, -1 for unknown ones."""
+    if labels.type != words.type:  # an integer never equals a string: no row of the other kind can match
+        return np.full(len(labels), -1, np.int32)
+    found = pc.fill_null(pc.index_in(labels, value_set=words), -1)
+    return np.asarray(found, np.int32)
 
 
 def encode_labels(labels: pa.Array, words: pa.Array) -> list[Int32s]:
@@ -53,9 +73,11 @@ def encode_labels(labels: pa.Array, words: pa.Array) -> list[Int32s]:
 
     A label repeated within a row counts once.
     """
+    if is_target(words):
+        return [np.zeros(1, np.int32)] * len(labels)
     if not is_multi_label(labels):
-        return [codes[codes >= 0] for codes in _codes(labels, words)[:, None]]
-    codes = _codes(pc.list_flatten(labels), words)
+        return [codes[codes >= 0] for codes in codes_of(labels, words)[:, None]]
+    codes = codes_of(pc.list_flatten(labels), words)
     parents = np.asarray(pc.list_parent_indices(labels), np.int64)
     ends = np.searchsorted(parents, np.arange(len(labels)), side="right")
     rows = np.split(codes, ends[:-1]) if len(labels) else []
@@ -64,19 +86,14 @@ def encode_labels(labels: pa.Array, words: pa.Array) -> list[Int32s]:
 
 def encode_train_labels(labels: pa.Array, words: pa.Array) -> TrainLabels:
     """Return the labels of all training rows as codes, or as postings when rows carry arrays."""
+    if is_target(labels):
+        return TrainLabels(np.zeros(len(labels), np.int32))
     if not is_multi_label(labels):
-        return TrainLabels(_codes(labels, words))
+        return TrainLabels(codes_of(labels, words))
     rows = np.asarray(pc.list_parent_indices(labels), np.int32)
-    pairs = np.unique(np.stack([_codes(pc.list_flatten(labels), words), rows]), axis=1)
+    pairs = np.unique(np.stack([codes_of(pc.list_flatten(labels), words), rows]), axis=1)
     offsets = np.searchsorted(pairs[0], np.arange(len(words) + 1)).astype(np.int64)
     return TrainLabels(None, offsets, np.ascontiguousarray(pairs[1]))
-
-
-def _codes(labels: pa.Array, words: pa.Array) -> Int32s:
-    if labels.type != words.type:  # an integer never equals a string: no row of the other kind can match
-        return np.full(len(labels), -1, np.int32)
-    found = pc.fill_null(pc.index_in(labels, value_set=words), -1)
-    return np.asarray(found, np.int32)
 
 
 def _canonical_type(given: pa.DataType) -> pa.DataType:

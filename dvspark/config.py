@@ -17,9 +17,13 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.plan import PLANS, host_memory_problems
 from dvspark.errors import ConfigError, Problem, close_matches
+from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions, choice_problems
 from dvspark.runs.identity import run_id_problems
 from dvspark.tables.read import TableReference
+
+# Settings that are parameters of methods.
+PARAMETERS = ("k", "n_classes")
 
 # A configuration is a page of text; a larger file is a mistake, or a YAML bomb.
 LARGEST_FILE_BYTES = 2**20
@@ -41,6 +45,7 @@ class TableConfig(BaseModel):
     embedding: str = Field("embedding", description="column of embeddings")
     label: str = Field("label", description="column of labels: string, integer, or array of either")
     owner: str | None = Field(None, description="column of owners, carried into the values table")
+    weight: str | None = Field(None, description="column of weights, for weighted methods")
 
     def reference(self) -> TableReference:
         """Return it as the tables package knows it."""
@@ -97,7 +102,7 @@ class JobConfig(BaseSettings):
         """Return what to compute and how."""
         return ValueOptions(
             method=self.method,
-            parameters={"k": self.k} | ({"n_classes": self.n_classes} if self.method != "knn_shapley" else {}),
+            parameters=self._parameters(),
             metric=self.metric,
             precision=self.precision,
             ties=self.ties,
@@ -107,6 +112,13 @@ class JobConfig(BaseSettings):
             error_bound=self.error_bound,
             self_validation=self.self_validation,
         )
+
+    def _parameters(self) -> dict[str, Any]:
+        """Return the method's parameters that are set; the number of classes only where the method asks for it."""
+        given = {name: getattr(self, name) for name in PARAMETERS if getattr(self, name) is not None}
+        if self.method in METHODS and not METHODS[self.method].knows("n_classes"):
+            given.pop("n_classes", None)
+        return given
 
     def problems(self) -> list[Problem]:
         """Return what single fields cannot know: parameters of the method, fields that exclude each other."""

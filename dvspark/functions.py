@@ -14,7 +14,9 @@ from dvspark.columns import canonical_labels, embedding_matrix, encode_labels
 from dvspark.engine import replicated
 from dvspark.engine.train_index import IndexReference, TrainIndex
 from dvspark.errors import ConfigError, Problem
+from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
+from dvspark.methods.ranking import RankingMethod
 from dvspark.schemas import ChunkArrays, Contributors
 from dvspark.tables.read import TableReference, canonical_rows
 from dvspark.tables.validate import validate
@@ -78,12 +80,14 @@ def top_contributors(
     import pandas as pd  # noqa: PLC0415 - an extra
     from pyspark.sql.functions import pandas_udf  # type: ignore[attr-defined]  # noqa: PLC0415 - an extra
 
-    parameters: dict[str, Any] = {"k": k} | ({} if method == "knn_shapley" else {"n_classes": n_classes})
-    options = ValueOptions(method, parameters, metric=index.metric, ties=ties)
+    options = ValueOptions.of(method, k, n_classes, {}, metric=index.metric, ties=ties)
     problems = options.problems()
+    if not problems and not isinstance(options.declaration, RankingMethod):
+        shown = ", ".join(name for name, one in METHODS.items() if isinstance(one, RankingMethod))
+        problems.append(Problem("method", f"one of {shown}", repr(method), "this function ranks all rows of a point"))
     if top < 1:
         problems.append(Problem("top", "a whole number from 1", repr(top), "how many rows of each sign to show"))
-    if not problems and "n_classes" in parameters and n_classes is None:
+    if not problems and options.declaration.knows("n_classes") and n_classes is None:
         hint = "count the labels of both tables: a column function sees one batch at a time"
         problems.append(Problem("n_classes", f"the number of classes, for {method}", "None", hint))
     if problems:
@@ -132,9 +136,9 @@ def _contributors(
 ) -> list[list[dict[str, Any]]]:
     ids = index.keys["id"]
     shown = []
-    for ranked, values in options.declaration.points(
-        index.arrays, points, options.ranking_options(parameters, index.arrays.n_train), parameters
-    ):
+    method, ranking = options.declaration, options.ranking_options(parameters, index.arrays.n_train)
+    assert isinstance(method, RankingMethod)  # noqa: S101 - checked by `top_contributors`
+    for ranked, values in method.points(index.arrays, points, ranking, parameters):
         # Stable sorts of ranked rows: of equal values the nearer row is taken first.
         helped = [place for place in np.argsort(-values, kind="stable")[:top] if values[place] > 0]
         hurt = [place for place in np.argsort(values, kind="stable")[:top][::-1] if values[place] < 0]

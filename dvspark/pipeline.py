@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dvspark import report
@@ -27,6 +27,18 @@ if TYPE_CHECKING:
 # How many of the lowest rows the run record names, for a glance without the report.
 LOWEST_ROWS = 10
 
+# Options of `value_table` that go to `ValueOptions` as they are.
+COMPUTED = (
+    "metric",
+    "precision",
+    "ties",
+    "aggregate",
+    "ranking",
+    "tolerance",
+    "error_bound",
+    "self_validation",
+)
+
 
 @dataclass(frozen=True)
 class Result:
@@ -47,9 +59,10 @@ def run(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     if config.report:
         report.require_extras()
     with stage("read", stages):
-        train = read_rows(spark, "train", config.train.reference())
-        other = replace(config.validation.reference(), owner=None) if config.validation else None
-        validation = None if other is None else read_rows(spark, "validation", other)
+        asks, target = config.options().asks, config.options().declaration.target
+        train = read_rows(spark, "train", config.train.reference().asked(asks), target)
+        other = config.validation.reference().without_train_columns() if config.validation else None
+        validation = None if other is None else read_rows(spark, "validation", other, target)
     valuation = check(train, validation, _request(config), stages)
     if (published := refuse_conflict(storage, valuation.run_id, valuation.fingerprint)) is not None:
         log_event(f"already done: {valuation.run_id} is published", run_id=valuation.run_id)
@@ -92,9 +105,8 @@ def value_table(
     Cost: V (N D + N log N) spread over tasks; memory of a worker: `kernels.memory.scratch_bytes` beside the
     mapped index; of the driver: about 100 bytes a training row.
     """
-    given = {"k": k, **method_params} | ({} if method == "knn_shapley" else {"n_classes": n_classes})
-    computed = (method, given, metric, precision, ties, aggregate, ranking, tolerance)
-    options = ValueOptions(*computed, error_bound=error_bound, self_validation=self_validation)
+    computed = (metric, precision, ties, aggregate, ranking, tolerance, error_bound, self_validation)
+    options = ValueOptions.of(method, k, n_classes, method_params, **dict(zip(COMPUTED, computed, strict=True)))
     problems = options.problems() + choice_problems("on_bad_row", on_bad_row, ON_BAD_ROW)
     problems += choice_problems("plan", plan, PLANS) + host_memory_problems(host_memory)
     if self_validation == (validation_df is not None):
@@ -105,12 +117,13 @@ def value_table(
     request = Request(
         options, on_bad_row, run_id=run_id, work_dir=work_dir, plan=plan, host_memory=host_memory, extremes=False
     )
-    train = canonical_rows("train", train_df, TableReference(path="train_df", **(columns or {})))
+    target = options.declaration.target
+    reference = TableReference(path="train_df", **(columns or {})).asked(options.asks)
+    train = canonical_rows("train", train_df, reference, target)
     validation: RowsOrProblems | None = None
     if validation_df is not None:
-        validation_columns = {role: name for role, name in (columns or {}).items() if role != "owner"}
-        reference = TableReference(path="validation_df", **validation_columns)
-        validation = canonical_rows("validation", validation_df, reference)
+        reference = TableReference(path="validation_df", **(columns or {})).without_train_columns()
+        validation = canonical_rows("validation", validation_df, reference, target)
     spark = train_df.sparkSession
     valuation = compute(check(train, validation, request, []), spark)
     values = values_frame(spark, valuation.table, valuation.inputs.train.types)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dvspark.config import JobConfig
@@ -75,10 +74,12 @@ def plan_text(found: dict[str, Any]) -> str:
 
 def _previews(config: JobConfig, spark: SparkSession) -> tuple[Preview, Preview]:
     """Return what metadata and samples tell of the two sides, which are one under self-validation."""
-    references = {"train": config.train.reference()}
+    options = config.options()
+    references = {"train": config.train.reference().asked(options.asks)}
     if config.validation is not None:
-        references["validation"] = replace(config.validation.reference(), owner=None)
-    found = {side: _preview(spark, side, reference) for side, reference in references.items()}
+        references["validation"] = config.validation.reference().without_train_columns()
+    target = options.declaration.target
+    found = {side: _preview(spark, side, reference, target) for side, reference in references.items()}
     problems = [problem for one in found.values() if isinstance(one, list) for problem in one]
     sides = [one for one in found.values() if isinstance(one, Preview)]
     if not problems and sides[0].n_features != sides[-1].n_features:
@@ -89,8 +90,8 @@ def _previews(config: JobConfig, spark: SparkSession) -> tuple[Preview, Preview]
     return sides[0], sides[-1]
 
 
-def _preview(spark: SparkSession, side: str, reference: TableReference) -> Preview | list[Problem]:
-    rows = read_rows(spark, side, reference)
+def _preview(spark: SparkSession, side: str, reference: TableReference, target: str) -> Preview | list[Problem]:
+    rows = read_rows(spark, side, reference, target)
     return rows if isinstance(rows, list) else preview(rows, reference)
 
 

@@ -38,13 +38,28 @@ class TrainLabels:
 
 
 @dataclass(frozen=True)
+class TrainColumns:
+    """What methods may ask of training rows beside embedding and label, in id order; None where the table has it not.
+
+    ``targets`` (n_train,) float64, the numbers to predict; ``weights`` (n_train,) float64, not negative; ``owners``
+    (n_train,) int32, places in the ascending owners, of which there are ``n_owners``.
+    """
+
+    targets: Float64s | None = None
+    weights: Float64s | None = None
+    owners: Int32s | None = None
+    n_owners: int = 0
+
+
+@dataclass(frozen=True)
 class TrainArrays:
     """Training rows as the kernels see them: in id order, which is the order that breaks ties.
 
     ``x`` (n_train, n_features) float32, or float64 where the input was; ``labels``; ``scale`` (n_train,)
     float64, 1 / |x| under cosine, else None; ``center`` (n_features,) float64, subtracted before products,
     or None (kernels/distances.py); ``squared_norm`` (n_train,) float64 of the scaled, centered rows;
-    ``duplicates`` (n_duplicates, 2) int32 pairs (train row, first train row with the same embedding).
+    ``duplicates`` (n_duplicates, 2) int32 pairs (train row, first train row with the same embedding); ``columns``
+    what else methods ask for.
     """
 
     x: Floats
@@ -53,6 +68,7 @@ class TrainArrays:
     center: Float64s | None
     squared_norm: Float64s
     duplicates: Int32s
+    columns: TrainColumns = field(default_factory=TrainColumns)
 
     @property
     def n_train(self) -> int:
@@ -81,12 +97,16 @@ class ChunkArrays:
 
     ``x`` (n_validation, n_features), dtype of the training rows; ``labels`` one array of label codes a row,
     without the codes no training row has; ``train_rows`` (n_validation,) int64 under self-validation, the
-    training row each point is and which sits out its own game, else None.
+    training row each point is and which sits out its own game, else None. ``targets`` (n_validation,) float64, the
+    numbers to predict, and ``weights`` (n_validation, n_train) float64, of each training row for each point, where
+    the method asks for them.
     """
 
     x: Floats
     labels: Sequence[Int32s]
     train_rows: Int64s | None = None
+    targets: Float64s | None = None
+    weights: Float64s | None = None
 
     @property
     def n_validation(self) -> int:
@@ -96,17 +116,19 @@ class ChunkArrays:
     def take(self, points: Int64s) -> ChunkArrays:
         """Return some of the points, in the order given."""
         train_rows = None if self.train_rows is None else self.train_rows[points]
-        return ChunkArrays(self.x[points], [self.labels[point] for point in points], train_rows)
+        targets = None if self.targets is None else self.targets[points]
+        weights = None if self.weights is None else self.weights[points]
+        return ChunkArrays(self.x[points], [self.labels[point] for point in points], train_rows, targets, weights)
 
 
 @dataclass
 class Partial:
     """Sums over some validation points; partials add up (spec: linearity).
 
-    ``value`` and ``value_squared`` (n_train,) float64; ``n_validation`` points; ``utility`` and
-    ``empty_utility``, the sums of U(N) and U(∅) over the same points, for the audit; ``error_bound``, the sum of
-    each point's certificate, zero under the sorted ranking; ``row_bounds`` (n_train,) float64 the same row by row,
-    where it was asked for.
+    ``value`` and ``value_squared`` (n_train,) float64, or (n_owners,) where owners are valued; ``n_validation``
+    points; ``utility`` and ``empty_utility``, the sums of U(N) and U(∅) over the same points, for the audit;
+    ``error_bound``, the sum of each point's certificate, zero under the sorted ranking; ``row_bounds`` (n_train,)
+    float64 the same row by row, where it was asked for.
     """
 
     value: Float64s
@@ -290,6 +312,7 @@ PARTS = Table(
         Column("point", "int", "place of the validation row in its chunk"),
         Column("block", "int", "block of train rows"),
         Column("train_row", "bigint", "the train row that sits out the game, null unless it is self-validation"),
+        Column("target", "double", "the number to predict, null unless it is regression"),
         Column("keys", "binary", "float32, one a train row; float64 under precision float64"),
         Column("matches", "binary", "a bit a train row: does it share a label"),
         Column("near_rows", "binary", "int64: rows of the block that may be among the nearest, ascending"),

@@ -63,7 +63,7 @@ class Valuation:
 
     request: Request
     inputs: ValidatedInputs
-    parameters: dict[str, int]
+    parameters: dict[str, Any]
     fingerprint: str
     run_id: str
     stages: list[dict[str, Any]]
@@ -248,7 +248,9 @@ def _by_reference(chunks: DataFrame, sample: pa.Table, index: Index, work: tasks
         metric, n_train = options.metric, index.n_train
         halves = Halves(
             lambda block, chunk: reference.reference_parts(block.train, chunk, metric),
-            lambda points: reference.merged_reference_partial(points, n_train, options, parameters),
+            lambda points: reference.merged_reference_partial(
+                points, index.train_keys().columns, n_train, options, parameters
+            ),
         )
         sizes, alone = {0: len(sample)}, options.self_validation
         return next(sharded.exchanged_waves(chunks, sizes, index, halves, self_validation=alone))

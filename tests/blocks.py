@@ -10,7 +10,6 @@ from typing import Any
 import pyarrow as pa
 from frames import Data, Side, draw_data
 
-from dvspark import columns
 from dvspark.engine.tasks import pack_rows, unpack_row
 from dvspark.engine.train_blocks import BlocksReference, combine_blocks, finish_blocks, write_blocks
 from dvspark.engine.train_index import IndexWriter, TrainIndex, TrainKeys, open_index
@@ -50,7 +49,7 @@ def reference_of(directory: Path, train: Side, metric: str, block_rows: int) -> 
     directory.mkdir()
     keys = pa.Table.from_batches([batch_of(train)]).drop_columns(["embedding"])
     dtype = str(train.x.dtype)
-    TrainKeys(keys, columns.label_vocabulary(keys["label"].combine_chunks()), dtype).write(directory)
+    TrainKeys.of(keys, dtype).write(directory)
     return BlocksReference(str(directory), *train.x.shape, 0, metric, dtype, block_rows)
 
 

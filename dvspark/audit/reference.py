@@ -8,9 +8,11 @@ import numpy as np
 
 from dvspark.kernels.distances import settle_ties
 from dvspark.kernels.merged import BlockPart, MergedPoint
-from dvspark.kernels.rank_values import tied_rank_values
+from dvspark.kernels.ordered import in_order
+from dvspark.kernels.ranking import RankedRows
 from dvspark.methods.options import ValueOptions
-from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Partial, TrainArrays
+from dvspark.methods.parameters import Parameters
+from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Partial, TrainArrays, TrainColumns
 
 SAMPLE_POINTS = 8
 
@@ -19,9 +21,7 @@ SAMPLE_POINTS = 8
 SLICE_BYTES = 2**19
 
 
-def reference_partial(
-    train: TrainArrays, chunk: ChunkArrays, options: ValueOptions, parameters: dict[str, int]
-) -> Partial:
+def reference_partial(train: TrainArrays, chunk: ChunkArrays, options: ValueOptions, parameters: Parameters) -> Partial:
     """Return the partial of a few points: distances from differences, a sort, the method's recursion.
 
     Shared with the kernels: which cosine keys count as equal, and the formula of ties="average", both of which
@@ -29,9 +29,10 @@ def reference_partial(
     Cost: O(N D + N log N) a point, interpreted; memory: 8 N bytes a point and 50 N bytes.
     """
     absent = [None] * chunk.n_validation if chunk.train_rows is None else chunk.train_rows.tolist()
-    parts = zip(reference_parts(train, chunk, options.metric), absent, strict=True)
-    points = (MergedPoint(part.keys, part.matches, absent=row) for part, row in parts)
-    return merged_reference_partial(points, train.n_train, options, parameters)
+    targets = [0.0] * chunk.n_validation if chunk.targets is None else chunk.targets.tolist()
+    parts = zip(reference_parts(train, chunk, options.metric), absent, targets, strict=True)
+    points = (MergedPoint(part.keys, part.matches, absent=row, target=target) for part, row, target in parts)
+    return merged_reference_partial(points, train.columns, train.n_train, options, parameters)
 
 
 def reference_parts(train: TrainArrays, chunk: ChunkArrays, metric: str) -> Iterator[BlockPart]:
@@ -41,10 +42,15 @@ def reference_parts(train: TrainArrays, chunk: ChunkArrays, metric: str) -> Iter
 
 
 def merged_reference_partial(
-    points: Iterable[MergedPoint], n_train: int, options: ValueOptions, parameters: dict[str, int]
+    points: Iterable[MergedPoint],
+    columns: TrainColumns,
+    n_train: int,
+    options: ValueOptions,
+    parameters: Parameters,
 ) -> Partial:
     """Return the reference's partial of points with their distances to all train rows."""
-    partial = Partial.zeros(n_train)
+    method = options.declaration
+    partial = Partial.zeros(method.n_values(n_train, columns))
     for point in points:
         distance = settle_ties(np.asarray(point.keys, np.float64), options.metric)
         order = np.lexsort((np.arange(n_train), distance))
@@ -52,13 +58,15 @@ def merged_reference_partial(
             order = order[order != point.absent]
         matches = point.matches[order]
         if len(order):
-            if options.ties == "average":
-                weights = options.declaration.rank_weights(len(order), **parameters)
-                starts = np.r_[True, np.diff(distance[order]) != 0]
-                values = tied_rank_values(matches, starts, weights)
+            keys = distance[order]
+            starts = np.r_[True, np.diff(keys) != 0] if options.ties == "average" else None
+            ranked = RankedRows(order, matches, starts, keys)
+            seen = in_order(ranked, columns, options.metric, point.target, columns.weights)
+            values = method.reference_values(seen, parameters)
+            if method.players == "owners":
+                partial.value += values
             else:
-                values = options.declaration.recursive_values(matches.astype(np.float64), **parameters)
-            partial.value[order] += values
+                partial.value[order] += values
         partial.n_validation += 1
     return partial
 

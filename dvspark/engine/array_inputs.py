@@ -13,8 +13,9 @@ import pyarrow as pa
 from dvspark import columns
 from dvspark.columns import LARGEST_SQUARED_NORM
 from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
-from dvspark.schemas import Floats, Int64s
+from dvspark.schemas import Float64s, Floats, Int32s, Int64s, TrainColumns
 
 
 @dataclass(frozen=True)
@@ -27,31 +28,49 @@ class ArrayInputs:
     x_validation: Floats
     validation_labels: pa.Array
     n_classes: int
+    train_columns: TrainColumns
+    point_weights: Float64s | None
+
+    @property
+    def validation_targets(self) -> Float64s | None:
+        """The numbers to predict, (n_validation,)."""
+        return columns.target_numbers(self.validation_labels)
 
 
-def read_array_inputs(
-    x_train: npt.ArrayLike,
-    y_train: Any,
-    x_validation: npt.ArrayLike | None,
-    y_validation: Any,
-    train_ids: Any,
-    options: ValueOptions,
-) -> ArrayInputs:
+@dataclass(frozen=True)
+class Given:
+    """Inputs as they were given, not checked; see `engine.local.value_arrays`."""
+
+    x_train: Any
+    y_train: Any
+    x_validation: Any = None
+    y_validation: Any = None
+    train_ids: Any = None
+    owners: Any = None
+    weights: Any = None
+
+
+def read_array_inputs(given: Given, options: ValueOptions) -> ArrayInputs:
     """Return the inputs, checked.
 
     Raises: ConfigError for the options' problems; InputError for everything wrong with the arrays.
     """
-    if problems := options.problems() + _pairing_problems(x_validation, y_validation, options):
+    problems = options.problems() + _pairing_problems(given.x_validation, given.y_validation, options)
+    if options.method in list(METHODS):
+        problems += _asked_problems(given, options)
+    if problems:
         raise ConfigError(problems)
     problems = []
-    x = _embeddings("x_train", x_train, options, problems)
-    y = _labels("y_train", y_train, len(x), problems)
-    order = _id_order(train_ids, len(x), problems)
+    x = _embeddings("x_train", given.x_train, options, problems)
+    y = _answers("y_train", given.y_train, len(x), options, problems)
+    order = _id_order(given.train_ids, len(x), problems)
     if options.self_validation:
         z, y_z = x[order], y if problems else y.take(pa.array(order))
     else:
-        z = _embeddings("x_validation", x_validation, options, problems)
-        y_z = _labels("y_validation", y_validation, len(z), problems)
+        z = _embeddings("x_validation", given.x_validation, options, problems)
+        y_z = _answers("y_validation", given.y_validation, len(z), options, problems)
+    owners = _owners(given.owners, len(x), problems)
+    weights = _weights(given.weights, (len(z), len(x)), problems)
     if not problems and x.shape[1] != z.shape[1]:
         got = f"{x.shape[1]} in x_train, {z.shape[1]} in x_validation"
         problems.append(Problem("x_validation", "as many features as x_train", got, "embed both the same way"))
@@ -64,7 +83,97 @@ def read_array_inputs(
     in_order = bool(np.all(order[:-1] < order[1:]))
     x, y = (x, y) if in_order else (x[order], y.take(pa.array(order)))
     n_classes = len(pa.chunked_array([_flat(y), _flat(y_z)]).unique())
-    return ArrayInputs(np.asarray(x, dtype), y, order, np.asarray(z, dtype), y_z, n_classes)
+    for_all = weights is not None and weights.ndim == 1
+    train_columns = TrainColumns(
+        targets=columns.target_numbers(y),
+        weights=weights[order] if weights is not None and for_all else None,
+        owners=None if owners is None else owners[order],
+        n_owners=0 if owners is None else int(owners.max()) + 1,
+    )
+    return ArrayInputs(
+        x_train=np.asarray(x, dtype),
+        train_labels=y,
+        train_order=order,
+        x_validation=np.asarray(z, dtype),
+        validation_labels=y_z,
+        n_classes=n_classes,
+        train_columns=train_columns,
+        point_weights=None if weights is None or for_all else _in_order(weights, order, options),
+    )
+
+
+def _in_order(weights: Float64s, order: Int64s, options: ValueOptions) -> Float64s:
+    """Return weights of each point with the training rows, and under self-validation the points, in id order."""
+    return weights[np.ix_(order, order)] if options.self_validation else weights[:, order]
+
+
+def _asked_problems(given: Given, options: ValueOptions) -> list[Problem]:
+    """Return what the method asks for and was not given, and what was given and it does not ask for."""
+    problems = []
+    for name in ("owners", "weights"):
+        asked, present = name in options.asks, getattr(given, name) is not None
+        if asked and not present:
+            problems.append(
+                Problem(name, f"{name}, for {options.method}", "None", f"pass {name}=…, one a training row")
+            )
+        elif present and not asked:
+            hint = f"leave {name} out, or choose a method that uses it"
+            problems.append(Problem(name, f"no {name}, for {options.method}", "given", hint))
+    return problems
+
+
+def _answers(name: str, y: Any, n_rows: int, options: ValueOptions, problems: list[Problem]) -> pa.Array:
+    """Return labels, or numbers to predict as an Arrow array of float64; note what is wrong with them."""
+    if options.declaration.target == "label":
+        return _labels(name, y, n_rows, problems)
+    numbers = _numbers(name, y, problems)
+    if numbers is not None and numbers.shape != (n_rows,) and n_rows:
+        problems.append(Problem(name, f"{n_rows} numbers, one a row", f"shape {numbers.shape}", "align them with rows"))
+    return pa.array(np.zeros(0) if numbers is None else numbers.ravel())
+
+
+def _numbers(name: str, values: Any, problems: list[Problem]) -> Float64s | None:
+    """Return finite float64 numbers of any shape, or None and what is wrong with them."""
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind not in "iuf":
+            raise ValueError(f"dtype {array.dtype}")
+        array = array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        problems.append(Problem(name, "numbers", str(error), "give an array of numbers"))
+        return None
+    if not np.isfinite(array).all():
+        n_bad = int(np.count_nonzero(~np.isfinite(array)))
+        problems.append(Problem(name, "finite numbers", f"{n_bad} that are NaN or infinite", "drop these rows"))
+        return None
+    return array
+
+
+def _weights(weights: Any, shape: tuple[int, int], problems: list[Problem]) -> Float64s | None:
+    """Return the weights, (n_train,) or (n_validation, n_train); note what is wrong with them."""
+    array = None if weights is None else _numbers("weights", weights, problems)
+    if array is None:
+        return None
+    if array.shape not in (shape, shape[1:]):
+        expected, got = f"shape {shape[1:]} or {shape}", f"shape {array.shape}"
+        problems.append(Problem("weights", expected, got, "one a training row, or one a point and training row"))
+    elif array.size and array.min() < 0:
+        got = f"{int(np.count_nonzero(array < 0))} negative ones"
+        problems.append(Problem("weights", "weights of at least 0", got, "weights say how much a neighbor counts"))
+    return array
+
+
+def _owners(owners: Any, n_rows: int, problems: list[Problem]) -> Int32s | None:
+    """Return the owner of each training row as its place among the ascending owners, (n_train,) int32."""
+    if owners is None:
+        return None
+    names = owners if isinstance(owners, np.ndarray) else np.asarray(owners, object)
+    kinds = sorted({_id_kind(one) for one in names.ravel().tolist()})
+    if names.shape != (n_rows,) or kinds not in (["integer"], ["string"]):
+        got = f"shape {names.shape} of kind {', '.join(kinds)}"
+        problems.append(Problem("owners", f"{n_rows} integers or strings", got, "one owner a training row"))
+        return None
+    return np.unique(names, return_inverse=True)[1].astype(np.int32)
 
 
 def _flat(array: pa.Array) -> pa.Array:

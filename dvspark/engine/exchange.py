@@ -39,6 +39,7 @@ PART_TYPES = pa.schema(
         ("point", pa.int32()),
         ("block", pa.int32()),
         ("train_row", pa.int64()),
+        ("target", pa.float64()),
         ("keys", pa.binary()),
         ("matches", pa.binary()),
         ("near_rows", pa.binary()),
@@ -52,28 +53,28 @@ def method_halves(reference: BlocksReference, work: ChunkWork) -> Halves:
     """Return what a method does with a block, and with a chunk's merged points, under ``ranking: sorted``."""
     n_train = reference.n_train
     options = work.options.ranking_options(work.parameters, n_train)
-    merged = partial(
-        work.options.declaration.merged_partial,
-        n_train=n_train,
-        n_players=n_train - work.options.self_validation,
-        options=options,
-        parameters=work.parameters,
-    )
+    n_players = n_train - work.options.self_validation
+
+    def merged(points: Iterator[MergedPoint]) -> Partial:
+        columns = reference.train_keys().columns  # mapped where the task runs
+        return work.options.declaration.merged_partial(points, columns, n_train, n_players, options, work.parameters)
+
     return Halves(partial(block_parts, options=options, n_train=n_train), merged)
 
 
 def write_chunk(folder: Path, chunk_id: int, chunk: ChunkArrays) -> None:
     """Write a chunk's file, which every block reads."""
     codes, n_codes = np.concatenate(chunk.labels), np.array([len(row) for row in chunk.labels])
-    train_rows = np.empty(0, np.int64) if chunk.train_rows is None else chunk.train_rows
-    np.savez(_chunk_path(folder, chunk_id), x=chunk.x, codes=codes, n_codes=n_codes, train_rows=train_rows)
+    optional = {name: getattr(chunk, name) for name in ("train_rows", "targets")}
+    given = {name: array for name, array in optional.items() if array is not None}
+    np.savez(_chunk_path(folder, chunk_id), x=chunk.x, codes=codes, n_codes=n_codes, **given)
 
 
 def read_chunk(folder: Path, chunk_id: int) -> ChunkArrays:
     """Return the chunk that was written."""
     with np.load(_chunk_path(folder, chunk_id), allow_pickle=False) as arrays:
         labels = np.split(arrays["codes"], np.cumsum(arrays["n_codes"])[:-1])
-        return ChunkArrays(arrays["x"], labels, arrays["train_rows"] if len(arrays["train_rows"]) else None)
+        return ChunkArrays(arrays["x"], labels, *(arrays.get(name) for name in ("train_rows", "targets")))
 
 
 def keep_points(folder: Path, points: dict[int, Int64s]) -> None:
@@ -100,6 +101,7 @@ def part_batches(
                     "point": point,
                     "block": number,
                     "train_row": None if chunk.train_rows is None else int(chunk.train_rows[point]),
+                    "target": None if chunk.targets is None else float(chunk.targets[point]),
                     "keys": part.keys.tobytes(),
                     "matches": np.packbits(part.matches).tobytes(),
                     "near_rows": part.near_rows.tobytes(),
@@ -151,8 +153,8 @@ def _merged_points(batches: Iterator[pa.RecordBatch], reference: BlocksReference
             np.concatenate([np.frombuffer(part[name].as_buffer()) for part in parts])
             for name in ("near_keys", "near_sizes")
         )
-        absent = parts[0]["train_row"].as_py()
-        yield chunk_id, MergedPoint(keys, matches, np.concatenate(near), near_keys, near_sizes, absent)
+        absent, target = parts[0]["train_row"].as_py(), parts[0]["target"].as_py() or 0.0
+        yield chunk_id, MergedPoint(keys, matches, np.concatenate(near), near_keys, near_sizes, absent, target)
 
 
 def _part_rows(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, int, dict[str, pa.Scalar]]]:

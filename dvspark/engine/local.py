@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from dvspark import columns
-from dvspark.engine.array_inputs import ArrayInputs, read_array_inputs
+from dvspark.engine.array_inputs import ArrayInputs, Given, read_array_inputs
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.kernels.distances import prepare
 from dvspark.kernels.workspace import Workspace
@@ -68,7 +69,10 @@ def value_arrays(
 
     ``x_train`` (n_train, n_features) and ``x_validation`` (n_validation, n_features) of finite numbers;
     labels are integers or strings, or a sequence of them a row (multi-label: a match is a non-empty
-    intersection). ``train_ids`` decide ties, ascending; left out, the positions do. With
+    intersection), or numbers to predict under regression. ``train_ids`` decide ties, ascending; left out, the
+    positions do. ``owners`` (n_train,) integers or strings, and ``weights`` (n_train,) or (n_validation, n_train), not
+    negative, are for the methods that ask for them; where owners are valued the result is (n_owners,), in ascending
+    order of the owners. With
     ``self_validation=True`` the validation arrays are left out: every training row is also a validation
     point and sits out its own game. The result is the mean over validation points, or their sum. With
     ``error_bound=True`` it is a pair: the values, and in the same shape how far each may be from the value
@@ -79,12 +83,11 @@ def value_arrays(
     of ``x_train`` when it is neither float32 nor float64 in id order.
     Source: the method's, see `dvspark.methods`.
     """
-    parameters = {"k": k, "n_classes": n_classes, "owners": owners, "weights": weights, **method_params}
-    if n_classes is not None and method == "knn_shapley":
-        parameters["n_classes"] = None  # its utility does not ask for the number of classes
-    options = ValueOptions(
-        method=method,
-        parameters=parameters,
+    options = ValueOptions.of(
+        method,
+        k,
+        n_classes,
+        method_params,
         metric=metric,
         precision=precision,
         ties=ties,
@@ -94,10 +97,13 @@ def value_arrays(
         error_bound=error_bound,
         self_validation=self_validation,
     )
-    inputs = read_array_inputs(x_train, y_train, x_validation, y_validation, train_ids, options)
+    given = Given(x_train, y_train, x_validation, y_validation, train_ids, owners, weights)
+    inputs = read_array_inputs(given, options)
     totals = local_totals(inputs, options)
     values = totals.value / totals.n_validation if aggregate == "mean" else totals.value
     _, bounds = certificate(totals, aggregate)
+    if options.declaration.players == "owners":  # in the order of their names, whatever the order of the rows
+        return values if bounds is None else (values, bounds)
     result = _as_given(values, inputs)
     return result if bounds is None else (result, _as_given(bounds, inputs))
 
@@ -107,13 +113,16 @@ def local_totals(inputs: ArrayInputs, options: ValueOptions) -> Partial:
     parameters = options.resolved(inputs.n_classes)
     words = columns.label_vocabulary(inputs.train_labels)
     train = prepare(inputs.x_train, columns.encode_train_labels(inputs.train_labels, words), options.metric)
+    train = dataclasses.replace(train, columns=inputs.train_columns)
     ranking_options = options.ranking_options(parameters, train.n_train)
-    codes = columns.encode_labels(inputs.validation_labels, words)
-    totals, workspace = Partial.zeros(train.n_train, row_bounds=options.error_bound), Workspace()
+    codes, targets = columns.encode_labels(inputs.validation_labels, words), inputs.validation_targets
+    n_values = options.declaration.n_values(train.n_train, train.columns)
+    totals, workspace = Partial.zeros(n_values, row_bounds=options.error_bound), Workspace()
     for start in range(0, len(inputs.x_validation), CHUNK_ROWS):
         here = slice(start, start + CHUNK_ROWS)
         rows = np.arange(len(codes))[here] if options.self_validation else None
-        chunk = ChunkArrays(inputs.x_validation[here], codes[here], rows)
+        arrays = (None if array is None else array[here] for array in (targets, inputs.point_weights))
+        chunk = ChunkArrays(inputs.x_validation[here], codes[here], rows, *arrays)
         totals.add(options.declaration.partial(train, chunk, ranking_options, parameters, workspace))
     return totals
 

@@ -19,7 +19,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dvspark import columns
 from dvspark.engine import binned_exchange
 from dvspark.engine.chunks import waves
 from dvspark.engine.exchange import Halves, keep_points, merge_chunks, method_halves, part_batches, write_chunk
@@ -76,7 +75,7 @@ def build_blocks(
         raise ValueError(f"blocks of {block_rows} rows cut a tile of {TILE_ROWS}")
     directory.mkdir(parents=True, exist_ok=True)
     keys = sorted_keys(train_rows, n_train)
-    TrainKeys(keys, columns.label_vocabulary(keys["label"].combine_chunks()), dtype).write(directory)
+    TrainKeys.of(keys, dtype).write(directory)
     reference = BlocksReference(str(directory), n_train, n_features, 0, metric, dtype, block_rows)
     firsts = [keys["id"][reference.first_row(block)].as_py() for block in range(reference.n_blocks)]
     written = _write_blocks(train_rows, firsts, reference)

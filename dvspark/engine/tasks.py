@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -31,7 +32,7 @@ class ChunkWork:
     """All a task must know besides the index; ``parameters`` are the method's, resolved."""
 
     options: ValueOptions
-    parameters: dict[str, int]
+    parameters: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,15 @@ def value_chunks(batches: Iterator[pa.RecordBatch], index: TrainIndex, work: Chu
 def chunk_arrays(rows: pa.Table, train: TrainKeys, *, self_validation: bool) -> ChunkArrays:
     """Return validation rows in `ROWS` format as the kernels see them."""
     x = embedding_matrix(rows["embedding"].combine_chunks(), np.dtype(train.dtype))
-    codes = columns.encode_labels(columns.canonical_labels(rows["label"].combine_chunks()), train.words)
+    labels = rows["label"].combine_chunks()
+    targets = columns.target_numbers(labels)
+    if targets is None:
+        labels = columns.canonical_labels(labels)
+    codes = columns.encode_labels(labels, train.words)
     if not self_validation:
-        return ChunkArrays(x, codes)
+        return ChunkArrays(x, codes, targets=targets)
     train_rows = pc.index_in(rows["id"], value_set=train.keys["id"].combine_chunks())
-    return ChunkArrays(x, codes, train_rows.to_numpy().astype(np.int64))
+    return ChunkArrays(x, codes, train_rows.to_numpy().astype(np.int64), targets)
 
 
 def nearest_validation(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator
@@ -18,9 +19,11 @@ from dvspark import columns
 from dvspark.columns import embedding_matrix
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.distances import prepare
-from dvspark.schemas import Floats, Int64s, TrainArrays, TrainLabels
+from dvspark.schemas import Floats, Int64s, TrainArrays, TrainColumns, TrainLabels
 
 MANIFEST = "index.json"
+# Files of `TrainColumns`.
+COLUMN_FILES = ("targets", "weights", "owners")
 
 
 @dataclass(frozen=True)
@@ -48,22 +51,51 @@ class IndexReference:
 
 @dataclass(frozen=True)
 class TrainKeys:
-    """What validation rows are read against: ``keys`` (id, label, owner), ``words`` (vocabulary), embedding dtype."""
+    """What validation rows are read against: ``keys`` (id, label, owner, weight), ``words`` (vocabulary), dtype of x.
+
+    ``columns`` are the keys as arrays; ``owners`` names them.
+    """
 
     keys: pa.Table
     words: pa.Array
     dtype: str
+    columns: TrainColumns = dataclasses.field(default_factory=TrainColumns)
+    owners: pa.Array | None = None
+
+    @classmethod
+    def of(cls, keys: pa.Table, dtype: str) -> TrainKeys:
+        """Return the keys of training rows with what follows from them; O(n log n)."""
+        labels = keys["label"].combine_chunks()
+        given = {name: keys[name].combine_chunks() for name in ("owner", "weight") if name in keys.column_names}
+        owners = columns.label_vocabulary(given["owner"].drop_null()) if "owner" in given else None
+        found = TrainColumns(
+            targets=columns.target_numbers(labels),
+            weights=np.asarray(given["weight"], np.float64) if "weight" in given else None,
+            owners=None if owners is None else columns.codes_of(given["owner"], owners),
+            n_owners=0 if owners is None else len(owners),
+        )
+        return cls(keys, columns.label_vocabulary(labels), dtype, found, owners)
 
     @classmethod
     def read(cls, directory: Path, dtype: str) -> TrainKeys:
         """Return what `write` left in a directory, mapped."""
         words = _read_arrow(directory / "words.arrow")["word"].combine_chunks()
-        return cls(_read_arrow(directory / "keys.arrow"), words, dtype)
+        named = directory / "owners.arrow"
+        owners = _read_arrow(named)["owner"].combine_chunks() if named.exists() else None
+        arrays = {name: mapped_array(directory, name) for name in COLUMN_FILES}
+        found = TrainColumns(**arrays, n_owners=0 if owners is None else len(owners))
+        return cls(_read_arrow(directory / "keys.arrow"), words, dtype, found, owners)
 
     def write(self, directory: Path) -> None:
         """Write the tables' files."""
         _write_arrow(directory / "keys.arrow", self.keys)
         _write_arrow(directory / "words.arrow", pa.table({"word": self.words}))
+        if self.owners is not None:
+            _write_arrow(directory / "owners.arrow", pa.table({"owner": self.owners}))
+        for name in COLUMN_FILES:
+            array = getattr(self.columns, name)
+            if array is not None:
+                np.save(directory / f"{name}.npy", array)
 
 
 @dataclass(frozen=True)
@@ -107,8 +139,7 @@ class IndexWriter:
 
     def write_keys(self, keys: pa.Table) -> TrainKeys:
         """Write the keys of all rows, in id order, which say where `place_rows` puts each; return them."""
-        words = columns.label_vocabulary(keys["label"].combine_chunks())
-        self._keys = TrainKeys(keys, words, str(self._x.dtype))
+        self._keys = TrainKeys.of(keys, str(self._x.dtype))
         self._keys.write(self.directory)
         return self._keys
 
@@ -209,7 +240,8 @@ def damaged_files(directory: Path, digest: str) -> list[str]:
 def open_index(directory: Path) -> TrainIndex:
     """Return the index in ``directory``, mapped read-only: pages are shared by all processes of a host."""
     arrays = mapped_arrays(directory, "an index")
-    return TrainIndex(arrays, TrainKeys.read(directory, str(arrays.x.dtype)))
+    keys = TrainKeys.read(directory, str(arrays.x.dtype))
+    return TrainIndex(dataclasses.replace(arrays, columns=keys.columns), keys)
 
 
 def mapped_arrays(directory: Path, what: str) -> TrainArrays:

@@ -32,9 +32,13 @@ class BlockPart:
 
 @dataclass(frozen=True)
 class MergedPoint(BlockPart):
-    """One point's parts, one after the other, rows counted in the whole table; ``absent`` sits out the game."""
+    """One point's parts, one after the other, rows counted in the whole table.
+
+    The row that is ``absent`` sits out the game; ``target`` the number to predict, under regression.
+    """
 
     absent: int | None = None
+    target: float = 0.0
 
 
 def block_parts(block: TrainBlock, chunk: ChunkArrays, options: RankingOptions, n_train: int) -> Iterator[BlockPart]:

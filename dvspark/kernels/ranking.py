@@ -58,12 +58,13 @@ class RankedRows:
     """The playing rows of one validation point, nearest first.
 
     ``rows`` (n,) int64 train rows; ``matches`` (n,) bool; ``block_starts`` (n,) bool, set where a tie block
-    begins, or None when ties break by train row.
+    begins, or None when ties break by train row; ``keys`` (n,) float64 exact keys, where all have one, else None.
     """
 
     rows: Int64s
     matches: Bools
     block_starts: Bools | None
+    keys: Float64s | None = None
 
 
 NO_ROWS = RankedRows(np.empty(0, np.int64), np.empty(0, np.bool_), None)
@@ -187,7 +188,8 @@ def rank_exact_keys(keys: Float64s, matches: Bools, absent: int | None, options:
         keys[absent] = np.inf
     rows = np.argsort(keys, kind="stable")  # stable: equal keys stay in train row order
     rows = rows if absent is None else rows[:-1]
-    return RankedRows(rows, matches[rows], _block_starts(keys[rows]) if options.ties == "average" else None)
+    ordered = keys[rows]
+    return RankedRows(rows, matches[rows], _block_starts(ordered) if options.ties == "average" else None, ordered)
 
 
 def rank_rows(keys: Floats, matches: Bools, scratch: Scratch) -> int:

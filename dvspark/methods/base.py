@@ -1,58 +1,58 @@
-"""The blueprint of a method: what it is called, what it asks for, and which kernel computes it."""
+"""The blueprint of a method: what it is called, what it asks for, and what the engine gives it."""
 
 from __future__ import annotations
 
-import reprlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
-from dvspark.errors import Problem, close_matches
+from dvspark.errors import Problem
 from dvspark.kernels.binned import Game
-from dvspark.kernels.merged import MergedPoint, merged_partial
-from dvspark.kernels.partials import game_of, point_values, ranking_partial
-from dvspark.kernels.rank_values import RankWeights
-from dvspark.kernels.ranking import RankedRows, RankingOptions
+from dvspark.kernels.merged import MergedPoint
+from dvspark.kernels.ordered import OrderedPoint
+from dvspark.kernels.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
-from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays
-
-Parameters = Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter of a method: a whole number from ``minimum``; ``default`` None: the inputs decide."""
-
-    name: str
-    minimum: int
-    default: int | None
-    meaning: str
+from dvspark.methods.parameters import Parameter, Parameters, parameter_problems, resolved_parameters
+from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays, TrainColumns
 
 
-K = Parameter("k", 1, 10, "neighbors that vote")
-N_CLASSES = Parameter("n_classes", 1, None, "size of the label space; else the labels of both tables are counted")
+def _no_problems(_given: Mapping[str, Any]) -> list[Problem]:
+    return []
 
 
-@dataclass(frozen=True)
+def _nothing(_given: Mapping[str, Any]) -> tuple[str, ...]:
+    return ()
+
+
+def _never(_parameters: Parameters) -> bool:
+    return False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Method:
-    """One way to value training rows: a declaration; the tables come from one kernel file.
+    """One way to value training rows: a declaration; what it computes comes from one kernel file.
 
-    ``needs`` names what the engine supplies to the kernel. ``rank_weights(n_players, **parameters)`` and
-    ``utility(n_nearest_matches, n_players, **parameters)`` are the kernel's, and
-    ``recursive_values(matches, **parameters)`` is a second formula, for the audit. ``efficient``: the values sum to
-    U(N) - U(∅), which the audit then demands. ``reference``: authors, year, place, DOI.
+    ``reference``: authors, year, place, DOI. ``efficient``: the values sum to U(N) - U(∅), or to what ``partial``
+    counts in their place, which the audit then demands. ``target``: what rows are labelled with, "label" or
+    "number". ``players``: who is valued, "rows" or "owners". ``asks``: which of "owners" and "weights" it needs.
+    ``check``: what is wrong with the parameters together. ``exact_distances``: whether it computes with distances, not
+    ranks alone.
     """
 
     name: str
-    needs: str
     parameters: tuple[Parameter, ...]
-    rank_weights: Callable[..., RankWeights]
-    utility: Callable[..., tuple[float, float]]
-    recursive_values: Callable[..., Float64s]
     reference: str
     efficient: bool = True
+    target: str = "label"
+    players: str = "rows"
+    asks: Callable[[Mapping[str, Any]], tuple[str, ...]] = _nothing
+    check: Callable[[Mapping[str, Any]], list[Problem]] = _no_problems
+    exact_distances: Callable[[Parameters], bool] = _never
+
+    # What the engine supplies to the kernel; whether bins may rank the far rows; whether ties may be averaged.
+    needs: ClassVar[str] = "ranking"
+    bins: ClassVar[bool] = False
+    averages_ties: ClassVar[bool] = False
 
     def partial(
         self,
@@ -62,55 +62,41 @@ class Method:
         parameters: Parameters,
         workspace: Workspace | None = None,
     ) -> Partial:
-        """Return the partial of a chunk; cost and memory as in `kernels.partials.ranking_partial`."""
-        weights_of, utility_of = partial(self.rank_weights, **parameters), partial(self.utility, **parameters)
-        return ranking_partial(train, chunk, options, weights_of, utility_of, workspace or Workspace())
+        """Return the partial of a chunk."""
+        raise NotImplementedError
 
     def merged_partial(
         self,
         points: Iterable[MergedPoint],
+        columns: TrainColumns,
         n_train: int,
         n_players: int,
         options: RankingOptions,
         parameters: Parameters,
     ) -> Partial:
-        """Return the partial of points whose keys came from blocks; see `kernels.merged.merged_partial`."""
-        weights_of, utility_of = partial(self.rank_weights, **parameters), partial(self.utility, **parameters)
-        return merged_partial(points, n_train, n_players, options, weights_of, utility_of)
+        """Return the partial of points whose keys came from blocks."""
+        raise NotImplementedError
 
     def game(self, n_players: int, options: RankingOptions, parameters: Parameters) -> Game:
-        """Return the game of ``n_players`` rows, for the binned ranking."""
-        weights_of, utility_of = partial(self.rank_weights, **parameters), partial(self.utility, **parameters)
-        return game_of(n_players, options, weights_of, utility_of)
+        """Return the game of ``n_players`` rows, for the binned ranking, where ``bins`` may rank."""
+        raise NotImplementedError
 
-    def points(
-        self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: Parameters
-    ) -> Iterator[tuple[RankedRows, Float64s]]:
-        """Yield for each validation point its ranked rows and their values in rank order."""
-        return point_values(train, chunk, options, partial(self.rank_weights, **parameters), Workspace())
+    def reference_values(self, point: OrderedPoint, parameters: Parameters) -> Float64s:
+        """Return the values by rank, or by owner, from another formula than the kernel's; for the audit."""
+        raise NotImplementedError
+
+    def n_values(self, n_train: int, columns: TrainColumns) -> int:
+        """Return how many values there are."""
+        return columns.n_owners if self.players == "owners" else n_train
+
+    def knows(self, name: str) -> bool:
+        """Return whether it has a parameter of that name."""
+        return any(parameter.name == name for parameter in self.parameters)
 
     def parameter_problems(self, given: Mapping[str, Any]) -> list[Problem]:
         """Return what is wrong with the given parameters; None stands for left out."""
-        known = {parameter.name: parameter for parameter in self.parameters}
-        problems = []
-        for name, value in given.items():
-            if value is None:
-                continue
-            if name not in known:
-                expected, hint = f"a parameter of {self.name}", close_matches(name, [*known])
-                problems.append(Problem(f"parameter {name!r}", expected, reprlib.repr(value), hint))
-            elif isinstance(value, bool) or not isinstance(value, Integral) or value < known[name].minimum:
-                expected = f"a whole number from {known[name].minimum} ({known[name].meaning})"
-                hint = f"give {name} as an integer of at least {known[name].minimum}"
-                problems.append(Problem(f"parameter {name!r}", expected, reprlib.repr(value), hint))
-        return problems
+        return parameter_problems(self.name, self.parameters, given) or self.check(given)
 
-    def resolved(self, given: Mapping[str, int | None], n_classes: int) -> dict[str, int]:
+    def resolved(self, given: Mapping[str, Any], n_classes: int) -> dict[str, Any]:
         """Return all parameters: the given ones, else their defaults, else what the inputs say."""
-        counted = {"n_classes": n_classes}
-        result = {}
-        for parameter in self.parameters:
-            value = given.get(parameter.name)
-            value = parameter.default if value is None else value
-            result[parameter.name] = counted[parameter.name] if value is None else int(value)
-        return result
+        return resolved_parameters(self.parameters, given, n_classes)

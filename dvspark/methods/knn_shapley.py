@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dvspark.kernels import knn_shapley as kernel
-from dvspark.methods.base import K, Method
+from dvspark.methods.parameters import K
+from dvspark.methods.ranking import RankingMethod
 
-KNN_SHAPLEY = Method(
+KNN_SHAPLEY = RankingMethod(
     name="knn_shapley",
-    needs="ranking",
     parameters=(K,),
     rank_weights=kernel.rank_weights,
     utility=kernel.utility,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -35,6 +35,14 @@ class ValueOptions:
     error_bound: Any = False
     self_validation: bool = False
 
+    @classmethod
+    def of(cls, method: str, k: Any, n_classes: Any, method_params: Mapping[str, Any], **options: Any) -> ValueOptions:
+        """Return the options of a call, whose ``k`` and ``n_classes`` count where the method has them."""
+        common = {"k": k, "n_classes": n_classes}
+        declaration = METHODS[method] if method in list(METHODS) else None
+        known = {name: value for name, value in common.items() if declaration is None or declaration.knows(name)}
+        return cls(method, {**known, **method_params}, **options)
+
     def problems(self) -> list[Problem]:
         """Return everything wrong with the options, none of it needing the data."""
         problems = [
@@ -52,15 +60,31 @@ class ValueOptions:
             hint = "True adds how far each value may be from the sorted ranking's"
             problems.append(Problem("error_bound", "True or False", repr(self.error_bound), hint))
         if self.method in list(METHODS):  # not in the dictionary: what was given may have no hash
-            problems += METHODS[self.method].parameter_problems(self.parameters)
+            problems += METHODS[self.method].parameter_problems(self.parameters) + self._unfit()
         return problems
+
+    def _unfit(self) -> list[Problem]:
+        """Return the options that the method cannot follow."""
+        method, problems = self.declaration, []
+        if self.ranking == "binned" and not method.bins:
+            hint = "leave ranking out"
+            problems.append(Problem("ranking", f"'auto' or 'sorted' for {method.name}", "'binned'", hint))
+        if self.ties == "average" and not method.averages_ties:
+            hint = "rows at equal distance rank by id; for symmetric values of duplicates use knn_shapley"
+            problems.append(Problem("ties", f"'id' for {method.name}", "'average'", hint))
+        return problems
+
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """The columns of training rows that the method needs beside embedding and label."""
+        return self.declaration.asks(self.parameters)
 
     @property
     def declaration(self) -> Method:
         """The method's declaration."""
         return METHODS[self.method]
 
-    def resolved(self, n_classes: int) -> dict[str, int]:
+    def resolved(self, n_classes: int) -> dict[str, Any]:
         """Return the method's parameters with defaults and the counted classes filled in."""
         return self.declaration.resolved(self.parameters, n_classes)
 
@@ -68,15 +92,18 @@ class ValueOptions:
         """Return the ranking that will be used for so many training rows: sorted or binned."""
         if self.ranking != "auto":
             return self.ranking
+        if not self.declaration.bins:
+            return "sorted"
         return "binned" if n_train > BINNED_FROM_ROWS and self.precision == "default" else "sorted"
 
-    def ranking_options(self, parameters: dict[str, int], n_train: int) -> RankingOptions:
+    def ranking_options(self, parameters: Mapping[str, Any], n_train: int) -> RankingOptions:
         """Return what the kernels need to know of the options."""
+        exact = self.declaration.exact_distances(parameters)
         return RankingOptions(
             self.metric,
-            self.precision,
+            "float64" if exact else self.precision,
             self.ties,
-            parameters["k"],
+            parameters.get("k", 1),
             self.ranking_for(n_train),
             float(self.tolerance),
             row_bounds=self.error_bound,

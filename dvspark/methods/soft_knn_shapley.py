@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dvspark.kernels import soft_knn_shapley as kernel
-from dvspark.methods.base import N_CLASSES, K, Method
+from dvspark.methods.parameters import N_CLASSES, K
+from dvspark.methods.ranking import RankingMethod
 
-SOFT_KNN_SHAPLEY = Method(
+SOFT_KNN_SHAPLEY = RankingMethod(
     name="soft_knn_shapley",
-    needs="ranking",
     parameters=(K, N_CLASSES),
     rank_weights=kernel.rank_weights,
     utility=kernel.utility,

@@ -22,7 +22,7 @@ def run_record(
     run_id: str,
     fingerprint: str,
     options: ValueOptions,
-    parameters: dict[str, int],
+    parameters: dict[str, Any],
     ranking: str,
     error_bound: float,
     inputs: dict[str, Any],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dvspark.errors import Problem, close_matches
@@ -25,6 +25,17 @@ class TableReference:
     embedding: str = "embedding"
     label: str = "label"
     owner: str | None = None
+    weight: str | None = None
+
+    def asked(self, asks: tuple[str, ...]) -> TableReference:
+        """Return it with the default names of those columns that a method asks for."""
+        owner = self.owner or ("owner" if "owners" in asks else None)
+        weight = self.weight or ("weight" if "weights" in asks else None)
+        return replace(self, owner=owner, weight=weight)
+
+    def without_train_columns(self) -> TableReference:
+        """Return it without the columns that only training rows have."""
+        return replace(self, owner=None, weight=None)
 
     def __str__(self) -> str:
         """Return the place as people write it."""
@@ -33,9 +44,9 @@ class TableReference:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of one side in `ROWS` format: ``frame`` has id, embedding, label and, if asked for, owner.
+    """Rows of one side in `ROWS` format: ``frame`` has id, embedding, label and, if asked for, owner and weight.
 
-    ``types`` maps id, embedding, label (and owner) to their Spark DDL; ``reference`` names the source.
+    ``types`` maps id, embedding, label (owner, weight) to their Spark DDL; ``reference`` names the source.
     """
 
     side: str
@@ -49,10 +60,10 @@ class Rows:
         return self.types["label"].startswith("array")
 
 
-def read_rows(spark: SparkSession, side: str, reference: TableReference) -> Rows | list[Problem]:
+def read_rows(spark: SparkSession, side: str, reference: TableReference, target: str = "label") -> Rows | list[Problem]:
     """Return the rows of a table under fixed names and types, or everything wrong with it."""
     frame = read_table(spark, side, reference)
-    return frame if isinstance(frame, list) else canonical_rows(side, frame, reference)
+    return frame if isinstance(frame, list) else canonical_rows(side, frame, reference, target)
 
 
 def read_table(spark: SparkSession, side: str, reference: TableReference) -> DataFrame | list[Problem]:
@@ -70,14 +81,16 @@ def read_table(spark: SparkSession, side: str, reference: TableReference) -> Dat
     return frame
 
 
-def canonical_rows(side: str, frame: DataFrame, reference: TableReference) -> Rows | list[Problem]:
+def canonical_rows(
+    side: str, frame: DataFrame, reference: TableReference, target: str = "label"
+) -> Rows | list[Problem]:
     """Return a table's rows under fixed names and types, or everything wrong with its columns.
 
-    Integers widen to bigint, ml vectors become array<double>; nothing else is converted.
+    Integers widen to bigint, ml vectors become array<double>, weights and, with ``target`` "number", labels double;
+    nothing else is converted.
     """
     wanted = {"id": reference.id, "embedding": reference.embedding, "label": reference.label}
-    if reference.owner is not None:
-        wanted["owner"] = reference.owner
+    wanted |= {role: name for role in ("owner", "weight") if (name := getattr(reference, role)) is not None}
     given = {field.name: field.dataType for field in frame.schema.fields}
     problems, types, expressions = [], {}, []
     for role, name in wanted.items():
@@ -86,10 +99,11 @@ def canonical_rows(side: str, frame: DataFrame, reference: TableReference) -> Ro
             got = f"columns {', '.join(given)}"
             problems.append(Problem(f"{side} table {reference}", f"a column {name!r} ({role})", got, hint))
             continue
-        ddl = canonical_type(role, given[name])
+        kind = "target" if role == "label" and target == "number" else role
+        ddl = canonical_type(kind, given[name])
         if ddl is None:
             where, got = f"{side} column {name!r}", given[name].simpleString()
-            problems.append(Problem(where, EXPECTED_TYPES[role], got, HINTS[role]))
+            problems.append(Problem(where, EXPECTED_TYPES[kind], got, HINTS[kind]))
             continue
         types[role] = ddl
         expressions.append(_column(role, name, ddl, given[name]))
@@ -103,12 +117,16 @@ EXPECTED_TYPES = {
     "embedding": "array<float>, array<double>, binary (float32 little-endian) or an ml vector",
     "label": "a string, an integer, or an array of either",
     "owner": "a string or an integer",
+    "weight": "a number",
+    "target": "a number, which regression predicts",
 }
 HINTS = {
     "id": "cast it to string",
     "embedding": "cast the elements to float",
-    "label": "cast it to string or integer; a float label is a regression target, which this method has not",
+    "label": "cast it to string or integer; numbers to predict are for knn_regression_shapley",
     "owner": "cast it to string",
+    "weight": "cast it to double",
+    "target": "cast it to double",
 }
 
 
@@ -119,6 +137,8 @@ def canonical_type(role: str, given: DataType) -> str | None:
         if name in ("array<float>", "array<double>", "binary"):
             return name
         return "array<double>" if name == "vector" else None
+    if role in ("target", "weight"):
+        return "double" if name in (*INTEGERS, "float", "double") or name.startswith("decimal") else None
     if role == "label" and name.startswith("array<"):
         inner = _key_type(name[len("array<") : -1])
         return None if inner is None else f"array<{inner}>"

@@ -23,10 +23,14 @@ ROW_HASH = "row_hash"
 
 @dataclass(frozen=True)
 class RowChecks:
-    """What rows must satisfy: ``metric`` and ``precision`` of the run; ``n_features`` once it is known."""
+    """What rows must satisfy: ``metric`` and ``precision`` of the run; ``n_features`` once it is known.
+
+    ``with_owners``: every row has an owner.
+    """
 
     metric: str
     precision: str
+    with_owners: bool = False
     n_features: int | None = None
 
 
@@ -70,6 +74,14 @@ def row_problems(batch: pa.RecordBatch, checks: RowChecks) -> tuple[dict[str, Bo
         "label is null": np.asarray(pc.is_null(label)),
         "embedding is null": np.asarray(pc.is_null(embedding)),
     }
+    if pa.types.is_floating(label.type):
+        problems["label is NaN or infinity"] = _not_finite(label)
+    if "weight" in batch.schema.names:
+        weight = batch.column("weight")
+        problems["weight is null"] = np.asarray(pc.is_null(weight))
+        problems["weight is negative, NaN or infinity"] = _not_finite(weight) | _negative(weight)
+    if checks.with_owners and "owner" in batch.schema.names:
+        problems["owner is null"] = np.asarray(pc.is_null(batch.column("owner")))
     if pa.types.is_list(label.type):
         problems["label is an empty array"] = np.asarray(pc.fill_null(pc.equal(pc.list_value_length(label), 0), False))
         problems["label array holds null"] = _rows_with_null(label)
@@ -110,6 +122,14 @@ def _number_problems(
         zero[rows] = norms == 0
     found = {"embedding holds NaN or infinity": infinite, "embedding is too large to square": large}
     return found | ({"embedding is all zeros, without direction": zero} if checks.metric == "cosine" else {})
+
+
+def _not_finite(numbers: pa.Array) -> Bools:
+    return np.asarray(pc.invert(pc.fill_null(pc.is_finite(numbers), True)))
+
+
+def _negative(numbers: pa.Array) -> Bools:
+    return np.asarray(pc.fill_null(pc.less(numbers, 0.0), False))
 
 
 def _rows_with_null(lists: pa.Array) -> Bools:

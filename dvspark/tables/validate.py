@@ -89,7 +89,7 @@ def validate(
     """
     sides = [train] if validation is None else [train, validation]
     problems = [problem for side in sides if isinstance(side, list) for problem in side]
-    checks = RowChecks(options.metric, options.precision)
+    checks = RowChecks(options.metric, options.precision, with_owners="owners" in options.asks)
     # Each side takes several small jobs that leave most cores idle; so both sides go on at once.
     with ThreadPoolExecutor(len(sides)) as pool:
         found = [pool.submit(_check_side, side, checks, on_bad_row) for side in sides if isinstance(side, Rows)]
@@ -209,6 +209,9 @@ def _split(rows: Rows, checks: RowChecks, twice: DataFrame) -> tuple[Rows, DataF
 
 
 def _label_counts(rows: Rows) -> dict[str | int, int]:
+    """Return how many rows carry each label; none where labels are numbers to predict."""
+    if rows.types["label"] == "double":
+        return {}
     label = "explode(array_distinct(label))" if rows.is_multi_label else "label"
     counts = rows.frame.selectExpr(f"{label} AS label").groupBy("label").count()
     return {row["label"]: row["count"] for row in counts.toArrow().to_pylist()}
@@ -233,7 +236,9 @@ def _warnings(train: _Side, validation: _Side | None, options: ValueOptions) -> 
     if validation is None:
         return
     absent = set(validation.facts.labels) - set(train.facts.labels)
-    if len(absent) == len(validation.facts.labels):
+    if options.declaration.target == "number":
+        pass
+    elif len(absent) == len(validation.facts.labels):
         got = f"none; train has {train.facts.head()}, validation has {validation.facts.head()}"
         yield Problem("labels", "labels that occur in both tables", got, "check for case, blanks, id mix-ups")
     elif absent:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import dvspark
-from dvspark.engine.array_inputs import read_array_inputs
+from dvspark.engine.array_inputs import Given, read_array_inputs
 from dvspark.engine.local import local_totals
 from dvspark.kernels import binned, bins, distances, loops, ranking, row_codes
 from dvspark.methods.options import BINNED_FROM_ROWS, ValueOptions
@@ -62,7 +62,7 @@ def rows_in_layout(layout: str, n_classes: int, seed: int) -> tuple[np.ndarray, 
 def totals(rows: tuple[Any, ...], **changes: Any) -> Partial:
     options = ValueOptions(**changes)
     four = (*rows, None, None)[:4]
-    return local_totals(read_array_inputs(*four, None, options), options)
+    return local_totals(read_array_inputs(Given(*four), options), options)
 
 
 def gap(one: Partial, other: Partial) -> float:

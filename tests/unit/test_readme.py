@@ -21,8 +21,8 @@ from dvspark.kernels.ranking import (
     TIES,
 )
 from dvspark.methods import METHODS
-from dvspark.methods.base import K
 from dvspark.methods.options import AGGREGATES, RANKINGS
+from dvspark.methods.parameters import K
 from dvspark.tables.validate import ON_BAD_ROW
 
 ROOT = Path(__file__).parents[2]

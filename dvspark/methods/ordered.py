@@ -1,0 +1,75 @@
+"""Methods that need all rows in order, and value them by more than rank and match: targets, weights, owners."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from dvspark.kernels.merged import MergedPoint, rank_merged
+from dvspark.kernels.ordered import OrderedPoint, in_order, ordered_points, sum_ordered
+from dvspark.kernels.ranking import RankedRows, RankingOptions, Scratch
+from dvspark.kernels.workspace import Workspace
+from dvspark.methods.base import Method
+from dvspark.methods.parameters import Parameters
+from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays, TrainColumns
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderedMethod(Method):
+    """A method that values one `OrderedPoint` after the other.
+
+    ``point_values(point, **parameters)`` and ``utility(point, **parameters)`` are the kernel's, and
+    ``second_values(point, **parameters)`` is a second formula, for the audit.
+    """
+
+    point_values: Callable[..., Float64s]
+    utility: Callable[..., tuple[float, float]]
+    second_values: Callable[..., Float64s]
+
+    def partial(
+        self,
+        train: TrainArrays,
+        chunk: ChunkArrays,
+        options: RankingOptions,
+        parameters: Parameters,
+        workspace: Workspace | None = None,
+    ) -> Partial:
+        """Return the partial of a chunk; cost a point: the ranking's and the kernel's."""
+        points = ordered_points(train, chunk, options, workspace or Workspace())
+        return self._sum(points, train.n_train, train.columns, options, parameters)
+
+    def merged_partial(
+        self,
+        points: Iterable[MergedPoint],
+        columns: TrainColumns,
+        n_train: int,
+        n_players: int,  # noqa: ARG002 - the rows that play are those of the point
+        options: RankingOptions,
+        parameters: Parameters,
+    ) -> Partial:
+        """Return the partial of points whose keys came from blocks."""
+
+        def ordered() -> Iterator[tuple[RankedRows, OrderedPoint]]:
+            scratch = Scratch(n_train, Workspace())
+            for point in points:
+                ranked = rank_merged(point, options, scratch)
+                yield ranked, in_order(ranked, columns, options.metric, point.target, columns.weights)
+
+        return self._sum(ordered(), n_train, columns, options, parameters)
+
+    def reference_values(self, point: OrderedPoint, parameters: Parameters) -> Float64s:
+        """Return the values by rank, or by owner, by the second formula."""
+        return self.second_values(point, **parameters)
+
+    def _sum(
+        self,
+        points: Iterable[tuple[RankedRows, OrderedPoint]],
+        n_train: int,
+        columns: TrainColumns,
+        options: RankingOptions,
+        parameters: Parameters,
+    ) -> Partial:
+        values_of, utility_of = partial(self.point_values, **parameters), partial(self.utility, **parameters)
+        n_values, owners = self.n_values(n_train, columns), self.players == "owners"
+        return sum_ordered(points, n_values, options, values_of, utility_of, owners=owners)

@@ -1,0 +1,146 @@
+"""Parameters: what a method asks of its user, with the values it takes."""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+from dvspark.errors import Problem, close_matches
+
+Parameters = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter: ``default`` stands in where it is left out; None: the inputs, or the method, decide."""
+
+    name: str
+    meaning: str
+    default: Any = None
+
+    @property
+    def expected(self) -> str:
+        """What its values are, for messages."""
+        raise NotImplementedError
+
+    def accepts(self, value: Any) -> bool:
+        """Return whether it is one of its values."""
+        raise NotImplementedError
+
+    def read(self, value: Any) -> Any:
+        """Return an accepted value as plain data."""
+        return value
+
+    def problem(self, value: Any) -> Problem:
+        """Return why a value is not accepted."""
+        hint = f"give {self.name} as {self.expected}"
+        return Problem(f"parameter {self.name!r}", f"{self.expected} ({self.meaning})", reprlib.repr(value), hint)
+
+
+@dataclass(frozen=True)
+class Whole(Parameter):
+    """A whole number from ``least``."""
+
+    least: int = 1
+
+    @property
+    def expected(self) -> str:
+        """What its values are, for messages."""
+        return f"a whole number of at least {self.least}"
+
+    def accepts(self, value: Any) -> bool:
+        """Return whether it is one of its values."""
+        return type(value) is not bool and isinstance(value, Integral) and int(value) >= self.least
+
+    def read(self, value: Any) -> int:
+        """Return an accepted value as plain data."""
+        return int(value)
+
+
+@dataclass(frozen=True)
+class Number(Parameter):
+    """A finite number above ``above`` and up to ``most``, or one of some ``words``."""
+
+    above: float = -math.inf
+    most: float = math.inf
+    words: tuple[str, ...] = ()
+
+    @property
+    def expected(self) -> str:
+        """What its values are, for messages."""
+        above = f" above {self.above:g}" if self.above > -math.inf else ""
+        most = f" up to {self.most:g}" if self.most < math.inf else ""
+        return " or ".join([f"a number{above}{most}", *map(repr, self.words)])
+
+    def accepts(self, value: Any) -> bool:
+        """Return whether it is one of its values."""
+        if isinstance(value, str):
+            return value in self.words
+        is_number = type(value) is not bool and isinstance(value, Real)
+        return is_number and math.isfinite(value) and self.above < float(value) <= self.most
+
+    def read(self, value: Any) -> float | str:
+        """Return an accepted value as plain data."""
+        return value if isinstance(value, str) else float(value)
+
+
+@dataclass(frozen=True)
+class Choice(Parameter):
+    """One of some words."""
+
+    words: tuple[str, ...] = ()
+
+    @property
+    def expected(self) -> str:
+        """What its values are, for messages."""
+        return f"one of {', '.join(map(repr, self.words))}"
+
+    def accepts(self, value: Any) -> bool:
+        """Return whether it is one of its values."""
+        return isinstance(value, str) and value in self.words
+
+
+@dataclass(frozen=True)
+class Words(Parameter):
+    """Any text that is not empty."""
+
+    @property
+    def expected(self) -> str:
+        """What its values are, for messages."""
+        return "a text"
+
+    def accepts(self, value: Any) -> bool:
+        """Return whether it is one of its values."""
+        return isinstance(value, str) and bool(value.strip())
+
+
+K = Whole("k", "neighbors that vote", 10)
+N_CLASSES = Whole("n_classes", "size of the label space; else the labels of both tables are counted")
+
+
+def parameter_problems(method: str, known: tuple[Parameter, ...], given: Parameters) -> list[Problem]:
+    """Return what is wrong with the parameters given to a method; None stands for left out."""
+    names, problems = {parameter.name: parameter for parameter in known}, []
+    for name, value in given.items():
+        if value is None:
+            continue
+        if name not in names:
+            expected, hint = f"a parameter of {method}", close_matches(name, [*names])
+            problems.append(Problem(f"parameter {name!r}", expected, reprlib.repr(value), hint))
+        elif not names[name].accepts(value):
+            problems.append(names[name].problem(value))
+    return problems
+
+
+def resolved_parameters(known: tuple[Parameter, ...], given: Parameters, n_classes: int) -> dict[str, Any]:
+    """Return all parameters: the given ones, else their defaults, else what the inputs say, else None."""
+    found = {}
+    for parameter in known:
+        value = given.get(parameter.name)
+        value = parameter.default if value is None else parameter.read(value)
+        found[parameter.name] = n_classes if value is None and parameter is N_CLASSES else value
+    return found
