@@ -23,7 +23,27 @@ from dvspark.runs.identity import run_id_problems
 from dvspark.tables.read import TableReference
 
 # Settings that are parameters of methods.
-PARAMETERS = ("k", "n_classes")
+PARAMETERS = (
+    "k",
+    "n_classes",
+    "utility",
+    "alpha",
+    "beta",
+    "radius",
+    "epsilon",
+    "delta",
+    "adjacency",
+    "sampling_rate",
+    "k_star",
+    "tail",
+    "index",
+    "empty_utility",
+    "kind",
+    "weight",
+    "gamma",
+    "bits",
+    "n_nearest",
+)
 
 # A configuration is a page of text; a larger file is a mistake, or a YAML bomb.
 LARGEST_FILE_BYTES = 2**20
@@ -77,9 +97,30 @@ class JobConfig(BaseSettings):
     train: TableConfig = Field(description="the rows to value")
     validation: TableConfig | None = Field(None, description="the rows to value them by")
     output: OutputConfig = Field(description="where results go")
-    method: str = Field("knn_shapley", description="knn_shapley or soft_knn_shapley")
+    method: str = Field("knn_shapley", description="one of docs/methods")
     k: int | None = Field(None, description="neighbors that vote; 10 if left out")
-    n_classes: int | None = Field(None, description="size of the label space (soft_knn_shapley); counted if left out")
+    n_classes: int | None = Field(None, description="size of the label space; counted if left out")
+    utility: str | None = Field(None, description="of semivalues and leave-one-out: jia2019 or wang2023")
+    alpha: float | None = Field(None, description="of Beta semivalues: large ones weigh small coalitions")
+    beta: float | None = Field(None, description="of Beta semivalues: large ones weigh large coalitions")
+    radius: float | str | None = Field(
+        None, union_mode="left_to_right", description="of threshold methods, in the metric's unit; or auto"
+    )
+    epsilon: float | None = Field(None, description="privacy loss, or error of the truncated method")
+    delta: float | None = Field(None, description="probability that the privacy loss is exceeded")
+    adjacency: str | None = Field(None, description="which tables are neighbors: add_remove or replace_one")
+    sampling_rate: float | None = Field(None, description="share of training rows drawn for a private release")
+    k_star: int | None = Field(None, description="nearest rows of the truncated method; else from epsilon")
+    tail: str | None = Field(None, description="what the truncated method gives to farther rows: zero or bound")
+    index: str | None = Field(None, description="of the truncated method: exact, or a FAISS factory string")
+    empty_utility: float | str | None = Field(
+        None, union_mode="left_to_right", description="utility of no rows: a number, or formula"
+    )
+    kind: str | None = Field(None, description="of weighted methods: raw, normalized or hard")
+    weight: str | None = Field(None, description="of weighted methods: given, inverse_distance or rbf")
+    gamma: float | None = Field(None, description="of weight: rbf, exp(-gamma distance²)")
+    bits: int | None = Field(None, description="of kind: hard, bits of a quantized weight")
+    n_nearest: int | None = Field(None, description="of kind: hard, nearest rows that count; all if left out")
     metric: str = Field("euclidean", description="euclidean, cosine (1 - cos) or inner_product")
     precision: str = Field("default", description="default: exact near ranks; float64: everything in float64")
     ties: str = Field("id", description="id: rows at equal distance rank by id; average: over all their orders")

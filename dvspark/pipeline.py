@@ -126,7 +126,7 @@ def value_table(
         validation = canonical_rows("validation", validation_df, reference, target)
     spark = train_df.sparkSession
     valuation = compute(check(train, validation, request, []), spark)
-    values = values_frame(spark, valuation.table, valuation.inputs.train.types)
+    values = values_frame(spark, valuation.table, valuation.types)
     return Result(values, valuation.record({}, spark.version), valuation.findings)
 
 
@@ -149,7 +149,7 @@ def _publish(valuation: Valuation, spark: SparkSession, storage: Storage, *, wit
     outputs["run"] = storage.shown_path(f"runs/{run_id}/run.json")
     if with_report:
         outputs["report"] = storage.shown_path(f"runs/{run_id}/report.html")
-    frames = {"values": values_frame(spark, valuation.table, inputs.train.types)}
+    frames = {"values": values_frame(spark, valuation.table, valuation.types)}
     if inputs.rejected is not None:
         outputs["rejected"] = storage.shown_path(f"rejected/run_id={run_id}")
         frames["rejected"] = inputs.rejected

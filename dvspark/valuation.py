@@ -18,7 +18,7 @@ from dvspark.engine.cluster import read_hosts
 from dvspark.engine.exchange import Halves
 from dvspark.engine.plan import Plan, Sizes, make_plan
 from dvspark.engine.train_blocks import BlocksReference
-from dvspark.engine.train_index import IndexReference
+from dvspark.engine.train_index import IndexReference, TrainKeys
 from dvspark.errors import Problem
 from dvspark.kernels import loops
 from dvspark.logs import Stage, log_event, stage
@@ -70,7 +70,7 @@ class Valuation:
     plan: Plan | None = None
     error_bound: float = 0.0
     values: pa.Table | None = None
-    extremes: pa.Table | None = None
+    extremes: pa.Table = field(default_factory=lambda: pa.table({}))
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -79,6 +79,12 @@ class Valuation:
         if self.values is None:
             raise RuntimeError("compute() comes first")
         return self.values
+
+    @property
+    def types(self) -> dict[str, str]:
+        """The Spark types of the values' id, label and owner."""
+        types = self.inputs.train.types
+        return types if self.request.options.declaration.players == "rows" else {**types, "id": types["owner"]}
 
     def record(self, outputs: dict[str, str], spark_version: str) -> dict[str, Any]:
         """Return the run record."""
@@ -153,14 +159,14 @@ def compute(valuation: Valuation, spark: SparkSession) -> Valuation:
         with stage("finalize", stages) as now:
             values, standard_errors = finalize(totals, request.options.aggregate)
             valuation.error_bound, row_bounds = certificate(totals, request.options.aggregate)
-            keys = _engine(index).train_keys(index)
+            keys = _players(_engine(index).train_keys(index), request.options)
             valuation.values = values_table(valuation.run_id, keys, values, standard_errors, row_bounds)
             now.rows = len(values)
         with stage("audit", stages) as now:
             valuation.findings = _findings(valuation, index, totals, values)
             now.note = f"{checks.verdict(valuation.findings)}: {', '.join(f.name for f in valuation.findings)}"
         checks.require(valuation.findings, request.options)
-        if request.extremes:
+        if request.extremes and request.options.declaration.players == "rows":
             with stage("extremes", stages) as now:
                 valuation.extremes = _extremes(valuation, index)
                 now.rows = len(valuation.extremes)
@@ -178,6 +184,13 @@ def _plan(valuation: Valuation, spark: SparkSession) -> Plan:
     )
     hosts = read_hosts(spark, request.host_memory)
     return make_plan(sizes, hosts, chunk_rows=request.chunk_rows, asked=request.plan)
+
+
+def _players(known: TrainKeys, options: ValueOptions) -> pa.Table:
+    """Return id, label and, where known, owner of all who are valued: training rows, or their owners."""
+    if options.declaration.players == "rows":
+        return known.keys
+    return pa.table({"id": known.owners, "label": pa.nulls(len(known.owners or []), known.keys["label"].type)})
 
 
 def _engine(index: Index) -> Any:
@@ -213,7 +226,7 @@ def _index(valuation: Valuation, spark: SparkSession, folder: Path, plan: Plan) 
 def _totals(valuation: Valuation, index: Index, now: Stage) -> Partial:
     plan, work = valuation.plan, tasks.ChunkWork(valuation.request.options, valuation.parameters)
     chunks = replicated.chunked(valuation.inputs.validation.frame, plan.n_chunks if plan else 1)
-    totals = Partial.zeros(index.n_train, row_bounds=work.options.error_bound)
+    totals = Partial.zeros(work.n_values(index), row_bounds=work.options.error_bound)
     sizes = replicated.chunk_sizes(chunks)
     for wave in _engine(index).value_waves(chunks, sizes, index, work, now.progress):
         totals.add(wave)
@@ -226,7 +239,7 @@ def _findings(valuation: Valuation, index: Index, totals: Partial, values: Float
     frame = valuation.inputs.validation.frame
     sample = replicated.sample_rows(frame, reference.SAMPLE_POINTS)
     work = tasks.ChunkWork(options, parameters)
-    by_engine = Partial.zeros(index.n_train, row_bounds=options.error_bound)
+    by_engine = Partial.zeros(work.n_values(index), row_bounds=options.error_bound)
     chunks = replicated.chunked(frame.sparkSession.createDataFrame(sample, schema=frame.schema), 1)
     for wave in _engine(index).value_waves(chunks, {0: len(sample)}, index, work):
         by_engine.add(wave)
@@ -253,7 +266,8 @@ def _by_reference(chunks: DataFrame, sample: pa.Table, index: Index, work: tasks
             ),
         )
         sizes, alone = {0: len(sample)}, options.self_validation
-        return next(sharded.exchanged_waves(chunks, sizes, index, halves, self_validation=alone))
+        n_values = work.n_values(index)
+        return next(sharded.exchanged_waves(chunks, sizes, index, halves, n_values, self_validation=alone))
     opened = replicated.open_here(index)
     points = tasks.chunk_arrays(sample, opened.train_keys, self_validation=options.self_validation)
     return reference.reference_partial(opened.arrays, points, options, parameters)
@@ -265,7 +279,7 @@ def _extremes(valuation: Valuation, index: Index) -> pa.Table:
     frame, metric = valuation.inputs.validation.frame, valuation.request.options.metric
     listed = _engine(index).listed_rows(index, rows)
     found = replicated.nearest_validation_rows(frame, listed, metric, EXTREME_NEIGHBORS)
-    ids = _engine(index).train_keys(index)["id"].take(found["train_row"])
+    ids = _engine(index).train_keys(index).keys["id"].take(found["train_row"])
     return found.append_column("train_id", ids)
 
 

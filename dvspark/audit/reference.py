@@ -50,7 +50,7 @@ def merged_reference_partial(
 ) -> Partial:
     """Return the reference's partial of points with their distances to all train rows."""
     method = options.declaration
-    partial = Partial.zeros(method.n_values(n_train, columns))
+    partial = Partial.zeros(method.n_values(n_train, columns.n_owners))
     for point in points:
         distance = settle_ties(np.asarray(point.keys, np.float64), options.metric)
         order = np.lexsort((np.arange(n_train), distance))

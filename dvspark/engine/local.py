@@ -116,7 +116,7 @@ def local_totals(inputs: ArrayInputs, options: ValueOptions) -> Partial:
     train = dataclasses.replace(train, columns=inputs.train_columns)
     ranking_options = options.ranking_options(parameters, train.n_train)
     codes, targets = columns.encode_labels(inputs.validation_labels, words), inputs.validation_targets
-    n_values = options.declaration.n_values(train.n_train, train.columns)
+    n_values = options.declaration.n_values(train.n_train, train.columns.n_owners)
     totals, workspace = Partial.zeros(n_values, row_bounds=options.error_bound), Workspace()
     for start in range(0, len(inputs.x_validation), CHUNK_ROWS):
         here = slice(start, start + CHUNK_ROWS)

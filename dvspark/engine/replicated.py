@@ -35,6 +35,7 @@ from dvspark.engine.train_index import (
     IndexReference,
     IndexWriter,
     TrainIndex,
+    TrainKeys,
     checked_keys,
     place_rows,
     read_manifest,
@@ -146,9 +147,9 @@ def open_here(reference: IndexReference) -> TrainIndex:
     return open_on_host(reference, lambda name: _source_of(reference, name))
 
 
-def train_keys(reference: IndexReference) -> pa.Table:
-    """Return id, label and, where known, owner of all training rows."""
-    return open_here(reference).keys
+def train_keys(reference: IndexReference) -> TrainKeys:
+    """Return id, label and, where known, owner of all training rows, and what follows from them."""
+    return open_here(reference).train_keys
 
 
 def listed_rows(reference: IndexReference, rows: list[int]) -> ListedRows:
@@ -192,7 +193,7 @@ def value_waves(
             totals = _wave_totals(chunks, wave, reference, work).toArrow()
         done += len(wave)
         report(done, len(sizes))
-        yield assemble(totals, reference.n_train, {chunk: sizes[chunk] for chunk in wave})
+        yield assemble(totals, work.n_values(reference), {chunk: sizes[chunk] for chunk in wave})
 
 
 def nearest_validation_rows(validation_rows: DataFrame, listed: ListedRows, metric: str, n_nearest: int) -> pa.Table:

@@ -75,8 +75,10 @@ def build_blocks(
         raise ValueError(f"blocks of {block_rows} rows cut a tile of {TILE_ROWS}")
     directory.mkdir(parents=True, exist_ok=True)
     keys = sorted_keys(train_rows, n_train)
-    TrainKeys.of(keys, dtype).write(directory)
+    known = TrainKeys.of(keys, dtype)
+    known.write(directory)
     reference = BlocksReference(str(directory), n_train, n_features, 0, metric, dtype, block_rows)
+    reference = dataclasses.replace(reference, n_owners=known.columns.n_owners)
     firsts = [keys["id"][reference.first_row(block)].as_py() for block in range(reference.n_blocks)]
     written = _write_blocks(train_rows, firsts, reference)
     for row in _each_once(written, reference):
@@ -86,15 +88,15 @@ def build_blocks(
     return dataclasses.replace(reference, n_bytes=sum(row["n_bytes"] for row in finished))
 
 
-def train_keys(reference: BlocksReference) -> pa.Table:
-    """Return id, label and, where known, owner of all training rows, mapped."""
-    return reference.train_keys().keys
+def train_keys(reference: BlocksReference) -> TrainKeys:
+    """Return id, label and, where known, owner of all training rows, and what follows from them, mapped."""
+    return reference.train_keys()
 
 
 def listed_rows(reference: BlocksReference, rows: list[int]) -> ListedRows:
     """Return a few training rows, read on this host."""
     x = rows_of(reference, np.array(rows, np.int64))
-    return ListedRows(rows, x, train_keys(reference)["id"].take(pa.array(rows, pa.int64())))
+    return ListedRows(rows, x, train_keys(reference).keys["id"].take(pa.array(rows, pa.int64())))
 
 
 def value_waves(
@@ -113,8 +115,8 @@ def value_waves(
         binned_exchange.write_sample(reference)
         yield from _waves(chunks, sizes, reference, partial(_binned, work=work), self_validation=alone, report=report)
         return
-    halves = method_halves(reference, work)
-    yield from exchanged_waves(chunks, sizes, reference, halves, self_validation=alone, report=report)
+    halves, n_values = method_halves(reference, work), work.n_values(reference)
+    yield from exchanged_waves(chunks, sizes, reference, halves, n_values, self_validation=alone, report=report)
 
 
 def exchanged_waves(
@@ -122,12 +124,13 @@ def exchanged_waves(
     sizes: dict[int, int],
     reference: BlocksReference,
     halves: Halves,
+    n_values: int,
     *,
     self_validation: bool,
     report: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Iterator[Partial]:
     """Yield the partial of each wave; ``halves`` say what a block tells and what becomes of a chunk's points."""
-    exchanged = partial(_exchanged, halves=halves)
+    exchanged = partial(_exchanged, halves=halves, n_values=n_values)
     yield from _waves(chunks, sizes, reference, exchanged, self_validation=self_validation, report=report)
 
 
@@ -164,11 +167,17 @@ def _waves(
 
 
 def _exchanged(
-    spark: SparkSession, sizes: dict[int, int], reference: BlocksReference, folder: Path, *, halves: Halves
+    spark: SparkSession,
+    sizes: dict[int, int],
+    reference: BlocksReference,
+    folder: Path,
+    *,
+    halves: Halves,
+    n_values: int,
 ) -> dict[int, Partial]:
     """Return the partial of each chunk, of which there is a file in ``folder``: one task adds up a chunk's points."""
     found = _partials(spark, [*sizes], reference, folder, halves).toArrow()
-    return {chunk: _of_chunk(found, chunk, n_rows, reference.n_train) for chunk, n_rows in sizes.items()}
+    return {chunk: _of_chunk(found, chunk, n_rows, n_values) for chunk, n_rows in sizes.items()}
 
 
 def _binned(
@@ -191,7 +200,8 @@ def _binned(
     if left:
         keep_points(folder, left)
         last = {chunk: len(points) for chunk, points in left.items()}
-        for chunk, rest in _exchanged(spark, last, reference, folder, halves=method_halves(reference, work)).items():
+        halves, n_values = method_halves(reference, work), reference.n_train
+        for chunk, rest in _exchanged(spark, last, reference, folder, halves=halves, n_values=n_values).items():
             found[chunk] = found[chunk].plus(rest) if chunk in found else rest
     return found
 
@@ -292,8 +302,8 @@ def _small_batches(spark: SparkSession, row_bytes: int) -> Iterator[None]:
         spark.conf.set(BATCH_ROWS, str(before))
 
 
-def _of_chunk(partials: pa.Table, chunk: int, n_rows: int, n_train: int) -> Partial:
+def _of_chunk(partials: pa.Table, chunk: int, n_rows: int, n_values: int) -> Partial:
     """Return one chunk's partial, checked."""
     rows = partials.filter(pc.equal(partials["chunk_id"], chunk))
     totals = [reduce_block(rows.slice(place, 1)) for place in range(len(rows))]
-    return assemble(pa.concat_tables([TOTAL_TYPES.empty_table(), *totals]), n_train, {chunk: n_rows})
+    return assemble(pa.concat_tables([TOTAL_TYPES.empty_table(), *totals]), n_values, {chunk: n_rows})

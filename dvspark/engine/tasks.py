@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -27,12 +27,28 @@ PACK_BYTES = 4 * 2**20
 _workspace = Workspace()
 
 
+class HasSizes(Protocol):
+    """A reference to training rows, packed or in blocks."""
+
+    @property
+    def n_train(self) -> int:
+        """Number of training rows."""
+
+    @property
+    def n_owners(self) -> int:
+        """Number of their owners, 0 where they are not known."""
+
+
 @dataclass(frozen=True)
 class ChunkWork:
     """All a task must know besides the index; ``parameters`` are the method's, resolved."""
 
     options: ValueOptions
     parameters: dict[str, Any]
+
+    def n_values(self, index: HasSizes) -> int:
+        """Return how many values there will be for an index of that size."""
+        return self.options.declaration.n_values(index.n_train, index.n_owners)
 
 
 @dataclass(frozen=True)

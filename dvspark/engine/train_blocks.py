@@ -51,6 +51,7 @@ class BlocksReference:
     dtype: str
     block_rows: int
     shipping: str = "blocks"
+    n_owners: int = 0
 
     @property
     def n_blocks(self) -> int:

@@ -43,6 +43,7 @@ class IndexReference:
     metric: str
     dtype: str
     shipping: str = "in_place"
+    n_owners: int = 0
 
     def artifact_name(self, file: str) -> str:
         """Return the name under which a file of the index travels with the job."""
@@ -170,6 +171,7 @@ class IndexWriter:
             n_bytes=sum(sizes.values()),
             metric=metric,
             dtype=str(self._x.dtype),
+            n_owners=self._keys.columns.n_owners if self._keys else 0,
         )
 
 

@@ -85,9 +85,9 @@ class Method:
         """Return the values by rank, or by owner, from another formula than the kernel's; for the audit."""
         raise NotImplementedError
 
-    def n_values(self, n_train: int, columns: TrainColumns) -> int:
+    def n_values(self, n_train: int, n_owners: int) -> int:
         """Return how many values there are."""
-        return columns.n_owners if self.players == "owners" else n_train
+        return n_owners if self.players == "owners" else n_train
 
     def knows(self, name: str) -> bool:
         """Return whether it has a parameter of that name."""

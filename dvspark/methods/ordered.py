@@ -71,5 +71,5 @@ class OrderedMethod(Method):
         parameters: Parameters,
     ) -> Partial:
         values_of, utility_of = partial(self.point_values, **parameters), partial(self.utility, **parameters)
-        n_values, owners = self.n_values(n_train, columns), self.players == "owners"
+        n_values, owners = self.n_values(n_train, columns.n_owners), self.players == "owners"
         return sum_ordered(points, n_values, options, values_of, utility_of, owners=owners)
