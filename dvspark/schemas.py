@@ -42,13 +42,15 @@ class TrainColumns:
     """What methods may ask of training rows beside embedding and label, in id order; None where the table has it not.
 
     ``targets`` (n_train,) float64, the numbers to predict; ``weights`` (n_train,) float64, not negative; ``owners``
-    (n_train,) int32, places in the ascending owners, of which there are ``n_owners``.
+    (n_train,) int32, places in the ascending owners, of which there are ``n_owners``; ``sampled`` (n_train,) bool, the
+    rows that a private release drew.
     """
 
     targets: Float64s | None = None
     weights: Float64s | None = None
     owners: Int32s | None = None
     n_owners: int = 0
+    sampled: Bools | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ class ChunkArrays:
     without the codes no training row has; ``train_rows`` (n_validation,) int64 under self-validation, the
     training row each point is and which sits out its own game, else None. ``targets`` (n_validation,) float64, the
     numbers to predict, and ``weights`` (n_validation, n_train) float64, of each training row for each point, where
-    the method asks for them.
+    the method asks for them; ``counts`` (n_validation, 2) int64, how many neighbors match and how many do not, where
+    they were counted before, or published with noise.
     """
 
     x: Floats
@@ -107,6 +110,7 @@ class ChunkArrays:
     train_rows: Int64s | None = None
     targets: Float64s | None = None
     weights: Float64s | None = None
+    counts: Int64s | None = None
 
     @property
     def n_validation(self) -> int:
@@ -118,7 +122,9 @@ class ChunkArrays:
         train_rows = None if self.train_rows is None else self.train_rows[points]
         targets = None if self.targets is None else self.targets[points]
         weights = None if self.weights is None else self.weights[points]
-        return ChunkArrays(self.x[points], [self.labels[point] for point in points], train_rows, targets, weights)
+        counts = None if self.counts is None else self.counts[points]
+        labels = [self.labels[point] for point in points]
+        return ChunkArrays(self.x[points], labels, train_rows, targets, weights, counts)
 
 
 @dataclass
@@ -128,7 +134,7 @@ class Partial:
     ``value`` and ``value_squared`` (n_train,) float64, or (n_owners,) where owners are valued; ``n_validation``
     points; ``utility`` and ``empty_utility``, the sums of U(N) and U(∅) over the same points, for the audit;
     ``error_bound``, the sum of each point's certificate, zero under the sorted ranking; ``row_bounds`` (n_train,)
-    float64 the same row by row, where it was asked for.
+    float64 the same row by row, where it was asked for; ``n_alone`` points without a neighbor within the radius.
     """
 
     value: Float64s
@@ -138,6 +144,7 @@ class Partial:
     empty_utility: float = 0.0
     error_bound: float = 0.0
     row_bounds: Float64s | None = None
+    n_alone: int = 0
 
     @classmethod
     def zeros(cls, n_train: int, *, row_bounds: bool = False) -> Partial:
@@ -169,6 +176,7 @@ class Partial:
         self.utility += other.utility
         self.empty_utility += other.empty_utility
         self.error_bound += other.error_bound
+        self.n_alone += other.n_alone
         if self.row_bounds is not None and other.row_bounds is not None:
             self.row_bounds += other.row_bounds
 
@@ -257,6 +265,7 @@ PARTIALS = Table(
         Column("utility", "double", "sum of U(N) over them"),
         Column("empty_utility", "double", "sum of U(∅) over them"),
         Column("error_bound", "double", "sum of their certificates: how far a value may be from the sorted ranking's"),
+        Column("n_alone", "bigint", "how many of them have no neighbor within the radius"),
         Column("value", "binary", "float64 little-endian: sum of values over them, one a train row"),
         Column("value_squared", "binary", "the same of the squared values"),
         Column("row_bounds", "binary", "the same of the certificates row by row; null unless asked for"),
@@ -313,6 +322,7 @@ PARTS = Table(
         Column("block", "int", "block of train rows"),
         Column("train_row", "bigint", "the train row that sits out the game, null unless it is self-validation"),
         Column("target", "double", "the number to predict, null unless it is regression"),
+        Column("counts", "binary", "int64: matching and other neighbors as published, null unless they are"),
         Column("keys", "binary", "float32, one a train row; float64 under precision float64"),
         Column("matches", "binary", "a bit a train row: does it share a label"),
         Column("near_rows", "binary", "int64: rows of the block that may be among the nearest, ascending"),
@@ -358,6 +368,24 @@ BLOCK_SUMS = Table(
         Column("block", "int", "block of train rows"),
         Column("failed", "array<int>", "places in the chunk of validation rows that bins do not serve, not summed"),
         *PARTIALS.columns[2:],
+    ),
+)
+COUNTS = Table(
+    "counts",
+    "how many rows of one block of train rows are within the radius of each row of a chunk",
+    (
+        Column("chunk_id", "int", "chunk of validation rows"),
+        Column("block", "int", "block of train rows"),
+        Column("counts", "binary", "int64, two a validation row: neighbors that match it, and others"),
+    ),
+)
+NEIGHBOR_COUNTS = Table(
+    "neighbor_counts",
+    "how many train rows are within the radius of each validation row",
+    (
+        Column("id", "{id}", "the validation row"),
+        Column("n_matches", "bigint", "train rows within the radius that share a label with it"),
+        Column("n_others", "bigint", "the other train rows within the radius"),
     ),
 )
 NEIGHBORS = Table(

@@ -30,8 +30,13 @@ def reference_partial(train: TrainArrays, chunk: ChunkArrays, options: ValueOpti
     """
     absent = [None] * chunk.n_validation if chunk.train_rows is None else chunk.train_rows.tolist()
     targets = [0.0] * chunk.n_validation if chunk.targets is None else chunk.targets.tolist()
-    parts = zip(reference_parts(train, chunk, options.metric), absent, targets, strict=True)
-    points = (MergedPoint(part.keys, part.matches, absent=row, target=target) for part, row, target in parts)
+    counts = [None] * chunk.n_validation if chunk.counts is None else chunk.counts
+    points = (
+        MergedPoint(part.keys, part.matches, absent=row, target=target, counts=noisy)
+        for part, row, target, noisy in zip(
+            reference_parts(train, chunk, options.metric), absent, targets, counts, strict=True
+        )
+    )
     return merged_reference_partial(points, train.columns, train.n_train, options, parameters)
 
 
@@ -61,7 +66,7 @@ def merged_reference_partial(
             keys = distance[order]
             starts = np.r_[True, np.diff(keys) != 0] if options.ties == "average" else None
             ranked = RankedRows(order, matches, starts, keys)
-            seen = in_order(ranked, columns, options.metric, point.target, columns.weights)
+            seen = in_order(ranked, columns, options.metric, point.target, columns.weights, point.counts)
             values = method.reference_values(seen, parameters)
             if method.players == "owners":
                 partial.value += values

@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from dvspark.engine.exchange import read_chunk, require_all
+from dvspark.engine.block_sums import require_all, sum_batch
+from dvspark.engine.exchange import read_chunk
 from dvspark.engine.tasks import ChunkWork
 from dvspark.engine.train_blocks import BlocksReference, block_numbers, open_block, rows_of
-from dvspark.errors import ComputeError, Problem
 from dvspark.kernels import bins, row_codes
 from dvspark.kernels.merged_bins import BinnedPart, MergedValues, add_bounds, add_point, binned_parts, value_parts
 from dvspark.kernels.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
-from dvspark.schemas import Float64s, Int64s, Partial, TrainArrays, TrainLabels
+from dvspark.schemas import Int64s, Partial, TrainArrays, TrainLabels
 
 PART_TYPES = pa.schema(
     [
@@ -40,15 +40,6 @@ VALUE_TYPES = pa.schema(
         *[PART_TYPES.field(place) for place in range(5)],
         *[(name, pa.binary()) for name in ("values", "bounds", "near_rows", "near_values")],
         *[(name, pa.float64()) for name in ("utility", "empty_utility", "error_bound")],
-    ]
-)
-SUM_TYPES = pa.schema(
-    [
-        *[(name, pa.int32()) for name in ("chunk_id", "block")],
-        ("failed", pa.list_(pa.int32())),
-        ("n_validation", pa.int64()),
-        *[(name, pa.float64()) for name in ("utility", "empty_utility", "error_bound")],
-        *[(name, pa.binary()) for name in ("value", "value_squared", "row_bounds")],
     ]
 )
 
@@ -162,50 +153,7 @@ def sum_batches(batches: Iterator[pa.RecordBatch], now: BinnedRound) -> Iterator
             if sums.row_bounds is not None:
                 add_bounds(np.asarray(codes), np.frombuffer(row["bounds"]), sums.row_bounds)
             sums.count(row["utility"], row["empty_utility"], row["error_bound"])
-        bounds = None if sums.row_bounds is None else sums.row_bounds.tobytes()
-        told = {
-            "chunk_id": chunk_id,
-            "block": block,
-            "failed": failed,
-            **{name: getattr(sums, name) for name in ("n_validation", "utility", "empty_utility", "error_bound")},
-            "value": sums.value.tobytes(),
-            "value_squared": sums.value_squared.tobytes(),
-            "row_bounds": bounds,
-        }
-        yield pa.RecordBatch.from_pylist([told], SUM_TYPES)
-
-
-def chunk_sums(sums: pa.Table, now: BinnedRound) -> dict[int, tuple[Partial, Int64s]]:
-    """Return each chunk's partial, and the points that bins do not serve, from the `BLOCK_SUMS` of a round.
-
-    Raises: ComputeError when a block is missing or there twice, or points are not those asked for.
-    """
-    rows = sorted(sums.to_pylist(), key=lambda row: (row["chunk_id"], row["block"]))
-    found = {}
-    for chunk_id, points in now.points.items():
-        of_chunk = [row for row in rows if row["chunk_id"] == chunk_id]
-        require_all([row["block"] for row in of_chunk], now.reference, f"chunk {chunk_id}")
-        for row in of_chunk:
-            if row["n_validation"] + len(row["failed"]) != len(points) or row["failed"] != of_chunk[0]["failed"]:
-                got = f"{row['n_validation']} valued, {len(row['failed'])} not"
-                where, hint = f"chunk {chunk_id}, block {row['block']}", "run it again; if it stays, report it"
-                raise ComputeError(Problem(where, f"{len(points)} validation rows", got, hint))
-        of_first = of_chunk[0]
-        partial = Partial(
-            value=_joined(of_chunk, "value"),
-            value_squared=_joined(of_chunk, "value_squared"),
-            n_validation=of_first["n_validation"],
-            utility=of_first["utility"],
-            empty_utility=of_first["empty_utility"],
-            error_bound=of_first["error_bound"],
-            row_bounds=None if of_first["row_bounds"] is None else _joined(of_chunk, "row_bounds"),
-        )
-        found[chunk_id] = partial, np.array(of_first["failed"], np.int64)
-    return found
-
-
-def _joined(rows: list[dict[str, Any]], name: str) -> Float64s:
-    return np.concatenate([np.frombuffer(row[name]) for row in rows])
+        yield sum_batch(chunk_id, block, sums, failed)
 
 
 def _part_row(part: BinnedPart) -> dict[str, bytes]:

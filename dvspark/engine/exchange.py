@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from dvspark.engine.block_sums import require_all
 from dvspark.engine.reduce import partial_batches
 from dvspark.engine.tasks import ChunkWork
 from dvspark.engine.train_blocks import BlocksReference, block_numbers, open_block
-from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.merged import BlockPart, MergedPoint, block_parts
 from dvspark.schemas import ChunkArrays, Floats, Int64s, Partial, TrainBlock
 
@@ -40,6 +40,7 @@ PART_TYPES = pa.schema(
         ("block", pa.int32()),
         ("train_row", pa.int64()),
         ("target", pa.float64()),
+        ("counts", pa.binary()),
         ("keys", pa.binary()),
         ("matches", pa.binary()),
         ("near_rows", pa.binary()),
@@ -65,7 +66,7 @@ def method_halves(reference: BlocksReference, work: ChunkWork) -> Halves:
 def write_chunk(folder: Path, chunk_id: int, chunk: ChunkArrays) -> None:
     """Write a chunk's file, which every block reads."""
     codes, n_codes = np.concatenate(chunk.labels), np.array([len(row) for row in chunk.labels])
-    optional = {name: getattr(chunk, name) for name in ("train_rows", "targets")}
+    optional = {name: getattr(chunk, name) for name in ("train_rows", "targets", "counts")}
     given = {name: array for name, array in optional.items() if array is not None}
     np.savez(_chunk_path(folder, chunk_id), x=chunk.x, codes=codes, n_codes=n_codes, **given)
 
@@ -74,7 +75,8 @@ def read_chunk(folder: Path, chunk_id: int) -> ChunkArrays:
     """Return the chunk that was written."""
     with np.load(_chunk_path(folder, chunk_id), allow_pickle=False) as arrays:
         labels = np.split(arrays["codes"], np.cumsum(arrays["n_codes"])[:-1])
-        return ChunkArrays(arrays["x"], labels, *(arrays.get(name) for name in ("train_rows", "targets")))
+        train_rows, targets, counts = (arrays.get(name) for name in ("train_rows", "targets", "counts"))
+        return ChunkArrays(arrays["x"], labels, train_rows, targets, counts=counts)
 
 
 def keep_points(folder: Path, points: dict[int, Int64s]) -> None:
@@ -102,6 +104,7 @@ def part_batches(
                     "block": number,
                     "train_row": None if chunk.train_rows is None else int(chunk.train_rows[point]),
                     "target": None if chunk.targets is None else float(chunk.targets[point]),
+                    "counts": None if chunk.counts is None else chunk.counts[point].tobytes(),
                     "keys": part.keys.tobytes(),
                     "matches": np.packbits(part.matches).tobytes(),
                     "near_rows": part.near_rows.tobytes(),
@@ -120,16 +123,6 @@ def merge_chunks(
     """
     for chunk_id, points in itertools.groupby(_merged_points(batches, reference), key=lambda found: found[0]):
         yield from partial_batches(chunk_id, partial_of(point for _, point in points))
-
-
-def require_all(blocks: list[int], reference: BlocksReference, where: str) -> None:
-    """Refuse parts that are not those of all blocks, each once, in order.
-
-    Raises: ComputeError.
-    """
-    if blocks != list(range(reference.n_blocks)):
-        expected, got = f"parts of {reference.n_blocks} blocks, each once", f"parts of the blocks {blocks}"
-        raise ComputeError(Problem(where, expected, got, "run it again; if it stays, report it"))
 
 
 def _merged_points(batches: Iterator[pa.RecordBatch], reference: BlocksReference) -> Iterator[tuple[int, MergedPoint]]:
@@ -154,7 +147,10 @@ def _merged_points(batches: Iterator[pa.RecordBatch], reference: BlocksReference
             for name in ("near_keys", "near_sizes")
         )
         absent, target = parts[0]["train_row"].as_py(), parts[0]["target"].as_py() or 0.0
-        yield chunk_id, MergedPoint(keys, matches, np.concatenate(near), near_keys, near_sizes, absent, target)
+        noisy = parts[0]["counts"].as_buffer() if parts[0]["counts"].is_valid else None
+        counts = None if noisy is None else np.frombuffer(noisy, np.int64)
+        rows = np.concatenate(near)
+        yield chunk_id, MergedPoint(keys, matches, rows, near_keys, near_sizes, absent, target, counts)
 
 
 def _part_rows(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, int, dict[str, pa.Scalar]]]:

@@ -121,8 +121,13 @@ def local_totals(inputs: ArrayInputs, options: ValueOptions) -> Partial:
     for start in range(0, len(inputs.x_validation), CHUNK_ROWS):
         here = slice(start, start + CHUNK_ROWS)
         rows = np.arange(len(codes))[here] if options.self_validation else None
-        arrays = (None if array is None else array[here] for array in (targets, inputs.point_weights))
-        chunk = ChunkArrays(inputs.x_validation[here], codes[here], rows, *arrays)
+        chunk = ChunkArrays(
+            inputs.x_validation[here],
+            codes[here],
+            rows,
+            targets=None if targets is None else targets[here],
+            weights=None if inputs.point_weights is None else inputs.point_weights[here],
+        )
         totals.add(options.declaration.partial(train, chunk, ranking_options, parameters, workspace))
     return totals
 

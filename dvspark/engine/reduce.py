@@ -21,6 +21,7 @@ PARTIAL_TYPES = pa.schema(
         ("utility", pa.float64()),
         ("empty_utility", pa.float64()),
         ("error_bound", pa.float64()),
+        ("n_alone", pa.int64()),
         ("value", pa.binary()),
         ("value_squared", pa.binary()),
         ("row_bounds", pa.binary()),
@@ -40,6 +41,7 @@ def partial_batches(chunk_id: int, partial: Partial) -> Iterator[pa.RecordBatch]
             "utility": partial.utility,
             "empty_utility": partial.empty_utility,
             "error_bound": partial.error_bound,
+            "n_alone": partial.n_alone,
             "value": partial.value[here].tobytes(),
             "value_squared": partial.value_squared[here].tobytes(),
             "row_bounds": None if partial.row_bounds is None else partial.row_bounds[here].tobytes(),
@@ -54,7 +56,7 @@ def reduce_block(partials: pa.Table) -> pa.Table:
     """
     rows = sorted(partials.to_pylist(), key=lambda row: row["chunk_id"])
     total = {"train_block": rows[0]["train_block"], "chunk_ids": [row["chunk_id"] for row in rows]}
-    for name in ("n_validation", "utility", "empty_utility", "error_bound"):
+    for name in ("n_validation", "utility", "empty_utility", "error_bound", "n_alone"):
         total[name] = sum(row[name] for row in rows)
     for name in ("value", "value_squared", "row_bounds"):
         total[name] = _added([row[name] for row in rows])
@@ -102,6 +104,7 @@ def assemble(totals: pa.Table, n_train: int, chunk_sizes: dict[int, int]) -> Par
         empty_utility=rows[0]["empty_utility"],
         error_bound=rows[0]["error_bound"],
         row_bounds=np.concatenate(bounds) if bounds else None,
+        n_alone=rows[0]["n_alone"],
     )
 
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dvspark.engine import binned_exchange
+from dvspark.engine.block_sums import chunk_sums
 from dvspark.engine.chunks import waves
 from dvspark.engine.exchange import Halves, keep_points, merge_chunks, method_halves, part_batches, write_chunk
 from dvspark.engine.progress import watch_tasks
@@ -193,7 +194,8 @@ def _binned(
     for n_near in near_rounds(reference.n_train, options):
         if left:
             now = binned_exchange.BinnedRound(reference, work, folder, left, n_near)
-            sums = binned_exchange.chunk_sums(_binned_sums(spark, now).toArrow(), now)
+            asked = {chunk: len(points) for chunk, points in left.items()}
+            sums = chunk_sums(_binned_sums(spark, now).toArrow(), reference, asked)
             for chunk, (of_round, _) in sums.items():
                 found[chunk] = found[chunk].plus(of_round) if chunk in found else of_round
             left = {chunk: failed for chunk, (_, failed) in sums.items() if len(failed)}

@@ -34,11 +34,13 @@ class BlockPart:
 class MergedPoint(BlockPart):
     """One point's parts, one after the other, rows counted in the whole table.
 
-    The row that is ``absent`` sits out the game; ``target`` the number to predict, under regression.
+    The row that is ``absent`` sits out the game; ``target`` the number to predict, under regression; ``counts`` (2,)
+    int64 as in `ChunkArrays`.
     """
 
     absent: int | None = None
     target: float = 0.0
+    counts: Int64s | None = None
 
 
 def block_parts(block: TrainBlock, chunk: ChunkArrays, options: RankingOptions, n_train: int) -> Iterator[BlockPart]:

@@ -9,7 +9,7 @@ from dvspark.kernels import loops
 from dvspark.kernels.distances import distance_from_key
 from dvspark.kernels.ranking import RankedRows, RankingOptions, ranked_points
 from dvspark.kernels.workspace import Workspace
-from dvspark.schemas import Bools, ChunkArrays, Float64s, Int32s, Partial, TrainArrays, TrainColumns
+from dvspark.schemas import Bools, ChunkArrays, Float64s, Int32s, Int64s, Partial, TrainArrays, TrainColumns
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class OrderedPoint:
 
     All arrays are in rank order, nearest first, (n,): ``matches`` bool; ``targets`` float64 and ``target`` of the
     point, under regression; ``weights`` float64, not negative; ``owners`` int32 codes 0..n_owners-1; ``distances``
-    float64 in the metric's unit; ``block_starts`` bool, set where a tie block begins, when ties are averaged. What a
-    method does not ask for is None.
+    float64 in the metric's unit; ``block_starts`` bool, set where a tie block begins, when ties are averaged;
+    ``counts`` (2,) as in `ChunkArrays`, ``sampled`` bool as in `TrainColumns`. What a method does not ask for is None.
     """
 
     matches: Bools
@@ -30,6 +30,8 @@ class OrderedPoint:
     n_owners: int = 0
     distances: Float64s | None = None
     block_starts: Bools | None = None
+    counts: Int64s | None = None
+    sampled: Bools | None = None
 
 
 ValuesOf = Callable[[OrderedPoint], Float64s]
@@ -48,7 +50,12 @@ def ordered_points(
 
 
 def in_order(
-    ranked: RankedRows, columns: TrainColumns, metric: str, target: float, weights: Float64s | None
+    ranked: RankedRows,
+    columns: TrainColumns,
+    metric: str,
+    target: float = 0.0,
+    weights: Float64s | None = None,
+    counts: Int64s | None = None,
 ) -> OrderedPoint:
     """Return a point with what is known of the training rows, ``weights`` (n_train,) among it, in rank order."""
     rows = ranked.rows
@@ -61,6 +68,8 @@ def in_order(
         n_owners=columns.n_owners,
         distances=None if ranked.keys is None else distance_from_key(ranked.keys, metric),
         block_starts=ranked.block_starts,
+        counts=counts,
+        sampled=None if columns.sampled is None else columns.sampled[rows],
     )
 
 

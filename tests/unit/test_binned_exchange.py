@@ -13,6 +13,7 @@ from blocks import N_TRAIN, TILE, K, batch_of, block_column, built_blocks, index
 
 from dvspark.engine import binned_exchange, exchange
 from dvspark.engine.binned_exchange import BinnedRound
+from dvspark.engine.block_sums import SUM_TYPES, chunk_sums
 from dvspark.engine.reduce import PARTIAL_TYPES
 from dvspark.engine.tasks import ChunkWork, chunk_arrays
 from dvspark.engine.train_blocks import BlocksReference
@@ -43,6 +44,11 @@ def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_codes, "points_per_block", lambda n_train, capacity: 5)
 
 
+def n_points(now: BinnedRound) -> dict[int, int]:
+    """Return how many points of each chunk the round asks for."""
+    return {chunk: len(points) for chunk, points in now.points.items()}
+
+
 def sums_of(now: BinnedRound, batch_rows: int = 3) -> pa.Table:
     """Return the `BLOCK_SUMS` of a round, its rows having gone from task to task in batches of some size."""
     told = binned_exchange.part_batches(iter([block_column(now.reference)]), now)
@@ -66,7 +72,7 @@ def by_blocks(
         now = BinnedRound(reference, work, folder, points, n_near)
         if not points:
             break
-        for chunk_id, (partial, failed) in binned_exchange.chunk_sums(sums_of(now), now).items():
+        for chunk_id, (partial, failed) in chunk_sums(sums_of(now), now.reference, n_points(now)).items():
             found[chunk_id] = found[chunk_id].plus(partial) if chunk_id in found else partial
             left[chunk_id] = failed
     return found, left
@@ -149,4 +155,4 @@ def test_chunk_sums__refuses_blocks_that_do_not_add_up(tmp_path: Path, damage: s
     else:
         rows = rows[1:] if damage == "lost" else [rows[0], *rows]
     with pytest.raises(ComputeError, match="chunk 0"):
-        binned_exchange.chunk_sums(pa.Table.from_pylist(rows, binned_exchange.SUM_TYPES), now)
+        chunk_sums(pa.Table.from_pylist(rows, SUM_TYPES), now.reference, n_points(now))
