@@ -68,7 +68,8 @@ def value_point(
     O(bins + n_near log n_near).
     """
     n_near = int(counts[0] + counts[1])
-    if n_near != len(keys) or not ranking.exact_rows(game.options.k) <= n_near <= most_near:
+    fewest = max(ranking.exact_rows(game.options.k), game.tails.falls_from)
+    if n_near != len(keys) or not fewest <= n_near <= most_near:
         return None
     near_loss = loops.fastest().value_bins(counts, game.tails.sums, game.tails.own, of_code, bound_of_code)
     bound = float(bound_of_code.max())

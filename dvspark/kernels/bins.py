@@ -44,11 +44,13 @@ class Tails:
     """Sums over the ranks beyond r, r = 0..n, of a method's weights: differences of small numbers, not of large.
 
     ``sums`` (n + 1, 3) float64: Σ suffix_j, Σ j suffix_j and Σ own_j over j > r, side by side since a bin asks for all
-    three; ``own`` (n,) the method's weights.
+    three; ``own`` (n,) the method's weights. ``falls_from``: beyond so many ranks suffix weights do not grow with the
+    rank, which the certificate of bins rests on.
     """
 
     sums: Float64s
     own: Float64s
+    falls_from: int
 
     @classmethod
     def of(cls, weights: RankWeights) -> Tails:
@@ -57,7 +59,8 @@ class Tails:
         sums = np.zeros((len(weights.own) + 1, 3))
         for column, table in enumerate((weights.suffix, weights.suffix * ranks, weights.own)):
             np.cumsum(table[::-1], out=sums[-2::-1, column])
-        return cls(sums, weights.own)
+        rises = np.flatnonzero(weights.suffix[1:] > weights.suffix[:-1])
+        return cls(sums, weights.own, int(rises[-1]) + 1 if len(rises) else 0)
 
 
 @dataclass(frozen=True)
