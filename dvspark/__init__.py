@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from dvspark.engine.local import value_arrays
@@ -16,6 +17,7 @@ from dvspark.errors import (
 from dvspark.version import __version__
 
 if TYPE_CHECKING:
+    from dvspark import privacy
     from dvspark.pipeline import Result, value_table
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "OutputConflictError",
     "Result",
     "__version__",
+    "privacy",
     "value_arrays",
     "value_table",
 ]
@@ -38,4 +41,6 @@ def __getattr__(name: str) -> Any:
         from dvspark import pipeline  # noqa: PLC0415
 
         return getattr(pipeline, name)
+    if name == "privacy":
+        return import_module("dvspark.privacy")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

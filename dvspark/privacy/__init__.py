@@ -1,0 +1,23 @@
+"""Differential privacy for the threshold methods: how much noise, exact noise, and values from noisy counts.
+
+Pure functions: arrays and numbers in and out. Who draws the noise, when, and where it is kept is the engine's part.
+"""
+
+from __future__ import annotations
+
+from dvspark.privacy.counts import values_from_noisy_counts
+from dvspark.privacy.gaussian import discrete_gaussian_delta, gaussian_sigma
+from dvspark.privacy.release import Release, calibrate, delta_warning, privacy_problems, private_release
+from dvspark.privacy.sampler import discrete_gaussian
+
+__all__ = [
+    "Release",
+    "calibrate",
+    "delta_warning",
+    "discrete_gaussian",
+    "discrete_gaussian_delta",
+    "gaussian_sigma",
+    "privacy_problems",
+    "private_release",
+    "values_from_noisy_counts",
+]
