@@ -246,7 +246,7 @@ def _findings(valuation: Valuation, index: Index, totals: Partial, values: Float
     by_reference = _by_reference(chunks, sample, index, work)
     slack = options.tolerance if options.ranking_for(index.n_train) == "binned" else 0.0
     findings = [checks.check_finite(values), checks.check_sample(by_engine, by_reference, options.precision, slack)]
-    if options.declaration.efficient:
+    if options.declaration.efficient(parameters):
         findings.append(checks.check_efficiency(values, totals, options.aggregate))
     return findings
 

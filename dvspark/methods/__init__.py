@@ -3,7 +3,25 @@
 from __future__ import annotations
 
 from dvspark.methods.base import Method
+from dvspark.methods.knn_banzhaf import KNN_BANZHAF
+from dvspark.methods.knn_beta import KNN_BETA
+from dvspark.methods.knn_regression_shapley import KNN_REGRESSION_SHAPLEY
 from dvspark.methods.knn_shapley import KNN_SHAPLEY
+from dvspark.methods.owner_knn_shapley import OWNER_KNN_SHAPLEY
+from dvspark.methods.owner_sum_of_points import OWNER_SUM_OF_POINTS
 from dvspark.methods.soft_knn_shapley import SOFT_KNN_SHAPLEY
+from dvspark.methods.weighted_knn_shapley import WEIGHTED_KNN_SHAPLEY
 
-METHODS: dict[str, Method] = {method.name: method for method in (KNN_SHAPLEY, SOFT_KNN_SHAPLEY)}
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        KNN_SHAPLEY,
+        SOFT_KNN_SHAPLEY,
+        KNN_REGRESSION_SHAPLEY,
+        WEIGHTED_KNN_SHAPLEY,
+        KNN_BANZHAF,
+        KNN_BETA,
+        OWNER_KNN_SHAPLEY,
+        OWNER_SUM_OF_POINTS,
+    )
+}

@@ -24,7 +24,18 @@ def _nothing(_given: Mapping[str, Any]) -> tuple[str, ...]:
     return ()
 
 
-def _never(_parameters: Parameters) -> bool:
+def owners(_given: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a method asks for whose players are owners."""
+    return ("owners",)
+
+
+def always(_parameters: Parameters) -> bool:
+    """Return yes, whatever the parameters."""
+    return True
+
+
+def never(_parameters: Parameters) -> bool:
+    """Return no, whatever the parameters."""
     return False
 
 
@@ -32,8 +43,8 @@ def _never(_parameters: Parameters) -> bool:
 class Method:
     """One way to value training rows: a declaration; what it computes comes from one kernel file.
 
-    ``reference``: authors, year, place, DOI. ``efficient``: the values sum to U(N) - U(∅), or to what ``partial``
-    counts in their place, which the audit then demands. ``target``: what rows are labelled with, "label" or
+    ``reference``: authors, year, place, DOI. ``efficient``: whether the values sum to U(N) - U(∅), or to what
+    ``partial`` counts in their place, which the audit then demands. ``target``: what rows are labelled with, "label" or
     "number". ``players``: who is valued, "rows" or "owners". ``asks``: which of "owners" and "weights" it needs.
     ``check``: what is wrong with the parameters together. ``exact_distances``: whether it computes with distances, not
     ranks alone.
@@ -42,12 +53,12 @@ class Method:
     name: str
     parameters: tuple[Parameter, ...]
     reference: str
-    efficient: bool = True
+    efficient: Callable[[Parameters], bool] = always
     target: str = "label"
     players: str = "rows"
     asks: Callable[[Mapping[str, Any]], tuple[str, ...]] = _nothing
     check: Callable[[Mapping[str, Any]], list[Problem]] = _no_problems
-    exact_distances: Callable[[Parameters], bool] = _never
+    exact_distances: Callable[[Parameters], bool] = never
 
     # What the engine supplies to the kernel; whether bins may rank the far rows; whether ties may be averaged.
     needs: ClassVar[str] = "ranking"

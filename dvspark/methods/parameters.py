@@ -119,6 +119,9 @@ class Words(Parameter):
 
 
 K = Whole("k", "neighbors that vote", 10)
+UTILITY = Choice("utility", "jia2019: matches / k; wang2023: matches / neighbors", "jia2019", ("jia2019", "wang2023"))
+ALPHA = Number("alpha", "large ones weigh small coalitions", 16.0, above=0.0)
+BETA = Number("beta", "large ones weigh large coalitions", 1.0, above=0.0)
 N_CLASSES = Whole("n_classes", "size of the label space; else the labels of both tables are counted")
 
 

@@ -1,0 +1,19 @@
+"""Owner KNN-Shapley: owners as players, as a declaration."""
+
+from __future__ import annotations
+
+from dvspark.kernels import owner_knn_shapley as kernel
+from dvspark.methods.base import owners
+from dvspark.methods.ordered import OrderedMethod
+from dvspark.methods.parameters import K
+
+OWNER_KNN_SHAPLEY = OrderedMethod(
+    name="owner_knn_shapley",
+    parameters=(K,),
+    players="owners",
+    asks=owners,
+    point_values=kernel.point_values,
+    utility=kernel.utility,
+    second_values=kernel.reference_values,
+    reference="Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, section 5; here in polynomial time",
+)
