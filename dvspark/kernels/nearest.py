@@ -1,0 +1,196 @@
+"""Nearest: the m nearest training rows of each validation point in exact order, found by float32 keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dvspark.kernels import distances, ranking
+from dvspark.kernels.key_bounds import KeyBounds, key_bounds
+from dvspark.kernels.ranking import RankingOptions
+from dvspark.kernels.workspace import Workspace
+from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int64s, TrainArrays
+
+# Candidates kept before all but the nearest are dropped: so many for each of the m asked for, and some at least.
+CANDIDATES_PER_ROW = 8
+FEWEST_CANDIDATES = 2_048
+# What a point's constant adds to the rounding of keys, in float64.
+KEY_ERROR = 2.0**-50
+# Under cosine, rows this many tie gaps beyond the m-th may be tied with it by way of others between.
+TIE_STEPS = 64
+
+
+@dataclass(frozen=True)
+class NearRows:
+    """What a table, or a block of one, has to say about one point: (n,) each, ascending by (key, row).
+
+    ``rows`` int64 of the whole table, ``keys`` float64 exact ones, ties not settled, ``matches`` bool. All rows that
+    can be among the m nearest, or tie those, are there.
+    """
+
+    rows: Int64s
+    keys: Float64s
+    matches: Bools
+
+
+@dataclass(frozen=True)
+class NearestRows:
+    """The nearest rows of one point, (n,) each, nearest first; rows whose distances tie are in row order.
+
+    ``rows`` int64, ``matches`` bool; ``distances`` float64, in the metric's unit: of exact keys, so that under cosine
+    distances that tie may differ by rounding, and need not ascend.
+    """
+
+    rows: Int64s
+    matches: Bools
+    distances: Float64s
+
+
+def nearest_points(
+    train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, m: int, workspace: Workspace
+) -> Iterator[NearestRows]:
+    """Yield the m nearest rows of each point of the chunk, fewer where fewer play; the same at any precision.
+
+    Under self-validation a point's own row is not among them. Cost and memory as in `near_rows`.
+    """
+    for part in near_rows(train, chunk, options, m, workspace):
+        yield merge_nearest([part], m, options.metric)
+
+
+def merge_nearest(parts: Sequence[NearRows], m: int, metric: str) -> NearestRows:
+    """Return the m nearest rows of one point from what each block of training rows says: the bits of one table.
+
+    O(n log n) for n rows in all parts.
+    """
+    near = _cut(
+        NearRows(
+            np.concatenate([part.rows for part in parts]),
+            np.concatenate([part.keys for part in parts]),
+            np.concatenate([part.matches for part in parts]),
+        ),
+        m,
+        metric,
+    )
+    settled = distances.settle_ties(near.keys, metric)
+    order = np.lexsort((near.rows, settled))[:m]
+    return NearestRows(near.rows[order], near.matches[order], distances.distance_from_key(near.keys[order], metric))
+
+
+def near_rows(
+    train: TrainArrays,
+    chunk: ChunkArrays,
+    options: RankingOptions,
+    m: int,
+    workspace: Workspace,
+    first_row: int = 0,
+) -> Iterator[NearRows]:
+    """Yield what a table whose first row is ``first_row`` has to say about each point of the chunk, for m rows.
+
+    Rows whose float32 key is surely beyond the m-th get no exact key. Cost a point: O(N D), and O(D) for each row
+    that is left; memory: 4 P T for P = `distances.POINTS_PER_PRODUCT` and T rows of a tile, and 32 bytes for each
+    row a point may still need, some max(8 m, 2,048) of P points, but all rows where all are as far.
+    """
+    for start in range(0, chunk.n_validation, distances.POINTS_PER_PRODUCT):
+        points = slice(start, start + distances.POINTS_PER_PRODUCT)
+        z, absent = chunk.x[points], None if chunk.train_rows is None else chunk.train_rows[points] - first_row
+        for place, rows in enumerate(_candidates(train, z, options.metric, m, absent, workspace)):
+            keys = ranking.row_keys(train, rows, z[place], options.metric)
+            flags = ranking.match_flags(train.labels, chunk.labels[start + place], train.n_train)
+            yield _cut(NearRows(rows + first_row, keys, flags[rows]), m, options.metric)
+
+
+def _cut(near: NearRows, m: int, metric: str) -> NearRows:
+    """Return what of some rows the m nearest, or what ties them, can depend on, ascending by (key, row).
+
+    The m-th key, and what is within `_reach` of it, does not depend on how the rows came in parts. Of one key the
+    first m rows are enough: all others follow those.
+    """
+    order = np.lexsort((near.rows, near.keys))
+    keys = near.keys[order]
+    if len(keys) > m:
+        keys = keys[: np.searchsorted(keys, _reach(keys[m - 1], metric), side="right")]
+        first = np.searchsorted(keys, keys, side="left")
+        order = order[: len(keys)][np.arange(len(keys)) - first < m]
+    return NearRows(near.rows[order], near.keys[order], near.matches[order])
+
+
+def _reach(key: float, metric: str) -> float:
+    """Return the largest key that may count as tied with ``key``.
+
+    `distances.settle_ties` joins a key with the next one when their square roots differ by less than the gap.
+    """
+    if metric != "cosine":
+        return key
+    return float((np.sqrt(max(key, 0.0)) + TIE_STEPS * distances.COSINE_TIE_GAP) ** 2)
+
+
+def _candidates(
+    train: TrainArrays, z: Floats, metric: str, m: int, absent: Int64s | None, workspace: Workspace
+) -> list[Int64s]:
+    """Return for each point the rows that are not surely beyond the m-th nearest or what ties it, ascending."""
+    placed = distances.place_points(train, z, metric)
+    waiting = _Waiting(m, metric, key_bounds(train, placed, z, metric))
+    block = workspace.array("tile_keys", (len(z) * min(distances.TILE_ROWS, train.n_train),), np.float32)
+    room = len(z) * max(CANDIDATES_PER_ROW * m, FEWEST_CANDIDATES)
+    allowed = 0  # after the first tile there is something to go by
+    for start, keys, addend in distances.tile_products(train, placed, metric, block):
+        np.add(keys, addend, out=keys)
+        here = slice(start, start + keys.shape[1])
+        waiting.add_tile(keys, train.squared_norm[here], None if train.scale is None else train.scale[here], start)
+        if absent is not None:
+            waiting.leave_out(absent)
+        if len(waiting.rows) > allowed:
+            waiting.drop()
+            allowed = max(room, 2 * len(waiting.rows))
+    waiting.drop()
+    return np.split(waiting.rows, np.searchsorted(waiting.points, np.arange(1, len(z))))
+
+
+class _Waiting:
+    """Pairs of a point and a row that may be among its m nearest, with the least and the most their keys can be.
+
+    ``limits`` (n_points,) float64: nothing beyond is asked for, since m rows are surely nearer.
+    """
+
+    def __init__(self, m: int, metric: str, bounds: KeyBounds) -> None:
+        self.m, self.metric, self.bounds = m, metric, bounds
+        self.margins = KEY_ERROR * np.abs(bounds.constants)
+        self.limits = np.full(len(bounds.constants), np.inf)
+        self.points, self.rows = np.empty(0, np.int64), np.empty(0, np.int64)
+        self.least, self.most = np.empty(0), np.empty(0)
+
+    def add_tile(self, keys: Floats, squared_norms: Float64s, scale: Float64s | None, start: int) -> None:
+        """Add the rows of a tile, the first of them ``start``, that are not surely beyond the limits."""
+        norms, scales = np.sqrt(squared_norms), np.zeros(1) if scale is None else scale
+        errors = self.bounds.errors(slice(None), norms.max(keepdims=True), scales.max(keepdims=True)) + self.margins
+        with np.errstate(over="ignore", invalid="ignore"):  # what cannot be told is kept
+            highest = np.nextafter(
+                (self.limits - self.bounds.constants + errors).astype(np.float32), np.float32(np.inf)
+            )
+            places = np.flatnonzero(~(keys > highest[:, None]))
+            points, rows = np.divmod(places, keys.shape[1])
+            own = self.bounds.errors(points, norms[rows], scales[rows % len(scales)]) + self.margins[points]
+            middle = keys.ravel()[places] + self.bounds.constants[points]
+            known = np.isfinite(middle) & np.isfinite(own)
+            least, most = np.where(known, middle - own, -np.inf), np.where(known, middle + own, np.inf)
+        self.points, self.rows = np.append(self.points, points), np.append(self.rows, start + rows)
+        self.least, self.most = np.append(self.least, least), np.append(self.most, most)
+
+    def leave_out(self, absent: Int64s) -> None:
+        """Leave out the rows that sit out their point's game."""
+        self._keep(self.rows != absent[self.points])
+
+    def drop(self) -> None:
+        """Drop the pairs that are surely beyond m others, and put the rest in order of (point, row)."""
+        self._keep(np.argsort(self.points, kind="stable"))
+        ends = np.searchsorted(self.points, np.arange(len(self.limits)), side="right")
+        for point, (begin, end) in enumerate(zip(np.append(0, ends), ends, strict=False)):
+            if end - begin >= self.m:
+                self.limits[point] = _reach(np.partition(self.most[begin:end], self.m - 1)[self.m - 1], self.metric)
+        self._keep(self.least <= self.limits[self.points])
+
+    def _keep(self, which: Bools | Int64s) -> None:
+        self.points, self.rows = self.points[which], self.rows[which]
+        self.least, self.most = self.least[which], self.most[which]

@@ -1,0 +1,293 @@
+"""Radius: which training rows lie within a distance of each validation point, as float64 distances decide."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dvspark.kernels import distances, ranking
+from dvspark.kernels.key_bounds import KeyBounds, key_bounds
+from dvspark.kernels.ranking import RankingOptions
+from dvspark.kernels.workspace import Workspace
+from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int32s, Int64s, Partial, TrainArrays
+
+UInt8s = npt.NDArray[np.uint8]
+# (n, n_matches) of points to (value of a match, of another neighbor, U(N), U(∅)), all (n_points,).
+ValuesOf = Callable[[Int64s, Int64s], tuple[Float64s, Float64s, Float64s, Float64s]]
+
+# Two bits a training row of a block of points stay under this many bytes.
+BLOCK_BYTES = 256 * 2**20
+# Pairs of a point and a row that wait for their exact keys, together with those of one more tile.
+WAITING_PAIRS = 2**18
+# Radius, its square and its difference to a constant are rounded a few times, in float64.
+RADIUS_ERROR = 2.0**-50
+# Training rows whose sums one sweep over the points adds to: twice as many no longer stay in the second-level cache.
+ADDED_ROWS = 32_768
+# Of the points, so many shall have their tenth neighbor within an automatic radius.
+SHARE = 0.9
+
+
+@dataclass(frozen=True)
+class Neighbors:
+    """The training rows within the radius of some consecutive points of a chunk, ``points``; holds until the next.
+
+    ``bits`` (n_points, 2, ceil(n_train / 8)) uint8, the first row of eight in the highest bit: neighbors that match
+    the point, other neighbors.
+    """
+
+    points: slice
+    bits: UInt8s
+
+    def counts(self) -> Int64s:
+        """Return how many neighbors match each point and how many do not, (n_points, 2) int64."""
+        return np.array([[np.count_nonzero(np.unpackbits(kind)) for kind in point] for point in self.bits], np.int64)
+
+    def add(self, values: Float64s, value: Float64s, squared: Float64s) -> None:
+        """Add to the rows' ``value`` and ``squared`` (n_train,) what neighbors get from each point, point by point.
+
+        ``values`` (n_points, 2): of a match, of another neighbor. O(n_points n_train); 32 KB a point.
+        """
+        # A compiled loop over the bits was no faster: 3.5 ms a point for 1.5 million rows of which half are near.
+        tables = values[:, :, None, None] * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
+        for start in range(0, len(value), ADDED_ROWS):
+            for of_point, (match_table, other_table) in zip(self.bits, tables, strict=True):
+                matches, others = of_point[:, start // 8 : (start + ADDED_ROWS) // 8]
+                rows: slice | Int64s = slice(start, start + ADDED_ROWS)
+                places = np.flatnonzero(matches | others)
+                if 8 * len(places) < len(matches):
+                    rows = (start + 8 * places[:, None] + np.arange(8)).ravel()
+                    rows = rows[: np.searchsorted(rows, len(value))]
+                    matches, others = matches[places], others[places]
+                taken = np.take(match_table, matches, axis=0)
+                taken += np.take(other_table, others, axis=0)
+                added = taken.ravel()[: len(value[rows])]
+                value[rows] += added
+                added *= added
+                squared[rows] += added
+
+
+def radius_partial(
+    train: TrainArrays,
+    chunk: ChunkArrays,
+    options: RankingOptions,
+    radius: float,
+    values_of: ValuesOf,
+    workspace: Workspace,
+) -> Partial:
+    """Return the partial of a chunk for a method that asks how many neighbors within ``radius`` match.
+
+    Cost: O(V N D); memory beside the train arrays: `scratch_bytes`.
+    """
+    partial = Partial.zeros(train.n_train)
+    for neighbors in neighbor_blocks(train, chunk, options, radius, workspace):
+        counts = neighbors.counts()
+        match, other, utilities, empties = values_of(counts.sum(axis=1), counts[:, 0])
+        neighbors.add(np.stack([match, other], axis=1), partial.value, partial.value_squared)
+        for utility, empty in zip(utilities.tolist(), empties.tolist(), strict=True):
+            partial.count(utility, empty)
+    return partial
+
+
+def neighbor_counts(
+    train: TrainArrays,
+    chunk: ChunkArrays,
+    options: RankingOptions,
+    radius: float,
+    workspace: Workspace,
+    first_row: int = 0,
+) -> Int64s:
+    """Return how many neighbors match each point of a chunk, and how many do not, (n_validation, 2) int64.
+
+    Rows are decided one by one, so the counts of blocks of training rows, the first of which is ``first_row``, add up.
+    """
+    counts = np.zeros((chunk.n_validation, 2), np.int64)
+    for neighbors in neighbor_blocks(train, chunk, options, radius, workspace, first_row):
+        counts[neighbors.points] = neighbors.counts()
+    return counts
+
+
+def add_neighbors(
+    train: TrainArrays,
+    chunk: ChunkArrays,
+    options: RankingOptions,
+    radius: float,
+    values: Float64s,
+    workspace: Workspace,
+    first_row: int = 0,
+) -> Partial:
+    """Return Σ value and Σ value² of rows that get ``values`` (n_validation, 2): a match, another neighbor.
+
+    Nothing is counted in the partial. Blocks of training rows have the bits of one table, see `neighbor_counts`.
+    """
+    partial = Partial.zeros(train.n_train)
+    for neighbors in neighbor_blocks(train, chunk, options, radius, workspace, first_row):
+        neighbors.add(values[neighbors.points], partial.value, partial.value_squared)
+    return partial
+
+
+def neighbor_blocks(
+    train: TrainArrays,
+    chunk: ChunkArrays,
+    options: RankingOptions,
+    radius: float,
+    workspace: Workspace,
+    first_row: int = 0,
+) -> Iterator[Neighbors]:
+    """Yield the neighbors of a block of points after the other.
+
+    A row is within the radius when its float64 distance, see `ranking.row_keys`, is at most ``radius``. Precision
+    "default" asks for it only where the float32 key cannot tell, for certain; "float64" always: the same rows. Under
+    self-validation a point's own row is no neighbor. Cost a point: O(N D).
+    """
+    step = points_per_block(train.n_train)
+    n_bytes = -(-train.n_train // 8)
+    for start in range(0, chunk.n_validation, step):
+        points = slice(start, min(start + step, chunk.n_validation))
+        bits = workspace.array("neighbors", (points.stop - start, 2, n_bytes), np.uint8)
+        if options.precision == "float64":
+            _decide_exactly(train, chunk.x[points], options.metric, radius, bits[:, 0])
+        else:
+            _decide(train, chunk.x[points], options.metric, radius, bits[:, 0], workspace)
+        if chunk.train_rows is not None:
+            own = chunk.train_rows[points] - first_row
+            here = np.flatnonzero((own >= 0) & (own < train.n_train))
+            bits[here, 0, own[here] // 8] &= ~(128 >> own[here] % 8).astype(np.uint8)
+        _split_by_match(train, chunk.labels[points], bits)
+        yield Neighbors(points, bits)
+
+
+def points_per_block(n_train: int) -> int:
+    """Return how many validation points have their neighbors in memory at once."""
+    return int(np.clip(BLOCK_BYTES // (2 * -(-n_train // 8)), 1, distances.POINTS_PER_PRODUCT))
+
+
+def scratch_bytes(n_train: int, n_features: int) -> int:
+    """Return a bound on the memory beside the train arrays, in bytes.
+
+    Two bits a row of each of P points, their keys with a tile of T rows and what is asked of them, pairs that wait, the
+    match flags of one point and five tiles in float64.
+    """
+    points, tile = points_per_block(n_train), min(n_train, distances.TILE_ROWS)
+    pairs = 96 * (WAITING_PAIRS + points * tile)
+    return (
+        points * (n_train // 4 + 8 * tile + 2**15)
+        + pairs
+        + 3 * n_train
+        + (40 * tile + 24 * points) * n_features
+        + 2**20
+    )
+
+
+def radius_from_neighbors(distances_of_tenth: Float64s, share: float = SHARE) -> float:
+    """Return the smallest radius within which ``share`` of the points have their tenth neighbor.
+
+    ``distances_of_tenth`` (n_points,) float64, in the metric's unit; at least one.
+    """
+    n_points = len(distances_of_tenth)
+    needed = max(math.ceil(share * n_points * (1.0 - 1e-12)), 1)  # 0.9 is a little more than nine tenths
+    return float(np.partition(distances_of_tenth, needed - 1)[needed - 1])
+
+
+@dataclass(frozen=True)
+class _Query:
+    """What is asked about some points: ``limits`` are the float32 keys at the radius, give or take ``margins``."""
+
+    train: TrainArrays
+    z: Floats
+    metric: str
+    radius: float
+    bounds: KeyBounds
+    limits: Float64s
+    margins: Float64s
+
+    def within(self, point: int, rows: Int64s) -> Bools:
+        keys = ranking.row_keys(self.train, rows, self.z[point], self.metric)
+        return distances.distance_from_key(keys, self.metric) <= self.radius
+
+
+def _decide(train: TrainArrays, z: Floats, metric: str, radius: float, bits: UInt8s, workspace: Workspace) -> None:
+    """Fill ``bits`` (n_points, n_bytes) with the rows within the radius, by float32 keys where these can tell."""
+    points = distances.place_points(train, z, metric)
+    bounds = key_bounds(train, points, z, metric)
+    key = radius * abs(radius) if metric == "euclidean" else radius
+    margins = RADIUS_ERROR * (abs(key) + np.abs(bounds.constants))
+    query = _Query(train, z, metric, radius, bounds, key - bounds.constants, margins)
+    block = workspace.array("tile_keys", (len(z) * min(distances.TILE_ROWS, train.n_train),), np.float32)
+    waiting: list[tuple[Int64s, Int64s]] = []
+    n_waiting = 0
+    for start, keys, addend in distances.tile_products(train, points, metric, block):
+        np.add(keys, addend, out=keys)
+        pairs = _decide_tile(query, start, keys, bits)
+        waiting.append(pairs)
+        n_waiting += len(pairs[0])
+        if n_waiting > WAITING_PAIRS:
+            _decide_waiting(query, waiting, bits)
+            waiting, n_waiting = [], 0
+    if waiting:
+        _decide_waiting(query, waiting, bits)
+
+
+def _decide_tile(query: _Query, start: int, keys: Floats, bits: UInt8s) -> tuple[Int64s, Int64s]:
+    """Set the bits of a tile's rows that are surely within the radius; return (points, rows) not decided."""
+    here = slice(start, start + keys.shape[1])
+    norms = np.sqrt(query.train.squared_norm[here])
+    scales = np.zeros(1) if query.train.scale is None else query.train.scale[here]
+    # One bound for all rows of the tile; those in doubt then get their own.
+    errors = query.bounds.errors(slice(None), norms.max(keepdims=True), scales.max(keepdims=True)) + query.margins
+    with np.errstate(over="ignore", invalid="ignore"):  # a bound without end leaves all rows in doubt
+        low = np.nextafter((query.limits - errors).astype(np.float32), np.float32(-np.inf))
+        high = np.nextafter((query.limits + errors).astype(np.float32), np.float32(np.inf))
+    inside = np.packbits(keys < low[:, None], axis=1)
+    bits[:, start // 8 : start // 8 + inside.shape[1]] = inside
+    decided = np.packbits(keys > high[:, None], axis=1)
+    decided |= inside
+    point, byte = np.nonzero(decided != 255)
+    place, bit = np.nonzero(np.unpackbits(~decided[point, byte][:, None], axis=1))
+    point, row = point[place], 8 * byte[place] + bit
+    real = row < keys.shape[1]
+    point, row = point[real], row[real]
+    own = query.bounds.errors(point, norms[row], scales[row % len(scales)]) + query.margins[point]
+    beyond = keys[point, row].astype(np.float64) - query.limits[point]
+    _set_bits(bits, point[beyond < -own], start + row[beyond < -own])
+    doubtful = ~(np.abs(beyond) > own)  # so is what is not a number
+    return point[doubtful], start + row[doubtful]
+
+
+def _decide_waiting(query: _Query, waiting: list[tuple[Int64s, Int64s]], bits: UInt8s) -> None:
+    """Set the bits of rows within the radius, of pairs that ask for exact keys."""
+    points, rows = (np.concatenate(parts) for parts in zip(*waiting, strict=True))
+    order = np.argsort(points, kind="stable")
+    for some in np.split(order, np.flatnonzero(np.diff(points[order])) + 1):
+        if len(some):
+            point = int(points[some[0]])
+            inside = some[query.within(point, rows[some])]
+            _set_bits(bits, points[inside], rows[inside])
+
+
+def _set_bits(bits: UInt8s, points: Int64s, rows: Int64s) -> None:
+    np.bitwise_or.at(bits, (points, rows // 8), (128 >> rows % 8).astype(np.uint8))
+
+
+def _decide_exactly(train: TrainArrays, z: Floats, metric: str, radius: float, bits: UInt8s) -> None:
+    """Fill ``bits`` (n_points, n_bytes) with the rows within the radius, all by exact keys."""
+    for point, of_point in zip(z, bits, strict=True):
+        for start in range(0, train.n_train, distances.TILE_ROWS):
+            rows = np.arange(start, min(start + distances.TILE_ROWS, train.n_train))
+            keys = ranking.row_keys(train, rows, point, metric)
+            inside = np.packbits(distances.distance_from_key(keys, metric) <= radius)
+            of_point[start // 8 : start // 8 + len(inside)] = inside
+
+
+def _split_by_match(train: TrainArrays, labels: Sequence[Int32s], bits: UInt8s) -> None:
+    """Turn ``bits`` (n_points, 2, n_bytes), the first of the two being neighbors, into matches and others."""
+    flags_of: tuple[bytes, UInt8s] | None = None
+    for point in sorted(range(len(bits)), key=lambda point: labels[point].tobytes()):
+        codes = labels[point]
+        if flags_of is None or flags_of[0] != codes.tobytes():
+            flags_of = codes.tobytes(), np.packbits(ranking.match_flags(train.labels, codes, train.n_train))
+        np.bitwise_and(bits[point, 0], ~flags_of[1], out=bits[point, 1])
+        bits[point, 0] &= flags_of[1]
