@@ -33,7 +33,7 @@ def values_from_noisy_counts(noisy_match: Any, noisy_nonmatch: Any, n_classes: i
     other_matches = np.maximum(match - 1, 0)
     of_match, _ = _threshold_values(1 + other_matches + nonmatch, 1 + other_matches, n_classes)
     _, of_nonmatch = _threshold_values(1 + match + np.maximum(nonmatch - 1, 0), match, n_classes)
-    return of_match[()], of_nonmatch[()]
+    return of_match, of_nonmatch
 
 
 def _rounded(name: str, counts: Any) -> Float64s:
