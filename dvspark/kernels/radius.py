@@ -16,9 +16,6 @@ from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int32s, Int64s, Partial, TrainArrays
 
 UInt8s = npt.NDArray[np.uint8]
-# (n, n_matches) of points to (value of a match, of another neighbor, U(N), U(∅)), all (n_points,).
-ValuesOf = Callable[[Int64s, Int64s], tuple[Float64s, Float64s, Float64s, Float64s]]
-
 # Two bits a training row of a block of points stay under this many bytes.
 BLOCK_BYTES = 256 * 2**20
 # Pairs of a point and a row that wait for their exact keys, together with those of one more tile.
@@ -46,6 +43,10 @@ class Neighbors:
         """Return how many neighbors match each point and how many do not, (n_points, 2) int64."""
         return np.array([[np.count_nonzero(np.unpackbits(kind)) for kind in point] for point in self.bits], np.int64)
 
+    def among(self, rows: UInt8s) -> Neighbors:
+        """Return those neighbors that are among some rows, whose bits are given, (ceil(n_train / 8),) uint8."""
+        return Neighbors(self.points, self.bits & rows)
+
     def add(self, values: Float64s, value: Float64s, squared: Float64s) -> None:
         """Add to the rows' ``value`` and ``squared`` (n_train,) what neighbors get from each point, point by point.
 
@@ -70,6 +71,24 @@ class Neighbors:
                 squared[rows] += added
 
 
+@dataclass(frozen=True)
+class RadiusValues:
+    """What the neighbors of some points get: ``values`` (n_points, 2), of a match and of another neighbor.
+
+    ``utility`` and ``empty_utility`` (n_points,), U(N) and U(∅). ``of_others`` (n_points, 2): the same of neighbors
+    outside the sample that was counted, where there is one.
+    """
+
+    values: Float64s
+    utility: Float64s
+    empty_utility: Float64s
+    of_others: Float64s
+
+
+# Counts of matching and of other neighbors, (n_points, 2) int64, to what those get.
+ValuesOf = Callable[[Int64s], RadiusValues]
+
+
 def radius_partial(
     train: TrainArrays,
     chunk: ChunkArrays,
@@ -77,18 +96,27 @@ def radius_partial(
     radius: float,
     values_of: ValuesOf,
     workspace: Workspace,
+    first_row: int = 0,
 ) -> Partial:
     """Return the partial of a chunk for a method that asks how many neighbors within ``radius`` match.
 
-    Cost: O(V N D); memory beside the train arrays: `scratch_bytes`.
+    Where the chunk comes with counts, those decide; else the neighbors are counted here, which takes all training
+    rows. ``train`` may be a block of them, of which the first is ``first_row``: its rows get what they get in one
+    table, bit for bit. Cost: O(V N D); memory beside the train arrays: `scratch_bytes`.
     """
-    partial = Partial.zeros(train.n_train)
-    for neighbors in neighbor_blocks(train, chunk, options, radius, workspace):
-        counts = neighbors.counts()
-        match, other, utilities, empties = values_of(counts.sum(axis=1), counts[:, 0])
-        neighbors.add(np.stack([match, other], axis=1), partial.value, partial.value_squared)
-        for utility, empty in zip(utilities.tolist(), empties.tolist(), strict=True):
+    partial = Partial.zeros(train.n_train, row_bounds=options.row_bounds)
+    sampled = None if train.columns.sampled is None else np.packbits(train.columns.sampled)
+    for neighbors in neighbor_blocks(train, chunk, options, radius, workspace, first_row):
+        counts = neighbors.counts() if chunk.counts is None else chunk.counts[neighbors.points]
+        found = values_of(counts)
+        if sampled is None:
+            neighbors.add(found.values, partial.value, partial.value_squared)
+        else:
+            neighbors.among(sampled).add(found.values, partial.value, partial.value_squared)
+            neighbors.among(~sampled).add(found.of_others, partial.value, partial.value_squared)
+        for utility, empty in zip(found.utility.tolist(), found.empty_utility.tolist(), strict=True):
             partial.count(utility, empty)
+        partial.n_alone += int(np.count_nonzero(counts.sum(axis=1) <= 0))
     return partial
 
 
@@ -102,31 +130,15 @@ def neighbor_counts(
 ) -> Int64s:
     """Return how many neighbors match each point of a chunk, and how many do not, (n_validation, 2) int64.
 
-    Rows are decided one by one, so the counts of blocks of training rows, the first of which is ``first_row``, add up.
+    Of a sample of training rows only its rows count. Rows are decided one by one, so the counts of blocks of training
+    rows, the first of which is ``first_row``, add up.
     """
     counts = np.zeros((chunk.n_validation, 2), np.int64)
+    sampled = None if train.columns.sampled is None else np.packbits(train.columns.sampled)
     for neighbors in neighbor_blocks(train, chunk, options, radius, workspace, first_row):
-        counts[neighbors.points] = neighbors.counts()
+        counted = neighbors if sampled is None else neighbors.among(sampled)
+        counts[neighbors.points] = counted.counts()
     return counts
-
-
-def add_neighbors(
-    train: TrainArrays,
-    chunk: ChunkArrays,
-    options: RankingOptions,
-    radius: float,
-    values: Float64s,
-    workspace: Workspace,
-    first_row: int = 0,
-) -> Partial:
-    """Return Σ value and Σ value² of rows that get ``values`` (n_validation, 2): a match, another neighbor.
-
-    Nothing is counted in the partial. Blocks of training rows have the bits of one table, see `neighbor_counts`.
-    """
-    partial = Partial.zeros(train.n_train)
-    for neighbors in neighbor_blocks(train, chunk, options, radius, workspace, first_row):
-        neighbors.add(values[neighbors.points], partial.value, partial.value_squared)
-    return partial
 
 
 def neighbor_blocks(

@@ -10,6 +10,10 @@ from dvspark.methods.knn_shapley import KNN_SHAPLEY
 from dvspark.methods.owner_knn_shapley import OWNER_KNN_SHAPLEY
 from dvspark.methods.owner_sum_of_points import OWNER_SUM_OF_POINTS
 from dvspark.methods.soft_knn_shapley import SOFT_KNN_SHAPLEY
+from dvspark.methods.threshold_knn_banzhaf import THRESHOLD_KNN_BANZHAF
+from dvspark.methods.threshold_knn_beta import THRESHOLD_KNN_BETA
+from dvspark.methods.threshold_knn_loo import THRESHOLD_KNN_LOO
+from dvspark.methods.threshold_knn_shapley import THRESHOLD_KNN_SHAPLEY
 from dvspark.methods.weighted_knn_shapley import WEIGHTED_KNN_SHAPLEY
 
 METHODS: dict[str, Method] = {
@@ -21,6 +25,10 @@ METHODS: dict[str, Method] = {
         WEIGHTED_KNN_SHAPLEY,
         KNN_BANZHAF,
         KNN_BETA,
+        THRESHOLD_KNN_SHAPLEY,
+        THRESHOLD_KNN_BANZHAF,
+        THRESHOLD_KNN_BETA,
+        THRESHOLD_KNN_LOO,
         OWNER_KNN_SHAPLEY,
         OWNER_SUM_OF_POINTS,
     )

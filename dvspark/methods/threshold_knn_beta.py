@@ -1,0 +1,18 @@
+"""Threshold KNN-Beta, as a declaration."""
+
+from __future__ import annotations
+
+from dvspark.kernels import threshold_knn_beta as kernel
+from dvspark.methods.base import never
+from dvspark.methods.parameters import ALPHA, BETA, N_CLASSES
+from dvspark.methods.radius import RADIUS, RadiusMethod
+
+THRESHOLD_KNN_BETA = RadiusMethod(
+    name="threshold_knn_beta",
+    parameters=(RADIUS, N_CLASSES, ALPHA, BETA),
+    neighbor_values=kernel.neighbor_values,
+    utility=kernel.utility,
+    counted_values=kernel.counted_values,
+    efficient=never,
+    reference="Kwon & Zou, AISTATS 2022, arXiv:2110.14049; Wang et al., NeurIPS 2023, arXiv:2308.15709",
+)
