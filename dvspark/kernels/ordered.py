@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from dvspark.schemas import Bools, Float64s, Int32s
+
+Asked = TypeVar("Asked")
 
 
 @dataclass(frozen=True)
@@ -22,3 +25,10 @@ class OrderedPoint:
     weights: Float64s | None = None
     owners: Int32s | None = None
     n_owners: int = 0
+
+
+def given(asked: Asked | None, name: str) -> Asked:
+    """Return what a method asks a point for. Raises: ValueError when the point was made without."""
+    if asked is None:
+        raise ValueError(f"expected {name} in rank order; got None; give OrderedPoint({name}=...)")
+    return asked
