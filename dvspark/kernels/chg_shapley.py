@@ -1,4 +1,4 @@
-"""CHG-Shapley: rows valued by how well their mean hits alpha, U(S) = |alpha|² - |mean of S - alpha|², U(∅) = 0."""
+"""CHG-Shapley: U(S) = |alpha|² - |mean of S - alpha|², U(∅) = 0: rows are worth what they bring the mean to alpha."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dvspark.schemas import Float64s, Floats
 def chg_values(x: Floats, alpha: Floats | None = None) -> Float64s:
     """Return the values of the rows of ``x`` (n, p), (n,) float64, any n >= 0; ``alpha`` (p,), None: their mean.
 
-    value_j = |alpha|² / n + q |d_j|² + c d_j·T + s |T|² + o Σ |d|², with d_j = x_j - alpha, T = Σ d, and q, c, s, o of
-    n alone. Distances from alpha do not cancel where the rows lie far from 0, as squares of x do. On the mean T = 0:
-    the nearer to the mean, the more valuable. Summed over the rows, |alpha|² - |T / n|².
+    value_j = |alpha|² / n + q |d_j|² + c d_j·T + s |T|² + o Σ |d|², with d_j = x_j - alpha, T = Σ d, and q, c, s, o
+    of n alone. Distances from alpha do not cancel where the rows lie far from 0, as squares of x do. On the mean
+    T = 0: the nearer to the mean, the more valuable. The values sum to |alpha|² - |T / n|².
     Rows are gradients of the last layer, loss times gradient: x and alpha must be on one scale.
     O(n p) time, 16 n p bytes.
     Source: CHG Shapley, 2024, equation (3), which is 0 / 0 for n <= 2, in centered form and for all n.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dvspark.kernels.ordered import OrderedPoint
+from dvspark.kernels.ordered import OrderedPoint, given
 from dvspark.kernels.top_sums import beyond, top_sum_values
 from dvspark.schemas import Float64s
 
@@ -22,7 +22,7 @@ def point_values(point: OrderedPoint, *, k: int, empty_utility: float | str = FO
     within 5e-13 of extended precision, where the sum over pairs below is within 6e-11.
     Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 6, with the case n < k.
     """
-    y, t = _targets(point), point.target
+    y, t = given(point.targets, "targets"), point.target
     n = len(y)
     if n == 0:
         return np.empty(0)
@@ -37,7 +37,7 @@ def point_values(point: OrderedPoint, *, k: int, empty_utility: float | str = FO
 
 def utility(point: OrderedPoint, *, k: int, empty_utility: float | str = FORMULA) -> tuple[float, float]:
     """Return U(N) and U(∅); without rows both are that of the empty set."""
-    y, t = _targets(point), point.target
+    y, t = given(point.targets, "targets"), point.target
     empty = -(t**2) if isinstance(empty_utility, str) else float(empty_utility)
     return (-((float(y[:k].sum()) / k - t) ** 2), empty) if len(y) else (empty, empty)
 
@@ -50,7 +50,7 @@ def reference_values(point: OrderedPoint, *, k: int, empty_utility: float | str 
     other comes before, with at most k - 2 of the rest. Each of the l - 2 others loses e_l = k (k - 1) / (l (l - 1)
     (l - 2)) beyond k, and nothing up to it: what the two get beyond the worth of the pair.
     """
-    y, t = _targets(point), point.target
+    y, t = given(point.targets, "targets"), point.target
     rank = np.arange(1.0, len(y) + 1)
     both = np.minimum(k, rank) * np.minimum(k - 1, rank - 1.0) / (2.0 * rank * np.maximum(rank - 1.0, 1.0))
     other = np.zeros(len(y))
@@ -61,12 +61,6 @@ def reference_values(point: OrderedPoint, *, k: int, empty_utility: float | str 
     of_pairs = y * (both * nearer + beyond((both + other) * y)) - beyond(other * y * nearer)
     of_rows = top_sum_values(2.0 * t / k * y - (y / k) ** 2, k)
     return of_rows - 2.0 / k**2 * of_pairs - _empty_shift(point, empty_utility)
-
-
-def _targets(point: OrderedPoint) -> Float64s:
-    if point.targets is None:
-        raise ValueError("expected targets in rank order; got None; give OrderedPoint(targets=...)")
-    return point.targets
 
 
 def _farthest_value(y: Float64s, t: float, k: int) -> float:

@@ -9,11 +9,10 @@ from functools import cached_property
 import numpy as np
 
 from dvspark.errors import Problem
-from dvspark.kernels.ordered import OrderedPoint
+from dvspark.kernels.ordered import OrderedPoint, given
 from dvspark.schemas import Bools, Float64s, Int64s
 
-# Every set of k rows is looked at, n**k / k! of them: 0.7 s a point at n = 1,000, k = 3; a tenth row in each set
-# would take 1e17 times as long.
+# Every set of k rows is looked at, n**k / k! of them: 1 s a point at n = 1,000, k = 3; 250 times that for k = 4.
 LARGEST_K = 3
 
 # Shares of so many sets are in memory at once (1 MiB an array): as fast as 4 MiB, twice as fast as n² of them.
@@ -36,12 +35,12 @@ def point_values(point: OrderedPoint, *, k: int, empty_utility: float = 0.0) -> 
     r - k of the first r; each member gets 1 / (k C(r, k)) of its share, each of the others loses 1 / ((r - k) C(r, k)).
     A smaller set counts only while it is the coalition: the same with n in place of r.
     Rows whose weights are all 0 vote alike: the share is that of the matches, as for any other equal weights.
-    O(n**k / k!) shares of O(k), 8 MiB. At n = 1,000: 0.02 s for k = 2, 0.7 s for k = 3 (one core).
+    O(n**k / k!) shares of O(k), 8 MiB. At n = 1,000: 0.02 s for k = 2, 1 s for k = 3 (one core).
     Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 7, by sets in place of marginals.
     Raises: ValueError for k > 3; ask `normalized_limit` before.
     """
     _refuse_large(k)
-    weights, n = _weights(point), len(point.matches)
+    weights, n = given(point.weights, "weights"), len(point.matches)
     values = np.zeros(n)
     if n == 0:
         return values
@@ -61,7 +60,7 @@ def point_values(point: OrderedPoint, *, k: int, empty_utility: float = 0.0) -> 
 
 def utility(point: OrderedPoint, *, k: int, empty_utility: float = 0.0) -> tuple[float, float]:
     """Return U(N) and U(∅); without rows both are that of the empty set."""
-    weights, matches = _weights(point)[:k], point.matches[:k]
+    weights, matches = given(point.weights, "weights")[:k], point.matches[:k]
     if len(matches) == 0:
         return empty_utility, empty_utility
     votes = weights if weights.any() else np.ones(len(weights))
@@ -74,10 +73,10 @@ def reference_values(point: OrderedPoint, *, k: int, empty_utility: float = 0.0)
     value_i - value_(i+1) is the mean of U(R + i) - U(R + (i + 1)) over the sets R of up to k - 1 other rows: of size
     l < k - 1 with weight 1 / ((n - 1) C(n - 2, l)); of size k - 1 with 1 / ((r - 1) C(r - 2, k - 1)), r the farthest
     rank of R, i and i + 1. The level is set by the sum of all values, U(N) - U(∅).
-    O(n**k) shares, 30 n**(k - 1) bytes; at n = 1,000, k = 3, half a minute. Source: Jia et al. 2019, lemma 1.
+    O(n**k) shares, 50 n**(k - 1) bytes and a few MiB; at n = 1,000, k = 3, 17 s. Source: Jia et al. 2019, lemma 1.
     """
     _refuse_large(k)
-    weights, n = _weights(point), len(point.matches)
+    weights, n = given(point.weights, "weights"), len(point.matches)
     if n == 0:
         return np.empty(0)
     steps = np.zeros(n)
@@ -93,12 +92,6 @@ def reference_values(point: OrderedPoint, *, k: int, empty_utility: float = 0.0)
     values = np.cumsum(steps[::-1])[::-1]
     full, empty = utility(point, k=k, empty_utility=empty_utility)
     return values + (full - empty - values.sum()) / n
-
-
-def _weights(point: OrderedPoint) -> Float64s:
-    if point.weights is None:
-        raise ValueError("expected weights in rank order; got None; give OrderedPoint(weights=...)")
-    return point.weights
 
 
 def _refuse_large(k: int) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from dvspark.kernels import loops
 from dvspark.kernels.distances import distance_from_key
 from dvspark.kernels.ranking import RankedRows, RankingOptions, ranked_points
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Int32s, Int64s, Partial, TrainArrays, TrainColumns
+
+Asked = TypeVar("Asked")
 
 
 @dataclass(frozen=True)
@@ -95,3 +98,10 @@ def sum_ordered(
             add_ranked(ranked.rows, values, partial.value, partial.value_squared)
         partial.count(*utility_of(point))
     return partial
+
+
+def given(asked: Asked | None, name: str) -> Asked:
+    """Return what a method asks a point for. Raises: ValueError when the point was made without."""
+    if asked is None:
+        raise ValueError(f"expected {name} in rank order; got None; give OrderedPoint({name}=...)")
+    return asked

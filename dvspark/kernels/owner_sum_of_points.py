@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from dvspark.kernels import knn_shapley
-from dvspark.kernels.ordered import OrderedPoint
+from dvspark.kernels.ordered import OrderedPoint, given
 from dvspark.kernels.top_sums import top_sum_values
-from dvspark.schemas import Float64s, Int32s
+from dvspark.schemas import Float64s
 
 
 def point_values(point: OrderedPoint, *, k: int) -> Float64s:
@@ -17,7 +17,8 @@ def point_values(point: OrderedPoint, *, k: int) -> Float64s:
     2/3 and 1/3 here, 1/2 and 1/2 in the game of owners. `owner_knn_shapley` is that game.
     Source of the rows' values: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 1.
     """
-    return np.bincount(_owners(point), top_sum_values(point.matches / k, k), point.n_owners).astype(np.float64)
+    of_rows = top_sum_values(point.matches / k, k)
+    return np.bincount(given(point.owners, "owners"), of_rows, point.n_owners).astype(np.float64)
 
 
 def utility(point: OrderedPoint, *, k: int) -> tuple[float, float]:
@@ -29,11 +30,7 @@ def reference_values(point: OrderedPoint, *, k: int) -> Float64s:
     """Return the same from the recursive form, for checks: another formula. O(n)."""
     values = np.zeros(point.n_owners)
     if len(point.matches):
-        np.add.at(values, _owners(point), knn_shapley.recursive_values(point.matches.astype(np.float64), k=k))
+        np.add.at(
+            values, given(point.owners, "owners"), knn_shapley.recursive_values(point.matches.astype(np.float64), k=k)
+        )
     return values
-
-
-def _owners(point: OrderedPoint) -> Int32s:
-    if point.owners is None:
-        raise ValueError("expected owners in rank order; got None; give OrderedPoint(owners=...)")
-    return point.owners

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dvspark.errors import Problem
 from dvspark.kernels import hard_weighted, normalized_weighted
-from dvspark.kernels.ordered import OrderedPoint
+from dvspark.kernels.ordered import OrderedPoint, given
 from dvspark.kernels.top_sums import recursive_top_sum_values, top_sum_values
 from dvspark.schemas import Float64s
 
@@ -83,6 +83,4 @@ def problems(*, k: int, kind: str, bits: int = BITS, n_nearest: int | None = Non
 
 
 def _raw_gains(point: OrderedPoint) -> Float64s:
-    if point.weights is None:
-        raise ValueError("expected weights in rank order; got None; give OrderedPoint(weights=...)")
-    return point.weights * point.matches
+    return given(point.weights, "weights") * point.matches
