@@ -237,6 +237,20 @@ def test_graph_scores__do_not_hang_on_how_a_row_is_stored(seed: int, n: int, k: 
     np.testing.assert_array_equal(cleanlab_knn_shapley.graph_scores(with_self.tocsr(), y, k), expected)
 
 
+def test_graph_scores__of_rows_whose_square_would_fill_any_memory() -> None:
+    n, k, rng = 100_000, 10, np.random.default_rng(6)
+    y = rng.integers(0, 3, size=n)
+    # Neighbors are the next rows of a ring; a table of n × n numbers would take 80 GB.
+    rows = (np.arange(n)[:, None] + np.arange(1, k + 1)) % n
+    far = np.broadcast_to(np.arange(1.0, k + 1), (n, k)).ravel()
+    graph = csr_matrix((far, rows.ravel(), np.arange(0, n * k + 1, k)), (n, n))
+    found = cleanlab_knn_shapley.graph_scores(graph, y, k)
+    matches = np.stack([np.roll(y, -step) == y for step in range(1, k + 1)], axis=1)
+    # Each row is the j-th neighbor of the row j places before it.
+    total = sum(np.roll(matches[:, j].astype(float) - matches[:, -1], j + 1) for j in range(k)) / k
+    np.testing.assert_allclose(found, 0.5 + 0.5 * total / n, rtol=0, atol=1e-15)
+
+
 @given(flags=st.lists(st.booleans(), min_size=1, max_size=20), k=st.integers(1, 20))
 def test_cleanlab__values_equal_those_from_exact_ranks(flags: list[bool], k: int) -> None:
     matches, k = np.array(flags), min(k, len(flags))
