@@ -20,9 +20,9 @@ from dvspark.schemas import Float64s
 
 UTILITIES = ("jia2019", "wang2023")
 
-# A running sum of n numbers in blocks of so many, blocks of blocks and so on, is rounded some 3 × 256 times, not n:
-# at 10 million ranks one plain sum leaves an error of 3e-12 in the weights, this one of 1e-13.
-BLOCK = 256
+# A running sum of n numbers in blocks of so many, blocks of blocks and so on, is rounded 64 log64(n) times, not n. At
+# 10 million ranks weights of 1e-300 and more are off by 1e-13 of themselves at most; by one plain sum, 5e-11.
+BLOCK = 64
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,8 @@ def chances(n_players: int, k: int, joining: Joining) -> tuple[Float64s, Float64
 def _log_ratios(n: int, k: int, joining: Joining) -> Float64s:
     """Return the logarithms of the ratios along the chain of chances: ranks k..n - 1, then k - 1..0 rows, (n - 1,)."""
     rank = np.arange(float(k), n - 1)
-    count = np.arange(float(min(k, n)), 0.0, -1.0) - 1.0
-    if n > k:
-        bridge, counts = [(n - 1.0) / (n - k)], count[:-1]
-    else:
-        bridge, counts = [], count[:-1]
+    counts = np.arange(k - 1.0, 0.0, -1.0)
+    bridge = [(n - 1.0) / (n - k)] if n > k else []
     fewer = counts / (n - counts)
     # A ratio is close to 1 at far ranks, so its difference from 1 is what is computed.
     if joining.alpha is None:
@@ -104,7 +101,7 @@ def _log_ratios(n: int, k: int, joining: Joining) -> Float64s:
 
 
 def running_sums(numbers: Float64s) -> Float64s:
-    """Return Σ of the first 1..n numbers, (n,) float64, rounded about 3 `BLOCK` times each; O(n)."""
+    """Return Σ of the first 1..n numbers, (n,) float64, in blocks of blocks of `BLOCK`; O(n)."""
     if len(numbers) <= BLOCK:
         return np.cumsum(numbers)
     n_blocks = -(-len(numbers) // BLOCK)
