@@ -15,7 +15,7 @@ def chg_values(x: Floats, alpha: Floats | None = None) -> Float64s:
     T = 0: the nearer to the mean, the more valuable. The values sum to |alpha|² - |T / n|².
     Rows are gradients of the last layer, loss times gradient: x and alpha must be on one scale.
     O(n p) time, 16 n p bytes.
-    Source: CHG Shapley, 2024, equation (3), which is 0 / 0 for n <= 2, in centered form and for all n.
+    Source: Cai, CHG Shapley, 2024, arXiv:2406.11730, equation (3), which is 0 / 0 for n <= 2; here in centered form.
     """
     rows = np.asarray(x, np.float64)
     n = len(rows)
@@ -43,7 +43,7 @@ def utility(x: Floats, alpha: Floats | None = None) -> tuple[float, float]:
 def reference_values(x: Floats, alpha: Floats | None = None) -> Float64s:
     """Return the same from the squares and products of x itself, for checks: another formula. O(n p).
 
-    U(S) = 2 mean·alpha - |mean|². Loses digits where rows lie far from 0. Source: CHG Shapley, 2024, equation (3).
+    U(S) = 2 mean·alpha - |mean|². Loses digits where rows lie far from 0. Source: Cai 2024, equation (3).
     """
     rows = np.asarray(x, np.float64)
     n = len(rows)

@@ -68,8 +68,8 @@ def point_values(
         n = 1,000, k = 5, bits = 3   0.05        n = 100,000, k = 5, bits = 3                        4.6
         n = 1,000, k = 5, bits = 8   17          n = 1 million, k = 5, bits = 3, n_nearest = 1,000   0.14
 
-    Source: Wang, Mittal & Jia, Efficient Data Shapley for Weighted Nearest Neighbor Algorithms, AISTATS 2024, whose
-    count is quadratic in n.
+    Source: Wang, Mittal & Jia, Efficient Data Shapley for Weighted Nearest Neighbor Algorithms, AISTATS 2024,
+    arXiv:2401.11103, whose count is quadratic in n; one table a signed weight is ours.
     """
     signed = _signed(point, bits)
     n = len(signed)
@@ -218,7 +218,7 @@ def _counted_values(signed: Int64s, rows: Int64s, k: int, width: int, empty_util
             displaced = right[nearer] - (sums + weight >= 0)
             odds = 1 / ((r + 1 - k) * math.comb(r + 1, k))
             values[nearer] += odds * (counts[nearer, k - 1] * displaced).sum(axis=1)
-        own = counts[rows == r].copy()
+        own = counts[rows == r]  # a copy: it must not grow by itself
         source = counts[:, :-1, max(-weight, 0) : 2 * width + 1 - max(weight, 0)].copy()
         counts[:, 1:, max(weight, 0) : 2 * width + 1 - max(-weight, 0)] += source
         counts[rows == r] = own

@@ -20,7 +20,7 @@ def point_values(point: OrderedPoint, *, k: int, empty_utility: float | str = FO
     min(k, i) / i + (c_i Σ_{l<i} y_l + Σ_{l>i+1} c_(l-1) y_l) / k}, c_i = min(k, i) min(k - 1, i - 1) / (i (i - 1)).
     O(n) time, 100 n bytes. Differences of targets forget an offset that all share: at n = 1 million, targets 1000 ± 3,
     within 5e-13 of extended precision, where the sum over pairs below is within 6e-11.
-    Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 6, with the case n < k.
+    Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, on KNN regression, with the case n < k.
     """
     y, t = given(point.targets, "targets"), point.target
     n = len(y)

@@ -36,7 +36,8 @@ def point_values(point: OrderedPoint, *, k: int, empty_utility: float = 0.0) -> 
     A smaller set counts only while it is the coalition: the same with n in place of r.
     Rows whose weights are all 0 vote alike: the share is that of the matches, as for any other equal weights.
     O(n**k / k!) shares of O(k), 8 MiB. At n = 1,000: 0.02 s for k = 2, 1 s for k = 3 (one core).
-    Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 7, by sets in place of marginals.
+    Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, on weighted KNN; by sets, where they
+    have marginals.
     Raises: ValueError for k > 3; ask `normalized_limit` before.
     """
     _refuse_large(k)
@@ -73,7 +74,8 @@ def reference_values(point: OrderedPoint, *, k: int, empty_utility: float = 0.0)
     value_i - value_(i+1) is the mean of U(R + i) - U(R + (i + 1)) over the sets R of up to k - 1 other rows: of size
     l < k - 1 with weight 1 / ((n - 1) C(n - 2, l)); of size k - 1 with 1 / ((r - 1) C(r - 2, k - 1)), r the farthest
     rank of R, i and i + 1. The level is set by the sum of all values, U(N) - U(∅).
-    O(n**k) shares, 50 n**(k - 1) bytes and a few MiB; at n = 1,000, k = 3, 17 s. Source: Jia et al. 2019, lemma 1.
+    O(n**k) shares, 50 n**(k - 1) bytes and a few MiB; at n = 1,000, k = 3, 17 s.
+    Source: Jia et al. 2019, the lemma on differences of two values.
     """
     _refuse_large(k)
     weights, n = given(point.weights, "weights"), len(point.matches)

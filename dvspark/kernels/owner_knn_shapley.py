@@ -38,7 +38,7 @@ def point_values(point: OrderedPoint, *, k: int) -> Float64s:
     O(k**4 log k) in O(k log k) array operations for a match; 1.1 s at 1,000 owners, 20,000 rows, k = 10, 4 s at k = 20
     (one core). 24 k**3 bytes and 40 a row.
     Raises: ValueError for k > 140.
-    Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, section 5 (multiple data per curator), whose
+    Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, on several rows per curator, whose
     enumeration takes O(n_owners**k); here a knapsack for each match.
     """
     if found := owner_limit(k):

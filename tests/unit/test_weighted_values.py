@@ -158,7 +158,7 @@ def test_hard_values__of_a_row_of_weight_zero_need_not_be_zero() -> None:
 
 
 def test_hard_values__of_more_sets_than_floats_can_count_stay_exact() -> None:
-    # C(4,000, 149) is 1e276; C(40,000, 149), of which there is no float64, is behind the truncated values.
+    # C(4,000, 149) is 1e274; C(40,000, 149), of which there is no float64, is behind the truncated values.
     n, k = 4_000, 150
     point = some_point(n, 1, largest=1, share=0.52)
     values = kernel.point_values(point, k=k, kind="hard", bits=1)
