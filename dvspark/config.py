@@ -151,8 +151,12 @@ class JobConfig(BaseSettings):
             ranking=self.ranking,
             tolerance=self.tolerance,
             error_bound=self.error_bound,
-            self_validation=self.self_validation,
+            self_validation=self._validates_itself(),
         )
+
+    def _validates_itself(self) -> bool:
+        """Return whether there is one table, as the settings or the method have it."""
+        return self.self_validation or (self.method in METHODS and METHODS[self.method].self_validates)
 
     def _parameters(self) -> dict[str, Any]:
         """Return the method's parameters that are set; the number of classes only where the method asks for it."""
@@ -169,9 +173,10 @@ class JobConfig(BaseSettings):
             if table is not None and (table.path is None) == (table.table is None):
                 got = "neither" if table.path is None else "both"
                 problems.append(Problem(side, "either a path or a table", got, f"set {side}.path or {side}.table"))
-        if self.self_validation == (self.validation is not None):
+        alone = self._validates_itself()
+        if alone == (self.validation is not None):
             expected = "a validation table, or self_validation: true; not both"
-            got = "both" if self.self_validation else "neither"
+            got = "both" if alone else "neither"
             problems.append(Problem("validation", expected, got, "give --validation PATH, or --self_validation true"))
         return problems
 

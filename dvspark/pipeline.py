@@ -109,9 +109,9 @@ def value_table(
     options = ValueOptions.of(method, k, n_classes, method_params, **dict(zip(COMPUTED, computed, strict=True)))
     problems = options.problems() + choice_problems("on_bad_row", on_bad_row, ON_BAD_ROW)
     problems += choice_problems("plan", plan, PLANS) + host_memory_problems(host_memory)
-    if self_validation == (validation_df is not None):
+    if options.self_validation == (validation_df is not None):
         expected = "a validation DataFrame, or self_validation=True; not both"
-        problems.append(Problem("validation_df", expected, "both" if self_validation else "neither"))
+        problems.append(Problem("validation_df", expected, "both" if options.self_validation else "neither"))
     if problems:
         raise ConfigError(problems)
     request = Request(

@@ -19,7 +19,7 @@ from dvspark.engine.exchange import Halves
 from dvspark.engine.plan import Plan, Sizes, make_plan
 from dvspark.engine.train_blocks import BlocksReference
 from dvspark.engine.train_index import IndexReference, TrainKeys
-from dvspark.errors import Problem
+from dvspark.errors import ConfigError, Problem
 from dvspark.kernels import loops
 from dvspark.logs import Stage, log_event, stage
 from dvspark.methods.finalize import certificate, finalize
@@ -124,6 +124,9 @@ def check(
         inputs = validate(train, validation, options, request.on_bad_row)
         parameters = options.resolved(inputs.n_classes)
         now.rows = inputs.train_facts.n_rows + (inputs.validation_facts.n_rows if validation else 0)
+        n_players = inputs.train_facts.n_rows - options.self_validation
+        if problems := options.declaration.size_problems(n_players, parameters):
+            raise ConfigError(problems)
         now.note = f"{inputs.n_features} features, {inputs.n_classes} classes"
     for warning in inputs.warnings:
         log_event(f"note: {warning}", where=warning.where, got=warning.got)
@@ -157,7 +160,7 @@ def compute(valuation: Valuation, spark: SparkSession) -> Valuation:
             now.rows = totals.n_validation
             now.note = f"{request.options.ranking_for(index.n_train)} ranking, loops in {loops.name(loops.fastest())}"
         with stage("finalize", stages) as now:
-            values, standard_errors = finalize(totals, request.options.aggregate)
+            values, standard_errors = finalize(totals, request.options.aggregate, request.options.declaration.score)
             valuation.error_bound, row_bounds = certificate(totals, request.options.aggregate)
             keys = _players(_engine(index).train_keys(index), request.options)
             valuation.values = values_table(valuation.run_id, keys, values, standard_errors, row_bounds)

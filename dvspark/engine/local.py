@@ -13,7 +13,7 @@ from dvspark.engine.array_inputs import ArrayInputs, Given, read_array_inputs
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.kernels.distances import prepare
 from dvspark.kernels.workspace import Workspace
-from dvspark.methods.finalize import certificate
+from dvspark.methods.finalize import certificate, finalize
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import ChunkArrays, Float64s, Partial
 
@@ -100,7 +100,7 @@ def value_arrays(
     given = Given(x_train, y_train, x_validation, y_validation, train_ids, owners, weights)
     inputs = read_array_inputs(given, options)
     totals = local_totals(inputs, options)
-    values = totals.value / totals.n_validation if aggregate == "mean" else totals.value
+    values, _ = finalize(totals, aggregate, options.declaration.score)
     _, bounds = certificate(totals, aggregate)
     if options.declaration.players == "owners":  # in the order of their names, whatever the order of the rows
         return values if bounds is None else (values, bounds)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dvspark.methods.base import Method
+from dvspark.methods.cleanlab_knn_shapley import CLEANLAB_KNN_SHAPLEY
 from dvspark.methods.knn_banzhaf import KNN_BANZHAF
 from dvspark.methods.knn_beta import KNN_BETA
+from dvspark.methods.knn_loo import KNN_LOO
 from dvspark.methods.knn_regression_shapley import KNN_REGRESSION_SHAPLEY
 from dvspark.methods.knn_shapley import KNN_SHAPLEY
 from dvspark.methods.owner_knn_shapley import OWNER_KNN_SHAPLEY
@@ -14,6 +16,7 @@ from dvspark.methods.threshold_knn_banzhaf import THRESHOLD_KNN_BANZHAF
 from dvspark.methods.threshold_knn_beta import THRESHOLD_KNN_BETA
 from dvspark.methods.threshold_knn_loo import THRESHOLD_KNN_LOO
 from dvspark.methods.threshold_knn_shapley import THRESHOLD_KNN_SHAPLEY
+from dvspark.methods.truncated_knn_shapley import TRUNCATED_KNN_SHAPLEY
 from dvspark.methods.weighted_knn_shapley import WEIGHTED_KNN_SHAPLEY
 
 METHODS: dict[str, Method] = {
@@ -29,6 +32,9 @@ METHODS: dict[str, Method] = {
         THRESHOLD_KNN_BANZHAF,
         THRESHOLD_KNN_BETA,
         THRESHOLD_KNN_LOO,
+        KNN_LOO,
+        TRUNCATED_KNN_SHAPLEY,
+        CLEANLAB_KNN_SHAPLEY,
         OWNER_KNN_SHAPLEY,
         OWNER_SUM_OF_POINTS,
     )

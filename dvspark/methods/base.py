@@ -47,7 +47,8 @@ class Method:
     ``partial`` counts in their place, which the audit then demands. ``target``: what rows are labelled with, "label" or
     "number". ``players``: who is valued, "rows" or "owners". ``asks``: which of "owners" and "weights" it needs.
     ``check``: what is wrong with the parameters together. ``exact_distances``: whether it computes with distances, not
-    ranks alone.
+    ranks alone. ``self_validates``: every training row is a validation point, always. ``score``: what becomes of mean
+    values, a linear function.
     """
 
     name: str
@@ -59,6 +60,8 @@ class Method:
     asks: Callable[[Mapping[str, Any]], tuple[str, ...]] = _nothing
     check: Callable[[Mapping[str, Any]], list[Problem]] = _no_problems
     exact_distances: Callable[[Parameters], bool] = never
+    self_validates: bool = False
+    score: Callable[[Float64s], Float64s] | None = None
 
     # What the engine supplies to the kernel; whether bins may rank the far rows; whether ties may be averaged.
     needs: ClassVar[str] = "ranking"
@@ -107,6 +110,10 @@ class Method:
     def parameter_problems(self, given: Mapping[str, Any]) -> list[Problem]:
         """Return what is wrong with the given parameters; None stands for left out."""
         return parameter_problems(self.name, self.parameters, given) or self.check(given)
+
+    def size_problems(self, n_players: int, parameters: Parameters) -> list[Problem]:  # noqa: ARG002
+        """Return what is wrong with the parameters for so many rows that play."""
+        return []
 
     def resolved(self, given: Mapping[str, Any], n_classes: int) -> dict[str, Any]:
         """Return all parameters: the given ones, else their defaults, else what the inputs say."""

@@ -38,6 +38,8 @@ class ValueOptions:
     @classmethod
     def of(cls, method: str, k: Any, n_classes: Any, method_params: Mapping[str, Any], **options: Any) -> ValueOptions:
         """Return the options of a call, whose ``k`` and ``n_classes`` count where the method has them."""
+        if method in list(METHODS) and METHODS[method].self_validates:
+            options["self_validation"] = True
         common = {"k": k, "n_classes": n_classes}
         declaration = METHODS[method] if method in list(METHODS) else None
         known = {name: value for name, value in common.items() if declaration is None or declaration.knows(name)}
@@ -72,6 +74,8 @@ class ValueOptions:
         if self.ties == "average" and not method.averages_ties:
             hint = "rows at equal distance rank by id; for symmetric values of duplicates use knn_shapley"
             problems.append(Problem("ties", f"'id' for {method.name}", "'average'", hint))
+        if self.aggregate == "sum" and method.score is not None:
+            problems.append(Problem("aggregate", f"'mean' for {method.name}", "'sum'", "its scores are of mean values"))
         return problems
 
     @property

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from dvspark.errors import Problem
 from dvspark.kernels import owner_knn_shapley as kernel
 from dvspark.methods.base import owners
 from dvspark.methods.ordered import OrderedMethod
 from dvspark.methods.parameters import K
+
+
+def _problems(given: Mapping[str, Any]) -> list[Problem]:
+    return kernel.owner_limit(K.default if given.get("k") is None else given["k"])
+
 
 OWNER_KNN_SHAPLEY = OrderedMethod(
     name="owner_knn_shapley",
     parameters=(K,),
     players="owners",
     asks=owners,
+    check=_problems,
     point_values=kernel.point_values,
     utility=kernel.utility,
     second_values=kernel.reference_values,

@@ -1,0 +1,146 @@
+"""Methods of the `nearest` kind: the m nearest rows decide all values; every other row gets the same by its match."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from dvspark.errors import ConfigError, Problem
+from dvspark.kernels import loops, ranking
+from dvspark.kernels.merged import MergedPoint
+from dvspark.kernels.near_values import NearValues
+from dvspark.kernels.nearest import NearestRows, NearRows, merge_nearest, near_rows
+from dvspark.kernels.ordered import OrderedPoint
+from dvspark.kernels.ranking import RankingOptions
+from dvspark.kernels.workspace import Workspace
+from dvspark.methods.base import Method
+from dvspark.methods.parameters import Parameters
+from dvspark.schemas import Bools, ChunkArrays, Float64s, Partial, TrainArrays, TrainColumns
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearestMethod(Method):
+    """A method that asks for the nearest rows only.
+
+    ``n_nearest(n_players, **parameters)`` says how many, ``near_values(matches, n_players, n_matches, **parameters)``
+    what they get, and ``total(matches, n_players, **parameters)`` what a point's values sum to, where that is known.
+    ``second_values(matches, **parameters)`` of all ranks is a second formula, for the audit.
+    """
+
+    n_nearest: Callable[..., int]
+    near_values: Callable[..., NearValues]
+    total: Callable[..., tuple[float, float]]
+    second_values: Callable[..., Float64s]
+
+    needs: ClassVar[str] = "nearest"
+
+    def partial(
+        self,
+        train: TrainArrays,
+        chunk: ChunkArrays,
+        options: RankingOptions,
+        parameters: Parameters,
+        workspace: Workspace | None = None,
+    ) -> Partial:
+        """Return the partial of a chunk; cost and memory as in `kernels.nearest.near_rows`."""
+        partial = Partial.zeros(train.n_train, row_bounds=options.row_bounds)
+        n_players = train.n_train - (chunk.train_rows is not None)
+        parts = self.near(train, chunk, options, n_players, parameters, workspace or Workspace())
+        for point, part in enumerate(parts):
+            near = merge_nearest([part], self._asked(n_players, parameters), options.metric)
+            n_matches = self.n_matches(train, chunk, point)
+            values = self.values(near, n_players, n_matches, parameters)
+            flags = match_flags(train, chunk, point) if values.of_match or values.of_other else None
+            own = None if chunk.train_rows is None else int(chunk.train_rows[point])
+            add_near(near.rows, values, flags, own, partial)
+            partial.count(*self.point_total(near, n_players, parameters))
+        return partial
+
+    def near(
+        self,
+        train: TrainArrays,
+        chunk: ChunkArrays,
+        options: RankingOptions,
+        n_players: int,
+        parameters: Parameters,
+        workspace: Workspace,
+        first_row: int = 0,
+    ) -> Iterator[NearRows]:
+        """Yield what a table, or a block of one of ``n_players``, has to say about each point."""
+        if n_players == 0:  # one training row under self-validation plays no game
+            none = NearRows(np.empty(0, np.int64), np.empty(0), np.empty(0, np.bool_))
+            return iter([none] * chunk.n_validation)
+        return near_rows(train, chunk, options, self._asked(n_players, parameters), workspace, first_row)
+
+    def _asked(self, n_players: int, parameters: Parameters) -> int:
+        return max(1, self.n_nearest(n_players, **parameters)) if n_players else 1
+
+    def n_matches(self, train: TrainArrays, chunk: ChunkArrays, point: int) -> int:
+        """Return how many rows of a table, or a block, match the point and play."""
+        flags = match_flags(train, chunk, point)
+        own = None if chunk.train_rows is None else int(chunk.train_rows[point])
+        return int(np.count_nonzero(flags)) - (own is not None and 0 <= own < len(flags) and bool(flags[own]))
+
+    def values(self, near: NearestRows, n_players: int, n_matches: int, parameters: Parameters) -> NearValues:
+        """Return what rows get from a point with these nearest rows."""
+        if n_players == 0:
+            return NearValues(np.empty(0))
+        return self.near_values(near.matches, n_players, n_matches, **parameters)
+
+    def point_total(self, near: NearestRows, n_players: int, parameters: Parameters) -> tuple[float, float]:
+        """Return what the values of a point sum to, as U(N) and U(∅) or in their place."""
+        return self.total(near.matches, n_players, **parameters) if n_players else (0.0, 0.0)
+
+    def size_problems(self, n_players: int, parameters: Parameters) -> list[Problem]:
+        """Return what is wrong with the parameters for so many rows that play."""
+        try:
+            self._asked(n_players, parameters)
+        except ConfigError as error:
+            return list(error.problems)
+        return []
+
+    def merged_partial(
+        self,
+        points: Iterable[MergedPoint],
+        columns: TrainColumns,
+        n_train: int,
+        n_players: int,
+        options: RankingOptions,
+        parameters: Parameters,
+    ) -> Partial:
+        """Raise: blocks exchange their nearest rows, never all keys."""
+        raise NotImplementedError
+
+    def reference_values(self, point: OrderedPoint, parameters: Parameters) -> Float64s:
+        """Return the values by rank, by the second formula."""
+        return self.second_values(point.matches, **parameters)
+
+
+def match_flags(train: TrainArrays, chunk: ChunkArrays, point: int) -> Bools:
+    """Return which rows of a table, or a block, share a label with the point, (n_train,) bool."""
+    return ranking.match_flags(train.labels, chunk.labels[point], train.n_train)
+
+
+def add_near(
+    rows: np.ndarray[tuple[int], np.dtype[np.int64]],
+    values: NearValues,
+    flags: Bools | None,
+    own: int | None,
+    partial: Partial,
+) -> None:
+    """Add one point's values: of its nearest ``rows``, and of all others by their match flags, where these get any.
+
+    The row ``own`` sits out the game. O(m), or O(n_train) where other rows get values.
+    """
+    if flags is None:
+        loops.fastest().add_ranked(rows, values.values, partial.value, partial.value_squared)
+        return
+    given = np.where(flags, values.of_match, values.of_other)
+    if own is not None and 0 <= own < len(given):
+        given[own] = 0.0
+    given[rows] = values.values
+    partial.value += given
+    partial.value_squared += given * given
