@@ -23,6 +23,8 @@ from dvspark.engine.session import is_same_host
 from dvspark.engine.tasks import (
     ChunkWork,
     ListedRows,
+    chunk_arrays,
+    count_chunks,
     from_ipc,
     nearest_validation,
     pack_keys,
@@ -41,7 +43,20 @@ from dvspark.engine.train_index import (
     read_manifest,
 )
 from dvspark.errors import ComputeError, Problem
-from dvspark.schemas import NEIGHBORS, PACKED_KEYS, PACKED_ROWS, PARTIALS, PLACES, TOTALS, Int64s, Partial
+from dvspark.kernels.ranking import RankingOptions
+from dvspark.methods import radius as methods_radius
+from dvspark.schemas import (
+    NEIGHBOR_COUNTS,
+    NEIGHBORS,
+    PACKED_KEYS,
+    PACKED_ROWS,
+    PARTIALS,
+    PLACES,
+    TOTALS,
+    Float64s,
+    Int64s,
+    Partial,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -194,6 +209,30 @@ def value_waves(
         done += len(wave)
         report(done, len(sizes))
         yield assemble(totals, work.n_values(reference), {chunk: sizes[chunk] for chunk in wave})
+
+
+def neighbor_counts(chunks: DataFrame, sizes: dict[int, int], reference: IndexReference, work: ChunkWork) -> pa.Table:
+    """Return `NEIGHBOR_COUNTS` of all validation rows, for a `radius` method; 16 bytes a row reach the driver."""
+
+    def count(batches: Batches) -> Batches:
+        return count_chunks(batches, open_here(reference), work)
+
+    kind = chunks.schema["id"].dataType.simpleString()
+    counted = (
+        one_value_a_task(chunks, "chunk_id", sorted(sizes))
+        .sortWithinPartitions("chunk_id", "id")
+        .mapInArrow(count, NEIGHBOR_COUNTS.ddl(id=kind))
+    )
+    return counted.toArrow()
+
+
+def tenth_distances(
+    _spark: SparkSession, sample: pa.Table, reference: IndexReference, options: RankingOptions
+) -> Float64s:
+    """Return how far a few training rows away each validation row of the sample is, see `methods.radius`."""
+    opened = open_here(reference)
+    points = chunk_arrays(sample, opened.train_keys, self_validation=False)
+    return methods_radius.tenth_distances(opened.arrays, points, options)
 
 
 def nearest_validation_rows(validation_rows: DataFrame, listed: ListedRows, metric: str, n_nearest: int) -> pa.Table:
