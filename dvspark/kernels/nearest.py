@@ -89,8 +89,9 @@ def near_rows(
     """Yield what a table whose first row is ``first_row`` has to say about each point of the chunk, for m rows.
 
     Rows whose float32 key is surely beyond the m-th get no exact key. Cost a point: O(N D), and O(D) for each row
-    that is left; memory: 4 P T for P = `distances.POINTS_PER_PRODUCT` and T rows of a tile, and 32 bytes for each
-    row a point may still need, some max(8 m, 2,048) of P points, but all rows where all are as far.
+    that is left. Memory: some 9 P T bytes for P = `distances.POINTS_PER_PRODUCT` and T rows of a tile, and 100 bytes a
+    pair of a point and a row that waits: max(8 m, 2,048) for each point and those of a tile at most, unless more rows
+    than that tie.
     """
     for start in range(0, chunk.n_validation, distances.POINTS_PER_PRODUCT):
         points = slice(start, start + distances.POINTS_PER_PRODUCT)
@@ -110,20 +111,20 @@ def _cut(near: NearRows, m: int, metric: str) -> NearRows:
     order = np.lexsort((near.rows, near.keys))
     keys = near.keys[order]
     if len(keys) > m:
-        keys = keys[: np.searchsorted(keys, _reach(keys[m - 1], metric), side="right")]
+        keys = keys[: int(np.searchsorted(keys, _reach(keys[m - 1 : m], metric), side="right")[0])]
         first = np.searchsorted(keys, keys, side="left")
         order = order[: len(keys)][np.arange(len(keys)) - first < m]
     return NearRows(near.rows[order], near.keys[order], near.matches[order])
 
 
-def _reach(key: float, metric: str) -> float:
-    """Return the largest key that may count as tied with ``key``.
+def _reach(keys: Float64s, metric: str) -> Float64s:
+    """Return the largest key that may count as tied with each of ``keys``.
 
     `distances.settle_ties` joins a key with the next one when their square roots differ by less than the gap.
     """
     if metric != "cosine":
-        return key
-    return float((np.sqrt(max(key, 0.0)) + TIE_STEPS * distances.COSINE_TIE_GAP) ** 2)
+        return keys
+    return np.square(np.sqrt(np.maximum(keys, 0.0)) + TIE_STEPS * distances.COSINE_TIE_GAP)
 
 
 def _candidates(
@@ -134,7 +135,7 @@ def _candidates(
     waiting = _Waiting(m, metric, key_bounds(train, placed, z, metric), absent)
     block = workspace.array("tile_keys", (len(z) * min(distances.TILE_ROWS, train.n_train),), np.float32)
     room = len(z) * max(CANDIDATES_PER_ROW * m, FEWEST_CANDIDATES)
-    allowed = 0  # after the first tile there is something to go by
+    allowed = room
     for start, keys, addend in distances.tile_products(train, placed, metric, block):
         np.add(keys, addend, out=keys)
         here = slice(start, start + keys.shape[1])
@@ -149,7 +150,7 @@ def _candidates(
 class _Waiting:
     """Pairs of a point and a row that may be among its m nearest, with the least and the most their keys can be.
 
-    ``limits`` (n_points,) float64: nothing beyond is asked for, since m rows are surely nearer; ``absent`` (n_points,)
+    ``limits`` (n_points,) float64: the keys of m rows are surely no larger, or infinite; ``absent`` (n_points,)
     the rows that sit out a game.
     """
 
@@ -186,8 +187,8 @@ class _Waiting:
         ends = np.searchsorted(points[order], np.arange(len(self.limits)), side="right")
         for point, some in enumerate(np.split(most[order], ends[:-1])):
             if len(some) >= self.m:
-                self.limits[point] = _reach(float(np.partition(some, self.m - 1)[self.m - 1]), self.metric)
-        left = order[least[order] <= self.limits[points[order]]]
+                self.limits[point] = np.partition(some, self.m - 1)[self.m - 1]
+        left = order[least[order] <= _reach(self.limits, self.metric)[points[order]]]
         self.parts, self.n_pairs = [], 0
         self._append(points[left], rows[left], least[left], most[left])
         return points[left], rows[left]

@@ -26,6 +26,7 @@ WAITING_PAIRS = 2**18
 # Radius, its square and its difference to a constant are rounded a few times, in float64.
 RADIUS_ERROR = 2.0**-50
 # Training rows whose sums one sweep over the points adds to: twice as many no longer stay in the second-level cache.
+# Whole bytes of bits, as a tile of rows must be.
 ADDED_ROWS = 32_768
 # Of the points, so many shall have their tenth neighbor within an automatic radius.
 SHARE = 0.9
