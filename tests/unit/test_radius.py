@@ -38,7 +38,7 @@ def small_constants() -> Iterator[None]:
         patch.setattr(distances, "TILE_ROWS", TILE)
         patch.setattr(distances, "POINTS_PER_PRODUCT", 3)
         patch.setattr(radius, "WAITING_PAIRS", 3)
-        patch.setattr(radius, "ADDED_ROWS", 24)
+        patch.setattr(radius, "ADDED_ROWS", 96)
         yield
 
 
@@ -271,6 +271,27 @@ def test_radius_partial__adds_up_what_each_point_gives(metric: str, seed: int, n
     np.testing.assert_allclose(partial.utility, utility, rtol=1e-14)
     np.testing.assert_allclose(partial.empty_utility, chunk.n_validation / 3, rtol=1e-14)
     np.testing.assert_allclose(partial.value.sum(), partial.utility - partial.empty_utility, rtol=0, atol=1e-12)
+
+
+@given(seed=SEEDS, n=st.integers(1, 290), share=st.sampled_from([0.0, 0.005, 0.03, 0.5]))
+def test_neighbors__add_the_same_bits_for_few_rows_and_many(seed: int, n: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    inside, kind = rng.random((4, n)) < share, rng.random((4, n)) < 0.5
+    inside[:, -1] = True  # its byte may have bits of no row
+    flags = np.stack([inside & kind, inside & ~kind], axis=1)
+    neighbors = radius.Neighbors(slice(0, 4), np.packbits(flags, axis=2))
+    np.testing.assert_array_equal(neighbors.counts(), flags.sum(axis=2))
+    values, start = rng.normal(size=(4, 2)), rng.normal(size=n)
+    value, squared = start.copy(), start.copy()
+    with small_constants():
+        neighbors.add(values, value, squared)
+    expected, expected_squared = start.copy(), start.copy()
+    for of_point, given_ones in zip(flags, values, strict=True):
+        for rows, number in zip(of_point, given_ones, strict=True):
+            expected[rows] += number
+            expected_squared[rows] += number * number
+    np.testing.assert_array_equal(value, expected)
+    np.testing.assert_array_equal(squared, expected_squared)
 
 
 @pytest.mark.parametrize("metric", METRICS)
