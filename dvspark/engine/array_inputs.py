@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dvspark import columns
-from dvspark.columns import LARGEST_SQUARED_NORM
+from dvspark.columns import LARGEST_NUMBER, LARGEST_SQUARED_NORM
 from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
@@ -146,6 +146,9 @@ def _numbers(name: str, values: Any, problems: list[Problem]) -> Float64s | None
     if not np.isfinite(array).all():
         n_bad = int(np.count_nonzero(~np.isfinite(array)))
         problems.append(Problem(name, "finite numbers", f"{n_bad} that are NaN or infinite", "drop these rows"))
+        return None
+    if n_large := int(np.count_nonzero(np.abs(array) > LARGEST_NUMBER)):
+        problems.append(Problem(name, f"numbers up to {LARGEST_NUMBER:.0e}", f"{n_large} larger", "scale them down"))
         return None
     return array
 
