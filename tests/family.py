@@ -42,6 +42,7 @@ from dvspark.methods import METHODS
 
 UTILITIES = st.sampled_from(["jia2019", "wang2023"])
 SHAPES = st.sampled_from([(1, 1), (16, 1), (1, 4), (2.5, 3), (0.5, 0.25)])
+KINDS = ("raw", "normalized", "hard")
 QUARTERS = st.integers(-12, 12).map(lambda n: n / 4)
 # Private counts are noise; cleanlab's scores are (1 + mean) / 2 of rows that all validate each other.
 NOISY = ("dp_threshold_knn_shapley",)
@@ -115,8 +116,13 @@ class Case:
 
 
 @st.composite
-def cases(draw: st.DrawFn, method: str, *, self_validation: bool | None = None, **limits: Any) -> Case:
-    """Draw a case of a method: multi-label rows or single labels, validation rows of its own or self-validation."""
+def cases(
+    draw: st.DrawFn, method: str, *, self_validation: bool | None = None, kind: str | None = None, **limits: Any
+) -> Case:
+    """Draw a case of a method: multi-label rows or single labels, validation rows of its own or self-validation.
+
+    ``kind``: how weights vote, where the method has them. Half of the cases have a k that leaves rows beyond it.
+    """
     alone = draw(st.booleans()) if self_validation is None else self_validation
     problem = draw(
         problems(
@@ -126,13 +132,15 @@ def cases(draw: st.DrawFn, method: str, *, self_validation: bool | None = None, 
             **limits,
         )
     )
+    if draw(st.booleans()):
+        problem = replace(problem, k=draw(st.integers(1, 3)))
     case = Case(method, problem, counted=draw(st.booleans()))
     declaration = METHODS[method]
     if declaration.averages_ties and not method.startswith("threshold"):
         case = replace(case, ties=draw(st.sampled_from(["id", "average"])))
     if declaration.players == "owners":
         case = replace(case, owners=draw(owner_columns(case.n_train)))
-    return draw(parameters_of(case))
+    return draw(parameters_of(case, kind))
 
 
 def owner_columns(n_train: int) -> st.SearchStrategy[tuple[Any, ...]]:
@@ -146,7 +154,7 @@ def owner_columns(n_train: int) -> st.SearchStrategy[tuple[Any, ...]]:
 
 
 @st.composite
-def parameters_of(draw: st.DrawFn, case: Case) -> Case:
+def parameters_of(draw: st.DrawFn, case: Case, kind: str | None) -> Case:
     """Draw the parameters of the case's method, and the columns they go with."""
     method, k, found = case.method, case.problem.k, dict[str, Any]()
     if METHODS[method].knows("utility"):
@@ -166,7 +174,7 @@ def parameters_of(draw: st.DrawFn, case: Case) -> Case:
         found["empty_utility"] = draw(st.sampled_from(["formula", 0.0, -1.5]))
         case = draw(with_targets(case))
     if method == "weighted_knn_shapley":
-        return draw(with_weights(case))
+        return draw(with_weights(case, kind or draw(st.sampled_from(KINDS))))
     return replace(case, parameters=found)
 
 
@@ -184,9 +192,8 @@ def with_targets(draw: st.DrawFn, case: Case) -> Case:
 
 
 @st.composite
-def with_weights(draw: st.DrawFn, case: Case) -> Case:
-    """Draw a kind of vote, and weights of training rows or of pairs, zero among them, or by distance."""
-    kind = draw(st.sampled_from(["raw", "normalized", "hard"]))
+def with_weights(draw: st.DrawFn, case: Case, kind: str) -> Case:
+    """Draw weights of training rows or of pairs, zero among them, or by distance."""
     k = min(case.problem.k, 3) if kind == "normalized" else case.problem.k
     case = replace(case, problem=replace(case.problem, k=k))
     found: dict[str, Any] = {"kind": kind}

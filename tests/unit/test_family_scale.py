@@ -1,4 +1,4 @@
-"""Every method on thousands of real-valued float32 rows: the default precision against float64, and one method by another."""
+"""Every method on thousands of float32 rows: the default precision against float64, and one method by another."""
 
 from __future__ import annotations
 
