@@ -82,7 +82,8 @@ def read_array_inputs(given: Given, options: ValueOptions) -> ArrayInputs:
     dtype = np.result_type(x, z)
     in_order = bool(np.all(order[:-1] < order[1:]))
     x, y = (x, y) if in_order else (x[order], y.take(pa.array(order)))
-    n_classes = len(pa.chunked_array([_flat(y), _flat(y_z)]).unique())
+    counted = [_flat(y_z)] if options.declaration.is_private else [_flat(y), _flat(y_z)]
+    n_classes = len(pa.chunked_array(counted).unique())
     for_all = weights is not None and weights.ndim == 1
     train_columns = TrainColumns(
         targets=columns.target_numbers(y),
