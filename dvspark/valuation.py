@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from dvspark import neighbors
 from dvspark.audit import checks, reference
 from dvspark.engine import replicated, sharded, tasks
 from dvspark.engine.chunks import CHUNK_ROWS
@@ -21,9 +23,13 @@ from dvspark.engine.train_blocks import BlocksReference
 from dvspark.engine.train_index import IndexReference, TrainKeys
 from dvspark.errors import ConfigError, Problem
 from dvspark.kernels import loops
+from dvspark.kernels.merged import MergedPoint
 from dvspark.logs import Stage, log_event, stage
 from dvspark.methods.finalize import certificate, finalize
 from dvspark.methods.options import ValueOptions
+from dvspark.methods.radius import SAMPLE_POINTS
+from dvspark.neighbors import Files, Keep, alone_finding, released, with_counts
+from dvspark.privacy import Release
 from dvspark.report.rows import listed_positions
 from dvspark.runs.identity import derived_run_id, fingerprint
 from dvspark.runs.record import run_record
@@ -72,6 +78,13 @@ class Valuation:
     values: pa.Table | None = None
     extremes: pa.Table = field(default_factory=lambda: pa.table({}))
     findings: list[Finding] = field(default_factory=list)
+    release: Release | None = None
+    sample_key: bytes | None = None
+
+    @property
+    def work(self) -> tasks.ChunkWork:
+        """What tasks must know."""
+        return tasks.ChunkWork(self.request.options, self.parameters, self.sample_key)
 
     @property
     def table(self) -> pa.Table:
@@ -105,6 +118,7 @@ class Valuation:
             },
             plan=self.plan.record() if self.plan else {},
             stages=self.stages,
+            release=self.release,
             findings=self.findings,
             warnings=self.inputs.warnings,
             outputs=outputs,
@@ -142,9 +156,10 @@ def check(
     return Valuation(request, inputs, parameters, full, run_id, stages)
 
 
-def compute(valuation: Valuation, spark: SparkSession) -> Valuation:
+def compute(valuation: Valuation, spark: SparkSession, files: Files | None = None) -> Valuation:
     """Plan, index, value, finalize and audit; return the valuation with its values.
 
+    ``files``: where a private release is kept before its use.
     Raises: ComputeError when something was lost on the way, AuditError when the values fail a check.
     """
     request, stages = valuation.request, valuation.stages
@@ -155,6 +170,9 @@ def compute(valuation: Valuation, spark: SparkSession) -> Valuation:
         with stage("index", stages) as now:
             index = _index(valuation, spark, folder, plan)
             now.rows, now.note = index.n_train, f"{index.n_bytes / 2**20:.1f} MiB, {index.shipping}"
+        if request.options.declaration.needs == "radius":
+            with stage("neighbors", stages) as now:
+                now.note = _find_neighbors(valuation, index, files)
         with stage("value", stages) as now:
             totals = _totals(valuation, index, now)
             now.rows = totals.n_validation
@@ -174,6 +192,35 @@ def compute(valuation: Valuation, spark: SparkSession) -> Valuation:
                 valuation.extremes = _extremes(valuation, index)
                 now.rows = len(valuation.extremes)
     return valuation
+
+
+def _find_neighbors(valuation: Valuation, index: Index, files: Files | None) -> str:
+    """Settle the radius and, for a private method, the noisy counts; return what was settled."""
+    inputs, method, engine = valuation.inputs, valuation.work.method, _engine(index)
+    frame, parameters = inputs.validation.frame, valuation.parameters
+    if parameters["radius"] == "auto":
+        options = valuation.request.options.ranking_options(parameters, index.n_train)
+        sample = replicated.sample_rows(frame, SAMPLE_POINTS)
+
+        def tenth_of(points: pa.Table) -> Float64s:
+            return engine.tenth_distances(frame.sparkSession, points, index, options)
+
+        radius = neighbors.automatic_radius(method, sample, tenth_of, options.metric, index.n_train)
+        valuation.parameters = {**parameters, "radius": radius}
+    said = f"radius {valuation.parameters['radius']:.6g}"
+    if method.is_private:
+        keep = None if files is None else Keep(files, valuation.run_id, valuation.fingerprint)
+        chunks = replicated.chunked(frame, valuation.plan.n_chunks if valuation.plan else 1)
+        n_rows = inputs.validation_facts.n_rows
+
+        def counts_of(work: tasks.ChunkWork) -> pa.Table:
+            return engine.neighbor_counts(chunks, replicated.chunk_sizes(chunks), index, work)
+
+        valuation.release, valuation.sample_key, noisy = released(method, valuation.work, n_rows, counts_of, keep)
+        with_noise = dataclasses.replace(inputs.validation, frame=with_counts(frame, noisy))
+        valuation.inputs = dataclasses.replace(inputs, validation=with_noise)
+        said += f", noise of sigma {valuation.release.sigma:.4g} on the counts"
+    return said
 
 
 def _plan(valuation: Valuation, spark: SparkSession) -> Plan:
@@ -227,7 +274,7 @@ def _index(valuation: Valuation, spark: SparkSession, folder: Path, plan: Plan) 
 
 
 def _totals(valuation: Valuation, index: Index, now: Stage) -> Partial:
-    plan, work = valuation.plan, tasks.ChunkWork(valuation.request.options, valuation.parameters)
+    plan, work = valuation.plan, valuation.work
     chunks = replicated.chunked(valuation.inputs.validation.frame, plan.n_chunks if plan else 1)
     totals = Partial.zeros(work.n_values(index), row_bounds=work.options.error_bound)
     sizes = replicated.chunk_sizes(chunks)
@@ -241,7 +288,7 @@ def _findings(valuation: Valuation, index: Index, totals: Partial, values: Float
     options, parameters = valuation.request.options, valuation.parameters
     frame = valuation.inputs.validation.frame
     sample = replicated.sample_rows(frame, reference.SAMPLE_POINTS)
-    work = tasks.ChunkWork(options, parameters)
+    work = valuation.work
     by_engine = Partial.zeros(work.n_values(index), row_bounds=options.error_bound)
     chunks = replicated.chunked(frame.sparkSession.createDataFrame(sample, schema=frame.schema), 1)
     for wave in _engine(index).value_waves(chunks, {0: len(sample)}, index, work):
@@ -249,6 +296,8 @@ def _findings(valuation: Valuation, index: Index, totals: Partial, values: Float
     by_reference = _by_reference(chunks, sample, index, work)
     slack = options.tolerance if options.ranking_for(index.n_train) == "binned" else 0.0
     findings = [checks.check_finite(values), checks.check_sample(by_engine, by_reference, options.precision, slack)]
+    if options.declaration.needs == "radius":
+        findings.append(alone_finding(totals))
     if options.declaration.efficient(parameters):
         findings.append(checks.check_efficiency(values, totals, options.aggregate))
     return findings
@@ -262,18 +311,20 @@ def _by_reference(chunks: DataFrame, sample: pa.Table, index: Index, work: tasks
     options, parameters = work.options, work.parameters
     if isinstance(index, BlocksReference):
         metric, n_train = options.metric, index.n_train
-        halves = Halves(
-            lambda block, chunk: reference.reference_parts(block.train, chunk, metric),
-            lambda points: reference.merged_reference_partial(
-                points, index.train_keys().columns, n_train, options, parameters
-            ),
-        )
+
+        def partial_of(points: Iterator[MergedPoint]) -> Partial:
+            known = index.train_keys()
+            columns = tasks.sampled_columns(known.columns, known.keys["id"], work)
+            return reference.merged_reference_partial(points, columns, n_train, options, parameters)
+
+        halves = Halves(lambda block, chunk: reference.reference_parts(block.train, chunk, metric), partial_of)
         sizes, alone = {0: len(sample)}, options.self_validation
         n_values = work.n_values(index)
         return next(sharded.exchanged_waves(chunks, sizes, index, halves, n_values, self_validation=alone))
     opened = replicated.open_here(index)
+    train = tasks.with_sample(opened.arrays, opened.keys["id"], work)
     points = tasks.chunk_arrays(sample, opened.train_keys, self_validation=options.self_validation)
-    return reference.reference_partial(opened.arrays, points, options, parameters)
+    return reference.reference_partial(train, points, options, parameters)
 
 
 def _extremes(valuation: Valuation, index: Index) -> pa.Table:

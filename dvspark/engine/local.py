@@ -14,6 +14,7 @@ import numpy.typing as npt
 from dvspark import columns
 from dvspark.engine.array_inputs import ArrayInputs, Given, read_array_inputs
 from dvspark.engine.chunks import CHUNK_ROWS
+from dvspark.engine.other_inputs import graph_values
 from dvspark.errors import ConfigError
 from dvspark.kernels.distances import prepare
 from dvspark.kernels.ranking import RankingOptions
@@ -31,7 +32,7 @@ from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays
 # Overloads say what the result depends on; names and types of the options are those of the function below.
 @overload
 def value_arrays(
-    x_train: npt.ArrayLike,
+    x_train: npt.ArrayLike | None,
     y_train: Any,
     x_validation: npt.ArrayLike | None = None,
     y_validation: Any = None,
@@ -43,7 +44,7 @@ def value_arrays(
 
 @overload
 def value_arrays(
-    x_train: npt.ArrayLike,
+    x_train: npt.ArrayLike | None,
     y_train: Any,
     x_validation: npt.ArrayLike | None = None,
     y_validation: Any = None,
@@ -54,7 +55,7 @@ def value_arrays(
 
 
 def value_arrays(
-    x_train: npt.ArrayLike,
+    x_train: npt.ArrayLike | None,
     y_train: Any,
     x_validation: npt.ArrayLike | None = None,
     y_validation: Any = None,
@@ -73,6 +74,7 @@ def value_arrays(
     tolerance: float = 1e-8,
     error_bound: bool = False,
     self_validation: bool = False,
+    knn_graph: Any = None,
     **method_params: Any,
 ) -> Float64s | tuple[Float64s, Float64s]:
     """Return the value of each training row, float64 (n_train,), in the order given.
@@ -82,7 +84,8 @@ def value_arrays(
     intersection), or numbers to predict under regression. ``train_ids`` decide ties, ascending; left out, the
     positions do. ``owners`` (n_train,) integers or strings, and ``weights`` (n_train,) or (n_validation, n_train), not
     negative, are for the methods that ask for them; where owners are valued the result is (n_owners,), in ascending
-    order of the owners. With
+    order of the owners. cleanlab_knn_shapley takes a ``knn_graph`` (n_train, n_train), a scipy sparse matrix of
+    distances, in place of ``x_train``, which may be None then. With
     ``self_validation=True`` the validation arrays are left out: every training row is also a validation
     point and sits out its own game. The result is the mean over validation points, or their sum. With
     ``error_bound=True`` it is a pair: the values, and in the same shape how far each may be from the value
@@ -107,6 +110,8 @@ def value_arrays(
         error_bound=error_bound,
         self_validation=self_validation,
     )
+    if knn_graph is not None:
+        return graph_values(knn_graph, y_train, options)
     given = Given(x_train, y_train, x_validation, y_validation, train_ids, owners, weights)
     inputs = read_array_inputs(given, options)
     totals = local_totals(inputs, options)

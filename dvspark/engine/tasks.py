@@ -20,7 +20,7 @@ from dvspark.kernels.distances import distance_from_key, exact_keys
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.options import ValueOptions
 from dvspark.privacy import sampled_rows
-from dvspark.schemas import Bools, ChunkArrays, Floats, Int64s, TrainArrays
+from dvspark.schemas import Bools, ChunkArrays, Floats, Int64s, TrainArrays, TrainColumns
 
 # Rows in one packed row: up to this many bytes of embeddings, well under Arrow's and Spark's 2 GB a cell.
 PACK_BYTES = 4 * 2**20
@@ -131,12 +131,19 @@ def with_sample(train: TrainArrays, ids: pa.ChunkedArray, work: ChunkWork) -> Tr
     """Return the training rows, or a block of them, with those marked that the run's sample holds, if there is one."""
     if work.sample_key is None:
         return train
+    return dataclasses.replace(train, columns=sampled_columns(train.columns, ids, work))
+
+
+def sampled_columns(columns: TrainColumns, ids: pa.ChunkedArray, work: ChunkWork) -> TrainColumns:
+    """Return the columns of training rows with those marked that the run's sample holds, if there is one."""
+    if work.sample_key is None:
+        return columns
     # Drawn once a process and block: a microsecond a row.
-    asked = (work.sample_key, train.n_train, ids[0].as_py())
+    asked = (work.sample_key, len(ids), ids[0].as_py())
     if asked not in _samples:
         _samples.clear()
         _samples[asked] = sampled_rows(ids.to_pylist(), work.sample_key, work.parameters["sampling_rate"])
-    return dataclasses.replace(train, columns=dataclasses.replace(train.columns, sampled=_samples[asked]))
+    return dataclasses.replace(columns, sampled=_samples[asked])
 
 
 def chunk_arrays(rows: pa.Table, train: TrainKeys, *, self_validation: bool) -> ChunkArrays:
