@@ -62,7 +62,7 @@ def tenth_distances(
     with chunk_files(rows, reference, self_validation=False) as folder:
         told = _near_parts(spark, [0], reference, folder, near_of).toArrow().sort_by(PART_ORDER).to_pylist()
     merged = nearest_exchange.merged_points(iter(told), reference, SAMPLE_NEIGHBORS, options.metric)
-    return np.array([near.distances.max(initial=0.0) for _, _, near, _ in merged])
+    return np.array([near.farthest for _, _, near, _ in merged])
 
 
 def _near_parts(

@@ -47,6 +47,11 @@ class NearestRows:
     matches: Bools
     distances: Float64s
 
+    @property
+    def farthest(self) -> float:
+        """How far the last of them is, which under the inner product may be below zero; 0 where there is none."""
+        return float(self.distances.max()) if len(self.distances) else 0.0
+
 
 def nearest_points(
     train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, m: int, workspace: Workspace

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from family import FAMILY, SCORES
-from oracles import METRICS, reference_values
+from oracles import METRICS, float_distances, reference_values
 
 import dvspark
 from dvspark.methods import METHODS
@@ -110,3 +110,40 @@ def test_value_arrays__within_an_endless_radius_are_those_of_as_many_neighbors_a
     expected = dvspark.value_arrays(**{**given, **ranked}, k=N_TRAIN)
     values = dvspark.value_arrays(**{**given, "method": f"threshold_knn_{name}"}, radius=1e9)
     np.testing.assert_allclose(values, expected, rtol=0, atol=1e-14)
+
+
+# --- the automatic radius ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", ["default", "float64"])
+@pytest.mark.parametrize("self_validation", [False, True])
+@pytest.mark.parametrize("metric", METRICS)
+def test_value_arrays__an_automatic_radius_gives_nine_of_ten_points_ten_neighbors(
+    metric: str, self_validation: bool, precision: str
+) -> None:
+    given = {**drawn("threshold_knn_shapley", n_train=50), "metric": metric, "precision": precision}
+    x = given["x_train"].astype(float)
+    z = x if self_validation else np.random.default_rng(3).standard_normal((30, N_FEATURES)) + 1.0
+    if self_validation:
+        given |= {"self_validation": True, "x_validation": None, "y_validation": None}
+    else:
+        given |= {"x_validation": z, "y_validation": [1] * len(z)}
+    of_points = [float_distances(x, point, metric) for point in z]
+    if self_validation:
+        of_points = [np.delete(distances, row) for row, distances in enumerate(of_points)]
+    tenth = sorted(np.sqrt(np.sort(d)[9]) if metric == "euclidean" else np.sort(d)[9] for d in of_points)
+    radius = tenth[int(0.9 * len(z)) - 1]
+    # A little farther, so that the row at the radius is a neighbor however its distance was rounded.
+    expected = dvspark.value_arrays(**given, radius=radius + 1e-9)
+    np.testing.assert_array_equal(dvspark.value_arrays(**given), expected)
+
+
+@pytest.mark.filterwarnings("ignore:.*no row within the radius:UserWarning")
+@pytest.mark.parametrize("method", [method for method in FAMILY if METHODS[method].knows("radius")])
+def test_value_arrays__an_automatic_radius_of_fewer_than_ten_rows_reaches_all(method: str) -> None:
+    x, y = np.arange(7.0)[:, None], [0, 1, 0, 1, 1, 1, 0]
+    automatic = dvspark.value_arrays(x, y, [[0.0], [6.0]], [0, 1], method=method)
+    np.testing.assert_array_equal(
+        automatic, dvspark.value_arrays(x, y, [[0.0], [6.0]], [0, 1], method=method, radius=99)
+    )
+    np.testing.assert_array_equal(dvspark.value_arrays(x[:1], y[:1], method=method, self_validation=True), [0.0])
