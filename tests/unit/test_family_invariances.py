@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from family import FAMILY, SCORES, Case, cases, value_of
+from family import FAMILY, SCORES, Case, value_of
+from family_strategies import cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import EXACT_ORDER_TOLERANCE

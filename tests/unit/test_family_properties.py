@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from family import FAMILY, KINDS, NOISY, SCORES, Case, cases, expected_total, expected_values, k_star_of, value_of
+from family import FAMILY, KINDS, NOISY, SCORES, Case, expected_total, expected_values, k_star_of, value_of
+from family_strategies import cases
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracles import EXACT_ORDER_TOLERANCE
