@@ -125,7 +125,9 @@ def check(
         parameters = options.resolved(inputs.n_classes)
         now.rows = inputs.train_facts.n_rows + (inputs.validation_facts.n_rows if validation else 0)
         n_players = inputs.train_facts.n_rows - options.self_validation
-        if problems := options.declaration.size_problems(n_players, parameters):
+        problems = options.declaration.size_problems(n_players, parameters)
+        problems += options.table_problems(inputs.train_facts.n_rows, inputs.n_features)
+        if problems:
             raise ConfigError(problems)
         now.note = f"{inputs.n_features} features, {inputs.n_classes} classes"
     for warning in inputs.warnings:
@@ -213,6 +215,7 @@ def _index(valuation: Valuation, spark: SparkSession, folder: Path, plan: Plan) 
             directory=folder / "blocks",
             block_rows=plan.block_rows,
             shared=shared,
+            index=valuation.request.options.index,
         )
     shipping = replicated.choose_shipping(spark, plan.index_bytes, shared=shared)
     packed = replicated.build_index(
@@ -222,6 +225,7 @@ def _index(valuation: Valuation, spark: SparkSession, folder: Path, plan: Plan) 
         dtype=inputs.dtype,
         metric=valuation.request.options.metric,
         directory=folder / "index",
+        index=valuation.request.options.index,
     )
     return replicated.ship_index(spark, packed, shipping)
 

@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dvspark import columns
+from dvspark.engine.ann_index import searched
 from dvspark.engine.array_inputs import ArrayInputs, Given, read_array_inputs
 from dvspark.engine.chunks import CHUNK_ROWS
+from dvspark.errors import ConfigError
 from dvspark.kernels.distances import prepare
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.finalize import certificate, finalize
@@ -99,6 +101,8 @@ def value_arrays(
     )
     given = Given(x_train, y_train, x_validation, y_validation, train_ids, owners, weights)
     inputs = read_array_inputs(given, options)
+    if problems := options.table_problems(*inputs.x_train.shape):
+        raise ConfigError(problems)
     totals = local_totals(inputs, options)
     values, _ = finalize(totals, aggregate, options.declaration.score)
     _, bounds = certificate(totals, aggregate)
@@ -113,7 +117,7 @@ def local_totals(inputs: ArrayInputs, options: ValueOptions) -> Partial:
     parameters = options.resolved(inputs.n_classes)
     words = columns.label_vocabulary(inputs.train_labels)
     train = prepare(inputs.x_train, columns.encode_train_labels(inputs.train_labels, words), options.metric)
-    train = dataclasses.replace(train, columns=inputs.train_columns)
+    train = searched(dataclasses.replace(train, columns=inputs.train_columns), options.index, options.metric)
     ranking_options = options.ranking_options(parameters, train.n_train)
     codes, targets = columns.encode_labels(inputs.validation_labels, words), inputs.validation_targets
     n_values = options.declaration.n_values(train.n_train, train.columns.n_owners)

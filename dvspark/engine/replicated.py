@@ -41,6 +41,7 @@ from dvspark.engine.train_index import (
     read_manifest,
 )
 from dvspark.errors import ComputeError, Problem
+from dvspark.methods.search_index import EXACT
 from dvspark.schemas import NEIGHBORS, PACKED_KEYS, PACKED_ROWS, PARTIALS, PLACES, TOTALS, Int64s, Partial
 
 if TYPE_CHECKING:
@@ -59,9 +60,16 @@ Batches = Iterator[pa.RecordBatch]
 
 
 def build_index(
-    train_rows: DataFrame, *, n_train: int, n_features: int, dtype: str, metric: str, directory: Path
+    train_rows: DataFrame,
+    *,
+    n_train: int,
+    n_features: int,
+    dtype: str,
+    metric: str,
+    directory: Path,
+    index: str = EXACT,
 ) -> IndexReference:
-    """Pack train rows (`ROWS` format) into an index on this host, in id order.
+    """Pack train rows (`ROWS` format) into an index on this host, in id order; ``index``: see `IndexWriter.finish`.
 
     In local mode tasks write the rows where they belong; otherwise rows stream through the driver, a few partitions
     of PARTITION_BYTES at a time. Memory besides: 40 bytes a row.
@@ -80,7 +88,7 @@ def build_index(
         packed = ordered.mapInArrow(lambda batches: pack_rows(batches, dtype), PACKED_ROWS.ddl())
         for row in packed.toLocalIterator(prefetchPartitions=True):
             writer.append(*unpack_row(row["n_rows"], row["x"], row["keys"], dtype))
-    return writer.finish(metric)
+    return writer.finish(metric, index)
 
 
 def sorted_keys(train_rows: DataFrame, n_train: int) -> pa.Table:

@@ -33,6 +33,7 @@ from dvspark.engine.train_index import TrainKeys
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.binned import near_rounds
 from dvspark.kernels.distances import TILE_ROWS
+from dvspark.methods.search_index import EXACT
 from dvspark.schemas import BINNED_PARTS, BLOCK_SUMS, BLOCKS, PARTIALS, PARTS, POINT_VALUES, Partial
 
 if TYPE_CHECKING:
@@ -61,11 +62,12 @@ def build_blocks(
     directory: Path,
     block_rows: int,
     shared: bool,
+    index: str = EXACT,
 ) -> BlocksReference:
     """Write train rows (`ROWS` format) as blocks of ``block_rows`` below ``directory``.
 
     ``block_rows`` a multiple of `kernels.distances.TILE_ROWS`: blocks are cut where tiles are. ``shared``: all hosts
-    see the directory under the same path.
+    see the directory under the same path. ``index``: as in `BlocksReference`.
     The rows go from task to task, never through the driver, which holds the keys and 60 bytes a row.
     Raises: ComputeError when the rows are not the ones that were counted, or hosts do not see the directory.
     """
@@ -78,7 +80,7 @@ def build_blocks(
     keys = sorted_keys(train_rows, n_train)
     known = TrainKeys.of(keys, dtype)
     known.write(directory)
-    reference = BlocksReference(str(directory), n_train, n_features, 0, metric, dtype, block_rows)
+    reference = BlocksReference(str(directory), n_train, n_features, 0, metric, dtype, block_rows, index=index)
     reference = dataclasses.replace(reference, n_owners=known.columns.n_owners)
     firsts = [keys["id"][reference.first_row(block)].as_py() for block in range(reference.n_blocks)]
     written = _write_blocks(train_rows, firsts, reference)

@@ -65,12 +65,13 @@ def near_values(
     exact one, m being the number of rows. "bound": the m rows in order and all others as one bin, of which each value
     is known up to an interval; the middle of it, within half of that. These do not add up to anything known. O(m).
     Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 2; the bin is the project's,
-    mathematics section 12.3.
+    mathematics section 12.3. Fewer rows than k and than play, as an approximate search may
+    find, get their values by the recursion, the others zero.
     """
     m, flags = len(matches), matches.astype(np.float64)
     steps = (flags[:-1] - flags[1:]) / np.maximum(k, np.arange(1, m))
     values = np.append(np.cumsum(steps[::-1])[::-1], 0.0)
-    if tail == "zero":
+    if tail == "zero" or m < min(k, n_players):
         return NearValues(values)
     # Beyond rank m the q matches come first, and the near rows lose most, or last.
     q, n = n_matches - int(np.count_nonzero(matches)), n_players

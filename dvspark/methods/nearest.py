@@ -18,6 +18,7 @@ from dvspark.kernels.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.base import Method
 from dvspark.methods.parameters import Parameters
+from dvspark.methods.search_index import kernel_parameters
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Partial, TrainArrays, TrainColumns
 
 
@@ -27,6 +28,7 @@ class NearestMethod(Method):
 
     ``n_nearest(n_players, **parameters)`` says how many, ``near_values(matches, n_players, n_matches, **parameters)``
     what they get, and ``total(matches, n_players, **parameters)`` what a point's values sum to, where that is known.
+    None of them is told the `index`; of an approximate one, ``matches`` are those of the rows that were found.
     ``second_values(matches, **parameters)`` of all ranks is a second formula, for the audit.
     """
 
@@ -76,7 +78,7 @@ class NearestMethod(Method):
         return near_rows(train, chunk, options, self._asked(n_players, parameters), workspace, first_row)
 
     def _asked(self, n_players: int, parameters: Parameters) -> int:
-        return max(1, self.n_nearest(n_players, **parameters)) if n_players else 1
+        return max(1, self.n_nearest(n_players, **kernel_parameters(parameters))) if n_players else 1
 
     def n_matches(self, train: TrainArrays, chunk: ChunkArrays, point: int) -> int:
         """Return how many rows of a table, or a block, match the point and play."""
@@ -86,13 +88,13 @@ class NearestMethod(Method):
 
     def values(self, near: NearestRows, n_players: int, n_matches: int, parameters: Parameters) -> NearValues:
         """Return what rows get from a point with these nearest rows."""
-        if n_players == 0:
+        if not len(near.rows):
             return NearValues(np.empty(0))
-        return self.near_values(near.matches, n_players, n_matches, **parameters)
+        return self.near_values(near.matches, n_players, n_matches, **kernel_parameters(parameters))
 
     def point_total(self, near: NearestRows, n_players: int, parameters: Parameters) -> tuple[float, float]:
         """Return what the values of a point sum to, as U(N) and U(∅) or in their place."""
-        return self.total(near.matches, n_players, **parameters) if n_players else (0.0, 0.0)
+        return self.total(near.matches, n_players, **kernel_parameters(parameters)) if len(near.rows) else (0.0, 0.0)
 
     def size_problems(self, n_players: int, parameters: Parameters) -> list[Problem]:
         """Return what is wrong with the parameters for so many rows that play."""
@@ -116,7 +118,7 @@ class NearestMethod(Method):
 
     def reference_values(self, point: OrderedPoint, parameters: Parameters) -> Float64s:
         """Return the values by rank, by the second formula."""
-        return self.second_values(point.matches, **parameters)
+        return self.second_values(point.matches, **kernel_parameters(parameters))
 
 
 def match_flags(train: TrainArrays, chunk: ChunkArrays, point: int) -> Bools:
