@@ -29,6 +29,19 @@ def n_nearest(
     return min(n_players, int(wanted or k))
 
 
+def error_bound(
+    n_players: int, *, k: int, epsilon: float | None = None, k_star: int | None = None, tail: str = "zero"
+) -> float:
+    """Return how far a value may be from the exact one: 1 / max(k, m) for m near rows, under "bound" half of it.
+
+    Source: as in `near_values`.
+    """
+    m = n_nearest(n_players, k=k, epsilon=epsilon, k_star=k_star, tail=tail)
+    if tail == "bound" and m == n_players:
+        return 0.0
+    return (1.0 if tail == "zero" else 0.5) / max(k, m)
+
+
 def parameter_problems(
     *, k: int, epsilon: float | None = None, k_star: int | None = None, tail: str = "zero"
 ) -> list[Problem]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from dvspark.errors import Problem
 from dvspark.kernels import truncated_knn_shapley as kernel
+from dvspark.methods.base import Approximation
 from dvspark.methods.nearest import NearestMethod
 from dvspark.methods.parameters import Choice, K, Number, Parameters, Whole
 from dvspark.methods.search_index import INDEX, factory_problems
@@ -45,5 +46,6 @@ TRUNCATED_KNN_SHAPLEY = NearestMethod(
     total=_total,
     second_values=kernel.reference_values,
     efficient=_efficient,
+    approximates=Approximation("knn_shapley", kernel.n_nearest, kernel.error_bound),
     reference="Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 2",
 )
