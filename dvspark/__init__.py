@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from dvspark.engine.local import value_arrays
+from dvspark.engine.other_inputs import chg_value_arrays
 from dvspark.errors import (
     AuditError,
     ComputeError,
@@ -29,6 +30,7 @@ __all__ = [
     "OutputConflictError",
     "Result",
     "__version__",
+    "chg_value_arrays",
     "privacy",
     "value_arrays",
     "value_table",

@@ -135,6 +135,7 @@ class JobConfig(BaseSettings):
     work_dir: str | None = Field(None, description="folder all hosts see, for an index too large to ship")
     plan: str = Field("auto", description="replicated, sharded, or auto: sharded where the index does not fit a host")
     host_memory: str | None = Field(None, description="memory of one host, such as 64g; this machine's if left out")
+    publish_all_values: bool = Field(False, description="of the private method: one table, not a folder an owner")
     report: bool = Field(True, description="write report.html (extra `report`)")
     log_format: Literal["auto", "text", "json"] = Field("auto", description="auto: text on a terminal, else JSON")
     spark: SparkConfig = Field(default_factory=SparkConfig, description="a session started here")
@@ -157,6 +158,10 @@ class JobConfig(BaseSettings):
     def _validates_itself(self) -> bool:
         """Return whether there is one table, as the settings or the method have it."""
         return self.self_validation or (self.method in METHODS and METHODS[self.method].self_validates)
+
+    def to_owners(self) -> bool:
+        """Return whether each owner is to see its own rows' values only."""
+        return self.options().declaration.is_private and not self.publish_all_values
 
     def _parameters(self) -> dict[str, Any]:
         """Return the method's parameters that are set; the number of classes only where the method asks for it."""

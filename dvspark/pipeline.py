@@ -60,6 +60,7 @@ def run(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
         report.require_extras()
     with stage("read", stages):
         asks, target = config.options().asks, config.options().declaration.target
+        asks += ("owners",) * config.to_owners()
         train = read_rows(spark, "train", config.train.reference().asked(asks), target)
         other = config.validation.reference().without_train_columns() if config.validation else None
         validation = None if other is None else read_rows(spark, "validation", other, target)
@@ -67,10 +68,10 @@ def run(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     if (published := refuse_conflict(storage, valuation.run_id, valuation.fingerprint)) is not None:
         log_event(f"already done: {valuation.run_id} is published", run_id=valuation.run_id)
         return published
-    compute(valuation, spark)
+    compute(valuation, spark, storage)
     with stage("write", stages) as now:
         now.rows, now.note = valuation.inputs.train_facts.n_rows, valuation.run_id
-        return _publish(valuation, spark, storage, with_report=config.report)
+        return _publish(valuation, spark, storage, with_report=config.report, to_owners=config.to_owners())
 
 
 def value_table(
@@ -139,11 +140,15 @@ def _request(config: JobConfig) -> Request:
         work_dir=config.work_dir,
         plan=config.plan,
         host_memory=config.host_memory,
-        extremes=config.report,
+        extremes=config.report and not config.to_owners(),
     )
 
 
-def _publish(valuation: Valuation, spark: SparkSession, storage: Storage, *, with_report: bool) -> dict[str, Any]:
+def _publish(
+    valuation: Valuation, spark: SparkSession, storage: Storage, *, with_report: bool, to_owners: bool
+) -> dict[str, Any]:
+    """Publish the results, and return the run record; ``to_owners``: values in a folder each, shown nowhere else."""
+    with_report &= not to_owners
     run_id, inputs = valuation.run_id, valuation.inputs
     outputs = {"values": storage.shown_path(f"values/run_id={run_id}")}
     outputs["run"] = storage.shown_path(f"runs/{run_id}/run.json")
@@ -160,7 +165,7 @@ def _publish(valuation: Valuation, spark: SparkSession, storage: Storage, *, wit
         record["lowest_rows"] = [_row_record(row) for row in shown.lowest[:LOWEST_ROWS]]
         documents["report.html"] = report.render_html(shown)
     documents["run.json"] = json.dumps(record, indent=1)
-    publish(storage, run_id, frames, documents)
+    publish(storage, run_id, frames, documents, by_owner=to_owners)
     return record
 
 

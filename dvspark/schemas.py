@@ -379,6 +379,30 @@ BLOCK_SUMS = Table(
         *PARTIALS.columns[2:],
     ),
 )
+NEAR_PARTS = Table(
+    "near_parts",
+    "the rows of one block that may be among the nearest of one validation row; arrays are binary, little-endian",
+    (
+        Column("chunk_id", "int", "chunk of validation rows"),
+        Column("point", "int", "place of the validation row in its chunk"),
+        Column("block", "int", "block of train rows"),
+        Column("n_matches", "bigint", "rows of the block that share a label with it and play"),
+        Column("rows", "binary", "int64: places of the near rows in the whole table"),
+        Column("keys", "binary", "float64: their exact keys"),
+        Column("matches", "binary", "a bit a near row: does it share a label"),
+    ),
+)
+NEAR_VALUED = Table(
+    "near_valued",
+    "a chunk whose values are in a file beside it",
+    (
+        Column("chunk_id", "int", "chunk of validation rows"),
+        Column("file", "string", "name of the file with what rows get"),
+        Column("n_validation", "bigint", "validation rows of the chunk"),
+        Column("utility", "double", "sum of U(N) over them"),
+        Column("empty_utility", "double", "sum of U(∅) over them"),
+    ),
+)
 COUNTS = Table(
     "counts",
     "how many rows of one block of train rows are within the radius of each row of a chunk",

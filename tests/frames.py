@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,11 +18,12 @@ IDS = ("bigint", "string")
 
 @dataclass(frozen=True)
 class Side:
-    """Rows of one table: ``x`` (n, n_features), and an id and a label (or a list of labels) a row."""
+    """Rows of one table: ``x`` (n, n_features), an id and a label (or a list of labels) a row, and other columns."""
 
     ids: list[Any]
     x: np.ndarray
     labels: list[Any]
+    columns: dict[str, list[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -30,7 +31,8 @@ class Side:
     def take(self, rows: Any) -> Side:
         """Return some of the rows, in the order given."""
         rows = np.arange(len(self))[rows]
-        return Side([self.ids[row] for row in rows], self.x[rows], [self.labels[row] for row in rows])
+        columns = {name: [values[row] for row in rows] for name, values in self.columns.items()}
+        return Side([self.ids[row] for row in rows], self.x[rows], [self.labels[row] for row in rows], columns)
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def _label(rng: np.random.Generator, label_type: str, n_classes: int) -> Any:
 
 
 def frame_of(spark: SparkSession, side: Side, types: dict[str, str]) -> DataFrame:
-    """Return the rows as a DataFrame with columns id, embedding and label of these types."""
+    """Return the rows as a DataFrame with columns id, embedding and label of these types, and the other columns."""
     embedding = types["embedding"]
     as_vector = embedding == "vector"
     stored = {**types, "embedding": "array<double>" if as_vector else embedding}
@@ -94,7 +96,7 @@ def frame_of(spark: SparkSession, side: Side, types: dict[str, str]) -> DataFram
         x = pa.array([row.astype("<f4").tobytes() for row in side.x], pa.binary())
     else:
         x = pa.array(list(side.x), pa.list_(pa.from_numpy_dtype(side.x.dtype)))
-    table = pa.table({"id": side.ids, "embedding": x, "label": side.labels})
+    table = pa.table({"id": side.ids, "embedding": x, "label": side.labels, **side.columns})
     ddl = ", ".join(f"{name} {stored[name]}" for name in table.column_names)
     frame = spark.createDataFrame(table, schema=ddl)
     if as_vector:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
@@ -25,7 +26,7 @@ ROWS_PER_K = 20
 ROUNDING = 1e-12
 
 
-def approximated(options: ValueOptions, parameters: Parameters) -> tuple[ValueOptions, Parameters]:
+def approximated(options: ValueOptions, parameters: Parameters) -> tuple[ValueOptions, dict[str, Any]]:
     """Return the options and parameters of the method that the one asked for approximates.
 
     Raises: ValueError when it approximates none.
@@ -50,13 +51,12 @@ def approximation_findings(
     if how is None or n_players == 0:
         return []
     own = kernel_parameters(parameters)
-    found = [
+    return [
         check_near_rows(how.n_near(n_players, **own), n_players, parameters["k"]),
         check_order(engine, exact, how),
         check_error(engine, exact, how, how.error_bound(n_players, **own), proven=options.index == EXACT),
         check_untouched(values),
     ]
-    return found
 
 
 def check_near_rows(n_near: int, n_players: int, k: int) -> Finding:

@@ -82,7 +82,8 @@ def read_array_inputs(given: Given, options: ValueOptions) -> ArrayInputs:
     dtype = np.result_type(x, z)
     in_order = bool(np.all(order[:-1] < order[1:]))
     x, y = (x, y) if in_order else (x[order], y.take(pa.array(order)))
-    n_classes = len(pa.chunked_array([_flat(y), _flat(y_z)]).unique())
+    counted = [_flat(y_z)] if options.declaration.is_private else [_flat(y), _flat(y_z)]
+    n_classes = len(pa.chunked_array(counted).unique())
     for_all = weights is not None and weights.ndim == 1
     train_columns = TrainColumns(
         targets=columns.target_numbers(y),
@@ -125,14 +126,14 @@ def _asked_problems(given: Given, options: ValueOptions) -> list[Problem]:
 def _answers(name: str, y: Any, n_rows: int, options: ValueOptions, problems: list[Problem]) -> pa.Array:
     """Return labels, or numbers to predict as an Arrow array of float64; note what is wrong with them."""
     if options.declaration.target == "label":
-        return _labels(name, y, n_rows, problems)
-    numbers = _numbers(name, y, problems)
+        return read_labels(name, y, n_rows, problems)
+    numbers = read_numbers(name, y, problems)
     if numbers is not None and numbers.shape != (n_rows,) and n_rows:
         problems.append(Problem(name, f"{n_rows} numbers, one a row", f"shape {numbers.shape}", "align them with rows"))
     return pa.array(np.zeros(0) if numbers is None else numbers.ravel())
 
 
-def _numbers(name: str, values: Any, problems: list[Problem]) -> Float64s | None:
+def read_numbers(name: str, values: Any, problems: list[Problem]) -> Float64s | None:
     """Return finite float64 numbers of any shape, or None and what is wrong with them."""
     try:
         array = np.asarray(values)
@@ -151,7 +152,7 @@ def _numbers(name: str, values: Any, problems: list[Problem]) -> Float64s | None
 
 def _weights(weights: Any, shape: tuple[int, int], problems: list[Problem]) -> Float64s | None:
     """Return the weights, (n_train,) or (n_validation, n_train); note what is wrong with them."""
-    array = None if weights is None else _numbers("weights", weights, problems)
+    array = None if weights is None else read_numbers("weights", weights, problems)
     if array is None:
         return None
     if array.shape not in (shape, shape[1:]):
@@ -227,7 +228,7 @@ def _count(problems: list[Problem], name: str, bad: npt.NDArray[np.bool_], expec
         problems.append(Problem(name, expected, f"{got} in {len(rows)} rows; the first: {first}", hint))
 
 
-def _labels(name: str, y: Any, n_rows: int, problems: list[Problem]) -> pa.Array:
+def read_labels(name: str, y: Any, n_rows: int, problems: list[Problem]) -> pa.Array:
     """Return labels as an Arrow array of int64, string, or lists of either; note what is wrong with them."""
     expected = "one label a row: an integer, a string, or a sequence of either"
     try:

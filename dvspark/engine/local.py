@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import secrets
+import warnings
+from collections.abc import Iterator
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -12,18 +15,25 @@ from dvspark import columns
 from dvspark.engine.ann_index import searched
 from dvspark.engine.array_inputs import ArrayInputs, Given, read_array_inputs
 from dvspark.engine.chunks import CHUNK_ROWS
+from dvspark.engine.other_inputs import graph_values
 from dvspark.errors import ConfigError
 from dvspark.kernels.distances import prepare
+from dvspark.kernels.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
+from dvspark.methods.base import Method
 from dvspark.methods.finalize import certificate, finalize
 from dvspark.methods.options import ValueOptions
-from dvspark.schemas import ChunkArrays, Float64s, Partial
+from dvspark.methods.parameters import Parameters
+from dvspark.methods.private import PrivateMethod
+from dvspark.methods.radius import SAMPLE_POINTS, RadiusMethod, alone_warning, tenth_distances
+from dvspark.privacy import private_release, sampled_rows
+from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays
 
 
 # Overloads say what the result depends on; names and types of the options are those of the function below.
 @overload
 def value_arrays(
-    x_train: npt.ArrayLike,
+    x_train: npt.ArrayLike | None,
     y_train: Any,
     x_validation: npt.ArrayLike | None = None,
     y_validation: Any = None,
@@ -35,7 +45,7 @@ def value_arrays(
 
 @overload
 def value_arrays(
-    x_train: npt.ArrayLike,
+    x_train: npt.ArrayLike | None,
     y_train: Any,
     x_validation: npt.ArrayLike | None = None,
     y_validation: Any = None,
@@ -46,7 +56,7 @@ def value_arrays(
 
 
 def value_arrays(
-    x_train: npt.ArrayLike,
+    x_train: npt.ArrayLike | None,
     y_train: Any,
     x_validation: npt.ArrayLike | None = None,
     y_validation: Any = None,
@@ -65,6 +75,7 @@ def value_arrays(
     tolerance: float = 1e-8,
     error_bound: bool = False,
     self_validation: bool = False,
+    knn_graph: Any = None,
     **method_params: Any,
 ) -> Float64s | tuple[Float64s, Float64s]:
     """Return the value of each training row, float64 (n_train,), in the order given.
@@ -74,7 +85,8 @@ def value_arrays(
     intersection), or numbers to predict under regression. ``train_ids`` decide ties, ascending; left out, the
     positions do. ``owners`` (n_train,) integers or strings, and ``weights`` (n_train,) or (n_validation, n_train), not
     negative, are for the methods that ask for them; where owners are valued the result is (n_owners,), in ascending
-    order of the owners. With
+    order of the owners. cleanlab_knn_shapley takes a ``knn_graph`` (n_train, n_train), a scipy sparse matrix of
+    distances, in place of ``x_train``, which may be None then. With
     ``self_validation=True`` the validation arrays are left out: every training row is also a validation
     point and sits out its own game. The result is the mean over validation points, or their sum. With
     ``error_bound=True`` it is a pair: the values, and in the same shape how far each may be from the value
@@ -99,10 +111,10 @@ def value_arrays(
         error_bound=error_bound,
         self_validation=self_validation,
     )
+    if knn_graph is not None:
+        return graph_values(knn_graph, y_train, options)
     given = Given(x_train, y_train, x_validation, y_validation, train_ids, owners, weights)
     inputs = read_array_inputs(given, options)
-    if problems := options.table_problems(*inputs.x_train.shape):
-        raise ConfigError(problems)
     totals = local_totals(inputs, options)
     values, _ = finalize(totals, aggregate, options.declaration.score)
     _, bounds = certificate(totals, aggregate)
@@ -114,26 +126,66 @@ def value_arrays(
 
 def local_totals(inputs: ArrayInputs, options: ValueOptions) -> Partial:
     """Return the partial of all validation points, chunk by chunk in the order given."""
-    parameters = options.resolved(inputs.n_classes)
+    parameters, method = options.resolved(inputs.n_classes), options.declaration
     words = columns.label_vocabulary(inputs.train_labels)
     train = prepare(inputs.x_train, columns.encode_train_labels(inputs.train_labels, words), options.metric)
-    train = searched(dataclasses.replace(train, columns=inputs.train_columns), options.index, options.metric)
+    train = dataclasses.replace(train, columns=inputs.train_columns)
+    problems = method.size_problems(train.n_train - options.self_validation, parameters)
+    if problems := problems + options.table_problems(*train.x.shape):
+        raise ConfigError(problems)
+    train = searched(train, options.index, options.metric)
     ranking_options = options.ranking_options(parameters, train.n_train)
-    codes, targets = columns.encode_labels(inputs.validation_labels, words), inputs.validation_targets
-    n_values = options.declaration.n_values(train.n_train, train.columns.n_owners)
-    totals, workspace = Partial.zeros(n_values, row_bounds=options.error_bound), Workspace()
-    for start in range(0, len(inputs.x_validation), CHUNK_ROWS):
-        here = slice(start, start + CHUNK_ROWS)
-        rows = np.arange(len(codes))[here] if options.self_validation else None
-        chunk = ChunkArrays(
-            inputs.x_validation[here],
-            codes[here],
-            rows,
-            targets=None if targets is None else targets[here],
-            weights=None if inputs.point_weights is None else inputs.point_weights[here],
-        )
-        totals.add(options.declaration.partial(train, chunk, ranking_options, parameters, workspace))
+    codes = columns.encode_labels(inputs.validation_labels, words)
+    points = ChunkArrays(
+        inputs.x_validation,
+        codes,
+        np.arange(len(codes)) if options.self_validation else None,
+        targets=inputs.validation_targets,
+        weights=inputs.point_weights,
+    )
+    if isinstance(method, RadiusMethod):
+        parameters["radius"] = _radius(method, train, points, ranking_options, parameters)
+    if isinstance(method, PrivateMethod):
+        train, points = _released(method, train, points, ranking_options, parameters)
+    totals, workspace = _no_points(method, train, options), Workspace()
+    for chunk in _chunks(points):
+        totals.add(method.partial(train, chunk, ranking_options, parameters, workspace))
+    if isinstance(method, RadiusMethod) and (said := alone_warning(totals.n_alone, totals.n_validation)):
+        warnings.warn(said, stacklevel=3)
     return totals
+
+
+def _no_points(method: Method, train: TrainArrays, options: ValueOptions) -> Partial:
+    return Partial.zeros(method.n_values(train.n_train, train.columns.n_owners), row_bounds=options.error_bound)
+
+
+def _chunks(points: ChunkArrays) -> Iterator[ChunkArrays]:
+    for start in range(0, points.n_validation, CHUNK_ROWS):
+        yield points.take(np.arange(start, min(start + CHUNK_ROWS, points.n_validation)))
+
+
+def _radius(
+    method: RadiusMethod, train: TrainArrays, points: ChunkArrays, options: RankingOptions, parameters: Parameters
+) -> float:
+    """Return the radius, which a sample of the points, evenly spread, gives where it is automatic."""
+    if parameters["radius"] != "auto":
+        return float(parameters["radius"])
+    n_points = points.n_validation
+    sample = points.take(np.unique(np.linspace(0, n_points - 1, min(n_points, SAMPLE_POINTS)).astype(np.int64)))
+    tenth = np.empty(0) if method.is_private else tenth_distances(train, sample, options)
+    return method.automatic_radius(tenth, sample.x, options.metric, train.n_train)
+
+
+def _released(
+    method: PrivateMethod, train: TrainArrays, points: ChunkArrays, options: RankingOptions, parameters: Parameters
+) -> tuple[TrainArrays, ChunkArrays]:
+    """Return training rows with the drawn ones marked, if some are, and the points with noisy counts, drawn once."""
+    release = method.release(parameters, points.n_validation)
+    if release.sampling_rate < 1:
+        drawn = sampled_rows(range(train.n_train), secrets.token_bytes(32), release.sampling_rate)
+        train = dataclasses.replace(train, columns=dataclasses.replace(train.columns, sampled=drawn))
+    counts = [method.counts(train, chunk, options, parameters) for chunk in _chunks(points)]
+    return train, dataclasses.replace(points, counts=private_release(np.concatenate(counts), release))
 
 
 def _as_given(in_id_order: Float64s, inputs: ArrayInputs) -> Float64s:

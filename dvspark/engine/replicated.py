@@ -23,6 +23,8 @@ from dvspark.engine.session import is_same_host
 from dvspark.engine.tasks import (
     ChunkWork,
     ListedRows,
+    chunk_arrays,
+    count_chunks,
     from_ipc,
     nearest_validation,
     pack_keys,
@@ -41,8 +43,23 @@ from dvspark.engine.train_index import (
     read_manifest,
 )
 from dvspark.errors import ComputeError, Problem
+from dvspark.kernels.nearest import merge_nearest
+from dvspark.kernels.ranking import RankingOptions
+from dvspark.kernels.workspace import Workspace
+from dvspark.methods import radius as methods_radius
 from dvspark.methods.search_index import EXACT
-from dvspark.schemas import NEIGHBORS, PACKED_KEYS, PACKED_ROWS, PARTIALS, PLACES, TOTALS, Int64s, Partial
+from dvspark.schemas import (
+    NEIGHBOR_COUNTS,
+    NEIGHBORS,
+    PACKED_KEYS,
+    PACKED_ROWS,
+    PARTIALS,
+    PLACES,
+    TOTALS,
+    Float64s,
+    Int64s,
+    Partial,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -202,6 +219,43 @@ def value_waves(
         done += len(wave)
         report(done, len(sizes))
         yield assemble(totals, work.n_values(reference), {chunk: sizes[chunk] for chunk in wave})
+
+
+def neighbor_counts(chunks: DataFrame, sizes: dict[int, int], reference: IndexReference, work: ChunkWork) -> pa.Table:
+    """Return `NEIGHBOR_COUNTS` of all validation rows, for a `radius` method; 16 bytes a row reach the driver."""
+
+    def count(batches: Batches) -> Batches:
+        return count_chunks(batches, open_here(reference), work)
+
+    kind = chunks.schema["id"].dataType.simpleString()
+    counted = (
+        one_value_a_task(chunks, "chunk_id", sorted(sizes))
+        .sortWithinPartitions("chunk_id", "id")
+        .mapInArrow(count, NEIGHBOR_COUNTS.ddl(id=kind))
+    )
+    return counted.toArrow()
+
+
+def tenth_distances(
+    _spark: SparkSession, sample: pa.Table, reference: IndexReference, options: RankingOptions
+) -> Float64s:
+    """Return how far a few training rows away each validation row of the sample is, see `methods.radius`."""
+    opened = open_here(reference)
+    points = chunk_arrays(sample, opened.train_keys, self_validation=False)
+    return methods_radius.tenth_distances(opened.arrays, points, options)
+
+
+def nearest_rows(
+    _spark: SparkSession, sample: pa.Table, reference: IndexReference, work: ChunkWork, *, exact: bool
+) -> list[Int64s]:
+    """Return the rows that decide the values of each validation row of the sample; ``exact``: not by an index."""
+    opened, alone = open_here(reference), work.options.self_validation
+    train = dataclasses.replace(opened.arrays, search=None) if exact else opened.arrays
+    points = chunk_arrays(sample, opened.train_keys, self_validation=alone)
+    options, n_players = work.options.ranking_options(work.parameters, train.n_train), train.n_train - alone
+    near = work.method.near(train, points, options, n_players, work.parameters, Workspace())
+    asked = work.method.n_asked(n_players, work.parameters)
+    return [merge_nearest([part], asked, options.metric).rows for part in near]
 
 
 def nearest_validation_rows(validation_rows: DataFrame, listed: ListedRows, metric: str, n_nearest: int) -> pa.Table:

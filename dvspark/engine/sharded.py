@@ -7,37 +7,41 @@ out where the rows are. The values are those of the replicated plan, bit for bit
 
 from __future__ import annotations
 
-import dataclasses
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dvspark.engine import binned_exchange
-from dvspark.engine.block_sums import chunk_sums
 from dvspark.engine.chunks import waves
-from dvspark.engine.exchange import Halves, keep_points, merge_chunks, method_halves, part_batches, write_chunk
+from dvspark.engine.exchange import Halves, method_halves
 from dvspark.engine.progress import watch_tasks
-from dvspark.engine.reduce import TOTAL_TYPES, assemble, reduce_block
-from dvspark.engine.replicated import one_value_a_task, sorted_keys
-from dvspark.engine.session import is_same_host
-from dvspark.engine.tasks import ChunkWork, ListedRows, chunk_arrays
-from dvspark.engine.train_blocks import BlocksReference, combine_blocks, finish_blocks, rows_of, write_blocks
+from dvspark.engine.sharded_blocks import build_blocks, chunk_files
+from dvspark.engine.sharded_nearest import by_nearest, nearest_rows, tenth_distances
+from dvspark.engine.sharded_radius import by_counts, neighbor_counts
+from dvspark.engine.sharded_ranking import by_all_keys, by_bins
+from dvspark.engine.tasks import ChunkWork, ListedRows
+from dvspark.engine.train_blocks import BlocksReference, rows_of
 from dvspark.engine.train_index import TrainKeys
-from dvspark.errors import ComputeError, Problem
-from dvspark.kernels.binned import near_rounds
-from dvspark.kernels.distances import TILE_ROWS
-from dvspark.methods.search_index import EXACT
-from dvspark.schemas import BINNED_PARTS, BLOCK_SUMS, BLOCKS, PARTIALS, PARTS, POINT_VALUES, Partial
+from dvspark.schemas import Partial
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, Row, SparkSession
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = [
+    "build_blocks",
+    "exchanged_waves",
+    "listed_rows",
+    "nearest_rows",
+    "neighbor_counts",
+    "tenth_distances",
+    "train_keys",
+    "value_waves",
+]
 
 # What one job may exchange: the executors' disks hold it.
 EXCHANGE_BYTES = 16 * 2**30
@@ -47,48 +51,8 @@ PARTIAL_BYTES = 256 * 2**20
 BATCH_BYTES = 64 * 2**20
 BATCH_ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
 
-Batches = Iterator[pa.RecordBatch]
 # (session, validation rows of each chunk, blocks, folder of the chunks' files) to the partial of each chunk.
 PartialsOf = Callable[["SparkSession", dict[int, int], BlocksReference, Path], dict[int, Partial]]
-
-
-def build_blocks(
-    train_rows: DataFrame,
-    *,
-    n_train: int,
-    n_features: int,
-    dtype: str,
-    metric: str,
-    directory: Path,
-    block_rows: int,
-    shared: bool,
-    index: str = EXACT,
-) -> BlocksReference:
-    """Write train rows (`ROWS` format) as blocks of ``block_rows`` below ``directory``.
-
-    ``block_rows`` a multiple of `kernels.distances.TILE_ROWS`: blocks are cut where tiles are. ``shared``: all hosts
-    see the directory under the same path. ``index``: as in `BlocksReference`.
-    The rows go from task to task, never through the driver, which holds the keys and 60 bytes a row.
-    Raises: ComputeError when the rows are not the ones that were counted, or hosts do not see the directory.
-    """
-    if not shared and not is_same_host(train_rows.sparkSession):
-        hint = "set work_dir to a folder that the driver and all hosts see"
-        raise ComputeError(Problem("writing the blocks", "a folder that all hosts see", "none", hint))
-    if block_rows % TILE_ROWS and block_rows < n_train:
-        raise ValueError(f"blocks of {block_rows} rows cut a tile of {TILE_ROWS}")
-    directory.mkdir(parents=True, exist_ok=True)
-    keys = sorted_keys(train_rows, n_train)
-    known = TrainKeys.of(keys, dtype)
-    known.write(directory)
-    reference = BlocksReference(str(directory), n_train, n_features, 0, metric, dtype, block_rows, index=index)
-    reference = dataclasses.replace(reference, n_owners=known.columns.n_owners)
-    firsts = [keys["id"][reference.first_row(block)].as_py() for block in range(reference.n_blocks)]
-    written = _write_blocks(train_rows, firsts, reference)
-    for row in _each_once(written, reference):
-        (directory / row["folder"]).rename(reference.folder(row["block"]))
-    combine_blocks(reference)
-    finished = _each_once(_finish_blocks(train_rows.sparkSession, reference), reference)
-    return dataclasses.replace(reference, n_bytes=sum(row["n_bytes"] for row in finished))
 
 
 def train_keys(reference: BlocksReference) -> TrainKeys:
@@ -114,9 +78,14 @@ def value_waves(
     As `replicated.value_waves`, with the same bits.
     """
     alone = work.options.self_validation
+    by_need = {"radius": by_counts, "nearest": by_nearest}
+    if work.method.needs in by_need:
+        partials_of = partial(by_need[work.method.needs], work=work)
+        yield from _waves(chunks, sizes, reference, partials_of, self_validation=alone, report=report)
+        return
     if work.options.ranking_options(work.parameters, reference.n_train).is_binned(reference.n_train - alone):
         binned_exchange.write_sample(reference)
-        yield from _waves(chunks, sizes, reference, partial(_binned, work=work), self_validation=alone, report=report)
+        yield from _waves(chunks, sizes, reference, partial(by_bins, work=work), self_validation=alone, report=report)
         return
     halves, n_values = method_halves(reference, work), work.n_values(reference)
     yield from exchanged_waves(chunks, sizes, reference, halves, n_values, self_validation=alone, report=report)
@@ -133,7 +102,7 @@ def exchanged_waves(
     report: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Iterator[Partial]:
     """Yield the partial of each wave; ``halves`` say what a block tells and what becomes of a chunk's points."""
-    exchanged = partial(_exchanged, halves=halves, n_values=n_values)
+    exchanged = partial(by_all_keys, halves=halves, n_values=n_values)
     yield from _waves(chunks, sizes, reference, exchanged, self_validation=self_validation, report=report)
 
 
@@ -156,7 +125,7 @@ def _waves(
         for some in _cut(wave, sizes, reference.n_train):
             rows = chunks.where(f"chunk_id IN ({', '.join(map(str, some))})").toArrow()
             with (
-                _chunk_files(rows, reference, self_validation=self_validation) as folder,
+                chunk_files(rows, reference, self_validation=self_validation) as folder,
                 _small_batches(spark, 8 * min(reference.block_rows, reference.n_train)),
                 watch_tasks(spark, len(some), report, done, len(sizes)),
             ):
@@ -169,130 +138,12 @@ def _waves(
             yield total
 
 
-def _exchanged(
-    spark: SparkSession,
-    sizes: dict[int, int],
-    reference: BlocksReference,
-    folder: Path,
-    *,
-    halves: Halves,
-    n_values: int,
-) -> dict[int, Partial]:
-    """Return the partial of each chunk, of which there is a file in ``folder``: one task adds up a chunk's points."""
-    found = _partials(spark, [*sizes], reference, folder, halves).toArrow()
-    return {chunk: _of_chunk(found, chunk, n_rows, n_values) for chunk, n_rows in sizes.items()}
-
-
-def _binned(
-    spark: SparkSession, sizes: dict[int, int], reference: BlocksReference, folder: Path, *, work: ChunkWork
-) -> dict[int, Partial]:
-    """Return the partial of each chunk by rounds of the binned exchange, the last points by the sorted one.
-
-    As `kernels.binned` does: points that one number of near rows does not serve come again with more of them.
-    """
-    options = work.options.ranking_options(work.parameters, reference.n_train)
-    left = {chunk: np.arange(n_rows) for chunk, n_rows in sizes.items()}
-    found: dict[int, Partial] = {}
-    for n_near in near_rounds(reference.n_train, options):
-        if left:
-            now = binned_exchange.BinnedRound(reference, work, folder, left, n_near)
-            asked = {chunk: len(points) for chunk, points in left.items()}
-            sums = chunk_sums(_binned_sums(spark, now).toArrow(), reference, asked)
-            for chunk, (of_round, _) in sums.items():
-                found[chunk] = found[chunk].plus(of_round) if chunk in found else of_round
-            left = {chunk: failed for chunk, (_, failed) in sums.items() if len(failed)}
-    if left:
-        keep_points(folder, left)
-        last = {chunk: len(points) for chunk, points in left.items()}
-        halves, n_values = method_halves(reference, work), reference.n_train
-        for chunk, rest in _exchanged(spark, last, reference, folder, halves=halves, n_values=n_values).items():
-            found[chunk] = found[chunk].plus(rest) if chunk in found else rest
-    return found
-
-
-def _binned_sums(spark: SparkSession, now: binned_exchange.BinnedRound) -> DataFrame:
-    """Return the `BLOCK_SUMS` of a round: out to the chunks, where points are valued, and back to the blocks."""
-    blocks = [*range(now.reference.n_blocks)]
-    return (
-        _numbers(spark, now.reference)
-        .mapInArrow(lambda batches: binned_exchange.part_batches(batches, now), BINNED_PARTS.ddl())
-        .transform(lambda parts: one_value_a_task(parts, "chunk_id", [*now.points]))
-        .sortWithinPartitions("chunk_id", "point", "block")
-        .mapInArrow(lambda batches: binned_exchange.value_batches(batches, now), POINT_VALUES.ddl())
-        .transform(lambda values: one_value_a_task(values, "block", blocks))
-        .sortWithinPartitions("block", "chunk_id", "point")
-        .mapInArrow(lambda batches: binned_exchange.sum_batches(batches, now), BLOCK_SUMS.ddl())
-    )
-
-
-def _write_blocks(train_rows: DataFrame, firsts: list[Any], reference: BlocksReference) -> DataFrame:
-    """Return the `BLOCKS` written, a task each; ``firsts``: the ids of the blocks' first rows."""
-    from pyspark.sql import functions  # noqa: PLC0415 - an extra
-
-    number = functions.when(functions.lit(False), 0)
-    for block, following in enumerate(firsts[1:]):
-        number = number.when(functions.col("id") < functions.lit(following), block)
-    rows = train_rows.select("id", "embedding", number.otherwise(len(firsts) - 1).alias("block"))
-    return (
-        rows.transform(lambda rows: one_value_a_task(rows, "block", [*range(reference.n_blocks)]))
-        .sortWithinPartitions("id")
-        .mapInArrow(lambda batches: write_blocks(batches, reference), BLOCKS.ddl())
-    )
-
-
-def _finish_blocks(spark: SparkSession, reference: BlocksReference) -> DataFrame:
-    return _numbers(spark, reference).mapInArrow(lambda batches: finish_blocks(batches, reference), BLOCKS.ddl())
-
-
-def _numbers(spark: SparkSession, reference: BlocksReference) -> DataFrame:
-    """Return the numbers of the blocks, a partition each."""
-    return spark.range(0, reference.n_blocks, 1, reference.n_blocks).withColumnRenamed("id", "block")
-
-
-def _each_once(blocks: DataFrame, reference: BlocksReference) -> list[Row]:
-    rows = sorted(blocks.collect(), key=lambda row: row["block"])
-    found = [row["block"] for row in rows]
-    if found != [*range(reference.n_blocks)]:
-        expected, hint = f"{reference.n_blocks} blocks, each once", "run it again; if it stays, report it"
-        raise ComputeError(Problem("writing the blocks", expected, f"the blocks {found}", hint))
-    return rows
-
-
 def _cut(wave: list[int], sizes: dict[int, int], n_train: int) -> Iterator[list[int]]:
     """Yield the chunks of a wave in jobs that keep to EXCHANGE_BYTES and PARTIAL_BYTES, a chunk at least."""
     exchanged = EXCHANGE_BYTES // (8 * n_train * max(sizes[chunk] for chunk in wave))
     step = max(1, min(exchanged, PARTIAL_BYTES // (16 * n_train)))
     for start in range(0, len(wave), step):
         yield wave[start : start + step]
-
-
-@contextmanager
-def _chunk_files(rows: pa.Table, reference: BlocksReference, *, self_validation: bool) -> Iterator[Path]:
-    """Yield a folder beside the blocks with a file for each chunk in the rows; removed afterwards."""
-    with tempfile.TemporaryDirectory(prefix="chunks-", dir=reference.directory) as folder:
-        keys = reference.train_keys()
-        for chunk_id in pc.unique(rows["chunk_id"]).to_pylist():
-            chunk = rows.filter(pc.equal(rows["chunk_id"], chunk_id)).sort_by("id")
-            write_chunk(Path(folder), chunk_id, chunk_arrays(chunk, keys, self_validation=self_validation))
-        yield Path(folder)
-
-
-def _partials(
-    spark: SparkSession, wave: list[int], reference: BlocksReference, folder: Path, halves: Halves
-) -> DataFrame:
-    def tell(batches: Batches) -> Batches:
-        return part_batches(batches, reference, folder, wave, halves.parts_of)
-
-    def merge(batches: Batches) -> Batches:
-        return merge_chunks(batches, reference, halves.partial_of)
-
-    return (
-        _numbers(spark, reference)
-        .mapInArrow(tell, PARTS.ddl())
-        .transform(lambda parts: one_value_a_task(parts, "chunk_id", wave))
-        .sortWithinPartitions("chunk_id", "point", "block")
-        .mapInArrow(merge, PARTIALS.ddl())
-    )
 
 
 @contextmanager
@@ -304,10 +155,3 @@ def _small_batches(spark: SparkSession, row_bytes: int) -> Iterator[None]:
         yield
     finally:
         spark.conf.set(BATCH_ROWS, str(before))
-
-
-def _of_chunk(partials: pa.Table, chunk: int, n_rows: int, n_values: int) -> Partial:
-    """Return one chunk's partial, checked."""
-    rows = partials.filter(pc.equal(partials["chunk_id"], chunk))
-    totals = [reduce_block(rows.slice(place, 1)) for place in range(len(rows))]
-    return assemble(pa.concat_tables([TOTAL_TYPES.empty_table(), *totals]), n_values, {chunk: n_rows})

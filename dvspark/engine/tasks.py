@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -18,13 +19,15 @@ from dvspark.engine.train_index import TrainIndex, TrainKeys
 from dvspark.kernels.distances import distance_from_key, exact_keys
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.options import ValueOptions
-from dvspark.schemas import ChunkArrays, Floats
+from dvspark.privacy import sampled_rows
+from dvspark.schemas import Bools, ChunkArrays, Floats, Int64s, TrainArrays, TrainColumns
 
 # Rows in one packed row: up to this many bytes of embeddings, well under Arrow's and Spark's 2 GB a cell.
 PACK_BYTES = 4 * 2**20
 
 # A Python worker lives through many tasks, one after the other.
 _workspace = Workspace()
+_samples: dict[tuple[bytes, int, Any], Bools] = {}
 
 
 class HasSizes(Protocol):
@@ -41,10 +44,19 @@ class HasSizes(Protocol):
 
 @dataclass(frozen=True)
 class ChunkWork:
-    """All a task must know besides the index; ``parameters`` are the method's, resolved."""
+    """All a task must know besides the index; ``parameters`` are the method's, resolved.
+
+    ``sample_key`` draws the training rows of a private release, see `privacy.sampled_rows`.
+    """
 
     options: ValueOptions
     parameters: dict[str, Any]
+    sample_key: bytes | None = None
+
+    @property
+    def method(self) -> Any:
+        """The method's declaration, of whichever kind."""
+        return self.options.declaration
 
     def n_values(self, index: HasSizes) -> int:
         """Return how many values there will be for an index of that size."""
@@ -93,10 +105,45 @@ def value_chunks(batches: Iterator[pa.RecordBatch], index: TrainIndex, work: Chu
     Cost a chunk: the method's kernel; memory: `kernels.memory.scratch_bytes` and one chunk.
     """
     ranking = work.options.ranking_options(work.parameters, index.arrays.n_train)
+    train = with_sample(index.arrays, index.keys["id"], work)
     for chunk_id, table in whole_chunks(batches):
         chunk = chunk_arrays(table, index.train_keys, self_validation=work.options.self_validation)
-        partial = work.options.declaration.partial(index.arrays, chunk, ranking, work.parameters, _workspace)
-        yield from partial_batches(chunk_id, partial)
+        yield from partial_batches(chunk_id, work.method.partial(train, chunk, ranking, work.parameters, _workspace))
+
+
+def count_chunks(batches: Iterator[pa.RecordBatch], index: TrainIndex, work: ChunkWork) -> Iterator[pa.RecordBatch]:
+    """Yield the `NEIGHBOR_COUNTS` of every chunk in the batches, which come sorted by (chunk_id, id)."""
+    ranking = work.options.ranking_options(work.parameters, index.arrays.n_train)
+    train = with_sample(index.arrays, index.keys["id"], work)
+    for _, table in whole_chunks(batches):
+        chunk = chunk_arrays(table, index.train_keys, self_validation=work.options.self_validation)
+        counts = work.method.counts(train, chunk, ranking, work.parameters, _workspace)
+        yield counts_table(table["id"], counts).to_batches()[0]
+
+
+def counts_table(ids: pa.ChunkedArray, counts: Int64s) -> pa.Table:
+    """Return `NEIGHBOR_COUNTS` of validation rows with these ids, from counts (n, 2)."""
+    columns_of = {"id": ids.combine_chunks(), "n_matches": pa.array(counts[:, 0]), "n_others": pa.array(counts[:, 1])}
+    return pa.table(columns_of)
+
+
+def with_sample(train: TrainArrays, ids: pa.ChunkedArray, work: ChunkWork) -> TrainArrays:
+    """Return the training rows, or a block of them, with those marked that the run's sample holds, if there is one."""
+    if work.sample_key is None:
+        return train
+    return dataclasses.replace(train, columns=sampled_columns(train.columns, ids, work))
+
+
+def sampled_columns(columns: TrainColumns, ids: pa.ChunkedArray, work: ChunkWork) -> TrainColumns:
+    """Return the columns of training rows with those marked that the run's sample holds, if there is one."""
+    if work.sample_key is None:
+        return columns
+    # Drawn once a process and block: a microsecond a row.
+    asked = (work.sample_key, len(ids), ids[0].as_py())
+    if asked not in _samples:
+        _samples.clear()
+        _samples[asked] = sampled_rows(ids.to_pylist(), work.sample_key, work.parameters["sampling_rate"])
+    return dataclasses.replace(columns, sampled=_samples[asked])
 
 
 def chunk_arrays(rows: pa.Table, train: TrainKeys, *, self_validation: bool) -> ChunkArrays:
@@ -107,8 +154,11 @@ def chunk_arrays(rows: pa.Table, train: TrainKeys, *, self_validation: bool) -> 
     if targets is None:
         labels = columns.canonical_labels(labels)
     codes = columns.encode_labels(labels, train.words)
+    counts = None
+    if "n_matches" in rows.column_names:
+        counts = np.stack([rows["n_matches"].to_numpy(), rows["n_others"].to_numpy()], axis=1)
     if not self_validation:
-        return ChunkArrays(x, codes, targets=targets)
+        return ChunkArrays(x, codes, targets=targets, counts=counts)
     train_rows = pc.index_in(rows["id"], value_set=train.keys["id"].combine_chunks())
     return ChunkArrays(x, codes, train_rows.to_numpy().astype(np.int64), targets)
 

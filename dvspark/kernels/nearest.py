@@ -94,10 +94,11 @@ def near_rows(
     """Yield what a table whose first row is ``first_row`` has to say about each point of the chunk, for m rows.
 
     Rows whose float32 key is surely beyond the m-th get no exact key. Cost a point: O(N D), and O(D) for each row
-    that is left; memory: 4 P T for P = `distances.POINTS_PER_PRODUCT` and T rows of a tile, and 32 bytes for each
-    row a point may still need, some max(8 m, 2,048) of P points, but all rows where all are as far.
-    Where there is a ``train.search``, and more than m rows, only what it finds gets exact keys: cost a point O(m D)
-    and O(N) for the labels beside the search's own, and fewer than m rows may be found.
+    that is left. Memory: some 9 P T bytes for P = `distances.POINTS_PER_PRODUCT` and T rows of a tile, and 100 bytes a
+    pair of a point and a row that waits: max(8 m, 2,048) for each point and those of a tile at most, unless more rows
+    than that tie.
+    Where there is a ``train.search``, and more than m rows, only what it finds gets exact keys: beside the search a
+    point costs O(m D), and O(N) for its matches; fewer than m rows may be found.
     """
     search = train.search if m < train.n_train else None
     for start in range(0, chunk.n_validation, distances.POINTS_PER_PRODUCT):
@@ -122,20 +123,20 @@ def _cut(near: NearRows, m: int, metric: str) -> NearRows:
     order = np.lexsort((near.rows, near.keys))
     keys = near.keys[order]
     if len(keys) > m:
-        keys = keys[: np.searchsorted(keys, _reach(keys[m - 1], metric), side="right")]
+        keys = keys[: int(np.searchsorted(keys, _reach(keys[m - 1 : m], metric), side="right")[0])]
         first = np.searchsorted(keys, keys, side="left")
         order = order[: len(keys)][np.arange(len(keys)) - first < m]
     return NearRows(near.rows[order], near.keys[order], near.matches[order])
 
 
-def _reach(key: float, metric: str) -> float:
-    """Return the largest key that may count as tied with ``key``.
+def _reach(keys: Float64s, metric: str) -> Float64s:
+    """Return the largest key that may count as tied with each of ``keys``.
 
     `distances.settle_ties` joins a key with the next one when their square roots differ by less than the gap.
     """
     if metric != "cosine":
-        return key
-    return float((np.sqrt(max(key, 0.0)) + TIE_STEPS * distances.COSINE_TIE_GAP) ** 2)
+        return keys
+    return np.square(np.sqrt(np.maximum(keys, 0.0)) + TIE_STEPS * distances.COSINE_TIE_GAP)
 
 
 def _searched(search: Search, z: Floats, m: int, n_train: int, absent: Int64s | None) -> list[Int64s]:
@@ -150,66 +151,67 @@ def _candidates(
 ) -> list[Int64s]:
     """Return for each point the rows that are not surely beyond the m-th nearest or what ties it, ascending."""
     placed = distances.place_points(train, z, metric)
-    waiting = _Waiting(m, metric, key_bounds(train, placed, z, metric))
+    waiting = _Waiting(m, metric, key_bounds(train, placed, z, metric), absent)
     block = workspace.array("tile_keys", (len(z) * min(distances.TILE_ROWS, train.n_train),), np.float32)
     room = len(z) * max(CANDIDATES_PER_ROW * m, FEWEST_CANDIDATES)
-    allowed = 0  # after the first tile there is something to go by
+    allowed = room
     for start, keys, addend in distances.tile_products(train, placed, metric, block):
         np.add(keys, addend, out=keys)
         here = slice(start, start + keys.shape[1])
         waiting.add_tile(keys, train.squared_norm[here], None if train.scale is None else train.scale[here], start)
-        if absent is not None:
-            waiting.leave_out(absent)
-        if len(waiting.rows) > allowed:
+        if waiting.n_pairs > allowed:
             waiting.drop()
-            allowed = max(room, 2 * len(waiting.rows))
-    waiting.drop()
-    return np.split(waiting.rows, np.searchsorted(waiting.points, np.arange(1, len(z))))
+            allowed = max(room, 2 * waiting.n_pairs)
+    points, rows = waiting.drop()
+    return np.split(rows, np.searchsorted(points, np.arange(1, len(z))))
 
 
 class _Waiting:
     """Pairs of a point and a row that may be among its m nearest, with the least and the most their keys can be.
 
-    ``limits`` (n_points,) float64: nothing beyond is asked for, since m rows are surely nearer.
+    ``limits`` (n_points,) float64: the keys of m rows are surely no larger, or infinite; ``absent`` (n_points,)
+    the rows that sit out a game.
     """
 
-    def __init__(self, m: int, metric: str, bounds: KeyBounds) -> None:
-        self.m, self.metric, self.bounds = m, metric, bounds
+    def __init__(self, m: int, metric: str, bounds: KeyBounds, absent: Int64s | None) -> None:
+        self.m, self.metric, self.bounds, self.absent = m, metric, bounds, absent
         self.margins = KEY_ERROR * np.abs(bounds.constants)
         self.limits = np.full(len(bounds.constants), np.inf)
-        self.points, self.rows = np.empty(0, np.int64), np.empty(0, np.int64)
-        self.least, self.most = np.empty(0), np.empty(0)
+        self.parts: list[tuple[Int64s, Int64s, Float64s, Float64s]] = []
+        self.n_pairs = 0
 
     def add_tile(self, keys: Floats, squared_norms: Float64s, scale: Float64s | None, start: int) -> None:
         """Add the rows of a tile, the first of them ``start``, that are not surely beyond the limits."""
         norms, scales = np.sqrt(squared_norms), np.zeros(1) if scale is None else scale
+        # One bound for all rows of the tile; those that are left get their own.
         errors = self.bounds.errors(slice(None), norms.max(keepdims=True), scales.max(keepdims=True)) + self.margins
         with np.errstate(over="ignore", invalid="ignore"):  # what cannot be told is kept
             highest = np.nextafter(
                 (self.limits - self.bounds.constants + errors).astype(np.float32), np.float32(np.inf)
             )
-            places = np.flatnonzero(~(keys > highest[:, None]))
-            points, rows = np.divmod(places, keys.shape[1])
+            points, rows = np.divmod(np.flatnonzero(~(keys > highest[:, None])), keys.shape[1])
+            if self.absent is not None:
+                there = start + rows != self.absent[points]
+                points, rows = points[there], rows[there]
             own = self.bounds.errors(points, norms[rows], scales[rows % len(scales)]) + self.margins[points]
-            middle = keys.ravel()[places] + self.bounds.constants[points]
+            middle = keys[points, rows] + self.bounds.constants[points]
             known = np.isfinite(middle) & np.isfinite(own)
             least, most = np.where(known, middle - own, -np.inf), np.where(known, middle + own, np.inf)
-        self.points, self.rows = np.append(self.points, points), np.append(self.rows, start + rows)
-        self.least, self.most = np.append(self.least, least), np.append(self.most, most)
+        self._append(points, start + rows, least, most)
 
-    def leave_out(self, absent: Int64s) -> None:
-        """Leave out the rows that sit out their point's game."""
-        self._keep(self.rows != absent[self.points])
+    def drop(self) -> tuple[Int64s, Int64s]:
+        """Drop the pairs that are surely beyond m others; return the others' points, ascending, and rows."""
+        points, rows, least, most = (np.concatenate(part) for part in zip(*self.parts, strict=True))
+        order = np.argsort(points, kind="stable")
+        ends = np.searchsorted(points[order], np.arange(len(self.limits)), side="right")
+        for point, some in enumerate(np.split(most[order], ends[:-1])):
+            if len(some) >= self.m:
+                self.limits[point] = np.partition(some, self.m - 1)[self.m - 1]
+        left = order[least[order] <= _reach(self.limits, self.metric)[points[order]]]
+        self.parts, self.n_pairs = [], 0
+        self._append(points[left], rows[left], least[left], most[left])
+        return points[left], rows[left]
 
-    def drop(self) -> None:
-        """Drop the pairs that are surely beyond m others, and put the rest in order of (point, row)."""
-        self._keep(np.argsort(self.points, kind="stable"))
-        ends = np.searchsorted(self.points, np.arange(len(self.limits)), side="right")
-        for point, (begin, end) in enumerate(zip(np.append(0, ends), ends, strict=False)):
-            if end - begin >= self.m:
-                self.limits[point] = _reach(np.partition(self.most[begin:end], self.m - 1)[self.m - 1], self.metric)
-        self._keep(self.least <= self.limits[self.points])
-
-    def _keep(self, which: Bools | Int64s) -> None:
-        self.points, self.rows = self.points[which], self.rows[which]
-        self.least, self.most = self.least[which], self.most[which]
+    def _append(self, points: Int64s, rows: Int64s, least: Float64s, most: Float64s) -> None:
+        self.parts.append((points, rows, least, most))
+        self.n_pairs += len(points)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dvspark.methods.base import Method
 from dvspark.methods.cleanlab_knn_shapley import CLEANLAB_KNN_SHAPLEY
+from dvspark.methods.dp_threshold_knn_shapley import DP_THRESHOLD_KNN_SHAPLEY
 from dvspark.methods.knn_banzhaf import KNN_BANZHAF
 from dvspark.methods.knn_beta import KNN_BETA
 from dvspark.methods.knn_loo import KNN_LOO
@@ -35,6 +36,7 @@ METHODS: dict[str, Method] = {
         KNN_LOO,
         TRUNCATED_KNN_SHAPLEY,
         CLEANLAB_KNN_SHAPLEY,
+        DP_THRESHOLD_KNN_SHAPLEY,
         OWNER_KNN_SHAPLEY,
         OWNER_SUM_OF_POINTS,
     )

@@ -81,6 +81,8 @@ class Method:
     needs: ClassVar[str] = "ranking"
     bins: ClassVar[bool] = False
     averages_ties: ClassVar[bool] = False
+    # Whether nothing may depend on training rows but what is released with noise.
+    is_private: ClassVar[bool] = False
 
     def partial(
         self,

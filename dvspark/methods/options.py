@@ -75,6 +75,14 @@ class ValueOptions:
         if self.ties == "average" and not method.averages_ties:
             hint = "rows at equal distance rank by id; for symmetric values of duplicates use knn_shapley"
             problems.append(Problem("ties", f"'id' for {method.name}", "'average'", hint))
+        if method.is_private and self.self_validation:
+            hint = "give validation rows that may be known to all"
+            problems.append(Problem("self_validation", f"False for {method.name}", "True", hint))
+        if method.exact_distances(self.parameters) and self.metric == "inner_product":
+            hint = "an inner product may be negative; use cosine, or give weights"
+            problems.append(
+                Problem("metric", "distances of at least 0, for weights by distance", "'inner_product'", hint)
+            )
         if self.aggregate == "sum" and method.score is not None:
             problems.append(Problem("aggregate", f"'mean' for {method.name}", "'sum'", "its scores are of mean values"))
         return problems

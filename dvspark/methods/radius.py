@@ -24,6 +24,8 @@ RADIUS = Number("radius", "within which rows are neighbors, inclusive, in the me
 # An automatic radius gives nine of ten of so many validation points so many neighbors.
 SAMPLE_POINTS = 256
 SAMPLE_NEIGHBORS = 10
+# Points without a neighbor say nothing; above this share of them the radius is too small for the embeddings.
+MOST_ALONE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +105,14 @@ class RadiusMethod(Method):
     def automatic_radius(self, tenth: Float64s, z: Floats, metric: str, n_train: int) -> float:  # noqa: ARG002
         """Return the radius for a sample of points ``z``, whose SAMPLE_NEIGHBORS-th training rows lie at ``tenth``."""
         return radius_from_neighbors(tenth)
+
+
+def alone_warning(n_alone: int, n_validation: int) -> str | None:
+    """Return what to do about validation points without a neighbor, or None where they are few."""
+    if n_alone <= MOST_ALONE * n_validation:
+        return None
+    share = n_alone / n_validation
+    return f"{share:.0%} of the validation points have no row within the radius and add nothing: take a larger radius"
 
 
 def tenth_distances(train: TrainArrays, chunk: ChunkArrays, options: RankingOptions) -> Float64s:

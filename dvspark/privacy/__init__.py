@@ -8,7 +8,7 @@ from __future__ import annotations
 from dvspark.privacy.counts import values_from_noisy_counts
 from dvspark.privacy.gaussian import discrete_gaussian_delta, gaussian_sigma
 from dvspark.privacy.release import Release, calibrate, delta_warning, privacy_problems, private_release
-from dvspark.privacy.sampler import discrete_gaussian
+from dvspark.privacy.sampler import discrete_gaussian, sampled_rows
 
 __all__ = [
     "Release",
@@ -19,5 +19,6 @@ __all__ = [
     "gaussian_sigma",
     "privacy_problems",
     "private_release",
+    "sampled_rows",
     "values_from_noisy_counts",
 ]

@@ -11,6 +11,7 @@ from typing import Any
 from dvspark.errors import Problem
 from dvspark.kernels import loops
 from dvspark.methods.options import ValueOptions
+from dvspark.privacy import Release
 from dvspark.schemas import SCHEMA_VERSION, Finding
 from dvspark.version import __version__
 
@@ -28,6 +29,7 @@ def run_record(
     inputs: dict[str, Any],
     plan: dict[str, Any],
     stages: list[dict[str, Any]],
+    release: Release | None,
     findings: list[Finding],
     warnings: tuple[Problem, ...],
     outputs: dict[str, str],
@@ -54,6 +56,7 @@ def run_record(
         "inputs": inputs,
         "plan": plan,
         "stages": stages,
+        "privacy": None if release is None else asdict(release),
         "findings": [asdict(finding) for finding in findings],
         "warnings": [asdict(problem) for problem in warnings],
         "outputs": outputs,

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from dvspark.errors import InputError, Problem
 from dvspark.methods.options import ValueOptions
+from dvspark.privacy import delta_warning
 from dvspark.schemas import REJECTED, TALLY
 from dvspark.tables.read import Rows
 from dvspark.tables.row_checks import ALL_ROWS, DIMENSION, FIRST_IDS, ROW_HASH, RowChecks, mark_rows, tally_rows
@@ -100,7 +101,9 @@ def validate(
     if problems:
         raise InputError(problems)
     left, right = checked[0], checked[-1]
-    labels = set(left.facts.labels) | set(right.facts.labels)
+    labels = set(right.facts.labels)
+    if not options.declaration.is_private:  # else training rows may not be looked at
+        labels |= set(left.facts.labels)
     rejected = [side.rejected for side in checked if side.rejected is not None]
     return ValidatedInputs(
         train=left.rows,
@@ -230,6 +233,8 @@ def _pair_problems(train: _Side, validation: _Side) -> list[Problem]:
 
 
 def _warnings(train: _Side, validation: _Side | None, options: ValueOptions) -> Iterator[Problem]:
+    if options.declaration.is_private and (said := delta_warning(options.parameters["delta"], train.facts.n_rows)):
+        yield Problem("delta", f"a number far below 1 / {train.facts.n_rows}", f"{options.parameters['delta']}", said)
     if (k := options.parameters.get("k")) is not None and k > train.facts.n_rows:
         got = f"k = {k}, {train.facts.n_rows} rows"
         yield Problem("k", "fewer neighbors than training rows", got, "legal: all rows then vote")

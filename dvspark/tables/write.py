@@ -85,18 +85,24 @@ def publish(
     run_id: str,
     frames: dict[str, DataFrame],
     documents: dict[str, str],
+    *,
+    by_owner: bool = False,
 ) -> None:
     """Publish a run's tables and documents: all staged first, then renamed, `run.json` last.
 
-    ``frames``: table name to rows, stored under NAME/run_id=…; ``documents``: file name to text, stored under
-    runs/RUN_ID/. A run without `run.json` is not published: what such a run left is replaced.
+    ``frames``: table name to rows, stored under NAME/run_id=…, the values ``by_owner`` in a folder each; ``documents``:
+    file name to text, stored under runs/RUN_ID/. A run without `run.json` is not published: what such a run left is
+    replaced.
     Raises: OutputConflictError when another run published this id meanwhile.
     """
     staging = f"_staging-{run_id}-{uuid.uuid4().hex[:8]}"
     try:
         for table, frame in frames.items():
             n_files = max(1, -(-frame.count() // ROWS_PER_FILE)) if table != "rejected" else 1
-            frame.drop("run_id").coalesce(n_files).write.parquet(storage.spark_path(f"{staging}/{table}"))
+            writer = frame.drop("run_id").coalesce(n_files).write
+            if by_owner and table == "values":
+                writer = writer.partitionBy(OWNER.name)
+            writer.parquet(storage.spark_path(f"{staging}/{table}"))
         for name, text in documents.items():
             storage.write_text(f"{staging}/run/{name}", text)
         if published_record(storage, run_id) is not None:

@@ -9,7 +9,17 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 # The order of the page: the kernel, then what is around it.
-ORDER = ("kernel", "against_pydvl", "engine_overhead", "memory", "scaling", "sharded", "plan_estimate")
+ORDER = (
+    "kernel",
+    "family",
+    "against_pydvl",
+    "self_validation",
+    "engine_overhead",
+    "memory",
+    "scaling",
+    "sharded",
+    "plan_estimate",
+)
 HEAD = """\
 # Performance
 

@@ -166,9 +166,9 @@ def test_build_blocks__refuses_rows_that_were_not_counted(spark: SparkSession, t
 def test_build_blocks__refuses_a_folder_that_hosts_do_not_see(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dvspark.engine import sharded
+    from dvspark.engine import sharded, sharded_blocks
 
-    monkeypatch.setattr(sharded, "is_same_host", lambda _spark: False)
+    monkeypatch.setattr(sharded_blocks, "is_same_host", lambda _spark: False)
     counted: dict[str, Any] = {"n_features": 4, "dtype": "float32", "metric": "euclidean", "directory": tmp_path}
     with pytest.raises(ComputeError, match="set work_dir"):
         sharded.build_blocks(

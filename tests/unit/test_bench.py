@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.bench import against_pydvl, frame, jobs, kernel, performance_page
+from tests.bench import against_pydvl, family, frame, jobs, kernel, performance_page, self_validation
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,6 +32,21 @@ def test_kernel__runs_tiny() -> None:
     rows = result["tables"]["CPU time of one validation point"]
     assert [row["ranking"] for row in rows] == ["sorted", "binned", "binned"]
     assert rows[-1]["NumPy / kernel"] is None
+
+
+def test_family__runs_tiny() -> None:
+    result = family.main(tiny=True)
+    check_result(result, family)
+    (rows,) = result["tables"].values()
+    assert [row["method"] for row in rows] == list(family.METHODS)
+    assert [row["neighbors a point"] is not None for row in rows] == ["threshold" in row["method"] for row in rows]
+
+
+def test_self_validation__runs_tiny() -> None:
+    result = self_validation.main(tiny=True)
+    check_result(result, self_validation)
+    _, ours, cleanlab = result["tables"]["Scores of rows by each other"]
+    assert ours["mean score"] == pytest.approx(cleanlab["mean score"], abs=1e-12)
 
 
 def test_plain_numpy__is_knn_shapley() -> None:

@@ -40,7 +40,7 @@ def small_constants() -> Iterator[None]:
 
 @st.composite
 def tables(draw: st.DrawFn, metric: str) -> tuple[TrainArrays, ChunkArrays]:
-    """Rows with ties of all kinds: copies, equal distances; under cosine multiples, whose keys differ by rounding."""
+    """Rows with ties of all kinds: copies, equal distances, and multiples, whose cosine keys differ by rounding."""
     rng = np.random.default_rng(draw(SEEDS))
     n, n_points = draw(st.integers(1, 70)), draw(st.integers(1, 5))
     kind = draw(st.sampled_from(["grid", "multiples", "any"]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -17,10 +18,10 @@ from oracles import METRICS
 from dvspark.kernels import distances, radius, ranking, threshold_knn_shapley
 from dvspark.kernels.distances import prepare
 from dvspark.kernels.key_bounds import key_bounds
-from dvspark.kernels.radius import radius_from_neighbors, radius_partial
+from dvspark.kernels.radius import RadiusValues, radius_from_neighbors, radius_partial
 from dvspark.kernels.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
-from dvspark.schemas import ChunkArrays, Partial, TrainArrays, TrainLabels
+from dvspark.schemas import ChunkArrays, Partial, TrainArrays, TrainColumns, TrainLabels
 
 SEEDS = st.integers(0, 2**32 - 1)
 TILE = 40
@@ -38,7 +39,7 @@ def small_constants() -> Iterator[None]:
         patch.setattr(distances, "TILE_ROWS", TILE)
         patch.setattr(distances, "POINTS_PER_PRODUCT", 3)
         patch.setattr(radius, "WAITING_PAIRS", 3)
-        patch.setattr(radius, "ADDED_ROWS", 24)
+        patch.setattr(radius, "ADDED_ROWS", 96)
         yield
 
 
@@ -238,9 +239,10 @@ def own_points(train: TrainArrays, chunk: ChunkArrays) -> ChunkArrays:
     return ChunkArrays(train.x[rows], chunk.labels[: len(rows)], rows.copy())
 
 
-def shapley_values(n: Any, n_matches: Any) -> Any:
-    values = threshold_knn_shapley.neighbor_values(n, n_matches, n_classes=3)
-    return *values, *threshold_knn_shapley.utility(n, n_matches, n_classes=3)
+def shapley_values(counts: Any) -> RadiusValues:
+    of_both = counts.sum(axis=1), counts[:, 0]
+    values = np.stack(threshold_knn_shapley.neighbor_values(*of_both, n_classes=3), axis=1)
+    return RadiusValues(values, *threshold_knn_shapley.utility(*of_both, n_classes=3), of_others=-values)
 
 
 def partial_of(train: TrainArrays, chunk: ChunkArrays, metric: str, limit: float) -> Partial:
@@ -267,10 +269,32 @@ def test_radius_partial__adds_up_what_each_point_gives(metric: str, seed: int, n
         utility += counts[1][0] / counts[0][0] if counts[0][0] else 1 / 3
     np.testing.assert_array_equal(partial.value, value)
     np.testing.assert_array_equal(partial.value_squared, squared)
+    assert partial.n_alone == sum(not inside.any() for inside in expected_inside(train, chunk, metric, limit))
     assert partial.n_validation == chunk.n_validation
     np.testing.assert_allclose(partial.utility, utility, rtol=1e-14)
     np.testing.assert_allclose(partial.empty_utility, chunk.n_validation / 3, rtol=1e-14)
     np.testing.assert_allclose(partial.value.sum(), partial.utility - partial.empty_utility, rtol=0, atol=1e-12)
+
+
+@given(seed=SEEDS, n=st.integers(1, 290), share=st.sampled_from([0.0, 0.005, 0.03, 0.5]))
+def test_neighbors__add_the_same_bits_for_few_rows_and_many(seed: int, n: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    inside, kind = rng.random((4, n)) < share, rng.random((4, n)) < 0.5
+    inside[:, -1] = True  # its byte may have bits of no row
+    flags = np.stack([inside & kind, inside & ~kind], axis=1)
+    neighbors = radius.Neighbors(slice(0, 4), np.packbits(flags, axis=2))
+    np.testing.assert_array_equal(neighbors.counts(), flags.sum(axis=2))
+    values, start = rng.normal(size=(4, 2)), rng.normal(size=n)
+    value, squared = start.copy(), start.copy()
+    with small_constants():
+        neighbors.add(values, value, squared)
+    expected, expected_squared = start.copy(), start.copy()
+    for of_point, given_ones in zip(flags, values, strict=True):
+        for rows, number in zip(of_point, given_ones, strict=True):
+            expected[rows] += number
+            expected_squared[rows] += number * number
+    np.testing.assert_array_equal(value, expected)
+    np.testing.assert_array_equal(squared, expected_squared)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -290,15 +314,14 @@ def test_neighbor_counts__of_blocks_of_rows_add_up_to_the_bits_of_one_table(
         for first in firsts:
             block = rows_from(train, first, first + cut * TILE)
             counts += radius.neighbor_counts(block, chunk, options_of(metric), limit, Workspace(), first)
-        match, other, _, _ = shapley_values(counts.sum(axis=1), counts[:, 0])
-        values = np.stack([match, other], axis=1)
+        counted = replace(chunk, counts=counts)
         parts = [
-            radius.add_neighbors(
+            radius_partial(
                 rows_from(train, first, first + cut * TILE),
-                chunk,
+                counted,
                 options_of(metric),
                 limit,
-                values,
+                shapley_values,
                 Workspace(),
                 first,
             )
@@ -306,6 +329,25 @@ def test_neighbor_counts__of_blocks_of_rows_add_up_to_the_bits_of_one_table(
         ]
     np.testing.assert_array_equal(np.concatenate([part.value for part in parts]), whole.value)
     np.testing.assert_array_equal(np.concatenate([part.value_squared for part in parts]), whole.value_squared)
+
+
+@given(seed=SEEDS, n=st.integers(2, 130))
+def test_radius_partial__tells_rows_of_the_sample_from_others(seed: int, n: int) -> None:
+    train, chunk = drawn_table(seed, "euclidean", n)
+    limit = some_radius(train, chunk, "euclidean", seed)
+    sampled = np.random.default_rng(seed).random(n) < 0.5
+    drawn = replace(train, columns=TrainColumns(sampled=sampled))
+    with small_constants():
+        counts = radius.neighbor_counts(drawn, chunk, options_of("euclidean"), limit, Workspace())
+        partial = partial_of(drawn, replace(chunk, counts=counts), "euclidean", limit)
+    value = np.zeros(n)
+    for inside, codes in zip(expected_inside(train, chunk, "euclidean", limit), chunk.labels, strict=True):
+        matches = np.isin(train.labels.codes, codes)
+        of_point = np.array([[(inside & sampled & matches).sum(), (inside & sampled & ~matches).sum()]])
+        match, other = shapley_values(of_point).values[0]
+        # In these tests rows outside the sample get the negative of what the others do.
+        value += np.where(inside, np.where(matches, match, other) * np.where(sampled, 1.0, -1.0), 0.0)
+    np.testing.assert_array_equal(partial.value, value)
 
 
 def rows_from(train: TrainArrays, first: int, end: int) -> TrainArrays:

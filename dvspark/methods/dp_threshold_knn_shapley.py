@@ -1,0 +1,37 @@
+"""Differentially private threshold KNN-Shapley, as a declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dvspark.errors import Problem
+from dvspark.kernels import threshold_knn_shapley as kernel
+from dvspark.methods.base import never
+from dvspark.methods.parameters import N_CLASSES, Choice, Number
+from dvspark.methods.private import PrivateMethod
+from dvspark.methods.radius import RADIUS
+from dvspark.privacy import privacy_problems
+
+EPSILON = Number("epsilon", "privacy loss, with delta", above=0.0)
+DELTA = Number("delta", "probability that the privacy loss is exceeded, far below 1 / training rows", above=0.0)
+ADJACENCY = Choice("adjacency", "which tables are neighbors", "add_remove", words=("add_remove", "replace_one"))
+SAMPLING_RATE = Number("sampling_rate", "share of training rows that are drawn and counted", 1.0, above=0.0, most=1.0)
+
+
+def _problems(given: Mapping[str, Any]) -> list[Problem]:
+    """Return what is wrong with the parameters together, of which each alone may be had."""
+    adjacency, rate = given.get("adjacency") or ADJACENCY.default, given.get("sampling_rate") or SAMPLING_RATE.default
+    return privacy_problems(given.get("epsilon"), given.get("delta"), adjacency, rate)
+
+
+DP_THRESHOLD_KNN_SHAPLEY = PrivateMethod(
+    name="dp_threshold_knn_shapley",
+    parameters=(RADIUS, N_CLASSES, EPSILON, DELTA, ADJACENCY, SAMPLING_RATE),
+    check=_problems,
+    neighbor_values=kernel.neighbor_values,
+    utility=kernel.utility,
+    counted_values=kernel.counted_values,
+    efficient=never,
+    reference="Wang et al., Threshold KNN-Shapley, NeurIPS 2023, arXiv:2308.15709; Balle & Wang, ICML 2018",
+)

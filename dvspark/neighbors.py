@@ -1,0 +1,134 @@
+"""Neighbors: what `radius` methods must know before points are valued: the radius, and noisy counts that are kept."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from dvspark.columns import embedding_matrix
+from dvspark.engine.tasks import ChunkWork, counts_table
+from dvspark.errors import OutputConflictError, Problem
+from dvspark.methods.private import PrivateMethod
+from dvspark.methods.radius import MOST_ALONE, RadiusMethod, alone_warning
+from dvspark.privacy import Release, private_release
+from dvspark.schemas import NEIGHBOR_COUNTS, Finding, Float64s, Partial
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+class Files(Protocol):
+    """A folder of files, such as `tables.storage.Storage`."""
+
+    def exists(self, name: str) -> bool:
+        """Return whether there is a file of that name."""
+
+    def read_text(self, name: str) -> str:
+        """Return a file's text."""
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a file, making its folder."""
+
+    def rename(self, source: str, target: str) -> None:
+        """Rename a file."""
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Where a release is kept: below private/run_id=…, which is not for owners of rows."""
+
+    files: Files
+    run_id: str
+    fingerprint: str
+
+    @property
+    def name(self) -> str:
+        """Name of the file."""
+        return f"private/run_id={self.run_id}/release.json"
+
+    def read(self) -> dict[str, Any] | None:
+        """Return the release that an earlier start of the same run drew, or None.
+
+        Raises: OutputConflictError when it belongs to other inputs or options.
+        """
+        if not self.files.exists(self.name):
+            return None
+        kept: dict[str, Any] = json.loads(self.files.read_text(self.name))
+        if kept["fingerprint"] != self.fingerprint:
+            expected = f"fingerprint {self.fingerprint[:12]}: these inputs, options and version"
+            hint = "choose another run_id: a release is drawn once, and spent"
+            got = f"fingerprint {kept['fingerprint'][:12]}"
+            raise OutputConflictError(Problem(self.name, expected, got, hint))
+        return kept
+
+    def write(self, kept: dict[str, Any]) -> None:
+        """Keep a release before its first use."""
+        text = json.dumps({"fingerprint": self.fingerprint, **kept})
+        staged = f"{self.name}.{secrets.token_hex(4)}"
+        self.files.write_text(staged, text)
+        self.files.rename(staged, self.name)
+
+
+def automatic_radius(
+    method: RadiusMethod, sample: pa.Table, tenth_of: Callable[[pa.Table], Float64s], metric: str, n_train: int
+) -> float:
+    """Return the radius that a sample of validation rows in `ROWS` format gives.
+
+    ``tenth_of`` tells how far a few training rows are, which a private method does not ask.
+    """
+    z = embedding_matrix(sample["embedding"].combine_chunks(), np.dtype(np.float64))
+    tenth = np.empty(0) if method.is_private else tenth_of(sample)
+    return method.automatic_radius(tenth, z, metric, n_train)
+
+
+def released(
+    method: PrivateMethod,
+    work: ChunkWork,
+    n_validation: int,
+    counts_of: Callable[[ChunkWork], pa.Table],
+    keep: Keep | None,
+) -> tuple[Release, bytes | None, pa.Table]:
+    """Return the release, the key of its sample if it has one, and `NEIGHBOR_COUNTS` with noise, in id order.
+
+    The noise is drawn here, once, from the operating system's entropy, and kept before it is used; a run that is
+    started again takes what was kept. ``counts_of`` counts the neighbors.
+    """
+    release = method.release(work.parameters, n_validation)
+    kept = None if keep is None else keep.read()
+    if kept is None:
+        key = secrets.token_bytes(32) if release.sampling_rate < 1 else None
+        counts = counts_of(ChunkWork(work.options, work.parameters, key)).sort_by("id").combine_chunks()
+        exact = np.stack([counts["n_matches"].to_numpy(), counts["n_others"].to_numpy()], axis=1)
+        noisy = private_release(exact.astype(np.int64), release)
+        kept = {
+            "release": asdict(release),
+            "sample_key": None if key is None else key.hex(),
+            "ids": counts["id"].to_pylist(),
+            "noisy_counts": noisy.tolist(),
+        }
+        if keep is not None:
+            keep.write(kept)
+    key = None if kept["sample_key"] is None else bytes.fromhex(kept["sample_key"])
+    table = counts_table(pa.chunked_array([kept["ids"]]), np.array(kept["noisy_counts"], np.int64).reshape(-1, 2))
+    return Release(**kept["release"]), key, table
+
+
+def with_counts(validation_rows: DataFrame, noisy: pa.Table) -> DataFrame:
+    """Return validation rows with their noisy counts."""
+    kind = validation_rows.schema["id"].dataType.simpleString()
+    counts = validation_rows.sparkSession.createDataFrame(noisy, schema=NEIGHBOR_COUNTS.ddl(id=kind))
+    return validation_rows.join(counts, "id")
+
+
+def alone_finding(totals: Partial) -> Finding:
+    """Return how many validation points have no neighbor; a warning where they are many."""
+    share = totals.n_alone / max(totals.n_validation, 1)
+    said = alone_warning(totals.n_alone, totals.n_validation)
+    meaning = said or "share of validation points without a row within the radius"
+    return Finding("neighbors", "warn" if said else "pass", share, MOST_ALONE, meaning)
