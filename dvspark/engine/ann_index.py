@@ -18,7 +18,7 @@ import numpy as np
 
 from dvspark.kernels.distances import squared_norms
 from dvspark.methods.search_index import EXACT, faiss_module, new_index, rows_to_train
-from dvspark.schemas import Floats, Int64s, TrainArrays
+from dvspark.schemas import Float64s, Floats, Int64s, TrainArrays
 
 FILE = "ann.faiss"
 
@@ -28,11 +28,10 @@ PIECE_BYTES = 64 * 2**20
 SAMPLE_ROWS = 65_536
 SAMPLE_ROWS_PER_LIST = 64
 
-# How much of an index a search looks at (docs/decisions/0011): this share of the lists, and of lists as many as hold
-# so many times the rows asked for; in a graph so many times the rows asked for.
+# Of an inverted file a search reads this share of the lists, or more if that many do not hold so many times the rows
+# asked for. A graph is followed as far as FAISS does: to as many rows as are asked for (docs/decisions/0011).
 SHARE_OF_LISTS = 1 / 32
-LISTS_PER_ROW = 4
-VISITS_PER_ROW = 2
+ROWS_READ_PER_ROW = 16
 # Points farther away than all training rows by this factor see them in one order, which float32 loses beyond.
 FARTHEST = 2.0**10
 
@@ -79,12 +78,12 @@ def _build(train: TrainArrays, factory: str, metric: str) -> Any | None:
     index = new_index(factory, train.x.shape[1], metric)
     if train.n_train < rows_to_train(index, factory):
         return None
+    unit = _largest_norm(train)
     with _one_thread():
         if not index.is_trained:
-            index.train(_placed_rows(train, _sample(index, train.n_train)))
-        step = max(1, PIECE_BYTES // (8 * train.x.shape[1]))
-        for start in range(0, train.n_train, step):
-            index.add(_placed_rows(train, slice(start, start + step)))
+            index.train(np.asarray(_placed_rows(train, _sample(index, train.n_train)) / unit, np.float32))
+        for rows in _pieces(train):
+            index.add(np.asarray(_placed_rows(train, rows) / unit, np.float32))
     return index
 
 
@@ -94,24 +93,13 @@ class _FaissSearch:
     def __init__(self, index: Any, train: TrainArrays, metric: str) -> None:
         self.index, self.metric, self.center = index, metric, train.center
         self.unit, self.n_train = _largest_norm(train), train.n_train
-        self.space = faiss_module().ParameterSpace()
-        self.space.initialize(index)
-        ranges = self.space.parameter_ranges
-        self.settings = {ranges.at(place).name for place in range(ranges.size())}
-        lists = faiss_module().try_extract_index_ivf(index)
-        self.n_lists = 0 if lists is None else int(lists.nlist)
+        self.lists = faiss_module().try_extract_index_ivf(index)  # a part of it, or None
 
     def __call__(self, points: Floats, m: int) -> Int64s:
         """Return rows likely to be among the m nearest of each point, (n_points, m), -1 where fewer were found."""
-        n_probed = int(np.ceil(self.n_lists * max(SHARE_OF_LISTS, LISTS_PER_ROW * m / self.n_train)))
-        n_probed = max(1, min(n_probed, self.n_lists))
-        wanted = {
-            "nprobe": n_probed,
-            "efSearch": VISITS_PER_ROW * m,
-            "quantizer_efSearch": VISITS_PER_ROW * n_probed,
-        }
-        for name in self.settings & wanted.keys():
-            self.space.set_index_parameter(self.index, name, wanted[name])
+        if self.lists is not None:
+            share = min(1.0, max(SHARE_OF_LISTS, ROWS_READ_PER_ROW * m / self.n_train))
+            self.lists.nprobe = int(np.ceil(share * self.lists.nlist))
         _, rows = self.index.search(self._placed(points), m)
         return np.asarray(rows, np.int64)
 
@@ -130,17 +118,23 @@ class _FaissSearch:
         return np.asarray(wide * shrink[:, None], np.float32)
 
 
-def _placed_rows(train: TrainArrays, rows: Int64s | slice) -> Floats:
+def _pieces(train: TrainArrays) -> Iterator[slice]:
+    step = max(1, PIECE_BYTES // (8 * train.x.shape[1]))
+    return (slice(start, start + step) for start in range(0, train.n_train, step))
+
+
+def _placed_rows(train: TrainArrays, rows: Int64s | slice) -> Float64s:
     wide = np.asarray(train.x[rows], np.float64)
     if train.scale is not None:
         wide = wide * train.scale[rows, None]
-    if train.center is not None:
-        wide = wide - train.center
-    return np.asarray(wide / _largest_norm(train), np.float32)
+    return wide if train.center is None else wide - train.center
 
 
 def _largest_norm(train: TrainArrays) -> float:
-    return float(np.sqrt(train.squared_norm.max())) or 1.0
+    largest = float(np.sqrt(train.squared_norm.max()))
+    if largest == 0.0 or not np.isfinite(largest):  # squared norms are of float32, which these numbers leave
+        largest = max(float(np.sqrt(squared_norms(_placed_rows(train, rows)).max())) for rows in _pieces(train))
+    return largest or 1.0
 
 
 def _sample(index: Any, n_train: int) -> Int64s:
