@@ -1,7 +1,7 @@
 """Decision 0011: approximate indexes against the exact search, for the k* nearest of 200,000 rows of 64 features.
 
-Rows lie around 1,000 centers. Each line: what a build took, in exact searches of a point for k* 200; what a search took,
-in exact ones; how many of the k* nearest rows it found; bytes a row of its file.
+Rows lie around 1,000 centers. Each line: what a build took, in exact searches of a point for k* 200; bytes a row; what
+a search took, in exact ones; how many of the k* nearest rows it found.
 """
 
 from __future__ import annotations
