@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dvspark import cli, errors, schemas
-from dvspark.config import JobConfig
+from dvspark.config import PARAMETERS, JobConfig
 from dvspark.engine.plan import PLANS
 from dvspark.engine.replicated import LARGEST_ARTIFACT_BYTES
 from dvspark.kernels import memory
@@ -22,7 +22,6 @@ from dvspark.kernels.ranking import (
 )
 from dvspark.methods import METHODS
 from dvspark.methods.options import AGGREGATES, RANKINGS
-from dvspark.methods.parameters import K
 from dvspark.tables.validate import ON_BAD_ROW
 
 ROOT = Path(__file__).parents[2]
@@ -77,21 +76,20 @@ def test_readme__exit_codes_are_those_of_the_errors() -> None:
 
 
 def test_readme__options_are_those_of_the_configuration() -> None:
-    sections = {"train", "validation", "output", "spark"}
+    elsewhere = {"train", "validation", "output", "spark", *PARAMETERS}
     options = table("option")
-    assert list(options) == [name for name in JobConfig.model_fields if name not in sections]
+    assert list(options) == [name for name in JobConfig.model_fields if name not in elsewhere]
     for name, (default, _) in options.items():
-        value = K.default if name == "k" else JobConfig.model_fields[name].default
+        value = JobConfig.model_fields[name].default
         if value is not None:
             assert default.strip("`") == str(value)
         else:
-            assert default in ("counted", "derived", "none")
+            assert default in ("derived", "none")
 
 
 @pytest.mark.parametrize(
     ("option", "choices"),
     [
-        ("method", METHODS),
         ("metric", METRICS),
         ("precision", PRECISIONS),
         ("ties", TIES),
@@ -108,10 +106,8 @@ def test_readme__names_every_choice(option: str, choices: Any) -> None:
 
 
 def test_readme__methods_are_those_declared() -> None:
-    methods = table("method")
-    assert set(methods) == set(METHODS)
-    for name, (_, reference) in methods.items():
-        assert METHODS[name].reference.startswith(reference)
+    methods = README.split("\n## Methods\n")[1].split("\n## ")[0]
+    assert set(re.findall(r"\[\w+\]\(docs/methods/(\w+)\.md\)", methods)) == {*METHODS, "chg_shapley"}
 
 
 def test_readme__values_columns_are_those_of_the_data_dictionary() -> None:
