@@ -22,6 +22,9 @@ ROWS_PER_CENTROID = 39
 QUANTIZERS = ("PQ", "RQ", "LSQ")
 QUANTIZER_CENTROIDS = 256
 
+# Of a graph FAISS tells no size: rows as float32, and links; HNSW32 has 272 bytes of these.
+LINK_BYTES = 512
+
 HINT = "see the index factory in FAISS's documentation: 'HNSW32', 'IVF1024,SQ8', 'IVF256,Flat'; or index='exact'"
 
 
@@ -66,6 +69,18 @@ def table_problems(index: str, metric: str, n_features: int, n_train: int) -> li
         return []
     hint = f"take fewer lists; among {n_train} rows index='exact' is fast"
     return [Problem("parameter 'index'", f"{needed} training rows or more for {index!r}", str(n_train), hint)]
+
+
+def search_bytes(index: str, metric: str, n_features: int) -> int:
+    """Return how many bytes an approximate index has of each row, about; 0 where it cannot be made, or is exact."""
+    if index == EXACT:
+        return 0
+    try:
+        return int(new_index(index, n_features, metric).sa_code_size()) + 8  # and the row's number
+    except RuntimeError:
+        return 4 * n_features + LINK_BYTES
+    except ConfigError:
+        return 0
 
 
 def rows_to_train(index: Any, factory: str) -> int:
