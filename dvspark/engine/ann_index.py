@@ -29,7 +29,7 @@ SAMPLE_ROWS = 65_536
 SAMPLE_ROWS_PER_LIST = 64
 
 # Of an inverted file a search reads this share of the lists, or more if that many do not hold so many times the rows
-# asked for. A graph is followed as far as FAISS does: to as many rows as are asked for (docs/decisions/0011).
+# asked for. A graph is followed to as many rows as are asked for (docs/decisions/0011).
 SHARE_OF_LISTS = 1 / 32
 ROWS_READ_PER_ROW = 16
 # Points farther away than all training rows by this factor see them in one order, which float32 loses beyond.
@@ -93,13 +93,20 @@ class _FaissSearch:
     def __init__(self, index: Any, train: TrainArrays, metric: str) -> None:
         self.index, self.metric, self.center = index, metric, train.center
         self.unit, self.n_train = _largest_norm(train), train.n_train
-        self.lists = faiss_module().try_extract_index_ivf(index)  # a part of it, or None
+        lists = faiss_module().try_extract_index_ivf(index)
+        self.n_lists = 0 if lists is None else int(lists.nlist)
+        self.space = faiss_module().ParameterSpace()
+        self.space.initialize(index)
+        ranges = self.space.parameter_ranges
+        self.settings = {ranges.at(place).name for place in range(ranges.size())}
 
     def __call__(self, points: Floats, m: int) -> Int64s:
         """Return rows likely to be among the m nearest of each point, (n_points, m), -1 where fewer were found."""
-        if self.lists is not None:
-            share = min(1.0, max(SHARE_OF_LISTS, ROWS_READ_PER_ROW * m / self.n_train))
-            self.lists.nprobe = int(np.ceil(share * self.lists.nlist))
+        share = min(1.0, max(SHARE_OF_LISTS, ROWS_READ_PER_ROW * m / self.n_train))
+        n_probed = int(np.ceil(share * self.n_lists))
+        effort = {"nprobe": n_probed, "quantizer_efSearch": n_probed, "efSearch": m}
+        for name in self.settings & effort.keys():
+            self.space.set_index_parameter(self.index, name, effort[name])
         _, rows = self.index.search(self._placed(points), m)
         return np.asarray(rows, np.int64)
 
