@@ -138,7 +138,7 @@ class ChunkArrays:
 
 @dataclass
 class Partial:
-    """Sums over some validation points; partials add up (spec: linearity).
+    """Sums over some validation points; partials add up, since values are linear in the points.
 
     ``value`` and ``value_squared`` (n_train,) float64, or (n_owners,) where owners are valued; ``n_validation``
     points; ``utility`` and ``empty_utility``, the sums of U(N) and U(∅) over the same points, for the audit;

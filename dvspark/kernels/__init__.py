@@ -12,9 +12,22 @@ r"""Kernels: how one chunk of validation points is valued. NumPy in, NumPy out; 
         partial:   Σ value, Σ value², n, Σ U(N), Σ U(∅)
 
 A method of the `ranking` kind is two tables over ranks r = 1..n (`rank_values.RankWeights`), one file each:
-`knn_shapley`, `soft_knn_shapley`. With a_r = 1 where the row at rank r matches the validation label,
+`knn_shapley`, `soft_knn_shapley`, `knn_banzhaf`, `knn_beta`. With a_r = 1 where the row at rank r matches the
+validation label,
 
     value_r = a_r own_r - Σ_{j>r} a_j suffix_j + affine terms of a_r and A = Σ a_j.
+
+Three other kinds need something else of a point:
+
+    ordered:   all rows in order with targets, weights or owners (`ordered.OrderedPoint`): `knn_regression_shapley`,
+               `weighted_knn_shapley`, `owner_knn_shapley`, `owner_sum_of_points`
+    nearest:   the m nearest rows in order (`nearest`), what they get (`near_values.NearValues`): `knn_loo`,
+               `truncated_knn_shapley`, `cleanlab_knn_shapley`
+    radius:    which rows lie within a radius (`radius`), and two counts of them: `threshold_knn_shapley`,
+               `threshold_knn_banzhaf`, `threshold_knn_beta`, `threshold_knn_loo`
+
+`key_bounds` bounds the rounding of float32 keys, so that the last two kinds are exact at any precision.
+`chg_shapley` is apart: it values gradients, and has no validation points.
 
 Legend: N train rows, D features, n rows that play (N, or N - 1 under self-validation), k neighbors,
 `key` a number ordered like the distance: squared Euclidean distance, 1 - cos, or minus the inner product.

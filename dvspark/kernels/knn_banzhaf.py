@@ -11,7 +11,7 @@ def rank_weights(n_players: int, *, k: int, utility: str, n_classes: int) -> Ran
     """Return the weights of ranks 1..n_players; they fall by half from rank to rank beyond some 2 k.
 
     O(n) time, 16 n bytes. Raises: ConfigError for an unknown utility.
-    Source: Wang & Jia, AISTATS 2023, arXiv:2205.15466; the closed form is the project's, section 7.
+    Source: Wang & Jia, AISTATS 2023, arXiv:2205.15466; the closed form is this project's own, tested by enumeration.
     """
     return semivalues.rank_weights(n_players, semivalues.BANZHAF, k=k, utility=utility, n_classes=n_classes)
 

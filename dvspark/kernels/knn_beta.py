@@ -12,7 +12,7 @@ def rank_weights(n_players: int, *, k: int, utility: str, n_classes: int, alpha:
     """Return the weights of ranks 1..n_players; Beta(1, 1) is the Shapley value.
 
     O(n) time, 16 n bytes. Raises: ConfigError for an unknown utility.
-    Source: Kwon & Zou, AISTATS 2022, arXiv:2110.14049; the closed form is the project's, section 7.
+    Source: Kwon & Zou, AISTATS 2022, arXiv:2110.14049; the closed form is this project's own, tested by enumeration.
     """
     joining = Joining(alpha, beta)
     return semivalues.rank_weights(n_players, joining, k=k, utility=utility, n_classes=n_classes)

@@ -46,7 +46,7 @@ def tied_rank_values(matches: Bools, block_starts: Bools, weights: RankWeights) 
     """Return the values averaged over all orders of tied rows; a tie block begins where its flag is set.
 
     A block at ranks R+1..R+n with q matches loses, to any row before it, (q / n) times its suffix weights;
-    within it a match has (q - 1) of its n - 1 fellows beyond it on average, a non-match q (spec, ties).
+    within it a match has (q - 1) of its n - 1 fellows beyond it on average, a non-match q.
     O(n). Source: mean over tie orders of Jia et al. 2019, doi:10.14778/3342263.3342637, theorem 1.
     """
     starts = np.flatnonzero(block_starts)

@@ -45,7 +45,7 @@ def rank_weights(n_players: int, joining: Joining, *, k: int, utility: str, n_cl
     suffix_j = chance that the k-th to join is at rank j - 1, over k; own_r = chance that fewer than k of the r - 1
     nearest join, over k. For "wang2023" k is min(k, n), and terms come to it that depend only on the match and A.
     O(n) time, 16 n bytes, and 64 n while they are made. Raises: ConfigError for another utility.
-    Source: mathematics of the project, section 7, verified by enumeration.
+    Source: this project's own closed form, tested by enumeration.
     """
     check_utility(utility)
     nearest = min(k, n_players) if utility == "wang2023" else k

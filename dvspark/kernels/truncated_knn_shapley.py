@@ -77,9 +77,9 @@ def near_values(
     ``tail`` "zero": by the recursion, from zero at rank k*; zero beyond. Every value is within 1 / max(k, m) of the
     exact one, m being the number of rows. "bound": the m rows in order and all others as one bin, of which each value
     is known up to an interval; the middle of it, within half of that. These do not add up to anything known. O(m).
-    Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 2; the bin is the project's,
-    mathematics section 12.3. Fewer rows than k and than play, as an approximate search may
-    find, get their values by the recursion, the others zero.
+    Fewer rows than k and than play, as an approximate search may find, get theirs by the recursion, others zero.
+    Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 2; the bin is this project's
+    own, tested by enumeration.
     """
     m, flags = len(matches), matches.astype(np.float64)
     steps = (flags[:-1] - flags[1:]) / np.maximum(k, np.arange(1, m))

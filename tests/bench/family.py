@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,8 @@ def main(tiny: bool = False) -> Result:
     for method, (parameters, points) in METHODS.items():
         say(f"family: {method}")
         shape = {"n": n, "d": d, "m": min(m, points)}
-        found[method] = apart(measure_method, method=method, parameters=parameters, **shape)
+        measure = measure_method if tiny else partial(apart, measure_method)
+        found[method] = measure(method=method, parameters=parameters, **shape)
     rows: list[Row] = [_row(method, found) for method in METHODS]
     gain = found["knn_shapley"]["seconds"] / found["threshold_knn_shapley"]["seconds"]
     targets = [at_least(f"N = {n:,}, D = {d:,}: knn_shapley / threshold_knn_shapley", LEAST_GAIN, gain)]
