@@ -61,6 +61,7 @@ class Request:
     plan: str = "auto"
     host_memory: str | None = None
     extremes: bool = True
+    to_owners: bool = False
 
 
 @dataclass
@@ -114,7 +115,7 @@ class Valuation:
                 "validation": _side_record(validation, self.inputs.validation_facts),
                 "n_features": self.inputs.n_features,
                 "n_classes": self.inputs.n_classes,
-                "n_classes_source": "distinct labels in train and validation",
+                "n_classes_source": _classes_source(self.request.options),
             },
             plan=self.plan.record() if self.plan else {},
             stages=self.stages,
@@ -135,7 +136,7 @@ def check(
     """
     options = request.options
     with stage("validate", stages) as now:
-        inputs = validate(train, validation, options, request.on_bad_row)
+        inputs = validate(train, validation, options, request.on_bad_row, to_owners=request.to_owners)
         parameters = options.resolved(inputs.n_classes)
         now.rows = inputs.train_facts.n_rows + (inputs.validation_facts.n_rows if validation else 0)
         n_players = inputs.train_facts.n_rows - options.self_validation
@@ -344,6 +345,14 @@ def _index_folder(work_dir: str | None) -> Iterator[Path]:
         Path(work_dir).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="dvspark-", dir=work_dir) as folder:
         yield Path(folder)
+
+
+def _classes_source(options: ValueOptions) -> str:
+    if options.declaration.target == "number":
+        return "no classes: labels are numbers to predict"
+    return (
+        "distinct labels in validation" if options.declaration.is_private else "distinct labels in train and validation"
+    )
 
 
 def _side_record(rows: Rows, facts: Facts) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class NearestMethod(Method):
         n_players = train.n_train - (chunk.train_rows is not None)
         parts = self.near(train, chunk, options, n_players, parameters, workspace or Workspace())
         for point, part in enumerate(parts):
-            near = merge_nearest([part], self._asked(n_players, parameters), options.metric)
+            near = merge_nearest([part], self.n_asked(n_players, parameters), options.metric)
             n_matches = self.n_matches(train, chunk, point)
             values = self.values(near, n_players, n_matches, parameters)
             flags = match_flags(train, chunk, point) if values.of_match or values.of_other else None
@@ -73,9 +73,13 @@ class NearestMethod(Method):
         if n_players == 0:  # one training row under self-validation plays no game
             none = NearRows(np.empty(0, np.int64), np.empty(0), np.empty(0, np.bool_))
             return iter([none] * chunk.n_validation)
-        return near_rows(train, chunk, options, self._asked(n_players, parameters), workspace, first_row)
+        return near_rows(train, chunk, options, self.n_asked(n_players, parameters), workspace, first_row)
 
-    def _asked(self, n_players: int, parameters: Parameters) -> int:
+    def n_asked(self, n_players: int, parameters: Parameters) -> int:
+        """Return how many of so many rows it asks for at a point, the nearest ones; at least one.
+
+        Raises: ConfigError when it cannot do with so few.
+        """
         return max(1, self.n_nearest(n_players, **parameters)) if n_players else 1
 
     def n_matches(self, train: TrainArrays, chunk: ChunkArrays, point: int) -> int:
@@ -97,7 +101,7 @@ class NearestMethod(Method):
     def size_problems(self, n_players: int, parameters: Parameters) -> list[Problem]:
         """Return what is wrong with the parameters for so many rows that play."""
         try:
-            self._asked(n_players, parameters)
+            self.n_asked(n_players, parameters)
         except ConfigError as error:
             return list(error.problems)
         return []
