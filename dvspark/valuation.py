@@ -114,8 +114,7 @@ class Valuation:
                 "train": _side_record(train, self.inputs.train_facts),
                 "validation": _side_record(validation, self.inputs.validation_facts),
                 "n_features": self.inputs.n_features,
-                "n_classes": self.inputs.n_classes,
-                "n_classes_source": _classes_source(self.request.options),
+                **_classes_record(self.inputs.n_classes, self.request.options),
             },
             plan=self.plan.record() if self.plan else {},
             stages=self.stages,
@@ -347,12 +346,11 @@ def _index_folder(work_dir: str | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _classes_source(options: ValueOptions) -> str:
+def _classes_record(n_classes: int, options: ValueOptions) -> dict[str, Any]:
     if options.declaration.target == "number":
-        return "no classes: labels are numbers to predict"
-    return (
-        "distinct labels in validation" if options.declaration.is_private else "distinct labels in train and validation"
-    )
+        return {"n_classes": None, "n_classes_source": "none: labels are numbers to predict"}
+    tables = "validation" if options.declaration.is_private else "train and validation"
+    return {"n_classes": n_classes, "n_classes_source": f"distinct labels in {tables}"}
 
 
 def _side_record(rows: Rows, facts: Facts) -> dict[str, Any]:
