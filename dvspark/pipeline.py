@@ -60,9 +60,8 @@ def run(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     if config.report:
         report.require_extras()
     with stage("read", stages):
-        asks, target = config.options().asks, config.options().declaration.target
-        asks += ("owners",) * config.to_owners()
-        train = read_rows(spark, "train", config.train.reference().asked(asks), target)
+        target = config.options().declaration.target
+        train = read_rows(spark, "train", config.train.reference().asked(config.asks()), target)
         if isinstance(train, list) and config.to_owners():
             train = [_with_way_out(problem) for problem in train]
         other = config.validation.reference().without_train_columns() if config.validation else None

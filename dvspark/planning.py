@@ -75,11 +75,10 @@ def plan_text(found: dict[str, Any]) -> str:
 
 def _previews(config: JobConfig, spark: SparkSession) -> tuple[Preview, Preview]:
     """Return what metadata and samples tell of the two sides, which are one under self-validation."""
-    options = config.options()
-    references = {"train": config.train.reference().asked(options.asks)}
+    references = {"train": config.train.reference().asked(config.asks())}
     if config.validation is not None:
         references["validation"] = config.validation.reference().without_train_columns()
-    target = options.declaration.target
+    target = config.options().declaration.target
     found = {side: _preview(spark, side, reference, target) for side, reference in references.items()}
     problems = [problem for one in found.values() if isinstance(one, list) for problem in one]
     sides = [one for one in found.values() if isinstance(one, Preview)]
