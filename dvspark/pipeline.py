@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from dvspark.schemas import Finding
 from dvspark.tables.read import TableReference, canonical_rows, read_rows
 from dvspark.tables.storage import Storage, open_storage
 from dvspark.tables.validate import ON_BAD_ROW
-from dvspark.tables.write import publish, refuse_conflict, values_frame
+from dvspark.tables.write import publish, ranked_by_owner, refuse_conflict, values_frame
 from dvspark.valuation import Request, RowsOrProblems, Valuation, check, compute
 
 if TYPE_CHECKING:
@@ -59,9 +60,10 @@ def run(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     if config.report:
         report.require_extras()
     with stage("read", stages):
-        asks, target = config.options().asks, config.options().declaration.target
-        asks += ("owners",) * config.to_owners()
-        train = read_rows(spark, "train", config.train.reference().asked(asks), target)
+        target = config.options().declaration.target
+        train = read_rows(spark, "train", config.train.reference().asked(config.asks()), target)
+        if isinstance(train, list) and config.to_owners():
+            train = [_with_way_out(problem) for problem in train]
         other = config.validation.reference().without_train_columns() if config.validation else None
         validation = None if other is None else read_rows(spark, "validation", other, target)
     valuation = check(train, validation, _request(config), stages)
@@ -71,7 +73,7 @@ def run(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     compute(valuation, spark, storage)
     with stage("write", stages) as now:
         now.rows, now.note = valuation.inputs.train_facts.n_rows, valuation.run_id
-        return _publish(valuation, spark, storage, with_report=config.report, to_owners=config.to_owners())
+        return _publish(valuation, spark, storage, with_report=config.report)
 
 
 def value_table(
@@ -141,20 +143,29 @@ def _request(config: JobConfig) -> Request:
         plan=config.plan,
         host_memory=config.host_memory,
         extremes=config.report and not config.to_owners(),
+        to_owners=config.to_owners(),
     )
 
 
-def _publish(
-    valuation: Valuation, spark: SparkSession, storage: Storage, *, with_report: bool, to_owners: bool
-) -> dict[str, Any]:
-    """Publish the results, and return the run record; ``to_owners``: values in a folder each, shown nowhere else."""
+def _with_way_out(problem: Problem) -> Problem:
+    """Return the problem of a missing owner with what else can be done, since values are to go to owners."""
+    if "(owner)" not in problem.expected:
+        return problem
+    hint = f"{problem.hint} Each owner gets its own values; publish_all_values: true puts all in one table."
+    return dataclasses.replace(problem, hint=hint)
+
+
+def _publish(valuation: Valuation, spark: SparkSession, storage: Storage, *, with_report: bool) -> dict[str, Any]:
+    """Publish the results, and return the run record; values that go to owners are shown nowhere else."""
+    to_owners = valuation.request.to_owners
     with_report &= not to_owners
     run_id, inputs = valuation.run_id, valuation.inputs
     outputs = {"values": storage.shown_path(f"values/run_id={run_id}")}
     outputs["run"] = storage.shown_path(f"runs/{run_id}/run.json")
     if with_report:
         outputs["report"] = storage.shown_path(f"runs/{run_id}/report.html")
-    frames = {"values": values_frame(spark, valuation.table, valuation.types)}
+    values = ranked_by_owner(valuation.table) if to_owners else valuation.table
+    frames = {"values": values_frame(spark, values, valuation.types)}
     if inputs.rejected is not None:
         outputs["rejected"] = storage.shown_path(f"rejected/run_id={run_id}")
         frames["rejected"] = inputs.rejected
