@@ -218,7 +218,8 @@ class Tables:
             ranking = options.ranking_options(work.parameters, len(data.train))
 
             def tenth_of(sample: Any) -> Float64s:
-                return engine.tenth_distances(self.spark, sample, index, ranking)
+                alone = options.self_validation
+                return engine.tenth_distances(self.spark, sample, index, ranking, self_validation=alone)
 
             sample = replicated.sample_rows(points, 256)
             radius = neighbors.automatic_radius(options.declaration, sample, tenth_of, options.metric, len(data.train))
