@@ -132,6 +132,7 @@ class JobConfig(BaseSettings):
     on_bad_row: Literal["fail", "reject"] = Field("fail", description="reject: set bad rows aside, with the reason")
     chunk_rows: int = Field(CHUNK_ROWS, ge=1, le=1_000_000, description="validation rows of a chunk, about")
     run_id: str | None = Field(None, description="name of the run; derived from inputs and options if left out")
+    force: bool = Field(False, description="compute and publish again what is published or begun under this run id")
     work_dir: str | None = Field(None, description="folder all hosts see, for an index too large to ship")
     plan: str = Field("auto", description="replicated, sharded, or auto: sharded where the index does not fit a host")
     host_memory: str | None = Field(None, description="memory of one host, such as 64g; this machine's if left out")
@@ -241,6 +242,8 @@ def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
     while left:
         word = left.pop(0)
         key, has_value, value = word.removeprefix("--").partition("=")
+        if key in FLAGS and not has_value and (not left or left[0].startswith("--")):
+            has_value, value = "=", "true"
         if not word.startswith("--") or (not has_value and not left):
             raise ConfigError(Problem(word, "--section.key VALUE", "no value", "give every option a value"))
         # A Spark setting's own name has dots: --spark.conf.spark.executor.memory 8g
@@ -259,6 +262,8 @@ def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
     return nested
 
 
+# Settings that may stand without a value, which is then true.
+FLAGS = ("force", "publish_all_values", "self_validation", "error_bound")
 SECTIONS = ("train", "validation", "output")
 
 

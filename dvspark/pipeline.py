@@ -16,7 +16,7 @@ from dvspark.schemas import Finding
 from dvspark.tables.read import TableReference, canonical_rows, read_rows
 from dvspark.tables.storage import Storage, open_storage
 from dvspark.tables.validate import ON_BAD_ROW
-from dvspark.tables.write import publish, refuse_conflict, values_frame
+from dvspark.tables.write import publish, refuse_conflict, values_frame, withdraw
 from dvspark.valuation import Request, RowsOrProblems, Valuation, check, compute
 
 if TYPE_CHECKING:
@@ -65,13 +65,19 @@ def run(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
         other = config.validation.reference().without_train_columns() if config.validation else None
         validation = None if other is None else read_rows(spark, "validation", other, target)
     valuation = check(train, validation, _request(config), stages)
+    if config.force:
+        withdraw(storage, valuation.run_id)
+        valuation.ledger(storage).remove()
     if (published := refuse_conflict(storage, valuation.run_id, valuation.fingerprint)) is not None:
         log_event(f"already done: {valuation.run_id} is published", run_id=valuation.run_id)
         return published
     compute(valuation, spark, storage)
     with stage("write", stages) as now:
         now.rows, now.note = valuation.inputs.train_facts.n_rows, valuation.run_id
-        return _publish(valuation, spark, storage, with_report=config.report, to_owners=config.to_owners())
+        record = _publish(valuation, spark, storage, with_report=config.report, to_owners=config.to_owners())
+    valuation.ledger(storage).remove()
+    storage.remove_empty("ledger")
+    return record
 
 
 def value_table(

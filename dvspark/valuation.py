@@ -15,23 +15,24 @@ import pyarrow as pa
 from dvspark import neighbors
 from dvspark.audit import checks, reference
 from dvspark.engine import replicated, sharded, tasks
-from dvspark.engine.chunks import CHUNK_ROWS
+from dvspark.engine.chunks import CHUNK_ROWS, waves
 from dvspark.engine.cluster import read_hosts
 from dvspark.engine.exchange import Halves
 from dvspark.engine.plan import Plan, Sizes, make_plan
 from dvspark.engine.train_blocks import BlocksReference
 from dvspark.engine.train_index import IndexReference, TrainKeys
-from dvspark.errors import ConfigError, Problem
+from dvspark.errors import ComputeError, ConfigError, Problem
 from dvspark.kernels import loops
 from dvspark.kernels.merged import MergedPoint
 from dvspark.logs import Stage, log_event, stage
 from dvspark.methods.finalize import certificate, finalize
 from dvspark.methods.options import ValueOptions
 from dvspark.methods.radius import SAMPLE_POINTS
-from dvspark.neighbors import Files, Keep, alone_finding, released, with_counts
+from dvspark.neighbors import Keep, alone_finding, released, with_counts
 from dvspark.privacy import Release
 from dvspark.report.rows import listed_positions
 from dvspark.runs.identity import derived_run_id, fingerprint
+from dvspark.runs.ledger import Files, Ledger
 from dvspark.runs.record import run_record
 from dvspark.schemas import Finding, Float64s, Partial
 from dvspark.tables.read import Rows
@@ -80,6 +81,10 @@ class Valuation:
     findings: list[Finding] = field(default_factory=list)
     release: Release | None = None
     sample_key: bytes | None = None
+
+    def ledger(self, files: Files) -> Ledger:
+        """Return the run's ledger."""
+        return Ledger(files, self.run_id, self.fingerprint)
 
     @property
     def work(self) -> tasks.ChunkWork:
@@ -159,10 +164,13 @@ def check(
 def compute(valuation: Valuation, spark: SparkSession, files: Files | None = None) -> Valuation:
     """Plan, index, value, finalize and audit; return the valuation with its values.
 
-    ``files``: where a private release is kept before its use.
+    ``files``: where waves are recorded once they are done, and a private release is kept before its use.
     Raises: ComputeError when something was lost on the way, AuditError when the values fail a check.
     """
     request, stages = valuation.request, valuation.stages
+    ledger = None if files is None else valuation.ledger(files)
+    if ledger is not None:
+        ledger.begin()
     with stage("plan", stages) as now:
         valuation.plan = plan = _plan(valuation, spark)
         now.note = f"{plan.name}, {plan.n_chunks} chunks: {plan.reason}"
@@ -174,7 +182,7 @@ def compute(valuation: Valuation, spark: SparkSession, files: Files | None = Non
             with stage("neighbors", stages) as now:
                 now.note = _find_neighbors(valuation, index, files)
         with stage("value", stages) as now:
-            totals = _totals(valuation, index, now)
+            totals = _totals(valuation, index, now, ledger)
             now.rows = totals.n_validation
             now.note = f"{request.options.ranking_for(index.n_train)} ranking, loops in {loops.name(loops.fastest())}"
         with stage("finalize", stages) as now:
@@ -273,13 +281,29 @@ def _index(valuation: Valuation, spark: SparkSession, folder: Path, plan: Plan) 
     return replicated.ship_index(spark, packed, shipping)
 
 
-def _totals(valuation: Valuation, index: Index, now: Stage) -> Partial:
+def _totals(valuation: Valuation, index: Index, now: Stage, ledger: Ledger | None) -> Partial:
+    """Return the totals over all validation rows: what the ledger holds, then what is left, wave by wave."""
     plan, work = valuation.plan, valuation.work
     chunks = replicated.chunked(valuation.inputs.validation.frame, plan.n_chunks if plan else 1)
     totals = Partial.zeros(work.n_values(index), row_bounds=work.options.error_bound)
     sizes = replicated.chunk_sizes(chunks)
-    for wave in _engine(index).value_waves(chunks, sizes, index, work, now.progress):
-        totals.add(wave)
+    done = 0
+    for wave, (chunk_rows, kept) in enumerate([] if ledger is None else ledger.waves()):
+        if any(sizes.pop(chunk, None) != n_rows for chunk, n_rows in chunk_rows.items()):
+            expected, hint = f"the chunks of wave {wave}", "did the validation table change meanwhile?"
+            raise ComputeError(Problem(f"ledger of run_id {valuation.run_id}", expected, "others", hint))
+        totals.add(kept)
+        done = wave + 1
+    if done:
+        log_event(f"ledger: {done} waves were done before; {len(sizes)} chunks are left", waves=done)
+    left = waves(list(sizes))
+    for chunk_ids, wave_totals in zip(
+        left, _engine(index).value_waves(chunks, sizes, index, work, now.progress), strict=True
+    ):
+        if ledger is not None:
+            ledger.commit(done, {chunk: sizes[chunk] for chunk in chunk_ids}, wave_totals)
+        totals.add(wave_totals)
+        done += 1
     return totals
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import secrets
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,16 +40,54 @@ class Storage:
         """Return whether there is a file or folder of that name."""
         return self.file_system.get_file_info(self.path(name)).type != fs.FileType.NotFound
 
+    def read(self, name: str) -> bytes:
+        """Return a file's content."""
+        with self.file_system.open_input_stream(self.path(name)) as file:
+            return bytes(file.read())
+
     def read_text(self, name: str) -> str:
         """Return a file's text."""
-        with self.file_system.open_input_stream(self.path(name)) as file:
-            return file.read().decode()
+        return self.read(name).decode()
 
-    def write_text(self, name: str, text: str) -> None:
+    def write(self, name: str, content: bytes) -> None:
         """Write a file, making its folder."""
         self.file_system.create_dir(self.path(name).rsplit("/", 1)[0], recursive=True)
         with self.file_system.open_output_stream(self.path(name)) as file:
-            file.write(text.encode())
+            file.write(content)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file, making its folder."""
+        self.write(name, text.encode())
+
+    def claim(self, name: str) -> bool:
+        """Return whether a file of that name was made here and now; False where there is one already.
+
+        One step on local disks. Elsewhere two claims within a moment of each other may both seem to hold; the later
+        one's content is the one that stays, so each looks again.
+        """
+        token = secrets.token_bytes(16)
+        if self.file_system.type_name == "local":
+            path = Path(self.path(name))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with path.open("xb") as file:
+                    file.write(token)
+            except FileExistsError:
+                return False
+            return True
+        if self.exists(name):
+            return False
+        self.write(name, token)
+        return self.read(name) == token
+
+    def age_seconds(self, name: str) -> float:
+        """Return how long ago a file was written, by its storage's clock and this machine's."""
+        return time.time() - self.file_system.get_file_info(self.path(name)).mtime.timestamp()
+
+    def remove_file(self, name: str) -> None:
+        """Remove a file, if it exists."""
+        with contextlib.suppress(FileNotFoundError):
+            self.file_system.delete_file(self.path(name))
 
     def rename(self, source: str, target: str) -> None:
         """Rename a file or folder; one step on local disks and HDFS, a copy on object stores."""
