@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from dvspark.change import CHANGES
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.plan import PLANS, host_memory_problems
 from dvspark.errors import ConfigError, Problem, close_matches
@@ -130,6 +131,8 @@ class JobConfig(BaseSettings):
     error_bound: bool = Field(False, description="add each row's own bound to the values table")
     self_validation: bool = Field(False, description="every train row is a validation row, left out of its own game")
     on_bad_row: Literal["fail", "reject"] = Field("fail", description="reject: set bad rows aside, with the reason")
+    parent: str | None = Field(None, description="run whose validation rows change; its settings are taken over")
+    change: str | None = Field(None, description="add or remove: what becomes of the validation rows of parent")
     chunk_rows: int = Field(CHUNK_ROWS, ge=1, le=1_000_000, description="validation rows of a chunk, about")
     run_id: str | None = Field(None, description="name of the run; derived from inputs and options if left out")
     force: bool = Field(False, description="compute and publish again what is published or begun under this run id")
@@ -171,9 +174,17 @@ class JobConfig(BaseSettings):
             given.pop("n_classes", None)
         return given
 
+    def kept(self) -> dict[str, Any]:
+        """Return the settings that the run record keeps: all but those of one start, and of the session."""
+        return self.model_dump(mode="json", exclude={"spark", "run_id", "force", "parent", "change", "log_format"})
+
     def problems(self) -> list[Problem]:
         """Return what single fields cannot know: parameters of the method, fields that exclude each other."""
         problems = self.options().problems() + run_id_problems(self.run_id)
+        problems += [] if self.change is None else choice_problems("change", self.change, CHANGES)
+        if (self.parent is None) != (self.change is None):
+            got = "only one of them"
+            problems.append(Problem("parent, change", "both or neither", got, "give --add-validation TABLE RUN"))
         problems += choice_problems("plan", self.plan, PLANS) + host_memory_problems(self.host_memory)
         for side, table in (("train", self.train), ("validation", self.validation)):
             if table is not None and (table.path is None) == (table.table is None):
@@ -187,12 +198,13 @@ class JobConfig(BaseSettings):
         return problems
 
 
-def load_config(path: Path | None, overrides: dict[str, Any]) -> JobConfig:
+def load_config(path: Path | None, overrides: dict[str, Any], base: dict[str, Any] | None = None) -> JobConfig:
     """Return the configuration from a YAML file, the environment and overrides, the later winning.
 
+    ``base``: settings below all of these, such as those of another run.
     Raises: ConfigError with everything that is wrong.
     """
-    from_file = _paths_spelled_out(_read_yaml(path) if path else {})
+    from_file = {**(base or {}), **_paths_spelled_out(_read_yaml(path) if path else {})}
 
     class Layered(JobConfig):
         @classmethod

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dvspark import report
+from dvspark.change import Parent, changed_rows, hashed_rows, option_problems, parent_record, parent_totals
 from dvspark.config import JobConfig
 from dvspark.engine.plan import PLANS, host_memory_problems
 from dvspark.errors import ConfigError, Problem
 from dvspark.logs import log_event, stage
 from dvspark.methods.options import ValueOptions, choice_problems
-from dvspark.schemas import Finding
+from dvspark.runs.ledger import write_totals
+from dvspark.schemas import VALIDATION_ROWS, Finding
 from dvspark.tables.read import TableReference, canonical_rows, read_rows
 from dvspark.tables.storage import Storage, open_storage
 from dvspark.tables.validate import ON_BAD_ROW
@@ -64,17 +66,20 @@ def run(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
         train = read_rows(spark, "train", config.train.reference().asked(asks), target)
         other = config.validation.reference().without_train_columns() if config.validation else None
         validation = None if other is None else read_rows(spark, "validation", other, target)
-    valuation = check(train, validation, _request(config), stages)
+        parent = _parent(config, spark, storage)
+    valuation = check(train, validation, _request(config), stages, parent)
     if config.force:
         withdraw(storage, valuation.run_id)
         valuation.ledger(storage).remove()
     if (published := refuse_conflict(storage, valuation.run_id, valuation.fingerprint)) is not None:
         log_event(f"already done: {valuation.run_id} is published", run_id=valuation.run_id)
         return published
+    if not valuation.request.options.self_validation:
+        valuation.validation_rows = _validation_rows(valuation)
     compute(valuation, spark, storage)
     with stage("write", stages) as now:
         now.rows, now.note = valuation.inputs.train_facts.n_rows, valuation.run_id
-        record = _publish(valuation, spark, storage, with_report=config.report, to_owners=config.to_owners())
+        record = _publish(valuation, spark, storage, config)
     valuation.ledger(storage).remove()
     storage.remove_empty("ledger")
     return record
@@ -150,22 +155,43 @@ def _request(config: JobConfig) -> Request:
     )
 
 
-def _publish(
-    valuation: Valuation, spark: SparkSession, storage: Storage, *, with_report: bool, to_owners: bool
-) -> dict[str, Any]:
-    """Publish the results, and return the run record; ``to_owners``: values in a folder each, shown nowhere else."""
-    with_report &= not to_owners
+def _parent(config: JobConfig, spark: SparkSession, storage: Storage) -> Parent | None:
+    """Return the run that is to change, if one is.
+
+    Raises: ConfigError when it is not published, or was made with other options.
+    """
+    if config.parent is None or config.change is None:
+        return None
+    record = parent_record(storage, config.parent)
+    if problems := option_problems(record, config.options()):
+        raise ConfigError(problems)
+    rows = spark.read.parquet(storage.spark_path(f"{VALIDATION_ROWS.name}/run_id={config.parent}"))
+    return Parent(record, parent_totals(storage, config.parent), rows, config.change)
+
+
+def _validation_rows(valuation: Valuation) -> DataFrame:
+    """Return which validation rows the values rest on. Raises: InputError for a change that cannot be made."""
+    rows = valuation.inputs.validation
+    return hashed_rows(rows) if valuation.parent is None else changed_rows(valuation.parent, rows)
+
+
+def _publish(valuation: Valuation, spark: SparkSession, storage: Storage, config: JobConfig) -> dict[str, Any]:
+    """Publish the results, and return the run record; values for owners are shown nowhere else."""
+    to_owners = config.to_owners()
+    with_report = config.report and not to_owners
     run_id, inputs = valuation.run_id, valuation.inputs
     outputs = {"values": storage.shown_path(f"values/run_id={run_id}")}
     outputs["run"] = storage.shown_path(f"runs/{run_id}/run.json")
     if with_report:
         outputs["report"] = storage.shown_path(f"runs/{run_id}/report.html")
     frames = {"values": values_frame(spark, valuation.table, valuation.types)}
+    if valuation.validation_rows is not None:
+        frames[VALIDATION_ROWS.name] = valuation.validation_rows
     if inputs.rejected is not None:
         outputs["rejected"] = storage.shown_path(f"rejected/run_id={run_id}")
         frames["rejected"] = inputs.rejected
-    record = valuation.record(outputs, spark.version)
-    documents = {}
+    record = {**valuation.record(outputs, spark.version), "configuration": config.kept()}
+    documents: dict[str, str | bytes] = {"totals.npz": write_totals(valuation.summed)}
     if with_report:
         shown = report.summarize(valuation.table, record, record["findings"], valuation.extremes)
         record["lowest_rows"] = [_row_record(row) for row in shown.lowest[:LOWEST_ROWS]]

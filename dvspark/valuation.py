@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from dvspark import neighbors
 from dvspark.audit import checks, reference
+from dvspark.change import Parent, require_same_train
 from dvspark.engine import replicated, sharded, tasks
 from dvspark.engine.chunks import CHUNK_ROWS, waves
 from dvspark.engine.cluster import read_hosts
@@ -21,7 +22,7 @@ from dvspark.engine.exchange import Halves
 from dvspark.engine.plan import Plan, Sizes, make_plan
 from dvspark.engine.train_blocks import BlocksReference
 from dvspark.engine.train_index import IndexReference, TrainKeys
-from dvspark.errors import ComputeError, ConfigError, Problem
+from dvspark.errors import ComputeError, ConfigError, InputError, Problem
 from dvspark.kernels import loops
 from dvspark.kernels.merged import MergedPoint
 from dvspark.logs import Stage, log_event, stage
@@ -79,8 +80,16 @@ class Valuation:
     values: pa.Table | None = None
     extremes: pa.Table = field(default_factory=lambda: pa.table({}))
     findings: list[Finding] = field(default_factory=list)
+    totals: Partial | None = None
+    parent: Parent | None = None
+    validation_rows: DataFrame | None = None
     release: Release | None = None
     sample_key: bytes | None = None
+
+    def _n_classes_source(self) -> str:
+        if self.request.options.parameters.get("n_classes") is not None:
+            return "given"
+        return "distinct labels in train and validation"
 
     def ledger(self, files: Files) -> Ledger:
         """Return the run's ledger."""
@@ -90,6 +99,13 @@ class Valuation:
     def work(self) -> tasks.ChunkWork:
         """What tasks must know."""
         return tasks.ChunkWork(self.request.options, self.parameters, self.sample_key)
+
+    @property
+    def summed(self) -> Partial:
+        """The totals over all validation rows, once they are computed."""
+        if self.totals is None:
+            raise RuntimeError("compute() comes first")
+        return self.totals
 
     @property
     def table(self) -> pa.Table:
@@ -119,8 +135,11 @@ class Valuation:
                 "validation": _side_record(validation, self.inputs.validation_facts),
                 "n_features": self.inputs.n_features,
                 "n_classes": self.inputs.n_classes,
-                "n_classes_source": "distinct labels in train and validation",
+                "n_classes_source": self._n_classes_source(),
+                "absent_labels": self.inputs.absent_labels,
+                "n_validation": self.totals.n_validation if self.totals else 0,
             },
+            parent=self.parent.described(self.inputs.validation_facts.n_rows) if self.parent else None,
             plan=self.plan.record() if self.plan else {},
             stages=self.stages,
             release=self.release,
@@ -132,16 +151,24 @@ class Valuation:
 
 
 def check(
-    train: RowsOrProblems, validation: RowsOrProblems | None, request: Request, stages: list[dict[str, Any]]
+    train: RowsOrProblems,
+    validation: RowsOrProblems | None,
+    request: Request,
+    stages: list[dict[str, Any]],
+    parent: Parent | None = None,
 ) -> Valuation:
     """Validate the tables and settle what decides the run; ``validation`` None is self-validation.
 
+    ``parent``: the run to which the validation rows are added, or from which they are taken.
     Raises: InputError with everything wrong in the tables.
     """
     options = request.options
     with stage("validate", stages) as now:
         inputs = validate(train, validation, options, request.on_bad_row)
         parameters = options.resolved(inputs.n_classes)
+        if parent is not None:
+            require_same_train(parent.record, inputs)
+            parameters = dict(parent.record["method"]["parameters"])
         now.rows = inputs.train_facts.n_rows + (inputs.validation_facts.n_rows if validation else 0)
         n_players = inputs.train_facts.n_rows - options.self_validation
         if problems := options.declaration.size_problems(n_players, parameters):
@@ -155,10 +182,11 @@ def check(
         "chunk_rows": request.chunk_rows,
         "train": inputs.train_facts.digest,
         "validation": inputs.validation_facts.digest,
+        **({} if parent is None else {"parent": [parent.record["fingerprint"], parent.change]}),
     }
     full = fingerprint(decisive)
     run_id = request.run_id or derived_run_id(options.method, full)
-    return Valuation(request, inputs, parameters, full, run_id, stages)
+    return Valuation(request, inputs, parameters, full, run_id, stages, parent=parent)
 
 
 def compute(valuation: Valuation, spark: SparkSession, files: Files | None = None) -> Valuation:
@@ -184,6 +212,10 @@ def compute(valuation: Valuation, spark: SparkSession, files: Files | None = Non
         with stage("value", stages) as now:
             totals = _totals(valuation, index, now, ledger)
             now.rows = totals.n_validation
+            valuation.totals = totals = valuation.parent.changed(totals) if valuation.parent else totals
+            if totals.n_validation < 1:
+                expected, hint = "at least one validation row that is left", "leave the run as it is"
+                raise InputError(Problem("validation rows", expected, "none", hint))
             now.note = f"{request.options.ranking_for(index.n_train)} ranking, loops in {loops.name(loops.fastest())}"
         with stage("finalize", stages) as now:
             values, standard_errors = finalize(totals, request.options.aggregate, request.options.declaration.score)
