@@ -10,7 +10,7 @@ from dvspark import report
 from dvspark.change import Parent, changed_rows, hashed_rows, option_problems, parent_record, parent_totals
 from dvspark.config import JobConfig
 from dvspark.engine.plan import PLANS, host_memory_problems
-from dvspark.errors import ConfigError, Problem
+from dvspark.errors import ComputeError, ConfigError, Problem
 from dvspark.logs import log_event, stage
 from dvspark.methods.options import ValueOptions, choice_problems
 from dvspark.runs.ledger import write_totals
@@ -57,7 +57,16 @@ def run(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     A run that is published already is not repeated.
     Raises: DvsparkError of the stage that could not go on; nothing is published then.
     """
-    storage, stages = open_storage(config.output.path), list[dict[str, Any]]()
+    storage = open_storage(config.output.path)
+    try:
+        return _run(config, spark, storage)
+    except OSError as error:
+        hint = "free space, or choose another output or work_dir; started again, the run goes on after its last wave"
+        raise ComputeError(Problem("writing", "storage that takes what is written", str(error), hint)) from error
+
+
+def _run(config: JobConfig, spark: SparkSession, storage: Storage) -> dict[str, Any]:
+    stages = list[dict[str, Any]]()
     if config.report:
         report.require_extras()
     with stage("read", stages):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,13 @@ class TrainColumns:
     sampled: Bools | None = None
 
 
+class Search(Protocol):
+    """An approximate search over training rows; the same question gets the same answer."""
+
+    def __call__(self, points: Floats, m: int) -> Int64s:
+        """Return rows likely to be among the m nearest of each point, (n_points, m), -1 where fewer were found."""
+
+
 @dataclass(frozen=True)
 class TrainArrays:
     """Training rows as the kernels see them: in id order, which is the order that breaks ties.
@@ -61,7 +69,7 @@ class TrainArrays:
     float64, 1 / |x| under cosine, else None; ``center`` (n_features,) float64, subtracted before products,
     or None (kernels/distances.py); ``squared_norm`` (n_train,) float64 of the scaled, centered rows;
     ``duplicates`` (n_duplicates, 2) int32 pairs (train row, first train row with the same embedding); ``columns``
-    what else methods ask for.
+    what else methods ask for; ``search`` what near rows are looked up with, None where they are found exactly.
     """
 
     x: Floats
@@ -71,6 +79,7 @@ class TrainArrays:
     squared_norm: Float64s
     duplicates: Int32s
     columns: TrainColumns = field(default_factory=TrainColumns)
+    search: Search | None = None
 
     @property
     def n_train(self) -> int:

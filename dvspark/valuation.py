@@ -13,23 +13,21 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from dvspark import neighbors
-from dvspark.audit import checks, reference
+from dvspark.audit import checks
 from dvspark.change import Parent, require_same_train
 from dvspark.engine import replicated, sharded, tasks
-from dvspark.engine.chunks import CHUNK_ROWS, waves
+from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.cluster import read_hosts
-from dvspark.engine.exchange import Halves
 from dvspark.engine.plan import Plan, Sizes, make_plan
-from dvspark.engine.train_blocks import BlocksReference
-from dvspark.engine.train_index import IndexReference, TrainKeys
-from dvspark.errors import ComputeError, ConfigError, InputError, Problem
+from dvspark.engine.train_index import TrainKeys
+from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.findings import Index, engine_of, run_findings
 from dvspark.kernels import loops
-from dvspark.kernels.merged import MergedPoint
-from dvspark.logs import Stage, log_event, stage
+from dvspark.logs import log_event, stage
 from dvspark.methods.finalize import certificate, finalize
 from dvspark.methods.options import ValueOptions
 from dvspark.methods.radius import SAMPLE_POINTS
-from dvspark.neighbors import Keep, alone_finding, released, with_counts
+from dvspark.neighbors import Keep, released, with_counts
 from dvspark.privacy import Release
 from dvspark.report.rows import listed_positions
 from dvspark.runs.identity import derived_run_id, fingerprint
@@ -39,6 +37,7 @@ from dvspark.schemas import Finding, Float64s, Partial
 from dvspark.tables.read import Rows
 from dvspark.tables.validate import Facts, ValidatedInputs, validate
 from dvspark.tables.write import values_table
+from dvspark.totals import add_up
 from dvspark.version import __version__
 
 if TYPE_CHECKING:
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
 EXTREME_NEIGHBORS = 5
 
 RowsOrProblems = Rows | list[Problem]
-Index = IndexReference | BlocksReference
 
 
 @dataclass(frozen=True)
@@ -171,7 +169,8 @@ def check(
             parameters = dict(parent.record["method"]["parameters"])
         now.rows = inputs.train_facts.n_rows + (inputs.validation_facts.n_rows if validation else 0)
         n_players = inputs.train_facts.n_rows - options.self_validation
-        if problems := options.declaration.size_problems(n_players, parameters):
+        problems = options.declaration.size_problems(n_players, parameters)
+        if problems := problems + options.table_problems(inputs.train_facts.n_rows, inputs.n_features):
             raise ConfigError(problems)
         now.note = f"{inputs.n_features} features, {inputs.n_classes} classes"
     for warning in inputs.warnings:
@@ -210,7 +209,9 @@ def compute(valuation: Valuation, spark: SparkSession, files: Files | None = Non
             with stage("neighbors", stages) as now:
                 now.note = _find_neighbors(valuation, index, files)
         with stage("value", stages) as now:
-            totals = _totals(valuation, index, now, ledger)
+            totals = add_up(
+                valuation.inputs.validation.frame, plan.n_chunks, index, valuation.work, ledger, now.progress
+            )
             now.rows = totals.n_validation
             valuation.totals = totals = valuation.parent.changed(totals) if valuation.parent else totals
             if totals.n_validation < 1:
@@ -220,11 +221,12 @@ def compute(valuation: Valuation, spark: SparkSession, files: Files | None = Non
         with stage("finalize", stages) as now:
             values, standard_errors = finalize(totals, request.options.aggregate, request.options.declaration.score)
             valuation.error_bound, row_bounds = certificate(totals, request.options.aggregate)
-            keys = _players(_engine(index).train_keys(index), request.options)
+            keys = _players(engine_of(index).train_keys(index), request.options)
             valuation.values = values_table(valuation.run_id, keys, values, standard_errors, row_bounds)
             now.rows = len(values)
         with stage("audit", stages) as now:
-            valuation.findings = _findings(valuation, index, totals, values)
+            frame = valuation.inputs.validation.frame
+            valuation.findings = run_findings(frame, index, valuation.work, totals, values)
             now.note = f"{checks.verdict(valuation.findings)}: {', '.join(f.name for f in valuation.findings)}"
         checks.require(valuation.findings, request.options)
         if request.extremes and request.options.declaration.players == "rows":
@@ -236,14 +238,15 @@ def compute(valuation: Valuation, spark: SparkSession, files: Files | None = Non
 
 def _find_neighbors(valuation: Valuation, index: Index, files: Files | None) -> str:
     """Settle the radius and, for a private method, the noisy counts; return what was settled."""
-    inputs, method, engine = valuation.inputs, valuation.work.method, _engine(index)
+    inputs, method, engine = valuation.inputs, valuation.work.method, engine_of(index)
     frame, parameters = inputs.validation.frame, valuation.parameters
     if parameters["radius"] == "auto":
         options = valuation.request.options.ranking_options(parameters, index.n_train)
         sample = replicated.sample_rows(frame, SAMPLE_POINTS)
 
         def tenth_of(points: pa.Table) -> Float64s:
-            return engine.tenth_distances(frame.sparkSession, points, index, options)
+            alone = valuation.request.options.self_validation
+            return engine.tenth_distances(frame.sparkSession, points, index, options, self_validation=alone)
 
         radius = neighbors.automatic_radius(method, sample, tenth_of, options.metric, index.n_train)
         valuation.parameters = {**parameters, "radius": radius}
@@ -283,11 +286,6 @@ def _players(known: TrainKeys, options: ValueOptions) -> pa.Table:
     return pa.table({"id": known.owners, "label": pa.nulls(len(known.owners or []), known.keys["label"].type)})
 
 
-def _engine(index: Index) -> Any:
-    """Return the engine that values with this kind of index; both have the same functions."""
-    return sharded if isinstance(index, BlocksReference) else replicated
-
-
 def _index(valuation: Valuation, spark: SparkSession, folder: Path, plan: Plan) -> Index:
     inputs, shared = valuation.inputs, valuation.request.work_dir is not None
     if plan.name == "sharded":
@@ -300,6 +298,7 @@ def _index(valuation: Valuation, spark: SparkSession, folder: Path, plan: Plan) 
             directory=folder / "blocks",
             block_rows=plan.block_rows,
             shared=shared,
+            index=valuation.request.options.index,
         )
     shipping = replicated.choose_shipping(spark, plan.index_bytes, shared=shared)
     packed = replicated.build_index(
@@ -309,87 +308,18 @@ def _index(valuation: Valuation, spark: SparkSession, folder: Path, plan: Plan) 
         dtype=inputs.dtype,
         metric=valuation.request.options.metric,
         directory=folder / "index",
+        index=valuation.request.options.index,
     )
     return replicated.ship_index(spark, packed, shipping)
-
-
-def _totals(valuation: Valuation, index: Index, now: Stage, ledger: Ledger | None) -> Partial:
-    """Return the totals over all validation rows: what the ledger holds, then what is left, wave by wave."""
-    plan, work = valuation.plan, valuation.work
-    chunks = replicated.chunked(valuation.inputs.validation.frame, plan.n_chunks if plan else 1)
-    totals = Partial.zeros(work.n_values(index), row_bounds=work.options.error_bound)
-    sizes = replicated.chunk_sizes(chunks)
-    done = 0
-    for wave, (chunk_rows, kept) in enumerate([] if ledger is None else ledger.waves()):
-        if any(sizes.pop(chunk, None) != n_rows for chunk, n_rows in chunk_rows.items()):
-            expected, hint = f"the chunks of wave {wave}", "did the validation table change meanwhile?"
-            raise ComputeError(Problem(f"ledger of run_id {valuation.run_id}", expected, "others", hint))
-        totals.add(kept)
-        done = wave + 1
-    if done:
-        log_event(f"ledger: {done} waves were done before; {len(sizes)} chunks are left", waves=done)
-    left = waves(list(sizes))
-    for chunk_ids, wave_totals in zip(
-        left, _engine(index).value_waves(chunks, sizes, index, work, now.progress), strict=True
-    ):
-        if ledger is not None:
-            ledger.commit(done, {chunk: sizes[chunk] for chunk in chunk_ids}, wave_totals)
-        totals.add(wave_totals)
-        done += 1
-    return totals
-
-
-def _findings(valuation: Valuation, index: Index, totals: Partial, values: Float64s) -> list[Finding]:
-    """Return the audit's findings: the axiom over all points, and a sample of points valued again by the reference."""
-    options, parameters = valuation.request.options, valuation.parameters
-    frame = valuation.inputs.validation.frame
-    sample = replicated.sample_rows(frame, reference.SAMPLE_POINTS)
-    work = valuation.work
-    by_engine = Partial.zeros(work.n_values(index), row_bounds=options.error_bound)
-    chunks = replicated.chunked(frame.sparkSession.createDataFrame(sample, schema=frame.schema), 1)
-    for wave in _engine(index).value_waves(chunks, {0: len(sample)}, index, work):
-        by_engine.add(wave)
-    by_reference = _by_reference(chunks, sample, index, work)
-    slack = options.tolerance if options.ranking_for(index.n_train) == "binned" else 0.0
-    findings = [checks.check_finite(values), checks.check_sample(by_engine, by_reference, options.precision, slack)]
-    if options.declaration.needs == "radius":
-        findings.append(alone_finding(totals))
-    if options.declaration.efficient(parameters):
-        findings.append(checks.check_efficiency(values, totals, options.aggregate))
-    return findings
-
-
-def _by_reference(chunks: DataFrame, sample: pa.Table, index: Index, work: tasks.ChunkWork) -> Partial:
-    """Return the reference's partial of a few points, all in one chunk: in this process, or where the blocks are.
-
-    ``sample``: the rows of ``chunks``, here, in id order.
-    """
-    options, parameters = work.options, work.parameters
-    if isinstance(index, BlocksReference):
-        metric, n_train = options.metric, index.n_train
-
-        def partial_of(points: Iterator[MergedPoint]) -> Partial:
-            known = index.train_keys()
-            columns = tasks.sampled_columns(known.columns, known.keys["id"], work)
-            return reference.merged_reference_partial(points, columns, n_train, options, parameters)
-
-        halves = Halves(lambda block, chunk: reference.reference_parts(block.train, chunk, metric), partial_of)
-        sizes, alone = {0: len(sample)}, options.self_validation
-        n_values = work.n_values(index)
-        return next(sharded.exchanged_waves(chunks, sizes, index, halves, n_values, self_validation=alone))
-    opened = replicated.open_here(index)
-    train = tasks.with_sample(opened.arrays, opened.keys["id"], work)
-    points = tasks.chunk_arrays(sample, opened.train_keys, self_validation=options.self_validation)
-    return reference.reference_partial(train, points, options, parameters)
 
 
 def _extremes(valuation: Valuation, index: Index) -> pa.Table:
     """Return the nearest validation rows of the lowest and highest valued rows."""
     rows = listed_positions(valuation.table).tolist()  # the table is in the index's order
     frame, metric = valuation.inputs.validation.frame, valuation.request.options.metric
-    listed = _engine(index).listed_rows(index, rows)
+    listed = engine_of(index).listed_rows(index, rows)
     found = replicated.nearest_validation_rows(frame, listed, metric, EXTREME_NEIGHBORS)
-    ids = _engine(index).train_keys(index).keys["id"].take(found["train_row"])
+    ids = engine_of(index).train_keys(index).keys["id"].take(found["train_row"])
     return found.append_column("train_id", ids)
 
 

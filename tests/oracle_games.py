@@ -174,13 +174,19 @@ def raw_weighted_game(point: Point, weights: Sequence[Any], *, k: int) -> Game:
 
 
 def normalized_weighted_game(point: Point, weights: Sequence[Any], *, k: int, empty: Fraction | float) -> Game:
-    """Return U(S) = the matches' share of the weight of the k nearest of S (section 5b); ``empty`` without weight."""
+    """Return U(S) = the matches' share of the weight of the k nearest of S (section 5b); ``empty`` without rows.
+
+    Rows without weight vote alike, as rows of any other equal weight do.
+    """
 
     def game(coalition: Sequence[int]) -> Fraction:
         nearest = point.ranked(coalition)[:k]
-        total = sum((Fraction(weights[row]) for row in nearest), Fraction(0))
-        matching = sum((Fraction(weights[row]) for row in nearest if point.flags[row]), Fraction(0))
-        return matching / total if total else Fraction(empty)
+        if not nearest:
+            return Fraction(empty)
+        votes = {row: Fraction(weights[row]) for row in nearest}
+        if not any(votes.values()):
+            votes = dict.fromkeys(nearest, Fraction(1))
+        return sum((votes[row] for row in nearest if point.flags[row]), Fraction(0)) / sum(votes.values())
 
     return game
 

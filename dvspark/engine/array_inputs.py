@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dvspark import columns
-from dvspark.columns import LARGEST_SQUARED_NORM
+from dvspark.columns import LARGEST_NUMBER, LARGEST_SQUARED_NORM
 from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
@@ -127,7 +127,7 @@ def _answers(name: str, y: Any, n_rows: int, options: ValueOptions, problems: li
     """Return labels, or numbers to predict as an Arrow array of float64; note what is wrong with them."""
     if options.declaration.target == "label":
         return read_labels(name, y, n_rows, problems)
-    numbers = read_numbers(name, y, problems)
+    numbers = _small_numbers(name, y, problems)
     if numbers is not None and numbers.shape != (n_rows,) and n_rows:
         problems.append(Problem(name, f"{n_rows} numbers, one a row", f"shape {numbers.shape}", "align them with rows"))
     return pa.array(np.zeros(0) if numbers is None else numbers.ravel())
@@ -150,9 +150,18 @@ def read_numbers(name: str, values: Any, problems: list[Problem]) -> Float64s | 
     return array
 
 
+def _small_numbers(name: str, values: Any, problems: list[Problem]) -> Float64s | None:
+    """Return finite float64 numbers whose squares can be squared, or None and what is wrong with them."""
+    array = read_numbers(name, values, problems)
+    if array is None or not (n_large := int(np.count_nonzero(np.abs(array) > LARGEST_NUMBER))):
+        return array
+    problems.append(Problem(name, f"numbers up to {LARGEST_NUMBER:.0e}", f"{n_large} larger", "scale them down"))
+    return None
+
+
 def _weights(weights: Any, shape: tuple[int, int], problems: list[Problem]) -> Float64s | None:
     """Return the weights, (n_train,) or (n_validation, n_train); note what is wrong with them."""
-    array = None if weights is None else read_numbers("weights", weights, problems)
+    array = None if weights is None else _small_numbers("weights", weights, problems)
     if array is None:
         return None
     if array.shape not in (shape, shape[1:]):

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dvspark import columns
+from dvspark.engine.ann_index import searched
 from dvspark.engine.array_inputs import ArrayInputs, Given, read_array_inputs
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.other_inputs import graph_values
@@ -129,8 +130,10 @@ def local_totals(inputs: ArrayInputs, options: ValueOptions) -> Partial:
     words = columns.label_vocabulary(inputs.train_labels)
     train = prepare(inputs.x_train, columns.encode_train_labels(inputs.train_labels, words), options.metric)
     train = dataclasses.replace(train, columns=inputs.train_columns)
-    if problems := method.size_problems(train.n_train - options.self_validation, parameters):
+    problems = method.size_problems(train.n_train - options.self_validation, parameters)
+    if problems := problems + options.table_problems(*train.x.shape):
         raise ConfigError(problems)
+    train = searched(train, options.index, options.metric)
     ranking_options = options.ranking_options(parameters, train.n_train)
     codes = columns.encode_labels(inputs.validation_labels, words)
     points = ChunkArrays(

@@ -114,7 +114,7 @@ def value_batches(
     Writes each chunk's values to a file in ``folder``. Memory: one batch, and the nearest rows of one chunk.
     """
     n_players = reference.n_train - work.options.self_validation
-    m = max(1, work.method.n_nearest(n_players, **work.parameters)) if n_players else 1
+    m = work.method.n_asked(n_players, work.parameters)
     rows = (row for batch in batches for row in batch.to_pylist())
     merged = merged_points(rows, reference, m, work.options.metric)
     for chunk_id, points in itertools.groupby(merged, key=lambda found: found[0]):

@@ -16,6 +16,7 @@ from dvspark.kernels.distances import TILE_ROWS
 from dvspark.kernels.memory import scratch_bytes
 from dvspark.kernels.ranking import EXACT_ROWS
 from dvspark.methods.options import ValueOptions
+from dvspark.methods.search_index import search_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,10 @@ class Hosts:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a plan depends on; ``ranking`` is sorted or binned, resolved; ``row_bounds`` as in `schemas.Partial`."""
+    """What a plan depends on; ``ranking`` is sorted or binned, resolved; ``row_bounds`` as in `schemas.Partial`.
+
+    ``search_bytes``: of one row in an approximate index.
+    """
 
     n_train: int
     n_validation: int
@@ -73,6 +77,7 @@ class Sizes:
     ranking: str = "sorted"
     row_bounds: bool = False
     tolerance: float = 1e-8
+    search_bytes: int = 0
 
     @classmethod
     def of(cls, options: ValueOptions, *, n_train: int, n_validation: int, n_features: int, dtype: str) -> Sizes:
@@ -86,6 +91,7 @@ class Sizes:
             ranking=options.ranking_for(n_train),
             row_bounds=options.error_bound,
             tolerance=float(options.tolerance),
+            search_bytes=search_bytes(options.index, options.metric, n_features),
         )
 
     @property
@@ -96,7 +102,7 @@ class Sizes:
     @property
     def row_bytes(self) -> int:
         """Bytes of one row in the index, about."""
-        return self.n_features * self.item_bytes + KEY_BYTES
+        return self.n_features * self.item_bytes + KEY_BYTES + self.search_bytes
 
     @property
     def index_bytes(self) -> int:

@@ -43,8 +43,11 @@ from dvspark.engine.train_index import (
     read_manifest,
 )
 from dvspark.errors import ComputeError, Problem
+from dvspark.kernels.nearest import merge_nearest
 from dvspark.kernels.ranking import RankingOptions
+from dvspark.kernels.workspace import Workspace
 from dvspark.methods import radius as methods_radius
+from dvspark.methods.search_index import EXACT
 from dvspark.schemas import (
     NEIGHBOR_COUNTS,
     NEIGHBORS,
@@ -74,9 +77,16 @@ Batches = Iterator[pa.RecordBatch]
 
 
 def build_index(
-    train_rows: DataFrame, *, n_train: int, n_features: int, dtype: str, metric: str, directory: Path
+    train_rows: DataFrame,
+    *,
+    n_train: int,
+    n_features: int,
+    dtype: str,
+    metric: str,
+    directory: Path,
+    index: str = EXACT,
 ) -> IndexReference:
-    """Pack train rows (`ROWS` format) into an index on this host, in id order.
+    """Pack train rows (`ROWS` format) into an index on this host, in id order; ``index``: see `IndexWriter.finish`.
 
     In local mode tasks write the rows where they belong; otherwise rows stream through the driver, a few partitions
     of PARTITION_BYTES at a time. Memory besides: 40 bytes a row.
@@ -95,7 +105,7 @@ def build_index(
         packed = ordered.mapInArrow(lambda batches: pack_rows(batches, dtype), PACKED_ROWS.ddl())
         for row in packed.toLocalIterator(prefetchPartitions=True):
             writer.append(*unpack_row(row["n_rows"], row["x"], row["keys"], dtype))
-    return writer.finish(metric)
+    return writer.finish(metric, index)
 
 
 def sorted_keys(train_rows: DataFrame, n_train: int) -> pa.Table:
@@ -227,12 +237,30 @@ def neighbor_counts(chunks: DataFrame, sizes: dict[int, int], reference: IndexRe
 
 
 def tenth_distances(
-    _spark: SparkSession, sample: pa.Table, reference: IndexReference, options: RankingOptions
+    _spark: SparkSession,
+    sample: pa.Table,
+    reference: IndexReference,
+    options: RankingOptions,
+    *,
+    self_validation: bool,
 ) -> Float64s:
     """Return how far a few training rows away each validation row of the sample is, see `methods.radius`."""
     opened = open_here(reference)
-    points = chunk_arrays(sample, opened.train_keys, self_validation=False)
+    points = chunk_arrays(sample, opened.train_keys, self_validation=self_validation)
     return methods_radius.tenth_distances(opened.arrays, points, options)
+
+
+def nearest_rows(
+    _spark: SparkSession, sample: pa.Table, reference: IndexReference, work: ChunkWork, *, exact: bool
+) -> list[Int64s]:
+    """Return the rows that decide the values of each validation row of the sample; ``exact``: not by an index."""
+    opened, alone = open_here(reference), work.options.self_validation
+    train = dataclasses.replace(opened.arrays, search=None) if exact else opened.arrays
+    points = chunk_arrays(sample, opened.train_keys, self_validation=alone)
+    options, n_players = work.options.ranking_options(work.parameters, train.n_train), train.n_train - alone
+    near = work.method.near(train, points, options, n_players, work.parameters, Workspace())
+    asked = work.method.n_asked(n_players, work.parameters)
+    return [merge_nearest([part], asked, options.metric).rows for part in near]
 
 
 def nearest_validation_rows(validation_rows: DataFrame, listed: ListedRows, metric: str, n_nearest: int) -> pa.Table:

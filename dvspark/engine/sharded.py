@@ -21,7 +21,7 @@ from dvspark.engine.chunks import waves
 from dvspark.engine.exchange import Halves, method_halves
 from dvspark.engine.progress import watch_tasks
 from dvspark.engine.sharded_blocks import build_blocks, chunk_files
-from dvspark.engine.sharded_nearest import by_nearest, tenth_distances
+from dvspark.engine.sharded_nearest import by_nearest, nearest_rows, tenth_distances
 from dvspark.engine.sharded_radius import by_counts, neighbor_counts
 from dvspark.engine.sharded_ranking import by_all_keys, by_bins
 from dvspark.engine.tasks import ChunkWork, ListedRows
@@ -36,6 +36,7 @@ __all__ = [
     "build_blocks",
     "exchanged_waves",
     "listed_rows",
+    "nearest_rows",
     "neighbor_counts",
     "tenth_distances",
     "train_keys",

@@ -20,6 +20,7 @@ from dvspark.engine.train_blocks import BlocksReference, combine_blocks, finish_
 from dvspark.engine.train_index import TrainKeys
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.distances import TILE_ROWS
+from dvspark.methods.search_index import EXACT
 from dvspark.schemas import BLOCKS
 
 if TYPE_CHECKING:
@@ -36,11 +37,12 @@ def build_blocks(
     directory: Path,
     block_rows: int,
     shared: bool,
+    index: str = EXACT,
 ) -> BlocksReference:
     """Write train rows (`ROWS` format) as blocks of ``block_rows`` below ``directory``.
 
     ``block_rows`` a multiple of `kernels.distances.TILE_ROWS`: blocks are cut where tiles are. ``shared``: all hosts
-    see the directory under the same path.
+    see the directory under the same path. ``index``: as in `BlocksReference`.
     The rows go from task to task, never through the driver, which holds the keys and 60 bytes a row.
     Raises: ComputeError when the rows are not the ones that were counted, or hosts do not see the directory.
     """
@@ -54,7 +56,7 @@ def build_blocks(
     known = TrainKeys.of(keys, dtype)
     known.write(directory)
     reference = BlocksReference(str(directory), n_train, n_features, 0, metric, dtype, block_rows)
-    reference = dataclasses.replace(reference, n_owners=known.columns.n_owners)
+    reference = dataclasses.replace(reference, n_owners=known.columns.n_owners, index=index)
     firsts = [keys["id"][reference.first_row(block)].as_py() for block in range(reference.n_blocks)]
     written = _write_blocks(train_rows, firsts, reference)
     for row in _each_once(written, reference):

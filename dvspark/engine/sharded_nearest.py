@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +17,11 @@ from dvspark.engine.replicated import one_value_a_task
 from dvspark.engine.sharded_blocks import block_numbers_of, chunk_files
 from dvspark.engine.tasks import ChunkWork
 from dvspark.engine.train_blocks import BlocksReference
-from dvspark.kernels.nearest import NearRows, near_rows
+from dvspark.kernels.nearest import NearestRows, NearRows, near_rows
 from dvspark.kernels.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.radius import SAMPLE_NEIGHBORS
-from dvspark.schemas import BLOCK_SUMS, NEAR_PARTS, NEAR_VALUED, ChunkArrays, Float64s, Partial, TrainBlock
+from dvspark.schemas import BLOCK_SUMS, NEAR_PARTS, NEAR_VALUED, ChunkArrays, Float64s, Int64s, Partial, TrainBlock
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -50,7 +51,12 @@ def by_nearest(
 
 
 def tenth_distances(
-    spark: SparkSession, sample: pa.Table, reference: BlocksReference, options: RankingOptions
+    spark: SparkSession,
+    sample: pa.Table,
+    reference: BlocksReference,
+    options: RankingOptions,
+    *,
+    self_validation: bool,
 ) -> Float64s:
     """Return how far a few training rows away each validation row of the sample is, see `methods.radius`."""
 
@@ -58,11 +64,42 @@ def tenth_distances(
         near = near_rows(block.train, chunk, options, SAMPLE_NEIGHBORS, Workspace(), block.first_row)
         return ((rows, 0) for rows in near)
 
+    given = (near_of, SAMPLE_NEIGHBORS, options.metric)
+    found = _nearest_of(spark, sample, reference, *given, self_validation=self_validation)
+    return np.array([near.farthest for near in found])
+
+
+def nearest_rows(
+    spark: SparkSession, sample: pa.Table, reference: BlocksReference, work: ChunkWork, *, exact: bool
+) -> list[Int64s]:
+    """Return the rows that decide the values of each validation row of the sample; ``exact``: not by an index."""
+    near_of, alone = nearest_exchange.method_near(reference, work), work.options.self_validation
+
+    def exactly(block: TrainBlock, chunk: ChunkArrays) -> Iterator[tuple[NearRows, int]]:
+        return near_of(dataclasses.replace(block, train=dataclasses.replace(block.train, search=None)), chunk)
+
+    m = work.method.n_asked(reference.n_train - alone, work.parameters)
+    asked = exactly if exact else near_of
+    found = _nearest_of(spark, sample, reference, asked, m, work.options.metric, self_validation=alone)
+    return [near.rows for near in found]
+
+
+def _nearest_of(
+    spark: SparkSession,
+    sample: pa.Table,
+    reference: BlocksReference,
+    near_of: NearOf,
+    m: int,
+    metric: str,
+    *,
+    self_validation: bool,
+) -> list[NearestRows]:
+    """Return the m nearest rows of each validation row of the sample."""
     rows = sample.append_column("chunk_id", pa.array(np.zeros(len(sample), np.int32)))
-    with chunk_files(rows, reference, self_validation=False) as folder:
+    with chunk_files(rows, reference, self_validation=self_validation) as folder:
         told = _near_parts(spark, [0], reference, folder, near_of).toArrow().sort_by(PART_ORDER).to_pylist()
-    merged = nearest_exchange.merged_points(iter(told), reference, SAMPLE_NEIGHBORS, options.metric)
-    return np.array([near.distances.max(initial=0.0) for _, _, near, _ in merged])
+    merged = nearest_exchange.merged_points(iter(told), reference, m, metric)
+    return [near for _, _, near, _ in merged]
 
 
 def _near_parts(

@@ -22,9 +22,11 @@ import pyarrow as pa
 
 from dvspark import columns
 from dvspark.columns import embedding_matrix
+from dvspark.engine.ann_index import with_search, write_ann
 from dvspark.engine.train_index import TrainKeys, mapped_array, mapped_arrays
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels import distances
+from dvspark.methods.search_index import EXACT
 from dvspark.schemas import Floats, Int32s, Int64s, TrainArrays, TrainBlock, TrainLabels
 
 # What blocks tell for `combine_blocks`, which removes it.
@@ -41,7 +43,10 @@ _opened: dict[tuple[str, int], TrainBlock] = {}
 
 @dataclass(frozen=True)
 class BlocksReference:
-    """What a worker needs to find the blocks: small, picklable. ``directory`` is on storage that all hosts see."""
+    """What a worker needs to find the blocks: small, picklable. ``directory`` is on storage that all hosts see.
+
+    ``index``: how near rows of a block are found, "exact" or a FAISS factory string.
+    """
 
     directory: str
     n_train: int
@@ -52,6 +57,7 @@ class BlocksReference:
     block_rows: int
     shipping: str = "blocks"
     n_owners: int = 0
+    index: str = EXACT
 
     @property
     def n_blocks(self) -> int:
@@ -98,7 +104,7 @@ def block_numbers(batches: Iterator[pa.RecordBatch]) -> Iterator[int]:
 
 
 def _told(block: int, folder: Path) -> pa.RecordBatch:
-    n_bytes = sum(path.stat().st_size for path in folder.glob("*.npy"))
+    n_bytes = sum(path.stat().st_size for path in folder.iterdir())
     return pa.RecordBatch.from_pylist([{"block": block, "folder": folder.name, "n_bytes": n_bytes}], BLOCK_TYPES)
 
 
@@ -170,7 +176,8 @@ def combine_blocks(reference: BlocksReference) -> None:
 def finish_block(reference: BlocksReference, block: int) -> None:
     """Write what follows from the block's rows and from all blocks.
 
-    O(rows × D); memory: a tile in float64, the block's labels, and the guests' tiles.
+    O(rows × D), and what FAISS takes where it indexes the block; memory: a tile in float64, the block's labels, and
+    the guests' tiles.
     """
     directory, folder = Path(reference.directory), reference.folder(block)
     x = np.load(folder / "x.npy", mmap_mode="r")
@@ -198,6 +205,7 @@ def finish_block(reference: BlocksReference, block: int) -> None:
             with written.open("wb") as file:
                 np.save(file, array)
             written.replace(folder / f"{name}.npy")  # another attempt writes the same bytes
+    write_ann(_open(reference, block).train, reference.index, reference.metric, folder)
 
 
 def _guests(x: Floats, rows: Int32s, first_copies: Int32s) -> tuple[Floats | None, Int32s]:
@@ -234,6 +242,7 @@ def _open(reference: BlocksReference, block: int) -> TrainBlock:
     folder = reference.folder(block)
     center = mapped_array(Path(reference.directory), "center")
     train = dataclasses.replace(mapped_arrays(folder, "a block"), center=center)
+    train = with_search(train, reference.metric, folder)
     norms, scale, pairs = train.squared_norm, train.scale, mapped_array(folder, "guest_pairs")
     if pairs is None:
         raise ComputeError(Problem(str(folder), "a block with guest_pairs.npy", "no such file", "build it again"))

@@ -17,8 +17,10 @@ import pyarrow.compute as pc
 
 from dvspark import columns
 from dvspark.columns import embedding_matrix
+from dvspark.engine.ann_index import with_search, write_ann
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.distances import prepare
+from dvspark.methods.search_index import EXACT
 from dvspark.schemas import Floats, Int64s, TrainArrays, TrainColumns, TrainLabels
 
 MANIFEST = "index.json"
@@ -144,8 +146,10 @@ class IndexWriter:
         self._keys.write(self.directory)
         return self._keys
 
-    def finish(self, metric: str) -> IndexReference:
+    def finish(self, metric: str, index: str = EXACT) -> IndexReference:
         """Write everything that follows from the rows, then the manifest; return the reference.
+
+        ``index``: FAISS factory string of a search to be written with them.
 
         Raises: ComputeError when the rows that arrived are not as many as announced or their ids do not ascend.
         """
@@ -155,6 +159,7 @@ class IndexWriter:
         arrays = prepare(self._x, labels, metric)
         for name, array in _array_files(arrays).items():
             np.save(self.directory / f"{name}.npy", array)
+        write_ann(arrays, index, metric, self.directory)
         return self._write_manifest(metric)
 
     def _write_manifest(self, metric: str) -> IndexReference:
@@ -241,7 +246,7 @@ def damaged_files(directory: Path, digest: str) -> list[str]:
 
 def open_index(directory: Path) -> TrainIndex:
     """Return the index in ``directory``, mapped read-only: pages are shared by all processes of a host."""
-    arrays = mapped_arrays(directory, "an index")
+    arrays = with_search(mapped_arrays(directory, "an index"), read_manifest(directory)["metric"], directory)
     keys = TrainKeys.read(directory, str(arrays.x.dtype))
     return TrainIndex(dataclasses.replace(arrays, columns=keys.columns), keys)
 

@@ -11,7 +11,7 @@ from dvspark.kernels import distances, ranking
 from dvspark.kernels.key_bounds import KeyBounds, key_bounds
 from dvspark.kernels.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
-from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int64s, TrainArrays
+from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int64s, Search, TrainArrays
 
 # Candidates kept before all but the nearest are dropped: so many for each of the m asked for, and some at least.
 CANDIDATES_PER_ROW = 8
@@ -21,13 +21,18 @@ KEY_ERROR = 2.0**-50
 # Under cosine, rows this many tie gaps beyond the m-th may be tied with it by way of others between.
 TIE_STEPS = 64
 
+# An approximate search is asked for so many rows for each of the m, and some more, which are then ranked exactly
+# (docs/decisions/0011).
+SEARCHED_PER_ROW = 2
+SPARE_ROWS = 16
+
 
 @dataclass(frozen=True)
 class NearRows:
     """What a table, or a block of one, has to say about one point: (n,) each, ascending by (key, row).
 
     ``rows`` int64 of the whole table, ``keys`` float64 exact ones, ties not settled, ``matches`` bool. All rows that
-    can be among the m nearest, or tie those, are there.
+    can be among the m nearest, or tie those, are there; of an approximate search, those it found.
     """
 
     rows: Int64s
@@ -46,6 +51,11 @@ class NearestRows:
     rows: Int64s
     matches: Bools
     distances: Float64s
+
+    @property
+    def farthest(self) -> float:
+        """How far the last of them is, which under the inner product may be below zero; 0 where there is none."""
+        return float(self.distances.max()) if len(self.distances) else 0.0
 
 
 def nearest_points(
@@ -92,11 +102,18 @@ def near_rows(
     that is left. Memory: some 9 P T bytes for P = `distances.POINTS_PER_PRODUCT` and T rows of a tile, and 100 bytes a
     pair of a point and a row that waits: max(8 m, 2,048) for each point and those of a tile at most, unless more rows
     than that tie.
+    Where there is a ``train.search``, and more than m rows, only what it finds gets exact keys: beside the search a
+    point costs O(m D), and O(N) for its matches; fewer than m rows may be found.
     """
+    search = train.search if m < train.n_train else None
     for start in range(0, chunk.n_validation, distances.POINTS_PER_PRODUCT):
         points = slice(start, start + distances.POINTS_PER_PRODUCT)
         z, absent = chunk.x[points], None if chunk.train_rows is None else chunk.train_rows[points] - first_row
-        for place, rows in enumerate(_candidates(train, z, options.metric, m, absent, workspace)):
+        if search is not None:
+            found = _searched(search, z, m, train.n_train, absent)
+        else:
+            found = _candidates(train, z, options.metric, m, absent, workspace)
+        for place, rows in enumerate(found):
             keys = ranking.row_keys(train, rows, z[place], options.metric)
             flags = ranking.match_flags(train.labels, chunk.labels[start + place], train.n_train)
             yield _cut(NearRows(rows + first_row, keys, flags[rows]), m, options.metric)
@@ -125,6 +142,13 @@ def _reach(keys: Float64s, metric: str) -> Float64s:
     if metric != "cosine":
         return keys
     return np.square(np.sqrt(np.maximum(keys, 0.0)) + TIE_STEPS * distances.COSINE_TIE_GAP)
+
+
+def _searched(search: Search, z: Floats, m: int, n_train: int, absent: Int64s | None) -> list[Int64s]:
+    """Return for each point the rows that a search takes for near, ascending."""
+    asked = min(n_train, SEARCHED_PER_ROW * m + SPARE_ROWS)
+    own = np.full(len(z), -1) if absent is None else absent
+    return [np.unique(rows[(rows >= 0) & (rows != row)]) for rows, row in zip(search(z, asked), own, strict=True)]
 
 
 def _candidates(

@@ -10,7 +10,7 @@ from dvspark.kernels import loops
 from dvspark.kernels.binned import Game, binned_partial
 from dvspark.kernels.bins import Tails
 from dvspark.kernels.rank_values import RankWeights, ranked_values
-from dvspark.kernels.ranking import NO_ROWS, RankedRows, RankingOptions, ranked_points
+from dvspark.kernels.ranking import RankedRows, RankingOptions, ranked_points
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays
 
@@ -23,8 +23,7 @@ def point_values(
 ) -> Iterator[tuple[RankedRows, Float64s]]:
     """Yield for each validation point its ranked rows and their values in rank order, until the next point."""
     n_players = train.n_train - (chunk.train_rows is not None)
-    ranked = ranked_points(train, chunk, options, workspace) if n_players else [NO_ROWS] * chunk.n_validation
-    yield from value_points(ranked, n_players, weights_of)
+    yield from value_points(ranked_points(train, chunk, options, workspace), n_players, weights_of)
 
 
 def value_points(

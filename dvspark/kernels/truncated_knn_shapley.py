@@ -29,6 +29,19 @@ def n_nearest(
     return min(n_players, int(wanted or k))
 
 
+def error_bound(
+    n_players: int, *, k: int, epsilon: float | None = None, k_star: int | None = None, tail: str = "zero"
+) -> float:
+    """Return how far a value may be from the exact one: 1 / max(k, m) for m near rows, under "bound" half of it.
+
+    Source: as in `near_values`.
+    """
+    m = n_nearest(n_players, k=k, epsilon=epsilon, k_star=k_star, tail=tail)
+    if tail == "bound" and m == n_players:
+        return 0.0
+    return (1.0 if tail == "zero" else 0.5) / max(k, m)
+
+
 def parameter_problems(
     *, k: int, epsilon: float | None = None, k_star: int | None = None, tail: str = "zero"
 ) -> list[Problem]:
@@ -64,13 +77,14 @@ def near_values(
     ``tail`` "zero": by the recursion, from zero at rank k*; zero beyond. Every value is within 1 / max(k, m) of the
     exact one, m being the number of rows. "bound": the m rows in order and all others as one bin, of which each value
     is known up to an interval; the middle of it, within half of that. These do not add up to anything known. O(m).
+    Fewer rows than k and than play, as an approximate search may find, get theirs by the recursion, others zero.
     Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 2; the bin is this project's
     own, tested by enumeration.
     """
     m, flags = len(matches), matches.astype(np.float64)
     steps = (flags[:-1] - flags[1:]) / np.maximum(k, np.arange(1, m))
     values = np.append(np.cumsum(steps[::-1])[::-1], 0.0)
-    if tail == "zero":
+    if tail == "zero" or m < min(k, n_players):
         return NearValues(values)
     # Beyond rank m the q matches come first, and the near rows lose most, or last.
     q, n = n_matches - int(np.count_nonzero(matches)), n_players

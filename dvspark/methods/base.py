@@ -39,6 +39,19 @@ def never(_parameters: Parameters) -> bool:
     return False
 
 
+@dataclass(frozen=True)
+class Approximation:
+    """What a method approximates: the name of the other ``method``, and how well.
+
+    ``n_near(n_players, **parameters)`` rows of a point decide its values, and ``error_bound(n_players, **parameters)``
+    is the most that any of them is off.
+    """
+
+    method: str
+    n_near: Callable[..., int]
+    error_bound: Callable[..., float]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """One way to value training rows: a declaration; what it computes comes from one kernel file.
@@ -48,7 +61,7 @@ class Method:
     "number". ``players``: who is valued, "rows" or "owners". ``asks``: which of "owners" and "weights" it needs.
     ``check``: what is wrong with the parameters together. ``exact_distances``: whether it computes with distances, not
     ranks alone. ``self_validates``: every training row is a validation point, always. ``score``: what becomes of mean
-    values, a linear function.
+    values, a linear function. ``approximates``: which method it stands in for; the audit tells how well it does.
     """
 
     name: str
@@ -62,6 +75,7 @@ class Method:
     exact_distances: Callable[[Parameters], bool] = never
     self_validates: bool = False
     score: Callable[[Float64s], Float64s] | None = None
+    approximates: Approximation | None = None
 
     # What the engine supplies to the kernel; whether bins may rank the far rows; whether ties may be averaged.
     needs: ClassVar[str] = "ranking"

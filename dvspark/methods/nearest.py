@@ -18,6 +18,7 @@ from dvspark.kernels.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.base import Method
 from dvspark.methods.parameters import Parameters
+from dvspark.methods.search_index import kernel_parameters
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Partial, TrainArrays, TrainColumns
 
 
@@ -27,6 +28,7 @@ class NearestMethod(Method):
 
     ``n_nearest(n_players, **parameters)`` says how many, ``near_values(matches, n_players, n_matches, **parameters)``
     what they get, and ``total(matches, n_players, **parameters)`` what a point's values sum to, where that is known.
+    None of them is told the `index`; of an approximate one, ``matches`` are those of the rows that were found.
     ``second_values(matches, **parameters)`` of all ranks is a second formula, for the audit.
     """
 
@@ -50,7 +52,7 @@ class NearestMethod(Method):
         n_players = train.n_train - (chunk.train_rows is not None)
         parts = self.near(train, chunk, options, n_players, parameters, workspace or Workspace())
         for point, part in enumerate(parts):
-            near = merge_nearest([part], self._asked(n_players, parameters), options.metric)
+            near = merge_nearest([part], self.n_asked(n_players, parameters), options.metric)
             n_matches = self.n_matches(train, chunk, point)
             values = self.values(near, n_players, n_matches, parameters)
             flags = match_flags(train, chunk, point) if values.of_match or values.of_other else None
@@ -73,10 +75,11 @@ class NearestMethod(Method):
         if n_players == 0:  # one training row under self-validation plays no game
             none = NearRows(np.empty(0, np.int64), np.empty(0), np.empty(0, np.bool_))
             return iter([none] * chunk.n_validation)
-        return near_rows(train, chunk, options, self._asked(n_players, parameters), workspace, first_row)
+        return near_rows(train, chunk, options, self.n_asked(n_players, parameters), workspace, first_row)
 
-    def _asked(self, n_players: int, parameters: Parameters) -> int:
-        return max(1, self.n_nearest(n_players, **parameters)) if n_players else 1
+    def n_asked(self, n_players: int, parameters: Parameters) -> int:
+        """Return how many nearest rows are asked for, 1 at least."""
+        return max(1, self.n_nearest(n_players, **kernel_parameters(parameters))) if n_players else 1
 
     def n_matches(self, train: TrainArrays, chunk: ChunkArrays, point: int) -> int:
         """Return how many rows of a table, or a block, match the point and play."""
@@ -86,18 +89,18 @@ class NearestMethod(Method):
 
     def values(self, near: NearestRows, n_players: int, n_matches: int, parameters: Parameters) -> NearValues:
         """Return what rows get from a point with these nearest rows."""
-        if n_players == 0:
+        if not len(near.rows):
             return NearValues(np.empty(0))
-        return self.near_values(near.matches, n_players, n_matches, **parameters)
+        return self.near_values(near.matches, n_players, n_matches, **kernel_parameters(parameters))
 
     def point_total(self, near: NearestRows, n_players: int, parameters: Parameters) -> tuple[float, float]:
         """Return what the values of a point sum to, as U(N) and U(∅) or in their place."""
-        return self.total(near.matches, n_players, **parameters) if n_players else (0.0, 0.0)
+        return self.total(near.matches, n_players, **kernel_parameters(parameters)) if len(near.rows) else (0.0, 0.0)
 
     def size_problems(self, n_players: int, parameters: Parameters) -> list[Problem]:
         """Return what is wrong with the parameters for so many rows that play."""
         try:
-            self._asked(n_players, parameters)
+            self.n_asked(n_players, parameters)
         except ConfigError as error:
             return list(error.problems)
         return []
@@ -116,7 +119,7 @@ class NearestMethod(Method):
 
     def reference_values(self, point: OrderedPoint, parameters: Parameters) -> Float64s:
         """Return the values by rank, by the second formula."""
-        return self.second_values(point.matches, **parameters)
+        return self.second_values(point.matches, **kernel_parameters(parameters))
 
 
 def match_flags(train: TrainArrays, chunk: ChunkArrays, point: int) -> Bools:

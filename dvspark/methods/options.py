@@ -11,6 +11,7 @@ from dvspark.kernels.distances import METRICS
 from dvspark.kernels.ranking import PRECISIONS, TIES, RankingOptions
 from dvspark.methods import METHODS
 from dvspark.methods.base import Method
+from dvspark.methods.search_index import EXACT, INDEX, table_problems
 
 AGGREGATES = ("mean", "sum")
 RANKINGS = ("auto", "sorted", "binned")
@@ -85,6 +86,15 @@ class ValueOptions:
         if self.aggregate == "sum" and method.score is not None:
             problems.append(Problem("aggregate", f"'mean' for {method.name}", "'sum'", "its scores are of mean values"))
         return problems
+
+    def table_problems(self, n_train: int, n_features: int) -> list[Problem]:
+        """Return what is wrong with the options for a training table of that size."""
+        return table_problems(self.index, self.metric, n_features, n_train)
+
+    @property
+    def index(self) -> str:
+        """How near rows are found: exact, or a FAISS factory string."""
+        return self.parameters.get(INDEX.name) or EXACT
 
     @property
     def asks(self) -> tuple[str, ...]:

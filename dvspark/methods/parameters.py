@@ -35,10 +35,14 @@ class Parameter:
         """Return an accepted value as plain data."""
         return value
 
+    def hint(self, value: Any) -> str:  # noqa: ARG002 - words may be near ones
+        """Return what to do about a value that is not accepted."""
+        return f"give {self.name} as {self.expected}"
+
     def problem(self, value: Any) -> Problem:
         """Return why a value is not accepted."""
-        hint = f"give {self.name} as {self.expected}"
-        return Problem(f"parameter {self.name!r}", f"{self.expected} ({self.meaning})", reprlib.repr(value), hint)
+        expected = f"{self.expected} ({self.meaning})"
+        return Problem(f"parameter {self.name!r}", expected, reprlib.repr(value), self.hint(value))
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,10 @@ class Choice(Parameter):
     def accepts(self, value: Any) -> bool:
         """Return whether it is one of its values."""
         return isinstance(value, str) and value in self.words
+
+    def hint(self, value: Any) -> str:
+        """Return what to do about a value that is not accepted."""
+        return close_matches(str(value), self.words)
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def alone_warning(n_alone: int, n_validation: int) -> str | None:
 def tenth_distances(train: TrainArrays, chunk: ChunkArrays, options: RankingOptions) -> Float64s:
     """Return how far the SAMPLE_NEIGHBORS-th training row of each point is, (n_validation,); the last one if fewer."""
     found = nearest_points(train, chunk, options, SAMPLE_NEIGHBORS, Workspace())
-    return np.array([near.distances.max(initial=0.0) for near in found])
+    return np.array([near.farthest for near in found])
 
 
 def neighbor_distances(z: Floats, options: RankingOptions, n_neighbors: int) -> Float64s:
@@ -126,7 +126,7 @@ def neighbor_distances(z: Floats, options: RankingOptions, n_neighbors: int) -> 
     points = prepare(z, TrainLabels(np.zeros(len(z), np.int32)), options.metric)
     chunk = ChunkArrays(z, [np.zeros(1, np.int32)] * len(z), np.arange(len(z)))
     found = nearest_points(points, chunk, options, n_neighbors, Workspace())
-    return np.array([near.distances.max(initial=0.0) for near in found])
+    return np.array([near.farthest for near in found])
 
 
 def _within(point: OrderedPoint, radius: float) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

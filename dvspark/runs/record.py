@@ -11,6 +11,7 @@ from typing import Any
 from dvspark.errors import Problem
 from dvspark.kernels import loops
 from dvspark.methods.options import ValueOptions
+from dvspark.methods.search_index import EXACT
 from dvspark.privacy import Release
 from dvspark.schemas import SCHEMA_VERSION, Finding
 from dvspark.version import __version__
@@ -67,6 +68,7 @@ def run_record(
             "python": platform.python_version(),
             "spark": spark_version,
             **{name: _version(name) for name in PACKAGES},
+            **({} if options.index == EXACT else {"faiss-cpu": _version("faiss-cpu")}),
             "platform": platform.platform(),
         },
     }

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dvspark.columns import LARGEST_SQUARED_NORM, embedding_matrix
+from dvspark.columns import LARGEST_NUMBER, LARGEST_SQUARED_NORM, embedding_matrix
 
 Bools = npt.NDArray[np.bool_]
 
@@ -76,10 +76,12 @@ def row_problems(batch: pa.RecordBatch, checks: RowChecks) -> tuple[dict[str, Bo
     }
     if pa.types.is_floating(label.type):
         problems["label is NaN or infinity"] = _not_finite(label)
+        problems["label is too large to square"] = _too_large(label)
     if "weight" in batch.schema.names:
         weight = batch.column("weight")
         problems["weight is null"] = np.asarray(pc.is_null(weight))
         problems["weight is negative, NaN or infinity"] = _not_finite(weight) | _negative(weight)
+        problems["weight is too large to add up"] = _too_large(weight)
     if checks.with_owners and "owner" in batch.schema.names:
         problems["owner is null"] = np.asarray(pc.is_null(batch.column("owner")))
     if pa.types.is_list(label.type):
@@ -130,6 +132,11 @@ def _not_finite(numbers: pa.Array) -> Bools:
 
 def _negative(numbers: pa.Array) -> Bools:
     return np.asarray(pc.fill_null(pc.less(numbers, 0.0), False))
+
+
+def _too_large(numbers: pa.Array) -> Bools:
+    large = pc.and_(pc.is_finite(numbers), pc.greater(pc.abs(numbers), LARGEST_NUMBER))
+    return np.asarray(pc.fill_null(large, False))
 
 
 def _rows_with_null(lists: pa.Array) -> Bools:

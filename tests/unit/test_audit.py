@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles import METHODS, METRICS, exact_values, reference_point_values
+from scipy.stats import spearmanr
 from strategies import Problem, any_problem
 
 from dvspark import columns
-from dvspark.audit import checks, reference
+from dvspark.audit import approximation, checks, reference
 from dvspark.audit.checks import check_efficiency, check_finite, check_sample, require, verdict
 from dvspark.audit.reference import reference_partial
 from dvspark.errors import AuditError
@@ -301,3 +302,86 @@ def test_sample_tolerance__covers_every_precision() -> None:
     assert set(checks.SAMPLE_TOLERANCE) == {"default", "float64"}
     # The axiom's tolerance must see one value moved by a millionth, also beside the sample's.
     assert checks.EFFICIENCY_TOLERANCE < 1e-6
+
+
+# --- approximations ---------------------------------------------------------------------------------------
+
+
+def approximated(k_star: int, **more: Any) -> tuple[Arguments, Partial, Partial]:
+    """Return a truncated valuation and its partial, and that of exact values of the same points."""
+    train, chunk, asked, parameters = arguments(random_rows(5), method="truncated_knn_shapley")
+    parameters |= {"k_star": k_star, **more}
+    others, exact_parameters = approximation.approximated(asked, parameters)
+    assert (others.method, exact_parameters) == ("knn_shapley", {"k": K})
+    exact = reference_partial(train, chunk, others, exact_parameters)
+    return (train, chunk, asked, parameters), engine_partial(train, chunk, asked, parameters), exact
+
+
+def findings_of(given_rows: Arguments, engine: Partial, exact: Partial) -> dict[str, Finding]:
+    _, chunk, asked, parameters = given_rows
+    asked = replace(asked, parameters=parameters)
+    values = engine.value / chunk.n_validation
+    found = approximation.approximation_findings(asked, parameters, 90, engine, exact, values)
+    return {finding.name: finding for finding in found}
+
+
+@pytest.mark.parametrize("tail", ["zero", "bound"])
+def test_approximation__is_told_from_exact_values_of_the_sample(tail: str) -> None:
+    given_rows, engine, exact = approximated(20, tail=tail)
+    found = findings_of(given_rows, engine, exact)
+    assert list(found) == ["near_rows", "rank_correlation", "approximation_error", "untouched"]
+    assert found["rank_correlation"].measured == pytest.approx(spearmanr(engine.value, exact.value).statistic)
+    error = found["approximation_error"]
+    assert error.measured == pytest.approx(np.max(np.abs(engine.value - exact.value)) / 9)
+    assert (error.verdict, error.allowed) == ("pass", 1 / 20 if tail == "zero" else 1 / 40)
+    assert 0 < error.measured < error.allowed
+    assert found["untouched"].measured == np.mean(engine.value == 0)
+    assert (found["untouched"].measured > 0) == (tail == "zero")
+    assert verdict([*found.values()]) == "warn"
+
+
+@pytest.mark.parametrize(("k_star", "expected"), [(59, "warn"), (60, "pass"), (61, "pass")])
+def test_approximation__few_near_rows_are_a_warning_with_the_reason(k_star: int, expected: str) -> None:
+    finding = findings_of(*approximated(k_star))["near_rows"]
+    assert (finding.verdict, finding.measured, finding.allowed) == (expected, k_star, 20 * K)
+    assert ("ranks suffer" in finding.meaning) == (expected == "warn")
+    require([finding], ValueOptions())
+
+
+def test_approximation__all_rows_are_never_few() -> None:
+    assert approximation.check_near_rows(30, 30, k=5).verdict == "pass"
+    assert approximation.check_near_rows(29, 30, k=5).verdict == "warn"
+
+
+@pytest.mark.parametrize(("index", "expected"), [("exact", "fail"), ("HNSW32", "warn")])
+@pytest.mark.parametrize("error", [1.0, np.nan])
+def test_approximation__an_error_above_the_bound_fails_where_it_is_proven(
+    index: str, expected: str, error: float
+) -> None:
+    given_rows, engine, exact = approximated(60, index=index)
+    off = copied(engine)
+    off.value[3] += error
+    found = findings_of(given_rows, off, exact)
+    assert found["approximation_error"].verdict == expected
+    assert ("not proven" in found["approximation_error"].meaning) == (index != "exact")
+
+
+def test_approximation__equal_values_have_no_order() -> None:
+    given_rows, engine, exact = approximated(60)
+    flat = replace(engine, value=np.zeros(90))
+    assert findings_of(given_rows, flat, exact)["rank_correlation"].measured == 0.0
+    assert findings_of(given_rows, exact, exact)["rank_correlation"].measured == pytest.approx(1.0, abs=1e-15)
+
+
+def test_approximation__other_methods_have_nothing_to_tell(valued: tuple[Arguments, Partial]) -> None:
+    (_, _, asked, parameters), engine = valued
+    assert approximation.approximation_findings(asked, parameters, 90, engine, engine, engine.value) == []
+    with pytest.raises(ValueError, match="approximates no other"):
+        approximation.approximated(asked, parameters)
+
+
+def test_check_recall__counts_the_nearest_rows_that_were_found() -> None:
+    rows = [np.array(some, np.int64) for some in ([1, 2, 3], [4], [])]
+    nearest = [np.array(some, np.int64) for some in ([3, 2, 9], [5, 4], [7])]
+    assert approximation.check_recall(rows, nearest).measured == 3 / 6
+    assert approximation.check_recall([], []).measured == 1.0

@@ -37,3 +37,13 @@ def test_row_problems__numbers_whose_squares_overflow_are_large_not_infinite(res
         "embedding is too large to square": [1],
         "embedding is all zeros, without direction": [4],
     }
+
+
+def test_row_problems__of_targets_and_weights_whose_sums_or_squares_overflow_are_named() -> None:
+    numbers = [1.0, -1e61, np.inf, None, 1e60, 1e300]
+    batch = _batch([[1.0]] * len(numbers))
+    batch = batch.set_column(2, "label", pa.array(numbers, pa.float64()))
+    batch = batch.append_column("weight", pa.array(numbers, pa.float64()))
+    problems, _ = row_problems(batch, RowChecks("euclidean", "default"))
+    for aspect in ("label is too large to square", "weight is too large to add up"):
+        assert np.flatnonzero(problems[aspect]).tolist() == [1, 5]
