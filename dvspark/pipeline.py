@@ -18,7 +18,7 @@ from dvspark.schemas import VALIDATION_ROWS, Finding
 from dvspark.tables.read import TableReference, canonical_rows, read_rows
 from dvspark.tables.storage import Storage, open_storage
 from dvspark.tables.validate import ON_BAD_ROW
-from dvspark.tables.write import publish, refuse_conflict, values_frame, withdraw
+from dvspark.tables.write import publish, refuse_conflict, remove_left_over, values_frame, withdraw
 from dvspark.valuation import Request, RowsOrProblems, Valuation, check, compute
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ def _run(config: JobConfig, spark: SparkSession, storage: Storage) -> dict[str, 
         valuation.ledger(storage).remove()
     if (published := refuse_conflict(storage, valuation.run_id, valuation.fingerprint)) is not None:
         log_event(f"already done: {valuation.run_id} is published", run_id=valuation.run_id)
+        _clear(valuation, storage)
         return published
     if not valuation.request.options.self_validation:
         valuation.validation_rows = _validation_rows(valuation)
@@ -89,9 +90,15 @@ def _run(config: JobConfig, spark: SparkSession, storage: Storage) -> dict[str, 
     with stage("write", stages) as now:
         now.rows, now.note = valuation.inputs.train_facts.n_rows, valuation.run_id
         record = _publish(valuation, spark, storage, config)
+    _clear(valuation, storage)
+    return record
+
+
+def _clear(valuation: Valuation, storage: Storage) -> None:
+    """Remove what only a run that is not published needs."""
     valuation.ledger(storage).remove()
     storage.remove_empty("ledger")
-    return record
+    remove_left_over(storage, valuation.run_id)
 
 
 def value_table(

@@ -84,6 +84,12 @@ class Storage:
         """Return how long ago a file was written, by its storage's clock and this machine's."""
         return time.time() - self.file_system.get_file_info(self.path(name)).mtime.timestamp()
 
+    def folders(self) -> list[str]:
+        """Return the names of the folders at the top."""
+        selector = fs.FileSelector(self.root, allow_not_found=True)
+        found = self.file_system.get_file_info(selector)
+        return [info.base_name for info in found if info.type == fs.FileType.Directory]
+
     def remove_file(self, name: str) -> None:
         """Remove a file, if it exists."""
         with contextlib.suppress(FileNotFoundError):

@@ -132,6 +132,19 @@ def withdraw(storage: Storage, run_id: str) -> None:
         storage.remove(name)
 
 
+def remove_left_over(storage: Storage, run_id: str) -> None:
+    """Remove what killed processes left of a run's publication; younger than a claim, it may be a living one's."""
+    _end_old_claim(storage, f"runs/{run_id}.claim")
+    for folder in storage.folders():
+        if folder.startswith(f"_staging-{run_id}-") and storage.age_seconds(folder) > CLAIM_SECONDS:
+            storage.remove(folder)
+
+
+def _end_old_claim(storage: Storage, claim: str) -> None:
+    if storage.exists(claim) and storage.age_seconds(claim) > CLAIM_SECONDS:
+        storage.remove_file(claim)
+
+
 @contextmanager
 def _only_one(storage: Storage, run_id: str) -> Iterator[None]:
     """Let one process publish a run id at a time; a claim that a killed process left ends by its age.
@@ -139,8 +152,7 @@ def _only_one(storage: Storage, run_id: str) -> Iterator[None]:
     Raises: OutputConflictError when another one is at it.
     """
     claim = f"runs/{run_id}.claim"
-    if storage.exists(claim) and storage.age_seconds(claim) > CLAIM_SECONDS:
-        storage.remove_file(claim)
+    _end_old_claim(storage, claim)
     if not storage.claim(claim):
         where, hint = f"{storage.uri}: run_id {run_id}", f"wait for it; a claim ends after {CLAIM_SECONDS} s"
         raise OutputConflictError(Problem(where, "one publisher at a time", "another one is publishing", hint))
