@@ -167,6 +167,10 @@ class JobConfig(BaseSettings):
         """Return whether each owner is to see its own rows' values only."""
         return self.options().declaration.is_private and not self.publish_all_values
 
+    def asks(self) -> tuple[str, ...]:
+        """Return which of "owners" and "weights" training rows must have, for the method or for whom values go to."""
+        return self.options().asks + ("owners",) * self.to_owners()
+
     def _parameters(self) -> dict[str, Any]:
         """Return the method's parameters that are set; the number of classes only where the method asks for it."""
         given = {name: getattr(self, name) for name in PARAMETERS if getattr(self, name) is not None}

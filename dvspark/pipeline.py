@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,14 @@ from dvspark.schemas import VALIDATION_ROWS, Finding
 from dvspark.tables.read import TableReference, canonical_rows, read_rows
 from dvspark.tables.storage import Storage, open_storage
 from dvspark.tables.validate import ON_BAD_ROW
-from dvspark.tables.write import publish, refuse_conflict, remove_left_over, values_frame, withdraw
+from dvspark.tables.write import (
+    publish,
+    ranked_by_owner,
+    refuse_conflict,
+    remove_left_over,
+    values_frame,
+    withdraw,
+)
 from dvspark.valuation import Request, RowsOrProblems, Valuation, check, compute
 
 if TYPE_CHECKING:
@@ -70,9 +78,10 @@ def _run(config: JobConfig, spark: SparkSession, storage: Storage) -> dict[str, 
     if config.report:
         report.require_extras()
     with stage("read", stages):
-        asks, target = config.options().asks, config.options().declaration.target
-        asks += ("owners",) * config.to_owners()
-        train = read_rows(spark, "train", config.train.reference().asked(asks), target)
+        target = config.options().declaration.target
+        train = read_rows(spark, "train", config.train.reference().asked(config.asks()), target)
+        if isinstance(train, list) and config.to_owners():
+            train = [_with_way_out(problem) for problem in train]
         other = config.validation.reference().without_train_columns() if config.validation else None
         validation = None if other is None else read_rows(spark, "validation", other, target)
         parent = _parent(config, spark, storage)
@@ -168,7 +177,16 @@ def _request(config: JobConfig) -> Request:
         plan=config.plan,
         host_memory=config.host_memory,
         extremes=config.report and not config.to_owners(),
+        to_owners=config.to_owners(),
     )
+
+
+def _with_way_out(problem: Problem) -> Problem:
+    """Return the problem of a missing owner with what else can be done, since values are to go to owners."""
+    if "(owner)" not in problem.expected:
+        return problem
+    hint = f"{problem.hint} Each owner gets its own values; publish_all_values: true puts all in one table."
+    return dataclasses.replace(problem, hint=hint)
 
 
 def _parent(config: JobConfig, spark: SparkSession, storage: Storage) -> Parent | None:
@@ -193,14 +211,15 @@ def _validation_rows(valuation: Valuation) -> DataFrame:
 
 def _publish(valuation: Valuation, spark: SparkSession, storage: Storage, config: JobConfig) -> dict[str, Any]:
     """Publish the results, and return the run record; values for owners are shown nowhere else."""
-    to_owners = config.to_owners()
+    to_owners = valuation.request.to_owners
     with_report = config.report and not to_owners
     run_id, inputs = valuation.run_id, valuation.inputs
     outputs = {"values": storage.shown_path(f"values/run_id={run_id}")}
     outputs["run"] = storage.shown_path(f"runs/{run_id}/run.json")
     if with_report:
         outputs["report"] = storage.shown_path(f"runs/{run_id}/report.html")
-    frames = {"values": values_frame(spark, valuation.table, valuation.types)}
+    values = ranked_by_owner(valuation.table) if to_owners else valuation.table
+    frames = {"values": values_frame(spark, values, valuation.types)}
     if valuation.validation_rows is not None:
         frames[VALIDATION_ROWS.name] = valuation.validation_rows
     if inputs.rejected is not None:

@@ -42,7 +42,8 @@ def plan_job(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
         "n_features": sizes.n_features,
         "dtype": sizes.dtype,
         "label": train.types["label"],
-        "ranking": sizes.ranking,
+        "ranking": sizes.ranking if sizes.needs == "ranking" else None,
+        "asked": sizes.asked,
         "cores": hosts.n_tasks,
         "plan": plan.record(),
         "estimate": estimate(plan, sizes, hosts, point).record(),
@@ -57,7 +58,7 @@ def plan_text(found: dict[str, Any]) -> str:
     lines = {
         "rows": f"{found['n_train']:,} to value, by {found['n_validation']:,}",
         "embeddings": f"{found['n_features']:,} {found['dtype']}; labels {found['label']}",
-        "plan": f"{plan['name']}, {found['ranking']} ranking",
+        "plan": f"{plan['name']}, {found['asked']}",
         "clause": plan["reason"],
         "would change": found["turning_point"],
         "chunks": f"{plan['n_chunks']:,} of about {plan['chunk_rows']:,} rows, in {_count(plan['n_waves'], 'wave')}",
@@ -74,11 +75,10 @@ def plan_text(found: dict[str, Any]) -> str:
 
 def _previews(config: JobConfig, spark: SparkSession) -> tuple[Preview, Preview]:
     """Return what metadata and samples tell of the two sides, which are one under self-validation."""
-    options = config.options()
-    references = {"train": config.train.reference().asked(options.asks)}
+    references = {"train": config.train.reference().asked(config.asks())}
     if config.validation is not None:
         references["validation"] = config.validation.reference().without_train_columns()
-    target = options.declaration.target
+    target = config.options().declaration.target
     found = {side: _preview(spark, side, reference, target) for side, reference in references.items()}
     problems = [problem for one in found.values() if isinstance(one, list) for problem in one]
     sides = [one for one in found.values() if isinstance(one, Preview)]

@@ -61,6 +61,7 @@ class Request:
     plan: str = "auto"
     host_memory: str | None = None
     extremes: bool = True
+    to_owners: bool = False
 
 
 @dataclass
@@ -84,14 +85,15 @@ class Valuation:
     release: Release | None = None
     sample_key: bytes | None = None
 
-    def _n_classes_source(self) -> str:
-        if self.request.options.parameters.get("n_classes") is not None:
-            return "given"
-        return "distinct labels in train and validation"
-
     def ledger(self, files: Files) -> Ledger:
         """Return the run's ledger."""
         return Ledger(files, self.run_id, self.fingerprint)
+
+    @property
+    def ranking(self) -> str | None:
+        """How rows are ranked, sorted or binned; None where the method needs no ranking of all of them."""
+        options = self.request.options
+        return options.ranking_for(self.inputs.train_facts.n_rows) if options.declaration.needs == "ranking" else None
 
     @property
     def work(self) -> tasks.ChunkWork:
@@ -126,14 +128,13 @@ class Valuation:
             fingerprint=self.fingerprint,
             options=self.request.options,
             parameters=self.parameters,
-            ranking=self.request.options.ranking_for(self.inputs.train_facts.n_rows),
+            ranking=self.ranking,
             error_bound=self.error_bound,
             inputs={
                 "train": _side_record(train, self.inputs.train_facts),
                 "validation": _side_record(validation, self.inputs.validation_facts),
                 "n_features": self.inputs.n_features,
-                "n_classes": self.inputs.n_classes,
-                "n_classes_source": self._n_classes_source(),
+                **_classes_record(self.inputs.n_classes, self.request.options),
                 "absent_labels": self.inputs.absent_labels,
                 "n_validation": self.totals.n_validation if self.totals else 0,
             },
@@ -162,7 +163,7 @@ def check(
     """
     options = request.options
     with stage("validate", stages) as now:
-        inputs = validate(train, validation, options, request.on_bad_row)
+        inputs = validate(train, validation, options, request.on_bad_row, to_owners=request.to_owners)
         parameters = options.resolved(inputs.n_classes)
         if parent is not None:
             require_same_train(parent.record, inputs)
@@ -217,7 +218,8 @@ def compute(valuation: Valuation, spark: SparkSession, files: Files | None = Non
             if totals.n_validation < 1:
                 expected, hint = "at least one validation row that is left", "leave the run as it is"
                 raise InputError(Problem("validation rows", expected, "none", hint))
-            now.note = f"{request.options.ranking_for(index.n_train)} ranking, loops in {loops.name(loops.fastest())}"
+            how = f"{valuation.ranking} ranking" if valuation.ranking else request.options.declaration.needs
+            now.note = f"{how}, loops in {loops.name(loops.fastest())}"
         with stage("finalize", stages) as now:
             values, standard_errors = finalize(totals, request.options.aggregate, request.options.declaration.score)
             valuation.error_bound, row_bounds = certificate(totals, request.options.aggregate)
@@ -330,6 +332,15 @@ def _index_folder(work_dir: str | None) -> Iterator[Path]:
         Path(work_dir).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="dvspark-", dir=work_dir) as folder:
         yield Path(folder)
+
+
+def _classes_record(n_classes: int, options: ValueOptions) -> dict[str, Any]:
+    if options.declaration.target == "number":
+        return {"n_classes": None, "n_classes_source": "none: labels are numbers to predict"}
+    if options.parameters.get("n_classes") is not None:
+        return {"n_classes": n_classes, "n_classes_source": "given"}
+    tables = "validation" if options.declaration.is_private else "train and validation"
+    return {"n_classes": n_classes, "n_classes_source": f"distinct labels in {tables}"}
 
 
 def _side_record(rows: Rows, facts: Facts) -> dict[str, Any]:

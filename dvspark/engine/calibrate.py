@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import subprocess
 import sys
@@ -18,15 +19,24 @@ import numpy as np
 
 from dvspark.engine.plan import Sizes
 from dvspark.errors import ComputeError, Problem
-from dvspark.kernels.distances import prepare
-from dvspark.kernels.ranking import points_per_block
+from dvspark.kernels import radius, ranking
+from dvspark.kernels.distances import POINTS_PER_PRODUCT, prepare
 from dvspark.methods.options import ValueOptions
-from dvspark.schemas import ChunkArrays, TrainLabels
+from dvspark.methods.private import PrivateMethod
+from dvspark.methods.radius import tenth_distances
+from dvspark.schemas import ChunkArrays, TrainArrays, TrainColumns, TrainLabels
 
 # The first size is small enough to be done in a tenth of a second, and larger than the rows ranked exactly.
 FIRST_ROWS = 16_384
+# A kernel that takes so long for one point of fewer rows is not tried on more: its cost may grow faster than the table.
+# From the fewest rows on, each size is four times the one before.
+SLOW_SECONDS = 0.1
+FEWEST_ROWS = 128
 # CPU seconds that the second size may take, by what the first one took.
 BUDGET_SECONDS = 0.8
+# Points that tell a radius, and owners of random rows, whose real number nothing tells before the rows are read.
+RADIUS_POINTS = 16
+N_OWNERS = 100
 # Random rows of the second size stay under this many bytes: drawing and preparing them takes time too.
 LARGEST_SAMPLE_BYTES = 256 * 2**20
 
@@ -35,14 +45,15 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 
 @dataclass(frozen=True)
 class PointCost:
-    """CPU seconds of one validation point: ``fixed``, and ``per_row`` of the training table."""
+    """CPU seconds of one validation point: ``fixed``, and ``per_row`` of the training table, to some ``power``."""
 
     fixed: float
     per_row: float
+    power: float = 1.0
 
     def seconds(self, n_train: int) -> float:
         """Return the CPU seconds of a point among so many training rows."""
-        return self.fixed + self.per_row * n_train
+        return self.fixed + self.per_row * n_train**self.power
 
 
 def calibrate(sizes: Sizes, options: ValueOptions, *, n_labels: int, chunk_rows: int) -> PointCost:
@@ -50,7 +61,7 @@ def calibrate(sizes: Sizes, options: ValueOptions, *, n_labels: int, chunk_rows:
 
     Raises: ComputeError when the kernel's process fails. Cost: about two seconds, half of them imports.
     """
-    points = min(chunk_rows, sizes.n_validation, points_per_block(sizes.n_train))
+    points = min(chunk_rows, sizes.n_validation, _points_at_once(sizes))
     task = {"sizes": asdict(sizes), "options": options.record(), "n_labels": n_labels, "points": points}
     # A package that travels as a zip is found where this process found it.
     environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -65,9 +76,16 @@ def calibrate(sizes: Sizes, options: ValueOptions, *, n_labels: int, chunk_rows:
 
 
 def measure(sizes: Sizes, options: ValueOptions, *, n_labels: int, points: int) -> PointCost:
-    """Return what a point costs in this process, as a line through two sizes of the training table."""
-    first = FIRST_ROWS if sizes.n_train > 2 * FIRST_ROWS else sizes.n_train
-    _kernel_seconds(sizes, options, first, n_labels, min(points, 8))  # what a first call loads does not count
+    """Return what a point costs in this process, as a line through two sizes of the training table.
+
+    Of a slow kernel, as the power of the table's size that two small sizes suggest.
+    """
+    least = max(FIRST_ROWS, 2 * sizes.n_nearest)
+    first = least if sizes.n_train > 2 * least else sizes.n_train
+    if (slow := _slow_cost(sizes, options, first, n_labels)) is not None:
+        return slow
+    one = _kernel_seconds(sizes, options, first, n_labels, 1)
+    points = max(1, min(points, int(2 * BUDGET_SECONDS / max(one, 1e-6))))
     low = _kernel_seconds(sizes, options, first, n_labels, points)
     affordable = int(first * BUDGET_SECONDS / max(low * points, 1e-6))
     second = min(sizes.n_train, affordable, LARGEST_SAMPLE_BYTES // (4 * sizes.n_features))
@@ -78,25 +96,62 @@ def measure(sizes: Sizes, options: ValueOptions, *, n_labels: int, points: int) 
     return PointCost(high - per_row * second, per_row)
 
 
+def _slow_cost(sizes: Sizes, options: ValueOptions, most: int, n_labels: int) -> PointCost | None:
+    """Return the cost of a kernel that is slow before ``most`` rows, or None; what first calls load is then loaded."""
+    rows, before = min(most, max(FEWEST_ROWS, 2 * sizes.n_nearest)), (1, 0.0)
+    while True:
+        seconds = _kernel_seconds(sizes, options, rows, n_labels, 1)
+        if seconds > SLOW_SECONDS and before[1] > 0:
+            power = max(1.0, math.log(seconds / before[1]) / math.log(rows / before[0]))
+            return PointCost(0.0, seconds / rows**power, power)
+        if rows == most:
+            return None
+        before, rows = (rows, seconds), min(4 * rows, most)
+
+
+def _points_at_once(sizes: Sizes) -> int:
+    """Return how many points the kernel has in memory together, the sort's where it is one that ranks."""
+    if sizes.needs == "nearest":
+        return POINTS_PER_PRODUCT
+    at_once = radius.points_per_block if sizes.needs == "radius" else ranking.points_per_block
+    return at_once(sizes.n_train)
+
+
 def _kernel_seconds(sizes: Sizes, options: ValueOptions, n_train: int, n_labels: int, points: int) -> float:
     """Return the CPU seconds of the kernel for each of some points on random rows."""
+    method, parameters = options.declaration, options.resolved(n_labels)
+    train, chunk = _random_rows(sizes, options, n_train, n_labels, points)
+    asked = options.ranking_options(parameters, sizes.n_train)
+    if n_train < sizes.n_train:  # bins that keep the tolerance among many rows may not among few, and would be sorted
+        asked = dataclasses.replace(asked, tolerance=0.5)
+    if sizes.needs == "radius":  # random rows lie at other distances than real ones: a radius that few are within
+        few = chunk.take(np.arange(min(points, RADIUS_POINTS)))
+        parameters["radius"] = radius.radius_from_neighbors(tenth_distances(train, few, asked))
+    started = time.process_time()
+    if isinstance(method, PrivateMethod):
+        chunk = dataclasses.replace(chunk, counts=method.counts(train, chunk, asked, parameters))
+    method.partial(train, chunk, asked, parameters)
+    return (time.process_time() - started) / points
+
+
+def _random_rows(
+    sizes: Sizes, options: ValueOptions, n_train: int, n_labels: int, points: int
+) -> tuple[TrainArrays, ChunkArrays]:
+    """Return random rows with all that a method may ask of them, and random points."""
     rng, dtype = np.random.default_rng(0), np.dtype(sizes.dtype).type
     # Around zero: rows with a common offset would be moved tile by tile.
     x = rng.random((n_train, sizes.n_features), dtype) - dtype(0.5)
-    codes = rng.integers(0, n_labels, n_train, np.int32)
-    train = prepare(x, TrainLabels(codes), options.metric)
+    codes, n_owners = rng.integers(0, n_labels, n_train, np.int32), min(n_train, N_OWNERS)
+    owners = rng.permutation(np.arange(n_train, dtype=np.int32) % n_owners)
+    columns = TrainColumns(rng.random(n_train), rng.random(n_train), owners, n_owners)
+    train = dataclasses.replace(prepare(x, TrainLabels(codes), options.metric), columns=columns)
     chunk = ChunkArrays(
         rng.random((points, sizes.n_features), dtype) - dtype(0.5),
         list(rng.integers(0, n_labels, (points, 1), np.int32)),
         np.arange(points) % n_train if options.self_validation else None,
+        targets=rng.random(points),
     )
-    parameters = options.resolved(n_labels)
-    ranking = options.ranking_options(parameters, sizes.n_train)
-    if n_train < sizes.n_train:  # bins that keep the tolerance among many rows may not among few, and would be sorted
-        ranking = dataclasses.replace(ranking, tolerance=0.5)
-    started = time.process_time()
-    options.declaration.partial(train, chunk, ranking, parameters)
-    return (time.process_time() - started) / points
+    return train, chunk
 
 
 def main() -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 from dvspark.engine.chunks import WAVE_CHUNKS, count_chunks
 from dvspark.errors import ComputeError, Problem
+from dvspark.kernels import nearest, radius
 from dvspark.kernels.bins import near_rows
 from dvspark.kernels.distances import TILE_ROWS
 from dvspark.kernels.memory import scratch_bytes
@@ -35,16 +36,20 @@ LARGEST_BLOCK_BYTES = 2**30
 # What travels: a partial's value and squared value of a train row, and its certificate where rows have their own;
 # under the sharded plan, of a validation point, the counts of a block's 8,192 bins and those of its matches, the two
 # tables of values that come back, some 36 √N near rows with id, distance and match, or the float32 distances of all
-# rows.
+# rows. Of methods that do not rank all rows: a block's two counts of neighbors, or of each of its nearest rows place,
+# key and match, and place and value of those that every block reads.
 PARTIAL_ROW_BYTES = 16
 ROW_BOUND_BYTES = 8
 BIN_COUNT_BYTES = 2**16
 BIN_TABLE_BYTES = 2**17
 NEAR_ROW_BYTES = 20
 DISTANCE_BYTES = 4
+NEIGHBOR_COUNT_BYTES = 16
+NEAREST_ROW_BYTES = 17 + 16
 
-# Where the sharded plan values points under the binned ranking: a method's weights and their sums take 64; the audit's
-# reference, which ranks one point by all its float64 distances, took 106 in `tests/bench/sharded.py`.
+# Where the sharded plan values points without all distances: under the binned ranking a method's weights and their sums
+# take 64; the audit's reference, which ranks one point by all its float64 distances, took 106 in
+# `tests/bench/sharded.py`.
 VALUING_ROW_BYTES = 112
 
 
@@ -67,6 +72,7 @@ class Sizes:
     """What a plan depends on; ``ranking`` is sorted or binned, resolved; ``row_bounds`` as in `schemas.Partial`.
 
     ``search_bytes``: of one row in an approximate index.
+    ``needs`` is the method's: "ranking", "radius" or "nearest", so many rows then as ``n_nearest`` says.
     """
 
     n_train: int
@@ -78,10 +84,17 @@ class Sizes:
     row_bounds: bool = False
     tolerance: float = 1e-8
     search_bytes: int = 0
+    needs: str = "ranking"
+    n_nearest: int = 0
 
     @classmethod
     def of(cls, options: ValueOptions, *, n_train: int, n_validation: int, n_features: int, dtype: str) -> Sizes:
-        """Return the sizes of a run with these options."""
+        """Return the sizes of a run with these options.
+
+        Raises: ConfigError for parameters that so few rows have no use for.
+        """
+        method, n_players = options.declaration, n_train - options.self_validation
+        parameters = options.resolved(n_classes=1)  # no size depends on their number
         return cls(
             n_train=n_train,
             n_validation=n_validation,
@@ -92,7 +105,20 @@ class Sizes:
             row_bounds=options.error_bound,
             tolerance=float(options.tolerance),
             search_bytes=search_bytes(options.index, options.metric, n_features),
+            needs=method.needs,
+            n_nearest=method.n_asked(n_players, parameters) if method.needs == "nearest" else 0,
         )
+
+    @property
+    def sorts(self) -> bool:
+        """Whether all rows of a point are sorted."""
+        return self.needs == "ranking" and self.ranking == "sorted"
+
+    @property
+    def asked(self) -> str:
+        """What is asked of the training rows of a point, in words."""
+        asked = {"radius": "rows within a radius", "nearest": f"{self.n_nearest:,} nearest rows"}
+        return asked.get(self.needs, f"{self.ranking} ranking")
 
     @property
     def item_bytes(self) -> int:
@@ -193,8 +219,9 @@ def _choose(sizes: Sizes, hosts: Hosts, chunk_rows: int, asked: str) -> tuple[st
     # 4. Not even the smallest block leaves room to work on it.
     least = min(TILE_ROWS, sizes.n_train)
     needed = least * sizes.row_bytes + _worker_bytes(sizes, "sharded", least, chunk_rows)
-    got = f"{show_bytes(needed)} for a block of {least} rows of {sizes.n_features} {sizes.dtype}, {sizes.ranking}"
-    hint = "use hosts with more memory, fewer tasks at once on a host (spark.executor.cores), or ranking: binned"
+    got = f"{show_bytes(needed)} for a block of {least} rows of {sizes.n_features} {sizes.dtype}, {sizes.asked}"
+    hint = "use hosts with more memory, or fewer tasks at once on a host (spark.executor.cores)"
+    hint += ", or ranking: binned, if the method has it" if sizes.sorts else ""
     expected = f"at most {show_bytes(_task_bytes(hosts))} for each of {hosts.n_tasks_here} tasks on a host"
     raise ComputeError(Problem("memory of a worker", expected, got, hint))
 
@@ -217,14 +244,22 @@ def _block_rows(sizes: Sizes, hosts: Hosts, chunk_rows: int) -> int:
 
 def _worker_bytes(sizes: Sizes, name: str, block_rows: int, chunk_rows: int) -> int:
     """Return a bound on the memory of one Python worker beside what it maps."""
-    n_train, ties = sizes.n_train, sizes.ties
-    scratch = scratch_bytes(block_rows, sizes.n_features, ties=ties, ranking=sizes.ranking, table_rows=n_train)
-    scratch += chunk_rows * sizes.n_features * sizes.item_bytes
+    scratch = _scratch_bytes(sizes, block_rows) + chunk_rows * sizes.n_features * sizes.item_bytes
     if name == "replicated":
         return scratch
     # What values points has no block: it needs all distances of one point, or the weights of all ranks.
-    valuing = VALUING_ROW_BYTES * n_train if sizes.ranking == "binned" else scratch_bytes(n_train, 0, ties=ties)
+    valuing = scratch_bytes(sizes.n_train, 0, ties=sizes.ties) if sizes.sorts else VALUING_ROW_BYTES * sizes.n_train
     return max(scratch, valuing)
+
+
+def _scratch_bytes(sizes: Sizes, rows: int) -> int:
+    """Return a bound on the kernel's memory beside so many of the training rows."""
+    if sizes.needs == "radius":
+        return radius.scratch_bytes(rows, sizes.n_features)
+    if sizes.needs == "nearest":
+        return nearest.scratch_bytes(rows, sizes.n_features, sizes.n_nearest)
+    n_train, ties = sizes.n_train, sizes.ties
+    return scratch_bytes(rows, sizes.n_features, ties=ties, ranking=sizes.ranking, table_rows=n_train)
 
 
 def _shuffle_bytes(sizes: Sizes, name: str, n_chunks: int, n_blocks: int) -> int:
@@ -233,10 +268,16 @@ def _shuffle_bytes(sizes: Sizes, name: str, n_chunks: int, n_blocks: int) -> int
     partials = n_chunks * n_train * (PARTIAL_ROW_BYTES + ROW_BOUND_BYTES * sizes.row_bounds)
     if name == "replicated":
         return sizes.index_bytes + partials
-    if sizes.ranking == "sorted":
+    if sizes.sorts:
         return sizes.index_bytes + n_validation * n_train * DISTANCE_BYTES
-    near = near_rows(n_train, EXACT_ROWS, sizes.tolerance) * NEAR_ROW_BYTES
-    return sizes.index_bytes + partials + n_validation * (n_blocks * (BIN_COUNT_BYTES + BIN_TABLE_BYTES) + near)
+    if sizes.needs == "radius":
+        of_point = n_blocks * NEIGHBOR_COUNT_BYTES
+    elif sizes.needs == "nearest":
+        of_point = n_blocks * sizes.n_nearest * NEAREST_ROW_BYTES
+    else:
+        near = near_rows(n_train, EXACT_ROWS, sizes.tolerance) * NEAR_ROW_BYTES
+        of_point = n_blocks * (BIN_COUNT_BYTES + BIN_TABLE_BYTES) + near
+    return sizes.index_bytes + partials + n_validation * of_point
 
 
 def this_host_bytes() -> int:

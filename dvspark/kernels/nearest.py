@@ -99,9 +99,7 @@ def near_rows(
     """Yield what a table whose first row is ``first_row`` has to say about each point of the chunk, for m rows.
 
     Rows whose float32 key is surely beyond the m-th get no exact key. Cost a point: O(N D), and O(D) for each row
-    that is left. Memory: some 9 P T bytes for P = `distances.POINTS_PER_PRODUCT` and T rows of a tile, and 100 bytes a
-    pair of a point and a row that waits: max(8 m, 2,048) for each point and those of a tile at most, unless more rows
-    than that tie.
+    that is left. Memory beside the train arrays: `scratch_bytes`, unless more rows than it counts tie.
     Where there is a ``train.search``, and more than m rows, only what it finds gets exact keys: beside the search a
     point costs O(m D), and O(N) for its matches; fewer than m rows may be found.
     """
@@ -117,6 +115,18 @@ def near_rows(
             keys = ranking.row_keys(train, rows, z[place], options.metric)
             flags = ranking.match_flags(train.labels, chunk.labels[start + place], train.n_train)
             yield _cut(NearRows(rows + first_row, keys, flags[rows]), m, options.metric)
+
+
+def scratch_bytes(n_train: int, n_features: int, m: int) -> int:
+    """Return a bound on the memory beside the train arrays, in bytes, for the m nearest rows of each point.
+
+    Products of P points with a tile of T rows and what is kept of them, pairs of a point and a row that wait, those of
+    one more tile with them; of one point, exact keys of m rows, flags and values of all; five tiles in float64.
+    """
+    points, tile = distances.POINTS_PER_PRODUCT, min(n_train, distances.TILE_ROWS)
+    waiting = min(n_train, max(CANDIDATES_PER_ROW * m, FEWEST_CANDIDATES)) + tile
+    of_features = 40 * tile + 24 * points + 24 * min(m, n_train)
+    return points * (9 * tile + 100 * waiting) + 40 * n_train + of_features * n_features + 2**20
 
 
 def _cut(near: NearRows, m: int, metric: str) -> NearRows:

@@ -119,6 +119,10 @@ class Method:
         """Return how many values there are."""
         return n_owners if self.players == "owners" else n_train
 
+    def n_asked(self, n_players: int, parameters: Parameters) -> int:  # noqa: ARG002
+        """Return how many of so many rows it asks for at a point, the nearest ones; all, unless it says otherwise."""
+        return n_players
+
     def knows(self, name: str) -> bool:
         """Return whether it has a parameter of that name."""
         return any(parameter.name == name for parameter in self.parameters)

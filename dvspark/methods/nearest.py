@@ -78,7 +78,10 @@ class NearestMethod(Method):
         return near_rows(train, chunk, options, self.n_asked(n_players, parameters), workspace, first_row)
 
     def n_asked(self, n_players: int, parameters: Parameters) -> int:
-        """Return how many nearest rows are asked for, 1 at least."""
+        """Return how many of so many rows it asks for at a point, the nearest ones; at least one.
+
+        Raises: ConfigError when it cannot do with so few.
+        """
         return max(1, self.n_nearest(n_players, **kernel_parameters(parameters))) if n_players else 1
 
     def n_matches(self, train: TrainArrays, chunk: ChunkArrays, point: int) -> int:

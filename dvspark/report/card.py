@@ -87,7 +87,8 @@ def _facts(run: Mapping[str, Any]) -> Iterator[Fact]:
     bound = run.get("error_bound")
     parts = [f"no value is off by more than {significant(bound, 2)}" if bound else ""]
     parts += ["each row's own bound is in the column error_bound" if run.get("row_bounds") else ""]
-    yield Fact("Ranking", _text(run.get("ranking")), "; ".join(part for part in parts if part))
+    if run.get("ranking") is not None or "ranking" not in run:
+        yield Fact("Ranking", _text(run.get("ranking")), "; ".join(part for part in parts if part))
     yield Fact("Aggregate", _text(run.get("aggregate")), "over the validation points")
     if run.get("self_validation"):
         yield Fact("Self-validation", "yes", "each row is left out of its own game")

@@ -25,7 +25,7 @@ def run_record(
     fingerprint: str,
     options: ValueOptions,
     parameters: dict[str, Any],
-    ranking: str,
+    ranking: str | None,
     error_bound: float,
     inputs: dict[str, Any],
     plan: dict[str, Any],

@@ -86,16 +86,19 @@ def validate(
     validation: Rows | list[Problem] | None,
     options: ValueOptions,
     on_bad_row: str,
+    *,
+    to_owners: bool = False,
 ) -> ValidatedInputs:
     """Return the inputs, checked; ``validation`` None stands for self-validation.
 
-    A problem list in place of rows is reported with the rest. Under "reject" rows with problems are set aside.
+    A problem list in place of rows is reported with the rest. Under "reject" rows with problems are set aside. A row
+    without owner is one where owners are valued, or (``to_owners``) values go to them.
     Raises: InputError with all problems. Cost: a few passes over each table; distinct labels, and one tally
     row for each batch, reach the driver.
     """
     sides = [train] if validation is None else [train, validation]
     problems = [problem for side in sides if isinstance(side, list) for problem in side]
-    checks = RowChecks(options.metric, options.precision, with_owners="owners" in options.asks)
+    checks = RowChecks(options.metric, options.precision, with_owners=to_owners or "owners" in options.asks)
     # Each side takes several small jobs that leave most cores idle; so both sides go on at once.
     with ThreadPoolExecutor(len(sides)) as pool:
         found = [pool.submit(_check_side, side, checks, on_bad_row) for side in sides if isinstance(side, Rows)]

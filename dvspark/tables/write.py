@@ -56,6 +56,16 @@ def values_table(
     return pa.table(columns)
 
 
+def ranked_by_owner(values: pa.Table) -> pa.Table:
+    """Return the values with each row's rank among those of its owner, to whom other ranks would tell of other rows."""
+    owners = values[OWNER.name].combine_chunks().dictionary_encode().indices.to_numpy()
+    by_rank = np.lexsort((values["rank"].to_numpy(), owners))
+    sorted_owners = owners[by_rank]
+    rank = np.empty(len(values), np.int64)
+    rank[by_rank] = np.arange(1, len(values) + 1) - np.searchsorted(sorted_owners, sorted_owners)
+    return values.set_column(values.column_names.index("rank"), "rank", pa.array(rank))
+
+
 def values_frame(spark: SparkSession, values: pa.Table, types: dict[str, str]) -> DataFrame:
     """Return the values as a Spark DataFrame of the documented types."""
     optional = tuple(column for column in (OWNER, ERROR_BOUND) if column.name in values.column_names)

@@ -91,9 +91,46 @@ def test_plan__self_validation_has_one_table(
     assert not out.exists()
 
 
+# What is asked of the training rows, by kind of method.
+KINDS: dict[str, tuple[str, list[str], str, str | None]] = {
+    "ranking": ("knn_beta", ["--k", "3"], "sorted ranking", "sorted"),
+    "ordered": ("knn_regression_shapley", ["--k", "3"], "sorted ranking", "sorted"),
+    "owners": ("owner_knn_shapley", ["--k", "3", "--train.owner", "label"], "sorted ranking", "sorted"),
+    "radius": ("threshold_knn_shapley", [], "rows within a radius", None),
+    "nearest": ("truncated_knn_shapley", ["--k", "3", "--epsilon", "0.05"], "20 nearest rows", None),
+    "private": (
+        "dp_threshold_knn_shapley",
+        ["--epsilon", "1", "--delta", "1e-9", "--train.owner", "label"],
+        "rows within a radius",
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_plan__tells_what_each_kind_of_method_asks_of_the_training_rows(
+    command: Command, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    method, more, asked, ranking = KINDS[kind]
+    tables = words(folder, tmp_path / "out")
+    if kind == "ordered":
+        for side, data in (("train", DATA.train), ("validation", DATA.validation)):
+            numbers = [float(row) for row in range(len(data))]
+            tables[tables.index(f"--{side}") + 1] = write_parquet(tmp_path / f"{side}.parquet", data, label=numbers)
+    assert command(*tables, "--method", method, *more, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["asked"], found["ranking"]) == (asked, ranking)
+    assert found["estimate"]["parts"]["kernel"] > 0
+    assert f"plan         replicated, {asked}\n" in planning.plan_text(found)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("more", "code", "said"),
     [
+        (["--method", "owner_sum_of_points"], 3, "a column 'owner'"),
+        (["--method", "dp_threshold_knn_shapley", "--epsilon", "1", "--delta", "1e-9"], 3, "a column 'owner'"),
+        (["--method", "knn_regression_shapley"], 3, "a number, which regression predicts"),
         (["--train.label", "lable"], 3, "a column 'lable'"),
         (["--plan", "replicated", "--host_memory", "1k"], 5, "plan: sharded"),
         (["--host_memory", "much"], 2, "write 4g or 512m"),

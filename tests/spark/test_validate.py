@@ -85,7 +85,7 @@ BAD = {
         Table([(i, ["1", "2"], y) for i, _, y in _good(0)], DDL.replace("float", "string")),
     ),
     "label of a wrong type": Bad(
-        ("validation column 'label'", "a string, an integer, or an array of either", "double", "regression target"),
+        ("validation column 'label'", "a string, an integer, or an array of either", "double", "regression_shapley"),
         validation=Table([(i, x, 0.5) for i, x, _ in _good(100)], DDL.replace("string", "double")),
     ),
     "id is null": Bad(

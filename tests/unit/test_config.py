@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from dvspark.config import LARGEST_FILE_BYTES, JobConfig, load_config, parse_overrides
+from dvspark.config import LARGEST_FILE_BYTES, PARAMETERS, JobConfig, load_config, parse_overrides
 from dvspark.errors import ConfigError
+from dvspark.methods import METHODS
 
 PLACES = ("--train", "t.parquet", "--validation", "v.parquet", "--output", "out")
 YAML_PLACES = "train: t.parquet\nvalidation: v.parquet\noutput: out\n"
@@ -334,3 +335,106 @@ def test_value_table__an_unknown_choice_is_refused_not_taken_for_the_default(nam
 
     with pytest.raises(ConfigError, match=name):
         value_table(None, object(), **{name: value})  # type: ignore[arg-type]
+
+
+# --- parameters of methods --------------------------------------------------------------------------------
+
+
+def test_parameters__are_those_of_the_methods() -> None:
+    known = {parameter.name for method in METHODS.values() for parameter in method.parameters}
+    assert set(PARAMETERS) == known
+    assert len(set(PARAMETERS)) == len(PARAMETERS)
+    assert set(PARAMETERS) <= set(JobConfig.model_fields)
+
+
+PRIVATE = ("--method", "dp_threshold_knn_shapley")
+TEXTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "radius": (("--method", "threshold_knn_loo", "--radius", "0.5"), {"radius": 0.5}),
+    "whole radius": (("--method", "threshold_knn_loo", "--radius", "2"), {"radius": 2.0}),
+    "radius auto": (("--method", "threshold_knn_loo", "--radius", "auto"), {"radius": "auto"}),
+    "empty utility": (("--method", "knn_regression_shapley", "--empty_utility", "-1e-3"), {"empty_utility": -0.001}),
+    "formula": (("--method", "knn_regression_shapley", "--empty_utility", "formula"), {"empty_utility": "formula"}),
+    "semivalue": (("--method", "knn_beta", "--alpha", "4", "--beta", "1.5"), {"alpha": 4.0, "beta": 1.5}),
+    "utility": (("--method", "knn_loo", "--utility", "wang2023", "--k", "3"), {"utility": "wang2023", "k": 3}),
+    "truncated": (
+        ("--method", "truncated_knn_shapley", "--k_star", "40", "--index", "IVF64,SQ8"),
+        {"k_star": 40, "index": "IVF64,SQ8"},
+    ),
+    "an error": (
+        ("--method", "truncated_knn_shapley", "--epsilon", "0.01", "--tail", "bound"),
+        {"epsilon": 0.01, "tail": "bound"},
+    ),
+    "weighted": (
+        ("--method", "weighted_knn_shapley", "--kind", "hard", "--bits", "2", "--n_nearest", "50", "--k", "3"),
+        {"kind": "hard", "bits": 2, "n_nearest": 50, "k": 3},
+    ),
+    "by distance": (
+        ("--method", "weighted_knn_shapley", "--weight", "rbf", "--gamma", "0.25"),
+        {"weight": "rbf", "gamma": 0.25},
+    ),
+    "a budget": (
+        (*PRIVATE, "--epsilon", "1", "--delta", "1e-9", "--sampling_rate", ".5", "--adjacency", "add_remove"),
+        {"epsilon": 1.0, "delta": 1e-9, "sampling_rate": 0.5, "adjacency": "add_remove"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_parameters__texts_of_the_command_line_and_the_environment_are_numbers_and_words(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words, expected = TEXTS[name]
+    found = config_of(*PLACES, *words).options().parameters
+    assert found == expected
+    assert {key: type(value) for key, value in found.items()} == {key: type(value) for key, value in expected.items()}
+    for key, value in zip(words[::2], words[1::2], strict=True):
+        monkeypatch.setenv(f"DVSPARK_{key.removeprefix('--').upper()}", value)
+    assert config_of(*PLACES).options().parameters == expected
+
+
+def test_parameters__every_one_is_tried_as_text() -> None:
+    tried = {name for _, found in TEXTS.values() for name in found}
+    assert tried == set(PARAMETERS) - {"n_classes"}  # which has a test above
+
+
+@pytest.mark.parametrize("value", ["far", "nan", "inf", "-inf", "Auto", ""])
+def test_parameters__a_radius_that_is_neither_number_nor_word_is_refused(value: str) -> None:
+    (problem,) = refusal(*PLACES, "--method", "threshold_knn_shapley", f"--radius={value}").problems
+    assert problem.where == "parameter 'radius'"
+    assert problem.expected.startswith("a number or 'auto'")
+
+
+def test_parameters__of_another_method_are_refused() -> None:
+    found = refusal(*PLACES, "--method", "threshold_knn_shapley", "--k", "3", "--alpha", "4").problems
+    assert [problem.where for problem in found] == ["parameter 'k'", "parameter 'alpha'"]
+
+
+def test_load_config__a_method_that_validates_itself_has_one_table() -> None:
+    config = config_of("--train", "t", "--output", "o", "--method", "cleanlab_knn_shapley")
+    assert config.options().self_validation
+    (problem,) = refusal(*PLACES, "--method", "cleanlab_knn_shapley").problems
+    assert (problem.where, problem.got) == ("validation", "both")
+
+
+def test_to_owners__is_of_private_methods_unless_all_values_are_published() -> None:
+    budget = (*PRIVATE, "--epsilon", "1", "--delta", "1e-9")
+    assert config_of(*PLACES, *budget).to_owners()
+    assert not config_of(*PLACES, *budget, "--publish_all_values", "true").to_owners()
+    assert not config_of(*PLACES, *budget, "--publish-all-values=true").to_owners()
+    assert not config_of(*PLACES).to_owners()
+
+
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        (("--delta", "1e-9"), "epsilon"),
+        (("--epsilon", "1"), "delta"),
+        (("--epsilon", "0", "--delta", "1e-9"), "parameter 'epsilon'"),
+        (("--epsilon", "1", "--delta", "1e-9", "--sampling_rate", "0.5", "--adjacency", "replace_one"), "adjacency"),
+        (("--epsilon", "1", "--delta", "1"), "delta"),
+    ],
+)
+def test_load_config__a_budget_is_whole(words: tuple[str, ...], where: str) -> None:
+    (problem,) = refusal(*PLACES, *PRIVATE, *words).problems
+    assert problem.where == where
+    assert problem.hint

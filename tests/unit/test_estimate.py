@@ -11,6 +11,7 @@ from dvspark.engine.calibrate import PointCost, calibrate, measure
 from dvspark.engine.estimate import START_CORE_SECONDS, START_SECONDS, Estimate, estimate
 from dvspark.engine.plan import Hosts, Sizes, make_plan
 from dvspark.errors import ComputeError
+from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
 
 GIB = 2**30
@@ -82,13 +83,28 @@ def test_measure__finds_the_line_through_two_sizes(kernel: list[int]) -> None:
     sizes = Sizes(n_train=10**9, n_validation=1_000, n_features=4)
     found = measure(sizes, ValueOptions(), n_labels=3, points=1)
     assert (found.fixed, found.per_row) == (pytest.approx(POINT.fixed), pytest.approx(POINT.per_row))
-    assert kernel[1] < kernel[2] < 10**9
+    assert kernel[-2] < kernel[-1] < 10**9
 
 
 def test_measure__a_small_table_is_measured_as_it_is(kernel: list[int]) -> None:
     found = measure(Sizes(n_train=20_000, n_validation=9, n_features=4), ValueOptions(), n_labels=3, points=9)
     assert found.seconds(20_000) == pytest.approx(POINT.seconds(20_000))
-    assert set(kernel) == {20_000}
+    assert kernel[-1] == max(kernel) == 20_000
+
+
+def test_measure__a_slow_kernel_is_not_tried_on_more_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[int] = []
+
+    def seconds(_sizes: Sizes, _options: ValueOptions, n_train: int, _n_labels: int, points: int) -> float:
+        measured.append(n_train)
+        assert points == 1
+        return 1e-7 * n_train**2.5
+
+    monkeypatch.setattr(calibration, "_kernel_seconds", seconds)
+    found = measure(Sizes(n_train=10**6, n_validation=1_000, n_features=4), ValueOptions(), n_labels=3, points=320)
+    assert measured == [128, 512]
+    assert found.power == pytest.approx(2.5)
+    assert found.seconds(10_000) == pytest.approx(1_000)
 
 
 @pytest.mark.parametrize("ranking", ["sorted", "binned"])
@@ -100,6 +116,23 @@ def test_measure__runs_the_real_kernel(ranking: str, self_validation: bool, monk
     )
     found = measure(Sizes(n_train=2_000, n_validation=40, n_features=4), options, n_labels=3, points=40)
     assert found.per_row >= 0
+
+
+# What a method has no default for.
+ASKED: dict[str, dict[str, Any]] = {
+    "truncated_knn_shapley": {"k_star": 40},
+    "dp_threshold_knn_shapley": {"epsilon": 1.0, "delta": 1e-6},
+    "weighted_knn_shapley": {"kind": "hard", "bits": 2},
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_measure__runs_every_method_s_kernel(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibration, "FIRST_ROWS", 200)
+    parameters = ASKED.get(name, {"k": 3} if METHODS[name].knows("k") else {})
+    options = ValueOptions(name, parameters, self_validation=METHODS[name].self_validates)
+    sizes = Sizes.of(options, n_train=900, n_validation=20, n_features=4, dtype="float32")
+    assert measure(sizes, options, n_labels=3, points=20).seconds(900) >= 0
 
 
 def test_calibrate__asks_a_process_of_its_own() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -159,3 +160,19 @@ def test_nearest_points__ask_for_few_exact_keys(monkeypatch: pytest.MonkeyPatch)
     assert all(10 <= n <= 12 for n in asked)
     monkeypatch.undo()
     assert_same(found, expected(train, chunk, "euclidean", 10))
+
+
+@pytest.mark.parametrize(("metric", "m"), [("euclidean", 10), ("euclidean", 1_000), ("cosine", 10)])
+def test_nearest_points__stay_within_their_memory(metric: str, m: int) -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(20_000, 16)).astype(np.float32)
+    train = prepare(x, TrainLabels(np.zeros(len(x), np.int32)), metric)
+    chunk = ChunkArrays(x[:400] + 1, [np.zeros(1, np.int32)] * 400)
+    tracemalloc.start()
+    try:
+        for _ in nearest_points(train, chunk, options_of(metric), m, Workspace()):
+            pass
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 0.3 < peak / nearest.scratch_bytes(*x.shape, m) < 1

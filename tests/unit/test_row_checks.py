@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dvspark.tables.row_checks import ALL_ROWS, ROW_HASH, RowChecks, row_problems, tally_rows
+from dvspark.tables.row_checks import ALL_ROWS, ROW_HASH, RowChecks, mark_rows, row_problems, tally_rows
 
 ANY_HASH = st.integers(-(2**63), 2**63 - 1)
 
@@ -47,3 +47,43 @@ def test_row_problems__of_targets_and_weights_whose_sums_or_squares_overflow_are
     problems, _ = row_problems(batch, RowChecks("euclidean", "default"))
     for aspect in ("label is too large to square", "weight is too large to add up"):
         assert np.flatnonzero(problems[aspect]).tolist() == [1, 5]
+
+
+def _columns_of(n: int, **columns: pa.Array) -> pa.RecordBatch:
+    plain = {"id": pa.array(range(n)), "embedding": pa.array([[1.0]] * n), "label": pa.array(["a"] * n)}
+    return pa.RecordBatch.from_pydict({**plain, **columns})
+
+
+def _bad_rows(batch: pa.RecordBatch, *, with_owners: bool = False) -> dict[str, list[int]]:
+    problems, _ = row_problems(batch, RowChecks("euclidean", "default", with_owners))
+    return {aspect: np.flatnonzero(bad).tolist() for aspect, bad in problems.items() if bad.any()}
+
+
+def test_row_problems__weights_are_finite_and_not_negative() -> None:
+    weights = pa.array([0.0, 3.5, -1.0, np.nan, np.inf, -np.inf, None, -0.0, -1e-300])
+    assert _bad_rows(_columns_of(9, weight=weights)) == {
+        "weight is null": [6],
+        "weight is negative, NaN or infinity": [2, 3, 4, 5, 8],
+    }
+
+
+def test_row_problems__numbers_to_predict_are_finite() -> None:
+    targets = pa.array([0.0, -1e59, np.nan, np.inf, -np.inf, None])
+    found = _bad_rows(_columns_of(6, label=targets))
+    assert found == {"label is null": [5], "label is NaN or infinity": [2, 3, 4]}
+
+
+@pytest.mark.parametrize("with_owners", [False, True])
+@pytest.mark.parametrize("owners", [["a", None, ""], [1, None, 0]])
+def test_row_problems__owners_are_asked_for_where_values_are_theirs(owners: list[object], with_owners: bool) -> None:
+    found = _bad_rows(_columns_of(3, owner=pa.array(owners)), with_owners=with_owners)
+    assert found == ({"owner is null": [1]} if with_owners else {})
+
+
+def test_mark_rows__tells_all_that_is_wrong_with_a_row() -> None:
+    columns = {"weight": pa.array([1.0, -1.0]), "owner": pa.array(["a", None]), "label": pa.array([1.0, np.nan])}
+    checks = RowChecks("euclidean", "default", with_owners=True)
+    (marked,) = mark_rows(iter([_columns_of(2, **columns)]), checks)
+    good, bad = marked.column("reason").to_pylist()
+    assert good is None
+    assert bad.split("; ") == ["label is NaN or infinity", "weight is negative, NaN or infinity", "owner is null"]

@@ -1,0 +1,189 @@
+"""The private method by the command line: noise is drawn once and kept, and owners see their own rows only."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset
+import pytest
+from frames import draw_data, write_parquet
+
+from dvspark import neighbors, valuation
+from dvspark.errors import ConfigError, InputError, OutputConflictError
+from dvspark.privacy import private_release, values_from_noisy_counts
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.spark
+
+N_TRAIN, N_VALIDATION, RADIUS = 60, 24, 1.5
+DATA = draw_data(N_TRAIN, N_VALIDATION, seed=81, n_features=3, id_type="string", label_type="string")
+OWNERS = [f"owner {row % 4}" for row in range(N_TRAIN)]
+BUDGET = ["--method", "dp_threshold_knn_shapley", "--epsilon", "1", "--delta", "1e-6", "--radius", str(RADIUS)]
+
+Command = Callable[..., int]
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The words that name the two tables, and the method."""
+    folder = tmp_path_factory.mktemp("tables")
+    train = write_parquet(folder / "train.parquet", DATA.train, owner=OWNERS)
+    validation = write_parquet(folder / "validation.parquet", DATA.validation)
+    return ["--train", train, "--validation", validation, *BUDGET]
+
+
+@pytest.fixture
+def draws(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
+    """The noisy counts of each draw."""
+    drawn: list[np.ndarray] = []
+
+    def counted(*arguments: Any) -> np.ndarray:
+        drawn.append(private_release(*arguments))
+        return drawn[-1]
+
+    monkeypatch.setattr(neighbors, "private_release", counted)
+    return drawn
+
+
+def _record(out: Path, run_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((out / "runs" / run_id / "run.json").read_text())
+    return found
+
+
+def _kept(out: Path, run_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((out / "private" / f"run_id={run_id}" / "release.json").read_text())
+    return found
+
+
+def _values(folder: Path) -> pa.Table:
+    return pa.dataset.dataset(folder, partitioning="hive").to_table().sort_by("id")
+
+
+def _expected(kept: dict[str, Any]) -> dict[str, float]:
+    """Return the values by row, from the noisy counts that were kept and nothing of other rows."""
+    place = {key: row for row, key in enumerate(DATA.validation.ids)}
+    total = np.zeros(N_TRAIN)
+    for key, (match, other) in zip(kept["ids"], kept["noisy_counts"], strict=True):
+        z, label = DATA.validation.x[place[key]].astype(float), DATA.validation.labels[place[key]]
+        within = np.sqrt(((DATA.train.x.astype(float) - z) ** 2).sum(axis=1)) <= RADIUS
+        of_match, of_other = values_from_noisy_counts(match, other, len(set(DATA.validation.labels)))
+        total += np.where(within, np.where(np.array(DATA.train.labels) == label, of_match, of_other), 0.0)
+    return dict(zip(DATA.train.ids, total / N_VALIDATION, strict=True))
+
+
+def test_private_run__killed_after_the_draw_takes_what_was_kept_and_tells_owners_of_their_rows(
+    command: Command, tables: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, draws: list[np.ndarray]
+) -> None:
+    out, words = tmp_path / "out", ["--run_id", "private"]
+
+    def killed(*_: Any) -> None:
+        assert _kept(out, "private")["noisy_counts"] == draws[0].tolist()
+        raise MemoryError("killed before any value")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(valuation, "_totals", killed)
+        assert command("value", *tables, *words, "--output", out) == 1
+    assert [path.name for path in out.iterdir()] == ["private"]
+    before = _kept(out, "private")
+
+    # Other tables or options are another run, whose noise this is not.
+    assert command("value", *tables, *words, "--epsilon", "2", "--output", out) == OutputConflictError.exit_code
+    assert command("value", *tables, *words, "--output", out) == 0
+    assert len(draws) == 1
+    assert _kept(out, "private") == before
+
+    assert sorted(path.name for path in out.iterdir()) == ["private", "runs", "values"]
+    assert [path.name for path in (out / "runs" / "private").iterdir()] == ["run.json"]
+    folders = sorted((out / "values" / "run_id=private").glob("owner=*"))
+    assert [folder.name for folder in folders] == [f"owner={owner}" for owner in sorted(set(OWNERS))]
+    expected, owner_of = _expected(before), dict(zip(DATA.train.ids, OWNERS, strict=True))
+    for folder in folders:
+        own = _values(folder)
+        ids, values = own["id"].to_pylist(), own["value"].to_numpy()
+        assert {owner_of[row] for row in ids} == {folder.name.removeprefix("owner=")}
+        np.testing.assert_allclose(values, [expected[row] for row in ids], rtol=0, atol=1e-12)
+        # Their place among all rows would tell of the others.
+        assert sorted(own["rank"].to_pylist()) == list(range(1, len(ids) + 1))
+        assert (np.diff(values[np.argsort(own["rank"].to_numpy())]) <= 0).all()
+
+    record = _record(out, "private")
+    assert "lowest_rows" not in record
+    assert "report" not in record["outputs"]
+    assert {name: record["privacy"][name] for name in ("epsilon", "delta", "adjacency", "accountant")} == {
+        "epsilon": 1.0,
+        "delta": 1e-6,
+        "adjacency": "add_remove",
+        "accountant": "analytic Gaussian",
+    }
+    assert record["privacy"]["sensitivity"] == pytest.approx(math.sqrt(N_VALIDATION))
+    assert record["privacy"]["sigma"] > record["privacy"]["sensitivity"]
+    assert record["inputs"]["n_classes_source"] == "distinct labels in validation"
+    names = [stage["stage"] for stage in record["stages"]]
+    assert names.index("neighbors") < names.index("value")
+    assert "extremes" not in names
+    # 1e-6 is far below one row in sixty.
+    assert [warning for warning in record["warnings"] if warning["where"] == "delta"] == []
+
+
+def test_private_run__of_a_sample_keeps_its_key_and_all_values_may_be_published_on_request(
+    spark: SparkSession, command: Command, tables: list[str], tmp_path: Path, draws: list[np.ndarray]
+) -> None:
+    out = tmp_path / "out"
+    asked = ["--publish_all_values", "true", "--sampling_rate", "0.5", "--delta", "0.02", "--run_id", "all"]
+    assert command("value", *tables, *asked, "--output", out) == 0
+    assert len(draws) == 1
+    assert len(bytes.fromhex(_kept(out, "all")["sample_key"])) == 32
+    assert (out / "runs" / "all" / "report.html").is_file()
+    values = _values(out / "values")
+    assert values["id"].to_pylist() == sorted(DATA.train.ids)
+    assert sorted(values["rank"].to_pylist()) == list(range(1, N_TRAIN + 1))
+    assert "owner" not in values.column_names
+    record = _record(out, "all")
+    assert (record["privacy"]["sampling_rate"], record["privacy"]["accountant"]) == (0.5, "PLD, dp-accounting")
+    (warning,) = [warning for warning in record["warnings"] if warning["where"] == "delta"]
+    assert "1 / 60" in warning["expected"]
+    assert "sixty" not in warning["hint"]
+    assert "publishing a few training rows" in warning["hint"]
+
+    # The id is taken by these tables and options.
+    other = [*tables[:2], "--validation", tables[1], *BUDGET]
+    assert command("value", *other, *asked, "--output", out) == OutputConflictError.exit_code
+    assert len(draws) == 1
+
+
+def test_private_run__rows_without_an_owner_are_bad_rows(
+    command: Command, tables: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = write_parquet(tmp_path / "train.parquet", DATA.train, owner=[None, *OWNERS[1:]])
+    words = ["--train", train, *tables[2:], "--output", tmp_path / "out"]
+    assert command("value", *words) == InputError.exit_code
+    assert f"owner is null in 1 rows; the first: '{DATA.train.ids[0]}'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_private_run__a_table_without_owners_is_told_the_way_out(
+    command: Command, tables: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = write_parquet(tmp_path / "train.parquet", DATA.train)
+    words = ["--train", train, *tables[2:], "--output", tmp_path / "out"]
+    assert command("value", *words) == InputError.exit_code
+    err = capsys.readouterr().err
+    for said in ("a column 'owner' (owner)", "Set train.owner", "publish_all_values: true"):
+        assert said in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_private_run__validation_rows_are_not_the_training_rows(
+    command: Command, tables: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*tables[:2], *BUDGET, "--self_validation", "true", "--output", tmp_path / "out"]
+    assert command("value", *words) == ConfigError.exit_code
+    assert "give validation rows that may be known to all" in capsys.readouterr().err
