@@ -29,6 +29,8 @@ def told(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 if __name__ == "__main__":
     spark = SparkSession.builder.getOrCreate()
     rows = spark.range(0, 4, 1, 4).mapInArrow(told, "origins string").collect()
-    print(json.dumps({"driver": origins(), "executors": [json.loads(row.origins) for row in rows]}))
+    found = {"driver": origins(), "executors": [json.loads(row.origins) for row in rows]}
+    sys.stdout.write(json.dumps(found) + "\n")
+    sys.stdout.flush()
     # The job finds this session active and uses it.
     runpy.run_path(sys.argv.pop(1), run_name="__main__")
