@@ -7,6 +7,7 @@ import json
 import reprlib
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from dvspark.errors import ConfigError, Problem, close_matches
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions, choice_problems
 from dvspark.runs.identity import run_id_problems
+from dvspark.tables.pinned import version_problems
 from dvspark.tables.read import TableReference
 
 # Settings that are parameters of methods.
@@ -59,8 +61,11 @@ class TableConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     path: str | None = Field(None, description="file or folder, as the cluster sees it")
-    format: str = Field("parquet", description="any format Spark reads, for `path`")
-    table: str | None = Field(None, description="name of a Spark table, instead of `path`")
+    format: str = Field("parquet", description="any format Spark reads; delta and iceberg also without Spark's help")
+    table: str | None = Field(None, description="name of a Spark table, instead of `path`; or of pyiceberg's")
+    version: int | None = Field(None, description="of a Delta table; the latest if left out")
+    snapshot: int | None = Field(None, description="id, of an Iceberg table; the current one if left out")
+    timestamp: datetime | None = Field(None, description="of either: as the table was then")
     id: str = Field("id", description="column of unique ids (string or integer); ids decide ties")
     embedding: str = Field("embedding", description="column of embeddings")
     label: str = Field("label", description="column of labels: string, integer, or array of either")
@@ -178,6 +183,8 @@ class JobConfig(BaseSettings):
             if table is not None and (table.path is None) == (table.table is None):
                 got = "neither" if table.path is None else "both"
                 problems.append(Problem(side, "either a path or a table", got, f"set {side}.path or {side}.table"))
+            if table is not None:
+                problems += version_problems(side, table.reference())
         alone = self._validates_itself()
         if alone == (self.validation is not None):
             expected = "a validation table, or self_validation: true; not both"

@@ -71,6 +71,8 @@ def run(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     compute(valuation, spark, storage)
     with stage("write", stages) as now:
         now.rows, now.note = valuation.inputs.train_facts.n_rows, valuation.run_id
+        for rows in (valuation.inputs.train, valuation.inputs.validation):
+            rows.require_unchanged()
         return _publish(valuation, spark, storage, with_report=config.report, to_owners=config.to_owners())
 
 
@@ -119,11 +121,11 @@ def value_table(
         options, on_bad_row, run_id=run_id, work_dir=work_dir, plan=plan, host_memory=host_memory, extremes=False
     )
     target = options.declaration.target
-    reference = TableReference(path="train_df", **(columns or {})).asked(options.asks)
+    reference = TableReference.of_frame("train_df", columns).asked(options.asks)
     train = canonical_rows("train", train_df, reference, target)
     validation: RowsOrProblems | None = None
     if validation_df is not None:
-        reference = TableReference(path="validation_df", **(columns or {})).without_train_columns()
+        reference = TableReference.of_frame("validation_df", columns).without_train_columns()
         validation = canonical_rows("validation", validation_df, reference, target)
     spark = train_df.sparkSession
     valuation = compute(check(train, validation, request, []), spark)

@@ -348,4 +348,4 @@ def _index_folder(work_dir: str | None) -> Iterator[Path]:
 
 def _side_record(rows: Rows, facts: Facts) -> dict[str, Any]:
     counts = {"n_rows": facts.n_rows, "n_rejected": facts.n_rejected, "n_labels": len(facts.labels)}
-    return {"reference": rows.reference, **counts, "types": rows.types, "digest": facts.digest}
+    return {"reference": rows.reference, **rows.source, **counts, "types": rows.types, "digest": facts.digest}
