@@ -23,6 +23,7 @@ from dvspark.methods.options import ValueOptions, choice_problems
 from dvspark.runs.identity import run_id_problems
 from dvspark.tables.pinned import version_problems
 from dvspark.tables.read import TableReference
+from dvspark.tables.values_tables import output_problems
 
 # Settings that are parameters of methods.
 PARAMETERS = (
@@ -83,6 +84,8 @@ class OutputConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     path: str = Field(description="folder for values/, runs/ and rejected/")
+    format: str = Field("parquet", description="of the values: parquet, delta (both in values/), iceberg (in `table`)")
+    table: str | None = Field(None, description="values go to this table of Spark's catalogs; iceberg: of pyiceberg's")
 
 
 class SparkConfig(BaseModel):
@@ -185,6 +188,7 @@ class JobConfig(BaseSettings):
                 problems.append(Problem(side, "either a path or a table", got, f"set {side}.path or {side}.table"))
             if table is not None:
                 problems += version_problems(side, table.reference())
+        problems += output_problems(self.output.format, self.output.table, to_owners=not problems and self.to_owners())
         alone = self._validates_itself()
         if alone == (self.validation is not None):
             expected = "a validation table, or self_validation: true; not both"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dvspark import report
@@ -16,6 +17,7 @@ from dvspark.schemas import Finding
 from dvspark.tables.read import TableReference, canonical_rows, read_rows
 from dvspark.tables.storage import Storage, open_storage
 from dvspark.tables.validate import ON_BAD_ROW
+from dvspark.tables.values_tables import RunKey, ValuesTable, commit_values, new_columns, values_destination
 from dvspark.tables.write import publish, refuse_conflict, values_frame
 from dvspark.valuation import Request, RowsOrProblems, Valuation, check, compute
 
@@ -68,12 +70,15 @@ def run(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     if (published := refuse_conflict(storage, valuation.run_id, valuation.fingerprint)) is not None:
         log_event(f"already done: {valuation.run_id} is published", run_id=valuation.run_id)
         return published
+    destination = values_destination(storage, spark, config.output.format, config.output.table)
+    if destination is not None:
+        new_columns(destination, valuation.schema)  # a conflict is better known before hours of work
     compute(valuation, spark, storage)
     with stage("write", stages) as now:
         now.rows, now.note = valuation.inputs.train_facts.n_rows, valuation.run_id
         for rows in (valuation.inputs.train, valuation.inputs.validation):
             rows.require_unchanged()
-        return _publish(valuation, spark, storage, with_report=config.report, to_owners=config.to_owners())
+        return _publish(valuation, spark, storage, destination, with_report=config.report, to_owners=config.to_owners())
 
 
 def value_table(
@@ -147,7 +152,13 @@ def _request(config: JobConfig) -> Request:
 
 
 def _publish(
-    valuation: Valuation, spark: SparkSession, storage: Storage, *, with_report: bool, to_owners: bool
+    valuation: Valuation,
+    spark: SparkSession,
+    storage: Storage,
+    destination: ValuesTable | None,
+    *,
+    with_report: bool,
+    to_owners: bool,
 ) -> dict[str, Any]:
     """Publish the results, and return the run record; ``to_owners``: values in a folder each, shown nowhere else."""
     with_report &= not to_owners
@@ -156,7 +167,13 @@ def _publish(
     outputs["run"] = storage.shown_path(f"runs/{run_id}/run.json")
     if with_report:
         outputs["report"] = storage.shown_path(f"runs/{run_id}/report.html")
-    frames = {"values": values_frame(spark, valuation.table, valuation.types)}
+    frames, commit = {}, None
+    if destination is None:
+        frames["values"] = values_frame(spark, valuation.table, valuation.types)
+    else:
+        outputs["values"] = destination.place
+        run = RunKey(run_id, valuation.fingerprint)
+        commit = partial(commit_values, destination, valuation.table, valuation.schema, run)
     if inputs.rejected is not None:
         outputs["rejected"] = storage.shown_path(f"rejected/run_id={run_id}")
         frames["rejected"] = inputs.rejected
@@ -167,7 +184,7 @@ def _publish(
         record["lowest_rows"] = [_row_record(row) for row in shown.lowest[:LOWEST_ROWS]]
         documents["report.html"] = report.render_html(shown)
     documents["run.json"] = json.dumps(record, indent=1)
-    publish(storage, run_id, frames, documents, by_owner=to_owners)
+    publish(storage, run_id, frames, documents, by_owner=to_owners, commit=commit)
     return record
 
 

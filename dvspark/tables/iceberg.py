@@ -130,13 +130,11 @@ def _changed_in_file(
 ) -> str:
     with table.io.new_input(path).open() as file:
         stored = pq.read_schema(file)
-    ids: dict[str, int] = {
-        field.name: int(field.metadata[FIELD_ID]) for field in stored if FIELD_ID in (field.metadata or {})
-    }
+    told = {field.name: (field.metadata or {}).get(FIELD_ID) for field in stored}
+    ids = {name: int(field_id) for name, field_id in told.items() if field_id is not None}
     if not ids and names is not None:  # a file that was written elsewhere and added
-        ids = {
-            name: known.field_id for known in names if known.field_id for name in known.names if name in stored.names
-        }
+        mapped = {name: known.field_id for known in names for name in known.names}
+        ids = {name: field_id for name in stored.names if (field_id := mapped.get(name)) is not None}
     for field_id, name in by_id.items():
         under = [stored_name for stored_name, stored_id in ids.items() if stored_id == field_id]
         if name in stored.names and ids.get(name) != field_id:

@@ -14,9 +14,11 @@ import pytest
 from frames import Side, draw_data, write_parquet
 from lake_tables import catalog_properties, open_catalog, rows_of, write_delta, write_iceberg
 
-from dvspark.errors import InputError
-from dvspark.tables import lake
+from dvspark.errors import InputError, OutputConflictError
 from dvspark.tables.read import TableReference, read_rows, read_table
+from dvspark.tables.storage import Storage
+from dvspark.tables.values_tables import RunKey, commit_values, values_schema
+from dvspark.tables.write_catalog import CatalogValues
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -172,7 +174,7 @@ def test_format__no_spark_knows_is_a_problem(spark: SparkSession) -> None:
 # --- Spark's own connectors -------------------------------------------------------------------------------
 
 
-def test_connector__is_given_the_version(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connector__is_given_the_version(spark: SparkSession) -> None:
     from pyspark.sql.datasource import DataSource, DataSourceReader
 
     class Reader(DataSourceReader):
@@ -193,9 +195,9 @@ def test_connector__is_given_the_version(spark: SparkSession, monkeypatch: pytes
         def reader(self, schema: Any) -> DataSourceReader:
             return Reader(self.options)
 
-    spark.dataSource.register(Delta)
-    monkeypatch.setitem(lake.VERSION_OPTION, "delta", "versionAsOf")
-    frame, source, _ = read_table(spark, "train", TableReference(path="somewhere", format="delta", version=3))
+    session = spark.newSession()  # what is registered there, other tests do not see
+    session.dataSource.register(Delta)
+    frame, source, _ = read_table(session, "train", TableReference(path="somewhere", format="delta", version=3))
     assert source == {"format": "delta", "version": 3, "reader": "spark"}
     options = {name.lower(): value for name, value in json.loads(frame.collect()[0]["options"]).items()}
     assert (options["versionasof"], options["path"]) == ("3", "somewhere")
@@ -228,3 +230,121 @@ def test_listing__that_changes_meanwhile_stops_the_job_before_anything_is_publis
     assert command("value", "--train", folder, *words) == InputError.exit_code
     assert "files that were there when the run began" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+# --- writing ----------------------------------------------------------------------------------------------
+
+
+class Stopped(Exception):
+    """A driver that is gone between the commit of the values and the run record."""
+
+
+def _values(kind: str, out: Path, catalog: Any) -> tuple[pa.Table, list[Any]]:
+    """Return the rows of a values table, and the run ids of the commits that added rows."""
+    if kind == "delta":
+        from deltalake import DeltaTable
+
+        table = DeltaTable(str(out / "values"))
+        commits = [commit.get("dvspark.run-id") for commit in table.history()[::-1] if commit["operation"] == "WRITE"]
+        return table.to_pyarrow_table(), commits
+    table = catalog.load_table("db.values")
+    return table.scan().to_arrow(), [s.summary.additional_properties["dvspark.run-id"] for s in table.snapshots()]
+
+
+@pytest.mark.parametrize("kind", ["delta", "iceberg"])
+def test_output__is_one_commit_a_run_with_the_values_of_the_parquet_run(
+    command: Command,
+    parquet: Any,
+    tmp_path: Path,
+    catalog: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    capsys: Any,
+) -> None:
+    train, words, expected, _ = parquet
+    out = tmp_path / "out"
+    to = ["--output.path", out, "--output.format", kind]
+    to += ["--output.table", "lake.db.values"] if kind == "iceberg" else []
+    job = ["value", "--train", train, "--train.owner", "owner", *words, *to]
+
+    def stopped(self: Storage, source: str, target: str) -> None:
+        raise Stopped
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Storage, "rename", stopped)
+        assert command(*job) == 1
+    assert not (out / "runs").exists()
+    assert command(*job) == 0  # the values are there already, the record was not
+    assert command(*job) == 0
+    assert "already done" in capsys.readouterr().err
+    found, commits = _values(kind, out, catalog)
+    assert commits == ["run"]
+    assert set(found["run_id"].to_pylist()) == {"run"}
+    found = found.drop_columns("run_id").select(expected.column_names).sort_by("id")
+    assert found.to_pylist() == expected.to_pylist()
+
+    second = [*job, "--run_id", "second", "--error_bound", "true"]
+    assert command(*second) == 0
+    found, commits = _values(kind, out, catalog)
+    assert commits == ["run", "second"]
+    bounds = dict(zip(found["run_id"].to_pylist(), found["error_bound"].to_pylist(), strict=True))
+    assert bounds == {"run": None, "second": 0.0}
+    record = _record(out, "second")
+    assert record["outputs"]["values"] == (str(out / "values") if kind == "delta" else "lake.db.values")
+    assert not list(out.glob("_staging*"))
+
+
+def test_output__columns_of_another_type_stop_the_job_before_its_work(
+    command: Command, parquet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    train, words, *_ = parquet
+    data = draw_data(30, 10, seed=6)
+    numbers = [write_parquet(tmp_path / f"{side}.parquet", getattr(data, side)) for side in ("train", "validation")]
+    to = ["--output.path", tmp_path / "out", "--output.format", "delta"]
+    assert command("value", "--train", train, *words, *to) == 0
+    monkeypatch.delattr("dvspark.pipeline.compute")  # it must not come so far
+    other = ["--train", numbers[0], "--validation", numbers[1], "--report", "false", *to]
+    assert command("value", *other) == OutputConflictError.exit_code
+    err = capsys.readouterr().err
+    assert "column id" in err
+    assert "expected: bigint" in err
+
+
+def test_output__a_table_that_cannot_overwrite_stops_the_job_before_its_work(
+    command: Command, parquet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spark: SparkSession, capsys: Any
+) -> None:
+    train, words, *_ = parquet
+    monkeypatch.delattr("dvspark.pipeline.compute")
+    to = ["--output.path", tmp_path / "out", "--output.table", "plain_values"]
+    assert command("value", "--train", train, *words, *to) == OutputConflictError.exit_code
+    assert "built-in catalog" in capsys.readouterr().err
+    assert not spark.catalog.tableExists("plain_values")
+
+
+def test_catalog__a_run_overwrites_the_rows_of_its_id(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pyspark.sql.readwriter import DataFrameWriterV2
+
+    written: list[Any] = []
+    table = CatalogValues("lake_values", spark)
+    schema = values_schema({"id": "string", "label": "bigint"}, row_bounds=False)
+    run = RunKey("run", "f" * 64)
+    given = {"run_id": ["run"], "id": ["a"], "value": [0.5], "standard_error": [None], "rank": [1], "label": [3]}
+    values = pa.table(given, schema=schema)
+    monkeypatch.setattr(CatalogValues, "_is_built_in", lambda _: False)
+    try:
+        assert table.columns() is None
+        with pytest.raises(OutputConflictError, match="overwrites by a filter"):  # what Spark says of such a table
+            commit_values(table, values, schema, run)
+        described = {row["col_name"]: row["comment"] for row in spark.sql("DESCRIBE lake_values").collect()}
+        assert described["value"] == schema.field("value").metadata[b"comment"].decode()
+        table.add_columns(pa.schema([pa.field("owner", pa.string())]))
+        # There is no catalog here whose tables could do it: what is asked of one is all that can be seen.
+        overwrite = lambda self, condition: written.append((self._df.toArrow().to_pylist(), str(condition)))  # noqa: E731
+        monkeypatch.setattr(DataFrameWriterV2, "overwrite", overwrite)
+        commit_values(table, values, schema, run)
+    finally:
+        spark.sql("DROP TABLE IF EXISTS lake_values")
+    ((rows, condition),) = written
+    assert rows == [{name: column[0] for name, column in given.items()} | {"owner": None}]
+    assert "run_id" in condition
+    assert "run" in condition
