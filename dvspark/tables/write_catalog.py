@@ -67,10 +67,9 @@ class CatalogValues:
         return catalog == "spark_catalog" and is_plain
 
     def _cannot_commit(self, got: str) -> OutputConflictError:
-        expected, hint = "a table whose connector overwrites by a filter", "name one of a Delta or Iceberg catalog"
-        return OutputConflictError(
-            Problem(f"output.table {self.place}", expected, got, f"{hint}, or set output.format")
-        )
+        expected = "a table whose connector overwrites by a filter"
+        hint = "name one of a Delta or Iceberg catalog of Spark's, or set output.format"
+        return OutputConflictError(Problem(f"output.table {self.place}", expected, got, hint))
 
     def _name(self) -> str:
         return ".".join(f"`{part}`" for part in self.place.split("."))

@@ -235,7 +235,7 @@ def test_listing__that_changes_meanwhile_stops_the_job_before_anything_is_publis
 # --- writing ----------------------------------------------------------------------------------------------
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """A driver that is gone between the commit of the values and the run record."""
 
 
@@ -268,7 +268,7 @@ def test_output__is_one_commit_a_run_with_the_values_of_the_parquet_run(
     job = ["value", "--train", train, "--train.owner", "owner", *words, *to]
 
     def stopped(self: Storage, source: str, target: str) -> None:
-        raise Stopped
+        raise StoppedError
 
     with monkeypatch.context() as patch:
         patch.setattr(Storage, "rename", stopped)
