@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from dvspark.errors import InputError, Problem
 from dvspark.tables.pinned import VERSIONED, Pinned, file_key, latest_at, pinned
+from dvspark.tables.types import spark_type
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -65,14 +64,14 @@ def is_missing(error: Exception) -> bool:
 
 
 def frame_of_files(spark: SparkSession, found: Pinned) -> DataFrame:
-    """Return the rows of a table's files, with the columns that only its metadata has; a row's order is not kept."""
+    """Return the rows of a table's files, with the columns that only its metadata has, without structs and maps."""
     from pyspark.sql import functions as sf  # noqa: PLC0415 - an extra
 
     outside = found.partitions.column_names if found.partitions is not None else []
-    schema = spark.createDataFrame(_plain(found.schema).empty_table()).schema
+    types = {field.name: kind for field in found.schema if (kind := spark_type(field.type)) is not None}
     if not found.files:
-        return spark.createDataFrame([], schema)
-    stored = type(schema)([field for field in schema.fields if field.name not in outside])
+        return spark.createDataFrame([], _ddl(types))
+    stored = _ddl({name: kind for name, kind in types.items() if name not in outside})
     frame = spark.read.schema(stored).parquet(*(PATTERN.sub(r"\\\1", path) for path in found.files))
     if found.partitions is None:
         return frame
@@ -86,7 +85,7 @@ def frame_of_files(spark: SparkSession, found: Pinned) -> DataFrame:
     lost = f"raise_error(concat('no partition values of file ', {FILE}))"
     columns = [
         sf.expr(f"if(_known, {_quoted(name)}, {lost})").alias(name) if name in outside else sf.col(_quoted(name))
-        for name in schema.names
+        for name in types
     ]
     return joined.select(*columns)
 
@@ -116,24 +115,8 @@ def _version_by_spark(spark: SparkSession, side: str, reference: TableReference)
     return states[-1][1] if reference.timestamp is None else latest_at(side, reference, states)
 
 
-def _plain(schema: pa.Schema) -> pa.Schema:
-    """Return the columns that Spark has a type for, and that can be ours; nested ones cannot."""
-    return pa.schema([pa.field(field.name, field.type) for field in schema if _is_plain(field.type)])
-
-
-def _is_plain(kind: pa.DataType) -> bool:
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return _is_plain(kind.value_type) and not pa.types.is_list(kind.value_type)
-    if pa.types.is_fixed_size_binary(kind) or pa.types.is_time(kind) or pa.types.is_duration(kind):
-        return False
-    return bool(
-        pa.types.is_primitive(kind)
-        or pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-        or pa.types.is_decimal(kind)
-    )
+def _ddl(types: dict[str, str]) -> str:
+    return ", ".join(f"{_quoted(name)} {kind}" for name, kind in types.items())
 
 
 def _quoted(name: str) -> str:

@@ -130,7 +130,10 @@ def read_or_refuse(
         return read()
     except kinds as error:
         said = str(error).split("\n", 1)[0] or type(error).__name__
-        expected, hint = f"a {reference.format} table of which this state is known", f"check {side}'s place and version"
+        expected, hint = (
+            f"a table of format {reference.format} of which this state is known",
+            f"check {side}'s place and version",
+        )
         raise InputError(Problem(f"{side} table {reference}", expected, said, hint)) from error
 
 

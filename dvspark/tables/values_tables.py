@@ -13,6 +13,7 @@ from dvspark.methods.options import choice_problems
 from dvspark.schemas import ERROR_BOUND, OWNER, SCHEMA_VERSION, VALUES
 from dvspark.tables.pinned import require_library
 from dvspark.tables.storage import Storage
+from dvspark.tables.types import arrow_type, spark_type
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -26,8 +27,6 @@ OPTIONAL = (OWNER, ERROR_BOUND)
 PROPERTIES = {"dvspark.schema_version": str(SCHEMA_VERSION)}
 
 TABLE_NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
-
-ARROW_TYPES = {"string": pa.string(), "bigint": pa.int64(), "double": pa.float64()}
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ def values_schema(types: dict[str, str], *, row_bounds: bool) -> pa.Schema:
     # Delta calls the meaning comment, pyiceberg doc.
     return pa.schema(
         [
-            pa.field(c.name, _arrow_type(c.type.format(**types)), metadata={"comment": c.meaning, "doc": c.meaning})
+            pa.field(c.name, arrow_type(c.type.format(**types)), metadata={"comment": c.meaning, "doc": c.meaning})
             for c in columns
         ]
     )
@@ -134,10 +133,9 @@ def new_columns(table: ValuesTable, schema: pa.Schema) -> pa.Schema | None:
     for field in schema:
         if field.name not in there.names:
             missing.append(field)
-        elif type_name(there.field(field.name).type) != type_name(field.type):
-            got = type_name(there.field(field.name).type)
+        elif (got := spark_type(there.field(field.name).type)) != (wanted := spark_type(field.type)):
             hint = "choose another output; columns of a values table keep their type"
-            problems.append(Problem(f"{table.place}: column {field.name}", type_name(field.type), got, hint))
+            problems.append(Problem(f"{table.place}: column {field.name}", str(wanted), str(got), hint))
     if needed := [field.name for field in missing if field.name not in [column.name for column in OPTIONAL]]:
         got, hint = (
             f"columns {', '.join(there.names)}",
@@ -159,21 +157,7 @@ def commit_values(table: ValuesTable, values: pa.Table, schema: pa.Schema, run: 
     table.commit(values.select(schema.names).cast(schema), run)
 
 
-def type_name(kind: pa.DataType) -> str:
-    """Return a type as Spark calls it; an array's way of naming its elements does not count."""
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return f"array<{type_name(kind.value_type)}>"
-    plain = pa.string() if pa.types.is_large_string(kind) else kind
-    return next((name for name, known in ARROW_TYPES.items() if known == plain), str(plain))
-
-
 def lost_race(place: str, run: RunKey, said: object) -> OutputConflictError:
     """Return the refusal of a commit that met another one."""
     hint = "nothing of this run is there; start it again"
     return OutputConflictError(Problem(f"{place}: run_id {run.run_id}", "no other commit of it", str(said), hint))
-
-
-def _arrow_type(ddl: str) -> pa.DataType:
-    if ddl.startswith("array<"):
-        return pa.list_(ARROW_TYPES[ddl[len("array<") : -1]])
-    return ARROW_TYPES[ddl]

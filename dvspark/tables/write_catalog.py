@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from dvspark.errors import OutputConflictError, Problem
 from dvspark.schemas import VALUES
-from dvspark.tables.values_tables import PROPERTIES, RunKey, type_name
+from dvspark.tables.types import spark_type
+from dvspark.tables.values_tables import PROPERTIES, RunKey
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -76,7 +77,7 @@ class CatalogValues:
 
 
 def _ddl(schema: pa.Schema) -> str:
-    columns = [(f.name, type_name(f.type), (f.metadata or {}).get(b"comment", b"").decode()) for f in schema]
+    columns = [(f.name, spark_type(f.type), (f.metadata or {}).get(b"comment", b"").decode()) for f in schema]
     return ", ".join(f"`{name}` {kind} COMMENT {_text(meaning)}" for name, kind, meaning in columns)
 
 

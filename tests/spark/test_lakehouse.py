@@ -15,6 +15,8 @@ from frames import Side, draw_data, write_parquet
 from lake_tables import catalog_properties, open_catalog, rows_of, write_delta, write_iceberg
 
 from dvspark.errors import InputError, OutputConflictError
+from dvspark.tables import lake
+from dvspark.tables.pinned import Pinned
 from dvspark.tables.read import TableReference, read_rows, read_table
 from dvspark.tables.storage import Storage
 from dvspark.tables.values_tables import RunKey, commit_values, values_schema
@@ -133,6 +135,16 @@ def test_delta__partition_columns_are_columns_again(spark: SparkSession, tmp_pat
     table = pa.table({"id": [1, 2, 3, 4], "label": labels, "part": [7, 8, None, 9], "day": days})
     path = write_delta(tmp_path / "a + b", table, partition_by=["label", "part", "day"])
     assert sorted(_rows(spark, path=path, format="delta"), key=lambda row: row["id"]) == table.to_pylist()
+
+
+def test_files__are_found_whatever_is_in_their_path(spark: SparkSession, tmp_path: Path) -> None:
+    side = DATA.train.take(slice(3))
+    path = write_parquet(tmp_path / "a + b%20[c]{d}*?" / "é 1.parquet", side)
+    outside = pa.table({"owner": ["o"]})
+    schema = pa.schema([*rows_of(side).schema, pa.field("owner", pa.string())])
+    for place in (path, f"file:{path}", f"file://{path}"):
+        frame = lake.frame_of_files(spark, Pinned("delta", 0, (place,), schema, outside))
+        assert frame.toArrow().sort_by("id").to_pylist() == rows_of(side, owner=["o"] * 3).sort_by("id").to_pylist()
 
 
 def test_delta__columns_that_older_files_lack_are_null(spark: SparkSession, tmp_path: Path) -> None:

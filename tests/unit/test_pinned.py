@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,8 +18,9 @@ from lake_tables import catalog_properties, open_catalog, write_delta, write_ice
 
 from dvspark.errors import ConfigError, InputError
 from dvspark.tables import pinned as pinned_module
-from dvspark.tables.pinned import Pinned, pinned, version_problems
+from dvspark.tables.pinned import Pinned, as_milliseconds, latest_at, pinned, version_problems
 from dvspark.tables.read import TableReference
+from dvspark.tables.types import ARROW_TYPES, arrow_type, spark_type
 
 pytest.importorskip("deltalake")
 pytest.importorskip("pyiceberg")
@@ -76,11 +79,24 @@ def test_delta__a_timestamp_is_the_last_version_by_then(delta: str) -> None:
 
     at = [datetime.fromtimestamp(commit["timestamp"] / 1000, UTC) for commit in DeltaTable(delta).history()]
     assert _pin(path=delta, format="delta", timestamp=at[0]).version == 1
-    assert _pin(path=delta, format="delta", timestamp=at[0].replace(tzinfo=None)).version == 1  # UTC
-    between = at[0] - timedelta(milliseconds=1)
-    assert _pin(path=delta, format="delta", timestamp=between).version == 0 if between >= at[1] else True
     problem = _refused(path=delta, format="delta", timestamp=at[1] - timedelta(days=1))
     assert "the first known is of" in problem.got
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(1, 7), (2, 7), (3, 9), (4, 9)])
+def test_timestamp__is_the_last_state_that_had_come(seconds: int, state: int) -> None:
+    reference = TableReference(path="t", format="delta", timestamp=datetime.fromtimestamp(seconds, UTC))
+    assert latest_at("train", reference, [(1000, 7), (3000, 9)]) == state
+
+
+def test_timestamp__without_an_offset_is_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert as_milliseconds(datetime(1970, 1, 2)) == 86_400_000
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize("asked", [{"version": 9}, {"path": "nowhere"}], ids=["version", "table"])
@@ -180,8 +196,7 @@ def test_iceberg__an_older_snapshot_has_its_files(iceberg: Any) -> None:
     first, second = iceberg.snapshots()
     assert _ids(_pin(table="lake.db.t", format="iceberg", snapshot=first.snapshot_id)) == [1, 2, 3]
     at = datetime.fromtimestamp(first.timestamp_ms / 1000, UTC)
-    if first.timestamp_ms < second.timestamp_ms:
-        assert _pin(table="lake.db.t", format="iceberg", timestamp=at).version == first.snapshot_id
+    assert _pin(table="lake.db.t", format="iceberg", timestamp=at + timedelta(days=1)).version == second.snapshot_id
     _refused(table="lake.db.t", format="iceberg", timestamp=at - timedelta(days=1))
 
 
@@ -275,6 +290,22 @@ def test_iceberg__columns_that_names_would_mistake_are_refused(iceberg: Any, cha
     assert _pin(table="lake.db.t", format="iceberg", snapshot=before).schema.names == ["id", "label"]
 
 
+def test_iceberg__files_added_from_elsewhere_are_read_by_their_names(iceberg: Any, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"label": ["z"], "id": [9]}), tmp_path / "elsewhere.parquet")
+    iceberg.add_files([f"file://{tmp_path}/elsewhere.parquet"])
+    assert _ids(_pin(table="lake.db.t", format="iceberg")) == [1, 2, 3, 4, 9]
+
+
+def test_iceberg__a_partition_column_that_is_not_in_a_file_is_refused(iceberg: Any, tmp_path: Path) -> None:
+    from dvspark.tables.iceberg import _changed_in_file
+
+    pq.write_table(pa.table({"id": [9]}), tmp_path / "no label.parquet")
+    names = iceberg.schema().name_mapping
+    check = partial(_changed_in_file, f"file://{tmp_path}/no label.parquet", iceberg, {1: "id", 2: "label"}, names)
+    assert check(set()) == ""  # a column that came later: null
+    assert "in the partition" in check({2})
+
+
 def test_iceberg__a_format_to_come_is_refused(iceberg: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dvspark.tables.iceberg.LATEST_FORMAT", 1)
     assert _refused(table="lake.db.t", format="iceberg").got.startswith("format 2")
@@ -316,3 +347,28 @@ def test_library__that_is_not_there_is_a_configuration_error(monkeypatch: pytest
     monkeypatch.setattr(pinned_module, "find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"pip install 'dvspark\[delta\]'"):
         _pin(path="t", format="delta")
+
+
+# --- types ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ddl", [*ARROW_TYPES, "array<float>", "array<string>"])
+def test_types__go_both_ways(ddl: str) -> None:
+    assert spark_type(arrow_type(ddl)) == ddl
+
+
+@pytest.mark.parametrize(
+    ("kind", "ddl"),
+    [
+        (pa.large_string(), "string"),
+        (pa.large_list(pa.large_string()), "array<string>"),
+        (pa.list_(pa.float32(), 3), "array<float>"),
+        (pa.decimal128(10, 2), "decimal(10,2)"),
+        (pa.time64("us"), None),
+        (pa.struct([("a", pa.int64())]), None),
+        (pa.list_(pa.struct([("a", pa.int64())])), None),
+    ],
+    ids=str,
+)
+def test_types__of_arrow_have_one_of_spark_or_none(kind: pa.DataType, ddl: str | None) -> None:
+    assert spark_type(kind) == ddl
