@@ -130,10 +130,8 @@ def read_or_refuse(
         return read()
     except kinds as error:
         said = str(error).split("\n", 1)[0] or type(error).__name__
-        expected, hint = (
-            f"a table of format {reference.format} of which this state is known",
-            f"check {side}'s place and version",
-        )
+        expected = f"a table of format {reference.format} of which this state is known"
+        hint = f"check the place of {side}, and the state that is asked for"
         raise InputError(Problem(f"{side} table {reference}", expected, said, hint)) from error
 
 
