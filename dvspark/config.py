@@ -7,6 +7,7 @@ import json
 import reprlib
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +22,9 @@ from dvspark.errors import ConfigError, Problem, close_matches
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions, choice_problems
 from dvspark.runs.identity import run_id_problems
+from dvspark.tables.pinned import version_problems
 from dvspark.tables.read import TableReference
+from dvspark.tables.values_tables import output_problems
 
 # Settings that are parameters of methods.
 PARAMETERS = (
@@ -60,8 +63,11 @@ class TableConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     path: str | None = Field(None, description="file or folder, as the cluster sees it")
-    format: str = Field("parquet", description="any format Spark reads, for `path`")
-    table: str | None = Field(None, description="name of a Spark table, instead of `path`")
+    format: str = Field("parquet", description="any format Spark reads; delta and iceberg also without Spark's help")
+    table: str | None = Field(None, description="name of a Spark table, instead of `path`; or of pyiceberg's")
+    version: int | None = Field(None, description="of a Delta table; the latest if left out")
+    snapshot: int | None = Field(None, description="id, of an Iceberg table; the current one if left out")
+    timestamp: datetime | None = Field(None, description="of either: as the table was then")
     id: str = Field("id", description="column of unique ids (string or integer); ids decide ties")
     embedding: str = Field("embedding", description="column of embeddings")
     label: str = Field("label", description="column of labels: string, integer, or array of either")
@@ -79,6 +85,8 @@ class OutputConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     path: str = Field(description="folder for values/, runs/ and rejected/")
+    format: str = Field("parquet", description="of the values: parquet, delta (both in values/), iceberg (in `table`)")
+    table: str | None = Field(None, description="values go to this table of Spark's catalogs; iceberg: of pyiceberg's")
 
 
 class SparkConfig(BaseModel):
@@ -194,6 +202,9 @@ class JobConfig(BaseSettings):
             if table is not None and (table.path is None) == (table.table is None):
                 got = "neither" if table.path is None else "both"
                 problems.append(Problem(side, "either a path or a table", got, f"set {side}.path or {side}.table"))
+            if table is not None:
+                problems += version_problems(side, table.reference())
+        problems += output_problems(self.output.format, self.output.table, to_owners=not problems and self.to_owners())
         alone = self._validates_itself()
         if alone == (self.validation is not None):
             expected = "a validation table, or self_validation: true; not both"
@@ -321,7 +332,10 @@ def _problem(details: Any) -> Problem:
         model: Any = JobConfig
         for part in place[:-1]:
             model = {"spark": SparkConfig, "output": OutputConfig}.get(part, TableConfig)
-        return Problem(where, "a known setting", got, close_matches(place[-1], list(model.model_fields)))
+        hint = close_matches(place[-1], list(model.model_fields))
+        # All of dozens of names, once for each unknown key, would bury the problems.
+        hint = "conf/jobs/value.yaml has all settings" if hint.startswith("known:") and model is JobConfig else hint
+        return Problem(where, "a known setting", got, hint)
     if details["type"] == "missing":
         return Problem(where, "a value", "none", f"set {where} in the file, or give --{where} VALUE")
     return Problem(where, details["msg"][:1].lower() + details["msg"][1:], got, "see conf/jobs/value.yaml")

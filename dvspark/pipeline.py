@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dvspark import report
@@ -19,6 +21,7 @@ from dvspark.schemas import VALIDATION_ROWS, Finding
 from dvspark.tables.read import TableReference, canonical_rows, read_rows
 from dvspark.tables.storage import Storage, open_storage
 from dvspark.tables.validate import ON_BAD_ROW
+from dvspark.tables.values_tables import RunKey, ValuesTable, commit_values, new_columns, values_destination
 from dvspark.tables.write import (
     publish,
     ranked_by_owner,
@@ -93,12 +96,17 @@ def _run(config: JobConfig, spark: SparkSession, storage: Storage) -> dict[str, 
         log_event(f"already done: {valuation.run_id} is published", run_id=valuation.run_id)
         _clear(valuation, storage)
         return published
+    destination = values_destination(storage, spark, config.output.format, config.output.table)
+    if destination is not None:
+        new_columns(destination, valuation.schema)  # a conflict is better known before hours of work
     if not valuation.request.options.self_validation:
         valuation.validation_rows = _validation_rows(valuation)
     compute(valuation, spark, storage)
     with stage("write", stages) as now:
         now.rows, now.note = valuation.inputs.train_facts.n_rows, valuation.run_id
-        record = _publish(valuation, spark, storage, config)
+        for rows in (valuation.inputs.train, valuation.inputs.validation):
+            rows.require_unchanged()
+        record = _publish(valuation, spark, storage, destination, config)
     _clear(valuation, storage)
     return record
 
@@ -155,11 +163,11 @@ def value_table(
         options, on_bad_row, run_id=run_id, work_dir=work_dir, plan=plan, host_memory=host_memory, extremes=False
     )
     target = options.declaration.target
-    reference = TableReference(path="train_df", **(columns or {})).asked(options.asks)
+    reference = TableReference.of_frame("train_df", columns).asked(options.asks)
     train = canonical_rows("train", train_df, reference, target)
     validation: RowsOrProblems | None = None
     if validation_df is not None:
-        reference = TableReference(path="validation_df", **(columns or {})).without_train_columns()
+        reference = TableReference.of_frame("validation_df", columns).without_train_columns()
         validation = canonical_rows("validation", validation_df, reference, target)
     spark = train_df.sparkSession
     valuation = compute(check(train, validation, request, []), spark)
@@ -209,7 +217,9 @@ def _validation_rows(valuation: Valuation) -> DataFrame:
     return hashed_rows(rows) if valuation.parent is None else changed_rows(valuation.parent, rows)
 
 
-def _publish(valuation: Valuation, spark: SparkSession, storage: Storage, config: JobConfig) -> dict[str, Any]:
+def _publish(
+    valuation: Valuation, spark: SparkSession, storage: Storage, destination: ValuesTable | None, config: JobConfig
+) -> dict[str, Any]:
     """Publish the results, and return the run record; values for owners are shown nowhere else."""
     to_owners = valuation.request.to_owners
     with_report = config.report and not to_owners
@@ -218,8 +228,15 @@ def _publish(valuation: Valuation, spark: SparkSession, storage: Storage, config
     outputs["run"] = storage.shown_path(f"runs/{run_id}/run.json")
     if with_report:
         outputs["report"] = storage.shown_path(f"runs/{run_id}/report.html")
-    values = ranked_by_owner(valuation.table) if to_owners else valuation.table
-    frames = {"values": values_frame(spark, values, valuation.types)}
+    frames: dict[str, DataFrame] = {}
+    commit: Callable[[], None] | None = None
+    if destination is None:
+        values = ranked_by_owner(valuation.table) if to_owners else valuation.table
+        frames["values"] = values_frame(spark, values, valuation.types)
+    else:
+        outputs["values"] = destination.place
+        run = RunKey(run_id, valuation.fingerprint)
+        commit = partial(commit_values, destination, valuation.table, valuation.schema, run)
     if valuation.validation_rows is not None:
         frames[VALIDATION_ROWS.name] = valuation.validation_rows
     if inputs.rejected is not None:
@@ -232,7 +249,7 @@ def _publish(valuation: Valuation, spark: SparkSession, storage: Storage, config
         record["lowest_rows"] = [_row_record(row) for row in shown.lowest[:LOWEST_ROWS]]
         documents["report.html"] = report.render_html(shown)
     documents["run.json"] = json.dumps(record, indent=1)
-    publish(storage, run_id, frames, documents, by_owner=to_owners)
+    publish(storage, run_id, frames, documents, by_owner=to_owners, commit=commit)
     return record
 
 

@@ -36,6 +36,7 @@ from dvspark.runs.record import run_record
 from dvspark.schemas import Finding, Float64s, Partial
 from dvspark.tables.read import Rows
 from dvspark.tables.validate import Facts, ValidatedInputs, validate
+from dvspark.tables.values_tables import values_schema
 from dvspark.tables.write import values_table
 from dvspark.totals import add_up
 from dvspark.version import __version__
@@ -119,6 +120,14 @@ class Valuation:
         """The Spark types of the values' id, label and owner."""
         types = self.inputs.train.types
         return types if self.request.options.declaration.players == "rows" else {**types, "id": types["owner"]}
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the values, with their meanings."""
+        options, types = self.request.options, dict(self.types)
+        if options.declaration.players != "rows":
+            types.pop("owner", None)  # they are the ids
+        return values_schema(types, row_bounds=options.error_bound)
 
     def record(self, outputs: dict[str, str], spark_version: str) -> dict[str, Any]:
         """Return the run record."""
@@ -345,4 +354,4 @@ def _classes_record(n_classes: int, options: ValueOptions) -> dict[str, Any]:
 
 def _side_record(rows: Rows, facts: Facts) -> dict[str, Any]:
     counts = {"n_rows": facts.n_rows, "n_rejected": facts.n_rejected, "n_labels": len(facts.labels)}
-    return {"reference": rows.reference, **counts, "types": rows.types, "digest": facts.digest}
+    return {"reference": rows.reference, **rows.source, **counts, "types": rows.types, "digest": facts.digest}

@@ -17,7 +17,7 @@ from dvspark.errors import ConfigError, Problem
 class Storage:
     """A folder and everything below it; names are relative, with '/' between parts.
 
-    ``uri`` is what Spark is told, ``root`` what the file system is told.
+    ``uri`` is what Spark is told, nothing in it escaped, as it undoes none; ``root`` what the file system is told.
     """
 
     uri: str
@@ -119,11 +119,12 @@ def open_storage(place: str) -> Storage:
     """
     if "://" not in place and not place.startswith("file:"):
         root = str(Path(place).expanduser().resolve())
-        return Storage(Path(root).as_uri(), root, fs.LocalFileSystem())
+        return Storage(f"file://{root}", root, fs.LocalFileSystem())
     try:
         # pyarrow speaks s3:// where Hadoop says s3a://; Spark keeps the caller's spelling.
         file_system, root = fs.FileSystem.from_uri(place.replace("s3a://", "s3://", 1))
     except (ValueError, OSError, NotImplementedError) as error:
         hint = "use a local path, or file:, hdfs:, s3a: or gs:"
         raise ConfigError(Problem("output", "a place that can be written", f"{place}: {error}", hint)) from error
-    return Storage(place, root, file_system)
+    is_local = file_system.type_name == "local"
+    return Storage(f"file://{root}" if is_local else place, root, file_system)

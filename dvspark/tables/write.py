@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -103,12 +103,13 @@ def publish(
     documents: Mapping[str, str | bytes],
     *,
     by_owner: bool = False,
+    commit: Callable[[], None] | None = None,
 ) -> None:
     """Publish a run's tables and documents: all staged first, then renamed, `run.json` last.
 
     ``frames``: table name to rows, stored under NAME/run_id=…, the values ``by_owner`` in a folder each; ``documents``:
     file name to content, stored under runs/RUN_ID/. A run without `run.json` is not published: what such a run left is
-    replaced.
+    replaced. ``commit`` puts values into a table of their own, and is a step that may be taken twice.
     Raises: OutputConflictError when another run published this id meanwhile.
     """
     staging = f"_staging-{run_id}-{uuid.uuid4().hex[:8]}"
@@ -125,6 +126,8 @@ def publish(
             if published_record(storage, run_id) is not None:
                 where, hint = f"{storage.uri}: run_id {run_id}", "two runs were started at once; the first one stays"
                 raise OutputConflictError(Problem(where, "an id nobody published", "published meanwhile", hint))
+            if commit is not None:
+                commit()
             for table in frames:
                 storage.remove(f"{table}/run_id={run_id}")
                 storage.rename(f"{staging}/{table}", f"{table}/run_id={run_id}")
