@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CONSTRAINTS := --quiet --constraint conf/constraints.txt
-EXTRAS := spark,connect,report,fast,dp,ann
+EXTRAS := spark,connect,report,fast,dp,ann,delta,iceberg
 RESULTS := tests/bench/results
 
 .DEFAULT_GOAL := help

@@ -13,15 +13,19 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from dvspark import logs, pipeline, planning
+from dvspark.change import parent_record
 from dvspark.config import JobConfig, load_config, parse_overrides
 from dvspark.engine.session import open_session
-from dvspark.errors import DvsparkError
+from dvspark.errors import ConfigError, DvsparkError, Problem
+from dvspark.tables.storage import open_storage
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 USAGE = """\
 dvspark value [CONFIG.yaml] [--section.key VALUE ...] [--json]
+dvspark value --add-validation TABLE RUN [--section.key VALUE ...]
+dvspark value --remove-validation TABLE RUN [--section.key VALUE ...]
 dvspark plan [CONFIG.yaml] [--section.key VALUE ...] [--json]
 dvspark demo [--output FOLDER]
 
@@ -37,6 +41,9 @@ settings: every key of conf/jobs/value.yaml; file < DVSPARK_* environment < comm
 exit codes: 0 ok, 1 unexpected, 2 usage or configuration, 3 input data, 4 output conflict, 5 compute,
             6 audit failed, 130 and 143 stopped by a signal
 """
+
+
+CHANGE_WORDS = {"--add-validation": "add", "--remove-validation": "remove"}
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -85,13 +92,49 @@ def _job(
         return 0
     as_json = "--json" in words
     words = [word for word in words if word != "--json"]
+    words, change = _taken_change(words)
     path = Path(words.pop(0)) if words and not words[0].startswith("--") else None
-    config = load_config(path, parse_overrides(words))
+    config = (
+        _changed_config(change, path, parse_overrides(words)) if change else load_config(path, parse_overrides(words))
+    )
     logs.set_up_logs(config.log_format)
     with open_session(config.spark.master, config.spark.conf) as spark:
         found = work(config, spark)
     print(one_line(found) if as_json else text(found))
     return 0
+
+
+def _taken_change(words: list[str]) -> tuple[list[str], tuple[str, str, str] | None]:
+    """Return the words without ``--add-validation TABLE RUN`` or ``--remove-validation TABLE RUN``, and these three.
+
+    Raises: ConfigError when one of them lacks its words.
+    """
+    for place, word in enumerate(words):
+        if word in CHANGE_WORDS:
+            following = words[place + 1 : place + 3]
+            if len(following) < 2 or any(other.startswith("--") for other in following):
+                expected, hint = f"{word} TABLE RUN", "RUN is a run id, or the folder OUTPUT/runs/RUN_ID"
+                raise ConfigError(Problem(word, expected, " ".join([word, *following]), hint))
+            return words[:place] + words[place + 3 :], (CHANGE_WORDS[word], following[0], following[1])
+    return words, None
+
+
+def _changed_config(change: tuple[str, str, str], path: Path | None, overrides: dict[str, Any]) -> JobConfig:
+    """Return the configuration of a run that is to change: its own, with another validation table.
+
+    Raises: ConfigError when the run is not published.
+    """
+    kind, table, run = change
+    output = overrides.get("output", {}).get("path")
+    folder, found, run_id = run.rstrip("/").rpartition("/runs/")
+    output = folder if found else output
+    if output is None:
+        hint = "give --output FOLDER, or the run as OUTPUT/runs/RUN_ID"
+        raise ConfigError(Problem("output", "the folder of the run", "none", hint))
+    base = parent_record(open_storage(output), run_id)["configuration"]
+    columns = {**(base["validation"] or {}), "path": table, "table": None}
+    changed = {"validation": columns, "output": {**base["output"], "path": output}, "parent": run_id, "change": kind}
+    return load_config(path, {**changed, **overrides, "output": changed["output"]}, base)
 
 
 def _demo(words: list[str]) -> int:

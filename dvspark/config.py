@@ -7,6 +7,7 @@ import json
 import reprlib
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,13 +15,16 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from dvspark.change import CHANGES
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.plan import PLANS, host_memory_problems
 from dvspark.errors import ConfigError, Problem, close_matches
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions, choice_problems
 from dvspark.runs.identity import run_id_problems
+from dvspark.tables.pinned import version_problems
 from dvspark.tables.read import TableReference
+from dvspark.tables.values_tables import output_problems
 
 # Settings that are parameters of methods.
 PARAMETERS = (
@@ -59,8 +63,11 @@ class TableConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     path: str | None = Field(None, description="file or folder, as the cluster sees it")
-    format: str = Field("parquet", description="any format Spark reads, for `path`")
-    table: str | None = Field(None, description="name of a Spark table, instead of `path`")
+    format: str = Field("parquet", description="any format Spark reads; delta and iceberg also without Spark's help")
+    table: str | None = Field(None, description="name of a Spark table, instead of `path`; or of pyiceberg's")
+    version: int | None = Field(None, description="of a Delta table; the latest if left out")
+    snapshot: int | None = Field(None, description="id, of an Iceberg table; the current one if left out")
+    timestamp: datetime | None = Field(None, description="of either: as the table was then")
     id: str = Field("id", description="column of unique ids (string or integer); ids decide ties")
     embedding: str = Field("embedding", description="column of embeddings")
     label: str = Field("label", description="column of labels: string, integer, or array of either")
@@ -78,6 +85,8 @@ class OutputConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     path: str = Field(description="folder for values/, runs/ and rejected/")
+    format: str = Field("parquet", description="of the values: parquet, delta (both in values/), iceberg (in `table`)")
+    table: str | None = Field(None, description="values go to this table of Spark's catalogs; iceberg: of pyiceberg's")
 
 
 class SparkConfig(BaseModel):
@@ -130,8 +139,11 @@ class JobConfig(BaseSettings):
     error_bound: bool = Field(False, description="add each row's own bound to the values table")
     self_validation: bool = Field(False, description="every train row is a validation row, left out of its own game")
     on_bad_row: Literal["fail", "reject"] = Field("fail", description="reject: set bad rows aside, with the reason")
+    parent: str | None = Field(None, description="run whose validation rows change; its settings are taken over")
+    change: str | None = Field(None, description="add or remove: what becomes of the validation rows of parent")
     chunk_rows: int = Field(CHUNK_ROWS, ge=1, le=1_000_000, description="validation rows of a chunk, about")
     run_id: str | None = Field(None, description="name of the run; derived from inputs and options if left out")
+    force: bool = Field(False, description="compute and publish again what is published or begun under this run id")
     work_dir: str | None = Field(None, description="folder all hosts see, for an index too large to ship")
     plan: str = Field("auto", description="replicated, sharded, or auto: sharded where the index does not fit a host")
     host_memory: str | None = Field(None, description="memory of one host, such as 64g; this machine's if left out")
@@ -174,14 +186,25 @@ class JobConfig(BaseSettings):
             given.pop("n_classes", None)
         return given
 
+    def kept(self) -> dict[str, Any]:
+        """Return the settings that the run record keeps: all but those of one start, and of the session."""
+        return self.model_dump(mode="json", exclude={"spark", "run_id", "force", "parent", "change", "log_format"})
+
     def problems(self) -> list[Problem]:
         """Return what single fields cannot know: parameters of the method, fields that exclude each other."""
         problems = self.options().problems() + run_id_problems(self.run_id)
+        problems += [] if self.change is None else choice_problems("change", self.change, CHANGES)
+        if (self.parent is None) != (self.change is None):
+            got = "only one of them"
+            problems.append(Problem("parent, change", "both or neither", got, "give --add-validation TABLE RUN"))
         problems += choice_problems("plan", self.plan, PLANS) + host_memory_problems(self.host_memory)
         for side, table in (("train", self.train), ("validation", self.validation)):
             if table is not None and (table.path is None) == (table.table is None):
                 got = "neither" if table.path is None else "both"
                 problems.append(Problem(side, "either a path or a table", got, f"set {side}.path or {side}.table"))
+            if table is not None:
+                problems += version_problems(side, table.reference())
+        problems += output_problems(self.output.format, self.output.table, to_owners=not problems and self.to_owners())
         alone = self._validates_itself()
         if alone == (self.validation is not None):
             expected = "a validation table, or self_validation: true; not both"
@@ -190,12 +213,13 @@ class JobConfig(BaseSettings):
         return problems
 
 
-def load_config(path: Path | None, overrides: dict[str, Any]) -> JobConfig:
+def load_config(path: Path | None, overrides: dict[str, Any], base: dict[str, Any] | None = None) -> JobConfig:
     """Return the configuration from a YAML file, the environment and overrides, the later winning.
 
+    ``base``: settings below all of these, such as those of another run.
     Raises: ConfigError with everything that is wrong.
     """
-    from_file = _paths_spelled_out(_read_yaml(path) if path else {})
+    from_file = {**(base or {}), **_paths_spelled_out(_read_yaml(path) if path else {})}
 
     class Layered(JobConfig):
         @classmethod
@@ -245,6 +269,8 @@ def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
     while left:
         word = left.pop(0)
         key, has_value, value = word.removeprefix("--").partition("=")
+        if key in FLAGS and not has_value and (not left or left[0].startswith("--")):
+            has_value, value = "=", "true"
         if not word.startswith("--") or (not has_value and not left):
             raise ConfigError(Problem(word, "--section.key VALUE", "no value", "give every option a value"))
         # A Spark setting's own name has dots: --spark.conf.spark.executor.memory 8g
@@ -263,6 +289,8 @@ def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
     return nested
 
 
+# Settings that may stand without a value, which is then true.
+FLAGS = ("force", "publish_all_values", "self_validation", "error_bound")
 SECTIONS = ("train", "validation", "output")
 
 
@@ -304,7 +332,10 @@ def _problem(details: Any) -> Problem:
         model: Any = JobConfig
         for part in place[:-1]:
             model = {"spark": SparkConfig, "output": OutputConfig}.get(part, TableConfig)
-        return Problem(where, "a known setting", got, close_matches(place[-1], list(model.model_fields)))
+        hint = close_matches(place[-1], list(model.model_fields))
+        # All of dozens of names, once for each unknown key, would bury the problems.
+        hint = "conf/jobs/value.yaml has all settings" if hint.startswith("known:") and model is JobConfig else hint
+        return Problem(where, "a known setting", got, hint)
     if details["type"] == "missing":
         return Problem(where, "a value", "none", f"set {where} in the file, or give --{where} VALUE")
     return Problem(where, details["msg"][:1].lower() + details["msg"][1:], got, "see conf/jobs/value.yaml")

@@ -45,7 +45,7 @@ def build_index(
     options = ValueOptions(metric=metric)
     if problems := options.problems():
         raise ConfigError(problems)
-    rows = canonical_rows("train", train_df, TableReference(path="train_df", **(columns or {})))
+    rows = canonical_rows("train", train_df, TableReference.of_frame("train_df", columns))
     inputs = validate(rows, None, options, "fail")
     packed = replicated.build_index(
         inputs.train.frame,

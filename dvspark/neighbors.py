@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,26 +17,11 @@ from dvspark.errors import OutputConflictError, Problem
 from dvspark.methods.private import PrivateMethod
 from dvspark.methods.radius import MOST_ALONE, RadiusMethod, alone_warning
 from dvspark.privacy import Release, private_release
+from dvspark.runs.ledger import Files
 from dvspark.schemas import NEIGHBOR_COUNTS, Finding, Float64s, Partial
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-
-class Files(Protocol):
-    """A folder of files, such as `tables.storage.Storage`."""
-
-    def exists(self, name: str) -> bool:
-        """Return whether there is a file of that name."""
-
-    def read_text(self, name: str) -> str:
-        """Return a file's text."""
-
-    def write_text(self, name: str, text: str) -> None:
-        """Write a file, making its folder."""
-
-    def rename(self, source: str, target: str) -> None:
-        """Rename a file."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +44,7 @@ class Keep:
         """
         if not self.files.exists(self.name):
             return None
-        kept: dict[str, Any] = json.loads(self.files.read_text(self.name))
+        kept: dict[str, Any] = json.loads(self.files.read(self.name))
         if kept["fingerprint"] != self.fingerprint:
             expected = f"fingerprint {self.fingerprint[:12]}: these inputs, options and version"
             hint = "choose another run_id: a release is drawn once, and spent"
@@ -71,7 +56,7 @@ class Keep:
         """Keep a release before its first use."""
         text = json.dumps({"fingerprint": self.fingerprint, **kept})
         staged = f"{self.name}.{secrets.token_hex(4)}"
-        self.files.write_text(staged, text)
+        self.files.write(staged, text.encode())
         self.files.rename(staged, self.name)
 
 

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dvspark import report
+from dvspark.change import Parent, changed_rows, hashed_rows, option_problems, parent_record, parent_totals
 from dvspark.config import JobConfig
 from dvspark.engine.plan import PLANS, host_memory_problems
-from dvspark.errors import ConfigError, Problem
+from dvspark.errors import ComputeError, ConfigError, Problem
 from dvspark.logs import log_event, stage
 from dvspark.methods.options import ValueOptions, choice_problems
-from dvspark.schemas import Finding
+from dvspark.runs.ledger import write_totals
+from dvspark.schemas import VALIDATION_ROWS, Finding
 from dvspark.tables.read import TableReference, canonical_rows, read_rows
 from dvspark.tables.storage import Storage, open_storage
 from dvspark.tables.validate import ON_BAD_ROW
-from dvspark.tables.write import publish, ranked_by_owner, refuse_conflict, values_frame
+from dvspark.tables.values_tables import RunKey, ValuesTable, commit_values, new_columns, values_destination
+from dvspark.tables.write import (
+    publish,
+    ranked_by_owner,
+    refuse_conflict,
+    remove_left_over,
+    values_frame,
+    withdraw,
+)
 from dvspark.valuation import Request, RowsOrProblems, Valuation, check, compute
 
 if TYPE_CHECKING:
@@ -56,7 +68,16 @@ def run(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     A run that is published already is not repeated.
     Raises: DvsparkError of the stage that could not go on; nothing is published then.
     """
-    storage, stages = open_storage(config.output.path), list[dict[str, Any]]()
+    storage = open_storage(config.output.path)
+    try:
+        return _run(config, spark, storage)
+    except OSError as error:
+        hint = "free space, or choose another output or work_dir; started again, the run goes on after its last wave"
+        raise ComputeError(Problem("writing", "storage that takes what is written", str(error), hint)) from error
+
+
+def _run(config: JobConfig, spark: SparkSession, storage: Storage) -> dict[str, Any]:
+    stages = list[dict[str, Any]]()
     if config.report:
         report.require_extras()
     with stage("read", stages):
@@ -66,14 +87,35 @@ def run(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
             train = [_with_way_out(problem) for problem in train]
         other = config.validation.reference().without_train_columns() if config.validation else None
         validation = None if other is None else read_rows(spark, "validation", other, target)
-    valuation = check(train, validation, _request(config), stages)
+        parent = _parent(config, spark, storage)
+    valuation = check(train, validation, _request(config), stages, parent)
+    if config.force:
+        withdraw(storage, valuation.run_id)
+        valuation.ledger(storage).remove()
     if (published := refuse_conflict(storage, valuation.run_id, valuation.fingerprint)) is not None:
         log_event(f"already done: {valuation.run_id} is published", run_id=valuation.run_id)
+        _clear(valuation, storage)
         return published
+    destination = values_destination(storage, spark, config.output.format, config.output.table)
+    if destination is not None:
+        new_columns(destination, valuation.schema)  # a conflict is better known before hours of work
+    if not valuation.request.options.self_validation:
+        valuation.validation_rows = _validation_rows(valuation)
     compute(valuation, spark, storage)
     with stage("write", stages) as now:
         now.rows, now.note = valuation.inputs.train_facts.n_rows, valuation.run_id
-        return _publish(valuation, spark, storage, with_report=config.report)
+        for rows in (valuation.inputs.train, valuation.inputs.validation):
+            rows.require_unchanged()
+        record = _publish(valuation, spark, storage, destination, config)
+    _clear(valuation, storage)
+    return record
+
+
+def _clear(valuation: Valuation, storage: Storage) -> None:
+    """Remove what only a run that is not published needs."""
+    valuation.ledger(storage).remove()
+    storage.remove_empty("ledger")
+    remove_left_over(storage, valuation.run_id)
 
 
 def value_table(
@@ -121,11 +163,11 @@ def value_table(
         options, on_bad_row, run_id=run_id, work_dir=work_dir, plan=plan, host_memory=host_memory, extremes=False
     )
     target = options.declaration.target
-    reference = TableReference(path="train_df", **(columns or {})).asked(options.asks)
+    reference = TableReference.of_frame("train_df", columns).asked(options.asks)
     train = canonical_rows("train", train_df, reference, target)
     validation: RowsOrProblems | None = None
     if validation_df is not None:
-        reference = TableReference(path="validation_df", **(columns or {})).without_train_columns()
+        reference = TableReference.of_frame("validation_df", columns).without_train_columns()
         validation = canonical_rows("validation", validation_df, reference, target)
     spark = train_df.sparkSession
     valuation = compute(check(train, validation, request, []), spark)
@@ -155,28 +197,59 @@ def _with_way_out(problem: Problem) -> Problem:
     return dataclasses.replace(problem, hint=hint)
 
 
-def _publish(valuation: Valuation, spark: SparkSession, storage: Storage, *, with_report: bool) -> dict[str, Any]:
-    """Publish the results, and return the run record; values that go to owners are shown nowhere else."""
+def _parent(config: JobConfig, spark: SparkSession, storage: Storage) -> Parent | None:
+    """Return the run that is to change, if one is.
+
+    Raises: ConfigError when it is not published, or was made with other options.
+    """
+    if config.parent is None or config.change is None:
+        return None
+    record = parent_record(storage, config.parent)
+    if problems := option_problems(record, config.options()):
+        raise ConfigError(problems)
+    rows = spark.read.parquet(storage.spark_path(f"{VALIDATION_ROWS.name}/run_id={config.parent}"))
+    return Parent(record, parent_totals(storage, config.parent), rows, config.change)
+
+
+def _validation_rows(valuation: Valuation) -> DataFrame:
+    """Return which validation rows the values rest on. Raises: InputError for a change that cannot be made."""
+    rows = valuation.inputs.validation
+    return hashed_rows(rows) if valuation.parent is None else changed_rows(valuation.parent, rows)
+
+
+def _publish(
+    valuation: Valuation, spark: SparkSession, storage: Storage, destination: ValuesTable | None, config: JobConfig
+) -> dict[str, Any]:
+    """Publish the results, and return the run record; values for owners are shown nowhere else."""
     to_owners = valuation.request.to_owners
-    with_report &= not to_owners
+    with_report = config.report and not to_owners
     run_id, inputs = valuation.run_id, valuation.inputs
     outputs = {"values": storage.shown_path(f"values/run_id={run_id}")}
     outputs["run"] = storage.shown_path(f"runs/{run_id}/run.json")
     if with_report:
         outputs["report"] = storage.shown_path(f"runs/{run_id}/report.html")
-    values = ranked_by_owner(valuation.table) if to_owners else valuation.table
-    frames = {"values": values_frame(spark, values, valuation.types)}
+    frames: dict[str, DataFrame] = {}
+    commit: Callable[[], None] | None = None
+    if destination is None:
+        values = ranked_by_owner(valuation.table) if to_owners else valuation.table
+        frames["values"] = values_frame(spark, values, valuation.types)
+    else:
+        outputs["values"] = destination.place
+        run = RunKey(run_id, valuation.fingerprint)
+        commit = partial(commit_values, destination, valuation.table, valuation.schema, run)
+    if valuation.validation_rows is not None:
+        frames[VALIDATION_ROWS.name] = valuation.validation_rows
     if inputs.rejected is not None:
         outputs["rejected"] = storage.shown_path(f"rejected/run_id={run_id}")
         frames["rejected"] = inputs.rejected
-    record = valuation.record(outputs, spark.version)
-    documents = {}
+    record = {**valuation.record(outputs, spark.version), "configuration": config.kept()}
+    documents: dict[str, str | bytes] = {"totals.npz": write_totals(valuation.summed)}
     if with_report:
         shown = report.summarize(valuation.table, record, record["findings"], valuation.extremes)
         record["lowest_rows"] = [_row_record(row) for row in shown.lowest[:LOWEST_ROWS]]
         documents["report.html"] = report.render_html(shown)
     documents["run.json"] = json.dumps(record, indent=1)
-    publish(storage, run_id, frames, documents, by_owner=to_owners)
+    publish(storage, run_id, frames, documents, by_owner=to_owners, commit=commit)
     return record
 
 

@@ -172,6 +172,17 @@ class Partial:
         self.add(other)
         return self
 
+    def minus(self, other: Partial) -> Partial:
+        """Return this partial with the points of another one, which are among its own, taken out in place.
+
+        Rounding aside, the partial of the points that are left; float64 additions do not undo themselves.
+        """
+        bounds = None if other.row_bounds is None else -other.row_bounds
+        taken = Partial(-other.value, -other.value_squared, row_bounds=bounds)
+        for name in ("n_validation", "utility", "empty_utility", "error_bound", "n_alone"):
+            setattr(taken, name, -getattr(other, name))
+        return self.plus(taken)
+
     def add(self, other: Partial) -> None:
         """Add another partial in place; in float64 the order of additions decides the last bits.
 
@@ -419,6 +430,14 @@ NEIGHBOR_COUNTS = Table(
         Column("id", "{id}", "the validation row"),
         Column("n_matches", "bigint", "train rows within the radius that share a label with it"),
         Column("n_others", "bigint", "the other train rows within the radius"),
+    ),
+)
+VALIDATION_ROWS = Table(
+    "validation_rows",
+    "the validation rows of a run; stored under run_id=…, for runs that add some or take some away",
+    (
+        Column("id", "{id}", "the validation row"),
+        Column("row_hash", "bigint", "Spark's xxhash64 of its id, embedding and label"),
     ),
 )
 NEIGHBORS = Table(

@@ -14,31 +14,35 @@ import pyarrow as pa
 
 from dvspark import neighbors
 from dvspark.audit import checks
+from dvspark.change import Parent, require_same_train
 from dvspark.engine import replicated, sharded, tasks
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.cluster import read_hosts
 from dvspark.engine.plan import Plan, Sizes, make_plan
 from dvspark.engine.train_index import TrainKeys
-from dvspark.errors import ConfigError, Problem
+from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.findings import Index, engine_of, run_findings
 from dvspark.kernels import loops
-from dvspark.logs import Stage, log_event, stage
+from dvspark.logs import log_event, stage
 from dvspark.methods.finalize import certificate, finalize
 from dvspark.methods.options import ValueOptions
 from dvspark.methods.radius import SAMPLE_POINTS
-from dvspark.neighbors import Files, Keep, released, with_counts
+from dvspark.neighbors import Keep, released, with_counts
 from dvspark.privacy import Release
 from dvspark.report.rows import listed_positions
 from dvspark.runs.identity import derived_run_id, fingerprint
+from dvspark.runs.ledger import Files, Ledger
 from dvspark.runs.record import run_record
 from dvspark.schemas import Finding, Float64s, Partial
 from dvspark.tables.read import Rows
 from dvspark.tables.validate import Facts, ValidatedInputs, validate
+from dvspark.tables.values_tables import values_schema
 from dvspark.tables.write import values_table
+from dvspark.totals import add_up
 from dvspark.version import __version__
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 # How many of the nearest validation rows the report shows for each of the rows it lists.
 EXTREME_NEIGHBORS = 5
@@ -76,8 +80,15 @@ class Valuation:
     values: pa.Table | None = None
     extremes: pa.Table = field(default_factory=lambda: pa.table({}))
     findings: list[Finding] = field(default_factory=list)
+    totals: Partial | None = None
+    parent: Parent | None = None
+    validation_rows: DataFrame | None = None
     release: Release | None = None
     sample_key: bytes | None = None
+
+    def ledger(self, files: Files) -> Ledger:
+        """Return the run's ledger."""
+        return Ledger(files, self.run_id, self.fingerprint)
 
     @property
     def ranking(self) -> str | None:
@@ -91,6 +102,13 @@ class Valuation:
         return tasks.ChunkWork(self.request.options, self.parameters, self.sample_key)
 
     @property
+    def summed(self) -> Partial:
+        """The totals over all validation rows, once they are computed."""
+        if self.totals is None:
+            raise RuntimeError("compute() comes first")
+        return self.totals
+
+    @property
     def table(self) -> pa.Table:
         """The values, once they are computed."""
         if self.values is None:
@@ -102,6 +120,14 @@ class Valuation:
         """The Spark types of the values' id, label and owner."""
         types = self.inputs.train.types
         return types if self.request.options.declaration.players == "rows" else {**types, "id": types["owner"]}
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the values, with their meanings."""
+        options, types = self.request.options, dict(self.types)
+        if options.declaration.players != "rows":
+            types.pop("owner", None)  # they are the ids
+        return values_schema(types, row_bounds=options.error_bound)
 
     def record(self, outputs: dict[str, str], spark_version: str) -> dict[str, Any]:
         """Return the run record."""
@@ -118,7 +144,10 @@ class Valuation:
                 "validation": _side_record(validation, self.inputs.validation_facts),
                 "n_features": self.inputs.n_features,
                 **_classes_record(self.inputs.n_classes, self.request.options),
+                "absent_labels": self.inputs.absent_labels,
+                "n_validation": self.totals.n_validation if self.totals else 0,
             },
+            parent=self.parent.described(self.inputs.validation_facts.n_rows) if self.parent else None,
             plan=self.plan.record() if self.plan else {},
             stages=self.stages,
             release=self.release,
@@ -130,16 +159,24 @@ class Valuation:
 
 
 def check(
-    train: RowsOrProblems, validation: RowsOrProblems | None, request: Request, stages: list[dict[str, Any]]
+    train: RowsOrProblems,
+    validation: RowsOrProblems | None,
+    request: Request,
+    stages: list[dict[str, Any]],
+    parent: Parent | None = None,
 ) -> Valuation:
     """Validate the tables and settle what decides the run; ``validation`` None is self-validation.
 
+    ``parent``: the run to which the validation rows are added, or from which they are taken.
     Raises: InputError with everything wrong in the tables.
     """
     options = request.options
     with stage("validate", stages) as now:
         inputs = validate(train, validation, options, request.on_bad_row, to_owners=request.to_owners)
         parameters = options.resolved(inputs.n_classes)
+        if parent is not None:
+            require_same_train(parent.record, inputs)
+            parameters = dict(parent.record["method"]["parameters"])
         now.rows = inputs.train_facts.n_rows + (inputs.validation_facts.n_rows if validation else 0)
         n_players = inputs.train_facts.n_rows - options.self_validation
         problems = options.declaration.size_problems(n_players, parameters)
@@ -154,19 +191,23 @@ def check(
         "chunk_rows": request.chunk_rows,
         "train": inputs.train_facts.digest,
         "validation": inputs.validation_facts.digest,
+        **({} if parent is None else {"parent": [parent.record["fingerprint"], parent.change]}),
     }
     full = fingerprint(decisive)
     run_id = request.run_id or derived_run_id(options.method, full)
-    return Valuation(request, inputs, parameters, full, run_id, stages)
+    return Valuation(request, inputs, parameters, full, run_id, stages, parent=parent)
 
 
 def compute(valuation: Valuation, spark: SparkSession, files: Files | None = None) -> Valuation:
     """Plan, index, value, finalize and audit; return the valuation with its values.
 
-    ``files``: where a private release is kept before its use.
+    ``files``: where waves are recorded once they are done, and a private release is kept before its use.
     Raises: ComputeError when something was lost on the way, AuditError when the values fail a check.
     """
     request, stages = valuation.request, valuation.stages
+    ledger = None if files is None else valuation.ledger(files)
+    if ledger is not None:
+        ledger.begin()
     with stage("plan", stages) as now:
         valuation.plan = plan = _plan(valuation, spark)
         now.note = f"{plan.name}, {plan.n_chunks} chunks: {plan.reason}"
@@ -178,8 +219,14 @@ def compute(valuation: Valuation, spark: SparkSession, files: Files | None = Non
             with stage("neighbors", stages) as now:
                 now.note = _find_neighbors(valuation, index, files)
         with stage("value", stages) as now:
-            totals = _totals(valuation, index, now)
+            totals = add_up(
+                valuation.inputs.validation.frame, plan.n_chunks, index, valuation.work, ledger, now.progress
+            )
             now.rows = totals.n_validation
+            valuation.totals = totals = valuation.parent.changed(totals) if valuation.parent else totals
+            if totals.n_validation < 1:
+                expected, hint = "at least one validation row that is left", "leave the run as it is"
+                raise InputError(Problem("validation rows", expected, "none", hint))
             how = f"{valuation.ranking} ranking" if valuation.ranking else request.options.declaration.needs
             now.note = f"{how}, loops in {loops.name(loops.fastest())}"
         with stage("finalize", stages) as now:
@@ -277,16 +324,6 @@ def _index(valuation: Valuation, spark: SparkSession, folder: Path, plan: Plan) 
     return replicated.ship_index(spark, packed, shipping)
 
 
-def _totals(valuation: Valuation, index: Index, now: Stage) -> Partial:
-    plan, work = valuation.plan, valuation.work
-    chunks = replicated.chunked(valuation.inputs.validation.frame, plan.n_chunks if plan else 1)
-    totals = Partial.zeros(work.n_values(index), row_bounds=work.options.error_bound)
-    sizes = replicated.chunk_sizes(chunks)
-    for wave in engine_of(index).value_waves(chunks, sizes, index, work, now.progress):
-        totals.add(wave)
-    return totals
-
-
 def _extremes(valuation: Valuation, index: Index) -> pa.Table:
     """Return the nearest validation rows of the lowest and highest valued rows."""
     rows = listed_positions(valuation.table).tolist()  # the table is in the index's order
@@ -309,10 +346,12 @@ def _index_folder(work_dir: str | None) -> Iterator[Path]:
 def _classes_record(n_classes: int, options: ValueOptions) -> dict[str, Any]:
     if options.declaration.target == "number":
         return {"n_classes": None, "n_classes_source": "none: labels are numbers to predict"}
+    if options.parameters.get("n_classes") is not None:
+        return {"n_classes": n_classes, "n_classes_source": "given"}
     tables = "validation" if options.declaration.is_private else "train and validation"
     return {"n_classes": n_classes, "n_classes_source": f"distinct labels in {tables}"}
 
 
 def _side_record(rows: Rows, facts: Facts) -> dict[str, Any]:
     counts = {"n_rows": facts.n_rows, "n_rejected": facts.n_rejected, "n_labels": len(facts.labels)}
-    return {"reference": rows.reference, **counts, "types": rows.types, "digest": facts.digest}
+    return {"reference": rows.reference, **rows.source, **counts, "types": rows.types, "digest": facts.digest}

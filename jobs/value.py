@@ -7,4 +7,6 @@ import sys
 from dvspark.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main(["value", *sys.argv[1:]]))
+    # A host that runs scripts in an interpreter of its own may take any SystemExit for a failure: success just ends.
+    if exit_code := main(["value", *sys.argv[1:]]):
+        sys.exit(exit_code)

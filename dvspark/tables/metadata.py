@@ -12,6 +12,7 @@ from pyarrow import fs
 
 from dvspark import columns
 from dvspark.errors import ConfigError, Problem
+from dvspark.tables.listing import data_files
 from dvspark.tables.read import Rows, TableReference
 from dvspark.tables.storage import open_storage
 
@@ -66,22 +67,10 @@ def _parquet_rows(reference: TableReference) -> int | None:
     try:
         storage = open_storage(str(reference.path))
         found = storage.file_system.get_file_info(storage.root)
-        files = [found] if found.is_file else _data_files(storage.file_system, storage.root)
+        files = [found] if found.is_file else data_files(storage.file_system, storage.root)
         return sum(_footer_rows(storage.file_system, file.path) for file in files) if files else None
     except (ConfigError, OSError, pa.ArrowException):  # patterns, or a store that only Spark speaks
         return None
-
-
-def _data_files(file_system: fs.FileSystem, root: str) -> list[fs.FileInfo]:
-    """Return the files that Spark reads of a folder."""
-    found = file_system.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
-    names = [file.path[len(root.rstrip("/")) + 1 :].split("/") for file in found]
-    return [file for file, parts in zip(found, names, strict=True) if file.is_file and not any(map(_is_hidden, parts))]
-
-
-def _is_hidden(name: str) -> bool:
-    """Return whether Spark passes over a file or folder; `_year=2026` is a partition all the same."""
-    return name.startswith(".") or (name.startswith("_") and "=" not in name)
 
 
 def _footer_rows(file_system: fs.FileSystem, path: str) -> int:

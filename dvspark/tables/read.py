@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from dvspark.errors import Problem, close_matches
+from dvspark.errors import InputError, Problem, close_matches
+from dvspark.tables.lake import is_missing, lake_frame
+from dvspark.tables.listing import Listing, list_files, require_unchanged
+from dvspark.tables.pinned import VERSIONED
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -16,16 +21,27 @@ INTEGERS = ("tinyint", "smallint", "int", "bigint")
 
 @dataclass(frozen=True)
 class TableReference:
-    """Where rows are, and what their columns are called; either ``path`` with ``format``, or ``table``."""
+    """Where rows are, and what their columns are called; either ``path`` with ``format``, or ``table``.
+
+    ``version`` (of Delta), ``snapshot`` (id, of Iceberg) or ``timestamp``: which state of the table; else its latest.
+    """
 
     path: str | None = None
     format: str = "parquet"
     table: str | None = None
+    version: int | None = None
+    snapshot: int | None = None
+    timestamp: datetime | None = None
     id: str = "id"
     embedding: str = "embedding"
     label: str = "label"
     owner: str | None = None
     weight: str | None = None
+
+    @classmethod
+    def of_frame(cls, name: str, columns: Mapping[str, Any] | None) -> TableReference:
+        """Return the reference of a DataFrame that is at hand; ``columns`` maps roles to its columns' names."""
+        return cls(path=name, **(columns or {}))
 
     def asked(self, asks: tuple[str, ...]) -> TableReference:
         """Return it with the default names of those columns that a method asks for."""
@@ -46,13 +62,21 @@ class TableReference:
 class Rows:
     """Rows of one side in `ROWS` format: ``frame`` has id, embedding, label and, if asked for, owner and weight.
 
-    ``types`` maps id, embedding, label (owner, weight) to their Spark DDL; ``reference`` names the source.
+    ``types`` maps id, embedding, label (owner, weight) to their Spark DDL; ``reference`` names the source, ``source``
+    says which state of it was read, for the run record, and ``listing`` which files, where they could change.
     """
 
     side: str
     frame: DataFrame
     types: dict[str, str]
     reference: str
+    source: dict[str, Any] = field(default_factory=dict)
+    listing: Listing | None = None
+
+    def require_unchanged(self) -> None:
+        """Raise InputError if the files that were read have changed since, where they could."""
+        if self.listing is not None:
+            require_unchanged(self.side, self.reference, self.listing)
 
     @property
     def is_multi_label(self) -> bool:
@@ -62,23 +86,43 @@ class Rows:
 
 def read_rows(spark: SparkSession, side: str, reference: TableReference, target: str = "label") -> Rows | list[Problem]:
     """Return the rows of a table under fixed names and types, or everything wrong with it."""
-    frame = read_table(spark, side, reference)
-    return frame if isinstance(frame, list) else canonical_rows(side, frame, reference, target)
+    found = read_table(spark, side, reference)
+    if isinstance(found, list):
+        return found
+    frame, source, listing = found
+    rows = canonical_rows(side, frame, reference, target)
+    return rows if isinstance(rows, list) else replace(rows, source=source, listing=listing)
 
 
-def read_table(spark: SparkSession, side: str, reference: TableReference) -> DataFrame | list[Problem]:
-    """Return the table as it is, or what is wrong with the reference."""
+def read_table(
+    spark: SparkSession, side: str, reference: TableReference
+) -> tuple[DataFrame, dict[str, Any], Listing | None] | list[Problem]:
+    """Return a table as it is, its state for the run record and its files, or what is wrong with the reference.
+
+    Raises: ConfigError where nothing that is installed knows the format.
+    """
     from pyspark.errors import PySparkException  # noqa: PLC0415 - an extra
 
     try:
+        if reference.format in VERSIONED:
+            return *lake_frame(spark, side, reference), None
+        # Before Spark lists them: a file that comes in between is then a change.
+        listing = None if reference.path is None else list_files(reference.path)
         if reference.table is not None:
             frame = spark.table(reference.table)
         else:
             frame = spark.read.format(reference.format).load(str(reference.path))
         _ = frame.schema  # Spark Connect resolves a table only when it is asked about it
+    except InputError as error:
+        return list(error.problems)
     except PySparkException as error:
         return [_unreadable(side, reference, error)]
-    return frame
+    except Exception as error:  # classic Spark throws this one of Java's as it is
+        if not is_missing(error):
+            raise
+        expected, got = "a format this Spark can read", reference.format
+        return [Problem(f"{side}.format", expected, got, "check the spelling, or start Spark with its connector")]
+    return frame, {} if listing is None else listing.record(), listing
 
 
 def canonical_rows(

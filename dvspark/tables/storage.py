@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import secrets
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from dvspark.errors import ConfigError, Problem
 class Storage:
     """A folder and everything below it; names are relative, with '/' between parts.
 
-    ``uri`` is what Spark is told, ``root`` what the file system is told.
+    ``uri`` is what Spark is told, nothing in it escaped, as it undoes none; ``root`` what the file system is told.
     """
 
     uri: str
@@ -37,16 +40,60 @@ class Storage:
         """Return whether there is a file or folder of that name."""
         return self.file_system.get_file_info(self.path(name)).type != fs.FileType.NotFound
 
+    def read(self, name: str) -> bytes:
+        """Return a file's content."""
+        with self.file_system.open_input_stream(self.path(name)) as file:
+            return bytes(file.read())
+
     def read_text(self, name: str) -> str:
         """Return a file's text."""
-        with self.file_system.open_input_stream(self.path(name)) as file:
-            return file.read().decode()
+        return self.read(name).decode()
 
-    def write_text(self, name: str, text: str) -> None:
+    def write(self, name: str, content: bytes) -> None:
         """Write a file, making its folder."""
         self.file_system.create_dir(self.path(name).rsplit("/", 1)[0], recursive=True)
         with self.file_system.open_output_stream(self.path(name)) as file:
-            file.write(text.encode())
+            file.write(content)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file, making its folder."""
+        self.write(name, text.encode())
+
+    def claim(self, name: str) -> bool:
+        """Return whether a file of that name was made here and now; False where there is one already.
+
+        One step on local disks. Elsewhere two claims within a moment of each other may both seem to hold; the later
+        one's content is the one that stays, so each looks again.
+        """
+        token = secrets.token_bytes(16)
+        if self.file_system.type_name == "local":
+            path = Path(self.path(name))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with path.open("xb") as file:
+                    file.write(token)
+            except FileExistsError:
+                return False
+            return True
+        if self.exists(name):
+            return False
+        self.write(name, token)
+        return self.read(name) == token
+
+    def age_seconds(self, name: str) -> float:
+        """Return how long ago a file was written, by its storage's clock and this machine's."""
+        return time.time() - self.file_system.get_file_info(self.path(name)).mtime.timestamp()
+
+    def folders(self) -> list[str]:
+        """Return the names of the folders at the top."""
+        selector = fs.FileSelector(self.root, allow_not_found=True)
+        found = self.file_system.get_file_info(selector)
+        return [info.base_name for info in found if info.type == fs.FileType.Directory]
+
+    def remove_file(self, name: str) -> None:
+        """Remove a file, if it exists."""
+        with contextlib.suppress(FileNotFoundError):
+            self.file_system.delete_file(self.path(name))
 
     def rename(self, source: str, target: str) -> None:
         """Rename a file or folder; one step on local disks and HDFS, a copy on object stores."""
@@ -72,11 +119,12 @@ def open_storage(place: str) -> Storage:
     """
     if "://" not in place and not place.startswith("file:"):
         root = str(Path(place).expanduser().resolve())
-        return Storage(Path(root).as_uri(), root, fs.LocalFileSystem())
+        return Storage(f"file://{root}", root, fs.LocalFileSystem())
     try:
         # pyarrow speaks s3:// where Hadoop says s3a://; Spark keeps the caller's spelling.
         file_system, root = fs.FileSystem.from_uri(place.replace("s3a://", "s3://", 1))
     except (ValueError, OSError, NotImplementedError) as error:
         hint = "use a local path, or file:, hdfs:, s3a: or gs:"
         raise ConfigError(Problem("output", "a place that can be written", f"{place}: {error}", hint)) from error
-    return Storage(place, root, file_system)
+    is_local = file_system.type_name == "local"
+    return Storage(f"file://{root}" if is_local else place, root, file_system)

@@ -59,6 +59,11 @@ class ValidatedInputs:
     rejected: DataFrame | None
 
     @property
+    def absent_labels(self) -> list[str | int]:
+        """The labels of validation rows that no training row has, ascending."""
+        return sorted(set(self.validation_facts.labels) - set(self.train_facts.labels), key=str)
+
+    @property
     def dtype(self) -> str:
         """The index's dtype: float64 where either side's embeddings are."""
         doubles = "array<double>" in (self.train.types["embedding"], self.validation.types["embedding"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 
 # Rows of one values file: some 30 to 60 MB.
 ROWS_PER_FILE = 1_000_000
+# Publishing is a few renames; a claim this old is that of a process that was killed.
+CLAIM_SECONDS = 600
+# What a run may publish as tables.
+TABLES = ("values", "rejected", "validation_rows")
 
 
 def values_table(
@@ -94,15 +100,16 @@ def publish(
     storage: Storage,
     run_id: str,
     frames: dict[str, DataFrame],
-    documents: dict[str, str],
+    documents: Mapping[str, str | bytes],
     *,
     by_owner: bool = False,
+    commit: Callable[[], None] | None = None,
 ) -> None:
     """Publish a run's tables and documents: all staged first, then renamed, `run.json` last.
 
     ``frames``: table name to rows, stored under NAME/run_id=…, the values ``by_owner`` in a folder each; ``documents``:
-    file name to text, stored under runs/RUN_ID/. A run without `run.json` is not published: what such a run left is
-    replaced.
+    file name to content, stored under runs/RUN_ID/. A run without `run.json` is not published: what such a run left is
+    replaced. ``commit`` puts values into a table of their own, and is a step that may be taken twice.
     Raises: OutputConflictError when another run published this id meanwhile.
     """
     staging = f"_staging-{run_id}-{uuid.uuid4().hex[:8]}"
@@ -113,16 +120,56 @@ def publish(
             if by_owner and table == "values":
                 writer = writer.partitionBy(OWNER.name)
             writer.parquet(storage.spark_path(f"{staging}/{table}"))
-        for name, text in documents.items():
-            storage.write_text(f"{staging}/run/{name}", text)
-        if published_record(storage, run_id) is not None:
-            where, hint = f"{storage.uri}: run_id {run_id}", "two runs were started at once; the first one stays"
-            raise OutputConflictError(Problem(where, "an id nobody published", "published meanwhile", hint))
-        for table in frames:
-            storage.remove(f"{table}/run_id={run_id}")
-            storage.rename(f"{staging}/{table}", f"{table}/run_id={run_id}")
-        for name in sorted(documents, key=lambda name: name == "run.json"):
-            storage.rename(f"{staging}/run/{name}", f"runs/{run_id}/{name}")
+        for name, content in documents.items():
+            storage.write(f"{staging}/run/{name}", content if isinstance(content, bytes) else content.encode())
+        with _only_one(storage, run_id):
+            if published_record(storage, run_id) is not None:
+                where, hint = f"{storage.uri}: run_id {run_id}", "two runs were started at once; the first one stays"
+                raise OutputConflictError(Problem(where, "an id nobody published", "published meanwhile", hint))
+            if commit is not None:
+                commit()
+            for table in frames:
+                storage.remove(f"{table}/run_id={run_id}")
+                storage.rename(f"{staging}/{table}", f"{table}/run_id={run_id}")
+            for name in sorted(documents, key=lambda name: name == "run.json"):
+                storage.rename(f"{staging}/run/{name}", f"runs/{run_id}/{name}")
     finally:
         storage.remove(staging)
         storage.remove_empty("_staging")
+
+
+def withdraw(storage: Storage, run_id: str) -> None:
+    """Remove what a run has published, its record first: without it the rest counts as never published."""
+    storage.remove_file(f"runs/{run_id}/run.json")
+    for name in (f"runs/{run_id}", *(f"{table}/run_id={run_id}" for table in TABLES)):
+        storage.remove(name)
+
+
+def remove_left_over(storage: Storage, run_id: str) -> None:
+    """Remove what killed processes left of a run's publication; younger than a claim, it may be a living one's."""
+    _end_old_claim(storage, f"runs/{run_id}.claim")
+    for folder in storage.folders():
+        if folder.startswith(f"_staging-{run_id}-") and storage.age_seconds(folder) > CLAIM_SECONDS:
+            storage.remove(folder)
+
+
+def _end_old_claim(storage: Storage, claim: str) -> None:
+    if storage.exists(claim) and storage.age_seconds(claim) > CLAIM_SECONDS:
+        storage.remove_file(claim)
+
+
+@contextmanager
+def _only_one(storage: Storage, run_id: str) -> Iterator[None]:
+    """Let one process publish a run id at a time; a claim that a killed process left ends by its age.
+
+    Raises: OutputConflictError when another one is at it.
+    """
+    claim = f"runs/{run_id}.claim"
+    _end_old_claim(storage, claim)
+    if not storage.claim(claim):
+        where, hint = f"{storage.uri}: run_id {run_id}", f"wait for it; a claim ends after {CLAIM_SECONDS} s"
+        raise OutputConflictError(Problem(where, "one publisher at a time", "another one is publishing", hint))
+    try:
+        yield
+    finally:
+        storage.remove_file(claim)

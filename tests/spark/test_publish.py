@@ -237,6 +237,14 @@ def test_publish__stopped_between_steps_is_unpublished_and_repaired_by_the_next(
         assert sorted((row["run_id"], row["id"]) for row in rows) == [("r", i) for i in range(9)]
 
 
+@pytest.mark.parametrize("as_uri", [False, True], ids=["path", "URI"])
+def test_publish__a_folder_may_have_blanks(spark: SparkSession, tmp_path: Path, as_uri: bool) -> None:
+    out = tmp_path / "out put"
+    _publish(spark, open_storage(out.as_uri() if as_uri else str(out)), 5)
+    assert len(pyarrow.dataset.dataset(out / "values" / "run_id=r").to_table()) == 5
+    assert [path.name for path in tmp_path.iterdir()] == ["out put"]
+
+
 def test_publish__the_record_comes_last(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     targets: list[str] = []
     rename = Storage.rename

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dvspark.config import JobConfig, SparkConfig, TableConfig, json_schema, load_config
+from dvspark.config import JobConfig, OutputConfig, SparkConfig, TableConfig, json_schema, load_config
 
 CONF = Path(__file__).parents[2] / "conf"
 VALUE = CONF / "jobs" / "value.yaml"
@@ -32,7 +32,8 @@ def defaults(model: type[Any]) -> dict[str, Any]:
 def test_value_yaml__names_every_key() -> None:
     job = yaml.safe_load(VALUE.read_text())
     assert list(job) == list(JobConfig.model_fields)
-    for section, model in (("train", TableConfig), ("validation", TableConfig), ("spark", SparkConfig)):
+    models = {"train": TableConfig, "validation": TableConfig, "output": OutputConfig, "spark": SparkConfig}
+    for section, model in models.items():
         assert set(job[section]) == set(model.model_fields)
 
 
@@ -41,6 +42,7 @@ def test_value_yaml__states_the_defaults() -> None:
     sections = ("train", "validation", "output")
     stated = {name: getattr(config, name) for name in JobConfig.model_fields if name not in sections}
     assert stated == {name: value for name, value in defaults(JobConfig).items() if name not in sections}
+    assert {**config.output.model_dump(), "path": None} == {**defaults(OutputConfig), "path": None}
     for table in (config.train, config.validation):
         assert table is not None
         stated = table.model_dump(exclude={"path"})

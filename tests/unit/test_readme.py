@@ -26,7 +26,7 @@ from dvspark.tables.validate import ON_BAD_ROW
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "deploy/README.md")]
 DOCUMENTS += sorted((ROOT / "docs").rglob("*.md"))
 PYTHON = re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
 
@@ -53,7 +53,9 @@ def test_document__links_lead_somewhere(path: Path) -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_document__modules_it_names_exist(path: Path) -> None:
-    named = re.findall(r"`((?:dvspark|tests|conf|jobs|docs|notebooks)/[\w./-]+)`", path.read_text(encoding="utf-8"))
+    named = re.findall(
+        r"`((?:dvspark|tests|conf|jobs|docs|notebooks|deploy)/[\w./-]+)`", path.read_text(encoding="utf-8")
+    )
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 

@@ -50,7 +50,7 @@ def test_storage__shows_plain_paths_of_this_machine(storage: Storage, tmp_path: 
 def test_storage__tells_spark_a_uri(storage: Storage) -> None:
     told = storage.spark_path("values")
     assert told.startswith("file:")
-    assert told.endswith("/out%20put/values")
+    assert told.endswith("/out put/values")
 
 
 def test_storage__renames_files_and_folders_into_new_folders(storage: Storage) -> None:

@@ -1,0 +1,133 @@
+"""Change: a published run with validation rows added to it or taken from it, none of the others valued again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.methods.options import ValueOptions
+from dvspark.runs.ledger import Files, read_totals
+from dvspark.schemas import Partial
+from dvspark.tables.read import Rows
+from dvspark.tables.validate import ValidatedInputs
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+CHANGES = ("add", "remove")
+# Of the run record's options, those that decide values.
+SAME = ("metric", "precision", "ties", "aggregate", "self_validation")
+FIRST_IDS = 5
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The run whose validation rows change: its ``record``, its ``totals``, and its ``rows`` (id, row_hash)."""
+
+    record: dict[str, Any]
+    totals: Partial
+    rows: DataFrame
+    change: str
+
+    def described(self, n_rows: int) -> dict[str, Any]:
+        """Return what the new run's record says of it."""
+        names = ("run_id", "fingerprint")
+        return {**{name: self.record[name] for name in names}, "change": self.change, "n_rows": n_rows}
+
+    def changed(self, of_rows: Partial) -> Partial:
+        """Return the totals with those of the added rows, or without those of the removed ones."""
+        return self.totals.plus(of_rows) if self.change == "add" else self.totals.minus(of_rows)
+
+
+def parent_record(files: Files, run_id: str) -> dict[str, Any]:
+    """Return the record of a published run. Raises: ConfigError when there is none."""
+    name = f"runs/{run_id}/run.json"
+    if not files.exists(name):
+        hint = "give the id of a published run, and the output folder it is in"
+        raise ConfigError(Problem(f"run {run_id}", f"a published run with {name}", "none", hint))
+    record: dict[str, Any] = json.loads(files.read(name))
+    return record
+
+
+def parent_totals(files: Files, run_id: str) -> Partial:
+    """Return the totals a run has published. Raises: ConfigError when it kept none."""
+    name = f"runs/{run_id}/totals.npz"
+    if not files.exists(name):
+        hint = "value all rows at once; runs of this version keep what a change needs"
+        raise ConfigError(Problem(f"run {run_id}", f"totals in {name}", "none", hint))
+    return read_totals(files.read(name))
+
+
+def option_problems(record: dict[str, Any], options: ValueOptions) -> list[Problem]:
+    """Return where the options are not those of the run that is to change, or do not let it change."""
+    method, settings = record["method"], options.record()
+    problems = []
+    if options.declaration.is_private:
+        hint = "publish a release of all validation rows at once: each release spends the budget"
+        problems.append(Problem("method", "one without a private release", options.method, hint))
+    if options.self_validation:
+        hint = "its validation rows are the training rows: value the new table"
+        problems.append(Problem("self_validation", "a run with validation rows of its own", "True", hint))
+    pairs = [("method", method["name"], options.method)]
+    pairs += [(name, record[name], settings[name]) for name in SAME]
+    given = {name: value for name, value in options.parameters.items() if value is not None}
+    # An automatic radius stays the one that was found.
+    pairs += [
+        (name, method["parameters"][name], value)
+        for name, value in given.items()
+        if name in method["parameters"] and value != "auto"
+    ]
+    hint = f"values of {record['run_id']} were made with the first: leave the setting out"
+    problems += [Problem(name, f"{before!r}", f"{now!r}", hint) for name, before, now in pairs if before != now]
+    return problems
+
+
+def require_same_train(record: dict[str, Any], inputs: ValidatedInputs) -> None:
+    """Refuse training rows that are not those of the run that is to change, or labels that change its classes.
+
+    Raises: InputError.
+    """
+    before, now = record["inputs"]["train"], inputs.train_facts
+    problems = []
+    if before["digest"] != now.digest:
+        got = f"{now.n_rows} rows, digest {now.digest[:12]}"
+        hint = "every value depends on all training rows: value everything again"
+        expected = f"the {before['n_rows']} training rows of {record['run_id']}, digest {before['digest'][:12]}"
+        problems.append(Problem(f"train table {inputs.train.reference}", expected, got, hint))
+    known = set(record["inputs"]["absent_labels"])
+    new = [label for label in inputs.absent_labels if label not in known]
+    if new and record["inputs"]["n_classes_source"] != "given" and "n_classes" in record["method"]["parameters"]:
+        got = f"{len(new)} others; the first: {', '.join(map(repr, new[:FIRST_IDS]))}"
+        hint = "they change the number of classes, which was counted: value everything again, or with n_classes given"
+        problems.append(Problem("validation labels", f"labels that {record['run_id']} has seen", got, hint))
+    if problems:
+        raise InputError(problems)
+
+
+def changed_rows(parent: Parent, rows: Rows) -> DataFrame:
+    """Return (id, row_hash) of the validation rows after the change.
+
+    Raises: InputError for rows to add that are there already, or to remove that are not there as they are.
+    """
+    told = hashed_rows(rows)
+    if parent.change == "add":
+        _refuse(told.join(parent.rows.select("id"), "id", "left_semi"), "added", "are valued already", parent)
+        return parent.rows.unionByName(told)
+    _refuse(told.join(parent.rows, ["id", "row_hash"], "left_anti"), "removed", "are not in it as they are", parent)
+    return parent.rows.join(told.select("id"), "id", "left_anti")
+
+
+def hashed_rows(rows: Rows) -> DataFrame:
+    """Return (id, row_hash) of validation rows."""
+    return rows.frame.selectExpr("id", "xxhash64(id, embedding, label) AS row_hash")
+
+
+def _refuse(bad: DataFrame, what: str, why: str, parent: Parent) -> None:
+    first = [row["id"] for row in bad.select("id").orderBy("id").limit(FIRST_IDS).collect()]
+    if first:
+        got = f"{bad.count()} rows that {why}; the first: {', '.join(map(repr, first))}"
+        hint = "leave these rows out"
+        where, expected = "validation rows", f"rows that can be {what} to or from run {parent.record['run_id']}"
+        raise InputError(Problem(where, expected, got, hint))

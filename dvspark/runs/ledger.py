@@ -1,0 +1,139 @@
+"""Ledger: which waves of a run are done and what they added up to, so that a run that was killed goes on.
+
+ledger/run_id=…/run.json             whose waves these are
+ledger/run_id=…/wave-00000.npz       the wave's totals
+ledger/run_id=…/wave-00000.json      its chunks, their rows, the sha256 of the totals; a wave without it is not done
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import secrets
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from dvspark.errors import OutputConflictError, Problem
+from dvspark.logs import log_event
+from dvspark.schemas import Partial
+
+
+class Files(Protocol):
+    """A folder of files, such as `tables.storage.Storage`."""
+
+    def exists(self, name: str) -> bool:
+        """Return whether there is a file or folder of that name."""
+
+    def read(self, name: str) -> bytes:
+        """Return a file's content."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file, making its folder."""
+
+    def rename(self, source: str, target: str) -> None:
+        """Rename a file or folder."""
+
+    def remove(self, name: str) -> None:
+        """Remove a folder and all below it, if it exists."""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The ledger of one run; ``fingerprint`` is that of its inputs, options and code."""
+
+    files: Files
+    run_id: str
+    fingerprint: str
+
+    @property
+    def folder(self) -> str:
+        """Where it is."""
+        return f"ledger/run_id={self.run_id}"
+
+    def begin(self) -> None:
+        """Say whose waves these are.
+
+        Raises: OutputConflictError when they are another run's, with both fingerprints.
+        """
+        name = f"{self.folder}/run.json"
+        if self.files.exists(name):
+            self.require_own()
+        else:
+            self._commit(name, json.dumps({"run_id": self.run_id, "fingerprint": self.fingerprint}).encode())
+
+    def require_own(self) -> None:
+        """Refuse a ledger that another run began.
+
+        Raises: OutputConflictError, with both fingerprints.
+        """
+        begun = json.loads(self.files.read(f"{self.folder}/run.json"))["fingerprint"]
+        if begun != self.fingerprint:
+            expected = f"fingerprint {self.fingerprint[:12]}: these inputs, options and version"
+            got = f"waves of fingerprint {begun[:12]}"
+            hint = "choose another run_id or output, or pass --force to drop what the other run has done"
+            raise OutputConflictError(Problem(f"ledger of run_id {self.run_id}", expected, got, hint))
+
+    def waves(self) -> Iterator[tuple[dict[int, int], Partial]]:
+        """Yield (validation rows of each chunk, totals) of the waves that are done, in order, up to a damaged one."""
+        number = 0
+        while self.files.exists(f"{self._wave(number)}.json"):
+            told = json.loads(self.files.read(f"{self._wave(number)}.json"))
+            content = self.files.read(f"{self._wave(number)}.npz")
+            if hashlib.sha256(content).hexdigest() != told["sha256"]:
+                log_event(f"ledger: wave {number} is damaged and is done again", wave=number)
+                return
+            yield {int(chunk): rows for chunk, rows in told["chunk_rows"].items()}, read_totals(content)
+            number += 1
+
+    def commit(self, number: int, chunk_rows: dict[int, int], totals: Partial) -> None:
+        """Add a wave: its totals staged, renamed, then recorded.
+
+        Raises: OutputConflictError when another run has taken the ledger meanwhile.
+        """
+        self.require_own()
+        content = write_totals(totals)
+        told = {"chunk_rows": chunk_rows, "sha256": hashlib.sha256(content).hexdigest()}
+        self._commit(f"{self._wave(number)}.npz", content)
+        self._commit(f"{self._wave(number)}.json", json.dumps(told).encode())
+
+    def remove(self) -> None:
+        """Remove it, as when the run is published."""
+        self.files.remove(self.folder)
+
+    def _wave(self, number: int) -> str:
+        return f"{self.folder}/wave-{number:05d}"
+
+    def _commit(self, name: str, content: bytes) -> None:
+        staged = f"{name}.{secrets.token_hex(4)}"
+        self.files.write(staged, content)
+        self.files.rename(staged, name)
+
+
+SCALARS = ("n_validation", "utility", "empty_utility", "error_bound", "n_alone")
+ARRAYS = ("value", "value_squared", "row_bounds")
+
+
+def write_totals(totals: Partial) -> bytes:
+    """Return a partial as the content of a file, 16 bytes a training row; the same bytes for the same bits."""
+    content = io.BytesIO()
+    arrays: dict[str, Any] = {name: getattr(totals, name) for name in ARRAYS}
+    arrays |= {name: np.array(getattr(totals, name)) for name in SCALARS}
+    with zipfile.ZipFile(content, "w") as file:
+        for name, array in arrays.items():
+            if array is not None:
+                member = io.BytesIO()
+                np.save(member, array)
+                file.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue())  # a fixed time, not the clock's
+    return content.getvalue()
+
+
+def read_totals(content: bytes) -> Partial:
+    """Return the partial that was written."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        scalars = {name: arrays[name].item() for name in SCALARS}
+        return Partial(**{name: arrays[name] for name in ARRAYS if name in arrays}, **scalars)

@@ -1,0 +1,163 @@
+"""Values tables: where values go in one commit a run, in place of a folder of Parquet files."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import pyarrow as pa
+
+from dvspark.errors import OutputConflictError, Problem
+from dvspark.methods.options import choice_problems
+from dvspark.schemas import ERROR_BOUND, OWNER, SCHEMA_VERSION, VALUES
+from dvspark.tables.pinned import require_library
+from dvspark.tables.storage import Storage
+from dvspark.tables.types import arrow_type, spark_type
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+FORMATS = ("parquet", "delta", "iceberg")
+
+# Columns that a values table may lack; they are added when a run has them first.
+OPTIONAL = (OWNER, ERROR_BOUND)
+
+# What tables of values carry: the version of `schemas.VALUES` they were created by.
+PROPERTIES = {"dvspark.schema_version": str(SCHEMA_VERSION)}
+
+TABLE_NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """By what a table knows that it has a run: its id, and the fingerprint of what was computed."""
+
+    run_id: str
+    fingerprint: str
+
+    def record(self) -> dict[str, str]:
+        """Return it as metadata of a commit."""
+        return {"dvspark.run-id": self.run_id, "dvspark.fingerprint": self.fingerprint}
+
+
+class ValuesTable(Protocol):
+    """A table of the values of many runs."""
+
+    @property
+    def place(self) -> str:
+        """Its path or name."""
+
+    def columns(self) -> pa.Schema | None:
+        """Return its columns, or None while there is no such table."""
+
+    def create(self, schema: pa.Schema) -> None:
+        """Create it, partitioned by run_id, with `PROPERTIES` and the meaning of each column."""
+
+    def add_columns(self, columns: pa.Schema) -> None:
+        """Add columns, null in the rows that are there."""
+
+    def commit(self, values: pa.Table, run: RunKey) -> None:
+        """Add a run's values in one commit, in place of what another run of that id left; none if they are there.
+
+        Raises: OutputConflictError when something else was committed in between that it cannot follow.
+        """
+
+
+def output_problems(form: str, table: str | None, *, to_owners: bool) -> list[Problem]:
+    """Return what is wrong with where values are to go; ``to_owners``: in a folder each."""
+    problems = choice_problems("output.format", form, FORMATS)
+    if table is not None and not TABLE_NAME.fullmatch(table):
+        expected = "names of letters, digits, '_' or '-', with dots between them"
+        problems.append(Problem("output.table", expected, repr(table), "e.g. catalog.namespace.table"))
+    if form == "iceberg" and (table is None or table.count(".") < 2):
+        expected, got = "a table of a catalog pyiceberg knows", table or "none"
+        problems.append(Problem("output.table", expected, got, "give CATALOG.NAMESPACE.TABLE"))
+    if form == "delta" and table is not None:
+        hint = "drop output.format for a table of Spark's catalogs, output.table for the folder values/"
+        problems.append(Problem("output", "one place for values", "format delta and a table", hint))
+    if to_owners and (form != "parquet" or table is not None):
+        expected, got = "format parquet: a folder an owner", f"table {table}" if table else f"format {form}"
+        problems.append(Problem("output", expected, got, "or set publish_all_values: true"))
+    return problems
+
+
+def values_destination(storage: Storage, spark: SparkSession, form: str, table: str | None) -> ValuesTable | None:
+    """Return the table that values go to, or None if it is a folder of Parquet files.
+
+    Raises: ConfigError without the library of a format, OutputConflictError where the folder has the other kind.
+    """
+    if form == "iceberg":
+        require_library("iceberg")
+        from dvspark.tables.write_iceberg import IcebergValues  # noqa: PLC0415 - an extra
+
+        return IcebergValues(str(table))
+    if table is not None:
+        from dvspark.tables.write_catalog import CatalogValues  # noqa: PLC0415 - an extra
+
+        return CatalogValues(table, spark)
+    is_delta = storage.exists("values/_delta_log")
+    if storage.exists("values") and is_delta != (form == "delta"):
+        got, hint = "a Delta table" if is_delta else "folders of Parquet files", "choose another output.path or format"
+        raise OutputConflictError(Problem(storage.shown_path("values"), f"values as {form}", got, hint))
+    if form != "delta":
+        return None
+    require_library("delta")
+    from dvspark.tables.write_delta import DeltaValues  # noqa: PLC0415 - an extra
+
+    return DeltaValues(storage.shown_path("values"))
+
+
+def values_schema(types: dict[str, str], *, row_bounds: bool) -> pa.Schema:
+    """Return the columns of a run's values, each with its meaning; ``types`` are those of id, label and maybe owner."""
+    has = {OWNER.name: OWNER.name in types, ERROR_BOUND.name: row_bounds}
+    columns = [*VALUES.columns, *(column for column in OPTIONAL if has[column.name])]
+    # Delta calls the meaning comment, pyiceberg doc.
+    return pa.schema(
+        [
+            pa.field(c.name, arrow_type(c.type.format(**types)), metadata={"comment": c.meaning, "doc": c.meaning})
+            for c in columns
+        ]
+    )
+
+
+def new_columns(table: ValuesTable, schema: pa.Schema) -> pa.Schema | None:
+    """Return the columns that a table lacks, None if there is no table.
+
+    Raises: OutputConflictError if it has one of another type, or lacks one it must have.
+    """
+    there = table.columns()
+    if there is None:
+        return None
+    problems, missing = [], []
+    for field in schema:
+        if field.name not in there.names:
+            missing.append(field)
+        elif (got := spark_type(there.field(field.name).type)) != (wanted := spark_type(field.type)):
+            hint = "choose another output; columns of a values table keep their type"
+            problems.append(Problem(f"{table.place}: column {field.name}", str(wanted), str(got), hint))
+    if needed := [field.name for field in missing if field.name not in [column.name for column in OPTIONAL]]:
+        got, hint = (
+            f"columns {', '.join(there.names)}",
+            "name a table that dvspark created, or none that is there",
+        )
+        problems.append(Problem(f"values table {table.place}", f"columns {', '.join(needed)}", got, hint))
+    if problems:
+        raise OutputConflictError(problems)
+    return pa.schema(missing)
+
+
+def commit_values(table: ValuesTable, values: pa.Table, schema: pa.Schema, run: RunKey) -> None:
+    """Commit a run's values to a table, which is created, or gets the columns it lacks, before."""
+    lacking = new_columns(table, schema)
+    if lacking is None:
+        table.create(schema)
+    elif len(lacking):
+        table.add_columns(lacking)
+    table.commit(values.select(schema.names).cast(schema), run)
+
+
+def lost_race(place: str, run: RunKey, said: object) -> OutputConflictError:
+    """Return the refusal of a commit that met another one."""
+    hint = "nothing of this run is there; start it again"
+    return OutputConflictError(Problem(f"{place}: run_id {run.run_id}", "no other commit of it", str(said), hint))

@@ -1,0 +1,76 @@
+"""Values in an Iceberg table, without Spark: a snapshot a run, whose summary has the run's id."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, TableAlreadyExistsError
+from pyiceberg.expressions import EqualTo
+from pyiceberg.io.pyarrow import schema_to_pyarrow
+from pyiceberg.table import Table
+
+from dvspark.errors import ConfigError, Problem
+from dvspark.schemas import VALUES
+from dvspark.tables.values_tables import PROPERTIES, RunKey, lost_race
+
+
+@dataclass(frozen=True)
+class IcebergValues:
+    """A values table CATALOG.NAMESPACE.TABLE of a catalog pyiceberg is configured for; see `ValuesTable`."""
+
+    place: str
+
+    def columns(self) -> pa.Schema | None:
+        """Return its columns, or None while there is no such table."""
+        catalog, name = self._catalog()
+        try:
+            return schema_to_pyarrow(catalog.load_table(name).schema(), include_field_ids=False)
+        except NoSuchTableError:
+            return None
+
+    def create(self, schema: pa.Schema) -> None:
+        """Create it, and its namespace, without a snapshot."""
+        catalog, name = self._catalog()
+        properties = {**PROPERTIES, "comment": VALUES.meaning}
+        catalog.create_namespace_if_not_exists(name.rpartition(".")[0])
+        with (
+            contextlib.suppress(TableAlreadyExistsError, CommitFailedException),  # another run was as far
+            catalog.create_table_transaction(name, schema=schema, properties=properties) as creation,
+        ):
+            creation.update_spec().add_identity("run_id").commit()
+
+    def add_columns(self, columns: pa.Schema) -> None:
+        """Add columns, null in the rows that are there."""
+        with self._table().update_schema() as update:
+            update.union_by_name(columns)
+
+    def commit(self, values: pa.Table, run: RunKey) -> None:
+        """Add a run's values in one snapshot."""
+        table = self._table()
+        of_run = EqualTo(term="run_id", value=run.run_id)
+        there = any(True for _ in table.scan(row_filter=of_run).plan_files())
+        summaries = [snapshot.summary.additional_properties for snapshot in table.snapshots() if snapshot.summary]
+        if there and any(run.record().items() <= summary.items() for summary in summaries):
+            return  # by a run that was stopped between this commit and its record
+        try:
+            if there:
+                table.overwrite(values, overwrite_filter=of_run, snapshot_properties=run.record())
+            else:
+                table.append(values, snapshot_properties=run.record())
+        except CommitFailedException as error:
+            raise lost_race(self.place, run, error) from error
+
+    def _table(self) -> Table:
+        catalog, name = self._catalog()
+        return catalog.load_table(name)
+
+    def _catalog(self) -> tuple[Catalog, str]:
+        catalog, _, name = self.place.partition(".")
+        try:
+            return load_catalog(catalog), name
+        except (ValueError, OSError) as error:
+            expected, hint = f"a catalog {catalog!r} pyiceberg knows", "see .pyiceberg.yaml or PYICEBERG_CATALOG__*"
+            raise ConfigError(Problem("output.table", expected, str(error), hint)) from error

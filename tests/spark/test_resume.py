@@ -1,0 +1,205 @@
+"""Runs that are killed and started again: the bits of one that was left alone, and no wave done twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+import pytest
+from frames import draw_data, write_parquet
+
+from dvspark.tables.storage import Storage, open_storage
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.spark
+
+DATA = draw_data(120, 30, seed=41)
+CHANGES = ("write", "rename", "remove", "remove_file", "claim")
+# Deaths in one run, evenly spread over what it changes on storage.
+N_DEATHS = 10
+
+
+class Killed(BaseException):
+    """The process is dead: nothing it does afterwards has an effect."""
+
+
+@dataclass(frozen=True)
+class Mortal(Storage):
+    """A storage whose process dies at the ``dies_at``-th change, before it or half way through."""
+
+    dies_at: int = -1
+    changes: list[str] = field(default_factory=list)
+
+    def _change(self, name: str, *arguments: Any) -> Any:
+        if 0 <= self.dies_at <= len(self.changes):
+            if self.dies_at == len(self.changes) and name == "write":  # a file half written
+                super().write(arguments[0], arguments[1][: len(arguments[1]) // 2])
+            self.changes.append("dead")
+            raise Killed
+        self.changes.append(f"{name} {arguments[0]}")
+        return getattr(Storage, name)(self, *arguments)
+
+    def write(self, name: str, content: bytes) -> None:
+        self._change("write", name, content)
+
+    def rename(self, source: str, target: str) -> None:
+        self._change("rename", source, target)
+
+    def remove(self, name: str) -> None:
+        self._change("remove", name)
+
+    def remove_file(self, name: str) -> None:
+        self._change("remove_file", name)
+
+    def claim(self, name: str) -> bool:
+        return bool(self._change("claim", name))
+
+
+@pytest.fixture
+def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Two tables whose run takes three waves."""
+    monkeypatch.setattr("dvspark.engine.chunks.WAVE_CHUNKS", 4)
+    paths = {side: str(tmp_path / f"{side}.parquet") for side in ("train", "validation")}
+    write_parquet(Path(paths["train"]), DATA.train)
+    write_parquet(Path(paths["validation"]), DATA.validation)
+    return paths
+
+
+def job(spark: SparkSession, tables: dict[str, str], output: Path, **settings: Any) -> dict[str, Any]:
+    from dvspark.config import load_config
+    from dvspark.pipeline import run
+
+    given = {"k": 5, "report": False, "chunk_rows": 3, "run_id": "run", "output": str(output), **tables, **settings}
+    return run(load_config(None, given), spark)
+
+
+def published(output: Path, run_id: str = "run") -> pa.Table:
+    return pq.read_table(output / f"values/run_id={run_id}").sort_by("id")
+
+
+def dying_at(dies_at: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let the next run's process die at a change; return what it has changed until then."""
+    changes: list[str] = []
+
+    def opened(place: str) -> Mortal:
+        storage = open_storage(place)
+        return Mortal(storage.uri, storage.root, storage.file_system, dies_at, changes)
+
+    monkeypatch.setattr("dvspark.pipeline.open_storage", opened)
+    return changes
+
+
+def waves_of(changes: list[str]) -> list[str]:
+    return [change for change in changes if change.startswith("rename") and ".json" in change and "wave-" in change]
+
+
+def test_run__killed_at_any_change_goes_on_with_the_same_bits(
+    spark: SparkSession, tables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = dying_at(-1, monkeypatch)
+    job(spark, tables, tmp_path / "alone")
+    expected, n_changes, n_waves = published(tmp_path / "alone"), len(changes), len(waves_of(changes))
+    assert n_waves >= 3
+    for death in range(N_DEATHS):
+        output = tmp_path / f"killed-{death}"
+        before = dying_at(death * n_changes // N_DEATHS, monkeypatch)
+        with pytest.raises(Killed):
+            job(spark, tables, output)
+        after = dying_at(-1, monkeypatch)
+        age_claims(output)
+        job(spark, tables, output)
+        assert published(output).equals(expected)
+        assert len(waves_of(before)) + len(waves_of(after)) <= n_waves + 1
+        assert not (output / "ledger").exists()
+        assert not list((output / "runs").glob("*.claim"))
+        assert not list(output.glob("_staging-*"))
+
+
+def age_claims(output: Path) -> None:
+    """Make what a killed process has left as old as if that had been a while ago."""
+    for left in [*output.glob("runs/*.claim"), *output.glob("_staging-*")]:
+        os.utime(left, (time.time() - 10_000, time.time() - 10_000))
+
+
+def test_run__finished_is_not_repeated_unless_forced(
+    spark: SparkSession, tables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = job(spark, tables, tmp_path / "out")
+    changes = dying_at(-1, monkeypatch)
+    assert job(spark, tables, tmp_path / "out")["created"] == record["created"]
+    assert waves_of(changes) == []
+    again = job(spark, tables, tmp_path / "out", force=True)
+    assert again["fingerprint"] == record["fingerprint"]
+    assert waves_of(changes)
+
+
+def test_run__half_done_by_other_options_is_refused_with_both_sides(
+    spark: SparkSession, tables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dvspark.errors import OutputConflictError
+
+    dying_at(8, monkeypatch)
+    with pytest.raises(Killed):
+        job(spark, tables, tmp_path / "out")
+    dying_at(-1, monkeypatch)
+    with pytest.raises(OutputConflictError, match=r"(?s)fingerprint [0-9a-f]{12}.*waves of fingerprint [0-9a-f]{12}"):
+        job(spark, tables, tmp_path / "out", k=6)
+    job(spark, tables, tmp_path / "out", k=6, force=True)
+
+
+def test_run__a_full_disk_publishes_nothing_and_says_so(
+    spark: SparkSession, tables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dvspark.errors import ComputeError
+
+    def full(self: Storage, name: str, content: bytes) -> None:
+        raise OSError(28, "No space left on device", name)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Storage, "write", full)
+        with pytest.raises(ComputeError, match="No space left"):
+            job(spark, tables, tmp_path / "out")
+    assert not (tmp_path / "out" / "values").exists()
+    job(spark, tables, tmp_path / "out")
+
+
+def test_driver__killed_by_the_system_goes_on_with_the_same_bits(tmp_path: Path) -> None:
+    paths = {side: write_parquet(tmp_path / f"{side}.parquet", getattr(DATA, side)) for side in ("train", "validation")}
+    words = [sys.executable, "-m", "dvspark.cli", "value", "--k", "5", "--report", "false", "--run_id", "run"]
+    words += ["--train", paths["train"], "--validation", paths["validation"], "--chunk_rows", "2"]
+    words += ["--spark.master", "local[1]"]
+    waves = "import dvspark.engine.chunks as c; c.WAVE_CHUNKS = 5; import sys; from dvspark.cli import main; "
+    command = [words[0], "-c", waves + "sys.exit(main(sys.argv[1:]))", *words[3:]]
+
+    def run(output: Path, *, kill: bool) -> int:
+        process = subprocess.Popen(
+            [*command, "--output", str(output)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            while kill and process.poll() is None and not list(output.glob("ledger/*/wave-00001.json")):
+                time.sleep(0.02)
+            if kill:
+                os.killpg(process.pid, signal.SIGKILL)
+            return process.wait(240)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+    assert run(tmp_path / "alone", kill=False) == 0
+    assert run(tmp_path / "killed", kill=True) == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "values").exists()
+    assert run(tmp_path / "killed", kill=False) == 0
+    assert published(tmp_path / "killed").equals(published(tmp_path / "alone"))
