@@ -118,8 +118,12 @@ def open_storage(place: str) -> Storage:
     Raises: ConfigError for a URI no file system here answers to.
     """
     if "://" not in place and not place.startswith("file:"):
-        root = str(Path(place).expanduser().resolve())
-        return Storage(Path(root).as_uri(), root, fs.LocalFileSystem())
+        try:
+            root = str(Path(place).expanduser().resolve())
+        except (ValueError, RuntimeError) as error:  # a zero byte, a user who has no home
+            hint = "name a folder"
+            raise ConfigError(Problem("output", "a place that can be written", f"{place}: {error}", hint)) from error
+        return Storage(f"file://{root}", root, fs.LocalFileSystem())  # Hadoop takes %20 for a name, not for a blank
     try:
         # pyarrow speaks s3:// where Hadoop says s3a://; Spark keeps the caller's spelling.
         file_system, root = fs.FileSystem.from_uri(place.replace("s3a://", "s3://", 1))
