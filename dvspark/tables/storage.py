@@ -123,11 +123,16 @@ def open_storage(place: str) -> Storage:
         except (ValueError, RuntimeError) as error:  # a zero byte, a user who has no home
             hint = "name a folder"
             raise ConfigError(Problem("output", "a place that can be written", f"{place}: {error}", hint)) from error
-        return Storage(f"file://{root}", root, fs.LocalFileSystem())  # Hadoop takes %20 for a name, not for a blank
+        return _local(root)
     try:
         # pyarrow speaks s3:// where Hadoop says s3a://; Spark keeps the caller's spelling.
         file_system, root = fs.FileSystem.from_uri(place.replace("s3a://", "s3://", 1))
     except (ValueError, OSError, NotImplementedError) as error:
         hint = "use a local path, or file:, hdfs:, s3a: or gs:"
         raise ConfigError(Problem("output", "a place that can be written", f"{place}: {error}", hint)) from error
-    return Storage(place, root, file_system)
+    return _local(root) if file_system.type_name == "local" else Storage(place, root, file_system)
+
+
+def _local(root: str) -> Storage:
+    """Return the storage of a folder here. Its URI is for Hadoop, which takes %20 for a name and not for a blank."""
+    return Storage(f"file://{root}", root, fs.LocalFileSystem())

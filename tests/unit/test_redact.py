@@ -137,7 +137,7 @@ def test_visible__is_one_line_without_what_a_terminal_obeys() -> None:
 
 @given(st.text())
 def test_visible_lines__begins_one_line_only(text: str) -> None:
-    first, *others = visible_lines(text).split("\n")
+    _, *others = visible_lines(text).split("\n")
     assert all(line.startswith(" ") for line in others)
     assert len(visible_lines(text).splitlines()) <= 1 + len(others)
 
