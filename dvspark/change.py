@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.errors import ConfigError, InputError, Problem, shown
 from dvspark.methods.options import ValueOptions
+from dvspark.runs.identity import run_id_problems
 from dvspark.runs.ledger import Files, read_totals
 from dvspark.schemas import Partial
 from dvspark.tables.read import Rows
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 CHANGES = ("add", "remove")
 # Of the run record's options, those that decide values.
 SAME = ("metric", "precision", "ties", "aggregate", "self_validation")
+# What a change takes from the run record.
+USED = {"run_id": str, "fingerprint": str, "method": dict, "inputs": dict, "configuration": dict}
 FIRST_IDS = 5
 
 
@@ -42,13 +45,23 @@ class Parent:
 
 
 def parent_record(files: Files, run_id: str) -> dict[str, Any]:
-    """Return the record of a published run. Raises: ConfigError when there is none."""
+    """Return the record of a published run. Raises: ConfigError when there is none, or none that a change can use."""
+    if problems := run_id_problems(run_id, "run to change"):
+        raise ConfigError(problems)
     name = f"runs/{run_id}/run.json"
     if not files.exists(name):
         hint = "give the id of a published run, and the output folder it is in"
         raise ConfigError(Problem(f"run {run_id}", f"a published run with {name}", "none", hint))
-    record: dict[str, Any] = json.loads(files.read(name))
-    return record
+    try:
+        record = json.loads(files.read(name))
+    except (ValueError, RecursionError):  # no JSON, no UTF-8, too deep
+        record = None
+    whole = isinstance(record, dict) and all(isinstance(record.get(name), kind) for name, kind in USED.items())
+    if not whole:
+        hint = "value all rows at once"
+        raise ConfigError(Problem(f"run {run_id}", f"a record {name} of this version", "another file", hint))
+    found: dict[str, Any] = record
+    return found
 
 
 def parent_totals(files: Files, run_id: str) -> Partial:
@@ -99,7 +112,7 @@ def require_same_train(record: dict[str, Any], inputs: ValidatedInputs) -> None:
     known = set(record["inputs"]["absent_labels"])
     new = [label for label in inputs.absent_labels if label not in known]
     if new and record["inputs"]["n_classes_source"] != "given" and "n_classes" in record["method"]["parameters"]:
-        got = f"{len(new)} others; the first: {', '.join(map(repr, new[:FIRST_IDS]))}"
+        got = f"{len(new)} others; the first: {shown(new[:FIRST_IDS])}"
         hint = "they change the number of classes, which was counted: value everything again, or with n_classes given"
         problems.append(Problem("validation labels", f"labels that {record['run_id']} has seen", got, hint))
     if problems:
@@ -127,7 +140,7 @@ def hashed_rows(rows: Rows) -> DataFrame:
 def _refuse(bad: DataFrame, what: str, why: str, parent: Parent) -> None:
     first = [row["id"] for row in bad.select("id").orderBy("id").limit(FIRST_IDS).collect()]
     if first:
-        got = f"{bad.count()} rows that {why}; the first: {', '.join(map(repr, first))}"
+        got = f"{bad.count()} rows that {why}; the first: {shown(first)}"
         hint = "leave these rows out"
         where, expected = "validation rows", f"rows that can be {what} to or from run {parent.record['run_id']}"
         raise InputError(Problem(where, expected, got, hint))

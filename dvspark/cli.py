@@ -17,6 +17,7 @@ from dvspark.change import parent_record
 from dvspark.config import JobConfig, load_config, parse_overrides
 from dvspark.engine.session import open_session
 from dvspark.errors import ConfigError, DvsparkError, Problem
+from dvspark.redact import redacted_tree
 from dvspark.tables.storage import open_storage
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ def _job(
     logs.set_up_logs(config.log_format)
     with open_session(config.spark.master, config.spark.conf) as spark:
         found = work(config, spark)
+    found = redacted_tree(found)
     print(one_line(found) if as_json else text(found))
     return 0
 
@@ -132,8 +134,13 @@ def _changed_config(change: tuple[str, str, str], path: Path | None, overrides: 
         hint = "give --output FOLDER, or the run as OUTPUT/runs/RUN_ID"
         raise ConfigError(Problem("output", "the folder of the run", "none", hint))
     base = parent_record(open_storage(output), run_id)["configuration"]
-    columns = {**(base["validation"] or {}), "path": table, "table": None}
-    changed = {"validation": columns, "output": {**base["output"], "path": output}, "parent": run_id, "change": kind}
+    columns = {**(base.get("validation") or {}), "path": table, "table": None}
+    changed = {
+        "validation": columns,
+        "output": {**(base.get("output") or {}), "path": output},
+        "parent": run_id,
+        "change": kind,
+    }
     return load_config(path, {**changed, **overrides, "output": changed["output"]}, base)
 
 

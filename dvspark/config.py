@@ -21,6 +21,7 @@ from dvspark.engine.plan import PLANS, host_memory_problems
 from dvspark.errors import ConfigError, Problem, close_matches
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions, choice_problems
+from dvspark.redact import HIDDEN, is_secret, redacted_tree, remember
 from dvspark.runs.identity import run_id_problems
 from dvspark.tables.pinned import version_problems
 from dvspark.tables.read import TableReference
@@ -62,7 +63,7 @@ class TableConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    path: str | None = Field(None, description="file or folder, as the cluster sees it")
+    path: str | None = Field(None, min_length=1, description="file or folder, as the cluster sees it")
     format: str = Field("parquet", description="any format Spark reads; delta and iceberg also without Spark's help")
     table: str | None = Field(None, description="name of a Spark table, instead of `path`; or of pyiceberg's")
     version: int | None = Field(None, description="of a Delta table; the latest if left out")
@@ -84,7 +85,7 @@ class OutputConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    path: str = Field(description="folder for values/, runs/ and rejected/")
+    path: str = Field(min_length=1, description="folder for values/, runs/ and rejected/")
     format: str = Field("parquet", description="of the values: parquet, delta (both in values/), iceberg (in `table`)")
     table: str | None = Field(None, description="values go to this table of Spark's catalogs; iceberg: of pyiceberg's")
 
@@ -193,6 +194,7 @@ class JobConfig(BaseSettings):
     def problems(self) -> list[Problem]:
         """Return what single fields cannot know: parameters of the method, fields that exclude each other."""
         problems = self.options().problems() + run_id_problems(self.run_id)
+        problems += run_id_problems(self.parent, "parent")
         problems += [] if self.change is None else choice_problems("change", self.change, CHANGES)
         if (self.parent is None) != (self.change is None):
             got = "only one of them"
@@ -234,18 +236,21 @@ def load_config(path: Path | None, overrides: dict[str, Any], base: dict[str, An
             return init_settings, env_settings, InitSettingsSource(settings_cls, from_file)
 
     given = _paths_spelled_out(overrides)
+    remember([given, from_file])
     try:
         config: JobConfig = Layered(**given)
     except ValidationError as error:
         problems = [_problem(details) for details in error.errors()]
         for details in error.errors():
+            remember({".".join(map(str, details["loc"])): details["input"]})  # the environment's are seen here first
             _drop(given, details["loc"])
             _drop(from_file, details["loc"])
         with contextlib.suppress(ValidationError):  # what is left may have problems of the other kind
             problems += Layered(**given).problems()
-        raise ConfigError(problems) from error
+        raise ConfigError(problems) from None  # pydantic's message repeats what was given
     except ValueError as error:  # an environment variable that is no JSON where a section is expected
-        raise ConfigError(Problem("environment", "DVSPARK_* variables that parse", str(error))) from error
+        hint = "write a section as JSON, or set DVSPARK_SECTION__KEY"
+        raise ConfigError(Problem("environment", "DVSPARK_* variables that parse", str(error), hint)) from None
     if problems := config.problems():
         raise ConfigError(problems)
     return config
@@ -265,13 +270,16 @@ def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
     Raises: ConfigError for words that are not pairs.
     """
     nested: dict[str, Any] = {}
-    left = list(words)
+    left, last = list(words), ""
     while left:
         word = left.pop(0)
+        if not word.startswith("--"):  # what a blank cut off a secret is one, too
+            place_word = HIDDEN if is_secret(last) else word
+            raise ConfigError(Problem(place_word, "--section.key VALUE", "no option", "quote values with blanks"))
         key, has_value, value = word.removeprefix("--").partition("=")
         if key in FLAGS and not has_value and (not left or left[0].startswith("--")):
             has_value, value = "=", "true"
-        if not word.startswith("--") or (not has_value and not left):
+        if not has_value and not left:
             raise ConfigError(Problem(word, "--section.key VALUE", "no value", "give every option a value"))
         # A Spark setting's own name has dots: --spark.conf.spark.executor.memory 8g
         parts = key.split(".", 2 if key.startswith("spark.conf.") else -1)
@@ -279,7 +287,7 @@ def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
         for part in parts[:-1]:
             place = place.setdefault(part.replace("-", "_"), {})
             if not isinstance(place, dict):
-                raise ConfigError(Problem(word, "a section", f"{part} has a value already", "drop one of them"))
+                raise ConfigError(Problem(f"--{key}", "a section", f"{part} has a value already", "drop one of them"))
         last = parts[-1] if key.startswith("spark.conf.") else parts[-1].replace("-", "_")
         given = value if has_value else left.pop(0)
         if isinstance(place.get(last), dict) and last in SECTIONS:
@@ -317,17 +325,27 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         if size > LARGEST_FILE_BYTES:
             raise ConfigError(Problem(where, f"at most {LARGEST_FILE_BYTES} bytes", str(size), "is it the right file?"))
         read = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(Problem(where, "a readable YAML file", str(error), "see conf/jobs/")) from error
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:  # ValueError: text, dates and numbers
+        raise ConfigError(Problem(where, "a readable YAML file", _said(error), "see conf/jobs/")) from None
     if not isinstance(read, dict):
         raise ConfigError(Problem(where, "settings, key: value", type(read).__name__, "see conf/jobs/"))
     return {str(key): value for key, value in read.items()}
 
 
+def _said(error: Exception) -> str:
+    """Return what is wrong with a file and where, without the line that is wrong: it may hold a secret."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        said = ", ".join(text for text in (error.context, error.problem) if text)
+        return f"{said}, in line {mark.line + 1}, column {mark.column + 1}"
+    return str(error)
+
+
 def _problem(details: Any) -> Problem:
     """Return one of pydantic's errors as ours, with the closest known key for an unknown one."""
     place = [str(part) for part in details["loc"]]
-    where, got = ".".join(place), SHORT.repr(details.get("input"))
+    where = ".".join(place)
+    got = HIDDEN if is_secret(where) else SHORT.repr(redacted_tree(details.get("input")))
     if details["type"] == "extra_forbidden":
         model: Any = JobConfig
         for part in place[:-1]:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
+import reprlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from dvspark.redact import redacted, visible
+
+# An id or a label may have a megabyte, which no message repeats.
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 100
 
 
 @dataclass(frozen=True)
@@ -17,8 +25,9 @@ class Problem:
     hint: str = ""
 
     def __str__(self) -> str:
-        hint = f"\n    what to do: {self.hint}" if self.hint else ""
-        return f"{self.where}\n    expected: {self.expected}\n    got: {self.got}{hint}"
+        where, expected, got, hint = (visible(redacted(text)) for text in dataclasses.astuple(self))
+        last = f"\n    what to do: {hint}" if hint else ""
+        return f"{where}\n    expected: {expected}\n    got: {got}{last}"
 
 
 class DvsparkError(Exception):
@@ -74,6 +83,11 @@ class AuditError(DvsparkError):
 
     exit_code = 6
     title = "Audit failed"
+
+
+def shown(values: Iterable[object]) -> str:
+    """Return ids or labels for a message: quoted, without line breaks, the middle of long ones left out."""
+    return ", ".join(map(_SHORT.repr, values))
 
 
 def close_matches(name: str, known: Sequence[str]) -> str:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from dvspark.redact import redacted, redacted_tree, visible_lines
+
 LOGGER = logging.getLogger("dvspark")
 
 # A progress line is written again after this many seconds, on a terminal in place.
@@ -28,7 +30,15 @@ class JsonLines(logging.Formatter):
             "message": record.getMessage(),
             **getattr(record, "event", {}),
         }
-        return json.dumps(event, default=str)
+        return json.dumps(redacted_tree(event), default=str)
+
+
+class TextLines(logging.Formatter):
+    """What a person reads; further lines of a message are indented, so that data cannot forge one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the lines."""
+        return visible_lines(redacted(record.getMessage()))
 
 
 def set_up_logs(log_format: str = "auto") -> None:
@@ -36,7 +46,7 @@ def set_up_logs(log_format: str = "auto") -> None:
     if log_format == "auto":
         log_format = "text" if sys.stderr.isatty() else "json"
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if log_format == "json" else logging.Formatter("%(message)s"))
+    handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
     LOGGER.handlers[:] = [handler]
     LOGGER.setLevel(logging.INFO)
     LOGGER.propagate = False

@@ -16,9 +16,10 @@ from dvspark.engine.plan import PLANS, host_memory_problems
 from dvspark.errors import ComputeError, ConfigError, Problem
 from dvspark.logs import log_event, stage
 from dvspark.methods.options import ValueOptions, choice_problems
+from dvspark.redact import redacted_tree
 from dvspark.runs.ledger import write_totals
 from dvspark.schemas import VALIDATION_ROWS, Finding
-from dvspark.tables.read import TableReference, canonical_rows, read_rows
+from dvspark.tables.read import TableReference, canonical_rows, read_rows, readable
 from dvspark.tables.storage import Storage, open_storage
 from dvspark.tables.validate import ON_BAD_ROW
 from dvspark.tables.values_tables import RunKey, ValuesTable, commit_values, new_columns, values_destination
@@ -62,6 +63,7 @@ class Result:
     findings: list[Finding]
 
 
+@readable()
 def run(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     """Run a job from its tables to its published results; return the run record.
 
@@ -118,6 +120,7 @@ def _clear(valuation: Valuation, storage: Storage) -> None:
     remove_left_over(storage, valuation.run_id)
 
 
+@readable()
 def value_table(
     train_df: DataFrame,
     validation_df: DataFrame | None = None,
@@ -242,7 +245,7 @@ def _publish(
     if inputs.rejected is not None:
         outputs["rejected"] = storage.shown_path(f"rejected/run_id={run_id}")
         frames["rejected"] = inputs.rejected
-    record = {**valuation.record(outputs, spark.version), "configuration": config.kept()}
+    record = redacted_tree({**valuation.record(outputs, spark.version), "configuration": config.kept()})
     documents: dict[str, str | bytes] = {"totals.npz": write_totals(valuation.summed)}
     if with_report:
         shown = report.summarize(valuation.table, record, record["findings"], valuation.extremes)

@@ -12,12 +12,13 @@ from dvspark.engine.plan import Sizes, make_plan, show_bytes, turning_point
 from dvspark.errors import InputError, Problem
 from dvspark.logs import duration
 from dvspark.tables.metadata import Preview, preview
-from dvspark.tables.read import TableReference, read_rows
+from dvspark.tables.read import TableReference, read_rows, readable
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+@readable()
 def plan_job(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     """Return what a job would do and cost, as plain data: rows, plan, estimate and what would change the plan.
 

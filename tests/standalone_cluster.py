@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyspark
@@ -35,6 +35,7 @@ class Cluster:
     java_home: Path
     cores: int
     memory: str
+    security: dict[str, str] = field(default_factory=dict)
 
     @property
     def cache(self) -> Path:
@@ -62,6 +63,7 @@ class Cluster:
             "spark.scheduler.maxRegisteredResourcesWaitingTime": "60s",
             "spark.sql.shuffle.partitions": "4",  # 200 tiny tasks take longer than the work
             "spark.sql.warehouse.dir": str(self.folder / "warehouse"),  # else it appears where pytest was started
+            **self.security,
         }
 
     def environment(self) -> dict[str, str]:
@@ -81,14 +83,21 @@ class Cluster:
 
 
 @contextmanager
-def start_cluster(folder: Path, java_home: Path, *, cores: int = 1, memory: str = "512m") -> Iterator[Cluster]:
+def start_cluster(
+    folder: Path, java_home: Path, *, cores: int = 1, memory: str = "512m", security: dict[str, str] | None = None
+) -> Iterator[Cluster]:
     """Yield a cluster whose workers have all registered; its processes end with the block, by their ids.
 
-    ``cores`` and ``memory`` are what each worker gives to its one executor.
+    ``cores`` and ``memory`` are what each worker gives to its one executor; ``security`` are settings that daemons and
+    jobs must share.
     """
+    properties = folder / "cluster.conf"
+    properties.touch(mode=0o600)  # a secret in a command's words would be seen by all users of the machine
+    properties.write_text("".join(f"{name} {value}\n" for name, value in (security or {}).items()))
     with ExitStack() as processes:
         log = folder / "master.log"
         ports = ["--host", "127.0.0.1", "--port", "0", "--webui-port", "0"]  # 0: any free port
+        ports += ["--properties-file", str(properties)]
         master = processes.enter_context(_daemon(folder, java_home, "master.Master", log, ports))
         url = _wait_for(log, r"Starting Spark master at (spark://\S+)", 1, [master])[0]
         workers = []
@@ -98,7 +107,7 @@ def start_cluster(folder: Path, java_home: Path, *, cores: int = 1, memory: str 
             daemon = _daemon(folder, java_home, "worker.Worker", folder / f"{name}.log", words)
             workers.append(processes.enter_context(daemon))
         _wait_for(log, r"Registering worker (\S+)", N_WORKERS, [master, *workers])
-        yield Cluster(url, folder, java_home, cores, memory)
+        yield Cluster(url, folder, java_home, cores, memory, security or {})
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from dvspark.engine.java import find_java_home
 from dvspark.errors import ConfigError, Problem
+from dvspark.redact import remember
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -44,8 +45,10 @@ def open_session(master: str | None, conf: dict[str, str]) -> Iterator[SparkSess
     except ImportError as error:
         hint = "pip install 'dvspark[spark]'"
         raise ConfigError(Problem("pyspark", "pyspark 4.x", str(error), hint)) from error
+    remember(conf)
     active = SparkSession.getActiveSession()
     if active is not None:
+        remember(active.conf.getAll)
         yield active
         return
     builder = SparkSession.builder.appName("dvspark")
@@ -56,6 +59,7 @@ def open_session(master: str | None, conf: dict[str, str]) -> Iterator[SparkSess
     for key, value in conf.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
+    remember(spark.conf.getAll)
     try:
         yield spark
     finally:

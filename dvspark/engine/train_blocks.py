@@ -118,7 +118,7 @@ def write_block(reference: BlocksReference, block: int, batches: Iterator[pa.Rec
     folder = Path(reference.directory) / f"attempt-{block:05d}-{uuid.uuid4().hex}"
     folder.mkdir()
     _write_rows(reference, block, batches, folder / "x.npy")
-    x = np.load(folder / "x.npy", mmap_mode="r")
+    x = np.load(folder / "x.npy", mmap_mode="r", allow_pickle=False)
     scale = distances.row_scale(x, reference.metric)
     if scale is not None:
         np.save(folder / "scale.npy", scale)
@@ -161,7 +161,7 @@ def combine_blocks(reference: BlocksReference) -> None:
     Memory: 60 bytes a training row; time: that of sorting the digests.
     """
     told = [[reference.folder(block) / f"{name}.npy" for block in range(reference.n_blocks)] for name in TOLD]
-    sums, squares, digests = (np.concatenate([np.load(path) for path in paths]) for paths in told)
+    sums, squares, digests = (np.concatenate([np.load(path, allow_pickle=False) for path in paths]) for paths in told)
     center = distances.common_offset(sums, squares, reference.n_train)
     if center is not None:
         np.save(Path(reference.directory) / "center.npy", center)
@@ -180,12 +180,12 @@ def finish_block(reference: BlocksReference, block: int) -> None:
     the guests' tiles.
     """
     directory, folder = Path(reference.directory), reference.folder(block)
-    x = np.load(folder / "x.npy", mmap_mode="r")
+    x = np.load(folder / "x.npy", mmap_mode="r", allow_pickle=False)
     train = reference.train_keys()
     first = reference.first_row(block)
     words = train.keys["label"].slice(first, len(x)).combine_chunks()
     labels = columns.encode_train_labels(words, train.words)
-    pairs = np.load(directory / "duplicates.npy", mmap_mode="r")
+    pairs = np.load(directory / "duplicates.npy", mmap_mode="r", allow_pickle=False)
     begin, end = np.searchsorted(pairs[:, 0], (first, first + len(x)))
     here = np.asarray(pairs[begin:end])
     inside = here[:, 1] >= first
@@ -263,6 +263,6 @@ def rows_of(reference: BlocksReference, rows: Int64s) -> Floats:
     blocks = rows // reference.block_rows
     for block in np.unique(blocks):
         here = blocks == block
-        mapped = np.load(reference.folder(int(block)) / "x.npy", mmap_mode="r")
+        mapped = np.load(reference.folder(int(block)) / "x.npy", mmap_mode="r", allow_pickle=False)
         x[here] = mapped[rows[here] - reference.first_row(int(block))]
     return x

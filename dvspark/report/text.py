@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
-import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
+
+from dvspark.redact import visible
 
 SHOWN_CHARACTERS = 80
 TITLE_CHARACTERS = 400
@@ -15,8 +16,6 @@ TITLE_CHARACTERS = 400
 ABSENT = "–"
 MINUS = "\N{MINUS SIGN}"
 
-# These reorder the characters around them, so that a label could be read as another one.
-_REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _JOINERS = "\u200d\ufe0f"
 
 
@@ -36,7 +35,7 @@ def clip(value: Any, limit: int = SHOWN_CHARACTERS) -> Clipped:
     if value is None:
         return Clipped(ABSENT, "")
     longest = max(limit, TITLE_CHARACTERS) + 1
-    text = _visible(_joined(value, longest))[:longest]
+    text = visible(_joined(value, longest))[:longest]
     if len(text) <= limit:
         return Clipped(text, "")
     return Clipped(_cut(text, limit), _cut(text, TITLE_CHARACTERS) if len(text) > TITLE_CHARACTERS else text)
@@ -114,16 +113,6 @@ def _joined(value: Any, longest: int) -> str:
         return str(value)[:longest]
     # A list of a million labels is cut before it is joined: each item takes at least its comma.
     return ", ".join(str(item)[:longest] for item in itertools.islice(value, longest))[:longest]
-
-
-def _visible(text: str) -> str:
-    return "".join(
-        character.encode("unicode_escape").decode() if _is_invisible(character) else character for character in text
-    )
-
-
-def _is_invisible(character: str) -> bool:
-    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _REORDERING
 
 
 def _cut(text: str, limit: int) -> str:

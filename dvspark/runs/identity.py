@@ -18,12 +18,12 @@ def fingerprint(facts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def run_id_problems(run_id: str | None) -> list[Problem]:
+def run_id_problems(run_id: str | None, where: str = "run_id") -> list[Problem]:
     """Return what is wrong with a run id that was given."""
     if run_id is None or RUN_ID.fullmatch(run_id):
         return []
     expected = "1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit"
-    return [Problem("run_id", expected, repr(run_id), "it names folders; leave it out to have one derived")]
+    return [Problem(where, expected, repr(run_id), "it names folders; leave it out to have one derived")]
 
 
 def derived_run_id(method: str, full_fingerprint: str) -> str:

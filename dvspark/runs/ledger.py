@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dvspark.errors import OutputConflictError, Problem
+from dvspark.errors import ComputeError, OutputConflictError, Problem
 from dvspark.logs import log_event
 from dvspark.schemas import Partial
 
@@ -71,7 +71,7 @@ class Ledger:
 
         Raises: OutputConflictError, with both fingerprints.
         """
-        begun = json.loads(self.files.read(f"{self.folder}/run.json"))["fingerprint"]
+        begun = str(_json(self.files.read(f"{self.folder}/run.json")).get("fingerprint"))
         if begun != self.fingerprint:
             expected = f"fingerprint {self.fingerprint[:12]}: these inputs, options and version"
             got = f"waves of fingerprint {begun[:12]}"
@@ -82,9 +82,9 @@ class Ledger:
         """Yield (validation rows of each chunk, totals) of the waves that are done, in order, up to a damaged one."""
         number = 0
         while self.files.exists(f"{self._wave(number)}.json"):
-            told = json.loads(self.files.read(f"{self._wave(number)}.json"))
+            told = _json(self.files.read(f"{self._wave(number)}.json"))
             content = self.files.read(f"{self._wave(number)}.npz")
-            if hashlib.sha256(content).hexdigest() != told["sha256"]:
+            if hashlib.sha256(content).hexdigest() != told.get("sha256"):
                 log_event(f"ledger: wave {number} is damaged and is done again", wave=number)
                 return
             yield {int(chunk): rows for chunk, rows in told["chunk_rows"].items()}, read_totals(content)
@@ -114,6 +114,15 @@ class Ledger:
         self.files.rename(staged, name)
 
 
+def _json(content: bytes) -> dict[str, Any]:
+    """Return what a file says, nothing where it is damaged."""
+    try:
+        told = json.loads(content)
+    except (ValueError, RecursionError):  # no JSON, no UTF-8, too deep
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
 SCALARS = ("n_validation", "utility", "empty_utility", "error_bound", "n_alone")
 ARRAYS = ("value", "value_squared", "row_bounds")
 
@@ -133,7 +142,14 @@ def write_totals(totals: Partial) -> bytes:
 
 
 def read_totals(content: bytes) -> Partial:
-    """Return the partial that was written."""
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        scalars = {name: arrays[name].item() for name in SCALARS}
-        return Partial(**{name: arrays[name] for name in ARRAYS if name in arrays}, **scalars)
+    """Return the partial that was written; objects are refused, not unpickled.
+
+    Raises: ComputeError when the content is another.
+    """
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            scalars = {name: arrays[name].item() for name in SCALARS}
+            return Partial(**{name: arrays[name] for name in ARRAYS if name in arrays}, **scalars)
+    except (ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        hint = "value the rows again; --force drops what is there"
+        raise ComputeError(Problem("totals of a run", "the numbers it wrote", str(error), hint)) from error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -10,11 +12,16 @@ from typing import TYPE_CHECKING, Any
 from dvspark.errors import InputError, Problem, close_matches
 from dvspark.tables.lake import is_missing, lake_frame
 from dvspark.tables.listing import Listing, list_files, require_unchanged
+from dvspark.tables.metadata import empty_files
 from dvspark.tables.pinned import VERSIONED
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import DataType
+
+# How Spark says that it could not read one of a table's files. A Java exception's text has its causes, too, and it may
+# be one of them that says so.
+_FAILED_READ = re.compile(r"\[FAILED_READ_FILE\.(\w+)\] (.*)")
 
 INTEGERS = ("tinyint", "smallint", "int", "bigint")
 
@@ -101,8 +108,6 @@ def read_table(
 
     Raises: ConfigError where nothing that is installed knows the format.
     """
-    from pyspark.errors import PySparkException  # noqa: PLC0415 - an extra
-
     try:
         if reference.format in VERSIONED:
             return *lake_frame(spark, side, reference), None
@@ -115,14 +120,42 @@ def read_table(
         _ = frame.schema  # Spark Connect resolves a table only when it is asked about it
     except InputError as error:
         return list(error.problems)
-    except PySparkException as error:
+    except _spark_errors() as error:
+        if is_missing(error):
+            expected, got = "a format this Spark can read", reference.format
+            return [Problem(f"{side}.format", expected, got, "check the spelling, or start Spark with its connector")]
         return [_unreadable(side, reference, error)]
-    except Exception as error:  # classic Spark throws this one of Java's as it is
-        if not is_missing(error):
-            raise
-        expected, got = "a format this Spark can read", reference.format
-        return [Problem(f"{side}.format", expected, got, "check the spelling, or start Spark with its connector")]
+    if empty := empty_files(reference):
+        hint = "write it again, or take it away: Spark would pass over it"
+        where = f"{side} table {reference}"
+        return [Problem(where, "files with rows", f"{path} without a byte", hint) for path in empty]
     return frame, {} if listing is None else listing.record(), listing
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Tell of files that Spark cannot read while it works, which is when it first looks into most of them.
+
+    Raises: InputError with the file's name; anything else as it is.
+    """
+    try:
+        yield
+    except _spark_errors() as error:
+        said = _FAILED_READ.search(str(error))
+        if said is None:
+            raise
+        mismatch = said[1] == "PARQUET_COLUMN_DATA_TYPE_MISMATCH"
+        expected = "files with columns of one type each" if mismatch else "files that can be read"
+        hint = "write this file again as the others are" if mismatch else "write this file again, or take it away"
+        raise InputError(Problem("a table's files", expected, said[2], hint)) from error
+
+
+def _spark_errors() -> tuple[type[Exception], ...]:
+    """Return the exceptions of Spark: its own, and those of Java that nobody has translated."""
+    from py4j.protocol import Py4JJavaError  # noqa: PLC0415 - an extra
+    from pyspark.errors import PySparkException  # noqa: PLC0415
+
+    return PySparkException, Py4JJavaError
 
 
 def canonical_rows(
@@ -208,14 +241,21 @@ def _column(role: str, name: str, ddl: str, given: DataType) -> Any:
 
 def _unreadable(side: str, reference: TableReference, error: Any) -> Problem:
     """Return what kept Spark from reading a table, with what to do about the known causes."""
-    said = str(error).split("\n", 1)[0]
+    condition, said = _condition(error)
     if "FLOAT16" in said:
         expected, hint = (
             "float32 or float64 embeddings",
             "Spark cannot read float16: rewrite the column as float32",
         )
-    elif error.getCondition() in ("PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND"):
+    elif condition in ("PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND"):
         expected, hint = "a table that exists", "check the spelling; a path is seen from the cluster"
     else:
-        expected, hint = f"a readable {reference.format} table", f"set {side}.format to what it is"
+        expected, hint = f"a readable {reference.format} table", f"set {side}.format to what it is, or repair the file"
     return Problem(f"{side} table {reference}", expected, said, hint)
+
+
+def _condition(error: Any) -> tuple[str | None, str]:
+    """Return the name of an exception of Spark, where it has one, and the first line of what it says."""
+    if (java := getattr(error, "java_exception", None)) is not None:
+        return None, str(java.getMessage()).split("\n", 1)[0]
+    return error.getCondition(), str(error).split("\n", 1)[0]

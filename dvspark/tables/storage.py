@@ -118,13 +118,21 @@ def open_storage(place: str) -> Storage:
     Raises: ConfigError for a URI no file system here answers to.
     """
     if "://" not in place and not place.startswith("file:"):
-        root = str(Path(place).expanduser().resolve())
-        return Storage(f"file://{root}", root, fs.LocalFileSystem())
+        try:
+            root = str(Path(place).expanduser().resolve())
+        except (ValueError, RuntimeError) as error:  # a zero byte, a user who has no home
+            hint = "name a folder"
+            raise ConfigError(Problem("output", "a place that can be written", f"{place}: {error}", hint)) from error
+        return _local(root)
     try:
         # pyarrow speaks s3:// where Hadoop says s3a://; Spark keeps the caller's spelling.
         file_system, root = fs.FileSystem.from_uri(place.replace("s3a://", "s3://", 1))
     except (ValueError, OSError, NotImplementedError) as error:
         hint = "use a local path, or file:, hdfs:, s3a: or gs:"
         raise ConfigError(Problem("output", "a place that can be written", f"{place}: {error}", hint)) from error
-    is_local = file_system.type_name == "local"
-    return Storage(f"file://{root}" if is_local else place, root, file_system)
+    return _local(root) if file_system.type_name == "local" else Storage(place, root, file_system)
+
+
+def _local(root: str) -> Storage:
+    """Return the storage of a folder here. Its URI is for Hadoop, which takes %20 for a name and not for a blank."""
+    return Storage(f"file://{root}", root, fs.LocalFileSystem())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from dvspark.errors import InputError, Problem
+from dvspark.errors import InputError, Problem, shown
 from dvspark.methods.options import ValueOptions
 from dvspark.privacy import delta_warning
 from dvspark.schemas import REJECTED, TALLY
@@ -42,7 +42,7 @@ class Facts:
 
     def head(self) -> str:
         """Return the first labels, for a message."""
-        return ", ".join(repr(label) for label in sorted(self.labels, key=str)[:FIRST_IDS])
+        return shown(sorted(self.labels, key=str)[:FIRST_IDS])
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def _check_side(rows: Rows, checks: RowChecks, on_bad_row: str) -> _Side:
     problems = _row_problems(rows, tallies, dimensions, n_features)
     twice, n_twice, first = _duplicates(rows)
     if n_twice:
-        got = f"{n_twice} ids more than once; the first: {', '.join(map(repr, first))}"
+        got = f"{n_twice} ids more than once; the first: {shown(first)}"
         hint = "make ids unique: they decide ties and name the values"
         problems.append(Problem(f"{rows.side} ids", "unique ids", got, hint))
     rejected, n_good = None, n_rows
@@ -185,12 +185,12 @@ def _row_problems(
     problems = []
     found = _by(t for t in tallies if t["aspect"] not in (ALL_ROWS, DIMENSION))
     for aspect, (n_rows, ids) in found.items():
-        got = f"{aspect} in {n_rows} rows; the first: {', '.join(map(repr, ids))}"
+        got = f"{aspect} in {n_rows} rows; the first: {shown(ids)}"
         hint = HINTS.get(aspect, "drop or repair these rows") + "; or set on_bad_row: reject"
         problems.append(Problem(f"{rows.side} rows", f"no row whose {aspect}", got, hint))
     if len(dimensions) > 1:
         others = {d: found for d, found in dimensions.items() if int(d) != n_features}
-        got = "; ".join(f"{n} rows of {d}, the first: {', '.join(map(repr, i))}" for d, (n, i) in others.items())
+        got = "; ".join(f"{n} rows of {d}, the first: {shown(i)}" for d, (n, i) in others.items())
         hint = "embed all rows with one model; or set on_bad_row: reject"
         problems.append(Problem(f"{rows.side} embeddings", f"one dimension ({n_features} in most rows)", got, hint))
     return problems
@@ -256,7 +256,7 @@ def _warnings(train: _Side, validation: _Side | None, options: ValueOptions) -> 
         yield Problem("labels", "labels that occur in both tables", got, "check for case, blanks, id mix-ups")
     elif absent:
         n_rows = sum(validation.facts.labels[label] for label in absent)
-        first = ", ".join(repr(label) for label in sorted(absent, key=str)[:FIRST_IDS])
+        first = shown(sorted(absent, key=str)[:FIRST_IDS])
         got = f"{n_rows} validation rows with {len(absent)} others; the first: {first}"
         yield Problem("labels", "validation labels that occur in train", got, "legal: those rows match nothing")
     if train.rows.types["id"] == validation.rows.types["id"]:
@@ -267,7 +267,7 @@ def _shared_ids(train: DataFrame, validation: DataFrame) -> Iterator[Problem]:
     both = train.select("id").join(validation.select("id"), "id", "left_semi")
     n_both = both.count()
     if n_both:
-        first = ", ".join(repr(row["id"]) for row in both.orderBy("id").limit(FIRST_IDS).collect())
+        first = shown(row["id"] for row in both.orderBy("id").limit(FIRST_IDS).collect())
         got = f"{n_both} in both tables; the first: {first}"
         hint = "a row that validates itself is overvalued; use self_validation for one table"
         yield Problem("ids", "different rows in train and validation", got, hint)

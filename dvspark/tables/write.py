@@ -74,11 +74,17 @@ def values_frame(spark: SparkSession, values: pa.Table, types: dict[str, str]) -
 
 
 def published_record(storage: Storage, run_id: str) -> dict[str, Any] | None:
-    """Return the record of a published run, or None."""
+    """Return the record of a published run, or None. Raises: OutputConflictError when what is there is no record."""
     name = f"runs/{run_id}/run.json"
     if not storage.exists(name):
         return None
-    record: dict[str, Any] = json.loads(storage.read_text(name))
+    try:
+        record = json.loads(storage.read(name))
+    except (ValueError, RecursionError):  # no JSON, no UTF-8, too deep
+        record = None
+    if not isinstance(record, dict):
+        hint = "choose another run_id or output, or pass --force to replace what is there"
+        raise OutputConflictError(Problem(storage.shown_path(name), "the record of a run", "a damaged file", hint))
     return record
 
 

@@ -47,10 +47,14 @@ def test_storage__shows_plain_paths_of_this_machine(storage: Storage, tmp_path: 
     assert storage.shown_path("values/run_id=a") == str(tmp_path / "out put" / "values" / "run_id=a")
 
 
-def test_storage__tells_spark_a_uri(storage: Storage) -> None:
-    told = storage.spark_path("values")
-    assert told.startswith("file:")
-    assert told.endswith("/out put/values")
+def test_storage__tells_spark_a_uri_as_hadoop_reads_it(storage: Storage, tmp_path: Path) -> None:
+    assert storage.spark_path("values") == f"file://{tmp_path}/out put/values"
+
+
+@pytest.mark.parametrize("place", ["a\0b", "~nobody-of-this-name/out"])
+def test_open_storage__refuses_a_place_that_cannot_be(place: str) -> None:
+    with pytest.raises(ConfigError, match="a place that can be written"):
+        open_storage(place)
 
 
 def test_storage__renames_files_and_folders_into_new_folders(storage: Storage) -> None:
