@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dvspark.errors import Problem, close_matches
+from dvspark.schemas import VALIDATION_ROWS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -79,6 +81,11 @@ def read_table(spark: SparkSession, side: str, reference: TableReference) -> Dat
     except PySparkException as error:
         return [_unreadable(side, reference, error)]
     return frame
+
+
+def published_rows(spark: SparkSession, spark_path: Callable[[str], str], run_id: str) -> DataFrame:
+    """Return (id, row_hash) of the validation rows that a published run rests on."""
+    return spark.read.parquet(spark_path(f"{VALIDATION_ROWS.name}/run_id={run_id}"))
 
 
 def canonical_rows(
