@@ -151,6 +151,7 @@ class JobConfig(BaseSettings):
     host_memory: str | None = Field(None, description="memory of one host, such as 64g; this machine's if left out")
     publish_all_values: bool = Field(False, description="of the private method: one table, not a folder an owner")
     report: bool = Field(True, description="write report.html (extra `report`)")
+    mlflow: bool = Field(False, description="tell MLflow of the published run (extra `mlflow`)")
     log_format: Literal["auto", "text", "json"] = Field("auto", description="auto: text on a terminal, else JSON")
     stream: StreamConfig = Field(default_factory=StreamConfig, description="how validation rows arrive")
     spark: SparkConfig = Field(default_factory=SparkConfig, description="a session started here")

@@ -22,7 +22,9 @@ from dvspark.engine.plan import PLANS, host_memory_problems
 from dvspark.errors import ComputeError, ConfigError, Problem
 from dvspark.logs import log_event, stage
 from dvspark.methods.options import ValueOptions, choice_problems
+from dvspark.runs import tracking
 from dvspark.runs.ledger import write_totals
+from dvspark.runs.metrics import run_metrics
 from dvspark.schemas import VALIDATION_ROWS, Finding
 from dvspark.tables.read import Rows, TableReference, canonical_rows, published_rows, read_rows
 from dvspark.tables.storage import Storage, open_storage
@@ -85,6 +87,8 @@ def _run(config: JobConfig, spark: SparkSession, storage: Storage, arrived: Data
     stages = list[dict[str, Any]]()
     if config.report:
         report.require_extras()
+    if config.mlflow:
+        tracking.require_mlflow()
     with stage("read", stages):
         target = config.options().declaration.target
         train = read_rows(spark, "train", config.train.reference().asked(config.asks()), target)
@@ -238,6 +242,7 @@ def _publish(valuation: Valuation, spark: SparkSession, storage: Storage, config
     run_id, inputs = valuation.run_id, valuation.inputs
     outputs = {"values": storage.shown_path(f"values/run_id={run_id}")}
     outputs["run"] = storage.shown_path(f"runs/{run_id}/run.json")
+    outputs["metrics"] = storage.shown_path(f"runs/{run_id}/metrics.prom")
     if with_report:
         outputs["report"] = storage.shown_path(f"runs/{run_id}/report.html")
     values = ranked_by_owner(valuation.table) if to_owners else valuation.table
@@ -255,8 +260,10 @@ def _publish(valuation: Valuation, spark: SparkSession, storage: Storage, config
         shown = report.summarize(valuation.table, record, record["findings"], valuation.extremes)
         record["lowest_rows"] = [_row_record(row) for row in shown.lowest[:LOWEST_ROWS]]
         documents["report.html"] = report.render_html(shown)
-    documents["run.json"] = json.dumps(record, indent=1)
+    documents |= {"metrics.prom": run_metrics(record), "run.json": json.dumps(record, indent=1)}
     publish(storage, run_id, frames, documents, by_owner=to_owners)
+    if config.mlflow:
+        tracking.track(record, documents)
     return record
 
 

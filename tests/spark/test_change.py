@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.dataset
 import pytest
 from frames import Side, draw_data, with_rows, write_parquet
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 import dvspark
 from dvspark.errors import ConfigError, InputError, OutputConflictError
@@ -99,6 +100,9 @@ def _check(out: Path, run_id: str, options: dict[str, Any], rows: list[int]) -> 
     np.testing.assert_allclose([values[i]["standard_error"] for i in ids], errors, rtol=0, atol=1e-9)
     assert record["inputs"]["n_validation"] == len(rows)
     assert "fail" not in {finding["verdict"] for finding in record["findings"]}
+    text = (out / "runs" / run_id / "metrics.prom").read_text()
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    assert {s.value for s in samples if s.name == "dvspark_validation_points"} == {len(rows)}
     if "error_bound" in options:
         _check_certificate(record, values, options, rows)
     return record
