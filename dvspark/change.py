@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dvspark.errors import ConfigError, InputError, Problem, shown
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CHANGES = ("add", "remove")
 # Of the run record's options, those that decide values.
-SAME = ("metric", "precision", "ties", "aggregate", "self_validation")
+SAME = ("metric", "precision", "ties", "aggregate")
 # What a change takes from the run record.
 USED = {"run_id": str, "fingerprint": str, "method": dict, "inputs": dict, "configuration": dict}
 FIRST_IDS = 5
@@ -39,13 +39,18 @@ class Parent:
         names = ("run_id", "fingerprint")
         return {**{name: self.record[name] for name in names}, "change": self.change, "n_rows": n_rows}
 
+    def classes(self, inputs: ValidatedInputs) -> tuple[int, list[str | int]]:
+        """Return how many classes there are with those of the parent, and all labels that no training row has."""
+        absent = {*self.record["inputs"]["absent_labels"], *inputs.absent_labels}
+        return inputs.n_classes + len(absent) - len(inputs.absent_labels), sorted(absent, key=str)
+
     def changed(self, of_rows: Partial) -> Partial:
         """Return the totals with those of the added rows, or without those of the removed ones."""
         return self.totals.plus(of_rows) if self.change == "add" else self.totals.minus(of_rows)
 
 
 def parent_record(files: Files, run_id: str) -> dict[str, Any]:
-    """Return the record of a published run. Raises: ConfigError when there is none, or none that a change can use."""
+    """Return the record of a run that can change. Raises: ConfigError when it is not published, or cannot."""
     if problems := run_id_problems(run_id, "run to change"):
         raise ConfigError(problems)
     name = f"runs/{run_id}/run.json"
@@ -61,7 +66,24 @@ def parent_record(files: Files, run_id: str) -> dict[str, Any]:
         hint = "value all rows at once"
         raise ConfigError(Problem(f"run {run_id}", f"a record {name} of this version", "another file", hint))
     found: dict[str, Any] = record
+    if problems := _obstacles(found):
+        raise ConfigError(problems)
     return found
+
+
+def _obstacles(record: dict[str, Any]) -> list[Problem]:
+    """Return what keeps a run from being changed, whatever the rows."""
+    where, problems = f"run {record['run_id']}", []
+    if "configuration" not in record:
+        hint = "value all rows at once; runs of this version keep what a change needs"
+        problems.append(Problem(where, "a record with its configuration", "none", hint))
+    if record["self_validation"]:
+        hint = "its validation rows are the training rows: value the new table"
+        problems.append(Problem(where, "a run with validation rows of its own", "self_validation", hint))
+    if record.get("privacy") is not None:
+        hint = "publish a release of all validation rows at once: each release spends the budget"
+        problems.append(Problem(where, "a run without a private release", record["method"]["name"], hint))
+    return problems
 
 
 def parent_totals(files: Files, run_id: str) -> Partial:
@@ -73,17 +95,14 @@ def parent_totals(files: Files, run_id: str) -> Partial:
     return read_totals(files.read(name))
 
 
-def option_problems(record: dict[str, Any], options: ValueOptions) -> list[Problem]:
-    """Return where the options are not those of the run that is to change, or do not let it change."""
+def option_problems(record: dict[str, Any], options: ValueOptions, run_id: str | None) -> list[Problem]:
+    """Return where the options, or the new run's id, do not go with the run that is to change."""
     method, settings = record["method"], options.record()
     problems = []
-    if options.declaration.is_private:
-        hint = "publish a release of all validation rows at once: each release spends the budget"
-        problems.append(Problem("method", "one without a private release", options.method, hint))
-    if options.self_validation:
-        hint = "its validation rows are the training rows: value the new table"
-        problems.append(Problem("self_validation", "a run with validation rows of its own", "True", hint))
-    pairs = [("method", method["name"], options.method)]
+    if run_id == record["run_id"]:
+        hint = "both stay published; leave run_id out to have one derived"
+        problems.append(Problem("run_id", "another id than that of the run that changes", repr(run_id), hint))
+    pairs = [("method", method["name"], options.method), ("error_bound", record["row_bounds"], options.error_bound)]
     pairs += [(name, record[name], settings[name]) for name in SAME]
     given = {name: value for name, value in options.parameters.items() if value is not None}
     # An automatic radius stays the one that was found.
@@ -97,13 +116,21 @@ def option_problems(record: dict[str, Any], options: ValueOptions) -> list[Probl
     return problems
 
 
-def require_same_train(record: dict[str, Any], inputs: ValidatedInputs) -> None:
-    """Refuse training rows that are not those of the run that is to change, or labels that change its classes.
+def require_fitting(parent: Parent, inputs: ValidatedInputs) -> None:
+    """Refuse tables that cannot change the run: other training rows, or validation rows unlike those it has.
 
     Raises: InputError.
     """
+    record = parent.record
     before, now = record["inputs"]["train"], inputs.train_facts
     problems = []
+    for name, was in record["inputs"]["validation"]["types"].items():
+        if (given := inputs.validation.types[name]) != was:
+            hint = "cast it: rows are told apart by their id, embedding and label"
+            problems.append(Problem(f"validation column {name}", f"{was}, as in {record['run_id']}", given, hint))
+    if parent.change == "remove" and inputs.validation_facts.n_rows == record["inputs"]["n_validation"]:
+        got = f"all {inputs.validation_facts.n_rows} to remove"
+        problems.append(Problem("validation rows", "at least one that is left", got, "leave the run as it is"))
     if before["digest"] != now.digest:
         got = f"{now.n_rows} rows, digest {now.digest[:12]}"
         hint = "every value depends on all training rows: value everything again"
@@ -117,6 +144,20 @@ def require_same_train(record: dict[str, Any], inputs: ValidatedInputs) -> None:
         problems.append(Problem("validation labels", f"labels that {record['run_id']} has seen", got, hint))
     if problems:
         raise InputError(problems)
+
+
+def without_known(parent: Parent, rows: Rows) -> tuple[Rows, DataFrame | None]:
+    """Return the rows to add whose ids the parent has not, and as `REJECTED` the others, if there are any."""
+    ids = parent.rows.select("id")
+    told = (
+        "'validation' AS side",
+        "cast(id AS string) AS id",
+        f"'valued already in {parent.record['run_id']}' AS reason",
+    )
+    known = rows.frame.join(ids, "id", "left_semi").selectExpr(*told)
+    if parent.change != "add" or known.isEmpty():
+        return rows, None
+    return replace(rows, frame=rows.frame.join(ids, "id", "left_anti").select(*rows.types)), known
 
 
 def changed_rows(parent: Parent, rows: Rows) -> DataFrame:

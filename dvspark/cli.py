@@ -1,4 +1,4 @@
-"""The command line: `dvspark value`, `dvspark plan`, `dvspark demo`; every outcome has its exit code."""
+"""The command line: `dvspark value`, `plan`, `stream` and `demo`; every outcome has its exit code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from dvspark import logs, pipeline, planning
+from dvspark import logs, pipeline, planning, stream
 from dvspark.change import parent_record
 from dvspark.config import JobConfig, load_config, parse_overrides
 from dvspark.engine.session import open_session
@@ -28,9 +28,11 @@ dvspark value [CONFIG.yaml] [--section.key VALUE ...] [--json]
 dvspark value --add-validation TABLE RUN [--section.key VALUE ...]
 dvspark value --remove-validation TABLE RUN [--section.key VALUE ...]
 dvspark plan [CONFIG.yaml] [--section.key VALUE ...] [--json]
+dvspark stream [CONFIG.yaml] [--section.key VALUE ...] [--json]
 dvspark demo [--output FOLDER]
 
-value computes and publishes; plan tells what the same arguments would take, and writes nothing
+value computes and publishes; plan tells what the same arguments would take, and writes nothing;
+stream values again whenever validation rows arrive
 
 examples:
   dvspark value conf/jobs/value.yaml --k 5
@@ -65,7 +67,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    commands: dict[str, Callable[[list[str]], int]] = {"value": _value, "plan": _plan, "demo": _demo}
+    commands: dict[str, Callable[[list[str]], int]] = {"value": _value, "plan": _plan, "stream": _stream, "demo": _demo}
     if words and words[0] in commands:
         return commands[words[0]](words[1:])
     asked = bool(words) and words[0] in ("-h", "--help", "help")
@@ -79,6 +81,10 @@ def _value(words: list[str]) -> int:
 
 def _plan(words: list[str]) -> int:
     return _job(words, planning.plan_job, planning.plan_text, json.dumps)
+
+
+def _stream(words: list[str]) -> int:
+    return _job(words, stream.run_stream, stream.stream_text, json.dumps)
 
 
 def _job(
@@ -124,7 +130,7 @@ def _taken_change(words: list[str]) -> tuple[list[str], tuple[str, str, str] | N
 def _changed_config(change: tuple[str, str, str], path: Path | None, overrides: dict[str, Any]) -> JobConfig:
     """Return the configuration of a run that is to change: its own, with another validation table.
 
-    Raises: ConfigError when the run is not published.
+    Raises: ConfigError when the run is not published, or cannot change.
     """
     kind, table, run = change
     output = overrides.get("output", {}).get("path")
@@ -134,14 +140,15 @@ def _changed_config(change: tuple[str, str, str], path: Path | None, overrides: 
         hint = "give --output FOLDER, or the run as OUTPUT/runs/RUN_ID"
         raise ConfigError(Problem("output", "the folder of the run", "none", hint))
     base = parent_record(open_storage(output), run_id)["configuration"]
-    columns = {**(base.get("validation") or {}), "path": table, "table": None}
+    given = overrides.get("validation") or {}
+    columns = {**(base.get("validation") or {}), **given, "path": table, "table": None}
     changed = {
         "validation": columns,
         "output": {**(base.get("output") or {}), "path": output},
         "parent": run_id,
         "change": kind,
     }
-    return load_config(path, {**changed, **overrides, "output": changed["output"]}, base)
+    return load_config(path, {**overrides, **changed}, base)
 
 
 def _demo(words: list[str]) -> int:
@@ -154,9 +161,12 @@ def _demo(words: list[str]) -> int:
 
 def _summary(record: dict[str, Any]) -> str:
     """Return what a person wants to read at the end of a run."""
-    train, validation = record["inputs"]["train"], record["inputs"]["validation"]
-    sizes = f"{train['n_rows']:,} training rows valued by {validation['n_rows']:,} validation rows"
+    inputs, parent = record["inputs"], record.get("parent")
+    sizes = f"{inputs['train']['n_rows']:,} training rows valued by {inputs['n_validation']:,} validation rows"
     lines = [f"run {record['run_id']}: {sizes}"]
+    if parent is not None:
+        done = {"add": "added to", "remove": "removed from"}[parent["change"]]
+        lines.append(f"{parent['n_rows']:,} {done} those of run {parent['run_id']}")
     for finding in record["findings"]:
         measured = f"{finding['measured']:.2g}, allowed {finding['allowed']:.2g}"
         lines.append(f"audit {finding['name']}: {finding['verdict']} ({measured})")

@@ -99,6 +99,16 @@ class SparkConfig(BaseModel):
     conf: dict[str, str] = Field(default_factory=dict, description="spark.* settings")
 
 
+class StreamConfig(BaseModel):
+    """How validation rows arrive, for `dvspark stream`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    available_now: bool = Field(False, description="value what has arrived, then end; else wait for more")
+    every: str = Field("1 minute", description="how often to look for new rows, as Spark says it")
+    schema_ddl: str | None = Field(None, description="columns as Spark DDL; left out: those of the rows there are")
+
+
 class JobConfig(BaseSettings):
     """A valuation job."""
 
@@ -150,7 +160,9 @@ class JobConfig(BaseSettings):
     host_memory: str | None = Field(None, description="memory of one host, such as 64g; this machine's if left out")
     publish_all_values: bool = Field(False, description="of the private method: one table, not a folder an owner")
     report: bool = Field(True, description="write report.html (extra `report`)")
+    mlflow: bool = Field(False, description="tell MLflow of the published run (extra `mlflow`)")
     log_format: Literal["auto", "text", "json"] = Field("auto", description="auto: text on a terminal, else JSON")
+    stream: StreamConfig = Field(default_factory=StreamConfig, description="how validation rows arrive")
     spark: SparkConfig = Field(default_factory=SparkConfig, description="a session started here")
 
     def options(self) -> ValueOptions:
@@ -189,7 +201,9 @@ class JobConfig(BaseSettings):
 
     def kept(self) -> dict[str, Any]:
         """Return the settings that the run record keeps: all but those of one start, and of the session."""
-        return self.model_dump(mode="json", exclude={"spark", "run_id", "force", "parent", "change", "log_format"})
+        return self.model_dump(
+            mode="json", exclude={"spark", "stream", "run_id", "force", "parent", "change", "log_format"}
+        )
 
     def problems(self) -> list[Problem]:
         """Return what single fields cannot know: parameters of the method, fields that exclude each other."""
@@ -349,7 +363,7 @@ def _problem(details: Any) -> Problem:
     if details["type"] == "extra_forbidden":
         model: Any = JobConfig
         for part in place[:-1]:
-            model = {"spark": SparkConfig, "output": OutputConfig}.get(part, TableConfig)
+            model = {"spark": SparkConfig, "output": OutputConfig, "stream": StreamConfig}.get(part, TableConfig)
         hint = close_matches(place[-1], list(model.model_fields))
         # All of dozens of names, once for each unknown key, would bury the problems.
         hint = "conf/jobs/value.yaml has all settings" if hint.startswith("known:") and model is JobConfig else hint

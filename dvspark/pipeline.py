@@ -10,16 +10,26 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dvspark import report
-from dvspark.change import Parent, changed_rows, hashed_rows, option_problems, parent_record, parent_totals
+from dvspark.change import (
+    Parent,
+    changed_rows,
+    hashed_rows,
+    option_problems,
+    parent_record,
+    parent_totals,
+    without_known,
+)
 from dvspark.config import JobConfig
 from dvspark.engine.plan import PLANS, host_memory_problems
 from dvspark.errors import ComputeError, ConfigError, Problem
 from dvspark.logs import log_event, stage
 from dvspark.methods.options import ValueOptions, choice_problems
 from dvspark.redact import redacted_tree
+from dvspark.runs import tracking
 from dvspark.runs.ledger import write_totals
+from dvspark.runs.metrics import run_metrics
 from dvspark.schemas import VALIDATION_ROWS, Finding
-from dvspark.tables.read import TableReference, canonical_rows, read_rows, readable
+from dvspark.tables.read import Rows, TableReference, canonical_rows, published_rows, read_rows, readable
 from dvspark.tables.storage import Storage, open_storage
 from dvspark.tables.validate import ON_BAD_ROW
 from dvspark.tables.values_tables import RunKey, ValuesTable, commit_values, new_columns, values_destination
@@ -64,33 +74,27 @@ class Result:
 
 
 @readable()
-def run(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
+def run(config: JobConfig, spark: SparkSession, arrived: DataFrame | None = None) -> dict[str, Any]:
     """Run a job from its tables to its published results; return the run record.
 
-    A run that is published already is not repeated.
+    A run that is published already is not repeated. ``arrived``: validation rows in place of those of the table.
     Raises: DvsparkError of the stage that could not go on; nothing is published then.
     """
     storage = open_storage(config.output.path)
     try:
-        return _run(config, spark, storage)
+        return _run(config, spark, storage, arrived)
     except OSError as error:
         hint = "free space, or choose another output or work_dir; started again, the run goes on after its last wave"
         raise ComputeError(Problem("writing", "storage that takes what is written", str(error), hint)) from error
 
 
-def _run(config: JobConfig, spark: SparkSession, storage: Storage) -> dict[str, Any]:
+def _run(config: JobConfig, spark: SparkSession, storage: Storage, arrived: DataFrame | None) -> dict[str, Any]:
     stages = list[dict[str, Any]]()
     if config.report:
         report.require_extras()
-    with stage("read", stages):
-        target = config.options().declaration.target
-        train = read_rows(spark, "train", config.train.reference().asked(config.asks()), target)
-        if isinstance(train, list) and config.to_owners():
-            train = [_with_way_out(problem) for problem in train]
-        other = config.validation.reference().without_train_columns() if config.validation else None
-        validation = None if other is None else read_rows(spark, "validation", other, target)
-        parent = _parent(config, spark, storage)
-    valuation = check(train, validation, _request(config), stages, parent)
+    if config.mlflow:
+        tracking.require_mlflow()
+    valuation = _checked(config, spark, storage, arrived, stages)
     if config.force:
         withdraw(storage, valuation.run_id)
         valuation.ledger(storage).remove()
@@ -101,7 +105,7 @@ def _run(config: JobConfig, spark: SparkSession, storage: Storage) -> dict[str, 
     destination = values_destination(storage, spark, config.output.format, config.output.table)
     if destination is not None:
         new_columns(destination, valuation.schema)  # a conflict is better known before hours of work
-    if not valuation.request.options.self_validation:
+    if valuation.may_change:
         valuation.validation_rows = _validation_rows(valuation)
     compute(valuation, spark, storage)
     with stage("write", stages) as now:
@@ -111,6 +115,25 @@ def _run(config: JobConfig, spark: SparkSession, storage: Storage) -> dict[str, 
         record = _publish(valuation, spark, storage, destination, config)
     _clear(valuation, storage)
     return record
+
+
+def _checked(
+    config: JobConfig, spark: SparkSession, storage: Storage, arrived: DataFrame | None, stages: list[dict[str, Any]]
+) -> Valuation:
+    """Return the valuation of the tables, read and checked."""
+    with stage("read", stages):
+        target = config.options().declaration.target
+        train = read_rows(spark, "train", config.train.reference().asked(config.asks()), target)
+        if isinstance(train, list) and config.to_owners():
+            train = [_with_way_out(problem) for problem in train]
+        validation, known = _validation(config, spark, arrived), None
+        parent = _parent(config, spark, storage)
+        if parent is not None and config.on_bad_row == "reject" and isinstance(validation, Rows):
+            validation, known = without_known(parent, validation)
+    valuation = check(train, validation, _request(config), stages, parent)
+    if known is not None:
+        valuation.inputs = valuation.inputs.also_rejected(known)
+    return valuation
 
 
 def _clear(valuation: Valuation, storage: Storage) -> None:
@@ -187,7 +210,8 @@ def _request(config: JobConfig) -> Request:
         work_dir=config.work_dir,
         plan=config.plan,
         host_memory=config.host_memory,
-        extremes=config.report and not config.to_owners(),
+        # The parent's validation rows are not at hand, among which the nearest might be.
+        extremes=config.report and not config.to_owners() and config.parent is None,
         to_owners=config.to_owners(),
     )
 
@@ -200,6 +224,16 @@ def _with_way_out(problem: Problem) -> Problem:
     return dataclasses.replace(problem, hint=hint)
 
 
+def _validation(config: JobConfig, spark: SparkSession, arrived: DataFrame | None) -> RowsOrProblems | None:
+    """Return the validation rows, those that have arrived or those of the table; None for self-validation."""
+    if config.validation is None:
+        return None
+    target, reference = config.options().declaration.target, config.validation.reference().without_train_columns()
+    if arrived is None:
+        return read_rows(spark, "validation", reference, target)
+    return canonical_rows("validation", arrived, reference, target)
+
+
 def _parent(config: JobConfig, spark: SparkSession, storage: Storage) -> Parent | None:
     """Return the run that is to change, if one is.
 
@@ -208,9 +242,9 @@ def _parent(config: JobConfig, spark: SparkSession, storage: Storage) -> Parent 
     if config.parent is None or config.change is None:
         return None
     record = parent_record(storage, config.parent)
-    if problems := option_problems(record, config.options()):
+    if problems := option_problems(record, config.options(), config.run_id):
         raise ConfigError(problems)
-    rows = spark.read.parquet(storage.spark_path(f"{VALIDATION_ROWS.name}/run_id={config.parent}"))
+    rows = published_rows(spark, storage.spark_path, config.parent)
     return Parent(record, parent_totals(storage, config.parent), rows, config.change)
 
 
@@ -229,6 +263,7 @@ def _publish(
     run_id, inputs = valuation.run_id, valuation.inputs
     outputs = {"values": storage.shown_path(f"values/run_id={run_id}")}
     outputs["run"] = storage.shown_path(f"runs/{run_id}/run.json")
+    outputs["metrics"] = storage.shown_path(f"runs/{run_id}/metrics.prom")
     if with_report:
         outputs["report"] = storage.shown_path(f"runs/{run_id}/report.html")
     frames: dict[str, DataFrame] = {}
@@ -246,13 +281,17 @@ def _publish(
         outputs["rejected"] = storage.shown_path(f"rejected/run_id={run_id}")
         frames["rejected"] = inputs.rejected
     record = redacted_tree({**valuation.record(outputs, spark.version), "configuration": config.kept()})
-    documents: dict[str, str | bytes] = {"totals.npz": write_totals(valuation.summed)}
+    documents: dict[str, str | bytes] = {}
+    if valuation.may_change:
+        documents["totals.npz"] = write_totals(valuation.summed)
     if with_report:
         shown = report.summarize(valuation.table, record, record["findings"], valuation.extremes)
         record["lowest_rows"] = [_row_record(row) for row in shown.lowest[:LOWEST_ROWS]]
         documents["report.html"] = report.render_html(shown)
-    documents["run.json"] = json.dumps(record, indent=1)
+    documents |= {"metrics.prom": run_metrics(record), "run.json": json.dumps(record, indent=1)}
     publish(storage, run_id, frames, documents, by_owner=to_owners, commit=commit)
+    if config.mlflow:
+        tracking.track(record, documents)
     return record
 
 

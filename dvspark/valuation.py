@@ -14,13 +14,13 @@ import pyarrow as pa
 
 from dvspark import neighbors
 from dvspark.audit import checks
-from dvspark.change import Parent, require_same_train
+from dvspark.change import Parent, require_fitting
 from dvspark.engine import replicated, sharded, tasks
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.cluster import read_hosts
 from dvspark.engine.plan import Plan, Sizes, make_plan
 from dvspark.engine.train_index import TrainKeys
-from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.errors import ConfigError, Problem
 from dvspark.findings import Index, engine_of, run_findings
 from dvspark.kernels import loops
 from dvspark.logs import log_event, stage
@@ -102,6 +102,12 @@ class Valuation:
         return tasks.ChunkWork(self.request.options, self.parameters, self.sample_key)
 
     @property
+    def may_change(self) -> bool:
+        """Whether rows may be added or removed later: a release is not changed, and totals tell of all its values."""
+        options = self.request.options
+        return not (options.self_validation or options.declaration.is_private)
+
+    @property
     def summed(self) -> Partial:
         """The totals over all validation rows, once they are computed."""
         if self.totals is None:
@@ -132,6 +138,9 @@ class Valuation:
     def record(self, outputs: dict[str, str], spark_version: str) -> dict[str, Any]:
         """Return the run record."""
         train, validation = self.inputs.train, self.inputs.validation
+        n_classes, absent_labels = self.inputs.n_classes, self.inputs.absent_labels
+        if self.parent is not None:
+            n_classes, absent_labels = self.parent.classes(self.inputs)
         return run_record(
             run_id=self.run_id,
             fingerprint=self.fingerprint,
@@ -143,8 +152,8 @@ class Valuation:
                 "train": _side_record(train, self.inputs.train_facts),
                 "validation": _side_record(validation, self.inputs.validation_facts),
                 "n_features": self.inputs.n_features,
-                **_classes_record(self.inputs.n_classes, self.request.options),
-                "absent_labels": self.inputs.absent_labels,
+                **_classes_record(n_classes, self.request.options),
+                "absent_labels": absent_labels,
                 "n_validation": self.totals.n_validation if self.totals else 0,
             },
             parent=self.parent.described(self.inputs.validation_facts.n_rows) if self.parent else None,
@@ -175,7 +184,7 @@ def check(
         inputs = validate(train, validation, options, request.on_bad_row, to_owners=request.to_owners)
         parameters = options.resolved(inputs.n_classes)
         if parent is not None:
-            require_same_train(parent.record, inputs)
+            require_fitting(parent, inputs)
             parameters = dict(parent.record["method"]["parameters"])
         now.rows = inputs.train_facts.n_rows + (inputs.validation_facts.n_rows if validation else 0)
         n_players = inputs.train_facts.n_rows - options.self_validation
@@ -224,9 +233,6 @@ def compute(valuation: Valuation, spark: SparkSession, files: Files | None = Non
             )
             now.rows = totals.n_validation
             valuation.totals = totals = valuation.parent.changed(totals) if valuation.parent else totals
-            if totals.n_validation < 1:
-                expected, hint = "at least one validation row that is left", "leave the run as it is"
-                raise InputError(Problem("validation rows", expected, "none", hint))
             how = f"{valuation.ranking} ranking" if valuation.ranking else request.options.declaration.needs
             now.note = f"{how}, loops in {loops.name(loops.fastest())}"
         with stage("finalize", stages) as now:

@@ -67,16 +67,21 @@ class Ledger:
             self._commit(name, json.dumps({"run_id": self.run_id, "fingerprint": self.fingerprint}).encode())
 
     def require_own(self) -> None:
-        """Refuse a ledger that another run began.
+        """Refuse a ledger that another run began, or that is gone since the same run, started twice, has ended.
 
         Raises: OutputConflictError, with both fingerprints.
         """
-        begun = str(_json(self.files.read(f"{self.folder}/run.json")).get("fingerprint"))
+        where = f"ledger of run_id {self.run_id}"
+        try:
+            begun = str(_json(self.files.read(f"{self.folder}/run.json")).get("fingerprint"))
+        except FileNotFoundError as error:
+            hint = "two runs were started at once; the first one stays"
+            raise OutputConflictError(Problem(where, "one run at a time", "one that has ended", hint)) from error
         if begun != self.fingerprint:
             expected = f"fingerprint {self.fingerprint[:12]}: these inputs, options and version"
             got = f"waves of fingerprint {begun[:12]}"
             hint = "choose another run_id or output, or pass --force to drop what the other run has done"
-            raise OutputConflictError(Problem(f"ledger of run_id {self.run_id}", expected, got, hint))
+            raise OutputConflictError(Problem(where, expected, got, hint))
 
     def waves(self) -> Iterator[tuple[dict[int, int], Partial]]:
         """Yield (validation rows of each chunk, totals) of the waves that are done, in order, up to a damaged one."""

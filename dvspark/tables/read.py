@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dvspark.errors import InputError, Problem, close_matches
+from dvspark.schemas import VALIDATION_ROWS
 from dvspark.tables.lake import is_missing, lake_frame
 from dvspark.tables.listing import Listing, list_files, require_unchanged
 from dvspark.tables.metadata import empty_files
@@ -156,6 +157,11 @@ def _spark_errors() -> tuple[type[Exception], ...]:
     from pyspark.errors import PySparkException  # noqa: PLC0415
 
     return PySparkException, Py4JJavaError
+
+
+def published_rows(spark: SparkSession, spark_path: Callable[[str], str], run_id: str) -> DataFrame:
+    """Return (id, row_hash) of the validation rows that a published run rests on."""
+    return spark.read.parquet(spark_path(f"{VALIDATION_ROWS.name}/run_id={run_id}"))
 
 
 def canonical_rows(

@@ -84,9 +84,9 @@ class Storage:
         """Return how long ago a file was written, by its storage's clock and this machine's."""
         return time.time() - self.file_system.get_file_info(self.path(name)).mtime.timestamp()
 
-    def folders(self) -> list[str]:
-        """Return the names of the folders at the top."""
-        selector = fs.FileSelector(self.root, allow_not_found=True)
+    def folders(self, name: str = "") -> list[str]:
+        """Return the names of the folders in a folder, else of those at the top."""
+        selector = fs.FileSelector(self.path(name), allow_not_found=True)
         found = self.file_system.get_file_info(selector)
         return [info.base_name for info in found if info.type == fs.FileType.Directory]
 

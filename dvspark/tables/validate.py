@@ -63,6 +63,12 @@ class ValidatedInputs:
         """The labels of validation rows that no training row has, ascending."""
         return sorted(set(self.validation_facts.labels) - set(self.train_facts.labels), key=str)
 
+    def also_rejected(self, known: DataFrame) -> ValidatedInputs:
+        """Return them with further validation rows set aside before (`REJECTED`)."""
+        facts = replace(self.validation_facts, n_rejected=self.validation_facts.n_rejected + known.count())
+        rejected = known if self.rejected is None else self.rejected.unionByName(known)
+        return replace(self, validation_facts=facts, rejected=rejected)
+
     @property
     def dtype(self) -> str:
         """The index's dtype: float64 where either side's embeddings are."""

@@ -89,9 +89,9 @@ def test_private_run__killed_after_the_draw_takes_what_was_kept_and_tells_owners
         raise MemoryError("killed before any value")
 
     with monkeypatch.context() as patch:
-        patch.setattr(valuation, "_totals", killed)
+        patch.setattr(valuation, "add_up", killed)
         assert command("value", *tables, *words, "--output", out) == 1
-    assert [path.name for path in out.iterdir()] == ["private"]
+    assert sorted(path.name for path in out.iterdir()) == ["ledger", "private"]
     before = _kept(out, "private")
 
     # Other tables or options are another run, whose noise this is not.
@@ -101,7 +101,7 @@ def test_private_run__killed_after_the_draw_takes_what_was_kept_and_tells_owners
     assert _kept(out, "private") == before
 
     assert sorted(path.name for path in out.iterdir()) == ["private", "runs", "values"]
-    assert [path.name for path in (out / "runs" / "private").iterdir()] == ["run.json"]
+    assert [path.name for path in (out / "runs" / "private").iterdir()] == ["metrics.prom", "run.json"]
     folders = sorted((out / "values" / "run_id=private").glob("owner=*"))
     assert [folder.name for folder in folders] == [f"owner={owner}" for owner in sorted(set(OWNERS))]
     expected, owner_of = _expected(before), dict(zip(DATA.train.ids, OWNERS, strict=True))

@@ -25,7 +25,7 @@ SIDE = {"reference": "t", "n_rows": 12_345, "n_rejected": 0, "n_labels": 2}
 RECORD = {
     "run_id": "knn_shapley-0123",
     "method": {"name": "knn_shapley", "parameters": {"k": 10}},
-    "inputs": {"train": SIDE, "validation": {**SIDE, "n_rows": 678}},
+    "inputs": {"train": SIDE, "validation": {**SIDE, "n_rows": 678}, "n_validation": 678},
     "findings": [{"name": "efficiency", "verdict": "pass", "measured": 1e-17, "allowed": 1e-9, "meaning": "sum"}],
     "outputs": {"values": "o/values/run_id=knn_shapley-0123"},
     "plan": {"name": "replicated"},

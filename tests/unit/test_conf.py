@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dvspark.config import JobConfig, OutputConfig, SparkConfig, TableConfig, json_schema, load_config
+from dvspark.config import JobConfig, OutputConfig, SparkConfig, StreamConfig, TableConfig, json_schema, load_config
 
 CONF = Path(__file__).parents[2] / "conf"
 VALUE = CONF / "jobs" / "value.yaml"
@@ -32,7 +32,13 @@ def defaults(model: type[Any]) -> dict[str, Any]:
 def test_value_yaml__names_every_key() -> None:
     job = yaml.safe_load(VALUE.read_text())
     assert list(job) == list(JobConfig.model_fields)
-    models = {"train": TableConfig, "validation": TableConfig, "output": OutputConfig, "spark": SparkConfig}
+    models = {
+        "train": TableConfig,
+        "validation": TableConfig,
+        "output": OutputConfig,
+        "spark": SparkConfig,
+        "stream": StreamConfig,
+    }
     for section, model in models.items():
         assert set(job[section]) == set(model.model_fields)
 

@@ -78,7 +78,7 @@ def test_readme__exit_codes_are_those_of_the_errors() -> None:
 
 
 def test_readme__options_are_those_of_the_configuration() -> None:
-    elsewhere = {"train", "validation", "output", "spark", *PARAMETERS}
+    elsewhere = {"train", "validation", "output", "stream", "spark", *PARAMETERS}
     options = table("option")
     assert list(options) == [name for name in JobConfig.model_fields if name not in elsewhere]
     for name, (default, _) in options.items():

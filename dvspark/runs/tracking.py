@@ -1,0 +1,54 @@
+"""Tracking: a published run told to MLflow, where `mlflow: true` asks for it; the extra `mlflow`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dvspark.errors import ConfigError, Problem
+from dvspark.logs import log_event
+
+
+def require_mlflow() -> None:
+    """Raise ConfigError when MLflow is missing; a run should not find that out at its end."""
+    _mlflow()
+
+
+def track(record: Mapping[str, Any], documents: Mapping[str, str | bytes]) -> None:
+    """Log a published run to the server that MLflow is set to (MLFLOW_TRACKING_URI), with its texts as artifacts.
+
+    The run is published whatever happens here: what goes wrong is logged.
+    """
+    mlflow = _mlflow()
+    try:
+        with mlflow.start_run(run_name=record["run_id"]):
+            mlflow.set_tags({"dvspark.run_id": record["run_id"], "dvspark.fingerprint": record["fingerprint"]})
+            mlflow.log_params(_parameters(record))
+            mlflow.log_metrics(_measures(record))
+            for name, content in documents.items():
+                if isinstance(content, str):
+                    mlflow.log_text(content, name)
+    except Exception as error:
+        log_event(f"published, but MLflow was not told: {error}", level=40, run_id=record["run_id"])
+
+
+def _parameters(record: Mapping[str, Any]) -> dict[str, Any]:
+    settings = {name: record[name] for name in ("metric", "precision", "ties", "aggregate", "ranking")}
+    return {"method": record["method"]["name"], **record["method"]["parameters"], **settings}
+
+
+def _measures(record: Mapping[str, Any]) -> dict[str, float]:
+    inputs = record["inputs"]
+    sizes = {"train_rows": inputs["train"]["n_rows"], "validation_points": inputs["n_validation"]}
+    seconds = {f"seconds_{stage['stage']}": stage["seconds"] for stage in record["stages"]}
+    audit = {f"audit_{finding['name']}": finding["measured"] for finding in record["findings"]}
+    return {**sizes, "error_bound": record["error_bound"], **seconds, **audit}
+
+
+def _mlflow() -> Any:
+    try:
+        import mlflow  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        hint = "pip install 'dvspark[mlflow]', or leave mlflow out"
+        raise ConfigError(Problem("mlflow", "MLflow", str(error), hint)) from error
+    return mlflow
