@@ -435,6 +435,22 @@ def _embeddings(side: pa.Table) -> list[Any]:
     return [np.frombuffer(row, "<f4").tolist() if isinstance(row, bytes) else row for row in rows]
 
 
+def test_value__a_secret_of_the_environment_is_in_nothing_that_a_run_writes(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "a-token-of-the-lake"
+    monkeypatch.setenv("LAKE_TOKEN", secret)
+    folder = tmp_path / secret  # stands for a link that is signed with it
+    folder.mkdir()
+    words = [*_rows()(folder), "--report", "true", "--k", 2, "--json"]
+    assert command("value", *words) == 0
+    out, err = capsys.readouterr()
+    run = folder / "out" / "runs" / "run"
+    assert json.loads((run / "run.json").read_text())["inputs"]["train"]["reference"].endswith("/***/train.parquet")
+    told = [out, err, *(path.read_text() for path in (run / "run.json", run / "report.html"))]
+    assert [text for text in told if secret in text] == []
+
+
 def test_value__owners_that_are_paths_stay_in_the_folder_of_the_values(command: Command, tmp_path: Path) -> None:
     pq.write_table(_table(owner=["../../up", "a/b", "/etc", "..", "a\nb", "%2e%2e%2f"]), tmp_path / "train.parquet")
     pq.write_table(_validation(), tmp_path / "validation.parquet")
