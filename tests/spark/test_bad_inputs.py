@@ -331,6 +331,34 @@ def test_value__bad_input_has_its_exit_code_and_message_and_publishes_nothing(
     assert [path for path in sorted(tmp_path.rglob("*")) if path not in before and path.is_file()] == []
 
 
+# A plan reads footers and a sample: of these it learns, of other rows it may not.
+PLANNED = [
+    "no such file",
+    "cut in half",
+    "damaged pages",
+    "text",
+    "a second file without bytes",
+    "embeddings of words in a second file",
+    "no labels",
+    "embeddings are text",
+    "no rows",
+    "no dimension on both sides",
+    "65,536 dimensions on one side",
+]
+
+
+@pytest.mark.parametrize("name", PLANNED)
+def test_plan__bad_input_has_its_exit_code_and_message(
+    name: str, command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = BAD[name][0](tmp_path)
+    assert command("plan", *words) == INPUT
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "what to do" in err
+    assert "Traceback" not in err
+
+
 # --- legal, however odd -----------------------------------------------------------------------------------
 
 HOSTILE = [
