@@ -45,11 +45,7 @@ def remember(settings: Any) -> None:
 
 def redacted(text: str) -> str:
     """Return a text without passwords in URIs, and without the secrets of the environment and those remembered."""
-    text = _IN_QUERY.sub(rf"\1{HIDDEN}", _IN_URI.sub(rf"\1:{HIDDEN}@", text))
-    of_environment = {value for name, value in os.environ.items() if is_secret(name) and len(value) >= SHORTEST_SECRET}
-    for secret in sorted(_remembered | of_environment, key=len, reverse=True):  # one may be part of another
-        text = text.replace(secret, HIDDEN)
-    return text
+    return _redacted(text, _known())
 
 
 def redacted_tree(tree: Any) -> Any:
@@ -57,7 +53,7 @@ def redacted_tree(tree: Any) -> Any:
 
     What is referred to twice is done once: a YAML bomb stays as small as it is.
     """
-    return _redacted_tree(tree, {})
+    return _redacted_tree(tree, _known(), {})
 
 
 def visible(text: str) -> str:
@@ -71,6 +67,19 @@ def visible_lines(text: str) -> str:
     """Return a text whose further lines are indented, so that none can be taken for a line of its own."""
     first, *others = map(visible, text.split("\n"))
     return "\n".join([first, *(line if line.startswith(" ") else f"  {line}" for line in others)])
+
+
+def _known() -> list[str]:
+    """Return the secrets to look for, long ones first: one may be part of another."""
+    of_environment = {value for name, value in os.environ.items() if is_secret(name) and len(value) >= SHORTEST_SECRET}
+    return sorted(_remembered | of_environment, key=len, reverse=True)
+
+
+def _redacted(text: str, known: list[str]) -> str:
+    text = _IN_QUERY.sub(rf"\1{HIDDEN}", _IN_URI.sub(rf"\1:{HIDDEN}@", text))
+    for secret in known:
+        text = text.replace(secret, HIDDEN)
+    return text
 
 
 def _secrets(tree: Any, seen: set[int]) -> Iterable[tuple[str, str]]:
@@ -87,19 +96,21 @@ def _secrets(tree: Any, seen: set[int]) -> Iterable[tuple[str, str]]:
         yield from _secrets(value, seen)
 
 
-def _redacted_tree(tree: Any, done: dict[int, Any]) -> Any:
+def _redacted_tree(tree: Any, known: list[str], done: dict[int, Any]) -> Any:
     if isinstance(tree, str):
-        return redacted(tree)
+        return _redacted(tree, known)
     if not isinstance(tree, (Mapping, list, tuple)):
         return tree
     if id(tree) not in done:
         if isinstance(tree, Mapping):
             done[id(tree)] = copy = {}
             for name, value in tree.items():
-                copy[name] = HIDDEN if value is not None and is_secret(str(name)) else _redacted_tree(value, done)
+                copy[name] = (
+                    HIDDEN if value is not None and is_secret(str(name)) else _redacted_tree(value, known, done)
+                )
         else:
             done[id(tree)] = items = []
-            items += [_redacted_tree(item, done) for item in tree]
+            items += [_redacted_tree(item, known, done) for item in tree]
     return done[id(tree)]
 
 

@@ -241,7 +241,8 @@ def _tiles(x: npt.NDArray[Any]) -> Iterator[tuple[int, npt.NDArray[Any]]]:
 
 def _place(rows: Floats, scale: Float64s | None, center: Float64s | None) -> Floats:
     """Return rows as they enter a product, float32: as they are, or scaled and moved by the center."""
-    if center is None:
-        return np.asarray(rows, np.float32)
-    wide = np.asarray(rows, np.float64)
-    return ((wide if scale is None else wide * scale[:, None]) - center).astype(np.float32)
+    with np.errstate(over="ignore"):  # under precision float64 numbers may be larger, and no key comes from a product
+        if center is None:
+            return np.asarray(rows, np.float32)
+        wide = np.asarray(rows, np.float64)
+        return ((wide if scale is None else wide * scale[:, None]) - center).astype(np.float32)

@@ -45,17 +45,18 @@ def preview(rows: Rows, reference: TableReference) -> Preview | list[Problem]:
     """
     sample = rows.frame.select("embedding", "label").limit(SAMPLE_ROWS).toArrow()
     lengths = _lengths(sample["embedding"].combine_chunks())
-    if not lengths:
-        expected = f"at least one embedding in the first {SAMPLE_ROWS} rows"
-        where, got = f"{rows.side} table {rows.reference}", f"none in {len(sample)} rows"
-        return [Problem(where, expected, got, "check the path")]
+    # The dimension most rows have is taken for the intended one, as in validate.
+    n_features = lengths.most_common(1)[0][0] if lengths else 0
+    if n_features == 0:
+        expected = f"embeddings with numbers in the first {SAMPLE_ROWS} rows"
+        where, got = f"{rows.side} table {rows.reference}", f"none in most of {len(sample)} rows"
+        return [Problem(where, expected, got, "check the path, and how the embeddings were made")]
     n_rows = _parquet_rows(reference) if reference.table is None and reference.format == "parquet" else None
     if n_rows is None:
         n_rows = rows.frame.select("id").count()
     labels = sample["label"].combine_chunks()
     n_labels = len(columns.label_vocabulary(labels.drop_null()))
-    # The dimension most rows have is taken for the intended one, as in validate.
-    return Preview(n_rows, lengths.most_common(1)[0][0], max(1, n_labels), rows.types)
+    return Preview(n_rows, n_features, max(1, n_labels), rows.types)
 
 
 def empty_files(reference: TableReference) -> list[str]:

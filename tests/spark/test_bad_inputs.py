@@ -331,6 +331,34 @@ def test_value__bad_input_has_its_exit_code_and_message_and_publishes_nothing(
     assert [path for path in sorted(tmp_path.rglob("*")) if path not in before and path.is_file()] == []
 
 
+# A plan reads footers and a sample: of these it learns, of other rows it may not.
+PLANNED = [
+    "no such file",
+    "cut in half",
+    "damaged pages",
+    "text",
+    "a second file without bytes",
+    "embeddings of words in a second file",
+    "no labels",
+    "embeddings are text",
+    "no rows",
+    "no dimension on both sides",
+    "65,536 dimensions on one side",
+]
+
+
+@pytest.mark.parametrize("name", PLANNED)
+def test_plan__bad_input_has_its_exit_code_and_message(
+    name: str, command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = BAD[name][0](tmp_path)
+    assert command("plan", *words) == INPUT
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "what to do" in err
+    assert "Traceback" not in err
+
+
 # --- legal, however odd -----------------------------------------------------------------------------------
 
 HOSTILE = [
@@ -433,6 +461,22 @@ def test_value__odd_input_has_the_values_of_the_definition(
 def _embeddings(side: pa.Table) -> list[Any]:
     rows = side["embedding"].to_pylist()
     return [np.frombuffer(row, "<f4").tolist() if isinstance(row, bytes) else row for row in rows]
+
+
+def test_value__a_secret_of_the_environment_is_in_nothing_that_a_run_writes(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "a-token-of-the-lake"
+    monkeypatch.setenv("LAKE_TOKEN", secret)
+    folder = tmp_path / secret  # stands for a link that is signed with it
+    folder.mkdir()
+    words = [*_rows()(folder), "--report", "true", "--k", 2, "--json"]
+    assert command("value", *words) == 0
+    out, err = capsys.readouterr()
+    run = folder / "out" / "runs" / "run"
+    assert json.loads((run / "run.json").read_text())["inputs"]["train"]["reference"].endswith("/***/train.parquet")
+    told = [out, err, *(path.read_text() for path in (run / "run.json", run / "report.html"))]
+    assert [text for text in told if secret in text] == []
 
 
 def test_value__owners_that_are_paths_stay_in_the_folder_of_the_values(command: Command, tmp_path: Path) -> None:

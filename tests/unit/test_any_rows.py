@@ -38,17 +38,33 @@ LABELS = [
 IDS = [(pa.string(), TEXT), (pa.int64(), INT64)]
 
 
+# Of the same types, cells of rows that are good whatever else is in them: else few of a batch's rows would be.
+GOOD = {
+    pa.list_(pa.float32()): st.lists(st.integers(-9, 9).map(float), min_size=2, max_size=2),
+    pa.list_(pa.float64()): st.lists(st.floats(-1e9, 1e9), min_size=2, max_size=2),
+    pa.binary(): st.sampled_from([b"\0" * 8, b"\0\0\x80\x3f" * 2]),
+    pa.list_(pa.string()): st.lists(TEXT, min_size=1, max_size=3),
+    pa.list_(pa.int64()): st.lists(st.integers(0, 3), min_size=1, max_size=3),
+    pa.float64(): st.floats(0, 9),
+}
+
+
 @st.composite
 def batches(draw: Any) -> pa.RecordBatch:
     """Draw a batch of up to six rows, any of whose cells may be null; it may be a slice of a longer one."""
+    is_good = draw(st.booleans())
+
+    def drawn(kind: pa.DataType, cells: Any) -> pa.Array:
+        cells = GOOD.get(kind, cells) if is_good else cells | st.none()
+        return pa.array(draw(st.lists(cells, min_size=n, max_size=n)), kind)
+
     n = draw(st.integers(0, 6))
     found = {}
     for name, kinds in (("id", IDS), ("embedding", EMBEDDINGS), ("label", LABELS)):
-        kind, cells = draw(st.sampled_from(kinds))
-        found[name] = pa.array(draw(st.lists(cells | st.none(), min_size=n, max_size=n)), kind)
+        found[name] = drawn(*draw(st.sampled_from(kinds)))
     for name, kind, cells in (("owner", pa.string(), TEXT), ("weight", pa.float64(), DOUBLES)):
         if draw(st.booleans()):
-            found[name] = pa.array(draw(st.lists(cells | st.none(), min_size=n, max_size=n)), kind)
+            found[name] = drawn(kind, cells)
     found[ROW_HASH] = pa.array(draw(st.lists(INT64, min_size=n, max_size=n)), pa.int64())
     return pa.RecordBatch.from_pydict(found).slice(draw(st.integers(0, n)))
 

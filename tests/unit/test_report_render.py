@@ -23,6 +23,8 @@ HOSTILE = [
     "👩\u200d🔬",
     "{{ 7 * 7 }}",
     "</style><base href=http://evil.example/>",
+    "<!-- ]]> <![CDATA[ --!>",
+    "</title></bdi></table>&lt;b&gt;&#60;",
 ]
 
 LOADING_TAGS = {
@@ -69,6 +71,11 @@ def hostile_page():
         "environment": {HOSTILE[1]: HOSTILE[7]},
         "warnings": [dict.fromkeys(("where", "expected", "got", "hint"), HOSTILE[7])],
         "stages": [{"stage": HOSTILE[0], "seconds": 1.0, "rows": 1}],
+        "inputs": {side: {"reference": HOSTILE[8], "n_rows": 1} for side in ("train", "validation")},
+        "plan": {"name": HOSTILE[0], "reason": HOSTILE[9], "n_chunks": 1},
+        "outputs": {"values": HOSTILE[1]},
+        "created": HOSTILE[9],
+        "dvspark_version": HOSTILE[7],
     }
     findings = [dict(FINDINGS[0], name=HOSTILE[0], meaning=HOSTILE[1])]
     near = neighbors_table(*((text, 1, HOSTILE[1], HOSTILE[7], 0.5) for text in HOSTILE))
@@ -108,11 +115,15 @@ def test_page__hostile_text_is_only_text():
         "\"><img src=x onerror='alert(2)'>",
         "👩\u200d🔬",
         "{{ 7 * 7 }}",
+        "<!-- ]]> <![CDATA[ --!>",
+        "</title></bdi></table>&lt;b&gt;&#60;",
     ):
         assert hostile in text
     assert "line\\nbreak" in text
     assert "\u202e" not in html
     assert "</style><base" not in html
+    assert "<!--" not in html
+    assert "]]>" not in html
 
 
 def test_page__figures_share_no_ids():
