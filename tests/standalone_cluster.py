@@ -18,6 +18,8 @@ SPARK_HOME = Path(pyspark.__file__).parent
 TESTS = Path(__file__).parent
 REPOSITORY = TESTS.parent
 N_WORKERS = 2
+# Each worker has an address of its own: a task's speculative copy runs on another host only.
+WORKER_HOSTS = ("127.0.0.1", "127.0.0.2")
 # A test's JVM lives for seconds: the second compiler and a parallel collector cost more than they give.
 SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 # A daemon is up in two to five seconds; on a machine under load it has taken twenty.
@@ -56,7 +58,6 @@ class Cluster:
             "spark.executor.memory": self.memory,  # all of a worker's memory, so that each worker has just one
             "spark.executorEnv.PYTHONPATH": _python_path(),  # executors must find this dvspark, not another
             "spark.executorEnv.DVSPARK_CACHE": str(self.cache),  # else the user's own cache would be used
-            "spark.executorEnv.SPARK_LOCAL_IP": "127.0.0.1",
             "spark.task.maxFailures": "1",  # a retry must not hide a failure
             "spark.scheduler.minRegisteredResourcesRatio": "1.0",  # both executors are there before the first task
             "spark.scheduler.maxRegisteredResourcesWaitingTime": "60s",
@@ -88,13 +89,25 @@ def start_cluster(folder: Path, java_home: Path, *, cores: int = 1, memory: str 
     """
     with ExitStack() as processes:
         log = folder / "master.log"
-        ports = ["--host", "127.0.0.1", "--port", "0", "--webui-port", "0"]  # 0: any free port
-        master = processes.enter_context(_daemon(folder, java_home, "master.Master", log, ports))
+        ports = ["--port", "0", "--webui-port", "0"]  # 0: any free port
+        words = ["--host", "127.0.0.1", *ports]
+        master = processes.enter_context(_daemon(folder, java_home, "master.Master", log, words))
         url = _wait_for(log, r"Starting Spark master at (spark://\S+)", 1, [master])[0]
         workers = []
-        for number in range(N_WORKERS):
+        for number, host in enumerate(WORKER_HOSTS):
             name = f"worker-{number}"
-            words = [*ports, "--cores", str(cores), "--memory", memory, "--work-dir", str(folder / name), url]
+            words = [
+                "--host",
+                host,
+                *ports,
+                "--cores",
+                str(cores),
+                "--memory",
+                memory,
+                "--work-dir",
+                str(folder / name),
+                url,
+            ]
             daemon = _daemon(folder, java_home, "worker.Worker", folder / f"{name}.log", words)
             workers.append(processes.enter_context(daemon))
         _wait_for(log, r"Registering worker (\S+)", N_WORKERS, [master, *workers])
