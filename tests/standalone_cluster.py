@@ -69,10 +69,12 @@ class Cluster:
         """Return the environment of a driver on this cluster."""
         return {**driver_environment(self.java_home), "DVSPARK_CACHE": str(self.cache)}
 
-    def run_driver(self, script: Path, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run a Python script that starts its own session, in a process of its own."""
+    def run_driver(
+        self, script: Path, *words: str, seconds: float = JOB_SECONDS, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a Python script that starts its own session, in a process of its own with these variables besides."""
         command = [sys.executable, str(script), *words]
-        return run_process(command, self.environment(), self.folder)
+        return run_process(command, {**self.environment(), **variables}, self.folder, seconds)
 
     def spark_submit(self, script: Path, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a script as `spark-submit --master ... --deploy-mode client` does."""
@@ -150,10 +152,12 @@ def _wait_for(log: Path, pattern: str, count: int, processes: list[subprocess.Po
     raise TimeoutError(f"no {pattern!r} × {count} within {START_SECONDS} s in {log}:\n{log.read_text()}")
 
 
-def run_process(command: list[str], environment: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+def run_process(
+    command: list[str], environment: dict[str, str], folder: Path, seconds: float = JOB_SECONDS
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; what it printed is kept for the test."""
     return subprocess.run(
-        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=JOB_SECONDS, check=False
+        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=seconds, check=False
     )
 
 

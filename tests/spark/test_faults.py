@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from standalone_cluster import Cluster
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(600)]  # the first test waits for all jobs
 
 FAULT_CONF = {
     "spark.task.maxFailures": "4",
@@ -24,6 +24,8 @@ FAULT_CONF = {
     "spark.speculation.quantile": "0.5",
     "spark.speculation.multiplier": "1.2",
 }
+# Nine jobs, and four executors that must start again; on a machine under load it has taken 160.
+DRIVER_SECONDS = 400
 # Executors end when their driver has; a machine under load takes a while.
 END_SECONDS = 60
 
@@ -39,7 +41,8 @@ def jobs(cluster: Cluster, folder: Path) -> dict[str, dict[str, Any]]:
     cache = folder / "host"  # not the cluster's: other tests count what is in that
     conf = {**cluster.conf(), **FAULT_CONF, "spark.executorEnv.DVSPARK_CACHE": str(cache)}
     words = json.dumps({"master": cluster.master, "conf": conf, "folder": str(folder), "cache": str(cache)})
-    ended = cluster.run_driver(Path(__file__).parent / "fault_drivers.py", words)
+    script = Path(__file__).parent / "fault_drivers.py"
+    ended = cluster.run_driver(script, words, seconds=DRIVER_SECONDS, DVSPARK_CACHE=str(cache))
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout.splitlines()[-1])
 
