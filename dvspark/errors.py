@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import reprlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -88,6 +89,20 @@ class AuditError(DvsparkError):
 def shown(values: Iterable[object]) -> str:
     """Return ids or labels for a message: quoted, without line breaks, the middle of long ones left out."""
     return ", ".join(map(_SHORT.repr, values))
+
+
+# What Python writes of an error that a task raised: its class, then its problems as `DvsparkError` shows them.
+OF_TASK = re.compile(r"dvspark\.errors\.(\w+): .*: \d+ problems?\n((?: +.*\n?)+)")
+OF_PROBLEM = re.compile(r"^  \d+\. (.*)\n    expected: (.*)\n    got: (.*)(?:\n    what to do: (.*))?", re.MULTILINE)
+
+
+def told_by_task(error: Exception) -> DvsparkError | None:
+    """Return the error that a task raised on purpose, of which Spark passes on the text alone; None for another one."""
+    found = OF_TASK.search(str(error))
+    kinds = {kind.__name__: kind for kind in DvsparkError.__subclasses__()}
+    if found is None or found[1] not in kinds:
+        return None
+    return kinds[found[1]](Problem(*fields) for fields in OF_PROBLEM.findall(found[2]))
 
 
 def close_matches(name: str, known: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ from dvspark.change import (
 )
 from dvspark.config import JobConfig
 from dvspark.engine.plan import PLANS, host_memory_problems
-from dvspark.errors import ComputeError, ConfigError, Problem
+from dvspark.errors import ComputeError, ConfigError, DvsparkError, Problem, told_by_task
 from dvspark.logs import log_event, stage
 from dvspark.methods.options import ValueOptions, choice_problems
 from dvspark.redact import redacted_tree
@@ -83,9 +83,15 @@ def run(config: JobConfig, spark: SparkSession, arrived: DataFrame | None = None
     storage = open_storage(config.output.path)
     try:
         return _run(config, spark, storage, arrived)
+    except DvsparkError:
+        raise
     except OSError as error:
         hint = "free space, or choose another output or work_dir; started again, the run goes on after its last wave"
         raise ComputeError(Problem("writing", "storage that takes what is written", str(error), hint)) from error
+    except Exception as error:
+        if (told := told_by_task(error)) is None:
+            raise
+        raise told from error
 
 
 def _run(config: JobConfig, spark: SparkSession, storage: Storage, arrived: DataFrame | None) -> dict[str, Any]:

@@ -18,6 +18,8 @@ SPARK_HOME = Path(pyspark.__file__).parent
 TESTS = Path(__file__).parent
 REPOSITORY = TESTS.parent
 N_WORKERS = 2
+# Each worker has an address of its own: a task's speculative copy runs on another host only.
+WORKER_HOSTS = ("127.0.0.1", "127.0.0.2")
 # A test's JVM lives for seconds: the second compiler and a parallel collector cost more than they give.
 SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 # A daemon is up in two to five seconds; on a machine under load it has taken twenty.
@@ -57,7 +59,6 @@ class Cluster:
             "spark.executor.memory": self.memory,  # all of a worker's memory, so that each worker has just one
             "spark.executorEnv.PYTHONPATH": _python_path(),  # executors must find this dvspark, not another
             "spark.executorEnv.DVSPARK_CACHE": str(self.cache),  # else the user's own cache would be used
-            "spark.executorEnv.SPARK_LOCAL_IP": "127.0.0.1",
             "spark.task.maxFailures": "1",  # a retry must not hide a failure
             "spark.scheduler.minRegisteredResourcesRatio": "1.0",  # both executors are there before the first task
             "spark.scheduler.maxRegisteredResourcesWaitingTime": "60s",
@@ -70,10 +71,12 @@ class Cluster:
         """Return the environment of a driver on this cluster."""
         return {**driver_environment(self.java_home), "DVSPARK_CACHE": str(self.cache)}
 
-    def run_driver(self, script: Path, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run a Python script that starts its own session, in a process of its own."""
+    def run_driver(
+        self, script: Path, *words: str, seconds: float = JOB_SECONDS, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a Python script that starts its own session, in a process of its own with these variables besides."""
         command = [sys.executable, str(script), *words]
-        return run_process(command, self.environment(), self.folder)
+        return run_process(command, {**self.environment(), **variables}, self.folder, seconds)
 
     def spark_submit(self, script: Path, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a script as `spark-submit --master ... --deploy-mode client` does."""
@@ -96,14 +99,25 @@ def start_cluster(
     properties.write_text("".join(f"{name} {value}\n" for name, value in (security or {}).items()))
     with ExitStack() as processes:
         log = folder / "master.log"
-        ports = ["--host", "127.0.0.1", "--port", "0", "--webui-port", "0"]  # 0: any free port
-        ports += ["--properties-file", str(properties)]
-        master = processes.enter_context(_daemon(folder, java_home, "master.Master", log, ports))
+        ports = ["--port", "0", "--webui-port", "0", "--properties-file", str(properties)]  # 0: any free port
+        words = ["--host", "127.0.0.1", *ports]
+        master = processes.enter_context(_daemon(folder, java_home, "master.Master", log, words))
         url = _wait_for(log, r"Starting Spark master at (spark://\S+)", 1, [master])[0]
         workers = []
-        for number in range(N_WORKERS):
+        for number, host in enumerate(WORKER_HOSTS):
             name = f"worker-{number}"
-            words = [*ports, "--cores", str(cores), "--memory", memory, "--work-dir", str(folder / name), url]
+            words = [
+                "--host",
+                host,
+                *ports,
+                "--cores",
+                str(cores),
+                "--memory",
+                memory,
+                "--work-dir",
+                str(folder / name),
+                url,
+            ]
             daemon = _daemon(folder, java_home, "worker.Worker", folder / f"{name}.log", words)
             workers.append(processes.enter_context(daemon))
         _wait_for(log, r"Registering worker (\S+)", N_WORKERS, [master, *workers])
@@ -146,10 +160,12 @@ def _wait_for(log: Path, pattern: str, count: int, processes: list[subprocess.Po
     raise TimeoutError(f"no {pattern!r} × {count} within {START_SECONDS} s in {log}:\n{log.read_text()}")
 
 
-def run_process(command: list[str], environment: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+def run_process(
+    command: list[str], environment: dict[str, str], folder: Path, seconds: float = JOB_SECONDS
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; what it printed is kept for the test."""
     return subprocess.run(
-        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=JOB_SECONDS, check=False
+        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=seconds, check=False
     )
 
 

@@ -26,6 +26,9 @@ CACHE_VARIABLE = "DVSPARK_CACHE"
 # An index nobody opened for a day is removed when the next one is built.
 KEEP_SECONDS = 24 * 3600.0
 
+# A copy that is damaged on its way is made again; damaged twice, its source is.
+N_COPIES = 2
+
 # A Python worker lives through many tasks: it opens an index once.
 _opened: dict[str, TrainIndex] = {}
 
@@ -67,10 +70,10 @@ def _copy_once(reference: IndexReference, source_of: Callable[[str], Path]) -> P
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir()
         try:
-            shutil.copyfile(source_of(MANIFEST), staging / MANIFEST)
-            for name in read_manifest(staging)["files"]:
-                shutil.copyfile(source_of(name), staging / name)
-            if damaged := damaged_files(staging, reference.digest):
+            for _ in range(N_COPIES):
+                if not (damaged := _copy(source_of, staging, reference.digest)):
+                    break
+            else:
                 got = f"damaged: {', '.join(damaged)}"
                 raise ComputeError(Problem(str(target), f"index {reference.digest[:12]}", got, "run it again"))
             staging.rename(target)
@@ -79,12 +82,23 @@ def _copy_once(reference: IndexReference, source_of: Callable[[str], Path]) -> P
     return target
 
 
+def _copy(source_of: Callable[[str], Path], staging: Path, digest: str) -> list[str]:
+    """Copy an index's files and return those that are damaged."""
+    shutil.copyfile(source_of(MANIFEST), staging / MANIFEST)
+    for name in read_manifest(staging)["files"]:
+        shutil.copyfile(source_of(name), staging / name)
+    damaged = damaged_files(staging, digest)
+    os.utime(staging / MANIFEST)  # no file is younger, unless it was written to after its sum was checked
+    return damaged
+
+
 def _is_whole(directory: Path) -> bool:
-    """Return whether all files are there in full size; their sums were checked when they were copied."""
+    """Return whether all files are there in full size, and none was written to since its sum was checked."""
     if not (directory / MANIFEST).exists():
         return False
-    sizes = read_manifest(directory)["bytes"]
-    return all((directory / n).exists() and (directory / n).stat().st_size == s for n, s in sizes.items())
+    sizes, checked = read_manifest(directory)["bytes"], (directory / MANIFEST).stat().st_mtime_ns
+    found = {name: (directory / name).stat() for name in sizes if (directory / name).exists()}
+    return all(n in found and found[n].st_size == s and found[n].st_mtime_ns <= checked for n, s in sizes.items())
 
 
 @contextmanager

@@ -73,6 +73,10 @@ LARGEST_ARTIFACT_BYTES = 4 * 2**30
 # what was streamed until the session ends (53 MiB, then 284, 441, 607 after 98 MiB each), prefetched or not.
 PARTITION_BYTES = 8 * 2**20
 
+# Up to so many keys are collected at once, some 60 MB; more stream by. Spark keeps the shuffle files behind a stream
+# until the session ends (3 files a task of the sort), those behind a collected table not.
+KEYS_AT_ONCE = 1_000_000
+
 Batches = Iterator[pa.RecordBatch]
 
 
@@ -114,6 +118,8 @@ def sorted_keys(train_rows: DataFrame, n_train: int) -> pa.Table:
     Raises: ComputeError when the rows are not the ones that were counted.
     """
     packed = train_rows.drop("embedding").orderBy("id").mapInArrow(pack_keys, PACKED_KEYS.ddl())
+    if n_train <= KEYS_AT_ONCE:
+        return checked_keys([from_ipc(keys) for keys in packed.toArrow()["keys"].to_pylist()], n_train)
     return checked_keys([from_ipc(row["keys"]) for row in packed.toLocalIterator(prefetchPartitions=True)], n_train)
 
 

@@ -19,6 +19,7 @@ ORDER = (
     "scaling",
     "sharded",
     "plan_estimate",
+    "soak",
 )
 HEAD = """\
 # Performance

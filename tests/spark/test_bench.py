@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.bench import engine_overhead, memory, performance_page, scaling, sharded
+from tests.bench import engine_overhead, memory, performance_page, scaling, sharded, soak
 
 pytestmark = pytest.mark.spark
 
@@ -51,3 +51,13 @@ def test_sharded__runs_tiny() -> None:
     assert all(row["MiB"] > 0 for row in sizes)  # workers, their mappings and the work folder were found
     assert "replicated" in refusal[0]["message"]
     assert {"index", "value", "audit"} <= {row["stage"] for row in stages}
+
+
+def test_soak__runs_tiny() -> None:
+    result = soak.main(tiny=True)
+    section_of(result, soak)
+    (samples,) = result["tables"].values()
+    assert [row["jobs"] for row in samples] == [1, 2, 3]
+    # Where nothing is left to chance, nothing is left behind.
+    for name in ("driver threads", "Python workers", "temporary files", "shuffle files", "stored by Spark"):
+        assert samples[-1][name] <= samples[0][name], name

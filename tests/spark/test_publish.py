@@ -61,9 +61,10 @@ def published(first_run: Path, tmp_path: Path) -> Path:
 
 
 def test_values__are_where_and_what_the_contract_says(spark: SparkSession, published: Path) -> None:
-    assert sorted(path.name for path in published.iterdir()) == ["runs", "values"]
+    assert sorted(path.name for path in published.iterdir()) == ["runs", "validation_rows", "values"]
     assert [path.name for path in (published / "values").iterdir()] == ["run_id=first"]
-    assert [path.name for path in (published / "runs" / "first").iterdir()] == ["run.json"]
+    files = sorted(path.name for path in (published / "runs" / "first").iterdir())
+    assert files == ["metrics.prom", "run.json", "totals.npz"]
 
     columns = {
         "run_id": "string",

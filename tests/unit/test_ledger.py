@@ -80,6 +80,16 @@ def test_ledger__another_run_is_refused_with_both_fingerprints(storage: Storage)
     second.begin()
 
 
+def test_ledger__that_the_same_run_started_twice_has_ended_is_refused(storage: Storage) -> None:
+    first, second = (Ledger(storage, "run", "a" * 64) for _ in range(2))
+    first.begin()
+    second.begin()
+    first.remove()
+    with pytest.raises(OutputConflictError, match="two runs were started at once"):
+        second.commit(0, {0: 4}, drawn(0))
+    assert not storage.exists(second.folder)
+
+
 def test_claim__is_held_by_one(storage: Storage) -> None:
     assert storage.claim("runs/run.claim")
     assert not storage.claim("runs/run.claim")

@@ -451,6 +451,37 @@ def test_host_cache__refuses_a_file_damaged_on_its_way(
     host_cache.open_on_host(replace(reference, shipping="artifact"), Source(reference.directory))
 
 
+def test_host_cache__a_copy_damaged_once_is_made_again(reference: IndexReference, cache: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_bytes(b"not the file")
+
+    class Unsteady(Source):
+        def __call__(self, name: str) -> Path:
+            place = super().__call__(name)
+            return other if name == "x.npy" and self.asked.count(name) == 1 else place
+
+    source = Unsteady(reference.directory)
+    index = host_cache.open_on_host(replace(reference, shipping="shared"), source)
+    np.testing.assert_array_equal(index.arrays.x, _in_id_order(DATA.train).x)
+    assert source.asked.count("x.npy") == 2
+
+
+def test_host_cache__a_file_written_to_later_is_not_used(
+    reference: IndexReference, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, shipped = Source(reference.directory), replace(reference, shipping="artifact")
+    host_cache.open_on_host(shipped, source)
+    place = cache / reference.digest / "x.npy"
+    content = bytearray(place.read_bytes())
+    content[-1] ^= 1
+    place.unlink()  # what is mapped stays as it is
+    place.write_bytes(content)
+    _forget(monkeypatch)
+    index = host_cache.open_on_host(shipped, source)
+    np.testing.assert_array_equal(index.arrays.x, _in_id_order(DATA.train).x)
+    assert source.asked.count("x.npy") == 2
+
+
 @pytest.mark.parametrize("state", ["no manifest", "short file", "missing file"])
 def test_host_cache__does_not_use_a_half_built_folder(
     reference: IndexReference, cache: Path, monkeypatch: pytest.MonkeyPatch, state: str

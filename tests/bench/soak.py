@@ -1,0 +1,114 @@
+"""What many small jobs leave behind in one long-lived session: `python -m tests.bench.soak`."""
+
+from __future__ import annotations
+
+import gc
+import os
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from dvspark import pipeline
+from dvspark.config import load_config
+from dvspark.engine.session import open_session
+from tests.bench.frame import Result, Row, apart, at_most, result, run, say
+from tests.bench.jobs import write_tables
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+QUESTION = "What do many small jobs leave behind in one session?"
+METHOD = """\
+Jobs one after the other in one session in local[2], each with an output of its own. After every tenth, garbage is
+collected in Python and in the JVM, and what is still there is counted: resident memory of the driver, heap of the JVM,
+threads of both, Python workers, files in the folders for temporary files and for shuffles, and what Spark has stored.
+The first tenth of the jobs is the start, which loads code and fills pools. Spark's record of past queries, of which it
+keeps 1,000 by default, is cut to 20, so that it is full by then."""
+N_JOBS, TINY_JOBS = 200, 3
+SIZES = (2_000, 16, 100)
+SAMPLES = 10
+RETAINED = {f"spark.{what}": "20" for what in ("sql.ui.retainedExecutions", "ui.retainedJobs", "ui.retainedStages")}
+# Spark removes the shuffle files of a query some time after its plan was collected, in a thread of its own.
+CLEAN_SECONDS = 1.0
+MIB = 2**20
+# What may be more at the end than after the start: memory in MiB, else a number.
+LARGEST_GROWTH = {
+    "driver, MiB": 20.0,
+    "JVM heap, MiB": 20.0,
+    "driver threads": 0,
+    "JVM threads": 5,  # pools that follow the load
+    "Python workers": 0,
+    "temporary files": 0,
+    "shuffle files": 20,  # of the last query
+    "stored by Spark": 0,
+}
+
+
+def main(tiny: bool = False) -> Result:
+    """Measure; about ten minutes."""
+    return measure(TINY_JOBS if tiny else N_JOBS)
+
+
+def measure(n_jobs: int) -> Result:
+    """Return what is there in the course of so many jobs."""
+    with tempfile.TemporaryDirectory(prefix="dvspark-bench-") as folder:
+        apart(write_tables, folder=folder, n=SIZES[0], d=SIZES[1], m=SIZES[2])
+        temporary = Path(folder) / "temporary"
+        temporary.mkdir()
+        say(f"soak: {n_jobs} jobs")
+        variables = {"TMPDIR": str(temporary)}
+        samples = apart(soak, threads=1, variables=variables, folder=folder, n_jobs=n_jobs)
+    first, last = samples[0], samples[-1]
+    targets = [
+        at_most(f"{name}, growth from job {first['jobs']} to job {last['jobs']}", limit, last[name] - first[name])
+        for name, limit in LARGEST_GROWTH.items()
+    ]
+    return result("soak", QUESTION, METHOD, targets, {"What is there after so many jobs": samples})
+
+
+def soak(folder: str, n_jobs: int) -> list[Row]:
+    """Run the jobs and return what is there after every tenth of them."""
+    shuffles = Path(folder) / "shuffles"
+    conf = {**RETAINED, "spark.local.dir": str(shuffles)}
+    given: dict[str, Any] = {side: {"path": f"{folder}/{side}.parquet"} for side in ("train", "validation")}
+    samples = []
+    with open_session("local[2]", conf) as spark:
+        for number in range(1, n_jobs + 1):
+            settings = {**given, "output": {"path": f"{folder}/outputs/{number}"}, "report": False, "chunk_rows": 25}
+            pipeline.run(load_config(None, settings), spark)
+            if number % max(1, n_jobs // SAMPLES) == 0:
+                samples.append({"jobs": number, **_what_is_there(spark, shuffles)})
+                say(f"soak: {samples[-1]}")
+    return samples
+
+
+def _what_is_there(spark: SparkSession, shuffles: Path) -> Row:
+    gc.collect()
+    java: Any = spark._jvm
+    for _ in range(2):  # what the first one has found unused is cleaned up, and is garbage then
+        java.java.lang.System.gc()
+        time.sleep(CLEAN_SECONDS)
+    runtime, here = java.java.lang.Runtime.getRuntime(), psutil.Process()
+    children = here.children(recursive=True)
+    return {
+        "driver, MiB": here.memory_info().rss / MIB,
+        "JVM heap, MiB": (runtime.totalMemory() - runtime.freeMemory()) / MIB,
+        "driver threads": threading.active_count(),
+        "JVM threads": java.java.lang.management.ManagementFactory.getThreadMXBean().getThreadCount(),
+        "Python workers": sum("python" in child.name() for child in children),
+        "temporary files": _n_files(Path(os.environ["TMPDIR"])),
+        "shuffle files": _n_files(shuffles),
+        "stored by Spark": spark.sparkContext._jsc.sc().getPersistentRDDs().size(),
+    }
+
+
+def _n_files(folder: Path) -> int:
+    return sum(path.is_file() for path in folder.rglob("*"))
+
+
+if __name__ == "__main__":
+    run(main)
