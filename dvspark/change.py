@@ -21,7 +21,7 @@ CHANGES = ("add", "remove")
 # Of the run record's options, those that decide values.
 SAME = ("metric", "precision", "ties", "aggregate")
 # What a change takes from the run record.
-USED = {"run_id": str, "fingerprint": str, "method": dict, "inputs": dict, "configuration": dict}
+USED = {"run_id": str, "fingerprint": str, "method": dict, "inputs": dict}
 FIRST_IDS = 5
 
 
@@ -74,10 +74,10 @@ def parent_record(files: Files, run_id: str) -> dict[str, Any]:
 def _obstacles(record: dict[str, Any]) -> list[Problem]:
     """Return what keeps a run from being changed, whatever the rows."""
     where, problems = f"run {record['run_id']}", []
-    if "configuration" not in record:
+    if not isinstance(record.get("configuration"), dict):
         hint = "value all rows at once; runs of this version keep what a change needs"
         problems.append(Problem(where, "a record with its configuration", "none", hint))
-    if record["self_validation"]:
+    if record.get("self_validation"):
         hint = "its validation rows are the training rows: value the new table"
         problems.append(Problem(where, "a run with validation rows of its own", "self_validation", hint))
     if record.get("privacy") is not None:

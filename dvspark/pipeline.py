@@ -21,7 +21,7 @@ from dvspark.change import (
 )
 from dvspark.config import JobConfig
 from dvspark.engine.plan import PLANS, host_memory_problems
-from dvspark.errors import ComputeError, ConfigError, DvsparkError, Problem, told_by_task
+from dvspark.errors import AuditError, ComputeError, ConfigError, DvsparkError, InputError, Problem, told_by_task
 from dvspark.logs import log_event, stage
 from dvspark.methods.options import ValueOptions, choice_problems
 from dvspark.redact import redacted_tree
@@ -113,12 +113,16 @@ def _run(config: JobConfig, spark: SparkSession, storage: Storage, arrived: Data
         new_columns(destination, valuation.schema)  # a conflict is better known before hours of work
     if valuation.may_change:
         valuation.validation_rows = _validation_rows(valuation)
-    compute(valuation, spark, storage)
-    with stage("write", stages) as now:
-        now.rows, now.note = valuation.inputs.train_facts.n_rows, valuation.run_id
-        for rows in (valuation.inputs.train, valuation.inputs.validation):
-            rows.require_unchanged()
-        record = _publish(valuation, spark, storage, destination, config)
+    try:
+        compute(valuation, spark, storage)
+        with stage("write", stages) as now:
+            now.rows, now.note = valuation.inputs.train_facts.n_rows, valuation.run_id
+            for rows in (valuation.inputs.train, valuation.inputs.validation):
+                rows.require_unchanged()
+            record = _publish(valuation, spark, storage, destination, config)
+    except (AuditError, InputError):  # waves of such tables, or that such an error hides in, are no use to anybody
+        _clear(valuation, storage)
+        raise
     _clear(valuation, storage)
     return record
 

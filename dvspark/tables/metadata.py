@@ -49,7 +49,10 @@ def preview(rows: Rows, reference: TableReference) -> Preview | list[Problem]:
     n_features = lengths.most_common(1)[0][0] if lengths else 0
     if n_features == 0:
         expected = f"embeddings with numbers in the first {SAMPLE_ROWS} rows"
-        where, got = f"{rows.side} table {rows.reference}", f"none in most of {len(sample)} rows"
+        where, got = (
+            f"{rows.side} table {rows.reference}",
+            f"none in {'most of ' if len(sample) else ''}{len(sample)} rows",
+        )
         return [Problem(where, expected, got, "check the path, and how the embeddings were made")]
     n_rows = _parquet_rows(reference) if reference.table is None and reference.format == "parquet" else None
     if n_rows is None:

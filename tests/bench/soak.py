@@ -28,7 +28,7 @@ collected in Python and in the JVM, and what is still there is counted: resident
 threads of both, Python workers, files in the folders for temporary files and for shuffles, and what Spark has stored.
 The first tenth of the jobs is the start, which loads code and fills pools. Spark's record of past queries, of which it
 keeps 1,000 by default, is cut to 20, so that it is full by then."""
-N_JOBS, TINY_JOBS = 200, 3
+N_JOBS, TINY_JOBS = 100, 3
 SIZES = (2_000, 16, 100)
 SAMPLES = 10
 RETAINED = {f"spark.{what}": "20" for what in ("sql.ui.retainedExecutions", "ui.retainedJobs", "ui.retainedStages")}

@@ -108,4 +108,4 @@ def test_failed_audit__exits_6_and_publishes_nothing(cluster: Cluster, folder: P
     config = _config(folder, output={"path": str(folder / "planted")})
     ended = cluster.spark_submit(Path(__file__).parent / "planted_error.py", config)
     _assert_refused(ended, AuditError.exit_code, "audit: efficiency", "nothing was published")
-    assert not (folder / "planted").exists()
+    assert not any((folder / "planted").iterdir())

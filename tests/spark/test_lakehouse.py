@@ -241,7 +241,7 @@ def test_listing__that_changes_meanwhile_stops_the_job_before_anything_is_publis
     words = [*parquet[1], "--output", tmp_path / "out"]
     assert command("value", "--train", folder, *words) == InputError.exit_code
     assert "files that were there when the run began" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
+    assert not any((tmp_path / "out").iterdir())
 
 
 # --- writing ----------------------------------------------------------------------------------------------

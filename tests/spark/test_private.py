@@ -101,7 +101,7 @@ def test_private_run__killed_after_the_draw_takes_what_was_kept_and_tells_owners
     assert _kept(out, "private") == before
 
     assert sorted(path.name for path in out.iterdir()) == ["private", "runs", "values"]
-    assert [path.name for path in (out / "runs" / "private").iterdir()] == ["metrics.prom", "run.json"]
+    assert sorted(path.name for path in (out / "runs" / "private").iterdir()) == ["metrics.prom", "run.json"]
     folders = sorted((out / "values" / "run_id=private").glob("owner=*"))
     assert [folder.name for folder in folders] == [f"owner={owner}" for owner in sorted(set(OWNERS))]
     expected, owner_of = _expected(before), dict(zip(DATA.train.ids, OWNERS, strict=True))

@@ -123,6 +123,7 @@ def test_record__says_what_went_in_and_what_was_checked(first_run: Path) -> None
     assert record["outputs"] == {
         "values": f"{first_run}/values/run_id=first",
         "run": f"{first_run}/runs/first/run.json",
+        "metrics": f"{first_run}/runs/first/metrics.prom",
     }
 
 
@@ -192,7 +193,7 @@ def test_failed_audit__publishes_nothing(
     assert ("audit: finite" in err) == np.isnan(planted)
     assert "Traceback" not in err
     assert out == ""
-    assert not (tmp_path / "out").exists()
+    assert not any((tmp_path / "out").iterdir())
 
 
 # --- publishing itself ------------------------------------------------------------------------------------
