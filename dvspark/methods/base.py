@@ -104,7 +104,7 @@ class Method:
         options: RankingOptions,
         parameters: Parameters,
     ) -> Partial:
-        """Return the partial of points whose keys came from blocks."""
+        """Return the partial of points whose keys came from blocks; of kinds whose blocks exchange keys."""
         raise NotImplementedError
 
     def game(self, n_players: int, options: RankingOptions, parameters: Parameters) -> Game:

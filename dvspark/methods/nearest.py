@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +10,6 @@ import numpy as np
 
 from dvspark.errors import ConfigError, Problem
 from dvspark.kernels import loops, ranking
-from dvspark.kernels.merged import MergedPoint
 from dvspark.kernels.near_values import NearValues
 from dvspark.kernels.nearest import NearestRows, NearRows, merge_nearest, near_rows
 from dvspark.kernels.ordered import OrderedPoint
@@ -19,7 +18,7 @@ from dvspark.kernels.workspace import Workspace
 from dvspark.methods.base import Method
 from dvspark.methods.parameters import Parameters
 from dvspark.methods.search_index import kernel_parameters
-from dvspark.schemas import Bools, ChunkArrays, Float64s, Partial, TrainArrays, TrainColumns
+from dvspark.schemas import Bools, ChunkArrays, Float64s, Partial, TrainArrays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,18 +106,6 @@ class NearestMethod(Method):
         except ConfigError as error:
             return list(error.problems)
         return []
-
-    def merged_partial(
-        self,
-        points: Iterable[MergedPoint],
-        columns: TrainColumns,
-        n_train: int,
-        n_players: int,
-        options: RankingOptions,
-        parameters: Parameters,
-    ) -> Partial:
-        """Raise: blocks exchange their nearest rows, never all keys."""
-        raise NotImplementedError
 
     def reference_values(self, point: OrderedPoint, parameters: Parameters) -> Float64s:
         """Return the values by rank, by the second formula."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from dvspark.kernels.distances import prepare
-from dvspark.kernels.merged import MergedPoint
 from dvspark.kernels.nearest import nearest_points
 from dvspark.kernels.ordered import OrderedPoint
 from dvspark.kernels.radius import RadiusValues, neighbor_counts, radius_from_neighbors, radius_partial
@@ -17,7 +16,7 @@ from dvspark.kernels.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.base import Method
 from dvspark.methods.parameters import Number, Parameters
-from dvspark.schemas import ChunkArrays, Float64s, Floats, Int64s, Partial, TrainArrays, TrainColumns, TrainLabels
+from dvspark.schemas import ChunkArrays, Float64s, Floats, Int64s, Partial, TrainArrays, TrainLabels
 
 RADIUS = Number("radius", "within which rows are neighbors, inclusive, in the metric's unit", "auto", words=("auto",))
 
@@ -79,18 +78,6 @@ class RadiusMethod(Method):
         n, n_matches = counts.sum(axis=1), counts[:, 0]
         values = np.stack(self.neighbor_values(n, n_matches, **own), axis=1)
         return RadiusValues(values, *self.utility(n, n_matches, **own), of_others=values)
-
-    def merged_partial(
-        self,
-        points: Iterable[MergedPoint],
-        columns: TrainColumns,
-        n_train: int,
-        n_players: int,
-        options: RankingOptions,
-        parameters: Parameters,
-    ) -> Partial:
-        """Raise: blocks exchange counts, never keys."""
-        raise NotImplementedError
 
     def reference_values(self, point: OrderedPoint, parameters: Parameters) -> Float64s:
         """Return the values by rank, by the second formula."""
