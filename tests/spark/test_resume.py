@@ -173,10 +173,13 @@ def test_run__a_full_disk_publishes_nothing_and_says_so(
     job(spark, tables, tmp_path / "out")
 
 
-def test_driver__killed_by_the_system_goes_on_with_the_same_bits(tmp_path: Path) -> None:
-    paths = {side: write_parquet(tmp_path / f"{side}.parquet", getattr(DATA, side)) for side in ("train", "validation")}
+def test_driver__killed_by_the_system_goes_on_with_the_same_bits(
+    spark: SparkSession, tables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dvspark.engine.chunks.WAVE_CHUNKS", 5)
+    job(spark, tables, tmp_path / "alone", chunk_rows=2)
     words = [sys.executable, "-m", "dvspark.cli", "value", "--k", "5", "--report", "false", "--run_id", "run"]
-    words += ["--train", paths["train"], "--validation", paths["validation"], "--chunk_rows", "2"]
+    words += ["--train", tables["train"], "--validation", tables["validation"], "--chunk_rows", "2"]
     words += ["--spark.master", "local[1]"]
     waves = "import dvspark.engine.chunks as c; c.WAVE_CHUNKS = 5; import sys; from dvspark.cli import main; "
     command = [words[0], "-c", waves + "sys.exit(main(sys.argv[1:]))", *words[3:]]
@@ -198,7 +201,6 @@ def test_driver__killed_by_the_system_goes_on_with_the_same_bits(tmp_path: Path)
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
 
-    assert run(tmp_path / "alone", kill=False) == 0
     assert run(tmp_path / "killed", kill=True) == -signal.SIGKILL
     assert not (tmp_path / "killed" / "values").exists()
     assert run(tmp_path / "killed", kill=False) == 0
