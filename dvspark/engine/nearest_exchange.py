@@ -25,8 +25,8 @@ from dvspark.kernels.workspace import Workspace
 from dvspark.methods.nearest import add_near, match_flags
 from dvspark.schemas import ChunkArrays, Partial, TrainBlock
 
-# What a block's rows say about each point of a chunk, and how many of them match it.
-NearOf = Callable[[TrainBlock, ChunkArrays], Iterator[tuple[NearRows, int]]]
+# What a block's rows say about each point of a chunk.
+NearOf = Callable[[TrainBlock, ChunkArrays], Iterator[NearRows]]
 
 NEAR_TYPES = pa.schema(
     [
@@ -57,11 +57,10 @@ def method_near(reference: BlocksReference, work: ChunkWork) -> NearOf:
     options = work.options.ranking_options(work.parameters, reference.n_train)
     n_players = reference.n_train - work.options.self_validation
 
-    def near_of(block: TrainBlock, chunk: ChunkArrays) -> Iterator[tuple[NearRows, int]]:
-        here = chunk_of(block, chunk)
-        near = work.method.near(block.train, chunk, options, n_players, work.parameters, _workspace, block.first_row)
-        for point, rows in enumerate(near):
-            yield rows, work.method.n_matches(block.train, here, point)
+    def near_of(block: TrainBlock, chunk: ChunkArrays) -> Iterator[NearRows]:
+        given = (options, n_players, work.parameters, _workspace, block.first_row)
+        near: Iterator[NearRows] = work.method.near(block.train, chunk, *given)
+        return near
 
     return near_of
 
@@ -79,12 +78,12 @@ def near_batches(
     for number in block_numbers(batches):
         block = open_block(reference, number)
         for chunk_id in chunk_ids:
-            for point, (near, n_matches) in enumerate(near_of(block, read_chunk(folder, chunk_id))):
+            for point, near in enumerate(near_of(block, read_chunk(folder, chunk_id))):
                 told = {
                     "chunk_id": chunk_id,
                     "point": point,
                     "block": number,
-                    "n_matches": n_matches,
+                    "n_matches": near.n_matches,
                     "rows": near.rows.tobytes(),
                     "keys": near.keys.tobytes(),
                     "matches": np.packbits(near.matches).tobytes(),
@@ -94,16 +93,15 @@ def near_batches(
 
 def merged_points(
     rows: Iterator[dict[str, Any]], reference: BlocksReference, m: int, metric: str
-) -> Iterator[tuple[int, int, NearestRows, int]]:
-    """Yield (chunk_id, point, its m nearest rows, how many rows match it) from `NEAR_PARTS` in that order.
+) -> Iterator[tuple[int, NearestRows]]:
+    """Yield (chunk_id, a point's m nearest rows) from `NEAR_PARTS` in the order of chunks and points.
 
     Raises: ComputeError when a block is missing or there twice.
     """
     for (chunk_id, point), found in itertools.groupby(rows, key=lambda row: (row["chunk_id"], row["point"])):
         parts = list(found)
         require_all([part["block"] for part in parts], reference, f"chunk {chunk_id}, point {point}")
-        near = merge_nearest([_near_of(part) for part in parts], m, metric)
-        yield chunk_id, point, near, sum(part["n_matches"] for part in parts)
+        yield chunk_id, merge_nearest([_near_of(part) for part in parts], m, metric)
 
 
 def value_batches(
@@ -119,9 +117,9 @@ def value_batches(
     merged = merged_points(rows, reference, m, work.options.metric)
     for chunk_id, points in itertools.groupby(merged, key=lambda found: found[0]):
         total, found = Partial.zeros(0), []
-        for _, _, near, n_matches in points:
+        for _, near in points:
             total.count(*work.method.point_total(near, n_players, work.parameters))
-            found.append((near.rows, work.method.values(near, n_players, n_matches, work.parameters)))
+            found.append((near.rows, work.method.values(near, n_players, work.parameters)))
         # No other attempt at this chunk has the name; the driver hears of one attempt's only.
         name = f"values-{chunk_id}-{uuid.uuid4().hex}.npz"
         np.savez(
@@ -174,4 +172,4 @@ def _add_point(
 def _near_of(part: dict[str, Any]) -> NearRows:
     rows = np.frombuffer(part["rows"], np.int64)
     matches = np.unpackbits(np.frombuffer(part["matches"], np.uint8), count=len(rows)).astype(np.bool_)
-    return NearRows(rows, np.frombuffer(part["keys"]), matches)
+    return NearRows(rows, np.frombuffer(part["keys"]), matches, part["n_matches"])

@@ -60,9 +60,8 @@ def tenth_distances(
 ) -> Float64s:
     """Return how far a few training rows away each validation row of the sample is, see `methods.radius`."""
 
-    def near_of(block: TrainBlock, chunk: ChunkArrays) -> Iterator[tuple[NearRows, int]]:
-        near = near_rows(block.train, chunk, options, SAMPLE_NEIGHBORS, Workspace(), block.first_row)
-        return ((rows, 0) for rows in near)
+    def near_of(block: TrainBlock, chunk: ChunkArrays) -> Iterator[NearRows]:
+        return near_rows(block.train, chunk, options, SAMPLE_NEIGHBORS, Workspace(), block.first_row)
 
     given = (near_of, SAMPLE_NEIGHBORS, options.metric)
     found = _nearest_of(spark, sample, reference, *given, self_validation=self_validation)
@@ -75,7 +74,7 @@ def nearest_rows(
     """Return the rows that decide the values of each validation row of the sample; ``exact``: not by an index."""
     near_of, alone = nearest_exchange.method_near(reference, work), work.options.self_validation
 
-    def exactly(block: TrainBlock, chunk: ChunkArrays) -> Iterator[tuple[NearRows, int]]:
+    def exactly(block: TrainBlock, chunk: ChunkArrays) -> Iterator[NearRows]:
         return near_of(dataclasses.replace(block, train=dataclasses.replace(block.train, search=None)), chunk)
 
     m = work.method.n_asked(reference.n_train - alone, work.parameters)
@@ -99,7 +98,7 @@ def _nearest_of(
     with chunk_files(rows, reference, self_validation=self_validation) as folder:
         told = _near_parts(spark, [0], reference, folder, near_of).toArrow().sort_by(PART_ORDER).to_pylist()
     merged = nearest_exchange.merged_points(iter(told), reference, m, metric)
-    return [near for _, _, near, _ in merged]
+    return [near for _, near in merged]
 
 
 def _near_parts(

@@ -32,12 +32,14 @@ class NearRows:
     """What a table, or a block of one, has to say about one point: (n,) each, ascending by (key, row).
 
     ``rows`` int64 of the whole table, ``keys`` float64 exact ones, ties not settled, ``matches`` bool. All rows that
-    can be among the m nearest, or tie those, are there; of an approximate search, those it found.
+    can be among the m nearest, or tie those, are there; of an approximate search, those it found. ``n_matches`` counts
+    all rows that match the point and play, near or far.
     """
 
     rows: Int64s
     keys: Float64s
     matches: Bools
+    n_matches: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,13 @@ class NearestRows:
     """The nearest rows of one point, (n,) each, nearest first; rows whose distances tie are in row order.
 
     ``rows`` int64, ``matches`` bool; ``distances`` float64, in the metric's unit: of exact keys, so that under cosine
-    distances that tie may differ by rounding, and need not ascend.
+    distances that tie may differ by rounding, and need not ascend. ``n_matches`` as in `NearRows`.
     """
 
     rows: Int64s
     matches: Bools
     distances: Float64s
+    n_matches: int = 0
 
     @property
     def farthest(self) -> float:
@@ -85,7 +88,8 @@ def merge_nearest(parts: Sequence[NearRows], m: int, metric: str) -> NearestRows
     )
     settled = distances.settle_ties(near.keys, metric)
     order = np.lexsort((near.rows, settled))[:m]
-    return NearestRows(near.rows[order], near.matches[order], distances.distance_from_key(near.keys[order], metric))
+    far = distances.distance_from_key(near.keys[order], metric)
+    return NearestRows(near.rows[order], near.matches[order], far, sum(part.n_matches for part in parts))
 
 
 def near_rows(
@@ -114,7 +118,10 @@ def near_rows(
         for place, rows in enumerate(found):
             keys = ranking.row_keys(train, rows, z[place], options.metric)
             flags = ranking.match_flags(train.labels, chunk.labels[start + place], train.n_train)
-            yield _cut(NearRows(rows + first_row, keys, flags[rows]), m, options.metric)
+            n_matches = int(np.count_nonzero(flags))
+            if absent is not None and 0 <= (own := int(absent[place])) < train.n_train:
+                n_matches -= int(flags[own])
+            yield _cut(NearRows(rows + first_row, keys, flags[rows], n_matches), m, options.metric)
 
 
 def scratch_bytes(n_train: int, n_features: int, m: int) -> int:
@@ -141,7 +148,7 @@ def _cut(near: NearRows, m: int, metric: str) -> NearRows:
         keys = keys[: int(np.searchsorted(keys, _reach(keys[m - 1 : m], metric), side="right")[0])]
         first = np.searchsorted(keys, keys, side="left")
         order = order[: len(keys)][np.arange(len(keys)) - first < m]
-    return NearRows(near.rows[order], near.keys[order], near.matches[order])
+    return NearRows(near.rows[order], near.keys[order], near.matches[order], near.n_matches)
 
 
 def _reach(keys: Float64s, metric: str) -> Float64s:

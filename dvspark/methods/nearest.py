@@ -52,8 +52,7 @@ class NearestMethod(Method):
         parts = self.near(train, chunk, options, n_players, parameters, workspace or Workspace())
         for point, part in enumerate(parts):
             near = merge_nearest([part], self.n_asked(n_players, parameters), options.metric)
-            n_matches = self.n_matches(train, chunk, point)
-            values = self.values(near, n_players, n_matches, parameters)
+            values = self.values(near, n_players, parameters)
             flags = match_flags(train, chunk, point) if values.of_match or values.of_other else None
             own = None if chunk.train_rows is None else int(chunk.train_rows[point])
             add_near(near.rows, values, flags, own, partial)
@@ -83,17 +82,11 @@ class NearestMethod(Method):
         """
         return max(1, self.n_nearest(n_players, **kernel_parameters(parameters))) if n_players else 1
 
-    def n_matches(self, train: TrainArrays, chunk: ChunkArrays, point: int) -> int:
-        """Return how many rows of a table, or a block, match the point and play."""
-        flags = match_flags(train, chunk, point)
-        own = None if chunk.train_rows is None else int(chunk.train_rows[point])
-        return int(np.count_nonzero(flags)) - (own is not None and 0 <= own < len(flags) and bool(flags[own]))
-
-    def values(self, near: NearestRows, n_players: int, n_matches: int, parameters: Parameters) -> NearValues:
+    def values(self, near: NearestRows, n_players: int, parameters: Parameters) -> NearValues:
         """Return what rows get from a point with these nearest rows."""
         if not len(near.rows):
             return NearValues(np.empty(0))
-        return self.near_values(near.matches, n_players, n_matches, **kernel_parameters(parameters))
+        return self.near_values(near.matches, n_players, near.n_matches, **kernel_parameters(parameters))
 
     def point_total(self, near: NearestRows, n_players: int, parameters: Parameters) -> tuple[float, float]:
         """Return what the values of a point sum to, as U(N) and U(∅) or in their place."""

@@ -166,8 +166,8 @@ def test_found__nothing_at_all_is_worth_nothing() -> None:
         )
         assert not partial.value.any()
         assert (partial.n_validation, partial.utility, partial.empty_utility) == (40, 0.0, 0.0)
-        none = NearestRows(np.empty(0, np.int64), np.empty(0, np.bool_), np.empty(0))
-        assert len(METHODS[METHOD].values(none, 60, 20, parameters | {"k_star": 20, "tail": tail}).values) == 0
+        none = NearestRows(np.empty(0, np.int64), np.empty(0, np.bool_), np.empty(0), n_matches=20)
+        assert len(METHODS[METHOD].values(none, 60, parameters | {"k_star": 20, "tail": tail}).values) == 0
 
 
 def test_found__a_point_does_not_find_itself() -> None:
