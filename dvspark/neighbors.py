@@ -17,7 +17,7 @@ from dvspark.errors import OutputConflictError, Problem
 from dvspark.methods.private import PrivateMethod
 from dvspark.methods.radius import MOST_ALONE, RadiusMethod, alone_warning
 from dvspark.privacy import Release, private_release
-from dvspark.runs.ledger import Files
+from dvspark.runs.ledger import Files, write_whole
 from dvspark.schemas import NEIGHBOR_COUNTS, Finding, Float64s, Partial
 
 if TYPE_CHECKING:
@@ -54,10 +54,7 @@ class Keep:
 
     def write(self, kept: dict[str, Any]) -> None:
         """Keep a release before its first use."""
-        text = json.dumps({"fingerprint": self.fingerprint, **kept})
-        staged = f"{self.name}.{secrets.token_hex(4)}"
-        self.files.write(staged, text.encode())
-        self.files.rename(staged, self.name)
+        write_whole(self.files, self.name, json.dumps({"fingerprint": self.fingerprint, **kept}).encode())
 
 
 def automatic_radius(

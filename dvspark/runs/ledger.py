@@ -114,9 +114,14 @@ class Ledger:
         return f"{self.folder}/wave-{number:05d}"
 
     def _commit(self, name: str, content: bytes) -> None:
-        staged = f"{name}.{secrets.token_hex(4)}"
-        self.files.write(staged, content)
-        self.files.rename(staged, name)
+        write_whole(self.files, name, content)
+
+
+def write_whole(files: Files, name: str, content: bytes) -> None:
+    """Write a file that is there whole or not at all: staged beside its place, then renamed."""
+    staged = f"{name}.{secrets.token_hex(4)}"
+    files.write(staged, content)
+    files.rename(staged, name)
 
 
 def _json(content: bytes) -> dict[str, Any]:
