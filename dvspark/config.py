@@ -28,27 +28,7 @@ from dvspark.tables.read import TableReference
 from dvspark.tables.values_tables import output_problems
 
 # Settings that are parameters of methods.
-PARAMETERS = (
-    "k",
-    "n_classes",
-    "utility",
-    "alpha",
-    "beta",
-    "radius",
-    "epsilon",
-    "delta",
-    "adjacency",
-    "sampling_rate",
-    "k_star",
-    "tail",
-    "index",
-    "empty_utility",
-    "kind",
-    "weight",
-    "gamma",
-    "bits",
-    "n_nearest",
-)
+PARAMETERS = tuple(dict.fromkeys(one.name for method in METHODS.values() for one in method.parameters))
 
 # A configuration is a page of text; a larger file is a mistake, or a YAML bomb.
 LARGEST_FILE_BYTES = 2**20

@@ -51,18 +51,6 @@ if TYPE_CHECKING:
 # How many of the lowest rows the run record names, for a glance without the report.
 LOWEST_ROWS = 10
 
-# Options of `value_table` that go to `ValueOptions` as they are.
-COMPUTED = (
-    "metric",
-    "precision",
-    "ties",
-    "aggregate",
-    "ranking",
-    "tolerance",
-    "error_bound",
-    "self_validation",
-)
-
 
 @dataclass(frozen=True)
 class Result:
@@ -186,8 +174,20 @@ def value_table(
     Cost: V (N D + N log N) spread over tasks; memory of a worker: `kernels.memory.scratch_bytes` beside the
     mapped index; of the driver: about 100 bytes a training row.
     """
-    computed = (metric, precision, ties, aggregate, ranking, tolerance, error_bound, self_validation)
-    options = ValueOptions.of(method, k, n_classes, method_params, **dict(zip(COMPUTED, computed, strict=True)))
+    options = ValueOptions.of(
+        method,
+        k,
+        n_classes,
+        method_params,
+        metric=metric,
+        precision=precision,
+        ties=ties,
+        aggregate=aggregate,
+        ranking=ranking,
+        tolerance=tolerance,
+        error_bound=error_bound,
+        self_validation=self_validation,
+    )
     problems = options.problems() + choice_problems("on_bad_row", on_bad_row, ON_BAD_ROW)
     problems += choice_problems("plan", plan, PLANS) + host_memory_problems(host_memory)
     if options.self_validation == (validation_df is not None):

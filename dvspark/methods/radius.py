@@ -10,7 +10,7 @@ import numpy as np
 
 from dvspark.kernels.distances import prepare
 from dvspark.kernels.nearest import nearest_points
-from dvspark.kernels.ordered import OrderedPoint
+from dvspark.kernels.ordered import OrderedPoint, given
 from dvspark.kernels.radius import RadiusValues, neighbor_counts, radius_from_neighbors, radius_partial
 from dvspark.kernels.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
@@ -81,7 +81,7 @@ class RadiusMethod(Method):
 
     def reference_values(self, point: OrderedPoint, parameters: Parameters) -> Float64s:
         """Return the values by rank, by the second formula."""
-        within = _within(point, parameters["radius"])
+        within = given(point.distances, "distances") <= parameters["radius"]
         values, n = np.zeros(len(within)), int(np.count_nonzero(within))
         if n:
             own = {name: value for name, value in parameters.items() if name != "radius"}
@@ -104,19 +104,15 @@ def alone_warning(n_alone: int, n_validation: int) -> str | None:
 
 def tenth_distances(train: TrainArrays, chunk: ChunkArrays, options: RankingOptions) -> Float64s:
     """Return how far the SAMPLE_NEIGHBORS-th training row of each point is, (n_validation,); the last one if fewer."""
-    found = nearest_points(train, chunk, options, SAMPLE_NEIGHBORS, Workspace())
-    return np.array([near.farthest for near in found])
+    return _distances_to(SAMPLE_NEIGHBORS, train, chunk, options)
 
 
 def neighbor_distances(z: Floats, options: RankingOptions, n_neighbors: int) -> Float64s:
     """Return how far the ``n_neighbors``-th other point of each point ``z`` is, (n_points,); the last one if fewer."""
     points = prepare(z, TrainLabels(np.zeros(len(z), np.int32)), options.metric)
     chunk = ChunkArrays(z, [np.zeros(1, np.int32)] * len(z), np.arange(len(z)))
-    found = nearest_points(points, chunk, options, n_neighbors, Workspace())
-    return np.array([near.farthest for near in found])
+    return _distances_to(n_neighbors, points, chunk, options)
 
 
-def _within(point: OrderedPoint, radius: float) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    if point.distances is None:
-        raise ValueError("expected distances in rank order; got None; rank by exact keys")
-    return point.distances <= radius
+def _distances_to(n_neighbors: int, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions) -> Float64s:
+    return np.array([near.farthest for near in nearest_points(train, chunk, options, n_neighbors, Workspace())])
