@@ -258,8 +258,14 @@ def _scratch_bytes(sizes: Sizes, rows: int) -> int:
         return radius.scratch_bytes(rows, sizes.n_features)
     if sizes.needs == "nearest":
         return nearest.scratch_bytes(rows, sizes.n_features, sizes.n_nearest)
-    n_train, ties = sizes.n_train, sizes.ties
-    return scratch_bytes(rows, sizes.n_features, ties=ties, ranking=sizes.ranking, table_rows=n_train)
+    return scratch_bytes(
+        rows,
+        sizes.n_features,
+        ties=sizes.ties,
+        ranking=sizes.ranking,
+        row_bounds=sizes.row_bounds,
+        table_rows=sizes.n_train,
+    )
 
 
 def _shuffle_bytes(sizes: Sizes, name: str, n_chunks: int, n_blocks: int) -> int:

@@ -103,6 +103,8 @@ def binned_partial(train: TrainArrays, chunk: ChunkArrays, game: Game, workspace
     total: Partial | None = None
     for n_near in near_rounds(train.n_train, options):
         if len(left):
+            if total is not None:
+                workspace.clear()  # more near rows and fewer points at once: arrays of other sizes
             found, left = _round(train, chunk, left, n_near, sample, game, workspace)
             total = found if total is None else total.plus(found)
     return total or Partial.zeros(train.n_train, row_bounds=options.row_bounds), left
@@ -126,7 +128,9 @@ def _round(
     """Return the partial of those points that so many near rows serve, and the other points."""
     partial, failed = Partial.zeros(train.n_train, row_bounds=game.options.row_bounds), []
     capacity = row_codes.near_capacity(train.n_train, n_near)
-    for points, edges in row_codes.point_blocks(sample, chunk, left, game.options.metric, train.n_train, n_near):
+    for points, edges in row_codes.point_blocks(
+        sample, chunk, left, game.options.metric, train.n_train, n_near, workspace
+    ):
         binnable = points[[found is not None for found in edges]]
         failed += list(np.setdiff1d(points, binnable))
         if len(binnable):
@@ -149,13 +153,12 @@ def _value_block(
     workspace: Workspace,
 ) -> Bools:
     """Add the points' values to the partial; return which points they could be certified for."""
-    n_points, capacity = len(block.codes), block.capacity
+    n_points = len(block.codes)
     tables = workspace.array("tables", (n_points, 2 * bins.N_BINS), np.float64)
-    near_values = workspace.array("near_values", (n_points, capacity), np.float64)
     with_bounds = partial.row_bounds is not None
     bounds = workspace.array("bounds", (n_points if with_bounds else 1, 2 * bins.N_BINS), np.float64)
     with_loops = loops.fastest()
-    done, most = np.zeros(n_points, np.bool_), row_codes.most_near_rows(train.n_train, capacity)
+    done, most = np.zeros(n_points, np.bool_), row_codes.most_near_rows(train.n_train, block.capacity)
     for point in range(n_points):
         rows, keys = block.near(point)
         counts = row_codes.count_rows(block, point, absent=int(chunk.train_rows is not None))
@@ -164,10 +167,10 @@ def _value_block(
         of_code = (tables[point], bounds[point if with_bounds else 0])
         valued = value_point(counts, keys, matches, near, most, game, *of_code, workspace)
         if valued is not None:
-            done[point], near_values[point, : len(rows)] = True, valued.values
+            done[point], block.near_values[point, : len(rows)] = True, valued.values
             partial.count(*game.utility(valued.near, game.n_players), valued.bound)
     points, sums = np.flatnonzero(done), (partial.value, partial.value_squared)
-    with_loops.add_values(block.codes, points, tables, block.near_rows, near_values, block.n_near, *sums)
+    with_loops.add_values(block.codes, points, tables, block.near_rows, block.near_values, block.n_near, *sums)
     if partial.row_bounds is not None:
         with_loops.add_bounds(block.codes, points, bounds, partial.row_bounds)
     return done

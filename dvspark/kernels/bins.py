@@ -121,7 +121,11 @@ def edges(sample_keys: Floats, n_train: int, n_near: int) -> BinEdges | None:
     return BinEdges(low, np.float32(per_unit), lines.astype(np.float32))
 
 
+def sample_size(n_train: int) -> int:
+    """Return how many training rows tell where bins go."""
+    return min(n_train, int(np.clip(n_train // SAMPLE_ONE_IN, *SAMPLE_LIMITS)))
+
+
 def sample_rows(n_train: int) -> Int64s:
     """Return the training rows whose keys tell where bins go; the same whatever the machine."""
-    size = int(np.clip(n_train // SAMPLE_ONE_IN, *SAMPLE_LIMITS))
-    return np.unique(np.linspace(0, n_train - 1, min(size, n_train)).astype(np.int64))
+    return np.unique(np.linspace(0, n_train - 1, sample_size(n_train)).astype(np.int64))

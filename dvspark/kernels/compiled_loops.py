@@ -43,9 +43,9 @@ def assign_bins(
     n_near: Int64s,
 ) -> None:
     """See `loops.assign_bins`."""
-    n_rows, capacity = products.shape[1], near_rows.shape[1] - 1
+    n_rows, capacity = products.shape[1], near_rows.shape[1]
     last_place, zero = np.float32(lines.shape[2] - 1), np.float32(0.0)
-    places, cells = np.empty(n_rows, np.float32), np.empty(n_rows, np.uint32)
+    places, cells, near = np.empty(n_rows, np.float32), np.empty(n_rows, np.uint32), np.empty(n_rows, np.int32)
     for point in range(products.shape[0]):
         lowest, scale, label = low[point], per_unit[point], point_labels[point]
         slopes, offsets = lines[point, 0], lines[point, 1]
@@ -63,15 +63,17 @@ def assign_bins(
         for row in range(n_rows):
             found = np.int32(places[row]) if product[row] + addend[row] > lowest else np.int32(0)
             code_of[row] = np.uint16(np.int32(2) * found + np.int32(labels[row] == label))
-        count = n_near[point]
-        rows, keys = near_rows[point], near_keys[point]
-        # Written whether near or not, so that nothing is to be guessed; the last place is for those too many.
+        # Written whether near or not, so that no branch is guessed wrong; what else a near row needs comes after.
+        n_found = 0
         for row in range(n_rows):
-            place_of = min(count, capacity)
-            rows[place_of] = start + row
-            keys[place_of] = product[row] + addend[row]
-            count += code_of[row] < 2
-        n_near[point] = count
+            near[n_found] = row
+            n_found += code_of[row] < 2
+        count = n_near[point]
+        for place in range(min(n_found, capacity - count)):
+            row = near[place]
+            near_rows[point, count + place] = start + row
+            near_keys[point, count + place] = product[row] + addend[row]
+        n_near[point] = count + n_found
 
 
 @compiled
@@ -137,6 +139,19 @@ def value_bins(counts: Int64s, tails: Float64s, own: Float64s, values: Float64s,
 
 
 @compiled
+def _add_near(
+    rows: Int32s, added: Float64s, place: int, start: int, end: int, value: Float64s, squared: Float64s
+) -> int:
+    """Add values from ``place`` on to their rows up to ``end``, those of ``start`` and later; return the next place."""
+    while place < len(rows) and rows[place] < end:
+        row = rows[place] - start
+        value[row] += added[place]
+        squared[row] += added[place] * added[place]
+        place += 1
+    return place
+
+
+@compiled
 def add_values(
     codes: UInt16s,
     points: Int64s,
@@ -149,24 +164,26 @@ def add_values(
 ) -> None:
     """See `loops.add_values`."""
     n_train = codes.shape[1]
-    reached = np.zeros(len(codes), np.int64)
+    reached, nothing = np.zeros(len(codes), np.int64), np.zeros(tables.shape[1])
     for start in range(0, n_train, ADDED_ROWS):
         end = min(start + ADDED_ROWS, n_train)
         values, squares = value[start:end], squared[start:end]
-        for point in points:
-            table, code_of = tables[point], codes[point, start:end]
+        # Two points at once: the sums are read and written half as often. What a near row's code is worth is zero, so
+        # the near rows of the first point come before both, those of the second after.
+        for index in range(0, len(points), 2):
+            one, has_other = points[index], index + 1 < len(points)
+            other = points[index + 1] if has_other else one
+            rows, added = near_rows[one, : n_near[one]], near_values[one]
+            reached[one] = _add_near(rows, added, reached[one], start, end, values, squares)
+            of_one, of_other = tables[one], tables[other] if has_other else nothing
+            codes_of_one, codes_of_other = codes[one, start:end], codes[other, start:end]
             for row in range(end - start):
-                added = table[code_of[row]]
-                values[row] += added
-                squares[row] += added * added
-            place = reached[point]
-            while place < n_near[point] and near_rows[point, place] < end:
-                row = near_rows[point, place] - start
-                added = near_values[point, place]
-                values[row] += added
-                squares[row] += added * added
-                place += 1
-            reached[point] = place
+                first, second = of_one[codes_of_one[row]], of_other[codes_of_other[row]]
+                values[row] = values[row] + first + second
+                squares[row] = squares[row] + first * first + second * second
+            if has_other:
+                rows, added = near_rows[other, : n_near[other]], near_values[other]
+                reached[other] = _add_near(rows, added, reached[other], start, end, values, squares)
 
 
 @compiled

@@ -244,5 +244,8 @@ def _place(rows: Floats, scale: Float64s | None, center: Float64s | None) -> Flo
     with np.errstate(over="ignore"):  # under precision float64 numbers may be larger, and no key comes from a product
         if center is None:
             return np.asarray(rows, np.float32)
-        wide = np.asarray(rows, np.float64)
-        return ((wide if scale is None else wide * scale[:, None]) - center).astype(np.float32)
+        wide = np.array(rows, np.float64)
+        if scale is not None:
+            wide *= scale[:, None]
+        wide -= center
+        return wide.astype(np.float32)

@@ -91,8 +91,8 @@ def assign_bins(
     Keys are ``products`` (n_points, n) float32 + ``addend`` (n,) float32; a match is a row of ``labels`` (n,) int32
     that equals the point's of ``point_labels`` (n_points,). ``low`` and ``per_unit`` (n_points,) float32 and ``lines``
     (n_points, 2, N_CELLS + 1) float32 are the points' `bins.BinEdges`. Fills ``codes`` (n_points, n_train) uint16, and
-    appends the near rows and their keys to ``near_rows`` and ``near_keys`` (n_points, capacity + 1), counted in
-    ``n_near``; beyond the capacity they are counted only, and the last place holds anything. O(n_points × n).
+    appends the near rows and their keys to ``near_rows`` and ``near_keys`` (n_points, capacity), counted in
+    ``n_near``; beyond the capacity they are counted only. O(n_points × n).
     """
     last_place = np.float32(lines.shape[2] - 1)
     for point in range(len(products)):
@@ -111,7 +111,7 @@ def assign_bins(
         found = place.astype(np.int32)
         codes[point, start : start + len(keys)] = 2 * found + (labels == point_labels[point])
         rows = np.flatnonzero(near)
-        count, capacity = int(n_near[point]), near_rows.shape[1] - 1
+        count, capacity = int(n_near[point]), near_rows.shape[1]
         kept = rows[: max(capacity - count, 0)]
         near_rows[point, count : count + len(kept)] = kept + start
         near_keys[point, count : count + len(kept)] = keys[kept]

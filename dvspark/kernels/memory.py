@@ -25,30 +25,36 @@ def scratch_bytes(
     ranking: str = "sorted",
     k: int = 10,
     tolerance: float = 1e-8,
+    row_bounds: bool = False,
     table_rows: int | None = None,
 ) -> int:
     """Return a bound on the kernel's memory beside the train arrays, in bytes.
 
-    A block of P points, their products with a tile of T rows, 160 N for ranking and valuing one point (240 N when
-    ties are averaged), and five tiles in float64. The block holds float32 keys under the sorted ranking; under the
-    binned one codes, near rows and tables, or keys for what bins do not serve. For a block of a table of
+    The sorted ranking: a block of float32 keys of P points, their products with a tile of T rows, 160 N for ranking and
+    valuing one point (240 N when ties are averaged), and five tiles in float64. The binned one: a block of codes, near
+    rows and tables, and what `row_codes.table_bytes` counts, or what the sorted ranking takes for points that bins do
+    not serve, if that is more; ``row_bounds`` take 8 N bytes and a table a point. For a block of a table of
     ``table_rows``, P is that of the table.
     """
     table_rows, tile = table_rows or n_train, min(n_train, distances.TILE_ROWS)
-    points = points_at_once(table_rows, ranking=ranking, k=k, tolerance=tolerance)
-    block = by_sort.points_per_block(table_rows) * 4 * n_train
-    if ranking == "binned":
-        block = max(block, points * row_codes.point_bytes(n_train, min(n_train, _capacity(table_rows, k, tolerance))))
-        block += 4 * bins.SAMPLE_LIMITS[1] * (points + 3 * n_features)
+    points = by_sort.points_per_block(table_rows)
     per_row = 160 if ties == "id" else 240
-    return block + points * 4 * tile + per_row * n_train + (40 * tile + 24 * points) * n_features + 2**20
+    by_keys = points * 4 * (n_train + tile) + per_row * n_train + (40 * tile + 24 * points) * n_features + 2**20
+    if ranking == "sorted":
+        return by_keys
+    points = points_at_once(table_rows, n_features, ranking=ranking, k=k, tolerance=tolerance)
+    of_point = row_codes.point_bytes(n_train, n_features, min(n_train, _capacity(table_rows, k, tolerance)))
+    bounds = (8 * n_train + 16 * bins.N_BINS * points) * row_bounds
+    return max(by_keys, points * of_point + row_codes.table_bytes(n_train, n_features) + bounds)
 
 
-def points_at_once(n_train: int, *, ranking: str = "sorted", k: int = 10, tolerance: float = 1e-8) -> int:
+def points_at_once(
+    n_train: int, n_features: int, *, ranking: str = "sorted", k: int = 10, tolerance: float = 1e-8
+) -> int:
     """Return how many validation points a kernel has in memory together."""
     if ranking == "sorted":
         return by_sort.points_per_block(n_train)
-    return row_codes.points_per_block(n_train, _capacity(n_train, k, tolerance))
+    return row_codes.points_per_block(n_train, n_features, _capacity(n_train, k, tolerance))
 
 
 def _capacity(n_train: int, k: int, tolerance: float) -> int:
@@ -58,5 +64,6 @@ def _capacity(n_train: int, k: int, tolerance: float) -> int:
 
 if __name__ == "__main__":
     for ranking, n_train, n_features in EXAMPLES:
-        bound, points = scratch_bytes(n_train, n_features, ranking=ranking), points_at_once(n_train, ranking=ranking)
+        bound = scratch_bytes(n_train, n_features, ranking=ranking)
+        points = points_at_once(n_train, n_features, ranking=ranking)
         sys.stdout.write(f"| {ranking} | {n_train:,} | {n_features} | {points} | {bound / 2**20:.0f} MiB |\n")

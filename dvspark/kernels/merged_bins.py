@@ -67,7 +67,7 @@ def binned_parts(
     """
     train, metric = block.train, options.metric
     capacity = min(row_codes.near_capacity(n_train, n_near), train.n_train)
-    for some, edges in row_codes.point_blocks(sample, chunk, points, metric, n_train, n_near):
+    for some, edges in row_codes.point_blocks(sample, chunk, points, metric, n_train, n_near, workspace):
         known = [found for found in edges if found is not None]
         here = chunk.take(some[[found is not None for found in edges]])
         found = BinnedBlock.empty(here.n_validation, train.n_train, capacity, workspace)

@@ -22,12 +22,13 @@ from dvspark.schemas import (
     UInt16s,
 )
 
-# Codes, near rows and tables of a block of points stay under this many bytes. Half the points in a product cost a
-# quarter more time in it.
-BLOCK_BYTES = 512 * 2**20
+# What a worker takes beside the training rows stays under this many bytes, as long as 8 points do not take more: half
+# the points in a product cost a quarter more time in it. A block of points gets what tables and sums over rows leave.
+WORKER_BYTES = 2**30
+TABLE_ROW_BYTES = 57
 
-# Near rows that have a place, beside how many are expected: the sample's estimate of their number is off by some 5 %.
-NEAR_CAPACITY = 1.25
+# Near rows have a place for so many standard deviations more than are expected, as the sample tells their number.
+NEAR_DEVIATIONS = 4.0
 # A point is given up when so few places are left. What is counted does not show by one or two how many there were, for
 # copies and the row that sits out are moved afterwards.
 SPARE_PLACES = 64
@@ -37,13 +38,14 @@ SPARE_PLACES = 64
 class BinnedBlock:
     """A block of points between the two passes.
 
-    ``codes`` (n_points, n_rows) uint16; ``near_rows`` (n_points, capacity + 1) int32, ascending, of which ``n_near``
-    (n_points,) int64 are there, or more than the capacity where they found no place; ``near_keys`` their float32 keys.
+    ``codes`` (n_points, n_rows) uint16; ``near_rows`` (n_points, capacity) int32, ascending, of which ``n_near``
+    (n_points,) int64 are there, or more than the capacity where they found no place; ``near_values`` (n_points,
+    capacity) float64, for what they are worth.
     """
 
     codes: UInt16s
     near_rows: Int32s
-    near_keys: Floats
+    near_values: Float64s
     n_near: Int64s
 
     @classmethod
@@ -51,15 +53,20 @@ class BinnedBlock:
         """Return a block without rows, in the workspace."""
         return cls(
             workspace.array("block", (n_points, n_rows), np.uint16),
-            workspace.array("near_rows", (n_points, capacity + 1), np.int32),
-            workspace.array("near_keys", (n_points, capacity + 1), np.float32),
+            workspace.array("near_rows", (n_points, capacity), np.int32),
+            workspace.array("near_values", (n_points, capacity), np.float64),
             np.zeros(n_points, np.int64),
         )
 
     @property
     def capacity(self) -> int:
         """How many near rows of a point have a place."""
-        return self.near_rows.shape[1] - 1
+        return self.near_rows.shape[1]
+
+    @property
+    def near_keys(self) -> Floats:
+        """The float32 keys of the near rows, (n_points, 2 capacity), in the place of their values to come."""
+        return self.near_values.view(np.float32)
 
     def near(self, point: int) -> tuple[Int32s, Floats]:
         """Return a point's near rows and their keys; none where they found no place, then no values come of it."""
@@ -76,7 +83,8 @@ class BinnedBlock:
 
 def near_capacity(n_train: int, n_near: int) -> int:
     """Return for how many near rows of a point there is a place."""
-    return min(n_train, int(NEAR_CAPACITY * n_near) + 1_000)
+    told_by = n_near * bins.sample_size(n_train) / n_train
+    return min(n_train, int(n_near * (1.0 + NEAR_DEVIATIONS / np.sqrt(told_by))) + 1_000)
 
 
 def most_near_rows(n_train: int, capacity: int) -> int:
@@ -84,14 +92,20 @@ def most_near_rows(n_train: int, capacity: int) -> int:
     return capacity if capacity == n_train else capacity - SPARE_PLACES
 
 
-def point_bytes(n_train: int, capacity: int) -> int:
-    """Return the bytes of a point's codes, near rows and their values, and tables of values and certificates."""
-    return 2 * n_train + 16 * capacity + 32 * bins.N_BINS
+def point_bytes(n_train: int, n_features: int, capacity: int) -> int:
+    """Return the bytes of a point's codes, near rows and their values, its table, its products and its features."""
+    return 2 * n_train + 12 * capacity + 16 * bins.N_BINS + 4 * distances.TILE_ROWS + 24 * n_features
 
 
-def points_per_block(n_train: int, capacity: int) -> int:
+def table_bytes(n_train: int, n_features: int) -> int:
+    """Return the bytes of what all points share: tables and sums over the rows, the sample, tiles in float64."""
+    return TABLE_ROW_BYTES * n_train + (4 * bins.SAMPLE_LIMITS[1] + 12 * distances.TILE_ROWS) * n_features + 2**20
+
+
+def points_per_block(n_train: int, n_features: int, capacity: int) -> int:
     """Return how many points go through both passes together."""
-    return int(np.clip(BLOCK_BYTES // point_bytes(n_train, capacity), 8, distances.POINTS_PER_PRODUCT))
+    left = WORKER_BYTES - table_bytes(n_train, n_features)
+    return int(np.clip(left // point_bytes(n_train, n_features, capacity), 8, distances.POINTS_PER_PRODUCT))
 
 
 def even_blocks(points: Int64s, most: int) -> Iterator[Int64s]:
@@ -108,15 +122,22 @@ def sample_arrays(train: TrainArrays) -> TrainArrays:
 
 
 def point_blocks(
-    sample: TrainArrays, chunk: ChunkArrays, points: Int64s, metric: str, n_train: int, n_near: int
+    sample: TrainArrays,
+    chunk: ChunkArrays,
+    points: Int64s,
+    metric: str,
+    n_train: int,
+    n_near: int,
+    workspace: Workspace,
 ) -> Iterator[tuple[Int64s, list[BinEdges | None]]]:
     """Yield the points that go through both passes together, and where each one's bins lie.
 
     None where the sample does not tell. The cut depends on ``n_train``, the rows of the whole table, alone: the last
-    bits of a product may depend on how many points it has.
+    bits of a product may depend on how many points it has. The sample's keys lie where the codes go.
     """
-    for some in even_blocks(points, points_per_block(n_train, near_capacity(n_train, n_near))):
-        keys = np.empty((len(some), sample.n_train), np.float32)
+    most = points_per_block(n_train, sample.x.shape[1], near_capacity(n_train, n_near))
+    for some in even_blocks(points, most):
+        keys = workspace.array("block", (len(some), sample.n_train), np.float32)
         distances.approximate_keys(sample, chunk.x[some], metric, keys)
         yield some, [bins.edges(of_point[np.isfinite(of_point)], n_train, n_near) for of_point in keys]
 

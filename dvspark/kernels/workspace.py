@@ -25,3 +25,7 @@ class Workspace:
             self._kept.pop(name, None)  # before the larger one is there: both together might not fit
             self._kept[name] = np.empty(n_bytes, np.uint8)
         return self._kept[name][:n_bytes].view(dtype).reshape(shape)
+
+    def clear(self) -> None:
+        """Let go of all arrays, where what comes next asks for others that might not fit beside them."""
+        self._kept.clear()

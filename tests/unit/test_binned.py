@@ -158,7 +158,7 @@ def test_binned__blocks_and_tiles_do_not_matter(small_bins: Any) -> None:
     rows = rows_in_layout("random", 3, 8)
     found = []
     for points, tile, added in ((1, 37, 64), (3, 700, 701), (2, 5, 7)):
-        small_bins.setattr(row_codes, "points_per_block", lambda n_train, capacity, points=points: points)
+        small_bins.setattr(row_codes, "points_per_block", lambda n_train, n_features, capacity, points=points: points)
         small_bins.setattr(distances, "TILE_ROWS", tile)
         small_bins.setattr(loops, "ADDED_ROWS", added)
         found.append(totals(rows, ranking="binned", tolerance=0.9, error_bound=True))

@@ -41,7 +41,7 @@ def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bins, "SAMPLE_LIMITS", (1, 8_192))
     monkeypatch.setattr(bins, "near_rows", lambda n_train, n_exact, tolerance: max(10, n_exact))
     monkeypatch.setattr(binned, "MORE_NEAR", (1, 2))
-    monkeypatch.setattr(row_codes, "points_per_block", lambda n_train, capacity: 5)
+    monkeypatch.setattr(row_codes, "points_per_block", lambda n_train, n_features, capacity: 5)
 
 
 def n_points(now: BinnedRound) -> dict[int, int]:

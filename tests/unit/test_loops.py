@@ -33,7 +33,7 @@ def assigned(
 ) -> Any:
     n_points, n = products.shape
     codes = np.zeros((n_points, n), np.uint16)
-    near = (np.zeros((n_points, n // 2 + 1), np.int32), np.zeros((n_points, n // 2 + 1), np.float32))
+    near = (np.zeros((n_points, n // 2), np.int32), np.zeros((n_points, n // 2), np.float32))
     n_near = np.zeros(n_points, np.int64)
     labels, asked = (np.arange(n) % 3).astype(np.int32), np.arange(n_points, dtype=np.int32)
     low, per_unit = np.full(n_points, found.low), np.full(n_points, found.per_unit)
@@ -42,9 +42,7 @@ def assigned(
         tile = np.ascontiguousarray(products[:, begin:end])
         given_rows = (addend[begin:end], labels[begin:end], asked, low, per_unit, lines)
         module.assign_bins(tile, *given_rows, begin, codes, *near, n_near)
-    for listed in near:  # what lies beyond the rows listed is anything
-        listed[np.arange(listed.shape[1]) >= np.minimum(n_near, listed.shape[1] - 1)[:, None]] = 0
-    return codes, *(listed[:, :-1] for listed in near), n_near
+    return codes, *near, n_near
 
 
 @settings(deadline=None)

@@ -240,7 +240,7 @@ def test_ranking_partial__stays_under_the_memory_it_promises(
     n_train, n_features, n_points = 200_000, 8, 9
     # A block of no more points than there are: else the bound for 256 points would hide everything else.
     monkeypatch.setattr(ranking, "KEY_BLOCK_BYTES", n_points * 4 * n_train)
-    monkeypatch.setattr(row_codes, "BLOCK_BYTES", n_points * 2_000_000)
+    monkeypatch.setattr(row_codes, "points_per_block", lambda *_sizes: n_points)
     rng = np.random.default_rng(7)
     x = rng.normal(size=(n_train, n_features)).astype(np.float32)
     y = rng.integers(0, 5, size=n_train).astype(np.int32)
@@ -262,7 +262,7 @@ def test_ranking_partial__stays_under_the_memory_it_promises(
         tracemalloc.stop()
     assert partial.n_validation == n_points
     assert peak > 40 * n_train  # two sums, weights, codes or an order: the tracing did see NumPy's arrays
-    assert peak < scratch_bytes(n_train, n_features, ties=ties, ranking=ranked)
+    assert peak < scratch_bytes(n_train, n_features, ties=ties, ranking=ranked, row_bounds=True)
 
 
 def test_points_per_block__keeps_keys_under_their_bytes() -> None:
@@ -349,3 +349,8 @@ def test_exact_keys__of_integers_are_the_integers(rows: list[list[int]], metric:
     expected = ((exact - point) ** 2).sum(axis=1) if metric == "euclidean" else -(exact * point).sum(axis=1)
     np.testing.assert_array_equal(exact_keys(x, z, metric), expected)
     np.testing.assert_array_equal(squared_norms(x), (exact**2).sum(axis=1))
+
+
+def test_scratch_bytes__of_bins_is_a_gibibyte_at_most_up_to_three_million_rows() -> None:
+    for n_train in (200_000, 1_500_000, 3_000_000):
+        assert scratch_bytes(n_train, 256, ranking="binned") <= 2**30

@@ -129,7 +129,7 @@ def test_how_it_works__memory_table_is_the_formula() -> None:
     for ranking, n, *others in shown:
         n_train = int(n.replace(",", ""))
         n_features, points, mib = map(int, others)
-        assert points == memory.points_at_once(n_train, ranking=ranking)
+        assert points == memory.points_at_once(n_train, n_features, ranking=ranking)
         assert mib == round(memory.scratch_bytes(n_train, n_features, ranking=ranking) / 2**20)
 
 
