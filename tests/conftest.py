@@ -25,8 +25,11 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 @pytest.fixture(scope="session")
 def java_home() -> Path:
     """Where Java is; asked for only by tests that start Spark."""
+    from standalone_cluster import SHORT_LIVED
+
     from dvspark.engine.java import find_java_home
 
+    os.environ["JAVA_TOOL_OPTIONS"] = SHORT_LIVED  # of all that tests start, by whatever way
     return find_java_home()
 
 

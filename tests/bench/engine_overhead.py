@@ -28,7 +28,7 @@ def main(tiny: bool = False) -> Result:
     """Measure both sides; about two minutes and 3 GB."""
     n, d, m = TINY_SIZES if tiny else SIZES
     with tempfile.TemporaryDirectory(prefix="dvspark-bench-") as folder:
-        apart(write_tables, folder=folder, n=n, d=d, m=m)
+        write_tables(folder=folder, n=n, d=d, m=m)
         say(f"engine_overhead: local engine, {n:,} × {d} × {m:,}")
         local = apart(value_locally, threads=CORES, folder=folder)
         say("engine_overhead: job")

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from dvspark.kernels.bins import N_BINS
 from dvspark.kernels.distances import POINTS_PER_PRODUCT, prepare
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import ChunkArrays, Partial, TrainLabels
+from tests.bench.adding import adding
 from tests.bench.frame import Result, Row, apart, at_least, at_most, cpu_seconds, result, run, say
 
 QUESTION = "How near is the kernel to the bare matrix product, and how far from plain NumPy?"
@@ -18,8 +20,8 @@ METHOD = """\
 CPU seconds of one thread, the median of five runs after one that does not count; each shape in a process of its own.
 "sgemm" is the matrix product of the same shape in blocks of 8,192 training rows × 256 points (or all, if fewer) into
 one preallocated block. "NumPy" is the fifteen lines anybody would write first (argsort and a reverse cumulative sum),
-on 8 of the points, where its copies fit. "squares" is what the sums of squares, from which standard errors come, cost
-by themselves: one product and one sum a row and point in NumPy, in pieces that stay in cache. Normal data, 10
+on 8 of the points, where its copies fit. "squares" is what the sums of squares cost, from which standard errors come:
+the compiled loop that adds values and squares of 32 points, less the same loop without squares. Normal data, 10
 classes, k = 10."""
 # N, D, M; the rankings; the most it may take in matrix products; the least times it is faster than plain NumPy.
 SHAPES: list[tuple[tuple[int, int, int], tuple[str, ...], float | None, float | None]] = [
@@ -38,7 +40,7 @@ K = 10
 RUNS = 5
 NUMPY_POINTS = 8
 SGEMM_ROWS = 8_192
-SWEEP_ROWS = 65_536
+SQUARED_POINTS = 32
 
 
 def main(tiny: bool = False) -> Result:
@@ -83,7 +85,7 @@ def measure_shape(n: int, d: int, m: int, rankings: list[str], with_numpy: bool)
     for how in rankings:
         found[how] = cpu_seconds(ranked_partial(x, y, z, y_z, how), RUNS) / m
     points = min(m, NUMPY_POINTS)
-    found["squares"] = cpu_seconds(lambda: bare_squares(n, points), RUNS) / points
+    found["squares"] = squares_seconds(n)
     if with_numpy:
         found["numpy"] = cpu_seconds(lambda: plain_numpy(x, y, z[:points], y_z[:points]), 1) / points
     return found
@@ -119,15 +121,11 @@ def bare_product(x: np.ndarray, z: np.ndarray) -> None:
             np.matmul(points, tile.T, out=block[: len(points), : len(tile)])
 
 
-def bare_squares(n: int, n_points: int) -> np.ndarray:
-    """Return sums of squares of n values, added up for one point after the other in pieces that stay in cache."""
-    value, squared, squares = np.ones(n), np.zeros(n), np.empty(SWEEP_ROWS)
-    for _ in range(n_points):
-        for start in range(0, n, SWEEP_ROWS):
-            piece = value[start : start + SWEEP_ROWS]
-            np.multiply(piece, piece, out=squares[: len(piece)])
-            squared[start : start + SWEEP_ROWS] += squares[: len(piece)]
-    return squared
+def squares_seconds(n: int) -> float:
+    """Return the CPU seconds a point that sums of squares of n values add."""
+    codes = np.random.default_rng(1).integers(0, 2 * N_BINS, (SQUARED_POINTS, n), np.uint16)
+    both, alone = (cpu_seconds(adding(codes, squares=squares), RUNS) for squares in (True, False))
+    return (both - alone) / SQUARED_POINTS
 
 
 def ranked_partial(x: np.ndarray, y: np.ndarray, z: np.ndarray, y_z: np.ndarray, ranking: str) -> Callable[[], Partial]:

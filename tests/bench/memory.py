@@ -118,7 +118,7 @@ def _workers(n: int, d: int, m: int, targets: list[Row]) -> list[Row]:
     say(f"memory: workers, {n:,} × {d} × {m:,}")
     with tempfile.TemporaryDirectory(prefix="dvspark-bench-") as place:
         folder = Path(place).resolve()
-        apart(write_tables, folder=str(folder), n=n, d=d, m=m)
+        write_tables(folder=str(folder), n=n, d=d, m=m)
         watch = PssWatch(folder)
         with start_cluster(folder, find_java_home(), cores=CORES, memory=EXECUTOR_MEMORY) as cluster:
             job = apart(
@@ -158,7 +158,7 @@ def _mib(what: str, n_bytes: float) -> Row:
 def _driver(n: int, d: int, m: int, targets: list[Row]) -> list[Row]:
     rows = []
     with tempfile.TemporaryDirectory(prefix="dvspark-bench-") as folder:
-        apart(write_tables, folder=folder, n=n, d=d, m=m)
+        write_tables(folder=folder, n=n, d=d, m=m)
         say(f"memory: driver, {n:,} × {d} × {m:,} in {CHUNKS} chunks")
         settings = [{"chunk_rows": -(-m // n_chunks)} for n_chunks in CHUNKS]
         for job in apart(run_jobs, folder=folder, master="local[2]", jobs=settings):
@@ -176,8 +176,8 @@ def _kernels(shapes: list[tuple[int, int, str]], targets: list[Row]) -> list[Row
     for n, d, ranking in shapes:
         say(f"memory: kernel, {n:,} × {d}, {ranking}")
         with tempfile.TemporaryDirectory(prefix="dvspark-bench-") as folder:
-            apart(write_tables, folder=folder, n=n, d=d, m=256)
-            apart(write_index, folder=folder)
+            write_tables(folder=folder, n=n, d=d, m=256)
+            write_index(folder)
             taken = apart(kernel_bytes, folder=folder, ranking=ranking)
         stated = scratch_bytes(n, d, ranking=ranking)
         sizes = {"N": n, "D": d, "ranking": ranking}

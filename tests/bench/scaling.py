@@ -40,11 +40,12 @@ def main(tiny: bool = False) -> Result:
     targets: list[Row] = []
     tables = {}
     for name, (ranking, sizes) in (TINY_SWEEPS if tiny else SWEEPS).items():
-        rows = []
-        for n, d, m in sizes:
-            say(f"scaling: {n:,} × {d} × {m:,}, {ranking}")
-            seconds = apart(kernel_seconds, n=n, d=d, m=m, ranking=ranking)
-            rows.append({"N": n, "D": d, "M": m, "kernel, s": seconds, "ms a point": 1e3 * seconds / m})
+        say(f"scaling: in {name}, {ranking}")
+        found = apart(kernel_seconds, sizes=sizes, ranking=ranking)
+        rows = [
+            {"N": n, "D": d, "M": m, "kernel, s": seconds, "ms a point": 1e3 * seconds / m}
+            for (n, d, m), seconds in zip(sizes, found, strict=True)
+        ]
         exponent = slope([row[name] for row in rows], [row["kernel, s"] for row in rows])
         targets.append(at_most(f"exponent in {name}, {ranking}", LARGEST_EXPONENT, exponent))
         tables[f"In {name}, {ranking}"] = rows
@@ -52,20 +53,23 @@ def main(tiny: bool = False) -> Result:
     return result("scaling", QUESTION, METHOD, targets, tables)
 
 
-def kernel_seconds(n: int, d: int, m: int, ranking: str) -> float:
-    """Return CPU seconds of the kernel for all points."""
-    rng = np.random.default_rng(0)
-    x, z = rng.standard_normal((n, d), np.float32), rng.standard_normal((m, d), np.float32)
-    y, y_z = rng.integers(0, 10, n), rng.integers(0, 10, m)
-    chunks = [slice(start, start + CHUNK_ROWS) for start in range(0, m, CHUNK_ROWS)]
-    works = [ranked_partial(x, y, z[here], y_z[here], ranking) for here in chunks]
-    return cpu_seconds(lambda: [work() for work in works], RUNS)
+def kernel_seconds(sizes: list[tuple[int, int, int]], ranking: str) -> list[float]:
+    """Return CPU seconds of the kernel for all points, of each size."""
+    found = []
+    for n, d, m in sizes:
+        rng = np.random.default_rng(0)
+        x, z = rng.standard_normal((n, d), np.float32), rng.standard_normal((m, d), np.float32)
+        y, y_z = rng.integers(0, 10, n), rng.integers(0, 10, m)
+        chunks = [slice(start, start + CHUNK_ROWS) for start in range(0, m, CHUNK_ROWS)]
+        works = [ranked_partial(x, y, z[here], y_z[here], ranking) for here in chunks]
+        found.append(cpu_seconds(lambda works=works: [work() for work in works], RUNS))
+    return found
 
 
 def _cores(n: int, d: int, m: int, targets: list[Row]) -> list[Row]:
     rows = []
     with tempfile.TemporaryDirectory(prefix="dvspark-bench-") as folder:
-        apart(write_tables, folder=folder, n=n, d=d, m=m)
+        write_tables(folder=folder, n=n, d=d, m=m)
         for cores in (1, 2):
             say(f"scaling: {n:,} × {d} × {m:,}, job in local[{cores}]")
             job = apart(run_jobs, folder=folder, master=f"local[{cores}]", jobs=[{}])[0]

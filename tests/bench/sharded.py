@@ -33,7 +33,7 @@ def main(tiny: bool = False) -> Result:
     n, d, m = TINY_SIZES if tiny else SIZES
     say(f"sharded: {n:,} × {d} × {m:,}")
     with tempfile.TemporaryDirectory(prefix="dvspark-bench-") as folder:
-        apart(write_tables, folder=folder, n=n, d=d, m=m)
+        write_tables(folder=folder, n=n, d=d, m=m)
         work_dir = {"work_dir": f"{folder}/work"}
         little = {"host_memory": TINY_HOST_MEMORY if tiny else HOST_MEMORY}
         asked = TINY_PLAN if tiny else little

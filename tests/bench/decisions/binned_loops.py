@@ -11,12 +11,12 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-import numba
 import numpy as np
 
 from dvspark.kernels import bins, compiled_loops, loops
 from dvspark.kernels.bins import N_BINS
 from dvspark.kernels.distances import TILE_ROWS
+from tests.bench.adding import adding, one_by_one, two_at_once
 
 N_TRAIN, N_POINTS = 1_500_000, 64
 PRODUCT_ROWS = 50 * TILE_ROWS
@@ -40,10 +40,11 @@ def main() -> int:
         count = _ns(lambda module=module: module.count_codes(codes[0], counts), N_TRAIN)
         print(f"counts, {name}: {count:6.2f}")
     for added_rows in (4_096, 16_384, 65_536, N_TRAIN):
-        add = _with_added_rows(added_rows)
-        for squares in (True, False):
-            what = "values and squares" if squares else "values alone"
-            print(f"{what}, {added_rows:>9,} rows a sweep: {_ns(_add(add, codes, squares), codes.size):6.2f}")
+        for how, loop in (("one by one", one_by_one), ("two at once", two_at_once)):
+            for squares in (True, False):
+                what = f"{'values and squares' if squares else 'values alone'}, {how}"
+                add = adding(codes, squares=squares, loop=loop, added_rows=added_rows)
+                print(f"{what}, {added_rows:>9,} rows a sweep: {_ns(add, codes.size):6.2f}")
     for n_matches in (150, 15_000, 150_000):
         matches = np.sort(keys[0, :n_matches])
         sweep = np.resize(keys[0], N_TRAIN)
@@ -110,33 +111,6 @@ def _codes(keys: np.ndarray) -> np.ndarray:
     compiled_loops.assign_bins(keys, *given, *per_point, 0, few, *near, np.zeros(n_points, np.int64))
     draw = np.random.default_rng(2).integers(0, n_rows, N_TRAIN)
     return np.ascontiguousarray(few[:, draw])
-
-
-def _with_added_rows(added_rows: int) -> Callable[..., None]:
-    """Return the loop that adds, sweeping over so many training rows for one point after the other."""
-
-    @numba.njit(nogil=True, error_model="numpy")
-    def add(codes, tables, value, squared, squares):  # type: ignore[no-untyped-def]
-        for start in range(0, codes.shape[1], added_rows):
-            end = min(start + added_rows, codes.shape[1])
-            for point in range(len(codes)):
-                table = tables[point]
-                if squares:
-                    for row in range(start, end):
-                        added = table[codes[point, row]]
-                        value[row] += added
-                        squared[row] += added * added
-                else:
-                    for row in range(start, end):
-                        value[row] += table[codes[point, row]]
-
-    return add
-
-
-def _add(add: Callable[..., None], codes: np.ndarray, squares: bool) -> Callable[[], None]:
-    tables = np.random.default_rng(3).random((len(codes), 2 * N_BINS))
-    value, squared = np.zeros(N_TRAIN), np.zeros(N_TRAIN)
-    return lambda: add(codes, tables, value, squared, squares)
 
 
 def _ns(work: Callable[[], object], n: int) -> float:
