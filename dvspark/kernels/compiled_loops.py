@@ -18,13 +18,22 @@ compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})
 def squared_distances(x: Floats, rows: Int64s, z: Float64s, out: Float64s) -> None:
     """See `loops.squared_distances`; squares are added in the order SIMD likes, the same for every row."""
-    n_features = x.shape[1]
-    for place in range(len(rows)):
-        row, total = x[rows[place]], 0.0
+    n_features, last = x.shape[1], len(rows) - 1
+    # Rows lie anywhere in memory: four are waited for at once. The last four may be one row again and again, since
+    # another loop for what is left would add in another order.
+    for place in range(0, len(rows), 4):
+        second, third, fourth = min(place + 1, last), min(place + 2, last), min(place + 3, last)
+        a, b, c, d = x[rows[place]], x[rows[second]], x[rows[third]], x[rows[fourth]]
+        of_a = of_b = of_c = of_d = 0.0
         for feature in range(n_features):
-            difference = np.float64(row[feature]) - z[feature]
-            total += difference * difference
-        out[place] = total
+            target = z[feature]
+            from_a, from_b = np.float64(a[feature]) - target, np.float64(b[feature]) - target
+            from_c, from_d = np.float64(c[feature]) - target, np.float64(d[feature]) - target
+            of_a += from_a * from_a
+            of_b += from_b * from_b
+            of_c += from_c * from_c
+            of_d += from_d * from_d
+        out[fourth], out[third], out[second], out[place] = of_d, of_c, of_b, of_a
 
 
 @compiled

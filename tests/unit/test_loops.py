@@ -198,17 +198,22 @@ def test_rank_values__and_sums_are_the_same_in_both(seed: int, n: int) -> None:
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("n_features", [1, 7, 33, 256])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_squared_distances__are_the_same_up_to_the_order_of_sums(dtype: Any) -> None:
+def test_squared_distances__are_the_same_up_to_the_order_of_sums(dtype: Any, n_features: int) -> None:
     rng = np.random.default_rng(1)
-    x, rows, z = rng.normal(size=(50, 33)).astype(dtype), rng.integers(0, 50, size=70), rng.normal(size=33)
+    x, z = rng.normal(size=(50, n_features)).astype(dtype), rng.normal(size=n_features)
     x.setflags(write=False)
-    found = [np.empty(70), np.empty(70)]
-    for module, out in zip(BOTH, found, strict=True):
-        module.squared_distances(x, rows, z, out)
-    np.testing.assert_allclose(found[1], found[0], rtol=1e-14)
-    first = dict(zip(rows[::-1], found[1][::-1], strict=True))
-    np.testing.assert_array_equal(found[1], [first[row] for row in rows])
+    alone = {}
+    for n in (1, 2, 3, 70):
+        rows = rng.integers(0, 50, size=n)
+        found = [np.empty(n), np.empty(n)]
+        for module, out in zip(BOTH, found, strict=True):
+            module.squared_distances(x, rows, z, out)
+        np.testing.assert_allclose(found[1], found[0], rtol=1e-14)
+        # A row's bits are the same wherever it stands in whichever list.
+        for row, value in zip(rows.tolist(), found[1].tolist(), strict=True):
+            assert alone.setdefault(row, value) == value
 
 
 @pytest.mark.parametrize(("choice", "expected"), [("", "numba"), ("numpy", "numpy"), ("numba", "numba")])
