@@ -86,6 +86,25 @@ def assign_bins(
 
 
 @compiled
+def places_up_to(products: Floats, addend: Floats, highest: Floats, places: Int64s) -> int:
+    """See `loops.places_up_to`."""
+    n_points, n_rows = products.shape
+    flags = np.zeros((n_rows + 7) // 8 * 8, np.uint8)
+    eights = flags.view(np.uint64)
+    count = 0
+    for point in range(n_points):
+        product, limit = products[point], highest[point]
+        for row in range(n_rows):  # by SIMD; few rows are found, and eight that are not are passed over at once
+            flags[row] = not (product[row] + addend[row] > limit)
+        for eight in range(len(eights)):
+            if eights[eight] != 0:
+                for row in range(8 * eight, min(8 * eight + 8, n_rows)):
+                    places[count] = point * n_rows + row
+                    count += flags[row]
+    return count
+
+
+@compiled
 def count_codes(codes: UInt16s, counts: Int64s) -> None:
     """See `loops.count_codes`."""
     size = len(counts)

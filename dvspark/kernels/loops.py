@@ -118,6 +118,18 @@ def assign_bins(
         n_near[point] = count + len(rows)
 
 
+def places_up_to(products: Floats, addend: Floats, highest: Floats, places: Int64s) -> int:
+    """Fill in the ``places`` of keys that are not above their point's ``highest``; return how many they are.
+
+    Keys are ``products`` (n_points, n) float32 + ``addend`` (n,) float32, ``highest`` (n_points,) float32; a place is
+    that in the flat products, ascending, and there is room for all of them. A key that is no number is not above.
+    O(n_points × n).
+    """
+    found = np.flatnonzero(~(products + addend > highest[:, None]))
+    places[: len(found)] = found
+    return len(found)
+
+
 def count_codes(codes: UInt16s, counts: Int64s) -> None:
     """Fill ``counts`` (2 N_BINS,) int64 with how often each code stands in ``codes`` (n,) uint16; O(n)."""
     counts[:] = 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dvspark.kernels import distances, ranking
+from dvspark.kernels import distances, loops, ranking
 from dvspark.kernels.key_bounds import KeyBounds, key_bounds
 from dvspark.kernels.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
@@ -133,7 +133,7 @@ def scratch_bytes(n_train: int, n_features: int, m: int) -> int:
     points, tile = distances.POINTS_PER_PRODUCT, min(n_train, distances.TILE_ROWS)
     waiting = min(n_train, max(CANDIDATES_PER_ROW * m, FEWEST_CANDIDATES)) + tile
     of_features = 40 * tile + 24 * points + 24 * min(m, n_train)
-    return points * (9 * tile + 100 * waiting) + 40 * n_train + of_features * n_features + 2**20
+    return points * (13 * tile + 100 * waiting) + 40 * n_train + of_features * n_features + 2**20
 
 
 def _cut(near: NearRows, m: int, metric: str) -> NearRows:
@@ -173,14 +173,17 @@ def _candidates(
 ) -> list[Int64s]:
     """Return for each point the rows that are not surely beyond the m-th nearest or what ties it, ascending."""
     placed = distances.place_points(train, z, metric)
-    waiting = _Waiting(m, metric, key_bounds(train, placed, z, metric), absent)
-    block = workspace.array("tile_keys", (len(z) * min(distances.TILE_ROWS, train.n_train),), np.float32)
+    n_pairs = len(z) * min(distances.TILE_ROWS, train.n_train)
+    block = workspace.array("tile_keys", (n_pairs,), np.float32)
+    waiting = _Waiting(
+        m, metric, key_bounds(train, placed, z, metric), absent, workspace.array("places", (n_pairs,), np.int64)
+    )
     room = len(z) * max(CANDIDATES_PER_ROW * m, FEWEST_CANDIDATES)
     allowed = room
-    for start, keys, addend in distances.tile_products(train, placed, metric, block):
-        np.add(keys, addend, out=keys)
-        here = slice(start, start + keys.shape[1])
-        waiting.add_tile(keys, train.squared_norm[here], None if train.scale is None else train.scale[here], start)
+    for start, products, addend in distances.tile_products(train, placed, metric, block):
+        here = slice(start, start + len(addend))
+        scale = None if train.scale is None else train.scale[here]
+        waiting.add_tile(products, addend, train.squared_norm[here], scale, start)
         if waiting.n_pairs > allowed:
             waiting.drop()
             allowed = max(room, 2 * waiting.n_pairs)
@@ -192,17 +195,19 @@ class _Waiting:
     """Pairs of a point and a row that may be among its m nearest, with the least and the most their keys can be.
 
     ``limits`` (n_points,) float64: the keys of m rows are surely no larger, or infinite; ``absent`` (n_points,)
-    the rows that sit out a game.
+    the rows that sit out a game; ``places`` (n_points × a tile's rows,) what `loops.places_up_to` fills.
     """
 
-    def __init__(self, m: int, metric: str, bounds: KeyBounds, absent: Int64s | None) -> None:
-        self.m, self.metric, self.bounds, self.absent = m, metric, bounds, absent
+    def __init__(self, m: int, metric: str, bounds: KeyBounds, absent: Int64s | None, places: Int64s) -> None:
+        self.m, self.metric, self.bounds, self.absent, self.places = m, metric, bounds, absent, places
         self.margins = KEY_ERROR * np.abs(bounds.constants)
         self.limits = np.full(len(bounds.constants), np.inf)
         self.parts: list[tuple[Int64s, Int64s, Float64s, Float64s]] = []
         self.n_pairs = 0
 
-    def add_tile(self, keys: Floats, squared_norms: Float64s, scale: Float64s | None, start: int) -> None:
+    def add_tile(
+        self, products: Floats, addend: Floats, squared_norms: Float64s, scale: Float64s | None, start: int
+    ) -> None:
         """Add the rows of a tile, the first of them ``start``, that are not surely beyond the limits."""
         norms, scales = np.sqrt(squared_norms), np.zeros(1) if scale is None else scale
         # One bound for all rows of the tile; those that are left get their own.
@@ -211,12 +216,13 @@ class _Waiting:
             highest = np.nextafter(
                 (self.limits - self.bounds.constants + errors).astype(np.float32), np.float32(np.inf)
             )
-            points, rows = np.divmod(np.flatnonzero(~(keys > highest[:, None])), keys.shape[1])
+            n_found = loops.fastest().places_up_to(products, addend, highest, self.places)
+            points, rows = np.divmod(self.places[:n_found], len(addend))
             if self.absent is not None:
                 there = start + rows != self.absent[points]
                 points, rows = points[there], rows[there]
             own = self.bounds.errors(points, norms[rows], scales[rows % len(scales)]) + self.margins[points]
-            middle = keys[points, rows] + self.bounds.constants[points]
+            middle = (products[points, rows] + addend[rows]) + self.bounds.constants[points]
             known = np.isfinite(middle) & np.isfinite(own)
             least, most = np.where(known, middle - own, -np.inf), np.where(known, middle + own, np.inf)
         self._append(points, start + rows, least, most)

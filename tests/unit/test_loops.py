@@ -136,6 +136,20 @@ def test_value_bins__is_the_same_in_both(seed: int, n: int, k: int) -> None:
 
 
 @settings(deadline=None)
+@given(seed=SEEDS, n=st.integers(1, 200), share=st.floats(0.0, 1.0))
+def test_places_up_to__are_those_of_keys_that_are_not_above(seed: int, n: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    keys = rng.integers(0, 20, size=(3, n)).astype(np.float32)
+    keys[rng.random(keys.shape) < 0.05] = np.nan
+    addend = rng.integers(0, 3, size=n).astype(np.float32)
+    highest = np.array([20.0 * share, -np.inf, np.inf], np.float32)
+    expected = [p * n + r for p in range(3) for r in range(n) if not keys[p, r] + addend[r] > highest[p]]
+    for module in BOTH:
+        places = np.empty(3 * n, np.int64)
+        assert places[: module.places_up_to(keys, addend, highest, places)].tolist() == expected
+
+
+@settings(deadline=None)
 @given(seed=SEEDS, n=st.integers(1, 500))
 def test_add_values__adds_each_point_in_order(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
