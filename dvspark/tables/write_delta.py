@@ -9,8 +9,9 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
-from dvspark.errors import OutputConflictError, Problem
+from dvspark.errors import ConfigError, OutputConflictError, Problem
 from dvspark.schemas import VALUES
+from dvspark.tables.delta import path_problem
 from dvspark.tables.values_tables import PROPERTIES, RunKey, lost_race
 
 
@@ -21,7 +22,12 @@ class DeltaValues:
     place: str
 
     def columns(self) -> pa.Schema | None:
-        """Return its columns, or None while there is no such table."""
+        """Return its columns, or None while there is no such table.
+
+        Raises: ConfigError for a path deltalake cannot open, OutputConflictError for a table of other partitions.
+        """
+        if (problem := path_problem("output.path", self.place)) is not None:
+            raise ConfigError(problem)
         if not DeltaTable.is_deltatable(self.place):
             return None
         table = DeltaTable(self.place)

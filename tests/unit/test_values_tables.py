@@ -203,6 +203,13 @@ def test_delta__of_two_equal_commits_at_once_one_is_refused(tmp_path: Path, monk
     assert lake.commits() == ["run-1"]
 
 
+def test_delta__a_path_that_deltalake_takes_for_another_is_refused(tmp_path: Path) -> None:
+    table = Delta(tmp_path / "out[1]").table
+    with pytest.raises(ConfigError, match=r"output\.path"):
+        new_columns(table, SCHEMA)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_delta__a_table_of_other_partitions_is_refused(tmp_path: Path) -> None:
     from dvspark.tables.write_delta import DeltaValues
 
