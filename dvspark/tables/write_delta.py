@@ -12,7 +12,10 @@ from deltalake.exceptions import CommitFailedError
 from dvspark.errors import ConfigError, OutputConflictError, Problem
 from dvspark.schemas import VALUES
 from dvspark.tables.delta import path_problem
-from dvspark.tables.values_tables import PROPERTIES, RunKey, lost_race
+from dvspark.tables.values_tables import PROPERTIES, RunKey, racing
+
+# A commit by another one at the same time; commits of other runs are none, deltalake follows these.
+LOST = (CommitFailedError,)
 
 
 @dataclass(frozen=True)
@@ -38,20 +41,22 @@ class DeltaValues:
 
     def create(self, schema: pa.Schema) -> None:
         """Create it in a commit without rows."""
-        DeltaTable.create(
-            self.place,
-            schema,
-            mode="ignore",  # another run may be as far
-            partition_by=["run_id"],
-            name=VALUES.name,
-            description=VALUES.meaning,
-            configuration=PROPERTIES,
-            raise_if_key_not_exists=False,
-        )
+        with racing(self.place, LOST):
+            DeltaTable.create(
+                self.place,
+                schema,
+                mode="ignore",  # another run may be as far
+                partition_by=["run_id"],
+                name=VALUES.name,
+                description=VALUES.meaning,
+                configuration=PROPERTIES,
+                raise_if_key_not_exists=False,
+            )
 
     def add_columns(self, columns: pa.Schema) -> None:
         """Add columns, null in the rows that are there."""
-        DeltaTable(self.place).alter.add_columns(Schema.from_arrow(columns).fields)
+        with racing(self.place, LOST):
+            DeltaTable(self.place).alter.add_columns(Schema.from_arrow(columns).fields)
 
     def commit(self, values: pa.Table, run: RunKey) -> None:
         """Add a run's values in one commit; the run is its application transaction, so of two at once one fails."""
@@ -66,13 +71,11 @@ class DeltaValues:
             app_transactions=[Transaction(application, (before or 0) + 1)],
         )
         write = partial(write_deltalake, table, values, schema_mode="merge", commit_properties=properties)
-        try:  # schema_mode: columns of other runs are null
+        with racing(self.place, LOST):  # schema_mode: columns of other runs are null
             if there:
                 write(mode="overwrite", predicate=f"run_id = '{run.run_id}'")
             else:
                 write(mode="append")
-        except CommitFailedError as error:
-            raise lost_race(self.place, run, error) from error
 
 
 def _has_run(table: DeltaTable, run_id: str) -> bool:
