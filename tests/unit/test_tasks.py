@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
 import time
@@ -422,6 +423,22 @@ def test_host_cache__many_at_once_copy_once(
         thread.join()
     assert copies == [cache / reference.digest] * 4
     assert source.asked.count("x.npy") == 1
+
+
+def test_host_cache__does_not_wait_for_ever_for_another_one(
+    reference: IndexReference, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_cache, "WAIT_SECONDS", -1e9)  # whatever the size, there is no time left
+    source, shipped = Source(reference.directory), replace(reference, shipping="artifact")
+    cache.mkdir()
+    lock = cache / f"{reference.digest}.lock"
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(ComputeError, match=rf"(?s){lock.name} held for.*end it, or its host") as refused:
+            host_cache.open_on_host(shipped, source)
+    assert refused.value.exit_code == 5
+    assert source.asked == []
+    host_cache.open_on_host(shipped, source)  # free again, it is had without any time
 
 
 def test_host_cache__in_place_is_not_copied(reference: IndexReference, cache: Path) -> None:
