@@ -22,6 +22,7 @@ from dvspark.change import (
 from dvspark.config import JobConfig
 from dvspark.engine.plan import PLANS, host_memory_problems
 from dvspark.errors import AuditError, ComputeError, ConfigError, DvsparkError, InputError, Problem, told_by_task
+from dvspark.exhausted import ran_out
 from dvspark.logs import log_event, stage
 from dvspark.methods.options import ValueOptions, choice_problems
 from dvspark.redact import redacted_tree
@@ -73,13 +74,13 @@ def run(config: JobConfig, spark: SparkSession, arrived: DataFrame | None = None
         return _run(config, spark, storage, arrived)
     except DvsparkError:
         raise
-    except OSError as error:
-        hint = "free space, or choose another output or work_dir; started again, the run goes on after its last wave"
-        raise ComputeError(Problem("writing", "storage that takes what is written", str(error), hint)) from error
     except Exception as error:
-        if (told := told_by_task(error)) is None:
+        if (told := told_by_task(error) or ran_out(error)) is not None:
+            raise told from error
+        if not isinstance(error, OSError):
             raise
-        raise told from error
+        hint = "choose another output or work_dir; started again, the run goes on after its last wave"
+        raise ComputeError(Problem("writing", "storage that takes what is written", str(error), hint)) from error
 
 
 def _run(config: JobConfig, spark: SparkSession, storage: Storage, arrived: DataFrame | None) -> dict[str, Any]:

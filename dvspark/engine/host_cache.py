@@ -17,6 +17,7 @@ from dvspark.engine.train_index import (
     IndexReference,
     TrainIndex,
     damaged_files,
+    has_manifest,
     open_index,
     read_manifest,
 )
@@ -68,7 +69,7 @@ def _copy_once(reference: IndexReference, source_of: Callable[[str], Path]) -> P
     target = root / reference.digest
     longest = WAIT_SECONDS + N_COPIES * reference.n_bytes / SLOWEST_BYTES_PER_SECOND
     with _locked(root / f"{reference.digest}.lock", longest):
-        if _is_whole(target):
+        if _is_whole(target, reference.digest):
             return target
         shutil.rmtree(target, ignore_errors=True)
         _evict(root)
@@ -92,6 +93,8 @@ def _copy_once(reference: IndexReference, source_of: Callable[[str], Path]) -> P
 def _copy(source_of: Callable[[str], Path], staging: Path, digest: str) -> list[str]:
     """Copy an index's files and return those that are damaged."""
     shutil.copyfile(source_of(MANIFEST), staging / MANIFEST)
+    if not has_manifest(staging, digest):
+        return [MANIFEST]
     for name in read_manifest(staging)["files"]:
         shutil.copyfile(source_of(name), staging / name)
     damaged = damaged_files(staging, digest)
@@ -99,9 +102,9 @@ def _copy(source_of: Callable[[str], Path], staging: Path, digest: str) -> list[
     return damaged
 
 
-def _is_whole(directory: Path) -> bool:
+def _is_whole(directory: Path, digest: str) -> bool:
     """Return whether all files are there in full size, and none was written to since its sum was checked."""
-    if not (directory / MANIFEST).exists():
+    if not has_manifest(directory, digest):
         return False
     sizes, checked = read_manifest(directory)["bytes"], (directory / MANIFEST).stat().st_mtime_ns
     found = {name: (directory / name).stat() for name in sizes if (directory / name).exists()}

@@ -15,7 +15,7 @@ import pytest
 from frames import draw_data, write_parquet
 
 from dvspark import neighbors, valuation
-from dvspark.errors import ConfigError, InputError, OutputConflictError
+from dvspark.errors import ComputeError, ConfigError, InputError, OutputConflictError
 from dvspark.privacy import private_release, values_from_noisy_counts
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def test_private_run__killed_after_the_draw_takes_what_was_kept_and_tells_owners
 
     with monkeypatch.context() as patch:
         patch.setattr(valuation, "add_up", killed)
-        assert command("value", *tables, *words, "--output", out) == 1
+        assert command("value", *tables, *words, "--output", out) == ComputeError.exit_code
     assert sorted(path.name for path in out.iterdir()) == ["ledger", "private"]
     before = _kept(out, "private")
 

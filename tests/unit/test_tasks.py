@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -452,8 +453,6 @@ def test_host_cache__in_place_is_not_copied(reference: IndexReference, cache: Pa
 def test_host_cache__refuses_a_file_damaged_on_its_way(
     reference: IndexReference, cache: Path, tmp_path: Path, file: str
 ) -> None:
-    import shutil
-
     copy = Path(shutil.copytree(reference.directory, tmp_path / "damaged"))
     content = bytearray((copy / file).read_bytes())
     # One bit in the white space or data at the end: the size stays, the manifest stays JSON.
@@ -466,6 +465,16 @@ def test_host_cache__refuses_a_file_damaged_on_its_way(
     assert [path.name for path in cache.iterdir()] == [f"{reference.digest}.lock"]
     # The next one, with whole files, is not hindered by it.
     host_cache.open_on_host(replace(reference, shipping="artifact"), Source(reference.directory))
+
+
+def test_host_cache__refuses_a_manifest_cut_short_on_its_way(
+    reference: IndexReference, cache: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(reference.directory, tmp_path / "damaged"))
+    os.truncate(copy / MANIFEST, 10)
+    with pytest.raises(ComputeError, match=f"damaged: {MANIFEST}"):
+        host_cache.open_on_host(replace(reference, shipping="artifact"), Source(str(copy)))
+    assert [path.name for path in cache.iterdir()] == [f"{reference.digest}.lock"]
 
 
 def test_host_cache__a_copy_damaged_once_is_made_again(reference: IndexReference, cache: Path, tmp_path: Path) -> None:
@@ -499,7 +508,7 @@ def test_host_cache__a_file_written_to_later_is_not_used(
     assert source.asked.count("x.npy") == 2
 
 
-@pytest.mark.parametrize("state", ["no manifest", "short file", "missing file"])
+@pytest.mark.parametrize("state", ["no manifest", "short manifest", "short file", "missing file"])
 def test_host_cache__does_not_use_a_half_built_folder(
     reference: IndexReference, cache: Path, monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:
@@ -508,6 +517,8 @@ def test_host_cache__does_not_use_a_half_built_folder(
     place = cache / reference.digest
     if state == "no manifest":
         (place / MANIFEST).unlink()
+    elif state == "short manifest":
+        os.truncate(place / MANIFEST, 10)
     elif state == "missing file":
         (place / "x.npy").unlink()
     else:
