@@ -13,7 +13,12 @@ MEMORY = re.compile(
     r"MemoryError|[Cc]annot allocate memory|failed to map segment"
     r"|Python worker exited unexpectedly|ExecutorLostFailure|exceeding .*memory limits"
 )
-DISK_HINT = "free space there; started again, the run goes on after its last wave"
+# Where Spark's writer was, which the line with the cause does not say.
+WRITING = re.compile(r"Task failed while writing rows to (\S+)\.(?:\s|$)")
+DISK_HINT = (
+    "free space, or lift the limit, where it was written: output, work_dir, spark.local.dir or the host's cache; "
+    "started again, the run goes on after its last wave"
+)
 MEMORY_HINT = (
     "dvspark plan tells what a task takes: let fewer run at once (spark.executor.cores), or give Python more "
     "(spark.executor.memoryOverhead), Java more (spark.driver.memory, spark.executor.memory); leave "
@@ -27,7 +32,8 @@ def ran_out(error: Exception) -> ComputeError | None:
     """Return what ran out, with the line that says so and what to do; None for another error."""
     text = f"{type(error).__name__}: {error}"
     if line := _line(DISK, text):
-        return ComputeError(Problem("disk", "storage that takes what is written", line, DISK_HINT))
+        place = f" ({found[0].strip()})" if (found := WRITING.search(text)) else ""
+        return ComputeError(Problem("disk", "storage that takes what is written", line + place, DISK_HINT))
     if line := _line(MEMORY, text):
         expected = "processes that have the memory they ask for"
         return ComputeError(Problem("memory", expected, line, MEMORY_HINT))

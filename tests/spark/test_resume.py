@@ -202,7 +202,9 @@ def test_run__a_disk_that_fills_while_spark_writes_publishes_nothing_and_leaves_
 
     with monkeypatch.context() as disk:
         disk.setattr(pipeline, "publish", on_a_full_disk)
-        with pytest.raises(ComputeError, match=r"(?s)java.io.IOException: File too large.*free space there"):
+        with pytest.raises(
+            ComputeError, match=r"(?s)File too large \(Task failed while writing .*out/_staging-run-.*free space"
+        ):
             job(spark, tables, tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["ledger"]  # all waves: nothing is done again
     changes = dying_at(-1, monkeypatch)

@@ -31,6 +31,16 @@ def test_ran_out__names_what_and_the_line(line: str, where: str) -> None:
     assert "started again" in problem.hint.lower()
 
 
+def test_ran_out__tells_where_spark_was_writing() -> None:
+    said = "[TASK_WRITE_FAILED] Task failed while writing rows to file:/out/_staging/values. SQLSTATE: 58030\n"
+    told = ran_out(RuntimeError(said + JOB.format("Caused by: java.io.IOException: No space left on device")))
+    assert told is not None
+    assert told.problems[0].got == (
+        "Caused by: java.io.IOException: No space left on device "
+        "(Task failed while writing rows to file:/out/_staging/values.)"
+    )
+
+
 def test_ran_out__knows_pythons_own_error_and_cuts_long_lines() -> None:
     told = ran_out(MemoryError("x" * 1000))
     assert told is not None
