@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from dvspark.documents import json_object, missing_in
 from dvspark.errors import ConfigError, InputError, Problem, shown
 from dvspark.methods.options import ValueOptions
 from dvspark.runs.identity import run_id_problems
-from dvspark.runs.ledger import Files, read_totals
+from dvspark.runs.ledger import Files, digest, read_totals
 from dvspark.schemas import Partial
 from dvspark.tables.read import Rows
 from dvspark.tables.validate import ValidatedInputs
@@ -20,8 +20,20 @@ if TYPE_CHECKING:
 CHANGES = ("add", "remove")
 # Of the run record's options, those that decide values.
 SAME = ("metric", "precision", "ties", "aggregate")
-# What a change takes from the run record.
-USED = {"run_id": str, "fingerprint": str, "method": dict, "inputs": dict}
+# What a change takes from the run record, and from its configuration.
+USED = {
+    **dict.fromkeys(("run_id", "fingerprint", *SAME), str),
+    "method.name": str,
+    "method.parameters": dict,
+    "row_bounds": bool,
+    "inputs.train.digest": str,
+    "inputs.train.n_rows": int,
+    "inputs.validation.types": dict,
+    "inputs.n_validation": int,
+    "inputs.n_classes_source": str,
+    "inputs.absent_labels": list,
+}
+USED_SETTINGS = {"configuration.validation": dict, "configuration.output": dict, "totals_sha256": str}
 FIRST_IDS = 5
 
 
@@ -58,41 +70,43 @@ def parent_record(files: Files, run_id: str) -> dict[str, Any]:
         hint = "give the id of a published run, and the output folder it is in"
         raise ConfigError(Problem(f"run {run_id}", f"a published run with {name}", "none", hint))
     try:
-        record = json.loads(files.read(name))
-    except (ValueError, RecursionError):  # no JSON, no UTF-8, too deep
-        record = None
-    whole = isinstance(record, dict) and all(isinstance(record.get(name), kind) for name, kind in USED.items())
-    if not whole:
+        record = json_object(files.read(name))
+    except OSError as error:
+        raise ConfigError(Problem(f"run {run_id}", f"a file {name} that can be read", str(error))) from error
+    if record is None or (lost := missing_in(record, USED)):
+        got = "another file" if record is None else f"another file, without {', '.join(lost)}"
         hint = "value all rows at once"
-        raise ConfigError(Problem(f"run {run_id}", f"a record {name} of this version", "another file", hint))
-    found: dict[str, Any] = record
-    if problems := _obstacles(found):
+        raise ConfigError(Problem(f"run {run_id}", f"a record {name} of this version", got, hint))
+    if problems := _obstacles(record):
         raise ConfigError(problems)
-    return found
+    return record
 
 
 def _obstacles(record: dict[str, Any]) -> list[Problem]:
     """Return what keeps a run from being changed, whatever the rows."""
     where, problems = f"run {record['run_id']}", []
-    if not isinstance(record.get("configuration"), dict):
-        hint = "value all rows at once; runs of this version keep what a change needs"
-        problems.append(Problem(where, "a record with its configuration", "none", hint))
     if record.get("self_validation"):
         hint = "its validation rows are the training rows: value the new table"
         problems.append(Problem(where, "a run with validation rows of its own", "self_validation", hint))
     if record.get("privacy") is not None:
         hint = "publish a release of all validation rows at once: each release spends the budget"
         problems.append(Problem(where, "a run without a private release", record["method"]["name"], hint))
+    if not problems and (lost := missing_in(record, USED_SETTINGS)):
+        hint = "value all rows at once; runs of this version keep what a change needs"
+        problems.append(Problem(where, "a record with its configuration", f"none of {', '.join(lost)}", hint))
     return problems
 
 
-def parent_totals(files: Files, run_id: str) -> Partial:
-    """Return the totals a run has published. Raises: ConfigError when it kept none."""
-    name = f"runs/{run_id}/totals.npz"
+def parent_totals(files: Files, record: dict[str, Any]) -> Partial:
+    """Return the totals a run has published. Raises: ConfigError when they are not there any more."""
+    name, hint = f"runs/{record['run_id']}/totals.npz", "value all rows at once"
     if not files.exists(name):
-        hint = "value all rows at once; runs of this version keep what a change needs"
-        raise ConfigError(Problem(f"run {run_id}", f"totals in {name}", "none", hint))
-    return read_totals(files.read(name))
+        raise ConfigError(Problem(f"run {record['run_id']}", f"totals in {name}", "none", hint))
+    content = files.read(name)
+    if digest(content) != record["totals_sha256"]:
+        got = "a damaged file, or another run's"
+        raise ConfigError(Problem(f"run {record['run_id']}", f"its totals in {name}", got, hint))
+    return read_totals(content)
 
 
 def option_problems(record: dict[str, Any], options: ValueOptions, run_id: str | None) -> list[Problem]:
@@ -125,7 +139,7 @@ def require_fitting(parent: Parent, inputs: ValidatedInputs) -> None:
     before, now = record["inputs"]["train"], inputs.train_facts
     problems = []
     for name, was in record["inputs"]["validation"]["types"].items():
-        if (given := inputs.validation.types[name]) != was:
+        if (given := inputs.validation.types.get(name, "none")) != was:
             hint = "cast it: rows are told apart by their id, embedding and label"
             problems.append(Problem(f"validation column {name}", f"{was}, as in {record['run_id']}", given, hint))
     if parent.change == "remove" and inputs.validation_facts.n_rows == record["inputs"]["n_validation"]:

@@ -140,10 +140,8 @@ def _changed_config(change: tuple[str, str, str], path: Path | None, overrides: 
         hint = "give --output FOLDER, or the run as OUTPUT/runs/RUN_ID"
         raise ConfigError(Problem("output", "the folder of the run", "none", hint))
     base = parent_record(open_storage(output), run_id)["configuration"]
-    given = overrides.get("validation") or {}
-    columns = {**(base.get("validation") or {}), **given, "path": table, "table": None}
     changed = {
-        "validation": columns,
+        "validation": {**(overrides.get("validation") or {}), "path": table},
         "output": {**(base.get("output") or {}), "path": output},
         "parent": run_id,
         "change": kind,

@@ -19,6 +19,7 @@ from dvspark.change import CHANGES
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.plan import PLANS, host_memory_problems
 from dvspark.errors import ConfigError, Problem, close_matches
+from dvspark.layers import without_excluded
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions, choice_problems
 from dvspark.redact import HIDDEN, is_secret, redacted_tree, remember
@@ -212,6 +213,7 @@ class JobConfig(BaseSettings):
 def load_config(path: Path | None, overrides: dict[str, Any], base: dict[str, Any] | None = None) -> JobConfig:
     """Return the configuration from a YAML file, the environment and overrides, the later winning.
 
+    Where settings exclude each other, those of the later source stay, see `layers.without_excluded`.
     ``base``: settings below all of these, such as those of another run.
     Raises: ConfigError with everything that is wrong.
     """
@@ -227,7 +229,10 @@ def load_config(path: Path | None, overrides: dict[str, Any], base: dict[str, An
             dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
             file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return init_settings, env_settings, InitSettingsSource(settings_cls, from_file)
+            environment = without_excluded(env_settings(), given)
+            below = without_excluded(without_excluded(from_file, environment), given)
+            layers = (InitSettingsSource(settings_cls, layer) for layer in (environment, below))
+            return init_settings, *layers
 
     given = _paths_spelled_out(overrides)
     remember([given, from_file])

@@ -86,6 +86,12 @@ class AuditError(DvsparkError):
     title = "Audit failed"
 
 
+def taken_run_id(where: str, own: str, got: str, hint: str) -> OutputConflictError:
+    """Return the refusal of a run id under which something else is there; ``own`` is the fingerprint of this run."""
+    expected = f"fingerprint {own[:12]}: these inputs, options and version"
+    return OutputConflictError(Problem(where, expected, got, hint))
+
+
 def shown(values: Iterable[object]) -> str:
     """Return ids or labels for a message: quoted, without line breaks, the middle of long ones left out."""
     return ", ".join(map(_SHORT.repr, values))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -12,12 +11,14 @@ import numpy as np
 import pyarrow as pa
 
 from dvspark.columns import embedding_matrix
+from dvspark.documents import sealed, unsealed
 from dvspark.engine.tasks import ChunkWork, counts_table
-from dvspark.errors import OutputConflictError, Problem
+from dvspark.errors import OutputConflictError, Problem, taken_run_id
+from dvspark.logs import log_event
 from dvspark.methods.private import PrivateMethod
 from dvspark.methods.radius import MOST_ALONE, RadiusMethod, alone_warning
 from dvspark.privacy import Release, private_release
-from dvspark.runs.ledger import Files, write_whole
+from dvspark.runs.ledger import Files
 from dvspark.schemas import NEIGHBOR_COUNTS, Finding, Float64s, Partial
 
 if TYPE_CHECKING:
@@ -40,21 +41,35 @@ class Keep:
     def read(self) -> dict[str, Any] | None:
         """Return the release that an earlier start of the same run drew, or None.
 
-        Raises: OutputConflictError when it belongs to other inputs or options.
+        Raises: OutputConflictError when it belongs to other inputs or options, or is damaged.
         """
         if not self.files.exists(self.name):
             return None
-        kept: dict[str, Any] = json.loads(self.files.read(self.name))
+        kept = unsealed(self.files.read(self.name))
+        if kept is None:
+            hint = "put a copy back, or choose another run_id: a new draw spends the budget once more"
+            raise OutputConflictError(Problem(self.name, "the release that was drawn", "a damaged file", hint))
         if kept["fingerprint"] != self.fingerprint:
-            expected = f"fingerprint {self.fingerprint[:12]}: these inputs, options and version"
             hint = "choose another run_id: a release is drawn once, and spent"
-            got = f"fingerprint {kept['fingerprint'][:12]}"
-            raise OutputConflictError(Problem(self.name, expected, got, hint))
+            raise taken_run_id(self.name, self.fingerprint, f"fingerprint {kept['fingerprint'][:12]}", hint)
+        for left in self.files.rivals(self.name):  # too late for any of them
+            self.files.remove_file(left)
         return kept
 
-    def write(self, kept: dict[str, Any]) -> None:
-        """Keep a release before its first use."""
-        write_whole(self.files, self.name, json.dumps({"fingerprint": self.fingerprint, **kept}).encode())
+    def settle(self, drawn: dict[str, Any]) -> dict[str, Any]:
+        """Keep a release before its first use, and return it, or the one that another start has kept meanwhile.
+
+        Raises: OutputConflictError when several starts draw at once and none of them can tell who was first.
+        """
+        written = self.files.write_first(self.name, sealed({"fingerprint": self.fingerprint, **drawn}))
+        if (kept := self.read()) is None:
+            left = ", ".join(self.files.rivals(self.name)) or "gone by now"
+            hint = "start it again; if no other start is running, one was killed: remove its file first"
+            got = f"several at once, or what one has left: {left}"
+            raise OutputConflictError(Problem(self.name, "one start that draws", got, hint))
+        if not written:
+            log_event("another start of this run has drawn the noise: what was drawn here is not used")
+        return kept
 
 
 def automatic_radius(
@@ -79,7 +94,8 @@ def released(
     """Return the release, the key of its sample if it has one, and `NEIGHBOR_COUNTS` with noise, in id order.
 
     The noise is drawn here, once, from the operating system's entropy, and kept before it is used; a run that is
-    started again takes what was kept. ``counts_of`` counts the neighbors.
+    started again takes what was kept, and so do all but the first of several starts at once. ``counts_of`` counts the
+    neighbors.
     """
     release = method.release(work.parameters, n_validation)
     kept = None if keep is None else keep.read()
@@ -88,14 +104,13 @@ def released(
         counts = counts_of(ChunkWork(work.options, work.parameters, key)).sort_by("id").combine_chunks()
         exact = np.stack([counts["n_matches"].to_numpy(), counts["n_others"].to_numpy()], axis=1)
         noisy = private_release(exact.astype(np.int64), release)
-        kept = {
+        drawn = {
             "release": asdict(release),
             "sample_key": None if key is None else key.hex(),
             "ids": counts["id"].to_pylist(),
             "noisy_counts": noisy.tolist(),
         }
-        if keep is not None:
-            keep.write(kept)
+        kept = drawn if keep is None else keep.settle(drawn)
     key = None if kept["sample_key"] is None else bytes.fromhex(kept["sample_key"])
     table = counts_table(pa.chunked_array([kept["ids"]]), np.array(kept["noisy_counts"], np.int64).reshape(-1, 2))
     return Release(**kept["release"]), key, table

@@ -22,11 +22,12 @@ from dvspark.change import (
 from dvspark.config import JobConfig
 from dvspark.engine.plan import PLANS, host_memory_problems
 from dvspark.errors import AuditError, ComputeError, ConfigError, DvsparkError, InputError, Problem, told_by_task
+from dvspark.exhausted import ran_out
 from dvspark.logs import log_event, stage
 from dvspark.methods.options import ValueOptions, choice_problems
 from dvspark.redact import redacted_tree
 from dvspark.runs import tracking
-from dvspark.runs.ledger import write_totals
+from dvspark.runs.ledger import digest, write_totals
 from dvspark.runs.metrics import run_metrics
 from dvspark.schemas import VALIDATION_ROWS, Finding
 from dvspark.tables.read import Rows, TableReference, canonical_rows, published_rows, read_rows, readable
@@ -73,13 +74,13 @@ def run(config: JobConfig, spark: SparkSession, arrived: DataFrame | None = None
         return _run(config, spark, storage, arrived)
     except DvsparkError:
         raise
-    except OSError as error:
-        hint = "free space, or choose another output or work_dir; started again, the run goes on after its last wave"
-        raise ComputeError(Problem("writing", "storage that takes what is written", str(error), hint)) from error
     except Exception as error:
-        if (told := told_by_task(error)) is None:
+        if (told := told_by_task(error) or ran_out(error)) is not None:
+            raise told from error
+        if not isinstance(error, OSError):
             raise
-        raise told from error
+        hint = "choose another output or work_dir; started again, the run goes on after its last wave"
+        raise ComputeError(Problem("writing", "storage that takes what is written", str(error), hint)) from error
 
 
 def _run(config: JobConfig, spark: SparkSession, storage: Storage, arrived: DataFrame | None) -> dict[str, Any]:
@@ -255,7 +256,7 @@ def _parent(config: JobConfig, spark: SparkSession, storage: Storage) -> Parent 
     if problems := option_problems(record, config.options(), config.run_id):
         raise ConfigError(problems)
     rows = published_rows(spark, storage.spark_path, config.parent)
-    return Parent(record, parent_totals(storage, config.parent), rows, config.change)
+    return Parent(record, parent_totals(storage, record), rows, config.change)
 
 
 def _validation_rows(valuation: Valuation) -> DataFrame:
@@ -293,7 +294,8 @@ def _publish(
     record = redacted_tree({**valuation.record(outputs, spark.version), "configuration": config.kept()})
     documents: dict[str, str | bytes] = {}
     if valuation.may_change:
-        documents["totals.npz"] = write_totals(valuation.summed)
+        documents["totals.npz"] = totals = write_totals(valuation.summed)
+        record["totals_sha256"] = digest(totals)
     if with_report:
         shown = report.summarize(valuation.table, record, record["findings"], valuation.extremes)
         record["lowest_rows"] = [_row_record(row) for row in shown.lowest[:LOWEST_ROWS]]

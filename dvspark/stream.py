@@ -47,7 +47,7 @@ def run_stream(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     how = {"availableNow": True} if config.stream.available_now else {"processingTime": config.stream.every}
     query = writer.trigger(**how).start()
     try:
-        query.awaitTermination()
+        query.awaitTermination()  # as long as the stream goes on: it is stopped from outside
     except Exception:
         if failed:
             raise failed[0] from None

@@ -40,6 +40,9 @@ N_OWNERS = 100
 # Random rows of the second size stay under this many bytes: drawing and preparing them takes time too.
 LARGEST_SAMPLE_BYTES = 256 * 2**20
 
+# Two seconds, on a machine that swaps or has a hundred times more to do.
+LONGEST_SECONDS = 300.0
+
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -59,16 +62,27 @@ class PointCost:
 def calibrate(sizes: Sizes, options: ValueOptions, *, n_labels: int, chunk_rows: int) -> PointCost:
     """Return what a point costs in the real dimension and ranking, on random rows with so many labels.
 
-    Raises: ComputeError when the kernel's process fails. Cost: about two seconds, half of them imports.
+    Raises: ComputeError when the kernel's process fails, or does not end.
+    Cost: about two seconds, half of them imports.
     """
     points = min(chunk_rows, sizes.n_validation, _points_at_once(sizes))
     task = {"sizes": asdict(sizes), "options": options.record(), "n_labels": n_labels, "points": points}
     # A package that travels as a zip is found where this process found it.
     environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-m", "dvspark.engine.calibrate"]
-    said = subprocess.run(  # noqa: S603 - this module
-        command, input=json.dumps(task), env=environment, capture_output=True, text=True, check=False
-    )
+    try:
+        said = subprocess.run(  # noqa: S603 - this module
+            command,
+            input=json.dumps(task),
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LONGEST_SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        got, hint = f"none after {LONGEST_SECONDS:g} s", "free this machine's cores and memory, or run the job itself"
+        raise ComputeError(Problem("calibration", "an answer of the kernel's process", got, hint)) from error
     if said.returncode:
         last = said.stderr.strip().rpartition("\n")[2]
         raise ComputeError(Problem("calibration", "a second of the kernel", last, "does the job itself run here?"))

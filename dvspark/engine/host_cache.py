@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from dvspark.engine.train_index import (
     MANIFEST,
     IndexReference,
     TrainIndex,
     damaged_files,
+    has_manifest,
     open_index,
     read_manifest,
 )
@@ -25,6 +27,11 @@ from dvspark.errors import ComputeError, Problem
 CACHE_VARIABLE = "DVSPARK_CACHE"
 # An index nobody opened for a day is removed when the next one is built.
 KEEP_SECONDS = 24 * 3600.0
+
+# How long others wait for the one that copies: far longer than it takes, at the slowest, to copy and check an index.
+WAIT_SECONDS = 900.0
+SLOWEST_BYTES_PER_SECOND = 10e6
+LOOK_SECONDS = 0.1
 
 # A copy that is damaged on its way is made again; damaged twice, its source is.
 N_COPIES = 2
@@ -42,8 +49,8 @@ def cache_directory() -> Path:
 def open_on_host(reference: IndexReference, source_of: Callable[[str], Path]) -> TrainIndex:
     """Return the index, mapped from this host's one copy; ``source_of(file)`` tells where a file came from.
 
-    Raises: ComputeError when the copy cannot be made whole. Cost: the first caller on a host copies and
-    verifies the index (about 1 GB/s), others wait for it, and later ones only map it.
+    Raises: ComputeError when the copy cannot be made whole, or another one does not end making it. Cost: the first
+    caller on a host copies and verifies the index (about 1 GB/s), others wait for it, and later ones only map it.
     """
     if reference.digest not in _opened:
         lies_here = reference.shipping == "in_place"
@@ -60,8 +67,9 @@ def _copy_once(reference: IndexReference, source_of: Callable[[str], Path]) -> P
         hint = f"set {CACHE_VARIABLE} to a private folder"
         raise ComputeError(Problem(str(root), "a folder of this user", f"uid {root.stat().st_uid}", hint))
     target = root / reference.digest
-    with _locked(root / f"{reference.digest}.lock"):
-        if _is_whole(target):
+    longest = WAIT_SECONDS + N_COPIES * reference.n_bytes / SLOWEST_BYTES_PER_SECOND
+    with _locked(root / f"{reference.digest}.lock", longest):
+        if _is_whole(target, reference.digest):
             return target
         shutil.rmtree(target, ignore_errors=True)
         _evict(root)
@@ -85,6 +93,8 @@ def _copy_once(reference: IndexReference, source_of: Callable[[str], Path]) -> P
 def _copy(source_of: Callable[[str], Path], staging: Path, digest: str) -> list[str]:
     """Copy an index's files and return those that are damaged."""
     shutil.copyfile(source_of(MANIFEST), staging / MANIFEST)
+    if not has_manifest(staging, digest):
+        return [MANIFEST]
     for name in read_manifest(staging)["files"]:
         shutil.copyfile(source_of(name), staging / name)
     damaged = damaged_files(staging, digest)
@@ -92,9 +102,9 @@ def _copy(source_of: Callable[[str], Path], staging: Path, digest: str) -> list[
     return damaged
 
 
-def _is_whole(directory: Path) -> bool:
+def _is_whole(directory: Path, digest: str) -> bool:
     """Return whether all files are there in full size, and none was written to since its sum was checked."""
-    if not (directory / MANIFEST).exists():
+    if not has_manifest(directory, digest):
         return False
     sizes, checked = read_manifest(directory)["bytes"], (directory / MANIFEST).stat().st_mtime_ns
     found = {name: (directory / name).stat() for name in sizes if (directory / name).exists()}
@@ -102,12 +112,30 @@ def _is_whole(directory: Path) -> bool:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a file's lock; the kernel releases it when the holder dies."""
+def _locked(path: Path, seconds: float) -> Iterator[None]:
+    """Hold a file's lock, which the kernel releases when its holder dies.
+
+    Raises: ComputeError when another process holds it for so long.
+    """
     with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        deadline = time.monotonic() + seconds
+        while not _is_taken(file):
+            if time.monotonic() > deadline:
+                expected, got = "a copy of the index within the time it may take", f"{path} held for {seconds:.0f} s"
+                hint = "a task that copies hangs, on storage that does not answer: end it, or its host, and run again"
+                raise ComputeError(Problem("the host's copy of the index", expected, got, hint))
+            time.sleep(LOOK_SECONDS)
         os.utime(path)
         yield
+
+
+def _is_taken(file: TextIO) -> bool:
+    """Return whether the lock is this process's now; False where another one holds it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _evict(root: Path) -> None:
@@ -116,9 +144,7 @@ def _evict(root: Path) -> None:
         if time.time() - lock.stat().st_mtime < KEEP_SECONDS:
             continue
         with lock.open("r+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _is_taken(file):
                 continue
             # The lock file stays: removing it would let two builders hold two different files of one name.
             for folder in (lock.with_suffix(""), lock.with_suffix(".building")):

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 POLL_SECONDS = 0.5
+# An answer that Java owes the thread takes milliseconds; without it the thread ends with the process.
+END_SECONDS = 10.0
 
 
 @contextmanager
@@ -38,7 +40,7 @@ def watch_tasks(
         yield
     finally:
         stop.set()
-        thread.join()
+        thread.join(END_SECONDS)
 
 
 @contextmanager

@@ -235,10 +235,14 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     return manifest
 
 
+def has_manifest(directory: Path, digest: str) -> bool:
+    """Return whether the manifest is there and that of the index: what it says can be relied on."""
+    return _sha256_or_none(directory / MANIFEST) == digest
+
+
 def damaged_files(directory: Path, digest: str) -> list[str]:
     """Return the names of files that are missing or whose sha256 is not the index's; reads every byte."""
-    manifest_path = directory / MANIFEST
-    if not manifest_path.exists() or _sha256(manifest_path) != digest:
+    if not has_manifest(directory, digest):
         return [MANIFEST]
     files = read_manifest(directory)["files"]
     return [name for name, sha in files.items() if _sha256_or_none(directory / name) != sha]

@@ -3,13 +3,14 @@
 ledger/run_id=…/run.json             whose waves these are
 ledger/run_id=…/wave-00000.npz       the wave's totals
 ledger/run_id=…/wave-00000.json      its chunks, their rows, the sha256 of the totals; a wave without it is not done
+
+What is JSON is sealed: it has a sha256 of its own.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import json
 import secrets
 import zipfile
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dvspark.errors import ComputeError, OutputConflictError, Problem
+from dvspark.documents import sealed, unsealed
+from dvspark.errors import ComputeError, OutputConflictError, Problem, taken_run_id
 from dvspark.logs import log_event
 from dvspark.schemas import Partial
 
@@ -35,11 +37,20 @@ class Files(Protocol):
     def write(self, name: str, content: bytes) -> None:
         """Write a file, making its folder."""
 
+    def write_first(self, name: str, content: bytes) -> bool:
+        """Write a file, whole, if it is not there, and return whether it was; of several writers at most one does."""
+
+    def rivals(self, name: str) -> list[str]:
+        """Return what writers of a file have put beside its place, those that were killed included."""
+
     def rename(self, source: str, target: str) -> None:
         """Rename a file or folder."""
 
     def remove(self, name: str) -> None:
         """Remove a folder and all below it, if it exists."""
+
+    def remove_file(self, name: str) -> None:
+        """Remove a file, if it exists."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +75,7 @@ class Ledger:
         if self.files.exists(name):
             self.require_own()
         else:
-            self._commit(name, json.dumps({"run_id": self.run_id, "fingerprint": self.fingerprint}).encode())
+            self._commit(name, sealed({"run_id": self.run_id, "fingerprint": self.fingerprint}))
 
     def require_own(self) -> None:
         """Refuse a ledger that another run began, or that is gone since the same run, started twice, has ended.
@@ -73,23 +84,24 @@ class Ledger:
         """
         where = f"ledger of run_id {self.run_id}"
         try:
-            begun = str(_json(self.files.read(f"{self.folder}/run.json")).get("fingerprint"))
+            begun = unsealed(self.files.read(f"{self.folder}/run.json"))
         except FileNotFoundError as error:
             hint = "two runs were started at once; the first one stays"
             raise OutputConflictError(Problem(where, "one run at a time", "one that has ended", hint)) from error
-        if begun != self.fingerprint:
-            expected = f"fingerprint {self.fingerprint[:12]}: these inputs, options and version"
-            got = f"waves of fingerprint {begun[:12]}"
-            hint = "choose another run_id or output, or pass --force to drop what the other run has done"
-            raise OutputConflictError(Problem(where, expected, got, hint))
+        hint = "choose another run_id or output, or pass --force to drop what the other run has done"
+        if begun is None:
+            raise OutputConflictError(Problem(where, "whose waves these are", "a damaged file run.json", hint))
+        if begun["fingerprint"] != self.fingerprint:
+            raise taken_run_id(where, self.fingerprint, f"waves of fingerprint {begun['fingerprint'][:12]}", hint)
 
     def waves(self) -> Iterator[tuple[dict[int, int], Partial]]:
         """Yield (validation rows of each chunk, totals) of the waves that are done, in order, up to a damaged one."""
         number = 0
         while self.files.exists(f"{self._wave(number)}.json"):
-            told = _json(self.files.read(f"{self._wave(number)}.json"))
-            content = self.files.read(f"{self._wave(number)}.npz")
-            if hashlib.sha256(content).hexdigest() != told.get("sha256"):
+            told = unsealed(self.files.read(f"{self._wave(number)}.json"))
+            totals = f"{self._wave(number)}.npz"
+            content = self.files.read(totals) if self.files.exists(totals) else b""
+            if told is None or digest(content) != told["totals"]:
                 log_event(f"ledger: wave {number} is damaged and is done again", wave=number)
                 return
             yield {int(chunk): rows for chunk, rows in told["chunk_rows"].items()}, read_totals(content)
@@ -102,9 +114,9 @@ class Ledger:
         """
         self.require_own()
         content = write_totals(totals)
-        told = {"chunk_rows": chunk_rows, "sha256": hashlib.sha256(content).hexdigest()}
+        told = {"chunk_rows": chunk_rows, "totals": digest(content)}
         self._commit(f"{self._wave(number)}.npz", content)
-        self._commit(f"{self._wave(number)}.json", json.dumps(told).encode())
+        self._commit(f"{self._wave(number)}.json", sealed(told))
 
     def remove(self) -> None:
         """Remove it, as when the run is published."""
@@ -124,15 +136,6 @@ def write_whole(files: Files, name: str, content: bytes) -> None:
     files.rename(staged, name)
 
 
-def _json(content: bytes) -> dict[str, Any]:
-    """Return what a file says, nothing where it is damaged."""
-    try:
-        told = json.loads(content)
-    except (ValueError, RecursionError):  # no JSON, no UTF-8, too deep
-        return {}
-    return told if isinstance(told, dict) else {}
-
-
 SCALARS = ("n_validation", "utility", "empty_utility", "error_bound", "n_alone")
 ARRAYS = ("value", "value_squared", "row_bounds")
 
@@ -149,6 +152,11 @@ def write_totals(totals: Partial) -> bytes:
                 np.save(member, array)
                 file.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue())  # a fixed time, not the clock's
     return content.getvalue()
+
+
+def digest(content: bytes) -> str:
+    """Return the sha256 of a file's content."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def read_totals(content: bytes) -> Partial:

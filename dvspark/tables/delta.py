@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -26,6 +27,20 @@ if TYPE_CHECKING:
 HARMLESS = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}
 
 
+# In a path deltalake 1.6 takes these for parts of a URL: it panics, or undoes an escape and opens another folder.
+ODD = re.compile(r"[\[\]^|\\\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}")
+
+
+def path_problem(where: str, place: str) -> Problem | None:
+    """Return why deltalake cannot open a table at a place, or None if it can."""
+    found = ODD.search(place)
+    if found is None:
+        return None
+    expected = "a path without [ ] ^ | \\, control characters or escapes such as %20"
+    hint = "rename the folder, or start Spark with Delta's connector"
+    return Problem(where, expected, f"{found[0]!r} in {place}", hint)
+
+
 def pinned_delta(side: str, reference: TableReference) -> Pinned:
     """Return the version of a Delta table that is asked for, or else the latest.
 
@@ -36,6 +51,8 @@ def pinned_delta(side: str, reference: TableReference) -> Pinned:
         expected, hint = "a table of a catalog of this Spark", f"give the table's folder as {side}.path"
         raise InputError(Problem(f"{side} table {reference}", expected, "none of that name", hint))
     place = full_path(reference.path)
+    if (problem := path_problem(f"{side} table {reference}", place)) is not None:
+        raise InputError(problem)
     # The protocol is that of the version: older ones may need less.
     table = read_or_refuse(side, reference, lambda: DeltaTable(place, version=reference.version), (DeltaError, OSError))
     if reference.timestamp is not None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from dvspark.errors import InputError, Problem, close_matches
+from dvspark.errors import ConfigError, InputError, Problem, close_matches
 from dvspark.schemas import VALIDATION_ROWS
 from dvspark.tables.lake import is_missing, lake_frame
 from dvspark.tables.listing import Listing, list_files, require_unchanged
@@ -160,8 +160,18 @@ def _spark_errors() -> tuple[type[Exception], ...]:
 
 
 def published_rows(spark: SparkSession, spark_path: Callable[[str], str], run_id: str) -> DataFrame:
-    """Return (id, row_hash) of the validation rows that a published run rests on."""
-    return spark.read.parquet(spark_path(f"{VALIDATION_ROWS.name}/run_id={run_id}"))
+    """Return (id, row_hash) of the validation rows that a published run rests on.
+
+    Raises: ConfigError when they are not there any more, or not as they were written.
+    """
+    place = spark_path(f"{VALIDATION_ROWS.name}/run_id={run_id}")
+    try:
+        return spark.read.parquet(place).select("id", "row_hash")
+    except _spark_errors() as error:
+        problem = Problem(
+            f"run {run_id}", f"its validation rows in {place}", _condition(error)[1], "value all rows at once"
+        )
+        raise ConfigError(problem) from error
 
 
 def canonical_rows(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import secrets
 import time
 from dataclasses import dataclass
@@ -60,25 +62,47 @@ class Storage:
         self.write(name, text.encode())
 
     def claim(self, name: str) -> bool:
-        """Return whether a file of that name was made here and now; False where there is one already.
+        """Return whether a file of that name was made here and now; False where there is one already."""
+        return self.write_first(name, b"")
 
-        One step on local disks. Elsewhere two claims within a moment of each other may both seem to hold; the later
-        one's content is the one that stays, so each looks again.
+    def write_first(self, name: str, content: bytes) -> bool:
+        """Write a file, whole, that is not there yet, and return whether it was: of several writers at most one does.
+
+        On local disks one of them does, in one step. Elsewhere nothing can be made only if it is not there; so each
+        writer puts its content beside the place, and takes the place if it finds nobody else's. Of two within a
+        moment of each other both may find the other's, and neither writes. Needs listings that show what was
+        written before, which HDFS, S3, Google's and Azure's storage give.
         """
-        token = secrets.token_bytes(16)
+        own = f"{name}.{secrets.token_hex(8)}"
+        self.write(own, content)
+        try:
+            return self._take(own, name)
+        finally:
+            self.remove_file(own)
+
+    def _take(self, own: str, name: str) -> bool:
         if self.file_system.type_name == "local":
-            path = Path(self.path(name))
-            path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                with path.open("xb") as file:
-                    file.write(token)
+                os.link(self.path(own), self.path(name))
             except FileExistsError:
                 return False
-            return True
-        if self.exists(name):
+            except OSError:  # a disk without hard links
+                pass
+            else:
+                return True
+        # In this order: a rival that is gone from the list has left the file by then.
+        if self.rivals(name) != [own] or self.exists(name):
             return False
-        self.write(name, token)
-        return self.read(name) == token
+        self.rename(own, name)
+        return True
+
+    def rivals(self, name: str) -> list[str]:
+        """Return what writers of a file have put beside its place, those that were killed included."""
+        folder, _, base = name.rpartition("/")
+        beside = re.compile(re.escape(base) + r"\.[0-9a-f]{16}")
+        found = self.file_system.get_file_info(fs.FileSelector(self.path(folder), allow_not_found=True))
+        names = sorted(i.base_name for i in found if i.type == fs.FileType.File and beside.fullmatch(i.base_name))
+        return [f"{folder}/{rival}" for rival in names]
 
     def age_seconds(self, name: str) -> float:
         """Return how long ago a file was written, by its storage's clock and this machine's."""

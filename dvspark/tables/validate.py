@@ -108,7 +108,7 @@ def validate(
     # Each side takes several small jobs that leave most cores idle; so both sides go on at once.
     with ThreadPoolExecutor(len(sides)) as pool:
         found = [pool.submit(_check_side, side, checks, on_bad_row) for side in sides if isinstance(side, Rows)]
-        checked = [side.result() for side in found]
+        checked = [side.result() for side in found]  # Spark jobs, which take what they take
     problems += [problem for side in checked for problem in side.problems]
     if len(checked) == len(sides) == 2 and not problems:
         problems += _pair_problems(*checked)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -26,6 +28,9 @@ OPTIONAL = (OWNER, ERROR_BOUND)
 # What tables of values carry: the version of `schemas.VALUES` they were created by.
 PROPERTIES = {"dvspark.schema_version": str(SCHEMA_VERSION)}
 
+# Each try that fails has met a commit that did not: tries end, however many runs end at once.
+COMMIT_TRIES = 10
+
 TABLE_NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
 
 
@@ -39,6 +44,10 @@ class RunKey:
     def record(self) -> dict[str, str]:
         """Return it as metadata of a commit."""
         return {"dvspark.run-id": self.run_id, "dvspark.fingerprint": self.fingerprint}
+
+
+class LostRaceError(OutputConflictError):
+    """Raised when a commit met another one, or nobody can tell whether it did; the table knows."""
 
 
 class ValuesTable(Protocol):
@@ -60,7 +69,7 @@ class ValuesTable(Protocol):
     def commit(self, values: pa.Table, run: RunKey) -> None:
         """Add a run's values in one commit, in place of what another run of that id left; none if they are there.
 
-        Raises: OutputConflictError when something else was committed in between that it cannot follow.
+        Of commits that have looked at the same state one succeeds. Raises: LostRaceError for the others.
         """
 
 
@@ -148,16 +157,37 @@ def new_columns(table: ValuesTable, schema: pa.Schema) -> pa.Schema | None:
 
 
 def commit_values(table: ValuesTable, values: pa.Table, schema: pa.Schema, run: RunKey) -> None:
-    """Commit a run's values to a table, which is created, or gets the columns it lacks, before."""
+    """Commit a run's values to a table, which is created, or gets the columns it lacks, before.
+
+    A commit that met another one looks at the table again: the same run may be there by now.
+    Raises: LostRaceError when none of several tries tells that it is.
+    """
+    for left in reversed(range(COMMIT_TRIES)):
+        try:
+            _commit_once(table, values.select(schema.names).cast(schema), schema, run)
+        except LostRaceError:
+            if not left:
+                raise
+        else:
+            return
+
+
+def _commit_once(table: ValuesTable, values: pa.Table, schema: pa.Schema, run: RunKey) -> None:
     lacking = new_columns(table, schema)
     if lacking is None:
         table.create(schema)
-    elif len(lacking):
+        lacking = new_columns(table, schema)  # another run may have been first, without some of them
+    if lacking:
         table.add_columns(lacking)
-    table.commit(values.select(schema.names).cast(schema), run)
+    table.commit(values, run)
 
 
-def lost_race(place: str, run: RunKey, said: object) -> OutputConflictError:
-    """Return the refusal of a commit that met another one."""
-    hint = "nothing of this run is there; start it again"
-    return OutputConflictError(Problem(f"{place}: run_id {run.run_id}", "no other commit of it", str(said), hint))
+@contextmanager
+def racing(place: str, lost: tuple[type[Exception], ...]) -> Iterator[None]:
+    """Raise LostRaceError for what a library raises where a commit met another one, or its answer was lost."""
+    try:
+        yield
+    except lost as error:
+        hint = "start it again: values that are there by then are not committed twice"
+        got = str(error) or type(error).__name__
+        raise LostRaceError(Problem(f"values table {place}", "a commit without others", got, hint)) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from dvspark.errors import OutputConflictError, Problem
+from dvspark.documents import json_object, missing_in
+from dvspark.errors import OutputConflictError, Problem, taken_run_id
 from dvspark.schemas import ERROR_BOUND, OWNER, VALUES, Float64s
 from dvspark.tables.storage import Storage
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 ROWS_PER_FILE = 1_000_000
 # Publishing is a few renames; a claim this old is that of a process that was killed.
 CLAIM_SECONDS = 600
+# What is told of a run that is done already.
+TOLD_AGAIN = {"inputs.train.n_rows": int, "inputs.n_validation": int, "method": dict, "findings": list, "outputs": dict}
 # What a run may publish as tables.
 TABLES = ("values", "rejected", "validation_rows")
 
@@ -78,27 +80,26 @@ def published_record(storage: Storage, run_id: str) -> dict[str, Any] | None:
     name = f"runs/{run_id}/run.json"
     if not storage.exists(name):
         return None
-    try:
-        record = json.loads(storage.read(name))
-    except (ValueError, RecursionError):  # no JSON, no UTF-8, too deep
-        record = None
-    if not isinstance(record, dict):
-        hint = "choose another run_id or output, or pass --force to replace what is there"
-        raise OutputConflictError(Problem(storage.shown_path(name), "the record of a run", "a damaged file", hint))
+    record = json_object(storage.read(name))
+    if record is None:
+        raise _damaged(storage, run_id, "a damaged file")
     return record
 
 
 def refuse_conflict(storage: Storage, run_id: str, fingerprint: str) -> dict[str, Any] | None:
     """Return the record of the same run if it is published already, None if nothing is in the way.
 
-    Raises: OutputConflictError when the run id is taken by other inputs, options or code.
+    Raises: OutputConflictError when the run id is taken by other inputs, options or code, or the record is damaged.
     """
     record = published_record(storage, run_id)
-    if record is not None and record.get("fingerprint") != fingerprint:
+    if record is None:
+        return None
+    if record.get("fingerprint") != fingerprint:
         where, hint = f"{storage.uri}: run_id {run_id}", "choose another run_id or output, or leave run_id out"
-        expected = f"fingerprint {fingerprint[:12]}: these inputs, options and version"
         got = f"fingerprint {str(record.get('fingerprint'))[:12]}, published {record.get('created')}"
-        raise OutputConflictError(Problem(where, expected, got, hint))
+        raise taken_run_id(where, fingerprint, got, hint)
+    if lost := missing_in(record, TOLD_AGAIN):
+        raise _damaged(storage, run_id, f"one without {', '.join(lost)}")
     return record
 
 
@@ -159,9 +160,15 @@ def remove_left_over(storage: Storage, run_id: str) -> None:
             storage.remove(folder)
 
 
+def _damaged(storage: Storage, run_id: str, got: str) -> OutputConflictError:
+    hint = "choose another run_id or output, or pass --force to replace what is there"
+    return OutputConflictError(Problem(storage.shown_path(f"runs/{run_id}/run.json"), "the record of a run", got, hint))
+
+
 def _end_old_claim(storage: Storage, claim: str) -> None:
-    if storage.exists(claim) and storage.age_seconds(claim) > CLAIM_SECONDS:
-        storage.remove_file(claim)
+    for name in (claim, *storage.rivals(claim)):
+        if storage.exists(name) and storage.age_seconds(name) > CLAIM_SECONDS:
+            storage.remove_file(name)
 
 
 @contextmanager

@@ -9,9 +9,13 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
-from dvspark.errors import OutputConflictError, Problem
+from dvspark.errors import ConfigError, OutputConflictError, Problem
 from dvspark.schemas import VALUES
-from dvspark.tables.values_tables import PROPERTIES, RunKey, lost_race
+from dvspark.tables.delta import path_problem
+from dvspark.tables.values_tables import PROPERTIES, RunKey, racing
+
+# A commit by another one at the same time; commits of other runs are none, deltalake follows these.
+LOST = (CommitFailedError,)
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,12 @@ class DeltaValues:
     place: str
 
     def columns(self) -> pa.Schema | None:
-        """Return its columns, or None while there is no such table."""
+        """Return its columns, or None while there is no such table.
+
+        Raises: ConfigError for a path deltalake cannot open, OutputConflictError for a table of other partitions.
+        """
+        if (problem := path_problem("output.path", self.place)) is not None:
+            raise ConfigError(problem)
         if not DeltaTable.is_deltatable(self.place):
             return None
         table = DeltaTable(self.place)
@@ -32,20 +41,22 @@ class DeltaValues:
 
     def create(self, schema: pa.Schema) -> None:
         """Create it in a commit without rows."""
-        DeltaTable.create(
-            self.place,
-            schema,
-            mode="ignore",  # another run may be as far
-            partition_by=["run_id"],
-            name=VALUES.name,
-            description=VALUES.meaning,
-            configuration=PROPERTIES,
-            raise_if_key_not_exists=False,
-        )
+        with racing(self.place, LOST):
+            DeltaTable.create(
+                self.place,
+                schema,
+                mode="ignore",  # another run may be as far
+                partition_by=["run_id"],
+                name=VALUES.name,
+                description=VALUES.meaning,
+                configuration=PROPERTIES,
+                raise_if_key_not_exists=False,
+            )
 
     def add_columns(self, columns: pa.Schema) -> None:
         """Add columns, null in the rows that are there."""
-        DeltaTable(self.place).alter.add_columns(Schema.from_arrow(columns).fields)
+        with racing(self.place, LOST):
+            DeltaTable(self.place).alter.add_columns(Schema.from_arrow(columns).fields)
 
     def commit(self, values: pa.Table, run: RunKey) -> None:
         """Add a run's values in one commit; the run is its application transaction, so of two at once one fails."""
@@ -60,13 +71,11 @@ class DeltaValues:
             app_transactions=[Transaction(application, (before or 0) + 1)],
         )
         write = partial(write_deltalake, table, values, schema_mode="merge", commit_properties=properties)
-        try:  # schema_mode: columns of other runs are null
+        with racing(self.place, LOST):  # schema_mode: columns of other runs are null
             if there:
                 write(mode="overwrite", predicate=f"run_id = '{run.run_id}'")
             else:
                 write(mode="append")
-        except CommitFailedError as error:
-            raise lost_race(self.place, run, error) from error
 
 
 def _has_run(table: DeltaTable, run_id: str) -> bool:

@@ -7,14 +7,26 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog, load_catalog
-from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, TableAlreadyExistsError
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    CommitStateUnknownException,
+    NoSuchTableError,
+    TableAlreadyExistsError,
+    ValidationException,
+)
 from pyiceberg.expressions import EqualTo
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.table import Table
+from requests import RequestException
 
 from dvspark.errors import ConfigError, Problem
 from dvspark.schemas import VALUES
-from dvspark.tables.values_tables import PROPERTIES, RunKey, lost_race
+from dvspark.tables.values_tables import PROPERTIES, RunKey, racing
+
+# A snapshot came in between, or the catalog's answer is lost: then the snapshot is there, or never will be on this one.
+LOST = (CommitFailedException, ValidationException, CommitStateUnknownException, RequestException)
+# Of the table as it was read here, nobody else sees it.
+NO_RETRIES = "commit.retry.num-retries"
 
 
 @dataclass(frozen=True)
@@ -35,7 +47,12 @@ class IcebergValues:
         """Create it, and its namespace, without a snapshot."""
         catalog, name = self._catalog()
         properties = {**PROPERTIES, "comment": VALUES.meaning}
-        catalog.create_namespace_if_not_exists(name.rpartition(".")[0])
+        namespace = name.rpartition(".")[0]
+        try:
+            catalog.create_namespace_if_not_exists(namespace)
+        except Exception:  # of two at once; what is raised is the database's
+            if not catalog.namespace_exists(namespace):
+                raise
         with (
             contextlib.suppress(TableAlreadyExistsError, CommitFailedException),  # another run was as far
             catalog.create_table_transaction(name, schema=schema, properties=properties) as creation,
@@ -44,24 +61,24 @@ class IcebergValues:
 
     def add_columns(self, columns: pa.Schema) -> None:
         """Add columns, null in the rows that are there."""
-        with self._table().update_schema() as update:
+        with racing(self.place, LOST), self._table().update_schema() as update:
             update.union_by_name(columns)
 
     def commit(self, values: pa.Table, run: RunKey) -> None:
-        """Add a run's values in one snapshot."""
+        """Add a run's values in one snapshot, on top of the one that did not have them."""
         table = self._table()
+        # pyiceberg would add them on top of any other, too: also on one that the same run, started twice, has added.
+        table.metadata.properties[NO_RETRIES] = "0"
         of_run = EqualTo(term="run_id", value=run.run_id)
         there = any(True for _ in table.scan(row_filter=of_run).plan_files())
         summaries = [snapshot.summary.additional_properties for snapshot in table.snapshots() if snapshot.summary]
         if there and any(run.record().items() <= summary.items() for summary in summaries):
             return  # by a run that was stopped between this commit and its record
-        try:
+        with racing(self.place, LOST):
             if there:
                 table.overwrite(values, overwrite_filter=of_run, snapshot_properties=run.record())
             else:
                 table.append(values, snapshot_properties=run.record())
-        except CommitFailedException as error:
-            raise lost_race(self.place, run, error) from error
 
     def _table(self) -> Table:
         catalog, name = self._catalog()

@@ -140,6 +140,41 @@ def damaged(_marker: str) -> dict[str, Any]:
     return {"ship_index": ship_index}
 
 
+def memory(_marker: str) -> dict[str, Any]:
+    """A worker asks for more than it may have, as under `spark.executor.pyspark.memory`."""
+    true = replicated.value_chunks
+
+    def value_chunks(batches: Any, index: Any, work: Any) -> Iterator[Any]:
+        import resource
+        from pathlib import Path
+
+        import numpy as np
+
+        found = list(true(batches, index, work))
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + 2**26
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))  # this worker is not used again
+        np.ones(2**27)
+        yield from found
+
+    return {"value_chunks": value_chunks}
+
+
+def killed(_marker: str) -> dict[str, Any]:
+    """A worker is killed, as by a system whose memory runs out."""
+    true = replicated.value_chunks
+
+    def value_chunks(batches: Any, index: Any, work: Any) -> Iterator[Any]:
+        import os
+        import signal
+
+        for batch in true(batches, index, work):
+            os.kill(os.getpid(), signal.SIGKILL)
+            yield batch
+
+    return {"value_chunks": value_chunks}
+
+
 def nothing(_marker: str) -> dict[str, Any]:
     return {}
 
@@ -151,6 +186,8 @@ FAULTS: dict[str, Callable[[str], dict[str, Any]]] = {
     "speculative": speculative,
     "overwritten": nothing,
     "twice": twice,
+    "memory": memory,
+    "killed": killed,
     "cache": in_cache,
     "cache_undisturbed": nothing,
     "damaged": damaged,

@@ -259,6 +259,16 @@ BAD: dict[str, tuple[Callable[[Path], list[Any]], int, str]] = {
         "at most the 5 other rows",
     ),
     # places to write to
+    "a Delta table with brackets in its path": (
+        lambda f: [*_at("FOLDER/a[1]")(f), "--train.format", "delta"],
+        INPUT,
+        "rename the folder",
+    ),
+    "a Delta output with brackets in its path": (
+        lambda f: [*_rows()(f), "--output", f / "out[1]", "--output.format", "delta"],
+        CONFIG,
+        "output.path",
+    ),
     "the output is a file": (lambda f: [*_rows()(f), "--output", f / "train.parquet"], COMPUTE, "train.parquet"),
     "the output is of an unknown scheme": (_rows("--output", "nowhere://bucket/o"), CONFIG, "nowhere"),
     "the output is no place for files": (_rows("--output", "/proc/none"), COMPUTE, "/proc/none"),

@@ -291,7 +291,9 @@ def test_change__with_other_settings_is_refused(
         ({"self_validation": True}, "validation rows of its own"),
         ({"privacy": {"epsilon": 1.0}}, "without a private release"),
         ({"configuration": None}, "its configuration"),
-        ({}, "totals in runs/first/totals.npz"),
+        ({"totals_sha256": "0" * 64}, "another run's"),
+        ({"metric": None}, "another file, without metric"),
+        ({"inputs": {"train": {}}}, "inputs.absent_labels"),
     ],
 )
 def test_change__of_a_run_that_cannot_is_refused(
@@ -307,9 +309,38 @@ def test_change__of_a_run_that_cannot_is_refused(
     path.write_text(
         json.dumps({name: value for name, value in record.items() if (name, value) != ("configuration", None)})
     )
-    if not changed:
-        path.with_name("totals.npz").unlink()
     add = ("--add-validation", folder / "second.parquet", path.parent)
+    assert says in _refused(command, capsys, ConfigError.exit_code, *add)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("runs/first/totals.npz", "totals in runs/first/totals.npz"),
+        ("runs/first/run.json", "a published run with runs/first/run.json"),
+        ("validation_rows/run_id=first", "its validation rows in"),
+    ],
+)
+@pytest.mark.parametrize("damage", ["gone", "cut short"])
+def test_change__of_a_run_that_is_damaged_is_refused(
+    command: Command,
+    folder: Path,
+    published: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    says: str,
+    damage: str,
+) -> None:
+    place = published / name
+    for path in sorted(place.iterdir()) if place.is_dir() else [place]:
+        if damage == "gone":
+            path.unlink()
+        else:
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    if damage == "gone" and place.is_dir():
+        place.rmdir()
+    says = "a record runs/first/run.json" if (name, damage) == ("runs/first/run.json", "cut short") else says
+    add = ("--add-validation", folder / "second.parquet", published / "runs" / "first")
     assert says in _refused(command, capsys, ConfigError.exit_code, *add)
 
 

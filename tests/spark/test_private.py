@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +17,7 @@ import pytest
 from frames import draw_data, write_parquet
 
 from dvspark import neighbors, valuation
-from dvspark.errors import ConfigError, InputError, OutputConflictError
+from dvspark.errors import ComputeError, ConfigError, InputError, OutputConflictError
 from dvspark.privacy import private_release, values_from_noisy_counts
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ def test_private_run__killed_after_the_draw_takes_what_was_kept_and_tells_owners
 
     with monkeypatch.context() as patch:
         patch.setattr(valuation, "add_up", killed)
-        assert command("value", *tables, *words, "--output", out) == 1
+        assert command("value", *tables, *words, "--output", out) == ComputeError.exit_code
     assert sorted(path.name for path in out.iterdir()) == ["ledger", "private"]
     before = _kept(out, "private")
 
@@ -131,6 +133,36 @@ def test_private_run__killed_after_the_draw_takes_what_was_kept_and_tells_owners
     assert "extremes" not in names
     # 1e-6 is far below one row in sixty.
     assert [warning for warning in record["warnings"] if warning["where"] == "delta"] == []
+
+
+def test_private_run__started_twice_at_once_uses_one_draw(
+    spark: SparkSession, tables: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, draws: list[np.ndarray]
+) -> None:
+    from dvspark.config import load_config, parse_overrides
+    from dvspark.pipeline import run
+
+    out, barrier, draw = tmp_path / "out", Barrier(2), neighbors.private_release
+
+    def both(*arguments: Any) -> np.ndarray:
+        drawn = draw(*arguments)
+        barrier.wait(120)  # each has drawn, and nothing is kept
+        return drawn
+
+    monkeypatch.setattr(neighbors, "private_release", both)
+    words = [*tables, "--output", str(out), "--run_id", "private", "--publish_all_values", "--report", "false"]
+    config = load_config(None, parse_overrides(words))
+    with ThreadPoolExecutor(2) as pool:
+        starts = [pool.submit(run, config, spark) for _ in range(2)]
+    errors = [start.exception() for start in starts]
+    assert [type(error) for error in errors if error is not None] == [OutputConflictError]
+    kept, values = _kept(out, "private"), _values(out / "values")
+    assert len(draws) == 2
+    assert [drawn.tolist() for drawn in draws].count(kept["noisy_counts"]) == 1
+    expected = _expected(kept)
+    np.testing.assert_allclose(
+        values["value"].to_numpy(), [expected[row] for row in values["id"].to_pylist()], rtol=0, atol=1e-12
+    )
+    assert [path.name for path in (out / "private" / "run_id=private").iterdir()] == ["release.json"]
 
 
 def test_private_run__of_a_sample_keeps_its_key_and_all_values_may_be_published_on_request(

@@ -7,10 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
 from frames import draw_data, write_parquet
@@ -171,6 +174,43 @@ def test_run__a_full_disk_publishes_nothing_and_says_so(
             job(spark, tables, tmp_path / "out")
     assert not (tmp_path / "out" / "values").exists()
     job(spark, tables, tmp_path / "out")
+
+
+@contextmanager
+def small_files(spark: SparkSession, n_bytes: int) -> Iterator[None]:
+    """Let Spark's Java write files of so many bytes at most, beyond which its writes fail as on a full disk."""
+    java = psutil.Process(spark._jvm.java.lang.ProcessHandle.current().pid())
+    soft, hard = java.rlimit(psutil.RLIMIT_FSIZE)
+    java.rlimit(psutil.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        java.rlimit(psutil.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_run__a_disk_that_fills_while_spark_writes_publishes_nothing_and_leaves_nothing(
+    spark: SparkSession, tables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dvspark import pipeline
+    from dvspark.errors import ComputeError
+
+    publish = pipeline.publish
+
+    def on_a_full_disk(*arguments: Any, **named: Any) -> None:
+        with small_files(spark, 1024):
+            publish(*arguments, **named)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(pipeline, "publish", on_a_full_disk)
+        with pytest.raises(
+            ComputeError, match=r"(?s)File too large \(Task failed while writing .*out/_staging-run-.*free space"
+        ):
+            job(spark, tables, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["ledger"]  # all waves: nothing is done again
+    changes = dying_at(-1, monkeypatch)
+    job(spark, tables, tmp_path / "out")
+    assert waves_of(changes) == []
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["runs", "validation_rows", "values"]
 
 
 def test_driver__killed_by_the_system_goes_on_with_the_same_bits(

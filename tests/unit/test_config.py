@@ -71,6 +71,61 @@ def test_load_config__layers_meet_within_a_section(file_of: Any, monkeypatch: py
     assert config_of("--train", "other.parquet", path=path).train.id == "env_id"
 
 
+EXCLUDING = {
+    "a name over a path": (("--train.table", "t2"), {"table": "t2"}),
+    "a path over a path": (("--train", "p2"), {"path": "p2"}),
+    "a path and its state": (("--train", "p2", "--train.version", "7"), {"path": "p2", "version": 7}),
+    "a snapshot over a version": (("--train.snapshot", "7"), {"path": "p", "snapshot": 7}),
+    "a column alone": (("--train.id", "key"), {"path": "p", "version": 3}),
+}
+
+
+@pytest.mark.parametrize("by", ["environment", "command line"])
+@pytest.mark.parametrize("case", EXCLUDING)
+def test_load_config__of_places_and_states_those_of_the_later_source_stay(
+    file_of: Any, monkeypatch: pytest.MonkeyPatch, case: str, by: str
+) -> None:
+    form = "iceberg" if "snapshot" in case else "delta"
+    path = file_of(f"train: {{path: p, version: 3, format: {form}, label: l}}\nvalidation: v\noutput: o\n")
+    words, expected = EXCLUDING[case]
+    if by == "environment":
+        for name, value in zip(words[::2], words[1::2], strict=True):
+            place = "train.path" if name == "--train" else name.removeprefix("--")
+            monkeypatch.setenv(f"DVSPARK_{place.upper().replace('.', '__')}", value)
+        words = ()
+    train = config_of(*words, path=path).train
+    got = {name: getattr(train, name) for name in ("path", "table", "version", "snapshot")}
+    assert {name: value for name, value in got.items() if value is not None} == expected
+    assert (train.format, train.label) == (form, "l")
+
+
+def test_load_config__the_command_line_puts_a_place_over_that_of_the_environment(
+    file_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVSPARK_TRAIN__TABLE", "of.environment")
+    monkeypatch.setenv("DVSPARK_TRAIN__ID", "key")
+    train = config_of("--train", "p2", path=file_of(YAML_PLACES)).train
+    assert (train.path, train.table, train.id) == ("p2", None, "key")
+
+
+def test_load_config__a_validation_table_and_self_validation_take_each_others_place(file_of: Any) -> None:
+    assert config_of("--self_validation", path=file_of(YAML_PLACES)).validation is None
+    alone = file_of("train: t\nself_validation: true\noutput: o\n")
+    config = config_of("--validation.table", "v", path=alone)
+    assert config.validation is not None
+    assert not config.self_validation
+    assert config_of("--validation.id", "key", "--validation.table", "v", path=alone).validation is not None
+    assert refusal("--validation.id", "key", path=alone).problems[0].where == "validation"
+    assert config_of("--self_validation", "false", path=file_of(YAML_PLACES)).validation is not None
+
+
+def test_load_config__both_of_one_source_are_refused(file_of: Any) -> None:
+    (problem,) = refusal(path=file_of("train: {path: p, table: t}\nvalidation: v\noutput: o\n")).problems
+    assert (problem.where, problem.got) == ("train", "both")
+    (problem,) = refusal("--train", "p", "--train.table", "t", path=file_of(YAML_PLACES)).problems
+    assert (problem.where, problem.got) == ("train", "both")
+
+
 def test_load_config__needs_no_file() -> None:
     config = config_of(*PLACES)
     assert (config.train.path, config.output.path) == ("t.parquet", "out")

@@ -140,6 +140,12 @@ def test_calibrate__asks_a_process_of_its_own() -> None:
     assert found.seconds(300) >= 0
 
 
+def test_calibrate__a_kernel_that_does_not_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibration, "LONGEST_SECONDS", 1e-3)
+    with pytest.raises(ComputeError, match=r"(?s)none after 0\.001 s.*run the job itself"):
+        calibrate(Sizes(300, 20, 5), ValueOptions(parameters={"k": None}), n_labels=2, chunk_rows=256)
+
+
 def test_calibrate__a_kernel_that_fails_is_told() -> None:
     with pytest.raises(ComputeError, match="KeyError: 'unknown'"):
         calibrate(Sizes(300, 20, 5), ValueOptions("unknown"), n_labels=2, chunk_rows=256)

@@ -17,10 +17,10 @@ import dvspark
 from dvspark.change import parent_record, parent_totals
 from dvspark.engine.train_index import mapped_array
 from dvspark.errors import ComputeError, ConfigError, OutputConflictError
-from dvspark.runs.ledger import SCALARS, Ledger, read_totals, write_totals
+from dvspark.runs.ledger import SCALARS, Ledger, digest, read_totals, write_totals
 from dvspark.schemas import Partial
 from dvspark.tables.storage import Storage, open_storage
-from dvspark.tables.write import published_record
+from dvspark.tables.write import published_record, refuse_conflict
 
 SOURCES = sorted(Path(dvspark.__file__).parent.rglob("*.py"))
 # Each runs what a file says.
@@ -146,9 +146,16 @@ def test_parent_record__stays_in_the_folder_of_runs(storage: Storage, run_id: st
 
 
 def test_parent_totals__refuses_an_object(storage: Storage, planted: Planted) -> None:
-    storage.write("runs/run/totals.npz", _planted_npz(planted, "value"))
+    content = _planted_npz(planted, "value")
+    storage.write("runs/run/totals.npz", content)
     with pytest.raises(ComputeError):
-        parent_totals(storage, "run")
+        parent_totals(storage, {"run_id": "run", "totals_sha256": digest(content)})
+
+
+def test_parent_totals__refuses_what_the_record_does_not_know(storage: Storage) -> None:
+    storage.write("runs/run/totals.npz", write_totals(Partial.zeros(4)))
+    with pytest.raises(ConfigError, match="a damaged file, or another run's"):
+        parent_totals(storage, {"run_id": "run", "totals_sha256": digest(GOOD)})
 
 
 @pytest.mark.parametrize("content", DAMAGED[:-1], ids=lambda content: repr(content[:9]))
@@ -166,5 +173,25 @@ def test_ledger__a_damaged_wave_is_done_again_and_a_damaged_beginning_refused(st
     storage.write(f"{ledger.folder}/wave-00000.json", content)
     assert list(ledger.waves()) == []
     storage.write(f"{ledger.folder}/run.json", content)
-    with pytest.raises(OutputConflictError):
+    with pytest.raises(OutputConflictError, match="a damaged file"):
         ledger.begin()
+
+
+def test_ledger__a_wave_with_a_changed_digit_or_without_totals_is_done_again(storage: Storage) -> None:
+    ledger = Ledger(storage, "run", "f" * 64)
+    ledger.begin()
+    ledger.commit(0, {0: 3, 10: 4, 2: 5}, Partial.zeros(3))
+    ((chunk_rows, _),) = ledger.waves()
+    assert chunk_rows == {0: 3, 10: 4, 2: 5}
+    name = f"{ledger.folder}/wave-00000.json"
+    storage.write(name, storage.read(name).replace(b'"10": 4', b'"10": 5'))
+    assert list(ledger.waves()) == []
+    ledger.commit(0, {0: 3}, Partial.zeros(3))
+    storage.remove_file(name.replace(".json", ".npz"))
+    assert list(ledger.waves()) == []
+
+
+def test_refuse_conflict__a_record_with_nothing_to_tell_is_damaged(storage: Storage) -> None:
+    storage.write("runs/run/run.json", b'{"fingerprint": "abc", "inputs": {"train": {"n_rows": 1}}}')
+    with pytest.raises(OutputConflictError, match=r"one without inputs\.n_validation, method, findings, outputs"):
+        refuse_conflict(storage, "run", "abc")

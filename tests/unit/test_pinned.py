@@ -104,6 +104,20 @@ def test_delta__one_that_is_not_there_is_refused(delta: str, asked: dict[str, An
     _refused(**{"path": delta, "format": "delta", **asked})
 
 
+@pytest.mark.parametrize("odd", ["[", "]", "^", "|", "\\", "\n", "\x7f", "%20", "%5b"])
+@pytest.mark.parametrize("scheme", ["", "file://", "s3a://"])
+def test_delta__a_path_that_deltalake_takes_for_another_is_refused(tmp_path: Path, odd: str, scheme: str) -> None:
+    problem = _refused(path=f"{scheme}{tmp_path}/a{odd}b", format="delta")
+    assert problem.got.startswith(repr(odd))
+    assert "rename the folder" in problem.hint
+
+
+@pytest.mark.parametrize("name", ["a {*?} #&;:", "100 % é😀", "a=1,b='c'\"", "<>`~!@$()+"])
+def test_delta__other_odd_paths_are_read(tmp_path: Path, name: str) -> None:
+    found = _pin(path=write_delta(tmp_path / name, FIRST), format="delta")
+    assert _ids(found) == [1, 2, 3]
+
+
 def test_delta__partition_values_come_from_the_log(tmp_path: Path) -> None:
     labels = ["a", "b/é:+% [x]", None]
     path = write_delta(tmp_path / "t", pa.table({"id": [1, 2, 3], "label": labels}), partition_by=["label"])

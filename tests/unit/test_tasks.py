@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -424,6 +426,22 @@ def test_host_cache__many_at_once_copy_once(
     assert source.asked.count("x.npy") == 1
 
 
+def test_host_cache__does_not_wait_for_ever_for_another_one(
+    reference: IndexReference, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_cache, "WAIT_SECONDS", -1e9)  # whatever the size, there is no time left
+    source, shipped = Source(reference.directory), replace(reference, shipping="artifact")
+    cache.mkdir()
+    lock = cache / f"{reference.digest}.lock"
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(ComputeError, match=rf"(?s){lock.name} held for.*end it, or its host") as refused:
+            host_cache.open_on_host(shipped, source)
+    assert refused.value.exit_code == 5
+    assert source.asked == []
+    host_cache.open_on_host(shipped, source)  # free again, it is had without any time
+
+
 def test_host_cache__in_place_is_not_copied(reference: IndexReference, cache: Path) -> None:
     source = Source(reference.directory)
     host_cache.open_on_host(reference, source)
@@ -435,8 +453,6 @@ def test_host_cache__in_place_is_not_copied(reference: IndexReference, cache: Pa
 def test_host_cache__refuses_a_file_damaged_on_its_way(
     reference: IndexReference, cache: Path, tmp_path: Path, file: str
 ) -> None:
-    import shutil
-
     copy = Path(shutil.copytree(reference.directory, tmp_path / "damaged"))
     content = bytearray((copy / file).read_bytes())
     # One bit in the white space or data at the end: the size stays, the manifest stays JSON.
@@ -449,6 +465,16 @@ def test_host_cache__refuses_a_file_damaged_on_its_way(
     assert [path.name for path in cache.iterdir()] == [f"{reference.digest}.lock"]
     # The next one, with whole files, is not hindered by it.
     host_cache.open_on_host(replace(reference, shipping="artifact"), Source(reference.directory))
+
+
+def test_host_cache__refuses_a_manifest_cut_short_on_its_way(
+    reference: IndexReference, cache: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(reference.directory, tmp_path / "damaged"))
+    os.truncate(copy / MANIFEST, 10)
+    with pytest.raises(ComputeError, match=f"damaged: {MANIFEST}"):
+        host_cache.open_on_host(replace(reference, shipping="artifact"), Source(str(copy)))
+    assert [path.name for path in cache.iterdir()] == [f"{reference.digest}.lock"]
 
 
 def test_host_cache__a_copy_damaged_once_is_made_again(reference: IndexReference, cache: Path, tmp_path: Path) -> None:
@@ -482,7 +508,7 @@ def test_host_cache__a_file_written_to_later_is_not_used(
     assert source.asked.count("x.npy") == 2
 
 
-@pytest.mark.parametrize("state", ["no manifest", "short file", "missing file"])
+@pytest.mark.parametrize("state", ["no manifest", "short manifest", "short file", "missing file"])
 def test_host_cache__does_not_use_a_half_built_folder(
     reference: IndexReference, cache: Path, monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:
@@ -491,6 +517,8 @@ def test_host_cache__does_not_use_a_half_built_folder(
     place = cache / reference.digest
     if state == "no manifest":
         (place / MANIFEST).unlink()
+    elif state == "short manifest":
+        os.truncate(place / MANIFEST, 10)
     elif state == "missing file":
         (place / "x.npy").unlink()
     else:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from threading import Barrier
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,6 +31,12 @@ from dvspark.tables.values_tables import (
 
 pytest.importorskip("deltalake")
 pytest.importorskip("pyiceberg")
+
+from deltalake.exceptions import CommitFailedError
+from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
+
+from dvspark.tables import write_delta as write_delta_module
 
 TYPES = {"id": "string", "label": "array<bigint>", "embedding": "array<float>"}
 SCHEMA = values_schema(TYPES, row_bounds=False)
@@ -67,6 +78,9 @@ class Delta:
         """The runs of commits that added rows, the oldest first."""
         return [c.get("dvspark.run-id") for c in self.opened().history()[::-1] if c["operation"] == "WRITE"]
 
+    def fingerprints(self) -> list[Any]:
+        return [c.get("dvspark.fingerprint") for c in self.opened().history()]
+
     def meanings(self) -> dict[str, str]:
         return {field.name: field.metadata["comment"] for field in self.opened().schema().fields}
 
@@ -93,6 +107,9 @@ class Iceberg:
 
     def commits(self) -> list[Any]:
         return [s.summary.additional_properties.get("dvspark.run-id") for s in self.opened().snapshots()]
+
+    def fingerprints(self) -> list[Any]:
+        return [s.summary.additional_properties.get("dvspark.fingerprint") for s in self.opened().snapshots()]
 
     def meanings(self) -> dict[str, str]:
         return {field.name: field.doc for field in self.opened().schema().fields}
@@ -190,17 +207,100 @@ def test_create__a_second_time_leaves_the_table(lake: Any) -> None:
     assert lake.rows() == _values(RUN).to_pylist()
 
 
-def test_delta__of_two_equal_commits_at_once_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from deltalake import DeltaTable
+def _around_commit(lake: Any, monkeypatch: pytest.MonkeyPatch, around: Callable[[Callable[[], Any]], Any]) -> None:
+    """Let ``around`` make the commits that add rows, each of which has been decided on by then."""
+    if isinstance(lake, Delta):
+        write = write_delta_module.write_deltalake
+        monkeypatch.setattr(write_delta_module, "write_deltalake", lambda *a, **k: around(lambda: write(*a, **k)))
+        return
+    commit_table = SqlCatalog.commit_table
 
-    lake = Delta(tmp_path)
+    def commit(self: Any, table: Any, requirements: Any, updates: Any) -> Any:
+        adds = any(update.action == "add-snapshot" for update in updates)
+        made = partial(commit_table, self, table, requirements, updates)
+        return around(made) if adds else made()
+
+    monkeypatch.setattr(SqlCatalog, "commit_table", commit)
+
+
+@pytest.mark.parametrize("left", [None, "0" * 64], ids=["append", "overwrite"])
+def test_commit__of_one_run_started_twice_is_one(lake: Any, monkeypatch: pytest.MonkeyPatch, left: str | None) -> None:
     lake.table.create(SCHEMA)
-    stale = DeltaTable(lake.table.place)
-    lake.table.commit(_values(RUN), RUN)
-    monkeypatch.setattr("dvspark.tables.write_delta.DeltaTable", lambda _: stale)
-    with pytest.raises(OutputConflictError, match="run-1"):
-        lake.table.commit(_values(RUN), RUN)
+    if left is not None:
+        lake.table.commit(_values(RUN, shift=1.0), replace(RUN, fingerprint=left))
+    barrier, met = Barrier(2), itertools.count()
+
+    def around(commit: Callable[[], Any]) -> Any:
+        if next(met) < 2:  # each has looked, none has committed
+            barrier.wait(60)
+        return commit()
+
+    _around_commit(lake, monkeypatch, around)
+    with ThreadPoolExecutor(2) as pool:
+        done = [pool.submit(commit_values, lake.table, _values(RUN), SCHEMA, RUN) for _ in range(2)]
+    assert [future.exception() for future in done] == [None, None]
+    assert next(met) >= 2
+    assert lake.rows() == _values(RUN).to_pylist()
+    ours = [c for c in lake.fingerprints() if c == RUN.fingerprint]
+    assert len(ours) == (2 if isinstance(lake, Iceberg) and left else 1)  # an overwrite is a delete and an append
+
+
+def test_commit__of_several_runs_at_once_is_one_each(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [replace(RUN, run_id=f"run-{number}") for number in range(3)]
+    barrier, met = Barrier(3), itertools.count()
+
+    def around(commit: Callable[[], Any]) -> Any:
+        if next(met) < 3:
+            barrier.wait(60)
+        return commit()
+
+    _around_commit(lake, monkeypatch, around)
+    with ThreadPoolExecutor(3) as pool:
+        done = [pool.submit(commit_values, lake.table, _values(run), SCHEMA, run) for run in runs]
+    assert [future.exception() for future in done] == [None] * 3
+    assert lake.rows() == [row for run in runs for row in _values(run).to_pylist()]
+    assert sorted(lake.commits()) == ["run-0", "run-1", "run-2"]
+
+
+@pytest.mark.parametrize("lands", [True, False])
+def test_commit__whose_answer_is_lost_is_looked_for_first(
+    lake: Any, monkeypatch: pytest.MonkeyPatch, lands: bool
+) -> None:
+    lake.table.create(SCHEMA)
+    tries = itertools.count()
+
+    def around(commit: Callable[[], Any]) -> Any:
+        if next(tries):
+            return commit()
+        if lands:
+            commit()
+        raise CommitFailedError("no answer") if isinstance(lake, Delta) else CommitStateUnknownException("no answer")
+
+    _around_commit(lake, monkeypatch, around)
+    commit_values(lake.table, _values(RUN), SCHEMA, RUN)
     assert lake.commits() == ["run-1"]
+    assert lake.rows() == _values(RUN).to_pylist()
+    assert next(tries) == (1 if lands else 2)
+
+
+def test_commit__that_never_gets_an_answer_is_refused(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake.table.create(SCHEMA)
+
+    def around(commit: Callable[[], Any]) -> Any:
+        raise CommitFailedError("busy") if isinstance(lake, Delta) else CommitFailedException("busy")
+
+    _around_commit(lake, monkeypatch, around)
+    with pytest.raises(OutputConflictError, match=r"(?s)busy.*start it again") as refused:
+        commit_values(lake.table, _values(RUN), SCHEMA, RUN)
+    assert refused.value.exit_code == 4
+    assert lake.commits() == []
+
+
+def test_delta__a_path_that_deltalake_takes_for_another_is_refused(tmp_path: Path) -> None:
+    table = Delta(tmp_path / "out[1]").table
+    with pytest.raises(ConfigError, match=r"output\.path"):
+        new_columns(table, SCHEMA)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_delta__a_table_of_other_partitions_is_refused(tmp_path: Path) -> None:

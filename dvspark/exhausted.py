@@ -1,0 +1,44 @@
+"""Exhausted: memory or disk that ran out while Spark worked, of which Spark passes on the text alone."""
+
+from __future__ import annotations
+
+import re
+
+from dvspark.errors import ComputeError, Problem
+
+# A file system's own words; the third is a limit on the size of a file.
+DISK = re.compile(r"No space left on device|[Qq]uota ?[Ee]xceeded|File too large")
+# Words of Python, Java and the C library; then what is seen of a process that the system, or the cluster, has killed.
+MEMORY = re.compile(
+    r"MemoryError|[Cc]annot allocate memory|failed to map segment"
+    r"|Python worker exited unexpectedly|ExecutorLostFailure|exceeding .*memory limits"
+)
+# Where Spark's writer was, which the line with the cause does not say.
+WRITING = re.compile(r"Task failed while writing rows to (\S+)\.(?:\s|$)")
+DISK_HINT = (
+    "free space, or lift the limit, where it was written: output, work_dir, spark.local.dir or the host's cache; "
+    "started again, the run goes on after its last wave"
+)
+MEMORY_HINT = (
+    "dvspark plan tells what a task takes: let fewer run at once (spark.executor.cores), or give Python more "
+    "(spark.executor.memoryOverhead), Java more (spark.driver.memory, spark.executor.memory); leave "
+    "spark.executor.pyspark.memory unset, which counts the mapped index; started again, the run goes on after its last "
+    "wave"
+)
+LONGEST_LINE = 300
+
+
+def ran_out(error: Exception) -> ComputeError | None:
+    """Return what ran out, with the line that says so and what to do; None for another error."""
+    text = f"{type(error).__name__}: {error}"
+    if line := _line(DISK, text):
+        place = f" ({found[0].strip()})" if (found := WRITING.search(text)) else ""
+        return ComputeError(Problem("disk", "storage that takes what is written", line + place, DISK_HINT))
+    if line := _line(MEMORY, text):
+        expected = "processes that have the memory they ask for"
+        return ComputeError(Problem("memory", expected, line, MEMORY_HINT))
+    return None
+
+
+def _line(pattern: re.Pattern[str], text: str) -> str:
+    return next((line.strip()[:LONGEST_LINE] for line in text.splitlines() if pattern.search(line)), "")
