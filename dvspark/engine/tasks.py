@@ -175,7 +175,7 @@ def nearest_validation(
         z = embedding_matrix(batch.column("embedding"), listed.x.dtype)
         ids = pc.cast(batch.column("id"), pa.string())
         for place, row in enumerate(listed.rows):
-            distances = distance_from_key(exact_keys(z, listed.x[place], metric), metric)
+            distances = distance_from_key(exact_keys(z, np.arange(len(z)), listed.x[place], metric), metric)
             distances[np.asarray(pc.equal(ids, own_ids[place]))] = np.inf
             nearest = np.argsort(distances, kind="stable")[:n_nearest]
             nearest = nearest[np.isfinite(distances[nearest])]

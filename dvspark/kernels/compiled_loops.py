@@ -36,6 +36,47 @@ def squared_distances(x: Floats, rows: Int64s, z: Float64s, out: Float64s) -> No
         out[fourth], out[third], out[second], out[place] = of_d, of_c, of_b, of_a
 
 
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})
+def unit_squared_distances(x: Floats, rows: Int64s, z: Float64s, out: Float64s) -> None:
+    """See `loops.unit_squared_distances`; four rows at once, as above."""
+    n_features, last = x.shape[1], len(rows) - 1
+    for place in range(0, len(rows), 4):
+        second, third, fourth = min(place + 1, last), min(place + 2, last), min(place + 3, last)
+        a, b, c, d = x[rows[place]], x[rows[second]], x[rows[third]], x[rows[fourth]]
+        of_a = of_b = of_c = of_d = 0.0
+        for feature in range(n_features):
+            in_a, in_b, in_c, in_d = (
+                np.float64(a[feature]),
+                np.float64(b[feature]),
+                np.float64(c[feature]),
+                np.float64(d[feature]),
+            )
+            of_a += in_a * in_a
+            of_b += in_b * in_b
+            of_c += in_c * in_c
+            of_d += in_d * in_d
+        long_a, long_b, long_c, long_d = np.sqrt(of_a), np.sqrt(of_b), np.sqrt(of_c), np.sqrt(of_d)
+        of_a = of_b = of_c = of_d = 0.0
+        for feature in range(n_features):
+            target = z[feature]
+            from_a, from_b = np.float64(a[feature]) / long_a - target, np.float64(b[feature]) / long_b - target
+            from_c, from_d = np.float64(c[feature]) / long_c - target, np.float64(d[feature]) / long_d - target
+            of_a += from_a * from_a
+            of_b += from_b * from_b
+            of_c += from_c * from_c
+            of_d += from_d * from_d
+        out[fourth], out[third], out[second], out[place] = of_d, of_c, of_b, of_a
+
+
+@compiled
+def scale_products(products: Floats, scale: Float64s, units: Float64s) -> None:
+    """See `loops.scale_products`."""
+    for point in range(len(units)):
+        product, unit = products[point], units[point]
+        for row in range(len(scale)):
+            product[row] = np.float32(np.float64(product[row]) * (scale[row] * unit))
+
+
 @compiled
 def assign_bins(
     products: Floats,

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.distance import cdist
 
+from dvspark.kernels import loops
 from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, TrainArrays, TrainLabels
 
 METRICS = ("euclidean", "cosine", "inner_product")
@@ -162,8 +162,7 @@ def tile_products(
         addend = np.zeros(len(tile), np.float32)
         if points.units is not None and train.scale is not None:
             # In float64 before it is rounded once: then equal cosines of whole numbers give equal keys.
-            for product, unit in zip(products, points.units, strict=True):
-                np.multiply(product, train.scale[here] * unit, out=product, casting="same_kind")
+            loops.fastest().scale_products(products, train.scale[here], points.units)
         elif metric != "inner_product":
             norms = train.squared_norm[here] if metric == "euclidean" else 0.5 * train.squared_norm[here]
             addend = norms.astype(np.float32)
@@ -197,20 +196,24 @@ def key_sizes(train: TrainArrays, rows: Int64s, weight: float, metric: str) -> F
     return weight * np.sqrt(norms) + (0.0 if metric == "inner_product" else norms)
 
 
-def exact_keys(x: Floats, z: Floats, metric: str) -> Float64s:
-    """Return the float64 keys of rows ``x`` (n, n_features) to one point ``z``, from differences.
+def exact_keys(x: Floats, rows: Int64s, z: Floats, metric: str) -> Float64s:
+    """Return the float64 keys of some ``rows`` (n,) of ``x`` to one point ``z``, from differences, ties not settled.
 
-    A key depends on its row and the point alone, not on the rows around it. O(n D); 8 n D bytes of scratch.
+    A key depends on its row and the point alone, not on the rows around it. O(n D) time; a tile in float64.
     """
-    rows, point = np.array(x, np.float64), np.asarray(z, np.float64)
-    if metric == "inner_product":
-        rows *= point
-        return -rows.sum(axis=1)
+    keys, point = np.empty(len(rows)), np.asarray(z, np.float64)
     if metric == "cosine":
-        rows /= np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
         point = point / np.sqrt(point @ point)
-    keys: Float64s = cdist(point[None, :], rows, "sqeuclidean")[0]
-    return keys / 2.0 if metric == "cosine" else keys
+    for start, some in _tiles(rows):
+        here = keys[start : start + TILE_ROWS]
+        if metric == "inner_product":
+            here[:] = -(x[some].astype(np.float64) * point).sum(axis=1)
+        elif metric == "cosine":
+            loops.fastest().unit_squared_distances(x, some, point, here)
+            here /= 2.0
+        else:
+            loops.fastest().squared_distances(x, some, point, here)
+    return keys
 
 
 def settle_ties(keys: Float64s, metric: str) -> Float64s:

@@ -66,10 +66,23 @@ def name(loops: ModuleType) -> str:
 def squared_distances(x: Floats, rows: Int64s, z: Float64s, out: Float64s) -> None:
     """Fill ``out`` (n,) float64 with the squared distances of ``rows`` (n,) of ``x`` (n_train, n_features) to ``z``.
 
-    In float64, from differences; a row's depends on the row and the point alone. O(n D). The one loop whose bits
-    differ in Numba, which adds a row's squares in another order.
+    In float64, from differences; a row's depends on the row and the point alone. O(n D). The bits of this loop and the
+    next one differ in Numba, which adds a row's squares in another order.
     """
     out[:] = cdist(z[None, :], x[rows].astype(np.float64), "sqeuclidean")[0]
+
+
+def unit_squared_distances(x: Floats, rows: Int64s, z: Float64s, out: Float64s) -> None:
+    """Fill ``out`` as `squared_distances` does, of rows divided by their lengths, none of which is zero."""
+    units = x[rows].astype(np.float64)
+    units /= np.sqrt(np.einsum("ij,ij->i", units, units))[:, None]
+    out[:] = cdist(z[None, :], units, "sqeuclidean")[0]
+
+
+def scale_products(products: Floats, scale: Float64s, units: Float64s) -> None:
+    """Multiply ``products`` (n_points, n) float32 by ``scale`` (n,) and ``units`` (n_points,), in float64, in place."""
+    for product, unit in zip(products, units, strict=True):
+        np.multiply(product, scale * unit, out=product, casting="same_kind")
 
 
 def assign_bins(

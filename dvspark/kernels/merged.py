@@ -55,7 +55,9 @@ def block_parts(block: TrainBlock, chunk: ChunkArrays, options: RankingOptions, 
     if options.precision == "float64":
         for point in range(chunk.n_validation):
             matches = ranking.match_flags(train.labels, chunk.labels[point], train.n_train)
-            yield BlockPart(ranking.row_keys(train, np.arange(train.n_train), chunk.x[point], options.metric), matches)
+            yield BlockPart(
+                distances.exact_keys(train.x, np.arange(train.n_train), chunk.x[point], options.metric), matches
+            )
         return
     step = ranking.points_per_block(n_train)
     keys = np.empty((min(step, chunk.n_validation), train.n_train), np.float32)
@@ -68,7 +70,7 @@ def block_parts(block: TrainBlock, chunk: ChunkArrays, options: RankingOptions, 
             if absent is not None:
                 keys[place, absent], matches[absent] = np.inf, False
             near = nearest_rows(keys[place], options)
-            exact = ranking.row_keys(train, near, z[place], options.metric)
+            exact = distances.exact_keys(train.x, near, z[place], options.metric)
             sizes = distances.key_sizes(train, near, float(weights[place]), options.metric)
             yield BlockPart(keys[place], matches, near, exact, sizes)
 

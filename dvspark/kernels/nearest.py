@@ -116,7 +116,7 @@ def near_rows(
         else:
             found = _candidates(train, z, options.metric, m, absent, workspace)
         for place, rows in enumerate(found):
-            keys = ranking.row_keys(train, rows, z[place], options.metric)
+            keys = distances.exact_keys(train.x, rows, z[place], options.metric)
             flags = ranking.match_flags(train.labels, chunk.labels[start + place], train.n_train)
             n_matches = int(np.count_nonzero(flags))
             if absent is not None and 0 <= (own := int(absent[place])) < train.n_train:

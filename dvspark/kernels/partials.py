@@ -58,7 +58,7 @@ def ranking_partial(
         partial, left = binned_partial(train, chunk, game, workspace)
         if not len(left):
             return partial
-        workspace.clear()  # the sort takes other arrays
+        workspace.clear(but="block")  # the sort takes other arrays, and its keys fit there
         points = point_values(train, chunk.take(left), options, weights_of, workspace)
         return partial.plus(sum_points(points, train.n_train, options, utility_of))
     points = point_values(train, chunk, options, weights_of, workspace)

@@ -152,7 +152,7 @@ def neighbor_blocks(
 ) -> Iterator[Neighbors]:
     """Yield the neighbors of a block of points after the other.
 
-    A row is within the radius when its float64 distance, see `ranking.row_keys`, is at most ``radius``. Precision
+    A row is within the radius when its float64 distance, see `distances.exact_keys`, is at most ``radius``. Precision
     "default" asks for it only where the float32 key cannot tell, for certain; "float64" always: the same rows. Under
     self-validation a point's own row is no neighbor. Cost a point: O(N D).
     """
@@ -218,7 +218,7 @@ class _Query:
     margins: Float64s
 
     def within(self, point: int, rows: Int64s) -> Bools:
-        keys = ranking.row_keys(self.train, rows, self.z[point], self.metric)
+        keys = distances.exact_keys(self.train.x, rows, self.z[point], self.metric)
         return distances.distance_from_key(keys, self.metric) <= self.radius
 
 
@@ -290,7 +290,7 @@ def _decide_exactly(train: TrainArrays, z: Floats, metric: str, radius: float, b
     for point, of_point in zip(z, bits, strict=True):
         for start in range(0, train.n_train, distances.TILE_ROWS):
             rows = np.arange(start, min(start + distances.TILE_ROWS, train.n_train))
-            keys = ranking.row_keys(train, rows, point, metric)
+            keys = distances.exact_keys(train.x, rows, point, metric)
             inside = np.packbits(distances.distance_from_key(keys, metric) <= radius)
             of_point[start // 8 : start // 8 + len(inside)] = inside
 

@@ -181,7 +181,9 @@ def _rank_exactly(
     train: TrainArrays, z: Floats, matches: Bools, absent: int | None, options: RankingOptions
 ) -> RankedRows:
     """Rank all rows by float64 keys, computed tile by tile."""
-    return rank_exact_keys(row_keys(train, np.arange(train.n_train), z, options.metric), matches, absent, options)
+    return rank_exact_keys(
+        distances.exact_keys(train.x, np.arange(train.n_train), z, options.metric), matches, absent, options
+    )
 
 
 def rank_exact_keys(keys: Float64s, matches: Bools, absent: int | None, options: RankingOptions) -> RankedRows:
@@ -222,7 +224,7 @@ def near_keys(train: TrainArrays, z: Floats, weight: float, metric: str, listed:
         return places if listed is None else listed[places].astype(np.int64)
 
     return NearKeys(
-        exact=lambda places: row_keys(train, row_of(places), z, metric),
+        exact=lambda places: distances.exact_keys(train.x, row_of(places), z, metric),
         sizes=lambda places: distances.key_sizes(train, row_of(places), weight, metric),
     )
 
@@ -274,18 +276,6 @@ def _floats(words: npt.NDArray[np.uint32]) -> npt.NDArray[np.float32]:
     """Return the float32 keys whose ordered bits are given."""
     positive = (words >> 31).astype(np.bool_)
     return np.where(positive, words ^ np.uint32(1 << 31), ~words).view(np.float32)
-
-
-def row_keys(train: TrainArrays, rows: Int64s, z: Floats, metric: str) -> Float64s:
-    """Return the exact keys of some rows, ties not settled, computed tile by tile."""
-    keys = np.empty(len(rows))
-    for start in range(0, len(rows), distances.TILE_ROWS):
-        here = slice(start, start + distances.TILE_ROWS)
-        if metric == "euclidean":
-            loops.fastest().squared_distances(train.x, rows[here], z.astype(np.float64), keys[here])
-        else:
-            keys[here] = distances.exact_keys(train.x[rows[here]], z, metric)
-    return keys
 
 
 def _block_starts(sorted_keys: Float64s | npt.NDArray[np.uint32]) -> Bools:

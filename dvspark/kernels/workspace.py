@@ -26,6 +26,6 @@ class Workspace:
             self._kept[name] = np.empty(n_bytes, np.uint8)
         return self._kept[name][:n_bytes].view(dtype).reshape(shape)
 
-    def clear(self) -> None:
-        """Let go of all arrays, where what comes next asks for others that might not fit beside them."""
-        self._kept.clear()
+    def clear(self, *, but: str | None = None) -> None:
+        """Let go of all arrays, or all but one, to make room for others."""
+        self._kept = {name: array for name, array in self._kept.items() if name == but}

@@ -136,6 +136,18 @@ def test_value_bins__is_the_same_in_both(seed: int, n: int, k: int) -> None:
 
 
 @settings(deadline=None)
+@given(seed=SEEDS, n=st.integers(1, 200))
+def test_scale_products__are_rounded_once(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    products, scale, units = rng.normal(size=(3, n)).astype(np.float32), rng.random(n), rng.random(3)
+    expected = [[np.float32(float(products[p, r]) * (scale[r] * units[p])) for r in range(n)] for p in range(3)]
+    for module in BOTH:
+        scaled = products.copy()
+        module.scale_products(scaled, scale, units)
+        np.testing.assert_array_equal(scaled, expected)
+
+
+@settings(deadline=None)
 @given(seed=SEEDS, n=st.integers(1, 200), share=st.floats(0.0, 1.0))
 def test_places_up_to__are_those_of_keys_that_are_not_above(seed: int, n: int, share: float) -> None:
     rng = np.random.default_rng(seed)
@@ -214,7 +226,8 @@ def test_rank_values__and_sums_are_the_same_in_both(seed: int, n: int) -> None:
 
 @pytest.mark.parametrize("n_features", [1, 7, 33, 256])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_squared_distances__are_the_same_up_to_the_order_of_sums(dtype: Any, n_features: int) -> None:
+@pytest.mark.parametrize("loop", ["squared_distances", "unit_squared_distances"])
+def test_squared_distances__are_the_same_up_to_the_order_of_sums(loop: str, dtype: Any, n_features: int) -> None:
     rng = np.random.default_rng(1)
     x, z = rng.normal(size=(50, n_features)).astype(dtype), rng.normal(size=n_features)
     x.setflags(write=False)
@@ -223,7 +236,7 @@ def test_squared_distances__are_the_same_up_to_the_order_of_sums(dtype: Any, n_f
         rows = rng.integers(0, 50, size=n)
         found = [np.empty(n), np.empty(n)]
         for module, out in zip(BOTH, found, strict=True):
-            module.squared_distances(x, rows, z, out)
+            getattr(module, loop)(x, rows, z, out)
         np.testing.assert_allclose(found[1], found[0], rtol=1e-14)
         # A row's bits are the same wherever it stands in whichever list.
         for row, value in zip(rows.tolist(), found[1].tolist(), strict=True):

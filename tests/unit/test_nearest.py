@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import METRICS
 
-from dvspark.kernels import distances, nearest, ranking
+from dvspark.kernels import distances, nearest
 from dvspark.kernels.distances import prepare
 from dvspark.kernels.nearest import NearestRows, merge_nearest, near_rows, nearest_points
 from dvspark.kernels.ranking import RankingOptions
@@ -67,7 +67,7 @@ def expected(train: TrainArrays, chunk: ChunkArrays, metric: str, m: int) -> lis
     """Return the first m of all rows, sorted by the keys that `ranking` settles."""
     found = []
     for point, (z, codes) in enumerate(zip(chunk.x, chunk.labels, strict=True)):
-        keys = ranking.row_keys(train, np.arange(train.n_train), z, metric)
+        keys = distances.exact_keys(train.x, np.arange(train.n_train), z, metric)
         rows = np.arange(train.n_train)
         if chunk.train_rows is not None:
             rows = np.delete(rows, chunk.train_rows[point])
@@ -143,11 +143,11 @@ def block_of(train: TrainArrays, first: int, end: int) -> TrainArrays:
 
 def test_nearest_points__ask_for_few_exact_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    exact = ranking.row_keys
+    exact = distances.exact_keys
 
-    def counted(train: TrainArrays, rows: Any, *rest: Any) -> Any:
+    def counted(x: Any, rows: Any, *rest: Any) -> Any:
         asked.append(len(rows))
-        return exact(train, rows, *rest)
+        return exact(x, rows, *rest)
 
     rng = np.random.default_rng(1)
     x = rng.normal(size=(20_010, 32)).astype(np.float32)
@@ -155,7 +155,7 @@ def test_nearest_points__ask_for_few_exact_keys(monkeypatch: pytest.MonkeyPatch)
     train = prepare(x[10:], TrainLabels(np.zeros(20_000, np.int32)), "euclidean")
     chunk = ChunkArrays(np.zeros((10, 32), np.float32), [np.zeros(1, np.int32)] * 10)
     monkeypatch.setattr(nearest, "FEWEST_CANDIDATES", 100)
-    monkeypatch.setattr(ranking, "row_keys", counted)
+    monkeypatch.setattr(distances, "exact_keys", counted)
     found = list(nearest_points(train, chunk, options_of("euclidean"), 10, Workspace()))
     assert all(10 <= n <= 12 for n in asked)
     monkeypatch.undo()

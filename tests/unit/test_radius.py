@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import METRICS
 
-from dvspark.kernels import distances, radius, ranking, threshold_knn_shapley
+from dvspark.kernels import distances, radius, threshold_knn_shapley
 from dvspark.kernels.distances import prepare
 from dvspark.kernels.key_bounds import key_bounds
 from dvspark.kernels.radius import RadiusValues, radius_from_neighbors, radius_partial
@@ -93,7 +93,7 @@ def key_errors(
     bounds = key_bounds(train, points, z, metric)
     norms, scales = np.sqrt(train.squared_norm), np.zeros(len(x)) if train.scale is None else train.scale
     errors = np.stack([bounds.errors(np.full(len(x), point), norms, scales) for point in range(len(z))])
-    exact = np.stack([ranking.row_keys(train, np.arange(len(x)), point, metric) for point in z])
+    exact = np.stack([distances.exact_keys(train.x, np.arange(len(x)), point, metric) for point in z])
     return keys + bounds.constants[:, None], exact, errors
 
 
@@ -143,7 +143,7 @@ def test_key_bounds__are_infinite_where_float32_overflows(metric: str) -> None:
 
 def expected_inside(train: TrainArrays, chunk: ChunkArrays, metric: str, limit: float) -> np.ndarray:
     everything = np.arange(train.n_train)
-    keys = np.stack([ranking.row_keys(train, everything, point, metric) for point in chunk.x])
+    keys = np.stack([distances.exact_keys(train.x, everything, point, metric) for point in chunk.x])
     inside = distances.distance_from_key(keys, metric) <= limit
     if chunk.train_rows is not None:
         inside[np.arange(len(inside)), chunk.train_rows] = False
@@ -163,7 +163,7 @@ def found_inside(
 def some_radius(train: TrainArrays, chunk: ChunkArrays, metric: str, seed: int) -> float:
     """Return the distance of some row to some point: a radius with rows exactly on it."""
     rng = np.random.default_rng(seed)
-    keys = ranking.row_keys(train, np.arange(train.n_train), chunk.x[rng.integers(chunk.n_validation)], metric)
+    keys = distances.exact_keys(train.x, np.arange(train.n_train), chunk.x[rng.integers(chunk.n_validation)], metric)
     return float(rng.choice(distances.distance_from_key(keys, metric)))
 
 
@@ -218,9 +218,9 @@ def test_neighbor_blocks__include_a_row_exactly_on_the_radius_and_no_other() -> 
 
 def test_neighbor_blocks__ask_for_few_exact_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    exact = ranking.row_keys
+    exact = distances.exact_keys
     monkeypatch.setattr(
-        ranking, "row_keys", lambda train, rows, *rest: asked.append(len(rows)) or exact(train, rows, *rest)
+        distances, "exact_keys", lambda x, rows, *rest: asked.append(len(rows)) or exact(x, rows, *rest)
     )
     rng = np.random.default_rng(1)
     x = rng.normal(size=(5_020, 64)).astype(np.float32)

@@ -169,13 +169,13 @@ def test_ranking__more_neighbors_ask_for_more_exact_rows(small_constants: Any) -
     small_constants.setattr(ranking, "EXACT_ROWS", 1)
     small_constants.setattr(ranking, "EXACT_ROWS_PER_NEIGHBOR", 2)
     asked: list[int] = []
-    original = ranking.row_keys
+    original = distances.exact_keys
 
-    def counted(train: Any, rows: Any, z: Any, metric: str) -> Any:
+    def counted(x: Any, rows: Any, z: Any, metric: str) -> Any:
         asked.append(len(rows))
-        return original(train, rows, z, metric)
+        return original(x, rows, z, metric)
 
-    small_constants.setattr(ranking, "row_keys", counted)
+    small_constants.setattr(distances, "exact_keys", counted)
     dvspark.value_arrays(*whole_numbers(), k=9)
     assert max(asked) == 18
 
@@ -347,7 +347,7 @@ def test_exact_keys__of_integers_are_the_integers(rows: list[list[int]], metric:
     exact = np.array(rows, np.int64)
     point = np.array([3, -7, 11, 2])
     expected = ((exact - point) ** 2).sum(axis=1) if metric == "euclidean" else -(exact * point).sum(axis=1)
-    np.testing.assert_array_equal(exact_keys(x, z, metric), expected)
+    np.testing.assert_array_equal(exact_keys(x, np.arange(len(x)), z, metric), expected)
     np.testing.assert_array_equal(squared_norms(x), (exact**2).sum(axis=1))
 
 

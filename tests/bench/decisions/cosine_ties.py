@@ -28,7 +28,7 @@ def random_ties() -> np.ndarray:
     x = rng.integers(-9, 10, (N_PAIRS, N_FEATURES)).astype(np.float64)
     x[~x.any(axis=1), 0] = 1.0
     z = rng.standard_normal((N_PAIRS, N_FEATURES))
-    return np.stack([exact_keys(np.stack([row, 3 * row]), z[i], "cosine") for i, row in enumerate(x)])
+    return np.stack([exact_keys(np.stack([row, 3 * row]), np.arange(2), z[i], "cosine") for i, row in enumerate(x)])
 
 
 def main() -> int:
@@ -39,13 +39,13 @@ def main() -> int:
     rules["closer than rounding"] = lambda keys: settle_ties(keys, "cosine")
     ties = random_ties()
     for name, rows, point, tied in CASES:
-        keys = exact_keys(np.array(rows, np.float64), np.array(point, np.float64), "cosine")
+        keys = exact_keys(np.array(rows, np.float64), np.arange(2), np.array(point, np.float64), "cosine")
         print(f"{name}: keys {keys[0]:.17g} and {keys[1]:.17g}, exactly {'equal' if tied else 'unequal'}")
     print(f"{'rule':<22}  {'tie':<7}  {'near':<7}  {'x and 3 x split':>15}")
     for rule, settle in rules.items():
         verdicts = []
         for _, rows, point, tied in CASES:
-            keys = settle(exact_keys(np.array(rows, np.float64), np.array(point, np.float64), "cosine"))
+            keys = settle(exact_keys(np.array(rows, np.float64), np.arange(2), np.array(point, np.float64), "cosine"))
             verdicts.append("right" if (keys[0] == keys[1]) == tied else "wrong")
         split = sum(bool(keys[0] != keys[1]) for keys in map(settle, ties))
         print(f"{rule:<22}  {verdicts[0]:<7}  {verdicts[1]:<7}  {split:>7,} of {N_PAIRS:,}")

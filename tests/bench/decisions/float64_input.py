@@ -30,8 +30,8 @@ def main() -> int:
         single = x.astype(np.float32)
         near = far = 0
         for point in range(N_TRAIN, len(x)):
-            order = np.argsort(exact_keys(x[:N_TRAIN], x[point], "euclidean"), kind="stable")
-            cast = np.argsort(exact_keys(single[:N_TRAIN], single[point], "euclidean"), kind="stable")
+            order = np.argsort(exact_keys(x, np.arange(N_TRAIN), x[point], "euclidean"), kind="stable")
+            cast = np.argsort(exact_keys(single, np.arange(N_TRAIN), single[point], "euclidean"), kind="stable")
             near += not np.array_equal(order[:K], cast[:K])
             far += not np.array_equal(order[:4096], cast[:4096])
         values, cast_values = (
