@@ -11,12 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dvspark.columns import LARGEST_NUMBER, LARGEST_SQUARED_NORM, embedding_matrix
+from dvspark.schemas import Float64s, Floats
 
 Bools = npt.NDArray[np.bool_]
 
 DIMENSION = "dimension"
 ALL_ROWS = "rows"
 FIRST_IDS = 5
+# Squared norms that float32 adds up well enough to tell that they are neither zero nor too large, in half the time.
+SURE_NORMS = (1e-30, 1e36)
 # A column of hashed rows, bigint; their sum says what is in a table, whatever the order of its rows and files.
 ROW_HASH = "row_hash"
 
@@ -114,9 +117,8 @@ def _number_problems(
     for dimension in np.unique(n_features[usable]):
         rows = np.flatnonzero(usable & (n_features == dimension))
         column = embedding if len(rows) == len(embedding) else embedding.take(pa.array(rows))
-        matrix = embedding_matrix(column, np.dtype(np.float64))
-        with np.errstate(over="ignore", invalid="ignore"):
-            norms = np.einsum("ij,ij->i", matrix, matrix)
+        matrix = embedding_matrix(column, _stored_dtype(embedding))
+        norms = _squared_norms(matrix)
         finite = np.isfinite(norms)  # a norm that is not may be that of finite numbers, too large
         finite[~finite] = np.isfinite(matrix[~finite]).all(axis=1)
         infinite[rows] = ~finite
@@ -124,6 +126,21 @@ def _number_problems(
         zero[rows] = norms == 0
     found = {"embedding holds NaN or infinity": infinite, "embedding is too large to square": large}
     return found | ({"embedding is all zeros, without direction": zero} if checks.metric == "cosine" else {})
+
+
+def _stored_dtype(embedding: pa.Array) -> np.dtype[np.floating]:
+    doubles = pa.types.is_list(embedding.type) and pa.types.is_float64(embedding.type.value_type)
+    return np.dtype(np.float64 if doubles else np.float32)
+
+
+def _squared_norms(matrix: Floats) -> Float64s:
+    """Return the squared norms of rows, (n,) float64; those within SURE_NORMS may be off by a percent."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        norms = np.einsum("ij,ij->i", matrix, matrix).astype(np.float64)
+        unsure = ~((norms > SURE_NORMS[0]) & (norms < SURE_NORMS[1]))
+        wide = matrix[unsure].astype(np.float64)
+        norms[unsure] = np.einsum("ij,ij->i", wide, wide)
+    return norms
 
 
 def _not_finite(numbers: pa.Array) -> Bools:

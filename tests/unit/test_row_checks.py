@@ -39,6 +39,21 @@ def test_row_problems__numbers_whose_squares_overflow_are_large_not_infinite(res
     }
 
 
+EXTREMES = [0.0, -0.0, 1e-45, 1e-30, 1e-15, 1.0, 1e15, 1e18, 9e18, 1e19, 3e38, float("inf"), float("nan")]
+
+
+@given(st.lists(st.lists(st.sampled_from(EXTREMES), min_size=3, max_size=3), min_size=1))
+def test_row_problems__of_float32_are_those_of_the_same_numbers_as_doubles(x: list[list[float]]) -> None:
+    singles = np.array(x, np.float32)
+    flat = pa.array(singles.ravel())
+    as_singles = pa.ListArray.from_arrays(np.arange(0, 3 * len(x) + 1, 3, dtype=np.int32), flat)
+    found = []
+    for embedding in (as_singles, as_singles.cast(pa.list_(pa.float64()))):
+        problems, _ = row_problems(_columns_of(len(x), embedding=embedding), RowChecks("cosine", "default"))
+        found.append({aspect: bad.tolist() for aspect, bad in problems.items()})
+    assert found[0] == found[1]
+
+
 def test_row_problems__of_targets_and_weights_whose_sums_or_squares_overflow_are_named() -> None:
     numbers = [1.0, -1e61, np.inf, None, 1e60, 1e300]
     batch = _batch([[1.0]] * len(numbers))
