@@ -26,11 +26,9 @@ def recursive_values(matches: Float64s, *, k: int) -> Float64s:
     For checks only: another formula than the tables above. O(n). Source: Jia et al. 2019, theorem 1.
     """
     n_players = len(matches)
-    values = np.zeros(n_players)
-    values[-1] = matches[-1] / max(k, n_players)
-    for rank in range(n_players - 1, 0, -1):
-        values[rank - 1] = values[rank] + (matches[rank - 1] - matches[rank]) / max(k, rank)
-    return values
+    falls = (matches[:-1] - matches[1:]) / np.maximum(k, np.arange(1, n_players))
+    last = matches[-1] / max(k, n_players)
+    return np.cumsum(np.append(falls, last)[::-1])[::-1]
 
 
 def utility(n_nearest_matches: float, _n_players: int, *, k: int) -> tuple[float, float]:

@@ -37,17 +37,15 @@ def recursive_values(matches: Float64s, *, k: int, n_classes: int) -> Float64s:
     """
     n_players, nearest = len(matches), min(k, len(matches))
     harmonic = sum(1.0 / j for j in range(1, nearest + 1))
-    values = np.zeros(n_players)
-    last, others = matches[-1], matches[:-1].sum()
-    values[-1] = (last - 1.0 / n_classes) / n_players
+    last = (matches[-1] - 1.0 / n_classes) / n_players
     if n_players > 1:
-        values[-1] += (harmonic - 1.0) * (last - others / (n_players - 1)) / n_players
-    for rank in range(n_players - 1, 0, -1):
-        step = harmonic - 1.0 / n_players
-        if n_players >= k:
-            step = harmonic + (min(rank, k) * (n_players - 1) / rank - k) / k
-        values[rank - 1] = values[rank] + (matches[rank - 1] - matches[rank]) / (n_players - 1) * step
-    return values
+        last += (harmonic - 1.0) * (matches[-1] - matches[:-1].sum() / (n_players - 1)) / n_players
+    ranks = np.arange(1, n_players)
+    steps = np.full(n_players - 1, harmonic - 1.0 / n_players)
+    if n_players >= k:
+        steps = harmonic + (np.minimum(ranks, k) * (n_players - 1) / ranks - k) / k
+    falls = (matches[:-1] - matches[1:]) * steps / max(n_players - 1, 1)
+    return np.cumsum(np.append(falls, last)[::-1])[::-1]
 
 
 def utility(n_nearest_matches: float, n_players: int, *, k: int, n_classes: int) -> tuple[float, float]:
