@@ -95,7 +95,9 @@ def duplicate_rows(x: Floats) -> Int32s:
     """
     direction = np.random.default_rng(0).standard_normal(x.shape[1])
     # A product would round a row differently by its place in the block; a sum along the row does not.
-    projection = np.concatenate([(np.asarray(tile, np.float64) * direction).sum(1) for _, tile in _tiles(x)])
+    projection, wide = np.empty(len(x)), np.empty((min(len(x), TILE_ROWS), x.shape[1]))
+    for start, tile in _tiles(x):  # into one array: fresh ones take three times as long, in page faults
+        np.multiply(tile, direction, out=wide[: len(tile)]).sum(axis=1, out=projection[start : start + len(tile)])
     order = np.argsort(projection, kind="stable")
     pairs = first_copies(order, np.diff(projection[order]) != 0)
     if not len(pairs):
