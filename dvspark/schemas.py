@@ -432,6 +432,25 @@ NEIGHBOR_COUNTS = Table(
         Column("n_others", "bigint", "the other train rows within the radius"),
     ),
 )
+GRADIENT_SUMS = Table(
+    "gradient_sums",
+    "what one task, or all of them, added up of the gradients of one game, exact: see kernels.exact_sums",
+    (
+        Column("by", "{label}", "the class whose rows are one game; 0 where all rows are"),
+        Column("part", "string", "rows: their number; total: their sum; squares: the sum of their squared lengths"),
+        Column("level", "int", "the unit is 2^(24 level)"),
+        Column("counts", "binary", "int64 little-endian: units, one a number of the sum"),
+    ),
+)
+GRADIENT_VALUES = Table(
+    "gradient_values",
+    "the values of gradients, one row a row that was given",
+    (
+        Column("id", "{id}", "the row"),
+        Column("by", "{label}", "the class whose rows are one game; only where one was given"),
+        Column("value", "double", "its share of the game's utility"),
+    ),
+)
 VALIDATION_ROWS = Table(
     "validation_rows",
     "the validation rows of a run; stored under run_id=…, for runs that add some or take some away",

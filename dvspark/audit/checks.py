@@ -18,15 +18,16 @@ EFFICIENCY_TOLERANCE = 1e-9
 SAMPLE_TOLERANCE = {"float64": 1e-12, "default": 1e-6}
 
 
-def check_efficiency(values: Float64s, totals: Partial, aggregate: str) -> Finding:
+def check_efficiency(values: Float64s, totals: Partial, aggregate: str, size: float = 1.0) -> Finding:
     """Return whether the values sum to U(N) - U(∅), as the efficiency axiom demands.
 
-    The utilities are counted from labels of nearest rows and travel beside the values, never through them.
+    The utilities are counted from labels of nearest rows and travel beside the values, never through them. ``size``:
+    of what the values are made of, to which their rounding is in proportion.
     """
     scale = totals.n_validation if aggregate == "mean" else 1
     full, empty = totals.utility / scale, totals.empty_utility / scale
     gap = abs(float(np.sum(values)) - (full - empty))
-    allowed = EFFICIENCY_TOLERANCE * max(1.0, abs(full), abs(empty))
+    allowed = EFFICIENCY_TOLERANCE * max(size, abs(full), abs(empty))
     meaning = f"sum of values against U(N) - U(∅) = {full:.9g} - {empty:.9g}"
     return _finding("efficiency", gap, allowed, meaning)
 
