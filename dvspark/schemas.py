@@ -307,7 +307,7 @@ VALUES = Table(
         Column("run_id", "string", "the run that computed it"),
         Column("id", "{id}", "the train row"),
         Column("value", "double", "its value: share of the utility, mean (or sum) over validation rows"),
-        Column("standard_error", "double", "of the value over validation rows; null for a single one"),
+        Column("standard_error", "double", "of the value over validation rows; null for a single one, or one game"),
         Column("rank", "bigint", "1 = the most valuable; equal values in id order"),
         Column("label", "{label}", "its label"),
     ),
