@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 
 from dvspark.schemas import Float64s, Floats, Int32s, Int64s
 
@@ -68,6 +67,8 @@ def fit_head(x: Floats, codes: Int32s, n_classes: int) -> SoftmaxHead:
     O(steps × n × classes × features) time; two copies of x and three (n, n_classes) in float64.
     Source: Liu & Nocedal, On the limited memory BFGS method, 1989, doi:10.1007/BF01589116; SciPy's L-BFGS-B.
     """
+    from scipy.optimize import minimize  # noqa: PLC0415 - a sixth of what importing the package takes
+
     center = np.mean(x, axis=0, dtype=np.float64)
     z = x - center
     largest = float(np.abs(z).max(initial=0.0)) or 1.0

@@ -8,9 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.errors import InputError, Problem
 from dvspark.kernels.chg_shapley import Game
 from dvspark.kernels.head_gradients import GradientSums, Piece, gradient_sums, gradient_values
+from dvspark.kernels.ordered import given
 from dvspark.kernels.ranking import RankingOptions
 from dvspark.kernels.softmax_head import SoftmaxHead, drawn_rows, fit_head
 from dvspark.kernels.workspace import Workspace
@@ -96,13 +97,8 @@ class SumsMethod(Method):
 
 
 def labelled(train: TrainArrays) -> Piece:
-    """Return embeddings and label codes of training rows, of which each has one.
-
-    Raises: ConfigError where they have several.
-    """
-    if train.labels.codes is None:
-        raise ConfigError(Problem("labels", "one label a row", "several", "choose one label of each row"))
-    return train.x, train.labels.codes
+    """Return embeddings and label codes of training rows, of which each has one: see `SumsMethod.label_problems`."""
+    return train.x, given(train.labels.codes, "one label a row")
 
 
 def labelled_points(chunk: ChunkArrays) -> Piece:

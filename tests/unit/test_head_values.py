@@ -189,8 +189,9 @@ REFUSED: dict[str, tuple[tuple[Any, ...], dict[str, Any], type[DvsparkError], st
     "a metric": ((X, Y, Z, Y_Z), {"metric": "cosine"}, ConfigError, "rows are not compared"),
     "a sum": ((X, Y, Z, Y_Z), {"aggregate": "sum"}, ConfigError, "all validation rows are one game"),
     "a ranking": ((X, Y, Z, Y_Z), {"ranking": "binned"}, ConfigError, "leave ranking out"),
-    "a parameter": ((X, Y, Z, Y_Z), {"radius": 1.0}, ConfigError, "a parameter of chg_shapley"),
+    "a parameter": ((X, Y, Z, Y_Z), {"radius": 1.0}, ConfigError, "leave it out: the method has none"),
     "several labels": ((X, [[0], [1, 2]] + [[1]] * 5, Z, Y_Z), {}, ConfigError, "choose one label of each row"),
+    "points of several labels": ((X, Y, Z, [[0], [1, 2], [1], [2]]), {}, ConfigError, "choose one label of each row"),
     "strangers only": ((X, Y, Z, [7] * 4), {}, InputError, "labels that training rows have"),
     "squares that overflow": (
         (HUGE, Y_HUGE),
