@@ -128,8 +128,8 @@ def chg_values(
     of classes, each of which is a game of its own. As `dvspark.chg_value_arrays`; neither partitions nor order change
     a bit.
     Raises: InputError with everything wrong; AuditError where the values of a game do not sum to its utility.
-    Cost: four passes over the table, O(p) a row, before the result is asked for, which is one more; no row travels.
-    Memory of a task, and of what is sent to each: some 40 p bytes a class.
+    Cost: three passes over the gradients, O(p) a row, and one more when the result is asked for: cache a table that may
+    change meanwhile. No row travels. Memory of a task, and of what is sent to each: some 40 p bytes a class.
     Source: Cai, CHG Shapley, 2024, arXiv:2406.11730, in centered form and for all n.
     """
     rows = gradient_rows(gradients_df, id, gradient, by)
