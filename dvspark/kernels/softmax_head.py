@@ -10,8 +10,9 @@ from dvspark.schemas import Float64s, Floats, Int32s, Int64s
 
 # Minimized is the mean loss + PENALTY / 2 times the sum of squares of all weights, biases too, on embeddings that are
 # centered and have mean squared length 1. So it has one minimum, even where the classes can be told apart without error
-# or a class is not among the rows, and neither a shift nor a scale of the embeddings changes the probabilities.
-PENALTY = 1e-3
+# or a class is not among the rows, and neither a shift nor a scale of the embeddings changes the probabilities
+# (docs/decisions/0013).
+PENALTY = 1e-4
 # L-BFGS ends at the first of so many steps and a slope so flat: no partial derivative is larger.
 MOST_STEPS = 500
 FLAT_SLOPE = 1e-7
