@@ -18,7 +18,7 @@ PIECE_NUMBERS = 2**16
 
 @dataclass
 class ExactSum:
-    """The sum of rows of finite numbers: ``levels`` (width,) int64 by number, in units of 2^(24 number).
+    """The sum of rows of numbers below 1e290: ``levels`` (width,) int64 by number, in units of 2^(24 number).
 
     Rows are cut into levels, largest first, until nothing is left of them: three to five levels where numbers are of
     like size.

@@ -39,7 +39,8 @@ def require_gradients(rows: Rows) -> int:
 
     Raises: InputError with everything wrong with the rows. Cost: two passes, one of them over ids alone.
     """
-    tallies = tally(rows, RowChecks("euclidean", "float64"))
+    # Of numbers whose squares float32 holds, sums of squares are far from what exact sums can hold.
+    tallies = tally(rows, RowChecks("euclidean", "default"))
     dimensions = by_aspect(one for one in tallies if one["aspect"] == DIMENSION)
     problems = []
     for aspect, (n_rows, ids) in by_aspect(

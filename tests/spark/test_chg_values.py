@@ -90,7 +90,7 @@ BAD: dict[str, tuple[Any, Any, Any, str]] = {
     "NaN": ([X[0], np.array([1.0, np.nan])], [1, 2], ["a", "b"], "gradient holds NaN or infinity in 1 rows"),
     "another length": ([X[0], X[1][:2]], [1, 2], ["a", "b"], "1 rows of 2, the first: '2'"),
     "none": ([X[0], np.empty(0)], [1, 2], ["a", "b"], "gradient is empty in 1 rows"),
-    "too large": ([np.full(2, 1e160)], [1], ["a"], "gradient is too large to square"),
+    "too large": ([np.full(2, 1e20)], [1], ["a"], "gradient is too large to square"),
     "an id twice": ([X[0], X[1]], [1, 1], ["a", "b"], "1 ids more than once"),
     "no id": ([X[0], X[1]], [1, None], ["a", "b"], "id is null in 1 rows"),
     "no class": ([X[0], X[1]], [1, 2], ["a", None], "class is null in 1 rows; the first: '2'"),

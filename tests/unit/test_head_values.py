@@ -46,6 +46,11 @@ def test_values__are_those_of_all_coalitions_whose_target_is_the_validation_rows
     np.testing.assert_allclose(chg(X, Y, Z, Y_Z), expected, rtol=0, atol=1e-13)
 
 
+def test_values__are_means_of_those_of_each_validation_row() -> None:
+    each = [chg(X, Y, Z[v : v + 1], Y_Z[v : v + 1]) for v in range(len(Z))]
+    np.testing.assert_allclose(chg(X, Y, Z, Y_Z), np.mean(each, axis=0), rtol=0, atol=1e-14)
+
+
 def test_values__under_self_validation_aim_at_the_training_rows_mean_and_no_row_sits_out() -> None:
     head = fit_head(X, Y.astype(np.int32), 3)
     expected = chg_coalition_values(gradients(head, X, Y))
