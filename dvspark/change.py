@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dvspark.documents import json_object, missing_in
 from dvspark.errors import ConfigError, InputError, Problem, shown
+from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
 from dvspark.runs.identity import run_id_problems
 from dvspark.runs.ledger import Files, digest, read_totals
@@ -88,6 +89,10 @@ def _obstacles(record: dict[str, Any]) -> list[Problem]:
     if record.get("self_validation"):
         hint = "its validation rows are the training rows: value the new table"
         problems.append(Problem(where, "a run with validation rows of its own", "self_validation", hint))
+    method = METHODS.get(record["method"].get("name"))
+    if method is not None and not method.adds_up:
+        hint = "value all rows at once: they are one game"
+        problems.append(Problem(where, "a run whose values add up point by point", method.name, hint))
     if record.get("privacy") is not None:
         hint = "publish a release of all validation rows at once: each release spends the budget"
         problems.append(Problem(where, "a run without a private release", record["method"]["name"], hint))

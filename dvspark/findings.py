@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from dvspark import sums
 from dvspark.audit import approximation, checks, reference
 from dvspark.engine import replicated, sharded, tasks
 from dvspark.engine.exchange import Halves
@@ -38,6 +39,8 @@ def run_findings(
     are, and how far the values of the sample are from exact ones.
     """
     options, method = work.options, work.method
+    if work.settled is not None:
+        return sums.sums_findings(sums.TrainRows(engine_of(index), index), work.settled, totals, values)
     sample = replicated.sample_rows(validation_rows, reference.SAMPLE_POINTS)
     by_engine = Partial.zeros(work.n_values(index), row_bounds=options.error_bound)
     spark = validation_rows.sparkSession

@@ -307,7 +307,7 @@ VALUES = Table(
         Column("run_id", "string", "the run that computed it"),
         Column("id", "{id}", "the train row"),
         Column("value", "double", "its value: share of the utility, mean (or sum) over validation rows"),
-        Column("standard_error", "double", "of the value over validation rows; null for a single one"),
+        Column("standard_error", "double", "of the value over validation rows; null for a single one, or one game"),
         Column("rank", "bigint", "1 = the most valuable; equal values in id order"),
         Column("label", "{label}", "its label"),
     ),
@@ -430,6 +430,25 @@ NEIGHBOR_COUNTS = Table(
         Column("id", "{id}", "the validation row"),
         Column("n_matches", "bigint", "train rows within the radius that share a label with it"),
         Column("n_others", "bigint", "the other train rows within the radius"),
+    ),
+)
+GRADIENT_SUMS = Table(
+    "gradient_sums",
+    "what one task, or all of them, added up of the gradients of one game, exact: see kernels.exact_sums",
+    (
+        Column("by", "{label}", "the class whose rows are one game; 0 where all rows are"),
+        Column("part", "string", "rows: their number; total: their sum; squares: the sum of their squared lengths"),
+        Column("level", "int", "the unit is 2^(24 level)"),
+        Column("counts", "binary", "int64 little-endian: units, one a number of the sum"),
+    ),
+)
+GRADIENT_VALUES = Table(
+    "gradient_values",
+    "the values of gradients, one row a row that was given",
+    (
+        Column("id", "{id}", "the row"),
+        Column("by", "{label}", "the class whose rows are one game; only where one was given"),
+        Column("value", "double", "its share of the game's utility"),
     ),
 )
 VALIDATION_ROWS = Table(

@@ -68,6 +68,9 @@ def _table(config: JobConfig, spark: SparkSession) -> TableReference:
     if config.options().declaration.is_private:
         hint = "publish a release of all validation rows at once: each release spends the budget"
         problems.append(Problem("method", "one without a private release", config.method, hint))
+    if not config.options().declaration.adds_up:
+        hint = "value all rows at once: they are one game"
+        problems.append(Problem("method", "one whose values add up point by point", config.method, hint))
     if config.parent is not None:
         problems.append(Problem("parent", "none: each batch is added to the one before", config.parent, "leave it out"))
     if is_connect(spark):

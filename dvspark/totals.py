@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from dvspark import sums
 from dvspark.engine import replicated
 from dvspark.engine.chunks import waves
 from dvspark.engine.tasks import ChunkWork
@@ -31,6 +32,8 @@ def add_up(
     Waves are added in their order, whether they come from the ledger or from tasks: the same bits.
     Raises: ComputeError when the ledger's chunks are not those of the table.
     """
+    if work.settled is not None:  # one game for all rows, valued in one pass
+        return sums.values(sums.TrainRows(engine_of(index), index), work, work.settled)
     chunks = replicated.chunked(validation_rows, n_chunks)
     totals = Partial.zeros(work.n_values(index), row_bounds=work.options.error_bound)
     left, done = replicated.chunk_sizes(chunks), 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from dvspark import neighbors
+from dvspark import neighbors, sums
 from dvspark.audit import checks
 from dvspark.change import Parent, require_fitting
 from dvspark.engine import replicated, sharded, tasks
@@ -27,6 +27,7 @@ from dvspark.logs import log_event, stage
 from dvspark.methods.finalize import certificate, finalize
 from dvspark.methods.options import ValueOptions
 from dvspark.methods.radius import SAMPLE_POINTS
+from dvspark.methods.sums import Settled
 from dvspark.neighbors import Keep, released, with_counts
 from dvspark.privacy import Release
 from dvspark.report.rows import listed_positions
@@ -85,6 +86,7 @@ class Valuation:
     validation_rows: DataFrame | None = None
     release: Release | None = None
     sample_key: bytes | None = None
+    settled: Settled | None = None
 
     def ledger(self, files: Files) -> Ledger:
         """Return the run's ledger."""
@@ -99,13 +101,13 @@ class Valuation:
     @property
     def work(self) -> tasks.ChunkWork:
         """What tasks must know."""
-        return tasks.ChunkWork(self.request.options, self.parameters, self.sample_key)
+        return tasks.ChunkWork(self.request.options, self.parameters, self.sample_key, self.settled)
 
     @property
     def may_change(self) -> bool:
         """Whether rows may be added or removed later: a release is not changed, and totals tell of all its values."""
         options = self.request.options
-        return not (options.self_validation or options.declaration.is_private)
+        return options.declaration.adds_up and not (options.self_validation or options.declaration.is_private)
 
     @property
     def summed(self) -> Partial:
@@ -188,7 +190,9 @@ def check(
             parameters = dict(parent.record["method"]["parameters"])
         now.rows = inputs.train_facts.n_rows + (inputs.validation_facts.n_rows if validation else 0)
         n_players = inputs.train_facts.n_rows - options.self_validation
-        problems = options.declaration.size_problems(n_players, parameters)
+        several = inputs.train.is_multi_label or inputs.validation.is_multi_label
+        problems = options.declaration.label_problems(several=several)
+        problems += options.declaration.size_problems(n_players, parameters)
         if problems := problems + options.table_problems(inputs.train_facts.n_rows, inputs.n_features):
             raise ConfigError(problems)
         now.note = f"{inputs.n_features} features, {inputs.n_classes} classes"
@@ -227,6 +231,12 @@ def compute(valuation: Valuation, spark: SparkSession, files: Files | None = Non
         if request.options.declaration.needs == "radius":
             with stage("neighbors", stages) as now:
                 now.note = _find_neighbors(valuation, index, files)
+        if request.options.declaration.needs == "sums":
+            with stage("sums", stages) as now:
+                rows = sums.TrainRows(engine_of(index), index)
+                frame = valuation.inputs.validation.frame
+                valuation.settled = sums.settled(frame, plan.n_chunks, rows, valuation.work)
+                now.note = f"softmax head on {valuation.settled.head.n_rows} rows"
         with stage("value", stages) as now:
             totals = add_up(
                 valuation.inputs.validation.frame, plan.n_chunks, index, valuation.work, ledger, now.progress
@@ -236,7 +246,8 @@ def compute(valuation: Valuation, spark: SparkSession, files: Files | None = Non
             how = f"{valuation.ranking} ranking" if valuation.ranking else request.options.declaration.needs
             now.note = f"{how}, loops in {loops.name(loops.fastest())}"
         with stage("finalize", stages) as now:
-            values, standard_errors = finalize(totals, request.options.aggregate, request.options.declaration.score)
+            method, aggregate = request.options.declaration, request.options.aggregate
+            values, standard_errors = finalize(totals, aggregate, method.score, with_errors=method.adds_up)
             valuation.error_bound, row_bounds = certificate(totals, request.options.aggregate)
             keys = _players(engine_of(index).train_keys(index), request.options)
             valuation.values = values_table(valuation.run_id, keys, values, standard_errors, row_bounds)

@@ -43,7 +43,9 @@ KINDS = ("raw", "normalized", "hard")
 # Private counts are noise; cleanlab's scores are (1 + mean) / 2 of rows that all validate each other.
 NOISY = ("dp_threshold_knn_shapley",)
 SCORES = "cleanlab_knn_shapley"
-FAMILY = sorted(set(METHODS) - set(NOISY))
+# One game for all points, of gradients and not of neighbors: tests/unit/test_head_values.py.
+GRADIENTS = ("chg_shapley",)
+FAMILY = sorted(set(METHODS) - set(NOISY) - set(GRADIENTS))
 
 
 @dataclass(frozen=True)

@@ -71,3 +71,18 @@ def game_of_nearest(k: int, worth: Callable[[list[int]], Fraction], empty: Fract
         return worth(sorted(coalition)[:k]) if coalition else empty
 
     return game
+
+
+def chg_coalition_values(x: np.ndarray, alpha: Sequence[Any] | None = None) -> list[float]:
+    """Return the Shapley values of U(S) = |alpha|² - |mean of S - alpha|², U(∅) = 0; alpha None: the mean of x."""
+    rows = [[Fraction(one) for one in row] for row in np.asarray(x).tolist()]
+    target = [sum(column, Fraction(0)) / len(rows) for column in zip(*rows, strict=True)]
+    target = target if alpha is None else [Fraction(one) for one in alpha]
+
+    def game(coalition: Sequence[int]) -> Fraction:
+        if not coalition:
+            return Fraction(0)
+        means = [sum(rows[row][j] for row in coalition) / len(coalition) for j in range(len(target))]
+        return sum((a * a - (mean - a) ** 2 for mean, a in zip(means, target, strict=True)), Fraction(0))
+
+    return enumerated_values(len(rows), game)

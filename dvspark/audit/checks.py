@@ -18,17 +18,18 @@ EFFICIENCY_TOLERANCE = 1e-9
 SAMPLE_TOLERANCE = {"float64": 1e-12, "default": 1e-6}
 
 
-def check_efficiency(values: Float64s, totals: Partial, aggregate: str) -> Finding:
+def check_efficiency(values: Float64s, totals: Partial, aggregate: str, size: float = 1.0) -> Finding:
     """Return whether the values sum to U(N) - U(∅), as the efficiency axiom demands.
 
-    The utilities are counted from labels of nearest rows and travel beside the values, never through them.
+    The utilities are counted from labels of nearest rows and travel beside the values, never through them. ``size``:
+    of what the values are made of, to which their rounding is in proportion.
     """
     scale = totals.n_validation if aggregate == "mean" else 1
     full, empty = totals.utility / scale, totals.empty_utility / scale
     gap = abs(float(np.sum(values)) - (full - empty))
-    allowed = EFFICIENCY_TOLERANCE * max(1.0, abs(full), abs(empty))
+    allowed = EFFICIENCY_TOLERANCE * max(size, abs(full), abs(empty))
     meaning = f"sum of values against U(N) - U(∅) = {full:.9g} - {empty:.9g}"
-    return _finding("efficiency", gap, allowed, meaning)
+    return finding("efficiency", gap, allowed, meaning)
 
 
 def check_sample(engine: Partial, reference: Partial, precision: str, tolerance: float = 0.0) -> Finding:
@@ -42,13 +43,13 @@ def check_sample(engine: Partial, reference: Partial, precision: str, tolerance:
     meaning = f"largest difference to the float64 reference over {reference.n_validation} validation points"
     if engine.n_validation != reference.n_validation:
         gap, meaning = np.inf, f"engine valued {engine.n_validation} of {reference.n_validation} sampled points"
-    return _finding("sample", gap, max(SAMPLE_TOLERANCE[precision], tolerance), meaning)
+    return finding("sample", gap, max(SAMPLE_TOLERANCE[precision], tolerance), meaning)
 
 
 def check_finite(values: Float64s) -> Finding:
     """Return whether every value is a number."""
     bad = int(np.count_nonzero(~np.isfinite(values)))
-    return _finding("finite", float(bad), 0.0, "values that are NaN or infinite")
+    return finding("finite", float(bad), 0.0, "values that are NaN or infinite")
 
 
 def verdict(findings: Sequence[Finding]) -> str:
@@ -69,7 +70,8 @@ def require(findings: Sequence[Finding], options: ValueOptions) -> None:
         raise AuditError(failed)
 
 
-def _finding(name: str, measured: float, allowed: float, meaning: str) -> Finding:
+def finding(name: str, measured: float, allowed: float, meaning: str) -> Finding:
+    """Return what a check measured, and whether that is allowed."""
     # Written so that NaN fails, and infinity against an infinite allowance too.
     passed = np.isfinite(measured) and measured <= allowed
     return Finding(name, "pass" if passed else "fail", measured, allowed, meaning)

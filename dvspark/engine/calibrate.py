@@ -95,6 +95,9 @@ def measure(sizes: Sizes, options: ValueOptions, *, n_labels: int, points: int) 
     Of a slow kernel, as the power of the table's size that two small sizes suggest.
     """
     least = max(FIRST_ROWS, 2 * sizes.n_nearest)
+    if sizes.needs == "sums":  # passes over all rows, whatever the number of points, or their labels
+        rows, options = min(least, sizes.n_train), dataclasses.replace(options, self_validation=True)
+        return PointCost(0.0, _kernel_seconds(sizes, options, rows, n_labels, 1) / rows / sizes.n_validation)
     first = least if sizes.n_train > 2 * least else sizes.n_train
     if (slow := _slow_cost(sizes, options, first, n_labels)) is not None:
         return slow

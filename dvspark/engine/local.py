@@ -26,6 +26,7 @@ from dvspark.methods.options import ValueOptions
 from dvspark.methods.parameters import Parameters
 from dvspark.methods.private import PrivateMethod
 from dvspark.methods.radius import SAMPLE_POINTS, RadiusMethod, alone_warning, tenth_distances
+from dvspark.methods.sums import SumsMethod
 from dvspark.privacy import private_release, sampled_rows
 from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays
 
@@ -127,6 +128,9 @@ def value_arrays(
 def local_totals(inputs: ArrayInputs, options: ValueOptions) -> Partial:
     """Return the partial of all validation points, chunk by chunk in the order given."""
     parameters, method = options.resolved(inputs.n_classes), options.declaration
+    several = columns.is_multi_label(inputs.train_labels) or columns.is_multi_label(inputs.validation_labels)
+    if problems := method.label_problems(several=several):
+        raise ConfigError(problems)
     words = columns.label_vocabulary(inputs.train_labels)
     train = prepare(inputs.x_train, columns.encode_train_labels(inputs.train_labels, words), options.metric)
     train = dataclasses.replace(train, columns=inputs.train_columns)
@@ -143,6 +147,8 @@ def local_totals(inputs: ArrayInputs, options: ValueOptions) -> Partial:
         targets=inputs.validation_targets,
         weights=inputs.point_weights,
     )
+    if isinstance(method, SumsMethod):  # one game: its points are not cut into chunks
+        return method.partial(train, points, ranking_options, parameters)
     if isinstance(method, RadiusMethod):
         parameters["radius"] = _radius(method, train, points, ranking_options, parameters)
     if isinstance(method, PrivateMethod):

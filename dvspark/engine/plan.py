@@ -47,6 +47,10 @@ DISTANCE_BYTES = 4
 NEIGHBOR_COUNT_BYTES = 16
 NEAREST_ROW_BYTES = 17 + 16
 
+# A `sums` method multiplies rows with the head's weights twice, with residuals and with a direction: so often for each
+# class, whose number is not known here.
+SUMS_PRODUCTS = 4
+
 # Where the sharded plan values points without all distances: under the binned ranking a method's weights and their sums
 # take 64; the audit's reference, which ranks one point by all its float64 distances, took 106 in
 # `tests/bench/sharded.py`.
@@ -72,7 +76,7 @@ class Sizes:
     """What a plan depends on; ``ranking`` is sorted or binned, resolved; ``row_bounds`` as in `schemas.Partial`.
 
     ``search_bytes``: of one row in an approximate index.
-    ``needs`` is the method's: "ranking", "radius" or "nearest", so many rows then as ``n_nearest`` says.
+    ``needs`` is the method's: "ranking", "radius", "sums", or "nearest", so many rows then as ``n_nearest`` says.
     """
 
     n_train: int
@@ -117,7 +121,7 @@ class Sizes:
     @property
     def asked(self) -> str:
         """What is asked of the training rows of a point, in words."""
-        asked = {"radius": "rows within a radius", "nearest": f"{self.n_nearest:,} nearest rows"}
+        asked = {"radius": "rows within a radius", "sums": "sums", "nearest": f"{self.n_nearest:,} nearest rows"}
         return asked.get(self.needs, f"{self.ranking} ranking")
 
     @property
@@ -182,7 +186,7 @@ def make_plan(sizes: Sizes, hosts: Hosts, *, chunk_rows: int, asked: str = "auto
         index_bytes=sizes.index_bytes,
         worker_bytes=_worker_bytes(sizes, name, min(block_rows, sizes.n_train), chunk_rows),
         shuffle_bytes=_shuffle_bytes(sizes, name, n_chunks, n_blocks),
-        flops=2 * sizes.n_train * sizes.n_features * sizes.n_validation,
+        flops=2 * sizes.n_train * sizes.n_features * (SUMS_PRODUCTS if sizes.needs == "sums" else sizes.n_validation),
     )
 
 
@@ -245,7 +249,7 @@ def _block_rows(sizes: Sizes, hosts: Hosts, chunk_rows: int) -> int:
 def _worker_bytes(sizes: Sizes, name: str, block_rows: int, chunk_rows: int) -> int:
     """Return a bound on the memory of one Python worker beside what it maps."""
     scratch = _scratch_bytes(sizes, block_rows) + chunk_rows * sizes.n_features * sizes.item_bytes
-    if name == "replicated":
+    if name == "replicated" or sizes.needs == "sums":
         return scratch
     # What values points has no block: it needs all distances of one point, or the weights of all ranks.
     valuing = scratch_bytes(sizes.n_train, 0, ties=sizes.ties) if sizes.sorts else VALUING_ROW_BYTES * sizes.n_train
@@ -254,6 +258,8 @@ def _worker_bytes(sizes: Sizes, name: str, block_rows: int, chunk_rows: int) -> 
 
 def _scratch_bytes(sizes: Sizes, rows: int) -> int:
     """Return a bound on the kernel's memory beside so many of the training rows."""
+    if sizes.needs == "sums":
+        return 0  # the driver alone works, see `dvspark.sums`
     if sizes.needs == "radius":
         return radius.scratch_bytes(rows, sizes.n_features)
     if sizes.needs == "nearest":
@@ -271,6 +277,8 @@ def _scratch_bytes(sizes: Sizes, rows: int) -> int:
 def _shuffle_bytes(sizes: Sizes, name: str, n_chunks: int, n_blocks: int) -> int:
     """Return what travels between tasks: the training rows once, and what the plan exchanges."""
     n_train, n_validation = sizes.n_train, sizes.n_validation
+    if sizes.needs == "sums":
+        return sizes.index_bytes
     partials = n_chunks * n_train * (PARTIAL_ROW_BYTES + ROW_BOUND_BYTES * sizes.row_bounds)
     if name == "replicated":
         return sizes.index_bytes + partials

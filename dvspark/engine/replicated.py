@@ -59,6 +59,7 @@ from dvspark.schemas import (
     Float64s,
     Int64s,
     Partial,
+    TrainArrays,
 )
 
 if TYPE_CHECKING:
@@ -181,6 +182,11 @@ def open_here(reference: IndexReference) -> TrainIndex:
 def train_keys(reference: IndexReference) -> TrainKeys:
     """Return id, label and, where known, owner of all training rows, and what follows from them."""
     return open_here(reference).train_keys
+
+
+def train_pieces(reference: IndexReference) -> Iterator[TrainArrays]:
+    """Yield the training rows in id order, mapped on this host: the whole index."""
+    yield open_here(reference).arrays
 
 
 def listed_rows(reference: IndexReference, rows: list[int]) -> ListedRows:

@@ -25,9 +25,9 @@ from dvspark.engine.sharded_nearest import by_nearest, nearest_rows, tenth_dista
 from dvspark.engine.sharded_radius import by_counts, neighbor_counts
 from dvspark.engine.sharded_ranking import by_all_keys, by_bins
 from dvspark.engine.tasks import ChunkWork, ListedRows
-from dvspark.engine.train_blocks import BlocksReference, rows_of
+from dvspark.engine.train_blocks import BlocksReference, open_block, rows_of
 from dvspark.engine.train_index import TrainKeys
-from dvspark.schemas import Partial
+from dvspark.schemas import Partial, TrainArrays
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -40,6 +40,7 @@ __all__ = [
     "neighbor_counts",
     "tenth_distances",
     "train_keys",
+    "train_pieces",
     "value_waves",
 ]
 
@@ -58,6 +59,12 @@ PartialsOf = Callable[["SparkSession", dict[int, int], BlocksReference, Path], d
 def train_keys(reference: BlocksReference) -> TrainKeys:
     """Return id, label and, where known, owner of all training rows, and what follows from them, mapped."""
     return reference.train_keys()
+
+
+def train_pieces(reference: BlocksReference) -> Iterator[TrainArrays]:
+    """Yield the training rows in id order, block by block, each mapped on this host while it is asked for."""
+    for block in range(reference.n_blocks):
+        yield open_block(reference, block).train
 
 
 def listed_rows(reference: BlocksReference, rows: list[int]) -> ListedRows:

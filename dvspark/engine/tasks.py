@@ -19,6 +19,7 @@ from dvspark.engine.train_index import TrainIndex, TrainKeys
 from dvspark.kernels.distances import distance_from_key, exact_keys
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.options import ValueOptions
+from dvspark.methods.sums import Settled
 from dvspark.privacy import sampled_rows
 from dvspark.schemas import Bools, ChunkArrays, Floats, Int64s, TrainArrays, TrainColumns
 
@@ -46,12 +47,14 @@ class HasSizes(Protocol):
 class ChunkWork:
     """All a task must know besides the index; ``parameters`` are the method's, resolved.
 
-    ``sample_key`` draws the training rows of a private release, see `privacy.sampled_rows`.
+    ``sample_key`` draws the training rows of a private release, see `privacy.sampled_rows`; ``settled``: what is known
+    before rows are valued, where all points are one game.
     """
 
     options: ValueOptions
     parameters: dict[str, Any]
     sample_key: bytes | None = None
+    settled: Settled | None = None
 
     @property
     def method(self) -> Any:

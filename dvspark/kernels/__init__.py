@@ -17,7 +17,7 @@ validation label,
 
     value_r = a_r own_r - Σ_{j>r} a_j suffix_j + affine terms of a_r and A = Σ a_j.
 
-Three other kinds need something else of a point:
+Four other kinds need something else:
 
     ordered:   all rows in order with targets, weights or owners (`ordered.OrderedPoint`): `knn_regression_shapley`,
                `weighted_knn_shapley`, `owner_knn_shapley`, `owner_sum_of_points`
@@ -25,9 +25,10 @@ Three other kinds need something else of a point:
                `truncated_knn_shapley`, `cleanlab_knn_shapley`
     radius:    which rows lie within a radius (`radius`), and two counts of them: `threshold_knn_shapley`,
                `threshold_knn_banzhaf`, `threshold_knn_beta`, `threshold_knn_loo`
+    sums:      gradients in a softmax head (`softmax_head`, `head_gradients`), added up: `chg_shapley`, which values
+               given gradients too, added up by `exact_sums`
 
-`key_bounds` bounds the rounding of float32 keys, so that the last two kinds are exact at any precision.
-`chg_shapley` is apart: it values gradients, and has no validation points.
+`key_bounds` bounds the rounding of float32 keys, so that `nearest` and `radius` are exact at any precision.
 
 Legend: N train rows, D features, n rows that play (N, or N - 1 under self-validation), k neighbors,
 `key` a number ordered like the distance: squared Euclidean distance, 1 - cos, or minus the inner product.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dvspark.methods.base import Method
+from dvspark.methods.chg_shapley import CHG_SHAPLEY
 from dvspark.methods.cleanlab_knn_shapley import CLEANLAB_KNN_SHAPLEY
 from dvspark.methods.dp_threshold_knn_shapley import DP_THRESHOLD_KNN_SHAPLEY
 from dvspark.methods.knn_banzhaf import KNN_BANZHAF
@@ -39,5 +40,6 @@ METHODS: dict[str, Method] = {
         DP_THRESHOLD_KNN_SHAPLEY,
         OWNER_KNN_SHAPLEY,
         OWNER_SUM_OF_POINTS,
+        CHG_SHAPLEY,
     )
 }

@@ -83,6 +83,10 @@ class Method:
     averages_ties: ClassVar[bool] = False
     # Whether nothing may depend on training rows but what is released with noise.
     is_private: ClassVar[bool] = False
+    # Whether it compares rows with points, by a metric; whether values add up point by point: only then do they have a
+    # standard error, and points may come later.
+    compares: ClassVar[bool] = True
+    adds_up: ClassVar[bool] = True
 
     def partial(
         self,
@@ -130,6 +134,10 @@ class Method:
     def parameter_problems(self, given: Mapping[str, Any]) -> list[Problem]:
         """Return what is wrong with the given parameters; None stands for left out."""
         return parameter_problems(self.name, self.parameters, given) or self.check(given)
+
+    def label_problems(self, *, several: bool) -> list[Problem]:  # noqa: ARG002
+        """Return what is wrong with labels, of which a row may have several."""
+        return []
 
     def size_problems(self, n_players: int, parameters: Parameters) -> list[Problem]:  # noqa: ARG002
         """Return what is wrong with the parameters for so many rows that play."""

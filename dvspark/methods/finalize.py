@@ -11,14 +11,17 @@ from dvspark.schemas import Float64s, Partial
 Score = Callable[[Float64s], Float64s]
 
 
-def finalize(totals: Partial, aggregate: str, score: Score | None = None) -> tuple[Float64s, Float64s | None]:
+def finalize(
+    totals: Partial, aggregate: str, score: Score | None = None, *, with_errors: bool = True
+) -> tuple[Float64s, Float64s | None]:
     """Return values and their standard errors over validation points, each (n_train,) float64.
 
     ``aggregate`` "mean" or "sum"; ``score``, a linear function, is what becomes of mean values. The standard error of a
     mean of n points is the square root of their sample variance (n - 1) over n; of a sum, n times that; None for one
-    point.
+    point, and unless ``with_errors``.
     """
     values, errors = _totaled(totals, aggregate)
+    errors = errors if with_errors else None
     if score is None:
         return values, errors
     return score(values), None if errors is None else score(errors) - score(np.zeros_like(errors))

@@ -83,6 +83,12 @@ class ValueOptions:
             problems.append(
                 Problem("metric", "distances of at least 0, for weights by distance", "'inner_product'", hint)
             )
+        if self.metric != "euclidean" and not method.compares:
+            hint = "leave metric out: rows are not compared"
+            problems.append(Problem("metric", f"'euclidean' for {method.name}", repr(self.metric), hint))
+        if self.aggregate == "sum" and not method.adds_up:
+            hint = "leave aggregate out: all validation rows are one game"
+            problems.append(Problem("aggregate", f"'mean' for {method.name}", "'sum'", hint))
         if self.aggregate == "sum" and method.score is not None:
             problems.append(Problem("aggregate", f"'mean' for {method.name}", "'sum'", "its scores are of mean values"))
         return problems

@@ -140,7 +140,8 @@ def parameter_problems(method: str, known: tuple[Parameter, ...], given: Paramet
         if value is None:
             continue
         if name not in names:
-            expected, hint = f"a parameter of {method}", close_matches(name, [*names])
+            expected = f"a parameter of {method}"
+            hint = close_matches(name, [*names]) if names else "leave it out: the method has none"
             problems.append(Problem(f"parameter {name!r}", expected, reprlib.repr(value), hint))
         elif not names[name].accepts(value):
             problems.append(names[name].problem(value))

@@ -132,13 +132,13 @@ def validate(
 
 
 def _check_side(rows: Rows, checks: RowChecks, on_bad_row: str) -> _Side:
-    tallies = _tally(rows, checks)
+    tallies = tally(rows, checks)
     n_rows, digest = _content(rows, tallies)
-    dimensions = _by(t for t in tallies if t["aspect"] == DIMENSION)
+    dimensions = by_aspect(t for t in tallies if t["aspect"] == DIMENSION)
     # The dimension most rows have is taken for the intended one.
     n_features = int(max(dimensions, key=lambda d: dimensions[d][0], default=0))
     problems = _row_problems(rows, tallies, dimensions, n_features)
-    twice, n_twice, first = _duplicates(rows)
+    twice, n_twice, first = duplicates(rows)
     if n_twice:
         got = f"{n_twice} ids more than once; the first: {shown(first)}"
         hint = "make ids unique: they decide ties and name the values"
@@ -146,7 +146,7 @@ def _check_side(rows: Rows, checks: RowChecks, on_bad_row: str) -> _Side:
     rejected, n_good = None, n_rows
     if problems and on_bad_row == "reject":
         rows, rejected = _split(rows, replace(checks, n_features=n_features), twice)
-        n_good, digest = _content(rows, _tally(rows, checks))
+        n_good, digest = _content(rows, tally(rows, checks))
         problems = []
     if n_good == 0:
         got = "no rows" if n_rows == 0 else f"all {n_rows} rows rejected"
@@ -156,13 +156,15 @@ def _check_side(rows: Rows, checks: RowChecks, on_bad_row: str) -> _Side:
     return _Side(rows, facts, n_features, rejected, problems)
 
 
-def _tally(rows: Rows, checks: RowChecks) -> list[dict[str, Any]]:
-    def tally(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def tally(rows: Rows, checks: RowChecks) -> list[dict[str, Any]]:
+    """Return the `TALLY` of all batches of the rows."""
+
+    def told(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return tally_rows(batches, checks)
 
     # The hash is Spark's, of the row that Python is handed: one pass tells what is wrong and what is there.
     hashed = rows.frame.selectExpr("*", f"xxhash64({', '.join(rows.types)}) AS {ROW_HASH}")
-    return hashed.mapInArrow(tally, TALLY.ddl()).toArrow().to_pylist()
+    return hashed.mapInArrow(told, TALLY.ddl()).toArrow().to_pylist()
 
 
 def _content(rows: Rows, tallies: list[dict[str, Any]]) -> tuple[int, str]:
@@ -172,13 +174,13 @@ def _content(rows: Rows, tallies: list[dict[str, Any]]) -> tuple[int, str]:
     return n_rows, hashlib.sha256(f"{sorted(rows.types.items())} {added} {n_rows}".encode()).hexdigest()
 
 
-def _by(tallies: Iterable[dict[str, Any]]) -> dict[str, tuple[int, list[str]]]:
+def by_aspect(tallies: Iterable[dict[str, Any]]) -> dict[str, tuple[int, list[str]]]:
     """Return tallies added up: (rows, first ids) by aspect, or by dimension."""
     found: dict[str, tuple[int, list[str]]] = {}
-    for tally in tallies:
-        key = str(tally["detail"] or tally["aspect"])
+    for one in tallies:
+        key = str(one["detail"] or one["aspect"])
         n_rows, ids = found.get(key, (0, []))
-        found[key] = (n_rows + tally["n_rows"], (ids + tally["ids"])[:FIRST_IDS])
+        found[key] = (n_rows + one["n_rows"], (ids + one["ids"])[:FIRST_IDS])
     return found
 
 
@@ -189,7 +191,7 @@ def _row_problems(
     n_features: int,
 ) -> list[Problem]:
     problems = []
-    found = _by(t for t in tallies if t["aspect"] not in (ALL_ROWS, DIMENSION))
+    found = by_aspect(t for t in tallies if t["aspect"] not in (ALL_ROWS, DIMENSION))
     for aspect, (n_rows, ids) in found.items():
         got = f"{aspect} in {n_rows} rows; the first: {shown(ids)}"
         hint = HINTS.get(aspect, "drop or repair these rows") + "; or set on_bad_row: reject"
@@ -202,7 +204,7 @@ def _row_problems(
     return problems
 
 
-def _duplicates(rows: Rows) -> tuple[DataFrame, int, list[object]]:
+def duplicates(rows: Rows) -> tuple[DataFrame, int, list[object]]:
     """Return the ids that occur more than once, how many they are, and the first five."""
     twice = rows.frame.where("id IS NOT NULL").groupBy("id").count().where("count > 1").select("id")
     first = [row["id"] for row in twice.orderBy("id").limit(FIRST_IDS).collect()]

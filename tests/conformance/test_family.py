@@ -138,6 +138,7 @@ CASES: dict[str, dict[str, Case]] = {
         "a sample, multi-label": Case({**NEAR, **BUDGET, "sampling_rate": 0.5}, "multi"),
         "cosine, automatic": Case({**AROUND, **BUDGET}, options={"metric": "cosine"}),
     },
+    "chg_shapley": {"the validation rows' mean": Case()},
     "owner_knn_shapley": {"owners": _exactly({"k": 3})},
     "owner_sum_of_points": {"owners": _exactly({"k": 5}), "cosine": _exactly({"k": 5}, metric="cosine")},
 }
@@ -167,13 +168,13 @@ def test_family__replicated_is_the_local_engine_and_sharded_has_its_bits(
     np.testing.assert_allclose(on_spark.value, local.value, rtol=0, atol=asked.apart * N_VALIDATION)
     np.testing.assert_allclose(on_spark.value_squared, local.value_squared, rtol=0, atol=asked.apart * N_VALIDATION)
     np.testing.assert_allclose(_sums(on_spark), _sums(local), rtol=0, atol=asked.apart * N_VALIDATION)
-    assert (on_spark.n_validation, on_spark.n_alone) == (N_VALIDATION, local.n_alone)
+    assert (on_spark.n_validation, on_spark.n_alone) == (local.n_validation, local.n_alone)
 
     sharded = tables.totals(asked.data, options, N_BLOCKS[asked.data])
     np.testing.assert_array_equal(sharded.value, on_spark.value)
     np.testing.assert_array_equal(sharded.value_squared, on_spark.value_squared)
     assert (*_sums(sharded), sharded.error_bound) == (*_sums(on_spark), on_spark.error_bound)
-    assert (sharded.n_validation, sharded.n_alone) == (N_VALIDATION, on_spark.n_alone)
+    assert (sharded.n_validation, sharded.n_alone) == (on_spark.n_validation, on_spark.n_alone)
 
 
 def _sums(partial: Partial) -> tuple[float, float]:
@@ -204,7 +205,7 @@ class Tables:
 
     def totals(self, name: str, options: ValueOptions, n_blocks: int | None) -> Partial:
         """Return the totals under the sharded plan, or (None) the replicated one."""
-        from dvspark import neighbors
+        from dvspark import neighbors, sums
         from dvspark.engine import replicated, sharded
 
         data, engine = DATA[name], replicated if n_blocks is None else sharded
@@ -226,6 +227,9 @@ class Tables:
             work = replace(work, parameters={**work.parameters, "radius": radius})
         if options.declaration.is_private:
             points, work = self._released(engine, points, index, work)
+        if options.declaration.needs == "sums":
+            rows = sums.TrainRows(engine, index)
+            return sums.values(rows, work, sums.settled(points, N_CHUNKS, rows, work))
         chunks = replicated.chunked(points, N_CHUNKS)
         totals = Partial.zeros(work.n_values(index), row_bounds=options.error_bound)
         for wave in engine.value_waves(chunks, replicated.chunk_sizes(chunks), index, work):

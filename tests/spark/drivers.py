@@ -23,6 +23,7 @@ from frames import draw_data, frames_of, values_by_id
 from dvspark import valuation
 from dvspark.engine import replicated
 from dvspark.engine.plan import Plan
+from dvspark.functions import chg_values
 from dvspark.kernels.distances import TILE_ROWS
 from dvspark.pipeline import value_table
 
@@ -80,6 +81,7 @@ def on_connect(conf: dict[str, str], shared: str) -> dict[str, Any]:
             "client": type(spark).__module__,
             "values": _values(result),
             "sharded": _values(in_blocks),
+            "gradients": values_by_id(chg_values(train, gradient="embedding"), DATA.train.ids).tolist(),
             "findings": [finding.verdict for finding in result.findings],
         }
     finally:

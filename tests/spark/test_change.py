@@ -289,6 +289,7 @@ def test_change__with_other_settings_is_refused(
     ("changed", "says"),
     [
         ({"self_validation": True}, "validation rows of its own"),
+        ({"method": {"name": "chg_shapley", "parameters": {}}}, "whose values add up point by point"),
         ({"privacy": {"epsilon": 1.0}}, "without a private release"),
         ({"configuration": None}, "its configuration"),
         ({"totals_sha256": "0" * 64}, "another run's"),

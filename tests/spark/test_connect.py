@@ -45,3 +45,4 @@ def test_connect__values_equal_the_local_engine(java_home: Path, tmp_path: Path)
     local = dvspark.value_arrays(*arrays, **given, **SOFT_OPTIONS)
     for plan in ("values", "sharded"):
         np.testing.assert_allclose(report[plan], local, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(report["gradients"], dvspark.chg_value_arrays(DATA.train.x), rtol=0, atol=1e-12)

@@ -152,3 +152,38 @@ def test_cleanlab_job__has_one_table(
     np.testing.assert_allclose([values[row]["value"] for row in DATA.train.ids], local, rtol=0, atol=1e-12)
     assert record["self_validation"] is True
     assert {finding["verdict"] for finding in record["findings"]} == {"pass"}
+
+
+def test_gradient_job__is_one_game_without_errors(command: Command, folder: Path, tmp_path: Path) -> None:
+    assert command("value", *_words(folder, tmp_path, "plain", "chg_shapley")) == 0
+    record, values, report = _results(tmp_path)
+    arrays, given = DATA.arrays()
+    local = dvspark.value_arrays(*arrays, **given, method="chg_shapley")
+    np.testing.assert_allclose([values[one]["value"] for one in DATA.train.ids], local, rtol=0, atol=1e-12)
+    assert {row["standard_error"] for row in values.values()} == {None}
+    assert [finding["name"] for finding in record["findings"]] == ["finite", "sample", "efficiency", "head"]
+    assert {finding["verdict"] for finding in record["findings"]} == {"pass"}
+    assert f"on {N_TRAIN} rows" in record["findings"][-1]["meaning"]
+    assert not (tmp_path / "runs" / "run" / "totals.npz").exists()
+    assert "chg_shapley" in report
+
+
+def test_gradient_job__of_one_table_aims_at_its_own_mean(command: Command, folder: Path, tmp_path: Path) -> None:
+    words = ["--train", folder / "plain.parquet", "--self_validation", "true", "--output", tmp_path, "--run_id", "run"]
+    assert command("value", *words, "--method", "chg_shapley") == 0
+    _, values, _ = _results(tmp_path)
+    arrays, given = DATA.arrays(self_validation=True)
+    local = dvspark.value_arrays(*arrays, **given, method="chg_shapley")
+    np.testing.assert_allclose([values[one]["value"] for one in DATA.train.ids], local, rtol=0, atol=1e-12)
+
+
+def test_gradient_job__of_rows_with_several_labels_is_refused(
+    command: Command, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    several = [[label] for label in DATA.train.labels], [[label] for label in DATA.validation.labels]
+    write_parquet(folder / "several.parquet", DATA.train, label=several[0])
+    write_parquet(folder / "severally.parquet", DATA.validation, label=several[1])
+    words = _words(folder, tmp_path, "several", "chg_shapley", validation="severally")
+    assert command("value", *words) == ConfigError.exit_code
+    assert "choose one label of each row" in capsys.readouterr().err
+    assert not (tmp_path / "values").exists()

@@ -98,6 +98,7 @@ KINDS: dict[str, tuple[str, list[str], str, str | None]] = {
     "owners": ("owner_knn_shapley", ["--k", "3", "--train.owner", "label"], "sorted ranking", "sorted"),
     "radius": ("threshold_knn_shapley", [], "rows within a radius", None),
     "nearest": ("truncated_knn_shapley", ["--k", "3", "--epsilon", "0.05"], "20 nearest rows", None),
+    "sums": ("chg_shapley", [], "sums", None),
     "private": (
         "dp_threshold_knn_shapley",
         ["--epsilon", "1", "--delta", "1e-9", "--train.owner", "label"],

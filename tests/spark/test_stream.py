@@ -130,3 +130,6 @@ def test_stream__of_no_arriving_table_is_refused(stream: Stream, capsys: pytest.
     assert stream.start("--run_id", "../up") == ConfigError.exit_code
     train = ("--train", stream.folder / "train.parquet", "--output", stream.out)
     assert stream.command("stream", *train, "--self_validation", "true") == ConfigError.exit_code
+    arriving = ("--validation", stream.folder / "arriving", "--method", "chg_shapley")
+    assert stream.command("stream", *train, *arriving) == ConfigError.exit_code
+    assert "add up point by point" in capsys.readouterr().err

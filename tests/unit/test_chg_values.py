@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 import pytest
-from ordered_cases import enumerated_values, read_vectors
+from ordered_cases import chg_coalition_values, read_vectors
 
 from dvspark.kernels import chg_shapley as kernel
 
 FORMULAS = (kernel.chg_values, kernel.reference_values)
-
-
-def coalition_values(x: np.ndarray, alpha: list[Fraction]) -> list[float]:
-    """Shapley values of U(S) = |alpha|² - |mean of S - alpha|², U(∅) = 0."""
-
-    def game(coalition) -> Fraction:
-        if not coalition:
-            return Fraction(0)
-        means = [sum(Fraction(x[row, j]) for row in coalition) / len(coalition) for j in range(len(alpha))]
-        return sum(a * a - (mean - a) ** 2 for mean, a in zip(means, alpha, strict=True))
-
-    return enumerated_values(len(x), game)
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
@@ -39,11 +25,8 @@ def test_chg_values__are_those_of_the_worked_cases(content, formula) -> None:
 @pytest.mark.parametrize("n", range(1, 8))
 def test_chg_values__are_those_of_all_coalitions(n: int, given: bool, formula) -> None:
     x = np.random.default_rng(n).integers(-4, 5, (n, 3)) / 2
-    alpha = [Fraction(1, 2), Fraction(-1), Fraction(0)]
-    if not given:
-        alpha = [sum(map(Fraction, column)) / n for column in x.T]
-    values = formula(x, np.array([0.5, -1.0, 0.0]) if given else None)
-    np.testing.assert_allclose(values, coalition_values(x, alpha), rtol=0, atol=1e-13)
+    alpha = np.array([0.5, -1.0, 0.0]) if given else None
+    np.testing.assert_allclose(formula(x, alpha), chg_coalition_values(x, alpha), rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("given", [True, False])
@@ -69,6 +52,15 @@ def test_chg_values__keep_their_digits_far_from_zero() -> None:
     x = np.random.default_rng(9).integers(-64, 65, (50, 3)) / 16
     near, far = kernel.chg_values(x, np.zeros(3)), kernel.chg_values(x + 2.0**20, np.full(3, 2.0**20))
     np.testing.assert_allclose(far - 3 * 2.0**40 / 50, near, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("p", [1, 3, 40, 301])
+def test_game__the_bits_of_a_value_do_not_depend_on_the_rows_beside_it(p: int) -> None:
+    x = np.random.default_rng(p).normal(size=(37, p))
+    game = kernel.game_of(x, np.ones(p))
+    values = game.values(x)
+    np.testing.assert_array_equal([game.values(row[None])[0] for row in x], values)
+    np.testing.assert_array_equal(game.values(x[::-1])[::-1], values)
 
 
 def test_chg_values__of_no_rows_are_none() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from family import FAMILY, KINDS, NOISY, SCORES, Case, expected_total, expected_values, k_star_of, value_of
+from family import FAMILY, GRADIENTS, KINDS, NOISY, SCORES, Case, expected_total, expected_values, k_star_of, value_of
 from family_strategies import cases
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -41,8 +41,8 @@ def resolved(case: Case) -> dict[str, Any]:
     return declaration.resolved({name: given[name] for name in given if declaration.knows(name)}, case.n_classes)
 
 
-def test_family__is_every_method_but_those_that_draw_noise() -> None:
-    assert set(FAMILY) | (set(METHODS) & set(NOISY)) == set(METHODS)
+def test_family__is_every_neighbor_game_without_noise() -> None:
+    assert set(FAMILY) | (set(METHODS) & {*NOISY, *GRADIENTS}) == set(METHODS)
 
 
 @pytest.mark.parametrize(("method", "kind"), GAMES)

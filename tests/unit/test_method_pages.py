@@ -21,7 +21,7 @@ INDEX = (FOLDER / "README.md").read_text(encoding="utf-8")
 HEADINGS = ["Definition", "Formula", "Parameters", "When to use it", "Cost", "Worked case", "Reference"]
 MOST_LINES = 70
 
-# Functions of their own, which `value_arrays` does not know.
+# Pages whose parameters are those of a function, which does without `value_arrays`; the method has none.
 FUNCTIONS = {"chg_shapley": "chg_value_arrays"}
 # What pages call a default that depends on something else: what the inputs say, no limit, no other choice.
 LEFT_OUT = {"counted", "all", "none", "needed", "mean of the rows"}

@@ -23,6 +23,24 @@ def test_chg_value_arrays__equals_the_worked_case(case: dict[str, Any]) -> None:
     np.testing.assert_allclose(dvspark.chg_value_arrays(x, alpha), case["expected"]["value"], rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("alpha", [None, [0.5, -1.0]])
+def test_chg_value_arrays__of_each_class_are_those_of_its_rows_alone(alpha: Any) -> None:
+    x, classes = np.random.default_rng(4).normal(size=(30, 2)), np.array(list("abc") * 10)
+    values = dvspark.chg_value_arrays(x, alpha, by=classes)
+    for one in "abc":
+        alone = dvspark.chg_value_arrays(x[classes == one], alpha)
+        np.testing.assert_array_equal(values[classes == one], alone)
+
+
+@pytest.mark.parametrize(
+    ("by", "said"), [([1], "2 labels"), ([1, None], "1 without"), ([[1], [2, 3]], "one class a row"), ([1, "a"], "by")]
+)
+def test_chg_value_arrays__refuses_unusable_classes(by: Any, said: str) -> None:
+    with pytest.raises(InputError) as refused:
+        dvspark.chg_value_arrays([[1.0], [2.0]], by=by)
+    assert said in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("x", "alpha", "said"),
     [

@@ -148,6 +148,7 @@ def test_make_plan__methods_that_count_neighbors_exchange_two_numbers() -> None:
         ("threshold_knn_loo", {}, "radius", 0, "rows within a radius"),
         ("truncated_knn_shapley", {"epsilon": 0.0005}, "nearest", 2_000, "2,000 nearest rows"),
         ("knn_loo", {"k": 3}, "nearest", 4, "4 nearest rows"),
+        ("chg_shapley", {}, "sums", 0, "sums"),
     ],
 )
 def test_sizes__say_what_a_method_asks_of_the_training_rows(

@@ -109,7 +109,7 @@ def test_readme__names_every_choice(option: str, choices: Any) -> None:
 
 def test_readme__methods_are_those_declared() -> None:
     methods = README.split("\n## Methods\n")[1].split("\n## ")[0]
-    assert set(re.findall(r"\[\w+\]\(docs/methods/(\w+)\.md\)", methods)) == {*METHODS, "chg_shapley"}
+    assert set(re.findall(r"\[\w+\]\(docs/methods/(\w+)\.md\)", methods)) == {*METHODS}
 
 
 def test_readme__values_columns_are_those_of_the_data_dictionary() -> None:

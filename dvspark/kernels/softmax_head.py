@@ -1,0 +1,101 @@
+"""The softmax head: multinomial logistic regression with bias on embeddings, trained the same way every time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dvspark.schemas import Float64s, Floats, Int32s, Int64s
+
+# Minimized is the mean loss + PENALTY / 2 times the sum of squares of all weights, biases too, on embeddings that are
+# centered and have mean squared length 1. So it has one minimum, even where the classes can be told apart without error
+# or a class is not among the rows, and neither a shift nor a scale of the embeddings changes the probabilities
+# (docs/decisions/0013).
+PENALTY = 1e-4
+# L-BFGS ends at the first of so many steps and a slope so flat: no partial derivative is larger.
+MOST_STEPS = 500
+FLAT_SLOPE = 1e-7
+# The rows to train on, with their probabilities, take at most so many numbers, 256 MiB of float64.
+MOST_NUMBERS = 2**25
+SEED = 2406
+
+
+@dataclass(frozen=True)
+class SoftmaxHead:
+    """``weights`` (n_classes, n_features + 1) of an embedding and, last, the bias.
+
+    How it was trained: ``n_rows`` of the training rows, ``n_steps``, the ``slope`` and mean ``loss`` at the end.
+    """
+
+    weights: Float64s
+    n_rows: int
+    n_steps: int
+    slope: float
+    loss: float
+
+    def log_probabilities(self, x: Floats) -> Float64s:
+        """Return the logarithm of each class's probability, (n, n_classes)."""
+        return _log_softmax(np.asarray(x, np.float64) @ self.weights[:, :-1].T + self.weights[:, -1])
+
+    def scaled_residuals(self, x: Floats, codes: Int32s) -> Float64s:
+        """Return loss_j (p_j - 1 at the row's class), (n, n_classes): times (x_j, 1) it is loss times gradient.
+
+        O(n × classes × features); 24 bytes a row and class.
+        """
+        logs, rows = self.log_probabilities(x), np.arange(len(codes))
+        own = logs[rows, codes]
+        residuals: Float64s = np.exp(logs)
+        residuals[rows, codes] = np.expm1(own)  # p - 1 without cancelling
+        residuals *= -own[:, None]
+        return residuals
+
+
+def drawn_rows(n_train: int, n_features: int, n_classes: int) -> Int64s:
+    """Return the places, in id order, of the rows a head is trained on: all, or as many as MOST_NUMBERS allows.
+
+    Drawn by their number alone: the same on every engine.
+    """
+    n_rows = max(n_classes, MOST_NUMBERS // (n_features + n_classes))
+    if n_rows >= n_train:
+        return np.arange(n_train)
+    return np.sort(np.random.default_rng(SEED).choice(n_train, n_rows, replace=False))
+
+
+def fit_head(x: Floats, codes: Int32s, n_classes: int) -> SoftmaxHead:
+    """Return the head trained on rows ``x`` (n, n_features) of classes ``codes`` (n,).
+
+    O(steps × n × classes × features) time; two copies of x and three (n, n_classes) in float64.
+    Source: Liu & Nocedal, On the limited memory BFGS method, 1989, doi:10.1007/BF01589116; SciPy's L-BFGS-B.
+    """
+    from scipy.optimize import minimize  # noqa: PLC0415 - a sixth of what importing the package takes
+
+    center = np.mean(x, axis=0, dtype=np.float64)
+    z = x - center
+    largest = float(np.abs(z).max(initial=0.0)) or 1.0
+    z /= largest
+    length = float(np.sqrt(np.einsum("ij,ij->", z, z) / len(z))) or 1.0
+    z /= length
+    rows, shape = np.arange(len(z)), (n_classes, z.shape[1] + 1)
+
+    def objective(flat: Float64s) -> tuple[float, Float64s]:
+        weights = flat.reshape(shape)
+        logs = _log_softmax(z @ weights[:, :-1].T + weights[:, -1])
+        loss = -float(logs[rows, codes].mean()) + PENALTY / 2 * float(flat @ flat)
+        residuals = np.exp(logs)
+        residuals[rows, codes] -= 1.0
+        slope = np.column_stack([residuals.T @ z, residuals.sum(axis=0)]) / len(z) + PENALTY * weights
+        return loss, slope.ravel()
+
+    limits = {"maxiter": MOST_STEPS, "maxfun": 2 * MOST_STEPS, "gtol": FLAT_SLOPE, "ftol": 0.0}
+    found = minimize(objective, np.zeros(shape[0] * shape[1]), jac=True, method="L-BFGS-B", options=limits)
+    weights = found.x.reshape(shape).copy()
+    weights[:, :-1] /= length * largest
+    weights[:, -1] -= weights[:, :-1] @ center
+    return SoftmaxHead(weights, len(z), int(found.nit), float(np.abs(found.jac).max()), float(found.fun))
+
+
+def _log_softmax(logits: Float64s) -> Float64s:
+    logits -= logits.max(axis=1, keepdims=True)
+    logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    return logits
