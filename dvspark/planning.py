@@ -8,7 +8,8 @@ from dvspark.config import JobConfig
 from dvspark.engine.calibrate import calibrate
 from dvspark.engine.cluster import read_hosts
 from dvspark.engine.estimate import estimate
-from dvspark.engine.plan import Sizes, make_plan, show_bytes, turning_point
+from dvspark.engine.plan import make_plan, show_bytes, turning_point
+from dvspark.engine.sizes import Sizes
 from dvspark.errors import InputError, Problem
 from dvspark.logs import duration
 from dvspark.tables.metadata import Preview, preview

@@ -18,7 +18,8 @@ from dvspark.change import Parent, require_fitting
 from dvspark.engine import replicated, sharded, tasks
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.cluster import read_hosts
-from dvspark.engine.plan import Plan, Sizes, make_plan
+from dvspark.engine.plan import Plan, make_plan
+from dvspark.engine.sizes import Sizes
 from dvspark.engine.train_index import TrainKeys
 from dvspark.errors import ConfigError, Problem
 from dvspark.findings import Index, engine_of, run_findings

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from dvspark.engine.plan import Sizes
+from dvspark.engine.sizes import Sizes
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels import radius, ranking
 from dvspark.kernels.distances import POINTS_PER_PRODUCT, prepare

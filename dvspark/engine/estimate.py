@@ -7,7 +7,8 @@ from typing import Any
 
 from dvspark.engine.calibrate import PointCost
 from dvspark.engine.chunks import WAVE_CHUNKS
-from dvspark.engine.plan import Hosts, Plan, Sizes
+from dvspark.engine.plan import Hosts, Plan
+from dvspark.engine.sizes import Sizes
 
 # Fitted to CPU seconds of whole runs, as `python -m tests.bench.plan_estimate` takes them (Intel Xeon, 2 cores,
 # local[2], 2026-11-22, other work on the machine): 37 s for 20,000 × 64 float32 by 512 validation rows, 52 s for

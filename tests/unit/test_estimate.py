@@ -9,7 +9,8 @@ import pytest
 from dvspark.engine import calibrate as calibration
 from dvspark.engine.calibrate import PointCost, calibrate, measure
 from dvspark.engine.estimate import START_CORE_SECONDS, START_SECONDS, Estimate, estimate
-from dvspark.engine.plan import Hosts, Sizes, make_plan
+from dvspark.engine.plan import Hosts, make_plan
+from dvspark.engine.sizes import Sizes
 from dvspark.errors import ComputeError
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions

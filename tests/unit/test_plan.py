@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dvspark.engine import plan
+from dvspark.engine import plan, sizes
 from dvspark.engine.chunks import WAVE_CHUNKS, count_chunks, waves
-from dvspark.engine.plan import Hosts, Plan, Sizes, host_memory_problems, make_plan, parse_bytes, turning_point
+from dvspark.engine.plan import Hosts, Plan, host_memory_problems, make_plan, parse_bytes, turning_point
+from dvspark.engine.sizes import Sizes
 from dvspark.errors import ComputeError, ConfigError
 from dvspark.kernels import nearest, radius
 from dvspark.kernels.distances import TILE_ROWS
@@ -20,7 +21,7 @@ from dvspark.methods.options import ValueOptions
 
 GIB = 2**30
 SIZES: dict[str, Any] = {"n_train": 1_000_000, "n_validation": 10_000, "n_features": 256}
-INDEX_BYTES = 1_000_000 * (256 * 4 + plan.KEY_BYTES)
+INDEX_BYTES = 1_000_000 * (256 * 4 + sizes.KEY_BYTES)
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +128,7 @@ def test_make_plan__methods_that_rank_near_rows_only_exchange_those() -> None:
     found = plan_of(asked="sharded", n_tasks=2, needs="nearest", n_nearest=100)
     assert found.shuffle_bytes == INDEX_BYTES + 40 * 16 * 1_000_000 + 10_000 * found.n_blocks * 100 * 33
     kernel = nearest.scratch_bytes(found.block_rows, 256, 100) + 256 * 256 * 4
-    assert found.worker_bytes == max(kernel, plan.VALUING_ROW_BYTES * 1_000_000)
+    assert found.worker_bytes == max(kernel, sizes.VALUING_ROW_BYTES * 1_000_000)
     whole = plan_of(needs="nearest", n_nearest=100)
     assert whole.worker_bytes == nearest.scratch_bytes(1_000_000, 256, 100) + 256 * 256 * 4
     assert whole.shuffle_bytes == plan_of().shuffle_bytes
@@ -137,7 +138,7 @@ def test_make_plan__methods_that_count_neighbors_exchange_two_numbers() -> None:
     found = plan_of(asked="sharded", n_tasks=2, needs="radius")
     assert found.shuffle_bytes == INDEX_BYTES + 40 * 16 * 1_000_000 + 10_000 * found.n_blocks * 16
     kernel = radius.scratch_bytes(found.block_rows, 256) + 256 * 256 * 4
-    assert found.worker_bytes == max(kernel, plan.VALUING_ROW_BYTES * 1_000_000)
+    assert found.worker_bytes == max(kernel, sizes.VALUING_ROW_BYTES * 1_000_000)
 
 
 @pytest.mark.parametrize(
