@@ -19,7 +19,7 @@ from dvspark.version import __version__
 
 if TYPE_CHECKING:
     from dvspark import privacy
-    from dvspark.pipeline import Result, value_table
+    from dvspark.dataframes import Result, value_table
 
 __all__ = [
     "AuditError",
@@ -40,9 +40,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # Spark is an extra: what needs it is imported when it is asked for.
     if name in ("Result", "value_table"):
-        from dvspark import pipeline  # noqa: PLC0415
+        from dvspark import dataframes  # noqa: PLC0415
 
-        return getattr(pipeline, name)
+        return getattr(dataframes, name)
     if name == "privacy":
         return import_module("dvspark.privacy")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

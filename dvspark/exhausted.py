@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from dvspark.errors import ComputeError, Problem
+from dvspark.errors import ComputeError, DvsparkError, Problem, told_by_task
 
 # A file system's own words; the third is a limit on the size of a file.
 DISK = re.compile(r"No space left on device|[Qq]uota ?[Ee]xceeded|File too large")
@@ -26,6 +28,22 @@ MEMORY_HINT = (
     "wave"
 )
 LONGEST_LINE = 300
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Tell what a task has raised on purpose, and what ran out, as errors of ours; anything else as it is.
+
+    Raises: the task's DvsparkError, or ComputeError.
+    """
+    try:
+        yield
+    except DvsparkError:
+        raise
+    except Exception as error:
+        if (told := told_by_task(error) or ran_out(error)) is None:
+            raise
+        raise told from error
 
 
 def ran_out(error: Exception) -> ComputeError | None:

@@ -11,6 +11,7 @@ from dvspark.engine.estimate import estimate
 from dvspark.engine.plan import make_plan, show_bytes, turning_point
 from dvspark.engine.sizes import Sizes
 from dvspark.errors import InputError, Problem
+from dvspark.exhausted import translated
 from dvspark.logs import duration
 from dvspark.tables.metadata import Preview, preview
 from dvspark.tables.read import TableReference, read_rows, readable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 
 @readable()
+@translated()
 def plan_job(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     """Return what a job would do and cost, as plain data: rows, plan, estimate and what would change the plan.
 

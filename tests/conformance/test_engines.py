@@ -42,7 +42,7 @@ def _local_values(case: WorkedCase, request: pytest.FixtureRequest) -> np.ndarra
 
 
 def _values_by_plan(case: WorkedCase, request: pytest.FixtureRequest, plan: str) -> np.ndarray:
-    from dvspark.pipeline import value_table
+    from dvspark.dataframes import value_table
 
     spark = request.getfixturevalue("spark")
     label = "double" if case.options["method"] == "knn_regression_shapley" else "bigint"
@@ -131,7 +131,7 @@ def _covering_options() -> list[Options]:
 
 @pytest.mark.parametrize("options", _covering_options(), ids=str)
 def test_replicated__equals_the_local_engine_and_the_oracle(spark: SparkSession, options: Options) -> None:
-    from dvspark.pipeline import value_table
+    from dvspark.dataframes import value_table
 
     types = {"label_type": options.label_type, "id_type": options.id_type, "embedding_type": options.embedding_type}
     data = draw_data(130, 60, seed=11, **types)
@@ -153,7 +153,7 @@ def test_replicated__equals_the_local_engine_and_the_oracle(spark: SparkSession,
 
 
 def test_replicated__several_blocks_of_train_rows(spark: SparkSession) -> None:
-    from dvspark.pipeline import value_table
+    from dvspark.dataframes import value_table
 
     data = draw_data(BLOCK_ROWS + 5_000, 12, seed=12, n_features=3)
     arrays, given = data.arrays()
@@ -163,7 +163,7 @@ def test_replicated__several_blocks_of_train_rows(spark: SparkSession) -> None:
 
 
 def test_replicated__binned_is_the_local_engine_s_with_its_certificate_recorded(spark: SparkSession) -> None:
-    from dvspark.pipeline import value_table
+    from dvspark.dataframes import value_table
 
     data = draw_data(12_000, 12, seed=14, n_features=8)
     arrays, given = data.arrays()
@@ -177,7 +177,7 @@ def test_replicated__binned_is_the_local_engine_s_with_its_certificate_recorded(
 
 
 def test_replicated__row_bounds_have_the_bits_of_the_local_engine(spark: SparkSession) -> None:
-    from dvspark.pipeline import value_table
+    from dvspark.dataframes import value_table
 
     drawn = draw_data(BLOCK_ROWS + 5_000, 12, seed=15, n_features=8)
     # One chunk, whose rows the local engine is given in the order in which Spark adds them.

@@ -21,11 +21,11 @@ import pyarrow as pa
 from frames import draw_data, frames_of, values_by_id
 
 from dvspark import valuation
+from dvspark.dataframes import value_table
 from dvspark.engine import replicated
 from dvspark.engine.plan import Plan
 from dvspark.functions import chg_values
 from dvspark.kernels.distances import TILE_ROWS
-from dvspark.pipeline import value_table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

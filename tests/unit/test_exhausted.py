@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dvspark.exhausted import LONGEST_LINE, ran_out
+from dvspark.errors import ComputeError, ConfigError, Problem
+from dvspark.exhausted import LONGEST_LINE, ran_out, translated
 
 JOB = "Job aborted due to stage failure: Task 0 in stage 6.0 failed 4 times\n\tat org.apache.spark\n{}\n\t... 12 more"
 
@@ -51,3 +52,12 @@ def test_ran_out__knows_pythons_own_error_and_cuts_long_lines() -> None:
 @pytest.mark.parametrize("line", ["ValueError: 3", "java.io.IOException: Connection reset", "no such file: disk"])
 def test_ran_out__another_error_is_none(line: str) -> None:
     assert ran_out(RuntimeError(JOB.format(line))) is None
+
+
+def test_translated__tells_what_ran_out_and_leaves_other_errors_as_they_are() -> None:
+    with pytest.raises(ComputeError, match="Java heap space"), translated():
+        raise RuntimeError(JOB.format("Caused by: java.lang.OutOfMemoryError: Java heap space"))
+    for error in (ValueError("another"), ConfigError(Problem("k", "a number", "'x'"))):
+        with pytest.raises(type(error)) as caught, translated():
+            raise error
+        assert caught.value is error
