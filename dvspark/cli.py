@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from dvspark import logs, pipeline, planning, stream
 from dvspark.change import parent_record
-from dvspark.config import JobConfig, load_config, parse_overrides
+from dvspark.config import JobConfig
+from dvspark.config_sources import load_config, parse_overrides
 from dvspark.engine.session import open_session
 from dvspark.errors import ConfigError, DvsparkError, Problem
 from dvspark.redact import redacted_tree

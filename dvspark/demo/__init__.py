@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dvspark import logs, pipeline
-from dvspark.config import load_config
+from dvspark.config_sources import load_config
 from dvspark.engine.session import open_session
 
 DATA = Path(__file__).parent

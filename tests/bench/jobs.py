@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dvspark import pipeline
-from dvspark.config import load_config
+from dvspark.config_sources import load_config
 from dvspark.engine.session import open_session
 
 N_CLASSES = 10

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from dvspark import pipeline
-from dvspark.config import load_config
+from dvspark.config_sources import load_config
 from dvspark.engine.session import open_session
 from tests.bench.frame import Result, Row, apart, at_most, result, run, say
 from tests.bench.jobs import write_tables

@@ -346,7 +346,7 @@ def test_change__of_a_run_that_is_damaged_is_refused(
 
 
 def _job(spark: SparkSession, folder: Path, out: Path, **settings: Any) -> dict[str, Any]:
-    from dvspark.config import load_config
+    from dvspark.config_sources import load_config
     from dvspark.pipeline import run
 
     tables = {"train": str(folder / "train.parquet"), "validation": str(folder / "first.parquet")}

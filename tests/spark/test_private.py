@@ -138,7 +138,7 @@ def test_private_run__killed_after_the_draw_takes_what_was_kept_and_tells_owners
 def test_private_run__started_twice_at_once_uses_one_draw(
     spark: SparkSession, tables: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, draws: list[np.ndarray]
 ) -> None:
-    from dvspark.config import load_config, parse_overrides
+    from dvspark.config_sources import load_config, parse_overrides
     from dvspark.pipeline import run
 
     out, barrier, draw = tmp_path / "out", Barrier(2), neighbors.private_release

@@ -79,7 +79,7 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 
 def job(spark: SparkSession, tables: dict[str, str], output: Path, **settings: Any) -> dict[str, Any]:
-    from dvspark.config import load_config
+    from dvspark.config_sources import load_config
     from dvspark.pipeline import run
 
     given = {"k": 5, "report": False, "chunk_rows": 3, "run_id": "run", "output": str(output), **tables, **settings}

@@ -15,7 +15,7 @@ import pytest
 from frames import draw_data, values_by_id, write_parquet
 
 import dvspark
-from dvspark.config import load_config
+from dvspark.config_sources import load_config
 from dvspark.errors import InputError
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dvspark import cli
-from dvspark.config import JobConfig, load_config, parse_overrides
+from dvspark.config import JobConfig
+from dvspark.config_sources import load_config, parse_overrides
 from dvspark.errors import ConfigError
 
 PLACES = ["--train", "t", "--validation", "v", "--output", "o"]

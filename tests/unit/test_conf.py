@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from dvspark.config import JobConfig, OutputConfig, SparkConfig, StreamConfig, TableConfig, json_schema, load_config
+from dvspark.config import JobConfig, OutputConfig, SparkConfig, StreamConfig, TableConfig, json_schema
+from dvspark.config_sources import load_config
 
 CONF = Path(__file__).parents[2] / "conf"
 VALUE = CONF / "jobs" / "value.yaml"

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from dvspark.config import LARGEST_FILE_BYTES, PARAMETERS, JobConfig, load_config, parse_overrides
+from dvspark.config import PARAMETERS, JobConfig
+from dvspark.config_sources import LARGEST_FILE_BYTES, load_config, parse_overrides
 from dvspark.errors import ConfigError
 from dvspark.methods import METHODS
 

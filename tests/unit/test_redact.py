@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dvspark import cli, logs, redact
-from dvspark.config import load_config, parse_overrides
+from dvspark.config_sources import load_config, parse_overrides
 from dvspark.errors import ConfigError, InputError, Problem, shown
 from dvspark.redact import HIDDEN, is_secret, redacted, redacted_tree, remember, visible, visible_lines
 
