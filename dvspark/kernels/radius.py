@@ -1,4 +1,4 @@
-"""Radius: which training rows lie within a distance of each validation point, as float64 distances decide."""
+"""Radius: the neighbors of each validation point within a distance, their counts, and what they get."""
 
 from __future__ import annotations
 
@@ -7,21 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from dvspark.kernels import distances, ranking
-from dvspark.kernels.key_bounds import KeyBounds, key_bounds
+from dvspark.kernels import distances, ranking, within_radius
 from dvspark.kernels.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
-from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int32s, Int64s, Partial, TrainArrays
+from dvspark.schemas import ChunkArrays, Float64s, Int32s, Int64s, Partial, TrainArrays, UInt8s
 
-UInt8s = npt.NDArray[np.uint8]
 # Two bits a training row of a block of points stay under this many bytes.
 BLOCK_BYTES = 256 * 2**20
-# Pairs of a point and a row that wait for their exact keys, together with those of one more tile.
-WAITING_PAIRS = 2**18
-# Radius, its square and its difference to a constant are rounded a few times, in float64.
-RADIUS_ERROR = 2.0**-50
 # Training rows whose sums one sweep over the points adds to: twice as many no longer stay in the second-level cache.
 # Whole bytes of bits, as a tile of rows must be.
 ADDED_ROWS = 32_768
@@ -162,9 +155,9 @@ def neighbor_blocks(
         points = slice(start, min(start + step, chunk.n_validation))
         bits = workspace.array("neighbors", (points.stop - start, 2, n_bytes), np.uint8)
         if options.precision == "float64":
-            _decide_exactly(train, chunk.x[points], options.metric, radius, bits[:, 0])
+            within_radius.decide_exactly(train, chunk.x[points], options.metric, radius, bits[:, 0])
         else:
-            _decide(train, chunk.x[points], options.metric, radius, bits[:, 0], workspace)
+            within_radius.decide(train, chunk.x[points], options.metric, radius, bits[:, 0], workspace)
         if chunk.train_rows is not None:
             own = chunk.train_rows[points] - first_row
             here = np.flatnonzero((own >= 0) & (own < train.n_train))
@@ -185,7 +178,7 @@ def scratch_bytes(n_train: int, n_features: int) -> int:
     match flags of one point and five tiles in float64.
     """
     points, tile = points_per_block(n_train), min(n_train, distances.TILE_ROWS)
-    pairs = 96 * (WAITING_PAIRS + points * tile)
+    pairs = 96 * (within_radius.WAITING_PAIRS + points * tile)
     return (
         points * (n_train // 4 + 8 * tile + 2**15)
         + pairs
@@ -203,96 +196,6 @@ def radius_from_neighbors(distances_of_tenth: Float64s, share: float = SHARE) ->
     n_points = len(distances_of_tenth)
     needed = max(math.ceil(share * n_points * (1.0 - 1e-12)), 1)  # 0.9 is a little more than nine tenths
     return float(np.partition(distances_of_tenth, needed - 1)[needed - 1])
-
-
-@dataclass(frozen=True)
-class _Query:
-    """What is asked about some points: ``limits`` are the float32 keys at the radius, give or take ``margins``."""
-
-    train: TrainArrays
-    z: Floats
-    metric: str
-    radius: float
-    bounds: KeyBounds
-    limits: Float64s
-    margins: Float64s
-
-    def within(self, point: int, rows: Int64s) -> Bools:
-        keys = distances.exact_keys(self.train.x, rows, self.z[point], self.metric)
-        return distances.distance_from_key(keys, self.metric) <= self.radius
-
-
-def _decide(train: TrainArrays, z: Floats, metric: str, radius: float, bits: UInt8s, workspace: Workspace) -> None:
-    """Fill ``bits`` (n_points, n_bytes) with the rows within the radius, by float32 keys where these can tell."""
-    points = distances.place_points(train, z, metric)
-    bounds = key_bounds(train, points, z, metric)
-    key = radius * abs(radius) if metric == "euclidean" else radius
-    margins = RADIUS_ERROR * (abs(key) + np.abs(bounds.constants))
-    query = _Query(train, z, metric, radius, bounds, key - bounds.constants, margins)
-    block = workspace.array("tile_keys", (len(z) * min(distances.TILE_ROWS, train.n_train),), np.float32)
-    waiting: list[tuple[Int64s, Int64s]] = []
-    n_waiting = 0
-    for start, keys, addend in distances.tile_products(train, points, metric, block):
-        np.add(keys, addend, out=keys)
-        pairs = _decide_tile(query, start, keys, bits)
-        waiting.append(pairs)
-        n_waiting += len(pairs[0])
-        if n_waiting > WAITING_PAIRS:
-            _decide_waiting(query, waiting, bits)
-            waiting, n_waiting = [], 0
-    if waiting:
-        _decide_waiting(query, waiting, bits)
-
-
-def _decide_tile(query: _Query, start: int, keys: Floats, bits: UInt8s) -> tuple[Int64s, Int64s]:
-    """Set the bits of a tile's rows that are surely within the radius; return (points, rows) not decided."""
-    here = slice(start, start + keys.shape[1])
-    norms = np.sqrt(query.train.squared_norm[here])
-    scales = np.zeros(1) if query.train.scale is None else query.train.scale[here]
-    # One bound for all rows of the tile; those in doubt then get their own.
-    errors = query.bounds.errors(slice(None), norms.max(keepdims=True), scales.max(keepdims=True)) + query.margins
-    with np.errstate(over="ignore", invalid="ignore"):  # a bound without end leaves all rows in doubt
-        low = np.nextafter((query.limits - errors).astype(np.float32), np.float32(-np.inf))
-        high = np.nextafter((query.limits + errors).astype(np.float32), np.float32(np.inf))
-    inside = np.packbits(keys < low[:, None], axis=1)
-    bits[:, start // 8 : start // 8 + inside.shape[1]] = inside
-    decided = np.packbits(keys > high[:, None], axis=1)
-    decided |= inside
-    point, byte = np.nonzero(decided != 255)
-    place, bit = np.nonzero(np.unpackbits(~decided[point, byte][:, None], axis=1))
-    point, row = point[place], 8 * byte[place] + bit
-    real = row < keys.shape[1]
-    point, row = point[real], row[real]
-    own = query.bounds.errors(point, norms[row], scales[row % len(scales)]) + query.margins[point]
-    beyond = keys[point, row].astype(np.float64) - query.limits[point]
-    _set_bits(bits, point[beyond < -own], start + row[beyond < -own])
-    doubtful = ~(np.abs(beyond) > own)  # so is what is not a number
-    return point[doubtful], start + row[doubtful]
-
-
-def _decide_waiting(query: _Query, waiting: list[tuple[Int64s, Int64s]], bits: UInt8s) -> None:
-    """Set the bits of rows within the radius, of pairs that ask for exact keys."""
-    points, rows = (np.concatenate(parts) for parts in zip(*waiting, strict=True))
-    order = np.argsort(points, kind="stable")
-    for some in np.split(order, np.flatnonzero(np.diff(points[order])) + 1):
-        if len(some):
-            point = int(points[some[0]])
-            inside = some[query.within(point, rows[some])]
-            _set_bits(bits, points[inside], rows[inside])
-
-
-def _set_bits(bits: UInt8s, points: Int64s, rows: Int64s) -> None:
-    np.bitwise_or.at(bits, (points, rows // 8), (128 >> rows % 8).astype(np.uint8))
-
-
-def _decide_exactly(train: TrainArrays, z: Floats, metric: str, radius: float, bits: UInt8s) -> None:
-    """Fill ``bits`` (n_points, n_bytes) with the rows within the radius, all by exact keys."""
-    for point, of_point in zip(z, bits, strict=True):
-        for start in range(0, train.n_train, distances.TILE_ROWS):
-            rows = np.arange(start, min(start + distances.TILE_ROWS, train.n_train))
-            keys = distances.exact_keys(train.x, rows, point, metric)
-            inside = np.packbits(distances.distance_from_key(keys, metric) <= radius)
-            of_point[start // 8 : start // 8 + len(inside)] = inside
 
 
 def _split_by_match(train: TrainArrays, labels: Sequence[Int32s], bits: UInt8s) -> None:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import METRICS
 
-from dvspark.kernels import distances, radius, threshold_knn_shapley
+from dvspark.kernels import distances, radius, threshold_knn_shapley, within_radius
 from dvspark.kernels.distances import prepare
 from dvspark.kernels.key_bounds import key_bounds
 from dvspark.kernels.radius import RadiusValues, radius_from_neighbors, radius_partial
@@ -38,7 +38,7 @@ def small_constants() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(distances, "TILE_ROWS", TILE)
         patch.setattr(distances, "POINTS_PER_PRODUCT", 3)
-        patch.setattr(radius, "WAITING_PAIRS", 3)
+        patch.setattr(within_radius, "WAITING_PAIRS", 3)
         patch.setattr(radius, "ADDED_ROWS", 96)
         yield
 
