@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from dvspark.columns import canonical_labels, embedding_matrix, encode_labels
-from dvspark.engine import replicated
+from dvspark.engine import packing, replicated
 from dvspark.engine.train_index import IndexReference, TrainIndex
 from dvspark.errors import ConfigError, Problem
 from dvspark.methods import METHODS
@@ -47,13 +47,14 @@ def build_index(
         raise ConfigError(problems)
     rows = canonical_rows("train", train_df, TableReference.of_frame("train_df", columns))
     inputs = validate(rows, None, options, "fail")
-    packed = replicated.build_index(
+    packed = packing.build_index(
         inputs.train.frame,
         n_train=inputs.train_facts.n_rows,
         n_features=inputs.n_features,
         dtype=inputs.dtype,
         metric=metric,
         directory=Path(directory or tempfile.mkdtemp(prefix="dvspark-")) / "index",
+        shared=shared,
     )
     shipping = replicated.choose_shipping(train_df.sparkSession, packed.n_bytes, shared=shared)
     return replicated.ship_index(train_df.sparkSession, packed, shipping)

@@ -1,12 +1,14 @@
 """Ledger: which waves of a run are done and what they added up to, so that a run that was killed goes on.
 
 ledger/run_id=…/run.json             whose waves these are
+ledger/run_id=…/index.json           where its index lies, and the index's digest
 ledger/run_id=…/wave-00000.npz       the wave's totals
 ledger/run_id=…/wave-00000.json      its chunks, their rows, the sha256 of the totals; a wave without it is not done
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -40,6 +42,14 @@ class Files(Protocol):
 
     def remove(self, name: str) -> None:
         """Remove a folder and all below it, if it exists."""
+
+
+@dataclass(frozen=True)
+class KeptIndex:
+    """A finished index: the name of its folder, which is where the run's settings say, and its digest."""
+
+    folder: str
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,21 @@ class Ledger:
             got = f"waves of fingerprint {begun[:12]}"
             hint = "choose another run_id or output, or pass --force to drop what the other run has done"
             raise OutputConflictError(Problem(where, expected, got, hint))
+
+    def index(self) -> KeptIndex | None:
+        """Return the index that the run had finished, if it had; it may be gone or damaged since."""
+        name = f"{self.folder}/index.json"
+        told = _json(self.files.read(name)) if self.files.exists(name) else {}
+        folder, digest = told.get("folder"), told.get("digest")
+        return KeptIndex(folder, digest) if isinstance(folder, str) and isinstance(digest, str) else None
+
+    def keep_index(self, index: KeptIndex) -> None:
+        """Record the index, which the run goes on with if it is killed.
+
+        Raises: OutputConflictError when another run has taken the ledger meanwhile.
+        """
+        self.require_own()
+        self._commit(f"{self.folder}/index.json", json.dumps(dataclasses.asdict(index)).encode())
 
     def waves(self) -> Iterator[tuple[dict[int, int], Partial]]:
         """Yield (validation rows of each chunk, totals) of the waves that are done, in order, up to a damaged one."""

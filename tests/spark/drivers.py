@@ -21,7 +21,7 @@ import pyarrow as pa
 from frames import draw_data, frames_of, values_by_id
 
 from dvspark import valuation
-from dvspark.engine import replicated
+from dvspark.engine import packing, replicated
 from dvspark.engine.plan import Plan
 from dvspark.kernels.distances import TILE_ROWS
 from dvspark.pipeline import value_table
@@ -42,7 +42,7 @@ def on_cluster(master: str, conf: dict[str, str], shared: str) -> dict[str, Any]
     try:
         train, validation = frames_of(spark, DATA)
         shipped = value_table(train, validation, **OPTIONS)
-        reference = replicated.build_index(
+        reference = packing.build_index(
             train.select("id", "embedding", "label"),
             n_train=len(DATA.train),
             n_features=DATA.train.x.shape[1],

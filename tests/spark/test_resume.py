@@ -9,12 +9,16 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
 from frames import draw_data, write_parquet
 
+from dvspark.engine import packing
+from dvspark.engine.own_folder import OwnFolder
+from dvspark.engine.train_index import IndexReference
 from dvspark.tables.storage import Storage, open_storage
 
 if TYPE_CHECKING:
@@ -125,6 +129,37 @@ def test_run__killed_at_any_change_goes_on_with_the_same_bits(
         assert not list(output.glob("_staging-*"))
 
 
+@pytest.mark.parametrize("damaged", [None, "x.npy", "index.json"])
+def test_run__killed_with_a_finished_index_builds_another_only_if_that_is_damaged(
+    spark: SparkSession, tables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: str | None
+) -> None:
+    work, built = tmp_path / "work", list[Path]()
+    changes = dying_at(-1, monkeypatch)
+    job(spark, tables, tmp_path / "alone", work_dir=str(work))
+    assert list(work.iterdir()) == []
+    with monkeypatch.context() as death:
+        death.setattr(
+            OwnFolder, "remove", lambda own: own.lock.close()
+        )  # all that is done for a process that is killed
+        dying_at(changes.index(waves_of(changes)[0]), death)
+        with pytest.raises(Killed):
+            job(spark, tables, tmp_path / "killed", work_dir=str(work))
+    (left,) = work.iterdir()
+    if damaged:
+        content = (left / "index" / damaged).read_bytes()
+        (left / "index" / damaged).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+    def build_index(*rows: Any, directory: Path, **shape: Any) -> IndexReference:
+        built.append(directory)
+        return packing.build_index(*rows, directory=directory, **shape)
+
+    monkeypatch.setattr("dvspark.indexing.packing", SimpleNamespace(build_index=build_index))
+    job(spark, tables, tmp_path / "killed", work_dir=str(work))
+    assert built == ([left / "index"] if damaged else [])
+    assert published(tmp_path / "killed").equals(published(tmp_path / "alone"))
+    assert list(work.iterdir()) == []
+
+
 def age_claims(output: Path) -> None:
     """Make what a killed process has left as old as if that had been a while ago."""
     for left in [*output.glob("runs/*.claim"), *output.glob("_staging-*")]:
@@ -184,13 +219,18 @@ def test_driver__killed_by_the_system_goes_on_with_the_same_bits(
     waves = "import dvspark.engine.chunks as c; c.WAVE_CHUNKS = 5; import sys; from dvspark.cli import main; "
     command = [words[0], "-c", waves + "sys.exit(main(sys.argv[1:]))", *words[3:]]
 
+    (tmp_path / "temporary").mkdir()
+    said = tmp_path / "said"
+
     def run(output: Path, *, kill: bool) -> int:
-        process = subprocess.Popen(
-            [*command, "--output", str(output)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with said.open("a") as errors:
+            process = subprocess.Popen(
+                [*command, "--output", str(output)],
+                env={**os.environ, "TMPDIR": str(tmp_path / "temporary")},
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                start_new_session=True,
+            )
         try:
             while kill and process.poll() is None and not list(output.glob("ledger/*/wave-00001.json")):
                 time.sleep(0.02)
@@ -203,5 +243,8 @@ def test_driver__killed_by_the_system_goes_on_with_the_same_bits(
 
     assert run(tmp_path / "killed", kill=True) == -signal.SIGKILL
     assert not (tmp_path / "killed" / "values").exists()
+    assert len(list((tmp_path / "temporary").glob("dvspark-own-*/index/index.json"))) == 1
     assert run(tmp_path / "killed", kill=False) == 0
     assert published(tmp_path / "killed").equals(published(tmp_path / "alone"))
+    assert said.read_text().count("finished before") == 1  # the index, by the second run
+    assert not list((tmp_path / "temporary").glob("dvspark-own-*"))
