@@ -246,5 +246,5 @@ def test_driver__killed_by_the_system_goes_on_with_the_same_bits(
     assert len(list((tmp_path / "temporary").glob("dvspark-own-*/index/index.json"))) == 1
     assert run(tmp_path / "killed", kill=False) == 0
     assert published(tmp_path / "killed").equals(published(tmp_path / "alone"))
-    assert said.read_text().count("finished before") == 1  # the index, by the second run
+    assert said.read_text().count('"note": "finished before') == 1  # the index, by the second run
     assert not list((tmp_path / "temporary").glob("dvspark-own-*"))
