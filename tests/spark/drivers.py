@@ -76,7 +76,14 @@ def on_connect(conf: dict[str, str], shared: str) -> dict[str, Any]:
         result = value_table(train, validation, **SOFT_OPTIONS)
         with sharded_plan():
             in_blocks = value_table(train, validation, **SOFT_OPTIONS, work_dir=shared)
+        given = {"n_train": len(DATA.train), "n_features": DATA.train.x.shape[1], "dtype": "float32", "metric": "cosine"}
+        rows = train.select("id", "embedding", "label")
+        through = {"driver": False, "files": True}
         return {
+            "digests": [
+                packing.build_index(rows, **given, directory=Path(shared) / name, shared=shared_too).digest
+                for name, shared_too in through.items()
+            ],
             "client": type(spark).__module__,
             "values": _values(result),
             "sharded": _values(in_blocks),

@@ -521,6 +521,14 @@ def test_host_cache__evicts_what_nobody_opened_for_a_day(reference: IndexReferen
     assert {path.name for path in cache.iterdir() if path.is_dir()} == kept
 
 
+def test_host_cache__evicts_what_the_space_is_needed_of(reference: IndexReference, cache: Path) -> None:
+    large = replace(reference, shipping="artifact", n_bytes=2**62)
+    (cache / "recent").mkdir(parents=True)
+    (cache / "recent.lock").touch()
+    host_cache.open_on_host(large, Source(reference.directory))
+    assert {path.name for path in cache.iterdir() if path.is_dir()} == {reference.digest}
+
+
 def test_host_cache__refuses_a_folder_of_another_user(
     reference: IndexReference, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
