@@ -76,7 +76,12 @@ def on_connect(conf: dict[str, str], shared: str) -> dict[str, Any]:
         result = value_table(train, validation, **SOFT_OPTIONS)
         with sharded_plan():
             in_blocks = value_table(train, validation, **SOFT_OPTIONS, work_dir=shared)
-        given = {"n_train": len(DATA.train), "n_features": DATA.train.x.shape[1], "dtype": "float32", "metric": "cosine"}
+        given = {
+            "n_train": len(DATA.train),
+            "n_features": DATA.train.x.shape[1],
+            "dtype": "float32",
+            "metric": "cosine",
+        }
         rows = train.select("id", "embedding", "label")
         through = {"driver": False, "files": True}
         return {

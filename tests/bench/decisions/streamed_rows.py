@@ -1,4 +1,4 @@
-"""Decision 0012: what packing the index leaves in Java and takes, streamed through the driver and through files."""
+"""Decision 0012: what packing the index takes and leaves in Java, streamed through the driver and through files."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from unittest import mock
 
 from dvspark.engine import packing
 from dvspark.engine.session import open_session
+from dvspark.engine.train_index import finished_index
 from tests.bench.decisions import print_machine
 from tests.bench.frame import apart
 from tests.bench.jobs import write_tables
@@ -30,21 +31,23 @@ MIB = 2**20
 def main() -> int:
     """Print for each run of each way, in a session of its own in local[2] with 4 GiB of heap, what it took and left."""
     print_machine()
-    print(f"{'way':<8}  {'run':>3}  {'CPU s':>6}  {'wall s':>6}  {'heap, MiB':>9}  {'shuffles, MiB':>13}  {'files':>5}")
+    print(
+        f"{'way':<8}  {'run':>3}  {'CPU s':>6}  {'wall s':>6}  {'heap, MiB':>9}  {'shuffles, MiB':>13}  {'check, CPU s':>12}"
+    )
     with tempfile.TemporaryDirectory() as folder:
         write_tables(folder, N_TRAIN, N_FEATURES, 1)
         digests = set()
         for way in ("streamed", "files"):
             for row in apart(packed, folder=folder, way=way):
                 digests.add(row.pop("digest"))
-                numbers = "{cpu:>6.1f}  {wall:>6.1f}  {heap:>9.0f}  {shuffles:>13.0f}  {files:>5}".format(**row)
+                numbers = "{cpu:>6.1f}  {wall:>6.1f}  {heap:>9.0f}  {shuffles:>13.0f}  {check:>12.1f}".format(**row)
                 print(f"{way:<8}  {row['run']:>3}  {numbers}", flush=True)
     print("one index" if len(digests) == 1 else f"{len(digests)} different indexes")
     return 0
 
 
 def packed(folder: str, way: str) -> list[dict[str, Any]]:
-    """Return of each run: CPU and wall seconds; heap in use and shuffle files that are left after a collection."""
+    """Return of each run: CPU and wall seconds; heap in use and shuffle files left after a collection; CPU of a check."""
     found: list[dict[str, Any]] = []
     shuffles = Path(folder) / f"shuffles-{way}"
     conf = {"spark.local.dir": str(shuffles), "spark.driver.memory": "4g"}
@@ -63,7 +66,10 @@ def packed(folder: str, way: str) -> list[dict[str, Any]]:
                     directory=Path(place) / "index",
                     shared=way == "files",
                 )
-            took = {"cpu": _cpu_seconds() - cpu, "wall": time.monotonic() - begun}
+                took = {"cpu": _cpu_seconds() - cpu, "wall": time.monotonic() - begun}
+                begun = time.process_time()
+                assert finished_index(Path(reference.directory), reference.digest) == reference
+                took["check"] = time.process_time() - begun
             found.append({"run": run, **took, **_left(spark, shuffles), "digest": reference.digest})
     return found
 
@@ -77,7 +83,7 @@ def _left(spark: SparkSession, shuffles: Path) -> dict[str, Any]:
     runtime = java.java.lang.Runtime.getRuntime()
     sizes = [path.stat().st_size for path in shuffles.rglob("*.data")]
     heap = (runtime.totalMemory() - runtime.freeMemory()) / MIB
-    return {"heap": heap, "shuffles": sum(sizes) / MIB, "files": len(sizes)}
+    return {"heap": heap, "shuffles": sum(sizes) / MIB}
 
 
 def _cpu_seconds() -> float:
