@@ -31,9 +31,7 @@ MIB = 2**20
 def main() -> int:
     """Print for each run of each way, in a session of its own in local[2] with 4 GiB of heap, what it took and left."""
     print_machine()
-    print(
-        f"{'way':<8}  {'run':>3}  {'CPU s':>6}  {'wall s':>6}  {'heap, MiB':>9}  {'shuffles, MiB':>13}  {'check, CPU s':>12}"
-    )
+    print("way       run   CPU s  wall s  heap, MiB  shuffles, MiB  check, CPU s")
     with tempfile.TemporaryDirectory() as folder:
         write_tables(folder, N_TRAIN, N_FEATURES, 1)
         digests = set()
@@ -47,7 +45,7 @@ def main() -> int:
 
 
 def packed(folder: str, way: str) -> list[dict[str, Any]]:
-    """Return of each run: CPU and wall seconds; heap in use and shuffle files left after a collection; CPU of a check."""
+    """Return of each run: CPU and wall seconds; heap and shuffle files left after a collection; CPU of a check."""
     found: list[dict[str, Any]] = []
     shuffles = Path(folder) / f"shuffles-{way}"
     conf = {"spark.local.dir": str(shuffles), "spark.driver.memory": "4g"}
