@@ -35,7 +35,7 @@ def indexed(
     of the sharded plan have none, and are written again.
     """
     root, shared = Path(work_dir or tempfile.gettempdir()), work_dir is not None
-    kept = ledger.index() if ledger is not None and plan.name == "replicated" else None
+    kept = None if ledger is None else ledger.index()
     frame = inputs.train.frame
     given: dict[str, Any] = {
         "n_train": inputs.train_facts.n_rows,
@@ -46,19 +46,26 @@ def indexed(
         "index": options.index,
     }
     with own_folder(root, plan.index_bytes, kept.folder if kept else None) as folder:
+        given["directory"] = directory = folder / "index"
         with stage("index", stages) as now:
             index: Index
+            finished = finished_index(directory, kept.digest) if kept and plan.name == "replicated" else None
+            now.note = "finished before; " if finished else ""
+            if finished is None:
+                for left in folder.glob("*/"):  # half done or damaged
+                    shutil.rmtree(left, ignore_errors=True)
+                _keep(ledger, folder, "")
             if plan.name == "sharded":
-                index = sharded.build_blocks(frame, **given, directory=folder / "blocks", block_rows=plan.block_rows)
+                index = sharded.build_blocks(frame, **given, block_rows=plan.block_rows)
             else:
                 shipping = replicated.choose_shipping(frame.sparkSession, plan.index_bytes, shared=shared)
-                finished = None if kept is None else finished_index(folder / "index", kept.digest)
-                now.note = "" if finished is None else "finished before; "
-                if finished is None:
-                    shutil.rmtree(folder / "index", ignore_errors=True)  # one that is damaged
-                index = finished or packing.build_index(frame, **given, directory=folder / "index")
-                if ledger is not None:
-                    ledger.keep_index(KeptIndex(folder.name, index.digest))
+                index = finished or packing.build_index(frame, **given)
+                _keep(ledger, folder, index.digest)
                 index = replicated.ship_index(frame.sparkSession, index, shipping)
             now.rows, now.note = index.n_train, f"{now.note}{index.n_bytes / 2**20:.1f} MiB, {index.shipping}"
         yield index
+
+
+def _keep(ledger: Ledger | None, folder: Path, digest: str) -> None:
+    if ledger is not None:
+        ledger.keep_index(KeptIndex(folder.name, digest))

@@ -46,7 +46,7 @@ class Files(Protocol):
 
 @dataclass(frozen=True)
 class KeptIndex:
-    """A finished index: the name of its folder, which is where the run's settings say, and its digest."""
+    """An index: the name of its folder, which is where the run's settings say, and its digest once it is finished."""
 
     folder: str
     digest: str
@@ -94,7 +94,7 @@ class Ledger:
             raise OutputConflictError(Problem(where, expected, got, hint))
 
     def index(self) -> KeptIndex | None:
-        """Return the index that the run had finished, if it had; it may be gone or damaged since."""
+        """Return the index that the run had begun, if it had; it may be gone or damaged since."""
         name = f"{self.folder}/index.json"
         told = _json(self.files.read(name)) if self.files.exists(name) else {}
         folder, digest = told.get("folder"), told.get("digest")

@@ -129,25 +129,24 @@ def test_run__killed_at_any_change_goes_on_with_the_same_bits(
         assert not list(output.glob("_staging-*"))
 
 
-@pytest.mark.parametrize("damaged", [None, "x.npy", "index.json"])
-def test_run__killed_with_a_finished_index_builds_another_only_if_that_is_damaged(
-    spark: SparkSession, tables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: str | None
+@pytest.mark.parametrize("left", ["whole", "unfinished", "x.npy", "index.json"])
+def test_run__killed_goes_on_with_its_index_if_that_was_finished_and_is_whole(
+    spark: SparkSession, tables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str
 ) -> None:
     work, built = tmp_path / "work", list[Path]()
     changes = dying_at(-1, monkeypatch)
     job(spark, tables, tmp_path / "alone", work_dir=str(work))
     assert list(work.iterdir()) == []
+    finished = [change for change in changes if change.startswith("rename") and "index.json" in change][1]
     with monkeypatch.context() as death:
-        death.setattr(
-            OwnFolder, "remove", lambda own: own.lock.close()
-        )  # all that is done for a process that is killed
-        dying_at(changes.index(waves_of(changes)[0]), death)
+        death.setattr(OwnFolder, "remove", lambda own: own.lock.close())  # what the kernel does
+        dying_at(changes.index(finished if left == "unfinished" else waves_of(changes)[0]), death)
         with pytest.raises(Killed):
             job(spark, tables, tmp_path / "killed", work_dir=str(work))
-    (left,) = work.iterdir()
-    if damaged:
-        content = (left / "index" / damaged).read_bytes()
-        (left / "index" / damaged).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    (folder,) = work.iterdir()
+    if left in ("x.npy", "index.json"):
+        content = (folder / "index" / left).read_bytes()
+        (folder / "index" / left).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
 
     def build_index(*rows: Any, directory: Path, **shape: Any) -> IndexReference:
         built.append(directory)
@@ -155,7 +154,7 @@ def test_run__killed_with_a_finished_index_builds_another_only_if_that_is_damage
 
     monkeypatch.setattr("dvspark.indexing.packing", SimpleNamespace(build_index=build_index))
     job(spark, tables, tmp_path / "killed", work_dir=str(work))
-    assert built == ([left / "index"] if damaged else [])
+    assert built == ([] if left == "whole" else [folder / "index"])
     assert published(tmp_path / "killed").equals(published(tmp_path / "alone"))
     assert list(work.iterdir()) == []
 
