@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 QUESTION = "What do many small jobs leave behind in one session?"
 METHOD = """\
-Jobs one after the other in one session in local[2], each with an output of its own. After every tenth of them, the
-session is left alone for 65 seconds, garbage is collected in Python and in the JVM, and what is still there is counted:
-resident memory of the driver, bytes in use of the JVM's heap, threads of both, files in the folders for temporary files
-and for shuffles, and what Spark has stored. The first tenth of the jobs is the start, which loads code. Spark's record
-of past queries, of which it keeps 1,000 by default, is cut to 20, so that it is full by then.
+Jobs one after the other in one session in local[2], each with an output of its own. After every fifth of them,
+garbage is collected in Python and in the JVM, the session is left alone for 65 seconds, and what is still there is
+counted: resident memory of the driver, bytes in use of the JVM's heap, threads of both, files in the folders for
+temporary files and for shuffles, and what Spark has stored. The first fifth of the jobs is the start, which loads code.
+Spark's record of past queries, of which it keeps 1,000 by default, is cut to 20, so that it is full by then.
 
 "At work" is counted as a job ends. Spark starts a thread for each exchange and each result of a query, even where
-others of the pool are idle, up to 1,024 a pool, and another 200 for blocks; each goes when it was idle for 60 seconds.
-So they follow the queries of the last minute, not the jobs so far. Idle Python workers go after 60 seconds, too."""
+others of the pool are idle, up to 1,024 a pool, and up to 200 to remove blocks; each goes when it was idle for 60
+seconds. So they follow the queries of the last minute, not the jobs so far. Idle Python workers go after that time, too."""
 N_JOBS, TINY_JOBS = 200, 3
 SIZES = (2_000, 16, 100)
-SAMPLES = 10
+SAMPLES = 5
 RETAINED = {f"spark.{what}": "20" for what in ("sql.ui.retainedExecutions", "ui.retainedJobs", "ui.retainedStages")}
 # Spark's pools keep an idle thread for 60 seconds.
 IDLE_SECONDS = 65.0
@@ -77,7 +77,7 @@ def measure(n_jobs: int, idle_seconds: float) -> Result:
 
 
 def soak(folder: str, n_jobs: int, idle: float) -> list[Row]:
-    """Run the jobs and return what is there after every tenth of them."""
+    """Run the jobs and return what is there after every fifth of them."""
     shuffles = Path(folder) / "shuffles"
     conf = {**RETAINED, "spark.local.dir": str(shuffles)}
     given: dict[str, Any] = {side: {"path": f"{folder}/{side}.parquet"} for side in ("train", "validation")}
@@ -100,21 +100,27 @@ def _what_is_there(spark: SparkSession, shuffles: Path, idle: float) -> Row:
         "JVM threads at work": threads.getThreadCount(),
         "Python workers at work": sum("python" in child.name() for child in here.children(recursive=True)),
     }
-    time.sleep(idle)
-    gc.collect()
-    for _ in range(3):  # what the first one has found unused is cleaned up, and is garbage then
-        java.java.lang.System.gc()
-        time.sleep(CLEAN_SECONDS)
+    _collect(java)
+    time.sleep(idle)  # removing what the collection found has started threads, too
+    n_threads = threads.getThreadCount()
+    _collect(java)
     return {
         **at_work,
         "driver, MiB": here.memory_info().rss / MIB,
         "JVM heap, MiB": (runtime.totalMemory() - runtime.freeMemory()) / MIB,
         "driver threads": threading.active_count(),
-        "JVM threads": threads.getThreadCount(),
+        "JVM threads": n_threads,
         "temporary files": _n_files(Path(os.environ["TMPDIR"])),
         "shuffle files": _n_files(shuffles),
         "stored by Spark": spark.sparkContext._jsc.sc().getPersistentRDDs().size(),
     }
+
+
+def _collect(java: Any) -> None:
+    gc.collect()
+    for _ in range(2):  # what the first one has found unused is cleaned up, and is garbage then
+        java.java.lang.System.gc()
+        time.sleep(CLEAN_SECONDS)
 
 
 def _n_files(folder: Path) -> int:
