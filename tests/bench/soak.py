@@ -31,7 +31,7 @@ Spark's record of past queries, of which it keeps 1,000 by default, is cut to 20
 
 "At work" is counted as a job ends. Spark starts a thread for each exchange and each result of a query, even where
 others of the pool are idle, up to 1,024 a pool, and up to 200 to remove blocks; each goes when it was idle for 60
-seconds. So they follow the queries of the last minute, not the jobs so far. Idle Python workers go after that time, too."""
+seconds. So they follow the queries of the last minute, not the jobs so far. Idle Python workers go as soon."""
 N_JOBS, TINY_JOBS = 200, 3
 SIZES = (2_000, 16, 100)
 SAMPLES = 5
@@ -100,8 +100,8 @@ def _what_is_there(spark: SparkSession, shuffles: Path, idle: float) -> Row:
         "JVM threads at work": threads.getThreadCount(),
         "Python workers at work": sum("python" in child.name() for child in here.children(recursive=True)),
     }
-    _collect(java)
-    time.sleep(idle)  # removing what the collection found has started threads, too
+    _collect(java)  # what is found unused is removed by threads, and is garbage then
+    time.sleep(idle)
     n_threads = threads.getThreadCount()
     _collect(java)
     return {
@@ -118,9 +118,8 @@ def _what_is_there(spark: SparkSession, shuffles: Path, idle: float) -> Row:
 
 def _collect(java: Any) -> None:
     gc.collect()
-    for _ in range(2):  # what the first one has found unused is cleaned up, and is garbage then
-        java.java.lang.System.gc()
-        time.sleep(CLEAN_SECONDS)
+    java.java.lang.System.gc()
+    time.sleep(CLEAN_SECONDS)
 
 
 def _n_files(folder: Path) -> int:
