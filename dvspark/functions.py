@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from dvspark.audit import checks
 from dvspark.columns import canonical_labels, embedding_matrix, encode_labels
-from dvspark.engine import replicated
+from dvspark.engine import packing, replicated
 from dvspark.engine.array_inputs import read_numbers
 from dvspark.engine.gradient_sums import add_sums, games_of, sum_batches, value_batches
 from dvspark.engine.train_index import IndexReference, TrainIndex
@@ -52,13 +52,14 @@ def build_index(
         raise ConfigError(problems)
     rows = canonical_rows("train", train_df, TableReference.of_frame("train_df", columns))
     inputs = validate(rows, None, options, "fail")
-    packed = replicated.build_index(
+    packed = packing.build_index(
         inputs.train.frame,
         n_train=inputs.train_facts.n_rows,
         n_features=inputs.n_features,
         dtype=inputs.dtype,
         metric=metric,
         directory=Path(directory or tempfile.mkdtemp(prefix="dvspark-")) / "index",
+        shared=shared,
     )
     shipping = replicated.choose_shipping(train_df.sparkSession, packed.n_bytes, shared=shared)
     return replicated.ship_index(train_df.sparkSession, packed, shipping)

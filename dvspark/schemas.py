@@ -271,6 +271,14 @@ PACKED_ROWS = Table(
         Column("keys", "binary", "Arrow IPC stream of their id, label and owner"),
     ),
 )
+PIECES = Table(
+    "pieces",
+    "packed train rows that a task has written to a file, instead of handing them on",
+    (
+        Column("name", "string", "the file's name"),
+        Column("sha256", "string", "of its content"),
+    ),
+)
 PLACES = Table(
     "places",
     "train rows that a task has written into the index",

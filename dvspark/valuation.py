@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -15,7 +11,7 @@ import pyarrow as pa
 from dvspark import neighbors, sums
 from dvspark.audit import checks
 from dvspark.change import Parent, require_fitting
-from dvspark.engine import replicated, sharded, tasks
+from dvspark.engine import replicated, tasks
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.cluster import read_hosts
 from dvspark.engine.plan import Plan, make_plan
@@ -23,6 +19,7 @@ from dvspark.engine.sizes import Sizes
 from dvspark.engine.train_index import TrainKeys
 from dvspark.errors import ConfigError, Problem
 from dvspark.findings import Index, engine_of, run_findings
+from dvspark.indexing import indexed
 from dvspark.kernels import loops
 from dvspark.logs import log_event, stage
 from dvspark.methods.finalize import certificate, finalize
@@ -225,10 +222,7 @@ def compute(valuation: Valuation, spark: SparkSession, files: Files | None = Non
     with stage("plan", stages) as now:
         valuation.plan = plan = _plan(valuation, spark)
         now.note = f"{plan.name}, {plan.n_chunks} chunks: {plan.reason}"
-    with _index_folder(request.work_dir) as folder:
-        with stage("index", stages) as now:
-            index = _index(valuation, spark, folder, plan)
-            now.rows, now.note = index.n_train, f"{index.n_bytes / 2**20:.1f} MiB, {index.shipping}"
+    with indexed(valuation.inputs, request.options, plan, request.work_dir, ledger, stages) as index:
         if request.options.declaration.needs == "radius":
             with stage("neighbors", stages) as now:
                 now.note = _find_neighbors(valuation, index, files)
@@ -315,33 +309,6 @@ def _players(known: TrainKeys, options: ValueOptions) -> pa.Table:
     return pa.table({"id": known.owners, "label": pa.nulls(len(known.owners or []), known.keys["label"].type)})
 
 
-def _index(valuation: Valuation, spark: SparkSession, folder: Path, plan: Plan) -> Index:
-    inputs, shared = valuation.inputs, valuation.request.work_dir is not None
-    if plan.name == "sharded":
-        return sharded.build_blocks(
-            inputs.train.frame,
-            n_train=inputs.train_facts.n_rows,
-            n_features=inputs.n_features,
-            dtype=inputs.dtype,
-            metric=valuation.request.options.metric,
-            directory=folder / "blocks",
-            block_rows=plan.block_rows,
-            shared=shared,
-            index=valuation.request.options.index,
-        )
-    shipping = replicated.choose_shipping(spark, plan.index_bytes, shared=shared)
-    packed = replicated.build_index(
-        inputs.train.frame,
-        n_train=inputs.train_facts.n_rows,
-        n_features=inputs.n_features,
-        dtype=inputs.dtype,
-        metric=valuation.request.options.metric,
-        directory=folder / "index",
-        index=valuation.request.options.index,
-    )
-    return replicated.ship_index(spark, packed, shipping)
-
-
 def _extremes(valuation: Valuation, index: Index) -> pa.Table:
     """Return the nearest validation rows of the lowest and highest valued rows."""
     rows = listed_positions(valuation.table).tolist()  # the table is in the index's order
@@ -350,15 +317,6 @@ def _extremes(valuation: Valuation, index: Index) -> pa.Table:
     found = replicated.nearest_validation_rows(frame, listed, metric, EXTREME_NEIGHBORS)
     ids = engine_of(index).train_keys(index).keys["id"].take(found["train_row"])
     return found.append_column("train_id", ids)
-
-
-@contextmanager
-def _index_folder(work_dir: str | None) -> Iterator[Path]:
-    """Yield a folder for the index, in ``work_dir`` if there is one; removed with all in it afterwards."""
-    if work_dir is not None:
-        Path(work_dir).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="dvspark-", dir=work_dir) as folder:
-        yield Path(folder)
 
 
 def _classes_record(n_classes: int, options: ValueOptions) -> dict[str, Any]:

@@ -12,21 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from dvspark.engine.train_index import (
-    MANIFEST,
-    IndexReference,
-    TrainIndex,
-    damaged_files,
-    has_manifest,
-    open_index,
-    read_manifest,
-)
+from dvspark.engine.manifest import MANIFEST, damaged_files, has_manifest, read_manifest
+from dvspark.engine.own_folder import left_over
+from dvspark.engine.train_index import IndexReference, TrainIndex, open_index
 from dvspark.errors import ComputeError, Problem
 
 # Where a host keeps its copies; node-local, so that mapping it never goes over the network.
 CACHE_VARIABLE = "DVSPARK_CACHE"
-# An index nobody opened for a day is removed when the next one is built.
-KEEP_SECONDS = 24 * 3600.0
 
 # How long others wait for the one that copies: far longer than it takes, at the slowest, to copy and check an index.
 WAIT_SECONDS = 900.0
@@ -72,7 +64,7 @@ def _copy_once(reference: IndexReference, source_of: Callable[[str], Path]) -> P
         if _is_whole(target, reference.digest):
             return target
         shutil.rmtree(target, ignore_errors=True)
-        _evict(root)
+        _evict(root, reference.n_bytes)
         # Named after the index and guarded by its lock: what lies here already, a killed builder left.
         staging = root / f"{reference.digest}.building"
         shutil.rmtree(staging, ignore_errors=True)
@@ -138,14 +130,12 @@ def _is_taken(file: TextIO) -> bool:
     return True
 
 
-def _evict(root: Path) -> None:
-    """Remove indexes that were not opened for a day and that nobody holds."""
-    for lock in root.glob("*.lock"):
-        if time.time() - lock.stat().st_mtime < KEEP_SECONDS:
-            continue
-        with lock.open("r+") as file:
-            if not _is_taken(file):
-                continue
-            # The lock file stays: removing it would let two builders hold two different files of one name.
-            for folder in (lock.with_suffix(""), lock.with_suffix(".building")):
-                shutil.rmtree(folder, ignore_errors=True)
+def _evict(root: Path, n_bytes: int) -> None:
+    """Remove indexes that were not opened for a day, or that ``n_bytes`` need the space of, and that nobody copies.
+
+    Workers that have one mapped keep it.
+    """
+    for lock in left_over(root, "*.lock", n_bytes):
+        # The lock file stays: removing it would let two builders hold two different files of one name.
+        for folder in (lock.with_suffix(""), lock.with_suffix(".building")):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -6,7 +6,6 @@ import atexit
 import dataclasses
 import functools
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,8 @@ import pyarrow as pa
 
 from dvspark.engine.chunks import chunk_expression, waves
 from dvspark.engine.host_cache import open_on_host
+from dvspark.engine.manifest import MANIFEST, read_manifest
+from dvspark.engine.own_folder import OwnFolder
 from dvspark.engine.progress import watch_tasks
 from dvspark.engine.reduce import assemble, reduce_block
 from dvspark.engine.session import is_same_host
@@ -25,36 +26,19 @@ from dvspark.engine.tasks import (
     ListedRows,
     chunk_arrays,
     count_chunks,
-    from_ipc,
     nearest_validation,
-    pack_keys,
-    pack_rows,
-    unpack_row,
     value_chunks,
 )
-from dvspark.engine.train_index import (
-    MANIFEST,
-    IndexReference,
-    IndexWriter,
-    TrainIndex,
-    TrainKeys,
-    checked_keys,
-    place_rows,
-    read_manifest,
-)
+from dvspark.engine.train_index import IndexReference, TrainIndex, TrainKeys
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.nearest import merge_nearest
 from dvspark.kernels.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods import radius as methods_radius
-from dvspark.methods.search_index import EXACT
 from dvspark.schemas import (
     NEIGHBOR_COUNTS,
     NEIGHBORS,
-    PACKED_KEYS,
-    PACKED_ROWS,
     PARTIALS,
-    PLACES,
     TOTALS,
     Float64s,
     Int64s,
@@ -69,68 +53,7 @@ if TYPE_CHECKING:
 # the driver and sent to every executor; beyond it, each host copies it once from shared storage.
 LARGEST_ARTIFACT_BYTES = 4 * 2**30
 
-# Embeddings in a partition that streams through the driver, whose heap holds several at once and in several forms. With
-# partitions of 50 MB the second job of a session ran out of 2 GB, shared with the executors. Java keeps some 1.6 times
-# what was streamed until the session ends (53 MiB, then 284, 441, 607 after 98 MiB each), prefetched or not.
-PARTITION_BYTES = 8 * 2**20
-
-# Up to so many keys are collected at once, some 60 MB; more stream by. Spark keeps the shuffle files behind a stream
-# until the session ends (3 files a task of the sort), those behind a collected table not.
-KEYS_AT_ONCE = 1_000_000
-
 Batches = Iterator[pa.RecordBatch]
-
-
-def build_index(
-    train_rows: DataFrame,
-    *,
-    n_train: int,
-    n_features: int,
-    dtype: str,
-    metric: str,
-    directory: Path,
-    index: str = EXACT,
-) -> IndexReference:
-    """Pack train rows (`ROWS` format) into an index on this host, in id order; ``index``: see `IndexWriter.finish`.
-
-    In local mode tasks write the rows where they belong; otherwise rows stream through the driver, a few partitions
-    of PARTITION_BYTES at a time. Memory besides: 40 bytes a row.
-    Raises: ComputeError when the rows are not the ones that were counted.
-    """
-    writer = IndexWriter(directory, n_train, n_features, dtype)
-    if is_same_host(train_rows.sparkSession):
-        writer.write_keys(sorted_keys(train_rows, n_train))
-        placed = train_rows.select("id", "embedding").mapInArrow(
-            lambda batches: place_rows(batches, directory), PLACES.ddl()
-        )
-        _require_every_place(placed.toArrow()["place"].to_numpy(), n_train)
-    else:
-        n_partitions = -(-n_train * n_features * np.dtype(dtype).itemsize // PARTITION_BYTES)
-        ordered = train_rows.repartitionByRange(n_partitions, "id").sortWithinPartitions("id")
-        packed = ordered.mapInArrow(lambda batches: pack_rows(batches, dtype), PACKED_ROWS.ddl())
-        for row in packed.toLocalIterator(prefetchPartitions=True):
-            writer.append(*unpack_row(row["n_rows"], row["x"], row["keys"], dtype))
-    return writer.finish(metric, index)
-
-
-def sorted_keys(train_rows: DataFrame, n_train: int) -> pa.Table:
-    """Return id, label and, where known, owner of train rows (`ROWS` format), in id order.
-
-    Raises: ComputeError when the rows are not the ones that were counted.
-    """
-    packed = train_rows.drop("embedding").orderBy("id").mapInArrow(pack_keys, PACKED_KEYS.ddl())
-    if n_train <= KEYS_AT_ONCE:
-        return checked_keys([from_ipc(keys) for keys in packed.toArrow()["keys"].to_pylist()], n_train)
-    return checked_keys([from_ipc(row["keys"]) for row in packed.toLocalIterator(prefetchPartitions=True)], n_train)
-
-
-def _require_every_place(places: Int64s, n_train: int) -> None:
-    if not np.array_equal(np.sort(places), np.arange(n_train)):
-        expected, got = (
-            f"{n_train} training rows, each once",
-            f"{len(places)}, {len(np.unique(places))} of them different",
-        )
-        raise ComputeError(Problem("packing the index", expected, got, "did the table change meanwhile?"))
 
 
 def choose_shipping(spark: SparkSession, index_bytes: int, *, shared: bool) -> str:
@@ -169,9 +92,9 @@ def _shipped_folder() -> Path:
     Classic Spark reads a file it was given when an executor asks for it, and an executor that joins later asks
     for every file ever given before it takes any task: one that is gone would fail them all.
     """
-    folder = Path(tempfile.mkdtemp(prefix="dvspark-shipped-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    own = OwnFolder.make(Path(tempfile.gettempdir()))
+    atexit.register(own.remove)
+    return own.path
 
 
 def open_here(reference: IndexReference) -> TrainIndex:

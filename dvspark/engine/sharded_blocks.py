@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dvspark.engine.exchange import write_chunk
-from dvspark.engine.replicated import one_value_a_task, sorted_keys
+from dvspark.engine.packing import sorted_keys
+from dvspark.engine.replicated import one_value_a_task
 from dvspark.engine.session import is_same_host
 from dvspark.engine.tasks import chunk_arrays
 from dvspark.engine.train_blocks import BlocksReference, combine_blocks, finish_blocks, write_blocks

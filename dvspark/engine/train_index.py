@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +16,12 @@ import pyarrow.compute as pc
 from dvspark import columns
 from dvspark.columns import embedding_matrix
 from dvspark.engine.ann_index import with_search, write_ann
+from dvspark.engine.manifest import damaged_files, read_manifest, write_manifest
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.distances import prepare
 from dvspark.methods.search_index import EXACT
 from dvspark.schemas import Floats, Int64s, TrainArrays, TrainColumns, TrainLabels
 
-MANIFEST = "index.json"
 # Files of `TrainColumns`.
 COLUMN_FILES = ("targets", "weights", "owners")
 
@@ -160,24 +158,7 @@ class IndexWriter:
         for name, array in _array_files(arrays).items():
             np.save(self.directory / f"{name}.npy", array)
         write_ann(arrays, index, metric, self.directory)
-        return self._write_manifest(metric)
-
-    def _write_manifest(self, metric: str) -> IndexReference:
-        files = {path.name: _sha256(path) for path in sorted(self.directory.iterdir())}
-        sizes = {name: (self.directory / name).stat().st_size for name in files}
-        manifest = {"metric": metric, "files": files, "bytes": sizes}
-        text = json.dumps(manifest, indent=1)
-        (self.directory / MANIFEST).write_text(text)
-        return IndexReference(
-            directory=str(self.directory),
-            digest=hashlib.sha256(text.encode()).hexdigest(),
-            n_train=self._x.shape[0],
-            n_features=self._x.shape[1],
-            n_bytes=sum(sizes.values()),
-            metric=metric,
-            dtype=str(self._x.dtype),
-            n_owners=self._keys.columns.n_owners if self._keys else 0,
-        )
+        return _reference(self.directory, write_manifest(self.directory, metric))
 
 
 def checked_keys(parts: list[pa.Table], n_train: int) -> pa.Table:
@@ -229,23 +210,24 @@ def places_of(wanted: pa.Array, ids: pa.Array) -> Int64s:
     return low
 
 
-def read_manifest(directory: Path) -> dict[str, Any]:
-    """Return the manifest: metric, and for every file its sha256 and bytes."""
-    manifest: dict[str, Any] = json.loads((directory / MANIFEST).read_text())
-    return manifest
+def finished_index(directory: Path, digest: str) -> IndexReference | None:
+    """Return the index that was finished in ``directory``, None if a file is missing or damaged; reads every byte."""
+    return None if damaged_files(directory, digest) else _reference(directory, digest)
 
 
-def has_manifest(directory: Path, digest: str) -> bool:
-    """Return whether the manifest is there and that of the index: what it says can be relied on."""
-    return _sha256_or_none(directory / MANIFEST) == digest
-
-
-def damaged_files(directory: Path, digest: str) -> list[str]:
-    """Return the names of files that are missing or whose sha256 is not the index's; reads every byte."""
-    if not has_manifest(directory, digest):
-        return [MANIFEST]
-    files = read_manifest(directory)["files"]
-    return [name for name, sha in files.items() if _sha256_or_none(directory / name) != sha]
+def _reference(directory: Path, digest: str) -> IndexReference:
+    x, manifest = np.load(directory / "x.npy", mmap_mode="r", allow_pickle=False), read_manifest(directory)
+    dtype = str(x.dtype)
+    return IndexReference(
+        directory=str(directory),
+        digest=digest,
+        n_train=x.shape[0],
+        n_features=x.shape[1],
+        n_bytes=sum(manifest["bytes"].values()),
+        metric=manifest["metric"],
+        dtype=dtype,
+        n_owners=TrainKeys.read(directory, dtype).columns.n_owners,
+    )
 
 
 def open_index(directory: Path) -> TrainIndex:
@@ -299,12 +281,3 @@ def _write_arrow(path: Path, table: pa.Table) -> None:
 
 def _read_arrow(path: Path) -> pa.Table:
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sha256_or_none(path: Path) -> str | None:
-    return _sha256(path) if path.exists() else None

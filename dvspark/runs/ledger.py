@@ -1,6 +1,7 @@
 """Ledger: which waves of a run are done and what they added up to, so that a run that was killed goes on.
 
 ledger/run_id=…/run.json             whose waves these are
+ledger/run_id=…/index.json           where its index lies, and the index's digest
 ledger/run_id=…/wave-00000.npz       the wave's totals
 ledger/run_id=…/wave-00000.json      its chunks, their rows, the sha256 of the totals; a wave without it is not done
 
@@ -9,6 +10,7 @@ What is JSON is sealed: it has a sha256 of its own.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import secrets
@@ -54,6 +56,14 @@ class Files(Protocol):
 
 
 @dataclass(frozen=True)
+class KeptIndex:
+    """An index: the name of its folder, which is where the run's settings say, and its digest once it is finished."""
+
+    folder: str
+    digest: str
+
+
+@dataclass(frozen=True)
 class Ledger:
     """The ledger of one run; ``fingerprint`` is that of its inputs, options and code."""
 
@@ -93,6 +103,20 @@ class Ledger:
             raise OutputConflictError(Problem(where, "whose waves these are", "a damaged file run.json", hint))
         if begun["fingerprint"] != self.fingerprint:
             raise taken_run_id(where, self.fingerprint, f"waves of fingerprint {begun['fingerprint'][:12]}", hint)
+
+    def index(self) -> KeptIndex | None:
+        """Return the index that the run had begun, if it had; it may be gone or damaged since."""
+        name = f"{self.folder}/index.json"
+        told = unsealed(self.files.read(name)) if self.files.exists(name) else None
+        return None if told is None else KeptIndex(**told)
+
+    def keep_index(self, index: KeptIndex) -> None:
+        """Record the index, which the run goes on with if it is killed.
+
+        Raises: OutputConflictError when another run has taken the ledger meanwhile.
+        """
+        self.require_own()
+        self._commit(f"{self.folder}/index.json", sealed(dataclasses.asdict(index)))
 
     def waves(self) -> Iterator[tuple[dict[int, int], Partial]]:
         """Yield (validation rows of each chunk, totals) of the waves that are done, in order, up to a damaged one."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from dvspark.demo import DATA
-from dvspark.engine import replicated
+from dvspark.engine import packing, replicated
 from dvspark.engine.session import open_session
 from dvspark.engine.tasks import ChunkWork
 from dvspark.methods.options import ValueOptions
@@ -23,7 +23,7 @@ def main() -> int:
     with open_session("local[2]", {}) as spark, tempfile.TemporaryDirectory() as folder:
         columns = ("id", "embedding", "label")
         train, validation = (spark.read.parquet(str(DATA / f"{side}.parquet")) for side in ("train", "validation"))
-        index = replicated.build_index(
+        index = packing.build_index(
             train.select(*columns),
             n_train=n_train,
             n_features=384,

@@ -265,20 +265,23 @@ def test_arrow_batches__do_not_change_a_bit(spark: SparkSession, expected: np.nd
 
 @pytest.mark.parametrize("id_type", IDS)
 @pytest.mark.parametrize("embedding_type", EMBEDDINGS)
-def test_build_index__has_the_same_bytes_placed_by_tasks_and_streamed_through_the_driver(
+def test_build_index__has_the_same_bytes_placed_by_tasks_streamed_or_through_files(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, id_type: str, embedding_type: str
 ) -> None:
-    from dvspark.engine import replicated
+    from dvspark.engine import packing
 
     data = draw_data(130, 1, seed=14, id_type=id_type, embedding_type=embedding_type)
     train = canonical_rows("train", frames_of(spark, data)[0].repartition(3), TableReference())
     shape = {"n_train": 130, "n_features": data.train.x.shape[1], "dtype": str(data.train.x.dtype)}
     found = []
-    for name, placed in (("placed", True), ("streamed", False)):
-        monkeypatch.setattr(replicated, "is_same_host", lambda _, placed=placed: placed)
-        monkeypatch.setattr(replicated, "PARTITION_BYTES", data.train.x.nbytes // 5)
-        found.append(replicated.build_index(train.frame, **shape, metric="cosine", directory=tmp_path / name))
-    assert found[0].digest == found[1].digest
+    for size in ("PARTITION_BYTES", "PIECE_BYTES"):
+        monkeypatch.setattr(packing, size, data.train.x.nbytes // 5)
+    for name in ("placed", "streamed", "files"):
+        monkeypatch.setattr(packing, "is_same_host", lambda _, name=name: name == "placed")
+        given = {**shape, "metric": "cosine", "directory": tmp_path / name, "shared": name == "files"}
+        found.append(packing.build_index(train.frame, **given).digest)
+    assert found == found[:1] * 3
+    assert {path.name for path in tmp_path.iterdir()} == {"placed", "streamed", "files"}
 
 
 # 1: about as many chunks as rows, so that there are two waves.

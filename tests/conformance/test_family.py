@@ -256,12 +256,12 @@ class Tables:
         return self.indexes[asked]
 
     def _build(self, data: Data, metric: str, n_blocks: int | None, folder: Path) -> Index:
-        from dvspark.engine import replicated, sharded
+        from dvspark.engine import packing, sharded
 
         train = frames_of(self.spark, data)[0]
         same: dict[str, Any] = {"n_train": len(data.train), "n_features": 4, "dtype": "float32", "metric": metric}
         if n_blocks is None:
-            return replicated.build_index(train, **same, directory=folder)
+            return packing.build_index(train, **same, directory=folder)
         n_tiles = -(-len(data.train) // TILE_ROWS)
         block_rows = -(-n_tiles // n_blocks) * TILE_ROWS
         blocks = sharded.build_blocks(train, **same, directory=folder, block_rows=block_rows, shared=False)

@@ -77,7 +77,7 @@ CASES: dict[str, tuple[str, ValueOptions, list[int]]] = {
 
 def _value(spark: SparkSession, data: Data, options: ValueOptions, folder: Path, n_blocks: int | None) -> Partial:
     """Return the totals under the sharded plan, or (None) the replicated one."""
-    from dvspark.engine import replicated, sharded
+    from dvspark.engine import packing, replicated, sharded
     from dvspark.engine.tasks import ChunkWork
 
     train, validation = frames_of(spark, data)
@@ -92,7 +92,7 @@ def _value(spark: SparkSession, data: Data, options: ValueOptions, folder: Path,
     sizes = replicated.chunk_sizes(chunks)
     work = ChunkWork(options, options.resolved(7))
     if n_blocks is None:
-        waves = replicated.value_waves(chunks, sizes, replicated.build_index(train, **same), work)
+        waves = replicated.value_waves(chunks, sizes, packing.build_index(train, **same), work)
     else:
         n_tiles = -(-len(data.train) // TILE_ROWS)
         blocks = sharded.build_blocks(train, **same, block_rows=-(-n_tiles // n_blocks) * TILE_ROWS, shared=False)

@@ -22,7 +22,7 @@ from frames import draw_data, frames_of, values_by_id
 
 from dvspark import valuation
 from dvspark.dataframes import value_table
-from dvspark.engine import replicated
+from dvspark.engine import packing, replicated
 from dvspark.engine.plan import Plan
 from dvspark.functions import chg_values
 from dvspark.kernels.distances import TILE_ROWS
@@ -43,7 +43,7 @@ def on_cluster(master: str, conf: dict[str, str], shared: str) -> dict[str, Any]
     try:
         train, validation = frames_of(spark, DATA)
         shipped = value_table(train, validation, **OPTIONS)
-        reference = replicated.build_index(
+        reference = packing.build_index(
             train.select("id", "embedding", "label"),
             n_train=len(DATA.train),
             n_features=DATA.train.x.shape[1],
@@ -77,7 +77,19 @@ def on_connect(conf: dict[str, str], shared: str) -> dict[str, Any]:
         result = value_table(train, validation, **SOFT_OPTIONS)
         with sharded_plan():
             in_blocks = value_table(train, validation, **SOFT_OPTIONS, work_dir=shared)
+        given = {
+            "n_train": len(DATA.train),
+            "n_features": DATA.train.x.shape[1],
+            "dtype": "float32",
+            "metric": "cosine",
+        }
+        rows = train.select("id", "embedding", "label")
+        through = {"driver": False, "files": True}
         return {
+            "digests": [
+                packing.build_index(rows, **given, directory=Path(shared) / name, shared=shared_too).digest
+                for name, shared_too in through.items()
+            ],
             "client": type(spark).__module__,
             "values": _values(result),
             "sharded": _values(in_blocks),

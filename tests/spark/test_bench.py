@@ -59,5 +59,5 @@ def test_soak__runs_tiny() -> None:
     (samples,) = result["tables"].values()
     assert [row["jobs"] for row in samples] == [1, 2, 3]
     # Where nothing is left to chance, nothing is left behind.
-    for name in ("driver threads", "Python workers", "temporary files", "shuffle files", "stored by Spark"):
+    for name in ("driver threads", "Python workers at work", "temporary files", "shuffle files", "stored by Spark"):
         assert samples[-1][name] <= samples[0][name], name

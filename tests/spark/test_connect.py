@@ -41,6 +41,7 @@ def test_connect__values_equal_the_local_engine(java_home: Path, tmp_path: Path)
     report = json.loads(ended.stdout.splitlines()[-1])
     assert "connect" in report["client"]
     assert set(report["findings"]) == {"pass"}
+    assert len(set(report["digests"])) == 1  # rows that stream and rows through files make one index
     arrays, given = DATA.arrays()
     local = dvspark.value_arrays(*arrays, **given, **SOFT_OPTIONS)
     for plan in ("values", "sharded"):

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -18,6 +19,9 @@ import pyarrow.parquet as pq
 import pytest
 from frames import draw_data, write_parquet
 
+from dvspark.engine import packing
+from dvspark.engine.own_folder import OwnFolder
+from dvspark.engine.train_index import IndexReference
 from dvspark.tables.storage import Storage, open_storage
 
 if TYPE_CHECKING:
@@ -128,6 +132,36 @@ def test_run__killed_at_any_change_goes_on_with_the_same_bits(
         assert not list(output.glob("_staging-*"))
 
 
+@pytest.mark.parametrize("left", ["whole", "unfinished", "x.npy", "index.json"])
+def test_run__killed_goes_on_with_its_index_if_that_was_finished_and_is_whole(
+    spark: SparkSession, tables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    work, built = tmp_path / "work", list[Path]()
+    changes = dying_at(-1, monkeypatch)
+    job(spark, tables, tmp_path / "alone", work_dir=str(work))
+    assert list(work.iterdir()) == []
+    finished = [change for change in changes if change.startswith("rename") and "index.json" in change][1]
+    with monkeypatch.context() as death:
+        death.setattr(OwnFolder, "remove", lambda own: own.lock.close())  # what the kernel does
+        dying_at(changes.index(finished if left == "unfinished" else waves_of(changes)[0]), death)
+        with pytest.raises(Killed):
+            job(spark, tables, tmp_path / "killed", work_dir=str(work))
+    (folder,) = work.iterdir()
+    if left in ("x.npy", "index.json"):
+        content = (folder / "index" / left).read_bytes()
+        (folder / "index" / left).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+    def build_index(*rows: Any, directory: Path, **shape: Any) -> IndexReference:
+        built.append(directory)
+        return packing.build_index(*rows, directory=directory, **shape)
+
+    monkeypatch.setattr("dvspark.indexing.packing", SimpleNamespace(build_index=build_index))
+    job(spark, tables, tmp_path / "killed", work_dir=str(work))
+    assert built == ([] if left == "whole" else [folder / "index"])
+    assert published(tmp_path / "killed").equals(published(tmp_path / "alone"))
+    assert list(work.iterdir()) == []
+
+
 def age_claims(output: Path) -> None:
     """Make what a killed process has left as old as if that had been a while ago."""
     for left in [*output.glob("runs/*.claim"), *output.glob("_staging-*")]:
@@ -224,13 +258,18 @@ def test_driver__killed_by_the_system_goes_on_with_the_same_bits(
     waves = "import dvspark.engine.chunks as c; c.WAVE_CHUNKS = 5; import sys; from dvspark.cli import main; "
     command = [words[0], "-c", waves + "sys.exit(main(sys.argv[1:]))", *words[3:]]
 
+    (tmp_path / "temporary").mkdir()
+    said = tmp_path / "said"
+
     def run(output: Path, *, kill: bool) -> int:
-        process = subprocess.Popen(
-            [*command, "--output", str(output)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with said.open("a") as errors:
+            process = subprocess.Popen(
+                [*command, "--output", str(output)],
+                env={**os.environ, "TMPDIR": str(tmp_path / "temporary")},
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                start_new_session=True,
+            )
         try:
             while kill and process.poll() is None and not list(output.glob("ledger/*/wave-00001.json")):
                 time.sleep(0.02)
@@ -243,5 +282,8 @@ def test_driver__killed_by_the_system_goes_on_with_the_same_bits(
 
     assert run(tmp_path / "killed", kill=True) == -signal.SIGKILL
     assert not (tmp_path / "killed" / "values").exists()
+    assert len(list((tmp_path / "temporary").glob("dvspark-own-*/index/index.json"))) == 1
     assert run(tmp_path / "killed", kill=False) == 0
     assert published(tmp_path / "killed").equals(published(tmp_path / "alone"))
+    assert said.read_text().count('"note": "finished before') == 1  # the index, by the second run
+    assert not list((tmp_path / "temporary").glob("dvspark-own-*"))

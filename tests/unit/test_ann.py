@@ -16,8 +16,9 @@ from test_audit import arguments, engine_partial
 import dvspark
 from dvspark.audit.checks import check_efficiency
 from dvspark.engine import ann_index, train_blocks
+from dvspark.engine.manifest import damaged_files
 from dvspark.engine.train_blocks import open_block
-from dvspark.engine.train_index import IndexWriter, damaged_files, open_index
+from dvspark.engine.train_index import IndexWriter, open_index
 from dvspark.errors import ConfigError
 from dvspark.kernels import distances
 from dvspark.kernels.nearest import NearestRows, merge_nearest, near_rows, nearest_points

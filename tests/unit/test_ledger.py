@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dvspark.errors import OutputConflictError
-from dvspark.runs.ledger import Ledger, read_totals, write_totals
+from dvspark.runs.ledger import KeptIndex, Ledger, read_totals, write_totals
 from dvspark.schemas import Partial
 from dvspark.tables.storage import Storage, open_storage
 
@@ -65,6 +65,20 @@ def test_ledger__a_wave_without_its_record_is_not_done(storage: Storage, tmp_pat
     ledger.commit(0, {0: 4}, drawn(0))
     (tmp_path / ledger.folder / "wave-00000.json").unlink()
     assert list(ledger.waves()) == []
+
+
+@pytest.mark.parametrize("damage", [b"", b"[]", b'{"folder": 3, "digest": "d"}', b'{"folder": "f"}', b"\xff"])
+def test_ledger__tells_where_the_index_lies_unless_that_is_damaged(
+    storage: Storage, tmp_path: Path, damage: bytes
+) -> None:
+    ledger = Ledger(storage, "run", "f" * 64)
+    ledger.begin()
+    assert ledger.index() is None
+    for index in (KeptIndex("dvspark-own-1", ""), KeptIndex("dvspark-own-1", "d" * 64)):
+        ledger.keep_index(index)
+        assert Ledger(storage, "run", "f" * 64).index() == index
+    (tmp_path / ledger.folder / "index.json").write_bytes(damage)
+    assert ledger.index() is None
 
 
 def test_ledger__another_run_is_refused_with_both_fingerprints(storage: Storage) -> None:

@@ -23,18 +23,11 @@ from hypothesis import strategies as st
 import dvspark
 from dvspark.engine import host_cache, reduce
 from dvspark.engine.chunks import WAVE_CHUNKS, count_chunks, waves, whole_chunks
+from dvspark.engine.manifest import MANIFEST, damaged_files, read_manifest
+from dvspark.engine.own_folder import KEEP_SECONDS
 from dvspark.engine.reduce import PARTIAL_TYPES, assemble, partial_batches, reduce_block
 from dvspark.engine.tasks import ChunkWork, ListedRows, nearest_validation, pack_rows, unpack_row, value_chunks
-from dvspark.engine.train_index import (
-    MANIFEST,
-    IndexReference,
-    IndexWriter,
-    damaged_files,
-    open_index,
-    place_rows,
-    places_of,
-    read_manifest,
-)
+from dvspark.engine.train_index import IndexReference, IndexWriter, open_index, place_rows, places_of
 from dvspark.errors import ComputeError
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import Partial
@@ -540,7 +533,7 @@ def test_host_cache__what_a_killed_builder_left_is_removed(reference: IndexRefer
 
 def test_host_cache__evicts_what_nobody_opened_for_a_day(reference: IndexReference, cache: Path) -> None:
     cache.mkdir()
-    long_ago = time.time() - host_cache.KEEP_SECONDS - 60
+    long_ago = time.time() - KEEP_SECONDS - 60
     for name, opened in (("old", long_ago), ("held", long_ago), ("recent", time.time())):
         (cache / name).mkdir()
         (cache / f"{name}.building").mkdir()
@@ -554,6 +547,14 @@ def test_host_cache__evicts_what_nobody_opened_for_a_day(reference: IndexReferen
         host_cache.open_on_host(replace(reference, shipping="artifact"), Source(reference.directory))
     kept = {"held", "held.building", "recent", "recent.building", reference.digest}
     assert {path.name for path in cache.iterdir() if path.is_dir()} == kept
+
+
+def test_host_cache__evicts_what_the_space_is_needed_of(reference: IndexReference, cache: Path) -> None:
+    large = replace(reference, shipping="artifact", n_bytes=2**62)
+    (cache / "recent").mkdir(parents=True)
+    (cache / "recent.lock").touch()
+    host_cache.open_on_host(large, Source(reference.directory))
+    assert {path.name for path in cache.iterdir() if path.is_dir()} == {reference.digest}
 
 
 def test_host_cache__refuses_a_folder_of_another_user(

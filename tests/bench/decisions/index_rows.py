@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from unittest import mock
 
-from dvspark.engine import replicated
+from dvspark.engine import packing
 from dvspark.engine.session import open_session
 from tests.bench.decisions import print_machine
 from tests.bench.jobs import write_tables
@@ -30,8 +30,8 @@ def main() -> int:
         for way in ("in place", "streamed"):
             for run in range(1, RUNS + 1):
                 before, load, begun = _cpu_seconds(), os.getloadavg()[0], time.monotonic()
-                with mock.patch.object(replicated, "is_same_host", lambda _, way=way: way == "in place"):
-                    replicated.build_index(
+                with mock.patch.object(packing, "is_same_host", lambda _, way=way: way == "in place"):
+                    packing.build_index(
                         rows,
                         n_train=N_TRAIN,
                         n_features=N_FEATURES,

@@ -1,0 +1,45 @@
+"""Manifest of an index: its metric, and of every file the sha256 and size; its own sha256 is the index's digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "index.json"
+
+
+def write_manifest(directory: Path, metric: str) -> str:
+    """Write the manifest of all files in ``directory`` and return its sha256; reads every byte."""
+    files = {path.name: sha256_of(path) for path in sorted(directory.iterdir())}
+    sizes = {name: (directory / name).stat().st_size for name in files}
+    text = json.dumps({"metric": metric, "files": files, "bytes": sizes}, indent=1)
+    (directory / MANIFEST).write_text(text)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """Return the manifest: metric, and for every file its sha256 and bytes."""
+    manifest: dict[str, Any] = json.loads((directory / MANIFEST).read_text())
+    return manifest
+
+
+def has_manifest(directory: Path, digest: str) -> bool:
+    """Return whether the manifest is there and that of the index: what it says can be relied on."""
+    return sha256_of(directory / MANIFEST) == digest
+
+
+def damaged_files(directory: Path, digest: str) -> list[str]:
+    """Return the names of files that are missing or whose sha256 is not the index's; reads every byte."""
+    if not has_manifest(directory, digest):
+        return [MANIFEST]
+    return [name for name, sha in read_manifest(directory)["files"].items() if sha256_of(directory / name) != sha]
+
+
+def sha256_of(path: Path) -> str | None:
+    """Return the sha256 of a file's content, None if there is no such file."""
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,104 @@
+"""Own folder: a temporary folder that goes with its process; one that a killed process left may be taken over."""
+
+from __future__ import annotations
+
+import fcntl
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+PREFIX = "dvspark-own-"
+# A name that is read from a file must not lead elsewhere.
+NAME = re.compile(rf"{PREFIX}\w+")
+LOCK = "lock"
+
+# What nobody holds is kept for a day.
+KEEP_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class OwnFolder:
+    """A folder and its lock, which the kernel releases when this process ends, however it ends."""
+
+    path: Path
+    lock: IO[str]
+
+    @classmethod
+    def make(cls, root: Path) -> OwnFolder:
+        """Return a new folder below ``root``. Where the storage has no locks, nobody can take it over or remove it."""
+        path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
+        lock = (path / LOCK).open("x")
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return cls(path, lock)
+
+    @classmethod
+    def take_over(cls, root: Path, name: str) -> OwnFolder | None:
+        """Return the folder of that name that a process left below ``root``; None if it is not there, or still held."""
+        lock = _locked(root / name / LOCK) if NAME.fullmatch(name) else None
+        return None if lock is None else cls(root / name, lock)
+
+    def remove(self) -> None:
+        """Remove it with all in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.lock.close()
+
+
+@contextmanager
+def own_folder(root: Path, n_bytes: int, left: str | None = None) -> Iterator[Path]:
+    """Yield a folder below ``root`` for ``n_bytes``, removed with all in it afterwards.
+
+    ``left``: the name of one to be taken over, with what is in it, if it is there and its process is gone. Others that
+    were left go after KEEP_SECONDS, or where there is no space, the oldest first.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    folder = None if left is None else OwnFolder.take_over(root, left)
+    for lock in left_over(root, f"{PREFIX}*/{LOCK}", n_bytes):
+        shutil.rmtree(lock.parent, ignore_errors=True)
+    folder = folder or OwnFolder.make(root)
+    try:
+        yield folder.path
+    finally:
+        folder.remove()
+
+
+def left_over(root: Path, pattern: str, n_bytes: int) -> Iterator[Path]:
+    """Yield lock files below ``root`` that nobody holds, each held meanwhile, the oldest first.
+
+    Those not touched for KEEP_SECONDS; and others, as long as the storage has not ``n_bytes`` free.
+    """
+    for path in sorted(root.glob(pattern), key=_seconds):
+        if time.time() - _seconds(path) < KEEP_SECONDS and shutil.disk_usage(root).free >= n_bytes:
+            return
+        lock = _locked(path)
+        if lock is not None:
+            with lock:
+                yield path
+
+
+def _seconds(path: Path) -> float:
+    """Return when a file was touched; of one that is gone, or another user's, that it was just now."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return time.time()
+
+
+def _locked(path: Path) -> IO[str] | None:
+    """Return the open file with its lock, None if there is none, or somebody holds it."""
+    try:
+        file = path.open("r+")
+    except OSError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    return file

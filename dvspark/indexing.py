@@ -1,0 +1,71 @@
+"""Indexing: the index of a run, from its training rows or as the run left it when it was killed."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dvspark.engine import packing, replicated, sharded
+from dvspark.engine.own_folder import own_folder
+from dvspark.engine.plan import Plan
+from dvspark.engine.train_index import finished_index
+from dvspark.findings import Index
+from dvspark.logs import stage
+from dvspark.methods.options import ValueOptions
+from dvspark.runs.ledger import KeptIndex, Ledger
+from dvspark.tables.validate import ValidatedInputs
+
+
+@contextmanager
+def indexed(
+    inputs: ValidatedInputs,
+    options: ValueOptions,
+    plan: Plan,
+    work_dir: str | None,
+    ledger: Ledger | None,
+    stages: list[dict[str, Any]],
+) -> Iterator[Index]:
+    """Yield the index of the training rows, in ``work_dir`` if there is one; it is removed afterwards.
+
+    A run that was killed goes on with the packed index it had finished, if all its files have their sha256. The blocks
+    of the sharded plan have none, and are written again.
+    """
+    root, shared = Path(work_dir or tempfile.gettempdir()), work_dir is not None
+    kept = None if ledger is None else ledger.index()
+    frame = inputs.train.frame
+    given: dict[str, Any] = {
+        "n_train": inputs.train_facts.n_rows,
+        "n_features": inputs.n_features,
+        "dtype": inputs.dtype,
+        "metric": options.metric,
+        "shared": shared,
+        "index": options.index,
+    }
+    with own_folder(root, plan.index_bytes, kept.folder if kept else None) as folder:
+        given["directory"] = directory = folder / "index"
+        with stage("index", stages) as now:
+            index: Index
+            finished = finished_index(directory, kept.digest) if kept and plan.name == "replicated" else None
+            now.note = "finished before; " if finished else ""
+            if finished is None:
+                for left in folder.glob("*/"):  # half done or damaged
+                    shutil.rmtree(left, ignore_errors=True)
+                _keep(ledger, folder, "")
+            if plan.name == "sharded":
+                index = sharded.build_blocks(frame, **given, block_rows=plan.block_rows)
+            else:
+                shipping = replicated.choose_shipping(frame.sparkSession, plan.index_bytes, shared=shared)
+                index = finished or packing.build_index(frame, **given)
+                _keep(ledger, folder, index.digest)
+                index = replicated.ship_index(frame.sparkSession, index, shipping)
+            now.rows, now.note = index.n_train, f"{now.note}{index.n_bytes / 2**20:.1f} MiB, {index.shipping}"
+        yield index
+
+
+def _keep(ledger: Ledger | None, folder: Path, digest: str) -> None:
+    if ledger is not None:
+        ledger.keep_index(KeptIndex(folder.name, digest))
