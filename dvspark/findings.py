@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -12,8 +12,8 @@ from dvspark import sums
 from dvspark.audit import approximation, checks, reference
 from dvspark.engine import replicated, sharded, tasks
 from dvspark.engine.exchange import Halves
+from dvspark.engine.index_kinds import Index, engine_of
 from dvspark.engine.train_blocks import BlocksReference
-from dvspark.engine.train_index import IndexReference
 from dvspark.kernels.merged import MergedPoint
 from dvspark.methods.search_index import EXACT
 from dvspark.neighbors import alone_finding
@@ -21,13 +21,6 @@ from dvspark.schemas import Finding, Float64s, Partial
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-Index = IndexReference | BlocksReference
-
-
-def engine_of(index: Index) -> Any:
-    """Return the engine that values with this kind of index; both have the same functions."""
-    return sharded if isinstance(index, BlocksReference) else replicated
 
 
 def run_findings(

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from dvspark.engine import packing, replicated, sharded
+from dvspark.engine.index_kinds import Index
 from dvspark.engine.own_folder import own_folder
 from dvspark.engine.plan import Plan
 from dvspark.engine.train_index import finished_index
-from dvspark.findings import Index
 from dvspark.logs import stage
 from dvspark.methods.options import ValueOptions
 from dvspark.runs.ledger import KeptIndex, Ledger

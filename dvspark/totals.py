@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from dvspark import sums
 from dvspark.engine import replicated
 from dvspark.engine.chunks import waves
+from dvspark.engine.index_kinds import Index, engine_of
 from dvspark.engine.tasks import ChunkWork
 from dvspark.errors import ComputeError, Problem
-from dvspark.findings import Index, engine_of
 from dvspark.logs import log_event
 from dvspark.runs.ledger import Ledger
 from dvspark.schemas import Partial

@@ -14,11 +14,12 @@ from dvspark.change import Parent, require_fitting
 from dvspark.engine import replicated, tasks
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.cluster import read_hosts
+from dvspark.engine.index_kinds import Index, engine_of
 from dvspark.engine.plan import Plan, make_plan
 from dvspark.engine.sizes import Sizes
 from dvspark.engine.train_index import TrainKeys
 from dvspark.errors import ConfigError, Problem
-from dvspark.findings import Index, engine_of, run_findings
+from dvspark.findings import run_findings
 from dvspark.indexing import indexed
 from dvspark.kernels import loops
 from dvspark.logs import log_event, stage

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 MANIFEST = "index.json"
 
 
-def write_manifest(directory: Path, metric: str) -> str:
-    """Write the manifest of all files in ``directory`` and return its sha256; reads every byte."""
-    files = {path.name: sha256_of(path) for path in sorted(directory.iterdir())}
+def write_manifest(directory: Path, metric: str, known: Mapping[str, str | None]) -> str:
+    """Write the manifest of all files in ``directory`` and return its sha256.
+
+    ``known``: sha256 of files that were read before; of all others it reads every byte.
+    """
+    files = {path.name: known.get(path.name) or sha256_of(path) for path in sorted(directory.iterdir())}
     sizes = {name: (directory / name).stat().st_size for name in files}
     text = json.dumps({"metric": metric, "files": files, "bytes": sizes}, indent=1)
     (directory / MANIFEST).write_text(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 from dvspark import columns
 from dvspark.columns import embedding_matrix
 from dvspark.engine.ann_index import with_search, write_ann
-from dvspark.engine.manifest import damaged_files, read_manifest, write_manifest
+from dvspark.engine.manifest import damaged_files, read_manifest, sha256_of, write_manifest
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.distances import prepare
 from dvspark.methods.search_index import EXACT
@@ -153,12 +154,15 @@ class IndexWriter:
         """
         train = self._keys or self.write_keys(checked_keys(self._parts, len(self._x)))
         self._x.flush()
-        labels = columns.encode_train_labels(train.keys["label"].combine_chunks(), train.words)
-        arrays = prepare(self._x, labels, metric)
-        for name, array in _array_files(arrays).items():
-            np.save(self.directory / f"{name}.npy", array)
-        write_ann(arrays, index, metric, self.directory)
-        return _reference(self.directory, write_manifest(self.directory, metric))
+        with ThreadPoolExecutor(1) as other_core:
+            sha256_of_rows = other_core.submit(sha256_of, self.directory / "x.npy")
+            labels = columns.encode_train_labels(train.keys["label"].combine_chunks(), train.words)
+            arrays = prepare(self._x, labels, metric)
+            for name, array in _array_files(arrays).items():
+                np.save(self.directory / f"{name}.npy", array)
+            write_ann(arrays, index, metric, self.directory)
+            known = {"x.npy": sha256_of_rows.result()}
+        return _reference(self.directory, write_manifest(self.directory, metric, known))
 
 
 def checked_keys(parts: list[pa.Table], n_train: int) -> pa.Table:
