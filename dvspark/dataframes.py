@@ -10,10 +10,11 @@ from dvspark.errors import ConfigError, Problem
 from dvspark.exhausted import translated
 from dvspark.methods.options import ValueOptions, choice_problems
 from dvspark.schemas import Finding
+from dvspark.stages import RowsOrProblems, check, compute
 from dvspark.tables.read import TableReference, canonical_rows, readable
 from dvspark.tables.validate import ON_BAD_ROW
 from dvspark.tables.write import values_frame
-from dvspark.valuation import Request, RowsOrProblems, check, compute
+from dvspark.valuation import Request
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

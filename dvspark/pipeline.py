@@ -27,6 +27,7 @@ from dvspark.runs import tracking
 from dvspark.runs.ledger import digest, write_totals
 from dvspark.runs.metrics import run_metrics
 from dvspark.schemas import VALIDATION_ROWS
+from dvspark.stages import RowsOrProblems, check, compute
 from dvspark.tables.read import Rows, canonical_rows, published_rows, read_rows, readable
 from dvspark.tables.storage import Storage, open_storage
 from dvspark.tables.values_tables import RunKey, ValuesTable, commit_values, new_columns, values_destination
@@ -38,7 +39,7 @@ from dvspark.tables.write import (
     values_frame,
     withdraw,
 )
-from dvspark.valuation import Request, RowsOrProblems, Valuation, check, compute
+from dvspark.valuation import Request, Valuation
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

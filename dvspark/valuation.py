@@ -1,53 +1,28 @@
-"""Valuation: the stages between two tables and audited values, none of which writes anything."""
+"""A valuation on its way: what is asked, and what each stage has added so far."""
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from dvspark import neighbors, sums
-from dvspark.audit import checks
-from dvspark.change import Parent, require_fitting
-from dvspark.engine import replicated, tasks
+from dvspark.change import Parent
+from dvspark.engine import tasks
 from dvspark.engine.chunks import CHUNK_ROWS
-from dvspark.engine.cluster import read_hosts
-from dvspark.engine.index_kinds import Index, engine_of
-from dvspark.engine.plan import Plan, make_plan
-from dvspark.engine.sizes import Sizes
-from dvspark.engine.train_index import TrainKeys
-from dvspark.errors import ConfigError, Problem
-from dvspark.findings import run_findings
-from dvspark.indexing import indexed
-from dvspark.kernels import loops
-from dvspark.logs import log_event, stage
-from dvspark.methods.finalize import certificate, finalize
+from dvspark.engine.plan import Plan
 from dvspark.methods.options import ValueOptions
-from dvspark.methods.radius import SAMPLE_POINTS
 from dvspark.methods.sums import Settled
-from dvspark.neighbors import Keep, released, with_counts
 from dvspark.privacy import Release
-from dvspark.report.rows import listed_positions
-from dvspark.runs.identity import derived_run_id, fingerprint
 from dvspark.runs.ledger import Files, Ledger
 from dvspark.runs.record import run_record
-from dvspark.schemas import Finding, Float64s, Partial
+from dvspark.schemas import Finding, Partial
 from dvspark.tables.read import Rows
-from dvspark.tables.validate import Facts, ValidatedInputs, validate
+from dvspark.tables.validate import Facts, ValidatedInputs
 from dvspark.tables.values_tables import values_schema
-from dvspark.tables.write import values_table
-from dvspark.totals import add_up
-from dvspark.version import __version__
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
-
-# How many of the nearest validation rows the report shows for each of the rows it lists.
-EXTREME_NEIGHBORS = 5
-
-RowsOrProblems = Rows | list[Problem]
+    from pyspark.sql import DataFrame
 
 
 @dataclass(frozen=True)
@@ -166,158 +141,6 @@ class Valuation:
             outputs=outputs,
             spark_version=spark_version,
         )
-
-
-def check(
-    train: RowsOrProblems,
-    validation: RowsOrProblems | None,
-    request: Request,
-    stages: list[dict[str, Any]],
-    parent: Parent | None = None,
-) -> Valuation:
-    """Validate the tables and settle what decides the run; ``validation`` None is self-validation.
-
-    ``parent``: the run to which the validation rows are added, or from which they are taken.
-    Raises: InputError with everything wrong in the tables.
-    """
-    options = request.options
-    with stage("validate", stages) as now:
-        inputs = validate(train, validation, options, request.on_bad_row, to_owners=request.to_owners)
-        parameters = options.resolved(inputs.n_classes)
-        if parent is not None:
-            require_fitting(parent, inputs)
-            parameters = dict(parent.record["method"]["parameters"])
-        now.rows = inputs.train_facts.n_rows + (inputs.validation_facts.n_rows if validation else 0)
-        n_players = inputs.train_facts.n_rows - options.self_validation
-        several = inputs.train.is_multi_label or inputs.validation.is_multi_label
-        problems = options.declaration.label_problems(several=several)
-        problems += options.declaration.size_problems(n_players, parameters)
-        if problems := problems + options.table_problems(inputs.train_facts.n_rows, inputs.n_features):
-            raise ConfigError(problems)
-        now.note = f"{inputs.n_features} features, {inputs.n_classes} classes"
-    for warning in inputs.warnings:
-        log_event(f"note: {warning}", where=warning.where, got=warning.got)
-    decisive = {
-        "version": __version__,
-        "options": {**options.record(), "parameters": parameters},
-        "chunk_rows": request.chunk_rows,
-        "train": inputs.train_facts.digest,
-        "validation": inputs.validation_facts.digest,
-        **({} if parent is None else {"parent": [parent.record["fingerprint"], parent.change]}),
-    }
-    full = fingerprint(decisive)
-    run_id = request.run_id or derived_run_id(options.method, full)
-    return Valuation(request, inputs, parameters, full, run_id, stages, parent=parent)
-
-
-def compute(valuation: Valuation, spark: SparkSession, files: Files | None = None) -> Valuation:
-    """Plan, index, value, finalize and audit; return the valuation with its values.
-
-    ``files``: where waves are recorded once they are done, and a private release is kept before its use.
-    Raises: ComputeError when something was lost on the way, AuditError when the values fail a check.
-    """
-    request, stages = valuation.request, valuation.stages
-    ledger = None if files is None else valuation.ledger(files)
-    if ledger is not None:
-        ledger.begin()
-    with stage("plan", stages) as now:
-        valuation.plan = plan = _plan(valuation, spark)
-        now.note = f"{plan.name}, {plan.n_chunks} chunks: {plan.reason}"
-    with indexed(valuation.inputs, request.options, plan, request.work_dir, ledger, stages) as index:
-        if request.options.declaration.needs == "radius":
-            with stage("neighbors", stages) as now:
-                now.note = _find_neighbors(valuation, index, files)
-        if request.options.declaration.needs == "sums":
-            with stage("sums", stages) as now:
-                rows = sums.TrainRows(engine_of(index), index)
-                frame = valuation.inputs.validation.frame
-                valuation.settled = sums.settled(frame, plan.n_chunks, rows, valuation.work)
-                now.note = f"softmax head on {valuation.settled.head.n_rows} rows"
-        with stage("value", stages) as now:
-            totals = add_up(
-                valuation.inputs.validation.frame, plan.n_chunks, index, valuation.work, ledger, now.progress
-            )
-            now.rows = totals.n_validation
-            valuation.totals = totals = valuation.parent.changed(totals) if valuation.parent else totals
-            how = f"{valuation.ranking} ranking" if valuation.ranking else request.options.declaration.needs
-            now.note = f"{how}, loops in {loops.name(loops.fastest())}"
-        with stage("finalize", stages) as now:
-            method, aggregate = request.options.declaration, request.options.aggregate
-            values, standard_errors = finalize(totals, aggregate, method.score, with_errors=method.adds_up)
-            valuation.error_bound, row_bounds = certificate(totals, request.options.aggregate)
-            keys = _players(engine_of(index).train_keys(index), request.options)
-            valuation.values = values_table(valuation.run_id, keys, values, standard_errors, row_bounds)
-            now.rows = len(values)
-        with stage("audit", stages) as now:
-            frame = valuation.inputs.validation.frame
-            valuation.findings = run_findings(frame, index, valuation.work, totals, values)
-            now.note = f"{checks.verdict(valuation.findings)}: {', '.join(f.name for f in valuation.findings)}"
-        checks.require(valuation.findings, request.options)
-        if request.extremes and request.options.declaration.players == "rows":
-            with stage("extremes", stages) as now:
-                valuation.extremes = _extremes(valuation, index)
-                now.rows = len(valuation.extremes)
-    return valuation
-
-
-def _find_neighbors(valuation: Valuation, index: Index, files: Files | None) -> str:
-    """Settle the radius and, for a private method, the noisy counts; return what was settled."""
-    inputs, method, engine = valuation.inputs, valuation.work.method, engine_of(index)
-    frame, parameters = inputs.validation.frame, valuation.parameters
-    if parameters["radius"] == "auto":
-        options = valuation.request.options.ranking_options(parameters, index.n_train)
-        sample = replicated.sample_rows(frame, SAMPLE_POINTS)
-
-        def tenth_of(points: pa.Table) -> Float64s:
-            alone = valuation.request.options.self_validation
-            return engine.tenth_distances(frame.sparkSession, points, index, options, self_validation=alone)
-
-        radius = neighbors.automatic_radius(method, sample, tenth_of, options.metric, index.n_train)
-        valuation.parameters = {**parameters, "radius": radius}
-    said = f"radius {valuation.parameters['radius']:.6g}"
-    if method.is_private:
-        keep = None if files is None else Keep(files, valuation.run_id, valuation.fingerprint)
-        chunks = replicated.chunked(frame, valuation.plan.n_chunks if valuation.plan else 1)
-        n_rows = inputs.validation_facts.n_rows
-
-        def counts_of(work: tasks.ChunkWork) -> pa.Table:
-            return engine.neighbor_counts(chunks, replicated.chunk_sizes(chunks), index, work)
-
-        valuation.release, valuation.sample_key, noisy = released(method, valuation.work, n_rows, counts_of, keep)
-        with_noise = dataclasses.replace(inputs.validation, frame=with_counts(frame, noisy))
-        valuation.inputs = dataclasses.replace(inputs, validation=with_noise)
-        said += f", noise of sigma {valuation.release.sigma:.4g} on the counts"
-    return said
-
-
-def _plan(valuation: Valuation, spark: SparkSession) -> Plan:
-    inputs, request = valuation.inputs, valuation.request
-    sizes = Sizes.of(
-        request.options,
-        n_train=inputs.train_facts.n_rows,
-        n_validation=inputs.validation_facts.n_rows,
-        n_features=inputs.n_features,
-        dtype=inputs.dtype,
-    )
-    hosts = read_hosts(spark, request.host_memory)
-    return make_plan(sizes, hosts, chunk_rows=request.chunk_rows, asked=request.plan)
-
-
-def _players(known: TrainKeys, options: ValueOptions) -> pa.Table:
-    """Return id, label and, where known, owner of all who are valued: training rows, or their owners."""
-    if options.declaration.players == "rows":
-        return known.keys
-    return pa.table({"id": known.owners, "label": pa.nulls(len(known.owners or []), known.keys["label"].type)})
-
-
-def _extremes(valuation: Valuation, index: Index) -> pa.Table:
-    """Return the nearest validation rows of the lowest and highest valued rows."""
-    rows = listed_positions(valuation.table).tolist()  # the table is in the index's order
-    frame, metric = valuation.inputs.validation.frame, valuation.request.options.metric
-    listed = engine_of(index).listed_rows(index, rows)
-    found = replicated.nearest_validation_rows(frame, listed, metric, EXTREME_NEIGHBORS)
-    ids = engine_of(index).train_keys(index).keys["id"].take(found["train_row"])
-    return found.append_column("train_id", ids)
 
 
 def _classes_record(n_classes: int, options: ValueOptions) -> dict[str, Any]:

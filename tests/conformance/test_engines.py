@@ -205,8 +205,9 @@ DATA = draw_data(200, 150, seed=13)
 def _bits(train: DataFrame, validation: DataFrame, chunk_rows: int = CHUNK_ROWS) -> np.ndarray:
     """Return values and standard errors of the train rows in the order of `DATA`, (2, n_train)."""
     from dvspark.methods.options import ValueOptions
+    from dvspark.stages import check, compute
     from dvspark.tables.read import TableReference, canonical_rows
-    from dvspark.valuation import Request, check, compute
+    from dvspark.valuation import Request
 
     request = Request(ValueOptions(parameters={"k": K}), chunk_rows=chunk_rows, extremes=False)
     sides = (

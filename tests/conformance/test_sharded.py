@@ -130,7 +130,7 @@ def _numbers(partial: Partial) -> tuple[float, ...]:
 
 @pytest.mark.parametrize("self_validation", [False, True], ids=["", "self-validation"])
 def test_valuation__is_the_same_under_both_plans(spark: SparkSession, tmp_path: Path, self_validation: bool) -> None:
-    from dvspark import valuation
+    from dvspark import stages, valuation
     from dvspark.tables.read import TableReference, canonical_rows
 
     data = draw_data(300, 30, seed=36, id_type="string") if self_validation else DATA["multi"]
@@ -139,8 +139,8 @@ def test_valuation__is_the_same_under_both_plans(spark: SparkSession, tmp_path: 
 
     def computed(plan: str) -> valuation.Valuation:
         request = valuation.Request(options, work_dir=str(tmp_path), plan=plan)
-        checked = valuation.check(sides[0], None if self_validation else sides[1], request, [])
-        return valuation.compute(checked, spark)
+        checked = stages.check(sides[0], None if self_validation else sides[1], request, [])
+        return stages.compute(checked, spark)
 
     expected, found = computed("replicated"), computed("sharded")
     assert found.plan is not None

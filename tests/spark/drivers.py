@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 from frames import draw_data, frames_of, values_by_id
 
-from dvspark import valuation
+from dvspark import stages
 from dvspark.dataframes import value_table
 from dvspark.engine import packing, replicated
 from dvspark.engine.plan import Plan
@@ -103,12 +103,12 @@ def on_connect(conf: dict[str, str], shared: str) -> dict[str, Any]:
 @contextmanager
 def sharded_plan() -> Iterator[None]:
     """Value by blocks, whatever the sizes, while the block runs."""
-    plan_of = valuation.make_plan
+    plan_of = stages.make_plan
 
     def sharded(*sizes: Any, **asked: Any) -> Plan:
         return replace(plan_of(*sizes, **asked), name="sharded", block_rows=TILE_ROWS)
 
-    with mock.patch.object(valuation, "make_plan", sharded):
+    with mock.patch.object(stages, "make_plan", sharded):
         yield
 
 

@@ -16,7 +16,7 @@ import pyarrow.dataset
 import pytest
 from frames import draw_data, write_parquet
 
-from dvspark import neighbors, valuation
+from dvspark import neighbors, stages
 from dvspark.errors import ComputeError, ConfigError, InputError, OutputConflictError
 from dvspark.privacy import private_release, values_from_noisy_counts
 
@@ -91,7 +91,7 @@ def test_private_run__killed_after_the_draw_takes_what_was_kept_and_tells_owners
         raise MemoryError("killed before any value")
 
     with monkeypatch.context() as patch:
-        patch.setattr(valuation, "add_up", killed)
+        patch.setattr(stages, "add_up", killed)
         assert command("value", *tables, *words, "--output", out) == ComputeError.exit_code
     assert sorted(path.name for path in out.iterdir()) == ["ledger", "private"]
     before = _kept(out, "private")

@@ -186,7 +186,7 @@ def test_failed_audit__publishes_nothing(
         values[7] += planted
         return values, errors
 
-    monkeypatch.setattr("dvspark.valuation.finalize", damaged)
+    monkeypatch.setattr("dvspark.stages.finalize", damaged)
     assert command("value", *tables, "--k", K, "--output", tmp_path / "out") == AuditError.exit_code
     out, err = capsys.readouterr()
     assert "audit: efficiency" in err
