@@ -8,64 +8,29 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from dvspark.kernels.compiled_distances import squared_distances, unit_squared_distances
 from dvspark.kernels.loops import ADDED_ROWS
 from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt16s, UInt32s, UInt64s
 
+__all__ = [
+    "add_bounds",
+    "add_ranked",
+    "add_values",
+    "assign_bins",
+    "count_codes",
+    "matches_of",
+    "pack",
+    "places_up_to",
+    "rank_values",
+    "scale_products",
+    "squared_distances",
+    "unit_squared_distances",
+    "unpack",
+    "value_bins",
+]
+
 # No fastmath: a sum keeps its order. No bounds checks, no threads: Spark gives a task its cores.
 compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})
-def squared_distances(x: Floats, rows: Int64s, z: Float64s, out: Float64s) -> None:
-    """See `loops.squared_distances`; squares are added in the order SIMD likes, the same for every row."""
-    n_features, last = x.shape[1], len(rows) - 1
-    # Rows lie anywhere in memory: four are waited for at once. The last four may be one row again and again, since
-    # another loop for what is left would add in another order.
-    for place in range(0, len(rows), 4):
-        second, third, fourth = min(place + 1, last), min(place + 2, last), min(place + 3, last)
-        a, b, c, d = x[rows[place]], x[rows[second]], x[rows[third]], x[rows[fourth]]
-        of_a = of_b = of_c = of_d = 0.0
-        for feature in range(n_features):
-            target = z[feature]
-            from_a, from_b = np.float64(a[feature]) - target, np.float64(b[feature]) - target
-            from_c, from_d = np.float64(c[feature]) - target, np.float64(d[feature]) - target
-            of_a += from_a * from_a
-            of_b += from_b * from_b
-            of_c += from_c * from_c
-            of_d += from_d * from_d
-        out[fourth], out[third], out[second], out[place] = of_d, of_c, of_b, of_a
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})
-def unit_squared_distances(x: Floats, rows: Int64s, z: Float64s, out: Float64s) -> None:
-    """See `loops.unit_squared_distances`; four rows at once, as above."""
-    n_features, last = x.shape[1], len(rows) - 1
-    for place in range(0, len(rows), 4):
-        second, third, fourth = min(place + 1, last), min(place + 2, last), min(place + 3, last)
-        a, b, c, d = x[rows[place]], x[rows[second]], x[rows[third]], x[rows[fourth]]
-        of_a = of_b = of_c = of_d = 0.0
-        for feature in range(n_features):
-            in_a, in_b, in_c, in_d = (
-                np.float64(a[feature]),
-                np.float64(b[feature]),
-                np.float64(c[feature]),
-                np.float64(d[feature]),
-            )
-            of_a += in_a * in_a
-            of_b += in_b * in_b
-            of_c += in_c * in_c
-            of_d += in_d * in_d
-        long_a, long_b, long_c, long_d = np.sqrt(of_a), np.sqrt(of_b), np.sqrt(of_c), np.sqrt(of_d)
-        of_a = of_b = of_c = of_d = 0.0
-        for feature in range(n_features):
-            target = z[feature]
-            from_a, from_b = np.float64(a[feature]) / long_a - target, np.float64(b[feature]) / long_b - target
-            from_c, from_d = np.float64(c[feature]) / long_c - target, np.float64(d[feature]) / long_d - target
-            of_a += from_a * from_a
-            of_b += from_b * from_b
-            of_c += from_c * from_c
-            of_d += from_d * from_d
-        out[fourth], out[third], out[second], out[place] = of_d, of_c, of_b, of_a
 
 
 @compiled
