@@ -1,4 +1,4 @@
-"""Decision 0009: how the near rows of a tile are listed; `python -m tests.bench.decisions.near_listing`.
+"""Decision 0009: how the near rows of a tile are listed.
 
 CPU nanoseconds a row and point, one thread; the best of 31 runs over a tile of 4,096 rows and 128 points, of which as
 many rows are near as at N = 1,500,000 and at N = 200,000.
