@@ -43,7 +43,7 @@ unit: $(READY) ## tests without a JVM, the report in a real browser among them
 	$(BIN)/pytest tests/unit -n 2
 
 spark: $(READY) ## tests on local Spark, a standalone cluster, Spark Connect, spark-submit, and the notebooks
-	$(BIN)/pytest tests/conformance tests/spark tests/jobs -n 2 --dist loadfile
+	$(BIN)/pytest tests/conformance tests/spark tests/jobs -n 2 --dist loadfile --durations 20
 
 notebooks: $(READY) ## run the notebooks
 	$(BIN)/pytest tests/spark/test_notebooks.py

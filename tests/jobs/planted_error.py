@@ -5,17 +5,17 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from dvspark import cli, valuation
+from dvspark import cli, stages
 from dvspark.methods.finalize import finalize
 
 
-def faulty(*arguments: Any) -> Any:
+def faulty(*arguments: Any, **options: Any) -> Any:
     """Return what finalize does, with one value moved by 1e-8."""
-    values, errors = finalize(*arguments)
+    values, errors = finalize(*arguments, **options)
     values[0] += 1e-8
     return values, errors
 
 
 if __name__ == "__main__":
-    valuation.finalize = faulty
+    stages.finalize = faulty
     sys.exit(cli.main(["value", *sys.argv[1:]]))

@@ -181,8 +181,8 @@ def test_failed_audit__publishes_nothing(
     capsys: pytest.CaptureFixture[str],
     planted: float,
 ) -> None:
-    def damaged(*arguments: Any) -> Any:
-        values, errors = finalize(*arguments)
+    def damaged(*arguments: Any, **options: Any) -> Any:
+        values, errors = finalize(*arguments, **options)
         values[7] += planted
         return values, errors
 
