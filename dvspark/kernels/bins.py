@@ -82,8 +82,8 @@ def near_rows(n_train: int, n_exact: int, tolerance: float) -> int:
     """Return how many rows to order before the bins begin.
 
     The certificate of bins that begin at rank m and hold n rows each there is about n / (2 m²). So that n is not so
-    small that chance rules it, m is 2.6 / sqrt(tolerance) at least, and more where the sample says less about it: of
-    1,200 points none then fails, where 2.4 fails one in 256 and that one takes a pass of its own.
+    small that chance rules it, m is 2.6 / sqrt(tolerance) at least, and more where the sample says less about it
+    (docs/decisions/0008).
     """
     certified = 2.6 / np.sqrt(tolerance) + 10.0 * np.sqrt(n_train)
     return min(n_train, int(max(1.2 * n_exact, certified)))  # the sample tells only about where rank n_exact is
