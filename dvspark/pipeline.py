@@ -94,6 +94,7 @@ def _run(config: JobConfig, spark: SparkSession, storage: Storage, arrived: Data
             for rows in (valuation.inputs.train, valuation.inputs.validation):
                 rows.require_unchanged()
             record = _publish(valuation, spark, storage, destination, config)
+        record["stages"] = valuation.stages  # the last one among them, which has ended after the record was written
     except (AuditError, InputError):  # waves of such tables, or that such an error hides in, are no use to anybody
         _clear(valuation, storage)
         raise
