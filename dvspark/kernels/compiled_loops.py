@@ -10,7 +10,7 @@ import numpy as np
 
 from dvspark.kernels.compiled_distances import squared_distances, unit_squared_distances
 from dvspark.kernels.loops import ADDED_ROWS
-from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt16s, UInt32s, UInt64s
+from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt8s, UInt16s, UInt32s, UInt64s
 
 __all__ = [
     "add_bounds",
@@ -18,6 +18,7 @@ __all__ = [
     "add_values",
     "assign_bins",
     "count_codes",
+    "decide_tile",
     "matches_of",
     "pack",
     "places_up_to",
@@ -107,6 +108,29 @@ def places_up_to(products: Floats, addend: Floats, highest: Floats, places: Int6
                 for row in range(8 * eight, min(8 * eight + 8, n_rows)):
                     places[count] = point * n_rows + row
                     count += flags[row]
+    return count
+
+
+@compiled
+def decide_tile(products: Floats, addend: Floats, low: Floats, high: Floats, bits: UInt8s, places: Int64s) -> int:
+    """See `loops.decide_tile`."""
+    n_points, n_rows = products.shape
+    inside, doubtful = np.zeros(8 * bits.shape[1], np.uint8), np.zeros(8 * bits.shape[1], np.uint8)
+    inside_eights, doubtful_eights = inside.view(np.uint64), doubtful.view(np.uint64)
+    count = 0
+    for point in range(n_points):
+        product, below, above, of_point = products[point], low[point], high[point], bits[point]
+        for row in range(n_rows):  # by SIMD
+            key = product[row] + addend[row]
+            inside[row] = key < below
+            doubtful[row] = not (key < below or key > above)
+        for eight in range(len(inside_eights)):
+            # Eight bytes of 0 or 1 become eight bits: byte i of the factor's multiples reaches bit 63 - i.
+            of_point[eight] = (inside_eights[eight] * np.uint64(0x8040201008040201)) >> np.uint64(56)
+            if doubtful_eights[eight] != 0:
+                for row in range(8 * eight, min(8 * eight + 8, n_rows)):
+                    places[count] = point * n_rows + row
+                    count += doubtful[row]
     return count
 
 

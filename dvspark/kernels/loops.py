@@ -15,7 +15,7 @@ from types import ModuleType
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt16s, UInt32s, UInt64s
+from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt8s, UInt16s, UInt32s, UInt64s
 
 # "numpy" keeps to these loops where Numba is installed; "numba" insists on the compiled ones.
 CHOICE_VARIABLE = "DVSPARK_LOOPS"
@@ -139,6 +139,20 @@ def places_up_to(products: Floats, addend: Floats, highest: Floats, places: Int6
     O(n_points × n).
     """
     found = np.flatnonzero(~(products + addend > highest[:, None]))
+    places[: len(found)] = found
+    return len(found)
+
+
+def decide_tile(products: Floats, addend: Floats, low: Floats, high: Floats, bits: UInt8s, places: Int64s) -> int:
+    """Fill ``bits`` with the keys below their point's ``low``, ``places`` with others up to ``high``; return how many.
+
+    Keys and places as in `places_up_to`; ``low`` and ``high`` (n_points,) float32; ``bits`` (n_points, ceil(n / 8))
+    uint8, the first of eight in the highest bit. A key that is no number has a place. O(n_points × n).
+    """
+    keys = products + addend
+    inside = keys < low[:, None]
+    bits[:] = np.packbits(inside, axis=1)
+    found = np.flatnonzero(~(inside | (keys > high[:, None])))
     places[: len(found)] = found
     return len(found)
 

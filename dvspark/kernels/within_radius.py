@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dvspark.kernels import distances
+from dvspark.kernels import distances, loops
 from dvspark.kernels.key_bounds import KeyBounds, key_bounds
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Bools, Float64s, Floats, Int64s, TrainArrays, UInt8s
@@ -41,12 +41,13 @@ def decide(train: TrainArrays, z: Floats, metric: str, radius: float, bits: UInt
     key = radius * abs(radius) if metric == "euclidean" else radius
     margins = RADIUS_ERROR * (abs(key) + np.abs(bounds.constants))
     query = _Query(train, z, metric, radius, bounds, key - bounds.constants, margins)
-    block = workspace.array("tile_keys", (len(z) * min(distances.TILE_ROWS, train.n_train),), np.float32)
+    n_pairs = len(z) * min(distances.TILE_ROWS, train.n_train)
+    block = workspace.array("tile_keys", (n_pairs,), np.float32)
+    places = workspace.array("places", (n_pairs,), np.int64)
     waiting: list[tuple[Int64s, Int64s]] = []
     n_waiting = 0
-    for start, keys, addend in distances.tile_products(train, points, metric, block):
-        np.add(keys, addend, out=keys)
-        pairs = _decide_tile(query, start, keys, bits)
+    for start, products, addend in distances.tile_products(train, points, metric, block):
+        pairs = _decide_tile(query, start, products, addend, bits, places)
         waiting.append(pairs)
         n_waiting += len(pairs[0])
         if n_waiting > WAITING_PAIRS:
@@ -56,9 +57,11 @@ def decide(train: TrainArrays, z: Floats, metric: str, radius: float, bits: UInt
         _decide_waiting(query, waiting, bits)
 
 
-def _decide_tile(query: _Query, start: int, keys: Floats, bits: UInt8s) -> tuple[Int64s, Int64s]:
+def _decide_tile(
+    query: _Query, start: int, products: Floats, addend: Floats, bits: UInt8s, places: Int64s
+) -> tuple[Int64s, Int64s]:
     """Set the bits of a tile's rows that are surely within the radius; return (points, rows) not decided."""
-    here = slice(start, start + keys.shape[1])
+    here = slice(start, start + len(addend))
     norms = np.sqrt(query.train.squared_norm[here])
     scales = np.zeros(1) if query.train.scale is None else query.train.scale[here]
     # One bound for all rows of the tile; those in doubt then get their own.
@@ -66,17 +69,11 @@ def _decide_tile(query: _Query, start: int, keys: Floats, bits: UInt8s) -> tuple
     with np.errstate(over="ignore", invalid="ignore"):  # a bound without end leaves all rows in doubt
         low = np.nextafter((query.limits - errors).astype(np.float32), np.float32(-np.inf))
         high = np.nextafter((query.limits + errors).astype(np.float32), np.float32(np.inf))
-    inside = np.packbits(keys < low[:, None], axis=1)
-    bits[:, start // 8 : start // 8 + inside.shape[1]] = inside
-    decided = np.packbits(keys > high[:, None], axis=1)
-    decided |= inside
-    point, byte = np.nonzero(decided != 255)
-    place, bit = np.nonzero(np.unpackbits(~decided[point, byte][:, None], axis=1))
-    point, row = point[place], 8 * byte[place] + bit
-    real = row < keys.shape[1]
-    point, row = point[real], row[real]
+    bytes_here = bits[:, start // 8 : start // 8 + -(-len(addend) // 8)]
+    n_found = loops.fastest().decide_tile(products, addend, low, high, bytes_here, places)
+    point, row = np.divmod(places[:n_found], len(addend))
     own = query.bounds.errors(point, norms[row], scales[row % len(scales)]) + query.margins[point]
-    beyond = keys[point, row].astype(np.float64) - query.limits[point]
+    beyond = (products[point, row] + addend[row]).astype(np.float64) - query.limits[point]
     _set_bits(bits, point[beyond < -own], start + row[beyond < -own])
     doubtful = ~(np.abs(beyond) > own)  # so is what is not a number
     return point[doubtful], start + row[doubtful]
