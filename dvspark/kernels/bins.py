@@ -31,6 +31,9 @@ SAMPLE_LIMITS = (1_024, 16_384)
 # Between the lines that give bins and the whole numbers at the ends of a cell; float32 rounds off a tenth of that.
 LINE_MARGIN = 0.01
 
+# Tables over all ranks are made in pieces of so many, beside which nothing is held.
+PIECE_ROWS = 65_536
+
 # Ranks between two of the sample's keys are interpolated over so many keys, ever more outward: single gaps are noise.
 KNOT_STEP, KNOT_GROWTH = 24, 1.3
 
@@ -54,11 +57,13 @@ class Tails:
 
     @classmethod
     def of(cls, weights: RankWeights) -> Tails:
-        """Return the tails of a method's weights; O(n)."""
-        ranks = np.arange(1, len(weights.own) + 1)
+        """Return the tails of a method's weights; O(n), in place but for a piece of rows."""
         sums = np.zeros((len(weights.own) + 1, 3))
-        for column, table in enumerate((weights.suffix, weights.suffix * ranks, weights.own)):
-            np.cumsum(table[::-1], out=sums[-2::-1, column])
+        for start in range(0, len(weights.own), PIECE_ROWS):
+            suffix, own = weights.suffix[start : start + PIECE_ROWS], weights.own[start : start + PIECE_ROWS]
+            ranks = np.arange(start + 1, start + len(own) + 1)
+            sums[start : start + len(own)] = np.stack([suffix, suffix * ranks, own], axis=1)
+        np.cumsum(sums[-2::-1], axis=0, out=sums[-2::-1])
         rises = np.flatnonzero(weights.suffix[1:] > weights.suffix[:-1])
         return cls(sums, weights.own, int(rises[-1]) + 1 if len(rises) else 0)
 

@@ -11,13 +11,17 @@ from dvspark.schemas import Float64s
 def rank_weights(n_players: int, *, k: int) -> RankWeights:
     """Return own_r = 1 / max(k, r) and suffix_j = 1 / (j (j - 1)) for j > k, any n_players >= 1, k >= 1.
 
-    O(n) time, 16 n bytes. Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 1,
+    O(n) time, 16 n bytes, in place. Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 1,
     in the non-recursive form.
     """
-    ranks = np.arange(1, n_players + 1, dtype=np.float64)
+    own = np.arange(1, n_players + 1, dtype=np.float64)
     suffix = np.zeros(n_players)
-    suffix[k:] = 1.0 / (ranks[k:] * (ranks[k:] - 1.0))
-    return RankWeights(own=1.0 / np.maximum(ranks, k), suffix=suffix)
+    np.subtract(own[k:], 1.0, out=suffix[k:])
+    suffix[k:] *= own[k:]
+    np.divide(1.0, suffix[k:], out=suffix[k:])
+    np.maximum(own, k, out=own)
+    np.divide(1.0, own, out=own)
+    return RankWeights(own=own, suffix=suffix)
 
 
 def recursive_values(matches: Float64s, *, k: int) -> Float64s:

@@ -28,7 +28,7 @@ WORKER_BYTES = 2**30
 TABLE_ROW_BYTES = 57
 
 # Near rows have a place for so many standard deviations more than are expected, as the sample tells their number.
-NEAR_DEVIATIONS = 4.0
+NEAR_DEVIATIONS = 3.5
 # A point is given up when so few places are left. What is counted does not show by one or two how many there were, for
 # copies and the row that sits out are moved afterwards.
 SPARE_PLACES = 64
@@ -99,7 +99,7 @@ def point_bytes(n_train: int, n_features: int, capacity: int) -> int:
 
 def table_bytes(n_train: int, n_features: int) -> int:
     """Return the bytes of what all points share: tables and sums over the rows, the sample, tiles in float64."""
-    return TABLE_ROW_BYTES * n_train + (4 * bins.SAMPLE_LIMITS[1] + 12 * distances.TILE_ROWS) * n_features + 2**20
+    return TABLE_ROW_BYTES * n_train + (4 * bins.SAMPLE_LIMITS[1] + 12 * distances.TILE_ROWS) * n_features + 2**22
 
 
 def points_per_block(n_train: int, n_features: int, capacity: int) -> int:
