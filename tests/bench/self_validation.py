@@ -14,10 +14,10 @@ from tests.bench.frame import Result, apart, at_most, result, run, say
 
 QUESTION = "What do rows take that validate each other?"
 METHOD = """\
-`dvspark.value_arrays(x, y, method="cleanlab_knn_shapley", k=10)` in a process of its own with as many BLAS threads as
-cores: every row is valued by all others, N² distances in all, of which no more than a block is in memory at once.
-float32 rows around 10 class centers, one label in 20 wrong. cleanlab's own `data_shapley_knn` allocates N × N float64,
-which is 8 TB here; at the smaller size both run, cleanlab (2.9.0) with its search by scikit-learn."""
+`dvspark.value_arrays(x, y, method="cleanlab_knn_shapley", k=10)` in a process of its own with one BLAS thread: every
+row is valued by all others, N² distances in all, of which no more than a block is in memory at once. float32 rows
+around 10 class centers, one label in 20 wrong. cleanlab's own `data_shapley_knn` allocates N × N float64, which is 8 TB
+here; at the smaller size both run, cleanlab (2.9.0) with its search by scikit-learn."""
 SHAPE, BOTH = (1_000_000, 32), (20_000, 32)
 TINY_SHAPE, TINY_BOTH = (3_000, 8), (500, 8)
 # Rows, the sums over them, and the kernel's scratch; N × N bytes would be 1 TB.
@@ -30,7 +30,7 @@ def main(tiny: bool = False) -> Result:
     rows: list[dict[str, Any]] = []
     for who, size in (("dvspark", (n, d)), ("dvspark", (n_both, d_both)), ("cleanlab", (n_both, d_both))):
         say(f"self-validation: {who}, {size[0]:,} rows")
-        measure = scores_of if tiny else partial(apart, scores_of, threads=2)
+        measure = scores_of if tiny else partial(apart, scores_of, threads=1)
         found = measure(who=who, n=size[0], d=size[1])
         rows.append({"who": who, "N": size[0], "D": size[1], **found})
     targets = [at_most(f"N = {n:,}: most memory of the process, GB", MOST_MEMORY_GB, rows[0]["memory, GB"])]

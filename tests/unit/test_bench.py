@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.bench import against_pydvl, family, frame, jobs, kernel, performance_page, self_validation
+from tests.bench_checks import check_result
 
 ROOT = Path(__file__).parents[2]
-
-
-def check_result(result: dict[str, Any], script: Any) -> None:
-    """Check what the page needs of a result, which comes back from JSON as it went in."""
-    assert json.loads(json.dumps(result)) == result
-    assert result["question"] == script.QUESTION
-    assert result["versions"]["dvspark"]
-    assert result["machine"]["cores"] >= 1
-    assert result["tables"]
-    for title, rows in result["tables"].items():
-        assert rows, title
-        assert all(list(row) == list(rows[0]) for row in rows), title
-    assert f"## {script.QUESTION}\n" in performance_page.page([result])
 
 
 def test_kernel__runs_tiny() -> None:

@@ -1,0 +1,30 @@
+"""Benchmarks of memory run, tiny, in a file of their own: each takes a minute, and a file stays with one process."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bench import memory, sharded
+from tests.bench_checks import check_result
+
+pytestmark = pytest.mark.spark
+
+
+def test_memory__runs_tiny() -> None:
+    result = memory.main(tiny=True)
+    check_result(result, memory)
+    workers, driver, kernels = result["tables"].values()
+    peak = next(row for row in workers if row["what"].startswith("largest PSS"))
+    assert peak["MiB"] > 0  # workers were found
+    assert [row["chunks"] for row in driver] == [8, 64]
+    assert all(row["taken, MiB"] > 0 for row in kernels)
+
+
+def test_sharded__runs_tiny() -> None:
+    result = sharded.main(tiny=True)
+    check_result(result, sharded)
+    sizes, stages, refusal = result["tables"].values()
+    assert result["targets"][0]["measured"] <= sharded.LARGEST_SHARE
+    assert all(row["MiB"] > 0 for row in sizes)  # workers, their mappings and the work folder were found
+    assert "replicated" in refusal[0]["message"]
+    assert {"index", "value", "audit"} <= {row["stage"] for row in stages}
