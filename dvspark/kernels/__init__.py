@@ -5,9 +5,9 @@ r"""Kernels: how one chunk of validation points is valued. NumPy in, NumPy out; 
         distances: float32 keys, block by block            O(N D) a validation point
                    |
         ranking:   every train row in order of (distance, train row)      O(N log N)
-                   |
+                   |      (the nearest of them by exact keys: near_order)
         rank_values: a value for each rank from two weight tables         O(N)
-                   |      (or, beyond some 100,000 rows, bins: all but the nearest rows counted and valued by bin, O(N))
+                   |      (row_values does both at once; or, beyond some 100,000 rows, bins: all but the nearest rows counted and valued by bin, O(N))
                    |
         partial:   Σ value, Σ value², n, Σ U(N), Σ U(∅)
 
@@ -37,7 +37,8 @@ Ties: rows at equal distance rank by train row, that is by id; or (`ties="averag
 orders of the tied rows. Keys of the nearest rows come from float64 differences, so duplicates tie exactly;
 farther duplicates take the key of their first copy.
 
-What is done to every row of every point is in `loops`, in NumPy, and in `compiled_loops`, the same in Numba.
+What is done to every row of every point is in `loops` and `rank_loops`, in NumPy, and in `compiled_loops` and
+`compiled_ranks`, the same in Numba.
 
 Memory beyond the train arrays: `memory.scratch_bytes`, a formula, checked by a test.
 """

@@ -13,9 +13,11 @@ import numpy as np
 
 from dvspark.kernels import bins, loops, ranking, row_codes
 from dvspark.kernels.bins import Tails
-from dvspark.kernels.rank_values import RankWeights, ranked_values
-from dvspark.kernels.ranking import NearKeys, RankedRows, RankingOptions
+from dvspark.kernels.near_order import NearKeys, near_keys
+from dvspark.kernels.rank_values import RankWeights
+from dvspark.kernels.ranking import RankedRows, RankingOptions
 from dvspark.kernels.row_codes import BinnedBlock
+from dvspark.kernels.row_values import value_rows
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int64s, Partial, TrainArrays
 
@@ -75,20 +77,15 @@ def value_point(
     bound = float(bound_of_code.max())
     if not bound <= game.options.tolerance:
         return None
-    scratch = ranking.Scratch(n_near, workspace)
-    ranking.rank_rows(keys, matches, scratch)
-    ranked = ranking.order_near(near, n_near, game.options, scratch)
     # The terms that depend on the match alone count all matches; near rows lose to those beyond them too.
     constant = game.weights.shared * int(counts[1::2].sum()) + game.weights.constant
     own, suffix = game.weights.own[:n_near], game.weights.suffix[:n_near]
     alone = RankWeights(own, suffix, match=game.weights.match, constant=constant - near_loss)
-    of_rank = workspace.array("of_rank", (n_near,), np.float64)
-    of_rank = ranked_values(ranked.matches, ranked.block_starts, alone, of_rank)
+    values = workspace.array("of_place", (n_near,), np.float64)
+    ranked = value_rows(keys, matches, None, near, alone, game.options, workspace, values)
     if constant or game.weights.match:
         of_code[2::2] += constant
         of_code[3::2] += constant + game.weights.match
-    values = workspace.array("of_place", (n_near,), np.float64)
-    values[ranked.rows] = of_rank
     return ValuedPoint(ranked, values, bound)
 
 
@@ -162,7 +159,7 @@ def _value_block(
     for point in range(n_points):
         rows, keys = block.near(point)
         counts = row_codes.count_rows(block, point, absent=int(chunk.train_rows is not None))
-        near = ranking.near_keys(train, chunk.x[point], float(norms[point]), game.options.metric, rows)
+        near = near_keys(train, chunk.x[point], float(norms[point]), game.options.metric, rows)
         matches = block.matches(point, rows)
         of_code = (tables[point], bounds[point if with_bounds else 0])
         valued = value_point(counts, keys, matches, near, most, game, *of_code, workspace)

@@ -5,21 +5,34 @@ Compiled once a machine, into the folder that `loops.fastest` says.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from dvspark.kernels.compiled_distances import squared_distances, unit_squared_distances
+from dvspark.kernels.compiled_ranks import (
+    add_ranked,
+    add_rows,
+    compiled,
+    list_doubtful,
+    order_groups,
+    pack,
+    rank_values,
+    unpack,
+    value_packed,
+)
 from dvspark.kernels.loops import ADDED_ROWS
-from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt8s, UInt16s, UInt32s, UInt64s
+from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt8s, UInt16s
 
 __all__ = [
     "add_bounds",
     "add_ranked",
+    "add_rows",
     "add_values",
     "assign_bins",
     "count_codes",
     "decide_tile",
+    "list_doubtful",
     "matches_of",
+    "order_groups",
     "pack",
     "places_up_to",
     "rank_values",
@@ -28,10 +41,8 @@ __all__ = [
     "unit_squared_distances",
     "unpack",
     "value_bins",
+    "value_packed",
 ]
-
-# No fastmath: a sum keeps its order. No bounds checks, no threads: Spark gives a task its cores.
-compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
 @compiled
@@ -137,19 +148,11 @@ def decide_tile(products: Floats, addend: Floats, low: Floats, high: Floats, bit
 @compiled
 def count_codes(codes: UInt16s, counts: Int64s) -> None:
     """See `loops.count_codes`."""
-    size = len(counts)
-    # Four tables: an increment does not wait for the one before it at the same place.
-    tables = np.zeros((4, size), np.uint32)
-    whole = len(codes) // 4 * 4
-    for row in range(0, whole, 4):
-        tables[0, codes[row]] += np.uint32(1)
-        tables[1, codes[row + 1]] += np.uint32(1)
-        tables[2, codes[row + 2]] += np.uint32(1)
-        tables[3, codes[row + 3]] += np.uint32(1)
-    for row in range(whole, len(codes)):
-        tables[0, codes[row]] += np.uint32(1)
-    for code in range(size):
-        counts[code] = np.int64(tables[0, code]) + tables[1, code] + tables[2, code] + tables[3, code]
+    table = np.zeros(len(counts), np.uint32)
+    for row in range(len(codes)):
+        table[codes[row]] += np.uint32(1)
+    for code in range(len(counts)):
+        counts[code] = table[code]
 
 
 @compiled
@@ -254,43 +257,3 @@ def add_bounds(codes: UInt16s, points: Int64s, tables: Float64s, bounds: Float64
             table, code_of, sums = tables[point], codes[point, start:end], bounds[start:end]
             for row in range(end - start):
                 sums[row] += table[code_of[row]]
-
-
-@compiled
-def pack(keys: Floats, matches: Bools, packed: UInt64s) -> None:
-    """See `loops.pack`."""
-    bits_of = (keys + np.float32(0.0)).view(np.int32)
-    for place in range(len(bits_of)):
-        bits = bits_of[place]
-        ordered = np.uint32(bits ^ ((bits >> 31) | np.int32(-(2**31))))
-        packed[place] = (np.uint64(ordered) << np.uint64(32)) | np.uint64(2 * place + matches[place])
-
-
-@compiled
-def unpack(packed: UInt64s, places: Int64s, matches: Bools, words: UInt32s) -> None:
-    """See `loops.unpack`."""
-    for rank in range(len(packed)):
-        word = packed[rank]
-        places[rank] = np.int64((word & np.uint64(0xFFFFFFFF)) >> np.uint64(1))
-        matches[rank] = (word & np.uint64(1)) != 0
-        words[rank] = np.uint32(word >> np.uint64(32))
-
-
-@compiled
-def rank_values(
-    matches: Bools, own: Float64s, suffix: Float64s, of_match: float, of_other: float, out: Float64s
-) -> None:
-    """See `loops.rank_values`."""
-    beyond = 0.0
-    for rank in range(len(matches) - 1, -1, -1):
-        out[rank] = own[rank] * matches[rank] - beyond + (of_match if matches[rank] else of_other)
-        beyond += suffix[rank] * matches[rank]
-
-
-@compiled
-def add_ranked(rows: Int64s, values: Float64s, value: Float64s, squared: Float64s) -> None:
-    """See `loops.add_ranked`."""
-    for place in range(len(rows)):
-        row, added = rows[place], values[place]
-        value[row] += added
-        squared[row] += added * added

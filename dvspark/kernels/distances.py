@@ -198,6 +198,12 @@ def key_sizes(train: TrainArrays, rows: Int64s, weight: float, metric: str) -> F
     return weight * np.sqrt(norms) + (0.0 if metric == "inner_product" else norms)
 
 
+def largest_key_size(train: TrainArrays, rows: Int64s, weight: float, metric: str) -> float:
+    """Return the largest of `key_sizes`, which is that of the longest row."""
+    longest = rows[[int(np.argmax(train.squared_norm[rows]))]]
+    return float(key_sizes(train, longest, weight, metric)[0])
+
+
 def exact_keys(x: Floats, rows: Int64s, z: Floats, metric: str) -> Float64s:
     """Return the float64 keys of some ``rows`` (n,) of ``x`` to one point ``z``, from differences, ties not settled.
 

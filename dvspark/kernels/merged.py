@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dvspark.kernels import distances, ranking
+from dvspark.kernels.near_order import NearKeys
 from dvspark.kernels.partials import UtilityOf, WeightsOf, sum_points, value_points
-from dvspark.kernels.ranking import NearKeys, RankedRows, RankingOptions, Scratch
+from dvspark.kernels.ranking import RankedRows, RankingOptions, Scratch
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int64s, Partial, TrainBlock
 
@@ -113,7 +114,11 @@ def rank_merged(point: MergedPoint, options: RankingOptions, scratch: Scratch) -
     def found(table: Float64s, rows: Int64s) -> Float64s:
         return table[np.searchsorted(point.near_rows, rows)]
 
-    near = NearKeys(lambda rows: found(point.near_keys, rows), lambda rows: found(point.near_sizes, rows))
+    near = NearKeys(
+        exact=lambda rows: found(point.near_keys, rows),
+        sizes=lambda rows: found(point.near_sizes, rows),
+        largest_size=lambda rows: float(found(point.near_sizes, rows).max()),
+    )
     n_players = ranking.rank_rows(point.keys, point.matches, scratch) - (point.absent is not None)
     return ranking.order_near(near, n_players, options, scratch)
 

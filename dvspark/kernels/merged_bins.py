@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dvspark.kernels import binned, bins, loops, ranking, row_codes
+from dvspark.kernels import binned, bins, loops, row_codes
 from dvspark.kernels.binned import Game
 from dvspark.kernels.merged import nearest_rows
-from dvspark.kernels.ranking import NearKeys, RankingOptions
+from dvspark.kernels.near_order import NearKeys, near_keys
+from dvspark.kernels.ranking import RankingOptions
 from dvspark.kernels.row_codes import BinnedBlock
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int32s, Int64s, TrainArrays, TrainBlock, UInt16s
@@ -99,7 +100,7 @@ def _parts(
         absent = own is not None and 0 <= own[point] < train.n_train
         counts = row_codes.count_rows(block, point, absent=int(absent))
         rows, keys = block.near(point)
-        near = ranking.near_keys(train, chunk.x[point], float(norms[point]), options.metric, rows)
+        near = near_keys(train, chunk.x[point], float(norms[point]), options.metric, rows)
         places = nearest_rows(keys, options)
         matches = block.matches(point, rows)
         yield BinnedPart(counts, rows, keys, matches, rows[places], near.exact(places), near.sizes(places))
@@ -124,7 +125,11 @@ def value_parts(
     def of(table: Float64s, places: Int64s) -> Float64s:
         return table[np.searchsorted(asked, rows[places])]
 
-    near = NearKeys(lambda places: of(exact, places), lambda places: of(sizes, places))
+    near = NearKeys(
+        exact=lambda places: of(exact, places),
+        sizes=lambda places: of(sizes, places),
+        largest_size=lambda places: float(of(sizes, places).max()),
+    )
     keys = np.concatenate([part.near_keys for part in told])
     matches = np.concatenate([part.near_matches for part in told])
     values, bounds = np.empty(2 * bins.N_BINS), np.empty(2 * bins.N_BINS)

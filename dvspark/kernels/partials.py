@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from dvspark.kernels import loops
+from dvspark.kernels import loops, ranking
 from dvspark.kernels.binned import Game, binned_partial
 from dvspark.kernels.bins import Tails
+from dvspark.kernels.near_order import near_keys
 from dvspark.kernels.rank_values import RankWeights, ranked_values
 from dvspark.kernels.ranking import RankedRows, RankingOptions, ranked_points
+from dvspark.kernels.row_values import value_rows
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays
 
@@ -61,8 +63,29 @@ def ranking_partial(
         workspace.clear(but="block")  # the sort takes other arrays, and its keys fit there
         points = point_values(train, chunk.take(left), options, weights_of, workspace)
         return partial.plus(sum_points(points, train.n_train, options, utility_of))
-    points = point_values(train, chunk, options, weights_of, workspace)
-    return sum_points(points, train.n_train, options, utility_of)
+    if options.precision == "float64" or n_players == 0:
+        points = point_values(train, chunk, options, weights_of, workspace)
+        return sum_points(points, train.n_train, options, utility_of)
+    return _sum_keyed(train, chunk, options, weights_of(n_players), utility_of, workspace)
+
+
+def _sum_keyed(
+    train: TrainArrays,
+    chunk: ChunkArrays,
+    options: RankingOptions,
+    weights: RankWeights,
+    utility_of: UtilityOf,
+    workspace: Workspace,
+) -> Partial:
+    """Return the partial of a chunk whose points are ranked by float32 keys."""
+    partial, n_players = Partial.zeros(train.n_train, row_bounds=options.row_bounds), len(weights.own)
+    for keyed in ranking.keyed_points(train, chunk, options.metric, workspace):
+        near = near_keys(train, keyed.z, keyed.weight, options.metric)
+        values = workspace.array("of_row", (train.n_train,), np.float64)
+        ranked = value_rows(keyed.keys, keyed.matches, keyed.absent, near, weights, options, workspace, values)
+        loops.fastest().add_rows(values, partial.value, partial.value_squared)
+        partial.count(*utility_of(_nearest_matches(ranked, options.k), n_players))
+    return partial
 
 
 def game_of(n_players: int, options: RankingOptions, weights_of: WeightsOf, utility_of: UtilityOf) -> Game:

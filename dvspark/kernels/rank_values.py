@@ -38,7 +38,7 @@ def ranked_values(matches: Bools, block_starts: Bools | None, weights: RankWeigh
 def rank_values(matches: Bools, weights: RankWeights, out: Float64s) -> Float64s:
     """Fill ``out`` with the values of the rows at ranks 1..n, (n,) float64, from their match flags; return it. O(n)."""
     of_other = weights.shared * int(np.count_nonzero(matches)) + weights.constant
-    loops.fastest().rank_values(matches, weights.own, weights.suffix, of_other + weights.match, of_other, out)
+    loops.fastest().rank_values(matches, weights.own, weights.suffix, of_other + weights.match, of_other, 0.0, out)
     return out
 
 

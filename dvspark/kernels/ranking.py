@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from dvspark.kernels import distances, loops
+from dvspark.kernels import distances, loops, near_order
+from dvspark.kernels.near_order import NearKeys, near_keys
 from dvspark.kernels.workspace import Workspace
-from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int32s, Int64s, TrainArrays, TrainLabels
+from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int32s, Int64s, TrainArrays, TrainLabels, UInt32s
 
 TIES = ("id", "average")
 PRECISIONS = ("default", "float64")
@@ -20,13 +19,6 @@ PRECISIONS = ("default", "float64")
 # Beyond it a swap of two neighbors moves a value by at most 1 / 4,096².
 EXACT_ROWS = 4_096
 EXACT_ROWS_PER_NEIGHBOR = 16
-
-# The error of float32 keys is measured on so many of the nearest rows, relative to the size of what was added
-# up; keys closer than so many standard deviations, of both, do not tell two rows apart. A bound for all data,
-# sqrt(D) times larger at least, would call the order of nearly all rows doubtful.
-ERROR_SAMPLE = 64
-ERROR_DEVIATIONS = 10.0
-SMALLEST_ERROR = float(np.finfo(np.float32).eps) / 8
 
 # Float32 keys of a block of points, (points, N), stay under this many bytes.
 KEY_BLOCK_BYTES = 256 * 2**20
@@ -83,17 +75,6 @@ class KeyedPoint:
     keys: Floats
     matches: Bools
     absent: int | None
-
-
-@dataclass(frozen=True)
-class NearKeys:
-    """What some rows of a point, its near ones, are asked for: given rows (n,) int64, each returns (n,) float64.
-
-    ``exact`` their float64 keys, ties not settled; ``sizes`` those of `distances.key_sizes`.
-    """
-
-    exact: Callable[[Int64s], Float64s]
-    sizes: Callable[[Int64s], Float64s]
 
 
 def points_per_block(n_train: int) -> int:
@@ -202,11 +183,11 @@ def rank_rows(keys: Floats, matches: Bools, scratch: Scratch) -> int:
 
     Leaves rows, matches and, in words, the ordered key bits. O(n log n), see `loops.pack`.
     """
-    with_loops, n = loops.fastest(), len(keys)
+    n = len(keys)
     packed = scratch.packed[:n]
-    with_loops.pack(keys, matches, packed)
+    loops.fastest().pack(keys, matches, packed)
     packed.sort()
-    with_loops.unpack(packed, scratch.rows[:n], scratch.matches[:n], scratch.words[:n])
+    loops.fastest().unpack(packed, scratch.rows[:n], scratch.matches[:n], scratch.words[:n])
     return n
 
 
@@ -217,68 +198,21 @@ def settle_near(
     return order_near(near_keys(train, point.z, point.weight, options.metric), n_players, options, scratch)
 
 
-def near_keys(train: TrainArrays, z: Floats, weight: float, metric: str, listed: Int32s | None = None) -> NearKeys:
-    """Return what tells a point's exact keys, of training rows or of the places in a list of them."""
-
-    def row_of(places: Int64s) -> Int64s:
-        return places if listed is None else listed[places].astype(np.int64)
-
-    return NearKeys(
-        exact=lambda places: distances.exact_keys(train.x, row_of(places), z, metric),
-        sizes=lambda places: distances.key_sizes(train, row_of(places), weight, metric),
-    )
-
-
 def order_near(near: NearKeys, n_players: int, options: RankingOptions, scratch: Scratch) -> RankedRows:
     """Return the rows that `rank_rows` left in ``scratch``, the nearest of them in exact order."""
     rows, matches, words = scratch.rows[:n_players], scratch.matches[:n_players], scratch.words[:n_players]
     n_near = min(exact_rows(options.k), n_players)
     if options.ties == "average":  # a tie block must not be cut in two kinds of keys
         n_near = int(np.searchsorted(words, words[n_near - 1], side="right"))
-    starts = np.ones(n_near + 1, np.bool_)  # where a row is told apart from the one before; so is the end
-    _told_apart(near, rows[:n_near], _floats(words[:n_near]), starts[1:-1])
-    places = np.flatnonzero(~(starts[:-1] & starts[1:]))
-    near_starts = starts[:-1]
-    if len(places):
-        group = np.cumsum(near_starts)[places]
-        exact = distances.settle_ties(near.exact(rows[places]), options.metric)
-        order = np.lexsort((rows[places], exact, group))
-        rows[places], matches[places] = rows[places[order]], matches[places[order]]
-        if options.ties == "average":
-            near_starts[places] = np.append(True, (np.diff(exact[order]) != 0) | (np.diff(group) != 0))
+    starts = near_order.settle(
+        near, rows[:n_near], matches[:n_near], words[:n_near], metric=options.metric, average=options.ties == "average"
+    )
     if options.ties == "id":
         return RankedRows(rows, matches, None)
-    return RankedRows(rows, matches, np.append(near_starts, _block_starts(words[n_near:])))
+    return RankedRows(rows, matches, np.append(starts, _block_starts(words[n_near:])))
 
 
-def _told_apart(near: NearKeys, rows: Int64s, near_keys: npt.NDArray[np.float32], out: Bools) -> None:
-    """Fill ``out`` (n - 1,) with which neighbors in a sorted list of rows are told apart by their float32 keys."""
-    keys = near_keys.astype(np.float64)
-    sizes = near.sizes(rows)
-    largest = float(sizes.max())
-    sample = _error_sample(len(rows))
-    # A row of zeros adds up nothing, yet its key is compared with keys of the others' size; where all are zero
-    # any small number will do, whose reciprocal can be squared.
-    least = max(1e-3 * largest, 1e-30)
-    error = near.exact(rows[sample]) - keys[sample]
-    error = (error - error.mean()) / np.maximum(sizes[sample], least)
-    deviation = max(float(np.sqrt(np.mean(error * error))), SMALLEST_ERROR)
-    # The largest size counts for all: then rows in wrong order are never told apart from those between them.
-    np.greater(keys[1:] - keys[:-1], 2.0 * ERROR_DEVIATIONS * deviation * max(largest, least), out=out)
-
-
-@functools.lru_cache(maxsize=64)
-def _error_sample(n_rows: int) -> Int64s:
-    return np.unique(np.linspace(0, n_rows - 1, ERROR_SAMPLE).astype(np.int64))
-
-
-def _floats(words: npt.NDArray[np.uint32]) -> npt.NDArray[np.float32]:
-    """Return the float32 keys whose ordered bits are given."""
-    positive = (words >> 31).astype(np.bool_)
-    return np.where(positive, words ^ np.uint32(1 << 31), ~words).view(np.float32)
-
-
-def _block_starts(sorted_keys: Float64s | npt.NDArray[np.uint32]) -> Bools:
+def _block_starts(sorted_keys: Float64s | UInt32s) -> Bools:
     """Return where a new key begins in sorted keys, (n,) bool; the first one always does."""
     starts = np.ones(len(sorted_keys), np.bool_)
     np.not_equal(sorted_keys[1:], sorted_keys[:-1], out=starts[1:])

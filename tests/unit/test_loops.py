@@ -241,11 +241,79 @@ def test_rank_values__and_sums_are_the_same_in_both(seed: int, n: int) -> None:
     rows, results = rng.permutation(2 * n)[:n], []
     for module in BOTH:
         out, value, squared = np.empty(n), np.zeros(2 * n), np.zeros(2 * n)
-        module.rank_values(matches, own, suffix, 0.25, -0.5, out)
+        module.rank_values(matches, own, suffix, 0.25, -0.5, 0.125, out)
         module.add_ranked(rows, out, value, squared)
         results.append((out, value, squared))
     for one, other in zip(*results, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@settings(deadline=None)
+@given(keys=KEYS, seed=SEEDS, data=st.data())
+def test_value_packed__gives_each_far_row_what_its_rank_is_worth(keys: list[float], seed: int, data: Any) -> None:
+    rng, n = np.random.default_rng(seed), len(keys)
+    n_near = data.draw(st.integers(0, n))
+    own, suffix, matches = rng.random(n), rng.random(n), rng.integers(0, 2, size=n).astype(np.bool_)
+    order = np.argsort(np.array(keys, np.float32), kind="stable")
+    by_rank = np.empty(n)
+    loops.rank_values(matches[order], own, suffix, 0.25, -0.5, 0.0, by_rank)
+    lost = np.append(np.cumsum((suffix * matches[order])[::-1])[::-1], 0.0)
+    for module in BOTH:
+        packed, found = np.empty(n, np.uint64), np.full(n, np.nan)
+        module.pack(np.array(keys, np.float32), matches, packed)
+        packed.sort()
+        beyond = module.value_packed(packed, n_near, own, suffix, 0.25, -0.5, found)
+        assert beyond == lost[n_near]
+        np.testing.assert_array_equal(found[order[n_near:]], by_rank[n_near:])
+        assert np.all(np.isnan(found[order[:n_near]]))
+        near = np.empty(n_near)  # what is left takes up the sum where the others ended
+        if n_near:
+            module.rank_values(matches[order[:n_near]], own[:n_near], suffix[:n_near], 0.25, -0.5, beyond, near)
+        np.testing.assert_array_equal(near, by_rank[:n_near])
+
+
+@settings(deadline=None)
+@given(seed=SEEDS, n=st.integers(1, 200))
+def test_add_rows__adds_values_and_squares(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    values, before = rng.normal(size=n), rng.normal(size=n)
+    for module in BOTH:
+        value, squared = before.copy(), before.copy()
+        module.add_rows(values, value, squared)
+        np.testing.assert_array_equal(value, before + values)
+        np.testing.assert_array_equal(squared, before + values * values)
+
+
+@settings(deadline=None)
+@given(keys=KEYS, limit=st.sampled_from([0.0, 1e-3, 1.0, 1e9]))
+def test_list_doubtful__groups_keys_that_are_not_further_apart(keys: list[float], limit: float) -> None:
+    ordered, n = np.sort(np.array([*keys, *keys[:3], -0.5, 0.5], np.float32)), len(keys) + len(keys[:3]) + 2
+    packed, words = np.empty(n, np.uint64), np.empty(n, np.uint32)
+    loops.pack(ordered, np.zeros(n, np.bool_), packed)
+    loops.unpack(packed, np.empty(n, np.int64), np.empty(n, np.bool_), words)
+    is_start = [i == 0 or float(ordered[i]) - float(ordered[i - 1]) > limit for i in range(n)]
+    group_of = np.cumsum(is_start)
+    sizes = np.bincount(group_of)
+    for module in BOTH:
+        starts, places, groups = np.empty(n, np.bool_), np.empty(n, np.int32), np.empty(n, np.int32)
+        count, largest = module.list_doubtful(words, limit, starts, places, groups)
+        np.testing.assert_array_equal(starts, is_start)
+        np.testing.assert_array_equal(places[:count], np.flatnonzero(sizes[group_of] > 1))
+        np.testing.assert_array_equal(groups[:count], group_of[places[:count]])
+        assert largest == sizes.max()
+
+
+@settings(deadline=None)
+@given(seed=SEEDS, n=st.integers(1, 60))
+def test_order_groups__orders_by_key_then_row_within_each(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    groups, exact = np.sort(rng.integers(0, 6, n)).astype(np.int32), rng.integers(0, 4, n) / 4.0
+    rows = rng.permutation(n)
+    expected = sorted(range(n), key=lambda place: (groups[place], exact[place], rows[place]))
+    for module in BOTH:
+        order = np.empty(n, np.int64)
+        module.order_groups(groups, exact, rows, order)
+        np.testing.assert_array_equal(order, expected)
 
 
 @pytest.mark.parametrize("n_features", [1, 7, 33, 256])

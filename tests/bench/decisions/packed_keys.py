@@ -9,6 +9,7 @@ from tests.bench.decisions import cpu_seconds, print_machine
 import numpy as np  # isort: skip
 
 from dvspark.kernels import ranking
+from dvspark.kernels.workspace import Workspace
 
 SIZES = (50_000, 200_000, 1_500_000)
 
@@ -27,7 +28,7 @@ def main() -> int:
     for n in SIZES:
         rng = np.random.default_rng(0)
         keys = rng.gamma(64.0, 2.0, n).astype(np.float32)  # like squared distances in 64 dimensions
-        scratch = ranking.Scratch(n)
+        scratch = ranking.Scratch(n, Workspace())
         stable = np.argsort(keys, kind="stable")
         if not np.array_equal(packed_order(keys, scratch), stable):
             raise RuntimeError("packed keys and stable argsort disagree")

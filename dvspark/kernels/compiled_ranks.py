@@ -1,0 +1,111 @@
+"""The loops of `rank_loops` in Numba: the same functions, the same bits."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt32s, UInt64s
+
+# No fastmath: a sum keeps its order. No bounds checks, no threads: Spark gives a task its cores.
+compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+
+
+@compiled
+def pack(keys: Floats, matches: Bools, packed: UInt64s) -> None:
+    """See `loops.pack`."""
+    bits_of = (keys + np.float32(0.0)).view(np.int32)
+    for place in range(len(bits_of)):
+        bits = bits_of[place]
+        ordered = np.uint32(bits ^ ((bits >> 31) | np.int32(-(2**31))))
+        packed[place] = (np.uint64(ordered) << np.uint64(32)) | np.uint64(2 * place + matches[place])
+
+
+@compiled
+def unpack(packed: UInt64s, places: Int64s, matches: Bools, words: UInt32s) -> None:
+    """See `loops.unpack`."""
+    for rank in range(len(packed)):
+        word = packed[rank]
+        places[rank] = np.int64((word & np.uint64(0xFFFFFFFF)) >> np.uint64(1))
+        matches[rank] = (word & np.uint64(1)) != 0
+        words[rank] = np.uint32(word >> np.uint64(32))
+
+
+@compiled
+def rank_values(
+    matches: Bools, own: Float64s, suffix: Float64s, of_match: float, of_other: float, beyond: float, out: Float64s
+) -> None:
+    """See `loops.rank_values`."""
+    for rank in range(len(matches) - 1, -1, -1):
+        out[rank] = own[rank] * matches[rank] - beyond + (of_match if matches[rank] else of_other)
+        beyond += suffix[rank] * matches[rank]
+
+
+@compiled
+def value_packed(
+    packed: UInt64s, n_near: int, own: Float64s, suffix: Float64s, of_match: float, of_other: float, out: Float64s
+) -> float:
+    """See `rank_loops.value_packed`; nothing in rank order is written."""
+    beyond = 0.0
+    for rank in range(len(packed) - 1, n_near - 1, -1):
+        word = packed[rank]
+        match = np.float64(word & np.uint64(1))
+        place = np.uint32(word) >> np.uint32(1)
+        out[place] = own[rank] * match - beyond + (of_match if match else of_other)
+        beyond += suffix[rank] * match
+    return beyond
+
+
+@compiled
+def add_rows(values: Float64s, value: Float64s, squared: Float64s) -> None:
+    """See `rank_loops.add_rows`."""
+    for row in range(len(values)):
+        added = values[row]
+        value[row] += added
+        squared[row] += added * added
+
+
+@compiled
+def add_ranked(rows: Int64s, values: Float64s, value: Float64s, squared: Float64s) -> None:
+    """See `loops.add_ranked`."""
+    for place in range(len(rows)):
+        row, added = rows[place], values[place]
+        value[row] += added
+        squared[row] += added * added
+
+
+@compiled
+def list_doubtful(words: UInt32s, limit: float, starts: Bools, places: Int32s, groups: Int32s) -> tuple[int, int]:
+    """See `rank_loops.list_doubtful`."""
+    n = len(words)
+    bits = np.empty(n, np.uint32)
+    for rank in range(n):
+        word = words[rank]
+        bits[rank] = word ^ np.uint32(1 << 31) if word >> np.uint32(31) else ~word
+    keys = bits.view(np.float32)
+    starts[0] = True
+    for rank in range(1, n):
+        starts[rank] = np.float64(keys[rank]) - np.float64(keys[rank - 1]) > limit
+    count, group, largest, begin = 0, 0, 1, 0
+    for rank in range(n):
+        if starts[rank]:
+            group += 1
+            largest, begin = max(largest, rank - begin), rank
+        places[count], groups[count] = rank, group
+        count += not (starts[rank] and (rank + 1 == n or starts[rank + 1]))
+    return count, max(largest, n - begin)
+
+
+@compiled
+def order_groups(groups: Int32s, exact: Float64s, rows: Int64s, order: Int64s) -> None:
+    """See `rank_loops.order_groups`."""
+    for place in range(len(groups)):
+        key, row, group = exact[place], rows[place], groups[place]
+        before = place
+        while before > 0 and groups[before - 1] == group:
+            other = order[before - 1]
+            if exact[other] < key or (exact[other] == key and rows[other] < row):
+                break
+            order[before] = other
+            before -= 1
+        order[before] = place

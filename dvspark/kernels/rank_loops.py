@@ -1,0 +1,102 @@
+"""The loops of `loops` over ranked rows, in NumPy; `compiled_ranks` has the same in Numba."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt32s, UInt64s
+
+
+def pack(keys: Floats, matches: Bools, packed: UInt64s) -> None:
+    """Fill ``packed`` (n,) with one unsigned integer a row: key bits in numeric order above place and match flag.
+
+    Minus zero counts as zero. NumPy sorts such integers by SIMD, 1.5 million in 9 ms where argsort takes 44.
+    """
+    words = packed.view(np.uint32)
+    low, high = words[0::2], words[1::2]
+    bits = (keys + np.float32(0.0)).view(np.int32)
+    flip = (bits >> 31) | np.int32(-(2**31))  # all bits of a negative key, the sign of another
+    np.bitwise_xor(bits, flip, out=high.view(np.int32))
+    np.add(np.arange(0, 2 * len(keys), 2, dtype=np.uint32), matches, out=low)
+
+
+def unpack(packed: UInt64s, places: Int64s, matches: Bools, words: UInt32s) -> None:
+    """Fill ``places`` (n,) int64, ``matches`` (n,) bool and the ordered key bits, ``words`` (n,), from packed rows."""
+    halves = packed.view(np.uint32)
+    low = halves[0::2]
+    np.right_shift(low, 1, out=places)
+    np.bitwise_and(low, 1, out=words)
+    np.not_equal(words, 0, out=matches)
+    words[:] = halves[1::2]
+
+
+def rank_values(
+    matches: Bools, own: Float64s, suffix: Float64s, of_match: float, of_other: float, beyond: float, out: Float64s
+) -> None:
+    """Fill ``out`` (n,) with a_r own_r - Σ_{j>r} a_j suffix_j for the match flags a of ranks 1..n; O(n).
+
+    To that comes ``of_match`` for a match, ``of_other`` for another row; ``beyond`` is the sum beyond rank n.
+    """
+    # What a row loses to the matches beyond it: a running sum from the far end, one place behind.
+    lost = np.append(beyond, (suffix * matches)[:0:-1])
+    np.cumsum(lost, out=out[::-1])
+    np.subtract(own * matches, out, out=out)
+    out += np.where(matches, of_match, of_other)
+
+
+def value_packed(
+    packed: UInt64s, n_near: int, own: Float64s, suffix: Float64s, of_match: float, of_other: float, out: Float64s
+) -> float:
+    """Fill ``out`` at the places of sorted ``packed`` rows, but for the first ``n_near``, as `rank_values` does.
+
+    Returns what each of those loses to the matches beyond them. O(n).
+    """
+    places, matches = np.empty(len(packed), np.int64), np.empty(len(packed), np.bool_)
+    unpack(packed, places, matches, np.empty(len(packed), np.uint32))
+    values, far = np.empty(len(packed)), matches[n_near:]
+    if not len(far):
+        return 0.0
+    rank_values(far, own[n_near:], suffix[n_near:], of_match, of_other, 0.0, values[n_near:])
+    out[places[n_near:]] = values[n_near:]
+    return float(np.cumsum((suffix[n_near:] * far)[::-1])[-1])
+
+
+def add_rows(values: Float64s, value: Float64s, squared: Float64s) -> None:
+    """Add a point's values (n,) and their squares to those of all rows; O(n)."""
+    value += values
+    squared += values * values
+
+
+def add_ranked(rows: Int64s, values: Float64s, value: Float64s, squared: Float64s) -> None:
+    """Add values and their squares to those of ``rows`` (n,), each of which comes once; O(n)."""
+    value[rows] += values
+    squared[rows] += values * values
+
+
+def list_doubtful(words: UInt32s, limit: float, starts: Bools, places: Int32s, groups: Int32s) -> tuple[int, int]:
+    """Tell which rows of a sorted list are not told apart by their float32 keys, given as ordered bits ``words`` (n,).
+
+    Fills ``starts`` (n,) with whether a row's key is further than ``limit`` from the one before, the first one's
+    always being. Rows not told apart are a group; fills in the ``places`` of those in a group of several, ascending,
+    and the number of their ``groups``. Returns how many these are, and the rows of the largest group. O(n).
+    """
+    keys = keys_of(words)
+    starts[0] = True
+    np.greater(keys[1:] - keys[:-1], limit, out=starts[1:])
+    found = np.flatnonzero(~(starts & np.append(starts[1:], True)))
+    places[: len(found)] = found
+    groups[: len(found)] = np.cumsum(starts)[found]
+    return len(found), int(np.bincount(groups[: len(found)]).max(initial=1))
+
+
+def order_groups(groups: Int32s, exact: Float64s, rows: Int64s, order: Int64s) -> None:
+    """Fill ``order`` (n,) with the order of rows by ``exact`` key, then by row, each in its group; groups ascend.
+
+    O(n log n) here, O(n × the rows of a group) in Numba.
+    """
+    order[:] = np.lexsort((rows, exact, groups))
+
+
+def keys_of(words: UInt32s) -> Float64s:
+    """Return the float32 keys whose ordered bits are given, as float64."""
+    return np.where(words >> 31, words ^ np.uint32(1 << 31), ~words).view(np.float32).astype(np.float64)

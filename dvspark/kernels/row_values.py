@@ -1,0 +1,71 @@
+"""Row values: what one point's rows are worth, from their keys by one sort."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dvspark.kernels import loops, near_order, ranking
+from dvspark.kernels.near_order import NearKeys
+from dvspark.kernels.rank_values import RankWeights, ranked_values
+from dvspark.kernels.ranking import RankedRows, RankingOptions, Scratch
+from dvspark.kernels.workspace import Workspace
+from dvspark.schemas import Bools, Float64s, Floats
+
+
+def value_rows(
+    keys: Floats,
+    matches: Bools,
+    absent: int | None,
+    near: NearKeys,
+    weights: RankWeights,
+    options: RankingOptions,
+    workspace: Workspace,
+    out: Float64s,
+) -> RankedRows:
+    """Fill ``out`` (n,) float64 with the values of one point's rows; return the nearest of them in rank order.
+
+    ``keys`` (n,) float32, infinite for the row that is ``absent``, which gets zero; ``matches`` (n,). Values and order
+    are those of `ranking.rank_rows`, `order_near` and `rank_values`, bit for bit; at least `ranking.exact_rows` are
+    returned, whose arrays are the workspace's. O(n log n); 8 n bytes, 21 n more where ties are averaged.
+    """
+    n = len(keys)
+    n_players = n - (absent is not None)
+    if options.ties == "average":
+        scratch = Scratch(n, workspace)
+        ranking.rank_rows(keys, matches, scratch)
+        ranked = ranking.order_near(near, n_players, options, scratch)
+        out[ranked.rows] = ranked_values(ranked.matches, ranked.block_starts, weights, out)
+    else:
+        ranked = _value_sorted(keys, matches, n_players, near, weights, options, workspace, out)
+    if absent is not None:
+        out[absent] = 0.0
+    return ranked
+
+
+def _value_sorted(
+    keys: Floats,
+    matches: Bools,
+    n_players: int,
+    near: NearKeys,
+    weights: RankWeights,
+    options: RankingOptions,
+    workspace: Workspace,
+    out: Float64s,
+) -> RankedRows:
+    """Do so where ties fall by row: in rank order there are the packed rows, and nothing else but of near rows."""
+    with_loops, n_near = loops.fastest(), min(ranking.exact_rows(options.k), n_players)
+    packed = workspace.array("packed", (len(keys),), np.uint64)
+    with_loops.pack(keys, matches, packed)
+    packed.sort()
+    of_other = weights.shared * int(np.count_nonzero(matches)) + weights.constant
+    tables = weights.own, weights.suffix, of_other + weights.match, of_other
+    beyond = with_loops.value_packed(packed[:n_players], n_near, *tables, out)
+    scratch = Scratch(n_near, workspace)  # its packed rows are the first of those above
+    rows, found, words = scratch.rows, scratch.matches, scratch.words
+    with_loops.unpack(scratch.packed, rows, found, words)
+    near_order.settle(near, rows, found, words, metric=options.metric, average=False)
+    of_rank = workspace.array("of_rank", (n_near,), np.float64)
+    own, suffix, of_match, of_other = tables
+    with_loops.rank_values(found, own[:n_near], suffix[:n_near], of_match, of_other, beyond, of_rank)
+    out[rows] = of_rank
+    return RankedRows(rows, found, None)

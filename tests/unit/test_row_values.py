@@ -1,0 +1,89 @@
+"""Values by row from one sort, against ranks and their values one after the other, bit for bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dvspark.kernels import knn_banzhaf, knn_shapley, loops, near_order, ranking, row_values, soft_knn_shapley
+from dvspark.kernels.distances import approximate_keys, prepare
+from dvspark.kernels.rank_values import RankWeights, ranked_values
+from dvspark.kernels.ranking import RankingOptions, Scratch
+from dvspark.kernels.workspace import Workspace
+from dvspark.schemas import Float64s, TrainLabels
+
+K = 3
+WEIGHTS = {
+    "knn_shapley": lambda n: knn_shapley.rank_weights(n, k=K),
+    "soft_knn_shapley": lambda n: soft_knn_shapley.rank_weights(n, k=K, n_classes=4),
+    "knn_banzhaf": lambda n: knn_banzhaf.rank_weights(n, k=K, utility="wang2023", n_classes=4),
+}
+
+
+def valued(x: Any, z: Any, matches: Any, absent: int | None, weights: RankWeights, ties: str) -> list[Float64s]:
+    """Return the values by row as `value_rows` gives them, and as ranks do."""
+    options = RankingOptions("euclidean", "default", ties, K)
+    train = prepare(x, TrainLabels(np.zeros(len(x), np.int32)), options.metric)
+    keys = np.empty((1, len(x)), np.float32)
+    weight = float(approximate_keys(train, z[None], options.metric, keys)[0])
+    if absent is not None:
+        keys[0, absent] = np.inf
+    near = near_order.near_keys(train, z, weight, options.metric)
+    found, expected = np.full(len(x), np.nan), np.zeros(len(x))
+    nearest = row_values.value_rows(keys[0], matches, absent, near, weights, options, Workspace(), found)
+    scratch = Scratch(len(x), Workspace())
+    n_players = ranking.rank_rows(keys[0], matches, scratch) - (absent is not None)
+    ranked = ranking.order_near(near, n_players, options, scratch)
+    expected[ranked.rows] = ranked_values(ranked.matches, ranked.block_starts, weights, np.empty(n_players))
+    n_near = min(ranking.exact_rows(K), n_players)
+    np.testing.assert_array_equal(nearest.rows[:n_near], ranked.rows[:n_near])
+    np.testing.assert_array_equal(nearest.matches[:n_near], ranked.matches[:n_near])
+    return [found, expected]
+
+
+@pytest.mark.parametrize("choice", ["numpy", "numba"])
+@pytest.mark.parametrize("ties", ["id", "average"])
+@settings(deadline=None, max_examples=25)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(2, 60),
+    exact_rows=st.integers(4, 40),
+    whole=st.booleans(),
+    sits_out=st.booleans(),
+    method=st.sampled_from(sorted(WEIGHTS)),
+)
+def test_value_rows__are_the_values_of_the_ranks(
+    choice: str, ties: str, seed: int, n: int, exact_rows: int, whole: bool, sits_out: bool, method: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 3)).astype(np.float32)
+    x = np.round(x) if whole else x  # many ties
+    matches, absent = rng.integers(0, 2, n).astype(np.bool_), int(rng.integers(n)) if sits_out else None
+    if absent is not None:
+        matches[absent] = False
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranking, "EXACT_ROWS", exact_rows)
+        patch.setattr(ranking, "EXACT_ROWS_PER_NEIGHBOR", 1)
+        patch.setenv(loops.CHOICE_VARIABLE, choice)
+        loops.fastest.cache_clear()
+        weights = WEIGHTS[method](n - (absent is not None))
+        found, expected = valued(x, rng.normal(size=3).astype(np.float32), matches, absent, weights, ties)
+    loops.fastest.cache_clear()
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("largest_group", [0, 1, 10**6])
+def test_value_rows__the_way_groups_are_ordered_does_not_matter(
+    largest_group: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Far from the origin float32 keys tell hardly any rows apart: one group of thousands.
+    rng = np.random.default_rng(3)
+    x, z = (rng.normal(size=(5_000, 4)) * 1e-3 + 1.0).astype(np.float32), np.ones(4, np.float32)
+    matches, weights = rng.integers(0, 2, 5_000).astype(np.bool_), knn_shapley.rank_weights(5_000, k=K)
+    expected = valued(x, z, matches, None, weights, "id")[0]
+    monkeypatch.setattr(near_order, "LARGEST_GROUP", largest_group)
+    np.testing.assert_array_equal(valued(x, z, matches, None, weights, "id")[0], expected)
