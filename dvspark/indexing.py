@@ -7,17 +7,20 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dvspark.engine import packing, replicated, sharded
 from dvspark.engine.index_kinds import Index
 from dvspark.engine.own_folder import own_folder
 from dvspark.engine.plan import Plan
-from dvspark.engine.train_index import finished_index
+from dvspark.engine.train_index import IndexReference, finished_index
 from dvspark.logs import stage
 from dvspark.methods.options import ValueOptions
 from dvspark.runs.ledger import KeptIndex, Ledger
 from dvspark.tables.validate import ValidatedInputs
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 
 @contextmanager
@@ -31,8 +34,7 @@ def indexed(
 ) -> Iterator[Index]:
     """Yield the index of the training rows, in ``work_dir`` if there is one; it is removed afterwards.
 
-    A run that was killed goes on with the packed index it had finished, if all its files have their sha256. The blocks
-    of the sharded plan have none, and are written again.
+    A run that was killed goes on with the index it had finished, if all its files have their sha256.
     """
     root, shared = Path(work_dir or tempfile.gettempdir()), work_dir is not None
     kept = None if ledger is None else ledger.index()
@@ -48,22 +50,29 @@ def indexed(
     with own_folder(root, plan.index_bytes, kept.folder if kept else None) as folder:
         given["directory"] = directory = folder / "index"
         with stage("index", stages) as now:
-            index: Index
-            finished = finished_index(directory, kept.digest) if kept and plan.name == "replicated" else None
-            now.note = "finished before; " if finished else ""
-            if finished is None:
+            index = _finished(frame.sparkSession, plan, directory, kept.digest) if kept else None
+            now.note = "finished before; " if index else ""
+            if index is None:
                 for left in folder.glob("*/"):  # half done or damaged
                     shutil.rmtree(left, ignore_errors=True)
                 _keep(ledger, folder, "")
-            if plan.name == "sharded":
-                index = sharded.build_blocks(frame, **given, block_rows=plan.block_rows)
-            else:
+                if plan.name == "sharded":
+                    index = sharded.build_blocks(frame, **given, block_rows=plan.block_rows)
+                else:
+                    index = packing.build_index(frame, **given)
+            _keep(ledger, folder, index.digest)
+            if isinstance(index, IndexReference):
                 shipping = replicated.choose_shipping(frame.sparkSession, plan.index_bytes, shared=shared)
-                index = finished or packing.build_index(frame, **given)
-                _keep(ledger, folder, index.digest)
                 index = replicated.ship_index(frame.sparkSession, index, shipping)
             now.rows, now.note = index.n_train, f"{now.note}{index.n_bytes / 2**20:.1f} MiB, {index.shipping}"
         yield index
+
+
+def _finished(spark: SparkSession, plan: Plan, directory: Path, digest: str) -> Index | None:
+    """Return the index of a kind with this plan that was finished in ``directory``; None if it is not there whole."""
+    if plan.name == "sharded":
+        return sharded.finished_blocks(spark, directory, digest, plan.block_rows)
+    return finished_index(directory, digest)
 
 
 def _keep(ledger: Ledger | None, folder: Path, digest: str) -> None:

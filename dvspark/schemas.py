@@ -342,6 +342,14 @@ BLOCKS = Table(
         Column("n_bytes", "bigint", "size of the files"),
     ),
 )
+DAMAGE = Table(
+    "damage",
+    "what is wrong with the files of a block of train rows",
+    (
+        Column("block", "int", "number of the block"),
+        Column("damaged", "array<string>", "names of files that are missing or not what was written"),
+    ),
+)
 PARTS = Table(
     "parts",
     "what one block of train rows has to say about one validation row; arrays are binary, little-endian",

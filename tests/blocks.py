@@ -10,9 +10,11 @@ from typing import Any
 import pyarrow as pa
 from frames import Data, Side, draw_data
 
+from dvspark.engine.block_writing import combine_blocks, finish_blocks, seal_blocks, write_blocks
 from dvspark.engine.tasks import pack_rows, unpack_row
-from dvspark.engine.train_blocks import BlocksReference, combine_blocks, finish_blocks, write_blocks
+from dvspark.engine.train_blocks import BlocksReference
 from dvspark.engine.train_index import IndexWriter, TrainIndex, TrainKeys, open_index
+from dvspark.methods.search_index import EXACT
 
 TILE, N_TRAIN, N_VALIDATION, K = 8, 61, 21, 2
 
@@ -62,15 +64,15 @@ def block_batches(train: Side, reference: BlocksReference, block: int) -> Iterat
         yield batch.append_column("block", pa.array([block] * len(batch), pa.int32()))
 
 
-def built_blocks(directory: Path, train: Side, metric: str, block_rows: int) -> BlocksReference:
-    reference = reference_of(directory, train, metric, block_rows)
+def built_blocks(directory: Path, train: Side, metric: str, block_rows: int, index: str = EXACT) -> BlocksReference:
+    reference = replace(reference_of(directory, train, metric, block_rows), index=index)
     for block in range(reference.n_blocks):
         written = list(write_blocks(block_batches(train, reference, block), reference))
         assert [row["block"] for batch in written for row in batch.to_pylist()] == [block]
         (directory / written[0]["folder"][0].as_py()).rename(reference.folder(block))
     combine_blocks(reference)
-    list(finish_blocks(iter([block_column(reference)]), reference))
-    return reference
+    finished = finish_blocks(iter([block_column(reference)]), reference)
+    return seal_blocks(reference, sum(batch["n_bytes"][0].as_py() for batch in finished))
 
 
 def block_column(reference: BlocksReference) -> pa.RecordBatch:

@@ -1,9 +1,10 @@
-"""Manifest of an index: its metric, and of every file the sha256 and size; its own sha256 is the index's digest."""
+"""Manifest of an index or a block: facts, and of every file the sha256 and size; its own sha256 is the digest."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,20 +12,22 @@ from typing import Any
 MANIFEST = "index.json"
 
 
-def write_manifest(directory: Path, metric: str, known: Mapping[str, str | None]) -> str:
-    """Write the manifest of all files in ``directory`` and return its sha256.
+def write_manifest(directory: Path, names: list[str], known: Mapping[str, str | None], **facts: Any) -> str:
+    """Write the manifest of files in ``directory``, or below it, and return its sha256; whole or not at all.
 
-    ``known``: sha256 of files that were read before; of all others it reads every byte.
+    ``known``: sha256 of files that were read before; of all others it reads every byte. ``facts`` stand beside them.
     """
-    files = {path.name: known.get(path.name) or sha256_of(path) for path in sorted(directory.iterdir())}
+    files = {name: known.get(name) or sha256_of(directory / name) for name in names}
     sizes = {name: (directory / name).stat().st_size for name in files}
-    text = json.dumps({"metric": metric, "files": files, "bytes": sizes}, indent=1)
-    (directory / MANIFEST).write_text(text)
+    text = json.dumps({**facts, "files": files, "bytes": sizes}, indent=1)
+    written = directory / f"{MANIFEST}.{uuid.uuid4().hex}"
+    written.write_text(text)
+    written.replace(directory / MANIFEST)  # another attempt writes the same bytes
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
-    """Return the manifest: metric, and for every file its sha256 and bytes."""
+    """Return the manifest: its facts, and for every file its sha256 and bytes."""
     manifest: dict[str, Any] = json.loads((directory / MANIFEST).read_text())
     return manifest
 

@@ -20,7 +20,7 @@ from dvspark.engine import binned_exchange
 from dvspark.engine.chunks import waves
 from dvspark.engine.exchange import Halves, method_halves
 from dvspark.engine.progress import watch_tasks
-from dvspark.engine.sharded_blocks import build_blocks, chunk_files
+from dvspark.engine.sharded_blocks import build_blocks, chunk_files, finished_blocks
 from dvspark.engine.sharded_nearest import by_nearest, nearest_rows, tenth_distances
 from dvspark.engine.sharded_radius import by_counts, neighbor_counts
 from dvspark.engine.sharded_ranking import by_all_keys, by_bins
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "build_blocks",
     "exchanged_waves",
+    "finished_blocks",
     "listed_rows",
     "nearest_rows",
     "neighbor_counts",

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dvspark.engine.block_writing import combine_blocks, finish_blocks, seal_blocks, write_blocks
 from dvspark.engine.exchange import write_chunk
 from dvspark.engine.packing import sorted_keys
 from dvspark.engine.replicated import one_value_a_task
 from dvspark.engine.session import is_same_host
 from dvspark.engine.tasks import chunk_arrays
-from dvspark.engine.train_blocks import BlocksReference, combine_blocks, finish_blocks, write_blocks
+from dvspark.engine.train_blocks import BlocksReference, damaged_blocks, sealed_blocks
 from dvspark.engine.train_index import TrainKeys
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.distances import TILE_ROWS
 from dvspark.methods.search_index import EXACT
-from dvspark.schemas import BLOCKS
+from dvspark.schemas import BLOCKS, DAMAGE
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
@@ -64,7 +65,21 @@ def build_blocks(
         (directory / row["folder"]).rename(reference.folder(row["block"]))
     combine_blocks(reference)
     finished = _each_once(_finish_blocks(train_rows.sparkSession, reference), reference)
-    return dataclasses.replace(reference, n_bytes=sum(row["n_bytes"] for row in finished))
+    return seal_blocks(reference, sum(row["n_bytes"] for row in finished))
+
+
+def finished_blocks(spark: SparkSession, directory: Path, digest: str, block_rows: int) -> BlocksReference | None:
+    """Return the blocks of ``block_rows`` that were finished in ``directory``, None if they are not there whole.
+
+    A task reads every byte of each.
+    """
+    reference = sealed_blocks(directory, digest)
+    if reference is None or reference.block_rows != block_rows:
+        return None
+    told = block_numbers_of(spark, reference).mapInArrow(
+        lambda batches: damaged_blocks(batches, reference), DAMAGE.ddl()
+    )
+    return None if any(row["damaged"] for row in _each_once(told, reference)) else reference
 
 
 def block_numbers_of(spark: SparkSession, reference: BlocksReference) -> DataFrame:

@@ -162,7 +162,8 @@ class IndexWriter:
                 np.save(self.directory / f"{name}.npy", array)
             write_ann(arrays, index, metric, self.directory)
             known = {"x.npy": sha256_of_rows.result()}
-        return _reference(self.directory, write_manifest(self.directory, metric, known))
+        names = sorted(path.name for path in self.directory.iterdir())
+        return _reference(self.directory, write_manifest(self.directory, names, known, metric=metric))
 
 
 def checked_keys(parts: list[pa.Table], n_train: int) -> pa.Table:
@@ -215,8 +216,10 @@ def places_of(wanted: pa.Array, ids: pa.Array) -> Int64s:
 
 
 def finished_index(directory: Path, digest: str) -> IndexReference | None:
-    """Return the index that was finished in ``directory``, None if a file is missing or damaged; reads every byte."""
-    return None if damaged_files(directory, digest) else _reference(directory, digest)
+    """Return the index that was finished in ``directory``, None if it is not there whole; reads every byte."""
+    if damaged_files(directory, digest) or "metric" not in read_manifest(directory):  # without: blocks lie there
+        return None
+    return _reference(directory, digest)
 
 
 def _reference(directory: Path, digest: str) -> IndexReference:

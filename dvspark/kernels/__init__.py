@@ -7,7 +7,8 @@ r"""Kernels: how one chunk of validation points is valued. NumPy in, NumPy out; 
         ranking:   every train row in order of (distance, train row)      O(N log N)
                    |      (the nearest of them by exact keys: near_order)
         rank_values: a value for each rank from two weight tables         O(N)
-                   |      (row_values does both at once; or, beyond some 100,000 rows, bins: all but the nearest rows counted and valued by bin, O(N))
+                   |      (row_values does both at once; or, beyond some 100,000 rows,
+                   |      bins: all but the nearest rows counted and valued by bin, O(N))
                    |
         partial:   Σ value, Σ value², n, Σ U(N), Σ U(∅)
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -19,9 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 from frames import draw_data, write_parquet
 
-from dvspark.engine import packing
+from dvspark.engine import packing, sharded
 from dvspark.engine.own_folder import OwnFolder
-from dvspark.engine.train_index import IndexReference
 from dvspark.tables.storage import Storage, open_storage
 
 if TYPE_CHECKING:
@@ -132,34 +130,50 @@ def test_run__killed_at_any_change_goes_on_with_the_same_bits(
         assert not list(output.glob("_staging-*"))
 
 
-@pytest.mark.parametrize("left", ["whole", "unfinished", "x.npy", "index.json"])
+@pytest.mark.parametrize(
+    ("plan", "left"),
+    [
+        ("replicated", "whole"),
+        ("replicated", "unfinished"),
+        ("replicated", "x.npy"),
+        ("replicated", "index.json"),
+        ("sharded", "whole"),
+        ("sharded", "unfinished"),
+        ("sharded", "keys.arrow"),
+        ("sharded", "block-00000/x.npy"),
+        ("sharded", "block-00000/index.json"),
+    ],
+)
 def test_run__killed_goes_on_with_its_index_if_that_was_finished_and_is_whole(
-    spark: SparkSession, tables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str
+    spark: SparkSession, tables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plan: str, left: str
 ) -> None:
-    work, built = tmp_path / "work", list[Path]()
+    settings, built = {"work_dir": str(tmp_path / "work"), "plan": plan}, list[Path]()
     changes = dying_at(-1, monkeypatch)
-    job(spark, tables, tmp_path / "alone", work_dir=str(work))
-    assert list(work.iterdir()) == []
+    job(spark, tables, tmp_path / "alone", **settings)
+    assert list((tmp_path / "work").iterdir()) == []
     finished = [change for change in changes if change.startswith("rename") and "index.json" in change][1]
     with monkeypatch.context() as death:
         death.setattr(OwnFolder, "remove", lambda own: own.lock.close())  # what the kernel does
         dying_at(changes.index(finished if left == "unfinished" else waves_of(changes)[0]), death)
         with pytest.raises(Killed):
-            job(spark, tables, tmp_path / "killed", work_dir=str(work))
-    (folder,) = work.iterdir()
-    if left in ("x.npy", "index.json"):
+            job(spark, tables, tmp_path / "killed", **settings)
+    (folder,) = (tmp_path / "work").iterdir()
+    if left not in ("whole", "unfinished"):
         content = (folder / "index" / left).read_bytes()
         (folder / "index" / left).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
 
-    def build_index(*rows: Any, directory: Path, **shape: Any) -> IndexReference:
-        built.append(directory)
-        return packing.build_index(*rows, directory=directory, **shape)
+    builder, build = {"replicated": (packing, "build_index"), "sharded": (sharded, "build_blocks")}[plan]
+    real = getattr(builder, build)
 
-    monkeypatch.setattr("dvspark.indexing.packing", SimpleNamespace(build_index=build_index))
-    job(spark, tables, tmp_path / "killed", work_dir=str(work))
+    def seen(*rows: Any, directory: Path, **shape: Any) -> Any:
+        built.append(directory)
+        return real(*rows, directory=directory, **shape)
+
+    monkeypatch.setattr(builder, build, seen)
+    job(spark, tables, tmp_path / "killed", **settings)
     assert built == ([] if left == "whole" else [folder / "index"])
     assert published(tmp_path / "killed").equals(published(tmp_path / "alone"))
-    assert list(work.iterdir()) == []
+    assert list((tmp_path / "work").iterdir()) == []
 
 
 def age_claims(output: Path) -> None:

@@ -15,7 +15,7 @@ from test_audit import arguments, engine_partial
 
 import dvspark
 from dvspark.audit.checks import check_efficiency
-from dvspark.engine import ann_index, train_blocks
+from dvspark.engine import ann_index
 from dvspark.engine.manifest import damaged_files
 from dvspark.engine.train_blocks import open_block
 from dvspark.engine.train_index import IndexWriter, open_index
@@ -210,13 +210,8 @@ def test_blocks__have_an_index_each_and_merge_to_the_same_rows(
     monkeypatch.setattr(distances, "TILE_ROWS", TILE)
     data = planted_rows()
     whole = index_of(tmp_path / "index", data.train, metric).arrays
-    plain = built_blocks(tmp_path / "blocks", data.train, metric, 5 * TILE)
-    reference = dataclasses.replace(plain, index=factory)
-    blocks = []
-    for number in range(reference.n_blocks):
-        train_blocks.finish_block(reference, number)
-        train_blocks._opened.clear()
-        blocks.append(open_block(reference, number))
+    reference = built_blocks(tmp_path / "blocks", data.train, metric, 5 * TILE, factory)
+    blocks = [open_block(reference, number) for number in range(reference.n_blocks)]
     # 40 rows are enough for one list, the 21 of the last block are not: it is searched exactly.
     searched = {"exact": [False, False], "Flat": [True, True], "IVF1,Flat": [True, False]}[factory]
     assert [block.train.search is not None for block in blocks] == searched

@@ -22,16 +22,13 @@ from blocks import (
     reference_of,
 )
 
+from dvspark.engine import manifest, train_blocks
+from dvspark.engine.block_writing import row_digests, write_blocks
 from dvspark.engine.exchange import merge_chunks, method_halves, part_batches, read_chunk, write_chunk
 from dvspark.engine.reduce import PARTIAL_TYPES
 from dvspark.engine.tasks import ChunkWork, chunk_arrays
-from dvspark.engine.train_blocks import (
-    BlocksReference,
-    open_block,
-    row_digests,
-    rows_of,
-    write_blocks,
-)
+from dvspark.engine.train_blocks import BlocksReference, damaged_blocks, open_block, rows_of, sealed_blocks
+from dvspark.engine.train_index import finished_index
 from dvspark.errors import ComputeError
 from dvspark.kernels import distances, ranking
 from dvspark.kernels.merged import block_keys, block_parts
@@ -257,6 +254,62 @@ def test_open_block__refuses_a_block_that_is_not_finished(tmp_path: Path) -> Non
     list(write_blocks(block_batches(train, reference, 0), reference))
     with pytest.raises(ComputeError, match="a block with squared_norm"):
         open_block(reference, 0)
+
+
+@pytest.mark.parametrize("name", ["x.npy", "squared_norm.npy", "label_codes.npy", "guests.npy", "index.json"])
+@pytest.mark.parametrize("change", ["a bit", "the last byte", "all of it"])
+def test_open_block__refuses_a_block_that_is_damaged(tmp_path: Path, name: str, change: str) -> None:
+    reference = built_blocks(tmp_path / "blocks", planted_rows().train, "euclidean", 16)
+    path = reference.folder(1) / name
+    content = path.read_bytes()
+    path.unlink()
+    if change != "all of it":
+        path.write_bytes(content[:-1] + (bytes([content[-1] ^ 1]) if change == "a bit" else b""))
+    with pytest.raises(ComputeError, match=rf"damaged: {name}"):
+        open_block(reference, 1)
+    assert open_block(reference, 0).train.n_train == 16
+    told = [row for batch in damaged_blocks(iter([block_column(reference)]), reference) for row in batch.to_pylist()]
+    assert [row["damaged"] for row in told] == [[name] if row["block"] == 1 else [] for row in told]
+    # What tells of all blocks is whole, unless it is the manifest by which it knows this one.
+    again = sealed_blocks(Path(reference.directory), reference.digest)
+    assert again == (None if name == "index.json" else reference)
+
+
+def test_open_block__reads_all_of_a_block_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reference = built_blocks(tmp_path / "blocks", planted_rows().train, "euclidean", 16)
+    checked = list[str]()
+
+    def damaged_files(folder: Path, digest: str) -> list[str]:
+        checked.append(folder.name)
+        return manifest.damaged_files(folder, digest)
+
+    monkeypatch.setattr(train_blocks, "damaged_files", damaged_files)
+    for block in (0, 1, 0, 1):
+        open_block(reference, block)
+    assert checked == ["block-00000", "block-00001"]
+    path = reference.folder(1) / "x.npy"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")  # under a mapping that holds
+    with pytest.raises(ComputeError, match=r"damaged: x\.npy"):
+        open_block(reference, 1)
+
+
+@pytest.mark.parametrize("name", ["keys.arrow", "duplicates.npy", "index.json"])
+def test_sealed_blocks__are_none_where_what_tells_of_them_is_damaged(tmp_path: Path, name: str) -> None:
+    reference = built_blocks(tmp_path / "blocks", planted_rows().train, "euclidean", 16)
+    directory = Path(reference.directory)
+    assert sealed_blocks(directory, reference.digest) == reference
+    (directory / name).write_bytes((directory / name).read_bytes() + b" ")
+    assert sealed_blocks(directory, reference.digest) is None
+
+
+def test_finished__index_and_blocks_are_not_taken_for_each_other(tmp_path: Path) -> None:
+    train = planted_rows().train
+    reference = built_blocks(tmp_path / "blocks", train, "euclidean", 16)
+    assert finished_index(Path(reference.directory), reference.digest) is None
+    index_of(tmp_path / "index", train, "euclidean")
+    digest = str(manifest.sha256_of(tmp_path / "index" / manifest.MANIFEST))
+    assert finished_index(tmp_path / "index", digest) is not None
+    assert sealed_blocks(tmp_path / "index", digest) is None
 
 
 def test_block_keys__of_copies_are_their_guests(tmp_path: Path) -> None:
