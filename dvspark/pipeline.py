@@ -32,6 +32,7 @@ from dvspark.tables.read import Rows, canonical_rows, published_rows, read_rows,
 from dvspark.tables.storage import Storage, open_storage
 from dvspark.tables.values_tables import RunKey, ValuesTable, commit_values, new_columns, values_destination
 from dvspark.tables.write import (
+    Counted,
     publish,
     ranked_by_owner,
     refuse_conflict,
@@ -193,20 +194,21 @@ def _publish(
     outputs["metrics"] = storage.shown_path(f"runs/{run_id}/metrics.prom")
     if with_report:
         outputs["report"] = storage.shown_path(f"runs/{run_id}/report.html")
-    frames: dict[str, DataFrame] = {}
+    tables: dict[str, Counted] = {}
     commit: Callable[[], None] | None = None
     if destination is None:
         values = ranked_by_owner(valuation.table) if to_owners else valuation.table
-        frames["values"] = values_frame(spark, values, valuation.types)
+        tables["values"] = Counted(values_frame(spark, values, valuation.types), len(values))
     else:
         outputs["values"] = destination.place
         run = RunKey(run_id, valuation.fingerprint)
         commit = partial(commit_values, destination, valuation.table, valuation.schema, run)
     if valuation.validation_rows is not None:
-        frames[VALIDATION_ROWS.name] = valuation.validation_rows
+        tables[VALIDATION_ROWS.name] = Counted(valuation.validation_rows, valuation.summed.n_validation)
     if inputs.rejected is not None:
         outputs["rejected"] = storage.shown_path(f"rejected/run_id={run_id}")
-        frames["rejected"] = inputs.rejected
+        n_rejected = inputs.train_facts.n_rejected + inputs.validation_facts.n_rejected
+        tables["rejected"] = Counted(inputs.rejected, n_rejected)
     record = redacted_tree({**valuation.record(outputs, spark.version), "configuration": config.kept()})
     documents: dict[str, str | bytes] = {}
     if valuation.may_change:
@@ -217,7 +219,7 @@ def _publish(
         record["lowest_rows"] = [_row_record(row) for row in shown.lowest[:LOWEST_ROWS]]
         documents["report.html"] = report.render_html(shown)
     documents |= {"metrics.prom": run_metrics(record), "run.json": json.dumps(record, indent=1)}
-    publish(storage, run_id, frames, documents, by_owner=to_owners, commit=commit)
+    publish(storage, run_id, tables, documents, by_owner=to_owners, commit=commit)
     if config.mlflow:
         tracking.track(record, documents)
     return record

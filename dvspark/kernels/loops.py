@@ -13,7 +13,6 @@ import tempfile
 from types import ModuleType
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
 from dvspark.kernels.rank_loops import (
     add_ranked,
@@ -103,14 +102,21 @@ def squared_distances(x: Floats, rows: Int64s, z: Float64s, out: Float64s) -> No
     In float64, from differences; a row's depends on the row and the point alone. O(n D). The bits of this loop and the
     next one differ in Numba, which adds a row's squares in another order.
     """
-    out[:] = cdist(z[None, :], x[rows].astype(np.float64), "sqeuclidean")[0]
+    out[:] = _cdist(z, x[rows].astype(np.float64))
 
 
 def unit_squared_distances(x: Floats, rows: Int64s, z: Float64s, out: Float64s) -> None:
     """Fill ``out`` as `squared_distances` does, of rows divided by their lengths, none of which is zero."""
     units = x[rows].astype(np.float64)
     units /= np.sqrt(np.einsum("ij,ij->i", units, units))[:, None]
-    out[:] = cdist(z[None, :], units, "sqeuclidean")[0]
+    out[:] = _cdist(z, units)
+
+
+def _cdist(z: Float64s, rows: Float64s) -> Float64s:
+    from scipy.spatial.distance import cdist  # noqa: PLC0415 - takes a fifth of a second, and compiled loops do without
+
+    distances: Float64s = cdist(z[None, :], rows, "sqeuclidean")[0]
+    return distances
 
 
 def scale_products(products: Floats, scale: Float64s, units: Float64s) -> None:

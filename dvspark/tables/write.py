@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +29,14 @@ CLAIM_SECONDS = 600
 TOLD_AGAIN = {"inputs.train.n_rows": int, "inputs.n_validation": int, "method": dict, "findings": list, "outputs": dict}
 # What a run may publish as tables.
 TABLES = ("values", "rejected", "validation_rows")
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A table to publish: its rows, and how many they are, as nobody likes to count them once more."""
+
+    frame: DataFrame
+    n_rows: int
 
 
 def values_table(
@@ -106,7 +116,7 @@ def refuse_conflict(storage: Storage, run_id: str, fingerprint: str) -> dict[str
 def publish(
     storage: Storage,
     run_id: str,
-    frames: dict[str, DataFrame],
+    tables: dict[str, Counted],
     documents: Mapping[str, str | bytes],
     *,
     by_owner: bool = False,
@@ -114,19 +124,19 @@ def publish(
 ) -> None:
     """Publish a run's tables and documents: all staged first, then renamed, `run.json` last.
 
-    ``frames``: table name to rows, stored under NAME/run_id=…, the values ``by_owner`` in a folder each; ``documents``:
+    ``tables``: table name to rows, stored under NAME/run_id=…, the values ``by_owner`` in a folder each; ``documents``:
     file name to content, stored under runs/RUN_ID/. A run without `run.json` is not published: what such a run left is
     replaced. ``commit`` puts values into a table of their own, and is a step that may be taken twice.
     Raises: OutputConflictError when another run published this id meanwhile.
     """
     staging = f"_staging-{run_id}-{uuid.uuid4().hex[:8]}"
     try:
-        for table, frame in frames.items():
-            n_files = max(1, -(-frame.count() // ROWS_PER_FILE)) if table != "rejected" else 1
-            writer = frame.drop("run_id").coalesce(n_files).write
-            if by_owner and table == "values":
-                writer = writer.partitionBy(OWNER.name)
-            writer.parquet(storage.spark_path(f"{staging}/{table}"))
+        # Small jobs, each with one task for a million rows: so they go on at once.
+        with ThreadPoolExecutor(max(1, len(tables))) as pool:
+            places = {name: storage.spark_path(f"{staging}/{name}") for name in tables}
+            owners = {"values"} if by_owner else set[str]()
+            for written in [pool.submit(_write, tables[n], places[n], by_owner=n in owners) for n in tables]:
+                written.result()  # a Spark job, which takes what it takes
         for name, content in documents.items():
             storage.write(f"{staging}/run/{name}", content if isinstance(content, bytes) else content.encode())
         with _only_one(storage, run_id):
@@ -135,7 +145,7 @@ def publish(
                 raise OutputConflictError(Problem(where, "an id nobody published", "published meanwhile", hint))
             if commit is not None:
                 commit()
-            for table in frames:
+            for table in tables:
                 storage.remove(f"{table}/run_id={run_id}")
                 storage.rename(f"{staging}/{table}", f"{table}/run_id={run_id}")
             for name in sorted(documents, key=lambda name: name == "run.json"):
@@ -143,6 +153,12 @@ def publish(
     finally:
         storage.remove(staging)
         storage.remove_empty("_staging")
+
+
+def _write(table: Counted, place: str, *, by_owner: bool) -> None:
+    n_files = max(1, -(-table.n_rows // ROWS_PER_FILE))
+    writer = table.frame.drop("run_id").coalesce(n_files).write
+    (writer.partitionBy(OWNER.name) if by_owner else writer).parquet(place)
 
 
 def withdraw(storage: Storage, run_id: str) -> None:

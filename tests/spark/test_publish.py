@@ -18,7 +18,7 @@ import dvspark
 from dvspark.errors import AuditError, OutputConflictError
 from dvspark.methods.finalize import finalize
 from dvspark.tables.storage import Storage, open_storage
-from dvspark.tables.write import publish, published_record
+from dvspark.tables.write import Counted, publish, published_record
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -202,8 +202,8 @@ DOCUMENTS = {"run.json": json.dumps({"fingerprint": "f" * 64}), "report.html": "
 
 
 def _publish(spark: SparkSession, storage: Storage, n_rows: int) -> None:
-    frames = {name: spark.range(n_rows).selectExpr("id", "'r' AS run_id") for name in ("values", "rejected")}
-    publish(storage, "r", frames, DOCUMENTS)
+    rows = Counted(spark.range(n_rows).selectExpr("id", "'r' AS run_id"), n_rows)
+    publish(storage, "r", {"values": rows, "rejected": rows}, DOCUMENTS)
 
 
 # Two tables and two documents: four renames.
