@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,19 @@ class WorkedCase:
     def is_for_tables(self) -> bool:
         """Whether tables can hold its data: weights there are of training rows, not of pairs."""
         return "weights" not in self.options
+
+    def points_alone(self) -> list[WorkedCase]:
+        """Return the case of each validation point alone, its weights being those of training rows."""
+        x_train, y_train, x, y = self.data
+        options = {name: option for name, option in self.options.items() if name != "weights"}
+        return [
+            replace(
+                self,
+                data=(x_train, y_train, x[point : point + 1], y[point : point + 1]),
+                options={**options, "weight": "given", "column": weights},
+            )
+            for point, weights in enumerate(self.options["weights"])
+        ]
 
 
 def worked_cases() -> list[WorkedCase]:
