@@ -188,6 +188,10 @@ def racing(place: str, lost: tuple[type[Exception], ...]) -> Iterator[None]:
     try:
         yield
     except lost as error:
-        hint = "start it again: values that are there by then are not committed twice"
-        got = str(error) or type(error).__name__
-        raise LostRaceError(Problem(f"values table {place}", "a commit without others", got, hint)) from error
+        raise lost_race(place, str(error) or type(error).__name__) from error
+
+
+def lost_race(place: str, got: str) -> LostRaceError:
+    """Return what to raise where a commit met another one, or its answer was lost."""
+    hint = "start it again: values that are there by then are not committed twice"
+    return LostRaceError(Problem(f"values table {place}", "a commit without others", got, hint))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,10 +13,18 @@ import pyarrow as pa
 from dvspark.errors import OutputConflictError, Problem
 from dvspark.schemas import VALUES
 from dvspark.tables.types import spark_type
-from dvspark.tables.values_tables import PROPERTIES, RunKey
+from dvspark.tables.values_tables import PROPERTIES, RunKey, lost_race
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+
+# What Delta's and Iceberg's connectors call a commit that met another one, or of which they cannot tell whether it was
+# made; of a Java error Spark passes on the text.
+MET_ANOTHER = re.compile(
+    r"Concurrent\w+Exception|DELTA_CONCURRENT_\w+|CommitFailedException|CommitStateUnknownException"
+    r"|Found (?:new )?conflicting (?:delete )?files"
+)
 
 
 @dataclass(frozen=True)
@@ -37,17 +48,20 @@ class CatalogValues:
     def create(self, schema: pa.Schema) -> None:
         """Create it as the catalog does by default."""
         properties = ", ".join(f"'{name}' = '{value}'" for name, value in PROPERTIES.items())
-        self.spark.sql(
+        self._commit_sql(
             f"CREATE TABLE IF NOT EXISTS {self._name()} ({_ddl(schema)}) PARTITIONED BY (run_id) "
             f"COMMENT {_text(VALUES.meaning)} TBLPROPERTIES ({properties})"
         )
 
     def add_columns(self, columns: pa.Schema) -> None:
         """Add columns, null in the rows that are there."""
-        self.spark.sql(f"ALTER TABLE {self._name()} ADD COLUMNS ({_ddl(columns)})")
+        self._commit_sql(f"ALTER TABLE {self._name()} ADD COLUMNS ({_ddl(columns)})")
 
     def commit(self, values: pa.Table, run: RunKey) -> None:
-        """Put a run's values in the place of all rows of that run id; a second time, nothing changes."""
+        """Put a run's values in the place of all rows of that run id; a second time, nothing changes.
+
+        Raises: LostRaceError where the connector says that it met another commit.
+        """
         from pyspark.errors import AnalysisException  # noqa: PLC0415 - an extra
         from pyspark.sql import functions as sf  # noqa: PLC0415
 
@@ -55,10 +69,25 @@ class CatalogValues:
         for field in self.spark.table(self.place).schema.fields:
             if field.name not in values.column_names:
                 frame = frame.withColumn(field.name, sf.lit(None).cast(field.dataType))
+        with self._racing():
+            try:
+                frame.writeTo(self.place).overwrite(sf.col("run_id") == run.run_id)
+            except AnalysisException as error:
+                raise self._cannot_commit(str(error).split("\n", 1)[0]) from error
+
+    def _commit_sql(self, statement: str) -> None:
+        with self._racing():
+            self.spark.sql(statement)
+
+    @contextmanager
+    def _racing(self) -> Iterator[None]:
         try:
-            frame.writeTo(self.place).overwrite(sf.col("run_id") == run.run_id)
-        except AnalysisException as error:
-            raise self._cannot_commit(str(error).split("\n", 1)[0]) from error
+            yield
+        except Exception as error:
+            met = MET_ANOTHER.search(f"{type(error).__name__}: {error}")
+            if met is None:
+                raise
+            raise lost_race(self.place, met[0]) from error
 
     def _is_built_in(self) -> bool:
         first, *others = self.place.split(".")

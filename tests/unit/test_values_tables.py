@@ -20,6 +20,7 @@ from dvspark.errors import ConfigError, OutputConflictError
 from dvspark.schemas import VALUES
 from dvspark.tables.storage import open_storage
 from dvspark.tables.values_tables import (
+    LostRaceError,
     RunKey,
     ValuesTable,
     commit_values,
@@ -385,3 +386,46 @@ def test_catalog__a_table_is_created_and_grows_as_documented(monkeypatch: pytest
     assert said[1].startswith(
         "ALTER TABLE `lake`.`db`.`values` ADD COLUMNS (`owner` bigint COMMENT 'who owns the row, "
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "met"),
+    [
+        ("org.apache.iceberg.exceptions.CommitFailedException: Cannot commit: stale table metadata", True),
+        ("org.apache.iceberg.exceptions.CommitStateUnknownException: connection reset", True),
+        ("org.apache.iceberg.exceptions.ValidationException: Found conflicting files that can contain records", True),
+        ("io.delta.exceptions.ConcurrentAppendException: Files were added by a concurrent update", True),
+        ("[DELTA_CONCURRENT_WRITE] ConcurrentWriteException: A concurrent transaction has written new data", True),
+        ("java.lang.OutOfMemoryError: Java heap space", False),
+        ("org.apache.iceberg.exceptions.ValidationException: Cannot write incompatible dataset", False),
+    ],
+)
+def test_catalog__a_commit_that_met_another_is_tried_again(
+    said: str, met: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyspark")
+    from pyspark.sql import functions
+
+    from dvspark.tables import values_tables
+    from dvspark.tables.write_catalog import CatalogValues
+
+    tries = 0
+
+    def overwrite(_: Any) -> None:
+        nonlocal tries
+        tries += 1
+        raise RuntimeError(said)
+
+    spark = SimpleNamespace(
+        catalog=SimpleNamespace(tableExists=lambda name: True, currentCatalog=lambda: "lake"),
+        conf=SimpleNamespace(get=lambda name, default: default),
+        table=lambda name: SimpleNamespace(
+            limit=lambda n: SimpleNamespace(toArrow=SCHEMA.empty_table), schema=SimpleNamespace(fields=[])
+        ),
+        createDataFrame=lambda values: SimpleNamespace(writeTo=lambda name: SimpleNamespace(overwrite=overwrite)),
+    )
+    monkeypatch.setattr(functions, "col", lambda name: name)  # which needs a session
+    table = CatalogValues("lake.db.values", spark)
+    with pytest.raises(LostRaceError if met else RuntimeError, match="start it again" if met else "Java|dataset"):
+        commit_values(table, SCHEMA.empty_table(), SCHEMA, RunKey("r", "f" * 64))
+    assert tries == (values_tables.COMMIT_TRIES if met else 1)
