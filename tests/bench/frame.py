@@ -96,11 +96,12 @@ def apart(
     threads: int = 1,
     variables: dict[str, str] | None = None,
     watch: Callable[[], None] | None = None,
+    every: float = SAMPLE_SECONDS,
     **arguments: Any,
 ) -> Any:
     """Return what a module's function returns in a process of its own, whose memory goes when it ends.
 
-    ``arguments`` and the answer are plain data. ``watch`` is called every `SAMPLE_SECONDS` meanwhile.
+    ``arguments`` and the answer are plain data. ``watch`` is called ``every`` so many seconds meanwhile.
     Raises: RuntimeError with all that the process printed when it fails.
     """
     with tempfile.TemporaryDirectory(prefix="dvspark-bench-") as folder:
@@ -116,7 +117,7 @@ def apart(
             try:
                 while process.poll() is None:
                     with contextlib.suppress(subprocess.TimeoutExpired):
-                        process.wait(None if watch is None else SAMPLE_SECONDS)
+                        process.wait(None if watch is None else every)
                     if watch is not None:
                         watch()
             finally:  # a benchmark that is stopped leaves nothing running

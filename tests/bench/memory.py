@@ -35,7 +35,7 @@ CLUSTER_SIZES, TINY_CLUSTER_SIZES = (200_000, 512, 1_024), (2_000, 8, 40)
 CORES = 2  # of each of the two executors
 EXECUTOR_MEMORY = "1g"
 DRIVER_SIZES, TINY_DRIVER_SIZES = (200_000, 16, 2_048), (2_000, 8, 64)
-CHUNKS = (8, 128)
+CHUNKS, TINY_CHUNKS = (8, 128), (4, 8)
 KERNEL_SHAPES = [
     (50_000, 256, "sorted"),
     (200_000, 512, "sorted"),
@@ -53,8 +53,10 @@ def main(tiny: bool = False) -> Result:
     """Measure all three; about four minutes and 4 GB."""
     targets: list[Row] = []
     tables = {
-        "Python workers of a cluster": _workers(*(TINY_CLUSTER_SIZES if tiny else CLUSTER_SIZES), targets),
-        "Driver": _driver(*(TINY_DRIVER_SIZES if tiny else DRIVER_SIZES), targets),
+        "Python workers of a cluster": _workers(
+            *(TINY_CLUSTER_SIZES if tiny else CLUSTER_SIZES), 0.5 if tiny else 0.05, targets
+        ),
+        "Driver": _driver(*(TINY_DRIVER_SIZES if tiny else DRIVER_SIZES), TINY_CHUNKS if tiny else CHUNKS, targets),
         "One kernel": _kernels(TINY_KERNEL_SHAPES if tiny else KERNEL_SHAPES, targets),
     }
     return result("memory", QUESTION, METHOD, targets, tables)
@@ -115,7 +117,7 @@ def mapped_pss(pid: int) -> int:
     return total
 
 
-def _workers(n: int, d: int, m: int, targets: list[Row]) -> list[Row]:
+def _workers(n: int, d: int, m: int, every: float, targets: list[Row]) -> list[Row]:
     say(f"memory: workers, {n:,} × {d} × {m:,}")
     with tempfile.TemporaryDirectory(prefix="dvspark-bench-") as place:
         folder = Path(place).resolve()
@@ -126,6 +128,7 @@ def _workers(n: int, d: int, m: int, targets: list[Row]) -> list[Row]:
                 run_jobs,
                 variables=cluster.environment(),
                 watch=watch,
+                every=every,
                 folder=str(folder),
                 master=cluster.master,
                 conf=cluster.conf(),
@@ -156,12 +159,12 @@ def _mib(what: str, n_bytes: float) -> Row:
     return {"what": what, "MiB": n_bytes / MIB}
 
 
-def _driver(n: int, d: int, m: int, targets: list[Row]) -> list[Row]:
+def _driver(n: int, d: int, m: int, chunks: tuple[int, int], targets: list[Row]) -> list[Row]:
     rows = []
     with tempfile.TemporaryDirectory(prefix="dvspark-bench-") as folder:
         write_tables(folder=folder, n=n, d=d, m=m)
-        say(f"memory: driver, {n:,} × {d} × {m:,} in {CHUNKS} chunks")
-        settings = [{"chunk_rows": -(-m // n_chunks)} for n_chunks in CHUNKS]
+        say(f"memory: driver, {n:,} × {d} × {m:,} in {chunks} chunks")
+        settings = [{"chunk_rows": -(-m // n_chunks)} for n_chunks in chunks]
         for job in apart(run_jobs, folder=folder, master="local[2]", jobs=settings):
             sizes = {"N": n, "D": d, "M": m, "chunks": job["plan"]["n_chunks"]}
             all_partials = 16 * n * sizes["chunks"] / MIB

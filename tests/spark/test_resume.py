@@ -136,12 +136,8 @@ def test_run__killed_at_any_change_goes_on_with_the_same_bits(
         ("replicated", "whole"),
         ("replicated", "unfinished"),
         ("replicated", "x.npy"),
-        ("replicated", "index.json"),
         ("sharded", "whole"),
-        ("sharded", "unfinished"),
-        ("sharded", "keys.arrow"),
         ("sharded", "block-00000/x.npy"),
-        ("sharded", "block-00000/index.json"),
     ],
 )
 def test_run__killed_goes_on_with_its_index_if_that_was_finished_and_is_whole(
