@@ -17,7 +17,8 @@ QUESTION = "What does a training table larger than a host take, in memory, on di
 METHOD = """\
 `host_memory` is set so low that the replicated plan is refused (its message is kept) and `plan: auto` shards. While the
 job runs in local[2], the mappings and the memory of every Python worker are read from `/proc` and the size of the work
-folder from its files, every half second; the largest are kept. Normal data, 10 classes, k = 10."""
+folder from its files, every half second; the largest are kept. Anonymous memory
+counts the interpreter and its libraries too, which what is stated leaves out. Normal data, 10 classes, k = 10."""
 SIZES, TINY_SIZES = (10_000_000, 64, 64), (80_000, 8, 8)
 HOST_MEMORY = "4g"
 # What a block needs to be worked on is more than a tiny table takes: its plan is asked for.
