@@ -194,14 +194,18 @@ def key_sizes(train: TrainArrays, rows: Int64s, weight: float, metric: str) -> F
     """
     if train.scale is not None and train.center is None:
         return np.ones(len(rows))
-    norms = train.squared_norm[rows]
-    return weight * np.sqrt(norms) + (0.0 if metric == "inner_product" else norms)
+    return _size_of(train.squared_norm[rows], weight, metric)
 
 
 def largest_key_size(train: TrainArrays, rows: Int64s, weight: float, metric: str) -> float:
     """Return the largest of `key_sizes`, which is that of the longest row."""
-    longest = rows[[int(np.argmax(train.squared_norm[rows]))]]
-    return float(key_sizes(train, longest, weight, metric)[0])
+    if train.scale is not None and train.center is None:
+        return 1.0
+    return float(_size_of(train.squared_norm[rows].max(), weight, metric))
+
+
+def _size_of(norms: Float64s, weight: float, metric: str) -> Float64s:
+    return weight * np.sqrt(norms) + (0.0 if metric == "inner_product" else norms)
 
 
 def exact_keys(x: Floats, rows: Int64s, z: Floats, metric: str) -> Float64s:
