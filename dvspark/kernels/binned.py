@@ -78,14 +78,14 @@ def value_point(
     if not bound <= game.options.tolerance:
         return None
     # The terms that depend on the match alone count all matches; near rows lose to those beyond them too.
-    constant = game.weights.shared * int(counts[1::2].sum()) + game.weights.constant
+    of_match, of_other = game.weights.constants(int(counts[1::2].sum()))
     own, suffix = game.weights.own[:n_near], game.weights.suffix[:n_near]
-    alone = RankWeights(own, suffix, match=game.weights.match, constant=constant - near_loss)
+    alone = RankWeights(own, suffix, match=game.weights.match, constant=of_other - near_loss)
     values = workspace.array("of_place", (n_near,), np.float64)
     ranked = value_rows(keys, matches, None, near, alone, game.options, workspace, values)
-    if constant or game.weights.match:
-        of_code[2::2] += constant
-        of_code[3::2] += constant + game.weights.match
+    if of_other or of_match:
+        of_code[2::2] += of_other
+        of_code[3::2] += of_match
     return ValuedPoint(ranked, values, bound)
 
 

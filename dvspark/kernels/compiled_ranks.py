@@ -13,7 +13,7 @@ compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 @compiled
 def pack(keys: Floats, matches: Bools, packed: UInt64s) -> None:
-    """See `loops.pack`."""
+    """See `rank_loops.pack`."""
     bits_of = (keys + np.float32(0.0)).view(np.int32)
     for place in range(len(bits_of)):
         bits = bits_of[place]
@@ -23,7 +23,7 @@ def pack(keys: Floats, matches: Bools, packed: UInt64s) -> None:
 
 @compiled
 def unpack(packed: UInt64s, places: Int64s, matches: Bools, words: UInt32s) -> None:
-    """See `loops.unpack`."""
+    """See `rank_loops.unpack`."""
     for rank in range(len(packed)):
         word = packed[rank]
         places[rank] = np.int64((word & np.uint64(0xFFFFFFFF)) >> np.uint64(1))
@@ -34,11 +34,12 @@ def unpack(packed: UInt64s, places: Int64s, matches: Bools, words: UInt32s) -> N
 @compiled
 def rank_values(
     matches: Bools, own: Float64s, suffix: Float64s, of_match: float, of_other: float, beyond: float, out: Float64s
-) -> None:
-    """See `loops.rank_values`."""
+) -> float:
+    """See `rank_loops.rank_values`."""
     for rank in range(len(matches) - 1, -1, -1):
         out[rank] = own[rank] * matches[rank] - beyond + (of_match if matches[rank] else of_other)
         beyond += suffix[rank] * matches[rank]
+    return beyond
 
 
 @compiled
@@ -67,7 +68,7 @@ def add_rows(values: Float64s, value: Float64s, squared: Float64s) -> None:
 
 @compiled
 def add_ranked(rows: Int64s, values: Float64s, value: Float64s, squared: Float64s) -> None:
-    """See `loops.add_ranked`."""
+    """See `rank_loops.add_ranked`."""
     for place in range(len(rows)):
         row, added = rows[place], values[place]
         value[row] += added

@@ -32,16 +32,17 @@ def unpack(packed: UInt64s, places: Int64s, matches: Bools, words: UInt32s) -> N
 
 def rank_values(
     matches: Bools, own: Float64s, suffix: Float64s, of_match: float, of_other: float, beyond: float, out: Float64s
-) -> None:
+) -> float:
     """Fill ``out`` (n,) with a_r own_r - Σ_{j>r} a_j suffix_j for the match flags a of ranks 1..n; O(n).
 
-    To that comes ``of_match`` for a match, ``of_other`` for another row; ``beyond`` is the sum beyond rank n.
+    To that comes ``of_match`` for a match, ``of_other`` for another row; ``beyond`` is the sum beyond rank n. Returns
+    that beyond rank 0.
     """
     # What a row loses to the matches beyond it: a running sum from the far end, one place behind.
-    lost = np.append(beyond, (suffix * matches)[:0:-1])
-    np.cumsum(lost, out=out[::-1])
-    np.subtract(own * matches, out, out=out)
+    lost = np.cumsum(np.append(beyond, (suffix * matches)[::-1]))
+    np.subtract(own * matches, lost[-2::-1], out=out)
     out += np.where(matches, of_match, of_other)
+    return float(lost[-1])
 
 
 def value_packed(
@@ -53,12 +54,10 @@ def value_packed(
     """
     places, matches = np.empty(len(packed), np.int64), np.empty(len(packed), np.bool_)
     unpack(packed, places, matches, np.empty(len(packed), np.uint32))
-    values, far = np.empty(len(packed)), matches[n_near:]
-    if not len(far):
-        return 0.0
-    rank_values(far, own[n_near:], suffix[n_near:], of_match, of_other, 0.0, values[n_near:])
-    out[places[n_near:]] = values[n_near:]
-    return float(np.cumsum((suffix[n_near:] * far)[::-1])[-1])
+    values, far = np.empty(len(packed) - n_near), slice(n_near, len(packed))
+    beyond = rank_values(matches[far], own[far], suffix[far], of_match, of_other, 0.0, values)
+    out[places[far]] = values
+    return beyond
 
 
 def add_rows(values: Float64s, value: Float64s, squared: Float64s) -> None:

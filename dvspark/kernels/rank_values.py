@@ -24,6 +24,11 @@ class RankWeights:
     shared: float = 0.0
     constant: float = 0.0
 
+    def constants(self, n_matches: int) -> tuple[float, float]:
+        """Return what comes to the value of a match, and to that of another row, where so many rows match."""
+        of_other = self.shared * n_matches + self.constant
+        return of_other + self.match, of_other
+
 
 def ranked_values(matches: Bools, block_starts: Bools | None, weights: RankWeights, out: Float64s) -> Float64s:
     """Return the values of the rows at ranks 1..n, (n,) float64, ties averaged where their blocks are given.
@@ -37,8 +42,8 @@ def ranked_values(matches: Bools, block_starts: Bools | None, weights: RankWeigh
 
 def rank_values(matches: Bools, weights: RankWeights, out: Float64s) -> Float64s:
     """Fill ``out`` with the values of the rows at ranks 1..n, (n,) float64, from their match flags; return it. O(n)."""
-    of_other = weights.shared * int(np.count_nonzero(matches)) + weights.constant
-    loops.fastest().rank_values(matches, weights.own, weights.suffix, of_other + weights.match, of_other, 0.0, out)
+    constants = weights.constants(int(np.count_nonzero(matches)))
+    loops.fastest().rank_values(matches, weights.own, weights.suffix, *constants, 0.0, out)
     return out
 
 
@@ -62,4 +67,4 @@ def tied_rank_values(matches: Bools, block_starts: Bools, weights: RankWeights) 
     match = own - (n_matches - 1) / fellows * tail - beyond + weights.match
     other = -n_matches / fellows * tail - beyond
     values = np.where(matches, np.repeat(match, sizes), np.repeat(other, sizes))
-    return values + (weights.shared * np.count_nonzero(matches) + weights.constant)
+    return values + weights.constants(int(np.count_nonzero(matches)))[1]

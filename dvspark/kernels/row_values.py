@@ -57,15 +57,13 @@ def _value_sorted(
     packed = workspace.array("packed", (len(keys),), np.uint64)
     with_loops.pack(keys, matches, packed)
     packed.sort()
-    of_other = weights.shared * int(np.count_nonzero(matches)) + weights.constant
-    tables = weights.own, weights.suffix, of_other + weights.match, of_other
-    beyond = with_loops.value_packed(packed[:n_players], n_near, *tables, out)
+    constants = weights.constants(int(np.count_nonzero(matches)))
+    beyond = with_loops.value_packed(packed[:n_players], n_near, weights.own, weights.suffix, *constants, out)
     scratch = Scratch(n_near, workspace)  # its packed rows are the first of those above
     rows, found, words = scratch.rows, scratch.matches, scratch.words
     with_loops.unpack(scratch.packed, rows, found, words)
     near_order.settle(near, rows, found, words, metric=options.metric, average=False)
     of_rank = workspace.array("of_rank", (n_near,), np.float64)
-    own, suffix, of_match, of_other = tables
-    with_loops.rank_values(found, own[:n_near], suffix[:n_near], of_match, of_other, beyond, of_rank)
+    with_loops.rank_values(found, weights.own[:n_near], weights.suffix[:n_near], *constants, beyond, of_rank)
     out[rows] = of_rank
     return RankedRows(rows, found, None)
