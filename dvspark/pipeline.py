@@ -207,8 +207,7 @@ def _publish(
         tables[VALIDATION_ROWS.name] = Counted(valuation.validation_rows, valuation.summed.n_validation)
     if inputs.rejected is not None:
         outputs["rejected"] = storage.shown_path(f"rejected/run_id={run_id}")
-        n_rejected = inputs.train_facts.n_rejected + inputs.validation_facts.n_rejected
-        tables["rejected"] = Counted(inputs.rejected, n_rejected)
+        tables["rejected"] = Counted(inputs.rejected, inputs.n_rejected)
     record = redacted_tree({**valuation.record(outputs, spark.version), "configuration": config.kept()})
     documents: dict[str, str | bytes] = {}
     if valuation.may_change:

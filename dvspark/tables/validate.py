@@ -63,6 +63,16 @@ class ValidatedInputs:
         """The labels of validation rows that no training row has, ascending."""
         return sorted(set(self.validation_facts.labels) - set(self.train_facts.labels), key=str)
 
+    @property
+    def n_rejected(self) -> int:
+        """How many rows were set aside; a table that validates itself counts once."""
+        sides = (
+            (self.train_facts,)
+            if self.train_facts is self.validation_facts
+            else (self.train_facts, self.validation_facts)
+        )
+        return sum(facts.n_rejected for facts in sides)
+
     def also_rejected(self, known: DataFrame) -> ValidatedInputs:
         """Return them with further validation rows set aside before (`REJECTED`)."""
         facts = replace(self.validation_facts, n_rejected=self.validation_facts.n_rejected + known.count())

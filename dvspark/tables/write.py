@@ -133,10 +133,12 @@ def publish(
     try:
         # Small jobs, each with one task for a million rows: so they go on at once.
         with ThreadPoolExecutor(max(1, len(tables))) as pool:
-            places = {name: storage.spark_path(f"{staging}/{name}") for name in tables}
-            owners = {"values"} if by_owner else set[str]()
-            for written in [pool.submit(_write, tables[n], places[n], by_owner=n in owners) for n in tables]:
-                written.result()  # a Spark job, which takes what it takes
+            jobs = [
+                pool.submit(_write, table, storage.spark_path(f"{staging}/{name}"), by_owner and name == "values")
+                for name, table in tables.items()
+            ]
+            for job in jobs:
+                job.result()  # it takes what it takes
         for name, content in documents.items():
             storage.write(f"{staging}/run/{name}", content if isinstance(content, bytes) else content.encode())
         with _only_one(storage, run_id):
@@ -155,7 +157,7 @@ def publish(
         storage.remove_empty("_staging")
 
 
-def _write(table: Counted, place: str, *, by_owner: bool) -> None:
+def _write(table: Counted, place: str, by_owner: bool) -> None:
     n_files = max(1, -(-table.n_rows // ROWS_PER_FILE))
     writer = table.frame.drop("run_id").coalesce(n_files).write
     (writer.partitionBy(OWNER.name) if by_owner else writer).parquet(place)

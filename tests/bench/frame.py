@@ -101,7 +101,7 @@ def apart(
 ) -> Any:
     """Return what a module's function returns in a process of its own, whose memory goes when it ends.
 
-    ``arguments`` and the answer are plain data. ``watch`` is called ``every`` so many seconds meanwhile.
+    ``arguments`` and the answer are plain data. ``watch`` is called meanwhile, ``every`` so many seconds.
     Raises: RuntimeError with all that the process printed when it fails.
     """
     with tempfile.TemporaryDirectory(prefix="dvspark-bench-") as folder:
