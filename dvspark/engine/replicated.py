@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from dvspark.engine import worker
 from dvspark.engine.chunks import chunk_expression, waves
 from dvspark.engine.host_cache import open_on_host
 from dvspark.engine.manifest import MANIFEST, read_manifest
@@ -160,6 +161,7 @@ def neighbor_counts(chunks: DataFrame, sizes: dict[int, int], reference: IndexRe
     """Return `NEIGHBOR_COUNTS` of all validation rows, for a `radius` method; 16 bytes a row reach the driver."""
 
     def count(batches: Batches) -> Batches:
+        worker.get_ready()
         return count_chunks(batches, open_here(reference), work)
 
     kind = chunks.schema["id"].dataType.simpleString()
@@ -223,13 +225,21 @@ def one_value_a_task(rows: DataFrame, column: str, values: list[int]) -> DataFra
     """Return the rows partitioned so that every value of an integer column has a task of its own.
 
     Hashing chunk ids into as many partitions leaves a third of them empty and others with two or three
-    chunks, whose task everybody then waits for. So each chunk is sent by a number that Spark itself says
-    hashes to the partition wanted.
+    chunks, whose task everybody then waits for. Spark 4.1 takes the number of a partition (docs/decisions/0005).
     """
-    spark, n = rows.sparkSession, len(values)
-    if n == 1:
+    if len(values) == 1:
         return rows.repartition(1)
-    draws = spark.range(32 * n).selectExpr("id AS number", f"pmod(hash(id), {n}) AS place")
+    if not hasattr(rows, "repartitionById"):
+        return hashed_to_place(rows, column, values)
+    places = ", ".join(f"{value}, {place}" for place, value in enumerate(values))
+    placed = rows.selectExpr("*", f"map({places})[{column}] AS place")
+    return placed.repartitionById(len(values), "place").drop("place")
+
+
+def hashed_to_place(rows: DataFrame, column: str, values: list[int]) -> DataFrame:
+    """Do so in Spark 4.0: each value is sent by a number that Spark itself says hashes to the partition wanted."""
+    n = len(values)
+    draws = rows.sparkSession.range(32 * n).selectExpr("id AS number", f"pmod(hash(id), {n}) AS place")
     numbers = {
         row["place"]: row["number"]
         for row in draws.groupBy("place").agg({"number": "min"}).toDF("place", "number").collect()

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from dvspark.engine import worker
 from dvspark.engine.ann_index import with_search
 from dvspark.engine.manifest import MANIFEST, damaged_files, read_manifest
 from dvspark.engine.train_index import TrainKeys, mapped_array, mapped_arrays
@@ -80,7 +81,8 @@ class BlocksReference:
 
 
 def block_numbers(batches: Iterator[pa.RecordBatch]) -> Iterator[int]:
-    """Yield the numbers of blocks in the batches."""
+    """Yield the numbers of blocks in the batches; what asks for them is a worker."""
+    worker.get_ready()
     for batch in batches:
         yield from batch.column("block").to_pylist()
 
