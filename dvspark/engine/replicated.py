@@ -250,6 +250,7 @@ def hashed_to_place(rows: DataFrame, column: str, values: list[int]) -> DataFram
 
 def _wave_totals(chunks: DataFrame, wave: list[int], reference: IndexReference, work: ChunkWork) -> DataFrame:
     def value(batches: Batches) -> Batches:
+        worker.get_ready()
         return value_chunks(batches, open_here(reference), work)
 
     return (

@@ -1,10 +1,10 @@
-"""Decision 0005: how many tasks are empty when Spark hashes chunk ids, and with a route a chunk."""
+"""Decision 0005: how many tasks are empty when Spark hashes chunk ids, and with a place for each."""
 
 from __future__ import annotations
 
 import sys
 
-from dvspark.engine.replicated import one_value_a_task
+from dvspark.engine.replicated import hashed_to_place, one_value_a_task
 from dvspark.engine.session import open_session
 from tests.bench.decisions import print_machine
 
@@ -14,17 +14,18 @@ SIZES = (8, 64)
 def main() -> int:
     """Print for each number of chunks how they are spread over as many tasks."""
     print_machine()
-    print(f"{'chunks':>6}  {'way':<10}  {'empty tasks':>11}  {'most chunks in a task':>21}")
+    print(f"{'chunks':>6}  {'way':<22}  {'empty tasks':>11}  {'most chunks in a task':>21}")
     with open_session("local[2]", {}) as spark:
         for n in SIZES:
             chunks = spark.range(n).selectExpr("cast(id AS int) AS chunk_id", "id")
             ways = {
                 "hashed": chunks.repartition(n, "chunk_id"),
-                "one each": one_value_a_task(chunks, "chunk_id", [*range(n)]),
+                "hashed to their places": hashed_to_place(chunks, "chunk_id", [*range(n)]),
+                "told their places": one_value_a_task(chunks, "chunk_id", [*range(n)]),
             }
             for way, spread in ways.items():
                 tasks = spread.selectExpr("spark_partition_id() AS task").groupBy("task").count().toPandas()
-                print(f"{n:>6}  {way:<10}  {n - len(tasks):>11}  {tasks['count'].max():>21}")
+                print(f"{n:>6}  {way:<22}  {n - len(tasks):>11}  {tasks['count'].max():>21}")
     return 0
 
 
