@@ -54,23 +54,23 @@ def reduce_block(partials: pa.Table) -> pa.Table:
 
     O(chunks × block) time; memory: the partials of one block.
     """
-    rows = sorted(partials.to_pylist(), key=lambda row: row["chunk_id"])
-    total = {"train_block": rows[0]["train_block"], "chunk_ids": [row["chunk_id"] for row in rows]}
+    order = np.argsort(partials["chunk_id"].to_numpy()).tolist()
+    total = {"train_block": partials["train_block"][0].as_py()}
+    total["chunk_ids"] = [partials["chunk_id"][place].as_py() for place in order]
     for name in ("n_validation", "utility", "empty_utility", "error_bound", "n_alone"):
-        total[name] = sum(row[name] for row in rows)
+        total[name] = sum(partials[name][place].as_py() for place in order)
     for name in ("value", "value_squared", "row_bounds"):
-        total[name] = _added([row[name] for row in rows])
+        total[name] = _added([partials[name][place] for place in order])
     return pa.Table.from_pylist([total], TOTAL_TYPES)
 
 
-def _added(arrays: list[bytes | None]) -> bytes | None:
+def _added(cells: list[pa.BinaryScalar]) -> bytes | None:
     """Return the sum of float64 arrays in the order given; None if one is missing: there is no sum then."""
-    present = [np.frombuffer(array) for array in arrays if array is not None]
-    if len(present) < len(arrays):
+    if not all(cell.is_valid for cell in cells):
         return None
-    total = present[0].copy()
-    for array in present[1:]:
-        total += array
+    total = np.frombuffer(cells[0].as_buffer()).copy()
+    for cell in cells[1:]:
+        total += np.frombuffer(cell.as_buffer())
     return total.tobytes()
 
 
