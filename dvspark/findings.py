@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -35,14 +36,18 @@ def run_findings(
     if work.settled is not None:
         return sums.sums_findings(sums.TrainRows(engine_of(index), index), work.settled, totals, values)
     sample = replicated.sample_rows(validation_rows, reference.SAMPLE_POINTS)
-    by_engine = Partial.zeros(work.n_values(index), row_bounds=options.error_bound)
     spark = validation_rows.sparkSession
     chunks = replicated.chunked(spark.createDataFrame(sample, schema=validation_rows.schema), 1)
-    for wave in engine_of(index).value_waves(chunks, {0: len(sample)}, index, work):
-        by_engine.add(wave)
     findings = [checks.check_finite(values)]
+    with ThreadPoolExecutor(1) as beside:
+        # While tasks value the sample; that of blocks asks for tasks itself, and for another size of batches.
+        apart = options.index == EXACT and not isinstance(index, BlocksReference)
+        soon = beside.submit(_by_reference, chunks, sample, index, work) if apart else None
+        by_engine = Partial.zeros(work.n_values(index), row_bounds=options.error_bound)
+        for wave in engine_of(index).value_waves(chunks, {0: len(sample)}, index, work):
+            by_engine.add(wave)
     if options.index == EXACT:
-        by_reference = _by_reference(chunks, sample, index, work)
+        by_reference = soon.result() if soon else _by_reference(chunks, sample, index, work)
         slack = options.tolerance if options.ranking_for(index.n_train) == "binned" else 0.0
         findings.append(checks.check_sample(by_engine, by_reference, options.precision, slack))
     else:
