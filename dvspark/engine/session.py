@@ -30,6 +30,10 @@ LOCAL_CONF = {
     # Warnings about host names and native libraries would hide our own lines.
     "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties')}",
 }
+# It takes an eighth less of Java's CPU than the default collector: 57 s, not 65, in three jobs of 200,000 × 512 rows.
+# Java does not start with two collectors, so one that its own variables name stays.
+COLLECTOR = "-XX:+UseParallelGC"
+JAVA_VARIABLES = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
 
 
 @contextmanager
@@ -83,4 +87,7 @@ def _local_conf() -> dict[str, str]:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else workers take python3 from PATH
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # else Spark looks for a network address, and warns
     warehouse = f"{tempfile.gettempdir()}/dvspark-warehouse-{os.getuid()}"
-    return {**LOCAL_CONF, "spark.sql.warehouse.dir": warehouse}  # else a folder appears wherever one stands
+    conf = {**LOCAL_CONF, "spark.sql.warehouse.dir": warehouse}  # else a folder appears wherever one stands
+    if not any("GC" in os.environ.get(name, "") for name in JAVA_VARIABLES):
+        conf["spark.driver.extraJavaOptions"] += f" {COLLECTOR}"
+    return conf

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dvspark.engine import java
+from dvspark.engine import java, session
 from dvspark.engine.java import find_java_home
 from dvspark.errors import ConfigError
 
@@ -183,3 +183,14 @@ def test_version__a_runtime_that_hangs_does_not_answer(homes: Any, monkeypatch: 
 
     monkeypatch.setattr(java.subprocess, "run", hang)
     assert java._version(homes("slow", ECHO) / "bin" / "java") == 0
+
+
+@pytest.mark.parametrize(("named", "ours"), [(None, True), ("-Xmx1g", True), ("-XX:+UseG1GC", False)])
+def test_local_conf__java_is_given_no_second_collector(
+    monkeypatch: pytest.MonkeyPatch, named: str | None, ours: bool
+) -> None:
+    for variable in session.JAVA_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    if named is not None:
+        monkeypatch.setenv("JAVA_TOOL_OPTIONS", named)
+    assert (session.COLLECTOR in session._local_conf()["spark.driver.extraJavaOptions"]) is ours
