@@ -142,26 +142,28 @@ def validate(
 
 
 def _check_side(rows: Rows, checks: RowChecks, on_bad_row: str) -> _Side:
-    tallies = tally(rows, checks)
+    # What ids and labels tell takes small jobs, most of which is waiting: they go on beside the pass over all columns.
+    with ThreadPoolExecutor(2) as beside:
+        repeated, counted = beside.submit(duplicates, rows), beside.submit(_label_counts, rows)
+        tallies = tally(rows, checks)
     n_rows, digest = _content(rows, tallies)
     dimensions = by_aspect(t for t in tallies if t["aspect"] == DIMENSION)
     # The dimension most rows have is taken for the intended one.
     n_features = int(max(dimensions, key=lambda d: dimensions[d][0], default=0))
     problems = _row_problems(rows, tallies, dimensions, n_features)
-    twice, n_twice, first = duplicates(rows)
+    twice, n_twice, first = repeated.result()
     if n_twice:
         got = f"{n_twice} ids more than once; the first: {shown(first)}"
         hint = "make ids unique: they decide ties and name the values"
         problems.append(Problem(f"{rows.side} ids", "unique ids", got, hint))
-    rejected, n_good = None, n_rows
+    rejected, n_good, labels = None, n_rows, counted.result()
     if problems and on_bad_row == "reject":
         rows, rejected = _split(rows, replace(checks, n_features=n_features), twice)
         n_good, digest = _content(rows, tally(rows, checks))
-        problems = []
+        problems, labels = [], _label_counts(rows)
     if n_good == 0:
         got = "no rows" if n_rows == 0 else f"all {n_rows} rows rejected"
         problems.append(Problem(f"{rows.side} table {rows.reference}", "at least one row", got, "check the path"))
-    labels = {} if problems else _label_counts(rows)
     facts = Facts(n_good, n_rows - n_good, labels, digest)
     return _Side(rows, facts, n_features, rejected, problems)
 
