@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -86,6 +87,11 @@ class TrainArrays:
     def n_train(self) -> int:
         """Number of training rows."""
         return int(self.x.shape[0])
+
+    @cached_property
+    def largest_norm(self) -> float:
+        """The largest of the squared norms."""
+        return float(self.squared_norm.max(initial=0.0))
 
 
 @dataclass(frozen=True)

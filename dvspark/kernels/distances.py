@@ -159,7 +159,8 @@ def tile_products(
     for start, tile in _tiles(train.x):
         here = slice(start, start + len(tile))
         placed = _place(tile, None if train.center is None or train.scale is None else train.scale[here], train.center)
-        products = block[: len(points.weights) * len(tile)].reshape(-1, len(tile))
+        flat = len(points.weights) * len(tile)
+        products = block[:, here] if block.ndim == 2 else block[:flat].reshape(-1, len(tile))  # noqa: PLR2004
         np.matmul(points.weights, placed.T, out=products)
         addend = np.zeros(len(tile), np.float32)
         if points.units is not None and train.scale is not None:
@@ -179,9 +180,8 @@ def approximate_keys(train: TrainArrays, z: Floats, metric: str, out: Floats) ->
     Cost: 2 N D n_points floating-point operations and one pass over the keys; scratch: a block and a tile.
     """
     points = place_points(train, z, metric)
-    block = np.empty(len(z) * min(TILE_ROWS, train.n_train), np.float32)
-    for start, products, addend in tile_products(train, points, metric, block):
-        np.add(products, addend, out=out[:, start : start + len(addend)])
+    for _, products, addend in tile_products(train, points, metric, out):
+        products += addend
     if len(train.duplicates):
         out[:, train.duplicates[:, 0]] = out[:, train.duplicates[:, 1]]
     return points.norms
@@ -197,11 +197,11 @@ def key_sizes(train: TrainArrays, rows: Int64s, weight: float, metric: str) -> F
     return _size_of(train.squared_norm[rows], weight, metric)
 
 
-def largest_key_size(train: TrainArrays, rows: Int64s, weight: float, metric: str) -> float:
-    """Return the largest of `key_sizes`, which is that of the longest row."""
+def largest_key_size(train: TrainArrays, weight: float, metric: str) -> float:
+    """Return the largest of the `key_sizes` of all rows, which is that of the longest one."""
     if train.scale is not None and train.center is None:
         return 1.0
-    return float(_size_of(train.squared_norm[rows].max(), weight, metric))
+    return float(_size_of(np.array(train.largest_norm), weight, metric))
 
 
 def _size_of(norms: Float64s, weight: float, metric: str) -> Float64s:

@@ -117,7 +117,6 @@ def rank_merged(point: MergedPoint, options: RankingOptions, scratch: Scratch) -
     near = NearKeys(
         exact=lambda rows: found(point.near_keys, rows),
         sizes=lambda rows: found(point.near_sizes, rows),
-        largest_size=lambda rows: float(found(point.near_sizes, rows).max()),
     )
     n_players = ranking.rank_rows(point.keys, point.matches, scratch) - (point.absent is not None)
     return ranking.order_near(near, n_players, options, scratch)

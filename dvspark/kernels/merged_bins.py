@@ -128,7 +128,6 @@ def value_parts(
     near = NearKeys(
         exact=lambda places: of(exact, places),
         sizes=lambda places: of(sizes, places),
-        largest_size=lambda places: float(of(sizes, places).max()),
     )
     keys = np.concatenate([part.near_keys for part in told])
     matches = np.concatenate([part.near_matches for part in told])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,6 +19,10 @@ ERROR_SAMPLE = 64
 ERROR_DEVIATIONS = 10.0
 SMALLEST_ERROR = float(np.finfo(np.float32).eps) / 8
 
+# The longest of all rows speaks for the near ones, whose norms lie anywhere in memory, unless its keys are added up from
+# numbers so many times as large as the sample's.
+LARGEST_ROOM = 1.25
+
 # In a group of so many rows that are not told apart, inserting one after the other into those before is slow.
 LARGEST_GROUP = 64
 
@@ -26,13 +31,13 @@ LARGEST_GROUP = 64
 class NearKeys:
     """What some rows of a point, its near ones, are asked for: given rows (n,) int64, each returns (n,) float64.
 
-    ``exact`` their float64 keys, ties not settled; ``sizes`` those of `distances.key_sizes`, ``largest_size`` the
-    largest of these.
+    ``exact`` their float64 keys, ties not settled; ``sizes`` those of `distances.key_sizes`, none of which is above
+    ``largest_size``, infinite where nobody knows.
     """
 
     exact: Callable[[Int64s], Float64s]
     sizes: Callable[[Int64s], Float64s]
-    largest_size: Callable[[Int64s], float]
+    largest_size: float = np.inf
 
 
 def near_keys(train: TrainArrays, z: Floats, weight: float, metric: str, listed: Int32s | None = None) -> NearKeys:
@@ -44,7 +49,7 @@ def near_keys(train: TrainArrays, z: Floats, weight: float, metric: str, listed:
     return NearKeys(
         exact=lambda places: distances.exact_keys(train.x, row_of(places), z, metric),
         sizes=lambda places: distances.key_sizes(train, row_of(places), weight, metric),
-        largest_size=lambda places: distances.largest_key_size(train, row_of(places), weight, metric),
+        largest_size=distances.largest_key_size(train, weight, metric),
     )
 
 
@@ -74,13 +79,16 @@ def settle(near: NearKeys, rows: Int64s, matches: Bools, words: UInt32s, *, metr
 def _doubt(near: NearKeys, rows: Int64s, words: UInt32s) -> float:
     """Return how close float32 keys of sorted rows may be for their order to be in doubt."""
     sample = _error_sample(len(rows))
-    largest, sizes = near.largest_size(rows), near.sizes(rows[sample])
+    sizes = near.sizes(rows[sample])
+    largest = near.largest_size
+    if largest > LARGEST_ROOM * float(sizes.max()):
+        largest = float(near.sizes(rows).max())
     # A row of zeros adds up nothing, yet its key is compared with keys of the others' size; where all are zero
     # any small number will do, whose reciprocal can be squared.
     least = max(1e-3 * largest, 1e-30)
     error = near.exact(rows[sample]) - rank_loops.keys_of(words[sample])
-    error = (error - error.mean()) / np.maximum(sizes, least)
-    deviation = max(float(np.sqrt(np.mean(error * error))), SMALLEST_ERROR)
+    error = (error - error.sum() / len(error)) / np.maximum(sizes, least)
+    deviation = max(math.sqrt(float(error @ error) / len(error)), SMALLEST_ERROR)
     # The largest size counts for all: then rows in wrong order are never told apart from those between them.
     return 2.0 * ERROR_DEVIATIONS * deviation * max(largest, least)
 
