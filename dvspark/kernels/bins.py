@@ -6,6 +6,7 @@ to U(N) - U(∅) as these do, and lie in an interval that the counts of the bins
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,9 @@ N_BINS = 2**13
 N_CELLS = 512
 
 # Where cells lie and how many bins each takes is told by the keys of so many training rows, evenly spread in id order:
-# one in 32, within these limits. Their products cost as much as theirs elsewhere.
-SAMPLE_ONE_IN = 32
+# one in 64, within these limits. Their products cost as much as theirs elsewhere; twice as many make no certificate
+# narrower (docs/decisions/0015).
+SAMPLE_ONE_IN = 64
 SAMPLE_LIMITS = (1_024, 16_384)
 
 # Between the lines that give bins and the whole numbers at the ends of a cell; float32 rounds off a tenth of that.
@@ -102,21 +104,14 @@ def edges(sample_keys: Floats, n_train: int, n_near: int) -> BinEdges | None:
     """
     ordered = np.sort(sample_keys).astype(np.float64)
     last = len(ordered) - 1
-    first = min(int(np.ceil(n_near / n_train * len(ordered))), last)
-    knots, step = [first], float(KNOT_STEP)
-    while knots[-1] < last:
-        knots.append(min(int(knots[-1] + step), last))
-        step *= KNOT_GROWTH
-    if len(knots) > 2 and knots[-1] - knots[-2] < KNOT_STEP:
-        knots.pop(-2)
-    low = np.float32(ordered[first])
+    knots, ranks = _knots(len(ordered), n_train, n_near)
+    low = np.float32(ordered[knots[0]])
     # The farthest rows lie beyond the sample's last key, by about as much as its last 64th part is wide.
     high = 2.0 * ordered[last] - ordered[last - len(ordered) // 64 - 1]
     per_unit = N_CELLS**2 / (high - float(low)) if high > float(low) else np.inf
     if per_unit > np.finfo(np.float32).max:
         return None
     distance = (high - float(low)) * (np.arange(N_CELLS + 1) / N_CELLS) ** 2
-    ranks = np.maximum(np.array([*knots, len(ordered)]) / len(ordered) * n_train, 1.0)
     rank = np.interp(distance, np.append(ordered[knots], high) - float(low), ranks)
     reach = (1.0 / rank[0] - 1.0 / rank) / (1.0 / rank[0] - 1.0 / rank[-1])
     share = (1.0 - EVEN_SHARE) * reach + EVEN_SHARE * (rank - rank[0]) / (rank[-1] - rank[0])
@@ -125,6 +120,19 @@ def edges(sample_keys: Floats, n_train: int, n_near: int) -> BinEdges | None:
     # A little inside of whole numbers at both ends, so that no rounding takes a key into the bins of another cell.
     lines = np.stack([np.append(np.diff(begins), 1) - 2.0 * LINE_MARGIN, begins + LINE_MARGIN])
     return BinEdges(low, np.float32(per_unit), lines.astype(np.float32))
+
+
+@functools.lru_cache(maxsize=64)
+def _knots(n_sample: int, n_train: int, n_near: int) -> tuple[Int64s, Float64s]:
+    """Return the places in the sorted sample between which ranks are interpolated, their ranks and the last rank."""
+    last = n_sample - 1
+    knots, step = [min(int(np.ceil(n_near / n_train * n_sample)), last)], float(KNOT_STEP)
+    while knots[-1] < last:
+        knots.append(min(int(knots[-1] + step), last))
+        step *= KNOT_GROWTH
+    if len(knots) > 2 and knots[-1] - knots[-2] < KNOT_STEP:
+        knots.pop(-2)
+    return np.array(knots), np.maximum(np.array([*knots, n_sample]) / n_sample * n_train, 1.0)
 
 
 def sample_size(n_train: int) -> int:

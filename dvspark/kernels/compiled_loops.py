@@ -204,12 +204,13 @@ def _add_near(
     rows: Int32s, added: Float64s, place: int, start: int, end: int, value: Float64s, squared: Float64s
 ) -> int:
     """Add values from ``place`` on to their rows up to ``end``, those of ``start`` and later; return the next place."""
-    while place < len(rows) and rows[place] < end:
-        row = rows[place] - start
-        value[row] += added[place]
-        squared[row] += added[place] * added[place]
-        place += 1
-    return place
+    beyond = int(np.searchsorted(rows, end))
+    here, values = rows[place:beyond], added[place:beyond]
+    for index in range(len(here)):
+        row, more = np.uint32(here[index] - start), values[index]  # unsigned: no place is counted from the end
+        value[row] += more
+        squared[row] += more * more
+    return beyond
 
 
 @compiled

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt32s, UInt64s
+from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt64s
 
 # No fastmath: a sum keeps its order. No bounds checks, no threads: Spark gives a task its cores.
 compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -22,13 +22,15 @@ def pack(keys: Floats, matches: Bools, packed: UInt64s) -> None:
 
 
 @compiled
-def unpack(packed: UInt64s, places: Int64s, matches: Bools, words: UInt32s) -> None:
+def unpack(packed: UInt64s, places: Int64s, matches: Bools, keys: Floats) -> None:
     """See `rank_loops.unpack`."""
+    bits = keys.view(np.uint32)
     for rank in range(len(packed)):
         word = packed[rank]
         places[rank] = np.int64((word & np.uint64(0xFFFFFFFF)) >> np.uint64(1))
         matches[rank] = (word & np.uint64(1)) != 0
-        words[rank] = np.uint32(word >> np.uint64(32))
+        high = np.uint32(word >> np.uint64(32))
+        bits[rank] = high ^ np.uint32(1 << 31) if high >> np.uint32(31) else ~high
 
 
 @compiled
@@ -76,14 +78,9 @@ def add_ranked(rows: Int64s, values: Float64s, value: Float64s, squared: Float64
 
 
 @compiled
-def list_doubtful(words: UInt32s, limit: float, starts: Bools, places: Int32s, groups: Int32s) -> tuple[int, int]:
+def list_doubtful(keys: Floats, limit: float, starts: Bools, places: Int32s, groups: Int32s) -> tuple[int, int]:
     """See `rank_loops.list_doubtful`."""
-    n = len(words)
-    bits = np.empty(n, np.uint32)
-    for rank in range(n):
-        word = words[rank]
-        bits[rank] = word ^ np.uint32(1 << 31) if word >> np.uint32(31) else ~word
-    keys = bits.view(np.float32)
+    n = len(keys)
     starts[0] = True
     for rank in range(1, n):
         starts[rank] = np.float64(keys[rank]) - np.float64(keys[rank - 1]) > limit

@@ -153,14 +153,15 @@ def tile_products(
 ) -> Iterator[tuple[int, Floats, Floats]]:
     """Yield (first row, products, addend) of each tile of training rows: a key is products + addend, in float32.
 
-    Products (n_points, rows) lie in ``block`` (n_points × a tile's rows,) float32 until the next tile, addend (rows,).
+    Products (n_points, rows) lie in ``block`` (n_points × a tile's rows,) float32 until the next tile, or stay in the
+    columns of a block (n_points, n_train); addend (rows,).
     A constant of each point is left out, which no order depends on. 2 N D n_points floating-point operations.
     """
     for start, tile in _tiles(train.x):
         here = slice(start, start + len(tile))
         placed = _place(tile, None if train.center is None or train.scale is None else train.scale[here], train.center)
         flat = len(points.weights) * len(tile)
-        products = block[:, here] if block.ndim == 2 else block[:flat].reshape(-1, len(tile))  # noqa: PLR2004
+        products = block[:, here] if block.ndim == 2 else block[:flat].reshape(-1, len(tile))
         np.matmul(points.weights, placed.T, out=products)
         addend = np.zeros(len(tile), np.float32)
         if points.units is not None and train.scale is not None:
@@ -177,11 +178,11 @@ def approximate_keys(train: TrainArrays, z: Floats, metric: str, out: Floats) ->
 
     Duplicates of a row get the key of their first copy. Returns the norm of each point's weights, (n_points,)
     float64, for `key_sizes`.
-    Cost: 2 N D n_points floating-point operations and one pass over the keys; scratch: a block and a tile.
+    Cost: 2 N D n_points floating-point operations and one pass over the keys; scratch: a tile.
     """
     points = place_points(train, z, metric)
     for _, products, addend in tile_products(train, points, metric, out):
-        products += addend
+        np.add(products, addend, out=products)
     if len(train.duplicates):
         out[:, train.duplicates[:, 0]] = out[:, train.duplicates[:, 1]]
     return points.norms

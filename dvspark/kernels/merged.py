@@ -48,7 +48,7 @@ def block_parts(block: TrainBlock, chunk: ChunkArrays, options: RankingOptions, 
     """Yield the block's part of each point of the chunk; ``n_train`` rows of all blocks.
 
     Rows meet the same points in the same places of the same tiles as in one table, so their keys have the same bits.
-    Cost a point: O(n_rows D). Memory beside the block's arrays: 4 P (B + T) + (40 T + 24 P) D + 8 B + 32 m bytes, for
+    Cost a point: O(n_rows D). Memory beside the block's arrays: 4 P B + (40 T + 24 P) D + 8 B + 32 m bytes, for
     P = `ranking.points_per_block` of ``n_train``, B rows of the block and its guests, T of a tile, D features, m near
     rows.
     """

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dvspark.kernels import distances, loops, rank_loops
-from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, TrainArrays, UInt32s
+from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, TrainArrays
 
 # The error of float32 keys is measured on so many of the nearest rows, relative to the size of what was added
 # up; keys closer than so many standard deviations, of both, do not tell two rows apart. A bound for all data,
@@ -19,8 +19,8 @@ ERROR_SAMPLE = 64
 ERROR_DEVIATIONS = 10.0
 SMALLEST_ERROR = float(np.finfo(np.float32).eps) / 8
 
-# The longest of all rows speaks for the near ones, whose norms lie anywhere in memory, unless its keys are added up from
-# numbers so many times as large as the sample's.
+# The longest of all rows speaks for the near ones, whose norms lie anywhere in memory, unless its key is added up from
+# numbers more than so many times as large as the sample's.
 LARGEST_ROOM = 1.25
 
 # In a group of so many rows that are not told apart, inserting one after the other into those before is slow.
@@ -53,15 +53,15 @@ def near_keys(train: TrainArrays, z: Floats, weight: float, metric: str, listed:
     )
 
 
-def settle(near: NearKeys, rows: Int64s, matches: Bools, words: UInt32s, *, metric: str, average: bool) -> Bools:
-    """Put sorted rows, with their matches and ordered key bits, in exact order, in place.
+def settle(near: NearKeys, rows: Int64s, matches: Bools, keys: Floats, *, metric: str, average: bool) -> Bools:
+    """Put sorted rows, with their matches and float32 keys, in exact order, in place.
 
     Only rows whose keys are too close to tell them apart are moved, by float64 keys, then by row. Returns which of
     them, all (n,), begin a tie block, where ties are to be averaged (``average``). O(n + doubtful rows × n_features).
     """
     n = len(rows)
     starts, doubtful, groups = np.empty(n, np.bool_), np.empty(n, np.int32), np.empty(n, np.int32)
-    n_doubtful, largest = loops.fastest().list_doubtful(words, _doubt(near, rows, words), starts, doubtful, groups)
+    n_doubtful, largest = loops.fastest().list_doubtful(keys, _doubt(near, rows, keys), starts, doubtful, groups)
     if not n_doubtful:
         return starts
     places, groups = doubtful[:n_doubtful], groups[:n_doubtful]
@@ -76,17 +76,18 @@ def settle(near: NearKeys, rows: Int64s, matches: Bools, words: UInt32s, *, metr
     return starts
 
 
-def _doubt(near: NearKeys, rows: Int64s, words: UInt32s) -> float:
+def _doubt(near: NearKeys, rows: Int64s, keys: Floats) -> float:
     """Return how close float32 keys of sorted rows may be for their order to be in doubt."""
     sample = _error_sample(len(rows))
-    sizes = near.sizes(rows[sample])
+    asked = rows[sample]
+    sizes = near.sizes(asked)
     largest = near.largest_size
     if largest > LARGEST_ROOM * float(sizes.max()):
         largest = float(near.sizes(rows).max())
     # A row of zeros adds up nothing, yet its key is compared with keys of the others' size; where all are zero
     # any small number will do, whose reciprocal can be squared.
     least = max(1e-3 * largest, 1e-30)
-    error = near.exact(rows[sample]) - rank_loops.keys_of(words[sample])
+    error = near.exact(asked) - keys[sample]
     error = (error - error.sum() / len(error)) / np.maximum(sizes, least)
     deviation = max(math.sqrt(float(error @ error) / len(error)), SMALLEST_ERROR)
     # The largest size counts for all: then rows in wrong order are never told apart from those between them.

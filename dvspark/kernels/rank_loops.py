@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt32s, UInt64s
+from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt64s
 
 
 def pack(keys: Floats, matches: Bools, packed: UInt64s) -> None:
@@ -20,14 +20,14 @@ def pack(keys: Floats, matches: Bools, packed: UInt64s) -> None:
     np.add(np.arange(0, 2 * len(keys), 2, dtype=np.uint32), matches, out=low)
 
 
-def unpack(packed: UInt64s, places: Int64s, matches: Bools, words: UInt32s) -> None:
-    """Fill ``places`` (n,) int64, ``matches`` (n,) bool and the ordered key bits, ``words`` (n,), from packed rows."""
-    halves = packed.view(np.uint32)
-    low = halves[0::2]
+def unpack(packed: UInt64s, places: Int64s, matches: Bools, keys: Floats) -> None:
+    """Fill ``places`` (n,) int64, ``matches`` (n,) bool and ``keys`` (n,) float32 from packed rows."""
+    halves, bits = packed.view(np.uint32), keys.view(np.uint32)
+    low, high = halves[0::2], halves[1::2]
     np.right_shift(low, 1, out=places)
-    np.bitwise_and(low, 1, out=words)
-    np.not_equal(words, 0, out=matches)
-    words[:] = halves[1::2]
+    np.bitwise_and(low, 1, out=bits)
+    np.not_equal(bits, 0, out=matches)
+    bits[:] = np.where(high >> 31, high ^ np.uint32(1 << 31), ~high)
 
 
 def rank_values(
@@ -53,7 +53,7 @@ def value_packed(
     Returns what each of those loses to the matches beyond them. O(n).
     """
     places, matches = np.empty(len(packed), np.int64), np.empty(len(packed), np.bool_)
-    unpack(packed, places, matches, np.empty(len(packed), np.uint32))
+    unpack(packed, places, matches, np.empty(len(packed), np.float32))
     values, far = np.empty(len(packed) - n_near), slice(n_near, len(packed))
     beyond = rank_values(matches[far], own[far], suffix[far], of_match, of_other, 0.0, values)
     out[places[far]] = values
@@ -72,16 +72,15 @@ def add_ranked(rows: Int64s, values: Float64s, value: Float64s, squared: Float64
     squared[rows] += values * values
 
 
-def list_doubtful(words: UInt32s, limit: float, starts: Bools, places: Int32s, groups: Int32s) -> tuple[int, int]:
-    """Tell which rows of a sorted list are not told apart by their float32 keys, given as ordered bits ``words`` (n,).
+def list_doubtful(keys: Floats, limit: float, starts: Bools, places: Int32s, groups: Int32s) -> tuple[int, int]:
+    """Tell which rows of a sorted list are not told apart by their ``keys`` (n,) float32, ascending.
 
     Fills ``starts`` (n,) with whether a row's key is further than ``limit`` from the one before, the first one's
     always being. Rows not told apart are a group; fills in the ``places`` of those in a group of several, ascending,
     and the number of their ``groups``. Returns how many these are, and the rows of the largest group. O(n).
     """
-    keys = keys_of(words)
     starts[0] = True
-    np.greater(keys[1:] - keys[:-1], limit, out=starts[1:])
+    np.greater(np.diff(keys.astype(np.float64)), limit, out=starts[1:])
     found = np.flatnonzero(~(starts & np.append(starts[1:], True)))
     places[: len(found)] = found
     groups[: len(found)] = np.cumsum(starts)[found]
@@ -94,8 +93,3 @@ def order_groups(groups: Int32s, exact: Float64s, rows: Int64s, order: Int64s) -
     O(n log n) here, O(n × the rows of a group) in Numba.
     """
     order[:] = np.lexsort((rows, exact, groups))
-
-
-def keys_of(words: UInt32s) -> Float64s:
-    """Return the float32 keys whose ordered bits are given, as float64."""
-    return np.where(words >> 31, words ^ np.uint32(1 << 31), ~words).view(np.float32).astype(np.float64)

@@ -10,7 +10,7 @@ import numpy as np
 from dvspark.kernels import distances, loops, near_order
 from dvspark.kernels.near_order import NearKeys, near_keys
 from dvspark.kernels.workspace import Workspace
-from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int32s, Int64s, TrainArrays, TrainLabels, UInt32s
+from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int32s, Int64s, TrainArrays, TrainLabels
 
 TIES = ("id", "average")
 PRECISIONS = ("default", "float64")
@@ -93,7 +93,7 @@ class Scratch:
     def __init__(self, n_rows: int, workspace: Workspace) -> None:
         self.packed = workspace.array("packed", (n_rows,), np.uint64)
         self.rows = workspace.array("ranked_rows", (n_rows,), np.int64)
-        self.words = workspace.array("words", (n_rows,), np.uint32)
+        self.keys = workspace.array("ranked_keys", (n_rows,), np.float32)
         self.matches = workspace.array("ranked_matches", (n_rows,), np.bool_)
 
 
@@ -181,13 +181,13 @@ def rank_exact_keys(keys: Float64s, matches: Bools, absent: int | None, options:
 def rank_rows(keys: Floats, matches: Bools, scratch: Scratch) -> int:
     """Sort rows by float32 key into ``scratch``, an infinite key last; return how many there are.
 
-    Leaves rows, matches and, in words, the ordered key bits. O(n log n), see `loops.pack`.
+    Leaves rows, matches and keys. O(n log n), see `loops.pack`.
     """
     n = len(keys)
     packed = scratch.packed[:n]
     loops.fastest().pack(keys, matches, packed)
     packed.sort()
-    loops.fastest().unpack(packed, scratch.rows[:n], scratch.matches[:n], scratch.words[:n])
+    loops.fastest().unpack(packed, scratch.rows[:n], scratch.matches[:n], scratch.keys[:n])
     return n
 
 
@@ -200,19 +200,19 @@ def settle_near(
 
 def order_near(near: NearKeys, n_players: int, options: RankingOptions, scratch: Scratch) -> RankedRows:
     """Return the rows that `rank_rows` left in ``scratch``, the nearest of them in exact order."""
-    rows, matches, words = scratch.rows[:n_players], scratch.matches[:n_players], scratch.words[:n_players]
+    rows, matches, keys = scratch.rows[:n_players], scratch.matches[:n_players], scratch.keys[:n_players]
     n_near = min(exact_rows(options.k), n_players)
     if options.ties == "average":  # a tie block must not be cut in two kinds of keys
-        n_near = int(np.searchsorted(words, words[n_near - 1], side="right"))
+        n_near = int(np.searchsorted(keys, keys[n_near - 1], side="right"))
     starts = near_order.settle(
-        near, rows[:n_near], matches[:n_near], words[:n_near], metric=options.metric, average=options.ties == "average"
+        near, rows[:n_near], matches[:n_near], keys[:n_near], metric=options.metric, average=options.ties == "average"
     )
     if options.ties == "id":
         return RankedRows(rows, matches, None)
-    return RankedRows(rows, matches, np.append(starts, _block_starts(words[n_near:])))
+    return RankedRows(rows, matches, np.append(starts, _block_starts(keys[n_near:])))
 
 
-def _block_starts(sorted_keys: Float64s | UInt32s) -> Bools:
+def _block_starts(sorted_keys: Floats) -> Bools:
     """Return where a new key begins in sorted keys, (n,) bool; the first one always does."""
     starts = np.ones(len(sorted_keys), np.bool_)
     np.not_equal(sorted_keys[1:], sorted_keys[:-1], out=starts[1:])

@@ -60,9 +60,9 @@ def _value_sorted(
     constants = weights.constants(int(np.count_nonzero(matches)))
     beyond = with_loops.value_packed(packed[:n_players], n_near, weights.own, weights.suffix, *constants, out)
     scratch = Scratch(n_near, workspace)  # its packed rows are the first of those above
-    rows, found, words = scratch.rows, scratch.matches, scratch.words
-    with_loops.unpack(scratch.packed, rows, found, words)
-    near_order.settle(near, rows, found, words, metric=options.metric, average=False)
+    rows, found, ordered = scratch.rows, scratch.matches, scratch.keys
+    with_loops.unpack(scratch.packed, rows, found, ordered)
+    near_order.settle(near, rows, found, ordered, metric=options.metric, average=False)
     of_rank = workspace.array("of_rank", (n_near,), np.float64)
     with_loops.rank_values(found, weights.own[:n_near], weights.suffix[:n_near], *constants, beyond, of_rank)
     out[rows] = of_rank

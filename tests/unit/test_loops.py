@@ -223,14 +223,15 @@ def test_pack__sorts_like_the_keys_and_unpack_gives_them_back(keys: list[float],
         packed = np.empty(n, np.uint64)
         module.pack(numbers, matches, packed)
         packed.sort()
-        places, flags, words = np.empty(n, np.int64), np.empty(n, np.bool_), np.empty(n, np.uint32)
-        module.unpack(packed, places, flags, words)
-        results.append((packed, places, flags, words))
+        places, flags, found = np.empty(n, np.int64), np.empty(n, np.bool_), np.empty(n, np.float32)
+        module.unpack(packed, places, flags, found)
+        results.append((packed, places, flags, found))
     for one, other in zip(*results, strict=True):
         np.testing.assert_array_equal(one, other)
-    _, places, flags, _ = results[0]
+    _, places, flags, found = results[0]
     np.testing.assert_array_equal(places, np.argsort(numbers, kind="stable"))
     np.testing.assert_array_equal(flags, matches[places])
+    np.testing.assert_array_equal(found, numbers[places])
 
 
 @settings(deadline=None)
@@ -288,15 +289,12 @@ def test_add_rows__adds_values_and_squares(seed: int, n: int) -> None:
 @given(keys=KEYS, limit=st.sampled_from([0.0, 1e-3, 1.0, 1e9]))
 def test_list_doubtful__groups_keys_that_are_not_further_apart(keys: list[float], limit: float) -> None:
     ordered, n = np.sort(np.array([*keys, *keys[:3], -0.5, 0.5], np.float32)), len(keys) + len(keys[:3]) + 2
-    packed, words = np.empty(n, np.uint64), np.empty(n, np.uint32)
-    loops.pack(ordered, np.zeros(n, np.bool_), packed)
-    loops.unpack(packed, np.empty(n, np.int64), np.empty(n, np.bool_), words)
     is_start = [i == 0 or float(ordered[i]) - float(ordered[i - 1]) > limit for i in range(n)]
     group_of = np.cumsum(is_start)
     sizes = np.bincount(group_of)
     for module in BOTH:
         starts, places, groups = np.empty(n, np.bool_), np.empty(n, np.int32), np.empty(n, np.int32)
-        count, largest = module.list_doubtful(words, limit, starts, places, groups)
+        count, largest = module.list_doubtful(ordered, limit, starts, places, groups)
         np.testing.assert_array_equal(starts, is_start)
         np.testing.assert_array_equal(places[:count], np.flatnonzero(sizes[group_of] > 1))
         np.testing.assert_array_equal(groups[:count], group_of[places[:count]])

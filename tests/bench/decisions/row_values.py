@@ -96,7 +96,7 @@ def ways(keys: np.ndarray, matches: np.ndarray) -> dict[str, Callable[[], Any]]:
     n, n_matches = len(keys), int(matches.sum())
     weights = knn_shapley.rank_weights(n, k=10)
     packed, of_row, value, squared = np.empty(n, np.uint64), np.empty(n), np.zeros(n), np.zeros(n)
-    rows, flags, words = np.empty(n, np.int64), np.empty(n, np.bool_), np.empty(n, np.uint32)
+    rows, flags, ordered = np.empty(n, np.int64), np.empty(n, np.bool_), np.empty(n, np.float32)
     starts, codes = np.empty(CELLS_PER_MATCH * n_matches + 2, np.uint32), np.empty(n, np.uint32)
     counts, worth = np.empty(n_matches + 1, np.int64), np.empty(2 * n_matches + 2)
     matching = np.flatnonzero(matches)
@@ -105,7 +105,7 @@ def ways(keys: np.ndarray, matches: np.ndarray) -> dict[str, Callable[[], Any]]:
     def in_rank_order() -> np.ndarray:
         loops.pack(keys, matches, packed)
         packed.sort()
-        loops.unpack(packed, rows, flags, words)
+        loops.unpack(packed, rows, flags, ordered)
         loops.rank_values(flags, weights.own, weights.suffix, 0.0, 0.0, 0.0, of_row)
         loops.add_ranked(rows, of_row, value, squared)
         return value
