@@ -72,7 +72,8 @@ def assign_bins(
     """See `loops.assign_bins`."""
     n_rows, capacity = products.shape[1], near_rows.shape[1]
     last_place, zero = np.float32(lines.shape[2] - 1), np.float32(0.0)
-    places, cells, near = np.empty(n_rows, np.float32), np.empty(n_rows, np.uint32), np.empty(n_rows, np.int32)
+    places, cells = np.empty(n_rows, np.float32), np.empty(n_rows, np.uint32)
+    is_near, near = np.empty(n_rows, np.uint8), np.empty(n_rows, np.uint32)
     for point in range(products.shape[0]):
         lowest, scale, label = low[point], per_unit[point], point_labels[point]
         slopes, offsets = lines[point, 0], lines[point, 1]
@@ -80,26 +81,28 @@ def assign_bins(
         code_of = codes[point, start : start + n_rows]
         # Three loops, for the first and the last then run by SIMD; with the look-up among them nothing does.
         for row in range(n_rows):
-            place = (product[row] + addend[row] - lowest) * scale
+            key = product[row] + addend[row]
+            is_near[row] = not key > lowest
+            place = (key - lowest) * scale
             place = np.sqrt(place if place > zero else zero)
             place = place if place < last_place else last_place
             cell = np.int32(place)
             places[row], cells[row] = place - np.float32(cell), cell
-        for row in range(n_rows):
-            places[row] = places[row] * slopes[cells[row]] + offsets[cells[row]]
-        for row in range(n_rows):
-            found = np.int32(places[row]) if product[row] + addend[row] > lowest else np.int32(0)
-            code_of[row] = np.uint16(np.int32(2) * found + np.int32(labels[row] == label))
-        # Written whether near or not, so that no branch is guessed wrong; what else a near row needs comes after.
+        # Listed whether near or not, so that no branch is guessed wrong; what else a near row needs comes after.
         n_found = 0
         for row in range(n_rows):
+            places[row] = places[row] * slopes[cells[row]] + offsets[cells[row]]
             near[n_found] = row
-            n_found += code_of[row] < 2
+            n_found += is_near[row]
+        for row in range(n_rows):
+            found = np.int32(0) if is_near[row] else np.int32(places[row])
+            code_of[row] = np.uint16(np.int32(2) * found + np.int32(labels[row] == label))
         count = n_near[point]
-        for place in range(min(n_found, capacity - count)):
+        kept = min(n_found, max(capacity - count, 0))
+        rows, keys = near_rows[point, count : count + kept], near_keys[point, count : count + kept]
+        for place in range(kept):
             row = near[place]
-            near_rows[point, count + place] = start + row
-            near_keys[point, count + place] = product[row] + addend[row]
+            rows[place], keys[place] = start + row, product[row] + addend[row]
         n_near[point] = count + n_found
 
 
