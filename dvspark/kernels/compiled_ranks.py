@@ -78,20 +78,28 @@ def add_ranked(rows: Int64s, values: Float64s, value: Float64s, squared: Float64
 
 
 @compiled
-def list_doubtful(keys: Floats, limit: float, starts: Bools, places: Int32s, groups: Int32s) -> tuple[int, int]:
+def list_doubtful(
+    keys: Floats, limit: float, asked: Bools, starts: Bools, places: Int32s, groups: Int32s
+) -> tuple[int, int]:
     """See `rank_loops.list_doubtful`."""
     n = len(keys)
     starts[0] = True
     for rank in range(1, n):
         starts[rank] = np.float64(keys[rank]) - np.float64(keys[rank - 1]) > limit
     count, group, largest, begin = 0, 0, 1, 0
-    for rank in range(n):
-        if starts[rank]:
-            group += 1
-            largest, begin = max(largest, rank - begin), rank
-        places[count], groups[count] = rank, group
-        count += not (starts[rank] and (rank + 1 == n or starts[rank + 1]))
-    return count, max(largest, n - begin)
+    while begin < n:
+        end, listed = begin + 1, asked[begin]
+        while end < n and not starts[end]:
+            listed |= asked[end]
+            end += 1
+        group += 1
+        if listed and end > begin + 1:
+            largest = max(largest, end - begin)
+            for rank in range(begin, end):
+                places[count], groups[count] = rank, group
+                count += 1
+        begin = end
+    return count, largest
 
 
 @compiled

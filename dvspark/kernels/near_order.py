@@ -53,15 +53,26 @@ def near_keys(train: TrainArrays, z: Floats, weight: float, metric: str, listed:
     )
 
 
-def settle(near: NearKeys, rows: Int64s, matches: Bools, keys: Floats, *, metric: str, average: bool) -> Bools:
+def settle(
+    near: NearKeys,
+    rows: Int64s,
+    matches: Bools,
+    keys: Floats,
+    *,
+    metric: str,
+    average: bool,
+    among: Bools | None = None,
+) -> Bools:
     """Put sorted rows, with their matches and float32 keys, in exact order, in place.
 
-    Only rows whose keys are too close to tell them apart are moved, by float64 keys, then by row. Returns which of
-    them, all (n,), begin a tie block, where ties are to be averaged (``average``). O(n + doubtful rows × n_features).
+    Only rows whose keys are too close to tell them apart are moved, by float64 keys, then by row; of these those alone
+    that stand with a row of ``among`` (n,), if that is given. Returns which of them, all (n,), begin a tie block, where
+    ties are to be averaged (``average``). O(n + doubtful rows × n_features).
     """
     n = len(rows)
     starts, doubtful, groups = np.empty(n, np.bool_), np.empty(n, np.int32), np.empty(n, np.int32)
-    n_doubtful, largest = loops.fastest().list_doubtful(keys, _doubt(near, rows, keys), starts, doubtful, groups)
+    limit, asked = _doubt(near, rows, keys), np.ones(n, np.bool_) if among is None else among
+    n_doubtful, largest = loops.fastest().list_doubtful(keys, limit, asked, starts, doubtful, groups)
     if not n_doubtful:
         return starts
     places, groups = doubtful[:n_doubtful], groups[:n_doubtful]

@@ -72,18 +72,23 @@ def add_ranked(rows: Int64s, values: Float64s, value: Float64s, squared: Float64
     squared[rows] += values * values
 
 
-def list_doubtful(keys: Floats, limit: float, starts: Bools, places: Int32s, groups: Int32s) -> tuple[int, int]:
+def list_doubtful(
+    keys: Floats, limit: float, asked: Bools, starts: Bools, places: Int32s, groups: Int32s
+) -> tuple[int, int]:
     """Tell which rows of a sorted list are not told apart by their ``keys`` (n,) float32, ascending.
 
     Fills ``starts`` (n,) with whether a row's key is further than ``limit`` from the one before, the first one's
-    always being. Rows not told apart are a group; fills in the ``places`` of those in a group of several, ascending,
-    and the number of their ``groups``. Returns how many these are, and the rows of the largest group. O(n).
+    always being. Rows not told apart are a group; fills in the ``places`` of those in a group of several, one of which
+    at least is ``asked`` for (n,), ascending, and the number of their ``groups``. Returns how many these are, and the
+    rows of the largest group. O(n).
     """
     starts[0] = True
     np.greater(np.diff(keys.astype(np.float64)), limit, out=starts[1:])
-    found = np.flatnonzero(~(starts & np.append(starts[1:], True)))
+    group_of = np.cumsum(starts)
+    listed = (np.bincount(group_of) > 1) & (np.bincount(group_of, asked) > 0.0)
+    found = np.flatnonzero(listed[group_of])
     places[: len(found)] = found
-    groups[: len(found)] = np.cumsum(starts)[found]
+    groups[: len(found)] = group_of[found]
     return len(found), int(np.bincount(groups[: len(found)]).max(initial=1))
 
 

@@ -26,7 +26,8 @@ def value_rows(
 
     ``keys`` (n,) float32, infinite for the row that is ``absent``, which gets zero; ``matches`` (n,). Values and order
     are those of `ranking.rank_rows`, `order_near` and `rank_values`, bit for bit; at least `ranking.exact_rows` are
-    returned, whose arrays are the workspace's. O(n log n); 8 n bytes, 21 n more where ties are averaged.
+    returned, whose arrays are the workspace's; under ties="id" rows that do not match, with no match between, stand in
+    any order, which changes no value. O(n log n); 8 n bytes, 21 n more where ties are averaged.
     """
     n = len(keys)
     n_players = n - (absent is not None)
@@ -62,7 +63,8 @@ def _value_sorted(
     scratch = Scratch(n_near, workspace)  # its packed rows are the first of those above
     rows, found, ordered = scratch.rows, scratch.matches, scratch.keys
     with_loops.unpack(scratch.packed, rows, found, ordered)
-    near_order.settle(near, rows, found, ordered, metric=options.metric, average=False)
+    # Rows that do not match, one after the other, have the same value to the bit: among them no order is asked for.
+    near_order.settle(near, rows, found, ordered, metric=options.metric, average=False, among=found)
     of_rank = workspace.array("of_rank", (n_near,), np.float64)
     with_loops.rank_values(found, weights.own[:n_near], weights.suffix[:n_near], *constants, beyond, of_rank)
     out[rows] = of_rank

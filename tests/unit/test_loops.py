@@ -286,19 +286,20 @@ def test_add_rows__adds_values_and_squares(seed: int, n: int) -> None:
 
 
 @settings(deadline=None)
-@given(keys=KEYS, limit=st.sampled_from([0.0, 1e-3, 1.0, 1e9]))
-def test_list_doubtful__groups_keys_that_are_not_further_apart(keys: list[float], limit: float) -> None:
+@given(keys=KEYS, limit=st.sampled_from([0.0, 1e-3, 1.0, 1e9]), seed=SEEDS)
+def test_list_doubtful__groups_keys_that_are_not_further_apart(keys: list[float], limit: float, seed: int) -> None:
     ordered, n = np.sort(np.array([*keys, *keys[:3], -0.5, 0.5], np.float32)), len(keys) + len(keys[:3]) + 2
     is_start = [i == 0 or float(ordered[i]) - float(ordered[i - 1]) > limit for i in range(n)]
     group_of = np.cumsum(is_start)
-    sizes = np.bincount(group_of)
+    sizes, asked = np.bincount(group_of), np.random.default_rng(seed).integers(0, 4, n) == 0
+    listed = [i for i in range(n) if sizes[group_of[i]] > 1 and any(asked[group_of == group_of[i]])]
     for module in BOTH:
         starts, places, groups = np.empty(n, np.bool_), np.empty(n, np.int32), np.empty(n, np.int32)
-        count, largest = module.list_doubtful(ordered, limit, starts, places, groups)
+        count, largest = module.list_doubtful(ordered, limit, asked, starts, places, groups)
         np.testing.assert_array_equal(starts, is_start)
-        np.testing.assert_array_equal(places[:count], np.flatnonzero(sizes[group_of] > 1))
+        np.testing.assert_array_equal(places[:count], listed)
         np.testing.assert_array_equal(groups[:count], group_of[places[:count]])
-        assert largest == sizes.max()
+        assert largest == max([1, *sizes[group_of[listed]]])
 
 
 @settings(deadline=None)
