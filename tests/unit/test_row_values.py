@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dvspark.kernels import knn_banzhaf, knn_shapley, loops, near_order, ranking, row_values, soft_knn_shapley
+from dvspark.kernels import (
+    distances,
+    knn_banzhaf,
+    knn_shapley,
+    loops,
+    near_order,
+    ranking,
+    row_values,
+    soft_knn_shapley,
+)
 from dvspark.kernels.distances import approximate_keys, prepare
 from dvspark.kernels.rank_values import RankWeights, ranked_values
 from dvspark.kernels.ranking import RankingOptions, Scratch
@@ -86,3 +95,35 @@ def test_value_rows__the_way_groups_are_ordered_does_not_matter(
     expected = valued(x, z, matches, None, weights, "id")[0]
     monkeypatch.setattr(near_order, "LARGEST_GROUP", largest_group)
     np.testing.assert_array_equal(valued(x, z, matches, None, weights, "id")[0], expected)
+
+
+@pytest.mark.parametrize("choice", ["numpy", "numba"])
+def test_value_rows__rows_that_do_not_match_need_no_order_among_themselves(
+    choice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(loops.CHOICE_VARIABLE, choice)
+    loops.fastest.cache_clear()
+    asked, exact_keys = [], distances.exact_keys
+
+    def counted(*given: Any) -> Float64s:
+        asked.append(len(given[1]))
+        return exact_keys(*given)
+
+    monkeypatch.setattr(distances, "exact_keys", counted)
+    rng = np.random.default_rng(4)
+    x, z = rng.normal(size=(4_000, 64)).astype(np.float32), rng.normal(size=64).astype(np.float32)
+    found, expected = valued(x, z, rng.random(4_000) < 0.1, None, knn_shapley.rank_weights(4_000, k=K), "id")
+    loops.fastest.cache_clear()
+    np.testing.assert_array_equal(found, expected)
+    _, by_values, _, by_order = asked  # each time the rows that errors are measured on come first
+    assert 10 < by_values < by_order / 2
+
+
+@pytest.mark.parametrize("metric", distances.METRICS)
+@pytest.mark.parametrize("offset", [0.0, 20.0])
+def test_near_keys__no_size_is_above_the_largest(metric: str, offset: float) -> None:
+    rng = np.random.default_rng(5)
+    x = (rng.normal(size=(300, 6)) * rng.lognormal(size=(300, 1)) + offset).astype(np.float32)
+    train = prepare(x, TrainLabels(np.zeros(300, np.int32)), metric)
+    near = near_order.near_keys(train, x[0], 2.5, metric)
+    assert near.sizes(np.arange(300)).max() == near.largest_size
