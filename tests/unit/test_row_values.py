@@ -111,8 +111,8 @@ def test_value_rows__rows_that_do_not_match_need_no_order_among_themselves(
 
     monkeypatch.setattr(distances, "exact_keys", counted)
     rng = np.random.default_rng(4)
-    x, z = rng.normal(size=(4_000, 64)).astype(np.float32), rng.normal(size=64).astype(np.float32)
-    found, expected = valued(x, z, rng.random(4_000) < 0.1, None, knn_shapley.rank_weights(4_000, k=K), "id")
+    x, z = rng.normal(size=(20_000, 128)).astype(np.float32), rng.normal(size=128).astype(np.float32)
+    found, expected = valued(x, z, rng.random(20_000) < 0.1, None, knn_shapley.rank_weights(20_000, k=K), "id")
     loops.fastest.cache_clear()
     np.testing.assert_array_equal(found, expected)
     _, by_values, _, by_order = asked  # each time the rows that errors are measured on come first
