@@ -25,8 +25,8 @@ N_BINS = 2**13
 N_CELLS = 512
 
 # Where cells lie and how many bins each takes is told by the keys of so many training rows, evenly spread in id order:
-# one in 64, within these limits. Their products cost as much as theirs elsewhere; twice as many make no certificate
-# narrower (docs/decisions/0015).
+# one in 64, within these limits. Their products cost as much as theirs elsewhere; twice as many make the
+# widest certificate a tenth narrower (docs/decisions/0015).
 SAMPLE_ONE_IN = 64
 SAMPLE_LIMITS = (1_024, 16_384)
 

@@ -1,4 +1,4 @@
-"""Decision 0008: how many points fail the tolerance by how many rows are near.
+"""Decisions 0008 and 0015: how many points fail the tolerance by how many rows are near, bins and rows of the sample.
 
 Certificates of 256 points at tolerance 1e-8 and N = 200,000 normal rows in 10 classes, k = 10. No time is measured.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 from typing import Any
 from unittest import mock
 
@@ -20,20 +21,22 @@ from dvspark.schemas import ChunkArrays, TrainLabels
 
 N_TRAIN, N_POINTS, TOLERANCE = 200_000, 256, 1e-8
 FACTORS = (2.2, 2.4, 2.6, 2.8)
+# Bins, and training rows of which one is in the sample.
+LAYOUTS = ((8_192, 64), (8_192, 32), (4_096, 64))
 FEATURES = (32, 256)
 
 
 def main() -> int:
-    """Print one row a metric, number of features, and factor of 1 / √tolerance."""
-    for metric in ("euclidean", "cosine"):
-        for n_features in FEATURES:
-            for factor in FACTORS:
+    """Print one row a layout, metric, number of features, and factor of 1 / √tolerance."""
+    for (n_bins, one_in), metric, n_features in product(LAYOUTS, ("euclidean", "cosine"), FEATURES):
+        for factor in FACTORS:
+            with mock.patch.multiple(bins, N_BINS=n_bins, SAMPLE_ONE_IN=one_in):
                 found = _certificates(metric, n_features, factor)
-                failed = int((found > TOLERANCE).sum())
-                print(
-                    f"{metric}, {n_features:>3} features, {factor} / √tolerance: {failed} of {N_POINTS} failed, "
-                    f"half up to {np.median(found):.1e}, the most {found.max():.1e}"
-                )
+            failed = int((found > TOLERANCE).sum())
+            print(
+                f"{n_bins:,} bins, 1 in {one_in}, {metric}, {n_features:>3} features, {factor} / √tolerance: "
+                f"{failed} of {N_POINTS} failed, half up to {np.median(found):.1e}, the most {found.max():.1e}"
+            )
     return 0
 
 
