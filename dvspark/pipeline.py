@@ -198,6 +198,7 @@ def _publish(
     commit: Callable[[], None] | None = None
     if destination is None:
         values = ranked_by_owner(valuation.table) if to_owners else valuation.table
+        values = values.drop_columns(["run_id"])  # the folder's name tells it
         tables["values"] = Counted(values_frame(spark, values, valuation.types), len(values))
     else:
         outputs["values"] = destination.place

@@ -79,10 +79,9 @@ def ranked_by_owner(values: pa.Table) -> pa.Table:
 
 
 def values_frame(spark: SparkSession, values: pa.Table, types: dict[str, str]) -> DataFrame:
-    """Return the values as a Spark DataFrame of the documented types."""
-    optional = tuple(column for column in (OWNER, ERROR_BOUND) if column.name in values.column_names)
-    table = dataclasses.replace(VALUES, columns=VALUES.columns + optional)
-    return spark.createDataFrame(values, schema=table.ddl(**types))
+    """Return the values as a Spark DataFrame of the documented types, of those columns that they have."""
+    columns = tuple(column for column in (*VALUES.columns, OWNER, ERROR_BOUND) if column.name in values.column_names)
+    return spark.createDataFrame(values, schema=dataclasses.replace(VALUES, columns=columns).ddl(**types))
 
 
 def published_record(storage: Storage, run_id: str) -> dict[str, Any] | None:
@@ -159,7 +158,7 @@ def publish(
 
 def _write(table: Counted, place: str, by_owner: bool) -> None:
     n_files = max(1, -(-table.n_rows // ROWS_PER_FILE))
-    writer = table.frame.drop("run_id").coalesce(n_files).write
+    writer = table.frame.coalesce(n_files).write
     (writer.partitionBy(OWNER.name) if by_owner else writer).parquet(place)
 
 
