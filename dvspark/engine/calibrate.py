@@ -118,6 +118,8 @@ def _slow_cost(sizes: Sizes, options: ValueOptions, most: int, n_labels: int) ->
     rows, before = min(most, max(FEWEST_ROWS, 2 * sizes.n_nearest)), (1, 0.0)
     while True:
         seconds = _kernel_seconds(sizes, options, rows, n_labels, 1)
+        if seconds > SLOW_SECONDS:  # or loops were loaded, if not compiled, that fewer rows did without
+            seconds = min(seconds, _kernel_seconds(sizes, options, rows, n_labels, 1))
         if seconds > SLOW_SECONDS and before[1] > 0:
             power = max(1.0, math.log(seconds / before[1]) / math.log(rows / before[0]))
             return PointCost(0.0, seconds / rows**power, power)

@@ -103,9 +103,24 @@ def test_measure__a_slow_kernel_is_not_tried_on_more_rows(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(calibration, "_kernel_seconds", seconds)
     found = measure(Sizes(n_train=10**6, n_validation=1_000, n_features=4), ValueOptions(), n_labels=3, points=320)
-    assert measured == [128, 512]
+    assert measured == [128, 512, 512]
     assert found.power == pytest.approx(2.5)
     assert found.seconds(10_000) == pytest.approx(1_000)
+
+
+@pytest.mark.parametrize("compiled_at", [128, 8_192, calibration.FIRST_ROWS])
+def test_measure__loops_that_are_compiled_on_the_way_are_no_cost_of_a_point(
+    monkeypatch: pytest.MonkeyPatch, compiled_at: int
+) -> None:
+    measured: list[int] = []
+
+    def seconds(_sizes: Sizes, _options: ValueOptions, n_train: int, _n_labels: int, _points: int) -> float:
+        measured.append(n_train)
+        return POINT.seconds(n_train) + 20.0 * (measured.count(compiled_at) == 1 and n_train == compiled_at)
+
+    monkeypatch.setattr(calibration, "_kernel_seconds", seconds)
+    found = measure(Sizes(n_train=10**9, n_validation=1_000, n_features=4), ValueOptions(), n_labels=3, points=1)
+    assert found.seconds(10**6) == pytest.approx(POINT.seconds(10**6))
 
 
 @pytest.mark.parametrize("ranking", ["sorted", "binned"])
