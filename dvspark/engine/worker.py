@@ -12,8 +12,8 @@ from dvspark.kernels import loops
 def get_ready() -> None:
     """Load the loops, and take all that is there by then out of the search for garbage; once a process.
 
-    Spark has its workers collect garbage after every task. With Numba loaded that takes 65 ms of CPU, and 2 ms where
-    its half a million objects, which never go, are not looked through.
+    Spark has its workers search for garbage after every task. With Numba loaded that takes some 50 ms of CPU, and none
+    where what is loaded, which never goes, is not looked through (docs/decisions/0016).
     """
     loops.fastest()
     gc.freeze()
