@@ -31,9 +31,9 @@ LOCAL_CONF = {
     "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties')}",
 }
 # Jobs take some 5 % less time than with the default collector (docs/decisions/0016). Java does not start with two
-# collectors, so one that its own variables name stays.
+# collectors, so one that these variables or the caller's settings name stays.
 COLLECTOR = "-XX:+UseParallelGC"
-JAVA_VARIABLES = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
+JAVA_VARIABLES = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "SPARK_SUBMIT_OPTS")
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def open_session(master: str | None, conf: dict[str, str]) -> Iterator[SparkSess
     builder = SparkSession.builder.appName("dvspark")
     if "PYSPARK_GATEWAY_PORT" not in os.environ:  # not under spark-submit
         builder = builder.master(master or "local[*]")
-        conf = {**_local_conf(), **conf} if (master or "local").startswith("local") else conf
+        conf = {**_local_conf(conf), **conf} if (master or "local").startswith("local") else conf
         os.environ.setdefault("JAVA_HOME", str(find_java_home()))
     for key, value in conf.items():
         builder = builder.config(key, value)
@@ -83,11 +83,11 @@ def is_connect(spark: SparkSession) -> bool:
     return "connect" in type(spark).__module__
 
 
-def _local_conf() -> dict[str, str]:
+def _local_conf(given: dict[str, str]) -> dict[str, str]:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else workers take python3 from PATH
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # else Spark looks for a network address, and warns
     warehouse = f"{tempfile.gettempdir()}/dvspark-warehouse-{os.getuid()}"
     conf = {**LOCAL_CONF, "spark.sql.warehouse.dir": warehouse}  # else a folder appears wherever one stands
-    if not any("GC" in os.environ.get(name, "") for name in JAVA_VARIABLES):
-        conf["spark.driver.extraJavaOptions"] += f" {COLLECTOR}"
+    if not any("GC" in told for told in (*map(os.getenv, JAVA_VARIABLES), *given.values()) if told):
+        conf["spark.driver.defaultJavaOptions"] = COLLECTOR  # takes the place of one in spark-defaults.conf
     return conf

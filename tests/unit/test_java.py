@@ -186,11 +186,13 @@ def test_version__a_runtime_that_hangs_does_not_answer(homes: Any, monkeypatch: 
 
 
 @pytest.mark.parametrize(("named", "ours"), [(None, True), ("-Xmx1g", True), ("-XX:+UseG1GC", False)])
+@pytest.mark.parametrize("by", [*session.JAVA_VARIABLES, "spark.driver.extraJavaOptions"])
 def test_local_conf__java_is_given_no_second_collector(
-    monkeypatch: pytest.MonkeyPatch, named: str | None, ours: bool
+    monkeypatch: pytest.MonkeyPatch, by: str, named: str | None, ours: bool
 ) -> None:
     for variable in session.JAVA_VARIABLES:
         monkeypatch.delenv(variable, raising=False)
-    if named is not None:
-        monkeypatch.setenv("JAVA_TOOL_OPTIONS", named)
-    assert (session.COLLECTOR in session._local_conf()["spark.driver.extraJavaOptions"]) is ours
+    if named is not None and by in session.JAVA_VARIABLES:
+        monkeypatch.setenv(by, named)
+    given = {} if named is None or by in session.JAVA_VARIABLES else {by: named}
+    assert (session._local_conf(given).get("spark.driver.defaultJavaOptions") == session.COLLECTOR) is ours

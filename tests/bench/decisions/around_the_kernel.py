@@ -28,7 +28,7 @@ from tests.bench.jobs import run_jobs, write_tables
 
 N_TRAIN, N_FEATURES, N_POINTS = 200_000, 512, 2_048
 JOBS, PASSES, ROUNDS = 3, 4, 2
-COLLECTORS = {"Java's own choice": "", "parallel": COLLECTOR}
+COLLECTORS = {"Java's own choice": "-XX:+UseG1GC", "parallel": COLLECTOR}
 
 Batches = Iterator[pa.RecordBatch]
 
