@@ -11,9 +11,10 @@ import pyarrow as pa
 from frames import Data, Side, draw_data
 
 from dvspark.engine.block_writing import combine_blocks, finish_blocks, seal_blocks, write_blocks
+from dvspark.engine.index_writing import IndexWriter
 from dvspark.engine.tasks import pack_rows, unpack_row
 from dvspark.engine.train_blocks import BlocksReference
-from dvspark.engine.train_index import IndexWriter, TrainIndex, TrainKeys, open_index
+from dvspark.engine.train_index import TrainIndex, TrainKeys, open_index
 from dvspark.methods.search_index import EXACT
 
 TILE, N_TRAIN, N_VALIDATION, K = 8, 61, 21, 2

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from dvspark.engine.index_writing import IndexWriter, checked_keys, place_rows
 from dvspark.engine.session import is_same_host
 from dvspark.engine.tasks import from_ipc, pack_keys, pack_rows, unpack_row
-from dvspark.engine.train_index import IndexReference, IndexWriter, checked_keys, place_rows
+from dvspark.engine.train_index import IndexReference
 from dvspark.engine.train_pieces import PackedRow, read_pieces, write_pieces
 from dvspark.errors import ComputeError, Problem
 from dvspark.methods.search_index import EXACT

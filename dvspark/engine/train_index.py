@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,16 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dvspark import columns
-from dvspark.columns import embedding_matrix
-from dvspark.engine.ann_index import with_search, write_ann
-from dvspark.engine.manifest import damaged_files, read_manifest, sha256_of, write_manifest
+from dvspark.engine.ann_index import with_search
+from dvspark.engine.manifest import damaged_files, read_manifest
 from dvspark.errors import ComputeError, Problem
-from dvspark.kernels.distances import prepare
-from dvspark.methods.search_index import EXACT
-from dvspark.schemas import Floats, Int64s, TrainArrays, TrainColumns, TrainLabels
+from dvspark.schemas import TrainArrays, TrainColumns, TrainLabels
 
 # Files of `TrainColumns`.
 COLUMN_FILES = ("targets", "weights", "owners")
@@ -81,12 +75,12 @@ class TrainKeys:
     @classmethod
     def read(cls, directory: Path, dtype: str) -> TrainKeys:
         """Return what `write` left in a directory, mapped."""
-        words = _read_arrow(directory / "words.arrow")["word"].combine_chunks()
+        words = read_arrow(directory / "words.arrow")["word"].combine_chunks()
         named = directory / "owners.arrow"
-        owners = _read_arrow(named)["owner"].combine_chunks() if named.exists() else None
+        owners = read_arrow(named)["owner"].combine_chunks() if named.exists() else None
         arrays = {name: mapped_array(directory, name) for name in COLUMN_FILES}
         found = TrainColumns(**arrays, n_owners=0 if owners is None else len(owners))
-        return cls(_read_arrow(directory / "keys.arrow"), words, dtype, found, owners)
+        return cls(read_arrow(directory / "keys.arrow"), words, dtype, found, owners)
 
     def write(self, directory: Path) -> None:
         """Write the tables' files."""
@@ -118,111 +112,15 @@ class TrainIndex:
         return self.train_keys.words
 
 
-class IndexWriter:
-    """Packs training rows into ``directory``: rows that arrive here in id order, or that tasks put in their places.
-
-    Cost: the rows are written once and read five times; memory: a few tiles plus 40 bytes a row.
-    """
-
-    def __init__(self, directory: Path, n_train: int, n_features: int, dtype: str) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        self.directory = directory
-        self.n_written = 0
-        self._parts: list[pa.Table] = []
-        self._keys: TrainKeys | None = None
-        shape = (n_train, n_features)
-        self._x = np.lib.format.open_memmap(directory / "x.npy", mode="w+", dtype=dtype, shape=shape)
-
-    def append(self, x: Floats, keys: pa.Table) -> None:
-        """Add rows ``x`` (n, n_features) with their ``keys`` (id, label and, where known, owner)."""
-        self._x[self.n_written : self.n_written + len(x)] = x
-        self.n_written += len(x)
-        self._parts.append(keys)
-
-    def write_keys(self, keys: pa.Table) -> TrainKeys:
-        """Write the keys of all rows, in id order, which say where `place_rows` puts each; return them."""
-        self._keys = TrainKeys.of(keys, str(self._x.dtype))
-        self._keys.write(self.directory)
-        return self._keys
-
-    def finish(self, metric: str, index: str = EXACT) -> IndexReference:
-        """Write everything that follows from the rows, then the manifest; return the reference.
-
-        ``index``: FAISS factory string of a search to be written with them.
-
-        Raises: ComputeError when the rows that arrived are not as many as announced or their ids do not ascend.
-        """
-        train = self._keys or self.write_keys(checked_keys(self._parts, len(self._x)))
-        self._x.flush()
-        with ThreadPoolExecutor(1) as other_core:
-            sha256_of_rows = other_core.submit(sha256_of, self.directory / "x.npy")
-            labels = columns.encode_train_labels(train.keys["label"].combine_chunks(), train.words)
-            arrays = prepare(self._x, labels, metric)
-            for name, array in _array_files(arrays).items():
-                np.save(self.directory / f"{name}.npy", array)
-            write_ann(arrays, index, metric, self.directory)
-            known = {"x.npy": sha256_of_rows.result()}
-        names = sorted(path.name for path in self.directory.iterdir())
-        return _reference(self.directory, write_manifest(self.directory, names, known, metric=metric))
-
-
-def checked_keys(parts: list[pa.Table], n_train: int) -> pa.Table:
-    """Return the keys of the training rows as one table of one chunk.
-
-    Raises: ComputeError when the rows are not as many as announced or their ids do not ascend.
-    """
-    keys = pa.concat_tables(parts).combine_chunks()
-    problems = []
-    if len(keys) != n_train:
-        expected, got = f"{n_train} training rows", f"{len(keys)}"
-        problems.append(Problem("packing the index", expected, got, "did the table change meanwhile?"))
-    ids = keys["id"].combine_chunks()
-    if len(ids) > 1 and not pc.all(pc.less(ids[:-1], ids[1:])).as_py():
-        problems.append(Problem("packing the index", "ids that ascend", "ids out of order", "check the ids"))
-    if problems:
-        raise ComputeError(problems)
-    return keys
-
-
-def place_rows(batches: Iterator[pa.RecordBatch], directory: Path) -> Iterator[pa.RecordBatch]:
-    """Write rows (id, embedding), in any order, to their places in an index's ``x.npy``; yield `PLACES`.
-
-    A row's place is that of its id among the keys, so another attempt writes the same bytes. Processes of one host
-    may write at once; hosts may not, whose copies of a shared page would overwrite each other.
-    Raises: ComputeError for a row that is not among the keys. Memory: a batch and the ids.
-    """
-    x = np.lib.format.open_memmap(directory / "x.npy", mode="r+")
-    ids = _read_arrow(directory / "keys.arrow")["id"].combine_chunks()
-    for batch in filter(len, batches):  # an empty one has no dimension
-        places = places_of(batch.column("id"), ids)
-        if not batch.column("id").equals(ids.take(pa.array(np.minimum(places, len(ids) - 1)))):
-            expected, hint = "rows whose keys were read", "did the table change meanwhile?"
-            raise ComputeError(Problem("packing the index", expected, "other ids", hint))
-        x[places] = embedding_matrix(batch.column("embedding"), x.dtype)
-        yield pa.RecordBatch.from_pydict({"place": pa.array(places)})
-
-
-def places_of(wanted: pa.Array, ids: pa.Array) -> Int64s:
-    """Return where ``wanted`` (n,) are or would be in ascending ``ids``, (n,) int64; O(n log len(ids)).
-
-    NumPy's own search takes no strings of Arrow, and Arrow's hashes all ids for each batch.
-    """
-    low, high = np.zeros(len(wanted), np.int64), np.full(len(wanted), len(ids), np.int64)
-    for _ in range(len(ids).bit_length()):
-        middle = (low + high) // 2
-        less = np.asarray(pc.less(ids.take(pa.array(np.minimum(middle, len(ids) - 1))), wanted)) & (low < high)
-        low, high = np.where(less, middle + 1, low), np.where(less, high, middle)
-    return low
-
-
 def finished_index(directory: Path, digest: str) -> IndexReference | None:
     """Return the index that was finished in ``directory``, None if it is not there whole; reads every byte."""
     if damaged_files(directory, digest) or "metric" not in read_manifest(directory):  # without: blocks lie there
         return None
-    return _reference(directory, digest)
+    return reference_to(directory, digest)
 
 
-def _reference(directory: Path, digest: str) -> IndexReference:
+def reference_to(directory: Path, digest: str) -> IndexReference:
+    """Return the reference to the index in ``directory``, whose manifest has this sha256."""
     x, manifest = np.load(directory / "x.npy", mmap_mode="r", allow_pickle=False), read_manifest(directory)
     dtype = str(x.dtype)
     return IndexReference(
@@ -268,23 +166,11 @@ def mapped_array(directory: Path, name: str) -> npt.NDArray[Any] | None:
     return np.load(path, mmap_mode="r", allow_pickle=False) if path.exists() else None
 
 
-def _array_files(arrays: TrainArrays) -> dict[str, npt.NDArray[Any]]:
-    files: dict[str, npt.NDArray[Any] | None] = {
-        "label_codes": arrays.labels.codes,
-        "label_offsets": arrays.labels.offsets,
-        "label_postings": arrays.labels.postings,
-        "scale": arrays.scale,
-        "center": arrays.center,
-        "squared_norm": arrays.squared_norm,
-        "duplicates": arrays.duplicates,
-    }
-    return {name: array for name, array in files.items() if array is not None}
-
-
 def _write_arrow(path: Path, table: pa.Table) -> None:
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
 
 
-def _read_arrow(path: Path) -> pa.Table:
+def read_arrow(path: Path) -> pa.Table:
+    """Return the table in a file of Arrow, mapped."""
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from dvspark.engine.index_writing import IndexWriter
 from dvspark.engine.java import find_java_home
-from dvspark.engine.train_index import IndexWriter, open_index
+from dvspark.engine.train_index import open_index
 from dvspark.kernels.memory import scratch_bytes
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import ChunkArrays

@@ -16,9 +16,10 @@ from test_audit import arguments, engine_partial
 import dvspark
 from dvspark.audit.checks import check_efficiency
 from dvspark.engine import ann_index
+from dvspark.engine.index_writing import IndexWriter
 from dvspark.engine.manifest import damaged_files
 from dvspark.engine.train_blocks import open_block
-from dvspark.engine.train_index import IndexWriter, open_index
+from dvspark.engine.train_index import open_index
 from dvspark.errors import ConfigError
 from dvspark.kernels import distances
 from dvspark.kernels.nearest import NearestRows, merge_nearest, near_rows, nearest_points

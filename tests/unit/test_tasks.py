@@ -23,11 +23,12 @@ from hypothesis import strategies as st
 import dvspark
 from dvspark.engine import host_cache, reduce
 from dvspark.engine.chunks import WAVE_CHUNKS, count_chunks, waves, whole_chunks
+from dvspark.engine.index_writing import IndexWriter, place_rows, places_of
 from dvspark.engine.manifest import MANIFEST, damaged_files, read_manifest
 from dvspark.engine.own_folder import KEEP_SECONDS
 from dvspark.engine.reduce import PARTIAL_TYPES, assemble, partial_batches, reduce_block
 from dvspark.engine.tasks import ChunkWork, ListedRows, nearest_validation, pack_rows, unpack_row, value_chunks
-from dvspark.engine.train_index import IndexReference, IndexWriter, open_index, place_rows, places_of
+from dvspark.engine.train_index import IndexReference, open_index
 from dvspark.errors import ComputeError
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import Partial

@@ -17,8 +17,8 @@ from typing import Any
 import pyarrow as pa
 
 from dvspark.engine import packing, worker
+from dvspark.engine.index_writing import IndexWriter, place_rows
 from dvspark.engine.session import COLLECTOR, LOCAL_CONF, open_session
-from dvspark.engine.train_index import IndexWriter, place_rows
 from dvspark.kernels import loops
 from dvspark.schemas import PLACES, TALLY
 from dvspark.tables.row_checks import ROW_HASH, RowChecks, tally_rows
