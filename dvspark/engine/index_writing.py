@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +24,34 @@ from dvspark.methods.search_index import EXACT
 from dvspark.schemas import Floats, Int64s, TrainArrays
 
 
+class RowFile:
+    """An index's ``x.npy``, open to be written row by row.
+
+    Not mapped: a page of a new file that is first written through a mapping costs the kernel ten times the time.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        header = np.load(directory / "x.npy", mmap_mode="r", allow_pickle=False)
+        self.dtype, self._first_byte = header.dtype, header.offset
+        self._file = (directory / "x.npy").open("r+b", buffering=0)
+
+    def __enter__(self) -> RowFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, places: Int64s, rows: Floats) -> None:
+        """Write ``rows`` (n, n_features) of the file's dtype to these ``places`` (n,); neighbors at once."""
+        rows = np.ascontiguousarray(rows, self.dtype)
+        starts = np.flatnonzero(np.diff(places, prepend=-2) != 1)
+        for start, end in itertools.pairwise([*starts, len(places)]):
+            self._file.seek(self._first_byte + int(places[start]) * rows.strides[0])
+            left = rows[start:end].data.cast("B")
+            while left:
+                left = left[self._file.write(left) :]
+
+
 class IndexWriter:
     """Packs training rows into ``directory``: rows that arrive here in id order, or that tasks put in their places.
 
@@ -32,21 +61,22 @@ class IndexWriter:
     def __init__(self, directory: Path, n_train: int, n_features: int, dtype: str) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
+        self.n_train, self.dtype = n_train, dtype
         self.n_written = 0
         self._parts: list[pa.Table] = []
         self._keys: TrainKeys | None = None
-        shape = (n_train, n_features)
-        self._x = np.lib.format.open_memmap(directory / "x.npy", mode="w+", dtype=dtype, shape=shape)
+        np.lib.format.open_memmap(directory / "x.npy", mode="w+", dtype=dtype, shape=(n_train, n_features))
 
     def append(self, x: Floats, keys: pa.Table) -> None:
         """Add rows ``x`` (n, n_features) with their ``keys`` (id, label and, where known, owner)."""
-        self._x[self.n_written : self.n_written + len(x)] = x
+        with RowFile(self.directory) as file:
+            file.write(np.arange(self.n_written, self.n_written + len(x)), x)
         self.n_written += len(x)
         self._parts.append(keys)
 
     def write_keys(self, keys: pa.Table) -> TrainKeys:
         """Write the keys of all rows, in id order, which say where `place_rows` puts each; return them."""
-        self._keys = TrainKeys.of(keys, str(self._x.dtype))
+        self._keys = TrainKeys.of(keys, self.dtype)
         self._keys.write(self.directory)
         return self._keys
 
@@ -57,12 +87,12 @@ class IndexWriter:
 
         Raises: ComputeError when the rows that arrived are not as many as announced or their ids do not ascend.
         """
-        train = self._keys or self.write_keys(checked_keys(self._parts, len(self._x)))
-        self._x.flush()
+        train = self._keys or self.write_keys(checked_keys(self._parts, self.n_train))
+        x = np.load(self.directory / "x.npy", mmap_mode="r", allow_pickle=False)
         with ThreadPoolExecutor(1) as other_core:
             sha256_of_rows = other_core.submit(sha256_of, self.directory / "x.npy")
             labels = columns.encode_train_labels(train.keys["label"].combine_chunks(), train.words)
-            arrays = prepare(self._x, labels, metric)
+            arrays = prepare(x, labels, metric)
             for name, array in _array_files(arrays).items():
                 np.save(self.directory / f"{name}.npy", array)
             write_ann(arrays, index, metric, self.directory)
@@ -96,15 +126,15 @@ def place_rows(batches: Iterator[pa.RecordBatch], directory: Path) -> Iterator[p
     may write at once; hosts may not, whose copies of a shared page would overwrite each other.
     Raises: ComputeError for a row that is not among the keys. Memory: a batch and the ids.
     """
-    x = np.lib.format.open_memmap(directory / "x.npy", mode="r+")
     ids = read_arrow(directory / "keys.arrow")["id"].combine_chunks()
-    for batch in filter(len, batches):  # an empty one has no dimension
-        places = places_of(batch.column("id"), ids)
-        if not batch.column("id").equals(ids.take(pa.array(np.minimum(places, len(ids) - 1)))):
-            expected, hint = "rows whose keys were read", "did the table change meanwhile?"
-            raise ComputeError(Problem("packing the index", expected, "other ids", hint))
-        x[places] = embedding_matrix(batch.column("embedding"), x.dtype)
-        yield pa.RecordBatch.from_pydict({"place": pa.array(places)})
+    with RowFile(directory) as file:
+        for batch in filter(len, batches):  # an empty one has no dimension
+            places = places_of(batch.column("id"), ids)
+            if not batch.column("id").equals(ids.take(pa.array(np.minimum(places, len(ids) - 1)))):
+                expected, hint = "rows whose keys were read", "did the table change meanwhile?"
+                raise ComputeError(Problem("packing the index", expected, "other ids", hint))
+            file.write(places, embedding_matrix(batch.column("embedding"), file.dtype))
+            yield pa.RecordBatch.from_pydict({"place": pa.array(places)})
 
 
 def places_of(wanted: pa.Array, ids: pa.Array) -> Int64s:
