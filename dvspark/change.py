@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dvspark.documents import json_object, missing_in
@@ -176,7 +176,7 @@ def without_known(parent: Parent, rows: Rows) -> tuple[Rows, DataFrame | None]:
     known = rows.frame.join(ids, "id", "left_semi").selectExpr(*told)
     if parent.change != "add" or known.isEmpty():
         return rows, None
-    return replace(rows, frame=rows.frame.join(ids, "id", "left_anti").select(*rows.types)), known
+    return rows.with_frame(rows.frame.join(ids, "id", "left_anti").select(*rows.types)), known
 
 
 def changed_rows(parent: Parent, rows: Rows) -> DataFrame:

@@ -1,4 +1,4 @@
-"""Arrow columns as arrays: embeddings as matrices, labels as codes of one vocabulary."""
+"""Arrow columns as arrays: embeddings as matrices, labels as codes of one vocabulary; and tables as bytes."""
 
 from __future__ import annotations
 
@@ -96,6 +96,19 @@ def encode_train_labels(labels: pa.Array, words: pa.Array) -> TrainLabels:
     pairs = np.unique(np.stack([codes_of(pc.list_flatten(labels), words), rows]), axis=1)
     offsets = np.searchsorted(pairs[0], np.arange(len(words) + 1)).astype(np.int64)
     return TrainLabels(None, offsets, np.ascontiguousarray(pairs[1]))
+
+
+def from_ipc(stream: bytes | bytearray) -> pa.Table:
+    """Return the rows of an Arrow IPC stream."""
+    return pa.ipc.open_stream(pa.py_buffer(stream)).read_all()
+
+
+def to_ipc(batch: pa.RecordBatch) -> bytes:
+    """Return a batch as an Arrow IPC stream."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue().to_pybytes()
 
 
 def _canonical_type(given: pa.DataType) -> pa.DataType:

@@ -11,7 +11,8 @@ from dvspark.exhausted import translated
 from dvspark.methods.options import ValueOptions, choice_problems
 from dvspark.schemas import Finding
 from dvspark.stages import RowsOrProblems, check, compute
-from dvspark.tables.read import TableReference, canonical_rows, readable
+from dvspark.tables.read import TableReference, canonical_rows
+from dvspark.tables.unreadable import readable
 from dvspark.tables.validate import ON_BAD_ROW
 from dvspark.tables.write import values_frame
 from dvspark.valuation import Request

@@ -23,7 +23,8 @@ from dvspark.methods.options import ValueOptions
 from dvspark.methods.ranking import RankingMethod
 from dvspark.schemas import GRADIENT_SUMS, GRADIENT_VALUES, ChunkArrays, Contributors, Float64s, Partial
 from dvspark.tables.gradients import gradient_rows, require_gradients
-from dvspark.tables.read import TableReference, canonical_rows, readable
+from dvspark.tables.read import TableReference, canonical_rows
+from dvspark.tables.unreadable import readable
 from dvspark.tables.validate import validate
 
 if TYPE_CHECKING:

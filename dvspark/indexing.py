@@ -46,6 +46,7 @@ def indexed(
         "metric": options.metric,
         "shared": shared,
         "index": options.index,
+        "keys": inputs.train.keys,
     }
     with own_folder(root, plan.index_bytes, kept.folder if kept else None) as folder:
         given["directory"] = directory = folder / "index"
@@ -59,7 +60,7 @@ def indexed(
                 if plan.name == "sharded":
                     index = sharded.build_blocks(frame, **given, block_rows=plan.block_rows)
                 else:
-                    index = packing.build_index(frame, **given)
+                    index = packing.build_index(frame, **given, map_batches=inputs.train.map_batches)
             _keep(ledger, folder, index.digest)
             if isinstance(index, IndexReference):
                 shipping = replicated.choose_shipping(frame.sparkSession, plan.index_bytes, shared=shared)

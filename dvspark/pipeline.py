@@ -28,8 +28,9 @@ from dvspark.runs.ledger import digest, write_totals
 from dvspark.runs.metrics import run_metrics
 from dvspark.schemas import VALIDATION_ROWS
 from dvspark.stages import RowsOrProblems, check, compute
-from dvspark.tables.read import Rows, canonical_rows, published_rows, read_rows, readable
+from dvspark.tables.read import Rows, canonical_rows, published_rows, read_rows
 from dvspark.tables.storage import Storage, open_storage
+from dvspark.tables.unreadable import readable
 from dvspark.tables.values_tables import RunKey, ValuesTable, commit_values, new_columns, values_destination
 from dvspark.tables.write import (
     Counted,

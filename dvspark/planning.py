@@ -14,7 +14,8 @@ from dvspark.errors import InputError, Problem
 from dvspark.exhausted import translated
 from dvspark.logs import duration
 from dvspark.tables.metadata import Preview, preview
-from dvspark.tables.read import TableReference, read_rows, readable
+from dvspark.tables.read import TableReference, read_rows
+from dvspark.tables.unreadable import readable
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -266,6 +266,7 @@ TALLY = Table(
         Column("detail", "string", "what it concerns: the dimension; of all rows, the sum of their hashes"),
         Column("n_rows", "bigint", "rows counted"),
         Column("ids", "array<string>", "the first five ids"),
+        Column("keys", "binary", "of all rows, where few enough: an Arrow IPC stream without the embeddings"),
     ),
 )
 PACKED_ROWS = Table(

@@ -161,7 +161,7 @@ def _find_neighbors(valuation: Valuation, index: Index, files: Files | None) -> 
             return engine.neighbor_counts(chunks, replicated.chunk_sizes(chunks), index, work)
 
         valuation.release, valuation.sample_key, noisy = released(method, valuation.work, n_rows, counts_of, keep)
-        with_noise = dataclasses.replace(inputs.validation, frame=with_counts(frame, noisy))
+        with_noise = inputs.validation.with_frame(with_counts(frame, noisy))
         valuation.inputs = dataclasses.replace(inputs, validation=with_noise)
         said += f", noise of sigma {valuation.release.sigma:.4g} on the counts"
     return said

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
+from dvspark.columns import from_ipc
 from dvspark.engine.index_writing import IndexWriter, checked_keys, place_rows
 from dvspark.engine.session import is_same_host
-from dvspark.engine.tasks import from_ipc, pack_keys, pack_rows, unpack_row
+from dvspark.engine.tasks import pack_keys, pack_rows, unpack_row
 from dvspark.engine.train_index import IndexReference
 from dvspark.engine.train_pieces import PackedRow, read_pieces, write_pieces
 from dvspark.errors import ComputeError, Problem
@@ -21,6 +22,10 @@ from dvspark.schemas import PACKED_KEYS, PACKED_ROWS, PIECES, PLACES, Int64s
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+Batches = Iterator[pa.RecordBatch]
+# Takes a function of batches, the columns of these and the DDL of what it yields; returns what it makes of all rows.
+MapBatches = Callable[[Callable[[Batches], Batches], list[str], str], "DataFrame"]
 
 # Embeddings in a partition that streams through the driver, whose heap holds several at once and in several forms. With
 # partitions of 50 MB the second job of a session ran out of 2 GB, shared with the executors. Java keeps some 1.6 times
@@ -45,19 +50,22 @@ def build_index(
     directory: Path,
     shared: bool = False,
     index: str = EXACT,
+    keys: pa.Table | None = None,
+    map_batches: MapBatches | None = None,
 ) -> IndexReference:
     """Pack train rows (`ROWS` format) into an index, in id order; ``index``: see `IndexWriter.finish`.
 
-    In local mode tasks write the rows where they belong. Elsewhere they arrive in order: through files beside
-    ``directory`` if all hosts see it under the same path (``shared``), else through Spark's own driver process, a few
-    partitions of PARTITION_BYTES at a time. Memory besides: 40 bytes a row.
+    In local mode tasks write the rows where they belong: rows that ``map_batches`` hands them, or else Spark; and the
+    driver knows the ``keys``, or asks Spark. Elsewhere rows arrive in order: through files beside ``directory`` if all
+    hosts see it under the same path (``shared``), else through Spark's own driver process, a few partitions of
+    PARTITION_BYTES at a time. Memory besides: 40 bytes a row.
     Raises: ComputeError when the rows are not the ones that were counted, or hosts do not see the directory.
     """
     writer = IndexWriter(directory, n_train, n_features, dtype)
     if is_same_host(train_rows.sparkSession):
-        writer.write_keys(sorted_keys(train_rows, n_train))
-        placed = train_rows.select("id", "embedding").mapInArrow(
-            lambda batches: place_rows(batches, directory), PLACES.ddl()
+        writer.write_keys(sorted_keys(train_rows, n_train, keys))
+        placed = (map_batches or _by_spark(train_rows))(
+            lambda batches: place_rows(batches, directory), ["id", "embedding"], PLACES.ddl()
         )
         _require_every_place(placed.toArrow()["place"].to_numpy(), n_train)
         return writer.finish(metric, index)
@@ -72,11 +80,17 @@ def build_index(
     return writer.finish(metric, index)
 
 
-def sorted_keys(train_rows: DataFrame, n_train: int) -> pa.Table:
-    """Return id, label and, where known, owner of train rows (`ROWS` format), in id order.
+def _by_spark(train_rows: DataFrame) -> MapBatches:
+    return lambda function, columns, ddl: train_rows.select(*columns).mapInArrow(function, ddl)
+
+
+def sorted_keys(train_rows: DataFrame, n_train: int, keys: pa.Table | None = None) -> pa.Table:
+    """Return id, label and, where known, owner of train rows (`ROWS` format), in id order: ``keys`` if at hand.
 
     Raises: ComputeError when the rows are not the ones that were counted.
     """
+    if keys is not None:
+        return checked_keys([keys], n_train)
     packed = train_rows.drop("embedding").orderBy("id").mapInArrow(pack_keys, PACKED_KEYS.ddl())
     if n_train <= KEYS_AT_ONCE:
         return checked_keys([from_ipc(keys) for keys in packed.toArrow()["keys"].to_pylist()], n_train)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from dvspark.engine import worker
+from dvspark import worker
 from dvspark.engine.chunks import chunk_expression, waves
 from dvspark.engine.host_cache import open_on_host
 from dvspark.engine.manifest import MANIFEST, read_manifest
@@ -32,6 +32,7 @@ from dvspark.engine.tasks import (
 )
 from dvspark.engine.train_index import IndexReference, TrainIndex, TrainKeys
 from dvspark.errors import ComputeError, Problem
+from dvspark.kernels import loops
 from dvspark.kernels.nearest import merge_nearest
 from dvspark.kernels.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
@@ -161,7 +162,7 @@ def neighbor_counts(chunks: DataFrame, sizes: dict[int, int], reference: IndexRe
     """Return `NEIGHBOR_COUNTS` of all validation rows, for a `radius` method; 16 bytes a row reach the driver."""
 
     def count(batches: Batches) -> Batches:
-        worker.get_ready()
+        worker.get_ready(loops.fastest)
         return count_chunks(batches, open_here(reference), work)
 
     kind = chunks.schema["id"].dataType.simpleString()
@@ -250,7 +251,7 @@ def hashed_to_place(rows: DataFrame, column: str, values: list[int]) -> DataFram
 
 def _wave_totals(chunks: DataFrame, wave: list[int], reference: IndexReference, work: ChunkWork) -> DataFrame:
     def value(batches: Batches) -> Batches:
-        worker.get_ready()
+        worker.get_ready(loops.fastest)
         return value_chunks(batches, open_here(reference), work)
 
     return (

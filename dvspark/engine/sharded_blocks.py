@@ -40,11 +40,12 @@ def build_blocks(
     block_rows: int,
     shared: bool,
     index: str = EXACT,
+    keys: pa.Table | None = None,
 ) -> BlocksReference:
     """Write train rows (`ROWS` format) as blocks of ``block_rows`` below ``directory``.
 
     ``block_rows`` a multiple of `kernels.distances.TILE_ROWS`: blocks are cut where tiles are. ``shared``: all hosts
-    see the directory under the same path. ``index``: as in `BlocksReference`.
+    see the directory under the same path. ``index``: as in `BlocksReference`. ``keys``: as in `packing.sorted_keys`.
     The rows go from task to task, never through the driver, which holds the keys and 60 bytes a row.
     Raises: ComputeError when the rows are not the ones that were counted, or hosts do not see the directory.
     """
@@ -54,7 +55,7 @@ def build_blocks(
     if block_rows % TILE_ROWS and block_rows < n_train:
         raise ValueError(f"blocks of {block_rows} rows cut a tile of {TILE_ROWS}")
     directory.mkdir(parents=True, exist_ok=True)
-    keys = sorted_keys(train_rows, n_train)
+    keys = sorted_keys(train_rows, n_train, keys)
     known = TrainKeys.of(keys, dtype)
     known.write(directory)
     reference = BlocksReference(str(directory), n_train, n_features, 0, metric, dtype, block_rows)

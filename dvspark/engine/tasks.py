@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dvspark import columns
-from dvspark.columns import embedding_matrix
+from dvspark.columns import embedding_matrix, from_ipc, to_ipc
 from dvspark.engine.chunks import whole_chunks
 from dvspark.engine.reduce import partial_batches
 from dvspark.engine.train_index import TrainIndex, TrainKeys
@@ -190,16 +190,3 @@ def nearest_validation(
                     "validation_label": batch.column("label").take(pa.array(nearest)),
                 }
             )
-
-
-def from_ipc(stream: bytes | bytearray) -> pa.Table:
-    """Return the rows of an Arrow IPC stream."""
-    return pa.ipc.open_stream(pa.py_buffer(stream)).read_all()
-
-
-def to_ipc(batch: pa.RecordBatch) -> bytes:
-    """Return a batch as an Arrow IPC stream."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    return sink.getvalue().to_pybytes()

@@ -18,11 +18,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from dvspark.engine import worker
+from dvspark import worker
 from dvspark.engine.ann_index import with_search
 from dvspark.engine.manifest import MANIFEST, damaged_files, read_manifest
 from dvspark.engine.train_index import TrainKeys, mapped_array, mapped_arrays
 from dvspark.errors import ComputeError, Problem
+from dvspark.kernels import loops
 from dvspark.methods.search_index import EXACT
 from dvspark.schemas import Floats, Int64s, TrainArrays, TrainBlock, TrainLabels
 
@@ -82,7 +83,7 @@ class BlocksReference:
 
 def block_numbers(batches: Iterator[pa.RecordBatch]) -> Iterator[int]:
     """Yield the numbers of blocks in the batches; what asks for them is a worker."""
-    worker.get_ready()
+    worker.get_ready(loops.fastest)
     for batch in batches:
         yield from batch.column("block").to_pylist()
 

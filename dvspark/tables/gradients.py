@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dvspark.errors import InputError, Problem, shown
+from dvspark.tables.keys import repeated_ids
 from dvspark.tables.read import Rows, TableReference, canonical_rows
 from dvspark.tables.row_checks import ALL_ROWS, DIMENSION, RowChecks
-from dvspark.tables.validate import by_aspect, duplicates, tally
+from dvspark.tables.validate import by_aspect, tally
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -52,7 +53,7 @@ def require_gradients(rows: Rows) -> int:
     if len(dimensions) > 1:
         got = "; ".join(f"{n} rows of {d}, the first: {shown(ids)}" for d, (n, ids) in dimensions.items())
         problems.append(Problem(f"{SIDE} rows", "gradients of one length", got, "take those of one layer"))
-    _, n_twice, first = duplicates(rows)
+    n_twice, first = repeated_ids(rows)
     if n_twice:
         got = f"{n_twice} ids more than once; the first: {shown(first)}"
         problems.append(Problem(f"{SIDE} ids", "unique ids", got, "make ids unique: they name the values"))

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
+from dvspark import worker
 from dvspark.errors import ConfigError, InputError, Problem, close_matches
 from dvspark.schemas import VALIDATION_ROWS
 from dvspark.tables.lake import is_missing, lake_frame
 from dvspark.tables.listing import Listing, list_files, require_unchanged
 from dvspark.tables.metadata import empty_files
 from dvspark.tables.pinned import VERSIONED
+from dvspark.tables.row_files import OverBatches, RowFiles, row_files
+from dvspark.tables.unreadable import condition_of, spark_errors, unreadable
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import DataType
-
-# How Spark says that it could not read one of a table's files. A Java exception's text has its causes, too, and it may
-# be one of them that says so.
-_FAILED_READ = re.compile(r"\[FAILED_READ_FILE\.(\w+)\] (.*)")
 
 INTEGERS = ("tinyint", "smallint", "int", "bigint")
 
@@ -57,6 +56,11 @@ class TableReference:
         weight = self.weight or ("weight" if "weights" in asks else None)
         return replace(self, owner=owner, weight=weight)
 
+    def columns(self) -> dict[str, str]:
+        """Return the names of its columns by role: id, embedding, label and, if asked for, owner and weight."""
+        names = {role: getattr(self, role) for role in ("id", "embedding", "label", "owner", "weight")}
+        return {role: name for role, name in names.items() if name is not None}
+
     def without_train_columns(self) -> TableReference:
         """Return it without the columns that only training rows have."""
         return replace(self, owner=None, weight=None)
@@ -71,7 +75,9 @@ class Rows:
     """Rows of one side in `ROWS` format: ``frame`` has id, embedding, label and, if asked for, owner and weight.
 
     ``types`` maps id, embedding, label (owner, weight) to their Spark DDL; ``reference`` names the source, ``source``
-    says which state of it was read, for the run record, and ``listing`` which files, where they could change.
+    says which state of it was read, for the run record, and ``listing`` which files, where they could change;
+    ``files`` are those of all its rows, where Arrow can read them; ``keys`` all its columns but the embedding, in id
+    order, where they are at hand.
     """
 
     side: str
@@ -80,6 +86,23 @@ class Rows:
     reference: str
     source: dict[str, Any] = field(default_factory=dict)
     listing: Listing | None = None
+    files: RowFiles | None = None
+    keys: pa.Table | None = None
+
+    def with_frame(self, frame: DataFrame) -> Rows:
+        """Return them with other rows."""
+        return replace(self, frame=frame, files=None, keys=None)
+
+    def map_batches(self, function: OverBatches, columns: list[str], ddl: str) -> DataFrame:
+        """Return what ``function`` makes of batches with these columns of all rows, in any order."""
+        if self.files is not None:
+            return self.files.map_batches(self.frame.sparkSession, function, columns, ddl)
+
+        def apply(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            worker.get_ready()
+            return function(batches)
+
+        return self.frame.select(*columns).mapInArrow(apply, ddl)
 
     def require_unchanged(self) -> None:
         """Raise InputError if the files that were read have changed since, where they could."""
@@ -99,7 +122,11 @@ def read_rows(spark: SparkSession, side: str, reference: TableReference, target:
         return found
     frame, source, listing = found
     rows = canonical_rows(side, frame, reference, target)
-    return rows if isinstance(rows, list) else replace(rows, source=source, listing=listing)
+    if isinstance(rows, list):
+        return rows
+    in_files = reference.table is None and (reference.format == "parquet" or source.get("reader") == "files")
+    files = row_files(frame, reference.columns(), rows.types) if in_files else None
+    return replace(rows, source=source, listing=listing, files=files)
 
 
 def read_table(
@@ -121,42 +148,16 @@ def read_table(
         _ = frame.schema  # Spark Connect resolves a table only when it is asked about it
     except InputError as error:
         return list(error.problems)
-    except _spark_errors() as error:
+    except spark_errors() as error:
         if is_missing(error):
             expected, got = "a format this Spark can read", reference.format
             return [Problem(f"{side}.format", expected, got, "check the spelling, or start Spark with its connector")]
-        return [_unreadable(side, reference, error)]
+        return [unreadable(side, reference, error)]
     if empty := empty_files(reference):
         hint = "write it again, or take it away: Spark would pass over it"
         where = f"{side} table {reference}"
         return [Problem(where, "files with rows", f"{path} without a byte", hint) for path in empty]
     return frame, {} if listing is None else listing.record(), listing
-
-
-@contextmanager
-def readable() -> Iterator[None]:
-    """Tell of files that Spark cannot read while it works, which is when it first looks into most of them.
-
-    Raises: InputError with the file's name; anything else as it is.
-    """
-    try:
-        yield
-    except _spark_errors() as error:
-        said = _FAILED_READ.search(str(error))
-        if said is None:
-            raise
-        mismatch = said[1] == "PARQUET_COLUMN_DATA_TYPE_MISMATCH"
-        expected = "files with columns of one type each" if mismatch else "files that can be read"
-        hint = "write this file again as the others are" if mismatch else "write this file again, or take it away"
-        raise InputError(Problem("a table's files", expected, said[2], hint)) from error
-
-
-def _spark_errors() -> tuple[type[Exception], ...]:
-    """Return the exceptions of Spark: its own, and those of Java that nobody has translated."""
-    from py4j.protocol import Py4JJavaError  # noqa: PLC0415 - an extra
-    from pyspark.errors import PySparkException  # noqa: PLC0415
-
-    return PySparkException, Py4JJavaError
 
 
 def published_rows(spark: SparkSession, spark_path: Callable[[str], str], run_id: str) -> DataFrame:
@@ -167,9 +168,9 @@ def published_rows(spark: SparkSession, spark_path: Callable[[str], str], run_id
     place = spark_path(f"{VALIDATION_ROWS.name}/run_id={run_id}")
     try:
         return spark.read.parquet(place).select("id", "row_hash")
-    except _spark_errors() as error:
+    except spark_errors() as error:
         problem = Problem(
-            f"run {run_id}", f"its validation rows in {place}", _condition(error)[1], "value all rows at once"
+            f"run {run_id}", f"its validation rows in {place}", condition_of(error)[1], "value all rows at once"
         )
         raise ConfigError(problem) from error
 
@@ -182,11 +183,9 @@ def canonical_rows(
     Integers widen to bigint, ml vectors become array<double>, weights and, with ``target`` "number", labels double;
     nothing else is converted.
     """
-    wanted = {"id": reference.id, "embedding": reference.embedding, "label": reference.label}
-    wanted |= {role: name for role in ("owner", "weight") if (name := getattr(reference, role)) is not None}
     given = {field.name: field.dataType for field in frame.schema.fields}
     problems, types, expressions = [], {}, []
-    for role, name in wanted.items():
+    for role, name in reference.columns().items():
         if name not in given:
             hint = close_matches(name, list(given)) + f" Set {side}.{role} to the column's name."
             got = f"columns {', '.join(given)}"
@@ -253,25 +252,3 @@ def _column(role: str, name: str, ddl: str, given: DataType) -> Any:
 
         return vector_to_array(source).alias(role)
     return source.cast(ddl).alias(role)
-
-
-def _unreadable(side: str, reference: TableReference, error: Any) -> Problem:
-    """Return what kept Spark from reading a table, with what to do about the known causes."""
-    condition, said = _condition(error)
-    if "FLOAT16" in said:
-        expected, hint = (
-            "float32 or float64 embeddings",
-            "Spark cannot read float16: rewrite the column as float32",
-        )
-    elif condition in ("PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND"):
-        expected, hint = "a table that exists", "check the spelling; a path is seen from the cluster"
-    else:
-        expected, hint = f"a readable {reference.format} table", f"set {side}.format to what it is, or repair the file"
-    return Problem(f"{side} table {reference}", expected, said, hint)
-
-
-def _condition(error: Any) -> tuple[str | None, str]:
-    """Return the name of an exception of Spark, where it has one, and the first line of what it says."""
-    if (java := getattr(error, "java_exception", None)) is not None:
-        return None, str(java.getMessage()).split("\n", 1)[0]
-    return error.getCondition(), str(error).split("\n", 1)[0]

@@ -14,8 +14,17 @@ from dvspark.errors import InputError, Problem, shown
 from dvspark.methods.options import ValueOptions
 from dvspark.privacy import delta_warning
 from dvspark.schemas import REJECTED, TALLY
+from dvspark.tables.keys import (
+    KEYS_AT_HAND,
+    Ids,
+    keys_in_id_order,
+    label_counts,
+    repeated_frame,
+    repeated_ids,
+    shared_ids,
+)
 from dvspark.tables.read import Rows
-from dvspark.tables.row_checks import ALL_ROWS, DIMENSION, FIRST_IDS, ROW_HASH, RowChecks, mark_rows, tally_rows
+from dvspark.tables.row_checks import ALL_ROWS, DIMENSION, FIRST_IDS, RowChecks, mark_rows, tally_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -142,25 +151,21 @@ def validate(
 
 
 def _check_side(rows: Rows, checks: RowChecks, on_bad_row: str) -> _Side:
-    # What ids and labels tell takes small jobs, most of which is waiting: they go on beside the pass over all columns.
-    with ThreadPoolExecutor(2) as beside:
-        repeated, counted = beside.submit(duplicates, rows), beside.submit(_label_counts, rows)
-        tallies = tally(rows, checks)
+    rows, tallies, (n_twice, first), labels = _passed_over(rows, checks)
     n_rows, digest = _content(rows, tallies)
     dimensions = by_aspect(t for t in tallies if t["aspect"] == DIMENSION)
     # The dimension most rows have is taken for the intended one.
     n_features = int(max(dimensions, key=lambda d: dimensions[d][0], default=0))
     problems = _row_problems(rows, tallies, dimensions, n_features)
-    twice, n_twice, first = repeated.result()
     if n_twice:
         got = f"{n_twice} ids more than once; the first: {shown(first)}"
         hint = "make ids unique: they decide ties and name the values"
         problems.append(Problem(f"{rows.side} ids", "unique ids", got, hint))
-    rejected, n_good, labels = None, n_rows, counted.result()
+    rejected, n_good = None, n_rows
     if problems and on_bad_row == "reject":
-        rows, rejected = _split(rows, replace(checks, n_features=n_features), twice)
+        rows, rejected = _split(rows, replace(checks, n_features=n_features))
         n_good, digest = _content(rows, tally(rows, checks))
-        problems, labels = [], _label_counts(rows)
+        problems, labels = [], label_counts(rows)
     if n_good == 0:
         got = "no rows" if n_rows == 0 else f"all {n_rows} rows rejected"
         problems.append(Problem(f"{rows.side} table {rows.reference}", "at least one row", got, "check the path"))
@@ -168,15 +173,25 @@ def _check_side(rows: Rows, checks: RowChecks, on_bad_row: str) -> _Side:
     return _Side(rows, facts, n_features, rejected, problems)
 
 
-def tally(rows: Rows, checks: RowChecks) -> list[dict[str, Any]]:
+def _passed_over(rows: Rows, checks: RowChecks) -> tuple[Rows, list[dict[str, Any]], Ids, dict[str | int, int]]:
+    """Return the rows, with their keys where there are few, their tallies, the repeated ids, and rows by label."""
+    if rows.files is not None and rows.files.n_rows <= KEYS_AT_HAND:
+        tallies = tally(rows, checks, with_keys=True)
+        rows = replace(rows, keys=keys_in_id_order([t["keys"] for t in tallies if t["aspect"] == ALL_ROWS]))
+        return rows, tallies, repeated_ids(rows), label_counts(rows)
+    # What ids and labels tell takes small jobs, most of which is waiting: they go on beside the pass over all columns.
+    with ThreadPoolExecutor(2) as beside:
+        repeated, counted = beside.submit(repeated_ids, rows), beside.submit(label_counts, rows)
+        return rows, tally(rows, checks), repeated.result(), counted.result()
+
+
+def tally(rows: Rows, checks: RowChecks, *, with_keys: bool = False) -> list[dict[str, Any]]:
     """Return the `TALLY` of all batches of the rows."""
 
     def told(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return tally_rows(batches, checks)
+        return tally_rows(batches, checks, with_keys=with_keys)
 
-    # The hash is Spark's, of the row that Python is handed: one pass tells what is wrong and what is there.
-    hashed = rows.frame.selectExpr("*", f"xxhash64({', '.join(rows.types)}) AS {ROW_HASH}")
-    return hashed.mapInArrow(told, TALLY.ddl()).toArrow().to_pylist()
+    return rows.map_batches(told, list(rows.types), TALLY.ddl()).toArrow().to_pylist()
 
 
 def _content(rows: Rows, tallies: list[dict[str, Any]]) -> tuple[int, str]:
@@ -216,14 +231,7 @@ def _row_problems(
     return problems
 
 
-def duplicates(rows: Rows) -> tuple[DataFrame, int, list[object]]:
-    """Return the ids that occur more than once, how many they are, and the first five."""
-    twice = rows.frame.where("id IS NOT NULL").groupBy("id").count().where("count > 1").select("id")
-    first = [row["id"] for row in twice.orderBy("id").limit(FIRST_IDS).collect()]
-    return twice, (twice.count() if len(first) == FIRST_IDS else len(first)), first
-
-
-def _split(rows: Rows, checks: RowChecks, twice: DataFrame) -> tuple[Rows, DataFrame]:
+def _split(rows: Rows, checks: RowChecks) -> tuple[Rows, DataFrame]:
     """Return the good rows and the rejected ones with their reasons; all rows of a repeated id are bad."""
 
     def mark(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -231,21 +239,12 @@ def _split(rows: Rows, checks: RowChecks, twice: DataFrame) -> tuple[Rows, DataF
 
     ddl = ", ".join(f"{name} {kind}" for name, kind in rows.types.items()) + ", reason string"
     marked = rows.frame.mapInArrow(mark, ddl)
-    marked = marked.join(twice.selectExpr("id", "'id occurs more than once' AS again"), "id", "left")
+    marked = marked.join(repeated_frame(rows).selectExpr("id", "'id occurs more than once' AS again"), "id", "left")
     marked = marked.selectExpr(*rows.types, "nullif(concat_ws('; ', reason, again), '') AS reason")
     good = marked.where("reason IS NULL").select(*rows.types)
     bad = marked.where("reason IS NOT NULL")
     rejected = bad.selectExpr(f"'{rows.side}' AS side", "cast(id AS string) AS id", "reason")
-    return replace(rows, frame=good), rejected.select(*REJECTED.names)
-
-
-def _label_counts(rows: Rows) -> dict[str | int, int]:
-    """Return how many rows carry each label; none where labels are numbers to predict."""
-    if rows.types["label"] == "double":
-        return {}
-    label = "explode(array_distinct(label))" if rows.is_multi_label else "label"
-    counts = rows.frame.selectExpr(f"{label} AS label").groupBy("label").count()
-    return {row["label"]: row["count"] for row in counts.toArrow().to_pylist()}
+    return rows.with_frame(good), rejected.select(*REJECTED.names)
 
 
 def _pair_problems(train: _Side, validation: _Side) -> list[Problem]:
@@ -280,14 +279,8 @@ def _warnings(train: _Side, validation: _Side | None, options: ValueOptions) -> 
         got = f"{n_rows} validation rows with {len(absent)} others; the first: {first}"
         yield Problem("labels", "validation labels that occur in train", got, "legal: those rows match nothing")
     if train.rows.types["id"] == validation.rows.types["id"]:
-        yield from _shared_ids(train.rows.frame, validation.rows.frame)
-
-
-def _shared_ids(train: DataFrame, validation: DataFrame) -> Iterator[Problem]:
-    both = train.select("id").join(validation.select("id"), "id", "left_semi")
-    n_both = both.count()
-    if n_both:
-        first = shown(row["id"] for row in both.orderBy("id").limit(FIRST_IDS).collect())
-        got = f"{n_both} in both tables; the first: {first}"
-        hint = "a row that validates itself is overvalued; use self_validation for one table"
-        yield Problem("ids", "different rows in train and validation", got, hint)
+        n_both, ids = shared_ids(train.rows, validation.rows)
+        if n_both:
+            got = f"{n_both} in both tables; the first: {shown(ids)}"
+            hint = "a row that validates itself is overvalued; use self_validation for one table"
+            yield Problem("ids", "different rows in train and validation", got, hint)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import struct
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from dvspark import columns
-from dvspark.tables.row_checks import ALL_ROWS, DIMENSION, ROW_HASH, RowChecks, mark_rows, tally_rows
+from dvspark.columns import from_ipc
+from dvspark.tables.row_checks import ALL_ROWS, DIMENSION, RowChecks, mark_rows, sum_of_hashes, tally_rows
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(max_size=6)
@@ -65,7 +68,6 @@ def batches(draw: Any) -> pa.RecordBatch:
     for name, kind, cells in (("owner", pa.string(), TEXT), ("weight", pa.float64(), DOUBLES)):
         if draw(st.booleans()):
             found[name] = drawn(kind, cells)
-    found[ROW_HASH] = pa.array(draw(st.lists(INT64, min_size=n, max_size=n)), pa.int64())
     return pa.RecordBatch.from_pydict(found).slice(draw(st.integers(0, n)))
 
 
@@ -111,14 +113,40 @@ def test_rows__are_marked_and_counted_as_one_number_at_a_time_says(batch: pa.Rec
     (marked,) = mark_rows(iter([batch]), checks)
     reasons = marked.column("reason").to_pylist()
     assert [reason is not None for reason in reasons] == [_is_bad(row, checks) for row in batch.to_pylist()]
-    (tally,) = tally_rows(iter([batch]), checks)
+    (tally,) = tally_rows(iter([batch]), checks, with_keys=True)
     told = tally.to_pylist()
     (everything,) = [row for row in told if row["aspect"] == ALL_ROWS]
     assert everything["n_rows"] == len(batch)
-    assert everything["detail"] == str(sum(batch.column(ROW_HASH).to_pylist()))
+    assert everything["detail"] == str(sum_of_hashes(batch))
+    assert from_ipc(everything["keys"]).equals(pa.table(batch).drop_columns(["embedding"]))
     counted = {row["aspect"]: row["n_rows"] for row in told if row["aspect"] not in (ALL_ROWS, DIMENSION)}
     marks = [aspect for reason in reasons if reason for aspect in reason.split("; ")]
     assert counted == {aspect: marks.count(aspect) for aspect in set(marks)}
+
+
+def _bytes_of(embedding: list[float | None] | bytes | None, kind: pa.DataType) -> bytes:
+    if isinstance(embedding, bytes):
+        return embedding
+    number = "<f" if pa.types.is_list(kind) and pa.types.is_float32(kind.value_type) else "<d"
+    return b"".join(struct.pack(number, 0.0 if part is None else part) for part in embedding or [])
+
+
+@settings(max_examples=300)
+@given(batches(), st.data())
+def test_sum_of_hashes__is_that_of_every_row_by_itself_in_any_order(batch: pa.RecordBatch, data: Any) -> None:
+    rows = batch.to_pylist()
+    # A NaN has several forms, of which Python and Arrow need not keep the same.
+    assume(not any(np.isnan(number or 0.0) for row in rows for number in row["embedding"] or []))
+    kind, expected = batch.schema.field("embedding").type, 0
+    for row in rows:
+        others = [row[name] for name in sorted(row) if name != "embedding"]
+        hashed = sha256(_bytes_of(row["embedding"], kind) + repr(others).encode())
+        expected += int.from_bytes(hashed.digest(), "little")
+    assert sum_of_hashes(batch) == expected
+    order = data.draw(st.permutations(range(len(batch))))
+    border = data.draw(st.integers(0, len(batch)))
+    shuffled = batch.take(pa.array(order, pa.int64()))
+    assert sum_of_hashes(shuffled.slice(0, border)) + sum_of_hashes(shuffled.slice(border)) == expected
 
 
 @settings(max_examples=200)

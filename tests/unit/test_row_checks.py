@@ -8,23 +8,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dvspark.tables.row_checks import ALL_ROWS, ROW_HASH, RowChecks, mark_rows, row_problems, tally_rows
-
-ANY_HASH = st.integers(-(2**63), 2**63 - 1)
+from dvspark.tables.row_checks import RowChecks, mark_rows, row_problems, sum_of_hashes
 
 
-def _batch(x: list[list[float | None] | None], hashes: list[int] | None = None) -> pa.RecordBatch:
+def _batch(x: list[list[float | None] | None]) -> pa.RecordBatch:
     columns = {"id": range(len(x)), "embedding": pa.array(x, pa.list_(pa.float64())), "label": ["a"] * len(x)}
-    return pa.RecordBatch.from_pydict({**columns, ROW_HASH: pa.array(hashes or [0] * len(x), pa.int64())})
+    return pa.RecordBatch.from_pydict(columns)
 
 
-@given(st.lists(ANY_HASH, min_size=1) | st.sampled_from([[2**63 - 1] * 3, [-(2**63)] * 3]))
-def test_tally_rows__sums_hashes_beyond_64_bits(hashes: list[int]) -> None:
-    batch = _batch([[1.0]] * len(hashes), hashes)
-    found = [row for tally in tally_rows(iter([batch]), RowChecks("euclidean", "default")) for row in tally.to_pylist()]
-    assert [(row["detail"], row["n_rows"]) for row in found if row["aspect"] == ALL_ROWS] == [
-        (str(sum(hashes)), len(hashes))
-    ]
+@pytest.mark.parametrize("other", [{"id": [2, 1]}, {"label": ["b", "a"]}, {"embedding": [[1.0, 2.0], [0.0, 3.0]]}])
+def test_sum_of_hashes__tells_rows_apart_whose_columns_hold_the_same(other: dict[str, list[object]]) -> None:
+    rows = {"id": [1, 2], "label": ["a", "b"], "embedding": [[1.0, 3.0], [0.0, 2.0]]}
+    found = {sum_of_hashes(pa.RecordBatch.from_pydict(columns)) for columns in (rows, {**rows, **other})}
+    assert len(found) == 2
+
+
+def test_sum_of_hashes__a_null_hides_numbers_that_lie_behind_it() -> None:
+    offsets, hidden = np.array([0, 1, 3, 4], np.int32), pa.array([False, True, False])
+    behind = pa.ListArray.from_arrays(offsets, pa.array([1.0, 7.0, 8.0, 2.0]), mask=hidden)
+    plain = pa.array([[1.0], None, [2.0]])
+    assert sum_of_hashes(_columns_of(3, embedding=behind)) == sum_of_hashes(_columns_of(3, embedding=plain))
 
 
 @pytest.mark.parametrize("rest", [[], [[1.0]], [None], [[None, 1.0]]], ids=["", "one shorter", "a null", "null inside"])

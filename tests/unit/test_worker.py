@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from dvspark.engine import worker
+from dvspark import worker
 
 
 def test_get_ready__what_is_loaded_is_no_longer_searched_for_garbage() -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import functools
 import gc
-
-from dvspark.kernels import loops
+from collections.abc import Callable
 
 
 @functools.cache
-def get_ready() -> None:
-    """Load the loops, and take all that is there by then out of the search for garbage; once a process.
+def get_ready(load: Callable[[], object] | None = None) -> None:
+    """Do ``load``, and take all that is there by then out of the search for garbage; once a process.
 
     Spark has its workers search for garbage after every task. With Numba loaded that takes some 50 ms of CPU, and none
     where what is loaded, which never goes, is not looked through (docs/decisions/0016).
     """
-    loops.fastest()
+    if load is not None:
+        load()
     gc.freeze()

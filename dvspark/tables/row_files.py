@@ -1,0 +1,151 @@
+"""Row files: Parquet files that tasks read by Arrow itself, past Java, which takes rows apart number by number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dvspark import worker
+from dvspark.errors import InputError, Problem
+from dvspark.tables.types import arrow_type, spark_type
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+Batches = Iterator[pa.RecordBatch]
+OverBatches = Callable[[Batches], Batches]
+
+# Row groups that one task reads, by their bytes in memory, of all columns.
+PART_BYTES = 32 * 2**20
+# A batch of this size stays in cache while it is decoded, and is looked at as a whole.
+BATCH_BYTES = 4 * 2**20
+# A column's bytes are read from its file in pieces of this size, not row group by row group.
+BUFFER_BYTES = 2**20
+# Footers are small: most of the time of each is waiting.
+FOOTER_THREADS = 16
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one task reads: some row groups of a file, ``n_rows`` in batches of ``batch_rows``."""
+
+    path: str
+    row_groups: tuple[int, ...]
+    n_rows: int
+    batch_rows: int
+
+
+@dataclass(frozen=True)
+class RowFiles:
+    """The files of a table's rows; ``names`` and ``types`` (Spark DDL) are those of its columns, by role."""
+
+    parts: tuple[Part, ...]
+    names: dict[str, str]
+    types: dict[str, str]
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows the files have."""
+        return sum(part.n_rows for part in self.parts)
+
+    def map_batches(self, spark: SparkSession, function: OverBatches, columns: list[str], ddl: str) -> DataFrame:
+        """Return what ``function`` makes of batches with these columns, of which a task reads one part."""
+
+        def read_and_apply(numbers: Batches) -> Batches:
+            worker.get_ready()
+            for batch in numbers:
+                for number in batch.column("id").to_pylist():
+                    yield from function(self.read(self.parts[number], columns))
+
+        return spark.range(0, len(self.parts), 1, len(self.parts)).mapInArrow(read_and_apply, ddl)
+
+    def read(self, part: Part, columns: list[str]) -> Batches:
+        """Yield the rows of a part as Spark would hand them to Python. Memory: a batch, and a page of each column.
+
+        Raises: InputError with the name of a file that cannot be read.
+        """
+        names = [self.names[column] for column in columns]
+        schema = pa.schema([(column, arrow_type(self.types[column])) for column in columns])
+        try:
+            with pq.ParquetFile(part.path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
+                groups, n_rows = list(part.row_groups), part.batch_rows
+                for batch in file.iter_batches(n_rows, row_groups=groups, columns=names, use_threads=False):
+                    arrays = [batch.column(name).cast(schema.field(i).type) for i, name in enumerate(names)]
+                    yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+        except (OSError, pa.ArrowException) as error:
+            expected, hint = "files that can be read", "write this file again, or take it away"
+            raise InputError(Problem("a table's files", expected, f"{part.path}: {error}", hint)) from error
+
+
+def row_files(frame: DataFrame, names: dict[str, str], types: dict[str, str]) -> RowFiles | None:
+    """Return the files whose rows ``frame`` is, all of them, or None where Spark has to read it.
+
+    Arrow reads files of this host's file system, or one that all hosts mount, with every column in every file, of the
+    type that Spark sees. Cost: the files' footers.
+    """
+    paths = [_local_path(uri) for uri in frame.inputFiles()]
+    given = {field.name: field.dataType.simpleString() for field in frame.schema.fields}
+    stored = {name: given[name] for name in names.values()}
+    if not paths or None in paths:
+        return None
+    with ThreadPoolExecutor(FOOTER_THREADS) as pool:
+        found = list(pool.map(partial(parts_of, stored=stored), sorted(filter(None, paths))))
+    known = [parts for parts in found if parts is not None]
+    parts = tuple(part for parts in known for part in parts)
+    return RowFiles(parts, names, types) if parts and len(known) == len(paths) else None
+
+
+def _local_path(uri: str) -> str | None:
+    """Return the path of a file that Spark names, None if it is on another file system or not seen here."""
+    split = urlsplit(uri)
+    path = unquote(split.path)
+    return path if split.scheme == "file" and not split.netloc and Path(path).is_file() else None
+
+
+def parts_of(path: str, stored: Mapping[str, str]) -> list[Part] | None:
+    """Return the parts of a file, None where one of the columns ``stored`` (name to Spark's type) is not in it so."""
+    try:
+        footer = pq.read_metadata(path)
+        schema = footer.schema.to_arrow_schema()
+    except (OSError, pa.ArrowException):
+        return None  # Spark says what is wrong with it, or reads it
+    for name, kind in stored.items():
+        if schema.names.count(name) != 1 or _type(schema.field(name)) != kind:
+            return None
+    return _cut(path, [footer.row_group(number) for number in range(footer.num_row_groups)])
+
+
+def _type(field: pa.Field) -> str | None:
+    # Doubles of decimals are rounded by Spark in its own way.
+    return None if pa.types.is_decimal(field.type) else spark_type(field.type)
+
+
+def _cut(path: str, groups: list[Any]) -> list[Part]:
+    """Return row groups in parts of about PART_BYTES, in their order, without those that have no rows."""
+    held = [number for number, group in enumerate(groups) if group.num_rows]
+    if not held:
+        return []
+    sizes = [_decoded_bytes(groups[number]) for number in held]
+    n_rows = sum(groups[number].num_rows for number in held)
+    batch_rows = max(1, BATCH_BYTES * n_rows // sum(sizes))
+    places = [(end - 1) // PART_BYTES for end in accumulate(sizes)]
+    members: dict[int, list[int]] = {}
+    for number, place in zip(held, places, strict=True):
+        members.setdefault(place, []).append(number)
+    counted = [(numbers, sum(groups[number].num_rows for number in numbers)) for numbers in members.values()]
+    return [Part(path, tuple(numbers), n_rows, batch_rows) for numbers, n_rows in counted]
+
+
+def _decoded_bytes(group: Any) -> int:
+    """Return about how large a row group is in memory: repeated numbers take next to nothing in a file."""
+    columns = [group.column(number) for number in range(group.num_columns)]
+    return sum(max(column.total_uncompressed_size, 4 * column.num_values) for column in columns)

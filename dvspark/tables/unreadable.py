@@ -1,0 +1,65 @@
+"""Unreadable: what Spark says of tables and files that it cannot read, as problems of ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from dvspark.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from dvspark.tables.read import TableReference
+
+# How Spark says that it could not read one of a table's files. A Java exception's text has its causes, too, and it may
+# be one of them that says so.
+_FAILED_READ = re.compile(r"\[FAILED_READ_FILE\.(\w+)\] (.*)")
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Tell of files that Spark cannot read while it works, which is when it first looks into most of them.
+
+    Raises: InputError with the file's name; anything else as it is.
+    """
+    try:
+        yield
+    except spark_errors() as error:
+        said = _FAILED_READ.search(str(error))
+        if said is None:
+            raise
+        mismatch = said[1] == "PARQUET_COLUMN_DATA_TYPE_MISMATCH"
+        expected = "files with columns of one type each" if mismatch else "files that can be read"
+        hint = "write this file again as the others are" if mismatch else "write this file again, or take it away"
+        raise InputError(Problem("a table's files", expected, said[2], hint)) from error
+
+
+def spark_errors() -> tuple[type[Exception], ...]:
+    """Return the exceptions of Spark: its own, and those of Java that nobody has translated."""
+    from py4j.protocol import Py4JJavaError  # noqa: PLC0415 - an extra
+    from pyspark.errors import PySparkException  # noqa: PLC0415
+
+    return PySparkException, Py4JJavaError
+
+
+def unreadable(side: str, reference: TableReference, error: Any) -> Problem:
+    """Return what kept Spark from reading a table, with what to do about the known causes."""
+    condition, said = condition_of(error)
+    if "FLOAT16" in said:
+        expected, hint = (
+            "float32 or float64 embeddings",
+            "Spark cannot read float16: rewrite the column as float32",
+        )
+    elif condition in ("PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND"):
+        expected, hint = "a table that exists", "check the spelling; a path is seen from the cluster"
+    else:
+        expected, hint = f"a readable {reference.format} table", f"set {side}.format to what it is, or repair the file"
+    return Problem(f"{side} table {reference}", expected, said, hint)
+
+
+def condition_of(error: Any) -> tuple[str | None, str]:
+    """Return the name of an exception of Spark, where it has one, and the first line of what it says."""
+    if (java := getattr(error, "java_exception", None)) is not None:
+        return None, str(java.getMessage()).split("\n", 1)[0]
+    return error.getCondition(), str(error).split("\n", 1)[0]
