@@ -8,6 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from dvspark import report
 from dvspark.change import (
     Parent,
@@ -195,12 +197,13 @@ def _publish(
     outputs["metrics"] = storage.shown_path(f"runs/{run_id}/metrics.prom")
     if with_report:
         outputs["report"] = storage.shown_path(f"runs/{run_id}/report.html")
-    tables: dict[str, Counted] = {}
+    tables: dict[str, pa.Table | Counted] = {}
     commit: Callable[[], None] | None = None
     if destination is None:
-        values = ranked_by_owner(valuation.table) if to_owners else valuation.table
-        values = values.drop_columns(["run_id"])  # the folder's name tells it
-        tables["values"] = Counted(values_frame(spark, values, valuation.types), len(values))
+        values = valuation.table.drop_columns(["run_id"])  # the folder's name tells it
+        tables["values"] = values
+        if to_owners:
+            tables["values"] = Counted(values_frame(spark, ranked_by_owner(values), valuation.types), len(values))
     else:
         outputs["values"] = destination.place
         run = RunKey(run_id, valuation.fingerprint)

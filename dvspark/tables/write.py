@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from dvspark.documents import json_object, missing_in
 from dvspark.errors import OutputConflictError, Problem, taken_run_id
@@ -33,7 +34,7 @@ TABLES = ("values", "rejected", "validation_rows")
 
 @dataclass(frozen=True)
 class Counted:
-    """A table to publish: its rows, and how many they are, as nobody likes to count them once more."""
+    """A table that Spark is to write: its rows, and how many they are, as nobody likes to count them once more."""
 
     frame: DataFrame
     n_rows: int
@@ -115,7 +116,7 @@ def refuse_conflict(storage: Storage, run_id: str, fingerprint: str) -> dict[str
 def publish(
     storage: Storage,
     run_id: str,
-    tables: dict[str, Counted],
+    tables: dict[str, pa.Table | Counted],
     documents: Mapping[str, str | bytes],
     *,
     by_owner: bool = False,
@@ -123,9 +124,10 @@ def publish(
 ) -> None:
     """Publish a run's tables and documents: all staged first, then renamed, `run.json` last.
 
-    ``tables``: table name to rows, stored under NAME/run_id=…, the values ``by_owner`` in a folder each; ``documents``:
-    file name to content, stored under runs/RUN_ID/. A run without `run.json` is not published: what such a run left is
-    replaced. ``commit`` puts values into a table of their own, and is a step that may be taken twice.
+    ``tables``: table name to rows, stored under NAME/run_id=…, values of Spark's ``by_owner`` in a folder each;
+    ``documents``: file name to content, stored under runs/RUN_ID/. A run without `run.json` is not published: what
+    such a run left is replaced. ``commit`` puts values into a table of their own, and is a step that may be taken
+    twice.
     Raises: OutputConflictError when another run published this id meanwhile.
     """
     staging = f"_staging-{run_id}-{uuid.uuid4().hex[:8]}"
@@ -133,7 +135,7 @@ def publish(
         # Small jobs, each with one task for a million rows: so they go on at once.
         with ThreadPoolExecutor(max(1, len(tables))) as pool:
             jobs = [
-                pool.submit(_write, table, storage.spark_path(f"{staging}/{name}"), by_owner and name == "values")
+                pool.submit(_write, storage, f"{staging}/{name}", table, by_owner=by_owner and name == "values")
                 for name, table in tables.items()
             ]
             for job in jobs:
@@ -156,10 +158,16 @@ def publish(
         storage.remove_empty("_staging")
 
 
-def _write(table: Counted, place: str, by_owner: bool) -> None:
-    n_files = max(1, -(-table.n_rows // ROWS_PER_FILE))
-    writer = table.frame.coalesce(n_files).write
-    (writer.partitionBy(OWNER.name) if by_owner else writer).parquet(place)
+def _write(storage: Storage, folder: str, table: pa.Table | Counted, *, by_owner: bool) -> None:
+    """Write a table's files: by Spark, or those that are here anyway as they are, which Spark would be sent first."""
+    if isinstance(table, Counted):
+        writer = table.frame.coalesce(max(1, -(-table.n_rows // ROWS_PER_FILE))).write
+        (writer.partitionBy(OWNER.name) if by_owner else writer).parquet(storage.spark_path(folder))
+        return
+    storage.file_system.create_dir(storage.path(folder), recursive=True)
+    for number, start in enumerate(range(0, max(1, len(table)), ROWS_PER_FILE)):
+        with storage.file_system.open_output_stream(storage.path(f"{folder}/part-{number:05d}.parquet")) as file:
+            pq.write_table(table.slice(start, ROWS_PER_FILE), file)
 
 
 def withdraw(storage: Storage, run_id: str) -> None:
