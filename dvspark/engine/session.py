@@ -17,6 +17,7 @@ from dvspark.redact import remember
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+SOCKET = "spark.python.unix.domain.socket.enabled"
 # What a laptop needs and a cluster must not get from us.
 LOCAL_CONF = {
     "spark.driver.bindAddress": "127.0.0.1",  # no port is open to the network
@@ -26,6 +27,9 @@ LOCAL_CONF = {
     "spark.sql.shuffle.partitions": "8",  # 200 tiny tasks take longer than the work
     # 10,000 rows of 512 features at once, Spark's default, leave the caches: a pass takes 3.0 s of CPU, not 2.0.
     "spark.sql.execution.arrow.maxBytesPerBatch": "4m",
+    # From Spark 4.1 on Java and its workers talk through a file: through a port a task often waits for 40 ms until the
+    # other side has acknowledged what was sent (docs/decisions/0017).
+    SOCKET: "true",
     "spark.ui.showConsoleProgress": "false",  # our own progress line says more
     # Warnings about host names and native libraries would hide our own lines.
     "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties')}",
@@ -88,6 +92,9 @@ def _local_conf(given: dict[str, str]) -> dict[str, str]:
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # else Spark looks for a network address, and warns
     warehouse = f"{tempfile.gettempdir()}/dvspark-warehouse-{os.getuid()}"
     conf = {**LOCAL_CONF, "spark.sql.warehouse.dir": warehouse}  # else a folder appears wherever one stands
-    if not any("GC" in told for told in (*map(os.getenv, JAVA_VARIABLES), *given.values()) if told):
+    named = [told for told in (*map(os.getenv, JAVA_VARIABLES), *given.values()) if told]
+    if any("java.io.tmpdir" in told for told in named):  # the path of such a file may have some hundred letters
+        conf[SOCKET] = "false"
+    if not any("GC" in told for told in named):
         conf["spark.driver.defaultJavaOptions"] = COLLECTOR  # takes the place of one in spark-defaults.conf
     return conf

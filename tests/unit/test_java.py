@@ -196,3 +196,16 @@ def test_local_conf__java_is_given_no_second_collector(
         monkeypatch.setenv(by, named)
     given = {} if named is None or by in session.JAVA_VARIABLES else {by: named}
     assert (session._local_conf(given).get("spark.driver.defaultJavaOptions") == session.COLLECTOR) is ours
+
+
+@pytest.mark.parametrize("by", [*session.JAVA_VARIABLES, "spark.driver.extraJavaOptions"])
+def test_local_conf__workers_are_talked_to_through_a_port_where_java_has_another_folder_for_files(
+    monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    for variable in session.JAVA_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    assert session._local_conf({})[session.SOCKET] == "true"
+    named = "-Xmx1g -Djava.io.tmpdir=/a/long/path"
+    if by in session.JAVA_VARIABLES:
+        monkeypatch.setenv(by, named)
+    assert session._local_conf({} if by in session.JAVA_VARIABLES else {by: named})[session.SOCKET] == "false"
