@@ -447,6 +447,11 @@ COUNTS = Table(
         Column("counts", "binary", "int64, two a validation row: neighbors that match it, and others"),
     ),
 )
+CHUNK_SIZES = Table(
+    "chunk_sizes",
+    "validation rows of each chunk in one batch of them",
+    (Column("chunk_id", "int", "the chunk"), Column("n_rows", "bigint", "its rows here")),
+)
 NEIGHBOR_COUNTS = Table(
     "neighbor_counts",
     "how many train rows are within the radius of each validation row",

@@ -30,6 +30,13 @@ def waves(chunk_ids: list[int]) -> list[list[int]]:
     return [ordered[start : start + WAVE_CHUNKS] for start in range(0, len(ordered), WAVE_CHUNKS)]
 
 
+def sizes_of(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield `CHUNK_SIZES` of each batch."""
+    for batch in batches:
+        chunks, n_rows = np.unique(batch.column("chunk_id"), return_counts=True)
+        yield pa.RecordBatch.from_pydict({"chunk_id": chunks, "n_rows": n_rows})
+
+
 def whole_chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, pa.Table]]:
     """Yield (chunk id, its rows) from batches sorted by chunk; batch borders do not matter.
 
