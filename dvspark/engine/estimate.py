@@ -11,17 +11,17 @@ from dvspark.engine.plan import Hosts, Plan
 from dvspark.engine.sizes import Sizes
 
 # Fitted to CPU seconds of whole runs, as `python -m tests.bench.plan_estimate` takes them (Intel Xeon, 2 cores,
-# local[2], 2026-11-22, other work on the machine): 37 s for 20,000 × 64 float32 by 512 validation rows, 52 s for
-# 100,000 × 256 by 512, 96 s for 300,000 × 128 by 4,096.
-# A run of a few rows: Java and Spark start, a dozen queries of the checks, the report.
-START_CORE_SECONDS = 34.0
-START_SECONDS = 19.0
-# A byte of embeddings is read and checked in several passes over both tables, by all cores.
-CHECK_CORE_SECONDS_PER_BYTE = 7e-8
-# One process, the driver's, packs the training rows in id order, prepares and hashes them, and audits eight points.
-INDEX_SECONDS_PER_BYTE = 3e-8
-# A training row is sorted by id, grouped by id and by label, hashed, ranked and written, whatever its dimension.
-ROW_CORE_SECONDS = 2.2e-5
+# local[2], 2026-11-22): 24 s for 20,000 × 64 float32 by 512 validation rows, 27 s for 100,000 × 256 by 512, 43 s for
+# 300,000 × 128 by 4,096.
+# A run of a few rows: Java and Spark start, a few queries of the checks, the report.
+START_CORE_SECONDS = 23.0
+START_SECONDS = 15.5
+# A byte of embeddings is read, checked, hashed and put in its place by all cores; where Spark reads, twice as much.
+CHECK_CORE_SECONDS_PER_BYTE = 1.2e-8
+# One process, the driver's, prepares the packed rows and hashes them, and audits eight points.
+INDEX_SECONDS_PER_BYTE = 5e-9
+# A training row is hashed, sorted by id, counted by label, ranked and written, whatever its dimension.
+ROW_CORE_SECONDS = 5e-6
 # What the plan exchanges is written, read and added up; 1.8 s for ten partials of 1.5 million rows.
 EXCHANGE_CORE_SECONDS_PER_BYTE = 1e-8
 
