@@ -96,7 +96,7 @@ def test_rows__of_files_that_pyarrow_has_written__bad_rows_as_well(
     if problem == "ids":
         ids[8:20], ids[20] = [ids[0]] * 6 + [ids[1]] * 6, ids[2]
     embedding = pa.FixedSizeListArray.from_arrays(pa.array(x.ravel()), x.shape[1])
-    owners, weights = pa.array([1, 2, 3] * 50, pa.int16()), pa.array(range(150), pa.int32())
+    owners, weights = pa.array([1, 2, 3] * 50, pa.int16()), pa.array(range(2**53, 2**53 + 150))  # doubles hold half
     columns = {"id": pa.array(ids, pa.large_string()), "embedding": embedding, "label": labels}
     table = pa.table({**columns, "owner": owners, "weight": weights})
     for number, part in enumerate((table.slice(0, 60), table.slice(60), table.slice(0, 0))):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ EMBEDDINGS = {pa.list_(pa.float32()): "array<float>", pa.large_list(pa.float64()
 EMBEDDINGS |= {pa.list_(pa.float32(), 2): "array<float>", pa.binary(): "binary", pa.large_binary(): "binary"}
 LABELS = {pa.int16(): "bigint", pa.string(): "string", pa.list_(pa.int32()): "array<bigint>", pa.float32(): "double"}
 LABELS |= {pa.list_(pa.string()): "array<string>"}
-WEIGHTS = {pa.float32(): "double", pa.int64(): "double"}
+WEIGHTS = {pa.float32(): "double", pa.int64(): "double"}  # of which a double does not hold all
 COLUMNS = {"id": IDS, "embedding": EMBEDDINGS, "label": LABELS, "weight": WEIGHTS}
 
 
@@ -37,7 +38,10 @@ def _cells(kind: pa.DataType) -> st.SearchStrategy[Any]:
         return st.none() | st.binary(max_size=9)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return st.none() | st.text(max_size=4)
-    return st.none() | (st.floats(width=32, allow_nan=False) if pa.types.is_floating(kind) else st.integers(-99, 99))
+    if pa.types.is_floating(kind):
+        return st.none() | st.floats(width=32, allow_nan=False)
+    largest = 2 ** (kind.bit_width - 1) - 1
+    return st.none() | st.integers(-largest, largest)
 
 
 @st.composite
@@ -92,7 +96,7 @@ def test_read__gives_the_rows_that_were_written(
     assert parts is not None
     files = RowFiles(tuple(parts), {name: name for name in types}, types)
     assert files.n_rows == len(table)
-    expected = {name: table[name].combine_chunks().cast(arrow_type(kind)) for name, kind in types.items()}
+    expected = {name: table[name].combine_chunks().cast(arrow_type(kind), safe=False) for name, kind in types.items()}
     for columns in (list(types), ["embedding", "id"]):
         assert _read(files, columns).equals(pa.table({column: expected[column] for column in columns}))
 
@@ -129,6 +133,17 @@ def test_parts_of__none_where_a_column_is_not_in_the_file_as_spark_sees_it(
 ) -> None:
     pq.write_table(pa.table({column: pa.array([1], kind)}), tmp_path / "x.parquet")
     assert parts_of(str(tmp_path / "x.parquet"), {"id": "bigint"}) is None
+
+
+def test_row_files__none_where_spark_is_on_another_machine(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": [1]}), tmp_path / "x.parquet")
+    uri = (tmp_path / "x.parquet").as_uri()
+    schema = SimpleNamespace(
+        fields=[SimpleNamespace(name="id", dataType=SimpleNamespace(simpleString=lambda: "bigint"))]
+    )
+    for module, found in (("pyspark.sql.classic.dataframe", True), ("pyspark.sql.connect.dataframe", False)):
+        kind = type("DataFrame", (), {"__module__": module, "inputFiles": lambda _: [uri], "schema": schema})
+        assert (row_files.row_files(kind(), {"id": "id"}, {"id": "bigint"}) is not None) is found
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"no parquet at all"])
