@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import functools
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+Batches = Iterator[pa.RecordBatch]
+OverBatches = Callable[[Batches], Batches]
 
 
 @functools.cache
@@ -17,3 +26,13 @@ def get_ready(load: Callable[[], object] | None = None) -> None:
     if load is not None:
         load()
     gc.freeze()
+
+
+def map_batches(frame: DataFrame, function: OverBatches, columns: list[str], ddl: str) -> DataFrame:
+    """Return what ``function`` makes of batches with these columns of all rows, in workers that are ready."""
+
+    def apply(batches: Batches) -> Batches:
+        get_ready()
+        return function(batches)
+
+    return frame.select(*columns).mapInArrow(apply, ddl)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
+from dvspark import worker
 from dvspark.columns import from_ipc
 from dvspark.engine.index_writing import IndexWriter, checked_keys, place_rows
 from dvspark.engine.session import is_same_host
@@ -19,13 +21,13 @@ from dvspark.engine.train_pieces import PackedRow, read_pieces, write_pieces
 from dvspark.errors import ComputeError, Problem
 from dvspark.methods.search_index import EXACT
 from dvspark.schemas import PACKED_KEYS, PACKED_ROWS, PIECES, PLACES, Int64s
+from dvspark.worker import OverBatches
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-Batches = Iterator[pa.RecordBatch]
 # Takes a function of batches, the columns of these and the DDL of what it yields; returns what it makes of all rows.
-MapBatches = Callable[[Callable[[Batches], Batches], list[str], str], "DataFrame"]
+MapBatches = Callable[[OverBatches, list[str], str], "DataFrame"]
 
 # Embeddings in a partition that streams through the driver, whose heap holds several at once and in several forms. With
 # partitions of 50 MB the second job of a session ran out of 2 GB, shared with the executors. Java keeps some 1.6 times
@@ -64,9 +66,8 @@ def build_index(
     writer = IndexWriter(directory, n_train, n_features, dtype)
     if is_same_host(train_rows.sparkSession):
         writer.write_keys(sorted_keys(train_rows, n_train, keys))
-        placed = (map_batches or _by_spark(train_rows))(
-            lambda batches: place_rows(batches, directory), ["id", "embedding"], PLACES.ddl()
-        )
+        map_batches = map_batches or partial(worker.map_batches, train_rows)
+        placed = map_batches(lambda batches: place_rows(batches, directory), ["id", "embedding"], PLACES.ddl())
         _require_every_place(placed.toArrow()["place"].to_numpy(), n_train)
         return writer.finish(metric, index)
     n_bytes = n_train * n_features * np.dtype(dtype).itemsize
@@ -78,10 +79,6 @@ def build_index(
         for packed in _through_files(_packed_rows(train_rows, n_bytes, PIECE_BYTES, dtype), Path(folder)):
             writer.append(*unpack_row(packed["n_rows"], packed["x"], packed["keys"], dtype))
     return writer.finish(metric, index)
-
-
-def _by_spark(train_rows: DataFrame) -> MapBatches:
-    return lambda function, columns, ddl: train_rows.select(*columns).mapInArrow(function, ddl)
 
 
 def sorted_keys(train_rows: DataFrame, n_train: int, keys: pa.Table | None = None) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,9 @@ from dvspark.tables.lake import is_missing, lake_frame
 from dvspark.tables.listing import Listing, list_files, require_unchanged
 from dvspark.tables.metadata import empty_files
 from dvspark.tables.pinned import VERSIONED
-from dvspark.tables.row_files import OverBatches, RowFiles, row_files
+from dvspark.tables.row_files import RowFiles, row_files
 from dvspark.tables.unreadable import condition_of, spark_errors, unreadable
+from dvspark.worker import OverBatches
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -97,12 +98,7 @@ class Rows:
         """Return what ``function`` makes of batches with these columns of all rows, in any order."""
         if self.files is not None:
             return self.files.map_batches(self.frame.sparkSession, function, columns, ddl)
-
-        def apply(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            worker.get_ready()
-            return function(batches)
-
-        return self.frame.select(*columns).mapInArrow(apply, ddl)
+        return worker.map_batches(self.frame, function, columns, ddl)
 
     def require_unchanged(self) -> None:
         """Raise InputError if the files that were read have changed since, where they could."""

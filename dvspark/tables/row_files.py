@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -17,12 +17,10 @@ import pyarrow.parquet as pq
 from dvspark import worker
 from dvspark.errors import InputError, Problem
 from dvspark.tables.types import arrow_type, spark_type
+from dvspark.worker import Batches, OverBatches
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-Batches = Iterator[pa.RecordBatch]
-OverBatches = Callable[[Batches], Batches]
 
 # Row groups that one task reads, by their bytes in memory, of all columns.
 PART_BYTES = 32 * 2**20
@@ -61,12 +59,11 @@ class RowFiles:
         """Return what ``function`` makes of batches with these columns, of which a task reads one part."""
 
         def read_and_apply(numbers: Batches) -> Batches:
-            worker.get_ready()
             for batch in numbers:
                 for number in batch.column("id").to_pylist():
                     yield from function(self.read(self.parts[number], columns))
 
-        return spark.range(0, len(self.parts), 1, len(self.parts)).mapInArrow(read_and_apply, ddl)
+        return worker.map_batches(spark.range(0, len(self.parts), 1, len(self.parts)), read_and_apply, ["id"], ddl)
 
     def read(self, part: Part, columns: list[str]) -> Batches:
         """Yield the rows of a part as Spark would hand them to Python. Memory: a batch, and a page of each column.
@@ -135,18 +132,16 @@ def _type(field: pa.Field) -> str | None:
 
 def _cut(path: str, groups: list[Any]) -> list[Part]:
     """Return row groups in parts of about PART_BYTES, in their order, without those that have no rows."""
-    held = [number for number, group in enumerate(groups) if group.num_rows]
+    held = [(number, group.num_rows) for number, group in enumerate(groups) if group.num_rows]
     if not held:
         return []
-    sizes = [_decoded_bytes(groups[number]) for number in held]
-    n_rows = sum(groups[number].num_rows for number in held)
-    batch_rows = max(1, BATCH_BYTES * n_rows // sum(sizes))
-    places = [(end - 1) // PART_BYTES for end in accumulate(sizes)]
-    members: dict[int, list[int]] = {}
-    for number, place in zip(held, places, strict=True):
-        members.setdefault(place, []).append(number)
-    counted = [(numbers, sum(groups[number].num_rows for number in numbers)) for numbers in members.values()]
-    return [Part(path, tuple(numbers), n_rows, batch_rows) for numbers, n_rows in counted]
+    ends = list(accumulate(_decoded_bytes(groups[number]) for number, _ in held))
+    batch_rows = max(1, BATCH_BYTES * sum(n_rows for _, n_rows in held) // ends[-1])
+    parts = []
+    for _, members in groupby(zip(held, ends, strict=True), key=lambda member: (member[1] - 1) // PART_BYTES):
+        numbers, n_rows = zip(*(group for group, _ in members), strict=True)
+        parts.append(Part(path, numbers, sum(n_rows), batch_rows))
+    return parts
 
 
 def _decoded_bytes(group: Any) -> int:
