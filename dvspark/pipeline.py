@@ -28,7 +28,7 @@ from dvspark.redact import redacted_tree
 from dvspark.runs import tracking
 from dvspark.runs.ledger import digest, write_totals
 from dvspark.runs.metrics import run_metrics
-from dvspark.schemas import VALIDATION_ROWS
+from dvspark.schemas import OWNER, VALIDATION_ROWS
 from dvspark.stages import RowsOrProblems, check, compute
 from dvspark.tables.read import Rows, canonical_rows, published_rows, read_rows
 from dvspark.tables.storage import Storage, open_storage
@@ -203,7 +203,8 @@ def _publish(
         values = valuation.table.drop_columns(["run_id"])  # the folder's name tells it
         tables["values"] = values
         if to_owners:
-            tables["values"] = Counted(values_frame(spark, ranked_by_owner(values), valuation.types), len(values))
+            frame = values_frame(spark, ranked_by_owner(values), valuation.types)
+            tables["values"] = Counted(frame, len(values), by=OWNER.name)
     else:
         outputs["values"] = destination.place
         run = RunKey(run_id, valuation.fingerprint)
@@ -223,7 +224,7 @@ def _publish(
         record["lowest_rows"] = [_row_record(row) for row in shown.lowest[:LOWEST_ROWS]]
         documents["report.html"] = report.render_html(shown)
     documents |= {"metrics.prom": run_metrics(record), "run.json": json.dumps(record, indent=1)}
-    publish(storage, run_id, tables, documents, by_owner=to_owners, commit=commit)
+    publish(storage, run_id, tables, documents, commit)
     if config.mlflow:
         tracking.track(record, documents)
     return record

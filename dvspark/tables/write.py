@@ -34,10 +34,14 @@ TABLES = ("values", "rejected", "validation_rows")
 
 @dataclass(frozen=True)
 class Counted:
-    """A table that Spark is to write: its rows, and how many they are, as nobody likes to count them once more."""
+    """A table that Spark is to write: its rows, and how many they are, as nobody likes to count them once more.
+
+    ``by``: the column each of whose values gets a folder.
+    """
 
     frame: DataFrame
     n_rows: int
+    by: str | None = None
 
 
 def values_table(
@@ -118,26 +122,20 @@ def publish(
     run_id: str,
     tables: dict[str, pa.Table | Counted],
     documents: Mapping[str, str | bytes],
-    *,
-    by_owner: bool = False,
     commit: Callable[[], None] | None = None,
 ) -> None:
     """Publish a run's tables and documents: all staged first, then renamed, `run.json` last.
 
-    ``tables``: table name to rows, stored under NAME/run_id=…, values of Spark's ``by_owner`` in a folder each;
-    ``documents``: file name to content, stored under runs/RUN_ID/. A run without `run.json` is not published: what
-    such a run left is replaced. ``commit`` puts values into a table of their own, and is a step that may be taken
-    twice.
+    ``tables``: table name to rows, stored under NAME/run_id=…; ``documents``: file name to content, stored under
+    runs/RUN_ID/. A run without `run.json` is not published: what such a run left is replaced. ``commit`` puts values
+    into a table of their own, and is a step that may be taken twice.
     Raises: OutputConflictError when another run published this id meanwhile.
     """
     staging = f"_staging-{run_id}-{uuid.uuid4().hex[:8]}"
     try:
         # Small jobs, each with one task for a million rows: so they go on at once.
         with ThreadPoolExecutor(max(1, len(tables))) as pool:
-            jobs = [
-                pool.submit(_write, storage, f"{staging}/{name}", table, by_owner=by_owner and name == "values")
-                for name, table in tables.items()
-            ]
+            jobs = [pool.submit(_write, storage, f"{staging}/{name}", table) for name, table in tables.items()]
             for job in jobs:
                 job.result()  # it takes what it takes
         for name, content in documents.items():
@@ -158,11 +156,11 @@ def publish(
         storage.remove_empty("_staging")
 
 
-def _write(storage: Storage, folder: str, table: pa.Table | Counted, *, by_owner: bool) -> None:
+def _write(storage: Storage, folder: str, table: pa.Table | Counted) -> None:
     """Write a table's files: by Spark, or those that are here anyway as they are, which Spark would be sent first."""
     if isinstance(table, Counted):
         writer = table.frame.coalesce(max(1, -(-table.n_rows // ROWS_PER_FILE))).write
-        (writer.partitionBy(OWNER.name) if by_owner else writer).parquet(storage.spark_path(folder))
+        (writer.partitionBy(table.by) if table.by else writer).parquet(storage.spark_path(folder))
         return
     storage.file_system.create_dir(storage.path(folder), recursive=True)
     for number, start in enumerate(range(0, max(1, len(table)), ROWS_PER_FILE)):
