@@ -19,6 +19,7 @@ from pyiceberg.transforms import IdentityTransform
 
 from dvspark.errors import InputError, Problem
 from dvspark.tables.pinned import Pinned, full_path, latest_at, read_or_refuse, unreadable_files
+from dvspark.tables.row_files import FOOTER_THREADS
 from dvspark.tables.storage import open_storage
 
 if TYPE_CHECKING:
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
 # 00012-….metadata.json of a catalog, v12.metadata.json of a file system's tables.
 METADATA_FILE = re.compile(r"(?:v(\d+)|(\d+)-.*)\.metadata\.json")
-
-# Footers are small and far away: most of the time of each is waiting.
-FOOTER_THREADS = 16
 
 LATEST_FORMAT = 2
 FIELD_ID = b"PARQUET:field_id"

@@ -54,7 +54,9 @@ def preview(rows: Rows, reference: TableReference) -> Preview | list[Problem]:
             f"none in {'most of ' if len(sample) else ''}{len(sample)} rows",
         )
         return [Problem(where, expected, got, "check the path, and how the embeddings were made")]
-    n_rows = _parquet_rows(reference) if reference.table is None and reference.format == "parquet" else None
+    n_rows = None if rows.files is None else rows.files.n_rows  # known from the same footers
+    if n_rows is None and reference.table is None and reference.format == "parquet":
+        n_rows = _parquet_rows(reference)
     if n_rows is None:
         n_rows = rows.frame.select("id").count()
     labels = sample["label"].combine_chunks()

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dvspark.columns import LARGEST_NUMBER, LARGEST_SQUARED_NORM, embedding_matrix, to_ipc
-from dvspark.schemas import Float64s, Floats
+from dvspark.schemas import TALLY, Float64s, Floats
+from dvspark.tables.types import arrow_type
 
 Bools = npt.NDArray[np.bool_]
 
@@ -57,15 +58,7 @@ def tally_rows(
         yield pa.RecordBatch.from_pylist(rows, TALLY_TYPES)
 
 
-TALLY_TYPES = pa.schema(
-    [
-        ("aspect", pa.string()),
-        ("detail", pa.string()),
-        ("n_rows", pa.int64()),
-        ("ids", pa.list_(pa.string())),
-        ("keys", pa.binary()),
-    ]
-)
+TALLY_TYPES = pa.schema([(column.name, arrow_type(column.type)) for column in TALLY.columns])
 
 
 def sum_of_hashes(batch: pa.RecordBatch) -> int:

@@ -28,7 +28,7 @@ PART_BYTES = 32 * 2**20
 BATCH_BYTES = 4 * 2**20
 # A column's bytes are read from its file in pieces of this size, not row group by row group.
 BUFFER_BYTES = 2**20
-# Footers are small: most of the time of each is waiting.
+# Footers are small, and may be far away: most of the time of each is waiting.
 FOOTER_THREADS = 16
 
 
