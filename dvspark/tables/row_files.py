@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dvspark import worker
-from dvspark.errors import InputError, Problem
 from dvspark.tables.types import arrow_type, spark_type
+from dvspark.tables.unreadable import unreadable_file
 from dvspark.worker import Batches, OverBatches
 
 if TYPE_CHECKING:
@@ -81,8 +81,7 @@ class RowFiles:
                     arrays = [one.cast(kind, safe=False) for one, kind in zip(given, schema.types, strict=True)]
                     yield pa.RecordBatch.from_arrays(arrays, schema=schema)
         except (OSError, pa.ArrowException) as error:
-            expected, hint = "files that can be read", "write this file again, or take it away"
-            raise InputError(Problem("a table's files", expected, f"{part.path}: {error}", hint)) from error
+            raise unreadable_file(f"{part.path}: {error}") from error
 
 
 def row_files(frame: DataFrame, names: dict[str, str], types: dict[str, str]) -> RowFiles | None:

@@ -29,10 +29,16 @@ def readable() -> Iterator[None]:
         said = _FAILED_READ.search(str(error))
         if said is None:
             raise
-        mismatch = said[1] == "PARQUET_COLUMN_DATA_TYPE_MISMATCH"
-        expected = "files with columns of one type each" if mismatch else "files that can be read"
-        hint = "write this file again as the others are" if mismatch else "write this file again, or take it away"
+        if said[1] != "PARQUET_COLUMN_DATA_TYPE_MISMATCH":
+            raise unreadable_file(said[2]) from error
+        expected, hint = "files with columns of one type each", "write this file again as the others are"
         raise InputError(Problem("a table's files", expected, said[2], hint)) from error
+
+
+def unreadable_file(said: str) -> InputError:
+    """Return the refusal of a file of which somebody who tried to read it says so."""
+    hint = "write this file again, or take it away"
+    return InputError(Problem("a table's files", "files that can be read", said, hint))
 
 
 def spark_errors() -> tuple[type[Exception], ...]:
