@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dvspark.kernels.bins import N_BINS
-from dvspark.kernels.distances import POINTS_PER_PRODUCT, prepare
+from dvspark.kernels.distances import prepare
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import ChunkArrays, Partial, TrainLabels
@@ -39,7 +39,7 @@ LARGEST_SQUARES_SHARE = 0.15
 K = 10
 RUNS = 5
 NUMPY_POINTS = 8
-SGEMM_ROWS = 8_192
+SGEMM_ROWS, SGEMM_POINTS = 8_192, 256
 SQUARED_POINTS = 32
 
 
@@ -113,9 +113,9 @@ def plain_numpy(x: np.ndarray, y: np.ndarray, z: np.ndarray, y_z: np.ndarray) ->
 
 def bare_product(x: np.ndarray, z: np.ndarray) -> None:
     """Compute all inner products in the kernel's blocks into one preallocated block."""
-    block = np.empty((min(POINTS_PER_PRODUCT, len(z)), SGEMM_ROWS), np.float32)
-    for first in range(0, len(z), POINTS_PER_PRODUCT):
-        points = z[first : first + POINTS_PER_PRODUCT]
+    block = np.empty((min(SGEMM_POINTS, len(z)), SGEMM_ROWS), np.float32)
+    for first in range(0, len(z), SGEMM_POINTS):
+        points = z[first : first + SGEMM_POINTS]
         for start in range(0, len(x), SGEMM_ROWS):
             tile = x[start : start + SGEMM_ROWS]
             np.matmul(points, tile.T, out=block[: len(points), : len(tile)])

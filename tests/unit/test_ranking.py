@@ -271,7 +271,7 @@ def test_ranking_partial__stays_under_the_memory_it_promises(
 def test_points_per_block__keeps_keys_under_their_bytes() -> None:
     for n_train in (1, 1_000, 262_144, 1_500_000, 10_000_000):
         points = points_per_block(n_train)
-        assert 1 <= points <= distances.POINTS_PER_PRODUCT
+        assert 1 <= points <= ranking.POINTS_PER_BLOCK
         assert points * 4 * n_train <= ranking.KEY_BLOCK_BYTES
     assert points_per_block(10**9) == 1
 
