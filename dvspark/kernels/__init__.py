@@ -7,8 +7,9 @@ r"""Kernels: how one chunk of validation points is valued. NumPy in, NumPy out; 
         ranking:   every train row in order of (distance, train row)      O(N log N)
                    |      (the nearest of them by exact keys: near_order)
         rank_values: a value for each rank from two weight tables         O(N)
-                   |      (row_values does both at once; or, beyond some 100,000 rows,
-                   |      bins: all but the nearest rows counted and valued by bin, O(N))
+                   |      (row_values does both at once; so does gap_values, which sorts
+                   |      the matches alone, where they are few; or, beyond some 100,000
+                   |      rows, bins: all but the nearest rows valued by bin, O(N))
                    |
         partial:   Σ value, Σ value², n, Σ U(N), Σ U(∅)
 
@@ -39,7 +40,7 @@ orders of the tied rows. Keys of the nearest rows come from float64 differences,
 farther duplicates take the key of their first copy.
 
 What is done to every row of every point is in `loops` and `rank_loops`, in NumPy, and in `compiled_loops` and
-`compiled_ranks`, the same in Numba.
+`compiled_ranks`, the same in Numba; `compiled_gaps` is in Numba alone.
 
 Memory beyond the train arrays: `memory.scratch_bytes`, a formula, checked by a test.
 """

@@ -16,6 +16,7 @@ from dvspark.kernels.compiled_ranks import (
     order_groups,
     pack,
     rank_values,
+    relative_error,
     unpack,
     value_packed,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "pack",
     "places_up_to",
     "rank_values",
+    "relative_error",
     "scale_products",
     "squared_distances",
     "unit_squared_distances",

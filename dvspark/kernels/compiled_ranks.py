@@ -12,13 +12,17 @@ compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
 @compiled
+def ordered_bits(key: np.float32) -> np.uint32:
+    """Return the bits of a float32 key, changed so that they ascend with it; minus zero counts as zero."""
+    bits = np.float32(key + np.float32(0.0)).view(np.int32)
+    return np.uint32(bits ^ ((bits >> 31) | np.int32(-(2**31))))
+
+
+@compiled
 def pack(keys: Floats, matches: Bools, packed: UInt64s) -> None:
     """See `rank_loops.pack`."""
-    bits_of = (keys + np.float32(0.0)).view(np.int32)
-    for place in range(len(bits_of)):
-        bits = bits_of[place]
-        ordered = np.uint32(bits ^ ((bits >> 31) | np.int32(-(2**31))))
-        packed[place] = (np.uint64(ordered) << np.uint64(32)) | np.uint64(2 * place + matches[place])
+    for place in range(len(keys)):
+        packed[place] = (np.uint64(ordered_bits(keys[place])) << np.uint64(32)) | np.uint64(2 * place + matches[place])
 
 
 @compiled
@@ -75,6 +79,18 @@ def add_ranked(rows: Int64s, values: Float64s, value: Float64s, squared: Float64
         row, added = rows[place], values[place]
         value[row] += added
         squared[row] += added * added
+
+
+@compiled
+def relative_error(exact: Float64s, keys: Floats, sizes: Float64s, least: float) -> float:
+    """See `rank_loops.relative_error`."""
+    n, total, squares = len(exact), 0.0, 0.0
+    for row in range(n):
+        total += exact[row] - np.float64(keys[row])
+    for row in range(n):
+        error = (exact[row] - np.float64(keys[row]) - total / n) / max(sizes[row], least)
+        squares += error * error
+    return np.sqrt(squares / n)
 
 
 @compiled

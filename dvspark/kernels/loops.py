@@ -21,6 +21,7 @@ from dvspark.kernels.rank_loops import (
     order_groups,
     pack,
     rank_values,
+    relative_error,
     unpack,
     value_packed,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "pack",
     "places_up_to",
     "rank_values",
+    "relative_error",
     "scale_products",
     "squared_distances",
     "unit_squared_distances",

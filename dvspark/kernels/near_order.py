@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -98,9 +97,8 @@ def _doubt(near: NearKeys, rows: Int64s, keys: Floats) -> float:
     # A row of zeros adds up nothing, yet its key is compared with keys of the others' size; where all are zero
     # any small number will do, whose reciprocal can be squared.
     least = max(1e-3 * largest, 1e-30)
-    error = near.exact(asked) - keys[sample]
-    error = (error - error.sum() / len(error)) / np.maximum(sizes, least)
-    deviation = max(math.sqrt(float(error @ error) / len(error)), SMALLEST_ERROR)
+    error = loops.fastest().relative_error(near.exact(asked), keys[sample], sizes, least)
+    deviation = max(error, SMALLEST_ERROR)
     # The largest size counts for all: then rows in wrong order are never told apart from those between them.
     return 2.0 * ERROR_DEVIATIONS * deviation * max(largest, least)
 

@@ -9,6 +9,7 @@ import numpy as np
 from dvspark.kernels import loops, ranking
 from dvspark.kernels.binned import Game, binned_partial
 from dvspark.kernels.bins import Tails
+from dvspark.kernels.gap_values import CodedPoints
 from dvspark.kernels.near_order import near_keys
 from dvspark.kernels.rank_values import RankWeights, ranked_values
 from dvspark.kernels.ranking import RankedRows, RankingOptions, ranked_points
@@ -79,12 +80,17 @@ def _sum_keyed(
 ) -> Partial:
     """Return the partial of a chunk whose points are ranked by float32 keys."""
     partial, n_players = Partial.zeros(train.n_train, row_bounds=options.row_bounds), len(weights.own)
+    coded = CodedPoints(train, weights, options, partial, workspace)
     for keyed in ranking.keyed_points(train, chunk, options.metric, workspace):
         near = near_keys(train, keyed.z, keyed.weight, options.metric)
-        values = workspace.array("of_row", (train.n_train,), np.float64)
-        ranked = value_rows(keyed.keys, keyed.matches, keyed.absent, near, weights, options, workspace, values)
-        loops.fastest().add_rows(values, partial.value, partial.value_squared)
-        partial.count(*utility_of(_nearest_matches(ranked, options.k), n_players))
+        nearest = coded.take(keyed, near)
+        if nearest is None:
+            coded.add_up()  # sums are added up in the order of the points
+            matches, values = ranking.matches_of(train, keyed), workspace.array("of_row", (train.n_train,), np.float64)
+            nearest = value_rows(keyed.keys, matches, keyed.absent, near, weights, options, workspace, values)
+            loops.fastest().add_rows(values, partial.value, partial.value_squared)
+        partial.count(*utility_of(_nearest_matches(nearest, options.k), n_players))
+    coded.add_up()
     return partial
 
 

@@ -72,6 +72,16 @@ def add_ranked(rows: Int64s, values: Float64s, value: Float64s, squared: Float64
     squared[rows] += values * values
 
 
+def relative_error(exact: Float64s, keys: Floats, sizes: Float64s, least: float) -> float:
+    """Return the standard deviation of ``exact`` less ``keys``, in proportion to ``sizes``, ``least`` at least.
+
+    All (n,), n >= 1; sums are added up in order, as the compiled loop does. O(n).
+    """
+    error = exact - keys
+    error = (error - np.cumsum(error)[-1] / len(error)) / np.maximum(sizes, least)
+    return float(np.sqrt(np.cumsum(error * error)[-1] / len(error)))
+
+
 def list_doubtful(
     keys: Floats, limit: float, asked: Bools, starts: Bools, places: Int32s, groups: Int32s
 ) -> tuple[int, int]:

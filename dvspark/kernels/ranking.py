@@ -69,14 +69,13 @@ NO_ROWS = RankedRows(np.empty(0, np.int64), np.empty(0, np.bool_), None)
 class KeyedPoint:
     """One validation point: ``keys`` (n_train,) float32 and ``weight`` as `distances.approximate_keys` left them.
 
-    ``z`` (n_features,), ``matches`` (n_train,) bool; the row that is ``absent`` from the game has an infinite key
-    and no match.
+    ``z`` (n_features,), ``labels`` its label codes; the row that is ``absent`` from the game has an infinite key.
     """
 
     z: Floats
     weight: float
     keys: Floats
-    matches: Bools
+    labels: Int32s
     absent: int | None
 
 
@@ -132,15 +131,14 @@ def keyed_points(train: TrainArrays, chunk: ChunkArrays, metric: str, workspace:
         weights = distances.approximate_keys(train, z, metric, keys[: len(z)])
         for place in range(len(z)):
             absent = _absent_row(chunk, start + place)
-            matches = match_flags(train.labels, chunk.labels[start + place], train.n_train)
             if absent is not None:
-                keys[place, absent], matches[absent] = np.inf, False
-            yield KeyedPoint(z[place], float(weights[place]), keys[place], matches, absent)
+                keys[place, absent] = np.inf
+            yield KeyedPoint(z[place], float(weights[place]), keys[place], chunk.labels[start + place], absent)
 
 
 def rank_all(train: TrainArrays, point: KeyedPoint, options: RankingOptions, scratch: Scratch) -> RankedRows:
     """Return all rows that play, in order; the arrays are the scratch's."""
-    n_players = rank_rows(point.keys, point.matches, scratch) - (point.absent is not None)
+    n_players = rank_rows(point.keys, matches_of(train, point), scratch) - (point.absent is not None)
     return settle_near(train, point, n_players, options, scratch)
 
 
@@ -158,6 +156,14 @@ def match_flags(labels: TrainLabels, codes: Int32s, n_train: int) -> Bools:
         return flags
     for code in codes:
         flags[labels.postings[labels.offsets[code] : labels.offsets[code + 1]]] = True
+    return flags
+
+
+def matches_of(train: TrainArrays, point: KeyedPoint) -> Bools:
+    """Return which training rows match a point, (n_train,) bool; the absent one does not."""
+    flags = match_flags(train.labels, point.labels, train.n_train)
+    if point.absent is not None:
+        flags[point.absent] = False
     return flags
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -283,6 +284,19 @@ def test_add_rows__adds_values_and_squares(seed: int, n: int) -> None:
         module.add_rows(values, value, squared)
         np.testing.assert_array_equal(value, before + values)
         np.testing.assert_array_equal(squared, before + values * values)
+
+
+@settings(deadline=None)
+@given(seed=SEEDS, n=st.integers(1, 80))
+def test_relative_error__is_the_deviation_of_keys_from_exact_ones(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    exact, sizes = rng.normal(size=n), rng.random(n)
+    keys = (exact + rng.normal(size=n) * 1e-3 + 0.5).astype(np.float32)
+    found = [module.relative_error(exact, keys, sizes, 0.25) for module in BOTH]
+    assert found[0] == found[1]
+    error = exact - keys.astype(np.float64)
+    expected = statistics.fmean(((error - error.mean()) / np.maximum(sizes, 0.25)) ** 2) ** 0.5
+    assert found[0] == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
 @settings(deadline=None)

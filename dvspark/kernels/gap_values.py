@@ -1,0 +1,150 @@
+"""Gap values: what one point's rows are worth where few of them match, by a sort of the matches alone.
+
+A gap is what lies between two matches in rank order, the match at its end included. A row that does not match loses
+what the matches beyond it take, as all such rows of its gap do: it has to find its gap, not its rank. How many rows are
+in each gap tells the ranks of the matches. Near rows are sorted, as ever.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dvspark.kernels import loops, near_order, ranking
+from dvspark.kernels.near_order import NearKeys
+from dvspark.kernels.rank_values import RankWeights
+from dvspark.kernels.ranking import KeyedPoint, RankedRows, RankingOptions, Scratch
+from dvspark.kernels.workspace import Workspace
+from dvspark.schemas import Float64s, Floats, Int32s, Partial, TrainArrays, UInt16s, UInt64s
+
+# Where more of the rows match, or more of them are near, the sort of all is as fast (docs/decisions/0018).
+ROWS_PER_MATCH = 5
+FEWEST_MATCHES = 2
+ROWS_PER_NEAR = 3
+
+# Rows look for their gap among places of one width, for each match so many, up to the next power of two.
+PLACES_PER_MATCH = 6
+MOST_PLACES = 2**16
+
+# A row's code, of 16 bits, tells what it is worth: each gap, match and near row has one, and the absent row.
+MOST_CODES = 2**16
+
+AFTER_ALL_ROWS = np.uint64(2**64 - 1)
+
+# So many points are added up together, two in each sweep over the sums.
+POINTS_AT_ONCE = 8
+
+
+class CodedPoints:
+    """Points of a chunk whose rows have a code each, which tells what they are worth, until they are added up.
+
+    Values are those of `row_values.value_rows`, bit for bit, and are added to ``partial`` in the points' order.
+    Memory: 106 n bytes, of which 4 n list the rows of each label.
+    """
+
+    def __init__(
+        self, train: TrainArrays, weights: RankWeights, options: RankingOptions, partial: Partial, workspace: Workspace
+    ) -> None:
+        n, self._n_near = train.n_train, ranking.exact_rows(options.k)
+        self._train, self._weights, self._options, self._partial = train, weights, options, partial
+        self._workspace, self._rows_of_label, self._waiting = workspace, dict[int, Int32s](), 0
+        self._most_matches = min(n // ROWS_PER_MATCH, (MOST_CODES - self._n_near) // 2 - 1)
+        is_compiled = loops.name(loops.fastest()) == "numba"
+        if not is_compiled or options.ties != "id" or n < ROWS_PER_NEAR * self._n_near:
+            self._most_matches = 0
+        if self._most_matches < FEWEST_MATCHES:
+            return
+        from dvspark.kernels import compiled_gaps  # noqa: PLC0415 - an extra
+
+        self._loops = compiled_gaps
+        self._codes = workspace.array("gap_codes", (POINTS_AT_ONCE, n), np.uint16)
+        n_codes = 2 * self._most_matches + self._n_near + 2
+        self._tables = workspace.array("gap_tables", (POINTS_AT_ONCE, n_codes), np.float64)
+        self._of_rank = workspace.array("gap_weights", (len(weights.own), 2), np.float64)
+        self._of_rank[:, 0], self._of_rank[:, 1] = weights.own, weights.suffix
+
+    def take(self, point: KeyedPoint, near: NearKeys) -> RankedRows | None:
+        """Take a point, and return its nearest rows in rank order; None where the sort of all rows serves it better.
+
+        That is where many rows match, or hardly any, or distances are very uneven, or nothing is compiled.
+        O(n + matches log matches + near rows log near rows).
+        """
+        if self._most_matches < FEWEST_MATCHES:
+            return None
+        matching = self._matching_rows(point)
+        if not FEWEST_MATCHES <= len(matching) <= self._most_matches:
+            return None
+        codes, of_code = self._codes[self._waiting], self._tables[self._waiting]
+        packed = self._find_gaps(point.keys, matching, codes)
+        if packed is None:
+            return None
+        nearest = self._value(point, packed, near, codes, of_code)
+        self._waiting += 1
+        if self._waiting == POINTS_AT_ONCE:
+            self.add_up()
+        return nearest
+
+    def add_up(self) -> None:
+        """Add the values of the points that were taken, and their squares, to the partial."""
+        if self._waiting:
+            points, sums = np.arange(self._waiting), (self._partial.value, self._partial.value_squared)
+            # Near rows have codes, too; none are listed.
+            near = (np.empty((POINTS_AT_ONCE, 0), np.int32), np.empty((POINTS_AT_ONCE, 0)), np.zeros_like(points))
+            loops.fastest().add_values(self._codes, points, self._tables, *near, *sums)
+            self._waiting = 0
+
+    def _matching_rows(self, point: KeyedPoint) -> Int32s:
+        """Return the rows that match, ascending; listed once a label."""
+        if len(point.labels) != 1 or point.absent is not None:
+            return np.flatnonzero(ranking.matches_of(self._train, point)).astype(np.int32)
+        label = int(point.labels[0])
+        if label not in self._rows_of_label:
+            self._rows_of_label[label] = np.flatnonzero(ranking.matches_of(self._train, point)).astype(np.int32)
+        return self._rows_of_label[label]
+
+    def _find_gaps(self, keys: Floats, matching: Int32s, gaps: UInt16s) -> UInt64s | None:
+        """Fill ``gaps`` with how many matches come before each row; return these in order, or None where it is slow."""
+        n_matches = len(matching)
+        n_places = min(2 ** (PLACES_PER_MATCH * n_matches - 1).bit_length(), MOST_PLACES)
+        self._loops.place_rows(keys, matching, n_places, gaps)
+        before = self._workspace.array("matches_before", (n_places,), np.uint16)
+        self._loops.count_before(matching, gaps, before)
+        packed = self._workspace.array("packed_matches", (n_matches + 3,), np.uint64)
+        self._loops.pack_some(keys, matching, 1, packed)
+        packed[n_matches:] = AFTER_ALL_ROWS
+        packed[:n_matches].sort()
+        return packed[:n_matches] if self._loops.find_gaps(keys, before, packed, gaps) else None
+
+    def _value(
+        self, point: KeyedPoint, packed: UInt64s, near: NearKeys, codes: UInt16s, of_code: Float64s
+    ) -> RankedRows:
+        """Replace gaps by codes, and fill in what each code is worth; return the nearest rows in rank order."""
+        with_loops, n_near, weights = loops.fastest(), self._n_near, self._weights
+        # The first codes of matches and of near rows, and that of the row that is absent.
+        of_matches, of_near = len(packed) + 1, 2 * len(packed) + 1
+        of_absent = of_near + n_near
+        counts = self._workspace.array("gap_counts", (of_matches,), np.int32)
+        self._loops.count_gaps(codes, counts)
+        counts[-1] -= point.absent is not None  # its key is infinite
+        constants = weights.constants(len(packed))
+        last_gap, beyond = self._loops.value_gaps(
+            counts, n_near, self._of_rank, *constants, of_code[:of_matches], of_code[of_matches:of_near]
+        )
+        self._loops.number_packed(packed, of_matches, codes)
+        # Near rows, and those in the gap of the last one: matches have other codes by now.
+        listed = self._workspace.array("near_rows", (len(codes) + 1,), np.int32)
+        others = listed[: self._loops.list_up_to(codes, last_gap, listed)]
+        matches = packed[: last_gap + 1]
+        sorted_near = self._workspace.array("packed", (len(matches) + len(others),), np.uint64)
+        sorted_near[: len(matches)] = matches
+        self._loops.pack_some(point.keys, others, 0, sorted_near[len(matches) :])
+        sorted_near.sort()
+        scratch = Scratch(n_near, self._workspace)  # its packed rows are the first of those
+        rows, flags, keys = scratch.rows, scratch.matches, scratch.keys
+        with_loops.unpack(scratch.packed, rows, flags, keys)
+        near_order.settle(near, rows, flags, keys, metric=self._options.metric, average=False, among=flags)
+        worth = of_code[of_near:of_absent]
+        with_loops.rank_values(flags, weights.own[:n_near], weights.suffix[:n_near], *constants, beyond, worth)
+        self._loops.number(rows, of_near, codes)
+        if point.absent is not None:
+            codes[point.absent], of_code[of_absent] = of_absent, 0.0
+        return RankedRows(rows, flags, None)
