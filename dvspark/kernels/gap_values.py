@@ -131,7 +131,7 @@ class CodedPoints:
         )
         self._loops.number_packed(packed, of_matches, codes)
         # Near rows, and those in the gap of the last one: matches have other codes by now.
-        listed = self._workspace.array("near_rows", (len(codes) + 1,), np.int32)
+        listed = self._workspace.array("gap_rows", (len(codes) + 1,), np.int32)
         others = listed[: self._loops.list_up_to(codes, last_gap, listed)]
         matches = packed[: last_gap + 1]
         sorted_near = self._workspace.array("packed", (len(matches) + len(others),), np.uint64)
