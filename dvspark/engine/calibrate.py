@@ -146,11 +146,17 @@ def _kernel_seconds(sizes: Sizes, options: ValueOptions, n_train: int, n_labels:
     if sizes.needs == "radius":  # random rows lie at other distances than real ones: a radius that few are within
         few = chunk.take(np.arange(min(points, RADIUS_POINTS)))
         parameters["radius"] = radius.radius_from_neighbors(tenth_distances(train, few, asked))
-    started = time.process_time()
-    if isinstance(method, PrivateMethod):
-        chunk = dataclasses.replace(chunk, counts=method.counts(train, chunk, asked, parameters))
-    method.partial(train, chunk, asked, parameters)
-    return (time.process_time() - started) / points
+
+    def seconds(some: ChunkArrays) -> float:
+        started = time.process_time()
+        if isinstance(method, PrivateMethod):
+            some = dataclasses.replace(some, counts=method.counts(train, some, asked, parameters))
+        method.partial(train, some, asked, parameters)
+        return time.process_time() - started
+
+    if points > 1:  # so many rows may ask for loops that fewer did without
+        seconds(chunk.take(np.arange(1)))
+    return seconds(chunk) / points
 
 
 def _random_rows(

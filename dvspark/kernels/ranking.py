@@ -22,8 +22,8 @@ EXACT_ROWS_PER_NEIGHBOR = 16
 
 # Float32 keys of a block of points, (points, N), stay under this many bytes.
 KEY_BLOCK_BYTES = 256 * 2**20
-# A product gains from ever more points, for which training rows are brought to the processor once: 225 µs a point for
-# 256 of them, 205 for 1,024 (50,000 rows, 256 features).
+# A product gains from ever more points, for which training rows are brought to the processor once: 230 µs a point for
+# 256 of them, 195 for 1,024 (50,000 rows, 256 features).
 POINTS_PER_BLOCK = 1_024
 
 

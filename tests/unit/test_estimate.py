@@ -12,6 +12,7 @@ from dvspark.engine.estimate import START_CORE_SECONDS, START_SECONDS, Estimate,
 from dvspark.engine.plan import Hosts, make_plan
 from dvspark.engine.sizes import Sizes
 from dvspark.errors import ComputeError
+from dvspark.kernels import gap_values
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
 
@@ -121,6 +122,19 @@ def test_measure__loops_that_are_compiled_on_the_way_are_no_cost_of_a_point(
     monkeypatch.setattr(calibration, "_kernel_seconds", seconds)
     found = measure(Sizes(n_train=10**9, n_validation=1_000, n_features=4), ValueOptions(), n_labels=3, points=1)
     assert found.seconds(10**6) == pytest.approx(POINT.seconds(10**6))
+
+
+def test_measure__loops_that_more_rows_ask_for_are_no_cost_of_a_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0, 50.0]  # and what the first call of such a loop takes
+
+    def take(*_given: Any) -> None:
+        clock[0] += clock.pop() if len(clock) > 1 else 1.0
+
+    monkeypatch.setattr(gap_values.CodedPoints, "take", take)
+    monkeypatch.setattr(calibration.time, "process_time", lambda: clock[0])
+    sizes = Sizes(n_train=20_000, n_validation=9, n_features=4)
+    assert calibration._kernel_seconds(sizes, ValueOptions(parameters={"k": 3}), 20_000, 10, 9) == 1.0
+    assert clock == [59.0]
 
 
 @pytest.mark.parametrize("ranking", ["sorted", "binned"])
