@@ -68,7 +68,7 @@ def pack_some(keys: Floats, rows: Int32s, match: int, packed: UInt64s) -> None:
 def find_gaps(keys: Floats, before: UInt16s, packed: UInt64s, gaps: UInt16s) -> bool:
     """Replace the places in ``gaps`` (n,) by how many of the sorted matches come before each row.
 
-    ``packed`` are the matches, in order, and three that come after all rows. Gives up where too many have one place.
+    ``packed`` are the matches, in order, and one that comes after all rows. Gives up where too many have one place.
     """
     words, steps_left = np.empty(TILE_ROWS, np.uint32), STEPS_PER_ROW * len(keys)
     for start in range(0, len(keys), TILE_ROWS):

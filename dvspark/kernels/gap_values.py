@@ -28,9 +28,8 @@ MOST_PLACES = 2**16
 # A row's code, of 16 bits, tells what it is worth: each gap, match and near row has one, and the absent row.
 MOST_CODES = 2**16
 
-# As no row is packed: behind the last match, for rows look at two from their place on, and at one more.
+# As no row is packed: behind the last match, so that a row's search ends there.
 AFTER_ALL_ROWS = np.uint64(2**64 - 1)
-N_AFTER_ALL = 3
 
 # So many points are added up together, two in each sweep over the sums.
 POINTS_AT_ONCE = 8
@@ -110,9 +109,9 @@ class CodedPoints:
         self._loops.place_rows(keys, matching, n_places, gaps)
         before = self._workspace.array("matches_before", (n_places,), np.uint16)
         self._loops.count_before(matching, gaps, before)
-        packed = self._workspace.array("packed_matches", (n_matches + N_AFTER_ALL,), np.uint64)
+        packed = self._workspace.array("packed_matches", (n_matches + 1,), np.uint64)
         self._loops.pack_some(keys, matching, 1, packed)
-        packed[n_matches:] = AFTER_ALL_ROWS
+        packed[-1] = AFTER_ALL_ROWS
         packed[:n_matches].sort()
         return packed[:n_matches] if self._loops.find_gaps(keys, before, packed, gaps) else None
 
