@@ -22,7 +22,7 @@ def test_scaling__runs_tiny() -> None:
     result = scaling.main(tiny=True)
     check_result(result, scaling)
     assert list(result["tables"]) == ["In M, sorted", "In N, binned", "In D, sorted", "In cores"]
-    assert [row["cores"] for row in result["tables"]["In cores"]] == [1, 2]
+    assert [(row["cores"], row["tasks at once"]) for row in result["tables"]["In cores"]] == [(1, 1), (2, 1), (2, 2)]
 
 
 def test_soak__runs_tiny() -> None:
