@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from dvspark.kernels import loops, near_order, ranking
+from dvspark.kernels import loops, ranking
 from dvspark.kernels.near_order import NearKeys
 from dvspark.kernels.rank_values import RankWeights
-from dvspark.kernels.ranking import KeyedPoint, RankedRows, RankingOptions, Scratch
+from dvspark.kernels.ranking import KeyedPoint, RankedRows, RankingOptions
+from dvspark.kernels.row_values import value_near
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Float64s, Floats, Int32s, Partial, TrainArrays, UInt16s, UInt64s
 
@@ -47,7 +48,7 @@ class CodedPoints:
     ) -> None:
         n, self._n_near = train.n_train, ranking.exact_rows(options.k)
         self._train, self._weights, self._options, self._partial = train, weights, options, partial
-        self._workspace, self._rows_of_label, self._waiting = workspace, dict[int, Int32s](), 0
+        self._workspace, self._rows_of_label, self._waiting = workspace, dict[int | None, Int32s](), 0
         self._most_matches = min(n // ROWS_PER_MATCH, (MOST_CODES - self._n_near) // 2 - 1)
         is_compiled = loops.name(loops.fastest()) == "numba"
         if not is_compiled or options.ties != "id" or n < ROWS_PER_NEAR * self._n_near:
@@ -95,12 +96,13 @@ class CodedPoints:
 
     def _matching_rows(self, point: KeyedPoint) -> Int32s:
         """Return the rows that match, ascending; listed once a label."""
-        if len(point.labels) != 1 or point.absent is not None:
-            return np.flatnonzero(ranking.matches_of(self._train, point)).astype(np.int32)
-        label = int(point.labels[0])
-        if label not in self._rows_of_label:
-            self._rows_of_label[label] = np.flatnonzero(ranking.matches_of(self._train, point)).astype(np.int32)
-        return self._rows_of_label[label]
+        label = int(point.labels[0]) if len(point.labels) == 1 and point.absent is None else None
+        if label in self._rows_of_label:
+            return self._rows_of_label[label]
+        rows = np.flatnonzero(ranking.matches_of(self._train, point)).astype(np.int32)
+        if label is not None:
+            self._rows_of_label[label] = rows
+        return rows
 
     def _find_gaps(self, keys: Floats, matching: Int32s, gaps: UInt16s) -> UInt64s | None:
         """Fill ``gaps`` with how many matches come before each row; return these in order, or None where it is slow."""
@@ -119,7 +121,7 @@ class CodedPoints:
         self, point: KeyedPoint, packed: UInt64s, near: NearKeys, codes: UInt16s, of_code: Float64s
     ) -> RankedRows:
         """Replace gaps by codes, and fill in what each code is worth; return the nearest rows in rank order."""
-        with_loops, n_near, weights = loops.fastest(), self._n_near, self._weights
+        n_near, weights = self._n_near, self._weights
         # The first codes of matches and of near rows, and that of the row that is absent.
         of_matches, of_near = len(packed) + 1, 2 * len(packed) + 1
         of_absent = of_near + n_near
@@ -139,13 +141,9 @@ class CodedPoints:
         sorted_near[: len(matches)] = matches
         self._loops.pack_some(point.keys, others, 0, sorted_near[len(matches) :])
         sorted_near.sort()
-        scratch = Scratch(n_near, self._workspace)  # its packed rows are the first of those
-        rows, flags, keys = scratch.rows, scratch.matches, scratch.keys
-        with_loops.unpack(scratch.packed, rows, flags, keys)
-        near_order.settle(near, rows, flags, keys, metric=self._options.metric, average=False, among=flags)
         worth = of_code[of_near:of_absent]
-        with_loops.rank_values(flags, weights.own[:n_near], weights.suffix[:n_near], *constants, beyond, worth)
-        self._loops.number(rows, of_near, codes)
+        nearest = value_near(near, n_near, weights, constants, beyond, self._options, self._workspace, worth)
+        self._loops.number(nearest.rows, of_near, codes)
         if point.absent is not None:
             codes[point.absent], of_code[of_absent] = of_absent, 0.0
-        return RankedRows(rows, flags, None)
+        return nearest

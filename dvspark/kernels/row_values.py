@@ -60,12 +60,31 @@ def _value_sorted(
     packed.sort()
     constants = weights.constants(int(np.count_nonzero(matches)))
     beyond = with_loops.value_packed(packed[:n_players], n_near, weights.own, weights.suffix, *constants, out)
-    scratch = Scratch(n_near, workspace)  # its packed rows are the first of those above
+    of_rank = workspace.array("of_rank", (n_near,), np.float64)
+    ranked = value_near(near, n_near, weights, constants, beyond, options, workspace, of_rank)
+    out[ranked.rows] = of_rank
+    return ranked
+
+
+def value_near(
+    near: NearKeys,
+    n_near: int,
+    weights: RankWeights,
+    constants: tuple[float, float],
+    beyond: float,
+    options: RankingOptions,
+    workspace: Workspace,
+    out: Float64s,
+) -> RankedRows:
+    """Return the near rows in rank order, and fill ``out`` (n_near,) with their values; ties fall by row.
+
+    Their sorted packed rows are the first of the workspace's; ``constants`` those of all matches, ``beyond`` what every
+    near row loses to the matches that are not near. O(n_near).
+    """
+    with_loops, scratch = loops.fastest(), Scratch(n_near, workspace)
     rows, found, ordered = scratch.rows, scratch.matches, scratch.keys
     with_loops.unpack(scratch.packed, rows, found, ordered)
     # Rows that do not match, one after the other, have the same value to the bit: among them no order is asked for.
     near_order.settle(near, rows, found, ordered, metric=options.metric, average=False, among=found)
-    of_rank = workspace.array("of_rank", (n_near,), np.float64)
-    with_loops.rank_values(found, weights.own[:n_near], weights.suffix[:n_near], *constants, beyond, of_rank)
-    out[rows] = of_rank
+    with_loops.rank_values(found, weights.own[:n_near], weights.suffix[:n_near], *constants, beyond, out)
     return RankedRows(rows, found, None)
