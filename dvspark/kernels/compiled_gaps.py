@@ -57,11 +57,25 @@ def count_before(matching: Int32s, places: UInt16s, before: UInt16s) -> None:
 
 
 @compiled
-def pack_some(keys: Floats, rows: Int32s, match: int, packed: UInt64s) -> None:
-    """Pack some ``rows`` as `rank_loops.pack` does, all with one match flag."""
+def pack_matches(keys: Floats, rows: Int32s, packed: UInt64s) -> None:
+    """Pack some ``rows`` as `rank_loops.pack` does, all of which match."""
+    for index in range(len(rows)):
+        packed[index] = _pack_row(keys, rows[index]) | np.uint64(1)
+
+
+@compiled
+def pack_listed(keys: Floats, rows: Int32s, gaps: UInt16s, matches: UInt64s, packed: UInt64s) -> None:
+    """Pack some ``rows`` as `rank_loops.pack` does: a row is a match where it is the one at the end of its gap."""
     for index in range(len(rows)):
         row = rows[index]
-        packed[index] = (np.uint64(ordered_bits(keys[row])) << np.uint64(32)) | np.uint64(2 * row + match)
+        word = _pack_row(keys, row)
+        packed[index] = word | np.uint64(matches[gaps[row]] == (word | np.uint64(1)))
+
+
+@compiled
+def _pack_row(keys: Floats, row: int) -> np.uint64:
+    """Return the word of a row that does not match."""
+    return (np.uint64(ordered_bits(keys[row])) << np.uint64(32)) | np.uint64(2 * row)
 
 
 @compiled

@@ -17,6 +17,7 @@ from dvspark.kernels.compiled_ranks import (
     pack,
     rank_values,
     relative_error,
+    sort_packed,
     unpack,
     value_packed,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "rank_values",
     "relative_error",
     "scale_products",
+    "sort_packed",
     "squared_distances",
     "unit_squared_distances",
     "unpack",

@@ -18,7 +18,7 @@ from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Float64s, Floats, Int32s, Partial, TrainArrays, UInt16s, UInt64s
 
 # Where more of the rows match, or more of them are near, the sort of all is as fast (docs/decisions/0018).
-ROWS_PER_MATCH = 5
+ROWS_PER_MATCH = 7
 FEWEST_MATCHES = 2
 ROWS_PER_NEAR = 3
 
@@ -40,7 +40,7 @@ class CodedPoints:
     """Points of a chunk whose rows have a code each, which tells what they are worth, until they are added up.
 
     Values are those of `row_values.value_rows`, bit for bit, and are added to ``partial`` in the points' order.
-    Memory: 106 n bytes, of which 4 n list the rows of each label.
+    Memory: 101 n bytes, of which 4 n list the rows of each label.
     """
 
     def __init__(
@@ -105,42 +105,46 @@ class CodedPoints:
         return rows
 
     def _find_gaps(self, keys: Floats, matching: Int32s, gaps: UInt16s) -> UInt64s | None:
-        """Fill ``gaps`` with how many matches come before each row; return these in order, or None where it is slow."""
+        """Fill ``gaps`` with how many matches come before each row; return these, packed, or None where it is slow.
+
+        They are in order, and one that comes after all rows is behind them.
+        """
         n_matches = len(matching)
         n_places = min(2 ** (PLACES_PER_MATCH * n_matches - 1).bit_length(), MOST_PLACES)
         self._loops.place_rows(keys, matching, n_places, gaps)
         before = self._workspace.array("matches_before", (n_places,), np.uint16)
         self._loops.count_before(matching, gaps, before)
         packed = self._workspace.array("packed_matches", (n_matches + 1,), np.uint64)
-        self._loops.pack_some(keys, matching, 1, packed)
+        self._loops.pack_matches(keys, matching, packed)
         packed[-1] = AFTER_ALL_ROWS
-        packed[:n_matches].sort()
-        return packed[:n_matches] if self._loops.find_gaps(keys, before, packed, gaps) else None
+        self._sort(packed[:n_matches])
+        return packed if self._loops.find_gaps(keys, before, packed, gaps) else None
+
+    def _sort(self, packed: UInt64s) -> None:
+        loops.fastest().sort_packed(packed, self._workspace.array("spare", packed.shape, np.uint64))
 
     def _value(
         self, point: KeyedPoint, packed: UInt64s, near: NearKeys, codes: UInt16s, of_code: Float64s
     ) -> RankedRows:
         """Replace gaps by codes, and fill in what each code is worth; return the nearest rows in rank order."""
-        n_near, weights = self._n_near, self._weights
+        n_near, weights, n_matches = self._n_near, self._weights, len(packed) - 1
         # The first codes of matches and of near rows, and that of the row that is absent.
-        of_matches, of_near = len(packed) + 1, 2 * len(packed) + 1
+        of_matches, of_near = n_matches + 1, 2 * n_matches + 1
         of_absent = of_near + n_near
         counts = self._workspace.array("gap_counts", (of_matches,), np.int32)
         self._loops.count_gaps(codes, counts)
         counts[-1] -= point.absent is not None  # its key is infinite
-        constants = weights.constants(len(packed))
+        constants = weights.constants(n_matches)
         last_gap, beyond = self._loops.value_gaps(
             counts, n_near, self._of_rank, *constants, of_code[:of_matches], of_code[of_matches:of_near]
         )
-        self._loops.number_packed(packed, of_matches, codes)
-        # Near rows, and those in the gap of the last one: matches have other codes by now.
+        # Near rows, and those in the gap of the last one.
         listed = self._workspace.array("gap_rows", (len(codes) + 1,), np.int32)
-        others = listed[: self._loops.list_up_to(codes, last_gap, listed)]
-        matches = packed[: last_gap + 1]
-        sorted_near = self._workspace.array("packed", (len(matches) + len(others),), np.uint64)
-        sorted_near[: len(matches)] = matches
-        self._loops.pack_some(point.keys, others, 0, sorted_near[len(matches) :])
-        sorted_near.sort()
+        listed = listed[: self._loops.list_up_to(codes, last_gap, listed)]
+        sorted_near = self._workspace.array("packed", (len(listed),), np.uint64)
+        self._loops.pack_listed(point.keys, listed, codes, packed, sorted_near)
+        self._sort(sorted_near)
+        self._loops.number_packed(packed[:-1], of_matches, codes)
         worth = of_code[of_near:of_absent]
         nearest = value_near(near, n_near, weights, constants, beyond, self._options, self._workspace, worth)
         self._loops.number(nearest.rows, of_near, codes)

@@ -22,6 +22,7 @@ from dvspark.kernels.rank_loops import (
     pack,
     rank_values,
     relative_error,
+    sort_packed,
     unpack,
     value_packed,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "rank_values",
     "relative_error",
     "scale_products",
+    "sort_packed",
     "squared_distances",
     "unit_squared_distances",
     "unpack",

@@ -10,7 +10,7 @@ from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt64s
 def pack(keys: Floats, matches: Bools, packed: UInt64s) -> None:
     """Fill ``packed`` (n,) with one unsigned integer a row: key bits in numeric order above place and match flag.
 
-    Minus zero counts as zero. NumPy sorts such integers by SIMD, 1.5 million in 9 ms where argsort takes 44.
+    Minus zero counts as zero.
     """
     words = packed.view(np.uint32)
     low, high = words[0::2], words[1::2]
@@ -18,6 +18,14 @@ def pack(keys: Floats, matches: Bools, packed: UInt64s) -> None:
     flip = (bits >> 31) | np.int32(-(2**31))  # all bits of a negative key, the sign of another
     np.bitwise_xor(bits, flip, out=high.view(np.int32))
     np.add(np.arange(0, 2 * len(keys), 2, dtype=np.uint32), matches, out=low)
+
+
+def sort_packed(packed: UInt64s, spare: UInt64s) -> None:  # noqa: ARG001 - the compiled loop asks for it
+    """Sort ``packed`` rows (n,), whose places come ascending; what is left in ``spare`` (n,) tells nothing.
+
+    O(n log n) here, O(n) in Numba.
+    """
+    packed.sort()
 
 
 def unpack(packed: UInt64s, places: Int64s, matches: Bools, keys: Floats) -> None:

@@ -94,6 +94,7 @@ class Scratch:
 
     def __init__(self, n_rows: int, workspace: Workspace) -> None:
         self.packed = workspace.array("packed", (n_rows,), np.uint64)
+        self.spare = workspace.array("spare", (n_rows,), np.uint64)
         self.rows = workspace.array("ranked_rows", (n_rows,), np.int64)
         self.keys = workspace.array("ranked_keys", (n_rows,), np.float32)
         self.matches = workspace.array("ranked_matches", (n_rows,), np.bool_)
@@ -195,7 +196,7 @@ def rank_rows(keys: Floats, matches: Bools, scratch: Scratch) -> int:
     n = len(keys)
     packed = scratch.packed[:n]
     loops.fastest().pack(keys, matches, packed)
-    packed.sort()
+    loops.fastest().sort_packed(packed, scratch.spare[:n])
     loops.fastest().unpack(packed, scratch.rows[:n], scratch.matches[:n], scratch.keys[:n])
     return n
 

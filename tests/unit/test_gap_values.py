@@ -15,7 +15,7 @@ from dvspark.kernels.distances import prepare
 from dvspark.kernels.partials import ranking_partial
 from dvspark.kernels.ranking import RankedRows, RankingOptions
 from dvspark.kernels.workspace import Workspace
-from dvspark.schemas import ChunkArrays, Floats, Partial, TrainLabels, UInt64s
+from dvspark.schemas import Bools, ChunkArrays, Floats, Partial, TrainLabels, UInt64s
 
 K = 3
 METHODS = {
@@ -161,9 +161,9 @@ def test_take__leaves_to_the_sort_what_it_does_better(why: str, monkeypatch: pyt
 # --- the loops ----------------------------------------------------------------------------------------------
 
 
-def packed_rows(keys: Floats, rows: Any, match: int) -> UInt64s:
-    packed = np.empty(len(rows), np.uint64)
-    compiled_gaps.pack_some(keys, np.asarray(rows, np.int32), match, packed)
+def packed_rows(keys: Floats, matches: Bools) -> UInt64s:
+    packed = np.empty(len(keys), np.uint64)
+    loops.pack(keys, matches, packed)
     return packed
 
 
@@ -184,13 +184,21 @@ def test_find_gaps__counts_the_matches_before_each_row(keys: list[float], seed: 
     assert gaps.max() < n_places
     compiled_gaps.count_before(matching, gaps, before)
     np.testing.assert_array_equal(before, [np.sum(gaps[matching] < place) for place in range(n_places)])
-    matches = np.sort(packed_rows(of_row, matching, 1))
-    found = compiled_gaps.find_gaps(of_row, before, np.append(matches, np.uint64(2**64 - 1)), gaps)
-    expected = np.searchsorted(matches, packed_rows(of_row, np.arange(len(keys)), 0))
-    if found:
-        np.testing.assert_array_equal(gaps, expected)
-    else:
+    packed = np.empty(len(matching) + 1, np.uint64)
+    compiled_gaps.pack_matches(of_row, matching, packed)
+    flags = np.isin(np.arange(len(keys)), matching)
+    np.testing.assert_array_equal(packed[:-1], packed_rows(of_row, flags)[matching])
+    packed[:-1].sort()
+    packed[-1] = gap_values.AFTER_ALL_ROWS
+    found = compiled_gaps.find_gaps(of_row, before, packed, gaps)
+    if not found:
         assert n_places == 2 or len(np.unique(of_row)) < len(keys)
+        return
+    np.testing.assert_array_equal(gaps, np.searchsorted(packed[:-1], packed_rows(of_row, np.zeros_like(flags))))
+    listed = np.sort(rng.permutation(len(keys))[: len(keys) // 2]).astype(np.int32)
+    relisted = np.empty(len(listed), np.uint64)
+    compiled_gaps.pack_listed(of_row, listed, gaps, packed, relisted)
+    np.testing.assert_array_equal(relisted, packed_rows(of_row, flags)[listed])
 
 
 @settings(deadline=None, max_examples=50)

@@ -236,6 +236,21 @@ def test_pack__sorts_like_the_keys_and_unpack_gives_them_back(keys: list[float],
 
 
 @settings(deadline=None)
+@given(keys=KEYS, seed=SEEDS, scale=st.sampled_from([1e-10, 1e-6, 1.0]), odd=st.sampled_from([None, np.inf, -1e-40]))
+def test_sort_packed__is_the_order_of_keys_then_rows(keys: list[float], seed: int, scale: float, odd: Any) -> None:
+    # Around 1,000 no bits differ, or few, or more; nearly all with an infinite or a tiny key.
+    numbers = np.array(keys, np.float32) * np.float32(scale) + np.float32(1_000)
+    numbers = np.random.default_rng(seed).choice(np.append(numbers, odd or 1_000).astype(np.float32), 3 * len(keys))
+    for module in BOTH:
+        packed, spare = np.empty((2, len(numbers)), np.uint64)
+        module.pack(numbers, numbers > 1_000, packed)
+        expected = packed[np.argsort(numbers, kind="stable")]
+        module.sort_packed(packed, spare)
+        np.testing.assert_array_equal(packed, expected)
+        module.sort_packed(packed[:0], spare[:0])
+
+
+@settings(deadline=None)
 @given(seed=SEEDS, n=st.integers(1, 200))
 def test_rank_values__and_sums_are_the_same_in_both(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)

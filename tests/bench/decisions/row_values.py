@@ -21,12 +21,13 @@ def ways(keys: np.ndarray, matches: np.ndarray) -> dict[str, Callable[[], Any]]:
     """Return two ways from one point's keys and matches to sums over rows, which add the same."""
     n = len(keys)
     weights = knn_shapley.rank_weights(n, k=10)
-    packed, of_row, value, squared = np.empty(n, np.uint64), np.empty(n), np.zeros(n), np.zeros(n)
+    packed, spare = np.empty((2, n), np.uint64)
+    of_row, value, squared = np.empty(n), np.zeros(n), np.zeros(n)
     rows, flags, ordered = np.empty(n, np.int64), np.empty(n, np.bool_), np.empty(n, np.float32)
 
     def in_rank_order() -> np.ndarray:
         loops.pack(keys, matches, packed)
-        packed.sort()
+        loops.sort_packed(packed, spare)
         loops.unpack(packed, rows, flags, ordered)
         loops.rank_values(flags, weights.own, weights.suffix, 0.0, 0.0, 0.0, of_row)
         loops.add_ranked(rows, of_row, value, squared)
@@ -34,7 +35,7 @@ def ways(keys: np.ndarray, matches: np.ndarray) -> dict[str, Callable[[], Any]]:
 
     def by_row() -> np.ndarray:
         loops.pack(keys, matches, packed)
-        packed.sort()
+        loops.sort_packed(packed, spare)
         loops.value_packed(packed, 0, weights.own, weights.suffix, 0.0, 0.0, of_row)
         loops.add_rows(of_row, value, squared)
         return value
