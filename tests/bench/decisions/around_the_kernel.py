@@ -1,6 +1,6 @@
-"""Decision 0016: what surrounds the kernel: garbage of workers, and Java's collector.
+"""Decision 0016: what surrounds the kernel: garbage of workers, Java's collector, Java's compilers.
 
-200,000 normal rows of 512 features, local[2]. Each collector in a process of its own.
+200,000 normal rows of 512 features, local[2]. Each of Java's options in a process of its own.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ import gc
 import sys
 import tempfile
 import time
+from typing import Any
 
 from dvspark import worker
 from dvspark.engine.session import COLLECTOR, LOCAL_CONF
 from dvspark.kernels import loops
+from dvspark.tables import read
 from tests.bench.decisions import print_machine
 from tests.bench.frame import apart
 from tests.bench.jobs import run_jobs, write_tables
@@ -20,20 +22,40 @@ from tests.bench.jobs import run_jobs, write_tables
 N_TRAIN, N_FEATURES, N_POINTS = 200_000, 512, 2_048
 JOBS, ROUNDS = 3, 2
 COLLECTORS = {"Java's own choice": "-XX:+UseG1GC", "parallel": COLLECTOR}
+COMPILERS = {
+    "both compilers": COLLECTOR,
+    "the first compiler alone": f"{COLLECTOR} -XX:TieredStopAtLevel=1",
+    "both, as threads that wait for others": f"{COLLECTOR} -XX:ThreadPriorityPolicy=1 -XX:CompilerThreadPriority=19",
+}
 
 
 def main() -> int:
-    """Print milliseconds of a search for garbage, and seconds of jobs by collector, in turns."""
+    """Print milliseconds of a search for garbage, and seconds of jobs by collector and by compiler, in turns."""
     print_machine()
     for what, milliseconds in searches().items():
         print(f"search for garbage, {what}: {milliseconds:.1f} ms")
     with tempfile.TemporaryDirectory(prefix="dvspark-bench-") as folder:
         write_tables(folder, N_TRAIN, N_FEATURES, N_POINTS)
         for name, option in [*COLLECTORS.items()] * ROUNDS:
-            java = {"spark.driver.extraJavaOptions": f"{LOCAL_CONF['spark.driver.extraJavaOptions']} {option}"}
-            jobs = apart(run_jobs, folder=folder, master="local[2]", jobs=[{}] * JOBS, conf=java)
-            print(f"jobs, collector {name}: {_listed([job['job_seconds'] for job in jobs])} s")
+            seconds = apart(job_seconds, folder=folder, option=option, reader="Arrow")
+            print(f"jobs, collector {name}: {_listed(seconds)} s", flush=True)
+        for reader in ("Arrow", "Spark"):
+            for name, option in [*COMPILERS.items()] * ROUNDS:
+                seconds = apart(job_seconds, folder=folder, option=option, reader=reader)
+                print(f"jobs, {name}, rows read by {reader}: {_listed(seconds)} s", flush=True)
     return 0
+
+
+def job_seconds(folder: str, option: str, reader: str) -> list[float]:
+    """Return the seconds of jobs of one session of Java with such an option."""
+    if reader == "Spark":
+        read.row_files = _no_files
+    java = {"spark.driver.extraJavaOptions": f"{LOCAL_CONF['spark.driver.extraJavaOptions']} {option}"}
+    return [job["job_seconds"] for job in run_jobs(folder, "local[2]", [{}] * JOBS, java)]
+
+
+def _no_files(*_: Any) -> None:
+    """Say of a table that Arrow cannot read its files."""
 
 
 def searches() -> dict[str, float]:
