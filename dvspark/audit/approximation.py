@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
+import scipy
 
 from dvspark.methods import METHODS
 from dvspark.methods.base import Approximation
@@ -74,7 +74,7 @@ def check_order(engine: Partial, exact: Partial, how: Approximation) -> Finding:
 
     Only told: nobody knows how much is enough.
     """
-    ranks = [rankdata(partial.value) for partial in (engine, exact)]
+    ranks = [scipy.stats.rankdata(partial.value) for partial in (engine, exact)]
     away = [of_one - of_one.mean() for of_one in ranks]
     size = float(np.sqrt(np.prod([of_one @ of_one for of_one in away])))
     measured = float(away[0] @ away[1]) / size if size > 0 else 0.0

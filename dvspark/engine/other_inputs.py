@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
+import scipy
 
 from dvspark import columns
 from dvspark.engine.array_inputs import read_labels, read_numbers
@@ -31,7 +31,7 @@ def graph_values(knn_graph: Any, y_train: Any, options: ValueOptions) -> Float64
         problems.append(Problem("method", expected, repr(options.method), "other methods need embeddings"))
     if problems:
         raise ConfigError(problems)
-    if not sparse.issparse(knn_graph):
+    if not scipy.sparse.issparse(knn_graph):
         hint = "sklearn.neighbors.kneighbors_graph(x, k, mode='distance') makes one"
         raise InputError(Problem("knn_graph", "a scipy sparse matrix", type(knn_graph).__name__, hint))
     n_rows = knn_graph.shape[0]
@@ -41,7 +41,7 @@ def graph_values(knn_graph: Any, y_train: Any, options: ValueOptions) -> Float64
     if problems:
         raise InputError(problems)
     codes = columns.codes_of(labels, columns.label_vocabulary(labels))
-    return graph_scores(sparse.csr_matrix(knn_graph), codes, options.resolved(0)["k"])
+    return graph_scores(scipy.sparse.csr_matrix(knn_graph), codes, options.resolved(0)["k"])
 
 
 def chg_value_arrays(scaled_gradients: npt.ArrayLike, alpha: npt.ArrayLike | None = None, by: Any = None) -> Float64s:

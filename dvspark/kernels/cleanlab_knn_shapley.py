@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_matrix
+import scipy
 
 from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.kernels import knn_shapley, truncated_knn_shapley
@@ -55,7 +55,7 @@ def reference_values(matches: Bools, *, k: int) -> Float64s:
     return truncated_knn_shapley.reference_values(matches, k=k, k_star=k)
 
 
-def graph_scores(knn_graph: csr_matrix, labels: npt.NDArray[np.integer], k: int) -> Float64s:
+def graph_scores(knn_graph: scipy.sparse.csr_matrix, labels: npt.NDArray[np.integer], k: int) -> Float64s:
     """Return the scores of all rows, (n,) float64, from a graph of their nearest neighbors.
 
     ``knn_graph`` (n, n): the stored numbers of a row are distances to its neighbors, k others at least, in any order;
@@ -76,7 +76,7 @@ def graph_scores(knn_graph: csr_matrix, labels: npt.NDArray[np.integer], k: int)
     return score(total / n)
 
 
-def _nearest(knn_graph: csr_matrix, k: int) -> Int64s:
+def _nearest(knn_graph: scipy.sparse.csr_matrix, k: int) -> Int64s:
     """Return the k nearest other rows of every row, (n, k)."""
     n = knn_graph.shape[0]
     row_of = np.repeat(np.arange(n), np.diff(knn_graph.indptr))

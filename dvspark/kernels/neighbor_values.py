@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import digamma
+import scipy
 
 from dvspark.schemas import Float64s, Int64s
 
@@ -57,6 +57,7 @@ def reciprocal_sum(n_terms: Int64s, first: float) -> Float64s:
     """Return Σ 1 / (first + i) over i < n_terms, (n_points,) float64; relative error some 1e-15. ``first`` > 0."""
     terms = 1.0 / (first + np.arange(TABLE_TERMS))
     table = np.concatenate([[0.0], np.cumsum(terms)])
+    digamma = scipy.special.digamma
     far = np.asarray(digamma(first + np.maximum(n_terms, TABLE_TERMS)) - digamma(first))
     return np.where(n_terms <= TABLE_TERMS, table[np.minimum(n_terms, TABLE_TERMS)], far)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betaln
+import scipy
 
 from dvspark.errors import ConfigError, Problem
 from dvspark.kernels import knn_shapley, soft_knn_shapley
@@ -161,12 +161,12 @@ def recursive_values(matches: Float64s, joining: Joining, *, k: int, utility: st
 
 
 def _log_binomial(n: Float64s | float, s: Float64s | float) -> Float64s:
-    return -np.log(n + 1.0) - betaln(s + 1.0, n - s + 1.0)
+    return -np.log(n + 1.0) - scipy.special.betaln(s + 1.0, n - s + 1.0)
 
 
 def _log_moment(joined: Float64s | float, others: Float64s | float, joining: Joining) -> Float64s:
     """Return log E[t^joined (1 - t)^others]."""
     if joining.alpha is None:
         return -np.log(2.0) * np.asarray(joined + others)
-    log_beta = betaln(joined + joining.beta, others + joining.alpha)
-    return log_beta - betaln(joining.alpha, joining.beta)
+    log_beta = scipy.special.betaln(joined + joining.beta, others + joining.alpha)
+    return log_beta - scipy.special.betaln(joining.alpha, joining.beta)

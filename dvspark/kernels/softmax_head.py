@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 
 from dvspark.schemas import Float64s, Floats, Int32s, Int64s
 
@@ -68,8 +69,6 @@ def fit_head(x: Floats, codes: Int32s, n_classes: int) -> SoftmaxHead:
     O(steps × n × classes × features) time; two copies of x and three (n, n_classes) in float64.
     Source: Liu & Nocedal, On the limited memory BFGS method, 1989, doi:10.1007/BF01589116; SciPy's L-BFGS-B.
     """
-    from scipy.optimize import minimize  # noqa: PLC0415 - a sixth of what importing the package takes
-
     center = np.mean(x, axis=0, dtype=np.float64)
     z = x - center
     largest = float(np.abs(z).max(initial=0.0)) or 1.0
@@ -88,7 +87,9 @@ def fit_head(x: Floats, codes: Int32s, n_classes: int) -> SoftmaxHead:
         return loss, slope.ravel()
 
     limits = {"maxiter": MOST_STEPS, "maxfun": 2 * MOST_STEPS, "gtol": FLAT_SLOPE, "ftol": 0.0}
-    found = minimize(objective, np.zeros(shape[0] * shape[1]), jac=True, method="L-BFGS-B", options=limits)
+    found = scipy.optimize.minimize(
+        objective, np.zeros(shape[0] * shape[1]), jac=True, method="L-BFGS-B", options=limits
+    )
     weights = found.x.reshape(shape).copy()
     weights[:, :-1] /= length * largest
     weights[:, -1] -= weights[:, :-1] @ center

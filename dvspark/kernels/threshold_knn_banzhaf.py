@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import gammaln
+import scipy
 
 from dvspark.kernels import neighbor_values as of_neighbors
 from dvspark.schemas import Float64s, Int64s
@@ -27,5 +27,6 @@ def neighbor_values(n: Int64s, n_matches: Int64s, *, n_classes: int) -> tuple[Fl
 def counted_values(n: int, n_matches: int, *, n_classes: int) -> tuple[float, float]:
     """Return the same for one point by another formula, for checks: s rows are there with binom(n - 1, s) p. O(n)."""
     size = np.arange(n)
+    gammaln = scipy.special.gammaln
     logs = gammaln(n) - gammaln(size + 1) - gammaln(n - size) - (n - 1) * np.log(2.0)
     return of_neighbors.counted_values(n, n_matches, np.exp(logs), n_classes=n_classes)

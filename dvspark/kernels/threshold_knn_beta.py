@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import betaln, gammaln
+import scipy
 
 from dvspark.kernels import neighbor_values as of_neighbors
 from dvspark.schemas import Float64s, Int64s
@@ -36,6 +36,7 @@ def neighbor_values(
 def counted_values(n: int, n_matches: int, *, n_classes: int, alpha: float, beta: float) -> tuple[float, float]:
     """Return the same for one point by another formula, for checks: sizes are beta-binomially distributed. O(n)."""
     size = np.arange(n)
+    betaln, gammaln = scipy.special.betaln, scipy.special.gammaln
     logs = gammaln(n) - gammaln(size + 1) - gammaln(n - size) - betaln(beta, alpha)
     weights = np.exp(logs + betaln(size + beta, n - 1 - size + alpha))
     return of_neighbors.counted_values(n, n_matches, weights, n_classes=n_classes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import digamma
+import scipy
 
 from dvspark.errors import ConfigError, Problem
 from dvspark.privacy.gaussian import is_count
@@ -55,4 +55,4 @@ def _threshold_values(n: Float64s, n_matches: Float64s, n_classes: int) -> tuple
 def _harmonic(n: Float64s) -> Float64s:
     """Return H_n = 1 + 1/2 + ... + 1/n of whole numbers."""
     short = _TABLE[np.minimum(n, 64).astype(np.int64)]
-    return np.where(n <= 64, short, digamma(n + 1) + np.euler_gamma)
+    return np.where(n <= 64, short, scipy.special.digamma(n + 1) + np.euler_gamma)

@@ -7,8 +7,7 @@ from numbers import Integral, Real
 from typing import Any, TypeGuard
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import erfcx, ndtr, ndtri
+import scipy
 
 from dvspark.errors import ConfigError, Problem
 
@@ -43,9 +42,9 @@ def gaussian_sigma(epsilon: float, delta: float, sensitivity: float) -> float:
         return gaussian_log_delta(epsilon, ratio) - math.log(delta)
 
     # Phi(D/2s - eps s/D) alone is delta at the low end; at the high one it is Phi(10).
-    low = _ratio_where(float(ndtri(delta)), epsilon) * (1 - 1e-6)
+    low = _ratio_where(float(scipy.special.ndtri(delta)), epsilon) * (1 - 1e-6)
     high = _ratio_where(10.0, epsilon)
-    log_ratio = brentq(excess, math.log(low), math.log(high), xtol=1e-13, rtol=1e-15)
+    log_ratio = scipy.optimize.brentq(excess, math.log(low), math.log(high), xtol=1e-13, rtol=1e-15)
     return float(sensitivity / math.exp(log_ratio) * (1 + ROUNDED_UP))
 
 
@@ -129,12 +128,12 @@ def _ratio_where(a: float, epsilon: float) -> float:
 def _complement(epsilon: float, ratio: float) -> float:
     """Return 1 - delta, a sum of two positive terms."""
     a = ratio / 2 - epsilon / ratio
-    return float(ndtr(-a) + math.exp(-a * a / 2) / math.sqrt(2 * math.pi) * _mills(ratio - a))
+    return float(scipy.special.ndtr(-a) + math.exp(-a * a / 2) / math.sqrt(2 * math.pi) * _mills(ratio - a))
 
 
 def _mills(x: Any) -> Any:
     """Return (1 - Phi(x)) / phi(x)."""
-    return math.sqrt(math.pi / 2) * erfcx(x / math.sqrt(2))
+    return math.sqrt(math.pi / 2) * scipy.special.erfcx(x / math.sqrt(2))
 
 
 def _theta(deviation: float) -> float:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 HIDE = """
 import sys
 class Hide:
@@ -31,6 +33,26 @@ def test_cli__a_missing_extra_is_a_configuration_error(tmp_path: object) -> None
     assert done.returncode == 2
     assert "pip install 'dvspark[" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "module", ["dvspark.cli", "dvspark.stages", "dvspark.engine.tasks", "dvspark.tables.row_checks"]
+)
+def test_import__leaves_out_what_takes_long_and_few_ask_for(module: str) -> None:
+    # Every process pays for it: the driver, each of Spark's Python workers, and whoever asks for --help.
+    slow = (
+        "scipy.special",
+        "scipy.optimize",
+        "scipy.sparse",
+        "scipy.stats",
+        "scipy.spatial",
+        "numba",
+        "pandas",
+        "matplotlib",
+    )
+    code = f"import sys, {module}; print(*(name for name in {slow} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 def test_public_face__names_are_few_and_all_there() -> None:
