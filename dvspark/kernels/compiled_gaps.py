@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dvspark.kernels.compiled_ranks import compiled, ordered_bits
+from dvspark.kernels.compiled_ranks import compiled, ordered_bits, packed_row
 from dvspark.schemas import Float64s, Floats, Int32s, Int64s, UInt16s, UInt64s
 
 # So many of the matches tell where places lie.
@@ -60,7 +60,7 @@ def count_before(matching: Int32s, places: UInt16s, before: UInt16s) -> None:
 def pack_matches(keys: Floats, rows: Int32s, packed: UInt64s) -> None:
     """Pack some ``rows`` as `rank_loops.pack` does, all of which match."""
     for index in range(len(rows)):
-        packed[index] = _pack_row(keys, rows[index]) | np.uint64(1)
+        packed[index] = packed_row(ordered_bits(keys[rows[index]]), rows[index]) | np.uint64(1)
 
 
 @compiled
@@ -68,14 +68,8 @@ def pack_listed(keys: Floats, rows: Int32s, gaps: UInt16s, matches: UInt64s, pac
     """Pack some ``rows`` as `rank_loops.pack` does: a row is a match where it is the one at the end of its gap."""
     for index in range(len(rows)):
         row = rows[index]
-        word = _pack_row(keys, row)
+        word = packed_row(ordered_bits(keys[row]), row)
         packed[index] = word | np.uint64(matches[gaps[row]] == (word | np.uint64(1)))
-
-
-@compiled
-def _pack_row(keys: Floats, row: int) -> np.uint64:
-    """Return the word of a row that does not match."""
-    return (np.uint64(ordered_bits(keys[row])) << np.uint64(32)) | np.uint64(2 * row)
 
 
 @compiled
@@ -84,14 +78,14 @@ def find_gaps(keys: Floats, before: UInt16s, packed: UInt64s, gaps: UInt16s) -> 
 
     ``packed`` are the matches, in order, and one that comes after all rows. Gives up where too many have one place.
     """
-    words, steps_left = np.empty(TILE_ROWS, np.uint32), STEPS_PER_ROW * len(keys)
+    bits, steps_left = np.empty(TILE_ROWS, np.uint32), STEPS_PER_ROW * len(keys)
     for start in range(0, len(keys), TILE_ROWS):
         size = min(TILE_ROWS, len(keys) - start)
         key_of, gap_of = keys[start : start + size], gaps[start : start + size]
         for index in range(size):  # by SIMD
-            words[index] = ordered_bits(key_of[index])
+            bits[index] = ordered_bits(key_of[index])
         for index in range(size):
-            word = (np.uint64(words[index]) << np.uint64(32)) | np.uint64(2 * (start + index))
+            word = packed_row(bits[index], start + index)
             gap = np.uint32(before[gap_of[index]])
             gap += np.uint32(packed[gap] < word)  # twice without a branch, which would often be guessed wrong
             gap += np.uint32(packed[gap] < word)

@@ -23,10 +23,16 @@ def ordered_bits(key: np.float32) -> np.uint32:
 
 
 @compiled
+def packed_row(bits: np.uint32, row: int) -> np.uint64:
+    """Return a row as `rank_loops.pack` does, from its key's `ordered_bits`; its match flag, the last bit, is unset."""
+    return (np.uint64(bits) << np.uint64(32)) | np.uint64(2 * row)
+
+
+@compiled
 def pack(keys: Floats, matches: Bools, packed: UInt64s) -> None:
     """See `rank_loops.pack`."""
     for place in range(len(keys)):
-        packed[place] = (np.uint64(ordered_bits(keys[place])) << np.uint64(32)) | np.uint64(2 * place + matches[place])
+        packed[place] = packed_row(ordered_bits(keys[place]), place) | np.uint64(matches[place])
 
 
 @compiled
