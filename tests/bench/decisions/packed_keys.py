@@ -23,7 +23,7 @@ def packed_order(keys: np.ndarray, scratch: ranking.Scratch) -> np.ndarray:
 def main() -> int:
     """Print one line a size, in milliseconds of CPU."""
     print_machine()
-    names = ("packed", "its sort alone", "argsort, stable", "argsort, default", "default order wrong")
+    names = ("packed", "NumPy's sort alone", "argsort, stable", "argsort, default", "default order wrong")
     print(f"{'N':>9}  {'  '.join(f'{name:>19}' for name in names)}")
     for n in SIZES:
         rng = np.random.default_rng(0)
