@@ -174,18 +174,16 @@ def raw_weighted_game(point: Point, weights: Sequence[Any], *, k: int) -> Game:
 
 
 def normalized_weighted_game(point: Point, weights: Sequence[Any], *, k: int, empty: Fraction | float) -> Game:
-    """Return U(S) = the matches' share of the weight of the k nearest of S (section 5b); ``empty`` without rows.
+    """Return U(S) = the matches' share of the weight of the k nearest of S (section 5b); ``empty`` without weight.
 
-    Rows without weight vote alike, as rows of any other equal weight do.
+    So it is without rows, and where no row among the nearest has any.
     """
 
     def game(coalition: Sequence[int]) -> Fraction:
         nearest = point.ranked(coalition)[:k]
-        if not nearest:
-            return Fraction(empty)
         votes = {row: Fraction(weights[row]) for row in nearest}
         if not any(votes.values()):
-            votes = dict.fromkeys(nearest, Fraction(1))
+            return Fraction(empty)
         return sum((votes[row] for row in nearest if point.flags[row]), Fraction(0)) / sum(votes.values())
 
     return game

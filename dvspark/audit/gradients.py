@@ -27,7 +27,7 @@ def check_rows(x: Floats, codes: Int32s, values: Float64s, head: SoftmaxHead, ga
 
 def scaled_gradient(row: Floats, code: int, head: SoftmaxHead) -> Float64s:
     """Return one row's loss times the gradient of its loss in the head's weights, (n_classes × (n_features + 1),)."""
-    features = np.append(np.asarray(row, np.float64), 1.0)
+    features = np.append((np.asarray(row, np.float64) - head.center) / head.scale, 1.0)
     logits = np.array([weights @ features for weights in head.weights])
     shares = np.exp(logits - logits.max())
     shares /= shares.sum()

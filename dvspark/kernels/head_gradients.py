@@ -1,6 +1,6 @@
 """Head gradients: each row's loss times its gradient in a softmax head, never written out, and what they add up to.
 
-A row's is the product of its scaled residuals r, one a class, and f = (x, 1): <g, h> = <r_g, r_h> <f_g, f_h>.
+A row's is the product of its scaled residuals r, one a class, and its features f: <g, h> = <r_g, r_h> <f_g, f_h>.
 """
 
 from __future__ import annotations
@@ -71,6 +71,5 @@ def _tiles(head: SoftmaxHead, pieces: Iterable[Piece]) -> Iterator[tuple[Float64
     for x, codes in pieces:
         for start in range(0, len(x), TILE_ROWS):
             here = slice(start, start + TILE_ROWS)
-            features = np.ones((len(codes[here]), x.shape[1] + 1))
-            features[:, :-1] = x[here]
-            yield head.scaled_residuals(x[here], codes[here]), features
+            features = head.features(x[here])
+            yield head.scaled_residuals(features, codes[here]), features

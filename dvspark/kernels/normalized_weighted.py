@@ -34,7 +34,7 @@ def point_values(point: OrderedPoint, *, k: int, empty_utility: float = 0.0) -> 
     A set of k rows, the farthest at rank r, is what the vote is taken of as often as its rows come before the other
     r - k of the first r; each member gets 1 / (k C(r, k)) of its share, each of the others loses 1 / ((r - k) C(r, k)).
     A smaller set counts only while it is the coalition: the same with n in place of r.
-    Rows whose weights are all 0 vote alike: the share is that of the matches, as for any other equal weights.
+    Rows whose weights are all 0 have no share: a set of them is worth ``empty_utility``, as the empty set is.
     O(n**k / k!) shares of O(k), 8 MiB. At n = 1,000: 0.02 s for k = 2, 1 s for k = 3 (one core).
     Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, on weighted KNN; by sets, where they
     have marginals.
@@ -49,7 +49,7 @@ def point_values(point: OrderedPoint, *, k: int, empty_utility: float = 0.0) -> 
     for size in range(1, min(k, n) + 1):
         with_row = np.zeros(n)
         for farthest in range(size, n + 1):
-            shares = _shares_with_row(weights[:farthest], point.matches[:farthest], size)
+            shares = _shares_with_row(weights[:farthest], point.matches[:farthest], size, empty_utility)
             if size < k:
                 with_row[:farthest] += shares
             else:
@@ -64,8 +64,7 @@ def utility(point: OrderedPoint, *, k: int, empty_utility: float = 0.0) -> tuple
     weights, matches = given(point.weights, "weights")[:k], point.matches[:k]
     if len(matches) == 0:
         return empty_utility, empty_utility
-    votes = weights if weights.any() else np.ones(len(weights))
-    return float(votes[matches].sum() / votes.sum()), empty_utility
+    return float(weights[matches].sum() / weights.sum()) if weights.any() else empty_utility, empty_utility
 
 
 def reference_values(point: OrderedPoint, *, k: int, empty_utility: float = 0.0) -> Float64s:
@@ -90,7 +89,10 @@ def reference_values(point: OrderedPoint, *, k: int, empty_utility: float = 0.0)
             odds = math.factorial(size) / np.prod([rank - 1.0 - j for j in range(size + 1)], axis=0)
         for i in range(n - 1):
             without = ~np.isin(sets.rows, (i, i + 1)).any(axis=1)
-            steps[i] = steps[i] + (sets.gained(i, i + 1) * odds[np.maximum(sets.farthest, i + 1)])[without].sum()
+            steps[i] = (
+                steps[i]
+                + (sets.gained(i, i + 1, empty_utility) * odds[np.maximum(sets.farthest, i + 1)])[without].sum()
+            )
     values = np.cumsum(steps[::-1])[::-1]
     full, empty = utility(point, k=k, empty_utility=empty_utility)
     return values + (full - empty - values.sum()) / n
@@ -109,15 +111,17 @@ def _paid(with_row: Float64s, size: int) -> Float64s:
     return with_row * (1.0 / (size * n_sets) + lost) - with_row.sum() / size * lost
 
 
-def _shares_with_row(weights: Float64s, matches: Bools, size: int) -> Float64s:
-    """Return for each of n rows the sum of the shares of its sets of ``size`` rows, the last row among them, (n,)."""
-    n = len(weights)
-    gains, votes = weights * matches, matches.astype(np.float64)
+def _shares_with_row(weights: Float64s, matches: Bools, size: int, none: float) -> Float64s:
+    """Return for each of n rows the sum of the shares of its sets of ``size`` rows, the last row among them, (n,).
+
+    ``none``: the share of a set without weight.
+    """
+    n, gains = len(weights), weights * matches
     sums = np.zeros(n)
     if size == 1:
-        sums[-1] = votes[-1]
+        sums[-1] = matches[-1] if weights[-1] > 0 else none
     elif size == 2:
-        sums[:-1] = _share(gains[:-1] + gains[-1], weights[:-1] + weights[-1], (votes[:-1] + votes[-1]) / 2.0)
+        sums[:-1] = _share(gains[:-1] + gains[-1], weights[:-1] + weights[-1], none)
         sums[-1] = sums[:-1].sum()
     else:
         step = max(BLOCK_SETS // n, 1)
@@ -125,20 +129,19 @@ def _shares_with_row(weights: Float64s, matches: Bools, size: int) -> Float64s:
             here = slice(start, min(start + step, n - 1))
             gain = (gains[here] + gains[-1])[:, None] + gains[None, :-1]
             weight = (weights[here] + weights[-1])[:, None] + weights[None, :-1]
-            vote = 0.0 if weights[-1] > 0 else ((votes[here] + votes[-1])[:, None] + votes[None, :-1]) / 3.0
-            shares = _share(gain, weight, vote)
+            shares = _share(gain, weight, none)
             shares[np.arange(len(shares)), np.arange(here.start, here.stop)] = 0.0  # a row is no pair
             sums[here] = shares.sum(axis=1)
         sums[-1] = sums[:-1].sum() / 2.0
     return sums
 
 
-def _share(gain: Float64s, weight: Float64s, vote: Float64s | float) -> Float64s:
-    """Return gain / weight, and ``vote`` where there is no weight; fills ``gain``, (any,)."""
-    if np.ndim(vote) == 0:
+def _share(gain: Float64s, weight: Float64s, none: float) -> Float64s:
+    """Return gain / weight, and ``none`` where there is no weight; fills ``gain``, (any,)."""
+    if weight.min(initial=np.inf) > 0:
         return np.divide(gain, weight, out=gain)
-    none = weight == 0.0
-    return np.where(none, vote, gain / np.where(none, 1.0, weight))
+    gain[weight == 0] = none
+    return np.divide(gain, weight, out=gain, where=weight > 0)
 
 
 @dataclass(frozen=True)
@@ -161,19 +164,17 @@ class _RowSets:
         return self.rows.max(axis=1, initial=0)
 
     @cached_property
-    def sums(self) -> tuple[Float64s, Float64s, Float64s]:
-        rows, match = self.rows, self.point.matches.astype(np.float64)
-        gain, weight, vote = self.weights * match, self.weights, match
-        return gain[rows].sum(axis=1), weight[rows].sum(axis=1), vote[rows].sum(axis=1)
+    def sums(self) -> tuple[Float64s, Float64s]:
+        gain = self.weights * self.point.matches
+        return gain[self.rows].sum(axis=1), self.weights[self.rows].sum(axis=1)
 
-    def shares(self, row: int) -> Float64s:
-        """Return U of each set with one more row, by its definition."""
-        gain, weight, vote = self.sums
-        match, own = float(self.point.matches[row]), self.weights[row]
+    def shares(self, row: int, none: float) -> Float64s:
+        """Return U of each set with one more row, by its definition; ``none`` without weight."""
+        gain, weight = self.sums
+        own = self.weights[row]
         total = weight + own
-        share = (gain + own * match) / np.where(total > 0, total, 1.0)
-        return share if own > 0 else np.where(total > 0, share, (vote + match) / (self.rows.shape[1] + 1))
+        return np.where(total > 0, (gain + own * self.point.matches[row]) / np.where(total > 0, total, 1.0), none)
 
-    def gained(self, row: int, other: int) -> Float64s:
+    def gained(self, row: int, other: int, none: float) -> Float64s:
         """Return U with the one row minus U with the other."""
-        return self.shares(row) - self.shares(other)
+        return self.shares(row, none) - self.shares(other, none)

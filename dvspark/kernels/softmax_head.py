@@ -24,27 +24,38 @@ SEED = 2406
 
 @dataclass(frozen=True)
 class SoftmaxHead:
-    """``weights`` (n_classes, n_features + 1) of an embedding and, last, the bias.
+    """``weights`` (n_classes, n_features + 1) of the features of a row: its embedding, centered and scaled, and 1.
 
-    How it was trained: ``n_rows`` of the training rows, ``n_steps``, the ``slope`` and mean ``loss`` at the end.
+    ``center`` (n_features,) is subtracted and ``scale`` divided by, in training and in gradients alike: else these
+    would depend on where the origin of the embeddings is. How it was trained: ``n_rows`` of the training rows,
+    ``n_steps``, the ``slope`` and mean ``loss`` at the end.
     """
 
     weights: Float64s
+    center: Float64s
+    scale: float
     n_rows: int
     n_steps: int
     slope: float
     loss: float
 
-    def log_probabilities(self, x: Floats) -> Float64s:
-        """Return the logarithm of each class's probability, (n, n_classes)."""
-        return _log_softmax(np.asarray(x, np.float64) @ self.weights[:, :-1].T + self.weights[:, -1])
+    def features(self, x: Floats) -> Float64s:
+        """Return what the weights are of, (n, n_features + 1): centered, scaled, and last the bias's 1."""
+        found = np.ones((len(x), self.weights.shape[1]))
+        np.subtract(x, self.center, out=found[:, :-1])
+        found[:, :-1] /= self.scale
+        return found
 
-    def scaled_residuals(self, x: Floats, codes: Int32s) -> Float64s:
-        """Return loss_j (p_j - 1 at the row's class), (n, n_classes): times (x_j, 1) it is loss times gradient.
+    def log_probabilities(self, features: Float64s) -> Float64s:
+        """Return the logarithm of each class's probability, (n, n_classes)."""
+        return _log_softmax(features @ self.weights.T)
+
+    def scaled_residuals(self, features: Float64s, codes: Int32s) -> Float64s:
+        """Return loss_j (p_j - 1 at the row's class), (n, n_classes): times the features it is loss times gradient.
 
         O(n × classes × features); 24 bytes a row and class.
         """
-        logs, rows = self.log_probabilities(x), np.arange(len(codes))
+        logs, rows = self.log_probabilities(features), np.arange(len(codes))
         own = logs[rows, codes]
         residuals: Float64s = np.exp(logs)
         residuals[rows, codes] = np.expm1(own)  # p - 1 without cancelling
@@ -69,12 +80,8 @@ def fit_head(x: Floats, codes: Int32s, n_classes: int) -> SoftmaxHead:
     O(steps × n × classes × features) time; two copies of x and three (n, n_classes) in float64.
     Source: Liu & Nocedal, On the limited memory BFGS method, 1989, doi:10.1007/BF01589116; SciPy's L-BFGS-B.
     """
-    center = np.mean(x, axis=0, dtype=np.float64)
-    z = x - center
-    largest = float(np.abs(z).max(initial=0.0)) or 1.0
-    z /= largest
-    length = float(np.sqrt(np.einsum("ij,ij->", z, z) / len(z))) or 1.0
-    z /= length
+    center, scale = _placed(x)
+    z = (x - center) / scale
     rows, shape = np.arange(len(z)), (n_classes, z.shape[1] + 1)
 
     def objective(flat: Float64s) -> tuple[float, Float64s]:
@@ -90,10 +97,21 @@ def fit_head(x: Floats, codes: Int32s, n_classes: int) -> SoftmaxHead:
     found = scipy.optimize.minimize(
         objective, np.zeros(shape[0] * shape[1]), jac=True, method="L-BFGS-B", options=limits
     )
-    weights = found.x.reshape(shape).copy()
-    weights[:, :-1] /= length * largest
-    weights[:, -1] -= weights[:, :-1] @ center
-    return SoftmaxHead(weights, len(z), int(found.nit), float(np.abs(found.jac).max()), float(found.fun))
+    slope = float(np.abs(found.jac).max())
+    return SoftmaxHead(found.x.reshape(shape), center, scale, len(z), int(found.nit), slope, float(found.fun))
+
+
+def _placed(x: Floats) -> tuple[Float64s, float]:
+    """Return the mean of the rows, (n_features,), and their root mean squared distance to it, 1 of rows all alike."""
+    # Offsets from a row, whose mean rounds in proportion to the rows' spread, not to how far from 0 they lie; rows all
+    # alike have it as their center, to the bit.
+    first = np.asarray(x[0], np.float64)
+    center: Float64s = first + (x - first).mean(axis=0)
+    z = x - center
+    largest = float(np.abs(z).max()) or 1.0
+    z /= largest  # squares of what is left neither overflow nor vanish
+    length = float(np.sqrt(np.einsum("ij,ij->", z, z) / len(z))) or 1.0
+    return center, length * largest
 
 
 def _log_softmax(logits: Float64s) -> Float64s:

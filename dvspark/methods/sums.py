@@ -65,7 +65,7 @@ class SumsMethod(Method):
         """Return the values of all training rows as the partial of all validation rows; one pass."""
         values, n = gradient_values(settled.head, settled.game.row_formula(), pieces()), settled.n_points
         if not np.isfinite(values).all():
-            hint = "scale the embeddings down: squares of gradients overflow"
+            hint = "embed both sides the same way: a row lies so far from the training rows that squares overflow"
             raise InputError(Problem("embeddings", "gradients whose squares are finite", "larger ones", hint))
         partial = Partial.zeros(len(values), row_bounds=row_bounds)
         partial.value += n * values

@@ -97,6 +97,46 @@ def test_values__labels_may_be_words() -> None:
     np.testing.assert_array_equal(chg(X, words[Y], Z, words[Y_Z]), chg(X, Y, Z, Y_Z))
 
 
+MOVED = {"by 1e4": (1.0, 1e4), "by -3, tripled": (3.0, -3.0), "of 1e-9": (1e-9, 0.0), "of 1e-9, by 1": (1e-9, 1.0)}
+
+
+@pytest.mark.parametrize(("scale", "shift"), MOVED.values(), ids=MOVED)
+@pytest.mark.parametrize("self_validation", [False, True])
+def test_values__depend_on_neither_origin_nor_unit_of_the_embeddings(
+    self_validation: bool, scale: float, shift: float
+) -> None:
+    (x, y), (z, y_z) = (rows_of(n, n_features=6) for n in (150, 40))
+    # Numbers of few digits, which the shift leaves as they are.
+    x, z = (np.round(rows.astype(np.float64) * 64) / 64 for rows in (x, z))
+
+    def valued(scale: float, shift: float) -> np.ndarray:
+        points = () if self_validation else (z * scale + shift, y_z)
+        return chg(x * scale + shift, y, *points, self_validation=self_validation, precision="float64")
+
+    expected = valued(1.0, 0.0)
+    np.testing.assert_allclose(valued(scale, shift), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def test_values__of_single_precision_rows_far_from_zero_are_those_near_it() -> None:
+    (x, y), (z, y_z) = (rows_of(n, n_features=6) for n in (150, 40))
+    x, z = (np.round(rows * 64).astype(np.float32) / 64 for rows in (x, z))
+    far = chg(x + np.float32(1e4), y, z + np.float32(1e4), y_z)
+    near = chg(x, y, z, y_z)
+    np.testing.assert_allclose(far, near, rtol=0, atol=1e-5 * np.abs(near).max())
+
+
+def test_values__of_the_largest_embeddings_are_those_of_their_directions() -> None:
+    x, y = np.eye(4)[np.arange(60) % 4], RNG.integers(0, 2, 60)
+    large = chg(1.9e153 * x, y, self_validation=True, precision="float64")
+    np.testing.assert_allclose(large, chg(x, y, self_validation=True), rtol=0, atol=1e-9)
+
+
+def test_values__of_rows_all_alike_are_those_of_rows_at_the_origin() -> None:
+    y = np.arange(10) % 2
+    alike = chg(np.full((10, 3), 0.1), y, np.full((4, 3), 0.35), y[:4])
+    np.testing.assert_allclose(alike, chg(np.zeros((10, 3)), y, np.full((4, 3), 0.25), y[:4]), rtol=1e-12)
+
+
 def test_values__points_whose_label_no_training_row_has_are_left_out_of_the_target() -> None:
     with_stranger = chg(X, Y, np.vstack([Z, Z[:1]]), np.append(Y_Z, 9))
     np.testing.assert_allclose(with_stranger, chg(X, Y, Z, Y_Z), rtol=0, atol=1e-15)
@@ -127,8 +167,7 @@ def objective(head: SoftmaxHead, x: np.ndarray, codes: np.ndarray, move: np.ndar
     """What the head minimizes, row by row, with its weights moved on the scale of the centered embeddings."""
     center = x.mean(axis=0, dtype=np.float64)
     scale = np.sqrt(((x - center) ** 2).sum(axis=1).mean())
-    weights = head.weights[:, :-1] * scale + move[:, :-1]
-    biases = head.weights[:, -1] + head.weights[:, :-1] @ center + move[:, -1]
+    weights, biases = head.weights[:, :-1] + move[:, :-1], head.weights[:, -1] + move[:, -1]
     loss = 0.0
     for row, code in zip((x - center) / scale, codes, strict=True):
         logits = weights @ row + biases
@@ -153,14 +192,17 @@ def test_fit_head__nothing_near_it_is_better() -> None:
 def test_fit_head__neither_scale_nor_shift_of_the_embeddings_matters(scale: float, shift: float) -> None:
     x, codes = rows_of(200)
     x = x.astype(np.float64)
-    before = fit_head(x, codes, 4).log_probabilities(x)
     moved = x * scale + shift
-    np.testing.assert_allclose(fit_head(moved, codes, 4).log_probabilities(moved), before, rtol=0, atol=1e-5)
+    before, after = fit_head(x, codes, 4), fit_head(moved, codes, 4)
+    of_before, of_after = before.features(x), after.features(moved)
+    np.testing.assert_allclose(of_after, of_before, rtol=0, atol=1e-9)
+    logs = before.log_probabilities(of_before)
+    np.testing.assert_allclose(after.log_probabilities(of_after), logs, rtol=0, atol=1e-5)
 
 
 def test_fit_head__rows_alike_and_classes_without_rows_have_a_head_too() -> None:
     head = fit_head(np.ones((6, 2)), np.array([0, 0, 0, 1, 1, 3], np.int32), 4)
-    shares = np.exp(head.log_probabilities(np.ones((1, 2))))[0]
+    shares = np.exp(head.log_probabilities(head.features(np.ones((1, 2)))))[0]
     assert np.isfinite(head.weights).all()
     assert shares[0] > shares[1] > shares[3] > shares[2] > 0
 
@@ -188,8 +230,6 @@ def test_values__of_a_head_trained_on_some_rows_sum_to_the_utility(monkeypatch: 
 
 # --- refusals ---------------------------------------------------------------------------------------------
 
-HUGE = 1.9e153 * np.eye(4)[np.arange(200) % 4]
-Y_HUGE = RNG.integers(0, 2, 200)
 REFUSED: dict[str, tuple[tuple[Any, ...], dict[str, Any], type[DvsparkError], str]] = {
     "a metric": ((X, Y, Z, Y_Z), {"metric": "cosine"}, ConfigError, "rows are not compared"),
     "a sum": ((X, Y, Z, Y_Z), {"aggregate": "sum"}, ConfigError, "all validation rows are one game"),
@@ -199,10 +239,10 @@ REFUSED: dict[str, tuple[tuple[Any, ...], dict[str, Any], type[DvsparkError], st
     "points of several labels": ((X, Y, Z, [[0], [1, 2], [1], [2]]), {}, ConfigError, "choose one label of each row"),
     "strangers only": ((X, Y, Z, [7] * 4), {}, InputError, "labels that training rows have"),
     "squares that overflow": (
-        (HUGE, Y_HUGE),
-        {"precision": "float64", "self_validation": True},
+        (X * 1e-9, Y, Z.astype(np.float64) * 1e150, Y_Z),
+        {"precision": "float64"},
         InputError,
-        "squares of gradients overflow",
+        "so far from the training rows that squares overflow",
     ),
 }
 

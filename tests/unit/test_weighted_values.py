@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from ordered_cases import OrderedCase, enumerated_values, game_of_nearest, ordered_cases
 
+import dvspark
 from dvspark.kernels import distance_weights, hard_weighted, normalized_weighted
 from dvspark.kernels import weighted_knn_shapley as kernel
 from dvspark.kernels.ordered import OrderedPoint
@@ -18,7 +19,7 @@ KIND_OF_VECTOR = {"wknn_raw": "raw", "wknn_norm": "normalized", "wknn_hard": "ha
 KINDS_AND_K = [(kind, k) for kind in kernel.KINDS for k in (1, 2, 3, 4, 9) if kind != "normalized" or k <= 3]
 
 
-def worth(point: OrderedPoint, kind: str, ranks: list[int]) -> Fraction:
+def worth(point: OrderedPoint, kind: str, ranks: list[int], empty: Fraction) -> Fraction:
     """U of the rows that are looked at, by the definition of the kind; whole weights."""
     weights = [Fraction(point.weights[rank]) for rank in ranks]
     matches = [bool(point.matches[rank]) for rank in ranks]
@@ -27,7 +28,7 @@ def worth(point: OrderedPoint, kind: str, ranks: list[int]) -> Fraction:
         return gain
     if kind == "hard":
         return Fraction(2 * gain - sum(weights) >= 0)
-    return gain / sum(weights) if any(weights) else Fraction(sum(matches), len(matches))
+    return gain / sum(weights) if any(weights) else empty
 
 
 def some_point(n: int, seed: int, largest: int = 3, share: float = 0.6) -> OrderedPoint:
@@ -57,7 +58,7 @@ def test_weighted_values__are_those_of_all_coalitions(n: int, kind: str, k: int,
     empty = Fraction(0) if kind == "raw" else Fraction(1, 4)
     for seed, share in ((0, 0.6), (1, 0.4), (2, 1.0), (3, 0.0)):  # the last two: one class
         point = some_point(n, seed, share=share)
-        expected = enumerated_values(n, game_of_nearest(k, lambda ranks: worth(point, kind, ranks), empty))  # noqa: B023
+        expected = enumerated_values(n, game_of_nearest(k, lambda ranks: worth(point, kind, ranks, empty), empty))  # noqa: B023
         values = formula(point, k=k, kind=kind, empty_utility=0.25)
         np.testing.assert_allclose(values, expected, rtol=0, atol=1e-14)
 
@@ -97,11 +98,27 @@ def test_raw_values__with_weights_of_one_are_k_times_the_2019_values() -> None:
 # --- normalized -------------------------------------------------------------------------------------------
 
 
-def test_normalized_values__of_rows_without_weight_are_those_of_equal_weights() -> None:
-    matches = np.array([True, False, True, False, False])
-    none = kernel.point_values(OrderedPoint(matches, weights=np.zeros(5)), k=3, kind="normalized")
-    equal = kernel.point_values(OrderedPoint(matches, weights=np.full(5, 0.1)), k=3, kind="normalized")
-    np.testing.assert_allclose(none, equal, rtol=0, atol=1e-15)
+@pytest.mark.parametrize("formula", FORMULAS)
+@pytest.mark.parametrize("k", [1, 2, 3])
+@pytest.mark.parametrize("empty", [0.0, 0.3, 1.0])
+def test_normalized_values__rows_that_are_all_without_weight_change_nothing(empty: float, k: int, formula) -> None:
+    point = OrderedPoint(np.array([True, False, True, False, True]), weights=np.zeros(5))
+    values = formula(point, k=k, kind="normalized", empty_utility=empty)
+    np.testing.assert_allclose(values, np.zeros(5), rtol=0, atol=1e-15)
+    assert kernel.utility(point, k=k, kind="normalized", empty_utility=empty) == (empty, empty)
+
+
+@pytest.mark.parametrize("self_validation", [False, True])
+def test_normalized_values__of_arrays_with_weights_of_zero_sum_to_a_utility_counted_by_hand(self_validation) -> None:
+    x, y = np.array([[0.0], [1.0], [3.0], [7.0]]), [1, 1, 0, 1]
+    weights = np.array([[0, 0, 1, 1], [0, 0, 2, 2], [3, 1, 0, 0], [0, 0, 0, 0]])
+    options = {"method": "weighted_knn_shapley", "kind": "normalized", "k": 2, "empty_utility": 0.25}
+    given = (x, y) if self_validation else (x, y, x + 0.1, y)
+    values = dvspark.value_arrays(*given, weights=weights, self_validation=self_validation, **options)
+    # Matches' share of the weight of the two nearest. The row itself out: 0 of 1, 0 of 2, 0 of 4, and 0 of 0; with it:
+    # 0 of 0, 0 of 0, 0 of 1, 0 of 0.
+    utilities = [0.0, 0.0, 0.0, 0.25] if self_validation else [0.25, 0.25, 0.0, 0.25]
+    assert values.sum() == pytest.approx(np.mean(utilities) - 0.25, abs=1e-14)
 
 
 def test_normalized_values__do_not_change_with_the_unit_of_weights() -> None:

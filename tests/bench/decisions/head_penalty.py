@@ -56,7 +56,7 @@ def main() -> None:
             begun = time.process_time()
             head = softmax_head.fit_head(x, codes.astype(np.int32), len(words))
             taken = time.process_time() - begun
-            right = np.mean(words[head.log_probabilities(z).argmax(axis=1)] == y_z)
+            right = np.mean(words[head.log_probabilities(head.features(z)).argmax(axis=1)] == y_z)
             auroc = roc_auc_score(given != y, -values)
             print(f"| {name} | {penalty:g} | {auroc:.3f} | {right:.3f} | {head.n_steps} | {taken:.1f} |")
         print(f"| {name} | knn_shapley | {roc_auc_score(given != y, -neighbors):.3f} | | | |")
