@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dvspark.columns import from_ipc, is_multi_label
+from dvspark.columns import from_ipc
+from dvspark.labels import rows_by_label
 from dvspark.tables.row_checks import FIRST_IDS
 
 if TYPE_CHECKING:
@@ -49,11 +50,7 @@ def label_counts(rows: Rows) -> dict[str | int, int]:
         label = "explode(array_distinct(label))" if rows.is_multi_label else "label"
         counts = rows.frame.selectExpr(f"{label} AS label").groupBy("label").count()
         return {row["label"]: row["count"] for row in counts.toArrow().to_pylist()}
-    labels = rows.keys["label"].combine_chunks()
-    if is_multi_label(labels):
-        pairs = {"row": pc.list_parent_indices(labels), "label": pc.list_flatten(labels)}
-        labels = pa.table(pairs).group_by(["row", "label"]).aggregate([])["label"]
-    return {row["values"]: row["counts"] for row in pc.value_counts(labels).to_pylist()}
+    return rows_by_label(rows.keys["label"].combine_chunks())
 
 
 def shared_ids(train: Rows, validation: Rows) -> Ids:

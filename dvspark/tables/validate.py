@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from dvspark.errors import InputError, Problem, shown
+from dvspark.labels import label_findings
 from dvspark.methods.options import ValueOptions
 from dvspark.privacy import delta_warning
 from dvspark.schemas import REJECTED, TALLY
@@ -48,10 +49,6 @@ class Facts:
     n_rejected: int
     labels: dict[str | int, int]
     digest: str
-
-    def head(self) -> str:
-        """Return the first labels, for a message."""
-        return shown(sorted(self.labels, key=str)[:FIRST_IDS])
 
 
 @dataclass(frozen=True)
@@ -265,19 +262,12 @@ def _warnings(train: _Side, validation: _Side | None, options: ValueOptions) -> 
     if (k := options.parameters.get("k")) is not None and k > train.facts.n_rows:
         got = f"k = {k}, {train.facts.n_rows} rows"
         yield Problem("k", "fewer neighbors than training rows", got, "legal: all rows then vote")
+    if options.declaration.target == "label":
+        of_points = None if validation is None else validation.facts.labels
+        n_rows = train.facts.n_rows, (validation or train).facts.n_rows
+        yield from label_findings(train.facts.labels, of_points, n_rows)
     if validation is None:
         return
-    absent = set(validation.facts.labels) - set(train.facts.labels)
-    if options.declaration.target == "number":
-        pass
-    elif len(absent) == len(validation.facts.labels):
-        got = f"none; train has {train.facts.head()}, validation has {validation.facts.head()}"
-        yield Problem("labels", "labels that occur in both tables", got, "check for case, blanks, id mix-ups")
-    elif absent:
-        n_rows = sum(validation.facts.labels[label] for label in absent)
-        first = shown(sorted(absent, key=str)[:FIRST_IDS])
-        got = f"{n_rows} validation rows with {len(absent)} others; the first: {first}"
-        yield Problem("labels", "validation labels that occur in train", got, "legal: those rows match nothing")
     if train.rows.types["id"] == validation.rows.types["id"]:
         n_both, ids = shared_ids(train.rows, validation.rows)
         if n_both:
