@@ -86,6 +86,10 @@ class AuditError(DvsparkError):
     title = "Audit failed"
 
 
+class DataWarning(UserWarning):
+    """Given of data that can be valued, but says less than it seems to; a job writes the same to its record."""
+
+
 def taken_run_id(where: str, own: str, got: str, hint: str) -> OutputConflictError:
     """Return the refusal of a run id under which something else is there; ``own`` is the fingerprint of this run."""
     expected = f"fingerprint {own[:12]}: these inputs, options and version"

@@ -13,7 +13,7 @@ import pyarrow as pa
 from dvspark.audit import checks
 from dvspark.columns import canonical_labels, embedding_matrix, encode_labels
 from dvspark.engine import packing, replicated
-from dvspark.engine.array_inputs import read_numbers
+from dvspark.engine.array_columns import read_numbers
 from dvspark.engine.gradient_sums import add_sums, games_of, sum_batches, value_batches
 from dvspark.engine.train_index import IndexReference, TrainIndex
 from dvspark.errors import ConfigError, InputError, Problem

@@ -91,9 +91,9 @@ def label_findings(train: Counts, validation: Counts | None, n_rows: tuple[int, 
         got = f"none; train has {_first(train)}, validation has {_first(validation)}"
         yield Problem("labels", "labels that occur in both tables", got, "check for case, blanks, id mix-ups")
     elif absent:
-        n_absent = sum(validation[label] for label in absent)
-        got = f"{n_absent} validation rows with {len(absent)} others; the first: {_first(absent)}"
-        yield Problem("labels", "validation labels that occur in train", got, "legal: those rows match nothing")
+        times = sum(validation[label] for label in absent)
+        got = f"{len(absent)} others, {times} times; the first: {_first(absent)}"
+        yield Problem("labels", "validation labels that occur in train", got, "legal: they match nothing")
     if n_rows[0] > 1 and common and _tell_nothing(train, validation, n_rows):
         got = f"labels that everybody shares: {_first(common)}"
         yield Problem("labels", "labels that tell training rows apart", got, "check which column holds the labels")

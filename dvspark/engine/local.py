@@ -16,7 +16,7 @@ from dvspark.engine.ann_index import searched
 from dvspark.engine.array_inputs import ArrayInputs, Given, read_array_inputs
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.other_inputs import graph_values
-from dvspark.errors import ConfigError
+from dvspark.errors import ConfigError, DataWarning
 from dvspark.kernels.distances import prepare
 from dvspark.kernels.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
@@ -93,6 +93,7 @@ def value_arrays(
     ``error_bound=True`` it is a pair: the values, and in the same shape how far each may be from the value
     under the sorted ranking, where all bounds are zero.
 
+    Arrays may be NumPy's, pandas', Arrow's, Polars' or lists. Warns (DataWarning) of labels that say nothing.
     Raises: ConfigError for unusable options, InputError for unusable data; each names all problems.
     Cost: O(V (N D + N log N)) time; memory beside the inputs: `kernels.memory.scratch_bytes`, plus one copy
     of ``x_train`` when it is neither float32 nor float64 in id order.
@@ -116,6 +117,8 @@ def value_arrays(
         return graph_values(knn_graph, y_train, options)
     given = Given(x_train, y_train, x_validation, y_validation, train_ids, owners, weights)
     inputs = read_array_inputs(given, options)
+    for finding in inputs.findings(options):
+        warnings.warn(str(finding), DataWarning, stacklevel=2)
     totals = local_totals(inputs, options)
     values, _ = finalize(totals, aggregate, options.declaration.score)
     _, bounds = certificate(totals, aggregate)
@@ -157,7 +160,7 @@ def local_totals(inputs: ArrayInputs, options: ValueOptions) -> Partial:
     for chunk in _chunks(points):
         totals.add(method.partial(train, chunk, ranking_options, parameters, workspace))
     if isinstance(method, RadiusMethod) and (said := alone_warning(totals.n_alone, totals.n_validation)):
-        warnings.warn(said, stacklevel=3)
+        warnings.warn(said, DataWarning, stacklevel=3)
     return totals
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import scipy
 
 from dvspark import columns
-from dvspark.engine.array_inputs import read_labels, read_numbers
+from dvspark.engine.array_columns import read_labels, read_numbers
 from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.kernels.chg_shapley import chg_values
 from dvspark.kernels.cleanlab_knn_shapley import graph_scores

@@ -220,7 +220,7 @@ NOTED = {
         validation=Table([(i, x, y.upper()) for i, x, y in _good(100)]),
     ),
     "validation labels absent from train": Noted(
-        ("validation labels that occur in train", "3 validation rows with 2 others; the first: 'x', 'y'"),
+        ("validation labels that occur in train", "2 others, 3 times; the first: 'x', 'y'"),
         validation=Table([*_good(100), (150, [1.0, 1.0], "x"), (151, [1.0, 1.0], "x"), (152, [1.0, 1.0], "y")]),
     ),
     "same id on both sides": Noted(

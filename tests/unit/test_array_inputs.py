@@ -44,7 +44,7 @@ UNUSABLE_DATA = {
     "no array": ({"x_train": None}, "x_train", "shape ()"),
     "ragged rows": ({"x_train": [[1.0, 2.0], [3.0]]}, "x_train", "rows of equal length"),
     "words": ({"x_train": [["a", "b"]] * 6}, "x_train", "dtype <U1"),
-    "objects": ({"x_train": X.astype(object)}, "x_train", "dtype object"),
+    "words as objects": ({"x_train": X.astype(str).astype(object)}, "x_train", "elements of type str"),
     "complex numbers": ({"x_train": X.astype(complex)}, "x_train", "dtype complex128"),
     "dates": ({"x_train": X.astype("M8[s]")}, "x_train", "dtype datetime64"),
     "no rows": ({"x_train": np.zeros((0, 2)), "y_train": []}, "x_train", "shape (0, 2)"),
@@ -74,7 +74,7 @@ UNUSABLE_DATA = {
     "a null within a row": ({"y_train": [[0], [None], [1], [1], [0], [0]]}, "y_train", "1 without"),
     "a null for a row": ({"y_train": [[0], None, [1], [1], [0], [0]]}, "y_train", "1 without"),
     "a fraction as label": ({"y_train": Y + 0.5}, "y_train", "0.5"),
-    "NaN as label": ({"y_train": changed(Y.astype(float), 2, np.nan)}, "y_train", "nan"),
+    "NaN as label": ({"y_train": changed(Y.astype(float), 2, np.nan)}, "y_train", "1 without; the first: 2"),
     "infinity as label": ({"y_train": changed(Y.astype(float), 2, np.inf)}, "y_train", "inf"),
     "words and numbers as labels": ({"y_train": [0, "a", 0, 1, 0, 1]}, "y_train", "one kind of label"),
     "words and numbers as objects": (

@@ -39,10 +39,14 @@ def changed(array: Any, position: Any, value: Any) -> np.ndarray:
 # Each row: what is given, where the problem is said to be, words of what was found or what to do.
 UNUSABLE_DATA = {
     "owners of one row too few": ({**OWNER, "owners": [1] * 5}, "owners", "shape (5,)"),
-    "one owner for all": ({**OWNER, "owners": "a"}, "owners", "shape ()"),
-    "owners in a table": ({**OWNER, "owners": [[1]] * 6}, "owners", "shape (6, 1)"),
+    "one owner for all": ({**OWNER, "owners": "a"}, "owners", "a str, which is no column"),
+    "owners in a table": ({**OWNER, "owners": [[1]] * 6}, "owners", "of kind list"),
     "owners of two kinds": ({**OWNER, "owners": [1, "a", 2, 3, 4, 5]}, "owners", "integer, string"),
-    "a row without an owner": ({**OWNER, "owners": ["a", None, "b", "a", "b", "a"]}, "owners", "NoneType"),
+    "a row without an owner": (
+        {**OWNER, "owners": ["a", None, "b", "a", "b", "a"]},
+        "owners",
+        "1 without; the first: 1",
+    ),
     "owners that are fractions": ({**OWNER, "owners": np.arange(6) / 2}, "owners", "float"),
     "owners that are flags": ({"method": "owner_sum_of_points", "owners": Y > 0}, "owners", "bool"),
     "a negative weight": ({**WEIGHTED, "weights": changed(np.ones(6), 2, -0.5)}, "weights", "1 negative"),
@@ -53,7 +57,7 @@ UNUSABLE_DATA = {
     "weights of another length": ({**WEIGHTED, "weights": np.ones(5)}, "weights", "shape (6,) or (3, 6)"),
     "weights of pairs, turned": ({**WEIGHTED, "weights": np.ones((6, 3))}, "weights", "shape (6,) or (3, 6)"),
     "one weight for all": ({**WEIGHTED, "weights": 1.0}, "weights", "shape ()"),
-    "weights that are words": ({**WEIGHTED, "weights": ["1"] * 6}, "weights", "dtype <U1"),
+    "weights that are words": ({**WEIGHTED, "weights": ["1"] * 6}, "weights", "of type str"),
     "ragged weights": ({**WEIGHTED, "weights": [[1.0], [1.0, 2.0]]}, "weights", "numbers"),
     "a target that is NaN": ({**REGRESSION, "y_train": changed(Y, 1, np.nan)}, "y_train", "1 that are NaN"),
     "an infinite target to predict": (
@@ -62,10 +66,18 @@ UNUSABLE_DATA = {
         "1 that are NaN or infinite",
     ),
     "targets too large to square": ({**REGRESSION, "y_train": Y * 1e200}, "y_train", "3 larger"),
-    "targets that are words": ({**REGRESSION, "y_train": ["a"] * 6}, "y_train", "dtype <U1"),
-    "targets to predict that are words": ({**REGRESSION, "y_validation": ["1"] * 3}, "y_validation", "dtype <U1"),
+    "targets that are words": ({**REGRESSION, "y_train": ["a"] * 6}, "y_train", "of type str"),
+    "targets to predict that are words": (
+        {**REGRESSION, "y_validation": ["1"] * 3},
+        "y_validation",
+        "of type str",
+    ),
     "targets that are flags": ({**REGRESSION, "y_train": Y > 0}, "y_train", "dtype bool"),
-    "a row without a target": ({**REGRESSION, "y_train": [1, None, 2, 3, 4, 5]}, "y_train", "dtype object"),
+    "a row without a target": (
+        {**REGRESSION, "y_train": [1, None, 2, 3, 4, 5]},
+        "y_train",
+        "missing; the first rows: 1",
+    ),
     "several targets a row": ({**REGRESSION, "y_train": np.ones((6, 2))}, "y_train", "shape (6, 2)"),
     "targets of one row too few": ({**REGRESSION, "y_train": Y[:5]}, "y_train", "shape (5,)"),
     "targets for a method of labels": ({**BETA, "y_train": Y + 0.5}, "y_train", "one label a row"),

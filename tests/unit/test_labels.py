@@ -66,7 +66,7 @@ def test_rows_by_label__counts_a_repeated_label_once_a_row() -> None:
 # Each: labels of training rows, of validation rows (None: self-validation), words of the finding.
 NOTHING = {
     "none in common": ([0, 1], [2, 3], "occur in both"),
-    "some absent": ([0, 1], [0, 3], "1 validation rows with 1 others; the first: 3"),
+    "some absent": ([0, 1], [0, 3], "1 others, 1 times; the first: 3"),
     "one class": (["a", "a"], ["a", "a"], "everybody shares: 'a'"),
     "one class of training rows": ([1, 1, 1], [1, 0], "everybody shares: 1"),
     "a label of all among others": ([[0, 5], [1, 5]], [[5], [0, 5]], "everybody shares"),

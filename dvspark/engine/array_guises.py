@@ -1,0 +1,260 @@
+"""The guises arrays come in, NumPy, pandas, Arrow, Polars, lists and others, as numbers, labels or names of rows.
+
+What is missing in any of them is missing: None, NaN, pandas' NA and NaT, a masked place, a null.
+"""
+
+from __future__ import annotations
+
+import decimal
+import numbers
+from collections.abc import Iterable, Mapping, Set
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Array = npt.NDArray[Any]
+
+# What a guise that cannot be read raises, by whoever reads it.
+ERRORS = (TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError, pa.ArrowException)
+# Elements of lists that NumPy puts together as they are; of other ones it would lose masks and nulls.
+PLAIN = (list, tuple, float, int, np.generic)
+# Elements that stand for themselves, as almost all do; found by type, 50 times faster than one by one.
+WORDS = {int, str, bool}
+
+
+def numbers_of(given: Any) -> Array:
+    """Return an array in native byte order, of numbers if it holds any; NaN stands for a missing one.
+
+    Rows of numbers, each an array or list, and the columns of a table are stacked. A copy only where it must be.
+    Raises: one of ERRORS, where rows are not equally long, or elements are no numbers.
+    """
+    opened = _opened(given)
+    if isinstance(opened, list):
+        opened = _array_of_list(opened)
+    if isinstance(opened, pa.Array):
+        return _numbers_of_arrow(opened)
+    if np.ma.is_masked(opened):
+        data = np.ma.getdata(opened)
+        of_missing = data.dtype if data.dtype.kind == "f" else np.float64 if data.dtype.kind in "iub" else object
+        filled = data.astype(of_missing)
+        filled[np.ma.getmaskarray(opened)] = np.nan
+        opened = filled
+    array = _native(np.asarray(opened))
+    return _numbers_of_objects(array) if array.dtype == object and array.ndim else array
+
+
+def labels_of(given: Any) -> pa.Array:
+    """Return one label a row, or a list of labels a row, as Arrow infers their type; null where one is missing.
+
+    A matrix with one column is that column; one with more is a list a row. Sets are put in order.
+    Raises: one of ERRORS, where the labels are not of one kind.
+    """
+    opened = _opened(given)
+    if np.ma.is_masked(opened):
+        opened = opened.tolist()
+    if isinstance(opened, pa.Array) and pa.types.is_struct(opened.type):
+        columns = opened.flatten()
+        opened = columns[0] if len(columns) == 1 else [list(row) for row in zip(*map(_listed, columns), strict=True)]
+    if isinstance(opened, np.ndarray):
+        array = _native(opened)
+        if array.ndim == 2 and array.shape[1] == 1:
+            array = array[:, 0]
+        if array.ndim != 1:
+            opened = _listed(array)
+        elif array.dtype.kind == "f":
+            opened = array.astype(np.float64, copy=False)
+        else:
+            opened = array if array.dtype.kind in "iubUS" else _listed(array)
+    if isinstance(opened, list) and not WORDS.issuperset(map(type, opened)):
+        opened = [_label(row) for row in opened]
+    labels = pa.array(opened, from_pandas=True)
+    return pc.if_else(pc.is_nan(labels), None, labels) if pa.types.is_floating(labels.type) else labels
+
+
+def names_of(given: Any) -> Array:
+    """Return ids or owners as an array of what they are, or of objects, None where one is missing.
+
+    Raises: one of ERRORS.
+    """
+    opened = _opened(given)
+    if isinstance(opened, np.ndarray) and opened.dtype.kind not in "OT" and not np.ma.is_masked(opened):
+        return _native(opened)
+    if isinstance(opened, pa.Array) and pa.types.is_primitive(opened.type) and not opened.null_count:
+        return np.asarray(opened.to_numpy(zero_copy_only=False))
+    if isinstance(opened, np.ndarray) and opened.ndim != 1:
+        return np.asarray(opened)
+    # A list stays objects: NumPy would turn the 1 of [1, "a"] into a word.
+    listed = _listed(opened)
+    return _of_objects(listed if WORDS.issuperset(map(type, listed)) else [_element(one) for one in listed])
+
+
+def is_missing(one: Any) -> bool:
+    """Return whether a single element stands for none."""
+    if one is None or one is np.ma.masked or type(one).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(one, numbers.Number) and bool(one != one)  # noqa: PLR0124 - NaN alone is not itself
+
+
+def _opened(given: Any) -> Any:  # noqa: PLR0911 - one a guise
+    """Return a NumPy array, perhaps masked, an Arrow array or a list."""
+    if isinstance(given, np.ma.MaskedArray):
+        return given
+    if isinstance(given, np.ndarray):
+        return np.asarray(given)
+    if isinstance(given, str | bytes | bytearray | Mapping | Set):
+        raise TypeError(f"a {type(given).__name__}, which is no column of rows")
+    if hasattr(given, "tocsr"):
+        raise TypeError("a sparse matrix; give its toarray(), and of one-hot labels the argmax(axis=1)")
+    if type(given).__module__.partition(".")[0] == "pandas":
+        return _of_pandas(given)
+    if hasattr(given, "__arrow_c_array__"):
+        return _decoded(pa.array(given))
+    if hasattr(given, "__arrow_c_stream__"):
+        return _decoded(pa.chunked_array(given).combine_chunks())
+    if hasattr(given, "__array__") or not isinstance(given, Iterable):
+        return np.asarray(given)
+    return list(given)
+
+
+def _of_pandas(given: Any) -> Any:
+    """Return a column as an array, of pandas' own types or Arrow's as an Arrow array; a frame as a matrix."""
+    if given.ndim != 1:
+        return given.to_numpy()
+    if isinstance(given.dtype, np.dtype):
+        return np.asarray(given)
+    try:
+        column = pa.array(given, from_pandas=True)
+    except ERRORS:  # types of which Arrow knows nothing, such as pandas' sparse ones
+        return np.asarray(given)
+    return _decoded(column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column)
+
+
+def _decoded(array: pa.Array) -> pa.Array:
+    """Return what an Arrow array stands for, with none of its ways to save space."""
+    if isinstance(array, pa.ExtensionArray):
+        return _decoded(array.storage)
+    if pa.types.is_dictionary(array.type):
+        return array.dictionary_decode()
+    if pa.types.is_run_end_encoded(array.type):
+        return pc.run_end_decode(array)
+    if pa.types.is_list_view(array.type) or pa.types.is_large_list_view(array.type) or _holds_words_apart(array.type):
+        return pa.array(array.to_pylist())  # Arrow's casts of these are few, and not all right
+    return array
+
+
+def _holds_words_apart(kind: pa.DataType) -> bool:
+    return isinstance(kind, pa.ListType | pa.LargeListType) and pa.types.is_dictionary(kind.value_type)
+
+
+def _native(array: Array) -> Array:
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _of_objects(elements: list[Any]) -> Array:
+    found = np.empty(len(elements), object)
+    for place, one in enumerate(elements):  # at once, NumPy would take rows of equal length apart
+        found[place] = one
+    return found
+
+
+def _listed(column: Any) -> list[Any]:
+    """Return the elements of a column, those of Arrow and NumPy as Python has them."""
+    listed: list[Any] = column.to_pylist() if isinstance(column, pa.Array) else getattr(column, "tolist", column.copy)()
+    return listed
+
+
+def _array_of_list(rows: list[Any]) -> Array:
+    """Return a list of numbers or of rows as NumPy has it, or of objects where it would not do them justice."""
+    if all(isinstance(row, PLAIN) or type(row) is np.ndarray for row in rows):
+        try:
+            return np.asarray(rows)
+        except ValueError:  # rows are not equally long; or one of them is missing
+            pass
+    return _of_objects(rows)
+
+
+def _numbers_of_arrow(array: pa.Array) -> Array:
+    kind = array.type
+    if pa.types.is_struct(kind):
+        columns = [_numbers_of_arrow(_decoded(column)) for column in array.flatten()]
+        return columns[0] if len(columns) == 1 and columns[0].ndim == 2 else np.column_stack(columns)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        lengths = pc.list_value_length(array).unique().drop_null()
+        if len(lengths) > 1:
+            raise ValueError(f"rows of {lengths[0]} numbers, and of {lengths[1]}")
+        flat = _numbers_of_arrow(_decoded(pc.list_flatten(array)))
+        given = np.asarray(array.is_valid())
+        return _with_missing(flat.reshape(len(array) - array.null_count, -1), given)
+    if pa.types.is_null(kind):
+        return np.full(len(array), np.nan)
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+        if not pa.types.is_decimal(kind):
+            raise TypeError(f"Arrow's type {kind}")
+        array = array.cast(pa.float64())
+    if array.null_count and not pa.types.is_floating(kind):
+        array = array.cast(pa.float64(), safe=False)
+    return np.asarray(array.to_numpy(zero_copy_only=False))
+
+
+def _numbers_of_objects(array: Array) -> Array:
+    """Return numbers or rows that are held as objects."""
+    if {float, int}.issuperset(map(type, array.flat)):
+        return array.astype(np.float64)
+    elements = [_element(one) for one in array.flat]
+    if array.ndim == 1 and any(isinstance(one, Iterable) and not isinstance(one, str | bytes) for one in elements):
+        return _stacked(elements)
+    kinds = (numbers.Real, decimal.Decimal)
+    others = sorted({type(one).__name__ for one in elements if not is_missing(one) and not isinstance(one, kinds)})
+    if others:
+        raise TypeError(f"elements of type {', '.join(others)}")
+    found = [np.nan if is_missing(one) else float(one) for one in elements]
+    return np.array(found, np.float64).reshape(array.shape)
+
+
+def _stacked(rows: list[Any]) -> Array:
+    """Return rows of numbers as a matrix, one that is missing as NaN."""
+    given = np.array([not is_missing(row) for row in rows], np.bool_)
+    found = [numbers_of(row) for row, is_given in zip(rows, given, strict=True) if is_given]
+    shapes = sorted({row.shape for row in found})
+    if len(shapes) > 1:
+        raise ValueError(f"rows of shape {shapes[0]}, and of {shapes[1]}")
+    return _with_missing(np.stack(found), given) if found else np.full((len(rows), 1), np.nan)
+
+
+def _with_missing(rows: Array, given: npt.NDArray[np.bool_]) -> Array:
+    """Return a matrix with rows of NaN where none is given."""
+    if given.all() or rows.dtype.kind not in "iufb":
+        return rows
+    dtype = rows.dtype if rows.dtype.kind == "f" else np.dtype(np.float64)
+    found = np.full((len(given), *rows.shape[1:]), np.nan, dtype)
+    found[given] = rows
+    return found
+
+
+def _element(one: Any) -> Any:
+    """Return a scalar of NumPy, Arrow or a library of tensors as Python has it, and others as they are."""
+    if isinstance(one, np.generic):
+        return one.item()
+    if isinstance(one, pa.Scalar):
+        return one.as_py()
+    if getattr(one, "shape", None) == () and one is not np.ma.masked:
+        return one.item()
+    return one
+
+
+def _label(row: Any) -> Any:
+    """Return a label, or the list of labels of a row, as Python has them; None for a missing one."""
+    row = _element(row)
+    if type(row) in WORDS:
+        return row
+    if is_missing(row):
+        return None
+    if isinstance(row, str | bytes | Mapping) or not isinstance(row, Iterable):
+        return row
+    labels = list(row)
+    if not WORDS.issuperset(map(type, labels)):
+        labels = [_label(one) for one in labels]
+    return sorted(labels) if isinstance(row, Set) else labels
