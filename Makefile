@@ -8,7 +8,7 @@ EXTRAS := spark,connect,report,fast,dp,ann,delta,iceberg
 RESULTS := tests/bench/results
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types law unit spark spark-oldest bench notebooks clean
+.PHONY: help demo test lint types law unit spark fuzz spark-oldest bench notebooks clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,10 +40,14 @@ law: $(READY) ## which package may import which
 	$(BIN)/lint-imports
 
 unit: $(READY) ## tests without a JVM, the report in a real browser among them
-	$(BIN)/pytest tests/unit -n 2
+	$(BIN)/pytest tests/unit -n 2 --hypothesis-profile ci
 
 spark: $(READY) ## tests on local Spark, a standalone cluster, Spark Connect, spark-submit, and the notebooks
-	$(BIN)/pytest tests/conformance tests/spark tests/jobs -n 2 --dist loadfile --durations 20
+	$(BIN)/pytest tests/conformance tests/spark tests/jobs -n 2 --dist loadfile --durations 20 \
+	  --hypothesis-profile ci
+
+fuzz: $(READY) ## property tests with twenty times the examples, other ones each time; an hour
+	$(BIN)/pytest tests/unit -n 2 -m hypothesis --hypothesis-profile fuzz --timeout 3600 --durations 20
 
 notebooks: $(READY) ## run the notebooks
 	$(BIN)/pytest tests/spark/test_notebooks.py

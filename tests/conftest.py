@@ -9,17 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import property_tests  # noqa: F401 - sets how often they try
 import pytest
-from hypothesis import settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
     from standalone_cluster import Cluster
-
-# No deadline: a first call pays for imports and compilation, and machines are shared.
-settings.register_profile("dev", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from property_tests import examples
 
 from dvspark import columns
 from dvspark.columns import from_ipc
@@ -107,7 +108,7 @@ def _is_bad_embedding(embedding: Any, checks: RowChecks) -> bool:
     return too_large or (checks.metric == "cosine" and squared == 0)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(batches(), CHECKS)
 def test_rows__are_marked_and_counted_as_one_number_at_a_time_says(batch: pa.RecordBatch, checks: RowChecks) -> None:
     (marked,) = mark_rows(iter([batch]), checks)
@@ -118,7 +119,9 @@ def test_rows__are_marked_and_counted_as_one_number_at_a_time_says(batch: pa.Rec
     (everything,) = [row for row in told if row["aspect"] == ALL_ROWS]
     assert everything["n_rows"] == len(batch)
     assert everything["detail"] == str(sum_of_hashes(batch))
-    assert from_ipc(everything["keys"]).equals(pa.table(batch).drop_columns(["embedding"]))
+    keys, expected = from_ipc(everything["keys"]), pa.table(batch).drop_columns(["embedding"])
+    assert keys.schema == expected.schema
+    assert repr(keys.to_pylist()) == repr(expected.to_pylist())  # as text, in which NaN is NaN
     counted = {row["aspect"]: row["n_rows"] for row in told if row["aspect"] not in (ALL_ROWS, DIMENSION)}
     marks = [aspect for reason in reasons if reason for aspect in reason.split("; ")]
     assert counted == {aspect: marks.count(aspect) for aspect in set(marks)}
@@ -131,7 +134,7 @@ def _bytes_of(embedding: list[float | None] | bytes | None, kind: pa.DataType) -
     return b"".join(struct.pack(number, 0.0 if part is None else part) for part in embedding or [])
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(batches(), st.data())
 def test_sum_of_hashes__is_that_of_every_row_by_itself_in_any_order(batch: pa.RecordBatch, data: Any) -> None:
     rows = batch.to_pylist()
@@ -149,7 +152,7 @@ def test_sum_of_hashes__is_that_of_every_row_by_itself_in_any_order(batch: pa.Re
     assert sum_of_hashes(shuffled.slice(0, border)) + sum_of_hashes(shuffled.slice(border)) == expected
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(batches(), st.sampled_from(["default", "float64"]))
 def test_columns__good_rows_become_a_finite_matrix_and_codes_of_their_labels(
     batch: pa.RecordBatch, precision: str
@@ -179,7 +182,7 @@ def test_columns__good_rows_become_a_finite_matrix_and_codes_of_their_labels(
         assert postings.codes.tolist() == [int(row[0]) for row in codes]
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.sampled_from(LABELS[:4]), st.data())
 def test_canonical_labels__are_equal_to_what_was_given(kind: Any, data: Any) -> None:
     labels = pa.array(data.draw(st.lists(kind[1], max_size=5)), kind[0])

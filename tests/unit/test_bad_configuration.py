@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from property_tests import examples
 
 from dvspark import cli
 from dvspark.config import JobConfig
@@ -185,7 +186,7 @@ TREES = st.recursive(
 )
 ANY_SETTINGS = st.dictionaries(NAMES, TREES, max_size=6)
 GOOD = {"train": "t", "validation": "v", "output": "o"}
-ANYTHING = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ANYTHING = examples(150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @ANYTHING

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from family import FAMILY, SCORES, Case, value_of
 from family_strategies import cases
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from oracles import EXACT_ORDER_TOLERANCE
+from property_tests import examples
 
 import dvspark
 from dvspark.methods import METHODS
@@ -25,7 +26,7 @@ WITH_VALIDATION = [method for method in FAMILY if method != SCORES]
 # Whose values depend on how many rows there are, however far.
 DIVIDED = ("soft_knn_shapley", "truncated_knn_shapley")
 FAR_AWAY = 1000
-few = settings(max_examples=20)
+few = examples(20)
 
 
 def assert_close(values: Any, expected: Any) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from family import FAMILY, GRADIENTS, KINDS, NOISY, SCORES, Case, expected_total, expected_values, k_star_of, value_of
 from family_strategies import cases
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from oracles import EXACT_ORDER_TOLERANCE
+from property_tests import examples
 
 import dvspark
 from dvspark.kernels.hard_weighted import truncation_bound
@@ -46,7 +47,7 @@ def test_family__is_every_neighbor_game_without_noise() -> None:
 
 
 @pytest.mark.parametrize(("method", "kind"), GAMES)
-@settings(max_examples=60)
+@examples(60)
 @given(data=st.data(), aggregate=aggregates, precision=precisions, dtype=dtypes)
 def test_value_arrays__of_every_method_equals_the_enumeration_of_all_coalitions(
     method: str, kind: str | None, data: st.DataObject, aggregate: str, precision: str, dtype: Any
@@ -59,7 +60,7 @@ def test_value_arrays__of_every_method_equals_the_enumeration_of_all_coalitions(
 
 
 @pytest.mark.parametrize("method", EFFICIENT)
-@settings(max_examples=20)
+@examples(20)
 @given(data=st.data(), precision=precisions)
 def test_value_arrays__of_methods_that_say_so_adds_up_to_the_worth_of_all_rows(
     method: str, data: st.DataObject, precision: str
@@ -106,7 +107,7 @@ def test_value_arrays__without_neighbors_all_values_are_zero(method: str, metric
 # --- what looks at the nearest rows only ------------------------------------------------------------------
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(data=st.data(), more=st.integers(0, 4), precision=precisions)
 def test_value_arrays__of_hard_votes_that_look_at_near_rows_only_stay_within_their_bound(
     data: st.DataObject, more: int, precision: str
@@ -119,7 +120,7 @@ def test_value_arrays__of_hard_votes_that_look_at_near_rows_only_stay_within_the
     assert not METHODS[case.method].efficient({**resolved(case), "n_nearest": k + more})
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(data=st.data(), precision=precisions)
 def test_value_arrays__truncated_differ_from_the_exact_by_one_in_k_star(data: st.DataObject, precision: str) -> None:
     case = data.draw(cases("truncated_knn_shapley"))

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from property_tests import examples
 
 from dvspark.kernels import compiled_gaps, gap_values, knn_banzhaf, knn_shapley, loops, ranking, soft_knn_shapley
 from dvspark.kernels.distances import prepare
@@ -59,7 +60,7 @@ def assert_same(found: Partial, expected: Partial) -> None:
     assert found.utility == expected.utility
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n=st.integers(15, 200),
@@ -167,7 +168,7 @@ def packed_rows(keys: Floats, matches: Bools) -> UInt64s:
     return packed
 
 
-@settings(deadline=None, max_examples=50)
+@examples(50)
 @given(
     keys=st.lists(st.floats(-4, 4, width=16), min_size=2, max_size=300),
     seed=st.integers(0, 2**32 - 1),
@@ -201,7 +202,7 @@ def test_find_gaps__counts_the_matches_before_each_row(keys: list[float], seed: 
     np.testing.assert_array_equal(relisted, packed_rows(of_row, flags)[listed])
 
 
-@settings(deadline=None, max_examples=50)
+@examples(50)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 80), share=st.floats(0, 1), near=st.floats(0, 1))
 def test_value_gaps__are_what_ranks_are_worth(seed: int, n: int, share: float, near: float) -> None:
     rng = np.random.default_rng(seed)
@@ -222,7 +223,6 @@ def test_value_gaps__are_what_ranks_are_worth(seed: int, n: int, share: float, n
 
 
 @given(codes=st.lists(st.integers(0, 2**16 - 1), max_size=60), last=st.integers(0, 2**16 - 1))
-@settings(deadline=None)
 def test_list_up_to__lists_rows_of_the_codes(codes: list[int], last: int) -> None:
     rows = np.empty(len(codes) + 1, np.int32)
     count = compiled_gaps.list_up_to(np.array(codes, np.uint16), last, rows)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dvspark.kernels import bins, knn_shapley, loops
@@ -46,7 +46,6 @@ def assigned(
     return codes, *near, n_near
 
 
-@settings(deadline=None)
 @given(keys=KEYS, n_near=st.integers(1, 80), cut=st.integers(0, 80))
 def test_assign_bins__orders_by_key_and_marks_matches(keys: list[float], n_near: int, cut: int) -> None:
     found = edges_of(keys, n_near)
@@ -86,7 +85,6 @@ def test_assign_bins__adds_what_the_row_adds_and_takes_infinite_keys_last() -> N
         np.testing.assert_array_equal(np.flatnonzero(codes[point] < 2), near)
 
 
-@settings(deadline=None)
 @given(keys=KEYS, n_near=st.integers(1, 80))
 def test_edges__leave_no_cell_without_a_bin(keys: list[float], n_near: int) -> None:
     found = edges_of(keys, n_near)
@@ -99,7 +97,6 @@ def test_edges__leave_no_cell_without_a_bin(keys: list[float], n_near: int) -> N
     np.testing.assert_array_equal(first[1:], last[:-1] + 1)
 
 
-@settings(deadline=None)
 @given(seed=SEEDS, n=st.integers(0, 3_000))
 def test_count_codes__counts_each(seed: int, n: int) -> None:
     codes = np.random.default_rng(seed).integers(0, 2 * N_BINS, size=n).astype(np.uint16)
@@ -119,7 +116,6 @@ def test_matches_of__reads_the_flag_of_the_code() -> None:
         assert out.tolist() == [True, False, True]
 
 
-@settings(deadline=None)
 @given(seed=SEEDS, n=st.integers(20, 400), k=st.integers(1, 10))
 def test_value_bins__is_the_same_in_both(seed: int, n: int, k: int) -> None:
     rng = np.random.default_rng(seed)
@@ -136,7 +132,6 @@ def test_value_bins__is_the_same_in_both(seed: int, n: int, k: int) -> None:
         np.testing.assert_array_equal(one, other)
 
 
-@settings(deadline=None)
 @given(seed=SEEDS, n=st.integers(1, 200))
 def test_decide_tile__tells_what_is_below_and_what_is_between(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
@@ -160,7 +155,6 @@ def test_decide_tile__tells_what_is_below_and_what_is_between(seed: int, n: int)
         assert (wide[:, :5] == 255).all()
 
 
-@settings(deadline=None)
 @given(seed=SEEDS, n=st.integers(1, 200))
 def test_scale_products__are_rounded_once(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
@@ -172,7 +166,6 @@ def test_scale_products__are_rounded_once(seed: int, n: int) -> None:
         np.testing.assert_array_equal(scaled, expected)
 
 
-@settings(deadline=None)
 @given(seed=SEEDS, n=st.integers(1, 200), share=st.floats(0.0, 1.0))
 def test_places_up_to__are_those_of_keys_that_are_not_above(seed: int, n: int, share: float) -> None:
     rng = np.random.default_rng(seed)
@@ -186,7 +179,6 @@ def test_places_up_to__are_those_of_keys_that_are_not_above(seed: int, n: int, s
         assert places[: module.places_up_to(keys, addend, highest, places)].tolist() == expected
 
 
-@settings(deadline=None)
 @given(seed=SEEDS, n=st.integers(1, 500))
 def test_add_values__adds_each_point_in_order(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
@@ -214,7 +206,6 @@ def test_add_values__adds_each_point_in_order(seed: int, n: int) -> None:
         np.testing.assert_array_equal(bounds, sums)
 
 
-@settings(deadline=None)
 @given(keys=KEYS, seed=SEEDS)
 def test_pack__sorts_like_the_keys_and_unpack_gives_them_back(keys: list[float], seed: int) -> None:
     numbers = np.array([*keys, 0.0, -0.0], np.float32)
@@ -235,7 +226,6 @@ def test_pack__sorts_like_the_keys_and_unpack_gives_them_back(keys: list[float],
     np.testing.assert_array_equal(found, numbers[places])
 
 
-@settings(deadline=None)
 @given(keys=KEYS, seed=SEEDS, scale=st.sampled_from([1e-10, 1e-6, 1.0]), odd=st.sampled_from([None, np.inf, -1e-40]))
 def test_sort_packed__is_the_order_of_keys_then_rows(keys: list[float], seed: int, scale: float, odd: Any) -> None:
     # Around 1,000 no bits differ, or few, or more; nearly all with an infinite or a tiny key.
@@ -250,7 +240,6 @@ def test_sort_packed__is_the_order_of_keys_then_rows(keys: list[float], seed: in
         module.sort_packed(packed[:0], spare[:0])
 
 
-@settings(deadline=None)
 @given(seed=SEEDS, n=st.integers(1, 200))
 def test_rank_values__and_sums_are_the_same_in_both(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
@@ -265,7 +254,6 @@ def test_rank_values__and_sums_are_the_same_in_both(seed: int, n: int) -> None:
         np.testing.assert_array_equal(one, other)
 
 
-@settings(deadline=None)
 @given(keys=KEYS, seed=SEEDS, data=st.data())
 def test_value_packed__gives_each_far_row_what_its_rank_is_worth(keys: list[float], seed: int, data: Any) -> None:
     rng, n = np.random.default_rng(seed), len(keys)
@@ -289,7 +277,6 @@ def test_value_packed__gives_each_far_row_what_its_rank_is_worth(keys: list[floa
         np.testing.assert_array_equal(near, by_rank[:n_near])
 
 
-@settings(deadline=None)
 @given(seed=SEEDS, n=st.integers(1, 200))
 def test_add_rows__adds_values_and_squares(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
@@ -301,7 +288,6 @@ def test_add_rows__adds_values_and_squares(seed: int, n: int) -> None:
         np.testing.assert_array_equal(squared, before + values * values)
 
 
-@settings(deadline=None)
 @given(seed=SEEDS, n=st.integers(1, 80))
 def test_relative_error__is_the_deviation_of_keys_from_exact_ones(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
@@ -314,7 +300,6 @@ def test_relative_error__is_the_deviation_of_keys_from_exact_ones(seed: int, n: 
     assert found[0] == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
-@settings(deadline=None)
 @given(keys=KEYS, limit=st.sampled_from([0.0, 1e-3, 1.0, 1e9]), seed=SEEDS)
 def test_list_doubtful__groups_keys_that_are_not_further_apart(keys: list[float], limit: float, seed: int) -> None:
     ordered, n = np.sort(np.array([*keys, *keys[:3], -0.5, 0.5], np.float32)), len(keys) + len(keys[:3]) + 2
@@ -331,7 +316,6 @@ def test_list_doubtful__groups_keys_that_are_not_further_apart(keys: list[float]
         assert largest == max([1, *sizes[group_of[listed]]])
 
 
-@settings(deadline=None)
 @given(seed=SEEDS, n=st.integers(1, 60))
 def test_order_groups__orders_by_key_then_row_within_each(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)

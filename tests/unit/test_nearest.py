@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from oracles import METRICS
+from property_tests import examples
 
 from dvspark.kernels import distances, nearest
 from dvspark.kernels.distances import prepare
@@ -90,7 +91,7 @@ def assert_same(found: list[NearestRows], wanted: list[NearestRows]) -> None:
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("metric", METRICS)
-@settings(max_examples=200)
+@examples(200)
 @given(data=st.data(), m=st.integers(1, 90))
 def test_nearest_points__are_the_first_of_all_rows_in_exact_order(metric: str, data: Any, m: int) -> None:
     train, chunk = data.draw(tables(metric))
@@ -101,7 +102,7 @@ def test_nearest_points__are_the_first_of_all_rows_in_exact_order(metric: str, d
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("metric", METRICS)
-@settings(max_examples=200)
+@examples(200)
 @given(data=st.data(), m=st.integers(1, 30), tiles=st.integers(1, 3))
 def test_merge_nearest__of_blocks_gives_the_bits_of_one_table(metric: str, data: Any, m: int, tiles: int) -> None:
     train, chunk = data.draw(tables(metric))

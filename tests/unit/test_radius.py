@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from oracles import METRICS
+from property_tests import examples
 
 from dvspark.kernels import distances, radius, threshold_knn_shapley, within_radius
 from dvspark.kernels.distances import prepare
@@ -99,7 +100,7 @@ def key_errors(
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("metric", METRICS)
-@settings(max_examples=150)
+@examples(150)
 @given(
     seed=SEEDS,
     n_features=st.integers(1, 40),
@@ -169,7 +170,7 @@ def some_radius(train: TrainArrays, chunk: ChunkArrays, metric: str, seed: int) 
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("precision", ["default", "float64"])
-@settings(max_examples=60)
+@examples(60)
 @given(seed=SEEDS, n=st.integers(1, 130), self_validation=st.booleans())
 def test_neighbor_blocks__find_the_rows_that_exact_keys_do(
     metric: str, precision: str, seed: int, n: int, self_validation: bool
@@ -189,7 +190,7 @@ def test_neighbor_blocks__find_the_rows_that_exact_keys_do(
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@settings(max_examples=60)
+@examples(60)
 @given(seed=SEEDS, scale=st.sampled_from([*SCALES, 1e37]), dtype=st.sampled_from([np.float32, np.float64]))
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_neighbor_blocks__decide_rows_at_the_radius_as_exact_keys_do_at_any_size(
@@ -250,7 +251,7 @@ def partial_of(train: TrainArrays, chunk: ChunkArrays, metric: str, limit: float
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@settings(max_examples=60)
+@examples(60)
 @given(seed=SEEDS, n=st.integers(1, 130), self_validation=st.booleans())
 def test_radius_partial__adds_up_what_each_point_gives(metric: str, seed: int, n: int, self_validation: bool) -> None:
     train, chunk = drawn_table(seed, metric, n)
@@ -298,7 +299,7 @@ def test_neighbors__add_the_same_bits_for_few_rows_and_many(seed: int, n: int, s
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@settings(max_examples=30)
+@examples(30)
 @given(seed=SEEDS, n=st.integers(2, 130), cut=st.integers(1, 3), self_validation=st.booleans())
 def test_neighbor_counts__of_blocks_of_rows_add_up_to_the_bits_of_one_table(
     metric: str, seed: int, n: int, cut: int, self_validation: bool

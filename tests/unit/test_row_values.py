@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from property_tests import examples
 
 from dvspark.kernels import (
     distances,
@@ -55,7 +56,7 @@ def valued(x: Any, z: Any, matches: Any, absent: int | None, weights: RankWeight
 
 @pytest.mark.parametrize("choice", ["numpy", "numba"])
 @pytest.mark.parametrize("ties", ["id", "average"])
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n=st.integers(2, 60),

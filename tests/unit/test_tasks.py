@@ -17,8 +17,8 @@ import pyarrow as pa
 import pytest
 from frames import Data, Side, draw_data
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from property_tests import examples
 
 import dvspark
 from dvspark.engine import host_cache, reduce
@@ -222,7 +222,7 @@ def partials(reference: IndexReference, chunk_rows: pa.RecordBatch) -> list[pa.R
 
 
 @given(borders=any_borders)
-@hypothesis_settings(max_examples=25)  # each values all points
+@examples(25)  # each values all points
 def test_value_chunks__batch_borders_do_not_change_a_bit(
     reference: IndexReference, chunk_rows: pa.RecordBatch, partials: list[pa.RecordBatch], borders: list[int]
 ) -> None:
