@@ -49,7 +49,9 @@ def run_findings(
     if options.index == EXACT:
         by_reference = soon.result() if soon else _by_reference(chunks, sample, index, work)
         slack = options.tolerance if options.ranking_for(index.n_train) == "binned" else 0.0
-        findings.append(checks.check_sample(by_engine, by_reference, options.precision, slack))
+        n_players = index.n_train - options.self_validation
+        far = 0.0 if options.has_exact_keys else method.far_weight(n_players, work.parameters)
+        findings.append(checks.check_sample(by_engine, by_reference, far, slack))
     else:
         find = engine_of(index).nearest_rows
         rows, nearest = (find(spark, sample, index, work, exact=exact) for exact in (False, True))

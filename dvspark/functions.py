@@ -162,8 +162,8 @@ def _require_sums(values: DataFrame, games: dict[Any, Game]) -> None:
     findings = []
     for row in values.groupBy("by").agg({"value": "sum"}).toDF("by", "total").collect():
         game = games[row["by"]]
-        full = Partial(np.empty(0), np.empty(0), n_validation=1, utility=game.utility)
-        findings.append(checks.check_efficiency(np.array([row["total"]]), full, "mean", game.size))
+        full = Partial(np.empty(0), np.empty(0), n_validation=1, utility=game.utility, size=game.size)
+        findings.append(checks.check_efficiency(np.array([row["total"]]), full, "mean"))
     checks.require(findings, ValueOptions("chg_shapley"))
 
 

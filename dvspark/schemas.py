@@ -143,14 +143,19 @@ class ChunkArrays:
         return ChunkArrays(self.x[points], labels, train_rows, targets, weights, counts)
 
 
+# What a partial counts beside its arrays.
+SCALARS = ("n_validation", "utility", "empty_utility", "error_bound", "n_alone", "size")
+
+
 @dataclass
 class Partial:
     """Sums over some validation points; partials add up, since values are linear in the points.
 
     ``value`` and ``value_squared`` (n_train,) float64, or (n_owners,) where owners are valued; ``n_validation``
     points; ``utility`` and ``empty_utility``, the sums of U(N) and U(∅) over the same points, for the audit;
-    ``error_bound``, the sum of each point's certificate, zero under the sorted ranking; ``row_bounds`` (n_train,)
-    float64 the same row by row, where it was asked for; ``n_alone`` points without a neighbor within the radius.
+    ``size``, the sum of each point's largest possible |U|, to which rounding is in proportion; ``error_bound``, the sum
+    of each point's certificate, zero under the sorted ranking; ``row_bounds`` (n_train,) float64 the same row by row,
+    where it was asked for; ``n_alone`` points without a neighbor within the radius.
     """
 
     value: Float64s
@@ -161,18 +166,20 @@ class Partial:
     error_bound: float = 0.0
     row_bounds: Float64s | None = None
     n_alone: int = 0
+    size: float = 0.0
 
     @classmethod
     def zeros(cls, n_train: int, *, row_bounds: bool = False) -> Partial:
         """Return the partial of no validation point."""
         return cls(np.zeros(n_train), np.zeros(n_train), row_bounds=np.zeros(n_train) if row_bounds else None)
 
-    def count(self, utility: float, empty_utility: float, error_bound: float = 0.0) -> None:
-        """Add one point's utilities and certificate; its values are added apart."""
+    def count(self, utility: float, empty_utility: float, error_bound: float = 0.0, size: float = 1.0) -> None:
+        """Add one point's utilities, certificate and size; its values are added apart."""
         self.n_validation += 1
         self.utility += utility
         self.empty_utility += empty_utility
         self.error_bound += error_bound
+        self.size += size
 
     def plus(self, other: Partial) -> Partial:
         """Return this partial with another one added in place."""
@@ -186,7 +193,7 @@ class Partial:
         """
         bounds = None if other.row_bounds is None else -other.row_bounds
         taken = Partial(-other.value, -other.value_squared, row_bounds=bounds)
-        for name in ("n_validation", "utility", "empty_utility", "error_bound", "n_alone"):
+        for name in SCALARS:
             setattr(taken, name, -getattr(other, name))
         return self.plus(taken)
 
@@ -199,11 +206,8 @@ class Partial:
             raise ValueError("row bounds in one partial and none in the other")
         self.value += other.value
         self.value_squared += other.value_squared
-        self.n_validation += other.n_validation
-        self.utility += other.utility
-        self.empty_utility += other.empty_utility
-        self.error_bound += other.error_bound
-        self.n_alone += other.n_alone
+        for name in SCALARS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
         if self.row_bounds is not None and other.row_bounds is not None:
             self.row_bounds += other.row_bounds
 
@@ -302,6 +306,7 @@ PARTIALS = Table(
         Column("empty_utility", "double", "sum of U(∅) over them"),
         Column("error_bound", "double", "sum of their certificates: how far a value may be from the sorted ranking's"),
         Column("n_alone", "bigint", "how many of them have no neighbor within the radius"),
+        Column("size", "double", "sum of the largest |U| they can have"),
         Column("value", "binary", "float64 little-endian: sum of values over them, one a train row"),
         Column("value_squared", "binary", "the same of the squared values"),
         Column("row_bounds", "binary", "the same of the certificates row by row; null unless asked for"),
@@ -433,9 +438,7 @@ NEAR_VALUED = Table(
     (
         Column("chunk_id", "int", "chunk of validation rows"),
         Column("file", "string", "name of the file with what rows get"),
-        Column("n_validation", "bigint", "validation rows of the chunk"),
-        Column("utility", "double", "sum of U(N) over them"),
-        Column("empty_utility", "double", "sum of U(∅) over them"),
+        *PARTIALS.columns[2:8],
     ),
 )
 COUNTS = Table(

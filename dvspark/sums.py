@@ -98,6 +98,6 @@ def sums_findings(rows: TrainRows, known: Settled, totals: Partial, valued: Floa
     return [
         checks.check_finite(valued),
         gradients.check_rows(x, codes, valued[places], head, known.game),
-        checks.check_efficiency(valued, totals, "mean", known.game.size),
+        checks.check_efficiency(valued, totals, "mean"),
         Finding("head", "pass" if flat else "warn", head.slope, FLAT_SLOPE, meaning),
     ]

@@ -63,17 +63,18 @@ def merged_reference_partial(
         if point.absent is not None:
             order = order[order != point.absent]
         matches = point.matches[order]
+        size = 0.0
         if len(order):
             keys = distance[order]
             starts = np.r_[True, np.diff(keys) != 0] if options.ties == "average" else None
             ranked = RankedRows(order, matches, starts, keys)
             seen = in_order(ranked, columns, options.metric, point.target, columns.weights, point.counts)
-            values = method.reference_values(seen, parameters)
+            values, size = method.reference_values(seen, parameters), method.size(seen, parameters)
             if method.players == "owners":
                 partial.value += values
             else:
                 partial.value[order] += values
-        partial.n_validation += 1
+        partial.count(0.0, 0.0, size=size)
     return partial
 
 

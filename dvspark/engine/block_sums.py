@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from dvspark.engine.train_blocks import BlocksReference
 from dvspark.errors import ComputeError, Problem
-from dvspark.schemas import Float64s, Int64s, Partial
+from dvspark.schemas import SCALARS, Float64s, Int64s, Partial
 
 SUM_TYPES = pa.schema(
     [
@@ -21,13 +21,12 @@ SUM_TYPES = pa.schema(
         ("empty_utility", pa.float64()),
         ("error_bound", pa.float64()),
         ("n_alone", pa.int64()),
+        ("size", pa.float64()),
         ("value", pa.binary()),
         ("value_squared", pa.binary()),
         ("row_bounds", pa.binary()),
     ]
 )
-# What counts the same in all blocks of a chunk.
-COUNTED = ("n_validation", "utility", "empty_utility", "error_bound", "n_alone")
 
 
 def sum_batch(chunk_id: int, block: int, sums: Partial, failed: list[int]) -> pa.RecordBatch:
@@ -36,7 +35,7 @@ def sum_batch(chunk_id: int, block: int, sums: Partial, failed: list[int]) -> pa
         "chunk_id": chunk_id,
         "block": block,
         "failed": failed,
-        **{name: getattr(sums, name) for name in COUNTED},
+        **{name: getattr(sums, name) for name in SCALARS},
         "value": sums.value.tobytes(),
         "value_squared": sums.value_squared.tobytes(),
         "row_bounds": None if sums.row_bounds is None else sums.row_bounds.tobytes(),
@@ -66,7 +65,7 @@ def chunk_sums(
         partial = Partial(
             value=_joined(of_chunk, "value"),
             value_squared=_joined(of_chunk, "value_squared"),
-            **{name: first[name] for name in COUNTED},
+            **{name: first[name] for name in SCALARS},  # the same in all blocks of a chunk
             row_bounds=None if first["row_bounds"] is None else _joined(of_chunk, "row_bounds"),
         )
         found[chunk_id] = partial, np.array(first["failed"], np.int64)

@@ -23,7 +23,7 @@ from dvspark.kernels.near_values import NearValues
 from dvspark.kernels.nearest import NearestRows, NearRows, merge_nearest
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.nearest import add_near, match_flags
-from dvspark.schemas import ChunkArrays, Partial, TrainBlock
+from dvspark.schemas import SCALARS, ChunkArrays, Partial, TrainBlock
 
 # What a block's rows say about each point of a chunk.
 NearOf = Callable[[TrainBlock, ChunkArrays], Iterator[NearRows]]
@@ -46,6 +46,9 @@ VALUED_TYPES = pa.schema(
         ("n_validation", pa.int64()),
         ("utility", pa.float64()),
         ("empty_utility", pa.float64()),
+        ("error_bound", pa.float64()),
+        ("n_alone", pa.int64()),
+        ("size", pa.float64()),
     ]
 )
 
@@ -129,8 +132,7 @@ def value_batches(
             values=np.concatenate([values.values for _, values in found]),
             others=np.array([(values.of_match, values.of_other) for _, values in found]),
         )
-        told = {"chunk_id": chunk_id, "file": name, "n_validation": total.n_validation}
-        told |= {"utility": total.utility, "empty_utility": total.empty_utility}
+        told = {"chunk_id": chunk_id, "file": name, **{name: getattr(total, name) for name in SCALARS}}
         yield pa.RecordBatch.from_pylist([told], VALUED_TYPES)
 
 
@@ -148,8 +150,8 @@ def sum_batches(
             for point in range(chunk.n_validation):
                 near = slice(starts[point], starts[point + 1])
                 _add_point(block, chunk, point, rows[near], values[near], others[point], sums)
-            sums.n_validation = told["n_validation"]
-            sums.utility, sums.empty_utility = told["utility"], told["empty_utility"]
+            for name in SCALARS:
+                setattr(sums, name, told[name])
             yield sum_batch(told["chunk_id"], number, sums, [])
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from dvspark.errors import ComputeError, Problem
-from dvspark.schemas import Partial
+from dvspark.schemas import SCALARS, Partial
 
 # Train rows in one block: 0.5 MB of float64, the middle of what a shuffle carries well (0.5-2 MB).
 BLOCK_ROWS = 65_536
@@ -22,6 +22,7 @@ PARTIAL_TYPES = pa.schema(
         ("empty_utility", pa.float64()),
         ("error_bound", pa.float64()),
         ("n_alone", pa.int64()),
+        ("size", pa.float64()),
         ("value", pa.binary()),
         ("value_squared", pa.binary()),
         ("row_bounds", pa.binary()),
@@ -37,11 +38,7 @@ def partial_batches(chunk_id: int, partial: Partial) -> Iterator[pa.RecordBatch]
         row = {
             "train_block": block,
             "chunk_id": chunk_id,
-            "n_validation": partial.n_validation,
-            "utility": partial.utility,
-            "empty_utility": partial.empty_utility,
-            "error_bound": partial.error_bound,
-            "n_alone": partial.n_alone,
+            **{name: getattr(partial, name) for name in SCALARS},
             "value": partial.value[here].tobytes(),
             "value_squared": partial.value_squared[here].tobytes(),
             "row_bounds": None if partial.row_bounds is None else partial.row_bounds[here].tobytes(),
@@ -57,7 +54,7 @@ def reduce_block(partials: pa.Table) -> pa.Table:
     order = np.argsort(partials["chunk_id"].to_numpy()).tolist()
     total = {"train_block": partials["train_block"][0].as_py()}
     total["chunk_ids"] = [partials["chunk_id"][place].as_py() for place in order]
-    for name in ("n_validation", "utility", "empty_utility", "error_bound", "n_alone"):
+    for name in SCALARS:
         total[name] = sum(partials[name][place].as_py() for place in order)
     for name in ("value", "value_squared", "row_bounds"):
         total[name] = _added([partials[name][place] for place in order])
@@ -99,12 +96,8 @@ def assemble(totals: pa.Table, n_train: int, chunk_sizes: dict[int, int]) -> Par
     return Partial(
         value=np.concatenate([np.frombuffer(row["value"]) for row in rows]),
         value_squared=np.concatenate([np.frombuffer(row["value_squared"]) for row in rows]),
-        n_validation=rows[0]["n_validation"],
-        utility=rows[0]["utility"],
-        empty_utility=rows[0]["empty_utility"],
-        error_bound=rows[0]["error_bound"],
         row_bounds=np.concatenate(bounds) if bounds else None,
-        n_alone=rows[0]["n_alone"],
+        **{name: rows[0][name] for name in SCALARS},
     )
 
 

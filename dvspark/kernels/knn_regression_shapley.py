@@ -42,6 +42,12 @@ def utility(point: OrderedPoint, *, k: int, empty_utility: float | str = FORMULA
     return (-((float(y[:k].sum()) / k - t) ** 2), empty) if len(y) else (empty, empty)
 
 
+def largest_utility(point: OrderedPoint, *, k: int, empty_utility: float | str = FORMULA) -> float:  # noqa: ARG001
+    """Return the most that |U| of any rows, or of none, can be: all targets of one sign, the point's of the other."""
+    most = float(np.max(np.abs(given(point.targets, "targets")), initial=0.0)) + abs(point.target)
+    return max(most**2, 0.0 if isinstance(empty_utility, str) else abs(float(empty_utility)))
+
+
 def reference_values(point: OrderedPoint, *, k: int, empty_utility: float | str = FORMULA) -> Float64s:
     """Return the same as a sum over rows and a sum over pairs, for checks: another formula. O(n) time, 160 n bytes.
 

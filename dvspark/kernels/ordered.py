@@ -39,6 +39,7 @@ class OrderedPoint:
 
 ValuesOf = Callable[[OrderedPoint], Float64s]
 UtilityOf = Callable[[OrderedPoint], tuple[float, float]]
+SizeOf = Callable[[OrderedPoint], float]
 Ordered = Iterable[tuple[RankedRows, OrderedPoint]]
 
 
@@ -77,18 +78,26 @@ def in_order(
 
 
 def sum_ordered(
-    points: Ordered, n_values: int, options: RankingOptions, values_of: ValuesOf, utility_of: UtilityOf, *, owners: bool
+    points: Ordered,
+    n_values: int,
+    options: RankingOptions,
+    values_of: ValuesOf,
+    utility_of: UtilityOf,
+    size_of: SizeOf,
+    *,
+    owners: bool,
 ) -> Partial:
     """Return the partial of some points, added up as they come.
 
-    ``values_of`` returns values by rank, or with ``owners`` by owner; a point without players has none.
+    ``values_of`` returns values by rank, or with ``owners`` by owner, ``size_of`` the largest |U| of any rows; a point
+    without players has none.
     Cost a point: the method's, and O(n_values).
     """
     partial = Partial.zeros(n_values, row_bounds=options.row_bounds)
     add_ranked = loops.fastest().add_ranked
     for ranked, point in points:
         if not len(ranked.rows):
-            partial.count(0.0, 0.0)
+            partial.count(0.0, 0.0, size=0.0)
             continue
         values = values_of(point)
         if owners:
@@ -96,7 +105,7 @@ def sum_ordered(
             partial.value_squared += values * values
         else:
             add_ranked(ranked.rows, values, partial.value, partial.value_squared)
-        partial.count(*utility_of(point))
+        partial.count(*utility_of(point), size=size_of(point))
     return partial
 
 

@@ -52,6 +52,22 @@ def utility(
     return hard_weighted.utility(point, k=k, bits=bits, empty_utility=empty_utility)
 
 
+def largest_utility(
+    point: OrderedPoint,
+    *,
+    k: int,
+    kind: str = "raw",
+    bits: int = BITS,  # noqa: ARG001
+    empty_utility: float = 0.0,
+    n_nearest: int | None = None,  # noqa: ARG001
+) -> float:
+    """Return the most that |U| of any rows, or of none, can be."""
+    if kind == "raw":
+        gains = _raw_gains(point)
+        return min(k, len(gains)) * float(gains.max(initial=0.0))
+    return max(1.0, abs(empty_utility))
+
+
 def reference_values(
     point: OrderedPoint,
     *,

@@ -119,6 +119,20 @@ class Method:
         """Return the values by rank, or by owner, from another formula than the kernel's; for the audit."""
         raise NotImplementedError
 
+    def size(self, point: OrderedPoint, parameters: Parameters) -> float:  # noqa: ARG002
+        """Return the largest |U| that any rows of a point can have, to which rounding is in proportion.
+
+        One for a share of matches, unless it says otherwise.
+        """
+        return 1.0
+
+    def far_weight(self, n_players: int, parameters: Parameters) -> float:  # noqa: ARG002
+        """Return how much two neighboring rows that stand in inexact order may swap, in proportion to the size.
+
+        Nothing, unless it says otherwise: only its nearest rows, in exact order, decide.
+        """
+        return 0.0
+
     def n_values(self, n_train: int, n_owners: int) -> int:
         """Return how many values there are."""
         return n_owners if self.players == "owners" else n_train

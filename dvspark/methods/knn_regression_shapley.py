@@ -17,5 +17,6 @@ KNN_REGRESSION_SHAPLEY = OrderedMethod(
     point_values=kernel.point_values,
     utility=kernel.utility,
     second_values=kernel.reference_values,
+    largest=kernel.largest_utility,
     reference="Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 6, with the case n < k",
 )

@@ -137,6 +137,12 @@ class ValueOptions:
             row_bounds=self.error_bound,
         )
 
+    @property
+    def has_exact_keys(self) -> bool:
+        """Whether no float32 key decides anything: none is made, or the precision is float64 already."""
+        method = self.declaration
+        return self.precision == "float64" or not method.compares or method.exact_distances(self.parameters)
+
     def record(self) -> dict[str, Any]:
         """Return the options as plain data."""
         return asdict(self)

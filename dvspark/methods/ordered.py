@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from dvspark.kernels.merged import MergedPoint, rank_merged
 from dvspark.kernels.ordered import OrderedPoint, in_order, ordered_points, sum_ordered
-from dvspark.kernels.ranking import RankedRows, RankingOptions, Scratch
+from dvspark.kernels.ranking import RankedRows, RankingOptions, Scratch, exact_rows
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.base import Method
 from dvspark.methods.parameters import Parameters
 from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays, TrainColumns
+
+
+def one(_point: OrderedPoint, **_parameters: Any) -> float:
+    """Return the largest |U| of a share of matches."""
+    return 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,12 +26,14 @@ class OrderedMethod(Method):
     """A method that values one `OrderedPoint` after the other.
 
     ``point_values(point, **parameters)`` and ``utility(point, **parameters)`` are the kernel's, and
-    ``second_values(point, **parameters)`` is a second formula, for the audit.
+    ``second_values(point, **parameters)`` is a second formula, for the audit, and ``largest(point, **parameters)`` the
+    largest |U| of any rows.
     """
 
     point_values: Callable[..., Float64s]
     utility: Callable[..., tuple[float, float]]
     second_values: Callable[..., Float64s]
+    largest: Callable[..., float] = one
 
     def partial(
         self,
@@ -58,6 +66,15 @@ class OrderedMethod(Method):
 
         return self._sum(ordered(), n_train, columns, options, parameters)
 
+    def size(self, point: OrderedPoint, parameters: Parameters) -> float:
+        """Return the largest |U| that any rows of a point can have."""
+        return self.largest(point, **parameters)
+
+    def far_weight(self, n_players: int, parameters: Parameters) -> float:
+        """Return how much two neighboring rows in inexact order may swap: a row at rank r is asked for by 1 / r²."""
+        n_exact = exact_rows(parameters["k"])
+        return n_exact**-2.0 if n_players > n_exact else 0.0
+
     def reference_values(self, point: OrderedPoint, parameters: Parameters) -> Float64s:
         """Return the values by rank, or by owner, by the second formula."""
         return self.second_values(point, **parameters)
@@ -71,5 +88,6 @@ class OrderedMethod(Method):
         parameters: Parameters,
     ) -> Partial:
         values_of, utility_of = partial(self.point_values, **parameters), partial(self.utility, **parameters)
+        size_of = partial(self.largest, **parameters)
         n_values, owners = self.n_values(n_train, columns.n_owners), self.players == "owners"
-        return sum_ordered(points, n_values, options, values_of, utility_of, owners=owners)
+        return sum_ordered(points, n_values, options, values_of, utility_of, size_of, owners=owners)

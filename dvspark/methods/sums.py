@@ -70,6 +70,7 @@ class SumsMethod(Method):
         partial = Partial.zeros(len(values), row_bounds=row_bounds)
         partial.value += n * values
         partial.n_validation, partial.utility = n, n * settled.game.utility
+        partial.size = n * settled.game.size
         return partial
 
     def partial(

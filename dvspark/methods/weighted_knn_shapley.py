@@ -66,5 +66,6 @@ WEIGHTED_KNN_SHAPLEY = OrderedMethod(
     point_values=_weighed(kernel.point_values),
     utility=_weighed(kernel.utility),
     second_values=_weighed(kernel.reference_values),
+    largest=_weighed(kernel.largest_utility),
     reference="Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637; Wang, Mittal & Jia, AISTATS 2024",
 )

@@ -24,7 +24,7 @@ import numpy as np
 from dvspark.documents import sealed, unsealed
 from dvspark.errors import ComputeError, OutputConflictError, Problem, taken_run_id
 from dvspark.logs import log_event
-from dvspark.schemas import Partial
+from dvspark.schemas import SCALARS, Partial
 
 
 class Files(Protocol):
@@ -160,7 +160,6 @@ def write_whole(files: Files, name: str, content: bytes) -> None:
     files.rename(staged, name)
 
 
-SCALARS = ("n_validation", "utility", "empty_utility", "error_bound", "n_alone")
 ARRAYS = ("value", "value_squared", "row_bounds")
 
 

@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 from strategies import Problem, any_problem
 
 from dvspark import columns
-from dvspark.audit import approximation, checks, reference
+from dvspark.audit import approximation, reference
 from dvspark.audit.checks import check_efficiency, check_finite, check_sample, require, verdict
 from dvspark.audit.reference import reference_partial
 from dvspark.errors import AuditError
@@ -23,7 +23,7 @@ from dvspark.kernels.distances import prepare
 from dvspark.kernels.rank_values import rank_values
 from dvspark.methods import METHODS as DECLARATIONS
 from dvspark.methods.options import ValueOptions
-from dvspark.schemas import ChunkArrays, Finding, Partial, TrainArrays
+from dvspark.schemas import ChunkArrays, Finding, Partial, TrainArrays, TrainColumns
 
 K = 3
 TOLERANCE = 1e-12
@@ -139,37 +139,36 @@ def test_check_efficiency__counts_the_utility_of_no_rows() -> None:
 
 def test_check_sample__passes_the_engine(valued: tuple[Arguments, Partial]) -> None:
     given_rows, engine = valued
-    for precision in ("default", "float64"):
-        finding = check_sample(engine, reference_partial(*given_rows), precision)
-        assert (finding.name, finding.verdict) == ("sample", "pass")
-        assert "9 validation points" in finding.meaning
+    finding = check_sample(engine, reference_partial(*given_rows))
+    assert (finding.name, finding.verdict) == ("sample", "pass")
+    assert "9 validation points" in finding.meaning
 
 
 @pytest.mark.parametrize(
-    ("precision", "error", "expected"),
+    ("far_weight", "error", "expected"),
     [
-        ("default", 1e-5, "fail"),
-        ("default", 1e-7, "pass"),
-        ("float64", 1e-7, "fail"),
-        ("float64", 1e-10, "fail"),
-        ("default", np.nan, "fail"),
-        ("float64", np.inf, "fail"),
+        (2.0**-24, 1e-5, "fail"),
+        (2.0**-24, 1e-7, "pass"),
+        (0.0, 1e-7, "fail"),
+        (0.0, 1e-10, "fail"),
+        (2.0**-24, np.nan, "fail"),
+        (0.0, np.inf, "fail"),
     ],
 )
 def test_check_sample__fails_a_value_that_is_off(
-    valued: tuple[Arguments, Partial], precision: str, error: float, expected: str
+    valued: tuple[Arguments, Partial], far_weight: float, error: float, expected: str
 ) -> None:
     given_rows, engine = valued
     off = copied(engine)
     # The error is one of the mean over the points.
     off.value[11] -= error * off.n_validation
-    assert check_sample(off, reference_partial(*given_rows), precision).verdict == expected
+    assert check_sample(off, reference_partial(*given_rows), far_weight).verdict == expected
 
 
 def test_check_sample__fails_when_a_point_was_lost(valued: tuple[Arguments, Partial]) -> None:
     given_rows, engine = valued
     right = reference_partial(*given_rows)
-    finding = check_sample(replace(engine, n_validation=8), right, "default")
+    finding = check_sample(replace(engine, n_validation=8), right)
     assert finding.verdict == "fail"
     assert "8 of 9" in finding.meaning
 
@@ -180,7 +179,7 @@ def test_check_sample__fails_swapped_rows(valued: tuple[Arguments, Partial]) -> 
     swapped.value[[0, 1]] = swapped.value[[1, 0]]
     # What the efficiency axiom cannot see.
     assert check_efficiency(swapped.value, engine, "sum").verdict == "pass"
-    assert check_sample(swapped, reference_partial(*given_rows), "default").verdict == "fail"
+    assert check_sample(swapped, reference_partial(*given_rows)).verdict == "fail"
 
 
 # --- finite, verdict, require -----------------------------------------------------------------------------
@@ -242,7 +241,7 @@ def test_reference_partial__agrees_with_the_definition_and_the_engine(
     assert by_reference.n_validation == len(points)
     engine = engine_partial(*given_rows)
     np.testing.assert_allclose(engine.value, by_reference.value, rtol=0, atol=TOLERANCE)
-    assert check_sample(engine, by_reference, "float64").verdict == "pass"
+    assert check_sample(engine, by_reference).verdict == "pass"
     assert check_efficiency(by_reference.value, engine, "sum").verdict == "pass"
 
 
@@ -298,10 +297,116 @@ def test_recursive_values__equal_the_tables(matches: list[bool], k: int, n_class
     assert by_tables.sum() == pytest.approx(full - empty, abs=1e-13)
 
 
-def test_sample_tolerance__covers_every_precision() -> None:
-    assert set(checks.SAMPLE_TOLERANCE) == {"default", "float64"}
-    # The axiom's tolerance must see one value moved by a millionth, also beside the sample's.
-    assert checks.EFFICIENCY_TOLERANCE < 1e-6
+# --- sizes ------------------------------------------------------------------------------------------------
+
+# What can be scaled, and how U grows with it.
+SCALED: dict[str, tuple[str, dict[str, Any], int]] = {
+    "targets": ("knn_regression_shapley", {}, 2),
+    "targets, U(∅) given": ("knn_regression_shapley", {"empty_utility": -1.0}, 2),
+    "weights": ("weighted_knn_shapley", {}, 1),
+    "distances, as weights": ("weighted_knn_shapley", {"weight": "inverse_distance"}, -1),
+    "U(∅) of normalized weights": ("weighted_knn_shapley", {"kind": "normalized", "empty_utility": 1e6}, 0),
+}
+
+
+def sized(method: str, scale: float, own: dict[str, Any], self_validation: bool) -> Arguments:
+    """Return 60 rows and 5 points, or the rows alone, with every column a method may ask for, times ``scale``."""
+    rng = np.random.default_rng(8)
+    x = rng.normal(size=(60, 4)) * (scale if "weight" in own else 1.0)
+    z, y = (x, np.arange(60) % 3) if self_validation else (x[:5] + 0.1 * scale, np.arange(5) % 3)
+    train, chunk, asked, _ = arguments((x, np.arange(60) % 3, z, y), method=method, self_validation=self_validation)
+    own = {**own, **({"empty_utility": own["empty_utility"] * scale**2} if own.get("empty_utility") == -1.0 else {})}
+    asked = replace(asked, parameters={"k": K, **own} if asked.declaration.knows("k") else own)
+    targets = scale * (4 + rng.normal(size=60))
+    columns_ = TrainColumns(targets, scale * rng.random(60), np.arange(60, dtype=np.int32) % 7, 7)
+    rows_of_points = np.arange(60) if self_validation else None
+    of_points = targets if self_validation else scale * (4 + rng.normal(size=5))
+    chunk = replace(chunk, targets=of_points, train_rows=rows_of_points)
+    return replace(train, columns=columns_), chunk, asked, asked.resolved(3)
+
+
+def own_parameters(method: str) -> dict[str, Any]:
+    declaration = DECLARATIONS[method]
+    own: dict[str, Any] = {"radius": 1.5} if declaration.knows("radius") else {}
+    own |= {"alpha": 64.0} if declaration.knows("alpha") else {}
+    return own | ({"k_star": 20} if declaration.knows("k_star") else {})
+
+
+def passes_and_fails(given_rows: Arguments, aggregate: str) -> float:
+    """Check that the audit passes what is right, and no value off by 1e-8 of what |U| can be; return the latter."""
+    asked, parameters = given_rows[2:]
+    engine, by_reference = engine_partial(*given_rows), reference_partial(*given_rows)
+    n, size = engine.n_validation, engine.size / engine.n_validation
+    assert size == pytest.approx(by_reference.size / n, rel=1e-15)
+    scale = n if aggregate == "mean" else 1
+    off = copied(engine)
+    off.value[1] += 1e-8 * size * n
+    assert check_sample(engine, by_reference).verdict == "pass"
+    assert check_sample(off, by_reference).verdict == "fail"
+    if asked.declaration.efficient(parameters):
+        assert check_efficiency(engine.value / scale, engine, aggregate).verdict == "pass"
+        assert check_efficiency(off.value / scale, engine, aggregate).verdict == "fail"
+    return size
+
+
+OF_ROWS = sorted(set(DECLARATIONS) - {"chg_shapley", "dp_threshold_knn_shapley"})
+
+
+@pytest.mark.parametrize("self_validation", [False, True])
+@pytest.mark.parametrize("aggregate", ["mean", "sum"])
+@pytest.mark.parametrize("method", OF_ROWS)
+def test_audit__passes_what_is_right_and_nothing_else(method: str, aggregate: str, self_validation: bool) -> None:
+    given_rows = sized(method, 1.0, own_parameters(method), self_validation)
+    full = max(abs(engine_partial(*given_rows).utility), 1e-300) / given_rows[1].n_validation
+    assert passes_and_fails(given_rows, aggregate) >= full
+
+
+@pytest.mark.parametrize("self_validation", [False, True])
+@pytest.mark.parametrize("aggregate", ["mean", "sum"])
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 50.0, 2e5, 1e6])
+@pytest.mark.parametrize("case", SCALED)
+def test_audit__tolerances_grow_and_shrink_with_what_values_are_made_of(
+    case: str, scale: float, aggregate: str, self_validation: bool
+) -> None:
+    method, own, power = SCALED[case]
+    size = passes_and_fails(sized(method, scale, own, self_validation), aggregate)
+    at_one = passes_and_fails(sized(method, 1.0, own, self_validation), aggregate)
+    if power >= 0:
+        assert size == pytest.approx(at_one * scale**power)
+    else:  # 1 / (1 + distance)
+        assert size < 1.0 / scale * at_one * 20 if scale > 1 else size <= 3.0
+
+
+def test_far_weight__is_the_largest_of_the_ranks_in_inexact_order() -> None:
+    def far(method: str, n: int, **own: Any) -> float:
+        parameters = DECLARATIONS[method].resolved({"k": 5, **own}, 2)
+        return DECLARATIONS[method].far_weight(n, parameters)
+
+    assert far("knn_shapley", 20_000) == pytest.approx(2.0**-24, rel=1e-3)
+    # Weights that fall slowly: two far rows that change places move a value by more than a millionth.
+    assert far("knn_beta", 20_000, alpha=64.0, beta=1.0) > 3e-6
+    assert far("knn_banzhaf", 20_000) < 1e-300
+    assert far("knn_regression_shapley", 20_000) == 2.0**-24
+    # All rows are in exact order, or the nearest decide alone.
+    assert far("knn_shapley", 4_096) == far("knn_regression_shapley", 4_096) == far("knn_loo", 20_000) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "named"),
+    [
+        ({}, "sample", True),
+        ({}, "efficiency", False),
+        ({}, "finite", False),
+        ({"precision": "float64"}, "sample", False),
+        ({"method": "weighted_knn_shapley", "parameters": {"weight": "rbf"}}, "sample", False),
+        ({"method": "weighted_knn_shapley"}, "sample", True),
+        ({"method": "chg_shapley"}, "sample", False),
+    ],
+)
+def test_require__names_float64_where_it_is_the_way_out(options: dict[str, Any], name: str, named: bool) -> None:
+    with pytest.raises(AuditError) as caught:
+        require([finding_of(name, "fail")], ValueOptions(**options))
+    assert ("precision: float64" in caught.value.problems[0].hint) == named
 
 
 # --- approximations ---------------------------------------------------------------------------------------
