@@ -1,8 +1,12 @@
-"""Own folder: a temporary folder that goes with its process; one that a killed process left may be taken over."""
+"""Own folder: a temporary folder that goes with its process; one that a killed process left may be taken over.
+
+Of this user alone: what another one has put beside it under such a name is neither opened nor removed.
+"""
 
 from __future__ import annotations
 
 import fcntl
+import os
 import re
 import shutil
 import tempfile
@@ -12,6 +16,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from dvspark.errors import ComputeError, Problem
+from dvspark.logs import log_event
+from dvspark.owned import is_own_folder, open_own_file, place_of_others
 
 PREFIX = "dvspark-own-"
 # A name that is read from a file must not lead elsewhere.
@@ -27,13 +35,13 @@ class OwnFolder:
     """A folder and its lock, which the kernel releases when this process ends, however it ends."""
 
     path: Path
-    lock: IO[str]
+    lock: IO[bytes]
 
     @classmethod
     def make(cls, root: Path) -> OwnFolder:
         """Return a new folder below ``root``. Where the storage has no locks, nobody can take it over or remove it."""
         path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
-        lock = (path / LOCK).open("x")
+        lock = open_own_file(path / LOCK, os.O_CREAT | os.O_EXCL)
         with suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return cls(path, lock)
@@ -41,7 +49,7 @@ class OwnFolder:
     @classmethod
     def take_over(cls, root: Path, name: str) -> OwnFolder | None:
         """Return the folder of that name that a process left below ``root``; None if it is not there, or still held."""
-        lock = _locked(root / name / LOCK) if NAME.fullmatch(name) else None
+        lock = _locked(root / name / LOCK) if NAME.fullmatch(name) and is_own_folder(root / name) else None
         return None if lock is None else cls(root / name, lock)
 
     def remove(self) -> None:
@@ -58,6 +66,7 @@ def own_folder(root: Path, n_bytes: int, left: str | None = None) -> Iterator[Pa
     were left go after KEEP_SECONDS, or where there is no space, the oldest first.
     """
     root.mkdir(parents=True, exist_ok=True)
+    require_safe(root)
     folder = None if left is None else OwnFolder.take_over(root, left)
     for lock in left_over(root, f"{PREFIX}*/{LOCK}", n_bytes):
         shutil.rmtree(lock.parent, ignore_errors=True)
@@ -76,24 +85,39 @@ def left_over(root: Path, pattern: str, n_bytes: int) -> Iterator[Path]:
     for path in sorted(root.glob(pattern), key=_seconds):
         if time.time() - _seconds(path) < KEEP_SECONDS and shutil.disk_usage(root).free >= n_bytes:
             return
-        lock = _locked(path)
+        lock = _locked(path) if path.parent == root or is_own_folder(path.parent) else None
         if lock is not None:
             with lock:
                 yield path
 
 
+def require_safe(root: Path) -> None:
+    """Warn of a folder in which other users may rename what is not theirs.
+
+    Raises: ComputeError for the temporary folder, which nobody named.
+    """
+    if (place := place_of_others(root)) is None:
+        return
+    told = f"other users can rename folders in {place}, and so put others in the place of this run's"
+    if root.resolve() != Path(tempfile.gettempdir()).resolve():
+        log_event(f"{told}: chmod +t {place}, or take another work_dir", level=30, place=place)
+        return
+    hint = f"chmod +t {place}; or set TMPDIR, or work_dir, to a folder of this user"
+    raise ComputeError(Problem(str(root), "a temporary folder where users rename their own files alone", told, hint))
+
+
 def _seconds(path: Path) -> float:
     """Return when a file was touched; of one that is gone, or another user's, that it was just now."""
     try:
-        return path.stat().st_mtime
+        return path.lstat().st_mtime
     except OSError:
         return time.time()
 
 
-def _locked(path: Path) -> IO[str] | None:
-    """Return the open file with its lock, None if there is none, or somebody holds it."""
+def _locked(path: Path) -> IO[bytes] | None:
+    """Return the open file with its lock; None if there is none of this user, or somebody holds it."""
     try:
-        file = path.open("r+")
+        file = open_own_file(path, 0)
     except OSError:
         return None
     try:

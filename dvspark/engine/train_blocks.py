@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from dvspark import worker
 from dvspark.engine.ann_index import with_search
-from dvspark.engine.manifest import MANIFEST, damaged_files, read_manifest
+from dvspark.engine.manifest import MANIFEST, damaged_files, has_manifest, read_manifest, sha256_of
 from dvspark.engine.train_index import TrainKeys, mapped_array, mapped_arrays
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels import loops
@@ -105,9 +105,13 @@ def damaged_blocks(batches: Iterator[pa.RecordBatch], reference: BlocksReference
 
 
 def _damaged(reference: BlocksReference, block: int) -> list[str]:
-    """Return the names of a block's files that are missing or damaged; reads every byte."""
-    digest = read_manifest(Path(reference.directory))["files"][manifest_of(reference, block)]
-    return damaged_files(reference.folder(block), digest)
+    """Return the names of files of a block, and beside all blocks, that are missing or damaged; reads every byte."""
+    directory = Path(reference.directory)
+    if not has_manifest(directory, reference.digest):
+        return [MANIFEST]
+    files = read_manifest(directory)["files"]
+    beside = [name for name, sha in files.items() if "/" not in name and sha256_of(directory / name) != sha]
+    return beside + damaged_files(reference.folder(block), files[manifest_of(reference, block)])
 
 
 def manifest_of(reference: BlocksReference, block: int) -> str:

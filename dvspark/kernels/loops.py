@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import stat
 import tempfile
 from types import ModuleType
 
@@ -27,6 +26,7 @@ from dvspark.kernels.rank_loops import (
     unpack,
     value_packed,
 )
+from dvspark.owned import is_own_folder
 from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt8s, UInt16s
 
 __all__ = [
@@ -90,8 +90,7 @@ def private_cache() -> str:
     folder = f"{tempfile.gettempdir()}/dvspark-numba-{os.getuid()}"
     with contextlib.suppress(FileExistsError):
         os.mkdir(folder, 0o700)  # noqa: PTH102 - kernels know no paths
-    found = os.lstat(folder)
-    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022:
+    if is_own_folder(folder):
         return folder
     return tempfile.mkdtemp(prefix="dvspark-numba-")  # somebody else was there first
 

@@ -406,10 +406,11 @@ def test_host_cache__many_at_once_copy_once(
     source, shipped = Source(reference.directory), replace(reference, shipping="shared")
     copies: list[Path] = []
     start = threading.Barrier(4)
+    cache.mkdir(mode=0o700)
 
     def worker() -> None:
         start.wait()
-        copies.append(host_cache._copy_once(shipped, source))
+        copies.append(host_cache._copy_once(cache, shipped, source))
 
     threads = [threading.Thread(target=worker) for _ in range(4)]
     for thread in threads:
@@ -561,6 +562,6 @@ def test_host_cache__evicts_what_the_space_is_needed_of(reference: IndexReferenc
 def test_host_cache__refuses_a_folder_of_another_user(
     reference: IndexReference, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "getuid", lambda: 12_345_678)
+    monkeypatch.setattr(os, "geteuid", lambda: 12_345_678)
     with pytest.raises(ComputeError, match=host_cache.CACHE_VARIABLE):
         host_cache.open_on_host(replace(reference, shipping="artifact"), Source(reference.directory))
