@@ -9,8 +9,9 @@ from dvspark.documents import json_object, missing_in
 from dvspark.errors import ConfigError, InputError, Problem, shown
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
+from dvspark.runs.files import Files
 from dvspark.runs.identity import run_id_problems
-from dvspark.runs.ledger import Files, digest, read_totals
+from dvspark.runs.ledger import digest, read_totals
 from dvspark.schemas import Partial
 from dvspark.tables.read import Rows
 from dvspark.tables.validate import ValidatedInputs

@@ -18,7 +18,7 @@ from dvspark.logs import log_event
 from dvspark.methods.private import PrivateMethod
 from dvspark.methods.radius import MOST_ALONE, RadiusMethod, alone_warning
 from dvspark.privacy import Release, private_release
-from dvspark.runs.ledger import Files
+from dvspark.runs.files import Files
 from dvspark.schemas import NEIGHBOR_COUNTS, Finding, Float64s, Partial
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +22,12 @@ from dvspark.change import (
     without_known,
 )
 from dvspark.config import JobConfig
-from dvspark.errors import AuditError, ComputeError, ConfigError, InputError, Problem
+from dvspark.errors import AuditError, ComputeError, ConfigError, InputError, OutputConflictError, Problem
 from dvspark.exhausted import ran_out, translated
 from dvspark.logs import log_event, stage
 from dvspark.redact import redacted_tree
 from dvspark.runs import tracking
+from dvspark.runs.leases import Lease, held
 from dvspark.runs.ledger import digest, write_totals
 from dvspark.runs.metrics import run_metrics
 from dvspark.schemas import OWNER, VALIDATION_ROWS
@@ -79,12 +81,22 @@ def _run(config: JobConfig, spark: SparkSession, storage: Storage, arrived: Data
     if config.mlflow:
         tracking.require_mlflow()
     valuation = _checked(config, spark, storage, arrived, stages)
+    if not config.force and (published := _already(valuation, storage)) is not None:
+        with suppress(OutputConflictError), held(storage, valuation.run_id):
+            _clear(valuation, storage)
+        return published
+    with held(storage, valuation.run_id) as lease:
+        return _run_alone(config, spark, storage, valuation, lease)
+
+
+def _run_alone(
+    config: JobConfig, spark: SparkSession, storage: Storage, valuation: Valuation, lease: Lease
+) -> dict[str, Any]:
+    """Value and publish, or return the record of the same run, if that was published meanwhile."""
     if config.force:
         withdraw(storage, valuation.run_id)
         valuation.ledger(storage).remove()
-    if (published := refuse_conflict(storage, valuation.run_id, valuation.fingerprint)) is not None:
-        log_event(f"already done: {valuation.run_id} is published", run_id=valuation.run_id)
-        _clear(valuation, storage)
+    if (published := _already(valuation, storage)) is not None:
         return published
     destination = values_destination(storage, spark, config.output.format, config.output.table)
     if destination is not None:
@@ -93,11 +105,11 @@ def _run(config: JobConfig, spark: SparkSession, storage: Storage, arrived: Data
         valuation.validation_rows = _validation_rows(valuation)
     try:
         compute(valuation, spark, storage)
-        with stage("write", stages) as now:
+        with stage("write", valuation.stages) as now:
             now.rows, now.note = valuation.inputs.train_facts.n_rows, valuation.run_id
             for rows in (valuation.inputs.train, valuation.inputs.validation):
                 rows.require_unchanged()
-            record = _publish(valuation, spark, storage, destination, config)
+            record = _publish(valuation, spark, storage, destination, config, lease)
         record["stages"] = valuation.stages  # the last one among them, which has ended after the record was written
     except (AuditError, InputError):  # waves of such tables, or that such an error hides in, are no use to anybody
         _clear(valuation, storage)
@@ -123,6 +135,14 @@ def _checked(
     if known is not None:
         valuation.inputs = valuation.inputs.also_rejected(known)
     return valuation
+
+
+def _already(valuation: Valuation, storage: Storage) -> dict[str, Any] | None:
+    """Return the record of the same run, if that is published. Raises: OutputConflictError when another one is."""
+    published = refuse_conflict(storage, valuation.run_id, valuation.fingerprint)
+    if published is not None:
+        log_event(f"already done: {valuation.run_id} is published", run_id=valuation.run_id)
+    return published
 
 
 def _clear(valuation: Valuation, storage: Storage) -> None:
@@ -186,7 +206,12 @@ def _validation_rows(valuation: Valuation) -> DataFrame:
 
 
 def _publish(
-    valuation: Valuation, spark: SparkSession, storage: Storage, destination: ValuesTable | None, config: JobConfig
+    valuation: Valuation,
+    spark: SparkSession,
+    storage: Storage,
+    destination: ValuesTable | None,
+    config: JobConfig,
+    lease: Lease,
 ) -> dict[str, Any]:
     """Publish the results, and return the run record; values for owners are shown nowhere else."""
     to_owners = valuation.request.to_owners
@@ -224,7 +249,7 @@ def _publish(
         record["lowest_rows"] = [_row_record(row) for row in shown.lowest[:LOWEST_ROWS]]
         documents["report.html"] = report.render_html(shown)
     documents |= {"metrics.prom": run_metrics(record), "run.json": json.dumps(record, indent=1)}
-    publish(storage, run_id, tables, documents, commit)
+    publish(storage, run_id, tables, documents, commit, lease.require)
     if config.mlflow:
         tracking.track(record, documents)
     return record

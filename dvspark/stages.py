@@ -26,8 +26,8 @@ from dvspark.methods.options import ValueOptions
 from dvspark.methods.radius import SAMPLE_POINTS
 from dvspark.neighbors import Keep, released, with_counts
 from dvspark.report.rows import listed_positions
+from dvspark.runs.files import Files
 from dvspark.runs.identity import derived_run_id, fingerprint
-from dvspark.runs.ledger import Files
 from dvspark.schemas import Float64s
 from dvspark.tables.read import Rows
 from dvspark.tables.validate import validate

@@ -14,7 +14,8 @@ from dvspark.engine.plan import Plan
 from dvspark.methods.options import ValueOptions
 from dvspark.methods.sums import Settled
 from dvspark.privacy import Release
-from dvspark.runs.ledger import Files, Ledger
+from dvspark.runs.files import Files
+from dvspark.runs.ledger import Ledger
 from dvspark.runs.record import run_record
 from dvspark.schemas import Finding, Partial
 from dvspark.tables.read import Rows

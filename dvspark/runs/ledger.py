@@ -13,46 +13,18 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
-import secrets
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from dvspark.documents import sealed, unsealed
 from dvspark.errors import ComputeError, OutputConflictError, Problem, taken_run_id
 from dvspark.logs import log_event
+from dvspark.runs.files import Files, write_whole
 from dvspark.schemas import SCALARS, Partial
-
-
-class Files(Protocol):
-    """A folder of files, such as `tables.storage.Storage`."""
-
-    def exists(self, name: str) -> bool:
-        """Return whether there is a file or folder of that name."""
-
-    def read(self, name: str) -> bytes:
-        """Return a file's content."""
-
-    def write(self, name: str, content: bytes) -> None:
-        """Write a file, making its folder."""
-
-    def write_first(self, name: str, content: bytes) -> bool:
-        """Write a file, whole, if it is not there, and return whether it was; of several writers at most one does."""
-
-    def rivals(self, name: str) -> list[str]:
-        """Return what writers of a file have put beside its place, those that were killed included."""
-
-    def rename(self, source: str, target: str) -> None:
-        """Rename a file or folder."""
-
-    def remove(self, name: str) -> None:
-        """Remove a folder and all below it, if it exists."""
-
-    def remove_file(self, name: str) -> None:
-        """Remove a file, if it exists."""
 
 
 @dataclass(frozen=True)
@@ -151,13 +123,6 @@ class Ledger:
 
     def _commit(self, name: str, content: bytes) -> None:
         write_whole(self.files, name, content)
-
-
-def write_whole(files: Files, name: str, content: bytes) -> None:
-    """Write a file that is there whole or not at all: staged beside its place, then renamed."""
-    staged = f"{name}.{secrets.token_hex(4)}"
-    files.write(staged, content)
-    files.rename(staged, name)
 
 
 ARRAYS = ("value", "value_squared", "row_bounds")

@@ -6,13 +6,19 @@ import contextlib
 import os
 import re
 import secrets
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from pyarrow import fs
 
 from dvspark.errors import ConfigError, Problem
+
+# File systems that rename a folder in one step.
+ONE_STEP = ("local", "hdfs")
+# Each try that fails has met another process that removed the folder, empty, in the moment after it was made.
+WRITE_TRIES = 10
+# What a folder is called that is being removed.
+REMOVED = "_removed-"
 
 
 @dataclass(frozen=True)
@@ -52,18 +58,21 @@ class Storage:
         return self.read(name).decode()
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file, making its folder."""
-        self.file_system.create_dir(self.path(name).rsplit("/", 1)[0], recursive=True)
-        with self.file_system.open_output_stream(self.path(name)) as file:
-            file.write(content)
+        """Write a file, making its folder, which others may remove as long as it is empty."""
+        for left in reversed(range(WRITE_TRIES)):
+            self.file_system.create_dir(self.path(name).rsplit("/", 1)[0], recursive=True)
+            try:
+                with self.file_system.open_output_stream(self.path(name)) as file:
+                    file.write(content)
+            except FileNotFoundError:
+                if not left:
+                    raise
+            else:
+                return
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file, making its folder."""
         self.write(name, text.encode())
-
-    def claim(self, name: str) -> bool:
-        """Return whether a file of that name was made here and now; False where there is one already."""
-        return self.write_first(name, b"")
 
     def write_first(self, name: str, content: bytes) -> bool:
         """Write a file, whole, that is not there yet, and return whether it was: of several writers at most one does.
@@ -100,13 +109,12 @@ class Storage:
         """Return what writers of a file have put beside its place, those that were killed included."""
         folder, _, base = name.rpartition("/")
         beside = re.compile(re.escape(base) + r"\.[0-9a-f]{16}")
-        found = self.file_system.get_file_info(fs.FileSelector(self.path(folder), allow_not_found=True))
-        names = sorted(i.base_name for i in found if i.type == fs.FileType.File and beside.fullmatch(i.base_name))
-        return [f"{folder}/{rival}" for rival in names]
+        return [f"{folder}/{rival}" for rival in self.names(folder) if beside.fullmatch(rival)]
 
-    def age_seconds(self, name: str) -> float:
-        """Return how long ago a file was written, by its storage's clock and this machine's."""
-        return time.time() - self.file_system.get_file_info(self.path(name)).mtime.timestamp()
+    def names(self, folder: str) -> list[str]:
+        """Return the names of the files in a folder, without it, sorted; none where there is no such folder."""
+        found = self.file_system.get_file_info(fs.FileSelector(self.path(folder), allow_not_found=True))
+        return sorted(info.base_name for info in found if info.type == fs.FileType.File)
 
     def folders(self, name: str = "") -> list[str]:
         """Return the names of the folders in a folder, else of those at the top."""
@@ -125,12 +133,33 @@ class Storage:
         self.file_system.move(self.path(source), self.path(target))
 
     def remove(self, name: str) -> None:
-        """Remove a folder and all below it, if it exists."""
-        if self.exists(name):
-            self.file_system.delete_dir(self.path(name))
+        """Remove a folder and all below it, if it exists: of a half of it nobody can take the rest for the whole.
+
+        It is renamed before its files go, to what `finish_removals` finds, where a folder can be renamed in one step.
+        """
+        if not self.exists(name):
+            return
+        if self.file_system.type_name in ONE_STEP:
+            name, left = f"{REMOVED}{secrets.token_hex(8)}", name
+            self.rename(left, name)
+        self._delete(name)
+
+    def finish_removals(self) -> None:
+        """Remove what killed processes were about to remove."""
+        for folder in self.folders():
+            if re.fullmatch(rf"{REMOVED}[0-9a-f]{{16}}", folder):
+                self._delete(folder)
+
+    def _delete(self, folder: str) -> None:
+        with contextlib.suppress(FileNotFoundError):  # another process removes what was left over, too
+            self.file_system.delete_dir(self.path(folder))
 
     def remove_empty(self, name: str) -> None:
-        """Remove a folder if nothing is in it."""
+        """Remove a folder if nothing is in it; on a local disk in one step, whatever others write meanwhile."""
+        if self.file_system.type_name == "local":
+            with contextlib.suppress(OSError):
+                Path(self.path(name)).rmdir()
+            return
         selector = fs.FileSelector(self.path(name), allow_not_found=True)
         if self.exists(name) and not self.file_system.get_file_info(selector):
             self.file_system.delete_dir(self.path(name))

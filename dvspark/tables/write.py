@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 # Rows of one values file: some 30 to 60 MB.
 ROWS_PER_FILE = 1_000_000
-# Publishing is a few renames; a claim this old is that of a process that was killed.
-CLAIM_SECONDS = 600
 # What is told of a run that is done already.
 TOLD_AGAIN = {"inputs.train.n_rows": int, "inputs.n_validation": int, "method": dict, "findings": list, "outputs": dict}
 # What a run may publish as tables.
@@ -123,12 +121,14 @@ def publish(
     tables: dict[str, pa.Table | Counted],
     documents: Mapping[str, str | bytes],
     commit: Callable[[], None] | None = None,
+    require_alone: Callable[[], None] = lambda: None,
 ) -> None:
     """Publish a run's tables and documents: all staged first, then renamed, `run.json` last.
 
     ``tables``: table name to rows, stored under NAME/run_id=…; ``documents``: file name to content, stored under
     runs/RUN_ID/. A run without `run.json` is not published: what such a run left is replaced. ``commit`` puts values
-    into a table of their own, and is a step that may be taken twice.
+    into a table of their own, and is a step that may be taken twice. ``require_alone`` raises when the run is not this
+    process's alone any more.
     Raises: OutputConflictError when another run published this id meanwhile.
     """
     staging = f"_staging-{run_id}-{uuid.uuid4().hex[:8]}"
@@ -140,17 +140,17 @@ def publish(
                 job.result()  # it takes what it takes
         for name, content in documents.items():
             storage.write(f"{staging}/run/{name}", content if isinstance(content, bytes) else content.encode())
-        with _only_one(storage, run_id):
-            if published_record(storage, run_id) is not None:
-                where, hint = f"{storage.uri}: run_id {run_id}", "two runs were started at once; the first one stays"
-                raise OutputConflictError(Problem(where, "an id nobody published", "published meanwhile", hint))
-            if commit is not None:
-                commit()
-            for table in tables:
-                storage.remove(f"{table}/run_id={run_id}")
-                storage.rename(f"{staging}/{table}", f"{table}/run_id={run_id}")
-            for name in sorted(documents, key=lambda name: name == "run.json"):
-                storage.rename(f"{staging}/run/{name}", f"runs/{run_id}/{name}")
+        require_alone()
+        if published_record(storage, run_id) is not None:
+            where, hint = f"{storage.uri}: run_id {run_id}", "two runs were started at once; the first one stays"
+            raise OutputConflictError(Problem(where, "an id nobody published", "published meanwhile", hint))
+        if commit is not None:
+            commit()
+        for table in tables:
+            storage.remove(f"{table}/run_id={run_id}")
+            storage.rename(f"{staging}/{table}", f"{table}/run_id={run_id}")
+        for name in sorted(documents, key=lambda name: name == "run.json"):
+            storage.rename(f"{staging}/run/{name}", f"runs/{run_id}/{name}")
     finally:
         storage.remove(staging)
         storage.remove_empty("_staging")
@@ -176,36 +176,13 @@ def withdraw(storage: Storage, run_id: str) -> None:
 
 
 def remove_left_over(storage: Storage, run_id: str) -> None:
-    """Remove what killed processes left of a run's publication; younger than a claim, it may be a living one's."""
-    _end_old_claim(storage, f"runs/{run_id}.claim")
+    """Remove what killed processes left of a run's publication; for the one that holds the run's lease."""
     for folder in storage.folders():
-        if folder.startswith(f"_staging-{run_id}-") and storage.age_seconds(folder) > CLAIM_SECONDS:
+        if re.fullmatch(rf"_staging-{re.escape(run_id)}-[0-9a-f]{{8}}", folder):
             storage.remove(folder)
+    storage.finish_removals()
 
 
 def _damaged(storage: Storage, run_id: str, got: str) -> OutputConflictError:
     hint = "choose another run_id or output, or pass --force to replace what is there"
     return OutputConflictError(Problem(storage.shown_path(f"runs/{run_id}/run.json"), "the record of a run", got, hint))
-
-
-def _end_old_claim(storage: Storage, claim: str) -> None:
-    for name in (claim, *storage.rivals(claim)):
-        if storage.exists(name) and storage.age_seconds(name) > CLAIM_SECONDS:
-            storage.remove_file(name)
-
-
-@contextmanager
-def _only_one(storage: Storage, run_id: str) -> Iterator[None]:
-    """Let one process publish a run id at a time; a claim that a killed process left ends by its age.
-
-    Raises: OutputConflictError when another one is at it.
-    """
-    claim = f"runs/{run_id}.claim"
-    _end_old_claim(storage, claim)
-    if not storage.claim(claim):
-        where, hint = f"{storage.uri}: run_id {run_id}", f"wait for it; a claim ends after {CLAIM_SECONDS} s"
-        raise OutputConflictError(Problem(where, "one publisher at a time", "another one is publishing", hint))
-    try:
-        yield
-    finally:
-        storage.remove_file(claim)

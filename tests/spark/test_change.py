@@ -16,10 +16,10 @@ from frames import Side, draw_data, with_rows, write_parquet
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 import dvspark
+from dvspark import pipeline
 from dvspark.errors import ConfigError, InputError, OutputConflictError
 from dvspark.runs.ledger import Ledger
-from dvspark.tables import write
-from dvspark.tables.storage import open_storage
+from dvspark.tables.storage import Storage
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -356,7 +356,7 @@ def _job(spark: SparkSession, folder: Path, out: Path, **settings: Any) -> dict[
 
 @pytest.mark.parametrize("other", [{}, {"k": 5, "force": True}])
 @pytest.mark.parametrize("moment", ["commit", "publish"])
-def test_two_runs_at_once__one_wins_and_the_other_is_refused(
+def test_two_runs_at_once__the_first_goes_on_and_the_other_is_refused(
     spark: SparkSession,
     folder: Path,
     tmp_path: Path,
@@ -364,37 +364,43 @@ def test_two_runs_at_once__one_wins_and_the_other_is_refused(
     other: dict[str, Any],
     moment: str,
 ) -> None:
-    # The second run takes place as a whole at one moment of the first, the same one or one of other options.
-    out, place = tmp_path / "out", Ledger if moment == "commit" else write
-    name = "commit" if moment == "commit" else "_only_one"
-    true = getattr(place, name)
-    seconds = []
+    # The second run is started at one moment of the first, the same one or one of other options.
+    out, place = tmp_path / "out", Ledger if moment == "commit" else pipeline
+    true, refused = getattr(place, moment), list[str]()
 
     def meanwhile(*arguments: Any) -> Any:
-        monkeypatch.setattr(place, name, true)
-        seconds.append(_job(spark, folder, out, **other))
+        monkeypatch.setattr(place, moment, true)
+        with pytest.raises(OutputConflictError) as second:
+            _job(spark, folder, out, **other)
+        refused.append(str(second.value))
         return true(*arguments)
 
-    monkeypatch.setattr(place, name, meanwhile)
-    with pytest.raises(OutputConflictError):
-        _job(spark, folder, out)
+    monkeypatch.setattr(place, moment, meanwhile)
+    first = _job(spark, folder, out)
+    assert "one process at a time" in refused[0]
     record, values = _run(out, "one")
-    assert [record[name] for name in ("fingerprint", "created")] == [
-        seconds[0][name] for name in ("fingerprint", "created")
-    ]
-    ids, expected, _ = _at_once({**PLAIN, "k": other.get("k", 4)}, _rows(FIRST))
+    assert [record[name] for name in ("fingerprint", "created")] == [first[name] for name in ("fingerprint", "created")]
+    ids, expected, _ = _at_once(PLAIN, _rows(FIRST))
     np.testing.assert_allclose([values[i]["value"] for i in ids], expected, rtol=0, atol=1e-12)
     assert sorted(path.name for path in out.iterdir()) == ["runs", "validation_rows", "values"]
     assert [path.name for path in (out / "runs").iterdir()] == ["one"]
 
 
-def test_two_runs_at_once__a_fresh_claim_is_respected(spark: SparkSession, folder: Path, tmp_path: Path) -> None:
-    storage = open_storage(str(tmp_path / "out"))
-    assert storage.claim("runs/one.claim")
-    with pytest.raises(OutputConflictError, match="another one is publishing"):
-        _job(spark, folder, tmp_path / "out")
-    assert not storage.exists("values")
-    assert [path.name for path in (tmp_path / "out" / "runs").iterdir()] == ["one.claim"]
-    storage.remove_file("runs/one.claim")
-    _job(spark, folder, tmp_path / "out")  # goes on by its ledger
-    assert not storage.exists("ledger")
+@pytest.mark.parametrize("other", [{}, {"k": 5, "force": True}])
+def test_two_runs_at_once__one_that_was_taken_for_dead_publishes_nothing(
+    spark: SparkSession, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: dict[str, Any]
+) -> None:
+    out, true, seconds = tmp_path / "out", pipeline.publish, []
+
+    def meanwhile(storage: Storage, *arguments: Any) -> Any:
+        monkeypatch.setattr(pipeline, "publish", true)
+        for left in storage.names("_leases"):
+            storage.remove_file(f"_leases/{left}")  # as another host does that has seen no beat
+        seconds.append(_job(spark, folder, out, **other))
+        return true(storage, *arguments)
+
+    monkeypatch.setattr(pipeline, "publish", meanwhile)
+    with pytest.raises(OutputConflictError, match="took this one for dead"):
+        _job(spark, folder, out)
+    assert _run(out, "one")[0]["fingerprint"] == seconds[0]["fingerprint"]
+    assert sorted(path.name for path in out.iterdir()) == ["runs", "validation_rows", "values"]

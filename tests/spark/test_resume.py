@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -20,6 +21,8 @@ from frames import draw_data, write_parquet
 
 from dvspark.engine import packing, sharded
 from dvspark.engine.own_folder import OwnFolder
+from dvspark.runs import leases
+from dvspark.runs.holder import Holder
 from dvspark.tables.storage import Storage, open_storage
 
 if TYPE_CHECKING:
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.spark
 
 DATA = draw_data(120, 30, seed=41)
-CHANGES = ("write", "rename", "remove", "remove_file", "claim")
 # Deaths in one run, evenly spread over what it changes on storage.
 N_DEATHS = 10
 
@@ -66,8 +68,8 @@ class Mortal(Storage):
     def remove_file(self, name: str) -> None:
         self._change("remove_file", name)
 
-    def claim(self, name: str) -> bool:
-        return bool(self._change("claim", name))
+    def remove_empty(self, name: str) -> None:
+        self._change("remove_empty", name)
 
 
 @pytest.fixture
@@ -95,6 +97,8 @@ def published(output: Path, run_id: str = "run") -> pa.Table:
 def dying_at(dies_at: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Let the next run's process die at a change; return what it has changed until then."""
     changes: list[str] = []
+    mortal = Holder.here() if dies_at < 0 else dataclasses.replace(Holder.here(), pid=2**22 + 1)  # that nobody has
+    monkeypatch.setattr(leases.Holder, "here", lambda: mortal)
 
     def opened(place: str) -> Mortal:
         storage = open_storage(place)
@@ -121,13 +125,11 @@ def test_run__killed_at_any_change_goes_on_with_the_same_bits(
         with pytest.raises(Killed):
             job(spark, tables, output)
         after = dying_at(-1, monkeypatch)
-        age_claims(output)
         job(spark, tables, output)
         assert published(output).equals(expected)
         assert len(waves_of(before)) + len(waves_of(after)) <= n_waves + 1
         assert not (output / "ledger").exists()
-        assert not list((output / "runs").glob("*.claim"))
-        assert not list(output.glob("_staging-*"))
+        assert sorted(path.name for path in output.iterdir()) == ["runs", "validation_rows", "values"]
 
 
 @pytest.mark.parametrize(
@@ -170,12 +172,6 @@ def test_run__killed_goes_on_with_its_index_if_that_was_finished_and_is_whole(
     assert built == ([] if left == "whole" else [folder / "index"])
     assert published(tmp_path / "killed").equals(published(tmp_path / "alone"))
     assert list((tmp_path / "work").iterdir()) == []
-
-
-def age_claims(output: Path) -> None:
-    """Make what a killed process has left as old as if that had been a while ago."""
-    for left in [*output.glob("runs/*.claim"), *output.glob("_staging-*")]:
-        os.utime(left, (time.time() - 10_000, time.time() - 10_000))
 
 
 def test_run__finished_is_not_repeated_unless_forced(

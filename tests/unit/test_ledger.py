@@ -104,15 +104,6 @@ def test_ledger__that_the_same_run_started_twice_has_ended_is_refused(storage: S
     assert not storage.exists(second.folder)
 
 
-def test_claim__is_held_by_one(storage: Storage) -> None:
-    assert storage.claim("runs/run.claim")
-    assert not storage.claim("runs/run.claim")
-    assert storage.age_seconds("runs/run.claim") < 60
-    storage.remove_file("runs/run.claim")
-    storage.remove_file("runs/run.claim")  # gone already
-    assert storage.claim("runs/run.claim")
-
-
 def test_minus__takes_out_what_plus_added() -> None:
     totals, more = drawn(1, bounds=True), drawn(2, bounds=True)
     back = drawn(1, bounds=True).plus(more).minus(more)
