@@ -45,7 +45,7 @@ def run_findings(
         soon = beside.submit(_by_reference, chunks, sample, index, work) if apart else None
         by_engine = Partial.zeros(work.n_values(index), row_bounds=options.error_bound)
         for wave in engine_of(index).value_waves(chunks, {0: len(sample)}, index, work):
-            by_engine.add(wave)
+            by_engine.add(wave.totals)
     if options.index == EXACT:
         by_reference = soon.result() if soon else _by_reference(chunks, sample, index, work)
         slack = options.tolerance if options.ranking_for(index.n_train) == "binned" else 0.0
@@ -85,7 +85,7 @@ def _by_reference(chunks: DataFrame, sample: pa.Table, index: Index, work: tasks
         halves = Halves(lambda block, chunk: reference.reference_parts(block.train, chunk, metric), partial_of)
         sizes, alone = {0: len(sample)}, options.self_validation
         n_values = work.n_values(index)
-        return next(sharded.exchanged_waves(chunks, sizes, index, halves, n_values, self_validation=alone))
+        return next(sharded.exchanged_waves(chunks, sizes, index, halves, n_values, self_validation=alone)).totals
     opened = replicated.open_here(index)
     train = tasks.with_sample(opened.arrays, opened.keys["id"], work)
     points = tasks.chunk_arrays(sample, opened.train_keys, self_validation=options.self_validation)

@@ -213,6 +213,48 @@ class Partial:
 
 
 @dataclass(frozen=True)
+class Wave:
+    """Chunks that stand next to each other, added up: what a ledger keeps, see `dvspark.pairwise`.
+
+    ``place`` of the first one among all chunks, ascending; ``chunk_rows``, validation rows of each; ``totals``, their
+    sum; ``sketches`` (n_chunks, n) float64, a few numbers of each one's partial, see `dvspark.sketch`.
+    """
+
+    place: int
+    chunk_rows: dict[int, int]
+    totals: Partial
+    sketches: Float64s
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """Chunks by their order: ``ids`` and ``n_rows`` (n_chunks,) int64, ``sketches`` (n_chunks, n) float64."""
+
+    ids: Int64s
+    n_rows: Int64s
+    sketches: Float64s
+
+    @classmethod
+    def none(cls) -> Chunks:
+        """Return no chunks."""
+        return cls(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 0)))
+
+    @classmethod
+    def of(cls, wave: Wave) -> Chunks:
+        """Return those of a wave."""
+        ids, n_rows = (np.array([*given], np.int64) for given in (wave.chunk_rows, wave.chunk_rows.values()))
+        return cls(ids, n_rows, wave.sketches)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Chunks]) -> Chunks:
+        """Return the chunks of all parts."""
+        if not parts:
+            return cls.none()
+        ids, n_rows = (np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "n_rows"))
+        return cls(ids, n_rows, np.vstack([part.sketches for part in parts]))
+
+
+@dataclass(frozen=True)
 class Finding:
     """What one check of the audit saw: ``measured`` against ``allowed``; verdict pass, warn or fail."""
 
@@ -314,11 +356,12 @@ PARTIALS = Table(
 )
 TOTALS = Table(
     "totals",
-    "the partials of a wave added up in chunk order: one row a block of train rows",
+    "the partials of a wave added up in a tree of their places: one row a block of train rows",
     (
         Column("train_block", "int", "block of train rows"),
         Column("chunk_ids", "array<int>", "the chunks in it, ascending"),
         *PARTIALS.columns[2:],
+        Column("sketches", "binary", "a few numbers of each chunk's partial: (n_chunks, n) float64"),
     ),
 )
 VALUES = Table(

@@ -29,6 +29,7 @@ from dvspark.report.rows import listed_positions
 from dvspark.runs.files import Files
 from dvspark.runs.identity import derived_run_id, fingerprint
 from dvspark.schemas import Float64s
+from dvspark.spot_checks import earlier_waves_findings
 from dvspark.tables.read import Rows
 from dvspark.tables.validate import validate
 from dvspark.tables.write import values_table
@@ -111,10 +112,10 @@ def compute(valuation: Valuation, spark: SparkSession, files: Files | None = Non
                 valuation.settled = sums.settled(frame, plan.n_chunks, rows, valuation.work)
                 now.note = f"softmax head on {valuation.settled.head.n_rows} rows"
         with stage("value", stages) as now:
-            totals = add_up(
+            valuation.own = own = add_up(
                 valuation.inputs.validation.frame, plan.n_chunks, index, valuation.work, ledger, now.progress
             )
-            now.rows = totals.n_validation
+            now.rows, totals = own.totals.n_validation, own.totals
             valuation.totals = totals = valuation.parent.changed(totals) if valuation.parent else totals
             how = f"{valuation.ranking} ranking" if valuation.ranking else request.options.declaration.needs
             now.note = f"{how}, loops in {loops.name(loops.fastest())}"
@@ -128,6 +129,7 @@ def compute(valuation: Valuation, spark: SparkSession, files: Files | None = Non
         with stage("audit", stages) as now:
             frame = valuation.inputs.validation.frame
             valuation.findings = run_findings(frame, index, valuation.work, totals, values)
+            valuation.findings += earlier_waves_findings(frame, index, valuation.work, own)
             now.note = f"{checks.verdict(valuation.findings)}: {', '.join(f.name for f in valuation.findings)}"
         checks.require(valuation.findings, request.options)
         if request.extremes and request.options.declaration.players == "rows":

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from dvspark import columns
 from dvspark.audit import checks, gradients
 from dvspark.engine import replicated
-from dvspark.engine.chunks import waves
+from dvspark.engine.chunks import pieces
 from dvspark.engine.tasks import ChunkWork, ListedRows, chunk_arrays
 from dvspark.engine.train_index import TrainKeys
 from dvspark.kernels.head_gradients import Piece
@@ -75,7 +75,7 @@ def settled(validation_rows: DataFrame, n_chunks: int, rows: TrainRows, work: Ch
 
 def _points(chunks: DataFrame, known: TrainKeys) -> Iterator[Piece]:
     """Yield the validation rows whose label training rows have, chunk by chunk in id order."""
-    for wave in waves(list(replicated.chunk_sizes(chunks))):
+    for wave in pieces(list(replicated.chunk_sizes(chunks))):
         rows = chunks.where(f"chunk_id IN ({', '.join(map(str, wave))})").toArrow()
         for chunk_id in wave:
             chunk = rows.filter(pc.equal(rows["chunk_id"], chunk_id)).sort_by("id")

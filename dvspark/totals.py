@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 
 from dvspark import sums
 from dvspark.engine import replicated
-from dvspark.engine.chunks import waves
+from dvspark.engine.cluster import read_hosts
 from dvspark.engine.index_kinds import Index, engine_of
+from dvspark.engine.reduce import sketch_of
 from dvspark.engine.tasks import ChunkWork
 from dvspark.errors import ComputeError, Problem
 from dvspark.logs import log_event
+from dvspark.pairwise import Pairwise
 from dvspark.runs.ledger import Ledger
-from dvspark.schemas import Partial
+from dvspark.schemas import Chunks, Partial, Wave
+from dvspark.sketch import distance
+from dvspark.spot_checks import Summed
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -26,29 +30,49 @@ def add_up(
     work: ChunkWork,
     ledger: Ledger | None,
     report: Callable[[int, int], None],
-) -> Partial:
+) -> Summed:
     """Return the totals over all validation rows; each wave is committed to the ledger, if there is one, when it ends.
 
-    Waves are added in their order, whether they come from the ledger or from tasks: the same bits.
+    Waves are added in a tree of the places of their chunks, whether they come from the ledger or from tasks, and
+    however many chunks each of them has: the same bits.
     Raises: ComputeError when the ledger's chunks are not those of the table.
     """
     if work.settled is not None:  # one game for all rows, valued in one pass
-        return sums.values(sums.TrainRows(engine_of(index), index), work, work.settled)
-    chunks = replicated.chunked(validation_rows, n_chunks)
-    totals = Partial.zeros(work.n_values(index), row_bounds=work.options.error_bound)
-    left, done = replicated.chunk_sizes(chunks), 0
-    for chunk_rows, kept in [] if ledger is None else ledger.waves():
-        if any(left.pop(chunk, None) != n_rows for chunk, n_rows in chunk_rows.items()):
-            expected, hint = f"the validation rows that wave {done} had", "did the table change meanwhile?"
-            raise ComputeError(Problem("ledger", expected, "others", hint))
-        totals.add(kept)
-        done += 1
-    if done:
-        log_event(f"ledger: {done} waves were done before; {len(left)} chunks are left", waves=done, chunks=len(left))
-    found = engine_of(index).value_waves(chunks, left, index, work, report)
-    for chunk_ids, wave in zip(waves(list(left)), found, strict=True):
+        return Summed(sums.values(sums.TrainRows(engine_of(index), index), work, work.settled), n_chunks)
+    chunks, n_values = replicated.chunked(validation_rows, n_chunks), work.n_values(index)
+    sizes, totals, known = replicated.chunk_sizes(chunks), Pairwise(), list[Chunks]()
+    before, apart = list[int](), 0.0
+    for wave in [] if ledger is None else ledger.waves():
+        _require_fitting(wave, sizes, n_values)
+        apart = max(apart, distance(sketch_of(wave.totals), wave.sketches.sum(axis=0), n_values))
+        before.append(_added(wave, totals, known))
+    n_waves, n_done = len(before), totals.n_places
+    if before:
+        left = len(sizes) - n_done
+        log_event(f"ledger: {n_waves} waves were done before; {left} chunks are left", waves=n_waves, chunks=left)
+    n_tasks = read_hosts(chunks.sparkSession, None).n_tasks
+    for wave in engine_of(index).value_waves(chunks, sizes, index, work, report, n_done, n_tasks):
         if ledger is not None:
-            ledger.commit(done, {chunk: left[chunk] for chunk in chunk_ids}, wave)
-        totals.add(wave)
-        done += 1
-    return totals
+            ledger.commit(n_waves, wave)
+        _added(wave, totals, known)
+        n_waves += 1
+    found = totals.total() or Partial.zeros(n_values, row_bounds=work.options.error_bound)
+    return Summed(found, n_chunks, Chunks.joined(known), tuple(before), apart)
+
+
+def _added(wave: Wave, totals: Pairwise, known: list[Chunks]) -> int:
+    """Add a wave, and return how many chunks it has."""
+    known.append(Chunks.of(wave))
+    totals.add(wave.totals, len(wave.chunk_rows))
+    return len(wave.chunk_rows)
+
+
+def _require_fitting(wave: Wave, sizes: dict[int, int], n_values: int) -> None:
+    """Refuse a wave of the ledger whose chunks are not those of the table. Raises: ComputeError."""
+    end = wave.place + len(wave.chunk_rows)
+    expected = dict(list(sizes.items())[wave.place : end])
+    shape = (len(expected), len(sketch_of(Partial.zeros(n_values))))
+    if wave.chunk_rows != expected or len(wave.totals.value) != n_values or wave.sketches.shape != shape:
+        hint = "did the table change meanwhile? --force drops what was done"
+        expected_text = f"the validation rows of the chunks {wave.place} to {end - 1}"
+        raise ComputeError(Problem("ledger", expected_text, "others", hint))

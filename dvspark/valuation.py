@@ -18,6 +18,7 @@ from dvspark.runs.files import Files
 from dvspark.runs.ledger import Ledger
 from dvspark.runs.record import run_record
 from dvspark.schemas import Finding, Partial
+from dvspark.spot_checks import Summed
 from dvspark.tables.read import Rows
 from dvspark.tables.validate import Facts, ValidatedInputs
 from dvspark.tables.values_tables import values_schema
@@ -57,6 +58,7 @@ class Valuation:
     extremes: pa.Table = field(default_factory=lambda: pa.table({}))
     findings: list[Finding] = field(default_factory=list)
     totals: Partial | None = None
+    own: Summed | None = None
     parent: Parent | None = None
     validation_rows: DataFrame | None = None
     release: Release | None = None

@@ -22,6 +22,10 @@ SWAPS = 16
 AGAIN = "nothing was published; run it again, and if it stays, report it with the run's log"
 IN_FLOAT64 = "nothing was published; precision: float64 compares all rows exactly, in more time; report what stays"
 
+# Relative, so for both precisions: of another processor, whose float32 products may order far rows otherwise. Other
+# options, such as k = 6 for 5, differ by a hundredth and more.
+TAKEN_OVER_TOLERANCE = 1e-6
+
 
 def check_efficiency(values: Float64s, totals: Partial, aggregate: str) -> Finding:
     """Return whether the values sum to U(N) - U(∅), as the efficiency axiom demands.
@@ -50,6 +54,11 @@ def check_sample(engine: Partial, reference: Partial, far_weight: float = 0.0, t
     if engine.n_validation != reference.n_validation:
         gap, meaning = np.inf, f"engine valued {engine.n_validation} of {reference.n_validation} sampled points"
     return finding("sample", gap, (ROUNDING + SWAPS * far_weight) * size + tolerance, meaning)
+
+
+def check_taken_over(name: str, apart: float, what: str) -> Finding:
+    """Return whether what a run takes over is what it would have made; ``apart`` as `sketch.distance` tells it."""
+    return finding(name, apart, TAKEN_OVER_TOLERANCE, f"largest difference, relative, to {what}")
 
 
 def check_finite(values: Float64s) -> Finding:

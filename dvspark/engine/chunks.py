@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
 
+from dvspark.pairwise import nodes
+
 # Rows of a chunk. One product takes 256 points; a larger chunk makes fewer partials, a smaller one spreads
 # better over tasks.
 CHUNK_ROWS = 256
-# Chunks of one wave: a reducer holds one block of each, 1 MB; a wave is what is lost when a run is stopped.
+# Most chunks of one wave, and of the waves that one query values: a reducer holds one block of each, 1 MB.
 WAVE_CHUNKS = 64
+# How long the waves of one query are to take: what is lost when a run is stopped.
+QUERY_SECONDS = 60.0
+# Chunks of the first query, or as many as there are tasks at once: nobody knows yet how long they take.
+FIRST_CHUNKS = 4
 
 
 def count_chunks(n_validation: int, chunk_rows: int) -> int:
@@ -24,10 +31,29 @@ def chunk_expression(n_chunks: int) -> str:
     return f"cast(pmod(xxhash64(id), {n_chunks}) as int)"
 
 
-def waves(chunk_ids: list[int]) -> list[list[int]]:
-    """Return the chunks in waves of `WAVE_CHUNKS`, ascending."""
+def pieces(chunk_ids: list[int]) -> list[list[int]]:
+    """Return the chunks in pieces of `WAVE_CHUNKS`, ascending."""
     ordered = sorted(chunk_ids)
     return [ordered[start : start + WAVE_CHUNKS] for start in range(0, len(ordered), WAVE_CHUNKS)]
+
+
+def queries(n_chunks: int, n_done: int = 0, n_tasks: int = 1) -> Iterator[list[tuple[int, int]]]:
+    """Yield the places of all chunks that are not done, a query at a time: its waves, each from a place to another.
+
+    A query is to take QUERY_SECONDS, by how long the one before took; ``n_tasks`` run at once. How waves are cut
+    decides no bit of their sum, see `dvspark.pairwise`.
+    """
+    size, place = max(FIRST_CHUNKS, n_tasks), n_done
+    while place < n_chunks:
+        size = max(1, min(size, WAVE_CHUNKS))
+        stop = place + size
+        if stop < n_chunks:  # where fewer waves end
+            stop = max(place + 1, stop - stop % (1 << (size.bit_length() - 1)))
+        stop = min(stop, n_chunks)
+        started = time.monotonic()
+        yield nodes(place, stop, n_chunks)
+        seconds = max(time.monotonic() - started, 1e-3)
+        size, place = max(n_tasks, int((stop - place) * QUERY_SECONDS / seconds)), stop
 
 
 def sizes_of(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

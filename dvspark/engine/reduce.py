@@ -1,14 +1,17 @@
-"""Reduce: partials travel as blocks of train rows and are added in chunk order: the same bits every time."""
+"""Reduce: partials travel as blocks of train rows and are added in a fixed order: the same bits every time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from dvspark.errors import ComputeError, Problem
-from dvspark.schemas import SCALARS, Partial
+from dvspark.pairwise import Pairwise
+from dvspark.schemas import SCALARS, Float64s, Partial, Wave
+from dvspark.sketch import OF_ALL, block_sketch, sketch
 
 # Train rows in one block: 0.5 MB of float64, the middle of what a shuffle carries well (0.5-2 MB).
 BLOCK_ROWS = 65_536
@@ -28,7 +31,11 @@ PARTIAL_TYPES = pa.schema(
         ("row_bounds", pa.binary()),
     ]
 )
-TOTAL_TYPES = PARTIAL_TYPES.remove(1).insert(1, pa.field("chunk_ids", pa.list_(pa.int32())))
+TOTAL_TYPES = (
+    PARTIAL_TYPES.remove(1)
+    .insert(1, pa.field("chunk_ids", pa.list_(pa.int32())))
+    .append(pa.field("sketches", pa.binary()))
+)
 
 
 def partial_batches(chunk_id: int, partial: Partial) -> Iterator[pa.RecordBatch]:
@@ -47,28 +54,53 @@ def partial_batches(chunk_id: int, partial: Partial) -> Iterator[pa.RecordBatch]
 
 
 def reduce_block(partials: pa.Table) -> pa.Table:
-    """Return the `TOTALS` row of one block of train rows: its partials added in chunk order.
+    """Return the `TOTALS` row of a wave's partials of one block of train rows, added pairwise by their order.
 
     O(chunks × block) time; memory: the partials of one block.
     """
     order = np.argsort(partials["chunk_id"].to_numpy()).tolist()
-    total = {"train_block": partials["train_block"][0].as_py()}
-    total["chunk_ids"] = [partials["chunk_id"][place].as_py() for place in order]
-    for name in SCALARS:
-        total[name] = sum(partials[name][place].as_py() for place in order)
+    bounded = partials["row_bounds"].null_count == 0  # if one is missing, there is no sum
+    total, sketches = Pairwise(), list[Float64s]()
+    for place in order:
+        part = _partial(partials, place, bounded=bounded)
+        sketches.append(block_sketch(part.value, part.value_squared))
+        total.add(part)
+    found = total.total() or Partial.zeros(0)
+    row: dict[str, Any] = {name: getattr(found, name) for name in SCALARS}
+    row["train_block"] = partials["train_block"][0].as_py()
+    row["chunk_ids"] = [partials["chunk_id"][place].as_py() for place in order]
     for name in ("value", "value_squared", "row_bounds"):
-        total[name] = _added([partials[name][place] for place in order])
-    return pa.Table.from_pylist([total], TOTAL_TYPES)
+        row[name] = None if getattr(found, name) is None else getattr(found, name).tobytes()
+    # Of all blocks these are equal: the first one tells them.
+    counted = np.array([[partials[name][place].as_py() for name in SCALARS[:OF_ALL]] for place in order])
+    row["sketches"] = np.hstack([np.stack(sketches), counted]).tobytes()
+    return pa.Table.from_pylist([row], TOTAL_TYPES)
 
 
-def _added(cells: list[pa.BinaryScalar]) -> bytes | None:
-    """Return the sum of float64 arrays in the order given; None if one is missing: there is no sum then."""
-    if not all(cell.is_valid for cell in cells):
-        return None
-    total = np.frombuffer(cells[0].as_buffer()).copy()
-    for cell in cells[1:]:
-        total += np.frombuffer(cell.as_buffer())
-    return total.tobytes()
+def _partial(partials: pa.Table, place: int, *, bounded: bool) -> Partial:
+    """Return one chunk's part of the block; its arrays may be written to."""
+
+    def array(name: str) -> Float64s:
+        return np.frombuffer(partials[name][place].as_buffer()).copy()
+
+    counted = {name: partials[name][place].as_py() for name in SCALARS}
+    return Partial(
+        array("value"), array("value_squared"), row_bounds=array("row_bounds") if bounded else None, **counted
+    )
+
+
+def sketch_of(partial: Partial) -> Float64s:
+    """Return the sketch of a partial, as that of a chunk is told by `assemble`."""
+    return sketch(partial, BLOCK_ROWS)
+
+
+def wave_of(totals: pa.Table, n_train: int, place: int, chunk_sizes: dict[int, int]) -> Wave:
+    """Return a wave from its `TOTALS`, checked by `assemble`; ``place``: of its first chunk."""
+    found = assemble(totals, n_train, chunk_sizes)
+    rows = totals.sort_by("train_block")["sketches"].to_pylist()
+    sketches = [np.frombuffer(row).reshape(len(chunk_sizes), -1) for row in rows]
+    blocks = [of_block[:, :-OF_ALL] for of_block in sketches]
+    return Wave(place, chunk_sizes, found, np.hstack([*blocks, sketches[0][:, -OF_ALL:]]))
 
 
 def assemble(totals: pa.Table, n_train: int, chunk_sizes: dict[int, int]) -> Partial:

@@ -16,12 +16,12 @@ import numpy as np
 import pyarrow as pa
 
 from dvspark import worker
-from dvspark.engine.chunks import chunk_expression, sizes_of, waves
+from dvspark.engine.chunks import chunk_expression, queries, sizes_of
 from dvspark.engine.host_cache import open_on_host
 from dvspark.engine.manifest import MANIFEST, read_manifest
 from dvspark.engine.own_folder import OwnFolder
 from dvspark.engine.progress import watch_tasks
-from dvspark.engine.reduce import assemble, reduce_block
+from dvspark.engine.reduce import reduce_block, wave_of
 from dvspark.engine.session import is_same_host
 from dvspark.engine.tasks import (
     ChunkWork,
@@ -46,8 +46,8 @@ from dvspark.schemas import (
     TOTALS,
     Float64s,
     Int64s,
-    Partial,
     TrainArrays,
+    Wave,
 )
 
 if TYPE_CHECKING:
@@ -148,20 +148,26 @@ def value_waves(
     reference: IndexReference,
     work: ChunkWork,
     report: Callable[[int, int], None] = lambda _done, _total: None,
-) -> Iterator[Partial]:
-    """Yield the partial of each wave of chunks, ascending; their sum in this order is the result.
+    n_done: int = 0,
+    n_tasks: int = 1,
+) -> Iterator[Wave]:
+    """Yield the waves of chunks, ascending, but those that are done; their pairwise sum is the result.
 
-    A task values one chunk after the other; partials meet by block of train rows and are added in chunk
-    order, so neither tasks, retries nor hosts change a bit.
+    ``sizes``: validation rows of all chunks, of which the first ``n_done`` are done; ``n_tasks`` run at once.
+    A task values one chunk after the other; partials meet by wave and block of train rows and are added pairwise by
+    their order, so neither tasks, retries, hosts nor the sizes of waves change a bit.
     """
-    spark = chunks.sparkSession
-    done = 0
-    for wave in waves(list(sizes)):
-        with watch_tasks(spark, len(wave), report, done, len(sizes)):
-            totals = _wave_totals(chunks, wave, reference, work).toArrow()
-        done += len(wave)
-        report(done, len(sizes))
-        yield assemble(totals, work.n_values(reference), {chunk: sizes[chunk] for chunk in wave})
+    spark, ids = chunks.sparkSession, list(sizes)
+    for places in queries(len(ids), n_done, n_tasks):
+        done, stop = places[0][0], places[-1][1]
+        with watch_tasks(spark, stop - done, report, done, len(ids)):
+            totals = _wave_totals(chunks, [ids[start:end] for start, end in places], reference, work).toArrow()
+        report(stop, len(ids))
+        firsts = np.array([row[0] for row in totals["chunk_ids"].to_pylist()], np.int64)
+        for start, end in places:
+            here = {chunk: sizes[chunk] for chunk in ids[start:end]}
+            of_wave = totals.filter(pa.array(np.isin(firsts, ids[start:end])))
+            yield wave_of(of_wave, work.n_values(reference), start, here)
 
 
 def neighbor_counts(chunks: DataFrame, sizes: dict[int, int], reference: IndexReference, work: ChunkWork) -> pa.Table:
@@ -255,17 +261,21 @@ def hashed_to_place(rows: DataFrame, column: str, values: list[int]) -> DataFram
     return rows.selectExpr("*", f"map({routes})[{column}] AS route").repartition(n, "route").drop("route")
 
 
-def _wave_totals(chunks: DataFrame, wave: list[int], reference: IndexReference, work: ChunkWork) -> DataFrame:
+def _wave_totals(chunks: DataFrame, waves: list[list[int]], reference: IndexReference, work: ChunkWork) -> DataFrame:
+    ids = [chunk for wave in waves for chunk in wave]
+    numbers = " + ".join(["0", *(f"int(chunk_id >= {wave[0]})" for wave in waves[1:])])
+
     def value(batches: Batches) -> Batches:
         worker.get_ready(loops.fastest)
         return value_chunks(batches, open_here(reference), work)
 
     return (
-        chunks.where(f"chunk_id IN ({', '.join(map(str, wave))})")
-        .transform(lambda rows: one_value_a_task(rows, "chunk_id", wave))
+        chunks.where(f"chunk_id IN ({', '.join(map(str, ids))})")
+        .transform(lambda rows: one_value_a_task(rows, "chunk_id", ids))
         .sortWithinPartitions("chunk_id", "id")
         .mapInArrow(value, PARTIALS.ddl())
-        .groupBy("train_block")
+        .selectExpr("*", f"{numbers} AS wave")
+        .groupBy("train_block", "wave")
         .applyInArrow(reduce_block, TOTALS.ddl())
     )
 

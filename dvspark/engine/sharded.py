@@ -11,15 +11,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from dvspark.engine import binned_exchange
-from dvspark.engine.chunks import waves
+from dvspark.engine.chunks import queries
 from dvspark.engine.exchange import Halves, method_halves
 from dvspark.engine.progress import watch_tasks
+from dvspark.engine.reduce import sketch_of
 from dvspark.engine.sharded_blocks import build_blocks, chunk_files, finished_blocks
 from dvspark.engine.sharded_nearest import by_nearest, nearest_rows, tenth_distances
 from dvspark.engine.sharded_radius import by_counts, neighbor_counts
@@ -27,7 +28,8 @@ from dvspark.engine.sharded_ranking import by_all_keys, by_bins
 from dvspark.engine.tasks import ChunkWork, ListedRows
 from dvspark.engine.train_blocks import BlocksReference, open_block, rows_of
 from dvspark.engine.train_index import TrainKeys
-from dvspark.schemas import Partial, TrainArrays
+from dvspark.pairwise import Pairwise
+from dvspark.schemas import Float64s, Partial, TrainArrays, Wave
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -80,23 +82,24 @@ def value_waves(
     reference: BlocksReference,
     work: ChunkWork,
     report: Callable[[int, int], None] = lambda _done, _total: None,
-) -> Iterator[Partial]:
-    """Yield the partial of each wave of chunks, ascending; their sum in this order is the result.
-
-    As `replicated.value_waves`, with the same bits.
-    """
+    n_done: int = 0,
+    n_tasks: int = 1,
+) -> Iterator[Wave]:
+    """Yield the waves of chunks, as `replicated.value_waves` does, with the same bits."""
     alone = work.options.self_validation
+    given: dict[str, Any] = {"self_validation": alone, "report": report, "n_done": n_done, "n_tasks": n_tasks}
     by_need = {"radius": by_counts, "nearest": by_nearest}
     if work.method.needs in by_need:
         partials_of = partial(by_need[work.method.needs], work=work)
-        yield from _waves(chunks, sizes, reference, partials_of, self_validation=alone, report=report)
+        yield from _waves(chunks, sizes, reference, partials_of, **given)
         return
     if work.options.ranking_options(work.parameters, reference.n_train).is_binned(reference.n_train - alone):
         binned_exchange.write_sample(reference)
-        yield from _waves(chunks, sizes, reference, partial(by_bins, work=work), self_validation=alone, report=report)
+        yield from _waves(chunks, sizes, reference, partial(by_bins, work=work), **given)
         return
     halves, n_values = method_halves(reference, work), work.n_values(reference)
-    yield from exchanged_waves(chunks, sizes, reference, halves, n_values, self_validation=alone, report=report)
+    exchanged = partial(by_all_keys, halves=halves, n_values=n_values)
+    yield from _waves(chunks, sizes, reference, exchanged, **given)
 
 
 def exchanged_waves(
@@ -107,11 +110,10 @@ def exchanged_waves(
     n_values: int,
     *,
     self_validation: bool,
-    report: Callable[[int, int], None] = lambda _done, _total: None,
-) -> Iterator[Partial]:
-    """Yield the partial of each wave; ``halves`` say what a block tells and what becomes of a chunk's points."""
+) -> Iterator[Wave]:
+    """Yield the waves; ``halves`` say what a block tells and what becomes of a chunk's points."""
     exchanged = partial(by_all_keys, halves=halves, n_values=n_values)
-    yield from _waves(chunks, sizes, reference, exchanged, self_validation=self_validation, report=report)
+    yield from _waves(chunks, sizes, reference, exchanged, self_validation=self_validation)
 
 
 def _waves(
@@ -121,29 +123,32 @@ def _waves(
     partials_of: PartialsOf,
     *,
     self_validation: bool,
-    report: Callable[[int, int], None],
-) -> Iterator[Partial]:
-    """Yield the partial of each wave, whose chunks are valued in jobs of some of them and added in their order.
+    report: Callable[[int, int], None] = lambda _done, _total: None,
+    n_done: int = 0,
+    n_tasks: int = 1,
+) -> Iterator[Wave]:
+    """Yield the waves, whose chunks are valued in jobs of some of them and added pairwise by their order.
 
-    Memory of the driver: the validation rows and partials of one job.
+    Memory of the driver: the validation rows and partials of one job, and 16 N bytes for each doubling of a wave.
     """
-    spark, done = chunks.sparkSession, 0
-    for wave in waves(list(sizes)):
-        total: Partial | None = None
+    spark, ids, done = chunks.sparkSession, list(sizes), n_done
+    for start, end in (place for places in queries(len(ids), n_done, n_tasks) for place in places):
+        wave, total, sketches = ids[start:end], Pairwise(), list[Float64s]()
         for some in _cut(wave, sizes, reference.n_train):
             rows = chunks.where(f"chunk_id IN ({', '.join(map(str, some))})").toArrow()
             with (
                 chunk_files(rows, reference, self_validation=self_validation) as folder,
                 _small_batches(spark, 8 * min(reference.block_rows, reference.n_train)),
-                watch_tasks(spark, len(some), report, done, len(sizes)),
+                watch_tasks(spark, len(some), report, done, len(ids)),
             ):
                 found = partials_of(spark, {chunk: sizes[chunk] for chunk in some}, reference, folder)
             for chunk in some:
-                total = found[chunk] if total is None else total.plus(found[chunk])
+                sketches.append(sketch_of(found[chunk]))
+                total.add(found[chunk])
             done += len(some)
-            report(done, len(sizes))
-        if total is not None:
-            yield total
+            report(done, len(ids))
+        if (added := total.total()) is not None:
+            yield Wave(start, {chunk: sizes[chunk] for chunk in wave}, added, np.stack(sketches))
 
 
 def _cut(wave: list[int], sizes: dict[int, int], n_train: int) -> Iterator[list[int]]:

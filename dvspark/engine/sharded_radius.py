@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from dvspark.engine import radius_exchange
 from dvspark.engine.block_sums import chunk_sums
-from dvspark.engine.chunks import waves
+from dvspark.engine.chunks import pieces
 from dvspark.engine.exchange import read_chunk, write_chunk
 from dvspark.engine.sharded_blocks import block_numbers_of, chunk_files
 from dvspark.engine.tasks import ChunkWork, counts_table
@@ -26,9 +26,9 @@ Batches = Iterator[pa.RecordBatch]
 
 
 def neighbor_counts(chunks: DataFrame, sizes: dict[int, int], reference: BlocksReference, work: ChunkWork) -> pa.Table:
-    """Return `NEIGHBOR_COUNTS` of all validation rows, for a `radius` method, wave by wave."""
+    """Return `NEIGHBOR_COUNTS` of all validation rows, for a `radius` method, piece by piece."""
     found = []
-    for wave in waves(list(sizes)):
+    for wave in pieces(list(sizes)):
         rows = chunks.where(f"chunk_id IN ({', '.join(map(str, wave))})").toArrow()
         with chunk_files(rows, reference, self_validation=work.options.self_validation) as folder:
             n_points = {chunk: sizes[chunk] for chunk in wave}

@@ -1,11 +1,11 @@
 """Ledger: which waves of a run are done and what they added up to, so that a run that was killed goes on.
 
-ledger/run_id=…/run.json             whose waves these are
+ledger/run_id=…/run.json             whose waves these are, and which start of the run goes on with them
 ledger/run_id=…/index.json           where its index lies, and the index's digest
-ledger/run_id=…/wave-00000.npz       the wave's totals
+ledger/run_id=…/wave-00000.npz       the wave's totals, and a few numbers of each of its chunks
 ledger/run_id=…/wave-00000.json      its chunks, their rows, the sha256 of the totals; a wave without it is not done
 
-What is JSON is sealed: it has a sha256 of its own.
+What is JSON is sealed, and says whose it is: it has a sha256 of its own, the run's id and fingerprint, and its number.
 """
 
 from __future__ import annotations
@@ -13,18 +13,24 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+import secrets
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from dvspark.documents import sealed, unsealed
+from dvspark.documents import missing_in, sealed, unsealed
 from dvspark.errors import ComputeError, OutputConflictError, Problem, taken_run_id
 from dvspark.logs import log_event
 from dvspark.runs.files import Files, write_whole
-from dvspark.schemas import SCALARS, Partial
+from dvspark.schemas import SCALARS, Partial, Wave
+
+# What the files tell, besides whose they are.
+BEGUN = {"attempt": str}
+INDEX = {"folder": str, "digest": str}
+WAVE = {"number": int, "place": int, "chunk_rows": dict, "totals": str}
 
 
 @dataclass(frozen=True)
@@ -37,11 +43,12 @@ class KeptIndex:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The ledger of one run; ``fingerprint`` is that of its inputs, options and code."""
+    """The ledger of one run; ``fingerprint`` is that of its inputs, options and code, ``attempt`` that of one start."""
 
     files: Files
     run_id: str
     fingerprint: str
+    attempt: str = field(default_factory=lambda: secrets.token_hex(8))
 
     @property
     def folder(self) -> str:
@@ -49,21 +56,24 @@ class Ledger:
         return f"ledger/run_id={self.run_id}"
 
     def begin(self) -> None:
-        """Say whose waves these are.
+        """Say whose waves these are, and that this start goes on with them.
 
         Raises: OutputConflictError when they are another run's, with both fingerprints.
         """
-        name = f"{self.folder}/run.json"
-        if self.files.exists(name):
-            self.require_own()
-        else:
-            self._commit(name, sealed({"run_id": self.run_id, "fingerprint": self.fingerprint}))
+        if self.files.exists(f"{self.folder}/run.json"):
+            self._begun()
+        self._commit("run.json", {"attempt": self.attempt})
 
     def require_own(self) -> None:
-        """Refuse a ledger that another run began, or that is gone since the same run, started twice, has ended.
+        """Refuse a ledger that another run, or another start of this one, has taken, or that it has removed since.
 
-        Raises: OutputConflictError, with both fingerprints.
+        Raises: OutputConflictError, with both fingerprints where they differ.
         """
+        if self._begun()["attempt"] != self.attempt:
+            where, hint = f"ledger of run_id {self.run_id}", "two runs were started at once; let one of them go on"
+            raise OutputConflictError(Problem(where, "one run at a time", "another start that goes on with it", hint))
+
+    def _begun(self) -> dict[str, Any]:
         where = f"ledger of run_id {self.run_id}"
         try:
             begun = unsealed(self.files.read(f"{self.folder}/run.json"))
@@ -71,16 +81,17 @@ class Ledger:
             hint = "two runs were started at once; the first one stays"
             raise OutputConflictError(Problem(where, "one run at a time", "one that has ended", hint)) from error
         hint = "choose another run_id or output, or pass --force to drop what the other run has done"
-        if begun is None:
+        if begun is None or missing_in(begun, {"run_id": str, "fingerprint": str, **BEGUN}):
             raise OutputConflictError(Problem(where, "whose waves these are", "a damaged file run.json", hint))
-        if begun["fingerprint"] != self.fingerprint:
-            raise taken_run_id(where, self.fingerprint, f"waves of fingerprint {begun['fingerprint'][:12]}", hint)
+        if begun["fingerprint"] != self.fingerprint or begun["run_id"] != self.run_id:
+            got = f"waves of run {begun['run_id']}, fingerprint {begun['fingerprint'][:12]}"
+            raise taken_run_id(where, self.fingerprint, got, hint)
+        return begun
 
     def index(self) -> KeptIndex | None:
         """Return the index that the run had begun, if it had; it may be gone or damaged since."""
-        name = f"{self.folder}/index.json"
-        told = unsealed(self.files.read(name)) if self.files.exists(name) else None
-        return None if told is None else KeptIndex(**told)
+        told = self._read("index.json", INDEX)
+        return None if told is None else KeptIndex(told["folder"], told["digest"])
 
     def keep_index(self, index: KeptIndex) -> None:
         """Record the index, which the run goes on with if it is killed.
@@ -88,58 +99,79 @@ class Ledger:
         Raises: OutputConflictError when another run has taken the ledger meanwhile.
         """
         self.require_own()
-        self._commit(f"{self.folder}/index.json", sealed(dataclasses.asdict(index)))
+        self._commit("index.json", dataclasses.asdict(index))
 
-    def waves(self) -> Iterator[tuple[dict[int, int], Partial]]:
-        """Yield (validation rows of each chunk, totals) of the waves that are done, in order, up to a damaged one."""
-        number = 0
-        while self.files.exists(f"{self._wave(number)}.json"):
-            told = unsealed(self.files.read(f"{self._wave(number)}.json"))
-            totals = f"{self._wave(number)}.npz"
+    def waves(self) -> Iterator[Wave]:
+        """Yield the waves that are done, in order, up to one that is damaged, another run's, or at another place."""
+        number = n_chunks = 0
+        while self.files.exists(f"{self.folder}/{_wave(number)}.json"):
+            told = self._read(f"{_wave(number)}.json", WAVE)
+            totals = f"{self.folder}/{_wave(number)}.npz"
             content = self.files.read(totals) if self.files.exists(totals) else b""
-            if told is None or digest(content) != told["totals"]:
-                log_event(f"ledger: wave {number} is damaged and is done again", wave=number)
+            if told is None or (told["number"], told["place"], told["totals"]) != (number, n_chunks, digest(content)):
+                log_event(f"ledger: wave {number} is damaged, or another one, and is done again", wave=number)
                 return
-            yield {int(chunk): rows for chunk, rows in told["chunk_rows"].items()}, read_totals(content)
-            number += 1
+            chunk_rows = {int(chunk): rows for chunk, rows in told["chunk_rows"].items()}
+            arrays = read_arrays(content)
+            yield Wave(n_chunks, chunk_rows, partial_of(arrays), arrays["sketches"])
+            number, n_chunks = number + 1, n_chunks + len(chunk_rows)
 
-    def commit(self, number: int, chunk_rows: dict[int, int], totals: Partial) -> None:
+    def commit(self, number: int, wave: Wave) -> None:
         """Add a wave: its totals staged, renamed, then recorded.
 
         Raises: OutputConflictError when another run has taken the ledger meanwhile.
         """
         self.require_own()
-        content = write_totals(totals)
-        told = {"chunk_rows": chunk_rows, "totals": digest(content)}
-        self._commit(f"{self._wave(number)}.npz", content)
-        self._commit(f"{self._wave(number)}.json", sealed(told))
+        content = write_arrays({**arrays_of(wave.totals), "sketches": wave.sketches})
+        told = {"number": number, "place": wave.place, "chunk_rows": wave.chunk_rows, "totals": digest(content)}
+        write_whole(self.files, f"{self.folder}/{_wave(number)}.npz", content)
+        self._commit(f"{_wave(number)}.json", told)
 
     def remove(self) -> None:
         """Remove it, as when the run is published."""
         self.files.remove(self.folder)
 
-    def _wave(self, number: int) -> str:
-        return f"{self.folder}/wave-{number:05d}"
+    def _commit(self, name: str, told: Mapping[str, Any]) -> None:
+        whose = {"run_id": self.run_id, "fingerprint": self.fingerprint}
+        write_whole(self.files, f"{self.folder}/{name}", sealed({**whose, **told}))
 
-    def _commit(self, name: str, content: bytes) -> None:
-        write_whole(self.files, name, content)
+    def _read(self, name: str, kinds: Mapping[str, type]) -> dict[str, Any] | None:
+        """Return what a file of this run tells; None where there is none, it is damaged, or another run's."""
+        name = f"{self.folder}/{name}"
+        told = unsealed(self.files.read(name)) if self.files.exists(name) else None
+        if told is None or missing_in(told, kinds):
+            return None
+        own = (told.get("run_id"), told.get("fingerprint")) == (self.run_id, self.fingerprint)
+        return told if own else None
+
+
+def _wave(number: int) -> str:
+    return f"wave-{number:05d}"
 
 
 ARRAYS = ("value", "value_squared", "row_bounds")
 
 
-def write_totals(totals: Partial) -> bytes:
-    """Return a partial as the content of a file, 16 bytes a training row; the same bytes for the same bits."""
+def arrays_of(totals: Partial) -> dict[str, Any]:
+    """Return a partial as arrays by name, 16 bytes a training row, or 24."""
+    arrays = {name: getattr(totals, name) for name in ARRAYS if getattr(totals, name) is not None}
+    return arrays | {name: np.array(getattr(totals, name)) for name in SCALARS}
+
+
+def write_arrays(arrays: Mapping[str, Any]) -> bytes:
+    """Return arrays as the content of a file; the same bytes for the same bits."""
     content = io.BytesIO()
-    arrays: dict[str, Any] = {name: getattr(totals, name) for name in ARRAYS}
-    arrays |= {name: np.array(getattr(totals, name)) for name in SCALARS}
     with zipfile.ZipFile(content, "w") as file:
         for name, array in arrays.items():
-            if array is not None:
-                member = io.BytesIO()
-                np.save(member, array)
-                file.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue())  # a fixed time, not the clock's
+            member = io.BytesIO()
+            np.save(member, array)
+            file.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue())  # a fixed time, not the clock's
     return content.getvalue()
+
+
+def write_totals(totals: Partial) -> bytes:
+    """Return a partial as the content of a file."""
+    return write_arrays(arrays_of(totals))
 
 
 def digest(content: bytes) -> str:
@@ -147,15 +179,32 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def read_totals(content: bytes) -> Partial:
-    """Return the partial that was written; objects are refused, not unpickled.
+def read_arrays(content: bytes) -> dict[str, Any]:
+    """Return the arrays that were written; objects are refused, not unpickled.
 
     Raises: ComputeError when the content is another.
     """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            scalars = {name: arrays[name].item() for name in SCALARS}
-            return Partial(**{name: arrays[name] for name in ARRAYS if name in arrays}, **scalars)
+            return dict(arrays)
     except (ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        hint = "value the rows again; --force drops what is there"
-        raise ComputeError(Problem("totals of a run", "the numbers it wrote", str(error), hint)) from error
+        raise _others(str(error)) from error
+
+
+def partial_of(arrays: Mapping[str, Any]) -> Partial:
+    """Return the partial that is among arrays. Raises: ComputeError when there is none."""
+    try:
+        scalars = {name: arrays[name].item() for name in SCALARS}
+        return Partial(**{name: arrays[name] for name in ARRAYS if name in arrays}, **scalars)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _others(str(error)) from error
+
+
+def read_totals(content: bytes) -> Partial:
+    """Return the partial that was written. Raises: ComputeError when the content is another."""
+    return partial_of(read_arrays(content))
+
+
+def _others(got: str) -> ComputeError:
+    hint = "value the rows again; --force drops what is there"
+    return ComputeError(Problem("totals of a run", "the numbers it wrote", got, hint))

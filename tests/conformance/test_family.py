@@ -233,7 +233,7 @@ class Tables:
         chunks = replicated.chunked(points, N_CHUNKS)
         totals = Partial.zeros(work.n_values(index), row_bounds=options.error_bound)
         for wave in engine.value_waves(chunks, replicated.chunk_sizes(chunks), index, work):
-            totals.add(wave)
+            totals.add(wave.totals)
         return totals
 
     def _released(self, engine: Any, points: DataFrame, index: Any, work: ChunkWork) -> tuple[DataFrame, ChunkWork]:

@@ -13,6 +13,7 @@ from frames import Data, Side, draw_data, frames_of
 from dvspark.errors import ComputeError
 from dvspark.kernels.distances import TILE_ROWS
 from dvspark.methods.options import ValueOptions
+from dvspark.pairwise import Pairwise
 from dvspark.schemas import Partial
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ CASES: dict[str, tuple[str, ValueOptions, list[int]]] = {
 }
 
 
-def _value(spark: SparkSession, data: Data, options: ValueOptions, folder: Path, n_blocks: int | None) -> Partial:
+def _value(
+    spark: SparkSession, data: Data, options: ValueOptions, folder: Path, n_blocks: int | None
+) -> tuple[Partial, np.ndarray]:
     """Return the totals under the sharded plan, or (None) the replicated one."""
     from dvspark.engine import packing, replicated, sharded
     from dvspark.engine.tasks import ChunkWork
@@ -98,10 +101,14 @@ def _value(spark: SparkSession, data: Data, options: ValueOptions, folder: Path,
         blocks = sharded.build_blocks(train, **same, block_rows=-(-n_tiles // n_blocks) * TILE_ROWS, shared=False)
         assert blocks.n_blocks == n_blocks
         waves = sharded.value_waves(chunks, sizes, blocks, work)
-    totals = Partial.zeros(len(data.train), row_bounds=options.error_bound)
+    totals = Pairwise()
+    sketches = []
     for wave in waves:
-        totals.add(wave)
-    return totals
+        totals.add(wave.totals, len(wave.chunk_rows))
+        sketches.append(wave.sketches)
+    found = totals.total()
+    assert found is not None
+    return found, np.vstack(sketches)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -109,13 +116,14 @@ def test_sharded__has_the_bits_of_the_replicated_plan(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
     name, options, n_blocks = CASES[case]
-    # Two waves, and the first of them in two jobs.
+    # Several waves, and the first of them in two jobs.
     monkeypatch.setattr("dvspark.engine.chunks.WAVE_CHUNKS", 4)
     monkeypatch.setattr("dvspark.engine.sharded.PARTIAL_BYTES", 3 * 16 * len(DATA[name].train))
-    expected = _value(spark, DATA[name], options, tmp_path, None)
+    expected, expected_sketches = _value(spark, DATA[name], options, tmp_path, None)
     assert (expected.error_bound > 0) == (options.ranking == "binned")
     for n in n_blocks:
-        found = _value(spark, DATA[name], options, tmp_path, n)
+        found, sketches = _value(spark, DATA[name], options, tmp_path, n)
+        np.testing.assert_array_equal(sketches, expected_sketches)
         np.testing.assert_array_equal(found.value, expected.value)
         np.testing.assert_array_equal(found.value_squared, expected.value_squared)
         np.testing.assert_array_equal(found.row_bounds, expected.row_bounds)

@@ -18,7 +18,7 @@ from dvspark.change import parent_record, parent_totals
 from dvspark.engine.train_index import mapped_array
 from dvspark.errors import ComputeError, ConfigError, OutputConflictError
 from dvspark.runs.ledger import SCALARS, Ledger, digest, read_totals, write_totals
-from dvspark.schemas import Partial
+from dvspark.schemas import Partial, Wave
 from dvspark.tables.storage import Storage, open_storage
 from dvspark.tables.write import published_record, refuse_conflict
 
@@ -169,7 +169,7 @@ def test_published_record__refuses_what_is_no_record(storage: Storage, content: 
 def test_ledger__a_damaged_wave_is_done_again_and_a_damaged_beginning_refused(storage: Storage, content: bytes) -> None:
     ledger = Ledger(storage, "run", "f" * 64)
     ledger.begin()
-    ledger.commit(0, {0: 3}, Partial.zeros(3))
+    ledger.commit(0, Wave(0, {0: 3}, Partial.zeros(3), np.zeros((1, 2))))
     storage.write(f"{ledger.folder}/wave-00000.json", content)
     assert list(ledger.waves()) == []
     storage.write(f"{ledger.folder}/run.json", content)
@@ -180,13 +180,13 @@ def test_ledger__a_damaged_wave_is_done_again_and_a_damaged_beginning_refused(st
 def test_ledger__a_wave_with_a_changed_digit_or_without_totals_is_done_again(storage: Storage) -> None:
     ledger = Ledger(storage, "run", "f" * 64)
     ledger.begin()
-    ledger.commit(0, {0: 3, 10: 4, 2: 5}, Partial.zeros(3))
-    ((chunk_rows, _),) = ledger.waves()
-    assert chunk_rows == {0: 3, 10: 4, 2: 5}
+    ledger.commit(0, Wave(0, {0: 3, 10: 4, 2: 5}, Partial.zeros(3), np.zeros((3, 2))))
+    (found,) = ledger.waves()
+    assert found.chunk_rows == {0: 3, 10: 4, 2: 5}
     name = f"{ledger.folder}/wave-00000.json"
     storage.write(name, storage.read(name).replace(b'"10": 4', b'"10": 5'))
     assert list(ledger.waves()) == []
-    ledger.commit(0, {0: 3}, Partial.zeros(3))
+    ledger.commit(0, found)
     storage.remove_file(name.replace(".json", ".npz"))
     assert list(ledger.waves()) == []
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dvspark.engine import plan, sizes
-from dvspark.engine.chunks import WAVE_CHUNKS, count_chunks, waves
+from dvspark.engine.chunks import WAVE_CHUNKS, count_chunks, pieces
 from dvspark.engine.plan import Hosts, Plan, host_memory_problems, make_plan, parse_bytes, turning_point
 from dvspark.engine.sizes import Sizes
 from dvspark.errors import ComputeError, ConfigError
@@ -78,7 +78,7 @@ def test_make_plan__rounds_chunks_and_waves_up(n_validation: int, chunk_rows: in
     found = plan_of(n_validation=n_validation, chunk_rows=chunk_rows)
     assert (found.n_chunks, found.n_waves) == (n_chunks, n_waves)
     assert n_chunks == count_chunks(n_validation, chunk_rows)
-    assert n_waves == len(waves(list(range(n_chunks))))
+    assert n_waves == len(pieces(list(range(n_chunks))))
     assert WAVE_CHUNKS == 64
 
 

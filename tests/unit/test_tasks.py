@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import fcntl
 import os
 import shutil
@@ -22,16 +23,17 @@ from property_tests import examples
 
 import dvspark
 from dvspark.engine import host_cache, reduce
-from dvspark.engine.chunks import WAVE_CHUNKS, count_chunks, waves, whole_chunks
+from dvspark.engine.chunks import WAVE_CHUNKS, count_chunks, pieces, whole_chunks
 from dvspark.engine.index_writing import IndexWriter, place_rows, places_of
 from dvspark.engine.manifest import MANIFEST, damaged_files, read_manifest
 from dvspark.engine.own_folder import KEEP_SECONDS
-from dvspark.engine.reduce import PARTIAL_TYPES, assemble, partial_batches, reduce_block
+from dvspark.engine.reduce import PARTIAL_TYPES, assemble, partial_batches, reduce_block, wave_of
 from dvspark.engine.tasks import ChunkWork, ListedRows, nearest_validation, pack_rows, unpack_row, value_chunks
 from dvspark.engine.train_index import IndexReference, open_index
 from dvspark.errors import ComputeError
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import Partial
+from dvspark.sketch import distance
 
 N_TRAIN, N_VALIDATION, K = 40, 30, 3
 DATA = draw_data(N_TRAIN, N_VALIDATION, seed=21, id_type="string", label_type="array<bigint>")
@@ -110,8 +112,8 @@ def test_count_chunks__holds_all_rows(n_validation: int, rows: int) -> None:
 
 
 @given(st.sets(st.integers(0, 1_000), max_size=300))
-def test_waves__hold_every_chunk_once_in_order(chunk_ids: set[int]) -> None:
-    cut = waves(list(chunk_ids))
+def test_pieces__hold_every_chunk_once_in_order(chunk_ids: set[int]) -> None:
+    cut = pieces(list(chunk_ids))
     assert [chunk for wave in cut for chunk in wave] == sorted(chunk_ids)
     assert all(0 < len(wave) <= WAVE_CHUNKS for wave in cut)
 
@@ -264,11 +266,11 @@ def _partial(n_train: int, chunk: int) -> Partial:
 
 
 def _added(partials: list[Partial]) -> Partial:
-    """Return the sum in the order given."""
-    total = Partial.zeros(len(partials[0].value), row_bounds=True)
-    for partial in partials:
-        total.add(partial)
-    return total
+    """Return the sum: of the largest power of 2 of them, and of the rest."""
+    if len(partials) == 1:
+        return copy.deepcopy(partials[0])
+    half = 1 << (len(partials) - 1).bit_length() - 1
+    return _added(partials[:half]).plus(_added(partials[half:]))
 
 
 @given(order=st.permutations(range(5)), block_rows=st.sampled_from([1, 3, 7, 1_000]))
@@ -287,6 +289,20 @@ def test_reduce__arrival_order_does_not_change_a_bit(order: list[int], block_row
         expected.empty_utility,
         expected.error_bound,
     )
+
+
+@given(block_rows=st.sampled_from([1, 3, 7, 1_000]), n_values=st.sampled_from([1, 7, 40]))
+def test_wave__has_the_sketch_of_each_chunk_as_one_that_is_whole(block_rows: int, n_values: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reduce, "BLOCK_ROWS", block_rows)
+        parts = {chunk: _partial(n_values, chunk) for chunk in (3, 5, 6)}
+        batches = [batch for chunk, part in parts.items() for batch in partial_batches(chunk, part)]
+        found = wave_of(_totals(batches), n_values, 8, {chunk: chunk + 1 for chunk in parts})
+        expected = np.stack([reduce.sketch_of(part) for part in parts.values()])
+        np.testing.assert_array_equal(found.sketches, expected)
+        of_sum = reduce.sketch_of(found.totals)
+    assert distance(of_sum, found.sketches.sum(axis=0), n_values) < 1e-14
+    assert (found.place, found.chunk_rows) == (8, {3: 4, 5: 6, 6: 7})
 
 
 SIZES = {chunk: chunk + 1 for chunk in range(4)}

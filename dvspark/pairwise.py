@@ -1,0 +1,51 @@
+"""Pairwise: partials are added two and two in a tree of their places: the same bits, however they came in waves.
+
+A wave is a node of this tree: 2^k neighbors from a place that 2^k divides, or what there is of them at the end.
+Pairwise addition also rounds less than one after the other: its error grows with log n, not n.
+"""
+
+from __future__ import annotations
+
+from dvspark.schemas import Partial
+
+
+def nodes(place: int, stop: int, n: int) -> list[tuple[int, int]]:
+    """Return the nodes of the tree over ``n`` places that together hold those from ``place`` to ``stop``, in order."""
+    found = []
+    while place < stop:
+        end = place + (place & -place or _power_above(n))
+        while end > stop and stop < n:
+            end = place + (end - place) // 2
+        found.append((place, min(end, n)))
+        place = end
+    return found
+
+
+class Pairwise:
+    """The sum of partials that come in order, each of one or more places; at most log2 of them are held."""
+
+    def __init__(self) -> None:
+        self.n_places = 0
+        self._parts: list[tuple[int, Partial]] = []
+
+    def add(self, partial: Partial, n_places: int = 1) -> None:
+        """Add the sum of the next places, which becomes this one's. Raises: ValueError when they are no node."""
+        if self.n_places % _power_above(n_places) or any(_power_above(n) != n for n, _ in self._parts):
+            raise ValueError(f"{n_places} places from {self.n_places} on are no node of the tree")
+        self._parts.append((n_places, partial))
+        self.n_places += n_places
+        while len(self._parts) > 1 and self._parts[-1][0] == self._parts[-2][0]:
+            n, last = self._parts.pop()
+            self._parts[-1] = (2 * n, self._parts[-1][1].plus(last))
+
+    def total(self) -> Partial | None:
+        """Return the sum, None of nothing; nothing may be added afterwards."""
+        found: Partial | None = None
+        for _, part in reversed(self._parts):
+            found = part if found is None else part.plus(found)
+        return found
+
+
+def _power_above(n: int) -> int:
+    """Return the smallest power of 2 that is at least n."""
+    return 1 << max(0, n - 1).bit_length()

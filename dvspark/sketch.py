@@ -1,0 +1,56 @@
+"""Sketch: a few numbers by which a partial is known again; those of a sum are the sum of those of its parts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dvspark.schemas import Float64s, Partial
+
+# Train rows of each block whose values are in it.
+ROWS = 16
+# Of each block: values of its rows, the sum of all values, and of their squares over points.
+OF_BLOCK = ROWS + 2
+# Of all: validation rows, U(N), U(∅).
+OF_ALL = 3
+
+
+def block_sketch(value: Float64s, value_squared: Float64s) -> Float64s:
+    """Return what is known of one block's values, (OF_BLOCK,)."""
+    rows = np.linspace(0, len(value) - 1, ROWS).astype(np.int64)
+    return np.concatenate([value[rows], [value.sum(), value_squared.sum()]])
+
+
+def sketch(partial: Partial, block_rows: int) -> Float64s:
+    """Return the sketch of a partial in blocks of so many train rows, (n_blocks × OF_BLOCK + OF_ALL,) float64."""
+    cuts = [slice(start, start + block_rows) for start in range(0, len(partial.value), block_rows)]
+    blocks = [block_sketch(partial.value[cut], partial.value_squared[cut]) for cut in cuts]
+    return np.concatenate([*blocks, [partial.n_validation, partial.utility, partial.empty_utility]])
+
+
+def distance(one: Float64s, other: Float64s, n_values: int) -> float:
+    """Return how far two sketches of partials of ``n_values`` values are apart, relative to what they are made of.
+
+    0 for the same bits; infinite where they are of another size, or not finite.
+    """
+    if one.shape != other.shape:
+        return np.inf
+    if np.array_equal(one, other):
+        return 0.0
+    both = np.stack([one, other])
+    blocks, sums = both[:, :-OF_ALL].reshape(2, -1, OF_BLOCK), both[:, -OF_ALL:]
+    # A value, and a sum of values of both signs, is as exact as the largest that it may be: |v| <= (points · Σ v²)^½.
+    largest = np.sqrt(np.abs(sums[:, 0]).max() * np.abs(blocks[:, :, -1]).sum(axis=1).max())
+    apart = [
+        _relative(blocks[:, :, :ROWS], largest),
+        _relative(blocks[:, :, ROWS], largest * np.sqrt(n_values)),
+        _relative(blocks[:, :, -1], np.abs(blocks[:, :, -1]).max()),
+        _relative(sums[:, 0], np.abs(sums[:, 0]).max()),
+        _relative(sums[:, 1:], np.abs(sums[:, 1:]).max()),
+    ]
+    found = max(apart)
+    return found if np.isfinite(found) else np.inf
+
+
+def _relative(both: Float64s, size: float) -> float:
+    away = float(np.abs(both[0] - both[1]).max())
+    return away if away == 0 or not np.isfinite(away) else float(away / size) if size > 0 else np.inf

@@ -1,0 +1,66 @@
+"""Spot checks: what a run takes over from an earlier start of it is known by a few of its chunks, valued again."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dvspark.audit.checks import check_taken_over
+from dvspark.engine import replicated
+from dvspark.engine.index_kinds import Index, engine_of
+from dvspark.engine.tasks import ChunkWork
+from dvspark.schemas import Chunks, Finding, Float64s, Partial
+from dvspark.sketch import distance
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# A chunk of each of so many waves, drawn anew each time: nobody knows which of them is safe to change.
+CHECKED_WAVES = 8
+
+
+@dataclass(frozen=True)
+class Summed:
+    """Totals over validation rows, and what is known of the chunks in them.
+
+    ``n_chunks``: into how many the rows were cut, some of which may be empty; ``chunks``, the others in their order;
+    ``waves_before``: numbers of chunks of the waves that were taken over from an earlier start, which are the first
+    ones; ``apart``: how far their totals are from the sum of their chunks, at most.
+    """
+
+    totals: Partial
+    n_chunks: int
+    chunks: Chunks = field(default_factory=Chunks.none)
+    waves_before: tuple[int, ...] = ()
+    apart: float = 0.0
+
+
+def earlier_waves_findings(validation_rows: DataFrame, index: Index, work: ChunkWork, summed: Summed) -> list[Finding]:
+    """Return whether waves of an earlier start are what this one would have made of them; nothing where there are none.
+
+    Cost: that of CHECKED_WAVES chunks at most.
+    """
+    waves = summed.waves_before
+    if not waves:
+        return []
+    ends = np.cumsum(waves)
+    drawn = secrets.SystemRandom().sample(range(len(waves)), min(CHECKED_WAVES, len(waves)))
+    places = sorted(int(ends[wave]) - 1 - secrets.randbelow(waves[wave]) for wave in drawn)
+    again = valued_again(validation_rows, summed.n_chunks, summed.chunks, places, index, work)
+    n_values = work.n_values(index)
+    apart = [distance(one, summed.chunks.sketches[place], n_values) for one, place in zip(again, places, strict=True)]
+    what = f"{len(places)} chunks of {len(waves)} waves that an earlier start of this run has left, valued again"
+    return [check_taken_over("earlier_waves", max(summed.apart, *apart), what)]
+
+
+def valued_again(
+    validation_rows: DataFrame, n_chunks: int, chunks: Chunks, places: list[int], index: Index, work: ChunkWork
+) -> Float64s:
+    """Return the sketches of the chunks at some places, ascending, valued now. Raises: ComputeError."""
+    sizes = dict(zip(chunks.ids[places].tolist(), chunks.n_rows[places].tolist(), strict=True))
+    cut = replicated.chunked(validation_rows, n_chunks)
+    waves = engine_of(index).value_waves(cut, sizes, index, work, n_tasks=len(sizes))
+    return np.vstack([wave.sketches for wave in waves])
