@@ -1,23 +1,27 @@
-"""Change: a published run with validation rows added to it or taken from it, none of the others valued again."""
+"""Change: a published run with validation rows added to it or taken from it, of the others a few valued again."""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dvspark.documents import json_object, missing_in
+from dvspark.documents import missing_in, unsealed
 from dvspark.errors import ConfigError, InputError, Problem, shown
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
 from dvspark.runs.files import Files
 from dvspark.runs.identity import run_id_problems
-from dvspark.runs.ledger import digest, read_totals
+from dvspark.runs.kept_totals import KeptTotals
+from dvspark.runs.ledger import digest
 from dvspark.schemas import Partial
-from dvspark.tables.read import Rows
+from dvspark.tables.read import Rows, published_rows
+from dvspark.tables.unreadable import condition_of, spark_errors
 from dvspark.tables.validate import ValidatedInputs
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 CHANGES = ("add", "remove")
 # Of the run record's options, those that decide values.
@@ -35,18 +39,28 @@ USED = {
     "inputs.n_classes_source": str,
     "inputs.absent_labels": list,
 }
-USED_SETTINGS = {"configuration.validation": dict, "configuration.output": dict, "totals_sha256": str}
+USED_SETTINGS = {
+    "configuration.validation": dict,
+    "configuration.output": dict,
+    "totals_sha256": str,
+    "validation_rows": dict,
+}
 FIRST_IDS = 5
 
 
 @dataclass(frozen=True)
 class Parent:
-    """The run whose validation rows change: its ``record``, its ``totals``, and its ``rows`` (id, row_hash)."""
+    """The run whose validation rows change: its ``record``, what it ``kept``, and its ``rows`` (id, row_hash).
+
+    ``valued``, in `ROWS` format, are those that it has valued itself, as its record says where they are; None where
+    they are not at hand.
+    """
 
     record: dict[str, Any]
-    totals: Partial
+    kept: KeptTotals
     rows: DataFrame
     change: str
+    valued: DataFrame | None = None
 
     def described(self, n_rows: int) -> dict[str, Any]:
         """Return what the new run's record says of it."""
@@ -60,7 +74,13 @@ class Parent:
 
     def changed(self, of_rows: Partial) -> Partial:
         """Return the totals with those of the added rows, or without those of the removed ones."""
-        return self.totals.plus(of_rows) if self.change == "add" else self.totals.minus(of_rows)
+        totals = copy.deepcopy(self.kept.totals)
+        return totals.plus(of_rows) if self.change == "add" else totals.minus(of_rows)
+
+    @property
+    def sign(self) -> int:
+        """How the totals of the rows of the change count."""
+        return 1 if self.change == "add" else -1
 
 
 def parent_record(files: Files, run_id: str) -> dict[str, Any]:
@@ -72,13 +92,15 @@ def parent_record(files: Files, run_id: str) -> dict[str, Any]:
         hint = "give the id of a published run, and the output folder it is in"
         raise ConfigError(Problem(f"run {run_id}", f"a published run with {name}", "none", hint))
     try:
-        record = json_object(files.read(name))
+        record = unsealed(files.read(name))
     except OSError as error:
         raise ConfigError(Problem(f"run {run_id}", f"a file {name} that can be read", str(error))) from error
-    if record is None or (lost := missing_in(record, USED)):
-        got = "another file" if record is None else f"another file, without {', '.join(lost)}"
+    if record is None or (lost := missing_in(record, USED)) or record["run_id"] != run_id:
+        got = "another file, or one that was changed" if record is None else f"another file, without {', '.join(lost)}"
+        if record is not None and not lost:
+            got = f"that of run {record['run_id']}"
         hint = "value all rows at once"
-        raise ConfigError(Problem(f"run {run_id}", f"a record {name} of this version", got, hint))
+        raise ConfigError(Problem(f"run {run_id}", f"a record {name} of this version, as it was written", got, hint))
     if problems := _obstacles(record):
         raise ConfigError(problems)
     return record
@@ -103,7 +125,7 @@ def _obstacles(record: dict[str, Any]) -> list[Problem]:
     return problems
 
 
-def parent_totals(files: Files, record: dict[str, Any]) -> Partial:
+def parent_totals(files: Files, record: dict[str, Any]) -> KeptTotals:
     """Return the totals a run has published. Raises: ConfigError when they are not there any more."""
     name, hint = f"runs/{record['run_id']}/totals.npz", "value all rows at once"
     if not files.exists(name):
@@ -112,7 +134,54 @@ def parent_totals(files: Files, record: dict[str, Any]) -> Partial:
     if digest(content) != record["totals_sha256"]:
         got = "a damaged file, or another run's"
         raise ConfigError(Problem(f"run {record['run_id']}", f"its totals in {name}", got, hint))
-    return read_totals(content)
+    return KeptTotals.read(content)
+
+
+def parent_rows(spark: SparkSession, spark_path: Callable[[str], str], record: dict[str, Any]) -> DataFrame:
+    """Return (id, row_hash) of the validation rows that a published run rests on.
+
+    Raises: ConfigError when they are not all there any more, or not as they were written.
+    """
+    rows = published_rows(spark, spark_path, record["run_id"])
+    told = record["validation_rows"]
+    try:
+        got = rows_seal(rows)
+    except spark_errors() as error:  # a file that Spark looks into now
+        got = {"n_rows": condition_of(error)[1]}
+    if got != told:
+        where, expected = f"run {record['run_id']}", f"its {told.get('n_rows')} validation rows, as they were written"
+        raise ConfigError(Problem(where, expected, f"{got['n_rows']}, or others", "value all rows at once"))
+    return rows
+
+
+def rows_seal(rows: DataFrame) -> dict[str, Any]:
+    """Return by what (id, row_hash) of validation rows are known: their number, and the sha256 of them as a set.
+
+    Of each row's sha256 four numbers are added up, which no order changes; O(rows), on the executors.
+    """
+    each = rows.selectExpr("sha2(concat(cast(id AS string), ':', cast(row_hash AS string)), 256) AS h")
+    parts = [f"sum(cast(conv(substring(h, {1 + 16 * n}, 16), 16, 10) AS decimal(20, 0))) AS s{n}" for n in range(4)]
+    found = each.selectExpr("count(*) AS n", *parts).collect()[0]
+    text = ":".join(str(int(found[name] or 0)) for name in ("n", "s0", "s1", "s2", "s3"))
+    return {"n_rows": int(found["n"]), "sha256": digest(text.encode())}
+
+
+def own_rows(spark: SparkSession, spark_path: Callable[[str], str], parent: Parent, given: Rows) -> DataFrame | None:
+    """Return those of some rows that the parent has valued itself, and not taken over from its own parent.
+
+    None where they cannot be told from others. ``given``: what is there now, where its record says that they are.
+    """
+    if given.types != parent.record["inputs"]["validation"]["types"]:
+        return None
+    had, now, before = given.frame.join(hashed_rows(given), "id"), parent.rows, parent.record.get("parent")
+    if before is not None:
+        try:
+            earlier = published_rows(spark, spark_path, before["run_id"])
+        except ConfigError:
+            return None
+        now, earlier = (now, earlier) if before["change"] == "add" else (earlier, now)
+        now = now.join(earlier, ["id", "row_hash"], "left_anti")
+    return had.join(now, ["id", "row_hash"], "left_semi").select(*given.types)
 
 
 def option_problems(record: dict[str, Any], options: ValueOptions, run_id: str | None) -> list[Problem]:

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def sealed(told: Mapping[str, Any]) -> bytes:
+def sealed(told: Mapping[str, Any], indent: int | None = None) -> bytes:
     """Return a JSON object as a file's content, with its sha256: a digit that is lost makes another number."""
-    return json.dumps({**told, "sha256": _digest(json.dumps(told))}).encode()
+    return json.dumps({**told, "sha256": _digest(json.dumps(told))}, indent=indent).encode()
 
 
 def unsealed(content: bytes) -> dict[str, Any] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -12,27 +11,20 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from dvspark import report
-from dvspark.change import (
-    Parent,
-    changed_rows,
-    hashed_rows,
-    option_problems,
-    parent_record,
-    parent_totals,
-    without_known,
-)
+from dvspark.change import without_known
+from dvspark.changing import kept_for_changes, parent_of, rows_after
 from dvspark.config import JobConfig
-from dvspark.errors import AuditError, ComputeError, ConfigError, InputError, OutputConflictError, Problem
+from dvspark.documents import sealed
+from dvspark.errors import AuditError, ComputeError, InputError, OutputConflictError, Problem
 from dvspark.exhausted import ran_out, translated
 from dvspark.logs import log_event, stage
 from dvspark.redact import redacted_tree
 from dvspark.runs import tracking
 from dvspark.runs.leases import Lease, held
-from dvspark.runs.ledger import digest, write_totals
 from dvspark.runs.metrics import run_metrics
-from dvspark.schemas import OWNER, VALIDATION_ROWS
+from dvspark.schemas import OWNER
 from dvspark.stages import RowsOrProblems, check, compute
-from dvspark.tables.read import Rows, canonical_rows, published_rows, read_rows
+from dvspark.tables.read import Rows, canonical_rows, read_rows
 from dvspark.tables.storage import Storage, open_storage
 from dvspark.tables.unreadable import readable
 from dvspark.tables.values_tables import RunKey, ValuesTable, commit_values, new_columns, values_destination
@@ -102,7 +94,7 @@ def _run_alone(
     if destination is not None:
         new_columns(destination, valuation.schema)  # a conflict is better known before hours of work
     if valuation.may_change:
-        valuation.validation_rows = _validation_rows(valuation)
+        valuation.validation_rows = rows_after(valuation)
     try:
         compute(valuation, spark, storage)
         with stage("write", valuation.stages) as now:
@@ -128,7 +120,7 @@ def _checked(
         if isinstance(train, list) and config.to_owners():
             train = [_with_way_out(problem) for problem in train]
         validation, known = _validation(config, spark, arrived), None
-        parent = _parent(config, spark, storage)
+        parent = parent_of(config, spark, storage)
         if parent is not None and config.on_bad_row == "reject" and isinstance(validation, Rows):
             validation, known = without_known(parent, validation)
     valuation = check(train, validation, _request(config), stages, parent)
@@ -185,26 +177,6 @@ def _validation(config: JobConfig, spark: SparkSession, arrived: DataFrame | Non
     return canonical_rows("validation", arrived, reference, target)
 
 
-def _parent(config: JobConfig, spark: SparkSession, storage: Storage) -> Parent | None:
-    """Return the run that is to change, if one is.
-
-    Raises: ConfigError when it is not published, or was made with other options.
-    """
-    if config.parent is None or config.change is None:
-        return None
-    record = parent_record(storage, config.parent)
-    if problems := option_problems(record, config.options(), config.run_id):
-        raise ConfigError(problems)
-    rows = published_rows(spark, storage.spark_path, config.parent)
-    return Parent(record, parent_totals(storage, record), rows, config.change)
-
-
-def _validation_rows(valuation: Valuation) -> DataFrame:
-    """Return which validation rows the values rest on. Raises: InputError for a change that cannot be made."""
-    rows = valuation.inputs.validation
-    return hashed_rows(rows) if valuation.parent is None else changed_rows(valuation.parent, rows)
-
-
 def _publish(
     valuation: Valuation,
     spark: SparkSession,
@@ -234,25 +206,28 @@ def _publish(
         outputs["values"] = destination.place
         run = RunKey(run_id, valuation.fingerprint)
         commit = partial(commit_values, destination, valuation.table, valuation.schema, run)
-    if valuation.validation_rows is not None:
-        tables[VALIDATION_ROWS.name] = Counted(valuation.validation_rows, valuation.summed.n_validation)
     if inputs.rejected is not None:
         outputs["rejected"] = storage.shown_path(f"rejected/run_id={run_id}")
         tables["rejected"] = Counted(inputs.rejected, inputs.n_rejected)
     record = redacted_tree({**valuation.record(outputs, spark.version), "configuration": config.kept()})
     documents: dict[str, str | bytes] = {}
-    if valuation.may_change:
-        documents["totals.npz"] = totals = write_totals(valuation.summed)
-        record["totals_sha256"] = digest(totals)
+    with kept_for_changes(valuation, tables, documents, record):
+        _show(valuation, documents, record, with_report=with_report)
+        publish(storage, run_id, tables, documents, commit, lease.require)
+    if config.mlflow:
+        tracking.track(record, documents)
+    return record
+
+
+def _show(
+    valuation: Valuation, documents: dict[str, str | bytes], record: dict[str, Any], *, with_report: bool
+) -> None:
+    """Add the documents that people and machines read."""
     if with_report:
         shown = report.summarize(valuation.table, record, record["findings"], valuation.extremes)
         record["lowest_rows"] = [_row_record(row) for row in shown.lowest[:LOWEST_ROWS]]
         documents["report.html"] = report.render_html(shown)
-    documents |= {"metrics.prom": run_metrics(record), "run.json": json.dumps(record, indent=1)}
-    publish(storage, run_id, tables, documents, commit, lease.require)
-    if config.mlflow:
-        tracking.track(record, documents)
-    return record
+    documents |= {"metrics.prom": run_metrics(record), "run.json": sealed(record, indent=1).decode()}
 
 
 def _row_record(row: RowLine) -> dict[str, Any]:

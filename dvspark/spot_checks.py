@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dvspark.audit.checks import check_taken_over
+from dvspark.change import Parent
 from dvspark.engine import replicated
 from dvspark.engine.index_kinds import Index, engine_of
+from dvspark.engine.reduce import sketch_of
 from dvspark.engine.tasks import ChunkWork
 from dvspark.schemas import Chunks, Finding, Float64s, Partial
 from dvspark.sketch import distance
@@ -54,6 +56,30 @@ def earlier_waves_findings(validation_rows: DataFrame, index: Index, work: Chunk
     apart = [distance(one, summed.chunks.sketches[place], n_values) for one, place in zip(again, places, strict=True)]
     what = f"{len(places)} chunks of {len(waves)} waves that an earlier start of this run has left, valued again"
     return [check_taken_over("earlier_waves", max(summed.apart, *apart), what)]
+
+
+def parent_findings(parent: Parent, index: Index, work: ChunkWork) -> list[Finding]:
+    """Return whether the totals of a run that changes are the sum of its chunks, one of which is valued again.
+
+    A warning where the rows of that chunk are not at hand, as they were then.
+    """
+    kept, run_id, n_values = parent.kept, parent.record["run_id"], work.n_values(index)
+    apart = distance(sketch_of(kept.totals), kept.told(), n_values)
+    what = f"the totals of run {run_id} and one chunk of its rows, valued again"
+    if not len(kept.chunks.ids):
+        return [check_taken_over("parent", apart, f"what run {run_id} has taken over")]
+    place = secrets.randbelow(len(kept.chunks.ids))
+    chunk, n_rows = int(kept.chunks.ids[place]), int(kept.chunks.n_rows[place])
+    rows = None
+    if parent.valued is not None:
+        rows = replicated.chunked(parent.valued, kept.n_chunks).where(f"chunk_id = {chunk}").drop("chunk_id")
+    if rows is None or rows.count() != n_rows:
+        found = check_taken_over(
+            "parent", apart, f"the totals of run {run_id}; its rows are not at hand, none is valued"
+        )
+        return [replace(found, verdict="warn") if found.verdict == "pass" else found]
+    again = valued_again(rows, kept.n_chunks, kept.chunks, [place], index, work)
+    return [check_taken_over("parent", max(apart, distance(again[0], kept.chunks.sketches[place], n_values)), what)]
 
 
 def valued_again(

@@ -29,7 +29,7 @@ from dvspark.report.rows import listed_positions
 from dvspark.runs.files import Files
 from dvspark.runs.identity import derived_run_id, fingerprint
 from dvspark.schemas import Float64s
-from dvspark.spot_checks import earlier_waves_findings
+from dvspark.spot_checks import earlier_waves_findings, parent_findings
 from dvspark.tables.read import Rows
 from dvspark.tables.validate import validate
 from dvspark.tables.write import values_table
@@ -130,6 +130,8 @@ def compute(valuation: Valuation, spark: SparkSession, files: Files | None = Non
             frame = valuation.inputs.validation.frame
             valuation.findings = run_findings(frame, index, valuation.work, totals, values)
             valuation.findings += earlier_waves_findings(frame, index, valuation.work, own)
+            if valuation.parent is not None:
+                valuation.findings += parent_findings(valuation.parent, index, valuation.work)
             now.note = f"{checks.verdict(valuation.findings)}: {', '.join(f.name for f in valuation.findings)}"
         checks.require(valuation.findings, request.options)
         if request.extremes and request.options.declaration.players == "rows":

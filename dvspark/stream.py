@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dvspark import pipeline
+from dvspark.change import parent_record, parent_rows
 from dvspark.config import JobConfig
 from dvspark.engine.session import is_connect
 from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.logs import log_event
 from dvspark.runs.identity import run_id_problems
-from dvspark.tables.read import TableReference, published_rows, read_table
+from dvspark.tables.read import TableReference, read_table
 from dvspark.tables.storage import Storage, open_storage
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _value_batch(config: JobConfig, storage: Storage, name: str, rows: DataFrame
     try:
         fresh = rows
         if parent is not None and config.on_bad_row == "reject":
-            known = published_rows(rows.sparkSession, storage.spark_path, parent)
+            known = parent_rows(rows.sparkSession, storage.spark_path, parent_record(storage, parent))
             fresh = rows.join(known, rows[id_name] == known["id"], "left_anti")
         if fresh.isEmpty():
             log_event(f"batch {number}: no rows that are not valued already; nothing is published", batch=number)

@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from dvspark.change import Parent
 from dvspark.engine import tasks
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.plan import Plan
+from dvspark.engine.reduce import sketch_of
 from dvspark.methods.options import ValueOptions
 from dvspark.methods.sums import Settled
 from dvspark.privacy import Release
 from dvspark.runs.files import Files
+from dvspark.runs.kept_totals import KeptTotals
 from dvspark.runs.ledger import Ledger
 from dvspark.runs.record import run_record
 from dvspark.schemas import Finding, Partial
@@ -92,6 +95,15 @@ class Valuation:
         if self.totals is None:
             raise RuntimeError("compute() comes first")
         return self.totals
+
+    def kept_totals(self) -> KeptTotals:
+        """Return what a change of this run needs of its totals, once they are computed."""
+        if self.own is None:
+            raise RuntimeError("compute() comes first")
+        before, sign = np.zeros_like(sketch_of(self.summed)), 1
+        if self.parent is not None:
+            before, sign = sketch_of(self.parent.kept.totals), self.parent.sign
+        return KeptTotals(self.summed, self.own.chunks, self.own.n_chunks, before, sign)
 
     @property
     def table(self) -> pa.Table:

@@ -188,7 +188,7 @@ def read_arrays(content: bytes) -> dict[str, Any]:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return dict(arrays)
     except (ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise _others(str(error)) from error
+        raise others(str(error)) from error
 
 
 def partial_of(arrays: Mapping[str, Any]) -> Partial:
@@ -197,7 +197,7 @@ def partial_of(arrays: Mapping[str, Any]) -> Partial:
         scalars = {name: arrays[name].item() for name in SCALARS}
         return Partial(**{name: arrays[name] for name in ARRAYS if name in arrays}, **scalars)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _others(str(error)) from error
+        raise others(str(error)) from error
 
 
 def read_totals(content: bytes) -> Partial:
@@ -205,6 +205,7 @@ def read_totals(content: bytes) -> Partial:
     return partial_of(read_arrays(content))
 
 
-def _others(got: str) -> ComputeError:
+def others(got: str) -> ComputeError:
+    """Return what to raise where totals are not those that were written."""
     hint = "value the rows again; --force drops what is there"
     return ComputeError(Problem("totals of a run", "the numbers it wrote", got, hint))
