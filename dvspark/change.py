@@ -12,7 +12,7 @@ from dvspark.errors import ConfigError, InputError, Problem, shown
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
 from dvspark.runs.files import Files
-from dvspark.runs.identity import run_id_problems
+from dvspark.runs.identity import published_id_problems
 from dvspark.runs.kept_totals import KeptTotals
 from dvspark.runs.ledger import digest
 from dvspark.schemas import Partial
@@ -85,7 +85,7 @@ class Parent:
 
 def parent_record(files: Files, run_id: str) -> dict[str, Any]:
     """Return the record of a run that can change. Raises: ConfigError when it is not published, or cannot."""
-    if problems := run_id_problems(run_id, "run to change"):
+    if problems := published_id_problems(run_id, "run to change"):
         raise ConfigError(problems)
     name = f"runs/{run_id}/run.json"
     if not files.exists(name):

@@ -16,7 +16,7 @@ from dvspark.engine.plan import PLANS, host_memory_problems
 from dvspark.errors import Problem
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions, choice_problems
-from dvspark.runs.identity import run_id_problems
+from dvspark.runs.identity import published_id_problems, run_id_problems
 from dvspark.tables.pinned import version_problems
 from dvspark.tables.read import TableReference
 from dvspark.tables.values_tables import output_problems
@@ -178,7 +178,7 @@ class JobConfig(BaseSettings):
     def problems(self) -> list[Problem]:
         """Return what single fields cannot know: parameters of the method, fields that exclude each other."""
         problems = self.options().problems() + run_id_problems(self.run_id)
-        problems += run_id_problems(self.parent, "parent")
+        problems += [] if self.parent is None else published_id_problems(self.parent, "parent")
         problems += [] if self.change is None else choice_problems("change", self.change, CHANGES)
         if (self.parent is None) != (self.change is None):
             got = "only one of them"

@@ -24,18 +24,20 @@ from dvspark.runs.leases import Lease, held
 from dvspark.runs.metrics import run_metrics
 from dvspark.schemas import OWNER
 from dvspark.stages import RowsOrProblems, check, compute
+from dvspark.tables.contents import values_digest
+from dvspark.tables.places import Place, begin, require_reachable, require_values
 from dvspark.tables.read import Rows, canonical_rows, read_rows
 from dvspark.tables.storage import Storage, open_storage
 from dvspark.tables.unreadable import readable
-from dvspark.tables.values_tables import RunKey, ValuesTable, commit_values, new_columns, values_destination
+from dvspark.tables.values_tables import RunKey, ValuesTable, commit_values, new_columns
 from dvspark.tables.write import (
     Counted,
     publish,
     ranked_by_owner,
     refuse_conflict,
     remove_left_over,
+    require_own_name,
     values_frame,
-    withdraw,
 )
 from dvspark.valuation import Request, Valuation
 
@@ -73,7 +75,8 @@ def _run(config: JobConfig, spark: SparkSession, storage: Storage, arrived: Data
     if config.mlflow:
         tracking.require_mlflow()
     valuation = _checked(config, spark, storage, arrived, stages)
-    if not config.force and (published := _already(valuation, storage)) is not None:
+    require_own_name(storage, valuation.run_id)
+    if not config.force and (published := _already(valuation, spark, storage, config)) is not None:
         with suppress(OutputConflictError), held(storage, valuation.run_id):
             _clear(valuation, storage)
         return published
@@ -86,13 +89,10 @@ def _run_alone(
 ) -> dict[str, Any]:
     """Value and publish, or return the record of the same run, if that was published meanwhile."""
     if config.force:
-        withdraw(storage, valuation.run_id)
-        valuation.ledger(storage).remove()
-    if (published := _already(valuation, storage)) is not None:
+        valuation.ledger(storage).remove()  # what is published stays until there is something in its place
+    elif (published := _already(valuation, spark, storage, config)) is not None:
         return published
-    destination = values_destination(storage, spark, config.output.format, config.output.table)
-    if destination is not None:
-        new_columns(destination, valuation.schema)  # a conflict is better known before hours of work
+    destination = _destination(valuation, spark, storage, config)
     if valuation.may_change:
         valuation.validation_rows = rows_after(valuation)
     try:
@@ -129,12 +129,30 @@ def _checked(
     return valuation
 
 
-def _already(valuation: Valuation, storage: Storage) -> dict[str, Any] | None:
-    """Return the record of the same run, if that is published. Raises: OutputConflictError when another one is."""
+def _place(config: JobConfig) -> Place:
+    return Place(config.output.format, config.output.table)
+
+
+def _already(valuation: Valuation, spark: SparkSession, storage: Storage, config: JobConfig) -> dict[str, Any] | None:
+    """Return the record of the same run, if it is published, and so are its values.
+
+    Raises: OutputConflictError when another run is, or they are not there as they were.
+    """
     published = refuse_conflict(storage, valuation.run_id, valuation.fingerprint)
     if published is not None:
+        require_values(storage, spark, published, _place(config), valuation.schema)
         log_event(f"already done: {valuation.run_id} is published", run_id=valuation.run_id)
     return published
+
+
+def _destination(valuation: Valuation, spark: SparkSession, storage: Storage, config: JobConfig) -> ValuesTable | None:
+    """Return the table that values go to, None for a folder; a conflict is better known before hours of work."""
+    destination = _place(config).opened(storage, spark)
+    if destination is not None:
+        new_columns(destination, valuation.schema)
+    run = RunKey(valuation.run_id, valuation.fingerprint)
+    require_reachable(storage, spark, run, _place(config), force=config.force)
+    return destination
 
 
 def _clear(valuation: Valuation, storage: Storage) -> None:
@@ -194,26 +212,28 @@ def _publish(
     outputs["metrics"] = storage.shown_path(f"runs/{run_id}/metrics.prom")
     if with_report:
         outputs["report"] = storage.shown_path(f"runs/{run_id}/report.html")
+    values = ranked_by_owner(valuation.table) if to_owners else valuation.table
     tables: dict[str, pa.Table | Counted] = {}
     commit: Callable[[], None] | None = None
     if destination is None:
-        values = valuation.table.drop_columns(["run_id"])  # the folder's name tells it
-        tables["values"] = values
+        tables["values"] = values.drop_columns(["run_id"])  # the folder's name tells it
         if to_owners:
-            frame = values_frame(spark, ranked_by_owner(values), valuation.types)
+            frame = values_frame(spark, tables["values"], valuation.types)
             tables["values"] = Counted(frame, len(values), by=OWNER.name)
     else:
         outputs["values"] = destination.place
         run = RunKey(run_id, valuation.fingerprint)
-        commit = partial(commit_values, destination, valuation.table, valuation.schema, run)
+        commit = partial(commit_values, destination, values, valuation.schema, run)
     if inputs.rejected is not None:
         outputs["rejected"] = storage.shown_path(f"rejected/run_id={run_id}")
         tables["rejected"] = Counted(inputs.rejected, inputs.n_rejected)
     record = redacted_tree({**valuation.record(outputs, spark.version), "configuration": config.kept()})
+    record["values_sha256"] = values_digest(run_id, values, valuation.schema)
     documents: dict[str, str | bytes] = {}
+    clear = partial(begin, storage, spark, run_id, _place(config))
     with kept_for_changes(valuation, tables, documents, record):
         _show(valuation, documents, record, with_report=with_report)
-        publish(storage, run_id, tables, documents, commit, lease.require)
+        publish(storage, run_id, tables, documents, commit, clear, lease.require, force=config.force)
     if config.mlflow:
         tracking.track(record, documents)
     return record

@@ -12,6 +12,17 @@ from dvspark.errors import Problem
 # A run id becomes a folder name and a Hive partition value.
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
+# What a reader takes for something else than text, by which two ids become one: Spark's inference of partition values
+# reads 1, 01 and 1.0, or 2e3 and 2000d; DuckDB's also 1_0 and 0x1; a legacy parser also 2026-1-2 and 2026-01-02T3.
+# Wider than any of them, so that no version of any of them matters.
+NUMBER = re.compile(r"(0x[0-9a-f._]*(p-?\d*)?|\d[\d_]*(\.[\d_]*)?(e-?\d+)?)[dfl]?", re.IGNORECASE)
+DATE = re.compile(r"\d+-\d{1,2}(-\d{1,2}(T.*)?)?")
+NO_TEXT = ("nan", "inf", "infinity", "null", "none", "true", "false", "epoch", "now", "today", "tomorrow", "yesterday")
+# What people and tools take for whichever run is the newest.
+NO_NAME = ("latest",)
+# Devices, on Windows.
+DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
 
 def fingerprint(facts: dict[str, Any]) -> str:
     """Return the sha256 of what decides a run's values, as 64 hexadecimal digits."""
@@ -19,11 +30,37 @@ def fingerprint(facts: dict[str, Any]) -> str:
 
 
 def run_id_problems(run_id: str | None, where: str = "run_id") -> list[Problem]:
-    """Return what is wrong with a run id that was given."""
-    if run_id is None or RUN_ID.fullmatch(run_id):
+    """Return what is wrong with a run id that was given to a new run."""
+    if run_id is None or (problems := published_id_problems(run_id, where)):
+        return [] if run_id is None else problems
+    taken_for = _taken_for(run_id)
+    if taken_for is None:
+        return []
+    expected, got = "a name that every reader takes for text", f"{run_id!r}, {taken_for}"
+    return [Problem(where, expected, got, f"put a word before it, such as 'run-{run_id.rstrip('.')}'")]
+
+
+def published_id_problems(run_id: str, where: str = "run_id") -> list[Problem]:
+    """Return why a run id cannot name a folder; one that is published may be what a new one may not."""
+    if RUN_ID.fullmatch(run_id):
         return []
     expected = "1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit"
     return [Problem(where, expected, repr(run_id), "it names folders; leave it out to have one derived")]
+
+
+def _taken_for(run_id: str) -> str | None:
+    """Return what a reader or a store takes a run id for, None if for itself."""
+    if NUMBER.fullmatch(run_id):
+        return "a number for Spark or DuckDB, which read 1 and 01 as one run"
+    if DATE.fullmatch(run_id):
+        return "a date for Spark or DuckDB, which read two ways to write a day as one run"
+    if run_id.lower() in NO_TEXT:
+        return "for some readers no text but a value"
+    if run_id.lower() in NO_NAME:
+        return "which people take for the newest run"
+    if run_id.endswith("."):
+        return "whose last '.' some stores leave out"
+    return "a device on Windows" if DEVICE.fullmatch(run_id) else None
 
 
 def derived_run_id(method: str, full_fingerprint: str) -> str:

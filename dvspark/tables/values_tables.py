@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -13,6 +13,7 @@ import pyarrow as pa
 from dvspark.errors import OutputConflictError, Problem
 from dvspark.methods.options import choice_problems
 from dvspark.schemas import ERROR_BOUND, OWNER, SCHEMA_VERSION, VALUES
+from dvspark.tables.contents import values_digest
 from dvspark.tables.pinned import require_library
 from dvspark.tables.storage import Storage
 from dvspark.tables.types import arrow_type, spark_type
@@ -20,7 +21,8 @@ from dvspark.tables.types import arrow_type, spark_type
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-FORMATS = ("parquet", "delta", "iceberg")
+KINDS = {"parquet": "folders of Parquet files", "delta": "a Delta table", "iceberg": "an Iceberg table"}
+FORMATS = tuple(KINDS)
 
 # Columns that a values table may lack; they are added when a run has them first.
 OPTIONAL = (OWNER, ERROR_BOUND)
@@ -67,10 +69,19 @@ class ValuesTable(Protocol):
         """Add columns, null in the rows that are there."""
 
     def commit(self, values: pa.Table, run: RunKey) -> None:
-        """Add a run's values in one commit, in place of what another run of that id left; none if they are there.
+        """Add a run's values in one commit, in place of all rows of that run id; none if these are what is there.
 
         Of commits that have looked at the same state one succeeds. Raises: LostRaceError for the others.
         """
+
+    def rows(self, run_id: str) -> pa.Table:
+        """Return the rows of a run id, which may be none."""
+
+    def remove(self, run_id: str) -> None:
+        """Remove the rows of a run id in one commit; none if there are none. Raises: LostRaceError."""
+
+    def written_by(self, run_id: str) -> str | None:
+        """Return the fingerprint of the commit that last wrote a run id; None where the table does not tell."""
 
 
 def output_problems(form: str, table: str | None, *, to_owners: bool) -> list[Problem]:
@@ -105,9 +116,9 @@ def values_destination(storage: Storage, spark: SparkSession, form: str, table: 
         from dvspark.tables.write_catalog import CatalogValues  # noqa: PLC0415 - an extra
 
         return CatalogValues(table, spark)
-    is_delta = storage.exists("values/_delta_log")
-    if storage.exists("values") and is_delta != (form == "delta"):
-        got, hint = "a Delta table" if is_delta else "folders of Parquet files", "choose another output.path or format"
+    kind = values_kind(storage)
+    if kind is not None and kind != form:
+        got, hint = KINDS[kind], "choose another output.path or format"
         raise OutputConflictError(Problem(storage.shown_path("values"), f"values as {form}", got, hint))
     if form != "delta":
         return None
@@ -115,6 +126,15 @@ def values_destination(storage: Storage, spark: SparkSession, form: str, table: 
     from dvspark.tables.write_delta import DeltaValues  # noqa: PLC0415 - an extra
 
     return DeltaValues(storage.shown_path("values"))
+
+
+def values_kind(storage: Storage, folder: str = "values") -> str | None:
+    """Return what a folder is: delta or iceberg by the log in it, else parquet; None where nothing is in it."""
+    if storage.exists(f"{folder}/_delta_log"):
+        return "delta"
+    if any(name.endswith(".metadata.json") for name in storage.names(f"{folder}/metadata")):
+        return "iceberg"
+    return "parquet" if storage.folders(folder) or storage.names(folder) else None
 
 
 def values_schema(types: dict[str, str], *, row_bounds: bool) -> pa.Schema:
@@ -162,9 +182,31 @@ def commit_values(table: ValuesTable, values: pa.Table, schema: pa.Schema, run: 
     A commit that met another one looks at the table again: the same run may be there by now.
     Raises: LostRaceError when none of several tries tells that it is.
     """
+    _tried(lambda: _commit_once(table, values.select(schema.names).cast(schema), schema, run))
+
+
+def remove_values(table: ValuesTable, run_id: str) -> None:
+    """Remove a run's rows from a table, if there is such a table, in a commit of its own.
+
+    Raises: LostRaceError when none of several tries tells that they are gone.
+    """
+    _tried(lambda: table.remove(run_id) if table.columns() is not None else None)
+
+
+def holds(table: ValuesTable, found: pa.Table, values: pa.Table, run: RunKey) -> bool:
+    """Return whether rows that were found are those to be written, and were last written by this very run."""
+    if len(found) != len(values) or table.written_by(run.run_id) not in (None, run.fingerprint):
+        return False
+    try:
+        return values_digest(run.run_id, found, values.schema) == values_digest(run.run_id, values, values.schema)
+    except (pa.ArrowException, KeyError):
+        return False
+
+
+def _tried(commit: Callable[[], None]) -> None:
     for left in reversed(range(COMMIT_TRIES)):
         try:
-            _commit_once(table, values.select(schema.names).cast(schema), schema, run)
+            commit()
         except LostRaceError:
             if not left:
                 raise

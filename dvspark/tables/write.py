@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,15 +17,24 @@ import pyarrow.parquet as pq
 from dvspark.documents import json_object, missing_in
 from dvspark.errors import OutputConflictError, Problem, taken_run_id
 from dvspark.schemas import ERROR_BOUND, OWNER, VALUES, Float64s
+from dvspark.tables.places import PUBLISHING
 from dvspark.tables.storage import Storage
+from dvspark.tables.values_tables import values_kind
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 # Rows of one values file: some 30 to 60 MB.
 ROWS_PER_FILE = 1_000_000
-# What is told of a run that is done already.
-TOLD_AGAIN = {"inputs.train.n_rows": int, "inputs.n_validation": int, "method": dict, "findings": list, "outputs": dict}
+# What is told of a run that is done already, and what its values are known by.
+TOLD_AGAIN = {
+    "inputs.train.n_rows": int,
+    "inputs.n_validation": int,
+    "method": dict,
+    "findings": list,
+    "outputs": dict,
+    "values_sha256": str,
+}
 # What a run may publish as tables.
 TABLES = ("values", "rejected", "validation_rows")
 
@@ -98,6 +107,17 @@ def published_record(storage: Storage, run_id: str) -> dict[str, Any] | None:
     return record
 
 
+def require_own_name(storage: Storage, run_id: str) -> None:
+    """Refuse a run id that the store takes for another one, as stores do that make no difference of case.
+
+    Raises: OutputConflictError.
+    """
+    if storage.exists(f"runs/{run_id}") and run_id not in (names := storage.folders("runs")):
+        other = next((name for name in names if name.lower() == run_id.lower()), "another run")
+        where, hint = f"{storage.uri}: run_id {run_id}", f"choose another run_id, or {other} to mean that run"
+        raise OutputConflictError(Problem(where, "an id that this store tells from others", f"{other} for it", hint))
+
+
 def refuse_conflict(storage: Storage, run_id: str, fingerprint: str) -> dict[str, Any] | None:
     """Return the record of the same run if it is published already, None if nothing is in the way.
 
@@ -110,6 +130,8 @@ def refuse_conflict(storage: Storage, run_id: str, fingerprint: str) -> dict[str
         where, hint = f"{storage.uri}: run_id {run_id}", "choose another run_id or output, or leave run_id out"
         got = f"fingerprint {str(record.get('fingerprint'))[:12]}, published {record.get('created')}"
         raise taken_run_id(where, fingerprint, got, hint)
+    if record.get("run_id") != run_id:
+        raise _damaged(storage, run_id, f"the record of run {record.get('run_id')}")
     if lost := missing_in(record, TOLD_AGAIN):
         raise _damaged(storage, run_id, f"one without {', '.join(lost)}")
     return record
@@ -121,14 +143,18 @@ def publish(
     tables: dict[str, pa.Table | Counted],
     documents: Mapping[str, str | bytes],
     commit: Callable[[], None] | None = None,
+    begin: Callable[[], None] = lambda: None,
     require_alone: Callable[[], None] = lambda: None,
+    *,
+    force: bool = False,
 ) -> None:
     """Publish a run's tables and documents: all staged first, then renamed, `run.json` last.
 
     ``tables``: table name to rows, stored under NAME/run_id=…; ``documents``: file name to content, stored under
     runs/RUN_ID/. A run without `run.json` is not published: what such a run left is replaced. ``commit`` puts values
-    into a table of their own, and is a step that may be taken twice. ``require_alone`` raises when the run is not this
-    process's alone any more.
+    into a table of their own, and is a step that may be taken twice. ``begin`` makes what this id has published count
+    as not published; ``force``: there may be such a thing, which stays as it is until all is staged. ``require_alone``
+    raises when the run is not this process's alone any more.
     Raises: OutputConflictError when another run published this id meanwhile.
     """
     staging = f"_staging-{run_id}-{uuid.uuid4().hex[:8]}"
@@ -141,19 +167,36 @@ def publish(
         for name, content in documents.items():
             storage.write(f"{staging}/run/{name}", content if isinstance(content, bytes) else content.encode())
         require_alone()
-        if published_record(storage, run_id) is not None:
+        if not force and published_record(storage, run_id) is not None:
             where, hint = f"{storage.uri}: run_id {run_id}", "two runs were started at once; the first one stays"
             raise OutputConflictError(Problem(where, "an id nobody published", "published meanwhile", hint))
+        begin()
         if commit is not None:
             commit()
-        for table in tables:
-            storage.remove(f"{table}/run_id={run_id}")
-            storage.rename(f"{staging}/{table}", f"{table}/run_id={run_id}")
-        for name in sorted(documents, key=lambda name: name == "run.json"):
-            storage.rename(f"{staging}/run/{name}", f"runs/{run_id}/{name}")
+        _take_places(storage, run_id, staging, tables, documents)
     finally:
         storage.remove(staging)
         storage.remove_empty("_staging")
+
+
+def _take_places(
+    storage: Storage, run_id: str, staging: str, tables: Collection[str], documents: Collection[str]
+) -> None:
+    """Put what is staged in the place of all that the run had: each folder goes whole, and comes whole."""
+    for table in TABLES:
+        place = f"{table}/run_id={run_id}"
+        # A table with a log settles itself which files are its own.
+        if values_kind(storage, table) == "parquet" and storage.exists(place):
+            storage.rename(place, f"{staging}/former/{table}")
+        if table in tables:
+            storage.rename(f"{staging}/{table}", place)
+        else:
+            storage.remove_empty(table)
+    for name in {*storage.names(f"runs/{run_id}")} - {*documents, PUBLISHING}:
+        storage.remove_file(f"runs/{run_id}/{name}")
+    for name in sorted(documents, key=lambda name: name == "run.json"):
+        storage.rename(f"{staging}/run/{name}", f"runs/{run_id}/{name}")
+    storage.remove_file(f"runs/{run_id}/{PUBLISHING}")
 
 
 def _write(storage: Storage, folder: str, table: pa.Table | Counted) -> None:
@@ -166,13 +209,6 @@ def _write(storage: Storage, folder: str, table: pa.Table | Counted) -> None:
     for number, start in enumerate(range(0, max(1, len(table)), ROWS_PER_FILE)):
         with storage.file_system.open_output_stream(storage.path(f"{folder}/part-{number:05d}.parquet")) as file:
             pq.write_table(table.slice(start, ROWS_PER_FILE), file)
-
-
-def withdraw(storage: Storage, run_id: str) -> None:
-    """Remove what a run has published, its record first: without it the rest counts as never published."""
-    storage.remove_file(f"runs/{run_id}/run.json")
-    for name in (f"runs/{run_id}", *(f"{table}/run_id={run_id}" for table in TABLES)):
-        storage.remove(name)
 
 
 def remove_left_over(storage: Storage, run_id: str) -> None:

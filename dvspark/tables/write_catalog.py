@@ -75,6 +75,20 @@ class CatalogValues:
             except AnalysisException as error:
                 raise self._cannot_commit(str(error).split("\n", 1)[0]) from error
 
+    def rows(self, run_id: str) -> pa.Table:
+        """Return the rows of a run id, which may be none."""
+        from pyspark.sql import functions as sf  # noqa: PLC0415 - an extra
+
+        return self.spark.table(self.place).where(sf.col("run_id") == run_id).toArrow()
+
+    def remove(self, run_id: str) -> None:
+        """Remove the rows of a run id in one commit."""
+        self._commit_sql(f"DELETE FROM {self._name()} WHERE run_id = {_text(run_id)}")  # noqa: S608 - quoted
+
+    def written_by(self, run_id: str) -> str | None:  # noqa: ARG002 - of other tables
+        """Return None: how to ask for commits differs from connector to connector."""
+        return None
+
     def _commit_sql(self, statement: str) -> None:
         with self._racing():
             self.spark.sql(statement)

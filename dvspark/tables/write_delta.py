@@ -12,7 +12,7 @@ from deltalake.exceptions import CommitFailedError
 from dvspark.errors import ConfigError, OutputConflictError, Problem
 from dvspark.schemas import VALUES
 from dvspark.tables.delta import path_problem
-from dvspark.tables.values_tables import PROPERTIES, RunKey, racing
+from dvspark.tables.values_tables import PROPERTIES, RunKey, holds, racing
 
 # A commit by another one at the same time; commits of other runs are none, deltalake follows these.
 LOST = (CommitFailedError,)
@@ -59,25 +59,51 @@ class DeltaValues:
             DeltaTable(self.place).alter.add_columns(Schema.from_arrow(columns).fields)
 
     def commit(self, values: pa.Table, run: RunKey) -> None:
-        """Add a run's values in one commit; the run is its application transaction, so of two at once one fails."""
+        """Add a run's values in one commit; its id is the application transaction, so of two at once one fails."""
         table = DeltaTable(self.place)
-        application = f"dvspark:{run.run_id}:{run.fingerprint}"
-        before = table.transaction_version(application)
-        there = _has_run(table, run.run_id)
-        if there and before is not None:
+        there = _rows(table, run.run_id)
+        if len(there) and holds(self, there, values, run):
             return  # by a run that was stopped between this commit and its record
-        properties = CommitProperties(
-            custom_metadata={**run.record(), "userMetadata": run.run_id},
-            app_transactions=[Transaction(application, (before or 0) + 1)],
-        )
-        write = partial(write_deltalake, table, values, schema_mode="merge", commit_properties=properties)
+        write = partial(write_deltalake, table, values, schema_mode="merge", commit_properties=_properties(table, run))
         with racing(self.place, LOST):  # schema_mode: columns of other runs are null
-            if there:
-                write(mode="overwrite", predicate=f"run_id = '{run.run_id}'")
+            if len(there):
+                write(mode="overwrite", predicate=_of_run(run.run_id))
             else:
                 write(mode="append")
 
+    def rows(self, run_id: str) -> pa.Table:
+        """Return the rows of a run id, which may be none."""
+        return _rows(DeltaTable(self.place), run_id)
 
-def _has_run(table: DeltaTable, run_id: str) -> bool:
-    actions = pa.table(table.get_add_actions(flatten=True))
-    return actions.num_rows > 0 and run_id in actions["partition.run_id"].to_pylist()
+    def remove(self, run_id: str) -> None:
+        """Remove the rows of a run id in one commit; none if there are none."""
+        table = DeltaTable(self.place)
+        if not len(_rows(table, run_id)):
+            return
+        with racing(self.place, LOST):
+            table.delete(_of_run(run_id), commit_properties=_properties(table, RunKey(run_id, "")))
+
+    def written_by(self, run_id: str) -> str | None:
+        """Return the fingerprint of the commit that last wrote a run id; None where the log does not tell any more."""
+        for commit in DeltaTable(self.place).history():  # the latest first
+            if commit.get("dvspark.run-id") == run_id:
+                return str(commit["dvspark.fingerprint"])
+        return None
+
+
+def _properties(table: DeltaTable, run: RunKey) -> CommitProperties:
+    """Return what a commit says of the run, whose commits at the same time, whatever they write, meet each other."""
+    application = f"dvspark:{run.run_id}"
+    number = (table.transaction_version(application) or 0) + 1
+    return CommitProperties(
+        custom_metadata={**run.record(), "userMetadata": run.run_id},
+        app_transactions=[Transaction(application, number)],
+    )
+
+
+def _rows(table: DeltaTable, run_id: str) -> pa.Table:
+    return table.to_pyarrow_table(filters=[("run_id", "=", run_id)])
+
+
+def _of_run(run_id: str) -> str:
+    return f"run_id = '{run_id}'"

@@ -21,7 +21,7 @@ from requests import RequestException
 
 from dvspark.errors import ConfigError, Problem
 from dvspark.schemas import VALUES
-from dvspark.tables.values_tables import PROPERTIES, RunKey, racing
+from dvspark.tables.values_tables import PROPERTIES, RunKey, holds, racing
 
 # A snapshot came in between, or the catalog's answer is lost: then the snapshot is there, or never will be on this one.
 LOST = (CommitFailedException, ValidationException, CommitStateUnknownException, RequestException)
@@ -66,19 +66,44 @@ class IcebergValues:
 
     def commit(self, values: pa.Table, run: RunKey) -> None:
         """Add a run's values in one snapshot, on top of the one that did not have them."""
-        table = self._table()
-        # pyiceberg would add them on top of any other, too: also on one that the same run, started twice, has added.
-        table.metadata.properties[NO_RETRIES] = "0"
-        of_run = EqualTo(term="run_id", value=run.run_id)
-        there = any(True for _ in table.scan(row_filter=of_run).plan_files())
-        summaries = [snapshot.summary.additional_properties for snapshot in table.snapshots() if snapshot.summary]
-        if there and any(run.record().items() <= summary.items() for summary in summaries):
+        table = self._table_as_read()
+        there = _rows(table, run.run_id)
+        if len(there) and holds(self, there, values, run):
             return  # by a run that was stopped between this commit and its record
         with racing(self.place, LOST):
-            if there:
-                table.overwrite(values, overwrite_filter=of_run, snapshot_properties=run.record())
+            if len(there):
+                table.overwrite(values, overwrite_filter=_of_run(run.run_id), snapshot_properties=run.record())
             else:
                 table.append(values, snapshot_properties=run.record())
+
+    def rows(self, run_id: str) -> pa.Table:
+        """Return the rows of a run id, which may be none."""
+        return _rows(self._table(), run_id)
+
+    def remove(self, run_id: str) -> None:
+        """Remove the rows of a run id in one snapshot; none if there are none."""
+        table = self._table_as_read()
+        if not len(_rows(table, run_id)):
+            return
+        with racing(self.place, LOST):
+            table.delete(_of_run(run_id), snapshot_properties=RunKey(run_id, "").record())
+
+    def written_by(self, run_id: str) -> str | None:
+        """Return the fingerprint of the snapshot that last wrote a run id; None where none that is kept tells."""
+        table = self._table()
+        last = table.current_snapshot()
+        while last is not None:
+            told = last.summary.additional_properties if last.summary else {}
+            if told.get("dvspark.run-id") == run_id:
+                return told["dvspark.fingerprint"]
+            last = table.snapshot_by_id(last.parent_snapshot_id) if last.parent_snapshot_id is not None else None
+        return None
+
+    def _table_as_read(self) -> Table:
+        table = self._table()
+        # pyiceberg would commit on top of any other snapshot, too: also on one that the same run, started twice, added.
+        table.metadata.properties[NO_RETRIES] = "0"
+        return table
 
     def _table(self) -> Table:
         catalog, name = self._catalog()
@@ -91,3 +116,11 @@ class IcebergValues:
         except (ValueError, OSError) as error:
             expected, hint = f"a catalog {catalog!r} pyiceberg knows", "see .pyiceberg.yaml or PYICEBERG_CATALOG__*"
             raise ConfigError(Problem("output.table", expected, str(error), hint)) from error
+
+
+def _rows(table: Table, run_id: str) -> pa.Table:
+    return table.scan(row_filter=_of_run(run_id)).to_arrow()
+
+
+def _of_run(run_id: str) -> EqualTo:
+    return EqualTo(term="run_id", value=run_id)

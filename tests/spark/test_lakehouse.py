@@ -279,13 +279,18 @@ def test_output__is_one_commit_a_run_with_the_values_of_the_parquet_run(
     to += ["--output.table", "lake.db.values"] if kind == "iceberg" else []
     job = ["value", "--train", train, "--train.owner", "owner", *words, *to]
 
+    rename = Storage.rename
+
     def stopped(self: Storage, source: str, target: str) -> None:
-        raise StoppedError
+        if target == "runs/run/run.json":
+            raise StoppedError
+        rename(self, source, target)
 
     with monkeypatch.context() as patch:
         patch.setattr(Storage, "rename", stopped)
         assert command(*job) == 1
-    assert not (out / "runs").exists()
+    assert _values(kind, out, catalog)[1] == ["run"]
+    assert not (out / "runs" / "run" / "run.json").exists()
     assert command(*job) == 0  # the values are there already, the record was not
     assert command(*job) == 0
     assert "already done" in capsys.readouterr().err
