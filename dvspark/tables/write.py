@@ -200,14 +200,18 @@ def _take_places(
 
 
 def _write(storage: Storage, folder: str, table: pa.Table | Counted) -> None:
-    """Write a table's files: by Spark, or those that are here anyway as they are, which Spark would be sent first."""
+    """Write a table's files: by Spark, or those that are here anyway as they are, which Spark would be sent first.
+
+    No two publications have files of one name: who has listed the former ones does not read the rest of these.
+    """
     if isinstance(table, Counted):
         writer = table.frame.coalesce(max(1, -(-table.n_rows // ROWS_PER_FILE))).write
         (writer.partitionBy(table.by) if table.by else writer).parquet(storage.spark_path(folder))
         return
     storage.file_system.create_dir(storage.path(folder), recursive=True)
+    own = uuid.uuid4().hex
     for number, start in enumerate(range(0, max(1, len(table)), ROWS_PER_FILE)):
-        with storage.file_system.open_output_stream(storage.path(f"{folder}/part-{number:05d}.parquet")) as file:
+        with storage.file_system.open_output_stream(storage.path(f"{folder}/part-{number:05d}-{own}.parquet")) as file:
             pq.write_table(table.slice(start, ROWS_PER_FILE), file)
 
 
