@@ -83,7 +83,8 @@ class Fault:
     def struck(self) -> Iterator[None]:
         """Let all that a job changes pass by this fault."""
         changes: list[tuple[Any, str, Callable[[], Exception]]] = [
-            (Storage, name, lambda: OSError("no answer")) for name in ("write", "rename", "remove", "remove_file")
+            (Storage, name, lambda: OSError("no answer"))
+            for name in ("write", "rename", "remove_file", "remove_empty", "_delete")
         ]
         changes += [(write_delta, "write_deltalake", lambda: CommitFailedError("no answer"))]
         changes += [(DeltaTable, name, lambda: CommitFailedError("no answer")) for name in ("create", "delete")]
@@ -124,11 +125,15 @@ class World:
         valued = _Valued(run_id, option)
         with ExitStack() as stack:
             stack.enter_context(self.known())
-            for name, replaced in {"_checked": lambda *_: valued, "compute": lambda *_: None, "run_metrics": str}.items():
+            for name, replaced in {
+                "_checked": lambda *_: valued,
+                "compute": lambda *_: None,
+                "run_metrics": str,
+            }.items():
                 stack.enter_context(mock.patch.object(pipeline, name, replaced))
-            if hasattr(pipeline, "held"):  # leases know the living from the dead by processes, which are one here
-                alone = SimpleNamespace(require=lambda: None)
-                stack.enter_context(mock.patch.object(pipeline, "held", lambda *_: nullcontext(alone)))
+            # Leases know the living from the dead by processes, which are one here.
+            alone = nullcontext(SimpleNamespace(require=lambda: None))
+            stack.enter_context(mock.patch.object(pipeline, "held", return_value=alone))
             stack.enter_context(mock.patch.object(write, "ROWS_PER_FILE", ROWS_PER_FILE))
             stack.enter_context(fault.struck())
             try:
