@@ -167,18 +167,20 @@ class World:
             found = self.catalog.load_table("results.values").scan(row_filter=f"run_id = '{run_id}'").to_arrow()
         return found.select(SCHEMA.names).sort_by("rank").to_pylist()
 
+    def table(self, form: str) -> Any:
+        """Return the table of a format."""
+        return IcebergValues(TABLE) if form == "iceberg" else write_delta.DeltaValues(f"{self.folder}/out/values")
+
     def other_writer(self, form: str, run_id: str) -> None:
         """Let somebody else publish a run, in the same table where there is one."""
-        run, values = RunKey(run_id, "e" * 64), clean(run_id, 7)
-        with self.known():
-            if form == "iceberg":
-                commit_values(IcebergValues(TABLE), values, SCHEMA, run)
-            elif form == "delta":
-                commit_values(write_delta.DeltaValues(f"{self.folder}/out/values"), values, SCHEMA, run)
-            else:
-                (self.folder / "out" / "values" / f"run_id={run_id}").mkdir(parents=True, exist_ok=True)
-                place = self.folder / "out" / "values" / f"run_id={run_id}" / "part.parquet"
-                pq.write_table(values.drop_columns("run_id"), place)
+        values = clean(run_id, 7)
+        if form != "parquet":
+            with self.known():
+                commit_values(self.table(form), values, SCHEMA, RunKey(run_id, "e" * 64))
+            return
+        place = self.folder / "out" / "values" / f"run_id={run_id}"
+        place.mkdir(parents=True, exist_ok=True)
+        pq.write_table(values.drop_columns("run_id"), place / "part.parquet")
 
 
 def clean(run_id: str, option: int) -> pa.Table:

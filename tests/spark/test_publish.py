@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset
+import pyarrow.parquet as pq
 import pytest
 from frames import draw_data, write_parquet
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import dvspark
-from dvspark.errors import AuditError, OutputConflictError
+from dvspark.errors import AuditError, ConfigError, OutputConflictError
 from dvspark.methods.finalize import finalize
+from dvspark.runs.identity import run_id_problems
 from dvspark.tables.storage import Storage, open_storage
 from dvspark.tables.write import Counted, publish, published_record
 
@@ -169,6 +174,107 @@ def test_another_run_id__lives_beside_the_first(
     assert all(name.startswith("knn_shapley-") for name in derived)
 
 
+# --- run ids ----------------------------------------------------------------------------------------------
+
+# What numbers, dates and their suffixes are made of; few letters, so that many of these are some.
+ODD_IDS = st.one_of(
+    st.from_regex(r"[0-9][0-9eEdfDFLx._T-]{0,9}", fullmatch=True),
+    st.from_regex(r"(0x)?[0-9A-Fa-f]{1,6}(\.[0-9]{0,3})?([eEp]-?[0-9]{1,3})?[dDfFlL]?", fullmatch=True),
+    st.from_regex(r"[0-9]{1,5}-[0-9]{1,2}(-[0-9]{1,2})?([T_.-][0-9a-z]{0,3})?", fullmatch=True),
+    st.from_regex(r"(NaN|Infinity|inf|true|null|now|epoch|PT1H|P1D)[dfx0.]{0,2}", fullmatch=True),
+)
+
+
+@settings(max_examples=8)
+@given(run_ids=st.lists(ODD_IDS, min_size=60, max_size=60))
+def test_run_ids__that_are_allowed_are_text_to_spark_and_pyarrow(
+    spark_session: SparkSession, tmp_path_factory: pytest.TempPathFactory, run_ids: list[str]
+) -> None:
+    allowed = [run_id for run_id in run_ids if not run_id_problems(run_id)]
+    root = tmp_path_factory.mktemp("ids")
+    # A column each, so that none of them makes text of the others.
+    folder = root.joinpath(*(f"c{column}={run_id}" for column, run_id in enumerate(allowed)))
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({"x": [1]}), folder / "part.parquet")
+    expected = {f"c{column}": run_id for column, run_id in enumerate(allowed)}
+    by_spark = spark_session.read.parquet(str(root))
+    assert {name: kind for name, kind in by_spark.dtypes if name != "x"} == dict.fromkeys(expected, "string")
+    assert by_spark.drop("x").collect()[0].asDict() == expected
+    (by_arrow,) = pa.dataset.dataset(root, partitioning="hive").to_table().drop_columns("x").to_pylist()
+    assert by_arrow == expected
+
+
+def test_run_id__that_readers_take_for_a_number_is_refused_before_anything_is_read(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = ["value", "--train", tmp_path / "none", "--validation", tmp_path / "none", "--output", tmp_path / "out"]
+    for run_id in ("0042", "5e3", "2031-01-01"):
+        assert command(*job, "--run_id", run_id) == ConfigError.exit_code
+        assert f"run-{run_id}" in capsys.readouterr().err
+
+
+# --- values that are not as they were ---------------------------------------------------------------------
+
+
+def _shortened(file: Path) -> None:
+    pq.write_table(pq.read_table(file).slice(1), file)
+
+
+def _edited(file: Path) -> None:
+    rows = pq.read_table(file)
+    values = rows["value"].to_numpy().copy()
+    values[3] = np.nextafter(values[3], 1)
+    times = file.stat()
+    pq.write_table(rows.set_column(rows.column_names.index("value"), "value", pa.array(values)), file)
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def _doubled(file: Path) -> None:
+    shutil.copy(file, file.with_name("more.parquet"))
+
+
+@pytest.mark.parametrize("harm", [_shortened, _edited, _doubled, Path.unlink])
+def test_values__that_are_not_those_published_are_not_taken_for_done(
+    command: Command,
+    tables: list[str],
+    published: Path,
+    harm: Callable[[Path], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    job = ["value", *tables, "--k", K, "--run_id", "first", "--output", published]
+    before = pa.dataset.dataset(published / "values", partitioning="hive").to_table()
+    (file,) = (published / "values" / "run_id=first").glob("*.parquet")
+    harm(file)
+    assert command(*job) == OutputConflictError.exit_code
+    assert "--force" in capsys.readouterr().err
+    assert command(*job, "--force") == 0
+    assert pa.dataset.dataset(published / "values", partitioning="hive").to_table().equals(before)
+    assert command(*job) == 0
+
+
+def test_values__of_two_runs_that_were_swapped_are_refused(
+    command: Command, tables: list[str], published: Path, tmp_path: Path
+) -> None:
+    job = ["value", *tables, "--output", published]
+    assert command(*job, "--k", K + 3, "--run_id", "second") == 0
+    places = [published / "values" / f"run_id={run_id}" for run_id in ("first", "second")]
+    for source, target in ((places[0], tmp_path / "x"), (places[1], places[0]), (tmp_path / "x", places[1])):
+        source.rename(target)
+    assert command(*job, "--k", K, "--run_id", "first") == OutputConflictError.exit_code
+    assert command(*job, "--k", K + 3, "--run_id", "second") == OutputConflictError.exit_code
+
+
+def test_values__that_files_were_put_together_or_split_are_the_same(
+    command: Command, tables: list[str], published: Path
+) -> None:
+    (file,) = (published / "values" / "run_id=first").glob("*.parquet")
+    rows = pq.read_table(file)
+    for part in (slice(30, 50), slice(0, 30)):
+        pq.write_table(rows[part], file.with_name(f"{part.start}.parquet"))
+    file.unlink()
+    assert command("value", *tables, "--k", K, "--run_id", "first", "--output", published) == 0
+
+
 # --- a failed audit ---------------------------------------------------------------------------------------
 
 
@@ -216,7 +322,7 @@ def test_publish__stopped_between_steps_is_unpublished_and_repaired_by_the_next(
     rename, remove = Storage.rename, Storage.remove
 
     def stopping(self: Storage, source: str, target: str) -> None:
-        if len(done) == step:
+        if len(done) == step and source.startswith("_staging"):
             raise OSError("stopped here")
         rename(self, source, target)
         done.append(target)
@@ -258,6 +364,30 @@ def test_publish__the_record_comes_last(spark: SparkSession, tmp_path: Path, mon
     monkeypatch.setattr(Storage, "rename", watched)
     _publish(spark, open_storage(str(tmp_path / "out")), 5)
     assert targets == ["values/run_id=r", "rejected/run_id=r", "runs/r/report.html", "runs/r/run.json"]
+
+
+def test_publish__who_reads_meanwhile_finds_one_run_or_none(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage, seen = open_storage(str(tmp_path / "out")), list[set[int]]()
+    _publish(spark, storage, 5)
+    publish(storage, "other", {"values": Counted(spark.range(3), 3)}, DOCUMENTS)
+    values, rename = storage.spark_path("values"), Storage.rename
+
+    def watched(self: Storage, source: str, target: str) -> None:
+        for step in (lambda: None, lambda: rename(self, source, target)):
+            step()
+            rows = spark.read.parquet(values).collect()  # by Java, a process of its own
+            assert sorted(row["id"] for row in rows if row["run_id"] == "other") == [0, 1, 2]
+            seen.append({row["id"] for row in rows if row["run_id"] == "r"})
+
+    monkeypatch.setattr(Storage, "rename", watched)
+    rows = Counted(spark.range(10, 19), 9)
+    publish(storage, "r", {"values": rows, "rejected": rows}, DOCUMENTS, force=True)
+    kinds = [set(range(5)), set(), set(range(10, 19))]
+    order = [kinds.index(found) for found in seen]
+    assert order == sorted(order)
+    assert set(order) == {0, 1, 2}
 
 
 def test_publish__of_two_runs_started_at_once_the_first_stays(spark: SparkSession, tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from dvspark.runs.identity import RUN_ID, derived_run_id, fingerprint, run_id_problems
+from dvspark.methods import METHODS
+from dvspark.runs.identity import RUN_ID, derived_run_id, fingerprint, published_id_problems, run_id_problems
 
 FACTS = {
     "version": "0.1.0",
@@ -75,4 +76,43 @@ def test_run_id_problems__names_what_could_leave_its_folder(run_id: str) -> None
 
 @pytest.mark.parametrize("run_id", [None, "a", "a" * 100, "2024-01-01_x.y"])
 def test_run_id_problems__has_none_with_plain_names(run_id: str | None) -> None:
+    assert run_id_problems(run_id) == []
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_derived_run_id__keeps_the_rule_of_those_that_are_given(method: str) -> None:
+    assert run_id_problems(derived_run_id(method, "0e" * 32)) == []
+
+
+NUMBERS = ["7", "007", "3.50", "6.", "8_000", "2e9", "4E-2", "9f", "9D", "5L", "0x1F", "0xAp3"]
+DATES = ["2025-11-30", "2025-1-3", "2025-06", "2025-11-30T", "2025-11-30T23"]
+WORDS = [
+    "nan",
+    "Infinity",
+    "INF",
+    "null",
+    "None",
+    "True",
+    "false",
+    "epoch",
+    "today",
+    "latest",
+    "nul",
+    "com1.txt",
+    "week.",
+]
+
+
+@pytest.mark.parametrize("run_id", [*NUMBERS, *DATES, *WORDS])
+def test_run_id_problems__names_what_readers_or_stores_take_for_something_else(run_id: str) -> None:
+    (problem,) = run_id_problems(run_id)
+    assert run_id in problem.got
+    assert run_id_problems(problem.hint.split("'")[1]) == []  # what to do is to be done
+    assert published_id_problems(run_id) == []  # one that is there stays one that can be read
+
+
+@pytest.mark.parametrize(
+    "run_id", ["v2", "run-7", "2025-11-30_nightly", "1.5.2", "12h", "3rd", "a.claim", "a.b", "nightly-2025-11-30", "x-"]
+)
+def test_run_id_problems__has_none_with_what_everybody_reads_as_text(run_id: str) -> None:
     assert run_id_problems(run_id) == []

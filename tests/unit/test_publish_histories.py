@@ -7,14 +7,17 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow.dataset as ds
 import pytest
-from histories import Fault, World, clean
+from deltalake import DeltaTable, write_deltalake
+from histories import SCHEMA, Fault, World, clean
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from dvspark.tables.places import recorded_place
-from dvspark.tables.values_tables import values_kind
+from dvspark.tables.storage import Storage
+from dvspark.tables.values_tables import RunKey, values_kind
 
 pytest.importorskip("deltalake")
 pytest.importorskip("pyiceberg")
@@ -156,3 +159,115 @@ def test_job__struck_at_any_operation_is_repaired_by_the_next(
         left = [path.name for path in (tmp_path / str(at - 1) / "out").iterdir()]
         assert ended == REFUSED or set(left) <= {"runs", "values"}
     assert at > 12
+
+
+def test_parquet__who_reads_meanwhile_never_finds_a_mixture(world: World) -> None:
+    place = world.folder / "out" / "values"
+    assert world.job("a", 1, "parquet", Fault(), force=False) == "done"
+    assert world.job("b", 1, "parquet", Fault(), force=False) == "done"
+    listed, seen = list[ds.Dataset](), list[int]()
+    kinds = [CLEAN["a", 1], [], CLEAN["a", 2]]
+    others = world.rows("parquet", "b")
+
+    def read(_: int) -> None:
+        seen.append(kinds.index(world.rows("parquet", "a")))
+        assert world.rows("parquet", "b") == others
+        listed.append(ds.dataset(place, partitioning="hive"))
+        for early in listed:  # who had listed the files before
+            try:
+                found = early.to_table(filter=ds.field("run_id") == "a").select(SCHEMA.names)
+            except FileNotFoundError:
+                continue  # an error, which tells
+            assert found.sort_by("rank").to_pylist() in kinds
+
+    assert world.job("a", 2, "parquet", Fault(watch=read), force=True) == "done"
+    read(0)
+    assert seen == sorted(seen)
+    assert set(seen) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("form", ["delta", "iceberg"])
+def test_table__who_reads_meanwhile_finds_the_one_or_the_other(world: World, form: str) -> None:
+    assert world.job("a", 1, form, Fault(), force=False) == "done"
+    seen = list[int]()
+
+    def read(_: int) -> None:
+        seen.append([CLEAN["a", 1], CLEAN["a", 2]].index(world.rows(form, "a")))
+
+    assert world.job("a", 2, form, Fault(watch=read), force=True) == "done"
+    read(0)
+    assert seen == sorted(seen)
+    assert set(seen) == {0, 1}
+
+
+@pytest.mark.parametrize("form", ["delta", "iceberg"])
+def test_table__rows_put_back_by_others_are_not_taken_for_the_last(world: World, form: str) -> None:
+    for option, force in ((1, False), (2, True), (1, True)):  # the first commit is of this very run, but not the last
+        assert world.job("a", option, form, Fault(), force=force) == "done"
+        assert is_published(world, "a", option, form)
+        check(world, "a")
+    with world.known():
+        table = world.table(form)
+        table.commit(clean("a", 3), RunKey("a", "3" * 64))  # by whoever
+        assert table.written_by("a") == "3" * 64
+    assert world.job("a", 1, form, Fault(), force=False) == REFUSED
+    assert world.job("a", 1, form, Fault(), force=True) == "done"
+    check(world, "a")
+
+
+def test_table__compacted_by_others_is_still_done(world: World) -> None:
+    assert world.job("a", 1, "delta", Fault(), force=False) == "done"
+    values = clean("a", 1)
+    with world.known():
+        table = DeltaTable(world.table("delta").place)
+        write_deltalake(table, values.slice(0, 2), mode="overwrite", predicate="run_id = 'a'")
+        write_deltalake(table, values.slice(2), mode="append")
+        table.optimize.compact()
+        table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+    assert world.job("a", 1, "delta", Fault(), force=False) == "done"
+    check(world, "a")
+
+
+def test_table__that_two_output_folders_share_keeps_their_runs_apart(world: World) -> None:
+    assert world.job("a", 1, "iceberg", Fault(), force=False) == "done"
+    before = state(world, "a")
+    assert world.job("a", 2, "iceberg", Fault(), force=False, out="elsewhere") == REFUSED
+    assert state(world, "a") == before
+    assert world.job("a", 1, "iceberg", Fault(), force=False, out="elsewhere") == "done"  # the same run
+    assert state(world, "a") == before
+
+
+def test_output__that_is_asked_for_elsewhere_is_not_done_already(world: World) -> None:
+    assert world.job("a", 1, "parquet", Fault(), force=False) == "done"
+    assert world.job("a", 1, "iceberg", Fault(), force=False) == REFUSED
+    assert world.job("a", 1, "iceberg", Fault(), force=True) == "done"
+    check(world, "a")
+    assert not (world.folder / "out" / "values").exists()
+
+
+def test_record__of_another_run_is_not_taken_for_ones_own(world: World) -> None:
+    for run_id in ("a", "a-1"):
+        assert world.job(run_id, 1, "parquet", Fault(), force=False) == "done"
+    runs = world.folder / "out" / "runs"
+    (runs / "a" / "run.json").write_bytes((runs / "a-1" / "run.json").read_bytes())  # of the same fingerprint
+    assert world.job("a", 1, "parquet", Fault(), force=False) == REFUSED
+
+
+def test_run_id__that_the_store_takes_for_another_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert world.job("Weekly", 1, "parquet", Fault(), force=False) == "done"
+    before = state(world, "Weekly")
+    exists = Storage.exists
+
+    def without_case(self: Storage, name: str) -> bool:
+        """Say what a disk says that makes no difference of case."""
+        folder, _, last = name.rpartition("/")
+        place = Path(self.path(folder))
+        return exists(self, name) or (
+            place.exists() and last.lower() in {found.name.lower() for found in place.iterdir()}
+        )
+
+    monkeypatch.setattr(Storage, "exists", without_case)
+    for force in (False, True):
+        assert world.job("weekly", 2, "parquet", Fault(), force=force) == REFUSED
+    assert state(world, "Weekly") == before
+    assert world.job("Weekly", 1, "parquet", Fault(), force=False) == "done"
