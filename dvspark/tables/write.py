@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dvspark.documents import json_object, missing_in
+from dvspark.documents import json_object, missing_in, unsealed
 from dvspark.errors import OutputConflictError, Problem, taken_run_id
 from dvspark.schemas import ERROR_BOUND, OWNER, VALUES, Float64s
 from dvspark.tables.places import PUBLISHING
@@ -134,7 +134,9 @@ def refuse_conflict(storage: Storage, run_id: str, fingerprint: str) -> dict[str
         raise _damaged(storage, run_id, f"the record of run {record.get('run_id')}")
     if lost := missing_in(record, TOLD_AGAIN):
         raise _damaged(storage, run_id, f"one without {', '.join(lost)}")
-    return record
+    if (told := unsealed(storage.read(f"runs/{run_id}/run.json"))) is None:
+        raise _damaged(storage, run_id, "a file that was changed since")
+    return told
 
 
 def publish(

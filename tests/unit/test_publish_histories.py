@@ -245,6 +245,17 @@ def test_output__that_is_asked_for_elsewhere_is_not_done_already(world: World) -
     assert not (world.folder / "out" / "values").exists()
 
 
+def test_record__that_was_edited_is_not_taken_for_the_one_published(world: World) -> None:
+    assert world.job("a", 1, "parquet", Fault(), force=False) == "done"
+    file = world.folder / "out" / "runs" / "a" / "run.json"
+    content = file.read_text()
+    assert '"n_validation": 3' in content
+    file.write_text(content.replace('"n_validation": 3', '"n_validation": 4'))
+    assert world.job("a", 1, "parquet", Fault(), force=False) == REFUSED
+    assert world.job("a", 1, "parquet", Fault(), force=True) == "done"
+    check(world, "a")
+
+
 def test_record__of_another_run_is_not_taken_for_ones_own(world: World) -> None:
     for run_id in ("a", "a-1"):
         assert world.job(run_id, 1, "parquet", Fault(), force=False) == "done"
