@@ -84,7 +84,8 @@ class Ledger:
         if begun is None or missing_in(begun, {"run_id": str, "fingerprint": str, **BEGUN}):
             raise OutputConflictError(Problem(where, "whose waves these are", "a damaged file run.json", hint))
         if begun["fingerprint"] != self.fingerprint or begun["run_id"] != self.run_id:
-            got = f"waves of run {begun['run_id']}, fingerprint {begun['fingerprint'][:12]}"
+            whose = "" if begun["run_id"] == self.run_id else f" of run {begun['run_id']}"
+            got = f"waves of fingerprint {begun['fingerprint'][:12]}{whose}"
             raise taken_run_id(where, self.fingerprint, got, hint)
         return begun
 

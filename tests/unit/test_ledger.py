@@ -118,7 +118,7 @@ def test_ledger__no_file_of_another_run_is_taken_for_its_own(
         kept = (tmp_path / mine.folder / file.name).read_bytes()
         (tmp_path / mine.folder / file.name).write_bytes(file.read_bytes())
         if file.name == "run.json":
-            with pytest.raises(OutputConflictError, match=f"waves of run {run_id}, fingerprint {fingerprint[:12]}"):
+            with pytest.raises(OutputConflictError, match=f"waves of fingerprint {fingerprint[:12]} of run {run_id}"):
                 begun(storage)
         elif file.name == "index.json":
             assert mine.index() is None
