@@ -63,23 +63,30 @@ def parent_findings(parent: Parent, index: Index, work: ChunkWork) -> list[Findi
 
     A warning where the rows of that chunk are not at hand, as they were then.
     """
-    kept, run_id, n_values = parent.kept, parent.record["run_id"], work.n_values(index)
-    apart = distance(sketch_of(kept.totals), kept.told(), n_values)
-    what = f"the totals of run {run_id} and one chunk of its rows, valued again"
-    if not len(kept.chunks.ids):
-        return [check_taken_over("parent", apart, f"what run {run_id} has taken over")]
-    place = secrets.randbelow(len(kept.chunks.ids))
-    chunk, n_rows = int(kept.chunks.ids[place]), int(kept.chunks.n_rows[place])
-    rows = None
-    if parent.valued is not None:
-        rows = replicated.chunked(parent.valued, kept.n_chunks).where(f"chunk_id = {chunk}").drop("chunk_id")
-    if rows is None or rows.count() != n_rows:
-        found = check_taken_over(
-            "parent", apart, f"the totals of run {run_id}; its rows are not at hand, none is valued"
-        )
+    kept, n_values = parent.kept, work.n_values(index)
+    apart, what = (
+        distance(sketch_of(kept.totals), kept.told(), n_values),
+        f"the totals of run {parent.record['run_id']}",
+    )
+    drawn = _drawn_chunk(parent)
+    if drawn is None:
+        found = check_taken_over("parent", apart, f"{what}, whose rows are not at hand: no chunk is valued again")
         return [replace(found, verdict="warn") if found.verdict == "pass" else found]
+    place, rows = drawn
     again = valued_again(rows, kept.n_chunks, kept.chunks, [place], index, work)
-    return [check_taken_over("parent", max(apart, distance(again[0], kept.chunks.sketches[place], n_values)), what)]
+    apart = max(apart, distance(again[0], kept.chunks.sketches[place], n_values))
+    return [check_taken_over("parent", apart, f"{what}, and one chunk of its rows, valued again")]
+
+
+def _drawn_chunk(parent: Parent) -> tuple[int, DataFrame] | None:
+    """Return the place and the rows of a chunk, None where they are not at hand."""
+    chunks = parent.kept.chunks
+    if parent.valued is None or not len(chunks.ids):
+        return None
+    place = secrets.randbelow(len(chunks.ids))
+    cut = replicated.chunked(parent.valued, parent.kept.n_chunks)
+    rows = cut.where(f"chunk_id = {chunks.ids[place]}").drop("chunk_id")
+    return (place, rows) if rows.count() == chunks.n_rows[place] else None
 
 
 def valued_again(

@@ -33,7 +33,7 @@ def main() -> int:
         )
         work = ChunkWork(ValueOptions(metric="cosine"), {"k": 10})
         chunks = replicated.chunked(validation.select(*columns), N_CHUNKS)
-        replicated._wave_totals(chunks, [*range(N_CHUNKS)], index, work).explain("simple")
+        replicated._wave_totals(chunks, [[*range(N_CHUNKS)]], index, work).explain("simple")
     return 0
 
 

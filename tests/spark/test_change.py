@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset
+import pyarrow.parquet as pq
 import pytest
 from frames import Side, draw_data, with_rows, write_parquet
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 import dvspark
 from dvspark import pipeline
-from dvspark.errors import ConfigError, InputError, OutputConflictError
+from dvspark.documents import sealed
+from dvspark.errors import AuditError, ConfigError, InputError, OutputConflictError
 from dvspark.runs.ledger import Ledger
 from dvspark.tables.storage import Storage
 
@@ -285,6 +287,60 @@ def test_change__with_other_settings_is_refused(
     assert (published / "runs" / "first" / "run.json").exists()
 
 
+def _seal_again(path: Path, **changed: Any) -> None:
+    """Change a record as one who knows its seal would do it; None takes a setting away."""
+    record = {**json.loads(path.read_text()), **changed}
+    del record["sha256"]
+    path.write_bytes(sealed({name: told for name, told in record.items() if (name, told) != ("configuration", None)}))
+
+
+def test_change__of_a_run_with_the_totals_of_other_options_fails_its_audit(
+    command: Command, folder: Path, published: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("value", *_words(folder, {**PLAIN, "k": 9}), "--run_id", "other", "--output", published) == 0
+    mine, others = published / "runs" / "first", published / "runs" / "other"
+    (mine / "totals.npz").write_bytes((others / "totals.npz").read_bytes())
+    _seal_again(mine / "run.json", totals_sha256=json.loads((others / "run.json").read_text())["totals_sha256"])
+    add = ("--add-validation", folder / "second.parquet", mine)
+    assert "audit: parent" in _refused(command, capsys, AuditError.exit_code, *add)
+
+
+def test_change__of_a_run_whose_rows_are_gone_is_warned_of(
+    command: Command, folder: Path, published: Path, tmp_path: Path
+) -> None:
+    table = shutil.copyfile(folder / "second.parquet", tmp_path / "second.parquet")
+    assert command("value", "--add-validation", table, published / "runs" / "first", "--run_id", "with") == 0
+    found = {finding["name"]: finding for finding in _run(published, "with")[0]["findings"]}
+    assert (found["parent"]["verdict"], found["parent"]["measured"] < 1e-6) == ("pass", True)
+    Path(table).unlink()
+    remove = ("--remove-validation", folder / "first.parquet", published / "runs" / "with", "--run_id", "without")
+    assert command("value", *remove) == 0
+    found = {finding["name"]: finding for finding in _run(published, "without")[0]["findings"]}
+    assert (found["parent"]["verdict"], "not at hand" in found["parent"]["meaning"]) == ("warn", True)
+
+
+SHORTENED = {
+    "a row less": lambda rows: rows.slice(1),
+    "a row twice": lambda rows: pa.concat_tables([rows, rows.slice(0, 1)]),
+    "another hash": lambda rows: rows.set_column(1, "row_hash", [pa.array(np.arange(len(rows)), pa.int64())]),
+    "another row": lambda rows: rows.set_column(0, "id", [pa.array([f"n{i}" for i in range(len(rows))])]),
+}
+
+
+@pytest.mark.parametrize("how", SHORTENED)
+def test_change__of_a_run_whose_list_of_rows_was_edited_is_refused(
+    command: Command, folder: Path, published: Path, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
+    place = published / "validation_rows" / "run_id=first"
+    (file,) = place.glob("*.parquet")
+    rows = pq.read_table(file)
+    for path in place.iterdir():
+        path.unlink()
+    pq.write_table(SHORTENED[how](rows).cast(rows.schema), file)
+    add = ("--add-validation", folder / "second.parquet", published / "runs" / "first")
+    assert "validation rows, as they were written" in _refused(command, capsys, ConfigError.exit_code, *add)
+
+
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
@@ -306,10 +362,7 @@ def test_change__of_a_run_that_cannot_is_refused(
     says: str,
 ) -> None:
     path = published / "runs" / "first" / "run.json"
-    record = {**json.loads(path.read_text()), **changed}
-    path.write_text(
-        json.dumps({name: value for name, value in record.items() if (name, value) != ("configuration", None)})
-    )
+    _seal_again(path, **changed)
     add = ("--add-validation", folder / "second.parquet", path.parent)
     assert says in _refused(command, capsys, ConfigError.exit_code, *add)
 
@@ -368,12 +421,12 @@ def test_two_runs_at_once__the_first_goes_on_and_the_other_is_refused(
     out, place = tmp_path / "out", Ledger if moment == "commit" else pipeline
     true, refused = getattr(place, moment), list[str]()
 
-    def meanwhile(*arguments: Any) -> Any:
+    def meanwhile(*arguments: Any, **named: Any) -> Any:
         monkeypatch.setattr(place, moment, true)
         with pytest.raises(OutputConflictError) as second:
             _job(spark, folder, out, **other)
         refused.append(str(second.value))
-        return true(*arguments)
+        return true(*arguments, **named)
 
     monkeypatch.setattr(place, moment, meanwhile)
     first = _job(spark, folder, out)
@@ -392,12 +445,12 @@ def test_two_runs_at_once__one_that_was_taken_for_dead_publishes_nothing(
 ) -> None:
     out, true, seconds = tmp_path / "out", pipeline.publish, []
 
-    def meanwhile(storage: Storage, *arguments: Any) -> Any:
+    def meanwhile(storage: Storage, *arguments: Any, **named: Any) -> Any:
         monkeypatch.setattr(pipeline, "publish", true)
         for left in storage.names("_leases"):
             storage.remove_file(f"_leases/{left}")  # as another host does that has seen no beat
         seconds.append(_job(spark, folder, out, **other))
-        return true(storage, *arguments)
+        return true(storage, *arguments, **named)
 
     monkeypatch.setattr(pipeline, "publish", meanwhile)
     with pytest.raises(OutputConflictError, match="took this one for dead"):
