@@ -124,7 +124,7 @@ class JobConfig(BaseSettings):
     change: str | None = Field(None, description="add or remove: what becomes of the validation rows of parent")
     chunk_rows: int = Field(CHUNK_ROWS, ge=1, le=1_000_000, description="validation rows of a chunk, about")
     run_id: str | None = Field(None, description="name of the run; derived from inputs and options if left out")
-    force: bool = Field(False, description="compute and publish again what is published or begun under this run id")
+    force: bool = Field(False, description="compute again what is published or begun under this run id, and replace it")
     work_dir: str | None = Field(None, description="folder all hosts see, for an index too large to ship")
     plan: str = Field("auto", description="replicated, sharded, or auto: sharded where the index does not fit a host")
     host_memory: str | None = Field(None, description="memory of one host, such as 64g; this machine's if left out")

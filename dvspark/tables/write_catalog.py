@@ -82,8 +82,13 @@ class CatalogValues:
         return self.spark.table(self.place).where(sf.col("run_id") == run_id).toArrow()
 
     def remove(self, run_id: str) -> None:
-        """Remove the rows of a run id in one commit."""
-        self._commit_sql(f"DELETE FROM {self._name()} WHERE run_id = {_text(run_id)}")  # noqa: S608 - quoted
+        """Remove the rows of a run id in one commit. Raises: OutputConflictError where the connector cannot."""
+        from pyspark.errors import AnalysisException  # noqa: PLC0415 - an extra
+
+        try:
+            self._commit_sql(f"DELETE FROM {self._name()} WHERE run_id = {_text(run_id)}")  # noqa: S608 - quoted
+        except AnalysisException as error:
+            raise self._cannot_commit(str(error).split("\n", 1)[0]) from error
 
     def written_by(self, run_id: str) -> str | None:  # noqa: ARG002 - of other tables
         """Return None: how to ask for commits differs from connector to connector."""

@@ -311,6 +311,42 @@ def test_output__is_one_commit_a_run_with_the_values_of_the_parquet_run(
     assert not list(out.glob("_staging*"))
 
 
+@pytest.mark.parametrize("kind", ["delta", "iceberg"])
+def test_output__forced_answers_with_the_run_that_was_last(
+    command: Command, parquet: Any, tmp_path: Path, catalog: Any, kind: str
+) -> None:
+    train, words, expected, _ = parquet
+    out = tmp_path / "out"
+    to = ["--output.path", out, "--output.format", kind]
+    to += ["--output.table", "lake.db.values"] if kind == "iceberg" else []
+    job = ["value", "--train", train, "--train.owner", "owner", *words, *to]
+    assert command(*job, "--run_id", "beside") == 0
+    for k in (K, K + 3, K):  # the last one is that of the first commit
+        assert command(*job, "--k", k, "--force") == 0
+        found, _ = _values(kind, out, catalog)
+        mine, others = (found.filter(pa.compute.field("run_id") == run_id) for run_id in ("run", "beside"))
+        assert _plain(others) == _plain(expected)
+        assert (_plain(mine) == _plain(expected)) == (k == K)
+        assert len(mine) == len(expected)
+    assert command(*job) == 0
+    assert command(*job, "--k", K + 3) == OutputConflictError.exit_code
+    if kind == "delta":
+        from deltalake import DeltaTable
+
+        DeltaTable(str(out / "values")).delete("run_id = 'run' AND rank = 3")
+    else:
+        catalog.load_table("db.values").delete("run_id == 'run' and rank == 3")
+    assert command(*job) == OutputConflictError.exit_code
+    assert command(*job, "--force") == 0
+    assert _plain(_values(kind, out, catalog)[0].filter(pa.compute.field("run_id") == "run")) == _plain(expected)
+
+
+def _plain(values: pa.Table) -> list[dict[str, Any]]:
+    """Return rows without the run's id, by id."""
+    names = ("id", "value", "standard_error", "rank", "label", "owner")
+    return values.select(names).sort_by("id").to_pylist()
+
+
 def test_output__columns_of_another_type_stop_the_job_before_its_work(
     command: Command, parquet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:

@@ -366,7 +366,8 @@ def test_publish__the_record_comes_last(spark: SparkSession, tmp_path: Path, mon
 
     monkeypatch.setattr(Storage, "rename", watched)
     _publish(spark, open_storage(str(tmp_path / "out")), 5)
-    assert targets == ["values/run_id=r", "rejected/run_id=r", "runs/r/report.html", "runs/r/run.json"]
+    assert targets[:4] == ["values/run_id=r", "rejected/run_id=r", "runs/r/report.html", "runs/r/run.json"]
+    assert [target[:9] for target in targets[4:]] == ["_removed-"]  # the staging folder
 
 
 def test_publish__who_reads_meanwhile_finds_one_run_or_none(

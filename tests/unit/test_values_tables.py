@@ -26,6 +26,7 @@ from dvspark.tables.values_tables import (
     commit_values,
     new_columns,
     output_problems,
+    remove_values,
     values_destination,
     values_schema,
 )
@@ -244,6 +245,42 @@ def test_commit__of_one_run_started_twice_is_one(lake: Any, monkeypatch: pytest.
     assert lake.rows() == _values(RUN).to_pylist()
     ours = [c for c in lake.fingerprints() if c == RUN.fingerprint]
     assert len(ours) == (2 if isinstance(lake, Iceberg) and left else 1)  # an overwrite is a delete and an append
+
+
+def test_commit__of_one_run_id_with_other_options_at_once_is_one_of_them(
+    lake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [replace(RUN, fingerprint=digit * 64) for digit in "12"]
+    lake.table.create(SCHEMA)
+    barrier, met = Barrier(2), itertools.count()
+
+    def around(commit: Callable[[], Any]) -> Any:
+        if next(met) < 2:  # each has looked, none has committed
+            barrier.wait(60)
+        return commit()
+
+    _around_commit(lake, monkeypatch, around)
+    with ThreadPoolExecutor(2) as pool:
+        done = [
+            pool.submit(commit_values, lake.table, _values(run, shift=shift), SCHEMA, run)
+            for shift, run in enumerate(runs)
+        ]
+    assert [future.exception() for future in done] == [None, None]
+    last = lake.table.written_by(RUN.run_id)
+    shift = [run.fingerprint for run in runs].index(last)
+    assert lake.rows() == _values(RUN, shift=shift).to_pylist()
+
+
+def test_remove__takes_the_rows_of_one_run_in_a_commit(lake: Any) -> None:
+    remove_values(lake.table, RUN.run_id)  # from a table that is not there
+    other = replace(RUN, run_id="run-12")
+    for run in (RUN, other):
+        commit_values(lake.table, _values(run), SCHEMA, run)
+    for _ in range(2):
+        remove_values(lake.table, RUN.run_id)
+        assert lake.rows() == _values(other).to_pylist()
+    commit_values(lake.table, _values(RUN), SCHEMA, RUN)
+    assert lake.rows() == _values(RUN).to_pylist() + _values(other).to_pylist()
 
 
 def test_commit__of_several_runs_at_once_is_one_each(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
