@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
@@ -16,13 +16,14 @@ from dvspark.config import SECTIONS, JobConfig, OutputConfig, SparkConfig, Strea
 from dvspark.errors import ConfigError, Problem, close_matches
 from dvspark.layers import without_excluded
 from dvspark.redact import HIDDEN, is_secret, redacted_tree, remember
-
-# A configuration is a page of text; a larger file is a mistake, or a YAML bomb.
-LARGEST_FILE_BYTES = 2**20
+from dvspark.settings_text import MOST_LEVELS, environment_problems, read_yaml, text_problems
 
 # References multiply in YAML: a value of one page may take terabytes when it is written out.
 SHORT = reprlib.Repr()
 SHORT.maxlevel, SHORT.maxstring, SHORT.maxother = 2, 300, 300
+
+# Of a file that holds something else, as many say enough.
+MOST_PROBLEMS = 50
 
 # Settings that may stand without a value, which is then true.
 FLAGS = ("force", "publish_all_values", "self_validation", "error_bound")
@@ -35,7 +36,9 @@ def load_config(path: Path | None, overrides: dict[str, Any], base: dict[str, An
     ``base``: settings below all of these, such as those of another run.
     Raises: ConfigError with everything that is wrong.
     """
-    from_file = {**(base or {}), **_paths_spelled_out(_read_yaml(path) if path else {})}
+    if problems := environment_problems(os.environ):
+        raise ConfigError(problems)
+    from_file = {**(base or {}), **_paths_spelled_out(read_yaml(path) if path else {})}
 
     class Layered(JobConfig):
         @classmethod
@@ -57,18 +60,22 @@ def load_config(path: Path | None, overrides: dict[str, Any], base: dict[str, An
     try:
         config: JobConfig = Layered(**given)
     except ValidationError as error:
-        problems = [_problem(details) for details in error.errors()]
+        problems = [_problem(details) for details in error.errors()[:MOST_PROBLEMS]]
         for details in error.errors():
             remember({".".join(map(str, details["loc"])): details["input"]})  # the environment's are seen here first
             _drop(given, details["loc"])
             _drop(from_file, details["loc"])
         with contextlib.suppress(ValidationError):  # what is left may have problems of the other kind
             problems += Layered(**given).problems()
+        if (n_more := error.error_count() - MOST_PROBLEMS) > 0:
+            problems.append(
+                Problem("settings", "known settings", f"{n_more} more that are not", "is it the right file?")
+            )
         raise ConfigError(problems) from None  # pydantic's message repeats what was given
     except ValueError as error:  # an environment variable that is no JSON where a section is expected
         hint = "write a section as JSON, or set DVSPARK_SECTION__KEY"
         raise ConfigError(Problem("environment", "DVSPARK_* variables that parse", str(error), hint)) from None
-    if problems := config.problems():
+    if problems := text_problems(config.model_dump()) + config.problems():
         raise ConfigError(problems)
     return config
 
@@ -100,6 +107,9 @@ def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
             raise ConfigError(Problem(word, "--section.key VALUE", "no value", "give every option a value"))
         # A Spark setting's own name has dots: --spark.conf.spark.executor.memory 8g
         parts = key.split(".", 2 if key.startswith("spark.conf.") else -1)
+        if len(parts) > MOST_LEVELS:
+            got, hint = f"{len(parts)} of them in --{key[:60]}...", "see conf/jobs/value.yaml"
+            raise ConfigError(Problem("settings", f"at most {MOST_LEVELS} levels of sections", got, hint))
         place = nested
         for part in parts[:-1]:
             place = place.setdefault(part.replace("-", "_"), {})
@@ -120,33 +130,10 @@ def _paths_spelled_out(settings: dict[str, Any]) -> dict[str, Any]:
     return {**settings, **short}
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    where = f"configuration {path}"
-    try:
-        size = path.stat().st_size
-        if size > LARGEST_FILE_BYTES:
-            raise ConfigError(Problem(where, f"at most {LARGEST_FILE_BYTES} bytes", str(size), "is it the right file?"))
-        read = yaml.safe_load(path.read_text())
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:  # ValueError: text, dates and numbers
-        raise ConfigError(Problem(where, "a readable YAML file", _said(error), "see conf/jobs/")) from None
-    if not isinstance(read, dict):
-        raise ConfigError(Problem(where, "settings, key: value", type(read).__name__, "see conf/jobs/"))
-    return {str(key): value for key, value in read.items()}
-
-
-def _said(error: Exception) -> str:
-    """Return what is wrong with a file and where, without the line that is wrong: it may hold a secret."""
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        mark = error.problem_mark
-        said = ", ".join(text for text in (error.context, error.problem) if text)
-        return f"{said}, in line {mark.line + 1}, column {mark.column + 1}"
-    return str(error)
-
-
 def _problem(details: Any) -> Problem:
     """Return one of pydantic's errors as ours, with the closest known key for an unknown one."""
     place = [str(part) for part in details["loc"]]
-    where = ".".join(place)
+    where = ".".join(part if len(part) <= SHORT.maxstring else SHORT.repr(part) for part in place)
     got = HIDDEN if is_secret(where) else SHORT.repr(redacted_tree(details.get("input")))
     if details["type"] == "extra_forbidden":
         model: Any = JobConfig

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from dvspark.documents import missing_in, sealed, unsealed
+from dvspark.documents import missing_in, read_stored, sealed, unsealed
 from dvspark.errors import ComputeError, OutputConflictError, Problem, taken_run_id
 from dvspark.logs import log_event
 from dvspark.runs.files import Files, write_whole
@@ -186,9 +186,8 @@ def read_arrays(content: bytes) -> dict[str, Any]:
     Raises: ComputeError when the content is another.
     """
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        return read_stored(content)
+    except (ValueError, KeyError, TypeError) as error:
         raise others(str(error)) from error
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pyarrow import fs
 
+from dvspark.documents import LARGEST_BYTES
 from dvspark.errors import ConfigError, Problem
 
 # File systems that rename a folder in one step.
@@ -49,9 +50,9 @@ class Storage:
         return self.file_system.get_file_info(self.path(name)).type != fs.FileType.NotFound
 
     def read(self, name: str) -> bytes:
-        """Return a file's content."""
+        """Return a file's content; of a document that is too large for one, so much that it is known as damaged."""
         with self.file_system.open_input_stream(self.path(name)) as file:
-            return bytes(file.read())
+            return bytes(file.read(LARGEST_BYTES + 1 if name.endswith(".json") else None))
 
     def read_text(self, name: str) -> str:
         """Return a file's text."""

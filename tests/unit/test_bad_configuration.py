@@ -27,6 +27,9 @@ FILE = "train: t\nvalidation: v\noutput: o\n"
 BOMB = "a: &a [x, x]\n" + "".join(
     f"{b}: &{b} [*{a}, *{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
 )
+SPARK_BOMB = "r: &r {x: 1, y: 2}\ns: &s [" + ", ".join(["*r"] * 4_000) + "]\n"
+MERGES = "a0: &a0 {x: 1}\n" + "".join(f"a{i}: &a{i} {{<<: [{f'*a{i - 1}, ' * 5}]}}\n" for i in range(1, 12))
+LEVELS = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 30))
 WORDS: dict[str, tuple[list[str], str]] = {
     "no value": (["--k"], "give every option a value"),
     "a file that is not there": (["none.yaml", *PLACES], "No such file"),
@@ -36,6 +39,8 @@ WORDS: dict[str, tuple[list[str], str]] = {
     "an unknown setting in a section": ([*PLACES, "--train.idd", "x"], "did you mean 'id'"),
     "a setting without a name": ([*PLACES, "--", "x"], "a known setting"),
     "a section below a value": ([*PLACES, "--k.x.y", "1"], "integer"),
+    "a path of sections without end": ([*PLACES, "--" + ".".join("a" * 60_000), "x"], "levels of sections"),
+    "bytes that are no text": ([*PLACES, "--work_dir", "a\udcffb"], "text in UTF-8"),
     "a dunder": ([*PLACES, "--__class__.__init__", "x"], "__class__"),
     "an unknown method": ([*PLACES, "--method", "knn"], "knn_shapley"),
     "k is none": ([*PLACES, "--k", "0"], "parameter 'k'"),
@@ -89,15 +94,34 @@ FILES: dict[str, tuple[str | bytes, str]] = {
     "broken": ("train: [t\n", "line 2"),
     "a zero byte": (b"train: \0\n", "a readable YAML file"),
     "other letters": ("metric: é".encode("latin-1"), "a readable YAML file"),
-    "too large": (b"#" * 2**21, "at most 1048576 bytes"),
+    "too large": (b"#" * 2**21, "at most 262144 bytes"),
     "too deep": ("[" * 100_000, "a readable YAML file"),
     "an object": ("train: !!python/object/apply:os.system [true]\n", "a readable YAML file"),
     "another object": ("train: !!python/name:os.system\n", "a readable YAML file"),
-    "a bomb": (FILE + BOMB, "a known setting"),
-    "a bomb for a path": (FILE + BOMB + "work_dir: *i\n", "work_dir"),
-    "a bomb among Spark's settings": (FILE + BOMB + "spark: {conf: {x: *i}}\n", "spark.conf.x"),
-    "a section that holds itself": (FILE + "spark: &s\n  conf: *s\n", "spark.conf.conf"),
-    "a list that holds itself": (FILE + "k: &k [*k]\n", "integer"),
+    "a bomb": (FILE + BOMB, "references written out, in line 11"),
+    "a bomb for a path": (FILE + SPARK_BOMB + "work_dir: *s\n", "references written out"),
+    "a bomb among Spark's settings": (FILE + SPARK_BOMB + "spark: {conf: {x: *s}}\n", "references written out"),
+    "a bomb of merges": (FILE + MERGES, "references written out"),
+    "a bomb of levels": (FILE + LEVELS, "more than 20 levels"),
+    "a section that holds itself": (FILE + "spark: &s\n  conf: *s\n", "what it is part of, in line 5"),
+    "a list that holds itself": (FILE + "k: &k [*k]\n", "what it is part of, in line 4"),
+    "a mapping merged with itself": (FILE + "spark: &s\n  <<: *s\n", "what it is part of"),
+    "a key twice": (FILE + "k: 3\nmetric: cosine\nk: 4\n", "a key that is there already, in line 6"),
+    "a key twice, quoted": (FILE + "k: 3\n'k': 4\n", "a key that is there already"),
+    "a key twice in a section": ("train: {path: a, id: x, path: b}\nvalidation: v\noutput: o\n", "there already"),
+    "thousands of settings": (FILE + "".join(f"k{i}: {i}\n" for i in range(4_000)), "3950 more that are not"),
+    "many values": (FILE + f"k: [{'1, ' * 20_000}]\n", "more than 10000 values"),
+    "a key without end": (FILE + f"{'k' * 1_000}: 1\n", "a known setting"),
+    "a long key": (FILE + f"? {'k' * 200_000}\n: 1\n", "a known setting"),
+    "a long value": (FILE + f"k: {'k' * 200_000}\n", "integer"),
+    "a number of 200,000 digits to the base of 16": (FILE + f"k: 0x{'f' * 200_000}\n", "one of 800000 bits"),
+    "a number of 60,000 digits to the base of 60": (FILE + f"k: 1{':59' * 60_000}\n", "at most 64 bits"),
+    "UTF-16": (FILE.encode("utf-16"), "text in UTF-16: save it as UTF-8"),
+    "UTF-16 without a mark": (FILE.encode("utf-16-le"), "a NUL character, in line 1"),
+    "UTF-32": (FILE.encode("utf-32"), "text in UTF-32"),
+    "a zero byte that is written as an escape": (FILE + 'work_dir: "a\\0b"\n', "a NUL character"),
+    "half a character as an escape": (FILE + 'work_dir: "a\\uD800b"\n', "work_dir"),
+    "letters of Windows": ("work_dir: gr\u00f6\u00dfe\n".encode("cp1252"), "bytes that are not UTF-8, in line 1"),
     "an alias of nothing": (FILE + "k: *none\n", "undefined alias"),
     "a date that is none": (FILE + "run_id: 2024-13-45\n", "a readable YAML file"),
     "a date": (FILE + "run_id: 2024-01-01\n", "string"),
@@ -109,7 +133,7 @@ FILES: dict[str, tuple[str | bytes, str]] = {
     "truth for a number": (FILE + "k: yes\nspark: 3\n", "spark"),
     "merged with what is no mapping": (FILE + "<<: 3\n", "a readable YAML file"),
     "two documents": (FILE + "---\n" + FILE, "a single document"),
-    "a number of a million digits": (FILE + f"k: {'9' * 900_000}\n", "YAML"),
+    "a number of 200,000 digits": (FILE + f"k: {'9' * 200_000}\n", "YAML"),
 }
 
 
@@ -163,6 +187,48 @@ def test_main__an_environment_that_is_no_section_is_refused(
 ) -> None:
     monkeypatch.setenv("DVSPARK_TRAIN", text)
     _refused(["value", *PLACES[2:]], "train" if text != "{not json" else "environment", capsys)
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"DVSPARK_SPARK": '{"conf": ' * 5_000 + "1" + "}" * 5_000}, "more than 20 levels"),
+        ({"DVSPARK_SPARK": "[" * 100_000}, "more than 20 levels"),
+        ({"DVSPARK_SPARK": "[" * 30 + "]" * 30}, "more than 20 levels"),
+        ({"DVSPARK_TRAIN": '{"path": "a", "id": "x", "path": "b"}'}, "a key twice: path"),
+        ({"DVSPARK_K": "3", "dvspark_k": "4"}, "DVSPARK_K and dvspark_k"),
+        ({"DVSPARK_" + "__".join("A" * 5_000): "3"}, "levels of sections"),
+        ({"DVSPARK_METRIC": "c" * 2**19}, "524288 characters"),
+        ({"DVSPARK_WORK_DIR": "a\udcffb"}, "text in UTF-8"),
+    ],
+)
+def test_main__an_environment_without_end_is_refused(
+    variables: dict[str, str], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    _refused(["value", *PLACES], said, capsys)
+
+
+def test_load_config__reads_no_more_of_a_file_than_settings_have() -> None:
+    with pytest.raises(ConfigError, match="at most 262144 bytes"):
+        load_config(Path("/dev/zero"), {})
+
+
+def test_load_config__takes_utf_8_with_a_mark(tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_bytes((FILE + "work_dir: größe\n").encode("utf-8-sig"))
+    assert load_config(tmp_path / "job.yaml", {}).work_dir == "größe"
+
+
+def test_load_config__takes_what_is_referred_to_and_merged(tmp_path: Path) -> None:
+    text = FILE + "train: &t {path: a, id: x}\n".replace("train", "stream").replace("path: a, id: x", "every: 1 day")
+    (tmp_path / "job.yaml").write_text(text.replace("validation: v", "validation: &v {path: v, id: x}"))
+    assert load_config(tmp_path / "job.yaml", {}).stream.every == "1 day"
+    merged = "train: &t {path: t, id: x}\nvalidation: {<<: *t, path: v}\noutput: o\n"
+    (tmp_path / "job.yaml").write_text(merged)
+    found = load_config(tmp_path / "job.yaml", {}).validation
+    assert found is not None
+    assert (found.path, found.id) == ("v", "x")
 
 
 # --- anything at all --------------------------------------------------------------------------------------
