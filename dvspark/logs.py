@@ -30,7 +30,7 @@ class JsonLines(logging.Formatter):
             "message": record.getMessage(),
             **getattr(record, "event", {}),
         }
-        return json.dumps(redacted_tree(event), default=str)
+        return json.dumps(redacted_tree(event), default=lambda other: redacted(str(other)))
 
 
 class TextLines(logging.Formatter):

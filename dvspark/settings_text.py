@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ MOST_VALUES = 10_000
 MOST_LEVELS = 20
 # Counts, and the ids of snapshots; YAML has numbers that are longer than Python writes.
 LONGEST_NUMBER_BITS = 64
+
+# What PyYAML raises for dates, numbers and truths that are none.
+OF_SCALARS = (ValueError, AttributeError, LookupError, TypeError, ArithmeticError)
 
 PREFIX, NESTED = "DVSPARK_", "__"
 
@@ -47,7 +51,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         text = _decoded(content)
         _refuse_what_grows(text)
         read = _OneKeyOnce(text).get_single_data()
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:  # ValueError: text, dates and numbers
+    except (OSError, yaml.YAMLError, RecursionError, *OF_SCALARS) as error:
         raise ConfigError(Problem(where, "a readable YAML file", _said(error), "see conf/jobs/")) from None
     if not isinstance(read, dict):
         raise ConfigError(Problem(where, "settings, key: value", type(read).__name__, "see conf/jobs/"))
@@ -82,10 +86,9 @@ def text_problems(settings: Any) -> list[Problem]:
                     Problem(place, f"a number of at most {LONGEST_NUMBER_BITS} bits", got, "write a smaller one")
                 )
         elif "\0" in text:
-            problems.append(Problem(place, "text", f"a NUL character in {text[:60]!r}", "leave it out"))
+            problems.append(Problem(place, "text", f"a NUL character, at {text.index(chr(0))}", "leave it out"))
         elif not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-            got = f"bytes or escapes that are no text, in {text[:60]!r}"
-            problems.append(Problem(place, "text in UTF-8", got, "write it in UTF-8"))
+            problems.append(Problem(place, "text in UTF-8", "bytes or escapes that are no text", "write it in UTF-8"))
     return problems
 
 
@@ -105,15 +108,15 @@ def _scalars(settings: Any) -> Iterator[tuple[str, str | int]]:
 def _decoded(content: bytes) -> str:
     for mark, name in ENCODINGS.items():
         if content.startswith(mark):
-            raise ValueError(f"text in {name}: save it as UTF-8")
+            raise _NoSettingsError(f"text in {name}: save it as UTF-8")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"bytes that are not UTF-8, in line {line}: save it as UTF-8") from None
+        raise _NoSettingsError(f"bytes that are not UTF-8, in line {line}: save it as UTF-8") from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise ValueError(f"a NUL character, in line {line}: is it text in UTF-8?")
+        raise _NoSettingsError(f"a NUL character, in line {line}: is it text in UTF-8?")
     return text
 
 
@@ -137,19 +140,23 @@ def _refuse_what_grows(text: str) -> None:
             known[event.anchor] = size, 0
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor in [anchor for anchor, *_ in open_now]:
-                raise ValueError(f"a reference to what it is part of, {_place(event)}")
+                raise _NoSettingsError(f"a reference to what it is part of, {_place(event)}")
             size, levels = known.get(event.anchor, (1, 0))
         if open_now:
             open_now[-1][1] += size
             open_now[-1][2] = max(open_now[-1][2], levels)
         if sum(inner for _, inner, _ in open_now) > MOST_VALUES:
-            raise ValueError(f"more than {MOST_VALUES} values, references written out, {_place(event)}")
+            raise _NoSettingsError(f"more than {MOST_VALUES} values, references written out, {_place(event)}")
         if len(open_now) + levels > MOST_LEVELS:
-            raise ValueError(f"more than {MOST_LEVELS} levels, {_place(event)}")
+            raise _NoSettingsError(f"more than {MOST_LEVELS} levels, {_place(event)}")
 
 
 def _place(event: yaml.Event) -> str:
     return "" if event.start_mark is None else f"in line {event.start_mark.line + 1}"
+
+
+class _NoSettingsError(ValueError):
+    """What is wrong with a text, in words that repeat none of it."""
 
 
 class _OneKeyOnce(yaml.SafeLoader):
@@ -166,11 +173,17 @@ class _OneKeyOnce(yaml.SafeLoader):
         return node
 
 
+# What follows in these messages is of the file; a password that begins with * or ! is an alias or a tag.
+_OF_TEXT = re.compile(r"\b(alias|anchor|tag|handle|directive)\b .*", re.DOTALL)
+
+
 def _said(error: Exception) -> str:
-    """Return what is wrong with a file and where, without the line that is wrong: it may hold a secret."""
+    """Return what is wrong with a file and where, without what stands there: it may be a secret."""
+    if isinstance(error, OF_SCALARS) and not isinstance(error, _NoSettingsError):
+        return "a number or a date that is none"
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
-        said = ", ".join(text for text in (error.context, error.problem) if text)
+        said = ", ".join(_OF_TEXT.sub(r"\1", text) for text in (error.context, error.problem) if text)
         return f"{said}, in line {mark.line + 1}, column {mark.column + 1}"
     return str(error)
 
