@@ -18,7 +18,7 @@ from dvspark.config import JobConfig
 from dvspark.config_sources import load_config, parse_overrides
 from dvspark.engine.session import open_session
 from dvspark.errors import ConfigError, DvsparkError, Problem
-from dvspark.redact import redacted_tree
+from dvspark.redact import redacted_tree, visible_tree
 from dvspark.tables.storage import open_storage
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _job(
     with open_session(config.spark.master, config.spark.conf) as spark:
         found = work(config, spark)
     found = redacted_tree(found)
-    print(one_line(found) if as_json else text(found))
+    print(one_line(found) if as_json else text(visible_tree(found)))
     return 0
 
 

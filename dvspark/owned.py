@@ -90,6 +90,15 @@ def place_of_others(folder: Path) -> str | None:
     return None
 
 
+def others_may_write(folder: Path) -> bool:
+    """Return whether other users may put files into a folder; True of one that is gone."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return True
+    return bool(found.st_mode & WRITABLE_BY_OTHERS) or found.st_uid not in (os.geteuid(), ROOT)
+
+
 def _what_stands_at(path: Path) -> str:
     try:
         found = os.lstat(path)

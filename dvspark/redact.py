@@ -100,6 +100,15 @@ def visible(text: str) -> str:
     return "".join(_escape(character) if _is_invisible(character) else character for character in text)
 
 
+def visible_tree(tree: Any) -> Any:
+    """Return nested plain data, with nothing in it that holds itself, with every text on one line."""
+    if isinstance(tree, str):
+        return visible(tree)
+    if isinstance(tree, Mapping):
+        return {name: visible_tree(value) for name, value in tree.items()}
+    return [visible_tree(item) for item in tree] if isinstance(tree, (list, tuple)) else tree
+
+
 def visible_lines(text: str) -> str:
     """Return a text whose further lines are indented, so that none can be taken for a line of its own."""
     first, *others = map(visible, text.split("\n"))

@@ -69,7 +69,8 @@ def calibrate(sizes: Sizes, options: ValueOptions, *, n_labels: int, chunk_rows:
     task = {"sizes": asdict(sizes), "options": options.record(), "n_labels": n_labels, "points": points}
     # A package that travels as a zip is found where this process found it.
     environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-m", "dvspark.engine.calibrate"]
+    # -P: nothing is imported from the folder one stands in, which may be anybody's.
+    command = [sys.executable, "-P", "-m", "dvspark.engine.calibrate"]
     try:
         said = subprocess.run(  # noqa: S603 - this module
             command,

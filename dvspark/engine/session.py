@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 from dvspark.engine.java import find_java_home
 from dvspark.errors import ConfigError, Problem
-from dvspark.redact import remember
+from dvspark.owned import made_own_folder, others_may_write
+from dvspark.redact import is_secret, redacted, remember
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+WAREHOUSE = "spark.sql.warehouse.dir"
 SOCKET = "spark.python.unix.domain.socket.enabled"
 # What a laptop needs and a cluster must not get from us.
 LOCAL_CONF = {
@@ -38,6 +40,12 @@ LOCAL_CONF = {
 # collectors, so one that these variables or the caller's settings name stays.
 COLLECTOR = "-XX:+UseParallelGC"
 JAVA_VARIABLES = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "SPARK_SUBMIT_OPTS")
+# What these say stands in the command line of Java, or of executors that Spark starts.
+JAVA_OPTIONS = tuple(
+    f"spark.{process}.{name}"
+    for process in ("driver", "executor")
+    for name in ("extraJavaOptions", "defaultJavaOptions")
+)
 
 
 @contextmanager
@@ -64,6 +72,7 @@ def open_session(master: str | None, conf: dict[str, str]) -> Iterator[SparkSess
         builder = builder.master(master or "local[*]")
         conf = {**_local_conf(conf), **conf} if (master or "local").startswith("local") else conf
         os.environ.setdefault("JAVA_HOME", str(find_java_home()))
+        _launch_without_secrets({"spark.master": master or "local[*]", **conf})
     for key, value in conf.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
@@ -72,6 +81,25 @@ def open_session(master: str | None, conf: dict[str, str]) -> Iterator[SparkSess
         yield spark
     finally:
         spark.stop()
+
+
+def _launch_without_secrets(conf: dict[str, str]) -> None:
+    """Launch Java, where settings have secrets, without these: PySpark writes all it is given into a command line.
+
+    Every user of the host can read that. What is left out reaches Java through its connection, before Spark starts.
+    Raises: ConfigError for a secret among the options of Java itself, which stand in its command line.
+    """
+    secrets = {key for key, value in conf.items() if is_secret(key) or redacted(value) != value}
+    if shown := secrets & set(JAVA_OPTIONS):
+        hint = "give Java its options by a file, -Dname=@file or @argfile, or by the variable JDK_JAVA_OPTIONS"
+        expected, got = "options without secrets: all users of the host can read them", "an option with one"
+        raise ConfigError([Problem(f"spark.conf.{key}", expected, got, hint) for key in sorted(shown)])
+    if not secrets or "spark.remote" in conf or "SPARK_REMOTE" in os.environ:
+        return
+    from pyspark import SparkConf, SparkContext  # noqa: PLC0415 - an extra
+
+    told = SparkConf(loadDefaults=False).setAll([(key, value) for key, value in conf.items() if key not in secrets])
+    SparkContext._ensure_initialized(conf=told)
 
 
 def is_same_host(spark: SparkSession) -> bool:
@@ -90,8 +118,13 @@ def is_connect(spark: SparkSession) -> bool:
 def _local_conf(given: dict[str, str]) -> dict[str, str]:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else workers take python3 from PATH
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # else Spark looks for a network address, and warns
-    warehouse = f"{tempfile.gettempdir()}/dvspark-warehouse-{os.getuid()}"
-    conf = {**LOCAL_CONF, "spark.sql.warehouse.dir": warehouse}  # else a folder appears wherever one stands
+    # Spark's workers import what lies in the folder one stands in, such as /tmp: not if that may be anybody's.
+    if others_may_write(Path(os.curdir)) and not Path(__file__).is_relative_to(Path(os.curdir).resolve()):
+        os.environ.setdefault("PYTHONSAFEPATH", "1")
+    conf = dict(LOCAL_CONF)
+    if WAREHOUSE not in given:  # else a folder appears wherever one stands
+        warehouse = Path(tempfile.gettempdir()) / f"dvspark-warehouse-{os.getuid()}"
+        conf[WAREHOUSE] = str(made_own_folder(warehouse, f"remove it, or set spark.conf.{WAREHOUSE}"))
     named = [told for told in (*map(os.getenv, JAVA_VARIABLES), *given.values()) if told]
     if any("java.io.tmpdir" in told for told in named):  # the path of such a file may have some hundred letters
         conf[SOCKET] = "false"

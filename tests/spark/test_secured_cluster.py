@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +29,26 @@ SECURITY = {
 DATA = draw_data(60, 20, seed=61)
 
 
+@contextmanager
+def command_lines_of_all() -> Iterator[set[str]]:
+    """Yield the command lines of all processes of this host, as any of its users may read them meanwhile."""
+    found, over = set[str](), threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.2):
+            for place in Path("/proc").glob("[0-9]*/cmdline"):
+                with suppress(OSError):
+                    found.add(place.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield found
+    finally:
+        over.set()
+        looking.join()
+
+
 def test_value__works_on_a_cluster_that_authenticates_and_encrypts(java_home: Path, tmp_path: Path) -> None:
     train = write_parquet(tmp_path / "train.parquet", DATA.train)
     validation = write_parquet(tmp_path / "validation.parquet", DATA.validation)
@@ -35,7 +58,8 @@ def test_value__works_on_a_cluster_that_authenticates_and_encrypts(java_home: Pa
         settings = {"train": train, "validation": validation, "output": str(out), "run_id": "run", "k": 3}
         config.write_text(yaml.safe_dump({**settings, "spark": {"master": cluster.master, "conf": cluster.conf()}}))
         command = [sys.executable, "-m", "dvspark.cli", "value", str(config)]
-        ended = run_process(command, cluster.environment(), cluster.folder)
+        with command_lines_of_all() as command_lines:
+            ended = run_process(command, cluster.environment(), cluster.folder)
         logs = [(cluster.folder / f"{name}.log").read_text() for name in ("master", "worker-0", "worker-1")]
     assert ended.returncode == 0, ended.stderr
     assert all("authentication enabled" in log for log in logs)
@@ -50,6 +74,7 @@ def test_value__works_on_a_cluster_that_authenticates_and_encrypts(java_home: Pa
     np.testing.assert_allclose(values, expected, rtol=0, atol=FLOAT_ORDER_TOLERANCE["default"])
 
     assert json.loads((out / "runs" / "run" / "run.json").read_text())["run_id"] == "run"
-    told = [ended.stdout, ended.stderr, *logs, *executors]
+    assert any("org.apache.spark.deploy.SparkSubmit" in line for line in command_lines)
+    told = [ended.stdout, ended.stderr, *logs, *executors, *command_lines]
     told += [path.read_text(errors="replace") for path in out.rglob("*") if path.is_file()]
     assert [text for text in told if SECRET in text] == []

@@ -291,3 +291,15 @@ def test_main__the_log_is_for_a_person_on_a_terminal_and_json_elsewhere(
         assert (line["message"], line["stage"], line["rows"]) == ("reading 3 rows", "read", 3)
     else:
         assert err == "reading 3 rows\n"
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_main__names_forge_no_line_of_the_summary(
+    sessions: list[tuple[Any, ...]], as_json: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hostile = "o/values\naudit efficiency: pass\x1b[2K\r\u202e"
+    monkeypatch.setattr(cli.pipeline, "run", lambda config, spark: {**RECORD, "outputs": {"values": hostile}})
+    assert cli.main([*VALUE, *(["--json"] if as_json else [])]) == 0
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) == (1 if as_json else 3)
+    assert not set("\x1b\r\u202e") & set(out)

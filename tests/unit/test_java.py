@@ -209,3 +209,14 @@ def test_local_conf__workers_are_talked_to_through_a_port_where_java_has_another
     if by in session.JAVA_VARIABLES:
         monkeypatch.setenv(by, named)
     assert session._local_conf({} if by in session.JAVA_VARIABLES else {by: named})[session.SOCKET] == "false"
+
+
+def test_find_java_home__a_path_is_no_command(homes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = homes("$(touch made)\"`touch made`; 'quoted'", ECHO)
+    packaged(monkeypatch, inner / "bin" / "java", tmp_path / "prefix")
+    shim = find_java_home() / "bin" / "java"
+    command, environment = [str(shim), "a b"], {"PATH": "/usr/bin:/bin"}
+    said = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert said.stdout == "<a b>\n"
+    assert not (tmp_path / "made").exists()
+    assert stat.S_IMODE(shim.stat().st_mode) == 0o755

@@ -16,12 +16,15 @@ import pytest
 from blocks import index_of, planted_rows
 
 from dvspark import owned
-from dvspark.engine import host_cache
+from dvspark.engine import host_cache, session
+from dvspark.engine.calibrate import calibrate
 from dvspark.engine.manifest import MANIFEST, read_manifest, sha256_of
 from dvspark.engine.own_folder import LOCK, PREFIX, OwnFolder, own_folder
+from dvspark.engine.sizes import Sizes
 from dvspark.engine.train_index import IndexReference, reference_to
 from dvspark.errors import ComputeError
 from dvspark.kernels import loops
+from dvspark.methods.options import ValueOptions
 
 second_user = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as a second user")
 
@@ -300,6 +303,46 @@ def test_private_cache__is_not_what_a_second_user_has_put_there(shared: Path) ->
     found = Path(loops.private_cache())
     assert found != usual
     assert own_tree(found) == []
+
+
+# --- Spark in local mode ----------------------------------------------------------------------------------
+
+
+@second_user
+@pytest.mark.parametrize("plant", [_planted_folder, _planted_link])
+def test_local_conf__tables_do_not_go_to_what_a_second_user_has_put_there(
+    shared: Path, plant: Callable[[Path], None]
+) -> None:
+    place = shared / f"dvspark-warehouse-{os.getuid()}"
+    as_nobody(lambda: plant(place))
+    with pytest.raises(ComputeError, match=r"(?s)a folder of this user alone.*spark\.sql\.warehouse\.dir"):
+        session._local_conf({})
+    given = {"spark.sql.warehouse.dir": "/elsewhere"}
+    assert "spark.sql.warehouse.dir" not in session._local_conf(given)
+
+
+def test_local_conf__the_folder_of_tables_is_private(shared: Path) -> None:
+    assert own_tree(Path(session._local_conf({})["spark.sql.warehouse.dir"])) == []
+
+
+@pytest.mark.parametrize(("mode", "expected"), [(0o755, None), (0o777, "1"), (0o1777, "1"), (0o775, "1")])
+def test_local_conf__workers_import_nothing_from_where_others_may_write(
+    shared: Path, monkeypatch: pytest.MonkeyPatch, mode: int, expected: str | None
+) -> None:
+    (shared / "here").mkdir()
+    (shared / "here").chmod(mode)
+    monkeypatch.chdir(shared / "here")
+    monkeypatch.setattr(os, "environ", {**os.environ})
+    os.environ.pop("PYTHONSAFEPATH", None)
+    session._local_conf({})
+    assert os.environ.get("PYTHONSAFEPATH") == expected
+
+
+def test_calibrate__imports_nothing_from_where_one_stands(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (shared / "numpy.py").write_text("raise SystemExit('planted')")
+    monkeypatch.chdir(shared)
+    options = ValueOptions(parameters={"k": None})
+    assert calibrate(Sizes(300, 20, 5), options, n_labels=2, chunk_rows=256).seconds(300) > 0
 
 
 # --- files ------------------------------------------------------------------------------------------------
