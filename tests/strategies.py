@@ -111,7 +111,8 @@ def problems(
     def labels(known: list[int]) -> st.SearchStrategy[Any]:
         one = st.sampled_from(known)
         if multi_label:
-            return st.lists(one, min_size=1, max_size=2, unique=True).map(tuple)
+            # As sets are written: `(1, 0)` for all rows would be a one-hot matrix, which is refused.
+            return st.lists(one, min_size=1, max_size=2, unique=True).map(sorted).map(tuple)
         return one
 
     def rows(size: int) -> tuple[tuple[int, ...], ...]:

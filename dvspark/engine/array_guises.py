@@ -56,7 +56,7 @@ def labels_of(given: Any) -> pa.Array:
     if np.ma.is_masked(opened):
         opened = opened.tolist()
     if isinstance(opened, pa.Array) and pa.types.is_struct(opened.type):
-        columns = opened.flatten()
+        columns = [_decoded(column) for column in opened.flatten()]
         opened = columns[0] if len(columns) == 1 else [list(row) for row in zip(*map(_listed, columns), strict=True)]
     if isinstance(opened, np.ndarray):
         array = _native(opened)
@@ -137,7 +137,10 @@ def _decoded(array: pa.Array) -> pa.Array:
     if isinstance(array, pa.ExtensionArray):
         return _decoded(array.storage)
     if pa.types.is_dictionary(array.type):
-        return array.dictionary_decode()
+        words = _decoded(array.dictionary)
+        return pa.DictionaryArray.from_arrays(array.indices, words).dictionary_decode()
+    if pa.types.is_string_view(array.type):  # few of Arrow's functions know it; Polars gives its words so
+        return array.cast(pa.large_string())
     if pa.types.is_run_end_encoded(array.type):
         return pc.run_end_decode(array)
     if pa.types.is_list_view(array.type) or pa.types.is_large_list_view(array.type) or _holds_words_apart(array.type):
