@@ -178,13 +178,13 @@ TABLES = {
     "a matrix of one column": lambda y: y[:, None],
     "a frame of one column": lambda y: pd.DataFrame({"y": y}),
     "a table of one column": lambda y: pa.table({"y": y.tolist()}),
+    "a table of a dictionary": lambda y: pa.table({"y": pa.array(y.tolist()).dictionary_encode()}),
 }
 OF_WORDS = {
     "pandas 3 words": lambda y: pd.Series(y, dtype=pd.StringDtype("python", na_value=np.nan)),
     "Arrow words": lambda y: pd.Series(y, dtype="string[pyarrow]"),
     "categories": lambda y: pd.Series(pd.Categorical(y)),
     "large strings": lambda y: pa.array(y.tolist(), pa.large_string()),
-    "a table of a dictionary": lambda y: pa.table({"y": pa.array(y.tolist()).dictionary_encode()}),
     "string views": lambda y: Stream(pa.chunked_array([pa.array(y.tolist(), pa.string_view())])),
     "a dictionary of string views": lambda y: pa.DictionaryArray.from_arrays(
         pa.array(np.unique(y, return_inverse=True)[1], pa.uint32()), pa.array(np.unique(y).tolist(), pa.string_view())
