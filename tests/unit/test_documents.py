@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dvspark import documents
-from dvspark.documents import json_object, read_arrays, sealed, unsealed
+from dvspark.documents import json_object, read_stored, sealed, unsealed
 from dvspark.errors import ComputeError
 from dvspark.runs.ledger import read_totals, write_totals
 from dvspark.schemas import Partial
@@ -66,7 +66,7 @@ def test_read_arrays__refuses_what_is_not_as_long_as_it_says(name: str) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(ValueError, match=r"."):
-            read_arrays(BAD_ARRAYS[name])
+            read_stored(BAD_ARRAYS[name])
         assert tracemalloc.get_traced_memory()[1] < 2**24
     finally:
         tracemalloc.stop()
@@ -83,7 +83,7 @@ def test_read_arrays__refuses_one_content_under_many_names() -> None:
     end[8:12] = many.to_bytes(2, "little") * 2
     end[12:16] = (many * len(entry)).to_bytes(4, "little")
     with pytest.raises(ValueError, match="larger than their file"):
-        read_arrays(bytes(content[:start]) + entry * many + bytes(end))
+        read_stored(bytes(content[:start]) + entry * many + bytes(end))
 
 
 @given(st.integers(0, 10**6), st.integers(0, 255), st.booleans())
