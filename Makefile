@@ -3,25 +3,29 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-CONSTRAINTS := --quiet --constraint conf/constraints.txt
+HASHED := --quiet --require-hashes --requirement
+COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+  --constraint conf/constraints.txt
 EXTRAS := spark,connect,report,fast,dp,ann,delta,iceberg
+comma := ,
 RESULTS := tests/bench/results
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types law unit spark fuzz spark-oldest bench notebooks clean
+.PHONY: help demo test lint types law unit spark fuzz spark-oldest bench notebooks requirements audit clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(READY): pyproject.toml conf/constraints.txt
+# Every file that is installed is one whose sha256 is known; the package itself is built by what is installed.
+$(READY): pyproject.toml conf/requirements.txt conf/requirements-java.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or later is needed; $(PYTHON) is `$(PYTHON) --version 2>&1`. Set PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install $(CONSTRAINTS) --editable ".[$(EXTRAS)]" --group dev
+	$(BIN)/python -m pip install $(HASHED) conf/requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m dvspark.engine.java > /dev/null 2>&1 \
 	  || { echo "no Java 17 or later found: installing one into $(VENV)"; \
-	       $(BIN)/python -m pip install $(CONSTRAINTS) --editable ".[$(EXTRAS),java]"; }
+	       $(BIN)/python -m pip install $(HASHED) conf/requirements-java.txt; }
 	@touch $@
 
 demo: $(READY) ## value a real data set in local Spark, print what was found, write the report
@@ -75,6 +79,16 @@ bench: $(READY) .venv-bench/.ready ## measure speed, overhead, memory and scalin
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE \
 	  .venv-bench/bin/python -m tests.bench.against_pydvl --out $(RESULTS)/against_pydvl.json
 	$(BIN)/python -m tests.bench.performance_page > docs/performance.md
+
+requirements: ## write the sha256 of all files of the versions in conf/constraints.txt; needs uv
+	for name in "" -java; do head -3 conf/requirements$$name.txt > conf/requirements.new; \
+	  if [ -z "$$name" ]; then $(COMPILE) $(addprefix --extra ,$(subst $(comma), ,$(EXTRAS))) --group dev; \
+	  else $(COMPILE) --extra java; fi >> conf/requirements.new || exit 1; \
+	  mv conf/requirements.new conf/requirements$$name.txt; done
+
+audit: ## look for known vulnerabilities in what is installed; needs pip-audit
+	pip-audit --strict --require-hashes --disable-pip --requirement conf/requirements.txt
+	pip-audit --strict --require-hashes --disable-pip --requirement conf/requirements-java.txt
 
 clean: ## remove environments, caches and the demo's output
 	rm -rf .venv .venv-oldest .venv-bench demo-output build dist *.egg-info

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +89,43 @@ def test_properties__every_setting_has_a_reason_above(name: str) -> None:
             assert explained, f"{name}: no reason above {line!r}"
             if name.endswith(".conf"):
                 assert re.fullmatch(r"spark\.[\w.]+ +\S+", line)
+
+
+# --- the versions of all packages ---------------------------------------------------------------------------
+
+
+def pinned(name: str) -> dict[str, str]:
+    """Return the version of each package in a file of requirements."""
+    pins = re.findall(r"^([\w.-]+)==([^\s;\\]+)", (CONF / name).read_text(), re.MULTILINE)
+    return {re.sub(r"[-_.]+", "-", package).lower(): version for package, version in pins}
+
+
+def test_requirements__are_the_versions_of_the_constraints() -> None:
+    known = {**pinned("requirements-java.txt"), **pinned("requirements.txt")}
+    constraints = pinned("constraints.txt")
+    assert {name: known.get(name) for name in constraints} == constraints
+    assert pinned("requirements-java.txt").items() <= {**pinned("requirements.txt"), **constraints}.items()
+
+
+def test_requirements__have_all_that_the_project_asks_for() -> None:
+    project = tomllib.loads((CONF.parent / "pyproject.toml").read_text())
+    makefile = (CONF.parent / "Makefile").read_text()
+    extras = re.findall(r"^EXTRAS := (.*)$", makefile, re.MULTILINE)[0].split(",")
+    asked = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    asked += [one for extra in extras for one in project["project"]["optional-dependencies"][extra]]
+    names = {re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", one)[0]).lower() for one in asked}
+    assert names - pinned("requirements.txt").keys() == set(), "make requirements writes them"
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-java.txt"])
+def test_requirements__have_a_sha256_each(name: str) -> None:
+    text = re.sub(r"^#.*\n", "", (CONF / name).read_text(), flags=re.MULTILINE).replace("\\\n", "")
+    for line in filter(None, text.splitlines()):
+        assert re.fullmatch(r"[\w.-]+==\S+( ; [^\\]+?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*", line), line
+
+
+def test_make__installs_files_of_known_sha256_alone() -> None:
+    recipe = (CONF.parent / "Makefile").read_text().split("$(READY): ")[1].split("\n\n")[0]
+    installs = [line for line in recipe.splitlines() if "pip install" in line]
+    assert len(installs) == 3
+    assert all("$(HASHED)" in line or "--no-deps --no-build-isolation --editable ." in line for line in installs)
