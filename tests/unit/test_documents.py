@@ -62,7 +62,7 @@ BAD_ARRAYS = {
 
 
 @pytest.mark.parametrize("name", BAD_ARRAYS)
-def test_read_arrays__refuses_what_is_not_as_long_as_it_says(name: str) -> None:
+def test_read_stored__refuses_what_is_not_as_long_as_it_says(name: str) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(ValueError, match=r"."):
@@ -74,7 +74,7 @@ def test_read_arrays__refuses_what_is_not_as_long_as_it_says(name: str) -> None:
         read_totals(BAD_ARRAYS[name])
 
 
-def test_read_arrays__refuses_one_content_under_many_names() -> None:
+def test_read_stored__refuses_one_content_under_many_names() -> None:
     content = bytearray(npz(("a.npy", npy(np.zeros(5_000)))))
     with zipfile.ZipFile(io.BytesIO(bytes(content))) as file:
         start = file.start_dir
