@@ -66,11 +66,12 @@ def own_place(path: Path, hint: str) -> Iterator[Path]:
 def open_own_file(path: Path, flags: int) -> IO[bytes]:
     """Open a file for reading and writing, no link followed, made private where ``flags`` has O_CREAT.
 
-    Raises: OSError; PermissionError when it is no plain file, another user's, or open to others to write.
+    Raises: OSError; PermissionError when it was there and is no plain file, another user's, or open to others to write.
+    One that O_EXCL has made here is this user's, even on storage that knows no owners or modes.
     """
     opened = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | flags, PRIVATE_FILE)
     found = os.fstat(opened)
-    if not (stat.S_ISREG(found.st_mode) and is_own(found) and found.st_nlink == 1):
+    if not flags & os.O_EXCL and not (stat.S_ISREG(found.st_mode) and is_own(found) and found.st_nlink == 1):
         os.close(opened)
         raise PermissionError(f"{path}: not a plain file of this user alone")
     return os.fdopen(opened, "r+b")

@@ -36,6 +36,7 @@ class OwnFolder:
 
     path: Path
     lock: IO[bytes]
+    has_owner: bool = True
 
     @classmethod
     def make(cls, root: Path) -> OwnFolder:
@@ -44,13 +45,25 @@ class OwnFolder:
         lock = open_own_file(path / LOCK, os.O_CREAT | os.O_EXCL)
         with suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return cls(path, lock)
+        return cls(path, lock, is_own_folder(path))
 
     @classmethod
     def take_over(cls, root: Path, name: str) -> OwnFolder | None:
         """Return the folder of that name that a process left below ``root``; None if it is not there, or still held."""
         lock = _locked(root / name / LOCK) if NAME.fullmatch(name) and is_own_folder(root / name) else None
         return None if lock is None else cls(root / name, lock)
+
+    def require_there(self) -> None:
+        """Raise ComputeError where another folder stands in its place, on storage that knows owners and modes."""
+        if not self.has_owner:
+            return
+        try:
+            is_there = os.path.samestat(os.lstat(self.path / LOCK), os.fstat(self.lock.fileno()))
+        except OSError:
+            is_there = False
+        if not is_there or not is_own_folder(self.path):
+            hint = "set work_dir, or TMPDIR, to a folder in which no other user can rename it, and run again"
+            raise ComputeError(Problem(str(self.path), "the folder that this run has made", "another or none", hint))
 
     def remove(self) -> None:
         """Remove it with all in it."""
@@ -64,15 +77,17 @@ def own_folder(root: Path, n_bytes: int, left: str | None = None) -> Iterator[Pa
 
     ``left``: the name of one to be taken over, with what is in it, if it is there and its process is gone. Others that
     were left go after KEEP_SECONDS, or where there is no space, the oldest first.
+    Raises: ComputeError when it is no longer there afterwards.
     """
     root.mkdir(parents=True, exist_ok=True)
-    require_safe(root)
+    _warn_of_others(root)
     folder = None if left is None else OwnFolder.take_over(root, left)
     for lock in left_over(root, f"{PREFIX}*/{LOCK}", n_bytes):
         shutil.rmtree(lock.parent, ignore_errors=True)
     folder = folder or OwnFolder.make(root)
     try:
         yield folder.path
+        folder.require_there()
     finally:
         folder.remove()
 
@@ -91,19 +106,11 @@ def left_over(root: Path, pattern: str, n_bytes: int) -> Iterator[Path]:
                 yield path
 
 
-def require_safe(root: Path) -> None:
-    """Warn of a folder in which other users may rename what is not theirs.
-
-    Raises: ComputeError for the temporary folder, which nobody named.
-    """
-    if (place := place_of_others(root)) is None:
-        return
-    told = f"other users can rename folders in {place}, and so put others in the place of this run's"
-    if root.resolve() != Path(tempfile.gettempdir()).resolve():
-        log_event(f"{told}: chmod +t {place}, or take another work_dir", level=30, place=place)
-        return
-    hint = f"chmod +t {place}; or set TMPDIR, or work_dir, to a folder of this user"
-    raise ComputeError(Problem(str(root), "a temporary folder where users rename their own files alone", told, hint))
+def _warn_of_others(root: Path) -> None:
+    """Warn of a folder in which other users may rename what is not theirs: no sticky bit, as in many containers."""
+    if (place := place_of_others(root)) is not None:
+        told = f"other users can rename folders in {place}, and put theirs in the place of this run's"
+        log_event(f"{told}: chmod +t {place}, or take another work_dir or TMPDIR", level=30, place=place)
 
 
 def _seconds(path: Path) -> float:

@@ -275,22 +275,36 @@ def test_own_folder__that_others_were_let_into_is_not_taken_over(shared: Path) -
         assert folder != left.path
 
 
-def test_own_folder__in_a_temporary_folder_without_sticky_bit_is_refused(shared: Path) -> None:
-    shared.chmod(0o777)
-    with pytest.raises(ComputeError, match=r"chmod \+t"), own_folder(shared, 0):
-        pass
-
-
-def test_own_folder__in_a_named_folder_that_others_may_write_to_warns(
-    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_own_folder__where_others_may_rename_it_warns(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said = list[str]()
     monkeypatch.setattr("dvspark.engine.own_folder.log_event", lambda text, **_: said.append(text))
-    (tmp_path / "work").mkdir()
-    (tmp_path / "work").chmod(0o777)
-    with own_folder(tmp_path / "work", 0):
+    with own_folder(shared, 0):
+        assert said == []
+    shared.chmod(0o777)
+    with own_folder(shared, 0):
         pass
-    assert [str(tmp_path / "work") in text for text in said] == [True]
+    assert [f"chmod +t {shared}" in text for text in said] == [True]
+
+
+@second_user
+def test_own_folder__that_a_second_user_has_replaced_is_no_result(shared: Path) -> None:
+    shared.chmod(0o777)
+
+    def swapped(folder: Path) -> None:
+        folder.rename(shared / "aside")
+        folder.mkdir(0o777)
+        (folder / LOCK).write_bytes(b"")
+
+    with pytest.raises(ComputeError, match="another or none"), own_folder(shared, 0) as folder:
+        as_nobody(lambda: swapped(folder))
+    assert (shared / "aside").exists()
+
+
+def test_own_folder__on_storage_that_knows_no_owners_is_used(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 12_345_678)  # as where another user owns whatever is made
+    with own_folder(shared, 0) as folder:
+        (folder / "rows").write_text("kept")
+    assert list(shared.iterdir()) == []
 
 
 # --- compiled loops ---------------------------------------------------------------------------------------
