@@ -22,6 +22,8 @@ UInt64s = npt.NDArray[np.uint64]
 
 SCHEMA_VERSION = 1
 
+EPSILON = 2.0**-52
+
 
 # --- arrays -----------------------------------------------------------------------------------------------
 
@@ -151,11 +153,12 @@ SCALARS = ("n_validation", "utility", "empty_utility", "error_bound", "n_alone",
 class Partial:
     """Sums over some validation points; partials add up, since values are linear in the points.
 
-    ``value`` and ``value_squared`` (n_train,) float64, or (n_owners,) where owners are valued; ``n_validation``
-    points; ``utility`` and ``empty_utility``, the sums of U(N) and U(∅) over the same points, for the audit;
-    ``size``, the sum of each point's largest possible |U|, to which rounding is in proportion; ``error_bound``, the sum
-    of each point's certificate, zero under the sorted ranking; ``row_bounds`` (n_train,) float64 the same row by row,
-    where it was asked for; ``n_alone`` points without a neighbor within the radius.
+    ``value`` (n_train,) float64, or (n_owners,) where owners are valued, the sums of values; ``value_squared`` those of
+    squared differences from their mean, once `centered`. ``n_validation`` points; ``utility`` and ``empty_utility``,
+    the sums of U(N) and U(∅) over the same points, for the audit; ``size``, the sum of each point's largest possible
+    |U|, to which rounding is in proportion; ``error_bound``, the sum of each point's certificate, zero under the sorted
+    ranking; ``row_bounds`` (n_train,) float64 the same row by row, where it was asked for; ``n_alone`` points without a
+    neighbor within the radius.
     """
 
     value: Float64s
@@ -181,6 +184,17 @@ class Partial:
         self.error_bound += error_bound
         self.size += size
 
+    def centered(self) -> Partial:
+        """Return this partial of a chunk with its sums of squares, as kernels add them up, made those of differences.
+
+        What n equal values leave of rounding is none: differences below 2e-8 √n of the value count as equal.
+        """
+        if self.n_validation:
+            spread = self.value_squared - self.value * (self.value / self.n_validation)
+            rounding = 2.0 * EPSILON * self.n_validation * self.value_squared
+            self.value_squared = np.where(spread > rounding, spread, 0.0)
+        return self
+
     def plus(self, other: Partial) -> Partial:
         """Return this partial with another one added in place."""
         self.add(other)
@@ -204,12 +218,29 @@ class Partial:
         """
         if (self.row_bounds is None) != (other.row_bounds is None):
             raise ValueError("row bounds in one partial and none in the other")
+        self.value_squared += other.value_squared + self._between(other)
         self.value += other.value
-        self.value_squared += other.value_squared
         for name in SCALARS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         if self.row_bounds is not None and other.row_bounds is not None:
             self.row_bounds += other.row_bounds
+
+    def _between(self, other: Partial) -> Float64s | float:
+        """Return what the means of both add to squared differences; means that rounding may tell apart are equal.
+
+        Source: Chan, Golub & LeVeque, The American Statistician 37(3), 1983, doi:10.1080/00031305.1983.10483115.
+        """
+        n, n_other = self.n_validation, other.n_validation
+        if not n or not n_other or n + n_other == 0:
+            return 0.0
+        apart, rounding = other.value / n_other, self.value / n
+        apart -= rounding
+        rounding *= 2.0 * EPSILON * max(abs(n), abs(n_other))
+        are_apart = np.abs(apart) > np.abs(rounding, out=rounding)
+        apart *= apart
+        apart *= n * n_other / (n + n_other)
+        apart *= are_apart
+        return apart
 
 
 @dataclass(frozen=True)
@@ -350,7 +381,7 @@ PARTIALS = Table(
         Column("n_alone", "bigint", "how many of them have no neighbor within the radius"),
         Column("size", "double", "sum of the largest |U| they can have"),
         Column("value", "binary", "float64 little-endian: sum of values over them, one a train row"),
-        Column("value_squared", "binary", "the same of the squared values"),
+        Column("value_squared", "binary", "the same of their squared differences from their mean"),
         Column("row_bounds", "binary", "the same of the certificates row by row; null unless asked for"),
     ),
 )

@@ -14,16 +14,17 @@ OF_BLOCK = ROWS + 2
 OF_ALL = 3
 
 
-def block_sketch(value: Float64s, value_squared: Float64s) -> Float64s:
-    """Return what is known of one block's values, (OF_BLOCK,)."""
+def block_sketch(value: Float64s, value_squared: Float64s, n_validation: int) -> Float64s:
+    """Return what is known of one block's values, (OF_BLOCK,); squares of differences would not add up."""
+    squares = value_squared.sum() + np.dot(value, value) / max(n_validation, 1)
     rows = np.linspace(0, len(value) - 1, ROWS).astype(np.int64)
-    return np.concatenate([value[rows], [value.sum(), value_squared.sum()]])
+    return np.concatenate([value[rows], [value.sum(), squares]])
 
 
 def sketch(partial: Partial, block_rows: int) -> Float64s:
     """Return the sketch of a partial in blocks of so many train rows, (n_blocks × OF_BLOCK + OF_ALL,) float64."""
     cuts = [slice(start, start + block_rows) for start in range(0, len(partial.value), block_rows)]
-    blocks = [block_sketch(partial.value[cut], partial.value_squared[cut]) for cut in cuts]
+    blocks = [block_sketch(partial.value[cut], partial.value_squared[cut], partial.n_validation) for cut in cuts]
     return np.concatenate([*blocks, [partial.n_validation, partial.utility, partial.empty_utility]])
 
 

@@ -153,7 +153,7 @@ def sum_batches(batches: Iterator[pa.RecordBatch], now: BinnedRound) -> Iterator
             if sums.row_bounds is not None:
                 add_bounds(np.asarray(codes), np.frombuffer(row["bounds"]), sums.row_bounds)
             sums.count(row["utility"], row["empty_utility"], row["error_bound"])
-        yield sum_batch(chunk_id, block, sums, failed)
+        yield sum_batch(chunk_id, block, sums.centered(), failed)
 
 
 def _part_row(part: BinnedPart) -> dict[str, bytes]:

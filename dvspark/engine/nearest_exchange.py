@@ -152,7 +152,7 @@ def sum_batches(
                 _add_point(block, chunk, point, rows[near], values[near], others[point], sums)
             for name in SCALARS:
                 setattr(sums, name, told[name])
-            yield sum_batch(told["chunk_id"], number, sums, [])
+            yield sum_batch(told["chunk_id"], number, sums.centered(), [])
 
 
 def _add_point(

@@ -63,7 +63,7 @@ def reduce_block(partials: pa.Table) -> pa.Table:
     total, sketches = Pairwise(), list[Float64s]()
     for place in order:
         part = _partial(partials, place, bounded=bounded)
-        sketches.append(block_sketch(part.value, part.value_squared))
+        sketches.append(block_sketch(part.value, part.value_squared, part.n_validation))
         total.add(part)
     found = total.total() or Partial.zeros(0)
     row: dict[str, Any] = {name: getattr(found, name) for name in SCALARS}

@@ -137,7 +137,7 @@ def _round(
             row_codes.take_out(block, here.train_rows)
             served = _value_block(train, here, block, norms, game, partial, workspace)
             failed += list(binnable[~served])
-    return partial, np.sort(np.array(failed, np.int64))
+    return partial.centered(), np.sort(np.array(failed, np.int64))
 
 
 def _value_block(

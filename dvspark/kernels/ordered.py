@@ -106,7 +106,7 @@ def sum_ordered(
         else:
             add_ranked(ranked.rows, values, partial.value, partial.value_squared)
         partial.count(*utility_of(point), size=size_of(point))
-    return partial
+    return partial.centered()
 
 
 def given(asked: Asked | None, name: str) -> Asked:

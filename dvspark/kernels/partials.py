@@ -91,7 +91,7 @@ def _sum_keyed(
             loops.fastest().add_rows(values, partial.value, partial.value_squared)
         partial.count(*utility_of(_nearest_matches(nearest, options.k), n_players))
     coded.add_up()
-    return partial
+    return partial.centered()
 
 
 def game_of(n_players: int, options: RankingOptions, weights_of: WeightsOf, utility_of: UtilityOf) -> Game:
@@ -113,7 +113,7 @@ def sum_points(
     for ranked, values in points:
         add_ranked(ranked.rows, values, partial.value, partial.value_squared)
         partial.count(*utility_of(_nearest_matches(ranked, options.k), len(values)))
-    return partial
+    return partial.centered()
 
 
 def _nearest_matches(ranked: RankedRows, k: int) -> float:

@@ -111,7 +111,7 @@ def radius_partial(
         for utility, empty in zip(found.utility.tolist(), found.empty_utility.tolist(), strict=True):
             partial.count(utility, empty)
         partial.n_alone += int(np.count_nonzero(counts.sum(axis=1) <= 0))
-    return partial
+    return partial.centered()
 
 
 def neighbor_counts(

@@ -33,7 +33,7 @@ def _totaled(totals: Partial, aggregate: str) -> tuple[Float64s, Float64s | None
     scale = 1.0 if aggregate == "mean" else float(n)
     if n == 1:
         return mean * scale, None
-    spread = np.maximum(totals.value_squared - totals.value * mean, 0.0) / (n - 1)
+    spread = np.maximum(totals.value_squared, 0.0) / (n - 1)
     return mean * scale, np.sqrt(spread / n) * scale
 
 

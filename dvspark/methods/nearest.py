@@ -57,7 +57,7 @@ class NearestMethod(Method):
             own = None if chunk.train_rows is None else int(chunk.train_rows[point])
             add_near(near.rows, values, flags, own, partial)
             partial.count(*self.point_total(near, n_players, parameters))
-        return partial
+        return partial.centered()
 
     def near(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import standard_errors
 
+from dvspark.kernels.distances import prepare
+from dvspark.methods import METHODS
 from dvspark.methods.finalize import certificate, finalize
-from dvspark.schemas import Partial
+from dvspark.methods.options import ValueOptions
+from dvspark.schemas import ChunkArrays, Partial, TrainColumns, TrainLabels
 
 point_values = st.integers(1, 9).flatmap(
     lambda n: st.lists(
@@ -22,7 +26,7 @@ point_values = st.integers(1, 9).flatmap(
 
 def totals_of(table: Any) -> Partial:
     points = np.array(table, dtype=np.float64)
-    return Partial(points.sum(axis=0), (points**2).sum(axis=0), len(points))
+    return Partial(points.sum(axis=0), (points**2).sum(axis=0), len(points)).centered()
 
 
 @given(table=point_values)
@@ -72,15 +76,63 @@ def test_finalize__equal_values_have_no_spread_and_no_root_of_a_negative() -> No
     for n in (2, 3, 7, 1000):
         _, errors = finalize(totals_of([[1 / 3, 0.1]] * n), "mean")
         assert errors is not None
-        assert np.all(errors >= 0)
-        assert np.all(errors < 1e-8)
+        np.testing.assert_array_equal(errors, 0.0)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(2, 300),
+    offset=st.sampled_from([0.0, 1.0, 1e3, 1e6]),
+    sizes=st.lists(st.integers(1, 90), max_size=8),
+)
+def test_finalize__standard_errors_are_those_of_two_passes_whatever_the_chunks(
+    seed: int, n: int, offset: float, sizes: list[int]
+) -> None:
+    rng = np.random.default_rng(seed)
+    points = offset + rng.normal(size=(n, 5))
+    points[:, 4] = points[0, 4]  # equal ones
+    borders = [border for border in np.cumsum([0, *sizes]).tolist() if border < n]
+    chunks = [totals_of(points[begin:end]) for begin, end in zip(borders, [*borders[1:], n], strict=True)]
+    exact, rounding = points.astype(np.longdouble), 2.0**-51 * np.max(points**2)
+    expected = np.sqrt(((exact - exact.mean(axis=0)) ** 2).sum(axis=0) / (n - 1) / n).astype(float)
+    for order in (chunks, chunks[::-1]):
+        total = Partial.zeros(5)
+        for chunk in order:
+            total.add(chunk)
+        errors = finalize(total, "mean")[1]
+        np.testing.assert_allclose(errors[:4] ** 2, expected[:4] ** 2, rtol=1e-12, atol=rounding)
+        assert errors[4] == 0.0
+    if len(chunks) > 1 and n - len(points[borders[-1] :]) > 1:  # and when the last points are taken out again
+        left = exact[: borders[-1]]
+        expected = np.sqrt(((left - left.mean(axis=0)) ** 2).sum(axis=0) / (len(left) - 1) / len(left)).astype(float)
+        errors = finalize(total.minus(chunks[-1]), "mean")[1]
+        np.testing.assert_allclose(errors[:4] ** 2, expected[:4] ** 2, rtol=1e-9, atol=rounding)
+        assert errors[4] == 0.0
+
+
+@pytest.mark.parametrize("self_validation", [False, True])
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"chg_shapley", "dp_threshold_knn_shapley"}))
+def test_finalize__equal_points_give_standard_errors_of_zero(method: str, self_validation: bool) -> None:
+    rng, declaration = np.random.default_rng(0), METHODS[method]
+    own = {"radius": 2.5, "k_star": 50, "k": 3}
+    options = ValueOptions(method, {name: value for name, value in own.items() if declaration.knows(name)})
+    x, y = rng.normal(size=(300, 4)), rng.integers(0, 3, size=300).astype(np.int32)
+    columns = TrainColumns(1e3 * y + rng.random(300), rng.random(300), (np.arange(300) % 5).astype(np.int32), 5)
+    train = replace(prepare(x, TrainLabels(y), "euclidean"), columns=columns)
+    parameters, total = options.resolved(3), Partial.zeros(declaration.n_values(300, 5))
+    for n in (40, 7, 23):
+        rows = np.full(n, 17) if self_validation else None  # always the same one
+        z = np.repeat(x[17:18] + (0.0 if self_validation else 0.3), n, axis=0)
+        chunk = ChunkArrays(z, [np.ones(1, np.int32)] * n, rows, targets=np.full(n, 500.0))
+        total.add(declaration.partial(train, chunk, options.ranking_options(parameters, 300), parameters))
+    np.testing.assert_array_equal(finalize(total, "mean")[1], 0.0)
 
 
 def test_finalize__leaves_the_totals_alone() -> None:
     totals = totals_of([[1.0, 2.0], [3.0, 5.0]])
     finalize(totals, "sum")
     np.testing.assert_array_equal(totals.value, [4.0, 7.0])
-    np.testing.assert_array_equal(totals.value_squared, [10.0, 29.0])
+    np.testing.assert_array_equal(totals.value_squared, [2.0, 4.5])
 
 
 def test_certificate__is_the_largest_of_the_rows_where_these_are_known() -> None:
