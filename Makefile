@@ -11,7 +11,7 @@ comma := ,
 RESULTS := tests/bench/results
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types law unit spark fuzz spark-oldest bench notebooks requirements audit clean
+.PHONY: help demo test lint types law unit spark fuzz mutants spark-oldest bench notebooks requirements audit clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,15 @@ spark: $(READY) ## tests on local Spark, a standalone cluster, Spark Connect, sp
 fuzz: $(READY) ## property tests with twenty times the examples, other ones each time; an hour
 	$(BIN)/pytest tests/unit -n 2 -m hypothesis --hypothesis-profile fuzz --timeout 3600 --durations 20
 
+# cosmic-ray has the faults; it needs much that the project does not, so it gets an environment of its own.
+.venv-mutants/.ready:
+	$(PYTHON) -m venv .venv-mutants
+	.venv-mutants/bin/python -m pip install --quiet "cosmic-ray>=8.4"
+	@touch $@
+
+mutants: $(READY) .venv-mutants/.ready ## 100 small faults, drawn by seed: do unit tests find them; goes on where it was; hours
+	.venv-mutants/bin/python -m tests.mutants.sample --python $(BIN)/python
+
 notebooks: $(READY) ## run the notebooks
 	$(BIN)/pytest tests/spark/test_notebooks.py
 
@@ -91,6 +100,6 @@ audit: ## look for known vulnerabilities in what is installed; needs pip-audit
 	pip-audit --strict --require-hashes --disable-pip --requirement conf/requirements-java.txt
 
 clean: ## remove environments, caches and the demo's output
-	rm -rf .venv .venv-oldest .venv-bench demo-output build dist *.egg-info
+	rm -rf .venv .venv-oldest .venv-bench .venv-mutants demo-output build dist *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis spark-warehouse
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
