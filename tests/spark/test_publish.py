@@ -15,8 +15,9 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 from frames import draw_data, write_parquet
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from property_tests import examples
 
 import dvspark
 from dvspark.errors import AuditError, ConfigError, OutputConflictError
@@ -185,7 +186,7 @@ ODD_IDS = st.one_of(
 )
 
 
-@settings(max_examples=8)
+@examples(8)
 @given(run_ids=st.lists(ODD_IDS, min_size=60, max_size=60))
 def test_run_ids__that_are_allowed_are_text_to_spark_and_pyarrow(
     spark_session: SparkSession, tmp_path_factory: pytest.TempPathFactory, run_ids: list[str]

@@ -11,9 +11,9 @@ import pyarrow.dataset as ds
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from histories import SCHEMA, Fault, World, clean
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from property_tests import examples
 
 from dvspark.tables.places import recorded_place
 from dvspark.tables.storage import Storage
@@ -123,7 +123,7 @@ class Histories(RuleBasedStateMachine):
             assert self.world.rows(form, OTHER) == (CLEAN[OTHER, 7] if form in self.others else [])
 
 
-Histories.TestCase.settings = settings(stateful_step_count=4, max_examples=50)
+Histories.TestCase.settings = examples(50, stateful_step_count=4)
 test_histories__of_four_jobs_harm_nothing = Histories.TestCase
 
 

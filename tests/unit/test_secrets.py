@@ -16,8 +16,9 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from property_tests import examples
 from report_data import FINDINGS, NO_NEIGHBORS, RUN, values_table
 from test_metrics import RECORD
 
@@ -53,7 +54,7 @@ NAMES += [
     "awsAccessKeyId",
     "clientSecret",
 ]
-ANY = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ANY = examples(80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(autouse=True)
