@@ -12,6 +12,7 @@ from dvspark.methods.options import ValueOptions, choice_problems
 from dvspark.schemas import Finding
 from dvspark.stages import RowsOrProblems, check, compute
 from dvspark.tables.read import TableReference, canonical_rows
+from dvspark.tables.session_settings import in_own_settings
 from dvspark.tables.unreadable import readable
 from dvspark.tables.validate import ON_BAD_ROW
 from dvspark.tables.write import values_frame
@@ -32,6 +33,7 @@ class Result:
 
 @readable()
 @translated()
+@in_own_settings
 def value_table(
     train_df: DataFrame,
     validation_df: DataFrame | None = None,

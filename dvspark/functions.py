@@ -24,6 +24,7 @@ from dvspark.methods.ranking import RankingMethod
 from dvspark.schemas import GRADIENT_SUMS, GRADIENT_VALUES, ChunkArrays, Contributors, Float64s, Partial
 from dvspark.tables.gradients import gradient_rows, require_gradients
 from dvspark.tables.read import TableReference, canonical_rows
+from dvspark.tables.session_settings import in_own_settings
 from dvspark.tables.unreadable import readable
 from dvspark.tables.validate import validate
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     ColumnFunction = Callable[[str | Column, str | Column], Column]
 
 
+@in_own_settings
 def build_index(
     train_df: DataFrame,
     *,
@@ -115,6 +117,7 @@ def top_contributors(
 
 
 @readable()
+@in_own_settings
 def chg_values(
     gradients_df: DataFrame,
     *,

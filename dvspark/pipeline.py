@@ -27,6 +27,7 @@ from dvspark.stages import RowsOrProblems, check, compute
 from dvspark.tables.contents import values_digest
 from dvspark.tables.places import Place, begin, require_reachable, require_values
 from dvspark.tables.read import Rows, canonical_rows, read_rows
+from dvspark.tables.session_settings import in_own_settings
 from dvspark.tables.storage import Storage, open_storage
 from dvspark.tables.unreadable import readable
 from dvspark.tables.values_tables import RunKey, ValuesTable, commit_values, new_columns
@@ -52,6 +53,7 @@ LOWEST_ROWS = 10
 
 @readable()
 @translated()
+@in_own_settings
 def run(config: JobConfig, spark: SparkSession, arrived: DataFrame | None = None) -> dict[str, Any]:
     """Run a job from its tables to its published results; return the run record.
 

@@ -15,6 +15,7 @@ from dvspark.exhausted import translated
 from dvspark.logs import duration
 from dvspark.tables.metadata import Preview, preview
 from dvspark.tables.read import TableReference, read_rows
+from dvspark.tables.session_settings import in_own_settings
 from dvspark.tables.unreadable import readable
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 @readable()
 @translated()
+@in_own_settings
 def plan_job(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     """Return what a job would do and cost, as plain data: rows, plan, estimate and what would change the plan.
 

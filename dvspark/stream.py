@@ -13,6 +13,8 @@ from dvspark.engine.session import is_connect
 from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.logs import log_event
 from dvspark.runs.identity import run_id_problems
+from dvspark.tables.folders import literal
+from dvspark.tables.plain import STRICT
 from dvspark.tables.read import TableReference, read_table
 from dvspark.tables.storage import Storage, open_storage
 
@@ -95,7 +97,7 @@ def _arriving(table: TableReference, schema_ddl: str | None, spark: SparkSession
         if isinstance(read, list):
             raise InputError(read)
         schema = read[0].schema
-    return spark.readStream.format(table.format).schema(schema).load(str(table.path))
+    return spark.readStream.format(table.format).options(**STRICT).schema(schema).load(literal(str(table.path)))
 
 
 def _value_batch(config: JobConfig, storage: Storage, name: str, rows: DataFrame, id_name: str, number: int) -> None:

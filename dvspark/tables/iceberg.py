@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from pyiceberg.table.name_mapping import NameMapping
 from pyiceberg.transforms import IdentityTransform
 
 from dvspark.errors import InputError, Problem
+from dvspark.tables.markers import METADATA_FILE
 from dvspark.tables.pinned import Pinned, full_path, latest_at, read_or_refuse, unreadable_files
 from dvspark.tables.row_files import FOOTER_THREADS
 from dvspark.tables.storage import open_storage
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from pyiceberg.table.snapshots import Snapshot
 
     from dvspark.tables.read import TableReference
-
-# 00012-….metadata.json of a catalog, v12.metadata.json of a file system's tables.
-METADATA_FILE = re.compile(r"(?:v(\d+)|(\d+)-.*)\.metadata\.json")
 
 LATEST_FORMAT = 2
 FIELD_ID = b"PARQUET:field_id"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from dvspark.errors import InputError, Problem
+from dvspark.tables.folders import literal
 from dvspark.tables.pinned import VERSIONED, Pinned, file_key, latest_at, pinned
+from dvspark.tables.plain import STRICT
 from dvspark.tables.types import spark_type
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
 
 # What the connectors call the option that reads one state.
 VERSION_OPTION = {"delta": "versionAsOf", "iceberg": "snapshot-id"}
-
-# What a path pattern is made of; in the path of a file it means itself.
-PATTERN = re.compile(r"([\\{}\[\]*?])")
 
 # What Spark says of a format without connector, and of a name that no catalog of its own can have.
 MISSING = ("DATA_SOURCE_NOT_FOUND", "CATALOG_NOT_FOUND", "REQUIRES_SINGLE_PART_NAMESPACE")
@@ -72,7 +70,7 @@ def frame_of_files(spark: SparkSession, found: Pinned) -> DataFrame:
     if not found.files:
         return spark.createDataFrame([], _ddl(types))
     stored = _ddl({name: kind for name, kind in types.items() if name not in outside})
-    frame = spark.read.schema(stored).parquet(*(PATTERN.sub(r"\\\1", path) for path in found.files))
+    frame = spark.read.schema(stored).options(**STRICT).parquet(*map(literal, found.files))
     if found.partitions is None:
         return frame
     # Spark escapes the path in its metadata; file names alone may repeat.

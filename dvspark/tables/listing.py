@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
 from pyarrow import fs
 
-from dvspark.errors import ConfigError, InputError, Problem
-from dvspark.tables.storage import open_storage
+from dvspark.errors import InputError, Problem
 
 
 @dataclass(frozen=True)
@@ -25,23 +24,14 @@ class Listing:
         return {"n_files": self.n_files, "listing": self.digest}
 
 
-def list_files(place: str) -> Listing | None:
-    """Return what a file or folder holds for Spark, or None where this process cannot see it."""
-    try:
-        storage = open_storage(place)
-        found = storage.file_system.get_file_info(storage.root)
-        files = [found] if found.is_file else data_files(storage.file_system, storage.root)
-    except (ConfigError, OSError, pa.ArrowException):  # patterns, or a store that only Spark speaks
-        return None
-    if not files:
-        return None
+def listing_of(files: Iterable[fs.FileInfo]) -> Listing:
+    """Return the listing of a table's files."""
     lines = sorted(f"{file.path} {file.size} {file.mtime_ns}" for file in files)
-    return Listing(len(files), hashlib.sha256("\n".join(lines).encode()).hexdigest())
+    return Listing(len(lines), hashlib.sha256("\n".join(lines).encode()).hexdigest())
 
 
-def require_unchanged(side: str, place: str, before: Listing) -> None:
+def require_unchanged(side: str, place: str, before: Listing, now: Listing | None) -> None:
     """Raise InputError unless a table's files are those that were there before."""
-    now = list_files(place)
     if now != before:
         expected = f"the {before.n_files} files that were there when the run began, listing {before.digest[:12]}"
         got = "none" if now is None else f"{now.n_files} files, listing {now.digest[:12]}"
@@ -49,13 +39,12 @@ def require_unchanged(side: str, place: str, before: Listing) -> None:
         raise InputError(Problem(f"{side} table {place}", expected, got, hint))
 
 
-def data_files(file_system: fs.FileSystem, root: str) -> list[fs.FileInfo]:
-    """Return the files that Spark reads of a folder."""
-    found = file_system.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
-    names = [file.path[len(root.rstrip("/")) + 1 :].split("/") for file in found]
-    return [file for file, parts in zip(found, names, strict=True) if file.is_file and not any(map(_is_hidden, parts))]
+def data_files(inside: Iterable[fs.FileInfo], root: str) -> list[fs.FileInfo]:
+    """Return the files that Spark reads of all that is in a folder."""
+    start = len(root.rstrip("/")) + 1
+    return [file for file in inside if file.is_file and not any(map(is_hidden, file.path[start:].split("/")))]
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
     """Return whether Spark passes over a file or folder; `_year=2026` is a partition all the same."""
-    return name.startswith(".") or (name.startswith("_") and "=" not in name)
+    return name.startswith(".") or (name.startswith("_") and "=" not in name) or name.endswith("._COPYING_")

@@ -12,9 +12,8 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from dvspark import columns
-from dvspark.errors import ConfigError, Problem
-from dvspark.tables.listing import data_files
-from dvspark.tables.storage import open_storage
+from dvspark.errors import Problem
+from dvspark.tables.plain import look
 
 if TYPE_CHECKING:
     from dvspark.tables.read import Rows, TableReference
@@ -64,14 +63,6 @@ def preview(rows: Rows, reference: TableReference) -> Preview | list[Problem]:
     return Preview(n_rows, n_features, max(1, n_labels), rows.types)
 
 
-def empty_files(reference: TableReference) -> list[str]:
-    """Return the names of a Parquet table's files without a byte, which Spark passes over; none if they are not seen.
-
-    Cost: a listing of the folder.
-    """
-    return [] if reference.table or reference.format != "parquet" else [f.path for f in _seen(reference) if not f.size]
-
-
 def _lengths(embeddings: pa.Array) -> Counter[int]:
     """Return how many rows have each dimension."""
     if pa.types.is_binary(embeddings.type) or pa.types.is_large_binary(embeddings.type):
@@ -82,20 +73,14 @@ def _lengths(embeddings: pa.Array) -> Counter[int]:
 def _parquet_rows(reference: TableReference) -> int | None:
     """Return the rows by the footers of a Parquet file or folder, or None where this process cannot see it."""
     try:
-        files, file_system = _seen(reference), open_storage(str(reference.path)).file_system
-        return sum(_footer_rows(file_system, file.path) for file in files) if files else None
-    except (ConfigError, OSError, pa.ArrowException):
+        seen = look(str(reference.path))
+        return (
+            sum(_footer_rows(seen.storage.file_system, file.path) for file in seen.files)
+            if seen and seen.files
+            else None
+        )
+    except (OSError, pa.ArrowException):
         return None
-
-
-def _seen(reference: TableReference) -> list[fs.FileInfo]:
-    """Return the files of a table's path; none of patterns, or in a store that only Spark speaks."""
-    try:
-        storage = open_storage(str(reference.path))
-        found = storage.file_system.get_file_info(storage.root)
-        return [found] if found.is_file else data_files(storage.file_system, storage.root)
-    except (ConfigError, OSError, pa.ArrowException):  # patterns, or a store that only Spark speaks
-        return []
 
 
 def _footer_rows(file_system: fs.FileSystem, path: str) -> int:

@@ -12,10 +12,12 @@ import pyarrow as pa
 from dvspark import worker
 from dvspark.errors import ConfigError, InputError, Problem, close_matches
 from dvspark.schemas import VALIDATION_ROWS
+from dvspark.tables.folders import literal
 from dvspark.tables.lake import is_missing, lake_frame
-from dvspark.tables.listing import Listing, list_files, require_unchanged
-from dvspark.tables.metadata import empty_files
+from dvspark.tables.listing import Listing, listing_of, require_unchanged
+from dvspark.tables.markers import contradiction
 from dvspark.tables.pinned import VERSIONED
+from dvspark.tables.plain import FILE_FORMATS, STRICT, look, plain_table
 from dvspark.tables.row_files import RowFiles, row_files
 from dvspark.tables.unreadable import condition_of, spark_errors, unreadable
 from dvspark.worker import OverBatches
@@ -103,7 +105,9 @@ class Rows:
     def require_unchanged(self) -> None:
         """Raise InputError if the files that were read have changed since, where they could."""
         if self.listing is not None:
-            require_unchanged(self.side, self.reference, self.listing)
+            seen = look(self.reference)
+            now = listing_of(seen.files) if seen and seen.files else None
+            require_unchanged(self.side, self.reference, self.listing, now)
 
     @property
     def is_multi_label(self) -> bool:
@@ -113,7 +117,7 @@ class Rows:
 
 def read_rows(spark: SparkSession, side: str, reference: TableReference, target: str = "label") -> Rows | list[Problem]:
     """Return the rows of a table under fixed names and types, or everything wrong with it."""
-    found = read_table(spark, side, reference)
+    found = read_table(spark, side, reference, target)
     if isinstance(found, list):
         return found
     frame, source, listing = found
@@ -126,19 +130,24 @@ def read_rows(spark: SparkSession, side: str, reference: TableReference, target:
 
 
 def read_table(
-    spark: SparkSession, side: str, reference: TableReference
+    spark: SparkSession, side: str, reference: TableReference, target: str = "label"
 ) -> tuple[DataFrame, dict[str, Any], Listing | None] | list[Problem]:
-    """Return a table as it is, its state for the run record and its files, or what is wrong with the reference.
+    """Return a table, its state for the run record and its files, or what is wrong with the reference.
 
-    Raises: ConfigError where nothing that is installed knows the format.
+    Of files only the columns that are used are read. Raises: ConfigError where nothing that is installed knows the
+    format.
     """
     try:
         if reference.format in VERSIONED:
+            if reference.path is not None and (problem := contradiction(side, reference.path, reference.format)):
+                raise InputError(problem)
             return *lake_frame(spark, side, reference), None
-        # Before Spark lists them: a file that comes in between is then a change.
-        listing = None if reference.path is None else list_files(reference.path)
+        listing = None
         if reference.table is not None:
             frame = spark.table(reference.table)
+        elif reference.format in FILE_FORMATS:
+            roles = {kind_of(role, target): name for role, name in reference.columns().items()}
+            frame, listing = plain_table(spark, side, reference, roles)
         else:
             frame = spark.read.format(reference.format).load(str(reference.path))
         _ = frame.schema  # Spark Connect resolves a table only when it is asked about it
@@ -149,11 +158,12 @@ def read_table(
             expected, got = "a format this Spark can read", reference.format
             return [Problem(f"{side}.format", expected, got, "check the spelling, or start Spark with its connector")]
         return [unreadable(side, reference, error)]
-    if empty := empty_files(reference):
-        hint = "write it again, or take it away: Spark would pass over it"
-        where = f"{side} table {reference}"
-        return [Problem(where, "files with rows", f"{path} without a byte", hint) for path in empty]
     return frame, {} if listing is None else listing.record(), listing
+
+
+def kind_of(role: str, target: str) -> str:
+    """Return what a column is used as: its role, or "target" for labels that are numbers to predict."""
+    return "target" if role == "label" and target == "number" else role
 
 
 def published_rows(spark: SparkSession, spark_path: Callable[[str], str], run_id: str) -> DataFrame:
@@ -163,7 +173,7 @@ def published_rows(spark: SparkSession, spark_path: Callable[[str], str], run_id
     """
     place = spark_path(f"{VALIDATION_ROWS.name}/run_id={run_id}")
     try:
-        return spark.read.parquet(place).select("id", "row_hash")
+        return spark.read.options(**STRICT).parquet(literal(place)).select("id", "row_hash")
     except spark_errors() as error:
         problem = Problem(
             f"run {run_id}", f"its validation rows in {place}", condition_of(error)[1], "value all rows at once"
@@ -187,7 +197,7 @@ def canonical_rows(
             got = f"columns {', '.join(given)}"
             problems.append(Problem(f"{side} table {reference}", f"a column {name!r} ({role})", got, hint))
             continue
-        kind = "target" if role == "label" and target == "number" else role
+        kind = kind_of(role, target)
         ddl = canonical_type(kind, given[name])
         if ddl is None:
             where, got = f"{side} column {name!r}", given[name].simpleString()

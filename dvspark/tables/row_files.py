@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dvspark import worker
+from dvspark.tables.listing import is_hidden
 from dvspark.tables.types import arrow_type, spark_type
 from dvspark.tables.unreadable import unreadable_file
 from dvspark.worker import Batches, OverBatches
@@ -92,7 +93,9 @@ def row_files(frame: DataFrame, names: dict[str, str], types: dict[str, str]) ->
     """
     if "connect" in type(frame).__module__:  # the server may see other files under the same paths
         return None
-    paths = [_local_path(uri) for uri in frame.inputFiles()]
+    # Spark lists `_metadata`, too, which holds no rows of its own.
+    listed = [uri for uri in frame.inputFiles() if not is_hidden(uri.rsplit("/", 1)[-1])]
+    paths = [_local_path(uri) for uri in listed]
     given = {field.name: field.dataType.simpleString() for field in frame.schema.fields}
     stored = {name: given[name] for name in names.values()}
     if not paths or None in paths:

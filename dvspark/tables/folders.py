@@ -1,0 +1,116 @@
+"""Folders: what the names of a plain table's folders tell of its rows, and what is refused in them."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
+
+from dvspark.errors import Problem, shown
+
+# What Spark calls a folder whose rows have no value.
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+# What Spark reads differently from those who write UTF-8 in escapes: one letter a byte.
+ESCAPED_LETTER = re.compile(r"%[89A-Fa-f][0-9A-Fa-f]")
+ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+# Numbers that are the same number as text and as bigint, and those that a double can have.
+WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
+NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+# Characters of which Spark's path patterns are made; in the path of a table they mean themselves.
+PATTERN = re.compile(r"([\\{}\[\]*?])")
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The files of a plain table, by their paths below its root, and the columns that its folders' names tell.
+
+    ``values``: by column, the text of each file's folder, None for no value.
+    """
+
+    files: tuple[str, ...]
+    values: dict[str, list[str | None]] = field(default_factory=dict)
+
+    def kind(self, name: str, *, as_number: bool) -> str:
+        """Return the Spark type in which a column of folder names keeps its text; ``as_number``: it is only counted."""
+        told = [text for text in self.values[name] if text is not None]
+        if all(WHOLE.fullmatch(text) for text in told) and told:
+            return "bigint"
+        return "double" if as_number and all(NUMBER.fullmatch(text) for text in told) else "string"
+
+
+def literal(place: str) -> str:
+    """Return a path as Spark's readers take it for itself, and not for a pattern."""
+    return PATTERN.sub(r"\\\1", place)
+
+
+def below(place: str, uris: Iterable[str]) -> list[str]:
+    """Return the paths below a table's root, ascending, of the files that Spark names; a file alone is its name."""
+    paths = [unquote(urlsplit(uri).path) for uri in uris]
+    given = urlsplit(place).path if "://" in place or place.startswith("file:") else place
+    parts = posixpath.normpath(given).strip("/").split("/")
+    return sorted(_below(path, parts, absolute=given.startswith("/")) for path in paths)
+
+
+def _below(path: str, root: Sequence[str], *, absolute: bool) -> str:
+    parts = path.strip("/").split("/")
+    starts = [0] if absolute else range(len(parts) - len(root), -1, -1)
+    start = next((start for start in starts if parts[start : start + len(root)] == list(root)), None)
+    if start is None:
+        return path
+    return "/".join(parts[start + len(root) :]) or parts[-1]
+
+
+def folders_of(where: str, files: Sequence[str]) -> Folders | list[Problem]:
+    """Return what the folders' names tell, or why Spark would leave rows out or take a name for another."""
+    problems = [_colon(where, path) for path in files if ":" in posixpath.basename(path)][:1]
+    keys = {tuple(name for name, _ in _named(path)) for path in files}
+    if None in [text for path in files for _, text in _named(path)] or len(keys) > 1:
+        odd = sorted({posixpath.dirname(path) for path in files}, key=lambda one: (one.count("="), one))
+        expected = "files that all lie in the folder itself, or all in folders named column=value, of the same columns"
+        hint = "Spark would pass over some of them: give a folder of its own to each table"
+        problems.append(Problem(where, expected, f"files in {shown(one or '.' for one in odd[:3])}", hint))
+        return problems
+    names = next(iter(keys), ())
+    if len({name.lower() for name in names}) < len(names):
+        problems.append(Problem(where, "folders of one name a column", "/".join(names), "rename one of them"))
+    for path in files:
+        if ESCAPED_LETTER.search(posixpath.dirname(path)):
+            hint = "name the folder as it is read; of other letters than ASCII none needs an escape"
+            got = f"{path}, in which Spark takes each escape for a letter"
+            problems.append(Problem(where, "folder names without escapes of UTF-8", got, hint))
+            break
+    if problems:
+        return problems
+    values = {name: [unescaped(_named(path)[place][1] or "") for path in files] for place, name in enumerate(names)}
+    texts = {name: [None if text == NO_VALUE else text for text in told] for name, told in values.items()}
+    return Folders(tuple(files), texts)
+
+
+def unescaped(name: str) -> str:
+    """Return a part of a folder's name as Spark reads it."""
+    return ESCAPE.sub(lambda found: chr(int(found[1], 16)), name)
+
+
+def twins(where: str, used: Iterable[str], known: Iterable[str]) -> Iterator[Problem]:
+    """Yield what is wrong with columns that differ from used ones in case alone: Spark may take one for the other."""
+    names = set(known)
+    for name in used:
+        others = sorted(other for other in names if other != name and other.lower() == name.lower())
+        if others and name in names:
+            hint = "rename one of them, or set spark.sql.caseSensitive to true"
+            yield Problem(where, f"one column {name!r}, in whichever case", shown([name, *others]), hint)
+
+
+def _named(path: str) -> list[tuple[str, str | None]]:
+    """Return the names and texts of a file's folders; None for the text of one that names no column."""
+    found = []
+    for part in posixpath.dirname(path).split("/") if "/" in path else []:
+        name, equals, text = part.partition("=")
+        found.append((unescaped(name), text if equals and name and text else None))
+    return found
+
+
+def _colon(where: str, path: str) -> Problem:
+    return Problem(where, "file names without a colon, which Hadoop takes for a scheme's", path, "rename the file")

@@ -1,0 +1,97 @@
+"""Session settings under which every session gives the same rows, for as long as a run uses it."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from dvspark.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+P, R = ParamSpec("P"), TypeVar("R")
+
+# Values that are wrong here, and what is set instead.
+RULES: dict[str, tuple[Callable[[str], bool], str]] = {
+    # Rows of files that are damaged, or gone, would be missing without a word.
+    "spark.sql.files.ignoreCorruptFiles": (lambda value: value.lower() == "true", "false"),
+    "spark.sql.files.ignoreMissingFiles": (lambda value: value.lower() == "true", "false"),
+    # A partition's name that is not of its column's type would be null.
+    "spark.sql.sources.validatePartitionColumns": (lambda value: value.lower() == "false", "true"),
+    # Batches would come in types that they do not leave in.
+    "spark.sql.execution.arrow.useLargeVarTypes": (lambda value: value.lower() == "true", "false"),
+    # Without limit; createDataFrame takes no such batch.
+    "spark.sql.execution.arrow.maxRecordsPerBatch": (lambda value: int(value) <= 0, "10000"),
+    # Quoted names of columns would be patterns.
+    "spark.sql.parser.quotedRegexColumnNames": (lambda value: value.lower() == "true", "false"),
+    # Columns of our own have names that are reserved then.
+    "spark.sql.ansi.enforceReservedKeywords": (lambda value: value.lower() == "true", "false"),
+}
+
+_LOCK = threading.Lock()
+# By session: how many runs use it, and what it had before the first of them.
+_IN_USE: dict[int, tuple[int, dict[str, str]]] = {}
+
+
+@contextmanager
+def own_settings(spark: SparkSession) -> Iterator[None]:
+    """Give a session the settings that a run needs, and what it had back after the last run that uses it.
+
+    Raises: ConfigError where the session does not let them be set.
+    """
+    key = id(spark)
+    with _LOCK:
+        n_users, before = _IN_USE.get(key, (0, {}))
+        if n_users == 0:
+            before = _set(spark)
+        _IN_USE[key] = n_users + 1, before
+    try:
+        yield
+    finally:
+        with _LOCK:
+            n_users = _IN_USE[key][0] - 1
+            _IN_USE[key] = n_users, before
+            if n_users == 0:
+                del _IN_USE[key]
+                _give_back(spark, before)
+
+
+def in_own_settings(function: Callable[P, R]) -> Callable[P, R]:
+    """Return a function that works under `own_settings` of the session that is, or that knows, one of its arguments."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        for given in (*args, *kwargs.values()):
+            spark = getattr(given, "sparkSession", given)
+            if hasattr(spark, "conf") and hasattr(spark, "createDataFrame"):
+                with own_settings(spark):
+                    return function(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    return run
+
+
+def _set(spark: SparkSession) -> dict[str, str]:
+    """Set what is wrong, and return what was there."""
+    before = {}
+    for key, (is_wrong, needed) in RULES.items():
+        given = spark.conf.get(key, None)
+        if given is None or not is_wrong(given):
+            continue
+        try:
+            spark.conf.set(key, needed)
+        except Exception as error:  # a service that keeps some settings to itself
+            _give_back(spark, before)
+            hint = f"set {key} to {needed} where the session is started"
+            raise ConfigError(Problem(f"spark setting {key}", needed, given, hint)) from error
+        before[key] = given
+    return before
+
+
+def _give_back(spark: SparkSession, before: dict[str, str]) -> None:
+    for key, given in before.items():
+        spark.conf.set(key, given)
