@@ -44,6 +44,9 @@ class TableConfig(BaseModel):
     label: str = Field("label", description="column of labels: string, integer, or array of either")
     owner: str | None = Field(None, description="column of owners, carried into the values table")
     weight: str | None = Field(None, description="column of weights, for weighted methods")
+    embedding_dtype: Literal["float16", "float32", "float64"] | None = Field(
+        None, description="what binary embeddings hold, little-endian; left out: float32, where it can be nothing else"
+    )
 
     def reference(self) -> TableReference:
         """Return it as the tables package knows it."""

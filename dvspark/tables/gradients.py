@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from dvspark.errors import InputError, Problem, shown
 from dvspark.tables.keys import repeated_ids
 from dvspark.tables.read import Rows, TableReference, canonical_rows
-from dvspark.tables.row_checks import ALL_ROWS, DIMENSION, RowChecks
+from dvspark.tables.row_checks import DIMENSION, FACTS, RowChecks
+from dvspark.tables.typed_bytes import undeclared_problem
 from dvspark.tables.validate import by_aspect, tally
 
 if TYPE_CHECKING:
@@ -43,10 +44,8 @@ def require_gradients(rows: Rows) -> int:
     # Of numbers whose squares float32 holds, sums of squares are far from what exact sums can hold.
     tallies = tally(rows, RowChecks("euclidean", "default"))
     dimensions = by_aspect(one for one in tallies if one["aspect"] == DIMENSION)
-    problems = []
-    for aspect, (n_rows, ids) in by_aspect(
-        one for one in tallies if one["aspect"] not in (ALL_ROWS, DIMENSION)
-    ).items():
+    problems = [] if (untold := undeclared_problem(rows)) is None else [untold]
+    for aspect, (n_rows, ids) in by_aspect(one for one in tallies if one["aspect"] not in FACTS).items():
         said = aspect.replace("embedding", "gradient").replace("label", "class")
         got = f"{said} in {n_rows} rows; the first: {shown(ids)}"
         problems.append(Problem(f"{SIDE} rows", f"no row whose {said}", got, "drop or repair these rows"))

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from dvspark.columns import from_ipc
 from dvspark.labels import rows_by_label
 from dvspark.tables.row_checks import FIRST_IDS
+from dvspark.tables.words import readable_words
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -49,7 +50,9 @@ def label_counts(rows: Rows) -> dict[str | int, int]:
     if rows.keys is None:
         label = "explode(array_distinct(label))" if rows.is_multi_label else "label"
         counts = rows.frame.selectExpr(f"{label} AS label").groupBy("label").count()
-        return {row["label"]: row["count"] for row in counts.toArrow().to_pylist()}
+        found = counts.toArrow()
+        labels, _ = readable_words(found["label"].combine_chunks())
+        return dict(zip(labels.to_pylist(), found["count"].to_pylist(), strict=True))
     return rows_by_label(rows.keys["label"].combine_chunks())
 
 

@@ -36,7 +36,10 @@ def lake_frame(spark: SparkSession, side: str, reference: TableReference) -> tup
         frame = reader.table(reference.table) if reference.table else _load(reader, reference)
         return frame, {"format": reference.format, VERSIONED[reference.format][1]: version, "reader": "spark"}
     found = pinned(side, reference)
-    return frame_of_files(spark, found), {"format": found.format, **found.record(), "reader": "files"}
+    used = set(reference.columns().values())
+    outside = [] if found.partitions is None else found.partitions.column_names
+    reader = "files" if used.isdisjoint(outside) else "log"  # of which a file may have a column of the same name
+    return frame_of_files(spark, found), {"format": found.format, **found.record(), "reader": reader}
 
 
 def has_connector(spark: SparkSession, reference: TableReference) -> bool:

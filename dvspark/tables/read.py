@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -12,13 +13,14 @@ import pyarrow as pa
 from dvspark import worker
 from dvspark.errors import ConfigError, InputError, Problem, close_matches
 from dvspark.schemas import VALIDATION_ROWS
-from dvspark.tables.folders import literal
+from dvspark.tables.folders import literal, twins
 from dvspark.tables.lake import is_missing, lake_frame
 from dvspark.tables.listing import Listing, listing_of, require_unchanged
 from dvspark.tables.markers import contradiction
 from dvspark.tables.pinned import VERSIONED
 from dvspark.tables.plain import FILE_FORMATS, STRICT, look, plain_table
 from dvspark.tables.row_files import RowFiles, row_files
+from dvspark.tables.typed_bytes import DTYPES, decoded
 from dvspark.tables.unreadable import condition_of, spark_errors, unreadable
 from dvspark.worker import OverBatches
 
@@ -33,6 +35,7 @@ INTEGERS = ("tinyint", "smallint", "int", "bigint")
 class TableReference:
     """Where rows are, and what their columns are called; either ``path`` with ``format``, or ``table``.
 
+    ``embedding_dtype``: what binary embeddings hold (`typed_bytes.DTYPES`).
     ``version`` (of Delta), ``snapshot`` (id, of Iceberg) or ``timestamp``: which state of the table; else its latest.
     """
 
@@ -47,6 +50,7 @@ class TableReference:
     label: str = "label"
     owner: str | None = None
     weight: str | None = None
+    embedding_dtype: str | None = None
 
     @classmethod
     def of_frame(cls, name: str, columns: Mapping[str, Any] | None) -> TableReference:
@@ -80,7 +84,7 @@ class Rows:
     ``types`` maps id, embedding, label (owner, weight) to their Spark DDL; ``reference`` names the source, ``source``
     says which state of it was read, for the run record, and ``listing`` which files, where they could change;
     ``files`` are those of all its rows, where Arrow can read them; ``keys`` all its columns but the embedding, in id
-    order, where they are at hand.
+    order, where they are at hand. ``bytes_declared``: somebody has said what numbers binary embeddings are.
     """
 
     side: str
@@ -91,6 +95,7 @@ class Rows:
     listing: Listing | None = None
     files: RowFiles | None = None
     keys: pa.Table | None = None
+    bytes_declared: bool = False
 
     def with_frame(self, frame: DataFrame) -> Rows:
         """Return them with other rows."""
@@ -125,6 +130,7 @@ def read_rows(spark: SparkSession, side: str, reference: TableReference, target:
     if isinstance(rows, list):
         return rows
     in_files = reference.table is None and (reference.format == "parquet" or source.get("reader") == "files")
+    in_files = in_files and reference.embedding_dtype in (None, "float32")
     files = row_files(frame, reference.columns(), rows.types) if in_files else None
     return replace(rows, source=source, listing=listing, files=files)
 
@@ -189,30 +195,54 @@ def canonical_rows(
     Integers widen to bigint, ml vectors become array<double>, weights and, with ``target`` "number", labels double;
     nothing else is converted.
     """
-    given = {field.name: field.dataType for field in frame.schema.fields}
-    problems, types, expressions = [], {}, []
+    fields, where = frame.schema.fields, f"{side} table {reference}"
+    given = {field.name: field.dataType for field in fields}
+    problems, types, expressions = _twin_problems(where, frame, reference), dict[str, str](), []
     for role, name in reference.columns().items():
         if name not in given:
             hint = close_matches(name, list(given)) + f" Set {side}.{role} to the column's name."
             got = f"columns {', '.join(given)}"
-            problems.append(Problem(f"{side} table {reference}", f"a column {name!r} ({role})", got, hint))
+            problems.append(Problem(where, f"a column {name!r} ({role})", got, hint))
             continue
         kind = kind_of(role, target)
         ddl = canonical_type(kind, given[name])
         if ddl is None:
-            where, got = f"{side} column {name!r}", given[name].simpleString()
-            problems.append(Problem(where, EXPECTED_TYPES[kind], got, HINTS[kind]))
+            column, got = f"{side} column {name!r}", given[name].simpleString()
+            problems.append(Problem(column, EXPECTED_TYPES[kind], got, HINTS[kind]))
             continue
         types[role] = ddl
         expressions.append(_column(role, name, ddl, given[name]))
+    dtype = reference.embedding_dtype
+    if dtype is not None and types.get("embedding", "binary") != "binary":
+        hint = f"leave {side}.embedding_dtype out: numbers in arrays have their own type"
+        problems.append(Problem(f"{side}.embedding_dtype", "embeddings in bytes", types["embedding"], hint))
     if problems:
         return problems
-    return Rows(side, frame.select(*expressions), types, str(reference))
+    used = frame.select(*expressions)
+    if dtype is not None and DTYPES[dtype] != "binary":
+        types["embedding"] = DTYPES[dtype]
+        ddl = ", ".join(f"{name} {kind}" for name, kind in types.items())
+        used = worker.map_batches(used, partial(decoded, dtype=dtype), list(types), ddl)
+    return Rows(side, used, types, str(reference), bytes_declared=dtype is not None)
+
+
+def _twin_problems(where: str, frame: DataFrame, reference: TableReference) -> list[Problem]:
+    """Return which columns that are used are there twice, as Spark compares names."""
+    names, used = [field.name for field in frame.schema.fields], set(reference.columns().values())
+    expected, hint = "each name once", "drop or rename all but one: frame.drop(...), frame.toDF(...)"
+    problems = [
+        Problem(where, expected, f"{names.count(name)} columns {name!r}", hint)
+        for name in sorted(used)
+        if names.count(name) > 1
+    ]
+    if str(frame.sparkSession.conf.get("spark.sql.caseSensitive", "false")).lower() != "true":
+        problems += twins(where, sorted(used), names)
+    return problems
 
 
 EXPECTED_TYPES = {
     "id": "a string or an integer",
-    "embedding": "array<float>, array<double>, binary (float32 little-endian) or an ml vector",
+    "embedding": "array<float>, array<double>, binary (of embedding_dtype, little-endian) or an ml vector",
     "label": "a string, an integer, or an array of either",
     "owner": "a string or an integer",
     "weight": "a number",
@@ -221,7 +251,8 @@ EXPECTED_TYPES = {
 HINTS = {
     "id": "cast it to string",
     "embedding": "cast the elements to float",
-    "label": "cast it to string or integer; numbers to predict are for knn_regression_shapley",
+    "label": "cast it to string or integer, NaN to null; of one-hot rows give the class, the argmax; "
+    "numbers to predict are for knn_regression_shapley",
     "owner": "cast it to string",
     "weight": "cast it to double",
     "target": "cast it to double",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from hashlib import sha256
 
 import numpy as np
@@ -12,13 +12,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dvspark.columns import LARGEST_NUMBER, LARGEST_SQUARED_NORM, embedding_matrix, to_ipc
+from dvspark.labels import ListForm
 from dvspark.schemas import TALLY, Float64s, Floats
 from dvspark.tables.types import arrow_type
+from dvspark.tables.words import readable_batch
 
 Bools = npt.NDArray[np.bool_]
 
 DIMENSION = "dimension"
 ALL_ROWS = "rows"
+LIST_FORM = "form of label lists"
+# Aspects that say what rows are, not what is wrong with them.
+FACTS = (DIMENSION, ALL_ROWS, LIST_FORM)
 FIRST_IDS = 5
 # Squared norms that float32 adds up well enough to tell that they are neither zero nor too large, in half the time.
 SURE_NORMS = (1e-30, 1e36)
@@ -44,14 +49,18 @@ def tally_rows(
 
     ``with_keys``: and all that it has besides embeddings.
     """
-    for batch in batches:
+    for given in batches:
         tallies = []
+        batch, unreadable = readable_batch(given)
         problems, n_features = row_problems(batch, checks)
+        problems |= unreadable
         for aspect, bad in problems.items():
             tallies.append((aspect, "", bad))
         for dimension in np.unique(n_features[n_features >= 0]):
             tallies.append((DIMENSION, str(dimension), n_features == dimension))
         rows = [_tally(*tally, batch.column("id")) for tally in tallies if tally[2].any()]
+        if (form := _list_form(batch.column("label"))) is not None:
+            rows.append({"aspect": LIST_FORM, "detail": repr(form), "n_rows": len(batch), "ids": []})
         keys = to_ipc(batch.drop_columns(["embedding"])) if with_keys else None
         everything = {"aspect": ALL_ROWS, "detail": str(sum_of_hashes(batch)), "n_rows": len(batch)}
         rows.append({**everything, "ids": [], "keys": keys})
@@ -89,8 +98,10 @@ def _bytes_of_rows(embedding: pa.Array) -> Iterator[bytes | memoryview]:
 
 def mark_rows(batches: Iterator[pa.RecordBatch], checks: RowChecks) -> Iterator[pa.RecordBatch]:
     """Yield the batches with a column `reason`: every problem of a row, null where there is none."""
-    for batch in batches:
+    for given in batches:
+        batch, unreadable = readable_batch(given)
         problems, _ = row_problems(batch, checks)
+        problems |= unreadable
         reasons: list[list[str]] = [[] for _ in range(len(batch))]
         for aspect, bad in problems.items():
             for row in np.flatnonzero(bad):
@@ -184,6 +195,14 @@ def _negative(numbers: pa.Array) -> Bools:
 def _too_large(numbers: pa.Array) -> Bools:
     large = pc.and_(pc.is_finite(numbers), pc.greater(pc.abs(numbers), LARGEST_NUMBER))
     return np.asarray(pc.fill_null(large, False))
+
+
+def _list_form(label: pa.Array) -> tuple[int, int, int, int] | None:
+    """Return the numbers of the `ListForm` of a batch's labels; None where they are no lists, or none that is whole."""
+    if not pa.types.is_list(label.type):
+        return None
+    whole = label.filter(pa.array(np.asarray(label.is_valid()) & ~_rows_with_null(label)))
+    return astuple(ListForm.of(whole)) if len(whole) else None
 
 
 def _rows_with_null(lists: pa.Array) -> Bools:

@@ -13,7 +13,8 @@ from dvspark.errors import ConfigError, Problem
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 # Values that are wrong here, and what is set instead.
 RULES: dict[str, tuple[Callable[[str], bool], str]] = {
@@ -77,7 +78,7 @@ def in_own_settings(function: Callable[P, R]) -> Callable[P, R]:
 
 def _set(spark: SparkSession) -> dict[str, str]:
     """Set what is wrong, and return what was there."""
-    before = {}
+    before: dict[str, str] = {}
     for key, (is_wrong, needed) in RULES.items():
         given = spark.conf.get(key, None)
         if given is None or not is_wrong(given):

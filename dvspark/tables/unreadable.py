@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from dvspark.errors import InputError, Problem
+from dvspark.errors import ComputeError, DvsparkError, InputError, Problem
 
 if TYPE_CHECKING:
     from dvspark.tables.read import TableReference
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 # How Spark says that it could not read one of a table's files. A Java exception's text has its causes, too, and it may
 # be one of them that says so.
 _FAILED_READ = re.compile(r"\[FAILED_READ_FILE\.(\w+)\] (.*)")
+
+
+# Spark's messages may hold a whole plan.
+LONGEST_LINE = 500
 
 
 @contextmanager
@@ -33,6 +37,30 @@ def readable() -> Iterator[None]:
             raise unreadable_file(said[2]) from error
         expected, hint = "files with columns of one type each", "write this file again as the others are"
         raise InputError(Problem("a table's files", expected, said[2], hint)) from error
+
+
+@contextmanager
+def own_errors(where: str) -> Iterator[None]:
+    """Tell of all that Spark, or anything else, raises while it works as errors of ours.
+
+    Raises: InputError for what Spark cannot make of the tables, ComputeError for the rest.
+    """
+    try:
+        yield
+    except DvsparkError:
+        raise
+    except Exception as error:
+        said = next((line for line in str(error).splitlines() if line.strip()), "without a word")
+        got = f"{type(error).__name__}: {said[:LONGEST_LINE]}"
+        if _is_of_analysis(error):
+            hint = "check the DataFrames: names, types, and whether what they were made of is still there"
+            raise InputError(Problem(where, "DataFrames that Spark understands", got, hint)) from error
+        hint = "check that the session is not stopped and its cluster answers; then start again"
+        raise ComputeError(Problem(where, "a computation that ends", got, hint)) from error
+
+
+def _is_of_analysis(error: Exception) -> bool:
+    return any(kind.__name__ == "AnalysisException" for kind in type(error).__mro__)
 
 
 def unreadable_file(said: str) -> InputError:

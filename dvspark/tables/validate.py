@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from ast import literal_eval
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from dvspark.errors import InputError, Problem, shown
-from dvspark.labels import label_findings
+from dvspark.labels import ListForm, indicator_problem, label_findings
 from dvspark.methods.options import ValueOptions
 from dvspark.privacy import delta_warning
 from dvspark.schemas import REJECTED, TALLY
@@ -25,7 +27,8 @@ from dvspark.tables.keys import (
     shared_ids,
 )
 from dvspark.tables.read import Rows
-from dvspark.tables.row_checks import ALL_ROWS, DIMENSION, FIRST_IDS, RowChecks, mark_rows, tally_rows
+from dvspark.tables.row_checks import ALL_ROWS, DIMENSION, FACTS, FIRST_IDS, LIST_FORM, RowChecks, mark_rows, tally_rows
+from dvspark.tables.typed_bytes import undeclared_problem
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -158,11 +161,12 @@ def _check_side(rows: Rows, checks: RowChecks, on_bad_row: str) -> _Side:
         got = f"{n_twice} ids more than once; the first: {shown(first)}"
         hint = "make ids unique: they decide ties and name the values"
         problems.append(Problem(f"{rows.side} ids", "unique ids", got, hint))
-    rejected, n_good = None, n_rows
+    rejected, n_good, alike = None, n_rows, _label_problem(rows, tallies, labels)
     if problems and on_bad_row == "reject":
         rows, rejected = _split(rows, replace(checks, n_features=n_features))
         n_good, digest = _content(rows, tally(rows, checks))
         problems, labels = [], label_counts(rows)
+    problems += [problem for problem in (alike, undeclared_problem(rows)) if problem is not None]
     if n_good == 0:
         got = "no rows" if n_rows == 0 else f"all {n_rows} rows rejected"
         problems.append(Problem(f"{rows.side} table {rows.reference}", "at least one row", got, "check the path"))
@@ -215,7 +219,7 @@ def _row_problems(
     n_features: int,
 ) -> list[Problem]:
     problems = []
-    found = by_aspect(t for t in tallies if t["aspect"] not in (ALL_ROWS, DIMENSION))
+    found = by_aspect(t for t in tallies if t["aspect"] not in FACTS)
     for aspect, (n_rows, ids) in found.items():
         got = f"{aspect} in {n_rows} rows; the first: {shown(ids)}"
         hint = HINTS.get(aspect, "drop or repair these rows") + "; or set on_bad_row: reject"
@@ -226,6 +230,14 @@ def _row_problems(
         hint = "embed all rows with one model; or set on_bad_row: reject"
         problems.append(Problem(f"{rows.side} embeddings", f"one dimension ({n_features} in most rows)", got, hint))
     return problems
+
+
+def _label_problem(rows: Rows, tallies: list[dict[str, Any]], labels: dict[str | int, int]) -> Problem | None:
+    """Return the problem of one-hot labels, as far as the rows are whole."""
+    forms = [ListForm(*literal_eval(t["detail"])) for t in tallies if t["aspect"] == LIST_FORM]
+    if not forms:
+        return None
+    return indicator_problem(f"{rows.side} labels", labels, reduce(ListForm.added, forms))
 
 
 def _split(rows: Rows, checks: RowChecks) -> tuple[Rows, DataFrame]:
