@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dvspark import worker
+from dvspark.errors import InputError, Problem
 from dvspark.tables.listing import is_hidden
 from dvspark.tables.types import arrow_type, spark_type
 from dvspark.tables.unreadable import unreadable_file
@@ -23,12 +25,18 @@ from dvspark.worker import Batches, OverBatches
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-# Row groups that one task reads, by their bytes in memory, of all columns.
+# Row groups that one task reads, by their bytes in memory, of the columns that are used.
 PART_BYTES = 32 * 2**20
 # A batch of this size stays in cache while it is decoded, and is looked at as a whole.
 BATCH_BYTES = 4 * 2**20
 # A column's bytes are read from its file in pieces of this size, not row group by row group.
 BUFFER_BYTES = 2**20
+# Numbers of a row, on average of a row group: more come from a file that is made to unpack, of a kilobyte it may be.
+MOST_NUMBERS = 2**22
+# A column whose pages are larger than this may be one long word that many rows repeat.
+LARGE_WORDS = 2**24
+# What the words of one batch may take: of 100,000 rows that repeat a word of 50 MB nothing would hold them.
+MOST_WORD_BYTES = 2**28
 # Footers are small, and may be far away: most of the time of each is waiting.
 FOOTER_THREADS = 16
 
@@ -74,15 +82,41 @@ class RowFiles:
         names = [self.names[column] for column in columns]
         schema = pa.schema([(column, arrow_type(self.types[column])) for column in columns])
         try:
-            with pq.ParquetFile(part.path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
+            large = _large_words(part, names)
+            with pq.ParquetFile(part.path, buffer_size=BUFFER_BYTES, pre_buffer=False, read_dictionary=large) as file:
                 groups, n_rows = list(part.row_groups), part.batch_rows
                 for batch in file.iter_batches(n_rows, row_groups=groups, columns=names, use_threads=False):
-                    given = [batch.column(name) for name in names]
+                    given = [_unpacked(batch.column(name), part.path) for name in names]
                     # Not safe: Spark rounds integers that a double does not hold, too.
                     arrays = [one.cast(kind, safe=False) for one, kind in zip(given, schema.types, strict=True)]
                     yield pa.RecordBatch.from_arrays(arrays, schema=schema)
         except (OSError, pa.ArrowException) as error:
             raise unreadable_file(f"{part.path}: {error}") from error
+
+
+def _large_words(part: Part, names: list[str]) -> list[str]:
+    """Return the text columns of a part whose words are looked at before rows repeat them."""
+    footer = pq.read_metadata(part.path)
+    groups = [footer.row_group(number) for number in part.row_groups]
+    places = [n for n in range(footer.num_columns) if footer.schema.column(n).path in names]
+    texts = [n for n in places if footer.schema.column(n).physical_type == "BYTE_ARRAY"]
+    return [
+        footer.schema.column(n).path
+        for n in texts
+        if any(group.column(n).total_uncompressed_size > LARGE_WORDS for group in groups)
+    ]
+
+
+def _unpacked(column: pa.Array, path: str) -> pa.Array:
+    """Return a column with each word in its row. Raises: InputError where the words of the batch are too long."""
+    if not pa.types.is_dictionary(column.type):
+        return column
+    lengths = pc.binary_length(column.dictionary).take(column.indices)
+    n_bytes = pc.sum(lengths.cast(pa.int64())).as_py() or 0
+    if n_bytes > MOST_WORD_BYTES:
+        got, hint = f"{n_bytes} bytes in {len(column)} rows of {path}", "give rows short ids and labels"
+        raise InputError(Problem("a table's files", f"words of at most {MOST_WORD_BYTES} bytes a batch", got, hint))
+    return column.dictionary_decode()
 
 
 def row_files(frame: DataFrame, names: dict[str, str], types: dict[str, str]) -> RowFiles | None:
@@ -98,7 +132,7 @@ def row_files(frame: DataFrame, names: dict[str, str], types: dict[str, str]) ->
     paths = [_local_path(uri) for uri in listed]
     given = {field.name: field.dataType.simpleString() for field in frame.schema.fields}
     stored = {name: given[name] for name in names.values()}
-    if not paths or None in paths:
+    if not paths or None in paths or any("." in name for name in stored):  # a dot is a way into a struct for Arrow
         return None
     with ThreadPoolExecutor(FOOTER_THREADS) as pool:
         found = list(pool.map(partial(parts_of, stored=stored), sorted(filter(None, paths))))
@@ -124,7 +158,7 @@ def parts_of(path: str, stored: Mapping[str, str]) -> list[Part] | None:
     for name, kind in stored.items():
         if schema.names.count(name) != 1 or _type(schema.field(name)) != kind:
             return None
-    return _cut(path, [footer.row_group(number) for number in range(footer.num_row_groups)])
+    return _cut(path, footer, list(stored))
 
 
 def _type(field: pa.Field) -> str | None:
@@ -132,12 +166,22 @@ def _type(field: pa.Field) -> str | None:
     return None if pa.types.is_decimal(field.type) else spark_type(field.type)
 
 
-def _cut(path: str, groups: list[Any]) -> list[Part]:
-    """Return row groups in parts of about PART_BYTES, in their order, without those that have no rows."""
+def _cut(path: str, footer: Any, names: list[str]) -> list[Part]:
+    """Return row groups in parts of about PART_BYTES, in their order, without those that have no rows.
+
+    Raises: InputError for rows of more numbers than anybody's embedding has.
+    """
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
     held = [(number, group.num_rows) for number, group in enumerate(groups) if group.num_rows]
     if not held:
         return []
-    ends = list(accumulate(_decoded_bytes(groups[number]) for number, _ in held))
+    leaves = [n for n in range(footer.num_columns) if footer.schema.column(n).path.split(".", 1)[0] in names]
+    for number, n_rows in held:
+        most = max(groups[number].column(leaf).num_values for leaf in leaves)
+        if most > MOST_NUMBERS * n_rows:
+            got, hint = f"{most} in {n_rows} rows of {path}", "leave such rows out"
+            raise InputError(Problem("a table's files", f"at most {MOST_NUMBERS} numbers a row", got, hint))
+    ends = list(accumulate(_decoded_bytes(groups[number], leaves) for number, _ in held))
     batch_rows = max(1, BATCH_BYTES * sum(n_rows for _, n_rows in held) // ends[-1])
     parts = []
     for _, members in groupby(zip(held, ends, strict=True), key=lambda member: (member[1] - 1) // PART_BYTES):
@@ -146,7 +190,7 @@ def _cut(path: str, groups: list[Any]) -> list[Part]:
     return parts
 
 
-def _decoded_bytes(group: Any) -> int:
-    """Return about how large a row group is in memory: repeated numbers take next to nothing in a file."""
-    columns = [group.column(number) for number in range(group.num_columns)]
+def _decoded_bytes(group: Any, leaves: list[int]) -> int:
+    """Return about how large columns of a row group are in memory: repeated numbers take next to nothing in a file."""
+    columns = [group.column(number) for number in leaves]
     return sum(max(column.total_uncompressed_size, 4 * column.num_values) for column in columns)
