@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dvspark.engine.plan import PLANS, host_memory_problems
-from dvspark.errors import ConfigError, Problem, close_matches
+from dvspark.errors import ConfigError, Problem
 from dvspark.exhausted import translated
 from dvspark.methods.options import ValueOptions, choice_problems
 from dvspark.schemas import Finding
 from dvspark.stages import RowsOrProblems, check, compute
+from dvspark.tables.given_frames import column_problems, frame_problems
 from dvspark.tables.read import TableReference, canonical_rows
 from dvspark.tables.session_settings import in_own_settings
-from dvspark.tables.typed_bytes import DTYPES
 from dvspark.tables.unreadable import own_errors, readable
 from dvspark.tables.validate import ON_BAD_ROW
 from dvspark.tables.write import values_frame
@@ -90,7 +90,7 @@ def value_table(
         problems.append(Problem("validation_df", expected, "both" if options.self_validation else "neither"))
     given = {"train_df": train_df} | ({} if validation_df is None else {"validation_df": validation_df})
     problems += frame_problems(given)
-    problems += _column_problems(columns)
+    problems += column_problems(columns)
     if problems:
         raise ConfigError(problems)
     request = Request(
@@ -107,43 +107,3 @@ def value_table(
     valuation = compute(check(train, validation, request, []), spark)
     values = values_frame(spark, valuation.table, valuation.types)
     return Result(values, valuation.record({}, spark.version), valuation.findings)
-
-
-def frame_problems(frames: dict[str, Any]) -> list[Problem]:
-    """Return what keeps arguments from being DataFrames of one session."""
-    from pyspark.sql import DataFrame  # noqa: PLC0415 - an extra
-
-    problems = []
-    for name, frame in frames.items():
-        if not isinstance(frame, DataFrame):
-            kind = f"{type(frame).__module__.partition('.')[0]} {type(frame).__name__}"
-            hint = "make one: spark.createDataFrame(...); or give arrays to dvspark.value_arrays"
-            problems.append(Problem(name, "a Spark DataFrame", kind, hint))
-        elif frame.isStreaming:
-            problems.append(Problem(name, "a DataFrame with an end", "a stream", "use dvspark stream"))
-    if not problems and len({type(frame) for frame in frames.values()}) > 1:
-        got = "one of Spark Connect, one of a classic session"
-        problems.append(Problem(", ".join(frames), "DataFrames of one session", got, "read both with one session"))
-    return problems
-
-
-def _column_problems(columns: Any) -> list[Problem]:
-    """Return what is wrong with the names of columns."""
-    if columns is None:
-        return []
-    known = ("id", "embedding", "label", "owner", "weight", "embedding_dtype")
-    if not isinstance(columns, dict):
-        expected = f"a dict with some of {', '.join(known)}"
-        return [Problem("columns", expected, type(columns).__name__, "columns={'embedding': 'vector'}")]
-    problems = [
-        Problem(f"columns[{name!r}]", f"one of {', '.join(known)}", repr(name), close_matches(str(name), known))
-        for name in columns
-        if name not in known
-    ]
-    problems += [
-        Problem(f"columns[{name!r}]", "the name of a column", repr(column), "a column's name is a string")
-        for name, column in columns.items()
-        if not isinstance(column, str)
-    ]
-    dtype = columns.get("embedding_dtype", "float32")
-    return problems + choice_problems("embedding_dtype", dtype, tuple(DTYPES))
