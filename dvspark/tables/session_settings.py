@@ -6,7 +6,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from dvspark.errors import ConfigError, Problem
 
@@ -67,7 +67,7 @@ def in_own_settings(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         for given in (*args, *kwargs.values()):
-            spark = getattr(given, "sparkSession", given)
+            spark: Any = getattr(given, "sparkSession", given)
             if hasattr(spark, "conf") and hasattr(spark, "createDataFrame"):
                 with own_settings(spark):
                     return function(*args, **kwargs)

@@ -135,6 +135,34 @@ def test_parts_of__none_where_a_column_is_not_in_the_file_as_spark_sees_it(
     assert parts_of(str(tmp_path / "x.parquet"), {"id": "bigint"}) is None
 
 
+def test_parts_of__refuses_rows_of_more_numbers_than_anybody_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(row_files, "MOST_NUMBERS", 1_000)
+    for n_numbers in (1_000, 1_001):
+        embedding = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(3 * n_numbers, np.float32)), n_numbers)
+        path = tmp_path / f"{n_numbers}.parquet"
+        pq.write_table(pa.table({"embedding": embedding}), path, compression="zstd")
+        assert path.stat().st_size < 2_000
+    assert parts_of(str(tmp_path / "1000.parquet"), {"embedding": "array<float>"})
+    with pytest.raises(InputError, match="3003 in 3 rows"):
+        parts_of(str(tmp_path / "1001.parquet"), {"embedding": "array<float>"})
+
+
+@pytest.mark.parametrize("as_dictionary", [True, False])
+def test_read__looks_at_long_words_before_rows_repeat_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_dictionary: bool
+) -> None:
+    monkeypatch.setattr(row_files, "LARGE_WORDS", 5_000)
+    words, path = ["a" * 10_000, "b", None, ""] * 25, str(tmp_path / "x.parquet")
+    pq.write_table(pa.table({"label": words}), path, use_dictionary=as_dictionary, compression="zstd")
+    files = RowFiles(tuple(parts_of(path, {"label": "string"}) or ()), {"label": "label"}, {"label": "string"})
+    assert _read(files, ["label"])["label"].to_pylist() == words
+    monkeypatch.setattr(row_files, "MOST_WORD_BYTES", 200_000)
+    with pytest.raises(InputError, match="250025 bytes in 100 rows"):
+        _read(files, ["label"])
+
+
 def test_row_files__none_where_spark_is_on_another_machine(tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": [1]}), tmp_path / "x.parquet")
     uri = (tmp_path / "x.parquet").as_uri()
