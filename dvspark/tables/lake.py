@@ -38,8 +38,8 @@ def lake_frame(spark: SparkSession, side: str, reference: TableReference) -> tup
     found = pinned(side, reference)
     used = set(reference.columns().values())
     outside = [] if found.partitions is None else found.partitions.column_names
-    reader = "files" if used.isdisjoint(outside) else "log"  # of which a file may have a column of the same name
-    return frame_of_files(spark, found), {"format": found.format, **found.record(), "reader": reader}
+    by = "files" if used.isdisjoint(outside) else "log"  # of which a file may have a column of the same name
+    return frame_of_files(spark, found), {"format": found.format, **found.record(), "reader": by}
 
 
 def has_connector(spark: SparkSession, reference: TableReference) -> bool:
