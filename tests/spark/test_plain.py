@@ -294,8 +294,8 @@ def test_bytes__of_a_declared_type_are_its_numbers_and_undeclared_they_are_refus
     with pytest.raises(InputError, match=r"train\.embedding_dtype"):
         _job(spark, tmp_path)
     values = _job(spark, tmp_path, train={"embedding_dtype": dtype})
-    x = TRAIN.x.astype(dtype).astype(np.float64)
-    expected = dvspark.value_arrays(x, TRAIN.labels, DATA.validation.x, DATA.validation.labels, k=3)
+    x, points = TRAIN.x.astype(dtype).astype(np.float64), DATA.validation
+    expected = dvspark.value_arrays(x, TRAIN.labels, points.x, points.labels, k=3, train_ids=TRAIN.ids)
     by_id = dict(zip(TRAIN.ids, expected, strict=True))
     np.testing.assert_allclose(values["value"], [by_id[i] for i in values["id"].to_pylist()], rtol=0, atol=1e-9)
 
