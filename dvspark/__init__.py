@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-from dvspark.engine.local import value_arrays
-from dvspark.engine.other_inputs import chg_value_arrays
-from dvspark.errors import (
-    AuditError,
-    ComputeError,
-    ConfigError,
-    DataWarning,
-    DvsparkError,
-    InputError,
-    OutputConflictError,
-)
 from dvspark.version import __version__
 
+TYPE_CHECKING = False  # as type checkers know it; `typing` takes longer to load than all that follows
 if TYPE_CHECKING:
+    from typing import Any
+
     from dvspark import privacy
     from dvspark.dataframes import Result, value_table
+    from dvspark.engine.local import value_arrays
+    from dvspark.engine.other_inputs import chg_value_arrays
+    from dvspark.errors import (
+        AuditError,
+        ComputeError,
+        ConfigError,
+        DataWarning,
+        DvsparkError,
+        InputError,
+        OutputConflictError,
+    )
 
 __all__ = [
     "AuditError",
@@ -38,13 +38,21 @@ __all__ = [
     "value_table",
 ]
 
+# Imported when asked for: Spark is an extra, and a command answers signals before it loads anything large.
+_PLACES = {
+    "dvspark.dataframes": ("Result", "value_table"),
+    "dvspark.engine.local": ("value_arrays",),
+    "dvspark.engine.other_inputs": ("chg_value_arrays",),
+    "dvspark.errors": tuple(name for name in __all__ if name.endswith(("Error", "Warning"))),
+}
+
 
 def __getattr__(name: str) -> Any:
-    # Spark is an extra: what needs it is imported when it is asked for.
-    if name in ("Result", "value_table"):
-        from dvspark import dataframes  # noqa: PLC0415
+    from importlib import import_module  # noqa: PLC0415 - as above
 
-        return getattr(dataframes, name)
+    for place, names in _PLACES.items():
+        if name in names:
+            return getattr(import_module(place), name)
     if name == "privacy":
         return import_module("dvspark.privacy")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

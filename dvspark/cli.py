@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from dvspark import logs, pipeline, planning, stream
 from dvspark.change import parent_record
 from dvspark.config import JobConfig
-from dvspark.config_sources import load_config, parse_overrides
+from dvspark.config_sources import asked_log_format, load_config, parse_overrides
+from dvspark.ending import answered, is_ending
 from dvspark.engine.session import open_session
 from dvspark.errors import ConfigError, DvsparkError, Problem
 from dvspark.redact import redacted_tree, visible_tree
@@ -43,7 +42,7 @@ examples:
 
 settings: every key of conf/jobs/value.yaml; file < DVSPARK_* environment < command line
 exit codes: 0 ok, 1 unexpected, 2 usage or configuration, 3 input data, 4 output conflict, 5 compute,
-            6 audit failed, 130 and 143 stopped by a signal
+            6 audit failed, 129, 130 and 143 stopped by a signal
 """
 
 
@@ -52,18 +51,25 @@ CHANGE_WORDS = {"--add-validation": "add", "--remove-validation": "remove"}
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; never shows a stack trace for an expected error."""
-    logs.set_up_logs()
-    signal.signal(signal.SIGTERM, _stop)
+    return answered(lambda: command(words))
+
+
+def command(words: Sequence[str] | None = None) -> int:
+    """Do what `main` does where signals are answered already."""
+    words = list(sys.argv[1:] if words is None else words)
+    logs.set_up_logs(asked_log_format(words))
     try:
-        return _dispatch(list(sys.argv[1:] if words is None else words))
+        return _dispatch(words)
     except DvsparkError as error:
-        logs.log_event(str(error), level=40, error=type(error).__name__, exit_code=error.exit_code)
+        if not is_ending():
+            logs.log_event(str(error), level=40, error=type(error).__name__, exit_code=error.exit_code)
         return error.exit_code
     except KeyboardInterrupt:
-        logs.log_event("stopped by the keyboard; nothing was published", level=40, exit_code=130)
+        logs.log_event("stopped by the keyboard", level=40, exit_code=130)
         return 130
     except Exception:
-        logs.log_event(f"unexpected error\n{traceback.format_exc()}", level=40, exit_code=1)
+        if not is_ending():
+            logs.log_event(f"unexpected error\n{traceback.format_exc()}", level=40, exit_code=1)
         return 1
 
 
@@ -176,12 +182,6 @@ def _summary(record: dict[str, Any]) -> str:
 def _summary_json(record: dict[str, Any]) -> str:
     """Return the run as one line of JSON: its id, method, inputs, findings and outputs."""
     return json.dumps({name: record[name] for name in ("run_id", "method", "inputs", "findings", "outputs")})
-
-
-def _stop(_signal: int, _frame: FrameType | None) -> None:
-    """Leave through the same door as an error, so that staged files and a session started here go too."""
-    logs.log_event("stopped by a signal; nothing was published", level=40, exit_code=143)
-    raise SystemExit(143)
 
 
 if __name__ == "__main__":

@@ -80,6 +80,21 @@ def load_config(path: Path | None, overrides: dict[str, Any], base: dict[str, An
     return config
 
 
+def asked_log_format(words: Sequence[str]) -> str:
+    """Return the log's format for errors that are told before the settings are known to be right; "auto" if none is."""
+    asked: dict[str, Any] = {}
+    if len(words) > 1 and Path(words[1]).is_file():  # what a pipe says can be read only once
+        with contextlib.suppress(ConfigError):
+            asked = read_yaml(Path(words[1]))
+    found = [asked.get("log_format")]
+    found += [value for name, value in os.environ.items() if name.upper() == "DVSPARK_LOG_FORMAT"]
+    for word, following in zip(words, [*words[1:], ""], strict=False):
+        key, has_value, value = word.partition("=")
+        if key.replace("-", "_") == "__log_format":
+            found.append(value if has_value else following)
+    return next((value for value in reversed(found) if value in ("auto", "text", "json")), "auto")
+
+
 def _drop(settings: Any, place: tuple[int | str, ...]) -> None:
     """Remove the setting at a place, if it is there."""
     for part in place[:-1]:

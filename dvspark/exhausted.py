@@ -1,12 +1,14 @@
-"""Exhausted: memory or disk that ran out while Spark worked, of which Spark passes on the text alone."""
+"""Exhausted: memory or disk that ran out while Spark worked, and a Java that is gone, told with what to do."""
 
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dvspark.errors import ComputeError, DvsparkError, Problem, told_by_task
+from dvspark.unready import lacking
 
 # A file system's own words; the third is a limit on the size of a file.
 DISK = re.compile(r"No space left on device|[Qq]uota ?[Ee]xceeded|File too large")
@@ -27,7 +29,13 @@ MEMORY_HINT = (
     "spark.executor.pyspark.memory unset, which counts the mapped index; started again, the run goes on after its last "
     "wave"
 )
+JAVA_HINT = (
+    "the system may have killed it for memory: see the host's log (dmesg); leave the host more, or ask for less "
+    "(spark.driver.memory, fewer tasks at once); started again, the run goes on after its last wave"
+)
 LONGEST_LINE = 300
+# Whose connections end with Java.
+OF_JAVA = re.compile(r"[/\\](?:py4j|pyspark)[/\\]")
 
 
 @contextmanager
@@ -41,7 +49,7 @@ def translated() -> Iterator[None]:
     except DvsparkError:
         raise
     except Exception as error:
-        if (told := told_by_task(error) or ran_out(error)) is None:
+        if (told := told_by_task(error) or lacking(error) or ran_out(error)) is None:
             raise
         raise told from error
 
@@ -55,7 +63,20 @@ def ran_out(error: Exception) -> ComputeError | None:
     if line := _line(MEMORY, text):
         expected = "processes that have the memory they ask for"
         return ComputeError(Problem("memory", expected, line, MEMORY_HINT))
-    return None
+    return java_ended(text.splitlines()[0][:LONGEST_LINE]) if _is_cut_off(error) else None
+
+
+def java_ended(got: str) -> ComputeError:
+    """Return the end of a run whose Java is gone; ``got`` is what is seen of that."""
+    return ComputeError(Problem("Java", "a Java that lives as long as the run", got, JAVA_HINT))
+
+
+def _is_cut_off(error: Exception) -> bool:
+    """Return whether Spark's connection to Java broke; Java's own errors come through it whole."""
+    if type(error).__name__ == "Py4JNetworkError":
+        return True
+    frames = traceback.extract_tb(error.__traceback__)
+    return isinstance(error, ConnectionError | EOFError) and any(OF_JAVA.search(frame.filename) for frame in frames)
 
 
 def _line(pattern: re.Pattern[str], text: str) -> str:

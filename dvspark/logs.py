@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from dvspark.redact import redacted, redacted_tree, visible_lines
@@ -50,6 +51,21 @@ def set_up_logs(log_format: str = "auto") -> None:
     LOGGER.handlers[:] = [handler]
     LOGGER.setLevel(logging.INFO)
     LOGGER.propagate = False
+    _set_up_others(handler)
+
+
+def _set_up_others(handler: logging.Handler) -> None:
+    """Have warnings of other packages in our format, without their traces, unless the process has a log of its own.
+
+    py4j's are left out: it tells of each connection that breaks, which follows from something that we tell.
+    """
+    root = logging.getLogger()
+    if all(isinstance(other.formatter, JsonLines | TextLines) for other in root.handlers):
+        others = logging.StreamHandler(sys.stderr)
+        others.setFormatter(handler.formatter)
+        others.setLevel(logging.WARNING)
+        others.addFilter(lambda record: "py4j" not in Path(record.pathname).parts)
+        root.handlers[:] = [others]
 
 
 def log_event(message: str, *, level: int = logging.INFO, **event: Any) -> None:

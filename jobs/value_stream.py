@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from dvspark.cli import main
+from dvspark.__main__ import main
 
 if __name__ == "__main__":
     # A host that runs scripts in an interpreter of its own may take any SystemExit for a failure: success just ends.

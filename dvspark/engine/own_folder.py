@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from dvspark.ending import is_removed, remove_at_end
 from dvspark.errors import ComputeError, Problem
 from dvspark.logs import log_event
 from dvspark.owned import is_own_folder, open_own_file, place_of_others
@@ -42,6 +43,7 @@ class OwnFolder:
     def make(cls, root: Path) -> OwnFolder:
         """Return a new folder below ``root``. Where the storage has no locks, nobody can take it over or remove it."""
         path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
+        remove_at_end(path)
         lock = open_own_file(path / LOCK, os.O_CREAT | os.O_EXCL)
         with suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -51,7 +53,10 @@ class OwnFolder:
     def take_over(cls, root: Path, name: str) -> OwnFolder | None:
         """Return the folder of that name that a process left below ``root``; None if it is not there, or still held."""
         lock = _locked(root / name / LOCK) if NAME.fullmatch(name) and is_own_folder(root / name) else None
-        return None if lock is None else cls(root / name, lock)
+        if lock is None:
+            return None
+        remove_at_end(root / name)
+        return cls(root / name, lock)
 
     def require_there(self) -> None:
         """Raise ComputeError where another folder stands in its place, on storage that knows owners and modes."""
@@ -69,6 +74,7 @@ class OwnFolder:
         """Remove it with all in it."""
         shutil.rmtree(self.path, ignore_errors=True)
         self.lock.close()
+        is_removed(self.path)
 
 
 @contextmanager

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
 import re
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from dvspark.engine.chunks import WAVE_CHUNKS, count_chunks
@@ -148,8 +150,27 @@ def _block_rows(sizes: Sizes, hosts: Hosts, chunk_rows: int) -> int:
 
 
 def this_host_bytes() -> int:
-    """Return the memory of this machine."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """Return the memory of this machine, or what the container, that is the control group, of this process may take."""
+    return min(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *group_limits(Path("/")))
+
+
+def group_limits(root: Path) -> list[int]:
+    """Return the memory limits of this process's control groups and those above, of both versions of them, in bytes.
+
+    A container sees its own group as the root, while /proc may name its place on the host: both are looked at.
+    """
+    found = []
+    with contextlib.suppress(OSError):
+        for line in (root / "proc/self/cgroup").read_text().splitlines():
+            _, controllers, group = line.split(":", 2)
+            if controllers and "memory" not in controllers.split(","):
+                continue
+            top, name = ("memory", "memory.limit_in_bytes") if controllers else ("", "memory.max")
+            place = Path(group.lstrip("/"))
+            for folder in (place, *place.parents):
+                with contextlib.suppress(OSError, ValueError):  # "max" is no limit
+                    found.append(int((root / "sys/fs/cgroup" / top / folder / name).read_text()))
+    return [limit for limit in found if limit > 0]
 
 
 def parse_bytes(size: str) -> int | None:

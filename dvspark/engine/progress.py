@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from dvspark.engine.session import is_connect
@@ -59,8 +59,9 @@ def _events(spark: SparkSession, n_tasks: int, report: Callable[[int], None]) ->
 
 def _poll(spark: SparkSession, n_tasks: int, report: Callable[[int], None], stop: threading.Event) -> None:
     tracker = spark.sparkContext.statusTracker()
-    while not stop.wait(POLL_SECONDS):
-        for stage_id in tracker.getActiveStageIds():
-            stage = tracker.getStageInfo(stage_id)
-            if stage is not None and stage.numTasks == n_tasks:
-                report(stage.numCompletedTasks)
+    with suppress(Exception):  # Java that is gone ends the job itself, which tells of it
+        while not stop.wait(POLL_SECONDS):
+            for stage_id in tracker.getActiveStageIds():
+                stage = tracker.getStageInfo(stage_id)
+                if stage is not None and stage.numTasks == n_tasks:
+                    report(stage.numCompletedTasks)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import threading
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dvspark.ending import answer_signals, at_once, is_ending
 from dvspark.engine.java import find_java_home
+from dvspark.engine.processes import children, end, terminate
+from dvspark.engine.starting import java_gone, require_pyspark, started
 from dvspark.errors import ConfigError, Problem
 from dvspark.owned import made_own_folder, others_may_write
 from dvspark.redact import is_secret, redacted, remember
@@ -18,6 +23,8 @@ from dvspark.redact import is_secret, redacted, remember
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+# How long a session that was interrupted may take to stop.
+STOP_SECONDS = 5.0
 WAREHOUSE = "spark.sql.warehouse.dir"
 SOCKET = "spark.python.unix.domain.socket.enabled"
 # What a laptop needs and a cluster must not get from us.
@@ -53,33 +60,80 @@ def open_session(master: str | None, conf: dict[str, str]) -> Iterator[SparkSess
     """Yield a Spark session and stop it afterwards if, and only if, it was started here.
 
     An active session is used as it is. Under spark-submit the master is the submission's. Otherwise Spark
-    starts with ``master``, or in local mode on all cores.
-    Raises: ConfigError when pyspark or Java is missing.
+    starts with ``master``, or in local mode on all cores. On a signal its jobs are canceled, and a Java that was
+    started here ends with all its processes.
+    Raises: ConfigError when pyspark or Java is missing, too old or does not start; ComputeError when Java dies.
     """
-    try:
-        from pyspark.sql import SparkSession  # noqa: PLC0415 - an extra; its absence has an answer
-    except ImportError as error:
-        hint = "pip install 'dvspark[spark]'"
-        raise ConfigError(Problem("pyspark", "pyspark 4.x", str(error), hint)) from error
+    require_pyspark()
+    from pyspark.sql import SparkSession  # noqa: PLC0415 - an extra
+
     remember(conf)
     active = SparkSession.getActiveSession()
     if active is not None:
         remember(active.conf.getAll)
-        yield active
+        with _canceled_at_once(active):
+            yield active
         return
+    others, spark, java = children(), None, frozenset[int]()
+    with at_once(lambda: terminate(children() - others)):
+        try:
+            spark = started(lambda: _builder(master, conf).getOrCreate(), conf)
+            answer_signals()
+            remember(spark.conf.getAll)
+            java = children() - others
+            with at_once(spark.interruptAll):
+                yield spark
+        except Exception as error:
+            if spark is not None and (gone := java_gone(java)) is not None:
+                raise gone from error
+            raise
+        finally:
+            _stop(spark, java or children() - others)
+
+
+def _builder(master: str | None, conf: dict[str, str]) -> SparkSession.Builder:
+    from pyspark.sql import SparkSession  # noqa: PLC0415 - an extra
+
     builder = SparkSession.builder.appName("dvspark")
     if "PYSPARK_GATEWAY_PORT" not in os.environ:  # not under spark-submit
         builder = builder.master(master or "local[*]")
         conf = {**_local_conf(conf), **conf} if (master or "local").startswith("local") else conf
-        os.environ.setdefault("JAVA_HOME", str(find_java_home()))
+        if not (master or "").startswith("sc://"):
+            os.environ["JAVA_HOME"] = str(find_java_home())
         _launch_without_secrets({"spark.master": master or "local[*]", **conf})
     for key, value in conf.items():
         builder = builder.config(key, value)
-    spark = builder.getOrCreate()
-    remember(spark.conf.getAll)
+    return builder
+
+
+@contextmanager
+def _canceled_at_once(spark: SparkSession) -> Iterator[None]:
+    """Have the jobs of this block, and no others of the caller's session, canceled on a signal."""
+    tag = f"dvspark-{os.getpid()}"
+    spark.addTag(tag)
     try:
-        yield spark
+        with at_once(lambda: spark.interruptTag(tag)):
+            yield
     finally:
+        with suppress(Exception):
+            spark.removeTag(tag)
+
+
+def _stop(spark: SparkSession | None, java: frozenset[int]) -> None:
+    """Stop the session; a Java of our own that is gone, or half way through a command on a signal, ends instead."""
+    if is_ending() and java:
+        end(java)
+    elif is_ending() and spark is not None:
+        stopping = threading.Thread(target=spark.stop, daemon=True)  # with a connection of its own
+        stopping.start()
+        stopping.join(STOP_SECONDS)
+    elif java_gone(java) is not None:
+        end(java)
+        with suppress(Exception), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Spark's word on a Java that is gone, of which we have told
+            if spark is not None:
+                spark.stop()
+    elif spark is not None:
         spark.stop()
 
 

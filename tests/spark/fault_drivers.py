@@ -9,6 +9,7 @@ import contextlib
 import io
 import json
 import sys
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,14 @@ def killed(_marker: str) -> dict[str, Any]:
     return {"value_chunks": value_chunks}
 
 
+def lacking(_marker: str) -> dict[str, Any]:
+    """A function of a package that only the driver has."""
+    module = types.ModuleType("only_here")
+    exec("def value_chunks(batches, index, work):\n    yield from batches\n", module.__dict__)
+    sys.modules["only_here"] = module
+    return {"value_chunks": module.value_chunks}
+
+
 def nothing(_marker: str) -> dict[str, Any]:
     return {}
 
@@ -188,6 +197,7 @@ FAULTS: dict[str, Callable[[str], dict[str, Any]]] = {
     "twice": twice,
     "memory": memory,
     "killed": killed,
+    "lacking": lacking,
     "cache": in_cache,
     "cache_undisturbed": nothing,
     "damaged": damaged,

@@ -10,7 +10,7 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from dvspark.errors import ComputeError
+from dvspark.errors import ComputeError, ConfigError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -82,7 +82,16 @@ def test_fault__a_copy_of_the_index_that_was_overwritten_is_made_again(
 def test_fault__that_cannot_be_mended_is_told(
     jobs: dict[str, dict[str, Any]], folder: Path, name: str, says: list[str]
 ) -> None:
-    assert jobs[name]["exit_code"] == ComputeError.exit_code, jobs[name]["said"]
+    _require_told(jobs, folder, name, says, ComputeError.exit_code)
+
+
+def test_fault__workers_that_lack_a_package_are_told(jobs: dict[str, dict[str, Any]], folder: Path) -> None:
+    says = ["ModuleNotFoundError: No module named 'only_here'", "--py-files"]
+    _require_told(jobs, folder, "lacking", says, ConfigError.exit_code)
+
+
+def _require_told(jobs: dict[str, dict[str, Any]], folder: Path, name: str, says: list[str], exit_code: int) -> None:
+    assert jobs[name]["exit_code"] == exit_code, jobs[name]["said"]
     (error,) = [line for line in jobs[name]["said"].splitlines() if '"level": "error"' in line]
     assert [part for part in says if part not in json.loads(error)["message"]] == []
     assert "Traceback" not in error

@@ -218,6 +218,33 @@ def test_main__a_signal_closes_the_session_and_is_its_exit_code(number: signal.S
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("asked", ["word", "pair", "environment", "file"])
+def test_main__errors_in_the_settings_have_the_format_that_the_settings_ask_for(
+    asked: str, monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: Path
+) -> None:
+    wrong = ["--ki", "3"]
+    if asked == "environment":
+        monkeypatch.setenv("dvspark_log_format", "text")
+    file = tmp_path / "job.yaml"
+    file.write_text("log_format: text\n")
+    words = {"word": ["--log_format", "text"], "pair": ["--log-format=text"], "environment": [], "file": []}[asked]
+    given = ["value", str(file), *VALUE[1:]] if asked == "file" else VALUE
+    assert cli.main([*given, *wrong, *words]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("Unusable configuration: 1 problem\n")
+    assert cli.main([*given, *wrong, *words, "--log_format", "json"]) == 2
+    assert json_lines(capsys.readouterr().err)[-1]["exit_code"] == 2
+
+
+@pytest.mark.parametrize(
+    "words", [["value", "no such file"], [*VALUE, "--log_format"], [*VALUE, "--log_format", "xml"], []]
+)
+def test_main__what_asks_for_no_format_is_told_in_the_usual_one(words: list[str], capsys: Any) -> None:
+    assert cli.main(words) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("dvspark value [CONFIG.yaml]" if not words else "{")
+
+
 # --- success ----------------------------------------------------------------------------------------------
 
 

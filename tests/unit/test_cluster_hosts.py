@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from dvspark.engine import cluster
 from dvspark.engine.cluster import read_hosts
-from dvspark.engine.plan import Hosts, this_host_bytes
+from dvspark.engine.plan import Hosts, group_limits, this_host_bytes
 
 GIB = 2**30
 
@@ -68,7 +69,41 @@ def test_read_hosts__tasks_of_several_cores_are_fewer() -> None:
 def test_read_hosts__what_is_not_said_is_as_here() -> None:
     found = read_hosts(Session(40, spark_master="spark://master:7077"), None)
     assert found == Hosts(40, 16, this_host_bytes())
-    assert found.memory_bytes == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert 0 < found.memory_bytes <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+@pytest.mark.parametrize(
+    ("groups", "limits", "found"),
+    [
+        ("0::/\n", {"memory.max": "4294967296\n"}, [4 * GIB]),
+        ("0::/\n", {"memory.max": "max\n"}, []),
+        (
+            "0::/a/b\n",
+            {"a/b/memory.max": "max", "a/memory.max": f"{2 * GIB}", "memory.max": f"{8 * GIB}"},
+            [2 * GIB, 8 * GIB],
+        ),
+        ("5:devices:/\n4:memory:/job/1\n0::/\n", {"memory/job/1/memory.limit_in_bytes": f"{GIB}"}, [GIB]),
+        # A container that sees its own group as the root, by a name that only its host knows.
+        ("4:cpu,memory:/docker/1f\n", {"memory/memory.limit_in_bytes": f"{GIB}"}, [GIB]),
+        ("9:name=systemd:/user\n", {"memory/memory.limit_in_bytes": f"{GIB}"}, []),
+        ("0::/a/b\n", {}, []),
+        (None, {"memory.max": f"{GIB}"}, []),
+    ],
+)
+def test_group_limits__are_those_of_all_groups_around_the_process(
+    tmp_path: Path, groups: str | None, limits: dict[str, str], found: list[int]
+) -> None:
+    files = {f"sys/fs/cgroup/{name}": text for name, text in limits.items()}
+    files |= {} if groups is None else {"proc/self/cgroup": groups}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert group_limits(tmp_path) == found
+
+
+def test_this_host_bytes__is_what_the_smallest_group_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dvspark.engine.plan.group_limits", lambda _: [2**20, 2**62])
+    assert this_host_bytes() == 2**20
 
 
 def test_read_hosts__never_more_tasks_on_a_host_than_in_all_and_at_least_one() -> None:

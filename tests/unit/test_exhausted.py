@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from dvspark.errors import ComputeError, ConfigError, Problem
-from dvspark.exhausted import LONGEST_LINE, ran_out, translated
+from dvspark.exhausted import JAVA_HINT, LONGEST_LINE, ran_out, translated
 
 JOB = "Job aborted due to stage failure: Task 0 in stage 6.0 failed 4 times\n\tat org.apache.spark\n{}\n\t... 12 more"
 
@@ -61,3 +63,30 @@ def test_translated__tells_what_ran_out_and_leaves_other_errors_as_they_are() ->
         with pytest.raises(type(error)) as caught, translated():
             raise error
         assert caught.value is error
+
+
+def test_ran_out__a_connection_of_py4j_that_breaks_is_java_that_is_gone() -> None:
+    from py4j.protocol import Py4JNetworkError
+
+    told = ran_out(Py4JNetworkError("Answer from Java side is empty"))
+    assert told is not None
+    (problem,) = told.problems
+    assert (problem.where, problem.hint, told.exit_code) == ("Java", JAVA_HINT, 5)
+    assert problem.got == "Py4JNetworkError: Answer from Java side is empty"
+
+
+def test_ran_out__a_java_that_takes_no_connection_is_gone_and_another_server_is_another_error() -> None:
+    from py4j.clientserver import ClientServer, JavaParameters, PythonParameters
+
+    with socket.socket() as nobody:  # bound, but it does not listen
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+        gateway = ClientServer(JavaParameters(port=port), PythonParameters(port=0, eager_load=False))
+        with pytest.raises(ConnectionRefusedError) as caught:
+            gateway.jvm.java.lang.System.nanoTime()
+        told = ran_out(caught.value)
+        with pytest.raises(ConnectionRefusedError) as others:
+            socket.create_connection(("127.0.0.1", port))
+    assert told is not None
+    assert told.problems[0].where == "Java"
+    assert ran_out(others.value) is None

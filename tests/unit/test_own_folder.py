@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -88,3 +89,19 @@ def test_own_folder__those_left_go_where_there_is_no_space(tmp_path: Path) -> No
         assert not (tmp_path / left).exists()
     assert [path.name for path in tmp_path.iterdir()] == [held.path.name]
     held.remove()
+
+
+def test_own_folder__of_three_runs_in_one_place_none_removes_anothers_whatever_their_clocks_say(tmp_path: Path) -> None:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    names = list[str]()
+    with contextlib.ExitStack() as alive:
+        for days in (-2, 0, 2):  # by the storage's clock, which need not be that of who looks
+            holder = alive.enter_context(subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], **pipes))
+            assert holder.stdout is not None
+            names.append(holder.stdout.readline().decode().strip())
+            made = time.time() + days * KEEP_SECONDS
+            os.utime(tmp_path / names[-1] / LOCK, (made, made))
+            os.utime(tmp_path / names[-1], (made, made))
+        with own_folder(tmp_path, MORE_THAN_ANY_DISK):
+            assert [(tmp_path / name / "rows").read_text() for name in names] == ["kept"] * 3
+    assert list(tmp_path.iterdir()) == []
