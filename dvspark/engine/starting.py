@@ -21,6 +21,7 @@ OLDEST_PYSPARK = 4
 JAVA_MEMORY = "spark.driver.memory"
 # Where PySpark repeats what it called, and how Java's own error begins there.
 CALLED = re.compile(r"An error occurred while calling|^\s*$")
+JAVA_CLASS = re.compile(r"^[\w.$]+(?:Exception|Error): ")
 NOT_STARTED_HINT = "see spark.master and spark.conf, and Spark's own lines, if there are any above"
 NO_JAVA_HINT = (
     f"what Java said is above: see JAVA_HOME, {JAVA_MEMORY}, JAVA_TOOL_OPTIONS and _JAVA_OPTIONS; dvspark needs little "
@@ -60,7 +61,8 @@ def started(start: Callable[[], SparkSession], conf: dict[str, str]) -> SparkSes
         lines = (
             line.strip(": ") for line in str(error).partition("\n\tat ")[0].splitlines() if not CALLED.search(line)
         )
-        said = " ".join(lines)[:LONGEST_LINE] or type(error).__name__
+        said = " ".join(lines)
+        said = JAVA_CLASS.sub("", said)[:LONGEST_LINE] or type(error).__name__
         raise ConfigError(Problem("spark", "a session that starts", said, NOT_STARTED_HINT)) from error
     with suppress(Exception):  # Connect has no context, another version may have no such server
         # It would write a trace when Java is gone, which we tell ourselves.
