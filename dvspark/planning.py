@@ -68,7 +68,7 @@ def plan_text(found: dict[str, Any]) -> str:
         "plan": f"{plan['name']}, {found['asked']}",
         "clause": plan["reason"],
         "would change": found["turning_point"],
-        "chunks": f"{plan['n_chunks']:,} of about {plan['chunk_rows']:,} rows, in {_count(plan['n_waves'], 'wave')}",
+        "chunks": f"{plan['n_chunks']:,} of about {plan['chunk_rows']:,} rows, {_count(plan['n_waves'], 'wave')} or more",
         "blocks": f"{plan['n_blocks']:,} of {plan['block_rows']:,} training rows",
         "index": show_bytes(plan["index_bytes"]),
         "worker": f"{show_bytes(plan['worker_bytes'])} beside what it maps",

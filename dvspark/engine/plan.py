@@ -47,8 +47,9 @@ class Hosts:
 class Plan:
     """The plan of a run: bytes are estimates before the index is built.
 
-    ``block_rows`` training rows of one block, all of them if replicated; ``worker_bytes`` of one Python worker beside
-    what it maps; ``shuffle_bytes`` between tasks in all; ``flops`` of the matrix products.
+    ``n_waves`` at least, more where chunks take long; ``block_rows`` training rows of one block, all of them if
+    replicated; ``worker_bytes`` of one Python worker beside what it maps; ``shuffle_bytes`` between tasks in all;
+    ``flops`` of the matrix products.
     """
 
     name: str

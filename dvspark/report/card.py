@@ -106,7 +106,6 @@ def _table_fact(name: str, table: Mapping[str, Any]) -> Fact:
 def _plan_fact(plan: Mapping[str, Any]) -> Fact:
     parts = [
         _plural(plan.get("n_chunks"), "chunk"),
-        _plural(plan.get("n_waves"), "wave"),
         f"index of {size(plan['index_bytes'])}" if plan.get("index_bytes") else "",
         _text(plan.get("reason")),
     ]

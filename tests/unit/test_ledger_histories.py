@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import itertools
 import os
 import random
@@ -26,7 +27,7 @@ from histories import SPARK, Fault, KilledError, _Valued
 
 from dvspark import pipeline, spot_checks, totals
 from dvspark.audit import checks
-from dvspark.config import JobConfig
+from dvspark.config import JobConfig, OutputConfig
 from dvspark.engine import chunks, reduce
 from dvspark.errors import AuditError
 from dvspark.pairwise import Pairwise
@@ -137,6 +138,12 @@ def deleted_by_files(fault: Fault) -> Callable[[Storage, str], None]:
     return delete
 
 
+@functools.cache
+def _config() -> JobConfig:
+    tables: dict[str, Any] = {"train": {"path": "t"}, "validation": {"path": "v"}, "output": {"path": "o"}}
+    return JobConfig(**tables, report=False)  # a third of a job's time
+
+
 def job(
     out: Path,
     option: int,
@@ -148,8 +155,7 @@ def job(
 ) -> str:
     """Run a job; return how it ended."""
     fault = fault or Fault()
-    tables: dict[str, Any] = {"train": {"path": "t"}, "validation": {"path": "v"}, "output": {"path": str(out)}}
-    config = JobConfig(**tables, run_id=run_id, force=force, report=False)
+    config = _config().model_copy(update={"run_id": run_id, "force": force, "output": OutputConfig(path=str(out))})
     valued: Any = _Valued(run_id, option)
     valued.spoiled, process = spoiled, dataclasses.replace(Holder.here(), pid=next(_pids))
     with ExitStack() as stack:

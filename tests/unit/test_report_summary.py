@@ -231,7 +231,7 @@ def test_card__says_what_the_run_record_says():
     assert facts["Parameters"] == ("k = 10", "")
     assert facts["Training rows"] == ("8,000", "lake/train · 3 rejected")
     assert facts["Validation rows"] == ("500", "lake/validation")
-    assert facts["Plan"] == ("replicated", "8 chunks · 1 wave · index of 12.3 MB · it fits")
+    assert facts["Plan"] == ("replicated", "8 chunks · index of 12.3 MB · it fits")
     assert "Self-validation" not in facts
     assert card.created == "2026-11-22 02:30:00 UTC"
     assert [stage.share for stage in card.stages] == [0.25, 0.75]
