@@ -46,6 +46,8 @@ USED_SETTINGS = {
     "validation_rows": dict,
 }
 FIRST_IDS = 5
+# What tells a validation row from another one of its id.
+ROW_HASH = "xxhash64(id, embedding, label) AS row_hash"
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ def own_rows(spark: SparkSession, spark_path: Callable[[str], str], parent: Pare
     """
     if given.types != parent.record["inputs"]["validation"]["types"]:
         return None
-    had, now, before = given.frame.join(hashed_rows(given), "id"), parent.rows, parent.record.get("parent")
+    had, now, before = given.frame.selectExpr("*", ROW_HASH), parent.rows, parent.record.get("parent")
     if before is not None:
         try:
             earlier = published_rows(spark, spark_path, before["run_id"])
@@ -264,7 +266,7 @@ def changed_rows(parent: Parent, rows: Rows) -> DataFrame:
 
 def hashed_rows(rows: Rows) -> DataFrame:
     """Return (id, row_hash) of validation rows."""
-    return rows.frame.selectExpr("id", "xxhash64(id, embedding, label) AS row_hash")
+    return rows.frame.selectExpr("id", ROW_HASH)
 
 
 def _refuse(bad: DataFrame, what: str, why: str, parent: Parent) -> None:

@@ -62,13 +62,14 @@ def plan_text(found: dict[str, Any]) -> str:
     """Return what `plan_job` found as a person reads it."""
     plan, cost = found["plan"], found["estimate"]
     parts = ", ".join(f"{name} {seconds:,.1f} s" for name, seconds in cost["parts"].items())
+    waves = _count(plan["n_waves"], "wave")
     lines = {
         "rows": f"{found['n_train']:,} to value, by {found['n_validation']:,}",
         "embeddings": f"{found['n_features']:,} {found['dtype']}; labels {found['label']}",
         "plan": f"{plan['name']}, {found['asked']}",
         "clause": plan["reason"],
         "would change": found["turning_point"],
-        "chunks": f"{plan['n_chunks']:,} of about {plan['chunk_rows']:,} rows, {_count(plan['n_waves'], 'wave')} or more",
+        "chunks": f"{plan['n_chunks']:,} of about {plan['chunk_rows']:,} rows, {waves} or more",
         "blocks": f"{plan['n_blocks']:,} of {plan['block_rows']:,} training rows",
         "index": show_bytes(plan["index_bytes"]),
         "worker": f"{show_bytes(plan['worker_bytes'])} beside what it maps",

@@ -156,14 +156,13 @@ class Storage:
             self.file_system.delete_dir(self.path(folder))
 
     def remove_empty(self, name: str) -> None:
-        """Remove a folder if nothing is in it; on a local disk in one step, whatever others write meanwhile."""
+        """Remove a folder if nothing is in it, on a local disk; elsewhere not in one step, so it stays.
+
+        What another process writes between a look and a removal would go with it.
+        """
         if self.file_system.type_name == "local":
             with contextlib.suppress(OSError):
                 Path(self.path(name)).rmdir()
-            return
-        selector = fs.FileSelector(self.path(name), allow_not_found=True)
-        if self.exists(name) and not self.file_system.get_file_info(selector):
-            self.file_system.delete_dir(self.path(name))
 
 
 def open_storage(place: str) -> Storage:
