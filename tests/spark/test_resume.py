@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -23,6 +24,7 @@ from dvspark.engine import packing, sharded
 from dvspark.engine.own_folder import OwnFolder
 from dvspark.runs import leases
 from dvspark.runs.holder import Holder
+from dvspark.runs.ledger import Ledger
 from dvspark.tables.storage import Storage, open_storage
 
 if TYPE_CHECKING:
@@ -200,6 +202,36 @@ def test_run__half_done_by_other_options_is_refused_with_both_sides(
     job(spark, tables, tmp_path / "out", k=6, force=True)
 
 
+@pytest.mark.parametrize("plan", ["replicated", "sharded"])
+def test_run__that_goes_on_with_waves_of_other_options_fails_its_audit(
+    spark: SparkSession, tables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plan: str
+) -> None:
+    from dvspark.errors import AuditError
+
+    ledgers = []
+    settings = {"plan": plan, "work_dir": str(tmp_path / "work")}
+    for k in (5, 6):
+        changes = dying_at(-1, monkeypatch)
+        if not ledgers:
+            job(spark, tables, tmp_path / "alone", k=k, **settings)
+            death = changes.index(waves_of(changes)[-1])
+        dying_at(death, monkeypatch)
+        with pytest.raises(Killed):
+            job(spark, tables, tmp_path / f"{k}", k=k, **settings)
+        begun = json.loads((tmp_path / f"{k}" / "ledger" / "run_id=run" / "run.json").read_text())
+        ledgers.append(Ledger(open_storage(str(tmp_path / f"{k}")), "run", begun["fingerprint"]))
+    mine, others = ledgers
+    mine.begin()
+    for number, wave in enumerate(others.waves()):  # sealed as its own
+        mine.commit(number, wave)
+    dying_at(-1, monkeypatch)
+    with pytest.raises(AuditError, match="audit: earlier_waves"):
+        job(spark, tables, tmp_path / "5", k=5, **settings)
+    assert [path.name for path in (tmp_path / "5").iterdir()] == []
+    job(spark, tables, tmp_path / "5", k=5, **settings)
+    assert published(tmp_path / "5").equals(published(tmp_path / "alone"))
+
+
 def test_run__a_full_disk_publishes_nothing_and_says_so(
     spark: SparkSession, tables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,4 +324,10 @@ def test_driver__killed_by_the_system_goes_on_with_the_same_bits(
     assert run(tmp_path / "killed", kill=False) == 0
     assert published(tmp_path / "killed").equals(published(tmp_path / "alone"))
     assert said.read_text().count('"note": "finished before') == 1  # the index, by the second run
+    record = json.loads((tmp_path / "killed" / "runs" / "run" / "run.json").read_text())
+    found = {finding["name"]: finding for finding in record["findings"]}
+    assert (found["earlier_waves"]["verdict"], found["earlier_waves"]["measured"]) == (
+        "pass",
+        pytest.approx(0, abs=1e-9),
+    )
     assert not list((tmp_path / "temporary").glob("dvspark-own-*"))
