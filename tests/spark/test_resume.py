@@ -101,6 +101,7 @@ def dying_at(dies_at: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     changes: list[str] = []
     mortal = Holder.here() if dies_at < 0 else dataclasses.replace(Holder.here(), pid=2**22 + 1)  # that nobody has
     monkeypatch.setattr(leases.Holder, "here", lambda: mortal)
+    monkeypatch.setattr(leases, "BEAT_SECONDS", 3600.0)  # a beat would be a change, on a slow machine
 
     def opened(place: str) -> Mortal:
         storage = open_storage(place)
