@@ -260,7 +260,7 @@ def _values(kind: str, out: Path, catalog: Any) -> tuple[pa.Table, list[Any]]:
         commits = [commit.get("dvspark.run-id") for commit in table.history()[::-1] if commit["operation"] == "WRITE"]
         return table.to_pyarrow_table(), commits
     table = catalog.load_table("db.values")
-    return table.scan().to_arrow(), [s.summary.additional_properties["dvspark.run-id"] for s in table.snapshots()]
+    return table.scan().to_arrow(), [s.summary.additional_properties.get("dvspark.run-id") for s in table.snapshots()]
 
 
 @pytest.mark.parametrize("kind", ["delta", "iceberg"])
