@@ -48,10 +48,8 @@ def run_findings(
             by_engine.add(wave.totals)
     if options.index == EXACT:
         by_reference = soon.result() if soon else _by_reference(chunks, sample, index, work)
-        slack = options.tolerance if options.ranking_for(index.n_train) == "binned" else 0.0
-        n_players = index.n_train - options.self_validation
-        far = 0.0 if options.has_exact_keys else method.far_weight(n_players, work.parameters)
-        findings.append(checks.check_sample(by_engine, by_reference, far, slack))
+        own_error = method.own_error(index.n_train - options.self_validation, work.parameters)
+        findings.append(checks.check_sample(by_engine, by_reference, own_error))
     else:
         find = engine_of(index).nearest_rows
         rows, nearest = (find(spark, sample, index, work, exact=exact) for exact in (False, True))

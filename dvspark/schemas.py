@@ -73,7 +73,8 @@ class TrainArrays:
     float64, 1 / |x| under cosine, else None; ``center`` (n_features,) float64, subtracted before products,
     or None (kernels/distances.py); ``squared_norm`` (n_train,) float64 of the scaled, centered rows;
     ``duplicates`` (n_duplicates, 2) int32 pairs (train row, first train row with the same embedding); ``columns``
-    what else methods ask for; ``search`` what near rows are looked up with, None where they are found exactly.
+    what else methods ask for; ``search`` what near rows are looked up with, None where they are found exactly;
+    ``longest`` the largest squared norm of the table that these rows are some of, None where they are all.
     """
 
     x: Floats
@@ -84,6 +85,7 @@ class TrainArrays:
     duplicates: Int32s
     columns: TrainColumns = field(default_factory=TrainColumns)
     search: Search | None = None
+    longest: float | None = None
 
     @property
     def n_train(self) -> int:
@@ -92,8 +94,8 @@ class TrainArrays:
 
     @cached_property
     def largest_norm(self) -> float:
-        """The largest of the squared norms."""
-        return float(self.squared_norm.max(initial=0.0))
+        """The largest of the table's squared norms."""
+        return float(self.squared_norm.max(initial=0.0)) if self.longest is None else self.longest
 
 
 @dataclass(frozen=True)
@@ -156,9 +158,9 @@ class Partial:
     ``value`` (n_train,) float64, or (n_owners,) where owners are valued, the sums of values; ``value_squared`` those of
     squared differences from their mean, once `centered`. ``n_validation`` points; ``utility`` and ``empty_utility``,
     the sums of U(N) and U(∅) over the same points, for the audit; ``size``, the sum of each point's largest possible
-    |U|, to which rounding is in proportion; ``error_bound``, the sum of each point's certificate, zero under the sorted
-    ranking; ``row_bounds`` (n_train,) float64 the same row by row, where it was asked for; ``n_alone`` points without a
-    neighbor within the radius.
+    |U|, to which rounding is in proportion; ``error_bound``, the sum of each point's certificate; ``row_bounds``
+    (n_train,) float64 the same row by row, where it was asked for; ``n_alone`` points without a neighbor within the
+    radius.
     """
 
     value: Float64s
@@ -194,6 +196,12 @@ class Partial:
             rounding = 2.0 * EPSILON * self.n_validation * self.value_squared
             self.value_squared = np.where(spread > rounding, spread, 0.0)
         return self
+
+    def count_alike(self, utility: float, empty_utility: float, error_bound: float, size: float = 1.0) -> None:
+        """Count a point whose certificate is the same for all rows."""
+        self.count(utility, empty_utility, error_bound, size)
+        if self.row_bounds is not None and error_bound:
+            self.row_bounds += error_bound
 
     def plus(self, other: Partial) -> Partial:
         """Return this partial with another one added in place."""
@@ -377,7 +385,7 @@ PARTIALS = Table(
         Column("n_validation", "bigint", "validation rows of the chunk"),
         Column("utility", "double", "sum of U(N) over them"),
         Column("empty_utility", "double", "sum of U(∅) over them"),
-        Column("error_bound", "double", "sum of their certificates: how far a value may be from the sorted ranking's"),
+        Column("error_bound", "double", "sum of their certificates: how far a value may be from the exact one"),
         Column("n_alone", "bigint", "how many of them have no neighbor within the radius"),
         Column("size", "double", "sum of the largest |U| they can have"),
         Column("value", "binary", "float64 little-endian: sum of values over them, one a train row"),
@@ -408,7 +416,7 @@ VALUES = Table(
     ),
 )
 OWNER = Column("owner", "{owner}", "who owns the row, when the input says")
-ERROR_BOUND = Column("error_bound", "double", "how far the value may be from the sorted ranking's, when asked for")
+ERROR_BOUND = Column("error_bound", "double", "how far the value may be from the exact one, when asked for")
 REJECTED = Table(
     "rejected",
     "rows left out under on_bad_row: reject",
@@ -448,9 +456,6 @@ PARTS = Table(
         Column("counts", "binary", "int64: matching and other neighbors as published, null unless they are"),
         Column("keys", "binary", "float32, one a train row; float64 under precision float64"),
         Column("matches", "binary", "a bit a train row: does it share a label"),
-        Column("near_rows", "binary", "int64: rows of the block that may be among the nearest, ascending"),
-        Column("near_keys", "binary", "float64: their exact keys"),
-        Column("near_sizes", "binary", "float64: the size of what their float32 keys were added up from"),
     ),
 )
 BINNED_PARTS = Table(
@@ -464,9 +469,9 @@ BINNED_PARTS = Table(
         Column("near_rows", "binary", "int32: rows of the block before the bins, ascending"),
         Column("near_keys", "binary", "float32: their keys"),
         Column("near_matches", "binary", "a bit a near row: does it share a label"),
-        Column("exact_rows", "binary", "int32: near rows that may be among the nearest, ascending"),
-        Column("exact_keys", "binary", "float64: their exact keys"),
-        Column("exact_sizes", "binary", "float64: the size of what their float32 keys were added up from"),
+        Column("linked", "binary", "a bit a bin: is it too narrow to tell its rows from those of the next one"),
+        Column("low", "double", "up to which float32 key rows are near"),
+        Column("limit", "double", "how close float32 keys may be there for their order to be in doubt"),
     ),
 )
 POINT_VALUES = Table(

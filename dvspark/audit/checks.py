@@ -15,9 +15,6 @@ EFFICIENCY_TOLERANCE = 1e-9
 
 # In proportion to the size, what rounding may add to a value.
 ROUNDING = 1e-12
-# Float32 keys may swap rows beyond the exact ranks, each pair of neighbors by the method's `far_weight`: 6e-8 of the
-# size under knn_shapley. A point may hold several.
-SWAPS = 16
 
 AGAIN = "nothing was published; run it again, and if it stays, report it with the run's log"
 IN_FLOAT64 = "nothing was published; precision: float64 compares all rows exactly, in more time; report what stays"
@@ -41,11 +38,11 @@ def check_efficiency(values: Float64s, totals: Partial, aggregate: str) -> Findi
     return finding("efficiency", gap, allowed, meaning)
 
 
-def check_sample(engine: Partial, reference: Partial, far_weight: float = 0.0, tolerance: float = 0.0) -> Finding:
-    """Return whether a sample of points, valued by the engine, agrees with the reference.
+def check_sample(engine: Partial, reference: Partial, own_error: float = 0.0) -> Finding:
+    """Return whether a sample of points, valued by the engine, agrees with the reference as far as it says.
 
-    Both partials are over the same points; the largest difference of a mean value counts. ``far_weight``: of the
-    method, where keys may leave far rows in inexact order; ``tolerance``: what the ranking may be off by, on purpose.
+    Both partials are over the same points; the largest difference of a mean value counts, against the points'
+    certificates. ``own_error`` in each of these is the method's own, which is the reference's too.
     """
     n = max(reference.n_validation, 1)
     size = reference.size / n
@@ -53,7 +50,8 @@ def check_sample(engine: Partial, reference: Partial, far_weight: float = 0.0, t
     meaning = f"largest difference to the float64 reference over {reference.n_validation} validation points"
     if engine.n_validation != reference.n_validation:
         gap, meaning = np.inf, f"engine valued {engine.n_validation} of {reference.n_validation} sampled points"
-    return finding("sample", gap, (ROUNDING + SWAPS * far_weight) * size + tolerance, meaning)
+    certified = max(engine.error_bound / n - own_error, 0.0)
+    return finding("sample", gap, ROUNDING * size + certified, meaning)
 
 
 def check_taken_over(name: str, apart: float, what: str) -> Finding:

@@ -10,6 +10,7 @@ import itertools
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,15 @@ import pyarrow as pa
 
 from dvspark.engine.block_sums import require_all, sum_batch
 from dvspark.engine.exchange import read_chunk
+from dvspark.engine.stored_keys import largest_norm, stored_keys
 from dvspark.engine.tasks import ChunkWork
 from dvspark.engine.train_blocks import BlocksReference, block_numbers, open_block, rows_of
 from dvspark.kernels import bins, row_codes
+from dvspark.kernels.bins import BinDoubt
 from dvspark.kernels.merged_bins import BinnedPart, MergedValues, add_bounds, add_point, binned_parts, value_parts
 from dvspark.kernels.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
-from dvspark.schemas import Int64s, Partial, TrainArrays, TrainLabels
+from dvspark.schemas import Bools, ChunkArrays, Int64s, Partial, TrainArrays, TrainLabels
 
 PART_TYPES = pa.schema(
     [
@@ -32,7 +35,9 @@ PART_TYPES = pa.schema(
         ("codes", pa.string()),
         ("line", pa.int32()),
         *[(name, pa.binary()) for name in ("counts", "near_rows", "near_keys", "near_matches")],
-        *[(name, pa.binary()) for name in ("exact_rows", "exact_keys", "exact_sizes")],
+        ("linked", pa.binary()),
+        ("low", pa.float64()),
+        ("limit", pa.float64()),
     ]
 )
 VALUE_TYPES = pa.schema(
@@ -76,7 +81,8 @@ def write_sample(reference: BlocksReference) -> None:
         if train.scale is not None:
             scales = np.append(scales, train.scale[local])
     x = rows_of(reference, rows)
-    np.savez(Path(reference.directory) / SAMPLE_FILE, x=x, squared_norm=norms, scale=scales)
+    longest = np.array(largest_norm(reference))
+    np.savez(Path(reference.directory) / SAMPLE_FILE, x=x, squared_norm=norms, scale=scales, longest=longest)
 
 
 def read_sample(reference: BlocksReference) -> TrainArrays:
@@ -84,7 +90,8 @@ def read_sample(reference: BlocksReference) -> TrainArrays:
     none, center = np.empty((0, 2), np.int32), open_block(reference, 0).train.center
     with np.load(Path(reference.directory) / SAMPLE_FILE, allow_pickle=False) as arrays:
         scale = arrays["scale"] if len(arrays["scale"]) else None
-        return TrainArrays(arrays["x"], TrainLabels(None), scale, center, arrays["squared_norm"], none)
+        norms, longest = arrays["squared_norm"], float(arrays["longest"])
+        return TrainArrays(arrays["x"], TrainLabels(None), scale, center, norms, none, longest=longest)
 
 
 def part_batches(batches: Iterator[pa.RecordBatch], now: BinnedRound) -> Iterator[pa.RecordBatch]:
@@ -97,7 +104,7 @@ def part_batches(batches: Iterator[pa.RecordBatch], now: BinnedRound) -> Iterato
         block = open_block(reference, number)
         for chunk_id, points in now.points.items():
             chunk = read_chunk(now.folder, chunk_id)
-            given = (now.options, reference.n_train, now.n_near, _workspace)
+            given = (now.options.metric, reference.n_train, now.n_near, _workspace)
             for some, codes, parts in binned_parts(block, sample, chunk, points, *given):
                 # No other attempt at this block has the name; who values the points hears of one attempt's only.
                 path = now.folder / f"codes-{number:05d}-{uuid.uuid4().hex}.npy"
@@ -120,11 +127,15 @@ def value_batches(batches: Iterator[pa.RecordBatch], now: BinnedRound) -> Iterat
     n_players = reference.n_train - now.work.options.self_validation
     game = now.work.options.declaration.game(n_players, now.options, now.work.parameters)
     most = row_codes.most_near_rows(reference.n_train, row_codes.near_capacity(reference.n_train, now.n_near))
+    opened: tuple[int, ChunkArrays] | None = None
     for (chunk_id, point), found in itertools.groupby(_rows(batches), lambda row: (row["chunk_id"], row["point"])):
         rows = list(found)
         require_all([row["block"] for row in rows], reference, f"chunk {chunk_id}, point {point}")
         parts = [_part_of(row) for row in rows]
-        valued = value_parts(parts, first_rows, most, game, _workspace)
+        if opened is None or opened[0] != chunk_id:
+            opened = chunk_id, read_chunk(now.folder, chunk_id)
+        near_of = partial(stored_keys, reference, opened[1].x[point])
+        valued = value_parts(parts, first_rows, near_of, most, game, _workspace)
         start = 0
         for row, part in zip(rows, parts, strict=True):
             told = {name: row[name] for name in ("chunk_id", "point", "block", "codes", "line")}
@@ -156,11 +167,17 @@ def sum_batches(batches: Iterator[pa.RecordBatch], now: BinnedRound) -> Iterator
         yield sum_batch(chunk_id, block, sums.centered(), failed)
 
 
-def _part_row(part: BinnedPart) -> dict[str, bytes]:
-    names = ("near_rows", "near_keys", "exact_rows", "exact_keys", "exact_sizes")
-    row = {name: getattr(part, name).tobytes() for name in names}
-    counts, matches = part.counts.astype(np.int32), np.packbits(part.near_matches)
-    return row | {"counts": counts.tobytes(), "near_matches": matches.tobytes()}
+def _part_row(part: BinnedPart) -> dict[str, Any]:
+    counts, matches, linked = part.counts.astype(np.int32), np.packbits(part.near_matches), part.doubt.linked
+    return {
+        "counts": counts.tobytes(),
+        "near_rows": part.near_rows.tobytes(),
+        "near_keys": part.near_keys.tobytes(),
+        "near_matches": matches.tobytes(),
+        "linked": np.packbits(linked).tobytes(),
+        "low": part.doubt.low,
+        "limit": part.doubt.limit,
+    }
 
 
 def _part_of(row: dict[str, Any]) -> BinnedPart | None:
@@ -171,11 +188,13 @@ def _part_of(row: dict[str, Any]) -> BinnedPart | None:
         counts=np.frombuffer(row["counts"], np.int32).astype(np.int64),
         near_rows=near_rows,
         near_keys=np.frombuffer(row["near_keys"], np.float32),
-        near_matches=np.unpackbits(np.frombuffer(row["near_matches"], np.uint8), count=len(near_rows)).astype(np.bool_),
-        exact_rows=np.frombuffer(row["exact_rows"], np.int32),
-        exact_keys=np.frombuffer(row["exact_keys"]),
-        exact_sizes=np.frombuffer(row["exact_sizes"]),
+        near_matches=_bits(row["near_matches"], len(near_rows)),
+        doubt=BinDoubt(_bits(row["linked"], bins.N_BINS), row["low"], row["limit"]),
     )
+
+
+def _bits(packed: Any, count: int) -> Bools:
+    return np.unpackbits(np.frombuffer(packed, np.uint8), count=count).astype(np.bool_)
 
 
 def _value_row(valued: MergedValues, near: slice, near_rows: bytes, *, with_bounds: bool) -> dict[str, Any]:

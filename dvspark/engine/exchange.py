@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from dvspark.engine.block_sums import require_all
 from dvspark.engine.reduce import partial_batches
+from dvspark.engine.stored_keys import stored_keys
 from dvspark.engine.tasks import ChunkWork
 from dvspark.engine.train_blocks import BlocksReference, block_numbers, open_block
 from dvspark.kernels.merged import BlockPart, MergedPoint, block_parts
@@ -43,9 +44,6 @@ PART_TYPES = pa.schema(
         ("counts", pa.binary()),
         ("keys", pa.binary()),
         ("matches", pa.binary()),
-        ("near_rows", pa.binary()),
-        ("near_keys", pa.binary()),
-        ("near_sizes", pa.binary()),
     ]
 )
 
@@ -107,32 +105,34 @@ def part_batches(
                     "counts": None if chunk.counts is None else chunk.counts[point].tobytes(),
                     "keys": part.keys.tobytes(),
                     "matches": np.packbits(part.matches).tobytes(),
-                    "near_rows": part.near_rows.tobytes(),
-                    "near_keys": part.near_keys.tobytes(),
-                    "near_sizes": part.near_sizes.tobytes(),
                 }
                 yield pa.RecordBatch.from_pylist([row], PART_TYPES)
 
 
 def merge_chunks(
-    batches: Iterator[pa.RecordBatch], reference: BlocksReference, partial_of: PartialOf
+    batches: Iterator[pa.RecordBatch], reference: BlocksReference, folder: Path, partial_of: PartialOf
 ) -> Iterator[pa.RecordBatch]:
     """Yield the `PARTIALS` of every chunk, from `PARTS` sorted by (chunk_id, point, block).
 
     Memory: one batch, one point's parts and keys (10 bytes a training row), and what ``partial_of`` takes.
     """
-    for chunk_id, points in itertools.groupby(_merged_points(batches, reference), key=lambda found: found[0]):
+    merged = _merged_points(batches, reference, folder)
+    for chunk_id, points in itertools.groupby(merged, key=lambda found: found[0]):
         yield from partial_batches(chunk_id, partial_of(point for _, point in points))
 
 
-def _merged_points(batches: Iterator[pa.RecordBatch], reference: BlocksReference) -> Iterator[tuple[int, MergedPoint]]:
-    """Yield (chunk id, point), whose keys and matches hold until the next one."""
+def _merged_points(
+    batches: Iterator[pa.RecordBatch], reference: BlocksReference, folder: Path
+) -> Iterator[tuple[int, MergedPoint]]:
+    """Yield (chunk id, point), whose keys and matches hold until the next one; the chunks' files are in ``folder``."""
+    opened: tuple[int, ChunkArrays] | None = None
     keys: Floats = np.empty(0, np.float32)
     matches = np.empty(reference.n_train, np.bool_)
     for (chunk_id, point), found in itertools.groupby(_part_rows(batches), key=lambda row: row[:2]):
         parts = [part for _, _, part in found]
         require_all([part["block"].as_py() for part in parts], reference, f"chunk {chunk_id}, point {point}")
-        near = []
+        if opened is None or opened[0] != chunk_id:
+            opened = chunk_id, read_chunk(folder, chunk_id)
         for block, part in enumerate(parts):
             n_rows = reference.n_rows(block)
             here = slice(reference.first_row(block), reference.first_row(block) + n_rows)
@@ -141,16 +141,11 @@ def _merged_points(batches: Iterator[pa.RecordBatch], reference: BlocksReference
                 keys = np.empty(reference.n_train, of_block.dtype)
             keys[here] = of_block
             matches[here] = np.unpackbits(np.frombuffer(part["matches"].as_buffer(), np.uint8), count=n_rows)
-            near.append(np.frombuffer(part["near_rows"].as_buffer(), np.int64) + here.start)
-        near_keys, near_sizes = (
-            np.concatenate([np.frombuffer(part[name].as_buffer()) for part in parts])
-            for name in ("near_keys", "near_sizes")
-        )
         absent, target = parts[0]["train_row"].as_py(), parts[0]["target"].as_py() or 0.0
         noisy = parts[0]["counts"].as_buffer() if parts[0]["counts"].is_valid else None
         counts = None if noisy is None else np.frombuffer(noisy, np.int64)
-        rows = np.concatenate(near)
-        yield chunk_id, MergedPoint(keys, matches, rows, near_keys, near_sizes, absent, target, counts)
+        near = stored_keys(reference, opened[1].x[point])
+        yield chunk_id, MergedPoint(keys, matches, near, absent, target, counts)
 
 
 def _part_rows(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, int, dict[str, pa.Scalar]]]:

@@ -90,7 +90,7 @@ def _partials(
         return part_batches(batches, reference, folder, wave, halves.parts_of)
 
     def merge(batches: Batches) -> Batches:
-        return merge_chunks(batches, reference, halves.partial_of)
+        return merge_chunks(batches, reference, folder, halves.partial_of)
 
     return (
         block_numbers_of(spark, reference)

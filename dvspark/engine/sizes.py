@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dvspark.kernels import nearest, radius
 from dvspark.kernels.bins import near_rows
 from dvspark.kernels.memory import scratch_bytes
-from dvspark.kernels.ranking import EXACT_ROWS
+from dvspark.kernels.ranking import SORTED_ROWS
 from dvspark.methods.options import ValueOptions
 from dvspark.methods.search_index import search_bytes
 
@@ -150,6 +150,6 @@ def shuffle_bytes(sizes: Sizes, name: str, n_chunks: int, n_blocks: int) -> int:
     elif sizes.needs == "nearest":
         of_point = n_blocks * sizes.n_nearest * NEAREST_ROW_BYTES
     else:
-        near = near_rows(n_train, EXACT_ROWS, sizes.tolerance) * NEAR_ROW_BYTES
+        near = near_rows(n_train, SORTED_ROWS, sizes.tolerance) * NEAR_ROW_BYTES
         of_point = n_blocks * (BIN_COUNT_BYTES + BIN_TABLE_BYTES) + near
     return sizes.index_bytes + partials + n_validation * of_point

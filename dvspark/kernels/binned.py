@@ -7,12 +7,12 @@ adds up what the codes are worth. Between them each point's bins are counted, ce
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dvspark.kernels import bins, loops, ranking, row_codes
-from dvspark.kernels.bins import Tails
+from dvspark.kernels.bins import BinDoubt, BinEdges, Tails
 from dvspark.kernels.near_order import NearKeys, near_keys
 from dvspark.kernels.rank_values import RankWeights
 from dvspark.kernels.ranking import RankedRows, RankingOptions
@@ -23,6 +23,9 @@ from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int64s, Partia
 
 # Where a point's certificate is too wide, this many times more rows are ordered, then four times that; then all.
 MORE_NEAR = (1, 4, 16)
+
+# What adding up a value in float64 may be off, in proportion to the largest weight: bins far away are that sure.
+ROUNDING = 2.0**-50
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class ValuedPoint:
 
 def value_point(
     counts: Int64s,
+    doubt: BinDoubt,
     keys: Floats,
     matches: Bools,
     near: NearKeys,
@@ -64,29 +68,46 @@ def value_point(
 ) -> ValuedPoint | None:
     """Return one point's values, or None where none can be certified to keep the tolerance.
 
-    ``counts`` (2 N_BINS,) rows of each code; ``keys`` (n_near,) float32 and ``matches`` of the near rows, in order of
-    their rows; ``near`` tells their exact keys by place; ``most_near`` as in `row_codes.most_near_rows`. What codes
-    are worth, and its certificate, fill ``of_code`` and ``bound_of_code`` (2 N_BINS,) float64.
-    O(bins + n_near log n_near).
+    ``counts`` (4 N_BINS,) rows of each code; what is in ``doubt`` of the bins; ``keys`` (n_near,) float32 and
+    ``matches`` of the near rows, in order of their rows; ``near`` tells their exact keys by place; ``most_near`` as in
+    `row_codes.most_near_rows`. What codes are worth, and its certificate, fill ``of_code`` and ``bound_of_code`` (2
+    N_BINS,) float64. O(bins + n_near log n_near).
     """
     n_near = int(counts[0] + counts[1])
-    fewest = max(ranking.exact_rows(game.options.k), game.tails.falls_from)
-    if n_near != len(keys) or not fewest <= n_near <= most_near:
+    in_doubt = ~(keys < doubt.low - doubt.limit)
+    near_doubt = np.array([np.count_nonzero(in_doubt), np.count_nonzero(matches[in_doubt])])
+    if n_near != len(keys) or not fewest_near(game) <= n_near - near_doubt[0] <= n_near <= most_near:
         return None
-    near_loss = loops.fastest().value_bins(counts, game.tails.sums, game.tails.own, of_code, bound_of_code)
-    bound = float(bound_of_code.max())
+    tails = (game.tails.sums, game.tails.own, workspace.array("bin_groups", (7, bins.N_BINS + 1), np.int64))
+    near_loss, crossed = loops.fastest().value_bins(counts, doubt.linked, near_doubt, *tails, of_code, bound_of_code)
+    bound_of_code += ROUNDING * float(game.tails.own[0])
+    bound, of_near = float(bound_of_code.max()), float(bound_of_code[0])
     if not bound <= game.options.tolerance:
         return None
     # The terms that depend on the match alone count all matches; near rows lose to those beyond them too.
     of_match, of_other = game.weights.constants(int(counts[1::2].sum()))
-    own, suffix = game.weights.own[:n_near], game.weights.suffix[:n_near]
-    alone = RankWeights(own, suffix, match=game.weights.match, constant=of_other - near_loss)
+    alone = game.weights.of_nearest(n_near, of_other - near_loss)
     values = workspace.array("of_place", (n_near,), np.float64)
-    ranked = value_rows(keys, matches, None, near, alone, game.options, workspace, values)
+    options = replace(game.options, tolerance=game.options.tolerance - of_near)
+    limits = np.array([doubt.limit])
+    ranked = value_rows(keys, matches, None, near, alone, options, workspace, values, limits)
+    # Near rows that may be in the bins, in truth, may also be in doubt with others before them.
+    n_last = int(np.count_nonzero(~(keys < doubt.low - 2.0 * doubt.limit)))
+    with_others = n_last * float(game.weights.suffix[n_near - n_last])
+    of_order = max(ranked.bound, crossed + min(ranked.bound, with_others))
+    bound_of_code[:2] = of_near + of_order
+    bound = max(bound, of_near + of_order)
+    if not bound <= game.options.tolerance:
+        return None
     if of_other or of_match:
         of_code[2::2] += of_other
         of_code[3::2] += of_match
     return ValuedPoint(ranked, values, bound)
+
+
+def fewest_near(game: Game) -> int:
+    """Return how many near rows there must be before the bins: the k nearest, and all whose suffix weights rise."""
+    return max(ranking.sorted_rows(game.options.k), game.tails.falls_from)
 
 
 def binned_partial(train: TrainArrays, chunk: ChunkArrays, game: Game, workspace: Workspace) -> tuple[Partial, Int64s]:
@@ -109,7 +130,7 @@ def binned_partial(train: TrainArrays, chunk: ChunkArrays, game: Game, workspace
 
 def near_rounds(n_train: int, options: RankingOptions) -> list[int]:
     """Return with how many near rows to try, one after the other, before all rows are sorted."""
-    fewest = bins.near_rows(n_train, ranking.exact_rows(options.k), options.tolerance)
+    fewest = bins.near_rows(n_train, ranking.sorted_rows(options.k), options.tolerance)
     return [more * fewest for more in MORE_NEAR if 2 * more * fewest <= n_train]
 
 
@@ -135,7 +156,7 @@ def _round(
             block = BinnedBlock.empty(len(binnable), train.n_train, capacity, workspace)
             norms = row_codes.assign_rows(train, here, known, game.options.metric, block, workspace)
             row_codes.take_out(block, here.train_rows)
-            served = _value_block(train, here, block, norms, game, partial, workspace)
+            served = _value_block(train, here, known, block, norms, game, partial, workspace)
             failed += list(binnable[~served])
     return partial.centered(), np.sort(np.array(failed, np.int64))
 
@@ -143,6 +164,7 @@ def _round(
 def _value_block(
     train: TrainArrays,
     chunk: ChunkArrays,
+    edges: list[BinEdges],
     block: BinnedBlock,
     norms: Float64s,
     game: Game,
@@ -162,12 +184,13 @@ def _value_block(
         near = near_keys(train, chunk.x[point], float(norms[point]), game.options.metric, rows)
         matches = block.matches(point, rows)
         of_code = (tables[point], bounds[point if with_bounds else 0])
-        valued = value_point(counts, keys, matches, near, most, game, *of_code, workspace)
+        valued = value_point(counts, edges[point].doubt, keys, matches, near, most, game, *of_code, workspace)
         if valued is not None:
             done[point], block.near_values[point, : len(rows)] = True, valued.values
             partial.count(*game.utility(valued.near, game.n_players), valued.bound)
     points, sums = np.flatnonzero(done), (partial.value, partial.value_squared)
-    with_loops.add_values(block.codes, points, tables, block.near_rows, block.near_values, block.n_near, *sums)
+    of_near = (block.near_rows, block.near_values, block.n_near)
+    with_loops.add_values(block.codes, points, tables, *of_near, bins.IN_DOUBT - 1, *sums)
     if partial.row_bounds is not None:
         with_loops.add_bounds(block.codes, points, bounds, partial.row_bounds)
     return done

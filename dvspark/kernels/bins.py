@@ -7,12 +7,13 @@ to U(N) - U(∅) as these do, and lie in an interval that the counts of the bins
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dvspark.schemas import Float64s, Floats, Int64s
+from dvspark.schemas import Bools, Float64s, Floats, Int64s
 
 if TYPE_CHECKING:
     from dvspark.kernels.rank_values import RankWeights
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 # Bin 0 holds the near rows, the last one is open. With its match flag a bin takes 14 bits, and the tables of a point
 # (128 KiB) stay in the second-level cache.
 N_BINS = 2**13
+# Set in the code of a row whose key is so near to an end of its bin that in truth it may be in the next one.
+IN_DOUBT = 2 * N_BINS
 
 # Bins are laid out in so many cells of one width each, on the root of the distance beyond the near rows.
 N_CELLS = 512
@@ -35,6 +38,9 @@ LINE_MARGIN = 0.01
 
 # Tables over all ranks are made in pieces of so many, beside which nothing is held.
 PIECE_ROWS = 65_536
+
+# Where rounding may move a row by so much of a bin, or more, bins are too narrow to tell which it is in.
+LARGEST_MARGIN = 0.45
 
 # Ranks between two of the sample's keys are interpolated over so many keys, ever more outward: single gaps are noise.
 KNOT_STEP, KNOT_GROWTH = 24, 1.3
@@ -66,8 +72,20 @@ class Tails:
             ranks = np.arange(start + 1, start + len(own) + 1)
             sums[start : start + len(own)] = np.stack([suffix, suffix * ranks, own], axis=1)
         np.cumsum(sums[-2::-1], axis=0, out=sums[-2::-1])
-        rises = np.flatnonzero(weights.suffix[1:] > weights.suffix[:-1])
-        return cls(sums, weights.own, int(rises[-1]) + 1 if len(rises) else 0)
+        return cls(sums, weights.own, weights.falls_from)
+
+
+@dataclass(frozen=True)
+class BinDoubt:
+    """What rounding leaves in doubt of one point's bins.
+
+    ``linked`` (N_BINS,) bool: bins that are too narrow to tell which rows are in them, and which in the bin beyond.
+    ``low``, up to which keys are near, and how close keys may be there for their order to be in doubt: ``limit``.
+    """
+
+    linked: Bools
+    low: float
+    limit: float
 
 
 @dataclass(frozen=True)
@@ -76,28 +94,32 @@ class BinEdges:
 
     Rows with keys up to ``low`` are near: bin 0. Another key's place among the cells is sqrt((key - low) per_unit),
     N_CELLS at most: the whole part tells its cell, the fraction f where in the cell. Its bin is the whole part of
-    f × slope + offset, these being the cell's column of ``lines`` (2, N_CELLS + 1) float32. The last cell is
-    the open bin.
+    f × slope + offset, these being the cell's column of ``lines`` (3, N_CELLS + 1) float32. The last cell is
+    the open bin. Rows no further from an end of their bin than the cell's third number, a share of the bin, are
+    in doubt: in truth they may be in the next one; ``doubt`` says what else is.
     """
 
     low: np.float32
     per_unit: np.float32
     lines: Floats
+    doubt: BinDoubt
 
 
 def near_rows(n_train: int, n_exact: int, tolerance: float) -> int:
     """Return how many rows to order before the bins begin.
 
     The certificate of bins that begin at rank m and hold n rows each there is about n / (2 m²). So that n is not so
-    small that chance rules it, m is 2.6 / sqrt(tolerance) at least, and more where the sample says less about it
+    small that chance rules it, m is 3.4 / sqrt(tolerance) at least, and more where the sample says less about it
     (docs/decisions/0008).
     """
-    certified = 2.6 / np.sqrt(tolerance) + 10.0 * np.sqrt(n_train)
+    certified = 3.4 / np.sqrt(tolerance) + 10.0 * np.sqrt(n_train)
     return min(n_train, int(max(1.2 * n_exact, certified)))  # the sample tells only about where rank n_exact is
 
 
-def edges(sample_keys: Floats, n_train: int, n_near: int) -> BinEdges | None:
+def edges(sample_keys: Floats, n_train: int, n_near: int, limits_of: Callable[[Float64s], Float64s]) -> BinEdges | None:
     """Return where bins begin and end, from the keys of the sample; O(sample log sample).
+
+    ``limits_of`` keys says how near another key may be for the order of the two to be in doubt.
 
     Bins hold ever more rows outward, about in proportion to the square of the rank, as the certificate asks for.
     None where the sample's keys beyond the near rows are all equal, or as good as that: there are no bins then.
@@ -118,8 +140,18 @@ def edges(sample_keys: Floats, n_train: int, n_near: int) -> BinEdges | None:
     # Bins 1 .. N_BINS - 2 lie in the cells, one at least in each.
     begins = 1 + np.arange(N_CELLS + 1) + np.floor(share * (N_BINS - 2 - N_CELLS)).astype(np.int64)
     # A little inside of whole numbers at both ends, so that no rounding takes a key into the bins of another cell.
-    lines = np.stack([np.append(np.diff(begins), 1) - 2.0 * LINE_MARGIN, begins + LINE_MARGIN])
-    return BinEdges(low, np.float32(per_unit), lines.astype(np.float32))
+    slopes = np.append(np.diff(begins), 1) - 2.0 * LINE_MARGIN
+    # A key's place moves most where the cell begins, by slope × per_unit / (2 × place) bins a unit of the key.
+    limits = limits_of(float(low) + np.append(distance, 2.0 * distance[-1]))
+    margins = np.empty(N_CELLS + 1)
+    margins[1:] = limits[2:] * slopes[1:] * per_unit / (2.0 * np.arange(1, N_CELLS + 1)) + 1.1 * LINE_MARGIN
+    margins[0] = 1.0  # bins of the first cell are as narrow as they like
+    margins[-1] = 1.0  # keys beyond the last cell have no place
+    wide = np.append(margins[:-1] > LARGEST_MARGIN, False)
+    linked = np.zeros(N_BINS, np.bool_)
+    linked[1 : begins[-1]] = np.repeat(wide[:-1], np.diff(begins))
+    lines = np.stack([slopes, begins + LINE_MARGIN, margins]).astype(np.float32)
+    return BinEdges(low, np.float32(per_unit), lines, BinDoubt(linked, float(low), float(limits[0])))
 
 
 @functools.lru_cache(maxsize=64)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dvspark.kernels.compiled_ranks import compiled, ordered_bits, packed_row
-from dvspark.schemas import Float64s, Floats, Int32s, Int64s, UInt16s, UInt64s
+from dvspark.kernels.compiled_ranks import compiled, ordered_bits, packed_row, unpack_keys
+from dvspark.schemas import Float64s, Floats, Int32s, UInt16s, UInt64s
 
 # So many of the matches tell where places lie.
 SAMPLED_MATCHES = 256
@@ -64,26 +64,35 @@ def pack_matches(keys: Floats, rows: Int32s, packed: UInt64s) -> None:
 
 
 @compiled
-def pack_listed(keys: Floats, rows: Int32s, gaps: UInt16s, matches: UInt64s, packed: UInt64s) -> None:
-    """Pack some ``rows`` as `rank_loops.pack` does: a row is a match where it is the one at the end of its gap."""
+def pack_rows(keys: Floats, rows: Int32s, packed: UInt64s) -> None:
+    """Pack some ``rows`` as `rank_loops.pack` does, none of which matches."""
     for index in range(len(rows)):
-        row = rows[index]
-        word = packed_row(ordered_bits(keys[row]), row)
-        packed[index] = word | np.uint64(matches[gaps[row]] == (word | np.uint64(1)))
+        packed[index] = packed_row(ordered_bits(keys[rows[index]]), rows[index])
 
 
 @compiled
-def find_gaps(keys: Floats, before: UInt16s, packed: UInt64s, gaps: UInt16s) -> bool:
+def find_gaps(
+    keys: Floats, before: UInt16s, packed: UInt64s, limit: float, ends: Floats, gaps: UInt16s, doubtful: Int32s
+) -> int:
     """Replace the places in ``gaps`` (n,) by how many of the sorted matches come before each row.
 
-    ``packed`` are the matches, in order, and one that comes after all rows. Gives up where too many have one place.
+    ``packed`` are the matches, in order, and one that comes after all rows; their keys fill ``ends`` (n_matches + 2,),
+    between those of no match. Lists in ``doubtful`` (n + 1,) the other rows that are in doubt with a match, ascending:
+    whose keys are no further than ``limit`` from its key, as `doubt_loops.list_doubtful` compares them. Returns how
+    many these are, or -1, as soon as too many rows have one place.
     """
     bits, steps_left = np.empty(TILE_ROWS, np.uint32), STEPS_PER_ROW * len(keys)
+    unpack_keys(packed[:-1], ends[1:-1])
+    ends[0], ends[-1] = -np.inf, np.inf
+    # A little more than the limit in float32; those few are looked at again.
+    wide = np.float32(limit) * np.float32(1.0 + 1e-6)
+    next_keys, n_doubtful, near_match = ends[1:], 0, np.empty(TILE_ROWS + 1, np.uint32)
     for start in range(0, len(keys), TILE_ROWS):
         size = min(TILE_ROWS, len(keys) - start)
         key_of, gap_of = keys[start : start + size], gaps[start : start + size]
         for index in range(size):  # by SIMD
             bits[index] = ordered_bits(key_of[index])
+        n_near = np.uint32(0)
         for index in range(size):
             word = packed_row(bits[index], start + index)
             gap = np.uint32(before[gap_of[index]])
@@ -93,9 +102,57 @@ def find_gaps(keys: Floats, before: UInt16s, packed: UInt64s, gaps: UInt16s) -> 
                 gap += np.uint32(1)
                 steps_left -= 1
                 if steps_left < 0:
-                    return False
+                    return -1
             gap_of[index] = np.uint16(gap)
-    return True
+            near_match[n_near] = index  # listed whether near a match or not: no branch to be guessed
+            key = key_of[index]
+            n_near += np.uint32(next_keys[gap] - key <= wide) | np.uint32(key - ends[gap] <= wide)
+        for place in range(n_near):
+            index = near_match[place]
+            gap, key = gap_of[index], np.float64(key_of[index])
+            is_match = packed[gap] == packed_row(bits[index], start + index) | np.uint64(1)
+            with_next = key >= np.float64(next_keys[gap]) - limit
+            if not is_match and (with_next or np.float64(ends[gap]) >= key - limit):
+                doubtful[n_doubtful] = start + index
+                n_doubtful += 1
+    return n_doubtful
+
+
+@compiled
+def merge_doubtful(matches: UInt64s, others: UInt64s, counts: Int32s, packed: UInt64s, ranks: Int32s) -> None:
+    """Fill ``packed`` with sorted matches, and other rows between them, and ``ranks`` as `doubt_loops.gap_starts` does.
+
+    ``matches`` (n_matches + 1,), the last of which comes after all rows; ``counts`` (n_matches + 1,) rows of each gap.
+    """
+    place, other, rank = 0, 0, np.int32(0)
+    for match in range(len(matches)):
+        while other < len(others) and others[other] < matches[match]:
+            packed[place], ranks[place] = others[other], rank
+            place, other = place + 1, other + 1
+        if match < len(matches) - 1:
+            rank += counts[match]
+            packed[place], ranks[place] = matches[match], rank - 1
+            place += 1
+
+
+@compiled
+def place_settled(packed: UInt64s, matches: UInt64s, counts: Int32s, gaps: UInt16s) -> None:
+    """Take over the order of ``packed`` rows: that of matches, and in which gaps others are.
+
+    Fills ``matches`` in their order, changes ``gaps`` of others and how many rows these have, ``counts``.
+    """
+    match = 0
+    for place in range(len(packed)):
+        word = packed[place]
+        if word & np.uint64(1):
+            matches[match] = word
+            match += 1
+            continue
+        row = np.uint32(word) >> np.uint32(1)
+        if gaps[row] != match:
+            counts[gaps[row]] -= np.int32(1)
+            counts[match] += np.int32(1)
+            gaps[row] = match
 
 
 @compiled
@@ -108,43 +165,21 @@ def count_gaps(gaps: UInt16s, counts: Int32s) -> None:
 
 @compiled
 def value_gaps(
-    counts: Int32s,
-    n_near: int,
-    of_rank: Float64s,
-    of_match: float,
-    of_other: float,
-    of_gap: Float64s,
-    of_matches: Float64s,
-) -> tuple[int, float]:
-    """Fill in what rows in a gap are worth, ``of_gap``, and the matches, beyond the ``n_near`` nearest rows.
+    counts: Int32s, of_rank: Float64s, of_match: float, of_other: float, of_gap: Float64s, of_matches: Float64s
+) -> None:
+    """Fill in what rows in a gap are worth, ``of_gap``, and the matches.
 
     ``of_rank`` (n_players, 2) are the weights own and suffix, side by side since a match asks for both. Adds what
-    `rank_loops.rank_values` does, in its order. Returns the gap in which the last near row is, and what every near row
-    loses to the matches beyond.
+    `rank_loops.rank_values` does, in its order.
     """
     beyond, begin = 0.0, len(of_rank)
     for gap in range(len(counts) - 1, -1, -1):
         end = begin
-        if end <= n_near:
-            return gap, beyond
-        if gap < len(of_matches):  # the last row of a gap is the match
+        if gap < len(counts) - 1:  # the last row of a gap is the match
             of_matches[gap] = of_rank[end - 1, 0] - beyond + of_match
             beyond += of_rank[end - 1, 1]
         of_gap[gap] = 0.0 - beyond + of_other
         begin -= counts[gap]
-        if begin < n_near:
-            return gap, beyond
-    return 0, beyond
-
-
-@compiled
-def list_up_to(codes: UInt16s, last: int, rows: Int32s) -> int:
-    """List the rows whose code is not above ``last``, ascending, in ``rows`` (n + 1,); return how many they are."""
-    highest, count = np.uint16(last), np.uint32(0)
-    for row in range(len(codes)):  # each is written, so that no branch is guessed wrong
-        rows[count] = row
-        count += np.uint32(codes[row] <= highest)
-    return int(count)
 
 
 @compiled
@@ -152,10 +187,3 @@ def number_packed(packed: UInt64s, first: int, codes: UInt16s) -> None:
     """Give packed rows, in their order, the codes from ``first`` on."""
     for index in range(len(packed)):
         codes[np.uint32(packed[index]) >> np.uint32(1)] = first + index
-
-
-@compiled
-def number(rows: Int64s, first: int, codes: UInt16s) -> None:
-    """Give rows, in their order, the codes from ``first`` on."""
-    for index in range(len(rows)):
-        codes[rows[index]] = first + index

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from dvspark.kernels.bins import IN_DOUBT
+from dvspark.kernels.compiled_bins import value_bins
 from dvspark.kernels.compiled_distances import squared_distances, unit_squared_distances
+from dvspark.kernels.compiled_doubt import gap_starts, list_doubtful, order_groups, relative_error
 from dvspark.kernels.compiled_ranks import (
     add_ranked,
     add_rows,
     compiled,
-    list_doubtful,
-    order_groups,
     pack,
     rank_values,
-    relative_error,
     sort_packed,
     unpack,
     value_packed,
@@ -32,6 +32,7 @@ __all__ = [
     "assign_bins",
     "count_codes",
     "decide_tile",
+    "gap_starts",
     "list_doubtful",
     "matches_of",
     "order_groups",
@@ -77,10 +78,11 @@ def assign_bins(
     n_rows, capacity = products.shape[1], near_rows.shape[1]
     last_place, zero = np.float32(lines.shape[2] - 1), np.float32(0.0)
     places, cells = np.empty(n_rows, np.float32), np.empty(n_rows, np.uint32)
+    margin_of, one = np.empty(n_rows, np.float32), np.float32(1.0)
     is_near, near = np.empty(n_rows, np.uint8), np.empty(n_rows, np.uint32)
     for point in range(products.shape[0]):
         lowest, scale, label = low[point], per_unit[point], point_labels[point]
-        slopes, offsets = lines[point, 0], lines[point, 1]
+        slopes, offsets, margins = lines[point, 0], lines[point, 1], lines[point, 2]
         product = products[point]
         code_of = codes[point, start : start + n_rows]
         # Three loops, for the first and the last then run by SIMD; with the look-up among them nothing does.
@@ -96,11 +98,16 @@ def assign_bins(
         n_found = 0
         for row in range(n_rows):
             places[row] = places[row] * slopes[cells[row]] + offsets[cells[row]]
+            margin_of[row] = margins[cells[row]]
             near[n_found] = row
             n_found += is_near[row]
         for row in range(n_rows):
-            found = np.int32(0) if is_near[row] else np.int32(places[row])
-            code_of[row] = np.uint16(np.int32(2) * found + np.int32(labels[row] == label))
+            whole = np.int32(places[row])
+            part = places[row] - np.float32(whole)
+            in_doubt = np.int32(part < margin_of[row]) | np.int32(part > one - margin_of[row])
+            code = np.int32(2) * whole + in_doubt * np.int32(IN_DOUBT)
+            code = np.int32(0) if is_near[row] else code
+            code_of[row] = np.uint16(code + np.int32(labels[row] == label))
         count = n_near[point]
         kept = min(n_found, max(capacity - count, 0))
         rows, keys = near_rows[point, count : count + kept], near_keys[point, count : count + kept]
@@ -170,43 +177,6 @@ def matches_of(codes: UInt16s, rows: Int32s, out: Bools) -> None:
 
 
 @compiled
-def value_bins(counts: Int64s, tails: Float64s, own: Float64s, values: Float64s, bounds: Float64s) -> float:
-    """See `loops.value_bins`."""
-    end = 0
-    for code in range(len(counts)):
-        end += counts[code]
-    beyond = beyond_least = beyond_most = near_bound = 0.0
-    for bin_ in range(len(counts) // 2 - 1, 0, -1):
-        q = counts[2 * bin_ + 1]
-        n = counts[2 * bin_] + q
-        values[2 * bin_] = values[2 * bin_ + 1] = bounds[2 * bin_] = bounds[2 * bin_ + 1] = 0.0
-        if n == 0:
-            continue
-        before = end - n
-        mass = tails[before, 0] - tails[end, 0]
-        within = ((tails[before, 1] - tails[end, 1]) - (before + 1) * mass) / n
-        lost, least, most = q / n * mass, tails[end - q, 0] - tails[end, 0], tails[before, 0] - tails[before + q, 0]
-        fellows = max(n - 1, 1)
-        match = (tails[before, 2] - tails[end, 2]) / n - (q - 1) / fellows * within - beyond
-        other = -q / fellows * within - beyond
-        if q > 0:
-            high = own[before] - (tails[end - (q - 1), 0] - tails[end, 0]) - beyond_least
-            bounds[2 * bin_ + 1] = max(high - match, match - (own[end - 1] - beyond_most))
-        if q < n:
-            low = -(tails[before + 1, 0] - tails[min(before + 1 + q, end), 0]) - beyond_most
-            bounds[2 * bin_] = max(-beyond_least - other, other - low)
-        values[2 * bin_], values[2 * bin_ + 1] = other, match
-        beyond += lost
-        beyond_least += least
-        beyond_most += most
-        near_bound += max(most - lost, lost - least)
-        end = before
-    values[0] = values[1] = 0.0
-    bounds[0] = bounds[1] = near_bound
-    return beyond
-
-
-@compiled
 def _add_near(
     rows: Int32s, added: Float64s, place: int, start: int, end: int, value: Float64s, squared: Float64s
 ) -> int:
@@ -228,11 +198,12 @@ def add_values(
     near_rows: Int32s,
     near_values: Float64s,
     n_near: Int64s,
+    mask: int,
     value: Float64s,
     squared: Float64s,
 ) -> None:
     """See `loops.add_values`."""
-    n_train = codes.shape[1]
+    n_train, bits = codes.shape[1], np.uint16(mask)
     reached, nothing = np.zeros(len(codes), np.int64), np.zeros(tables.shape[1])
     for start in range(0, n_train, ADDED_ROWS):
         end = min(start + ADDED_ROWS, n_train)
@@ -247,7 +218,7 @@ def add_values(
             of_one, of_other = tables[one], tables[other] if has_other else nothing
             codes_of_one, codes_of_other = codes[one, start:end], codes[other, start:end]
             for row in range(end - start):
-                first, second = of_one[codes_of_one[row]], of_other[codes_of_other[row]]
+                first, second = of_one[codes_of_one[row] & bits], of_other[codes_of_other[row] & bits]
                 values[row] = values[row] + first + second
                 squares[row] = squares[row] + first * first + second * second
             if has_other:
@@ -264,4 +235,4 @@ def add_bounds(codes: UInt16s, points: Int64s, tables: Float64s, bounds: Float64
         for point in points:
             table, code_of, sums = tables[point], codes[point, start:end], bounds[start:end]
             for row in range(end - start):
-                sums[row] += table[code_of[row]]
+                sums[row] += table[code_of[row] & np.uint16(IN_DOUBT - 1)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt32s, UInt64s
+from dvspark.schemas import Bools, Float64s, Floats, Int64s, UInt32s, UInt64s
 
 # The table of such a digit, 32 KiB, is still in the nearest cache: two digits take 3.6 ns a row where three take 5, and
 # NumPy's sort 5 to 35, as the processor is (docs/decisions/0019).
@@ -91,6 +91,16 @@ def unpack(packed: UInt64s, places: Int64s, matches: Bools, keys: Floats) -> Non
 
 
 @compiled
+def unpack_keys(packed: UInt64s, keys: Floats) -> None:
+    """Fill ``keys`` (n,) float32 from packed rows, by SIMD."""
+    bits = keys.view(np.uint32)
+    for place in range(len(packed)):
+        high = np.uint32(packed[place] >> np.uint64(32))
+        sign = np.int32(high) >> np.int32(31)  # all ones where the key is not negative
+        bits[place] = high ^ (np.uint32(~sign) | np.uint32(1 << 31))
+
+
+@compiled
 def rank_values(
     matches: Bools, own: Float64s, suffix: Float64s, of_match: float, of_other: float, beyond: float, out: Float64s
 ) -> float:
@@ -103,17 +113,16 @@ def rank_values(
 
 @compiled
 def value_packed(
-    packed: UInt64s, n_near: int, own: Float64s, suffix: Float64s, of_match: float, of_other: float, out: Float64s
-) -> float:
+    packed: UInt64s, own: Float64s, suffix: Float64s, of_match: float, of_other: float, out: Float64s
+) -> None:
     """See `rank_loops.value_packed`; nothing in rank order is written."""
     beyond = 0.0
-    for rank in range(len(packed) - 1, n_near - 1, -1):
+    for rank in range(len(packed) - 1, -1, -1):
         word = packed[rank]
         match = np.float64(word & np.uint64(1))
         place = np.uint32(word) >> np.uint32(1)
         out[place] = own[rank] * match - beyond + (of_match if match else of_other)
         beyond += suffix[rank] * match
-    return beyond
 
 
 @compiled
@@ -132,55 +141,3 @@ def add_ranked(rows: Int64s, values: Float64s, value: Float64s, squared: Float64
         row, added = rows[place], values[place]
         value[row] += added
         squared[row] += added * added
-
-
-@compiled
-def relative_error(exact: Float64s, keys: Floats, sizes: Float64s, least: float) -> float:
-    """See `rank_loops.relative_error`."""
-    n, total, squares = len(exact), 0.0, 0.0
-    for row in range(n):
-        total += exact[row] - np.float64(keys[row])
-    for row in range(n):
-        error = (exact[row] - np.float64(keys[row]) - total / n) / max(sizes[row], least)
-        squares += error * error
-    return np.sqrt(squares / n)
-
-
-@compiled
-def list_doubtful(
-    keys: Floats, limit: float, asked: Bools, starts: Bools, places: Int32s, groups: Int32s
-) -> tuple[int, int]:
-    """See `rank_loops.list_doubtful`."""
-    n = len(keys)
-    starts[0] = True
-    for rank in range(1, n):
-        starts[rank] = np.float64(keys[rank]) - np.float64(keys[rank - 1]) > limit
-    count, group, largest, begin = 0, 0, 1, 0
-    while begin < n:
-        end, listed = begin + 1, asked[begin]
-        while end < n and not starts[end]:
-            listed |= asked[end]
-            end += 1
-        group += 1
-        if listed and end > begin + 1:
-            largest = max(largest, end - begin)
-            for rank in range(begin, end):
-                places[count], groups[count] = rank, group
-                count += 1
-        begin = end
-    return count, largest
-
-
-@compiled
-def order_groups(groups: Int32s, exact: Float64s, rows: Int64s, order: Int64s) -> None:
-    """See `rank_loops.order_groups`."""
-    for place in range(len(groups)):
-        key, row, group = exact[place], rows[place], groups[place]
-        before = place
-        while before > 0 and groups[before - 1] == group:
-            other = order[before - 1]
-            if exact[other] < key or (exact[other] == key and rows[other] < row):
-                break
-            order[before] = other
-            before -= 1
-        order[before] = place

@@ -129,7 +129,7 @@ def first_copies(order: Int64s, differs: Bools) -> Int32s:
 class PlacedPoints:
     """Validation points as they enter products with training rows.
 
-    ``weights`` (n_points, n_features) float32; ``norms`` (n_points,) float64, the weights' norms, for `key_sizes`;
+    ``weights`` (n_points, n_features) float32; ``norms`` (n_points,) float64, the weights' norms, for `key_size`;
     ``units`` (n_points,) float64, 1 / |z|, under cosine without a center, else None.
     """
 
@@ -177,7 +177,7 @@ def approximate_keys(train: TrainArrays, z: Floats, metric: str, out: Floats) ->
     """Fill ``out`` (n_points, n_train) float32 with the keys of points ``z`` (n_points, n_features).
 
     Duplicates of a row get the key of their first copy. Returns the norm of each point's weights, (n_points,)
-    float64, for `key_sizes`.
+    float64, for `key_size`.
     Cost: 2 N D n_points floating-point operations and one pass over the keys; scratch: a tile.
     """
     points = place_points(train, z, metric)
@@ -188,25 +188,47 @@ def approximate_keys(train: TrainArrays, z: Floats, metric: str, out: Floats) ->
     return points.norms
 
 
-def key_sizes(train: TrainArrays, rows: Int64s, weight: float, metric: str) -> Float64s:
-    """Return the size of the numbers that the float32 keys of some rows were added up from, (n,) float64.
+@dataclass(frozen=True)
+class KeySize:
+    """From what sizes of numbers one point's float32 keys are added up; their rounding is in proportion to it.
 
-    ``weight`` is what `approximate_keys` returned for the point. Rounding errors are in proportion to it.
+    ``weight`` what `approximate_keys` returned for the point; ``largest_norm`` the largest squared norm of all rows;
+    ``units`` whether keys are products of unit vectors, whose size is 1.
     """
-    if train.scale is not None and train.center is None:
-        return np.ones(len(rows))
-    return _size_of(train.squared_norm[rows], weight, metric)
+
+    weight: float
+    metric: str
+    largest_norm: float
+    units: bool
+
+    def of(self, norms: Float64s) -> Float64s:
+        """Return the size for rows with these squared norms, as they enter products, (n,) float64."""
+        if self.units:
+            return np.ones(len(norms))
+        return self.weight * np.sqrt(norms) + (0.0 if self.metric == "inner_product" else norms)
+
+    def largest_at(self, keys: Floats) -> Float64s:
+        """Return the largest size that a row with such a float32 key, or a smaller one, can have, (n,) float64.
+
+        A row is no longer than the point and the distance to it together, nor than the longest of all.
+        """
+        most = self.of(np.full(len(keys), self.largest_norm))
+        if self.units or self.metric == "inner_product":
+            return most
+        # The point as it was placed is half its weights, and a key its squared distance less the point's square; of
+        # cosine keys, half of that.
+        twice = 1.0 if self.metric == "euclidean" else 2.0
+        length = self.weight / (3.0 - twice)
+        squares = twice * np.asarray(keys, np.float64) + length * length
+        # The root of what rounding may add to a square is more than it can be, by far.
+        reach = length + np.sqrt(np.maximum(squares, 0.0) + 1e-4 * length * length)
+        with np.errstate(invalid="ignore"):  # a point of zeros, and an infinite key
+            return np.fmin(most, 1.001 * self.of(reach * reach))
 
 
-def largest_key_size(train: TrainArrays, weight: float, metric: str) -> float:
-    """Return the largest of the `key_sizes` of all rows, which is that of the longest one."""
-    if train.scale is not None and train.center is None:
-        return 1.0
-    return float(_size_of(np.array(train.largest_norm), weight, metric))
-
-
-def _size_of(norms: Float64s, weight: float, metric: str) -> Float64s:
-    return weight * np.sqrt(norms) + (0.0 if metric == "inner_product" else norms)
+def key_size(train: TrainArrays, weight: float, metric: str) -> KeySize:
+    """Return from what sizes of numbers the keys of the point with such a ``weight`` were added up."""
+    return KeySize(weight, metric, train.largest_norm, train.scale is not None and train.center is None)
 
 
 def exact_keys(x: Floats, rows: Int64s, z: Floats, metric: str) -> Float64s:

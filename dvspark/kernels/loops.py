@@ -14,14 +14,14 @@ from types import ModuleType
 import numpy as np
 import scipy
 
+from dvspark.kernels.bin_loops import value_bins
+from dvspark.kernels.bins import IN_DOUBT
+from dvspark.kernels.doubt_loops import gap_starts, list_doubtful, order_groups, relative_error
 from dvspark.kernels.rank_loops import (
     add_ranked,
     add_rows,
-    list_doubtful,
-    order_groups,
     pack,
     rank_values,
-    relative_error,
     sort_packed,
     unpack,
     value_packed,
@@ -38,6 +38,7 @@ __all__ = [
     "count_codes",
     "decide_tile",
     "fastest",
+    "gap_starts",
     "list_doubtful",
     "matches_of",
     "name",
@@ -141,11 +142,13 @@ def assign_bins(
     near_keys: Floats,
     n_near: Int64s,
 ) -> None:
-    """Give a tile of training rows, ``start`` the first of them, their code (2 × bin + match) for a block of points.
+    """Give a tile of training rows, ``start`` the first of them, their code for a block of points.
+
+    A code is 2 × bin + match, with the bit `bins.IN_DOUBT` set where the row is near an end of its bin.
 
     Keys are ``products`` (n_points, n) float32 + ``addend`` (n,) float32; a match is a row of ``labels`` (n,) int32
     that equals the point's of ``point_labels`` (n_points,). ``low`` and ``per_unit`` (n_points,) float32 and ``lines``
-    (n_points, 2, N_CELLS + 1) float32 are the points' `bins.BinEdges`. Fills ``codes`` (n_points, n_train) uint16, and
+    (n_points, 3, N_CELLS + 1) float32 are the points' `bins.BinEdges`. Fills ``codes`` (n_points, n_train) uint16, and
     appends the near rows and their keys to ``near_rows`` and ``near_keys`` (n_points, capacity), counted in
     ``n_near``; beyond the capacity they are counted only. O(n_points × n).
     """
@@ -164,7 +167,10 @@ def assign_bins(
         near = keys <= low[point]
         place[near] = 0.0
         found = place.astype(np.int32)
-        codes[point, start : start + len(keys)] = 2 * found + (labels == point_labels[point])
+        place -= found
+        margin = np.take(lines[point, 2], cell)
+        in_doubt = ((place < margin) | (place > np.float32(1.0) - margin)) & ~near
+        codes[point, start : start + len(keys)] = 2 * found + (labels == point_labels[point]) + IN_DOUBT * in_doubt
         rows = np.flatnonzero(near)
         count, capacity = int(n_near[point]), near_rows.shape[1]
         kept = rows[: max(capacity - count, 0)]
@@ -200,7 +206,7 @@ def decide_tile(products: Floats, addend: Floats, low: Floats, high: Floats, bit
 
 
 def count_codes(codes: UInt16s, counts: Int64s) -> None:
-    """Fill ``counts`` (2 N_BINS,) int64 with how often each code stands in ``codes`` (n,) uint16; O(n)."""
+    """Fill ``counts`` (4 N_BINS,) int64 with how often each code stands in ``codes`` (n,) uint16; O(n)."""
     counts[:] = 0
     step = 2**19  # bincount makes a table and an index array each time
     for start in range(0, len(codes), step):
@@ -212,55 +218,6 @@ def matches_of(codes: UInt16s, rows: Int32s, out: Bools) -> None:
     np.not_equal(codes[rows] & 1, 0, out=out)
 
 
-def value_bins(counts: Int64s, tails: Float64s, own: Float64s, values: Float64s, bounds: Float64s) -> float:
-    """Fill in what the bins' rows get, and how far that may be from their values under the sorted order, by code.
-
-    ``counts`` (2 N_BINS,) int64 rows of each code, of which those of bin 0, the near rows, are at least k; ``tails``
-    (n + 1, 3) and ``own`` (n,) float64 as in `bins.Tails`, of suffix weights that do not grow with the rank.
-    ``values`` (2 N_BINS,) float64 are zero for the near rows, ``bounds`` the certificate of every row, near or not.
-    Returns what every near row loses to the rows beyond. O(bins).
-    Source: mean over tie orders of Jia et al. 2019, doi:10.14778/3342263.3342637, theorem 1; the interval is
-    that of all orders within the bins.
-    """
-    by_bin = counts.reshape(-1, 2)
-    n_all = by_bin[:, 0] + by_bin[:, 1]
-    full = np.flatnonzero(n_all[1:]) + 1
-    n, q = n_all[full], by_bin[full, 1]
-    end = int(n_all[0]) + np.cumsum(n)
-    before = end - n
-    suffix, place, own_tail = tails[:, 0], tails[:, 1], tails[:, 2]
-    mass = suffix[before] - suffix[end]
-    # Mean over a rank of the bin of the suffix weights beyond it within the bin.
-    within = ((place[before] - place[end]) - (before + 1) * mass) / n
-    lost, least, most = q / n * mass, suffix[end - q] - suffix[end], suffix[before] - suffix[before + q]
-    beyond, beyond_least, beyond_most = (_beyond(x) for x in (lost, least, most))
-    near_loss, near_bound = float(beyond[0]), float(_beyond(np.maximum(most - lost, lost - least))[0])
-    beyond, beyond_least, beyond_most = beyond[1:], beyond_least[1:], beyond_most[1:]
-    fellows = np.maximum(n - 1, 1)
-    match = (own_tail[before] - own_tail[end]) / n - (q - 1) / fellows * within - beyond
-    other = -q / fellows * within - beyond
-    # A match loses least as the bin's first row with the other matches last, most as its last row.
-    fewer = np.maximum(q - 1, 0)
-    high_match = own[before] - (suffix[end - fewer] - suffix[end]) - beyond_least
-    low_match = own[end - 1] - beyond_most
-    # Another row loses nothing within the bin as its last row, most as its first with the matches next.
-    last = np.minimum(before + 1 + q, end)
-    high_other, low_other = -beyond_least, -(suffix[before + 1] - suffix[last]) - beyond_most
-    values[:], bounds[:] = 0.0, 0.0
-    values[2 * full], values[2 * full + 1] = other, match
-    bounds[:2] = near_bound
-    bounds[2 * full] = np.where(q < n, np.maximum(high_other - other, other - low_other), 0.0)
-    bounds[2 * full + 1] = np.where(q > 0, np.maximum(high_match - match, match - low_match), 0.0)
-    return near_loss
-
-
-def _beyond(table: Float64s) -> Float64s:
-    """Return Σ table_j over j >= r for r = 0..n, added up from the far end, (n + 1,) float64."""
-    out = np.zeros(len(table) + 1)
-    np.cumsum(table[::-1], out=out[-2::-1])
-    return out
-
-
 def add_values(
     codes: UInt16s,
     points: Int64s,
@@ -268,20 +225,21 @@ def add_values(
     near_rows: Int32s,
     near_values: Float64s,
     n_near: Int64s,
+    mask: int,
     value: Float64s,
     squared: Float64s,
 ) -> None:
     """Add the values of some ``points`` of a block, in that order, and their squares, to every training row's.
 
-    ``tables`` (n_points, 2 N_BINS) float64 values by code, ``codes`` (n_points, n_train) uint16; the near rows,
-    ascending in ``near_rows`` (n_points, capacity), get their ``near_values``. ``value``, ``squared`` (n_train,).
-    O(points × n_train), in blocks of rows that stay in the second-level cache.
+    ``tables`` (n_points, n_codes) float64 values by code, ``codes`` (n_points, n_train) uint16, of which the bits of
+    ``mask`` count; the near rows, ascending in ``near_rows`` (n_points, capacity), get their ``near_values``.
+    ``value``, ``squared`` (n_train,). O(points × n_train), in blocks of rows that stay in the second-level cache.
     """
     for start in range(0, codes.shape[1], ADDED_ROWS):
         here = slice(start, min(start + ADDED_ROWS, codes.shape[1]))
         taken = np.empty(here.stop - start)
         for point in points:
-            np.take(tables[point], codes[point, here], out=taken, mode="clip")
+            np.take(tables[point], codes[point, here] & np.uint16(mask), out=taken, mode="clip")
             rows = near_rows[point, : n_near[point]]
             begin, end = np.searchsorted(rows, [start, here.stop])
             taken[rows[begin:end] - start] = near_values[point, begin:end]
@@ -291,8 +249,8 @@ def add_values(
 
 
 def add_bounds(codes: UInt16s, points: Int64s, tables: Float64s, bounds: Float64s) -> None:
-    """Add the certificates of some ``points`` of a block to every row's; arrays as in `add_values`."""
+    """Add the certificates of some ``points`` of a block to every row's; arrays as in `add_values`, by bins."""
     for start in range(0, codes.shape[1], ADDED_ROWS):
         here = slice(start, start + ADDED_ROWS)
         for point in points:
-            bounds[here] += np.take(tables[point], codes[point, here], mode="clip")
+            bounds[here] += np.take(tables[point], codes[point, here] & np.uint16(IN_DOUBT - 1), mode="clip")

@@ -57,7 +57,7 @@ def points_at_once(
 
 
 def _capacity(n_train: int, k: int, tolerance: float) -> int:
-    near = bins.near_rows(n_train, by_sort.exact_rows(k), tolerance)
+    near = bins.near_rows(n_train, by_sort.sorted_rows(k), tolerance)
     return row_codes.near_capacity(n_train, near)
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from dvspark.kernels import binned, bins, loops, row_codes
 from dvspark.kernels.binned import Game
-from dvspark.kernels.merged import nearest_rows
-from dvspark.kernels.near_order import NearKeys, near_keys
-from dvspark.kernels.ranking import RankingOptions
+from dvspark.kernels.bins import BinDoubt
+from dvspark.kernels.near_order import NearKeys
 from dvspark.kernels.row_codes import BinnedBlock
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int32s, Int64s, TrainArrays, TrainBlock, UInt16s
@@ -21,18 +20,15 @@ from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int32s, Int64s
 class BinnedPart:
     """A block's part of one point, rows counted in the block.
 
-    ``counts`` (2 N_BINS,) int64 rows of each code; ``near_rows`` (n_near,) int32, ascending, ``near_keys`` float32 and
-    ``near_matches`` bool. ``exact_rows`` (n,) int32, ascending: those near rows that can be among the nearest of all,
-    with their exact keys, ties not settled, and the sizes of `distances.key_sizes`.
+    ``counts`` (4 N_BINS,) int64 rows of each code; ``near_rows`` (n_near,) int32, ascending, ``near_keys`` float32 and
+    ``near_matches`` bool; what is in ``doubt`` of the point's bins, the same in all blocks.
     """
 
     counts: Int64s
     near_rows: Int32s
     near_keys: Floats
     near_matches: Bools
-    exact_rows: Int32s
-    exact_keys: Float64s
-    exact_sizes: Float64s
+    doubt: BinDoubt
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,7 @@ def binned_parts(
     sample: TrainArrays,
     chunk: ChunkArrays,
     points: Int64s,
-    options: RankingOptions,
+    metric: str,
     n_train: int,
     n_near: int,
     workspace: Workspace,
@@ -66,7 +62,7 @@ def binned_parts(
     one table, since tiles and blocks of points are.
     Cost a point: O(n_rows D); memory: `memory.scratch_bytes` of the block's rows, of as many points as of ``n_train``.
     """
-    train, metric = block.train, options.metric
+    train = block.train
     capacity = min(row_codes.near_capacity(n_train, n_near), train.n_train)
     for some, edges in row_codes.point_blocks(sample, chunk, points, metric, n_train, n_near, workspace):
         known = [found for found in edges if found is not None]
@@ -74,7 +70,7 @@ def binned_parts(
         found = BinnedBlock.empty(here.n_validation, train.n_train, capacity, workspace)
         parts: Iterator[BinnedPart] = iter(())
         if known:
-            norms = row_codes.assign_rows(train, here, known, metric, found, workspace)
+            row_codes.assign_rows(train, here, known, metric, found, workspace)
             if block.guests is not None:
                 # The rows of zeros between guests may all be near.
                 n_guests = block.guests.n_train
@@ -84,55 +80,43 @@ def binned_parts(
                 row_codes.give_copies_their_key(found, block.guest_pairs, copied)
             own = None if here.train_rows is None else here.train_rows - block.first_row
             row_codes.take_out(found, own)
-            parts = _parts(train, here, found, norms, own, options)
+            parts = _parts(train, found, own, [edge.doubt for edge in known])
         yield some, found.codes, [None if where is None else next(parts) for where in edges]
 
 
 def _parts(
-    train: TrainArrays,
-    chunk: ChunkArrays,
-    block: BinnedBlock,
-    norms: Float64s,
-    own: Int64s | None,
-    options: RankingOptions,
+    train: TrainArrays, block: BinnedBlock, own: Int64s | None, doubts: Sequence[BinDoubt]
 ) -> Iterator[BinnedPart]:
-    for point in range(chunk.n_validation):
+    for point, doubt in enumerate(doubts):
         absent = own is not None and 0 <= own[point] < train.n_train
         counts = row_codes.count_rows(block, point, absent=int(absent))
         rows, keys = block.near(point)
-        near = near_keys(train, chunk.x[point], float(norms[point]), options.metric, rows)
-        places = nearest_rows(keys, options)
-        matches = block.matches(point, rows)
-        yield BinnedPart(counts, rows, keys, matches, rows[places], near.exact(places), near.sizes(places))
+        yield BinnedPart(counts, rows, keys, block.matches(point, rows), doubt)
 
 
 def value_parts(
-    parts: Sequence[BinnedPart | None], first_rows: Sequence[int], most_near: int, game: Game, workspace: Workspace
+    parts: Sequence[BinnedPart | None],
+    first_rows: Sequence[int],
+    near_of: Callable[[Int64s], NearKeys],
+    most_near: int,
+    game: Game,
+    workspace: Workspace,
 ) -> MergedValues | None:
     """Return what one point's parts, those of all blocks in order, are worth; None if bins do not serve the point.
 
-    ``first_rows`` the place of each block's first row in the whole table; ``most_near`` as in
-    `row_codes.most_near_rows`. Cost and bits as in `binned.value_point`.
+    ``first_rows`` the place of each block's first row in the whole table; ``near_of`` rows of it tells their exact
+    keys; ``most_near`` as in `row_codes.most_near_rows`. Cost and bits as in `binned.value_point`.
     """
     told = [part for part in parts if part is not None]
     if len(told) < len(parts):
         return None
     counts = np.sum([part.counts for part in told], axis=0)
-    rows = _joined([part.near_rows for part in told], first_rows)
-    asked = _joined([part.exact_rows for part in told], first_rows)
-    exact, sizes = (np.concatenate([getattr(p, name) for p in told]) for name in ("exact_keys", "exact_sizes"))
-
-    def of(table: Float64s, places: Int64s) -> Float64s:
-        return table[np.searchsorted(asked, rows[places])]
-
-    near = NearKeys(
-        exact=lambda places: of(exact, places),
-        sizes=lambda places: of(sizes, places),
-    )
+    near = near_of(_joined([part.near_rows for part in told], first_rows))
     keys = np.concatenate([part.near_keys for part in told])
     matches = np.concatenate([part.near_matches for part in told])
     values, bounds = np.empty(2 * bins.N_BINS), np.empty(2 * bins.N_BINS)
-    valued = binned.value_point(counts, keys, matches, near, most_near, game, values, bounds, workspace)
+    of_code = (values, bounds)
+    valued = binned.value_point(counts, told[0].doubt, keys, matches, near, most_near, game, *of_code, workspace)
     if valued is None:
         return None
     return MergedValues(values, bounds, valued.values, game.utility(valued.near, game.n_players), valued.bound)
@@ -148,7 +132,9 @@ def add_point(
 ) -> None:
     """Add one point's values and their squares to those of the rows of a block; arrays as in `loops.add_values`."""
     near = near_rows[None], near_values[None], np.array([len(near_rows)])
-    loops.fastest().add_values(codes[None], np.zeros(1, np.int64), table[None], *near, value, squared)
+    loops.fastest().add_values(
+        codes[None], np.zeros(1, np.int64), table[None], *near, bins.IN_DOUBT - 1, value, squared
+    )
 
 
 def add_bounds(codes: UInt16s, table: Float64s, bounds: Float64s) -> None:

@@ -1,4 +1,4 @@
-"""Near order: the nearest rows of a point in exact order, where their float32 keys do not tell them apart."""
+"""Near order: rows that float32 keys leave in doubt get exact keys where that matters, elsewhere a certificate."""
 
 from __future__ import annotations
 
@@ -8,19 +8,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dvspark.kernels import distances, loops, rank_loops
-from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, TrainArrays
+from dvspark.kernels import distances, doubt_loops, loops
+from dvspark.kernels.distances import KeySize
+from dvspark.kernels.rank_values import RankWeights
+from dvspark.kernels.workspace import Workspace
+from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, TrainArrays, UInt64s
 
-# The error of float32 keys is measured on so many of the nearest rows, relative to the size of what was added
-# up; keys closer than so many standard deviations, of both, do not tell two rows apart. A bound for all data,
-# sqrt(D) times larger at least, would call the order of nearly all rows doubtful.
+# The error of float32 keys is measured on so many rows, the same for all points, relative to the size of what was added
+# up. A key is taken to be within so many standard deviations of the exact one: measured, not proved. A proved
+# bound (key_bounds) is sqrt(D) times larger at least, and would call the order of nearly all rows doubtful.
 ERROR_SAMPLE = 64
 ERROR_DEVIATIONS = 10.0
 SMALLEST_ERROR = float(np.finfo(np.float32).eps) / 8
 
-# The longest of all rows speaks for the near ones, whose norms lie anywhere in memory, unless its key is added up from
-# numbers more than so many times as large as the sample's.
-LARGEST_ROOM = 1.25
+# One limit does for all rows of a point, unless the longest row asks for so many times as much as the nearest one.
+LARGEST_ROOM = 4.0
+
+# The doubt that is left may take this share of what is allowed for a row that stands in it; the rest is for rows nearer
+# than it.
+SHARE_OF_ROW = 0.8
 
 # In a group of so many rows that are not told apart, inserting one after the other into those before is slow.
 LARGEST_GROUP = 64
@@ -28,15 +34,28 @@ LARGEST_GROUP = 64
 
 @dataclass(frozen=True)
 class NearKeys:
-    """What some rows of a point, its near ones, are asked for: given rows (n,) int64, each returns (n,) float64.
+    """What is known of a point's rows beside their float32 keys.
 
-    ``exact`` their float64 keys, ties not settled; ``sizes`` those of `distances.key_sizes`, none of which is above
-    ``largest_size``, infinite where nobody knows.
+    Given rows (n,) int64, ``exact`` returns their float64 keys, ties not settled, and ``norms`` the squared norms of
+    the rows as they enter products, both (n,) float64. ``size`` says from what sizes of numbers keys are added up.
     """
 
     exact: Callable[[Int64s], Float64s]
-    sizes: Callable[[Int64s], Float64s]
-    largest_size: float = np.inf
+    norms: Callable[[Int64s], Float64s]
+    size: KeySize
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What became of a point's sorted rows.
+
+    ``bound``: no value is further from that of the exact order, as far as the order goes. ``places`` (n,) int32, the
+    ranks from 0, ascending, that were put in exact order, and ``starts`` (n,) whether a tie block begins there.
+    """
+
+    bound: float
+    places: Int32s
+    starts: Bools
 
 
 def near_keys(train: TrainArrays, z: Floats, weight: float, metric: str, listed: Int32s | None = None) -> NearKeys:
@@ -47,62 +66,95 @@ def near_keys(train: TrainArrays, z: Floats, weight: float, metric: str, listed:
 
     return NearKeys(
         exact=lambda places: distances.exact_keys(train.x, row_of(places), z, metric),
-        sizes=lambda places: distances.key_sizes(train, row_of(places), weight, metric),
-        largest_size=distances.largest_key_size(train, weight, metric),
+        norms=lambda places: train.squared_norm[row_of(places)],
+        size=distances.key_size(train, weight, metric),
     )
 
 
 def settle(
+    packed: UInt64s,
     near: NearKeys,
-    rows: Int64s,
-    matches: Bools,
-    keys: Floats,
-    *,
+    limits: Float64s,
     metric: str,
-    average: bool,
-    among: Bools | None = None,
-) -> Bools:
-    """Put sorted rows, with their matches and float32 keys, in exact order, in place.
+    workspace: Workspace,
+    *,
+    weights: RankWeights | None = None,
+    allowed: float = 0.0,
+    ranks: Int32s | None = None,
+) -> Settled:
+    """Put sorted packed rows (n,) in exact order, in place, where that matters more than is ``allowed``.
 
-    Only rows whose keys are too close to tell them apart are moved, by float64 keys, then by row; of these those alone
-    that stand with a row of ``among`` (n,), if that is given. Returns which of them, all (n,), begin a tie block, where
-    ties are to be averaged (``average``). O(n + doubtful rows × n_features).
+    Rows that their keys leave in doubt, by ``limits`` of `doubt_limits`, are groups; those that may change a value by
+    more than allowed get float64 keys, then fall by row; what the others may change is the bound. ``weights`` are the
+    method's, by which that is known, and ``ranks`` of the rows, where some are left out: see
+    `doubt_loops.list_doubtful`. Without weights every group is put in order. O(n + rows of groups × n_features).
     """
-    n = len(rows)
-    starts, doubtful, groups = np.empty(n, np.bool_), np.empty(n, np.int32), np.empty(n, np.int32)
-    limit, asked = _doubt(near, rows, keys), np.ones(n, np.bool_) if among is None else among
-    n_doubtful, largest = loops.fastest().list_doubtful(keys, limit, asked, starts, doubtful, groups)
-    if not n_doubtful:
-        return starts
-    places, groups = doubtful[:n_doubtful], groups[:n_doubtful]
-    here = rows[places]
-    exact = distances.settle_ties(near.exact(here), metric)
-    order = np.empty(n_doubtful, np.int64)
-    with_loops = rank_loops if largest > LARGEST_GROUP else loops.fastest()
-    with_loops.order_groups(groups, exact, here, order)
-    rows[places], matches[places] = here[order], matches[places[order]]
-    if average:
-        starts[places] = np.append(True, (np.diff(exact[order]) != 0) | (np.diff(groups) != 0))
+    limits = limits if len(limits) == 1 else limits[_rows_of(packed)]
+    keys = workspace.array("sorted_keys", packed.shape, np.float32)
+    places = workspace.array("doubtful_places", packed.shape, np.int32)
+    groups = workspace.array("doubtful_groups", packed.shape, np.int32)
+    suffix, falls_from = (np.empty(0), 0) if weights is None else (weights.suffix, weights.falls_from)
+    if ranks is None:
+        ranks = workspace.array("gap_starts", packed.shape, np.int32)
+        loops.fastest().gap_starts(packed, ranks)
+    of_row = SHARE_OF_ROW * allowed
+    count, largest, bound = loops.fastest().list_doubtful(
+        packed, ranks, limits, suffix, falls_from, of_row, allowed - of_row, keys, places, groups
+    )
+    places, groups = places[:count][::-1], groups[:count][::-1]
+    if not count:
+        return Settled(bound, places, np.empty(0, np.bool_))
+    words = packed[places]
+    rows = _rows_of(words)
+    exact = distances.settle_ties(near.exact(rows), metric)
+    order = np.empty(count, np.int64)
+    with_loops = doubt_loops if largest > LARGEST_GROUP else loops.fastest()
+    with_loops.order_groups(groups, exact, rows, order)
+    packed[places] = words[order]
+    starts = np.append(True, (np.diff(exact[order]) != 0) | (np.diff(groups) != 0))
+    return Settled(bound, places, starts)
+
+
+def tie_starts(keys: Floats, settled: Settled) -> Bools:
+    """Return where tie blocks begin in ranked rows, (n,) bool, by their float32 keys, or exact ones of settled rows."""
+    starts = np.ones(len(keys), np.bool_)
+    np.not_equal(keys[1:], keys[:-1], out=starts[1:])
+    starts[settled.places] = settled.starts
     return starts
 
 
-def _doubt(near: NearKeys, rows: Int64s, keys: Floats) -> float:
-    """Return how close float32 keys of sorted rows may be for their order to be in doubt."""
-    sample = _error_sample(len(rows))
-    asked = rows[sample]
-    sizes = near.sizes(asked)
-    largest = near.largest_size
-    if largest > LARGEST_ROOM * float(sizes.max()):
-        largest = float(near.sizes(rows).max())
+def doubt_limits(keys: Floats, absent: int | None, near: NearKeys) -> Float64s:
+    """Return how near a smaller key may be for its order to be in doubt, (1,) for all rows or (n,), one for each.
+
+    ``keys`` (n,) float32, infinite for the row that is ``absent``. O(1) but where few rows are much longer than others.
+    """
+    rows = _error_sample(len(keys))
+    if absent is not None:
+        rows = rows[rows != absent] if len(rows) > 1 else rows
+    limits_of = key_limits(near.size, near.exact(rows), keys[rows], near.norms(rows))
+    nearest, farthest = limits_of(np.array([keys.min(), np.inf], np.float32))
+    # The longest of all rows speaks for all, unless it is an outlier.
+    return limits_of(keys) if farthest > LARGEST_ROOM * nearest else np.array([farthest])
+
+
+def key_limits(size: KeySize, exact: Float64s, keys: Floats, norms: Float64s) -> Callable[[Floats], Float64s]:
+    """Return how near a row's key may be to one no larger than its own for the order of the two to be in doubt.
+
+    That is a function of the float32 key, (n,) to (n,) float64; ascending. How far float32 keys are off is measured on
+    rows with ``exact`` keys, float32 ``keys`` and squared ``norms``, (n,) each.
+    """
+    sizes = size.of(norms)
     # A row of zeros adds up nothing, yet its key is compared with keys of the others' size; where all are zero
     # any small number will do, whose reciprocal can be squared.
-    least = max(1e-3 * largest, 1e-30)
-    error = loops.fastest().relative_error(near.exact(asked), keys[sample], sizes, least)
-    deviation = max(error, SMALLEST_ERROR)
-    # The largest size counts for all: then rows in wrong order are never told apart from those between them.
-    return 2.0 * ERROR_DEVIATIONS * deviation * max(largest, least)
+    least = max(1e-3 * float(sizes.max()), 1e-30)
+    deviation = max(loops.fastest().relative_error(exact, keys, sizes, least), SMALLEST_ERROR)
+    return lambda keys: 2.0 * ERROR_DEVIATIONS * deviation * np.maximum(size.largest_at(keys), least)
 
 
 @functools.lru_cache(maxsize=64)
 def _error_sample(n_rows: int) -> Int64s:
     return np.unique(np.linspace(0, n_rows - 1, ERROR_SAMPLE).astype(np.int64))
+
+
+def _rows_of(packed: UInt64s) -> Int64s:
+    return ((packed & np.uint64(0xFFFFFFFF)) >> np.uint64(1)).astype(np.int64)

@@ -84,13 +84,14 @@ def sum_ordered(
     values_of: ValuesOf,
     utility_of: UtilityOf,
     size_of: SizeOf,
+    error_of: Callable[[int], float],
     *,
     owners: bool,
 ) -> Partial:
     """Return the partial of some points, added up as they come.
 
-    ``values_of`` returns values by rank, or with ``owners`` by owner, ``size_of`` the largest |U| of any rows; a point
-    without players has none.
+    ``values_of`` returns values by rank, or with ``owners`` by owner, ``size_of`` the largest |U| of any rows, and
+    ``error_of`` how far values may be from exact ones, of so many rows; a point without players has none.
     Cost a point: the method's, and O(n_values).
     """
     partial = Partial.zeros(n_values, row_bounds=options.row_bounds)
@@ -105,7 +106,7 @@ def sum_ordered(
             partial.value_squared += values * values
         else:
             add_ranked(ranked.rows, values, partial.value, partial.value_squared)
-        partial.count(*utility_of(point), size=size_of(point))
+        partial.count_alike(*utility_of(point), error_of(len(ranked.rows)), size_of(point))
     return partial.centered()
 
 

@@ -26,17 +26,16 @@ def point_values(
 ) -> Iterator[tuple[RankedRows, Float64s]]:
     """Yield for each validation point its ranked rows and their values in rank order, until the next point."""
     n_players = train.n_train - (chunk.train_rows is not None)
-    yield from value_points(ranked_points(train, chunk, options, workspace), n_players, weights_of)
+    weights = weights_of(n_players) if n_players else None
+    yield from value_points(ranked_points(train, chunk, options, workspace, weights), weights)
 
 
-def value_points(
-    points: Iterable[RankedRows], n_players: int, weights_of: WeightsOf
-) -> Iterator[tuple[RankedRows, Float64s]]:
-    """Yield each point's ranked rows and their values in rank order, until the next point."""
-    if n_players == 0:  # one training row under self-validation plays no game
+def value_points(points: Iterable[RankedRows], weights: RankWeights | None) -> Iterator[tuple[RankedRows, Float64s]]:
+    """Yield each point's ranked rows and their values in rank order, until the next point; none without weights."""
+    if weights is None:  # one training row under self-validation plays no game
         yield from ((ranked, np.empty(0)) for ranked in points)
         return
-    weights, out = weights_of(n_players), np.empty(n_players)
+    out = np.empty(len(weights.own))
     for ranked in points:
         yield ranked, ranked_values(ranked.matches, ranked.block_starts, weights, out)
 
@@ -62,15 +61,14 @@ def ranking_partial(
         if not len(left):
             return partial
         workspace.clear(but="block")  # the sort takes other arrays, and its keys fit there
-        points = point_values(train, chunk.take(left), options, weights_of, workspace)
-        return partial.plus(sum_points(points, train.n_train, options, utility_of))
+        return partial.plus(_sorted_partial(train, chunk.take(left), options, game.weights, utility_of, workspace))
     if options.precision == "float64" or n_players == 0:
         points = point_values(train, chunk, options, weights_of, workspace)
         return sum_points(points, train.n_train, options, utility_of)
-    return _sum_keyed(train, chunk, options, weights_of(n_players), utility_of, workspace)
+    return _sorted_partial(train, chunk, options, weights_of(n_players), utility_of, workspace)
 
 
-def _sum_keyed(
+def _sorted_partial(
     train: TrainArrays,
     chunk: ChunkArrays,
     options: RankingOptions,
@@ -89,7 +87,7 @@ def _sum_keyed(
             matches, values = ranking.matches_of(train, keyed), workspace.array("of_row", (train.n_train,), np.float64)
             nearest = value_rows(keyed.keys, matches, keyed.absent, near, weights, options, workspace, values)
             loops.fastest().add_rows(values, partial.value, partial.value_squared)
-        partial.count(*utility_of(_nearest_matches(nearest, options.k), n_players))
+        partial.count_alike(*utility_of(nearest_matches(nearest, options.k), n_players), nearest.bound)
     coded.add_up()
     return partial.centered()
 
@@ -99,7 +97,7 @@ def game_of(n_players: int, options: RankingOptions, weights_of: WeightsOf, util
     weights = weights_of(n_players)
 
     def utility(ranked: RankedRows, n: int) -> tuple[float, float]:
-        return utility_of(_nearest_matches(ranked, options.k), n)
+        return utility_of(nearest_matches(ranked, options.k), n)
 
     return Game(options, n_players, weights, Tails.of(weights), utility)
 
@@ -112,11 +110,11 @@ def sum_points(
     add_ranked = loops.fastest().add_ranked
     for ranked, values in points:
         add_ranked(ranked.rows, values, partial.value, partial.value_squared)
-        partial.count(*utility_of(_nearest_matches(ranked, options.k), len(values)))
+        partial.count_alike(*utility_of(nearest_matches(ranked, options.k), len(values)), ranked.bound)
     return partial.centered()
 
 
-def _nearest_matches(ranked: RankedRows, k: int) -> float:
+def nearest_matches(ranked: RankedRows, k: int) -> float:
     """Return the matches among the min(k, n) nearest rows, in the mean over tie orders."""
     whole = int(np.count_nonzero(ranked.matches[:k]))
     if ranked.block_starts is None or k >= len(ranked.rows) or ranked.block_starts[k]:

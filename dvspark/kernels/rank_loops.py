@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt64s
+from dvspark.schemas import Bools, Float64s, Floats, Int64s, UInt64s
 
 
 def pack(keys: Floats, matches: Bools, packed: UInt64s) -> None:
@@ -54,18 +54,13 @@ def rank_values(
 
 
 def value_packed(
-    packed: UInt64s, n_near: int, own: Float64s, suffix: Float64s, of_match: float, of_other: float, out: Float64s
-) -> float:
-    """Fill ``out`` at the places of sorted ``packed`` rows, but for the first ``n_near``, as `rank_values` does.
-
-    Returns what each of those loses to the matches beyond them. O(n).
-    """
-    places, matches = np.empty(len(packed), np.int64), np.empty(len(packed), np.bool_)
+    packed: UInt64s, own: Float64s, suffix: Float64s, of_match: float, of_other: float, out: Float64s
+) -> None:
+    """Fill ``out`` at the places of sorted ``packed`` rows (n,) as `rank_values` does from their ranks; O(n)."""
+    places, matches, values = np.empty(len(packed), np.int64), np.empty(len(packed), np.bool_), np.empty(len(packed))
     unpack(packed, places, matches, np.empty(len(packed), np.float32))
-    values, far = np.empty(len(packed) - n_near), slice(n_near, len(packed))
-    beyond = rank_values(matches[far], own[far], suffix[far], of_match, of_other, 0.0, values)
-    out[places[far]] = values
-    return beyond
+    rank_values(matches, own, suffix, of_match, of_other, 0.0, values)
+    out[places] = values
 
 
 def add_rows(values: Float64s, value: Float64s, squared: Float64s) -> None:
@@ -78,41 +73,3 @@ def add_ranked(rows: Int64s, values: Float64s, value: Float64s, squared: Float64
     """Add values and their squares to those of ``rows`` (n,), each of which comes once; O(n)."""
     value[rows] += values
     squared[rows] += values * values
-
-
-def relative_error(exact: Float64s, keys: Floats, sizes: Float64s, least: float) -> float:
-    """Return the standard deviation of ``exact`` less ``keys``, in proportion to ``sizes``, ``least`` at least.
-
-    All (n,), n >= 1; sums are added up in order, as the compiled loop does. O(n).
-    """
-    error = exact - keys
-    error = (error - np.cumsum(error)[-1] / len(error)) / np.maximum(sizes, least)
-    return float(np.sqrt(np.cumsum(error * error)[-1] / len(error)))
-
-
-def list_doubtful(
-    keys: Floats, limit: float, asked: Bools, starts: Bools, places: Int32s, groups: Int32s
-) -> tuple[int, int]:
-    """Tell which rows of a sorted list are not told apart by their ``keys`` (n,) float32, ascending.
-
-    Fills ``starts`` (n,) with whether a row's key is further than ``limit`` from the one before, the first one's
-    always being. Rows not told apart are a group; fills in the ``places`` of those in a group of several, one of which
-    at least is ``asked`` for (n,), ascending, and the number of their ``groups``. Returns how many these are, and the
-    rows of the largest group. O(n).
-    """
-    starts[0] = True
-    np.greater(np.diff(keys.astype(np.float64)), limit, out=starts[1:])
-    group_of = np.cumsum(starts)
-    listed = (np.bincount(group_of) > 1) & (np.bincount(group_of, asked) > 0.0)
-    found = np.flatnonzero(listed[group_of])
-    places[: len(found)] = found
-    groups[: len(found)] = group_of[found]
-    return len(found), int(np.bincount(groups[: len(found)]).max(initial=1))
-
-
-def order_groups(groups: Int32s, exact: Float64s, rows: Int64s, order: Int64s) -> None:
-    """Fill ``order`` (n,) with the order of rows by ``exact`` key, then by row, each in its group; groups ascend.
-
-    O(n log n) here, O(n × the rows of a group) in Numba.
-    """
-    order[:] = np.lexsort((rows, exact, groups))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,18 @@ class RankWeights:
     match: float = 0.0
     shared: float = 0.0
     constant: float = 0.0
+
+    @functools.cached_property
+    def falls_from(self) -> int:
+        """Beyond so many ranks suffix weights do not grow with the rank; O(n)."""
+        rises = np.flatnonzero(self.suffix[1:] > self.suffix[:-1])
+        return int(rises[-1]) + 1 if len(rises) else 0
+
+    def of_nearest(self, n: int, constant: float) -> RankWeights:
+        """Return the weights of the ``n`` nearest ranks, with another ``constant``, which counts all matches."""
+        nearest = RankWeights(self.own[:n], self.suffix[:n], match=self.match, constant=constant)
+        nearest.__dict__["falls_from"] = self.falls_from  # as if computed: each point asks for it
+        return nearest
 
     def constants(self, n_matches: int) -> tuple[float, float]:
         """Return what comes to the value of a match, and to that of another row, where so many rows match."""

@@ -9,16 +9,16 @@ import numpy as np
 
 from dvspark.kernels import distances, loops, near_order
 from dvspark.kernels.near_order import NearKeys, near_keys
+from dvspark.kernels.rank_values import RankWeights
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int32s, Int64s, TrainArrays, TrainLabels
 
 TIES = ("id", "average")
 PRECISIONS = ("default", "float64")
 
-# At least this many nearest rows stand in exact order; a training set up to this size does as a whole.
-# Beyond it a swap of two neighbors moves a value by at most 1 / 4,096².
-EXACT_ROWS = 4_096
-EXACT_ROWS_PER_NEIGHBOR = 16
+# At least so many of the nearest rows are sorted, whatever ranks the others.
+SORTED_ROWS = 4_096
+SORTED_ROWS_PER_NEIGHBOR = 16
 
 # Float32 keys of a block of points, (points, N), stay under this many bytes.
 KEY_BLOCK_BYTES = 256 * 2**20
@@ -54,12 +54,14 @@ class RankedRows:
 
     ``rows`` (n,) int64 train rows; ``matches`` (n,) bool; ``block_starts`` (n,) bool, set where a tie block
     begins, or None when ties break by train row; ``keys`` (n,) float64 exact keys, where all have one, else None.
+    ``bound``: no value is further from that of the exact order; 0 where this is it.
     """
 
     rows: Int64s
     matches: Bools
     block_starts: Bools | None
     keys: Float64s | None = None
+    bound: float = 0.0
 
 
 NO_ROWS = RankedRows(np.empty(0, np.int64), np.empty(0, np.bool_), None)
@@ -84,15 +86,16 @@ def points_per_block(n_train: int) -> int:
     return int(np.clip(KEY_BLOCK_BYTES // (4 * n_train), 1, POINTS_PER_BLOCK))
 
 
-def exact_rows(k: int) -> int:
-    """Return how many of the nearest rows stand in exact order."""
-    return max(EXACT_ROWS, EXACT_ROWS_PER_NEIGHBOR * k)
+def sorted_rows(k: int) -> int:
+    """Return how many of the nearest rows are sorted at least."""
+    return max(SORTED_ROWS, SORTED_ROWS_PER_NEIGHBOR * k)
 
 
 class Scratch:
     """Arrays of one length for the rows of one point after the other, in a workspace."""
 
     def __init__(self, n_rows: int, workspace: Workspace) -> None:
+        self.workspace = workspace
         self.packed = workspace.array("packed", (n_rows,), np.uint64)
         self.spare = workspace.array("spare", (n_rows,), np.uint64)
         self.rows = workspace.array("ranked_rows", (n_rows,), np.int64)
@@ -101,13 +104,17 @@ class Scratch:
 
 
 def ranked_points(
-    train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, workspace: Workspace
+    train: TrainArrays,
+    chunk: ChunkArrays,
+    options: RankingOptions,
+    workspace: Workspace,
+    weights: RankWeights | None = None,
 ) -> Iterator[RankedRows]:
     """Yield the ranked rows of each validation point of the chunk, in the chunk's order.
 
-    Precision "default": float32 keys; among the nearest rows, those whose keys are too close to tell them
-    apart are ordered by float64 differences of the stored embeddings. "float64": all rows by those.
-    What is yielded holds until the next point is asked for.
+    Precision "default": float32 keys; rows that these do not tell apart are ordered by float64 differences of the
+    stored embeddings, all of them or, where the method's ``weights`` are given, those that matter more than the
+    tolerance. "float64": all rows by those. What is yielded holds until the next point is asked for.
     Cost a point: O(N D + N log N); memory: `memory.scratch_bytes`.
     """
     if train.n_train == 1 and chunk.train_rows is not None:  # a single row sits out its own game
@@ -115,12 +122,12 @@ def ranked_points(
         return
     if options.precision == "float64":
         for point in range(chunk.n_validation):
-            matches = match_flags(train.labels, chunk.labels[point], train.n_train)
-            yield _rank_exactly(train, chunk.x[point], matches, _absent_row(chunk, point), options)
+            yield rank_exactly(train, chunk, point, options)
         return
     scratch = Scratch(train.n_train, workspace)
     for keyed in keyed_points(train, chunk, options.metric, workspace):
-        yield rank_all(train, keyed, options, scratch)
+        near = near_keys(train, keyed.z, keyed.weight, options.metric)
+        yield rank_rows(keyed.keys, matches_of(train, keyed), keyed.absent, near, options, scratch, weights)
 
 
 def keyed_points(train: TrainArrays, chunk: ChunkArrays, metric: str, workspace: Workspace) -> Iterator[KeyedPoint]:
@@ -135,12 +142,6 @@ def keyed_points(train: TrainArrays, chunk: ChunkArrays, metric: str, workspace:
             if absent is not None:
                 keys[place, absent] = np.inf
             yield KeyedPoint(z[place], float(weights[place]), keys[place], chunk.labels[start + place], absent)
-
-
-def rank_all(train: TrainArrays, point: KeyedPoint, options: RankingOptions, scratch: Scratch) -> RankedRows:
-    """Return all rows that play, in order; the arrays are the scratch's."""
-    n_players = rank_rows(point.keys, matches_of(train, point), scratch) - (point.absent is not None)
-    return settle_near(train, point, n_players, options, scratch)
 
 
 def _absent_row(chunk: ChunkArrays, point: int) -> int | None:
@@ -168,13 +169,11 @@ def matches_of(train: TrainArrays, point: KeyedPoint) -> Bools:
     return flags
 
 
-def _rank_exactly(
-    train: TrainArrays, z: Floats, matches: Bools, absent: int | None, options: RankingOptions
-) -> RankedRows:
-    """Rank all rows by float64 keys, computed tile by tile."""
-    return rank_exact_keys(
-        distances.exact_keys(train.x, np.arange(train.n_train), z, options.metric), matches, absent, options
-    )
+def rank_exactly(train: TrainArrays, chunk: ChunkArrays, point: int, options: RankingOptions) -> RankedRows:
+    """Return all rows of a point that play, ranked by float64 keys, computed tile by tile."""
+    matches = match_flags(train.labels, chunk.labels[point], train.n_train)
+    keys = distances.exact_keys(train.x, np.arange(train.n_train), chunk.x[point], options.metric)
+    return rank_exact_keys(keys, matches, _absent_row(chunk, point), options)
 
 
 def rank_exact_keys(keys: Float64s, matches: Bools, absent: int | None, options: RankingOptions) -> RankedRows:
@@ -188,38 +187,33 @@ def rank_exact_keys(keys: Float64s, matches: Bools, absent: int | None, options:
     return RankedRows(rows, matches[rows], _block_starts(ordered) if options.ties == "average" else None, ordered)
 
 
-def rank_rows(keys: Floats, matches: Bools, scratch: Scratch) -> int:
-    """Sort rows by float32 key into ``scratch``, an infinite key last; return how many there are.
+def rank_rows(
+    keys: Floats,
+    matches: Bools,
+    absent: int | None,
+    near: NearKeys,
+    options: RankingOptions,
+    scratch: Scratch,
+    weights: RankWeights | None = None,
+    limits: Float64s | None = None,
+) -> RankedRows:
+    """Return all rows that play, nearest first, by float32 keys and, where these leave doubt that matters, exact ones.
 
-    Leaves rows, matches and keys. O(n log n), see `loops.pack`.
+    ``keys`` (n,) float32, infinite for the row that is ``absent``. What doubt matters follows from the method's
+    ``weights``; without them, all does. Arrays are the scratch's. O(n log n), see `loops.pack`.
     """
-    n = len(keys)
+    n, n_players = len(keys), len(keys) - (absent is not None)
     packed = scratch.packed[:n]
     loops.fastest().pack(keys, matches, packed)
     loops.fastest().sort_packed(packed, scratch.spare[:n])
-    loops.fastest().unpack(packed, scratch.rows[:n], scratch.matches[:n], scratch.keys[:n])
-    return n
-
-
-def settle_near(
-    train: TrainArrays, point: KeyedPoint, n_players: int, options: RankingOptions, scratch: Scratch
-) -> RankedRows:
-    """Return the ranked rows, the nearest of them in exact order."""
-    return order_near(near_keys(train, point.z, point.weight, options.metric), n_players, options, scratch)
-
-
-def order_near(near: NearKeys, n_players: int, options: RankingOptions, scratch: Scratch) -> RankedRows:
-    """Return the rows that `rank_rows` left in ``scratch``, the nearest of them in exact order."""
-    rows, matches, keys = scratch.rows[:n_players], scratch.matches[:n_players], scratch.keys[:n_players]
-    n_near = min(exact_rows(options.k), n_players)
-    if options.ties == "average":  # a tie block must not be cut in two kinds of keys
-        n_near = int(np.searchsorted(keys, keys[n_near - 1], side="right"))
-    starts = near_order.settle(
-        near, rows[:n_near], matches[:n_near], keys[:n_near], metric=options.metric, average=options.ties == "average"
-    )
-    if options.ties == "id":
-        return RankedRows(rows, matches, None)
-    return RankedRows(rows, matches, np.append(starts, _block_starts(keys[n_near:])))
+    limits = near_order.doubt_limits(keys, absent, near) if limits is None else limits
+    packed = packed[:n_players]
+    given = (packed, near, limits, options.metric, scratch.workspace)
+    settled = near_order.settle(*given, weights=weights, allowed=options.tolerance)
+    rows, found, ordered = (array[:n_players] for array in (scratch.rows, scratch.matches, scratch.keys))
+    loops.fastest().unpack(packed, rows, found, ordered)
+    starts = near_order.tie_starts(ordered, settled) if options.ties == "average" else None
+    return RankedRows(rows, found, starts, bound=settled.bound)
 
 
 def _block_starts(sorted_keys: Floats) -> Bools:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dvspark.kernels import bins, distances, loops, ranking
+from dvspark.kernels import bins, distances, loops, near_order, ranking
 from dvspark.kernels.bins import BinEdges
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import (
@@ -118,7 +118,8 @@ def sample_arrays(train: TrainArrays) -> TrainArrays:
     rows = bins.sample_rows(train.n_train)
     scale = None if train.scale is None else train.scale[rows]
     none = np.empty((0, 2), np.int32)
-    return TrainArrays(train.x[rows], TrainLabels(None), scale, train.center, train.squared_norm[rows], none)
+    norms = train.squared_norm[rows]
+    return TrainArrays(train.x[rows], TrainLabels(None), scale, train.center, norms, none, longest=train.largest_norm)
 
 
 def point_blocks(
@@ -138,8 +139,23 @@ def point_blocks(
     most = points_per_block(n_train, sample.x.shape[1], near_capacity(n_train, n_near))
     for some in even_blocks(points, most):
         keys = workspace.array("block", (len(some), sample.n_train), np.float32)
-        distances.approximate_keys(sample, chunk.x[some], metric, keys)
-        yield some, [bins.edges(of_point[np.isfinite(of_point)], n_train, n_near) for of_point in keys]
+        norms = distances.approximate_keys(sample, chunk.x[some], metric, keys)
+        of_points = zip(keys, chunk.x[some], norms.tolist(), strict=True)
+        yield (
+            some,
+            [_edges(sample, of_point[0], of_point[1], of_point[2], metric, n_train, n_near) for of_point in of_points],
+        )
+
+
+def _edges(
+    sample: TrainArrays, keys: Floats, z: Floats, weight: float, metric: str, n_train: int, n_near: int
+) -> BinEdges | None:
+    """Return where one point's bins lie, by its float32 ``keys`` of the sample."""
+    some = np.unique(np.linspace(0, sample.n_train - 1, near_order.ERROR_SAMPLE).astype(np.int64))
+    exact = distances.exact_keys(sample.x, some, z, metric)
+    size = distances.key_size(sample, weight, metric)
+    limits_of = near_order.key_limits(size, exact, keys[some], sample.squared_norm[some])
+    return bins.edges(keys[np.isfinite(keys)], n_train, n_near, limits_of)
 
 
 def assign_rows(
@@ -223,8 +239,8 @@ def take_out(block: BinnedBlock, train_rows: Int64s | None) -> None:
 
 
 def count_rows(block: BinnedBlock, point: int, absent: int) -> Int64s:
-    """Return how many rows have each code, (2 N_BINS,) int64; ``absent`` of them, 0 or 1, were taken out."""
-    counts = np.empty(2 * bins.N_BINS, np.int64)
+    """Return how many rows have each code, (4 N_BINS,) int64; ``absent`` of them, 0 or 1, were taken out."""
+    counts = np.empty(2 * bins.IN_DOUBT, np.int64)
     loops.fastest().count_codes(block.codes[point], counts)
     counts[0] -= absent
     return counts

@@ -34,6 +34,11 @@ def always(_parameters: Parameters) -> bool:
     return True
 
 
+def no_error(_n_players: int, _parameters: Parameters) -> float:
+    """Return zero: values are those of the game, whatever the parameters."""
+    return 0.0
+
+
 def never(_parameters: Parameters) -> bool:
     """Return no, whatever the parameters."""
     return False
@@ -59,15 +64,17 @@ class Method:
     ``reference``: authors, year, place, DOI. ``efficient``: whether the values sum to U(N) - U(∅), or to what
     ``partial`` counts in their place, which the audit then demands. ``target``: what rows are labelled with, "label" or
     "number". ``players``: who is valued, "rows" or "owners". ``asks``: which of "owners" and "weights" it needs.
-    ``check``: what is wrong with the parameters together. ``exact_distances``: whether it computes with distances, not
-    ranks alone. ``self_validates``: every training row is a validation point, always. ``score``: what becomes of mean
-    values, a linear function. ``approximates``: which method it stands in for; the audit tells how well it does.
+    ``error``: how far the values of a point of so many rows may be from those of the game, by what the method leaves
+    out. ``check``: what is wrong with the parameters together. ``exact_distances``: whether it computes with distances,
+    not ranks alone. ``self_validates``: every training row is a validation point, always. ``score``: what becomes of
+    mean values, a linear function. ``approximates``: which method it stands in for; the audit tells how well it does.
     """
 
     name: str
     parameters: tuple[Parameter, ...]
     reference: str
     efficient: Callable[[Parameters], bool] = always
+    error: Callable[[int, Parameters], float] = no_error
     target: str = "label"
     players: str = "rows"
     asks: Callable[[Mapping[str, Any]], tuple[str, ...]] = _nothing
@@ -126,12 +133,9 @@ class Method:
         """
         return 1.0
 
-    def far_weight(self, n_players: int, parameters: Parameters) -> float:  # noqa: ARG002
-        """Return how much two neighboring rows that stand in inexact order may swap, in proportion to the size.
-
-        Nothing, unless it says otherwise: only its nearest rows, in exact order, decide.
-        """
-        return 0.0
+    def own_error(self, n_players: int, parameters: Parameters) -> float:
+        """Return how far a value may be from the exact one by what the method leaves out, of so many rows."""
+        return self.error(n_players, parameters) if n_players else 0.0
 
     def n_values(self, n_train: int, n_owners: int) -> int:
         """Return how many values there are."""

@@ -56,7 +56,8 @@ class NearestMethod(Method):
             flags = match_flags(train, chunk, point) if values.of_match or values.of_other else None
             own = None if chunk.train_rows is None else int(chunk.train_rows[point])
             add_near(near.rows, values, flags, own, partial)
-            partial.count(*self.point_total(near, n_players, parameters))
+            error = self.own_error(n_players, parameters)
+            partial.count_alike(*self.point_total(near, n_players, parameters), error)
         return partial.centered()
 
     def near(

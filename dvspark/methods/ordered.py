@@ -9,7 +9,7 @@ from typing import Any
 
 from dvspark.kernels.merged import MergedPoint, rank_merged
 from dvspark.kernels.ordered import OrderedPoint, in_order, ordered_points, sum_ordered
-from dvspark.kernels.ranking import RankedRows, RankingOptions, Scratch, exact_rows
+from dvspark.kernels.ranking import RankedRows, RankingOptions, Scratch
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.base import Method
 from dvspark.methods.parameters import Parameters
@@ -70,11 +70,6 @@ class OrderedMethod(Method):
         """Return the largest |U| that any rows of a point can have."""
         return self.largest(point, **parameters)
 
-    def far_weight(self, n_players: int, parameters: Parameters) -> float:
-        """Return how much two neighboring rows in inexact order may swap: a row at rank r is asked for by 1 / r²."""
-        n_exact = exact_rows(parameters["k"])
-        return n_exact**-2.0 if n_players > n_exact else 0.0
-
     def reference_values(self, point: OrderedPoint, parameters: Parameters) -> Float64s:
         """Return the values by rank, or by owner, by the second formula."""
         return self.second_values(point, **parameters)
@@ -90,4 +85,5 @@ class OrderedMethod(Method):
         values_of, utility_of = partial(self.point_values, **parameters), partial(self.utility, **parameters)
         size_of = partial(self.largest, **parameters)
         n_values, owners = self.n_values(n_train, columns.n_owners), self.players == "owners"
-        return sum_ordered(points, n_values, options, values_of, utility_of, size_of, owners=owners)
+        error_of = partial(self.own_error, parameters=parameters)
+        return sum_ordered(points, n_values, options, values_of, utility_of, size_of, error_of, owners=owners)

@@ -12,7 +12,7 @@ from dvspark.kernels.merged import MergedPoint, merged_partial
 from dvspark.kernels.ordered import OrderedPoint
 from dvspark.kernels.partials import game_of, point_values, ranking_partial
 from dvspark.kernels.rank_values import RankWeights, tied_rank_values
-from dvspark.kernels.ranking import RankedRows, RankingOptions, exact_rows
+from dvspark.kernels.ranking import RankedRows, RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.base import Method
 from dvspark.methods.parameters import Parameters
@@ -65,11 +65,6 @@ class RankingMethod(Method):
             weights = self.rank_weights(len(point.matches), **parameters)
             return tied_rank_values(point.matches, point.block_starts, weights)
         return self.recursive_values(point.matches.astype(float), **parameters)
-
-    def far_weight(self, n_players: int, parameters: Parameters) -> float:
-        """Return how much two neighboring rows in inexact order may swap: the largest weight beyond the exact ranks."""
-        weights = self.rank_weights(max(n_players, 1), **parameters)
-        return float(weights.suffix[exact_rows(parameters["k"]) :].max(initial=0.0))
 
     def game(self, n_players: int, options: RankingOptions, parameters: Parameters) -> Game:
         """Return the game of ``n_players`` rows, for the binned ranking."""

@@ -12,7 +12,7 @@ from dvspark.kernels import truncated_knn_shapley as kernel
 from dvspark.methods.base import Approximation
 from dvspark.methods.nearest import NearestMethod
 from dvspark.methods.parameters import Choice, K, Number, Parameters, Whole
-from dvspark.methods.search_index import INDEX, factory_problems
+from dvspark.methods.search_index import EXACT, INDEX, factory_problems, kernel_parameters
 from dvspark.schemas import Bools
 
 EPSILON = Number("epsilon", "largest error of a value; the number of nearest rows follows", above=0.0, most=1.0)
@@ -33,6 +33,13 @@ def _total(matches: Bools, n_players: int, *, k: int, tail: str, **parameters: A
     return kernel.utility(float(np.count_nonzero(matches[:k])), n_players, k=k, tail=tail, **parameters)
 
 
+def _error(n_players: int, parameters: Parameters) -> float:
+    """Return the proven bound; of an approximate search nothing is, and both values are within 1 / k of zero."""
+    if parameters["index"] != EXACT:
+        return 2.0 / int(parameters["k"])
+    return kernel.error_bound(n_players, **kernel_parameters(parameters))
+
+
 def _efficient(parameters: Parameters) -> bool:
     return bool(parameters["tail"] == "zero")
 
@@ -46,6 +53,7 @@ TRUNCATED_KNN_SHAPLEY = NearestMethod(
     total=_total,
     second_values=kernel.reference_values,
     efficient=_efficient,
+    error=_error,
     approximates=Approximation("knn_shapley", kernel.n_nearest, kernel.error_bound),
     reference="Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 2",
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from dvspark.errors import Problem
-from dvspark.kernels import distance_weights
+from dvspark.kernels import distance_weights, hard_weighted
 from dvspark.kernels import weighted_knn_shapley as kernel
 from dvspark.kernels.ordered import OrderedPoint
 from dvspark.methods.ordered import OrderedMethod
@@ -33,6 +33,11 @@ def _by_distance(parameters: Parameters) -> bool:
 
 def _efficient(parameters: Parameters) -> bool:
     return parameters["n_nearest"] is None
+
+
+def _error(n_players: int, parameters: Parameters) -> float:
+    m = parameters["n_nearest"]
+    return 0.0 if m is None else hard_weighted.truncation_bound(n_players, parameters["k"], m)
 
 
 def _problems(given: Mapping[str, Any]) -> list[Problem]:
@@ -62,6 +67,7 @@ WEIGHTED_KNN_SHAPLEY = OrderedMethod(
     asks=_asks,
     check=_problems,
     efficient=_efficient,
+    error=_error,
     exact_distances=_by_distance,
     point_values=_weighed(kernel.point_values),
     utility=_weighed(kernel.utility),

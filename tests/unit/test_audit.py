@@ -145,24 +145,25 @@ def test_check_sample__passes_the_engine(valued: tuple[Arguments, Partial]) -> N
 
 
 @pytest.mark.parametrize(
-    ("far_weight", "error", "expected"),
+    ("certificate", "error", "expected"),
     [
-        (2.0**-24, 1e-5, "fail"),
-        (2.0**-24, 1e-7, "pass"),
+        (1e-6, 1e-5, "fail"),
+        (1e-6, 1e-7, "pass"),
         (0.0, 1e-7, "fail"),
         (0.0, 1e-10, "fail"),
-        (2.0**-24, np.nan, "fail"),
+        (1e-6, np.nan, "fail"),
         (0.0, np.inf, "fail"),
     ],
 )
 def test_check_sample__fails_a_value_that_is_off(
-    valued: tuple[Arguments, Partial], far_weight: float, error: float, expected: str
+    valued: tuple[Arguments, Partial], certificate: float, error: float, expected: str
 ) -> None:
     given_rows, engine = valued
     off = copied(engine)
     # The error is one of the mean over the points.
     off.value[11] -= error * off.n_validation
-    assert check_sample(off, reference_partial(*given_rows), far_weight).verdict == expected
+    off.error_bound = (certificate + 0.25) * off.n_validation
+    assert check_sample(off, reference_partial(*given_rows), own_error=0.25).verdict == expected
 
 
 def test_check_sample__fails_when_a_point_was_lost(valued: tuple[Arguments, Partial]) -> None:
@@ -375,20 +376,6 @@ def test_audit__tolerances_grow_and_shrink_with_what_values_are_made_of(
         assert size == pytest.approx(at_one * scale**power)
     else:  # 1 / (1 + distance)
         assert size < 1.0 / scale * at_one * 20 if scale > 1 else size <= 3.0
-
-
-def test_far_weight__is_the_largest_of_the_ranks_in_inexact_order() -> None:
-    def far(method: str, n: int, **own: Any) -> float:
-        parameters = DECLARATIONS[method].resolved({"k": 5, **own}, 2)
-        return DECLARATIONS[method].far_weight(n, parameters)
-
-    assert far("knn_shapley", 20_000) == pytest.approx(2.0**-24, rel=1e-3)
-    # Weights that fall slowly: two far rows that change places move a value by more than a millionth.
-    assert far("knn_beta", 20_000, alpha=64.0, beta=1.0) > 3e-6
-    assert far("knn_banzhaf", 20_000) < 1e-300
-    assert far("knn_regression_shapley", 20_000) == 2.0**-24
-    # All rows are in exact order, or the nearest decide alone.
-    assert far("knn_shapley", 4_096) == far("knn_regression_shapley", 4_096) == far("knn_loo", 20_000) == 0.0
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ def small_bins(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) 
     if request.param == "numba":
         compiled = pytest.importorskip("dvspark.kernels.compiled_loops")
     monkeypatch.setattr(loops, "fastest", lambda: loops if request.param == "numpy" else compiled)
-    monkeypatch.setattr(ranking, "EXACT_ROWS", 20)
-    monkeypatch.setattr(ranking, "EXACT_ROWS_PER_NEIGHBOR", 1)
+    monkeypatch.setattr(ranking, "SORTED_ROWS", 20)
+    monkeypatch.setattr(ranking, "SORTED_ROWS_PER_NEIGHBOR", 1)
     monkeypatch.setattr(bins, "N_BINS", 40)
     monkeypatch.setattr(bins, "N_CELLS", 8)
     monkeypatch.setattr(bins, "SAMPLE_ONE_IN", 1)
@@ -133,9 +133,9 @@ def test_binned__more_near_rows_come_before_the_sort(small_bins: Any) -> None:
     asked: list[int] = []
     original = bins.edges
 
-    def counted(sample: Any, n_train: int, n_near: int) -> Any:
+    def counted(sample: Any, n_train: int, n_near: int, limits_of: Any) -> Any:
         asked.append(n_near)
-        return original(sample, n_train, n_near)
+        return original(sample, n_train, n_near, limits_of)
 
     small_bins.setattr(bins, "edges", counted)
     found = totals(rows, ranking="binned", tolerance=0.5 * first / 3)

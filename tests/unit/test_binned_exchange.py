@@ -32,8 +32,8 @@ def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiles, bins, near rows and points at once that a table of 61 rows has several of."""
     monkeypatch.setattr(loops, "fastest", lambda: loops)
     monkeypatch.setattr(distances, "TILE_ROWS", TILE)
-    monkeypatch.setattr(ranking, "EXACT_ROWS", 6)
-    monkeypatch.setattr(ranking, "EXACT_ROWS_PER_NEIGHBOR", 1)
+    monkeypatch.setattr(ranking, "SORTED_ROWS", 6)
+    monkeypatch.setattr(ranking, "SORTED_ROWS_PER_NEIGHBOR", 1)
     monkeypatch.setattr(ranking, "KEY_BLOCK_BYTES", 4 * 4 * N_TRAIN)
     monkeypatch.setattr(bins, "N_BINS", 24)
     monkeypatch.setattr(bins, "N_CELLS", 6)
@@ -135,7 +135,7 @@ def test_binned_exchange__points_that_bins_do_not_serve_come_again_and_then_to_t
     told = exchange.part_batches(iter([block_column(reference)]), reference, tmp_path, [0], halves.parts_of)
     parts = pa.Table.from_batches(list(told)).sort_by(PARTS_ORDER)
     (rest,) = pa.Table.from_batches(
-        list(exchange.merge_chunks(iter(parts.to_batches()), reference, halves.partial_of)), PARTIAL_TYPES
+        list(exchange.merge_chunks(iter(parts.to_batches()), reference, tmp_path, halves.partial_of)), PARTIAL_TYPES
     ).to_pylist()
     expected = partial(index.arrays, chunks[0], ranked, work.parameters)
     np.testing.assert_array_equal(found[0].value + np.frombuffer(rest["value"]), expected.value)

@@ -35,8 +35,8 @@ def small_bins(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) 
     if request.param == "numba":
         compiled = pytest.importorskip("dvspark.kernels.compiled_loops")
     monkeypatch.setattr(loops, "fastest", lambda: loops if request.param == "numpy" else compiled)
-    monkeypatch.setattr(ranking, "EXACT_ROWS", 4)
-    monkeypatch.setattr(ranking, "EXACT_ROWS_PER_NEIGHBOR", 1)
+    monkeypatch.setattr(ranking, "SORTED_ROWS", 4)
+    monkeypatch.setattr(ranking, "SORTED_ROWS_PER_NEIGHBOR", 1)
     monkeypatch.setattr(bins, "N_BINS", 40)
     monkeypatch.setattr(bins, "N_CELLS", 8)
     monkeypatch.setattr(bins, "SAMPLE_ONE_IN", 1)
@@ -100,7 +100,7 @@ def test_binned__semivalues_stay_within_their_certificates(
 def test_binned__the_most_neighbors_that_few_exact_rows_allow(shape: str) -> None:
     """Of k = 4,096 / 16 the exact rows are the 4,096 nearest: nothing here is made small but the training set."""
     kernel, own = SHAPES[shape]
-    parameters = {"k": ranking.EXACT_ROWS // 16, "utility": "jia2019", "n_classes": 2, **own}
+    parameters = {"k": ranking.SORTED_ROWS // 16, "utility": "jia2019", "n_classes": 2, **own}
     rows = rows_in_layout("sorted by distance", 2, 4, n=14_000)
     found, in_order = both_rankings(rows, kernel, parameters, "id")
     assert found.row_bounds is not None

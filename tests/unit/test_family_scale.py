@@ -14,7 +14,7 @@ from dvspark.methods import METHODS
 
 N_TRAIN, N_FEATURES, N_POINTS = 3_000, 12, 4
 WEIGHTED = "weighted_knn_shapley"
-# All of so few rows stand in exact order, see `ranking.EXACT_ROWS`: only sums may be rounded apart.
+# All of so few rows stand in exact order, see `ranking.SORTED_ROWS`: only sums may be rounded apart.
 TOLERANCE = 1e-12
 
 # Beside the defaults, what is slow or counts differently.

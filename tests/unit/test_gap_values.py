@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from property_tests import examples
 
-from dvspark.kernels import compiled_gaps, gap_values, knn_banzhaf, knn_shapley, loops, ranking, soft_knn_shapley
+from dvspark.kernels import compiled_gaps, gap_values, knn_banzhaf, knn_shapley, loops, soft_knn_shapley
 from dvspark.kernels.distances import prepare
 from dvspark.kernels.partials import ranking_partial
 from dvspark.kernels.ranking import RankedRows, RankingOptions
@@ -94,8 +94,7 @@ def test_values__are_those_of_the_sort(
     listed = TrainLabels(None, np.append(0, np.cumsum(flags.sum(axis=1))), np.flatnonzero(flags).astype(np.int32) % n)
     labels = listed if several else TrainLabels(rng.integers(0, n_classes, n).astype(np.int32))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ranking, "EXACT_ROWS", 5)
-        patch.setattr(ranking, "EXACT_ROWS_PER_NEIGHBOR", 1)
+        patch.setattr(gap_values, "FEWEST_ROWS", 2)
         patch.setattr(gap_values, "ROWS_PER_MATCH", 1)
         patch.setattr(gap_values, "POINTS_AT_ONCE", at_once)
         found, expected, _ = partials(x, labels, chunk, method)
@@ -191,39 +190,25 @@ def test_find_gaps__counts_the_matches_before_each_row(keys: list[float], seed: 
     np.testing.assert_array_equal(packed[:-1], packed_rows(of_row, flags)[matching])
     packed[:-1].sort()
     packed[-1] = gap_values.AFTER_ALL_ROWS
-    found = compiled_gaps.find_gaps(of_row, before, packed, gaps)
-    if not found:
+    limit, ends, doubtful = 0.25, np.empty(len(packed) + 1, np.float32), np.empty(len(keys) + 1, np.int32)
+    count = compiled_gaps.find_gaps(of_row, before, packed, limit, ends, gaps, doubtful)
+    if count < 0:
         assert n_places == 2 or len(np.unique(of_row)) < len(keys)
         return
     np.testing.assert_array_equal(gaps, np.searchsorted(packed[:-1], packed_rows(of_row, np.zeros_like(flags))))
-    listed = np.sort(rng.permutation(len(keys))[: len(keys) // 2]).astype(np.int32)
-    relisted = np.empty(len(listed), np.uint64)
-    compiled_gaps.pack_listed(of_row, listed, gaps, packed, relisted)
-    np.testing.assert_array_equal(relisted, packed_rows(of_row, flags)[listed])
+    apart = np.abs(of_row[:, None].astype(np.float64) - of_row[matching])
+    np.testing.assert_array_equal(doubtful[:count], np.flatnonzero(~flags & (apart.min(axis=1) <= limit)))
 
 
 @examples(50)
-@given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 80), share=st.floats(0, 1), near=st.floats(0, 1))
-def test_value_gaps__are_what_ranks_are_worth(seed: int, n: int, share: float, near: float) -> None:
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 80), share=st.floats(0, 1))
+def test_value_gaps__are_what_ranks_are_worth(seed: int, n: int, share: float) -> None:
     rng = np.random.default_rng(seed)
-    matches, n_near = rng.random(n) < share, round(near * (n - 1))
-    own, suffix, worth = rng.random(n), rng.random(n), np.empty(n)
+    matches, own, suffix, worth = rng.random(n) < share, rng.random(n), rng.random(n), np.empty(n)
     gap_of_rank = np.cumsum(matches) - matches
     counts = np.bincount(gap_of_rank, minlength=matches.sum() + 1).astype(np.int32)
     of_gap, of_matches = np.full(len(counts), np.nan), np.full(matches.sum(), np.nan)
-    last_gap, beyond = compiled_gaps.value_gaps(
-        counts, n_near, np.stack([own, suffix], axis=1), 0.25, -0.5, of_gap, of_matches
-    )
-    far = slice(n_near, n)
-    expected = loops.rank_values(matches[far], own[far], suffix[far], 0.25, -0.5, 0.0, worth[far])
+    compiled_gaps.value_gaps(counts, np.stack([own, suffix], axis=1), 0.25, -0.5, of_gap, of_matches)
+    loops.rank_values(matches, own, suffix, 0.25, -0.5, 0.0, worth)
     found = np.where(matches, np.append(of_matches, np.nan)[gap_of_rank], of_gap[gap_of_rank])
-    np.testing.assert_array_equal(found[far], worth[far])
-    assert beyond == expected
-    assert not n_near or gap_of_rank[n_near - 1] <= last_gap <= gap_of_rank[min(n_near, n - 1)]
-
-
-@given(codes=st.lists(st.integers(0, 2**16 - 1), max_size=60), last=st.integers(0, 2**16 - 1))
-def test_list_up_to__lists_rows_of_the_codes(codes: list[int], last: int) -> None:
-    rows = np.empty(len(codes) + 1, np.int32)
-    count = compiled_gaps.list_up_to(np.array(codes, np.uint16), last, rows)
-    assert rows[:count].tolist() == [row for row, code in enumerate(codes) if code <= last]
+    np.testing.assert_array_equal(found, worth)

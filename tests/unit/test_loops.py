@@ -300,20 +300,52 @@ def test_relative_error__is_the_deviation_of_keys_from_exact_ones(seed: int, n: 
     assert found[0] == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
-@given(keys=KEYS, limit=st.sampled_from([0.0, 1e-3, 1.0, 1e9]), seed=SEEDS)
-def test_list_doubtful__groups_keys_that_are_not_further_apart(keys: list[float], limit: float, seed: int) -> None:
-    ordered, n = np.sort(np.array([*keys, *keys[:3], -0.5, 0.5], np.float32)), len(keys) + len(keys[:3]) + 2
-    is_start = [i == 0 or float(ordered[i]) - float(ordered[i - 1]) > limit for i in range(n)]
-    group_of = np.cumsum(is_start)
-    sizes, asked = np.bincount(group_of), np.random.default_rng(seed).integers(0, 4, n) == 0
-    listed = [i for i in range(n) if sizes[group_of[i]] > 1 and any(asked[group_of == group_of[i]])]
-    for module in BOTH:
-        starts, places, groups = np.empty(n, np.bool_), np.empty(n, np.int32), np.empty(n, np.int32)
-        count, largest = module.list_doubtful(ordered, limit, asked, starts, places, groups)
-        np.testing.assert_array_equal(starts, is_start)
-        np.testing.assert_array_equal(places[:count], listed)
-        np.testing.assert_array_equal(groups[:count], group_of[places[:count]])
-        assert largest == max([1, *sizes[group_of[listed]]])
+@given(
+    keys=st.lists(st.floats(-4, 4, width=16), min_size=1, max_size=60),
+    limit=st.sampled_from([0.0, 1e-3, 0.1, 1.0, 1e9]),
+    grows=st.booleans(),
+    share=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
+    falls_from=st.integers(0, 5),
+    allowed=st.sampled_from([(0.0, 0.0), (0.2, 0.1), (1.0, 9.0), (9.0, 1e9)]),
+    seed=SEEDS,
+)
+def test_list_doubtful__both_list_the_same_groups_whose_rows_no_other_key_parts(
+    keys: list[float],
+    limit: float,
+    grows: bool,
+    share: float,
+    falls_from: int,
+    allowed: tuple[float, float],
+    seed: int,
+) -> None:
+    rng = np.random.default_rng(seed)
+    of_row, matches, n = np.array(keys, np.float32), rng.random(len(keys)) < share, len(keys)
+    packed = np.empty(n, np.uint64)
+    loops.pack(of_row, matches, packed)
+    packed.sort()
+    limits = limit * np.linspace(0.5, 1.0, n) if grows and n > 1 else np.array([limit])
+    suffix = np.sort(rng.random(n))[::-1].copy()
+    for weights in (suffix, np.empty(0)):
+        found = []
+        for module in BOTH:
+            ranks, scratch = np.empty(n, np.int32), np.empty(n, np.float32)
+            places, groups = np.empty(n, np.int32), np.empty(n, np.int32)
+            module.gap_starts(packed, ranks)
+            told = module.list_doubtful(packed, ranks, limits, weights, falls_from, *allowed, scratch, places, groups)
+            found.append((*told, places[: told[0]].tolist(), groups[: told[0]].tolist(), ranks.tolist()))
+        assert found[0] == found[1]
+        count, _, bound, places, groups, _ = found[0]
+        ordered, is_match = np.sort(of_row).astype(np.float64), (packed & np.uint64(1)) != 0
+        listed = dict(zip(places, groups, strict=True))
+        assert count == len(listed)
+        assert bound <= sum(allowed)
+        # What is in doubt with a match and not listed with it is not listed at all.
+        for i in range(n):
+            for j in range(i + 1, n):
+                in_doubt = ordered[i] >= ordered[j] - limits[min(j, len(limits) - 1)]
+                if in_doubt and (not len(weights) or is_match[i] or is_match[j]):
+                    assert listed.get(i) == listed.get(j)
+                    assert i in listed or len(weights)
 
 
 @given(seed=SEEDS, n=st.integers(1, 60))

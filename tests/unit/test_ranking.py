@@ -34,8 +34,8 @@ Rows = tuple[np.ndarray, ...]
 @pytest.fixture
 def small_constants(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """32 exact rows, tiles of 37, blocks of 3 points: all far below the size of the data."""
-    monkeypatch.setattr(ranking, "EXACT_ROWS", 32)
-    monkeypatch.setattr(ranking, "EXACT_ROWS_PER_NEIGHBOR", 8)
+    monkeypatch.setattr(ranking, "SORTED_ROWS", 32)
+    monkeypatch.setattr(ranking, "SORTED_ROWS_PER_NEIGHBOR", 8)
     monkeypatch.setattr(ranking, "KEY_BLOCK_BYTES", 3 * 4 * N_TRAIN)
     monkeypatch.setattr(distances, "TILE_ROWS", 37)
     return monkeypatch
@@ -164,21 +164,6 @@ def test_ranking__the_first_rows_are_exact_however_close_they_are(small_constant
     chunk = ChunkArrays(np.array([[1, 3]], np.float32), [np.array([0], np.int32)])
     (ranked,) = ranked_points(train, chunk, RankingOptions("euclidean", "default", "id", K), Workspace())
     np.testing.assert_array_equal(order[ranked.rows[:30]], np.arange(30))
-
-
-def test_ranking__more_neighbors_ask_for_more_exact_rows(small_constants: Any) -> None:
-    small_constants.setattr(ranking, "EXACT_ROWS", 1)
-    small_constants.setattr(ranking, "EXACT_ROWS_PER_NEIGHBOR", 2)
-    asked: list[int] = []
-    original = distances.exact_keys
-
-    def counted(x: Any, rows: Any, z: Any, metric: str) -> Any:
-        asked.append(len(rows))
-        return original(x, rows, z, metric)
-
-    small_constants.setattr(distances, "exact_keys", counted)
-    dvspark.value_arrays(*whole_numbers(), k=9)
-    assert max(asked) == 18
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -15,9 +15,9 @@ from dvspark.engine.replicated import LARGEST_ARTIFACT_BYTES
 from dvspark.kernels import memory
 from dvspark.kernels.distances import METRICS
 from dvspark.kernels.ranking import (
-    EXACT_ROWS,
-    EXACT_ROWS_PER_NEIGHBOR,
     PRECISIONS,
+    SORTED_ROWS,
+    SORTED_ROWS_PER_NEIGHBOR,
     TIES,
 )
 from dvspark.methods import METHODS
@@ -121,7 +121,7 @@ def test_readme__values_columns_are_those_of_the_data_dictionary() -> None:
 
 
 def test_readme__exact_ranks_are_those_of_the_kernel() -> None:
-    assert f"nearest {EXACT_ROWS:,} rows (or {EXACT_ROWS_PER_NEIGHBOR} `k`" in README
+    assert f"nearest {SORTED_ROWS:,} rows (or {SORTED_ROWS_PER_NEIGHBOR} `k`" in README
 
 
 def test_how_it_works__memory_table_is_the_formula() -> None:

@@ -43,8 +43,8 @@ BLOCK_ROWS = {7: 8, 1: 16, 3: 40, 1_000: 64}  # by rows of a batch of the exchan
 def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiles, exact rows and points at once that a table of 61 rows has several of."""
     monkeypatch.setattr(distances, "TILE_ROWS", TILE)
-    monkeypatch.setattr(ranking, "EXACT_ROWS", 6)
-    monkeypatch.setattr(ranking, "EXACT_ROWS_PER_NEIGHBOR", 1)
+    monkeypatch.setattr(ranking, "SORTED_ROWS", 6)
+    monkeypatch.setattr(ranking, "SORTED_ROWS_PER_NEIGHBOR", 1)
     monkeypatch.setattr(ranking, "KEY_BLOCK_BYTES", 4 * 4 * N_TRAIN)
 
 
@@ -109,7 +109,7 @@ def test_exchange__has_the_bits_of_one_index(
         reference = built_blocks(tmp_path / f"{block_rows}", train, metric, block_rows)
         parts = _exchanged(reference, chunks, work, tmp_path)
         merge = method_halves(reference, work).partial_of
-        partials = merge_chunks(iter(parts.to_batches(max_chunksize=batch_rows)), reference, merge)
+        partials = merge_chunks(iter(parts.to_batches(max_chunksize=batch_rows)), reference, tmp_path, merge)
         _assert_same(pa.Table.from_batches(list(partials), PARTIAL_TYPES), expected)
 
 
@@ -119,7 +119,7 @@ def test_exchange__of_one_row_that_sits_out_its_own_game(tmp_path: Path) -> None
     work, reference = ChunkWork(options, {"k": K}), built_blocks(tmp_path / "blocks", train, "euclidean", TILE)
     rows = pa.Table.from_batches([batch_of(train)])
     parts = _exchanged(reference, {0: chunk_arrays(rows, reference.train_keys(), self_validation=True)}, work, tmp_path)
-    partials = merge_chunks(iter(parts.to_batches()), reference, method_halves(reference, work).partial_of)
+    partials = merge_chunks(iter(parts.to_batches()), reference, tmp_path, method_halves(reference, work).partial_of)
     _assert_same(pa.Table.from_batches(list(partials)), {0: replace(Partial.zeros(1), n_validation=1)})
 
 
@@ -135,7 +135,7 @@ def test_merge_chunks__refuses_a_point_without_all_blocks(tmp_path: Path, damage
     kept = [row for row in range(len(parts)) if row != 6] if damage == "lost" else sorted([*range(len(parts)), 6])
     batches = iter(parts.take(kept).to_batches())
     with pytest.raises(ComputeError, match="chunk 3, point 1"):
-        list(merge_chunks(batches, reference, method_halves(reference, work).partial_of))
+        list(merge_chunks(batches, reference, tmp_path, method_halves(reference, work).partial_of))
 
 
 @pytest.mark.parametrize("self_validation", [False, True])

@@ -1,0 +1,119 @@
+"""What the rows of bins are worth, and how sure that is, in NumPy; `compiled_bins` has the same in Numba."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dvspark.schemas import Bools, Float64s, Int64s
+
+
+def value_bins(
+    counts: Int64s,
+    linked: Bools,
+    near_doubt: Int64s,
+    tails: Float64s,
+    own: Float64s,
+    scratch: Int64s,  # noqa: ARG001 - the compiled loop asks for it
+    values: Float64s,
+    bounds: Float64s,
+) -> tuple[float, float]:
+    """Fill in what the bins' rows get, and how far that may be from their values under the exact order, by code.
+
+    ``counts`` (4 N_BINS,) int64 rows of each code, of which those of bin 0, the near rows, are at least k; ``linked``
+    (N_BINS,) bool as in `bins.BinEdges`; ``near_doubt`` (2,) how many near rows, and matches among them, may be in the
+    bins in truth; ``tails`` (n + 1, 3) and ``own`` (n,) float64 as in `bins.Tails`, of suffix weights that do not grow
+    with the rank; ``scratch`` (7, N_BINS + 1) int64. ``values`` (2 N_BINS,) float64 are zero for the near rows,
+    ``bounds`` the certificate of every row, near or not, the order among near rows aside. Returns what every near row
+    loses to the rows beyond, and what those in doubt may change beside their certificate. O(bins). Linked bins are one
+    group, any other bin is one of its own. In truth a group may hold the rows in doubt of the next ones, too, and its
+    own rows in doubt may be in these. Source: mean over tie orders of Jia et al. 2019, doi:10.14778/3342263.3342637,
+    theorem 1; the interval is that of all orders within what the groups may hold.
+    """
+    surely, in_doubt = np.split(counts, 2)
+    by_code = (surely + in_doubt)[: 2 * len(linked)]
+    n_all = by_code[0::2] + by_code[1::2]
+    full = np.flatnonzero(n_all[1:]) + 1
+    n, q = n_all[full], by_code[1::2][full]
+    end = int(n_all[0]) + np.cumsum(n)
+    before = end - n
+    suffix, place, own_tail = tails[:, 0], tails[:, 1], tails[:, 2]
+    mass = suffix[before] - suffix[end]
+    # Mean over a rank of the bin of the suffix weights beyond it within the bin.
+    per_row = 1.0 / n
+    within = ((place[before] - place[end]) - (before + 1) * mass) * per_row
+    lost = q * per_row * mass
+    beyond = _beyond(lost)
+    near_loss, beyond = float(beyond[0]), beyond[1:]
+    of_fellow = within / np.maximum(n - 1, 1)
+    match = (own_tail[before] - own_tail[end]) * per_row - (q - 1) * of_fellow - beyond
+    other = -q * of_fellow - beyond
+    values[:], bounds[:] = 0.0, 0.0
+    values[2 * full], values[2 * full + 1] = other, match
+    if not len(full):
+        return near_loss, 0.0
+    crossed = _certify(counts, linked, near_doubt, suffix, own, (full, n, q, before, end, lost), values, bounds)
+    return near_loss, crossed
+
+
+def _certify(
+    counts: Int64s,
+    linked: Bools,
+    near_doubt: Int64s,
+    suffix: Float64s,
+    own: Float64s,
+    of_bins: tuple[Int64s, Int64s, Int64s, Int64s, Int64s, Float64s],
+    values: Float64s,
+    bounds: Float64s,
+) -> float:
+    """Fill in the certificates, and return what near rows in doubt may change beside them.
+
+    ``of_bins``: those that hold rows, how many and how many matches, rows before each and up to its end, and what rows
+    before it lose to it.
+    """
+    full, n, q, before, end, lost = of_bins
+    match, other = values[2 * full + 1], values[2 * full]
+    # Groups: an empty bin between linked ones does not part them.
+    parts = np.append(0, np.cumsum(~linked[:-1]))[full]
+    first = np.flatnonzero(np.diff(parts, prepend=-1))
+    in_group = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(full))))
+    in_doubt = np.split(counts, 2)[1]
+    doubt_q = in_doubt[1::2][full]
+    doubt_n = doubt_q + in_doubt[0::2][full]
+    several = linked[full]
+    doubt_n, doubt_q = np.where(several, n, doubt_n), np.where(several, q, doubt_q)
+    group_q, doubt_n, doubt_q, group_lost = (np.add.reduceat(of, first) for of in (q, doubt_n, doubt_q, lost))
+    begin, finish = before[first], np.append(before[first[1:]], end[-1])
+    down_n = np.append(near_doubt[0], doubt_n[:-1])
+    down_q = np.append(near_doubt[1], doubt_q[:-1])
+    up_n, up_q = np.append(doubt_n[1:], 0), np.append(doubt_q[1:], 0)
+    low_rank, high_rank = begin - down_n, finish + up_n
+    least = suffix[high_rank - group_q] - suffix[high_rank]
+    most = suffix[low_rank] - suffix[low_rank + group_q]
+    step = suffix[low_rank] - suffix[low_rank + 1]
+    beyond_least, beyond_most = _beyond(least)[1:], _beyond(most)[1:]
+    # A match loses least as the first row with the other matches last, most as the last row.
+    fewer = np.maximum(group_q - 1, 0)
+    high_match = own[low_rank] - (suffix[high_rank - fewer] - suffix[high_rank]) - beyond_least
+    low_match = own[high_rank - 1] - beyond_most
+    # Another row loses least as the last row, with matches of the next group before it, most as the first with the
+    # matches next.
+    last = np.minimum(low_rank + 1 + group_q + down_q, high_rank)
+    high_other = up_q * step - beyond_least
+    low_other = -(suffix[low_rank + 1] - suffix[last]) - beyond_most
+    high_match, low_match, high_other, low_other = (
+        of[in_group] for of in (high_match, low_match, high_other, low_other)
+    )
+    bounds[2 * full] = np.where(q < n, np.maximum(high_other - other, other - low_other), 0.0)
+    bounds[2 * full + 1] = np.where(q > 0, np.maximum(high_match - match, match - low_match), 0.0)
+    # Matches among near rows may come later, where these may change places with rows in doubt of the first group.
+    later = near_doubt[1] * (step[0] - (suffix[high_rank[0] - 1] - suffix[high_rank[0]]))
+    bounds[:2] = float(_beyond(np.maximum(most - group_lost, group_lost - least))[0]) + later
+    others = doubt_n[0] - doubt_q[0] if near_doubt[1] else 0
+    return float(max(doubt_q[0], others) * step[0])
+
+
+def _beyond(table: Float64s) -> Float64s:
+    """Return Σ table_j over j >= r for r = 0..n, added up from the far end, (n + 1,) float64."""
+    out = np.zeros(len(table) + 1)
+    np.cumsum(table[::-1], out=out[-2::-1])
+    return out
