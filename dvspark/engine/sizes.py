@@ -15,13 +15,13 @@ from dvspark.methods.search_index import search_bytes
 KEY_BYTES = 64
 
 # What travels: a partial's value and squared value of a train row, and its certificate where rows have their own;
-# under the sharded plan, of a validation point, the counts of a block's 8,192 bins and those of its matches, the two
-# tables of values that come back, the near rows with id, distance and match, or the float32 distances of all
-# rows. Of methods that do not rank all rows: a block's two counts of neighbors, or of each of its nearest rows place,
-# key and match, and place and value of those that every block reads.
+# under the sharded plan, of a validation point, the counts of a block's 8,192 bins, of matches in them and of rows in
+# doubt, the two tables of values that come back, the near rows with id, distance, match and value, or the float32
+# distances of all rows. Of methods that do not rank all rows: a block's two counts of neighbors, or of each of its
+# nearest rows place, key and match, and place and value of those that every block reads.
 PARTIAL_ROW_BYTES = 16
 ROW_BOUND_BYTES = 8
-BIN_COUNT_BYTES = 2**16
+BIN_COUNT_BYTES = 2**17
 BIN_TABLE_BYTES = 2**17
 NEAR_ROW_BYTES = 20
 DISTANCE_BYTES = 4

@@ -30,14 +30,14 @@ def scratch_bytes(
 ) -> int:
     """Return a bound on the kernel's memory beside the train arrays, in bytes.
 
-    The sorted ranking: a block of float32 keys of P points, 160 N for ranking and valuing one point (240 N when ties
+    The sorted ranking: a block of float32 keys of P points, 200 N for ranking and valuing one point (280 N when ties
     are averaged), and five tiles in float64. The binned one: a block of codes, near rows and tables, and what
     `row_codes.table_bytes` counts, or what the sorted ranking takes for points that bins do not serve, if that is more;
     ``row_bounds`` take 8 N bytes and a table a point. For a block of a table of ``table_rows``, P is that of the table.
     """
     table_rows, tile = table_rows or n_train, min(n_train, distances.TILE_ROWS)
     points = by_sort.points_per_block(table_rows)
-    per_row = 160 if ties == "id" else 240
+    per_row = 200 if ties == "id" else 280
     by_keys = points * 4 * n_train + per_row * n_train + (40 * tile + 24 * points) * n_features + 2**20
     if ranking == "sorted":
         return by_keys

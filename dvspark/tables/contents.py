@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from dvspark.schemas import OWNER, VALUES
 from dvspark.tables.storage import Storage
@@ -74,6 +73,8 @@ def folder_values(storage: Storage, folder: str, schema: pa.Schema) -> pa.Table:
     Raises: OSError or ArrowException where it is not there, or cannot be read.
     """
     owner = [schema.field(OWNER.name)] if OWNER.name in schema.names else []
+    import pyarrow.dataset as ds  # noqa: PLC0415 - it loads pandas, which few ask for
+
     by_folder = ds.partitioning(pa.schema(owner), flavor="hive")
     files = ds.dataset(storage.path(folder), filesystem=storage.file_system, format="parquet", partitioning=by_folder)
     return files.to_table()

@@ -373,7 +373,7 @@ def test_load_config__a_run_id_that_is_no_plain_name_is_refused(run_id: str) -> 
     assert (problem.where, problem.got) == ("run_id", repr(run_id))
 
 
-@pytest.mark.parametrize("run_id", ["a", "2024-01-01", "a" * 100, "Run_1.2-b", "0"])
+@pytest.mark.parametrize("run_id", ["a", "run-2024-01-01", "a" * 100, "Run_1.2-b", "a0"])
 def test_load_config__a_plain_name_is_a_run_id(run_id: str) -> None:
     assert config_of(*PLACES, "--run_id", run_id).run_id == run_id
 

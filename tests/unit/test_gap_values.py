@@ -149,7 +149,7 @@ def test_take__leaves_to_the_sort_what_it_does_better(why: str, monkeypatch: pyt
         monkeypatch.setenv(loops.CHOICE_VARIABLE, "numpy")
         loops.fastest.cache_clear()
     if why == "no codes":
-        monkeypatch.setattr(gap_values, "MOST_CODES", 4_096)
+        monkeypatch.setattr(gap_values, "MOST_CODES", 2_048)
     if why == "crowded":  # half of the rows, and of the matches, at two distances
         x[::2] = np.sign(x[::2, :1])
     x = 0 * x if why == "equal" else x

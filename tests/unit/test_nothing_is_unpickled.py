@@ -192,6 +192,8 @@ def test_ledger__a_wave_with_a_changed_digit_or_without_totals_is_done_again(sto
 
 
 def test_refuse_conflict__a_record_with_nothing_to_tell_is_damaged(storage: Storage) -> None:
-    storage.write("runs/run/run.json", b'{"fingerprint": "abc", "inputs": {"train": {"n_rows": 1}}}')
-    with pytest.raises(OutputConflictError, match=r"one without inputs\.n_validation, method, findings, outputs"):
+    storage.write("runs/run/run.json", b'{"run_id": "run", "fingerprint": "abc", "inputs": {"train": {"n_rows": 1}}}')
+    with pytest.raises(
+        OutputConflictError, match=r"one without inputs\.n_validation, method, findings, outputs, values_sha256"
+    ):
         refuse_conflict(storage, "run", "abc")

@@ -10,6 +10,7 @@ import pytest
 
 from dvspark import cli, errors, schemas
 from dvspark.config import PARAMETERS, JobConfig
+from dvspark.ending import EXIT_CODES
 from dvspark.engine.plan import PLANS
 from dvspark.engine.replicated import LARGEST_ARTIFACT_BYTES
 from dvspark.kernels import memory
@@ -75,7 +76,7 @@ def test_readme__python_runs(place: int, capsys: pytest.CaptureFixture[str]) -> 
 def test_readme__exit_codes_are_those_of_the_errors() -> None:
     named = {int(code) for cell in table("exit code") for code in cell.split(", ")}
     classes = [each for each in vars(errors).values() if isinstance(each, type) and hasattr(each, "exit_code")]
-    assert named == {0, 130, 143} | {each.exit_code for each in classes}
+    assert named == {0, *EXIT_CODES.values()} | {each.exit_code for each in classes}
     assert all(str(code) in cli.USAGE for code in named)
 
 
