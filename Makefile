@@ -82,7 +82,7 @@ spark-oldest: ## the Spark tests on the oldest PySpark supported, in an environm
 
 # The two variables go together: half of a pair that was set for another processor slows products down.
 bench: $(READY) .venv-bench/.ready ## measure speed, overhead, memory and scaling, write docs/performance.md; half an hour
-	for name in kernel family self_validation engine_overhead memory scaling sharded plan_estimate soak; do \
+	for name in kernel family certificates self_validation engine_overhead memory scaling sharded plan_estimate soak; do \
 	  env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE \
 	    $(BIN)/python -m tests.bench.$$name --out $(RESULTS)/$$name.json || exit 1; done
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE \

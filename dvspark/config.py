@@ -119,7 +119,7 @@ class JobConfig(BaseSettings):
     ties: str = Field("id", description="id: rows at equal distance rank by id; average: over all their orders")
     aggregate: str = Field("mean", description="over validation rows: mean or sum")
     ranking: str = Field("auto", description="sorted, binned, or auto: binned above 150,000 training rows")
-    tolerance: float = Field(1e-8, description="how far bins may put a value from the sorted ranking's")
+    tolerance: float = Field(1e-8, description="how far the order of rows may put a value from the exact one")
     error_bound: bool = Field(False, description="add each row's own bound to the values table")
     self_validation: bool = Field(False, description="every train row is a validation row, left out of its own game")
     on_bad_row: Literal["fail", "reject"] = Field("fail", description="reject: set bad rows aside, with the reason")

@@ -91,7 +91,7 @@ def value_arrays(
     ``self_validation=True`` the validation arrays are left out: every training row is also a validation
     point and sits out its own game. The result is the mean over validation points, or their sum. With
     ``error_bound=True`` it is a pair: the values, and in the same shape how far each may be from the value
-    under the sorted ranking, where all bounds are zero.
+    of the exact order.
 
     Arrays may be NumPy's, pandas', Arrow's, Polars' or lists. Warns (DataWarning) of labels that say nothing.
     Raises: ConfigError for unusable options, InputError for unusable data; each names all problems.

@@ -5,7 +5,7 @@ r"""Kernels: how one chunk of validation points is valued. NumPy in, NumPy out; 
         distances: float32 keys, block by block            O(N D) a validation point
                    |
         ranking:   every train row in order of (distance, train row)      O(N log N)
-                   |      (the nearest of them by exact keys: near_order)
+                   |      (by exact keys where float32 ones leave doubt that matters: near_order)
         rank_values: a value for each rank from two weight tables         O(N)
                    |      (row_values does both at once; so does gap_values, which sorts
                    |      the matches alone, where they are few; or, beyond some 100,000
@@ -36,11 +36,16 @@ Legend: N train rows, D features, n rows that play (N, or N - 1 under self-valid
 `key` a number ordered like the distance: squared Euclidean distance, 1 - cos, or minus the inner product.
 
 Ties: rows at equal distance rank by train row, that is by id; or (`ties="average"`) get the mean over all
-orders of the tied rows. Keys of the nearest rows come from float64 differences, so duplicates tie exactly;
-farther duplicates take the key of their first copy.
+orders of the tied rows. Rows in doubt get keys from float64 differences, so duplicates tie exactly; others take
+the key of their first copy.
 
-What is done to every row of every point is in `loops` and `rank_loops`, in NumPy, and in `compiled_loops` and
-`compiled_ranks`, the same in Numba; `compiled_gaps` is in Numba alone.
+Certificate: how far a value may be from that of the exact order. Keys are taken to be within ten measured standard
+deviations of exact ones (`near_order`); whose order that leaves in doubt is listed by `doubt_loops`, and what it may
+change is at most the tolerance, or the rows get exact keys.
+
+What is done to every row of every point is in `loops`, `rank_loops`, `doubt_loops` and `bin_loops`, in NumPy, and in
+`compiled_loops`, `compiled_ranks`, `compiled_doubt` and `compiled_bins`, the same in Numba; `compiled_gaps` is in
+Numba alone.
 
 Memory beyond the train arrays: `memory.scratch_bytes`, a formula, checked by a test.
 """

@@ -46,7 +46,7 @@ class Game:
 class ValuedPoint:
     """One point's near rows in rank order, as places in the list of them, their values by place, the certificate.
 
-    ``values`` (n_near,) float64; ``bound``: no value of the point is further from the sorted ranking's.
+    ``values`` (n_near,) float64; ``bound``: no value of the point is further from the exact one.
     """
 
     near: RankedRows

@@ -31,7 +31,7 @@ POINTS_PER_BLOCK = 1_024
 class RankingOptions:
     """How rows are compared: ``metric``, ``precision``, ``ties``, and ``k``, the ranks that must be exact.
 
-    ``ranking`` "sorted" or "binned"; ``tolerance``: no value may be further from the sorted ranking's;
+    ``ranking`` "sorted" or "binned"; ``tolerance``: no value may be further from the exact one;
     ``row_bounds``: add up the certificates row by row.
     """
 

@@ -38,7 +38,7 @@ def _totaled(totals: Partial, aggregate: str) -> tuple[Float64s, Float64s | None
 
 
 def certificate(totals: Partial, aggregate: str) -> tuple[float, Float64s | None]:
-    """Return how far any value may be from the sorted ranking's, and each row's own bound, if it was asked for.
+    """Return how far any value may be from the exact one, and each row's own bound, if it was asked for.
 
     The rows' bounds are float64 (n_train,), means or sums as the values are, and the first is their largest. Without
     them it adds up each point's largest, whichever row that is, which is never smaller.

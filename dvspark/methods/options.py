@@ -60,7 +60,7 @@ class ValueOptions:
             hint = "1e-8 is the default"
             problems.append(Problem("tolerance", "a number between 0 and 1", repr(self.tolerance), hint))
         if not isinstance(self.error_bound, bool):
-            hint = "True adds how far each value may be from the sorted ranking's"
+            hint = "True adds how far each value may be from the exact one"
             problems.append(Problem("error_bound", "True or False", repr(self.error_bound), hint))
         if self.method in list(METHODS):  # not in the dictionary: what was given may have no hash
             problems += METHODS[self.method].parameter_problems(self.parameters) + self._unfit()

@@ -35,7 +35,7 @@ def run_metrics(record: Mapping[str, Any]) -> str:
         ("classes", "distinct labels", [({}, inputs["n_classes"])]),
         ("stage_seconds", "wall time of each stage", [({"stage": s["stage"]}, s["seconds"]) for s in record["stages"]]),
         ("index_bytes", "size of the training index, as planned", [({}, plan.get("index_bytes"))]),
-        ("error_bound", "how far any value may be from the sorted ranking's", [({}, record["error_bound"])]),
+        ("error_bound", "how far any value may be from the exact one", [({}, record["error_bound"])]),
         (
             "finding_measured",
             "what a check of the audit saw",

@@ -26,9 +26,8 @@ KEYS = st.lists(st.floats(-1e6, 1e6, width=32), min_size=2, max_size=80)
 
 
 def edges_of(keys: Any, n_near: int) -> bins.BinEdges | None:
-    return bins.edges(
-        np.array(keys, np.float32), len(keys), min(n_near, len(keys)), lambda keys: 1e-6 * np.abs(keys) + 1e-6
-    )
+    of_row = np.array(keys, np.float32)
+    return bins.edges(of_row, len(keys), min(n_near, len(keys)), lambda some: 1e-6 * np.abs(some) + 1e-6)
 
 
 def assigned(

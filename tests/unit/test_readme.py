@@ -15,10 +15,9 @@ from dvspark.engine.plan import PLANS
 from dvspark.engine.replicated import LARGEST_ARTIFACT_BYTES
 from dvspark.kernels import memory
 from dvspark.kernels.distances import METRICS
+from dvspark.kernels.near_order import ERROR_DEVIATIONS, ERROR_SAMPLE
 from dvspark.kernels.ranking import (
     PRECISIONS,
-    SORTED_ROWS,
-    SORTED_ROWS_PER_NEIGHBOR,
     TIES,
 )
 from dvspark.methods import METHODS
@@ -121,8 +120,9 @@ def test_readme__values_columns_are_those_of_the_data_dictionary() -> None:
     assert named == [*schemas.VALUES.names, schemas.OWNER.name, schemas.ERROR_BOUND.name]
 
 
-def test_readme__exact_ranks_are_those_of_the_kernel() -> None:
-    assert f"nearest {SORTED_ROWS:,} rows (or {SORTED_ROWS_PER_NEIGHBOR} `k`" in README
+def test_readme__says_how_certain_certificates_are() -> None:
+    assert f"ten standard deviations on {ERROR_SAMPLE} rows" in README.replace("\n  ", " ")
+    assert ERROR_DEVIATIONS == 10.0
 
 
 def test_how_it_works__memory_table_is_the_formula() -> None:
