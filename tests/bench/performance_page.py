@@ -13,6 +13,7 @@ ORDER = (
     "kernel",
     "family",
     "against_pydvl",
+    "certificates",
     "self_validation",
     "engine_overhead",
     "memory",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.bench import against_pydvl, family, frame, jobs, kernel, performance_page, self_validation
+from tests.bench import against_pydvl, certificates, family, frame, jobs, kernel, performance_page, self_validation
 from tests.bench_checks import check_result
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +27,11 @@ def test_family__runs_tiny() -> None:
     (rows,) = result["tables"].values()
     assert [row["method"] for row in rows] == list(family.METHODS)
     assert [row["neighbors a point"] is not None for row in rows] == ["threshold" in row["method"] for row in rows]
+
+
+def test_certificates__runs_tiny() -> None:
+    result = certificates.main(tiny=True)
+    check_result(result, certificates)
 
 
 def test_self_validation__runs_tiny() -> None:
