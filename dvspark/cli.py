@@ -167,14 +167,17 @@ def _demo(words: list[str]) -> int:
 def _summary(record: dict[str, Any]) -> str:
     """Return what a person wants to read at the end of a run."""
     inputs, parent = record["inputs"], record.get("parent")
-    sizes = f"{inputs['train']['n_rows']:,} training rows valued by {inputs['n_validation']:,} validation rows"
+    n_train = inputs["train"].get("n_rows")  # which a private run does not tell
+    train = "training rows" if n_train is None else f"{n_train:,} training rows"
+    sizes = f"{train} valued by {inputs['n_validation']:,} validation rows"
     lines = [f"run {record['run_id']}: {sizes}"]
     if parent is not None:
         done = {"add": "added to", "remove": "removed from"}[parent["change"]]
         lines.append(f"{parent['n_rows']:,} {done} those of run {parent['run_id']}")
     for finding in record["findings"]:
-        measured = f"{finding['measured']:.2g}, allowed {finding['allowed']:.2g}"
-        lines.append(f"audit {finding['name']}: {finding['verdict']} ({measured})")
+        measured, allowed = finding["measured"], finding["allowed"]
+        told = "not told" if measured is None else f"{measured:.2g}, allowed {allowed:.2g}"
+        lines.append(f"audit {finding['name']}: {finding['verdict']} ({told})")
     lines += [f"{name}: {place}" for name, place in record["outputs"].items()]
     return "\n".join(lines)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from datetime import datetime
 from typing import Any, Literal
@@ -103,6 +104,8 @@ class JobConfig(BaseSettings):
     delta: float | None = Field(None, description="probability that the privacy loss is exceeded")
     adjacency: str | None = Field(None, description="which tables are neighbors: add_remove or replace_one")
     sampling_rate: float | None = Field(None, description="share of training rows drawn for a private release")
+    unit: str | None = Field(None, description="what a private release protects: row, or owner with all its rows")
+    rows_per_owner: int | None = Field(None, description="of unit: owner, rows of an owner that count at a point")
     k_star: int | None = Field(None, description="nearest rows of the truncated method; else from epsilon")
     tail: str | None = Field(None, description="what the truncated method gives to farther rows: zero or bound")
     index: str | None = Field(None, description="of the truncated method: exact, or a FAISS factory string")
@@ -131,6 +134,9 @@ class JobConfig(BaseSettings):
     work_dir: str | None = Field(None, description="folder all hosts see, for an index too large to ship")
     plan: str = Field("auto", description="replicated, sharded, or auto: sharded where the index does not fit a host")
     host_memory: str | None = Field(None, description="memory of one host, such as 64g; this machine's if left out")
+    epsilon_budget: float | None = Field(None, description="of the private method: most of epsilon over all releases")
+    delta_budget: float | None = Field(None, description="the delta of epsilon_budget; that of the release if left out")
+    budget: str | None = Field(None, min_length=1, description="folder that counts a table's releases; else by output")
     publish_all_values: bool = Field(False, description="of the private method: one table, not a folder an owner")
     report: bool = Field(True, description="write report.html (extra `report`)")
     mlflow: bool = Field(False, description="tell MLflow of the published run (extra `mlflow`)")
@@ -193,12 +199,30 @@ class JobConfig(BaseSettings):
                 problems.append(Problem(side, "either a path or a table", got, f"set {side}.path or {side}.table"))
             if table is not None:
                 problems += version_problems(side, table.reference())
+        problems += self._budget_problems()
         problems += output_problems(self.output.format, self.output.table, to_owners=not problems and self.to_owners())
         alone = self._validates_itself()
         if alone == (self.validation is not None):
             expected = "a validation table, or self_validation: true; not both"
             got = "both" if alone else "neither"
             problems.append(Problem("validation", expected, got, "give --validation PATH, or --self_validation true"))
+        return problems
+
+    def _budget_problems(self) -> list[Problem]:
+        """Return what is wrong with the budget of a private table."""
+        given = {name: getattr(self, name) for name in ("epsilon_budget", "delta_budget", "budget")}
+        given = {name: value for name, value in given.items() if value is not None}
+        if given and self.method in METHODS and not METHODS[self.method].is_private:
+            hint = "leave it out: nothing private is released"
+            return [Problem(name, "a private method", self.method, hint) for name in given]
+        problems = []
+        if self.epsilon_budget is not None and not 0 < self.epsilon_budget < math.inf:
+            hint = "what all releases of the table may come to, such as 4"
+            got = repr(self.epsilon_budget)
+            problems.append(Problem("epsilon_budget", "a positive finite number", got, hint))
+        if self.delta_budget is not None and not 0 < self.delta_budget < 1:
+            hint = "far below 1 / (number of training rows)"
+            problems.append(Problem("delta_budget", "a number between 0 and 1", repr(self.delta_budget), hint))
         return problems
 
 

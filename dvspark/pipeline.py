@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from dvspark import report
+from dvspark import admission, report
 from dvspark.change import without_known
 from dvspark.changing import kept_for_changes, parent_of, rows_after
 from dvspark.config import JobConfig
-from dvspark.documents import sealed
 from dvspark.errors import AuditError, ComputeError, InputError, OutputConflictError, Problem
 from dvspark.exhausted import ran_out, translated
 from dvspark.logs import log_event, stage
+from dvspark.presenting import presented
 from dvspark.redact import redacted_tree
 from dvspark.runs import tracking
 from dvspark.runs.leases import Lease, held
-from dvspark.runs.metrics import run_metrics
+from dvspark.runs.private import keep_record, kept_record, public_record
 from dvspark.schemas import OWNER
 from dvspark.stages import RowsOrProblems, check, compute
 from dvspark.tables.contents import values_digest
@@ -32,6 +32,7 @@ from dvspark.tables.storage import Storage, open_storage
 from dvspark.tables.unreadable import readable
 from dvspark.tables.values_tables import RunKey, ValuesTable, commit_values, new_columns
 from dvspark.tables.write import (
+    PRIVATE_REJECTED,
     Counted,
     publish,
     ranked_by_owner,
@@ -44,11 +45,6 @@ from dvspark.valuation import Request, Valuation
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-    from dvspark.report.rows import RowLine
-
-# How many of the lowest rows the run record names, for a glance without the report.
-LOWEST_ROWS = 10
 
 
 @readable()
@@ -77,11 +73,15 @@ def _run(config: JobConfig, spark: SparkSession, storage: Storage, arrived: Data
     if config.mlflow:
         tracking.require_mlflow()
     valuation = _checked(config, spark, storage, arrived, stages)
+    admission.known(valuation, storage)
     require_own_name(storage, valuation.run_id)
     if not config.force and (published := _already(valuation, spark, storage, config)) is not None:
         with suppress(OutputConflictError), held(storage, valuation.run_id):
             _clear(valuation, storage)
         return published
+    if valuation.secret is not None:  # what can be refused is, before it is admitted; and then it has its final id
+        _destination(valuation, spark, storage, config)
+        admission.admit(valuation, storage, admission.account(config, storage, valuation.release))
     with held(storage, valuation.run_id) as lease:
         return _run_alone(config, spark, storage, valuation, lease)
 
@@ -140,10 +140,12 @@ def _already(valuation: Valuation, spark: SparkSession, storage: Storage, config
 
     Raises: OutputConflictError when another run is, or they are not there as they were.
     """
-    published = refuse_conflict(storage, valuation.run_id, valuation.fingerprint)
+    run_id, is_private = valuation.run_id, valuation.secret is not None
+    published = refuse_conflict(storage, run_id, valuation.fingerprint, is_private=is_private)
     if published is not None:
-        require_values(storage, spark, published, _place(config), valuation.schema)
-        log_event(f"already done: {valuation.run_id} is published", run_id=valuation.run_id)
+        digest = (kept_record(storage, run_id, valuation.fingerprint) if is_private else published)["values_sha256"]
+        require_values(storage, spark, {**published, "values_sha256": digest}, _place(config), valuation.schema)
+        log_event(f"already done: {run_id} is published", run_id=run_id)
     return published
 
 
@@ -174,7 +176,8 @@ def _request(config: JobConfig) -> Request:
         plan=config.plan,
         host_memory=config.host_memory,
         # The parent's validation rows are not at hand, among which the nearest might be.
-        extremes=config.report and not config.to_owners() and config.parent is None,
+        # Of a private run no distances are shown.
+        extremes=config.report and not config.options().declaration.is_private and config.parent is None,
         to_owners=config.to_owners(),
     )
 
@@ -227,31 +230,19 @@ def _publish(
         run = RunKey(run_id, valuation.fingerprint)
         commit = partial(commit_values, destination, values, valuation.schema, run)
     if inputs.rejected is not None:
-        outputs["rejected"] = storage.shown_path(f"rejected/run_id={run_id}")
-        tables["rejected"] = Counted(inputs.rejected, inputs.n_rejected)
+        place = "rejected" if valuation.secret is None else PRIVATE_REJECTED
+        outputs["rejected"] = storage.shown_path(f"{place}/run_id={run_id}")
+        tables[place] = Counted(inputs.rejected, inputs.n_rejected)
     record = redacted_tree({**valuation.record(outputs, spark.version), "configuration": config.kept()})
     record["values_sha256"] = values_digest(run_id, values, valuation.schema)
+    if valuation.secret is not None:
+        keep_record(storage, run_id, record)
+        record = public_record(record)
     documents: dict[str, str | bytes] = {}
     clear = partial(begin, storage, spark, run_id, _place(config))
     with kept_for_changes(valuation, tables, documents, record):
-        _show(valuation, documents, record, with_report=with_report)
+        documents |= presented(valuation, record, with_report=with_report)
         publish(storage, run_id, tables, documents, commit, clear, lease.require, force=config.force)
     if config.mlflow:
         tracking.track(record, documents)
     return record
-
-
-def _show(
-    valuation: Valuation, documents: dict[str, str | bytes], record: dict[str, Any], *, with_report: bool
-) -> None:
-    """Add the documents that people and machines read."""
-    if with_report:
-        shown = report.summarize(valuation.table, record, record["findings"], valuation.extremes)
-        record["lowest_rows"] = [_row_record(row) for row in shown.lowest[:LOWEST_ROWS]]
-        documents["report.html"] = report.render_html(shown)
-    documents |= {"metrics.prom": run_metrics(record), "run.json": sealed(record, indent=1).decode()}
-
-
-def _row_record(row: RowLine) -> dict[str, Any]:
-    labels = [neighbor.label for neighbor in row.neighbors]
-    return {"id": row.train_id, "label": row.label, "value": row.value, "neighbor_labels": labels}

@@ -16,22 +16,25 @@ from dvspark.engine.index_kinds import Index, engine_of
 from dvspark.engine.plan import Plan, make_plan
 from dvspark.engine.sizes import Sizes
 from dvspark.engine.train_index import TrainKeys
-from dvspark.errors import ConfigError, Problem
+from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.findings import run_findings
 from dvspark.indexing import indexed
 from dvspark.kernels import loops
 from dvspark.logs import log_event, stage
 from dvspark.methods.finalize import certificate, finalize
 from dvspark.methods.options import ValueOptions
+from dvspark.methods.private import PrivateMethod
 from dvspark.methods.radius import SAMPLE_POINTS
 from dvspark.neighbors import Keep, released, with_counts
 from dvspark.report.rows import listed_positions
 from dvspark.runs.files import Files
 from dvspark.runs.identity import derived_run_id, fingerprint
+from dvspark.runs.private import new_identity
 from dvspark.schemas import Float64s
 from dvspark.spot_checks import earlier_waves_findings, parent_findings
+from dvspark.tables.owner_folders import owner_problems
 from dvspark.tables.read import Rows
-from dvspark.tables.validate import validate
+from dvspark.tables.validate import ValidatedInputs, validate
 from dvspark.tables.write import values_table
 from dvspark.totals import add_up
 from dvspark.valuation import Request, Valuation
@@ -68,6 +71,8 @@ def check(
         now.rows = inputs.train_facts.n_rows + (inputs.validation_facts.n_rows if validation else 0)
         n_players = inputs.train_facts.n_rows - options.self_validation
         several = inputs.train.is_multi_label or inputs.validation.is_multi_label
+        if request.to_owners and (unfit := owner_problems(_owners(inputs))):
+            raise InputError(unfit)
         problems = options.declaration.label_problems(several=several)
         problems += options.declaration.size_problems(n_players, parameters)
         if problems := problems + options.table_problems(inputs.train_facts.n_rows, inputs.n_features):
@@ -84,8 +89,20 @@ def check(
         **({} if parent is None else {"parent": [parent.record["fingerprint"], parent.change]}),
     }
     full = fingerprint(decisive)
+    if isinstance(options.declaration, PrivateMethod):
+        # A digest of the private table would tell a single label of it.
+        shown = new_identity(options.method, request.run_id)
+        secret = fingerprint({**decisive, "run_id": request.run_id})
+        release = options.declaration.release(parameters, inputs.validation_facts.n_rows)
+        return Valuation(
+            request, inputs, parameters, shown.fingerprint, shown.run_id, stages, secret=secret, release=release
+        )
     run_id = request.run_id or derived_run_id(options.method, full)
     return Valuation(request, inputs, parameters, full, run_id, stages, parent=parent)
+
+
+def _owners(inputs: ValidatedInputs) -> list[str | int]:
+    return [row[0] for row in inputs.train.frame.select("owner").distinct().collect()]
 
 
 def compute(valuation: Valuation, spark: SparkSession, files: Files | None = None) -> Valuation:
@@ -96,7 +113,9 @@ def compute(valuation: Valuation, spark: SparkSession, files: Files | None = Non
     """
     request, stages = valuation.request, valuation.stages
     ledger = None if files is None else valuation.ledger(files)
-    if ledger is not None:
+    if files is not None and ledger is not None:
+        if valuation.secret is not None:
+            files.make_private(ledger.folder)  # with sums of values in it
         ledger.begin()
     with stage("plan", stages) as now:
         valuation.plan = plan = _plan(valuation, spark)
@@ -164,6 +183,8 @@ def _find_neighbors(valuation: Valuation, index: Index, files: Files | None) -> 
         def counts_of(work: tasks.ChunkWork) -> pa.Table:
             return engine.neighbor_counts(chunks, replicated.chunk_sizes(chunks), index, work)
 
+        if keep is not None:
+            keep.files.make_private("private")
         valuation.release, valuation.sample_key, noisy = released(method, valuation.work, n_rows, counts_of, keep)
         with_noise = inputs.validation.with_frame(with_counts(frame, noisy))
         valuation.inputs = dataclasses.replace(inputs, validation=with_noise)

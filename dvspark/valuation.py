@@ -47,7 +47,10 @@ class Request:
 
 @dataclass
 class Valuation:
-    """A valuation on its way: what each stage has added so far."""
+    """A valuation on its way: what each stage has added so far.
+
+    ``secret``: of a private run, the fingerprint that tells its table, which is never shown; `fingerprint` is random.
+    """
 
     request: Request
     inputs: ValidatedInputs
@@ -64,6 +67,7 @@ class Valuation:
     own: Summed | None = None
     parent: Parent | None = None
     validation_rows: DataFrame | None = None
+    secret: str | None = None
     release: Release | None = None
     sample_key: bytes | None = None
     settled: Settled | None = None

@@ -24,7 +24,7 @@ from lake_tables import catalog_properties, open_catalog
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitStateUnknownException
 
-from dvspark import pipeline
+from dvspark import pipeline, presenting
 from dvspark.config import JobConfig
 from dvspark.runs.ledger import Ledger
 from dvspark.tables import write, write_delta
@@ -125,12 +125,9 @@ class World:
         valued = _Valued(run_id, option)
         with ExitStack() as stack:
             stack.enter_context(self.known())
-            for name, replaced in {
-                "_checked": lambda *_: valued,
-                "compute": lambda *_: None,
-                "run_metrics": str,
-            }.items():
+            for name, replaced in {"_checked": lambda *_: valued, "compute": lambda *_: None}.items():
                 stack.enter_context(mock.patch.object(pipeline, name, replaced))
+            stack.enter_context(mock.patch.object(presenting, "run_metrics", str))
             # Leases know the living from the dead by processes, which are one here.
             alone = nullcontext(SimpleNamespace(require=lambda: None))
             stack.enter_context(mock.patch.object(pipeline, "held", return_value=alone))
@@ -193,7 +190,7 @@ def clean(run_id: str, option: int) -> pa.Table:
 class _Valued:
     """A `Valuation` that is done."""
 
-    may_change, validation_rows, extremes, types, schema = False, None, None, {}, SCHEMA
+    may_change, validation_rows, extremes, types, schema, secret = False, None, None, {}, SCHEMA, None
 
     def __init__(self, run_id: str, option: int) -> None:
         self.run_id, self.fingerprint, self.stages = run_id, f"{option:x}" * 64, list[Any]()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import secrets
 import warnings
 from collections.abc import Iterator
@@ -16,10 +17,11 @@ from dvspark.engine.ann_index import searched
 from dvspark.engine.array_inputs import ArrayInputs, Given, read_array_inputs
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.other_inputs import graph_values
-from dvspark.errors import ConfigError, DataWarning
+from dvspark.errors import ConfigError, DataWarning, InputError, Problem
 from dvspark.kernels.distances import prepare
 from dvspark.kernels.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
+from dvspark.methods import METHODS
 from dvspark.methods.base import Method
 from dvspark.methods.finalize import certificate, finalize
 from dvspark.methods.options import ValueOptions
@@ -27,7 +29,7 @@ from dvspark.methods.parameters import Parameters
 from dvspark.methods.private import PrivateMethod
 from dvspark.methods.radius import SAMPLE_POINTS, RadiusMethod, alone_warning, tenth_distances
 from dvspark.methods.sums import SumsMethod
-from dvspark.privacy import private_release, sampled_rows
+from dvspark.privacy import KeptRelease, private_release, sampled_rows
 from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays
 
 
@@ -77,6 +79,7 @@ def value_arrays(
     error_bound: bool = False,
     self_validation: bool = False,
     knn_graph: Any = None,
+    release: KeptRelease | None = None,
     **method_params: Any,
 ) -> Float64s | tuple[Float64s, Float64s]:
     """Return the value of each training row, float64 (n_train,), in the order given.
@@ -94,6 +97,11 @@ def value_arrays(
     of the exact order.
 
     Arrays may be NumPy's, pandas', Arrow's, Polars' or lists. Warns (DataWarning) of labels that say nothing.
+
+    A private method draws noise: **every call spends epsilon and delta again**, and noise that is drawn again can be
+    averaged away. ``release``, a `dvspark.privacy.KeptRelease`, keeps the first call's noise; later calls with it, on
+    the same tables and parameters, use that and spend nothing.
+
     Raises: ConfigError for unusable options, InputError for unusable data; each names all problems.
     Cost: O(V (N D + N log N)) time; memory beside the inputs: `kernels.memory.scratch_bytes`, plus one copy
     of ``x_train`` when it is neither float32 nor float64 in id order.
@@ -113,13 +121,16 @@ def value_arrays(
         error_bound=error_bound,
         self_validation=self_validation,
     )
+    if release is not None and not (method in list(METHODS) and METHODS[method].is_private):
+        hint = "leave it out: nothing private is released"
+        raise ConfigError(Problem("release", "a private method", repr(method), hint))
     if knn_graph is not None:
         return graph_values(knn_graph, y_train, options)
     given = Given(x_train, y_train, x_validation, y_validation, train_ids, owners, weights)
     inputs = read_array_inputs(given, options)
     for finding in inputs.findings(options):
         warnings.warn(str(finding), DataWarning, stacklevel=2)
-    totals = local_totals(inputs, options)
+    totals = local_totals(inputs, options, release)
     values, _ = finalize(totals, aggregate, options.declaration.score)
     _, bounds = certificate(totals, aggregate)
     if options.declaration.players == "owners":  # in the order of their names, whatever the order of the rows
@@ -128,8 +139,11 @@ def value_arrays(
     return result if bounds is None else (result, _as_given(bounds, inputs))
 
 
-def local_totals(inputs: ArrayInputs, options: ValueOptions) -> Partial:
-    """Return the partial of all validation points, chunk by chunk in the order given."""
+def local_totals(inputs: ArrayInputs, options: ValueOptions, release: KeptRelease | None = None) -> Partial:
+    """Return the partial of all validation points, chunk by chunk in the order given; ``release``: of a private method.
+
+    Raises: InputError for a release of other tables or parameters.
+    """
     parameters, method = options.resolved(inputs.n_classes), options.declaration
     several = columns.is_multi_label(inputs.train_labels) or columns.is_multi_label(inputs.validation_labels)
     if problems := method.label_problems(several=several):
@@ -155,7 +169,8 @@ def local_totals(inputs: ArrayInputs, options: ValueOptions) -> Partial:
     if isinstance(method, RadiusMethod):
         parameters["radius"] = _radius(method, train, points, ranking_options, parameters)
     if isinstance(method, PrivateMethod):
-        train, points = _released(method, train, points, ranking_options, parameters)
+        kept = release or KeptRelease()
+        train, points = _released(method, train, points, ranking_options, parameters, kept)
     totals, workspace = _no_points(method, train, options), Workspace()
     for chunk in _chunks(points):
         totals.add(method.partial(train, chunk, ranking_options, parameters, workspace))
@@ -186,15 +201,37 @@ def _radius(
 
 
 def _released(
-    method: PrivateMethod, train: TrainArrays, points: ChunkArrays, options: RankingOptions, parameters: Parameters
+    method: PrivateMethod,
+    train: TrainArrays,
+    points: ChunkArrays,
+    options: RankingOptions,
+    parameters: Parameters,
+    kept: KeptRelease,
 ) -> tuple[TrainArrays, ChunkArrays]:
     """Return training rows with the drawn ones marked, if some are, and the points with noisy counts, drawn once."""
-    release = method.release(parameters, points.n_validation)
-    if release.sampling_rate < 1:
-        drawn = sampled_rows(range(train.n_train), secrets.token_bytes(32), release.sampling_rate)
+    of = _digest(train, points, options, parameters)
+    if kept.noisy_counts is None:
+        kept.release, kept.of = method.release(parameters, points.n_validation), of
+        kept.sample_key = secrets.token_bytes(32) if kept.release.sampling_rate < 1 else None
+    elif kept.of != of:
+        hint = "give the tables and parameters of the first call, or another release: that spends the budget once more"
+        raise InputError(Problem("release", "one of these tables and parameters", "one of others", hint))
+    if kept.sample_key is not None:
+        drawn = sampled_rows(range(train.n_train), kept.sample_key, parameters["sampling_rate"])
         train = dataclasses.replace(train, columns=dataclasses.replace(train.columns, sampled=drawn))
-    counts = [method.counts(train, chunk, options, parameters) for chunk in _chunks(points)]
-    return train, dataclasses.replace(points, counts=private_release(np.concatenate(counts), release))
+    if kept.noisy_counts is None and kept.release is not None:
+        counts = [method.counts(train, chunk, options, parameters) for chunk in _chunks(points)]
+        kept.noisy_counts = private_release(np.concatenate(counts), kept.release)
+    return train, dataclasses.replace(points, counts=kept.noisy_counts)
+
+
+def _digest(train: TrainArrays, points: ChunkArrays, options: RankingOptions, parameters: Parameters) -> str:
+    """Return the sha256 of what noisy counts are of."""
+    found = hashlib.sha256(repr((sorted(parameters.items()), options.metric)).encode())
+    labels, owners = train.labels, train.columns.owners
+    for array in (train.x, labels.codes, labels.offsets, labels.postings, owners, points.x, *points.labels):
+        found.update(b"-" if array is None else f"{array.dtype}{array.shape}".encode() + array.tobytes())
+    return found.hexdigest()
 
 
 def _as_given(in_id_order: Float64s, inputs: ArrayInputs) -> Float64s:

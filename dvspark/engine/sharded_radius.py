@@ -60,4 +60,4 @@ def _counts(
         return radius_exchange.count_batches(batches, reference, folder, [*sizes], work)
 
     told = block_numbers_of(spark, reference).mapInArrow(count, COUNTS.ddl()).toArrow()
-    return radius_exchange.chunk_counts(told, reference, sizes)
+    return radius_exchange.chunk_counts(told, reference, sizes, work)

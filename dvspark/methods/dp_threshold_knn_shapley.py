@@ -8,27 +8,40 @@ from typing import Any
 from dvspark.errors import Problem
 from dvspark.kernels import threshold_knn_shapley as kernel
 from dvspark.methods.base import never
-from dvspark.methods.parameters import N_CLASSES, Choice, Number
+from dvspark.methods.parameters import N_CLASSES, Choice, Number, Whole
 from dvspark.methods.private import PrivateMethod
 from dvspark.methods.radius import RADIUS
-from dvspark.privacy import privacy_problems
+from dvspark.privacy import OWNER, ROW, UNITS, privacy_problems
 
 EPSILON = Number("epsilon", "privacy loss, with delta", above=0.0)
 DELTA = Number("delta", "probability that the privacy loss is exceeded, far below 1 / training rows", above=0.0)
 ADJACENCY = Choice("adjacency", "which tables are neighbors", "add_remove", words=("add_remove", "replace_one"))
 SAMPLING_RATE = Number("sampling_rate", "share of training rows that are drawn and counted", 1.0, above=0.0, most=1.0)
+UNIT = Choice("unit", "what is protected: one row, or all rows of an owner", ROW, words=UNITS)
+ROWS_PER_OWNER = Whole("rows_per_owner", "rows of an owner that count at a point, those of the lowest ids", 1)
 
 
 def _problems(given: Mapping[str, Any]) -> list[Problem]:
     """Return what is wrong with the parameters together, of which each alone may be had."""
     adjacency, rate = given.get("adjacency") or ADJACENCY.default, given.get("sampling_rate") or SAMPLING_RATE.default
-    return privacy_problems(given.get("epsilon"), given.get("delta"), adjacency, rate)
+    unit, rows = given.get("unit") or UNIT.default, given.get("rows_per_owner") or ROWS_PER_OWNER.default
+    problems = privacy_problems(given.get("epsilon"), given.get("delta"), adjacency, rate, 1, unit, rows)
+    if unit == OWNER and given.get("rows_per_owner") is None:
+        hint = "take what an owner usually has within a radius: noise grows with it"
+        problems.append(Problem("rows_per_owner", "a whole number, with unit: owner", "none", hint))
+    return problems
+
+
+def _asks(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return owners, where they are protected."""
+    return ("owners",) if given.get("unit") == OWNER else ()
 
 
 DP_THRESHOLD_KNN_SHAPLEY = PrivateMethod(
     name="dp_threshold_knn_shapley",
-    parameters=(RADIUS, N_CLASSES, EPSILON, DELTA, ADJACENCY, SAMPLING_RATE),
+    parameters=(RADIUS, N_CLASSES, EPSILON, DELTA, ADJACENCY, SAMPLING_RATE, UNIT, ROWS_PER_OWNER),
     check=_problems,
+    asks=_asks,
     neighbor_values=kernel.neighbor_values,
     utility=kernel.utility,
     counted_values=kernel.counted_values,

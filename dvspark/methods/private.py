@@ -8,12 +8,13 @@ from typing import ClassVar
 import numpy as np
 
 from dvspark.kernels.ordered import OrderedPoint, given
-from dvspark.kernels.radius import RadiusValues
+from dvspark.kernels.owner_counts import first_of_owners, owner_counts
+from dvspark.kernels.radius import RadiusValues, neighbor_blocks
 from dvspark.kernels.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.parameters import Parameters
 from dvspark.methods.radius import SAMPLE_NEIGHBORS, RadiusMethod, neighbor_distances
-from dvspark.privacy import Release, calibrate, values_from_noisy_counts
+from dvspark.privacy import OWNER, Release, calibrate, values_from_noisy_counts
 from dvspark.schemas import ChunkArrays, Float64s, Floats, Int64s, Partial, TrainArrays
 
 # What the kernels' formula takes besides the counts; the rest is the release's.
@@ -32,8 +33,42 @@ class PrivateMethod(RadiusMethod):
 
     def release(self, parameters: Parameters, n_validation: int) -> Release:
         """Return what is promised, and how much noise that takes."""
-        budget = parameters["epsilon"], parameters["delta"]
-        return calibrate(*budget, parameters["adjacency"], parameters["sampling_rate"], n_validation)
+        names = ("epsilon", "delta", "adjacency", "sampling_rate", "unit", "rows_per_owner")
+        return calibrate(n_validation=n_validation, **{name: parameters[name] for name in names})
+
+    def counted(
+        self,
+        train: TrainArrays,
+        chunk: ChunkArrays,
+        options: RankingOptions,
+        parameters: Parameters,
+        workspace: Workspace | None = None,
+        first_row: int = 0,
+    ) -> Int64s:
+        """Return the first neighbors of each owner at each point, (n, 3): point, owner, and 0 for a match or else 1.
+
+        At most ``rows_per_owner`` of an owner, in id order; of a block of training rows, whose owners have more
+        elsewhere, see `kernels.owner_counts.owner_counts`.
+        """
+        radius, workspace = parameters["radius"], workspace or Workspace()
+        blocks = neighbor_blocks(train, chunk, options, radius, workspace, first_row)
+        owners = given(train.columns.owners, "owners")
+        return first_of_owners(blocks, owners, parameters["rows_per_owner"])
+
+    def counts(
+        self,
+        train: TrainArrays,
+        chunk: ChunkArrays,
+        options: RankingOptions,
+        parameters: Parameters,
+        workspace: Workspace | None = None,
+        first_row: int = 0,
+    ) -> Int64s:
+        """Return how many neighbors match each point and how many do not, (n_validation, 2), of those that count."""
+        if parameters["unit"] != OWNER:
+            return super().counts(train, chunk, options, parameters, workspace, first_row)
+        found = self.counted(train, chunk, options, parameters, workspace, first_row)
+        return owner_counts([found], chunk.n_validation, parameters["rows_per_owner"])
 
     def partial(
         self,
@@ -78,10 +113,9 @@ class PrivateMethod(RadiusMethod):
         return np.where(within, values, 0.0)
 
     def automatic_radius(self, tenth: Float64s, z: Floats, metric: str, n_train: int) -> float:  # noqa: ARG002
-        """Return the radius that the points ``z`` alone suggest, since training rows may not be looked at.
+        """Return the radius that the points ``z`` alone suggest: training rows may neither be looked at nor counted.
 
-        As many of them are near each other, in proportion, as training rows would be.
+        Nine of ten of them have SAMPLE_NEIGHBORS others within it.
         """
-        n_neighbors = max(1, round(SAMPLE_NEIGHBORS * (len(z) - 1) / n_train))
         options = RankingOptions(metric, "default", "id", 1)
-        return super().automatic_radius(neighbor_distances(z, options, n_neighbors), z, metric, n_train)
+        return super().automatic_radius(neighbor_distances(z, options, SAMPLE_NEIGHBORS), z, metric, n_train)

@@ -5,14 +5,31 @@ Pure functions: arrays and numbers in and out. Who draws the noise, when, and wh
 
 from __future__ import annotations
 
+from dvspark.privacy.composition import composed_delta, composed_epsilon
 from dvspark.privacy.counts import values_from_noisy_counts
 from dvspark.privacy.gaussian import discrete_gaussian_delta, gaussian_sigma
-from dvspark.privacy.release import Release, calibrate, delta_warning, privacy_problems, private_release
+from dvspark.privacy.release import (
+    OWNER,
+    ROW,
+    UNITS,
+    KeptRelease,
+    Release,
+    calibrate,
+    delta_warning,
+    privacy_problems,
+    private_release,
+)
 from dvspark.privacy.sampler import discrete_gaussian, sampled_rows
 
 __all__ = [
+    "OWNER",
+    "ROW",
+    "UNITS",
+    "KeptRelease",
     "Release",
     "calibrate",
+    "composed_delta",
+    "composed_epsilon",
     "delta_warning",
     "discrete_gaussian",
     "discrete_gaussian_delta",

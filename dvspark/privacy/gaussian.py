@@ -13,6 +13,13 @@ from dvspark.errors import ConfigError, Problem
 
 # Half a dozen units of 1e-13, the error of the root, below the promised 1e-10: sigma is rounded up by it.
 ROUNDED_UP = 1e-11
+# From here on all a = ratio/2 - epsilon/ratio that matter, -38 to 10, have ratios within 4e-11 of each other, and their
+# difference to sqrt(2 epsilon) has no digits left: the first term alone decides, which is the larger.
+ONE_TERM_FROM = 1e24
+# Below -38 the first term alone, Phi(a), has no digits: its bound exp(-a²/2) takes its place.
+LOWEST_A = -38.0
+# Of Rényi divergences, the orders tried: 6 % apart, of which the best one loses a thousandth of ln(1 / delta).
+_ORDERS = 1 + np.geomspace(1e-6, 1e12, 701)
 # Up to this standard deviation a lattice sum is made term by term, in 0.1 s. Beyond it the bound that takes its place
 # costs less than 1e-6 of sigma (1e5 and 1e6 cells, epsilon 0.1 to 8, delta 1e-6).
 SUMMED_DEVIATION = 250_000
@@ -42,10 +49,13 @@ def gaussian_sigma(epsilon: float, delta: float, sensitivity: float) -> float:
         return gaussian_log_delta(epsilon, ratio) - math.log(delta)
 
     # Phi(D/2s - eps s/D) alone is delta at the low end; at the high one it is Phi(10).
-    low = _ratio_where(float(scipy.special.ndtri(delta)), epsilon) * (1 - 1e-6)
-    high = _ratio_where(10.0, epsilon)
-    log_ratio = scipy.optimize.brentq(excess, math.log(low), math.log(high), xtol=1e-13, rtol=1e-15)
-    return float(sensitivity / math.exp(log_ratio) * (1 + ROUNDED_UP))
+    low = _ratio_where(float(scipy.special.ndtri(delta)), epsilon)
+    if epsilon > ONE_TERM_FROM:
+        ratio = low
+    else:
+        ends = math.log(low * (1 - 1e-6)), math.log(_ratio_where(10.0, epsilon))
+        ratio = math.exp(scipy.optimize.brentq(excess, *ends, xtol=1e-13, rtol=1e-15))
+    return float(sensitivity / ratio * (1 + ROUNDED_UP))
 
 
 def gaussian_log_delta(epsilon: float, ratio: float) -> float:
@@ -55,6 +65,8 @@ def gaussian_log_delta(epsilon: float, ratio: float) -> float:
     phi(a) = e^epsilon phi(a - ratio): no exponential of epsilon, no difference of tails.
     """
     a = ratio / 2 - epsilon / ratio
+    if a < LOWEST_A:
+        return -a * a / 2
     if ratio < 0.1:
         # The difference as an integral of -R'(y) = 1 - y R(y): near each other the two R cancel.
         y = ratio * (_NODES + 1) / 2 - a
@@ -64,18 +76,35 @@ def gaussian_log_delta(epsilon: float, ratio: float) -> float:
     return -a * a / 2 - math.log(2 * math.pi) / 2 + math.log(difference)
 
 
-def discrete_gaussian_delta(epsilon: float, sigma: float, n_cells: int) -> float:
-    """Return a delta that discrete Gaussian noise delivers when one row moves ``n_cells`` integer cells by 1 each.
+def discrete_gaussian_delta(epsilon: float, sigma: float, n_cells: int, step: int = 1) -> float:
+    """Return a delta that discrete Gaussian noise delivers when ``n_cells`` integer cells move by ``step`` each.
 
     Exact for one cell; otherwise an upper bound: 1e-15 above for sigma >= 2.5, 0.2 % for sigma = 1, two cells and
-    epsilon 1, and 1 where nothing better is proven. A row that moves fewer cells has a smaller delta. Discrete noise
-    has the zCDP of the continuous Gaussian, rho = n_cells / (2 sigma^2), but not its delta: where that is 1e-5 at
-    epsilon 1 (sigma 3.7306), one cell has 1.035e-5; 20 cells have 1.00003 times it. At most 5 million float64 terms.
+    epsilon 1, and that of zCDP where nothing better is proven, for sigma < 0.5. It falls with epsilon. A row that moves
+    fewer cells has a smaller delta. Discrete noise has the zCDP of the continuous Gaussian,
+    rho = n_cells step^2 / (2 sigma^2), but not its delta: where that is 1e-5 at epsilon 1 (sigma 3.7306), one cell has
+    1.035e-5; 20 cells have 1.00003 times it. At most 5 million float64 terms.
 
-    The privacy loss of noise X is (2 S + n_cells) / (2 sigma^2) with S = sum X. For one cell this is theorem 7 of
-    Canonne, Kamath & Steinke, NeurIPS 2020, arXiv:2004.00010; S of several is a discrete Gaussian of variance
-    n_cells sigma^2 up to factors e^±tau (Kairouz, Liu & Steinke, ICML 2021, arXiv:2102.06387, for sigma >= 1/2).
+    The privacy loss of noise X is (2 step S + n_cells step^2) / (2 sigma^2) with S = sum X. For one cell this is
+    theorem 7 of Canonne, Kamath & Steinke, NeurIPS 2020, arXiv:2004.00010; S of several is a discrete Gaussian of
+    variance n_cells sigma^2 up to factors e^±tau (Kairouz, Liu & Steinke, ICML 2021, arXiv:2102.06387, from sigma 1/2).
     """
+    delta = zcdp_delta(epsilon, n_cells * step**2 / (2 * sigma**2))
+    return min(delta, _lattice_delta(epsilon, sigma, n_cells, step))
+
+
+def zcdp_delta(epsilon: float, rho: float) -> float:
+    """Return a delta that rho-zCDP delivers at ``epsilon``, at most 1; it falls with epsilon and grows with rho.
+
+    Source: Canonne, Kamath & Steinke, NeurIPS 2020, arXiv:2004.00010, corollary 13.
+    """
+    with np.errstate(over="ignore"):
+        log_delta = (_ORDERS - 1) * (_ORDERS * rho - epsilon) + _ORDERS * np.log1p(-1 / _ORDERS) - np.log(_ORDERS - 1)
+    return math.exp(min(float(log_delta.min()), 0.0))
+
+
+def _lattice_delta(epsilon: float, sigma: float, n_cells: int, step: int) -> float:
+    """Return `discrete_gaussian_delta` by what S is distributed like, or 1 where that is not known."""
     if n_cells > 1 and sigma < 0.5:
         return 1.0
     others = np.arange(1, n_cells)
@@ -84,15 +113,15 @@ def discrete_gaussian_delta(epsilon: float, sigma: float, n_cells: int) -> float
         return 1.0
     epsilon -= 2 * tau
     deviation = sigma * math.sqrt(n_cells)
-    threshold = epsilon * sigma**2 - n_cells / 2
+    threshold = epsilon * sigma**2 / step - n_cells * step / 2
     if deviation > SUMMED_DEVIATION:
-        delta = math.exp(gaussian_log_delta(epsilon, math.sqrt(n_cells) / sigma))
-        delta += _largest_term(threshold, deviation, n_cells)
+        delta = math.exp(gaussian_log_delta(epsilon, step * math.sqrt(n_cells) / sigma))
+        delta += _largest_term(threshold, deviation, n_cells * step)
     else:
         last = math.ceil(math.hypot(max(threshold, 0.0), 10 * deviation))
         # S beyond the threshold: where the loss is more than epsilon.
         s = np.arange(max(math.floor(threshold) + 1, -last), last + 1, dtype=np.float64)
-        terms = -np.exp(-((s / deviation) ** 2) / 2) * np.expm1((threshold - s) / sigma**2)
+        terms = -np.exp(-((s / deviation) ** 2) / 2) * np.expm1(step * (threshold - s) / sigma**2)
         delta = float(terms.sum()) / _theta(deviation)
     return min(math.exp(tau) * delta, 1.0)
 
@@ -121,8 +150,8 @@ def is_count(value: object) -> TypeGuard[int]:
 
 def _ratio_where(a: float, epsilon: float) -> float:
     """Return the ratio with ratio/2 - epsilon/ratio = a."""
-    root = math.sqrt(a * a + 2 * epsilon)
-    return 2 * epsilon / (root - a) if a < 0 else root + a
+    root = math.hypot(a, math.sqrt(2) * math.sqrt(epsilon))
+    return epsilon / ((root - a) / 2) if a < 0 else root + a
 
 
 def _complement(epsilon: float, ratio: float) -> float:

@@ -10,22 +10,27 @@ import numpy as np
 
 from dvspark.errors import ConfigError, InputError, Problem, close_matches
 from dvspark.privacy.gaussian import budget_problems, discrete_gaussian_delta, gaussian_sigma, is_count, is_number
-from dvspark.privacy.sampler import RandomBits, discrete_gaussian
+from dvspark.privacy.sampler import LARGEST_SIGMA, RandomBits, discrete_gaussian
 from dvspark.schemas import Int64s
 
 # Cells that one training row can move by 1 at a validation point: its own, or the one it leaves and the one it enters.
 CELLS_OF_ADJACENCY = {"add_remove": 1, "replace_one": 2}
+# What is protected: one training row, or all rows of one owner.
+ROW, OWNER = UNITS = ("row", "owner")
 ANALYTIC = "analytic Gaussian"
 PLD = "PLD, dp-accounting"
+# Sigma is rounded up to so many bits: to 1.2e-4 of it where it is small, which integers ask for there, else to 1e-9.
+COARSE_BITS, FINE_BITS = 13, 31
 
 
 @dataclass(frozen=True)
 class Release:
     """What a release of (match, non-match) counts of ``n_validation`` points promises, and with how much noise.
 
-    (``epsilon``, ``delta``)-differential privacy of one training row under ``adjacency``, by discrete Gaussian noise
-    of parameter ``sigma`` on each count; ``sensitivity`` is the L2 sensitivity of the whole release, ``accountant``
-    what calibrated sigma, ``sampling_rate`` the share of training rows that one secret Poisson sample kept.
+    (``epsilon``, ``delta``)-differential privacy of one ``unit``, a training row or all rows of an owner, under
+    ``adjacency``, by discrete Gaussian noise of parameter ``sigma`` on each count; ``sensitivity`` is the L2 one of
+    all of them, ``accountant`` what calibrated sigma, ``sampling_rate`` the share of training rows that one secret
+    Poisson sample kept. Of an owner at most ``rows_per_owner`` rows count at a point; of rows it is 1.
     """
 
     epsilon: float
@@ -36,44 +41,73 @@ class Release:
     accountant: str
     sampling_rate: float
     n_validation: int
+    unit: str = ROW
+    rows_per_owner: int = 1
+
+
+@dataclass
+class KeptRelease:
+    """A release to use again: empty at first, filled by the first call that gets it.
+
+    ``release``; ``noisy_counts`` (n_validation, 2) int64; ``sample_key`` draws the sample, None without one; ``of``: a
+    digest of the tables and parameters it was drawn for. Keep it secret: the key and the digest tell of private rows.
+    """
+
+    release: Release | None = None
+    noisy_counts: Int64s | None = None
+    sample_key: bytes | None = None
+    of: str = ""
 
 
 def calibrate(
-    epsilon: float, delta: float, adjacency: str, sampling_rate: float = 1.0, n_validation: int = 1
+    epsilon: float,
+    delta: float,
+    adjacency: str,
+    sampling_rate: float = 1.0,
+    n_validation: int = 1,
+    unit: str = ROW,
+    rows_per_owner: int = 1,
 ) -> Release:
     """Return the release of all validation points' counts as one Gaussian mechanism, with the smallest sigma known.
 
     ``adjacency`` "add_remove" moves one cell of a validation point by 1, "replace_one" two: L2 sensitivity 1 or
-    sqrt(2), times sqrt(n_validation). With all training rows sigma is `gaussian_sigma`'s; with a ``sampling_rate``
-    below 1 (one Poisson sample for all validation points) it is the smallest that dp-accounting's privacy loss
-    distribution accepts, to 1e-6 of it. Either is for the continuous Gaussian, and integers with the same sigma can
-    have a larger delta (`discrete_gaussian_delta`): sigma is then raised until they have not, by up to 1.6 % for one
-    validation point, by less than 1e-8 for a hundred (epsilon 0.1 to 8, delta 1e-6). A sampled release delivers
-    (epsilon, delta) exactly where the whole one delivers ln(1 + (e^epsilon - 1) / q) and delta / q; dp-accounting
-    stays within 1e-4 above that sigma, but far above for delta < 1e-12 or epsilon < 1e-4.
+    sqrt(2), times sqrt(n_validation). An owner (``unit`` "owner") moves each by up to ``rows_per_owner``. With all
+    training rows sigma is `gaussian_sigma`'s; with a ``sampling_rate`` below 1 (one Poisson sample for all
+    validation points) it is the smallest that dp-accounting's privacy loss distribution accepts, to 1e-6 of it.
+    Either is for the continuous Gaussian, and integers with the same sigma can have a larger delta
+    (`discrete_gaussian_delta`): sigma is then raised until they have not, by up to 1.6 % for one validation point,
+    by less than 1e-8 for a hundred (epsilon 0.1 to 8, delta 1e-6). A sampled release delivers (epsilon, delta)
+    exactly where the whole one delivers ln(1 + (e^epsilon - 1) / q) and delta / q; dp-accounting stays within 1e-4
+    above that sigma, but far above for delta < 1e-12 or epsilon < 1e-4.
     Milliseconds; with sampling seconds, up to 40 for large epsilon or small rates. Raises ConfigError with everything
     wrong, or if dp-accounting is missing.
     Source: Balle & Wang, ICML 2018, arXiv:1805.06530, theorem 8; Balle, Barthe & Gaboardi, NeurIPS 2018,
     arXiv:1807.01647, theorem 8, for the sampling.
     """
-    if problems := privacy_problems(epsilon, delta, adjacency, sampling_rate, n_validation):
+    problems = privacy_problems(epsilon, delta, adjacency, sampling_rate, n_validation, unit, rows_per_owner)
+    if problems:
         raise ConfigError(problems)
-    n_cells = CELLS_OF_ADJACENCY[adjacency] * int(n_validation)
-    sensitivity = math.sqrt(n_cells)
+    n_cells, step = CELLS_OF_ADJACENCY[adjacency] * int(n_validation), int(rows_per_owner)
+    sensitivity = step * math.sqrt(n_cells)
     whole_epsilon = epsilon + math.log1p(-math.expm1(-epsilon) * (1 / sampling_rate - 1))
     whole_delta = delta / sampling_rate
     sigma, accountant = gaussian_sigma(whole_epsilon, whole_delta, sensitivity), ANALYTIC
+    if sigma > LARGEST_SIGMA / 2:
+        hint = "take a larger epsilon or delta: this noise would be all there is"
+        raise ConfigError(Problem("epsilon", "noise of at most 2^51", f"sigma {sigma:g}", hint))
     if sampling_rate < 1:
         sigma, accountant = _accounted_sigma(epsilon, delta, sampling_rate, sensitivity, sigma), PLD
     return Release(
         float(epsilon),
         float(delta),
-        _sigma_on_integers(sigma, whole_epsilon, whole_delta, n_cells),
+        _sigma_on_integers(sigma, whole_epsilon, whole_delta, n_cells, step),
         sensitivity,
         adjacency,
         accountant,
         float(sampling_rate),
         int(n_validation),
+        unit,
+        step,
     )
 
 
@@ -94,7 +128,13 @@ def private_release(counts: Int64s, release: Release, random_bits: RandomBits = 
 
 
 def privacy_problems(
-    epsilon: object, delta: object, adjacency: object, sampling_rate: object = 1.0, n_validation: object = 1
+    epsilon: object,
+    delta: object,
+    adjacency: object,
+    sampling_rate: object = 1.0,
+    n_validation: object = 1,
+    unit: object = ROW,
+    rows_per_owner: object = 1,
 ) -> list[Problem]:
     """Return everything wrong with a release's parameters, none of it needing the data."""
     problems = budget_problems(epsilon, delta)
@@ -105,6 +145,7 @@ def privacy_problems(
     if not is_count(n_validation):
         hint = "count the validation points that are released together"
         problems.append(Problem("n_validation", "a whole number from 1", repr(n_validation), hint))
+    problems += _unit_problems(unit, rows_per_owner, sampling_rate)
     return problems + _sampling_problems(delta, adjacency, sampling_rate)
 
 
@@ -116,6 +157,22 @@ def delta_warning(delta: float, n_train: int) -> str | None:
         f"delta = {delta:g} is not below 1 / n_train = {1 / n_train:.3g}: publishing a few training rows chosen at "
         f"random, unprotected, would satisfy it; take a delta far below 1 / {n_train}"
     )
+
+
+def _unit_problems(unit: object, rows_per_owner: object, sampling_rate: object) -> list[Problem]:
+    """Return what is wrong with what is protected."""
+    if unit not in UNITS:
+        hint = close_matches(str(unit), UNITS)
+        return [Problem("unit", f"one of {', '.join(map(repr, UNITS))}", repr(unit), hint)]
+    if not is_count(rows_per_owner):
+        hint = "how many rows of an owner may count at a point"
+        return [Problem("rows_per_owner", "a whole number from 1", repr(rows_per_owner), hint)]
+    if unit == ROW and rows_per_owner != 1:
+        return [Problem("rows_per_owner", "1 where rows are protected", repr(rows_per_owner), "set unit: owner")]
+    if unit == OWNER and is_number(sampling_rate) and sampling_rate < 1:
+        hint = "take unit 'row', or sampling_rate 1: of an owner with many rows a sample holds some"
+        return [Problem("unit", "'row' under Poisson sampling", "'owner'", hint)]
+    return []
 
 
 def _sampling_problems(delta: object, adjacency: object, sampling_rate: object) -> list[Problem]:
@@ -154,10 +211,19 @@ def _accounted_sigma(epsilon: float, delta: float, sampling_rate: float, sensiti
     return float(factor * exact)
 
 
-def _sigma_on_integers(sigma: float, epsilon: float, delta: float, n_cells: int) -> float:
-    """Return sigma, raised by as little as twice what is needed for delta to hold on the integers as well."""
-    raised, share = sigma, 2.0**-30
-    while discrete_gaussian_delta(epsilon, raised, n_cells) > delta:
-        raised = sigma * (1 + share)
-        share *= 2
-    return raised
+def _sigma_on_integers(sigma: float, epsilon: float, delta: float, n_cells: int, step: int) -> float:
+    """Return the first sigma, of a grid and from this one on, for which delta holds on the integers as well.
+
+    The grid does not depend on epsilon, nor does what is above this sigma: so a larger epsilon never has more noise.
+    """
+    while True:
+        # The finer, the smaller the step of a lattice is beside the sum's deviation, and with it what integers ask for.
+        exponent = math.frexp(sigma)[1]
+        n_bits = COARSE_BITS
+        if exponent > 1:
+            n_bits += 2 * max(0, math.frexp(math.ldexp(1.0, exponent) * math.sqrt(n_cells) / step)[1])
+        spacing = math.ldexp(1.0, exponent - min(n_bits, FINE_BITS))
+        sigma = math.ceil(sigma / spacing) * spacing
+        if discrete_gaussian_delta(epsilon, sigma, n_cells, step) <= delta:
+            return sigma
+        sigma += spacing

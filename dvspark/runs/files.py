@@ -39,6 +39,9 @@ class Files(Protocol):
     def remove_empty(self, name: str) -> None:
         """Remove a folder if nothing is in it."""
 
+    def make_private(self, name: str) -> None:
+        """Make a folder, if it is not there, that only its owner may open."""
+
 
 def write_whole(files: Files, name: str, content: bytes) -> None:
     """Write a file that is there whole or not at all: staged beside its place, then renamed."""

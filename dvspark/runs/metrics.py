@@ -24,12 +24,17 @@ def run_metrics(record: Mapping[str, Any]) -> str:
     info = {"method": method, "metric": record["metric"], "ranking": record["ranking"], "plan": plan.get("name")}
     info |= {"version": record["dvspark_version"], "fingerprint": record["fingerprint"]}
     sides = [(side, inputs[side]) for side in ("train", "validation")]
+    n_rows, n_rejected = ([({"side": s}, t.get(n)) for s, t in sides] for n in ("n_rows", "n_rejected"))
     created = calendar.timegm(time.strptime(record["created"], "%Y-%m-%dT%H:%M:%SZ"))
     families: list[tuple[str, str, Samples]] = [
         ("run_info", "what ran; always 1", [(info, 1)]),
         ("run_created_timestamp_seconds", "when the run record was written", [({}, created)]),
-        ("rows", "rows of each table that were valued, or valued by", [({"side": s}, t["n_rows"]) for s, t in sides]),
-        ("rejected_rows", "rows of each table set aside", [({"side": s}, t["n_rejected"]) for s, t in sides]),
+        (
+            "rows",
+            "rows of each table that were valued, or valued by",
+            n_rows,
+        ),
+        ("rejected_rows", "rows of each table set aside", n_rejected),
         ("validation_points", "validation rows the values rest on", [({}, inputs["n_validation"])]),
         ("features", "length of an embedding", [({}, inputs["n_features"])]),
         ("classes", "distinct labels", [({}, inputs["n_classes"])]),

@@ -39,10 +39,11 @@ def _parameters(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _measures(record: Mapping[str, Any]) -> dict[str, float]:
     inputs = record["inputs"]
-    sizes = {"train_rows": inputs["train"]["n_rows"], "validation_points": inputs["n_validation"]}
+    sizes = {"train_rows": inputs["train"].get("n_rows"), "validation_points": inputs["n_validation"]}
     seconds = {f"seconds_{stage['stage']}": stage["seconds"] for stage in record["stages"]}
     audit = {f"audit_{finding['name']}": finding["measured"] for finding in record["findings"]}
-    return {**sizes, "error_bound": record["error_bound"], **seconds, **audit}
+    found = {**sizes, "error_bound": record["error_bound"], **seconds, **audit}
+    return {name: value for name, value in found.items() if value is not None}  # a private run tells less
 
 
 def _mlflow() -> Any:

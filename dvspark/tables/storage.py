@@ -6,13 +6,14 @@ import contextlib
 import os
 import re
 import secrets
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from pyarrow import fs
 
 from dvspark.documents import LARGEST_BYTES
-from dvspark.errors import ConfigError, Problem
+from dvspark.errors import ConfigError, OutputConflictError, Problem
 
 # File systems that rename a folder in one step.
 ONE_STEP = ("local", "hdfs")
@@ -74,6 +75,24 @@ class Storage:
     def write_text(self, name: str, text: str) -> None:
         """Write a text file, making its folder."""
         self.write(name, text.encode())
+
+    def make_private(self, name: str) -> None:
+        """Make a folder, if it is not there, that only its owner may open: mode 0700, on local disks.
+
+        Elsewhere the storage's own rights decide. Raises: OutputConflictError when it is a link, or another user's.
+        """
+        if self.file_system.type_name != "local":
+            return
+        place = Path(self.path(name))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            place.mkdir(mode=0o700)
+        found = place.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            hint = "choose another output, or remove it"
+            raise OutputConflictError(Problem(str(place), "a folder of this user", "a link, or another user's", hint))
+        if stat.S_IMODE(found.st_mode) != 0o700:
+            place.chmod(0o700)
 
     def write_first(self, name: str, content: bytes) -> bool:
         """Write a file, whole, that is not there yet, and return whether it was: of several writers at most one does.

@@ -26,17 +26,14 @@ if TYPE_CHECKING:
 
 # Rows of one values file: some 30 to 60 MB.
 ROWS_PER_FILE = 1_000_000
-# What is told of a run that is done already, and what its values are known by.
-TOLD_AGAIN = {
-    "inputs.train.n_rows": int,
-    "inputs.n_validation": int,
-    "method": dict,
-    "findings": list,
-    "outputs": dict,
-    "values_sha256": str,
-}
+# What is told of a run that is done already.
+TOLD_AGAIN = {"inputs.train": dict, "inputs.n_validation": int, "method": dict, "findings": list, "outputs": dict}
+# What else, and what its values are known by; a private run does not publish these.
+TOLD_OF_TABLES = {"inputs.train.n_rows": int, "values_sha256": str}
+# Rows that a private run sets aside are for who runs it.
+PRIVATE_REJECTED = "private/rejected"
 # What a run may publish as tables.
-TABLES = ("values", "rejected", "validation_rows")
+TABLES = ("values", "rejected", "validation_rows", PRIVATE_REJECTED)
 
 
 @dataclass(frozen=True)
@@ -118,7 +115,9 @@ def require_own_name(storage: Storage, run_id: str) -> None:
         raise OutputConflictError(Problem(where, "an id that this store tells from others", f"{other} for it", hint))
 
 
-def refuse_conflict(storage: Storage, run_id: str, fingerprint: str) -> dict[str, Any] | None:
+def refuse_conflict(
+    storage: Storage, run_id: str, fingerprint: str, *, is_private: bool = False
+) -> dict[str, Any] | None:
     """Return the record of the same run if it is published already, None if nothing is in the way.
 
     Raises: OutputConflictError when the run id is taken by other inputs, options or code, or the record is damaged.
@@ -132,7 +131,7 @@ def refuse_conflict(storage: Storage, run_id: str, fingerprint: str) -> dict[str
         raise taken_run_id(where, fingerprint, got, hint)
     if record.get("run_id") != run_id:
         raise _damaged(storage, run_id, f"the record of run {record.get('run_id')}")
-    if lost := missing_in(record, TOLD_AGAIN):
+    if lost := missing_in(record, TOLD_AGAIN if is_private else TOLD_AGAIN | TOLD_OF_TABLES):
         raise _damaged(storage, run_id, f"one without {', '.join(lost)}")
     if (told := unsealed(storage.read(f"runs/{run_id}/run.json"))) is None:
         raise _damaged(storage, run_id, "a file that was changed since")
@@ -161,6 +160,8 @@ def publish(
     """
     staging = f"_staging-{run_id}-{uuid.uuid4().hex[:8]}"
     try:
+        if PRIVATE_REJECTED in tables or storage.exists(f"{PRIVATE_REJECTED}/run_id={run_id}"):
+            storage.make_private(staging)
         # Small jobs, each with one task for a million rows: so they go on at once.
         with ThreadPoolExecutor(max(1, len(tables))) as pool:
             jobs = [pool.submit(_write, storage, f"{staging}/{name}", table) for name, table in tables.items()]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+import re
+import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,13 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.dataset
+import pyarrow.parquet
 import pytest
 from frames import draw_data, write_parquet
 
-from dvspark import neighbors, stages
+from dvspark import admission, neighbors, stages
 from dvspark.errors import ComputeError, ConfigError, InputError, OutputConflictError
 from dvspark.privacy import private_release, values_from_noisy_counts
+from dvspark.runs.private import Identity
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -57,6 +63,12 @@ def draws(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
 
 def _record(out: Path, run_id: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((out / "runs" / run_id / "run.json").read_text())
+    return found
+
+
+def _whole(out: Path, run_id: str) -> dict[str, Any]:
+    """Return the record with what is not published."""
+    found: dict[str, Any] = json.loads((out / "private" / f"run_id={run_id}" / "record.json").read_text())
     return found
 
 
@@ -128,41 +140,47 @@ def test_private_run__killed_after_the_draw_takes_what_was_kept_and_tells_owners
     assert record["privacy"]["sensitivity"] == pytest.approx(math.sqrt(N_VALIDATION))
     assert record["privacy"]["sigma"] > record["privacy"]["sensitivity"]
     assert record["inputs"]["n_classes_source"] == "distinct labels in validation"
-    names = [stage["stage"] for stage in record["stages"]]
+    assert (record["stages"], record["warnings"], record["plan"]) == ([], [], {})
+    assert list(record["inputs"]["train"]) == ["types"]
+    whole = _whole(out, "private")
+    assert whole["inputs"]["train"]["n_rows"] == N_TRAIN
+    assert stat.S_IMODE((out / "private").stat().st_mode) == 0o700
+    names = [stage["stage"] for stage in whole["stages"]]
     assert names.index("neighbors") < names.index("value")
     assert "extremes" not in names
     # 1e-6 is far below one row in sixty.
-    assert [warning for warning in record["warnings"] if warning["where"] == "delta"] == []
+    assert [warning for warning in whole["warnings"] if warning["where"] == "delta"] == []
 
 
-def test_private_run__started_twice_at_once_uses_one_draw(
+def test_private_run__started_twice_at_once_is_one_run_with_one_draw(
     spark: SparkSession, tables: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, draws: list[np.ndarray]
 ) -> None:
     from dvspark.config_sources import load_config, parse_overrides
     from dvspark.pipeline import run
 
-    out, barrier, draw = tmp_path / "out", Barrier(2), neighbors.private_release
+    out, barrier, keep = tmp_path / "out", Barrier(2), admission.keep_identity
 
-    def both(*arguments: Any) -> np.ndarray:
-        drawn = draw(*arguments)
-        barrier.wait(120)  # each has drawn, and nothing is kept
-        return drawn
+    def both(*arguments: Any) -> Identity:
+        barrier.wait(120)  # each has an id of its own, and none is kept
+        return keep(*arguments)
 
-    monkeypatch.setattr(neighbors, "private_release", both)
-    words = [*tables, "--output", str(out), "--run_id", "private", "--publish_all_values", "--report", "false"]
+    monkeypatch.setattr(admission, "keep_identity", both)
+    words = [*tables, "--output", str(out), "--publish_all_values", "--report", "false"]
     config = load_config(None, parse_overrides(words))
     with ThreadPoolExecutor(2) as pool:
         starts = [pool.submit(run, config, spark) for _ in range(2)]
     errors = [start.exception() for start in starts]
     assert [type(error) for error in errors if error is not None] == [OutputConflictError]
-    kept, values = _kept(out, "private"), _values(out / "values")
-    assert len(draws) == 2
-    assert [drawn.tolist() for drawn in draws].count(kept["noisy_counts"]) == 1
+    (run_id,) = (path.name for path in (out / "runs").iterdir())
+    kept, values = _kept(out, run_id), _values(out / "values")
+    assert [drawn.tolist() for drawn in draws] == [kept["noisy_counts"]]
     expected = _expected(kept)
     np.testing.assert_allclose(
         values["value"].to_numpy(), [expected[row] for row in values["id"].to_pylist()], rtol=0, atol=1e-12
     )
-    assert [path.name for path in (out / "private" / "run_id=private").iterdir()] == ["release.json"]
+    names = sorted(path.name for path in (out / "private" / f"run_id={run_id}").iterdir())
+    assert names == ["record.json", "release.json"]
+    assert len(list((out / "private" / "budget").rglob("*.json"))) == 1
 
 
 def test_private_run__of_a_sample_keeps_its_key_and_all_values_may_be_published_on_request(
@@ -180,7 +198,7 @@ def test_private_run__of_a_sample_keeps_its_key_and_all_values_may_be_published_
     assert "owner" not in values.column_names
     record = _record(out, "all")
     assert (record["privacy"]["sampling_rate"], record["privacy"]["accountant"]) == (0.5, "PLD, dp-accounting")
-    (warning,) = [warning for warning in record["warnings"] if warning["where"] == "delta"]
+    (warning,) = [warning for warning in _whole(out, "all")["warnings"] if warning["where"] == "delta"]
     assert "1 / 60" in warning["expected"]
     assert "sixty" not in warning["hint"]
     assert "publishing a few training rows" in warning["hint"]
@@ -219,3 +237,109 @@ def test_private_run__validation_rows_are_not_the_training_rows(
     words = [*tables[:2], *BUDGET, "--self_validation", "true", "--output", tmp_path / "out"]
     assert command("value", *words) == ConfigError.exit_code
     assert "give validation rows that may be known to all" in capsys.readouterr().err
+
+
+def _published(out: Path) -> dict[str, Any]:
+    """Return all that is not in private/, by place: documents without what is random, the values of all but owner 0.
+
+    Ids and times are left out, and so is a document's sha256, in which they are.
+    """
+    found: dict[str, Any] = {}
+    (run_id,) = (path.name for path in (out / "runs").iterdir())
+    fingerprint = _record(out, run_id)["fingerprint"]
+    for path in sorted(path for path in out.rglob("*") if path.is_file()):
+        place = str(path.relative_to(out)).replace(run_id, "RUN")
+        if place.startswith("private/") or "owner 0" in place or path.suffix == ".crc":
+            continue
+        if path.suffix == ".parquet":
+            values = pa.parquet.ParquetFile(path).read()
+            found[place.rsplit("/", 1)[0]] = values.sort_by("id").to_pydict()
+        else:
+            text = path.read_text().replace(str(out), "OUT").replace(run_id, "RUN").replace(fingerprint, "PRINT")
+            found[place] = re.sub(
+                r'"created": "[^"]*"|\n "sha256": "[^"]*"|(created_timestamp_seconds.*) \d+', "", text
+            )
+    return found
+
+
+def test_private_run__what_is_published_is_the_same_bytes_whatever_a_row_of_another_owner(
+    command: Command, tables: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The same noisy counts, whatever the rows: all that may tell of them.
+    monkeypatch.setattr(neighbors, "private_release", lambda counts, _: np.full_like(counts, 5))
+    flipped = list(DATA.train.labels)
+    flipped[0] = next(label for label in flipped if label != flipped[0])
+    more = dataclasses.replace(
+        DATA.train,
+        ids=[*DATA.train.ids, "one more"],
+        x=np.vstack([DATA.train.x, DATA.train.x[:1] + 1]),
+        labels=[*flipped, flipped[0]],
+    )
+    others = (dataclasses.replace(DATA.train, labels=flipped), OWNERS), (more, [*OWNERS, OWNERS[0]])
+    seen, identities = [], set()
+    for number, (rows, owners) in enumerate([(DATA.train, OWNERS), *others]):
+        train, out = write_parquet(tmp_path / f"{number}.parquet", rows, owner=owners), tmp_path / f"out{number}"
+        assert command("value", "--train", train, *tables[2:], "--radius", "auto", "--output", out) == 0
+        seen.append(_published(out))
+        (run_id,) = (path.name for path in (out / "runs").iterdir())
+        identities |= {run_id, _record(out, run_id)["fingerprint"]}
+    assert len(seen[0]) > 4
+    assert seen[0] == seen[1] == seen[2]
+    assert len(identities) == 6
+
+
+def test_private_run__that_is_refused_draws_nothing_and_withdraws_nothing(
+    command: Command,
+    tables: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out, budget = tmp_path / "out", ["--epsilon_budget", "1", "--delta_budget", "1e-6"]
+    assert command("value", *tables, *budget, "--output", out) == 0
+    (run_id,) = (path.name for path in (out / "runs").iterdir())
+
+    def files() -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+    def never(*_: Any) -> None:
+        raise AssertionError("noise is drawn")
+
+    monkeypatch.setattr(neighbors, "private_release", never)
+    before = files()
+    assert command("value", *tables, *budget, "--output", out) == 0  # found again, by tables and options
+    long = write_parquet(tmp_path / "train.parquet", DATA.train, owner=["x" * 300, *OWNERS[1:]])
+    for words, code, said in (
+        (["--chunk_rows", "7"], 4, "1 releases"),
+        (["--run_id", "other"], 4, "1 releases"),
+        (["--run_id", "other", "--epsilon", "0.01", "--metric", "cosine", "--force", "true"], 4, "1 releases"),
+        (["--run_id", run_id, "--chunk_rows", "7", "--force", "true"], 4, "a release is drawn once"),
+        (["--train", long, "--run_id", run_id, "--force", "true"], 3, "longer than 255 bytes"),
+        (["--epsilon", "1e-17", "--delta", "1e-18", "--force", "true"], 2, "noise of at most"),
+    ):
+        capsys.readouterr()
+        assert command("value", *tables, *budget, *words, "--output", out) == code
+        assert said in capsys.readouterr().err
+        assert files() == before
+
+
+def test_private_run__is_known_by_its_values_whose_digest_only_the_kept_record_has(
+    command: Command, tables: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, words = tmp_path / "out", [*tables, "--run_id", "private"]
+    assert command("value", *words, "--output", out) == 0
+    digest = _whole(out, "private")["values_sha256"]
+    for path in (path for path in out.rglob("*") if path.is_file() and "private" not in path.relative_to(out).parts):
+        assert digest.encode() not in path.read_bytes()
+    assert command("value", *words, "--output", out) == 0
+
+    file = next((out / "values").rglob("*.parquet"))
+    values, content = pa.parquet.ParquetFile(file).read(), file.read_bytes()
+    place = values.column_names.index("value")
+    pa.parquet.write_table(values.set_column(place, "value", pa.compute.add(values["value"], 1e-9)), file)
+    assert command("value", *words, "--output", out) == OutputConflictError.exit_code
+    assert "the values that it has published" in capsys.readouterr().err
+    file.write_bytes(content)
+    (out / "private" / "run_id=private" / "record.json").unlink()
+    assert command("value", *words, "--output", out) == OutputConflictError.exit_code
+    assert "the whole record of a private run" in capsys.readouterr().err

@@ -429,6 +429,10 @@ TEXTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         ("--method", "weighted_knn_shapley", "--weight", "rbf", "--gamma", "0.25"),
         {"weight": "rbf", "gamma": 0.25},
     ),
+    "owners protected": (
+        (*PRIVATE, "--epsilon", "1", "--delta", "1e-9", "--unit", "owner", "--rows_per_owner", "3"),
+        {"epsilon": 1.0, "delta": 1e-9, "unit": "owner", "rows_per_owner": 3},
+    ),
     "a budget": (
         (*PRIVATE, "--epsilon", "1", "--delta", "1e-9", "--sampling_rate", ".5", "--adjacency", "add_remove"),
         {"epsilon": 1.0, "delta": 1e-9, "sampling_rate": 0.5, "adjacency": "add_remove"},

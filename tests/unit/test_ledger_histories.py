@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 import pytest
 from histories import SPARK, Fault, KilledError, _Valued
 
-from dvspark import pipeline, spot_checks, totals
+from dvspark import pipeline, presenting, spot_checks, totals
 from dvspark.audit import checks
 from dvspark.config import JobConfig, OutputConfig
 from dvspark.engine import chunks, reduce
@@ -159,8 +159,9 @@ def job(
     valued: Any = _Valued(run_id, option)
     valued.spoiled, process = spoiled, dataclasses.replace(Holder.here(), pid=next(_pids))
     with ExitStack() as stack:
-        for name, replaced in {"_checked": lambda *_: valued, "compute": computed, "run_metrics": str}.items():
+        for name, replaced in {"_checked": lambda *_: valued, "compute": computed}.items():
             stack.enter_context(mock.patch.object(pipeline, name, replaced))
+        stack.enter_context(mock.patch.object(presenting, "run_metrics", str))
         stack.enter_context(mock.patch.object(Holder, "here", return_value=process))
         stack.enter_context(fault.struck())
         stack.enter_context(mock.patch.object(Storage, "_delete", deleted_by_files(fault)))

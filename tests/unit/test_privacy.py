@@ -92,6 +92,55 @@ def test_gaussian_sigma__agrees_with_dp_accounting(epsilon: float, delta: float)
     assert gaussian_sigma(epsilon, delta, 1.0) == pytest.approx(other, rel=1e-6)
 
 
+@pytest.mark.parametrize("delta", [1e-300, 1e-6, 0.3, 0.5, 0.999, 1 - 1e-15])
+def test_gaussian_sigma__falls_to_nothing_as_epsilon_grows(delta: float) -> None:
+    sigmas = np.array([gaussian_sigma(10.0**power, delta, 1.0) for power in range(-300, 309)])
+    assert (sigmas[1:] <= sigmas[:-1] * (1 + 1e-12)).all()
+    assert sigmas[-1] == pytest.approx(1 / math.sqrt(2) / 1e154, rel=1e-9)
+
+
+@pytest.mark.parametrize("delta", [1e-12, 1e-6, 0.1])
+@pytest.mark.parametrize(("n_validation", "rows"), [(1, 1), (2, 1), (100, 1), (3, 5)])
+def test_calibrate__a_larger_epsilon_never_has_more_noise_and_any_noise_can_be_had(
+    delta: float, n_validation: int, rows: int
+) -> None:
+    unit = ("row", 1) if rows == 1 else ("owner", rows)
+    releases = [
+        calibrate(10**power, delta, "add_remove", 1.0, n_validation, *unit) for power in np.arange(-2, 12, 0.25)
+    ]
+    sigmas = np.array([release.sigma for release in releases])
+    assert (np.diff(sigmas) <= 0).all()
+    assert sigmas[-1] < 1e-5 * releases[-1].sensitivity
+    assert all(one.sigma >= gaussian_sigma(one.epsilon, delta, one.sensitivity) for one in releases)
+
+
+def test_calibrate__refuses_noise_that_no_count_can_hold() -> None:
+    with pytest.raises(ConfigError, match="noise of at most"):
+        calibrate(1e-16, 1e-17, "add_remove", 1.0, 100)
+
+
+@pytest.mark.parametrize(("epsilon", "rows"), [(0.5, 2), (1.0, 3), (4.0, 2), (20.0, 5)])
+def test_calibrate__owners_of_several_rows_get_their_delta(epsilon: float, rows: int) -> None:
+    release = calibrate(epsilon, 1e-4, "add_remove", 1.0, 1, "owner", rows)
+    assert release.sensitivity == rows
+    sigma, reach = release.sigma, math.ceil(12 * release.sigma) + 1
+    z = np.arange(-reach, reach + 1)
+    of_cell = np.exp(-((z / sigma) ** 2) / 2)
+    of_cell /= of_cell.sum()
+    # All ways in which an owner's rows can be matches or not.
+    worst = 0.0
+    for shift in range(rows + 1):
+        cells = [one for one in (shift, rows - shift) if one]
+        losses, weights = np.zeros(1), np.ones(1)
+        for moved in cells:
+            loss = (2 * moved * z + moved**2) / (2 * sigma**2)
+            losses, weights = (losses[:, None] + loss).ravel(), np.outer(weights, of_cell).ravel()
+            kept = weights > 1e-12
+            losses, weights = losses[kept], weights[kept]
+        worst = max(worst, float((weights * np.maximum(-np.expm1(epsilon - losses), 0)).sum()))
+    assert worst <= 1e-4
+
+
 @given(sensitivity=st.floats(1e-6, 1e6), epsilon=st.floats(1e-3, 100), delta=st.floats(1e-30, 0.9))
 def test_gaussian_sigma__scales_with_the_sensitivity(sensitivity: float, epsilon: float, delta: float) -> None:
     expected = sensitivity * gaussian_sigma(epsilon, delta, 1.0)

@@ -1,0 +1,69 @@
+"""What several releases of one table tell together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import scipy
+
+from dvspark.privacy.gaussian import gaussian_log_delta
+from dvspark.privacy.release import CELLS_OF_ADJACENCY, OWNER, Release
+
+# An epsilon that no budget reaches.
+_MOST = 1e6
+
+
+def composed_delta(releases: Sequence[Release], epsilon: float, unit: str, adjacency: str) -> float:
+    """Return the delta of all releases together at ``epsilon``, for neighbors that differ by one ``unit``; at most 1.
+
+    Gaussian releases are one Gaussian mechanism, whose (sensitivity / sigma)² is the sum of theirs, whatever order and
+    whoever chose the later ones; sampled ones, which are not Gaussian, add up their epsilon and delta. Exact for
+    continuous noise; on integers delta is more by a share that `calibrate` has made up for in each release.
+    Source: Dong, Roth & Su, JRSS B 2022, arXiv:1905.02383, corollary 3.3; Dwork & Roth 2014, theorem 3.16.
+    """
+    squared, rest, delta = 0.0, epsilon, 0.0
+    for release in releases:
+        if release.sampling_rate < 1:
+            epsilon_of, delta_of = _of_sample(release, unit, adjacency)
+            rest, delta = rest - epsilon_of, delta + delta_of
+        else:
+            squared += squared_shift(release, unit, adjacency) * release.n_validation / release.sigma**2
+    if rest < 0 or delta >= 1 or math.isinf(squared):
+        return 1.0
+    if squared > 0:
+        delta += math.exp(min(0.0, gaussian_log_delta(rest, math.sqrt(squared))))
+    return min(delta, 1.0)
+
+
+def composed_epsilon(releases: Sequence[Release], delta: float, unit: str, adjacency: str) -> float:
+    """Return the smallest epsilon at which all releases together have ``delta``, to 1e-9; infinity for none to 1e6."""
+
+    def excess(epsilon: float) -> float:
+        return composed_delta(releases, epsilon, unit, adjacency) - delta
+
+    if excess(0.0) <= 0:
+        return 0.0
+    if excess(_MOST) > 0:
+        return math.inf
+    return float(scipy.optimize.bisect(excess, 0.0, _MOST, xtol=1e-9))
+
+
+def squared_shift(release: Release, unit: str, adjacency: str) -> float:
+    """Return how far one ``unit`` can move a point's two counts, squared, in L2.
+
+    Where rows are protected and owners' rows are limited, a row can come in another's place: it then moves two cells,
+    under either adjacency. Where owners are to be protected, a release that does not limit their rows has no bound.
+    """
+    if unit == OWNER:
+        return CELLS_OF_ADJACENCY[adjacency] * release.rows_per_owner**2 if release.unit == OWNER else math.inf
+    return 2.0 if release.unit == OWNER else float(CELLS_OF_ADJACENCY[adjacency])
+
+
+def _of_sample(release: Release, unit: str, adjacency: str) -> tuple[float, float]:
+    """Return (epsilon, delta) of a sampled release, which protects single rows more or less; of two for a change."""
+    if unit == OWNER:
+        return math.inf, 1.0
+    if adjacency == release.adjacency:
+        return release.epsilon, release.delta
+    return 2 * release.epsilon, release.delta * (1 + math.exp(min(release.epsilon, 700.0)))

@@ -1,0 +1,146 @@
+"""Private runs: their random identity, and what of their record is published; neither follows from the private table.
+
+private/run_ids/…json             identity of a run, under its secret: found again by a start with the same inputs
+private/run_id=…/release.json     the noisy counts, and the key of the sample
+private/run_id=…/record.json      the whole run record, with digests and exact counts
+private/rejected/run_id=…/        rows set aside
+private/budget/…/                 what has been released of a table, see `runs.budget`
+
+All of it is for who runs the job. Folders have the mode 0700.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dvspark.documents import sealed, unsealed
+from dvspark.errors import OutputConflictError, Problem
+from dvspark.runs.files import Files
+
+FOLDER = "private"
+# Of a record, what is the same whatever the private table holds; the rest is chosen below, or left out.
+PUBLIC = (
+    "schema_version",
+    "run_id",
+    "fingerprint",
+    "created",
+    "dvspark_version",
+    "method",
+    "metric",
+    "precision",
+    "ties",
+    "aggregate",
+    "self_validation",
+    "ranking",
+    "tolerance",
+    "error_bound",
+    "row_bounds",
+    "parent",
+    "privacy",
+    "environment",
+)
+PUBLIC_INPUTS = ("validation", "n_features", "n_classes", "n_classes_source", "n_validation")
+# Of findings, those that are measured on noisy counts alone.
+PUBLIC_FINDINGS = ("neighbors",)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who a private run is: both are random, and kept under the run's secret."""
+
+    run_id: str
+    fingerprint: str
+
+
+def new_identity(method: str, run_id: str | None) -> Identity:
+    """Return the identity of a run that has none yet: under the run id that was given, if one was."""
+    return Identity(run_id or f"{method}-{secrets.token_hex(6)}", secrets.token_hex(32))
+
+
+def kept_identity(files: Files, secret: str) -> Identity | None:
+    """Return the identity that an earlier start of the run has kept, or None; ``secret``: its true fingerprint.
+
+    Raises: OutputConflictError when it is damaged.
+    """
+    name = _name(secret)
+    if not files.exists(name):
+        return None
+    told = unsealed(files.read(name))
+    if told is None or told.pop("key", None) != _key(secret):
+        hint = "remove the file: the run then starts anew, and spends the budget once more"
+        got = "a damaged file" if told is None else "who another run is"
+        raise OutputConflictError(Problem(name, "who a private run is", got, hint))
+    return Identity(**told)
+
+
+def keep_identity(files: Files, secret: str, identity: Identity) -> Identity:
+    """Keep an identity, and return it, or the one that another start has kept meanwhile.
+
+    Raises: OutputConflictError when several starts keep one at once and none can tell who was first.
+    """
+    files.make_private(FOLDER)
+    files.write_first(_name(secret), sealed({"key": _key(secret), **asdict(identity)}))
+    kept = kept_identity(files, secret)
+    if kept is None:
+        hint = "start it again; if no other start is running, one was killed: remove what it left beside this file"
+        raise OutputConflictError(Problem(_name(secret), "one start at a time", "several at once", hint))
+    return kept
+
+
+def keep_record(files: Files, run_id: str, record: Mapping[str, Any]) -> None:
+    """Keep the whole record of a run, with what is not published, for who runs it."""
+    files.make_private(FOLDER)
+    files.write(_record_name(run_id), sealed(record, indent=1))
+
+
+def kept_record(files: Files, run_id: str, fingerprint: str) -> dict[str, Any]:
+    """Return the whole record of a published run. Raises: OutputConflictError when it is gone, damaged or another's."""
+    name = _record_name(run_id)
+    told = unsealed(files.read(name)) if files.exists(name) else None
+    if told is None or (told.get("run_id"), told.get("fingerprint")) != (run_id, fingerprint):
+        hint = "put a copy back, or pass --force to publish the run again, which draws and spends nothing"
+        got = "no such file" if not files.exists(name) else "one that is damaged, or another run's"
+        raise OutputConflictError(Problem(name, "the whole record of a private run", got, hint))
+    return told
+
+
+def public_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a private run's record may be published: what does not depend on the private table.
+
+    Digests, counts and places of the training rows, the digest of all owners' values, plan, times, warnings and
+    measurements are left out.
+    """
+    shown = {name: record[name] for name in PUBLIC}
+    shown["inputs"] = {
+        "train": {"types": record["inputs"]["train"]["types"]},
+        **{name: record["inputs"][name] for name in PUBLIC_INPUTS},
+    }
+    shown["plan"], shown["stages"], shown["warnings"] = {}, [], []
+    shown["findings"] = [_public_finding(finding) for finding in record["findings"]]
+    shown["outputs"] = {name: place for name, place in record["outputs"].items() if name != "rejected"}
+    if "configuration" in record:
+        left_out = ("train", "work_dir", "host_memory", "budget")
+        shown["configuration"] = {n: value for n, value in record["configuration"].items() if n not in left_out}
+    return shown
+
+
+def _public_finding(finding: Mapping[str, Any]) -> dict[str, Any]:
+    if finding["name"] in PUBLIC_FINDINGS:
+        return dict(finding)
+    return {**finding, "measured": None, "allowed": None, "meaning": "kept for who runs the job"}
+
+
+def _record_name(run_id: str) -> str:
+    return f"{FOLDER}/run_id={run_id}/record.json"
+
+
+def _name(secret: str) -> str:
+    return f"{FOLDER}/run_ids/{_key(secret)}.json"
+
+
+def _key(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
