@@ -120,8 +120,10 @@ def value_batches(
     merged = merged_points(rows, reference, m, work.options.metric)
     for chunk_id, points in itertools.groupby(merged, key=lambda found: found[0]):
         total, found = Partial.zeros(0), []
+        error = work.method.own_error(n_players, work.parameters)
         for _, near in points:
-            total.count(*work.method.point_total(near, n_players, work.parameters))
+            utility, empty_utility = work.method.point_total(near, n_players, work.parameters)
+            total.count(utility, empty_utility, error)
             found.append((near.rows, work.method.values(near, n_players, work.parameters)))
         # No other attempt at this chunk has the name; the driver hears of one attempt's only.
         name = f"values-{chunk_id}-{uuid.uuid4().hex}.npz"
@@ -137,14 +139,22 @@ def value_batches(
 
 
 def sum_batches(
-    batches: Iterator[pa.RecordBatch], reference: BlocksReference, folder: Path, valued: list[dict[str, Any]]
+    batches: Iterator[pa.RecordBatch],
+    reference: BlocksReference,
+    folder: Path,
+    valued: list[dict[str, Any]],
+    *,
+    row_bounds: bool = False,
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the `BLOCK_SUMS` of every chunk that was valued, for each block whose number is in the batches."""
+    """Yield the `BLOCK_SUMS` of every chunk that was valued, for each block whose number is in the batches.
+
+    ``row_bounds``: with certificates, which are the same for all rows of a point.
+    """
     for number in block_numbers(batches):
         block = open_block(reference, number)
         for told in valued:
             chunk = chunk_of(block, read_chunk(folder, told["chunk_id"]))
-            sums = Partial.zeros(block.train.n_train)
+            sums = Partial.zeros(block.train.n_train, row_bounds=row_bounds)
             with np.load(folder / told["file"], allow_pickle=False) as arrays:
                 starts, rows, values, others = (arrays[name] for name in ("starts", "rows", "values", "others"))
             for point in range(chunk.n_validation):
@@ -152,6 +162,8 @@ def sum_batches(
                 _add_point(block, chunk, point, rows[near], values[near], others[point], sums)
             for name in SCALARS:
                 setattr(sums, name, told[name])
+            if sums.row_bounds is not None:
+                sums.row_bounds += sums.error_bound
             yield sum_batch(told["chunk_id"], number, sums.centered(), [])
 
 

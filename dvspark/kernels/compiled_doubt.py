@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dvspark.kernels.compiled_ranks import compiled, unpack_keys
+from dvspark.kernels.doubt_loops import LARGE_GROUP
 from dvspark.schemas import Float64s, Floats, Int32s, Int64s, UInt8s, UInt64s
 
 # Rows that are looked at together for keys that are in doubt.
@@ -91,7 +92,11 @@ def _group_of(packed: UInt64s, keys: Floats, place: int, limits: Float64s, all_r
             other -= 1
         if other < 0 or (other < begin and np.float64(keys[other]) < least):
             return begin, end
-        begin, lowest = min(begin, _first_in_doubt(keys, other, limits)), other
+        # Which rows are in doubt with one that stands before another begins no later: looked for from there on.
+        least, lowest = _least_key(keys, other, limits), other
+        begin = min(begin, other)
+        while begin > 0 and np.float64(keys[begin - 1]) >= least:
+            begin -= 1
 
 
 @compiled
@@ -122,6 +127,11 @@ def _weigh(
 ) -> tuple[float, float]:
     """Return what a group's order may change for one of its rows, and for all rows before it."""
     of_row = of_sum = 0.0
+    if end - begin > LARGE_GROUP:
+        most, n_matches = suffix[ranks[begin]], 0
+        for place in range(begin, end):
+            n_matches += int(packed[place] & np.uint64(1))
+        return (end - begin) * most, n_matches * most
     for place in range(end - 1, begin - 1, -1):
         before, beyond, alike, lowest = _unlike(packed, keys, ranks, place, limits)
         passed = max(before, beyond)

@@ -7,6 +7,9 @@ import numpy as np
 from dvspark.kernels.rank_loops import unpack
 from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt64s
 
+# Of a group of more rows a coarse bound is enough: its rows, times the weight of its first rank.
+LARGE_GROUP = 512
+
 
 def relative_error(exact: Float64s, keys: Floats, sizes: Float64s, least: float) -> float:
     """Return the standard deviation of ``exact`` less ``keys``, in proportion to ``sizes``, ``least`` at least.
@@ -75,6 +78,10 @@ def list_doubtful(
         of_row = np.array([of_row[b:e].max() for b, e in zip(begins, ends, strict=True)])
         # From the far end, a group at a time: so the compiled loop adds.
         sums = np.array([np.cumsum(of_sum[b:e][::-1])[-1] for b, e in zip(begins, ends, strict=True)])
+        large, most = ends - begins > LARGE_GROUP, suffix[ranks[begins]]
+        of_row[large] = ((ends - begins) * most)[large]
+        before = np.concatenate([[0], np.cumsum(matches)])
+        sums[large] = ((before[ends] - before[begins]) * most)[large]
         left = (of_row <= row_allowed) & (ranks[begins] >= falls_from)
         total = np.cumsum(sums[left])
         left[left] = total <= sum_allowed

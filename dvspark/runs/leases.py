@@ -110,6 +110,15 @@ def _keep_beating(lease: Lease, stop: threading.Event) -> None:
             lease.files.write(lease.pulse, str(number).encode())
 
 
+def _require_place(files: Files, name: str, error: FileNotFoundError) -> None:
+    """Raise the error where no file can be written at all: then no other process has removed one."""
+    try:
+        files.write(name, b"")
+    except FileNotFoundError:
+        raise error from None
+    files.remove_file(name)
+
+
 def _taken(files: Files, run_id: str) -> Lease:
     dead = {other.token for other in _leases(files, run_id) if not _is_held(other)}
     lease = Lease(files, run_id, secrets.token_hex(8))
@@ -121,6 +130,7 @@ def _taken(files: Files, run_id: str) -> Lease:
                 files.remove_file(f"{FOLDER}/{left}")
     except FileNotFoundError as error:  # the one that goes on has removed what lay beside its own
         lease.release()
+        _require_place(files, f"{lease.pulse}.probe", error)
         raise _refusal(run_id, AT_ONCE) from error
     except BaseException:
         lease.release()

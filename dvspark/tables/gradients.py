@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from dvspark.errors import InputError, Problem, shown
 from dvspark.tables.keys import repeated_ids
 from dvspark.tables.read import Rows, TableReference, canonical_rows
 from dvspark.tables.row_checks import DIMENSION, FACTS, RowChecks
-from dvspark.tables.typed_bytes import undeclared_problem
 from dvspark.tables.validate import by_aspect, tally
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ def gradient_rows(frame: DataFrame, id_column: str, gradient: str, by: str | Non
     label = by or ALL_ROWS_ALIKE
     given = frame if by else frame.selectExpr("*", f"0L AS `{label}`")
     reference = TableReference.of_frame("gradients_df", {"id": id_column, "embedding": gradient, "label": label})
+    if dict(frame.dtypes).get(gradient) == "binary":  # gradients may have any size: no look at them tells another type
+        reference = dataclasses.replace(reference, embedding_dtype="float32")
     rows = canonical_rows(SIDE, given, reference)
     if isinstance(rows, Rows) and rows.is_multi_label:
         got, hint = rows.types["label"], "a row is in one game: choose one class of each"
@@ -44,7 +46,7 @@ def require_gradients(rows: Rows) -> int:
     # Of numbers whose squares float32 holds, sums of squares are far from what exact sums can hold.
     tallies = tally(rows, RowChecks("euclidean", "default"))
     dimensions = by_aspect(one for one in tallies if one["aspect"] == DIMENSION)
-    problems = [] if (untold := undeclared_problem(rows)) is None else [untold]
+    problems = list[Problem]()
     for aspect, (n_rows, ids) in by_aspect(one for one in tallies if one["aspect"] not in FACTS).items():
         said = aspect.replace("embedding", "gradient").replace("label", "class")
         got = f"{said} in {n_rows} rows; the first: {shown(ids)}"

@@ -353,6 +353,25 @@ def test_list_doubtful__both_list_the_same_groups_whose_rows_no_other_key_parts(
                     assert i in listed or len(weights)
 
 
+@pytest.mark.parametrize("allowed", [(0.0, 0.0), (1e-3, 1e-2), (1e9, 1e9)])
+def test_list_doubtful__of_large_groups_takes_linear_time_and_is_the_same_in_both(allowed: tuple[float, float]) -> None:
+    # A hundred thousand rows in doubt with each other: looking at pairs of them would take minutes.
+    rng, n = np.random.default_rng(0), 100_000
+    packed = np.empty(n, np.uint64)
+    keys = np.append(rng.random(n - 1_000), 10.0 + rng.random(1_000)).astype(np.float32)
+    loops.pack(keys, rng.random(n) < 0.5, packed)
+    packed.sort()
+    suffix, found = 1.0 / np.arange(1.0, n + 1) ** 2, []
+    for module in BOTH:
+        ranks, scratch = np.empty(n, np.int32), np.empty(n, np.float32)
+        places, groups = np.empty(n, np.int32), np.empty(n, np.int32)
+        module.gap_starts(packed, ranks)
+        told = module.list_doubtful(packed, ranks, np.array([2.0]), suffix, 0, *allowed, scratch, places, groups)
+        found.append((*told, places[: told[0]].tolist(), groups[: told[0]].tolist()))
+    assert found[0] == found[1]
+    assert found[0][0] == {0.0: n, 1e-3: n - 1_000, 1e9: 0}[allowed[0]]
+
+
 @given(seed=SEEDS, n=st.integers(1, 60))
 def test_order_groups__orders_by_key_then_row_within_each(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
