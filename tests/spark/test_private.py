@@ -170,7 +170,8 @@ def test_private_run__started_twice_at_once_is_one_run_with_one_draw(
     with ThreadPoolExecutor(2) as pool:
         starts = [pool.submit(run, config, spark) for _ in range(2)]
     errors = [start.exception() for start in starts]
-    assert [type(error) for error in errors if error is not None] == [OutputConflictError]
+    # The later one is refused, or finds the run published already.
+    assert {type(error) for error in errors if error is not None} <= {OutputConflictError}
     (run_id,) = (path.name for path in (out / "runs").iterdir())
     kept, values = _kept(out, run_id), _values(out / "values")
     assert [drawn.tolist() for drawn in draws] == [kept["noisy_counts"]]
