@@ -144,7 +144,7 @@ def _merged_points(
         absent, target = parts[0]["train_row"].as_py(), parts[0]["target"].as_py() or 0.0
         noisy = parts[0]["counts"].as_buffer() if parts[0]["counts"].is_valid else None
         counts = None if noisy is None else np.frombuffer(noisy, np.int64)
-        near = stored_keys(reference, opened[1].x[point])
+        near = stored_keys(reference, opened[1].x[point]) if keys.dtype == np.float32 else None
         yield chunk_id, MergedPoint(keys, matches, near, absent, target, counts)
 
 

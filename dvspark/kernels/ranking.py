@@ -11,7 +11,7 @@ from dvspark.kernels import distances, loops, near_order
 from dvspark.kernels.near_order import NearKeys, near_keys
 from dvspark.kernels.rank_values import RankWeights
 from dvspark.kernels.workspace import Workspace
-from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int32s, Int64s, TrainArrays, TrainLabels
+from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int32s, Int64s, TrainArrays, TrainLabels, UInt64s
 
 TIES = ("id", "average")
 PRECISIONS = ("default", "float64")
@@ -96,8 +96,6 @@ class Scratch:
 
     def __init__(self, n_rows: int, workspace: Workspace) -> None:
         self.workspace = workspace
-        self.packed = workspace.array("packed", (n_rows,), np.uint64)
-        self.spare = workspace.array("spare", (n_rows,), np.uint64)
         self.rows = workspace.array("ranked_rows", (n_rows,), np.int64)
         self.keys = workspace.array("ranked_keys", (n_rows,), np.float32)
         self.matches = workspace.array("ranked_matches", (n_rows,), np.bool_)
@@ -202,18 +200,32 @@ def rank_rows(
     ``keys`` (n,) float32, infinite for the row that is ``absent``. What doubt matters follows from the method's
     ``weights``; without them, all does. Arrays are the scratch's. O(n log n), see `loops.pack`.
     """
-    n, n_players = len(keys), len(keys) - (absent is not None)
-    packed = scratch.packed[:n]
-    loops.fastest().pack(keys, matches, packed)
-    loops.fastest().sort_packed(packed, scratch.spare[:n])
-    limits = near_order.doubt_limits(keys, absent, near) if limits is None else limits
-    packed = packed[:n_players]
-    given = (packed, near, limits, options.metric, scratch.workspace)
-    settled = near_order.settle(*given, weights=weights, allowed=options.tolerance)
+    packed, settled = sort_rows(keys, matches, absent, near, options, scratch.workspace, weights, limits)
+    n_players = len(packed)
     rows, found, ordered = (array[:n_players] for array in (scratch.rows, scratch.matches, scratch.keys))
     loops.fastest().unpack(packed, rows, found, ordered)
     starts = near_order.tie_starts(ordered, settled) if options.ties == "average" else None
     return RankedRows(rows, found, starts, bound=settled.bound)
+
+
+def sort_rows(
+    keys: Floats,
+    matches: Bools,
+    absent: int | None,
+    near: NearKeys,
+    options: RankingOptions,
+    workspace: Workspace,
+    weights: RankWeights | None,
+    limits: Float64s | None,
+) -> tuple[UInt64s, near_order.Settled]:
+    """Return the rows that play, packed and in order, and what became of those in doubt; given as `rank_rows` is."""
+    with_loops, packed = loops.fastest(), workspace.array("packed", (len(keys),), np.uint64)
+    with_loops.pack(keys, matches, packed)
+    with_loops.sort_packed(packed, workspace.array("spare", packed.shape, np.uint64))
+    packed = packed[: len(keys) - (absent is not None)]
+    limits = near_order.doubt_limits(keys, absent, near) if limits is None else limits
+    given = (packed, near, limits, options.metric, workspace)
+    return packed, near_order.settle(*given, weights=weights, allowed=options.tolerance)
 
 
 def _block_starts(sorted_keys: Floats) -> Bools:

@@ -168,7 +168,7 @@ def assign_rows(
 ) -> Float64s:
     """Fill ``block`` with the codes and near rows of ``train``, for all points of the chunk: the first pass.
 
-    Returns the norms of the points' weights, for `distances.key_sizes`. 2 N D n_points floating-point operations.
+    Returns the norms of the points' weights, for `distances.key_size`. 2 N D n_points floating-point operations.
     """
     assign = loops.fastest().assign_bins
     points = distances.place_points(train, chunk.x, metric)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dvspark.kernels import loops, near_order, ranking
+from dvspark.kernels import loops, ranking
 from dvspark.kernels.near_order import NearKeys
 from dvspark.kernels.rank_values import RankWeights, ranked_values
 from dvspark.kernels.ranking import RankedRows, RankingOptions, Scratch
@@ -29,22 +29,15 @@ def value_rows(
     certificate are those of `ranking.rank_rows` and `ranked_values`, bit for bit. More than k rows may be returned,
     whose arrays are the workspace's. O(n log n), O(n) in Numba; 16 n bytes, 21 n more where ties are averaged.
     """
-    n_players = len(keys) - (absent is not None)
     if options.ties == "average":
         scratch = Scratch(len(keys), workspace)
         ranked = ranking.rank_rows(keys, matches, absent, near, options, scratch, weights, limits)
         out[ranked.rows] = ranked_values(ranked.matches, ranked.block_starts, weights, out)
     else:
-        packed = workspace.array("packed", (len(keys),), np.uint64)
-        loops.fastest().pack(keys, matches, packed)
-        loops.fastest().sort_packed(packed, workspace.array("spare", packed.shape, np.uint64))
-        packed = packed[:n_players]
-        limits = near_order.doubt_limits(keys, absent, near) if limits is None else limits
-        given = (packed, near, limits, options.metric, workspace)
-        settled = near_order.settle(*given, weights=weights, allowed=options.tolerance)
+        packed, settled = ranking.sort_rows(keys, matches, absent, near, options, workspace, weights, limits)
         constants = weights.constants(int(np.count_nonzero(matches)))
         loops.fastest().value_packed(packed, weights.own, weights.suffix, *constants, out)
-        ranked = _nearest(packed[: min(options.k, n_players)], settled.bound)
+        ranked = _nearest(packed[: options.k], settled.bound)
     if absent is not None:
         out[absent] = 0.0
     return ranked
