@@ -11,9 +11,10 @@ USUAL = 100
 FUZZ = 20
 
 # No deadline: a first call pays for imports and compilation, and machines are shared.
-settings.register_profile("dev", max_examples=USUAL, deadline=None)
+# Hypothesis derandomizes every profile that does not say otherwise where `CI` is set.
+settings.register_profile("dev", max_examples=USUAL, deadline=None, derandomize=False)
 settings.register_profile("ci", max_examples=USUAL, deadline=None, derandomize=True, print_blob=True)
-settings.register_profile("fuzz", max_examples=FUZZ * USUAL, deadline=None, print_blob=True)
+settings.register_profile("fuzz", max_examples=FUZZ * USUAL, deadline=None, derandomize=False, print_blob=True)
 # `pytest --hypothesis-profile` comes later, and has the last word.
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
