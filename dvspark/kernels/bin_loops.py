@@ -13,7 +13,6 @@ def value_bins(
     near_doubt: Int64s,
     tails: Float64s,
     own: Float64s,
-    scratch: Int64s,  # noqa: ARG001 - the compiled loop asks for it
     values: Float64s,
     bounds: Float64s,
 ) -> tuple[float, float]:
@@ -22,7 +21,7 @@ def value_bins(
     ``counts`` (4 N_BINS,) int64 rows of each code, of which those of bin 0, the near rows, are at least k; ``linked``
     (N_BINS,) bool as in `bins.BinEdges`; ``near_doubt`` (2,) how many near rows, and matches among them, may be in the
     bins in truth; ``tails`` (n + 1, 3) and ``own`` (n,) float64 as in `bins.Tails`, of suffix weights that do not grow
-    with the rank; ``scratch`` (7, N_BINS + 1) int64. ``values`` (2 N_BINS,) float64 are zero for the near rows,
+    with the rank. ``values`` (2 N_BINS,) float64 are zero for the near rows,
     ``bounds`` the certificate of every row, near or not, the order among near rows aside. Returns what every near row
     loses to the rows beyond, and what those in doubt may change beside their certificate. O(bins). Linked bins are one
     group, any other bin is one of its own. In truth a group may hold the rows in doubt of the next ones, too, and its
@@ -81,7 +80,8 @@ def _certify(
     doubt_n = doubt_q + in_doubt[0::2][full]
     several = linked[full]
     doubt_n, doubt_q = np.where(several, n, doubt_n), np.where(several, q, doubt_q)
-    group_q, doubt_n, doubt_q, group_lost = (np.add.reduceat(of, first) for of in (q, doubt_n, doubt_q, lost))
+    group_q, doubt_n, doubt_q = (np.add.reduceat(of, first) for of in (q, doubt_n, doubt_q))
+    group_lost = np.bincount(in_group[::-1], weights=lost[::-1])  # one after the other, as the compiled loop adds
     begin, finish = before[first], np.append(before[first[1:]], end[-1])
     down_n = np.append(near_doubt[0], doubt_n[:-1])
     down_q = np.append(near_doubt[1], doubt_q[:-1])

@@ -78,7 +78,7 @@ def value_point(
     near_doubt = np.array([np.count_nonzero(in_doubt), np.count_nonzero(matches[in_doubt])])
     if n_near != len(keys) or not fewest_near(game) <= n_near - near_doubt[0] <= n_near <= most_near:
         return None
-    tails = (game.tails.sums, game.tails.own, workspace.array("bin_groups", (7, bins.N_BINS + 1), np.int64))
+    tails = (game.tails.sums, game.tails.own)
     near_loss, crossed = loops.fastest().value_bins(counts, doubt.linked, near_doubt, *tails, of_code, bound_of_code)
     bound_of_code += ROUNDING * float(game.tails.own[0])
     bound, of_near = float(bound_of_code.max()), float(bound_of_code[0])

@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import NamedTuple
 
-from dvspark.kernels.compiled_ranks import compiled
+from dvspark.kernels.compiled_ranks import compiled, inlined
 from dvspark.schemas import Bools, Float64s, Int64s
+
+
+class Group(NamedTuple):
+    """Bins that are one group: rows before it and up to its end, its matches, rows in doubt and matches among these.
+
+    And what rows before it lose to it, its nearest and its farthest bin.
+    """
+
+    before: int
+    end: int
+    matches: int
+    doubtful: int
+    doubtful_matches: int
+    lost: float
+    first: int
+    last: int
+
+
+class Certified(NamedTuple):
+    """What rows lose to the groups so far, at least and at most, and how far near rows may be from what they lose."""
+
+    least: float
+    most: float
+    of_near: float
 
 
 @compiled
@@ -15,20 +39,23 @@ def value_bins(
     near_doubt: Int64s,
     tails: Float64s,
     own: Float64s,
-    scratch: Int64s,
     values: Float64s,
     bounds: Float64s,
 ) -> tuple[float, float]:
-    """See `bin_loops.value_bins`; groups are listed from the far end, while their bins are valued."""
+    """See `bin_loops.value_bins`.
+
+    From the far end, each group certified once the next nearer one is known: its tails are still in the nearest cache
+    then. A second pass reads them from memory again, and takes as long as all the rest (docs/decisions/0020).
+    """
     end, doubt = 0, len(counts) // 2
     for code in range(len(counts)):
         end += counts[code]
     values[:] = 0.0
     bounds[:] = 0.0
-    # Of each group: rows before it, and up to its end; its matches; rows in doubt, matches among these; its last bin.
-    befores, ends, matches, doubts, doubtful_matches, lasts = scratch[:6]
-    losses = scratch[6].view(np.float64)
-    beyond, group, is_open = 0.0, -1, False
+    nothing = Group(end, end, 0, 0, 0, 0.0, 0, 0)
+    # The group that is filled, the one beyond it, which waits for its certificate, and what is in doubt beyond that.
+    group, waiting, up_n, up_q = nothing, nothing, 0, 0
+    beyond, is_open, certified = 0.0, False, Certified(0.0, 0.0, 0.0)
     for bin_ in range(len(linked) - 1, 0, -1):
         others_in_doubt, doubt_q = counts[doubt + 2 * bin_], counts[doubt + 2 * bin_ + 1]
         q = counts[2 * bin_ + 1] + doubt_q
@@ -45,63 +72,72 @@ def value_bins(
         values[2 * bin_ + 1] = (tails[before, 2] - tails[end, 2]) * per_row - (q - 1) * of_fellow - beyond
         values[2 * bin_] = -q * of_fellow - beyond
         beyond += lost
-        if is_linked:
-            others_in_doubt, doubt_q = n - q, q
+        doubt_n = n if is_linked else others_in_doubt + doubt_q
+        doubt_q = q if is_linked else doubt_q
         if is_open:
-            matches[group] += q
-            doubts[group] += others_in_doubt + doubt_q
-            doubtful_matches[group] += doubt_q
-            losses[group] += lost
+            group = Group(
+                before,
+                group.end,
+                group.matches + q,
+                group.doubtful + doubt_n,
+                group.doubtful_matches + doubt_q,
+                group.lost + lost,
+                bin_,
+                group.last,
+            )
         else:
-            group, is_open = group + 1, True
-            ends[group], lasts[group], matches[group], losses[group] = end, bin_, q, lost
-            doubts[group], doubtful_matches[group] = others_in_doubt + doubt_q, doubt_q
-        befores[group] = end = before
-    n_groups = group + 1
-    doubts[n_groups], doubtful_matches[n_groups], lasts[n_groups] = near_doubt[0], near_doubt[1], 0
-    return beyond, _certify(counts, scratch, n_groups, tails, own, values, bounds)
+            if waiting.last:
+                down, up = (group.doubtful, group.doubtful_matches), (up_n, up_q)
+                certified = _certify(waiting, down, up, certified, counts, tails, own, values, bounds)
+                up_n, up_q = waiting.doubtful, waiting.doubtful_matches
+            waiting, is_open = group, True
+            group = Group(before, end, q, doubt_n, doubt_q, lost, bin_, bin_)
+        end = before
+    if not group.last:
+        return 0.0, 0.0
+    if waiting.last:
+        down, up = (group.doubtful, group.doubtful_matches), (up_n, up_q)
+        certified = _certify(waiting, down, up, certified, counts, tails, own, values, bounds)
+        up_n, up_q = waiting.doubtful, waiting.doubtful_matches
+    down_n, near_matches = near_doubt[0], near_doubt[1]
+    certified = _certify(group, (down_n, near_matches), (up_n, up_q), certified, counts, tails, own, values, bounds)
+    low, high = group.before - down_n, group.end + up_n
+    step = tails[low, 0] - tails[low + 1, 0]
+    doubtful_others = group.doubtful - group.doubtful_matches if near_matches else 0
+    bounds[0] = bounds[1] = certified.of_near + near_matches * (step - (tails[high - 1, 0] - tails[high, 0]))
+    return beyond, max(group.doubtful_matches, doubtful_others) * step
 
 
-@compiled
+@inlined
 def _certify(
+    group: Group,
+    down: tuple[int, int],
+    up: tuple[int, int],
+    beyond: Certified,
     counts: Int64s,
-    groups: Int64s,
-    n_groups: int,
     tails: Float64s,
     own: Float64s,
     values: Float64s,
     bounds: Float64s,
-) -> float:
-    """Fill in the certificates, and return what near rows in doubt may change beside them."""
-    doubt = len(counts) // 2
-    befores, ends, matches, doubts, doubtful_matches, lasts = groups[:6]
-    losses, near_matches = groups[6].view(np.float64), doubtful_matches[n_groups]
-    beyond_least = beyond_most = near_bound = crossed = later = 0.0
-    up_n = up_q = 0
-    for group in range(n_groups):
-        group_q, doubt_n, doubt_q = matches[group], doubts[group], doubtful_matches[group]
-        low, high = befores[group] - doubts[group + 1], ends[group] + up_n
-        at_low, next_to_low, at_high = tails[low, 0], tails[low + 1, 0], tails[high, 0]
-        step = at_low - next_to_low
-        most_of_match = own[low] - (tails[high - max(group_q - 1, 0), 0] - at_high) - beyond_least
-        least_of_match = own[high - 1] - beyond_most
-        most_of_other = up_q * step - beyond_least
-        next_matches = min(low + 1 + group_q + doubtful_matches[group + 1], high)
-        least_of_other = -(next_to_low - tails[next_matches, 0]) - beyond_most
-        for bin_ in range(lasts[group], lasts[group + 1], -1):
-            if counts[2 * bin_ + 1] + counts[doubt + 2 * bin_ + 1] > 0:
-                match = values[2 * bin_ + 1]
-                bounds[2 * bin_ + 1] = max(most_of_match - match, match - least_of_match)
-            if counts[2 * bin_] + counts[doubt + 2 * bin_] > 0:
-                other = values[2 * bin_]
-                bounds[2 * bin_] = max(most_of_other - other, other - least_of_other)
-        least, most = tails[high - group_q, 0] - at_high, at_low - tails[low + group_q, 0]
-        beyond_least += least
-        beyond_most += most
-        near_bound += max(most - losses[group], losses[group] - least)
-        if group == n_groups - 1:
-            crossed = max(doubt_q, doubt_n - doubt_q if near_matches else 0) * step
-            later = near_matches * (step - (tails[high - 1, 0] - at_high))
-        up_n, up_q = doubt_n, doubt_q
-    bounds[0] = bounds[1] = near_bound + later
-    return crossed
+) -> Certified:
+    """Fill in a group's certificates; ``down`` and ``up`` are in doubt of the next nearer and farther one."""
+    doubt, group_q = len(counts) // 2, group.matches
+    (down_n, down_q), (up_n, up_q) = down, up
+    low, high = group.before - down_n, group.end + up_n
+    at_low, next_to_low, at_high = tails[low, 0], tails[low + 1, 0], tails[high, 0]
+    step = at_low - next_to_low
+    most_of_match = own[low] - (tails[high - max(group_q - 1, 0), 0] - at_high) - beyond.least
+    least_of_match = own[high - 1] - beyond.most
+    most_of_other = up_q * step - beyond.least
+    next_matches = min(low + 1 + group_q + down_q, high)
+    least_of_other = -(next_to_low - tails[next_matches, 0]) - beyond.most
+    for bin_ in range(group.last, group.first - 1, -1):
+        if counts[2 * bin_ + 1] + counts[doubt + 2 * bin_ + 1] > 0:
+            match = values[2 * bin_ + 1]
+            bounds[2 * bin_ + 1] = max(most_of_match - match, match - least_of_match)
+        if counts[2 * bin_] + counts[doubt + 2 * bin_] > 0:
+            other = values[2 * bin_]
+            bounds[2 * bin_] = max(most_of_other - other, other - least_of_other)
+    least, most = tails[high - group_q, 0] - at_high, at_low - tails[low + group_q, 0]
+    of_near = beyond.of_near + max(most - group.lost, group.lost - least)
+    return Certified(beyond.least + least, beyond.most + most, of_near)

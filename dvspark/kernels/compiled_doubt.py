@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dvspark.kernels.compiled_ranks import compiled, unpack_keys
+from dvspark.kernels.compiled_ranks import compiled, inlined, unpack_keys
 from dvspark.kernels.doubt_loops import LARGE_GROUP
 from dvspark.schemas import Float64s, Floats, Int32s, Int64s, UInt8s, UInt64s
 
@@ -24,7 +24,7 @@ def relative_error(exact: Float64s, keys: Floats, sizes: Float64s, least: float)
     return np.sqrt(squares / n)
 
 
-@compiled
+@inlined
 def _key(word: np.uint64) -> np.float32:
     """Return the float32 key of a packed row."""
     high = np.uint32(word >> np.uint64(32))
@@ -42,7 +42,7 @@ def gap_starts(packed: UInt64s, ranks: Int32s) -> None:
         start = np.int32(rank + 1) if is_match else start
 
 
-@compiled
+@inlined
 def _least_key(keys: Floats, place: int, limits: Float64s) -> float:
     """Return which key before a row's is in doubt with it, and so are all from there on."""
     least = np.float64(keys[place]) - (limits[place] if len(limits) > 1 else limits[0])
@@ -66,7 +66,7 @@ def _mark_doubt(packed: UInt64s, keys: Floats, limits: Float64s, all_rows: np.ui
         flags[place] &= np.uint8((words_before[place] | words[place] | all_rows) & np.uint64(1))
 
 
-@compiled
+@inlined
 def _first_in_doubt(keys: Floats, place: int, limits: Float64s) -> int:
     least = _least_key(keys, place, limits)
     while place > 0 and np.float64(keys[place - 1]) >= least:
@@ -99,7 +99,7 @@ def _group_of(packed: UInt64s, keys: Floats, place: int, limits: Float64s, all_r
             begin -= 1
 
 
-@compiled
+@inlined
 def _unlike(packed: UInt64s, keys: Floats, ranks: Int32s, place: int, limits: Float64s) -> tuple[int, int, int, int]:
     """Return how many rows in doubt with one are of the other kind, before it and beyond, and how many of its own kind.
 
@@ -142,55 +142,39 @@ def _weigh(
     return of_row, of_sum
 
 
-@compiled
+@inlined
 def _is_pair(packed: UInt64s, keys: Floats, place: int, limits: Float64s) -> bool:
-    """Return whether a row and the one before, in doubt and one of them a match, are a group for themselves."""
-    if packed[place - 1] & np.uint64(1):
-        if place + 1 < len(packed) and np.float64(keys[place - 1]) >= _least_key(keys, place + 1, limits):
-            return False
-        return bool(place < 2 or np.float64(keys[place - 2]) < _least_key(keys, place - 1, limits))
-    return bool(place < 2 or np.float64(keys[place - 2]) < _least_key(keys, place, limits))
+    """Return whether a row and the one before, in doubt and one of them a match, are a group for themselves.
 
-
-@compiled
-def _weigh_pair(packed: UInt64s, ranks: Int32s, place: int, suffix: Float64s) -> tuple[float, float]:
-    """Return the same as `_weigh` of a row and the one before, which are a group."""
-    rank = ranks[place - 1]
-    if packed[place - 1] & packed[place] & np.uint64(1):
-        return suffix[rank], 0.0
-    if packed[place - 1] & np.uint64(1):
-        return suffix[rank], suffix[rank] - suffix[rank + 1]
-    match = ranks[place]
-    return max(suffix[rank], suffix[match - 1]), suffix[match - 1] - suffix[match]
-
-
-@compiled
-def _matters(
-    packed: UInt64s,
-    keys: Floats,
-    ranks: Int32s,
-    group: tuple[int, int],
-    limits: Float64s,
-    suffix: Float64s,
-    allowed: tuple[float, float],
-    left: Float64s,
-) -> bool:
-    """Return whether a group matters; if not, what doubt it leaves comes to ``left``.
-
-    Of all groups so far: the most of one row, the sum, and 1, or 0 once the sum is full.
+    No is said of some that are, with others in doubt before them that do not match.
     """
-    begin, end = group
-    if end == begin + 2:  # as most groups have
-        of_row, of_sum = _weigh_pair(packed, ranks, begin + 1, suffix)
-    else:
-        of_row, of_sum = _weigh(packed, keys, ranks, begin, end, limits, suffix)
-    if of_row > allowed[0]:
+    if place > 1 and np.float64(keys[place - 2]) >= _least_key(keys, place - 1, limits):
+        return False
+    if place + 1 == len(packed) or not packed[place - 1] & np.uint64(1):
         return True
-    if left[2] == 0.0 or left[1] + of_sum > allowed[1]:
-        left[2] = 0.0  # all groups before this one matter
-        return True
-    left[0], left[1] = max(left[0], of_row), left[1] + of_sum
-    return False
+    return bool(np.float64(keys[place - 1]) < _least_key(keys, place + 1, limits))
+
+
+@inlined
+def _weigh_pair(packed: UInt64s, ranks: Int32s, place: int, suffix: Float64s) -> tuple[float, float]:
+    """Return the same as `_weigh` of a row and the one before, which are a group; weights do not grow from there on."""
+    rank = ranks[place - 1]
+    first, second = packed[place - 1] & np.uint64(1), packed[place] & np.uint64(1)
+    match = rank if first else ranks[place] - 1
+    of_sum = suffix[match] - suffix[match + 1]
+    return suffix[rank], 0.0 if first & second else of_sum
+
+
+@compiled
+def _list_marked(flags: UInt8s, marked: Int32s) -> int:
+    """List the flagged places, ascending; of eight at once, one look tells that none is. Returns how many they are."""
+    eights, count = flags.view(np.uint64), 0
+    for eight in range(len(eights)):
+        if eights[eight] != 0:
+            for place in range(8 * eight, 8 * eight + 8):
+                marked[count] = place  # listed whether flagged or not: no branch to be guessed
+                count += flags[place]
+    return count
 
 
 @compiled
@@ -206,40 +190,44 @@ def list_doubtful(
     places: Int32s,
     groups: Int32s,
 ) -> tuple[int, int, float]:
-    """See `doubt_loops.list_doubtful`; of eight rows at once, one look tells that nothing is in doubt there."""
+    """See `doubt_loops.list_doubtful`."""
     n, all_rows = len(packed), np.uint64(len(suffix) == 0)
-    marks, left = np.zeros(TILE_ROWS, np.uint8), np.array([0.0, 0.0, 1.0])
-    eights = marks.view(np.uint64)
+    flags, marked = np.zeros(TILE_ROWS, np.uint8), np.empty(TILE_ROWS + 1, np.int32)
     count, number, largest, done = 0, 0, 1, n
+    # What doubt the groups leave that do not matter: the most of one row and the sum, until that is full.
+    left_of_row, left_sum, is_full = 0.0, 0.0, False
     unpack_keys(packed, keys)
     for start in range((n - 1) // TILE_ROWS * TILE_ROWS, -1, -TILE_ROWS):
         tile_end = min(start + TILE_ROWS, n)
-        first, marks[:] = max(start - 1, 0), 0  # the first row of a tile is compared with the last one of another
+        first, flags[:] = max(start - 1, 0), 0  # the first row of a tile is compared with the last one of another
         here = limits if len(limits) == 1 else limits[first:tile_end]
-        _mark_doubt(packed[first:tile_end], keys[first:tile_end], here, all_rows, marks[first + 1 - start :])
-        for eight in range(len(eights) - 1, -1, -1):
-            if eights[eight] == 0:
+        _mark_doubt(packed[first:tile_end], keys[first:tile_end], here, all_rows, flags[first + 1 - start :])
+        for index in range(_list_marked(flags, marked) - 1, -1, -1):
+            place = start + marked[index]
+            if place >= done:
                 continue
-            for place in range(min(start + 8 * eight + 8, tile_end) - 1, start + 8 * eight - 1, -1):
-                if marks[place - start] == 0 or place >= done:
-                    continue
-                begin, end = place - 1, place + 1
-                if all_rows or not _is_pair(packed, keys, place, limits):
-                    begin, end = _group_of(packed, keys, place, limits, all_rows)
-                done = begin + 1  # the first row is in doubt with none before it
-                allowed = (row_allowed, sum_allowed)
-                if (
-                    all_rows
-                    or ranks[begin] < falls_from
-                    or _matters(packed, keys, ranks, (begin, end), limits, suffix, allowed, left)
-                ):
-                    largest = max(largest, end - begin)
-                    count = _list_group(begin, end, number, count, places, groups)
-                    number -= 1
-    return count, largest, left[0] + left[1]
+            begin, end = place - 1, place + 1
+            is_pair = not all_rows and _is_pair(packed, keys, place, limits)
+            if not is_pair:
+                begin, end = _group_of(packed, keys, place, limits, all_rows)
+            done = begin + 1  # the first row is in doubt with none before it
+            if not all_rows and ranks[begin] >= falls_from:
+                if is_pair:
+                    of_row, of_sum = _weigh_pair(packed, ranks, place, suffix)
+                else:
+                    of_row, of_sum = _weigh(packed, keys, ranks, begin, end, limits, suffix)
+                if of_row <= row_allowed:
+                    is_full = is_full or left_sum + of_sum > sum_allowed
+                    if not is_full:
+                        left_of_row, left_sum = max(left_of_row, of_row), left_sum + of_sum
+                        continue
+            largest = max(largest, end - begin)
+            count = _list_group(begin, end, number, count, places, groups)
+            number -= 1
+    return count, largest, left_of_row + left_sum
 
 
-@compiled
+@inlined
 def _list_group(begin: int, end: int, number: int, count: int, places: Int32s, groups: Int32s) -> int:
     for place in range(end - 1, begin - 1, -1):
         places[count], groups[count] = place, number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dvspark.kernels.compiled_ranks import compiled, ordered_bits, packed_row, unpack_keys
-from dvspark.schemas import Float64s, Floats, Int32s, UInt16s, UInt64s
+from dvspark.schemas import Float64s, Floats, Int32s, UInt16s, UInt32s, UInt64s
 
 # So many of the matches tell where places lie.
 SAMPLED_MATCHES = 256
@@ -71,6 +71,24 @@ def pack_rows(keys: Floats, rows: Int32s, packed: UInt64s) -> None:
 
 
 @compiled
+def _gap_insides(ends: Floats, limit: float) -> Floats:
+    """Return the middle of each gap and how near to it no row is in doubt with a match, (n_matches + 1, 2) float32.
+
+    ``ends`` as in `find_gaps`. All rows of the first and of the last gap may be in doubt.
+    """
+    insides, half, eps = np.empty((len(ends) - 1, 2), np.float32), np.float32(0.5), np.float32(2.0**-22)
+    # A little more than the limit, and than what float32 rounds off of both; those few are looked at again.
+    wide = np.float32(limit) * (np.float32(1.0) + eps)
+    for gap in range(len(insides)):
+        begin, end = ends[gap], ends[gap + 1]
+        insides[gap, 0] = half * (begin + end)
+        insides[gap, 1] = half * (end - begin) - wide - (abs(begin) + abs(end)) * eps
+    insides[0, 0] = insides[-1, 0] = 0.0
+    insides[0, 1] = insides[-1, 1] = -np.inf
+    return insides
+
+
+@compiled
 def find_gaps(
     keys: Floats, before: UInt16s, packed: UInt64s, limit: float, ends: Floats, gaps: UInt16s, doubtful: Int32s
 ) -> int:
@@ -84,38 +102,65 @@ def find_gaps(
     bits, steps_left = np.empty(TILE_ROWS, np.uint32), STEPS_PER_ROW * len(keys)
     unpack_keys(packed[:-1], ends[1:-1])
     ends[0], ends[-1] = -np.inf, np.inf
-    # A little more than the limit in float32; those few are looked at again.
-    wide = np.float32(limit) * np.float32(1.0 + 1e-6)
-    next_keys, n_doubtful, near_match = ends[1:], 0, np.empty(TILE_ROWS + 1, np.uint32)
+    # Gaps are found by key alone; rows with the key of a match are among those that are looked at again.
+    match_bits, insides = np.empty(len(packed), np.uint32), _gap_insides(ends, limit)
+    for match in range(len(packed)):
+        match_bits[match] = packed[match] >> np.uint64(32)
+    n_doubtful, near_match = 0, np.empty(TILE_ROWS + 1, np.uint32)
     for start in range(0, len(keys), TILE_ROWS):
         size = min(TILE_ROWS, len(keys) - start)
         key_of, gap_of = keys[start : start + size], gaps[start : start + size]
         for index in range(size):  # by SIMD
             bits[index] = ordered_bits(key_of[index])
-        n_near = np.uint32(0)
         for index in range(size):
-            word = packed_row(bits[index], start + index)
             gap = np.uint32(before[gap_of[index]])
-            gap += np.uint32(packed[gap] < word)  # twice without a branch, which would often be guessed wrong
-            gap += np.uint32(packed[gap] < word)
-            while packed[gap] < word:
+            gap += np.uint32(match_bits[gap] < bits[index])  # twice without a branch, often guessed wrong
+            gap += np.uint32(match_bits[gap] < bits[index])
+            while match_bits[gap] < bits[index]:
                 gap += np.uint32(1)
                 steps_left -= 1
                 if steps_left < 0:
                     return -1
             gap_of[index] = np.uint16(gap)
+        n_near = np.uint32(0)
+        for index in range(size):
             near_match[n_near] = index  # listed whether near a match or not: no branch to be guessed
-            key = key_of[index]
-            n_near += np.uint32(next_keys[gap] - key <= wide) | np.uint32(key - ends[gap] <= wide)
-        for place in range(n_near):
-            index = near_match[place]
-            gap, key = gap_of[index], np.float64(key_of[index])
-            is_match = packed[gap] == packed_row(bits[index], start + index) | np.uint64(1)
-            with_next = key >= np.float64(next_keys[gap]) - limit
-            if not is_match and (with_next or np.float64(ends[gap]) >= key - limit):
-                doubtful[n_doubtful] = start + index
-                n_doubtful += 1
+            gap = np.uint32(gap_of[index])
+            n_near += np.uint32(abs(key_of[index] - insides[gap, 0]) >= insides[gap, 1])
+        given = (packed, limit, ends, key_of, bits, start)
+        n_doubtful, steps_left = _look_again(near_match[:n_near], *given, gap_of, doubtful, n_doubtful, steps_left)
+        if steps_left < 0:
+            return -1
     return n_doubtful
+
+
+@compiled
+def _look_again(
+    near_match: UInt32s,
+    packed: UInt64s,
+    limit: float,
+    ends: Floats,
+    keys: Floats,
+    bits: UInt32s,
+    start: int,
+    gaps: UInt16s,
+    doubtful: Int32s,
+    n_doubtful: int,
+    steps_left: int,
+) -> tuple[int, int]:
+    """Settle the gaps of rows near a match, and list those in doubt; return how many are listed, and steps left."""
+    for place in range(len(near_match)):
+        index = near_match[place]
+        gap, word = np.uint32(gaps[index]), packed_row(bits[index], start + index)
+        while packed[gap] < word and steps_left >= 0:
+            gap += np.uint32(1)
+            steps_left -= 1
+        gaps[index] = np.uint16(gap)
+        key, is_other = np.float64(keys[index]), packed[gap] != word | np.uint64(1)
+        with_next = key >= np.float64(ends[gap + np.uint32(1)]) - limit
+        doubtful[n_doubtful] = start + index
+        n_doubtful += is_other & (with_next | (np.float64(ends[gap]) >= key - limit))
+    return n_doubtful, steps_left
 
 
 @compiled

@@ -13,6 +13,8 @@ DIGIT_BITS = 13
 
 # No fastmath: a sum keeps its order. No bounds checks, no threads: Spark gives a task its cores.
 compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+# Into its callers, for what they do so often that a call, with the reference counts of its arrays, would show.
+inlined = numba.njit(nogil=True, error_model="numpy", inline="always")
 
 
 @compiled

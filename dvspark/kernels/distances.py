@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -207,6 +208,23 @@ class KeySize:
             return np.ones(len(norms))
         return self.weight * np.sqrt(norms) + (0.0 if self.metric == "inner_product" else norms)
 
+    @property
+    def largest(self) -> float:
+        """The size for the longest of all rows."""
+        return self._of_norm(math.sqrt(self.largest_norm))
+
+    def is_even(self, times: float) -> bool:
+        """Return whether `largest_at` any key is surely no more than some ``times`` smaller than the largest; O(1)."""
+        return self.units or self.metric == "inner_product" or self.largest <= times * self._of_norm(self._length)
+
+    @property
+    def _length(self) -> float:
+        """The length of the point as it was placed, which is half its weights; under cosine, these."""
+        return self.weight / 2.0 if self.metric == "euclidean" else self.weight
+
+    def _of_norm(self, norm: float) -> float:
+        return 1.0 if self.units else self.weight * norm + (0.0 if self.metric == "inner_product" else norm * norm)
+
     def largest_at(self, keys: Floats) -> Float64s:
         """Return the largest size that a row with such a float32 key, or a smaller one, can have, (n,) float64.
 
@@ -215,10 +233,8 @@ class KeySize:
         most = self.of(np.full(len(keys), self.largest_norm))
         if self.units or self.metric == "inner_product":
             return most
-        # The point as it was placed is half its weights, and a key its squared distance less the point's square; of
-        # cosine keys, half of that.
-        twice = 1.0 if self.metric == "euclidean" else 2.0
-        length = self.weight / (3.0 - twice)
+        # A key is the squared distance less the point's square; of cosine keys, half of that.
+        twice, length = 1.0 if self.metric == "euclidean" else 2.0, self._length
         squares = twice * np.asarray(keys, np.float64) + length * length
         # The root of what rounding may add to a square is more than it can be, by far.
         reach = length + np.sqrt(np.maximum(squares, 0.0) + 1e-4 * length * length)

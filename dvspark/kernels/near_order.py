@@ -131,10 +131,12 @@ def doubt_limits(keys: Floats, absent: int | None, near: NearKeys) -> Float64s:
     rows = _error_sample(len(keys))
     if absent is not None:
         rows = rows[rows != absent] if len(rows) > 1 else rows
-    limits_of = key_limits(near.size, near.exact(rows), keys[rows], near.norms(rows))
-    nearest, farthest = limits_of(np.array([keys.min(), np.inf], np.float32))
+    of_size = _limit_of_size(near.size, near.exact(rows), keys[rows], near.norms(rows))
+    farthest = of_size(np.array([near.size.largest]))
     # The longest of all rows speaks for all, unless it is an outlier.
-    return limits_of(keys) if farthest > LARGEST_ROOM * nearest else np.array([farthest])
+    if near.size.is_even(LARGEST_ROOM) or farthest[0] <= LARGEST_ROOM * of_size(near.size.largest_at(keys.min()[None])):
+        return farthest
+    return of_size(near.size.largest_at(keys))
 
 
 def key_limits(size: KeySize, exact: Float64s, keys: Floats, norms: Float64s) -> Callable[[Floats], Float64s]:
@@ -143,12 +145,18 @@ def key_limits(size: KeySize, exact: Float64s, keys: Floats, norms: Float64s) ->
     That is a function of the float32 key, (n,) to (n,) float64; ascending. How far float32 keys are off is measured on
     rows with ``exact`` keys, float32 ``keys`` and squared ``norms``, (n,) each.
     """
+    of_size = _limit_of_size(size, exact, keys, norms)
+    return lambda keys: of_size(size.largest_at(keys))
+
+
+def _limit_of_size(size: KeySize, exact: Float64s, keys: Floats, norms: Float64s) -> Callable[[Float64s], Float64s]:
+    """Return the same as `key_limits`, as a function of the size that a key is added up from."""
     sizes = size.of(norms)
     # A row of zeros adds up nothing, yet its key is compared with keys of the others' size; where all are zero
     # any small number will do, whose reciprocal can be squared.
     least = max(1e-3 * float(sizes.max()), 1e-30)
     deviation = max(loops.fastest().relative_error(exact, keys, sizes, least), SMALLEST_ERROR)
-    return lambda keys: 2.0 * ERROR_DEVIATIONS * deviation * np.maximum(size.largest_at(keys), least)
+    return lambda of: 2.0 * ERROR_DEVIATIONS * deviation * np.maximum(of, least)
 
 
 @functools.lru_cache(maxsize=64)

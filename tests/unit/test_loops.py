@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import statistics
 import subprocess
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dvspark.kernels import bins, knn_shapley, loops
@@ -123,6 +124,7 @@ def test_matches_of__reads_the_flag_of_the_code() -> None:
 
 
 @given(seed=SEEDS, n=st.integers(20, 400), k=st.integers(1, 10))
+@example(seed=314, n=314, k=6)  # nine linked bins, which a pairwise sum adds up in another order
 def test_value_bins__is_the_same_in_both(seed: int, n: int, k: int) -> None:
     rng = np.random.default_rng(seed)
     codes = np.concatenate(
@@ -136,8 +138,8 @@ def test_value_bins__is_the_same_in_both(seed: int, n: int, k: int) -> None:
     tails = bins.Tails.of(knn_shapley.rank_weights(n, k=k))
     results = []
     for module in BOTH:
-        values, bounds, scratch = np.full(24, np.nan), np.full(24, np.nan), np.empty((7, 13), np.int64)
-        given_counts = (counts, linked, near_doubt, tails.sums, tails.own, scratch)
+        values, bounds = np.full(24, np.nan), np.full(24, np.nan)
+        given_counts = (counts, linked, near_doubt, tails.sums, tails.own)
         results.append((module.value_bins(*given_counts, values, bounds), values, bounds))
     for one, other in zip(*results, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -351,6 +353,25 @@ def test_list_doubtful__both_list_the_same_groups_whose_rows_no_other_key_parts(
                 if in_doubt and (not len(weights) or is_match[i] or is_match[j]):
                     assert listed.get(i) == listed.get(j)
                     assert i in listed or len(weights)
+
+
+@pytest.mark.parametrize("allowed", [(0.0, 0.0), (0.3, 0.2), (9.0, 9.0)])
+def test_list_doubtful__is_the_same_in_both_for_every_order_of_five_rows(allowed: tuple[float, float]) -> None:
+    # Neighbors are in doubt with each other, or with the one after the next too, or with none: every way there is, and
+    # every set of matches. Among them one that made the compiled loop list a row twice, beyond the end of its arrays.
+    n, suffix = 5, 1.0 / np.arange(1.0, 6.0)
+    for gaps in itertools.product([0.25, 0.75, 1.25], repeat=n - 1):
+        keys = np.cumsum([0.0, *gaps]).astype(np.float32)
+        for matches in itertools.product([False, True], repeat=n):
+            packed, found = np.empty(n, np.uint64), []
+            loops.pack(keys, np.array(matches), packed)
+            for module in BOTH:
+                ranks, scratch = np.empty(n, np.int32), np.empty(n, np.float32)
+                places, groups = np.full(2 * n, -1, np.int32), np.full(2 * n, -1, np.int32)
+                module.gap_starts(packed, ranks)
+                told = module.list_doubtful(packed, ranks, np.ones(1), suffix, 0, *allowed, scratch, places, groups)
+                found.append((*told, places.tolist(), groups.tolist()))
+            assert found[0] == found[1], (gaps, matches)
 
 
 @pytest.mark.parametrize("allowed", [(0.0, 0.0), (1e-3, 1e-2), (1e9, 1e9)])
