@@ -153,10 +153,10 @@ class CodedPoints:
         self._loops.number_packed(matches[:-1], of_matches, codes)
         if point.absent is not None:
             codes[point.absent], of_code[of_matches + n_matches] = of_matches + n_matches, 0.0
-        # U(N) asks how many of the k nearest match, not which rows they are.
+        # U(N) asks how many of the k nearest match, not which rows they are; before the k-th match there are k rows.
         n_nearest = min(self._options.k, len(weights.own))
         found = np.zeros(n_nearest, np.bool_)
-        ranks = np.cumsum(counts[:n_matches]) - 1
+        ranks = np.cumsum(counts[: min(n_matches, n_nearest)]) - 1
         found[ranks[ranks < n_nearest]] = True
         return RankedRows(np.empty(0, np.int64), found, None, bound=bound)
 

@@ -50,12 +50,14 @@ class Settled:
     """What became of a point's sorted rows.
 
     ``bound``: no value is further from that of the exact order, as far as the order goes. ``places`` (n,) int32, the
-    ranks from 0, ascending, that were put in exact order, and ``starts`` (n,) whether a tie block begins there.
+    ranks from 0, ascending, that were put in exact order, ``keys`` (n,) float64 the exact keys there, and ``groups``
+    (n,) int32 in which they were put in order.
     """
 
     bound: float
     places: Int32s
-    starts: Bools
+    keys: Float64s
+    groups: Int32s
 
 
 def near_keys(train: TrainArrays, z: Floats, weight: float, metric: str, listed: Int32s | None = None) -> NearKeys:
@@ -103,7 +105,7 @@ def settle(
     )
     places, groups = places[:count][::-1], groups[:count][::-1]
     if not count:
-        return Settled(bound, places, np.empty(0, np.bool_))
+        return Settled(bound, places, np.empty(0), groups)
     words = packed[places]
     rows = _rows_of(words)
     exact = distances.settle_ties(near.exact(rows), metric)
@@ -111,15 +113,15 @@ def settle(
     with_loops = doubt_loops if largest > LARGEST_GROUP else loops.fastest()
     with_loops.order_groups(groups, exact, rows, order)
     packed[places] = words[order]
-    starts = np.append(True, (np.diff(exact[order]) != 0) | (np.diff(groups) != 0))
-    return Settled(bound, places, starts)
+    return Settled(bound, places, exact[order], groups)
 
 
 def tie_starts(keys: Floats, settled: Settled) -> Bools:
     """Return where tie blocks begin in ranked rows, (n,) bool, by their float32 keys, or exact ones of settled rows."""
     starts = np.ones(len(keys), np.bool_)
     np.not_equal(keys[1:], keys[:-1], out=starts[1:])
-    starts[settled.places] = settled.starts
+    if len(settled.places):
+        starts[settled.places] = np.append(True, (np.diff(settled.keys) != 0) | (np.diff(settled.groups) != 0))
     return starts
 
 
