@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from dvspark.schemas import Bools, Float64s, Int64s
+from dvspark.schemas import Bools, Float64s, Floats, Int64s
+
+
+def count_from(keys: Floats, matches: Bools, least: float) -> tuple[int, int]:
+    """Return how many of the ``keys`` (n,) float32 are not below the ``least``, and how many of these match; O(n)."""
+    reached = ~(keys < least)
+    return int(np.count_nonzero(reached)), int(np.count_nonzero(matches[reached]))
 
 
 def value_bins(
     counts: Int64s,
     linked: Bools,
     near_doubt: Int64s,
+    suffix: Float64s,
     tails: Float64s,
     own: Float64s,
     values: Float64s,
@@ -20,12 +27,12 @@ def value_bins(
 
     ``counts`` (4 N_BINS,) int64 rows of each code, of which those of bin 0, the near rows, are at least k; ``linked``
     (N_BINS,) bool as in `bins.BinEdges`; ``near_doubt`` (2,) how many near rows, and matches among them, may be in the
-    bins in truth; ``tails`` (n + 1, 3) and ``own`` (n,) float64 as in `bins.Tails`, of suffix weights that do not grow
-    with the rank. ``values`` (2 N_BINS,) float64 are zero for the near rows,
-    ``bounds`` the certificate of every row, near or not, the order among near rows aside. Returns what every near row
-    loses to the rows beyond, and what those in doubt may change beside their certificate. O(bins). Linked bins are one
-    group, any other bin is one of its own. In truth a group may hold the rows in doubt of the next ones, too, and its
-    own rows in doubt may be in these. Source: mean over tie orders of Jia et al. 2019, doi:10.14778/3342263.3342637,
+    bins in truth; ``suffix`` (n + 1,), ``tails`` (n + 1, 2) and ``own`` (n,) float64 as in `bins.Tails`, of weights
+    that do not grow with the rank. ``values`` (2 N_BINS,) float64 are zero for the near rows, ``bounds`` the
+    certificate of every row, near or not, the order among near rows aside. Returns what every near row loses to the
+    rows beyond, and what those in doubt may change beside their certificate. O(bins). Linked bins are one group, any
+    other bin is one of its own. In truth a group may hold the rows in doubt of the next ones, too, and its own rows in
+    doubt may be in these. Source: mean over tie orders of Jia et al. 2019, doi:10.14778/3342263.3342637,
     theorem 1; the interval is that of all orders within what the groups may hold.
     """
     surely, in_doubt = np.split(counts, 2)
@@ -35,7 +42,7 @@ def value_bins(
     n, q = n_all[full], by_code[1::2][full]
     end = int(n_all[0]) + np.cumsum(n)
     before = end - n
-    suffix, place, own_tail = tails[:, 0], tails[:, 1], tails[:, 2]
+    place, own_tail = tails[:, 0], tails[:, 1]
     mass = suffix[before] - suffix[end]
     # Mean over a rank of the bin of the suffix weights beyond it within the bin.
     per_row = 1.0 / n

@@ -74,12 +74,12 @@ def value_point(
     N_BINS,) float64. O(bins + n_near log n_near).
     """
     n_near = int(counts[0] + counts[1])
-    in_doubt = ~(keys < doubt.low - doubt.limit)
-    near_doubt = np.array([np.count_nonzero(in_doubt), np.count_nonzero(matches[in_doubt])])
+    with_loops = loops.fastest()
+    near_doubt = np.array(with_loops.count_from(keys, matches, doubt.low - doubt.limit))
     if n_near != len(keys) or not fewest_near(game) <= n_near - near_doubt[0] <= n_near <= most_near:
         return None
-    tails = (game.tails.sums, game.tails.own)
-    near_loss, crossed = loops.fastest().value_bins(counts, doubt.linked, near_doubt, *tails, of_code, bound_of_code)
+    tails = (game.tails.suffix, game.tails.sums, game.tails.own)
+    near_loss, crossed = with_loops.value_bins(counts, doubt.linked, near_doubt, *tails, of_code, bound_of_code)
     bound_of_code += ROUNDING * float(game.tails.own[0])
     bound, of_near = float(bound_of_code.max()), float(bound_of_code[0])
     if not bound <= game.options.tolerance:
@@ -92,7 +92,7 @@ def value_point(
     limits = np.array([doubt.limit])
     ranked = value_rows(keys, matches, None, near, alone, options, workspace, values, limits)
     # Near rows that may be in the bins, in truth, may also be in doubt with others before them.
-    n_last = int(np.count_nonzero(~(keys < doubt.low - 2.0 * doubt.limit)))
+    n_last, _ = with_loops.count_from(keys, matches, doubt.low - 2.0 * doubt.limit)
     with_others = n_last * float(game.weights.suffix[n_near - n_last])
     of_order = max(ranked.bound, crossed + min(ranked.bound, with_others))
     bound_of_code[:2] = of_near + of_order

@@ -54,11 +54,13 @@ EVEN_SHARE = 0.1
 class Tails:
     """Sums over the ranks beyond r, r = 0..n, of a method's weights: differences of small numbers, not of large.
 
-    ``sums`` (n + 1, 3) float64: Σ suffix_j, Σ j suffix_j and Σ own_j over j > r, side by side since a bin asks for all
-    three; ``own`` (n,) the method's weights. ``falls_from``: beyond so many ranks suffix weights do not grow with the
-    rank, which the certificate of bins rests on.
+    ``suffix`` (n + 1,) float64: Σ suffix_j over j > r, apart since certificates ask for it alone, at ranks near to each
+    other; ``sums`` (n + 1, 2) float64: Σ j suffix_j and Σ own_j, side by side since a bin asks for both; ``own`` (n,)
+    the method's weights. ``falls_from``: beyond so many ranks suffix weights do not grow with the rank, which the
+    certificate of bins rests on.
     """
 
+    suffix: Float64s
     sums: Float64s
     own: Float64s
     falls_from: int
@@ -66,13 +68,16 @@ class Tails:
     @classmethod
     def of(cls, weights: RankWeights) -> Tails:
         """Return the tails of a method's weights; O(n), in place but for a piece of rows."""
-        sums = np.zeros((len(weights.own) + 1, 3))
-        for start in range(0, len(weights.own), PIECE_ROWS):
+        n = len(weights.own)
+        total, sums = np.zeros(n + 1), np.zeros((n + 1, 2))
+        total[:n] = weights.suffix
+        for start in range(0, n, PIECE_ROWS):
             suffix, own = weights.suffix[start : start + PIECE_ROWS], weights.own[start : start + PIECE_ROWS]
             ranks = np.arange(start + 1, start + len(own) + 1)
-            sums[start : start + len(own)] = np.stack([suffix, suffix * ranks, own], axis=1)
-        np.cumsum(sums[-2::-1], axis=0, out=sums[-2::-1])
-        return cls(sums, weights.own, weights.falls_from)
+            sums[start : start + len(own)] = np.stack([suffix * ranks, own], axis=1)
+        for table in (total, sums):
+            np.cumsum(table[-2::-1], axis=0, out=table[-2::-1])
+        return cls(total, sums, weights.own, weights.falls_from)
 
 
 @dataclass(frozen=True)

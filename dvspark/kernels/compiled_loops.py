@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from dvspark.kernels.bins import IN_DOUBT
-from dvspark.kernels.compiled_bins import value_bins
+from dvspark.kernels.compiled_bins import count_from, value_bins
 from dvspark.kernels.compiled_distances import squared_distances, unit_squared_distances
 from dvspark.kernels.compiled_doubt import gap_starts, list_doubtful, order_groups, relative_error
 from dvspark.kernels.compiled_ranks import (
@@ -31,6 +31,7 @@ __all__ = [
     "add_values",
     "assign_bins",
     "count_codes",
+    "count_from",
     "decide_tile",
     "gap_starts",
     "list_doubtful",

@@ -14,7 +14,7 @@ from types import ModuleType
 import numpy as np
 import scipy
 
-from dvspark.kernels.bin_loops import value_bins
+from dvspark.kernels.bin_loops import count_from, value_bins
 from dvspark.kernels.bins import IN_DOUBT
 from dvspark.kernels.doubt_loops import gap_starts, list_doubtful, order_groups, relative_error
 from dvspark.kernels.rank_loops import (
@@ -36,6 +36,7 @@ __all__ = [
     "add_values",
     "assign_bins",
     "count_codes",
+    "count_from",
     "decide_tile",
     "fastest",
     "gap_starts",

@@ -130,7 +130,7 @@ def doubt_limits(keys: Floats, absent: int | None, near: NearKeys) -> Float64s:
 
     ``keys`` (n,) float32, infinite for the row that is ``absent``. O(1) but where few rows are much longer than others.
     """
-    rows = _error_sample(len(keys))
+    rows = error_sample(len(keys))
     if absent is not None:
         rows = rows[rows != absent] if len(rows) > 1 else rows
     of_size = _limit_of_size(near.size, near.exact(rows), keys[rows], near.norms(rows))
@@ -162,7 +162,8 @@ def _limit_of_size(size: KeySize, exact: Float64s, keys: Floats, norms: Float64s
 
 
 @functools.lru_cache(maxsize=64)
-def _error_sample(n_rows: int) -> Int64s:
+def error_sample(n_rows: int) -> Int64s:
+    """Return on which of so many rows the error of float32 keys is measured, ascending."""
     return np.unique(np.linspace(0, n_rows - 1, ERROR_SAMPLE).astype(np.int64))
 
 

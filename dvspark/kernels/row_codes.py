@@ -151,7 +151,7 @@ def _edges(
     sample: TrainArrays, keys: Floats, z: Floats, weight: float, metric: str, n_train: int, n_near: int
 ) -> BinEdges | None:
     """Return where one point's bins lie, by its float32 ``keys`` of the sample."""
-    some = np.unique(np.linspace(0, sample.n_train - 1, near_order.ERROR_SAMPLE).astype(np.int64))
+    some = near_order.error_sample(sample.n_train)
     exact = distances.exact_keys(sample.x, some, z, metric)
     size = distances.key_size(sample, weight, metric)
     limits_of = near_order.key_limits(size, exact, keys[some], sample.squared_norm[some])

@@ -123,6 +123,15 @@ def test_matches_of__reads_the_flag_of_the_code() -> None:
         assert out.tolist() == [True, False, True]
 
 
+@given(seed=SEEDS, n=st.integers(0, 200), least=st.floats(-2, 2))
+def test_count_from__counts_rows_and_matches_that_are_not_below(seed: int, n: int, least: float) -> None:
+    rng = np.random.default_rng(seed)
+    keys, matches = rng.normal(size=n).astype(np.float32), rng.random(n) < 0.3
+    reached = [bool(match) for key, match in zip(keys, matches, strict=True) if float(key) >= least]
+    for module in BOTH:
+        assert module.count_from(keys, matches, least) == (len(reached), sum(reached))
+
+
 @given(seed=SEEDS, n=st.integers(20, 400), k=st.integers(1, 10))
 @example(seed=314, n=314, k=6)  # nine linked bins, which a pairwise sum adds up in another order
 def test_value_bins__is_the_same_in_both(seed: int, n: int, k: int) -> None:
@@ -139,7 +148,7 @@ def test_value_bins__is_the_same_in_both(seed: int, n: int, k: int) -> None:
     results = []
     for module in BOTH:
         values, bounds = np.full(24, np.nan), np.full(24, np.nan)
-        given_counts = (counts, linked, near_doubt, tails.sums, tails.own)
+        given_counts = (counts, linked, near_doubt, tails.suffix, tails.sums, tails.own)
         results.append((module.value_bins(*given_counts, values, bounds), values, bounds))
     for one, other in zip(*results, strict=True):
         np.testing.assert_array_equal(one, other)

@@ -58,7 +58,7 @@ def _in_cells(keys: np.ndarray, sample: np.ndarray, n_near: int) -> np.ndarray:
 def _certificate(bin_of: np.ndarray, matches: np.ndarray, tails: bins.Tails) -> float:
     counts = np.bincount(2 * bin_of + matches, minlength=2 * N_BINS)
     values, bounds = np.empty(2 * N_BINS), np.empty(2 * N_BINS)
-    loops.value_bins(counts, tails.sums, tails.own, values, bounds)
+    loops.value_bins(counts, tails.suffix, tails.sums, tails.own, values, bounds)
     return float(bounds.max())
 
 
