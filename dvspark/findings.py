@@ -17,7 +17,6 @@ from dvspark.engine.index_kinds import Index, engine_of
 from dvspark.engine.train_blocks import BlocksReference
 from dvspark.kernels.merged import MergedPoint
 from dvspark.methods.search_index import EXACT
-from dvspark.neighbors import alone_finding
 from dvspark.schemas import Finding, Float64s, Partial
 
 if TYPE_CHECKING:
@@ -54,8 +53,7 @@ def run_findings(
         find = engine_of(index).nearest_rows
         rows, nearest = (find(spark, sample, index, work, exact=exact) for exact in (False, True))
         findings.append(approximation.check_recall(rows, nearest))
-    if method.needs == "radius":
-        findings.append(alone_finding(totals))
+    findings += method.findings(totals)
     if method.efficient(work.parameters):
         findings.append(checks.check_efficiency(values, totals, options.aggregate))
     if method.approximates is not None:

@@ -20,7 +20,6 @@ from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.kernels.chg_shapley import Game
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
-from dvspark.methods.ranking import RankingMethod
 from dvspark.schemas import GRADIENT_SUMS, GRADIENT_VALUES, ChunkArrays, Contributors, Float64s, Partial
 from dvspark.tables.gradients import gradient_rows, require_gradients
 from dvspark.tables.read import TableReference, canonical_rows
@@ -91,8 +90,8 @@ def top_contributors(
 
     options = ValueOptions.of(method, k, n_classes, {}, metric=index.metric, ties=ties)
     problems = options.problems()
-    if not problems and not isinstance(options.declaration, RankingMethod):
-        shown = ", ".join(name for name, one in METHODS.items() if isinstance(one, RankingMethod))
+    if not problems and not options.declaration.bins:
+        shown = ", ".join(name for name, one in METHODS.items() if one.bins)
         problems.append(Problem("method", f"one of {shown}", repr(method), "this function ranks all rows of a point"))
     if top < 1:
         problems.append(Problem("top", "a whole number from 1", repr(top), "how many rows of each sign to show"))
@@ -200,7 +199,6 @@ def _contributors(
     ids = index.keys["id"]
     shown = []
     method, ranking = options.declaration, options.ranking_options(parameters, index.arrays.n_train)
-    assert isinstance(method, RankingMethod)  # noqa: S101 - checked by `top_contributors`
     for ranked, values in method.points(index.arrays, points, ranking, parameters):
         # Stable sorts of ranked rows: of equal values the nearer row is taken first.
         helped = [place for place in np.argsort(-values, kind="stable")[:top] if values[place] > 0]

@@ -16,10 +16,10 @@ from dvspark.engine.tasks import ChunkWork, counts_table
 from dvspark.errors import OutputConflictError, Problem, taken_run_id
 from dvspark.logs import log_event
 from dvspark.methods.private import PrivateMethod
-from dvspark.methods.radius import MOST_ALONE, RadiusMethod, alone_warning
+from dvspark.methods.radius import RadiusMethod
 from dvspark.privacy import Release, private_release
 from dvspark.runs.files import Files
-from dvspark.schemas import NEIGHBOR_COUNTS, Finding, Float64s, Partial
+from dvspark.schemas import NEIGHBOR_COUNTS, Float64s
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -121,11 +121,3 @@ def with_counts(validation_rows: DataFrame, noisy: pa.Table) -> DataFrame:
     kind = validation_rows.schema["id"].dataType.simpleString()
     counts = validation_rows.sparkSession.createDataFrame(noisy, schema=NEIGHBOR_COUNTS.ddl(id=kind))
     return validation_rows.join(counts, "id")
-
-
-def alone_finding(totals: Partial) -> Finding:
-    """Return how many validation points have no neighbor; a warning where they are many."""
-    share = totals.n_alone / max(totals.n_validation, 1)
-    said = alone_warning(totals.n_alone, totals.n_validation)
-    meaning = said or "share of validation points without a row within the radius"
-    return Finding("neighbors", "warn" if said else "pass", share, MOST_ALONE, meaning)

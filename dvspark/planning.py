@@ -49,7 +49,7 @@ def plan_job(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
         "n_features": sizes.n_features,
         "dtype": sizes.dtype,
         "label": train.types["label"],
-        "ranking": sizes.ranking if sizes.needs == "ranking" else None,
+        "ranking": sizes.ranking if sizes.method.ranks else None,
         "asked": sizes.asked,
         "cores": hosts.n_tasks,
         "plan": plan.record(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -23,7 +24,6 @@ from dvspark.kernels import loops
 from dvspark.logs import log_event, stage
 from dvspark.methods.finalize import certificate, finalize
 from dvspark.methods.options import ValueOptions
-from dvspark.methods.private import PrivateMethod
 from dvspark.methods.radius import SAMPLE_POINTS
 from dvspark.neighbors import Keep, released, with_counts
 from dvspark.report.rows import listed_positions
@@ -89,7 +89,7 @@ def check(
         **({} if parent is None else {"parent": [parent.record["fingerprint"], parent.change]}),
     }
     full = fingerprint(decisive)
-    if isinstance(options.declaration, PrivateMethod):
+    if options.declaration.is_private:
         # A digest of the private table would tell a single label of it.
         shown = new_identity(options.method, request.run_id)
         secret = fingerprint({**decisive, "run_id": request.run_id})
@@ -121,22 +121,16 @@ def compute(valuation: Valuation, spark: SparkSession, files: Files | None = Non
         valuation.plan = plan = _plan(valuation, spark)
         now.note = f"{plan.name}, {plan.n_chunks} chunks: {plan.reason}"
     with indexed(valuation.inputs, request.options, plan, request.work_dir, ledger, stages) as index:
-        if request.options.declaration.needs == "radius":
-            with stage("neighbors", stages) as now:
-                now.note = _find_neighbors(valuation, index, files)
-        if request.options.declaration.needs == "sums":
-            with stage("sums", stages) as now:
-                rows = sums.TrainRows(engine_of(index), index)
-                frame = valuation.inputs.validation.frame
-                valuation.settled = sums.settled(frame, plan.n_chunks, rows, valuation.work)
-                now.note = f"softmax head on {valuation.settled.head.n_rows} rows"
+        for name, prepare in PREPARATIONS.get(request.options.declaration.kind, {}).items():
+            with stage(name, stages) as now:
+                now.note = prepare(valuation, index, files)
         with stage("value", stages) as now:
             valuation.own = own = add_up(
                 valuation.inputs.validation.frame, plan.n_chunks, index, valuation.work, ledger, now.progress
             )
             now.rows, totals = own.totals.n_validation, own.totals
             valuation.totals = totals = valuation.parent.changed(totals) if valuation.parent else totals
-            how = f"{valuation.ranking} ranking" if valuation.ranking else request.options.declaration.needs
+            how = f"{valuation.ranking} ranking" if valuation.ranking else request.options.declaration.kind
             now.note = f"{how}, loops in {loops.name(loops.fastest())}"
         with stage("finalize", stages) as now:
             method, aggregate = request.options.declaration, request.options.aggregate
@@ -190,6 +184,21 @@ def _find_neighbors(valuation: Valuation, index: Index, files: Files | None) -> 
         valuation.inputs = dataclasses.replace(inputs, validation=with_noise)
         said += f", noise of sigma {valuation.release.sigma:.4g} on the counts"
     return said
+
+
+def _settle_sums(valuation: Valuation, index: Index, _files: Files | None) -> str:
+    """Settle the head and the game; return what was settled."""
+    rows = sums.TrainRows(engine_of(index), index)
+    n_chunks = valuation.plan.n_chunks if valuation.plan else 1
+    valuation.settled = sums.settled(valuation.inputs.validation.frame, n_chunks, rows, valuation.work)
+    return f"softmax head on {valuation.settled.head.n_rows} rows"
+
+
+# What is settled before rows are valued, by kind: a stage each, which says what it was.
+PREPARATIONS: dict[str, dict[str, Callable[[Valuation, Index, Files | None], str]]] = {
+    "radius": {"neighbors": _find_neighbors},
+    "sums": {"sums": _settle_sums},
+}
 
 
 def _plan(valuation: Valuation, spark: SparkSession) -> Plan:

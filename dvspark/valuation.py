@@ -80,7 +80,7 @@ class Valuation:
     def ranking(self) -> str | None:
         """How rows are ranked, sorted or binned; None where the method needs no ranking of all of them."""
         options = self.request.options
-        return options.ranking_for(self.inputs.train_facts.n_rows) if options.declaration.needs == "ranking" else None
+        return options.ranking_for(self.inputs.train_facts.n_rows) if options.declaration.ranks else None
 
     @property
     def work(self) -> tasks.ChunkWork:

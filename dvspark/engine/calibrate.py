@@ -13,17 +13,14 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
 from dvspark.engine.sizes import Sizes
 from dvspark.errors import ComputeError, Problem
-from dvspark.kernels import radius, ranking
-from dvspark.kernels.distances import POINTS_PER_PRODUCT, prepare
+from dvspark.kernels.distances import prepare
 from dvspark.methods.options import ValueOptions
-from dvspark.methods.private import PrivateMethod
-from dvspark.methods.radius import tenth_distances
 from dvspark.schemas import ChunkArrays, TrainArrays, TrainColumns, TrainLabels
 
 # The first size is small enough to be done in a tenth of a second, and larger than the rows ranked exactly.
@@ -34,8 +31,7 @@ SLOW_SECONDS = 0.1
 FEWEST_ROWS = 128
 # CPU seconds that the second size may take, by what the first one took.
 BUDGET_SECONDS = 0.8
-# Points that tell a radius, and owners of random rows, whose real number nothing tells before the rows are read.
-RADIUS_POINTS = 16
+# Owners of random rows, whose real number nothing tells before the rows are read.
 N_OWNERS = 100
 # Random rows of the second size stay under this many bytes: drawing and preparing them takes time too.
 LARGEST_SAMPLE_BYTES = 256 * 2**20
@@ -65,8 +61,9 @@ def calibrate(sizes: Sizes, options: ValueOptions, *, n_labels: int, chunk_rows:
     Raises: ComputeError when the kernel's process fails, or does not end.
     Cost: about two seconds, half of them imports.
     """
-    points = min(chunk_rows, sizes.n_validation, _points_at_once(sizes))
-    task = {"sizes": asdict(sizes), "options": options.record(), "n_labels": n_labels, "points": points}
+    points = min(chunk_rows, sizes.n_validation, sizes.method.points_at_once(sizes.n_train))
+    told = {one.name: getattr(sizes, one.name) for one in fields(sizes) if one.name != "method"}
+    task = {"sizes": told, "options": options.record(), "n_labels": n_labels, "points": points}
     # A package that travels as a zip is found where this process found it.
     environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     # -P: nothing is imported from the folder one stands in, which may be anybody's.
@@ -96,7 +93,7 @@ def measure(sizes: Sizes, options: ValueOptions, *, n_labels: int, points: int) 
     Of a slow kernel, as the power of the table's size that two small sizes suggest.
     """
     least = max(FIRST_ROWS, 2 * sizes.n_nearest)
-    if sizes.needs == "sums":  # passes over all rows, whatever the number of points, or their labels
+    if not sizes.method.adds_up:  # passes over all rows, whatever the number of points, or their labels
         rows, options = min(least, sizes.n_train), dataclasses.replace(options, self_validation=True)
         return PointCost(0.0, _kernel_seconds(sizes, options, rows, n_labels, 1) / rows / sizes.n_validation)
     first = least if sizes.n_train > 2 * least else sizes.n_train
@@ -129,14 +126,6 @@ def _slow_cost(sizes: Sizes, options: ValueOptions, most: int, n_labels: int) ->
         before, rows = (rows, seconds), min(4 * rows, most)
 
 
-def _points_at_once(sizes: Sizes) -> int:
-    """Return how many points the kernel has in memory together, the sort's where it is one that ranks."""
-    if sizes.needs == "nearest":
-        return POINTS_PER_PRODUCT
-    at_once = radius.points_per_block if sizes.needs == "radius" else ranking.points_per_block
-    return at_once(sizes.n_train)
-
-
 def _kernel_seconds(sizes: Sizes, options: ValueOptions, n_train: int, n_labels: int, points: int) -> float:
     """Return the CPU seconds of the kernel for each of some points on random rows."""
     method, parameters = options.declaration, options.resolved(n_labels)
@@ -144,15 +133,11 @@ def _kernel_seconds(sizes: Sizes, options: ValueOptions, n_train: int, n_labels:
     asked = options.ranking_options(parameters, sizes.n_train)
     if n_train < sizes.n_train:  # bins that keep the tolerance among many rows may not among few, and would be sorted
         asked = dataclasses.replace(asked, tolerance=0.5)
-    if sizes.needs == "radius":  # random rows lie at other distances than real ones: a radius that few are within
-        few = chunk.take(np.arange(min(points, RADIUS_POINTS)))
-        parameters["radius"] = radius.radius_from_neighbors(tenth_distances(train, few, asked))
+    parameters = method.calibrated(train, chunk, asked, parameters)
 
     def seconds(some: ChunkArrays) -> float:
         started = time.process_time()
-        if isinstance(method, PrivateMethod):
-            some = dataclasses.replace(some, counts=method.counts(train, some, asked, parameters))
-        method.partial(train, some, asked, parameters)
+        method.calibrated_partial(train, some, asked, parameters)
         return time.process_time() - started
 
     if points > 1:  # so many rows may ask for loops that fewer did without
@@ -183,9 +168,9 @@ def _random_rows(
 def main() -> int:
     """Measure what standard input asks for, and print the cost."""
     task = json.loads(sys.stdin.read())
-    cost = measure(
-        Sizes(**task["sizes"]), ValueOptions(**task["options"]), n_labels=task["n_labels"], points=task["points"]
-    )
+    options = ValueOptions(**task["options"])
+    sizes = Sizes(**task["sizes"], method=options.declaration)
+    cost = measure(sizes, options, n_labels=task["n_labels"], points=task["points"])
     sys.stdout.write(json.dumps(asdict(cost)))
     return 0
 

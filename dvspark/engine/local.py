@@ -26,9 +26,6 @@ from dvspark.methods.base import Method
 from dvspark.methods.finalize import certificate, finalize
 from dvspark.methods.options import ValueOptions
 from dvspark.methods.parameters import Parameters
-from dvspark.methods.private import PrivateMethod
-from dvspark.methods.radius import SAMPLE_POINTS, RadiusMethod, alone_warning, tenth_distances
-from dvspark.methods.sums import SumsMethod
 from dvspark.privacy import KeptRelease, private_release, sampled_rows
 from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays
 
@@ -164,17 +161,16 @@ def local_totals(inputs: ArrayInputs, options: ValueOptions, release: KeptReleas
         targets=inputs.validation_targets,
         weights=inputs.point_weights,
     )
-    if isinstance(method, SumsMethod):  # one game: its points are not cut into chunks
+    if not method.adds_up:  # one game: its points are not cut into chunks
         return method.partial(train, points, ranking_options, parameters)
-    if isinstance(method, RadiusMethod):
-        parameters["radius"] = _radius(method, train, points, ranking_options, parameters)
-    if isinstance(method, PrivateMethod):
+    parameters = method.settled_parameters(train, points, ranking_options, parameters)
+    if method.is_private:
         kept = release or KeptRelease()
         train, points = _released(method, train, points, ranking_options, parameters, kept)
     totals, workspace = _no_points(method, train, options), Workspace()
     for chunk in _chunks(points):
         totals.add(method.partial(train, chunk, ranking_options, parameters, workspace))
-    if isinstance(method, RadiusMethod) and (said := alone_warning(totals.n_alone, totals.n_validation)):
+    for said in method.warnings(totals):
         warnings.warn(said, DataWarning, stacklevel=3)
     return totals
 
@@ -188,20 +184,8 @@ def _chunks(points: ChunkArrays) -> Iterator[ChunkArrays]:
         yield points.take(np.arange(start, min(start + CHUNK_ROWS, points.n_validation)))
 
 
-def _radius(
-    method: RadiusMethod, train: TrainArrays, points: ChunkArrays, options: RankingOptions, parameters: Parameters
-) -> float:
-    """Return the radius, which a sample of the points, evenly spread, gives where it is automatic."""
-    if parameters["radius"] != "auto":
-        return float(parameters["radius"])
-    n_points = points.n_validation
-    sample = points.take(np.unique(np.linspace(0, n_points - 1, min(n_points, SAMPLE_POINTS)).astype(np.int64)))
-    tenth = np.empty(0) if method.is_private else tenth_distances(train, sample, options)
-    return method.automatic_radius(tenth, sample.x, options.metric, train.n_train)
-
-
 def _released(
-    method: PrivateMethod,
+    method: Method,
     train: TrainArrays,
     points: ChunkArrays,
     options: RankingOptions,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dvspark.engine.chunks import WAVE_CHUNKS, count_chunks
-from dvspark.engine.sizes import SUMS_PRODUCTS, Sizes, shuffle_bytes, worker_bytes
+from dvspark.engine.sizes import Sizes, shuffle_bytes, worker_bytes
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.distances import TILE_ROWS
 
@@ -90,7 +90,7 @@ def make_plan(sizes: Sizes, hosts: Hosts, *, chunk_rows: int, asked: str = "auto
         index_bytes=sizes.index_bytes,
         worker_bytes=worker_bytes(sizes, name, min(block_rows, sizes.n_train), chunk_rows),
         shuffle_bytes=shuffle_bytes(sizes, name, n_chunks, n_blocks),
-        flops=2 * sizes.n_train * sizes.n_features * (SUMS_PRODUCTS if sizes.needs == "sums" else sizes.n_validation),
+        flops=sizes.method.flops(sizes),
     )
 
 

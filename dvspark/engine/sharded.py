@@ -59,6 +59,10 @@ BATCH_ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
 PartialsOf = Callable[["SparkSession", dict[int, int], BlocksReference, Path], dict[int, Partial]]
 
 
+# What blocks exchange, by kind; kinds that are not here exchange keys or bins.
+EXCHANGES: dict[str, Callable[..., dict[int, Partial]]] = {"radius": by_counts, "nearest": by_nearest}
+
+
 def train_keys(reference: BlocksReference) -> TrainKeys:
     """Return id, label and, where known, owner of all training rows, and what follows from them, mapped."""
     return reference.train_keys()
@@ -88,10 +92,8 @@ def value_waves(
     """Yield the waves of chunks, as `replicated.value_waves` does, with the same bits."""
     alone = work.options.self_validation
     given: dict[str, Any] = {"self_validation": alone, "report": report, "n_done": n_done, "n_tasks": n_tasks}
-    by_need = {"radius": by_counts, "nearest": by_nearest}
-    if work.method.needs in by_need:
-        partials_of = partial(by_need[work.method.needs], work=work)
-        yield from _waves(chunks, sizes, reference, partials_of, **given)
+    if (exchange := EXCHANGES.get(work.method.kind)) is not None:
+        yield from _waves(chunks, sizes, reference, partial(exchange, work=work), **given)
         return
     if work.options.ranking_options(work.parameters, reference.n_train).is_binned(reference.n_train - alone):
         binned_exchange.write_sample(reference)

@@ -4,46 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dvspark.kernels import nearest, radius
-from dvspark.kernels.bins import near_rows
-from dvspark.kernels.memory import scratch_bytes
-from dvspark.kernels.ranking import SORTED_ROWS
+from dvspark.methods import METHODS
+from dvspark.methods.base import Method
 from dvspark.methods.options import ValueOptions
 from dvspark.methods.search_index import search_bytes
 
 # Beside the embeddings an index holds norm, scale, label code, id and offsets of a row.
 KEY_BYTES = 64
 
-# What travels: a partial's value and squared value of a train row, and its certificate where rows have their own;
-# under the sharded plan, of a validation point, the counts of a block's 8,192 bins, of matches in them and of rows in
-# doubt, the two tables of values that come back, the near rows with id, distance, match and value, or the float32
-# distances of all rows. Of methods that do not rank all rows: a block's two counts of neighbors, or of each of its
-# nearest rows place, key and match, and place and value of those that every block reads.
+# What travels of a partial: value and squared value of a train row, and its certificate where rows have their own.
 PARTIAL_ROW_BYTES = 16
 ROW_BOUND_BYTES = 8
-BIN_COUNT_BYTES = 2**17
-BIN_TABLE_BYTES = 2**17
-NEAR_ROW_BYTES = 20
-DISTANCE_BYTES = 4
-NEIGHBOR_COUNT_BYTES = 16
-NEAREST_ROW_BYTES = 17 + 16
-
-# A `sums` method multiplies rows with the head's weights twice, with residuals and with a direction: so often for each
-# class, whose number is not known here.
-SUMS_PRODUCTS = 4
-
-# Where the sharded plan values points without all distances: under the binned ranking a method's weights and their sums
-# take 64; the audit's reference, which ranks one point by all its float64 distances, took 106 in
-# `tests/bench/sharded.py`.
-VALUING_ROW_BYTES = 112
 
 
 @dataclass(frozen=True)
 class Sizes:
     """What a plan depends on; ``ranking`` is sorted or binned, resolved; ``row_bounds`` as in `schemas.Partial`.
 
-    ``search_bytes``: of one row in an approximate index.
-    ``needs`` is the method's: "ranking", "radius", "sums", or "nearest", so many rows then as ``n_nearest`` says.
+    ``search_bytes``: of one row in an approximate index. ``n_nearest``: how many rows a method asks for that does not
+    ask for all.
     """
 
     n_train: int
@@ -55,8 +34,8 @@ class Sizes:
     row_bounds: bool = False
     tolerance: float = 1e-8
     search_bytes: int = 0
-    needs: str = "ranking"
     n_nearest: int = 0
+    method: Method = METHODS["knn_shapley"]
 
     @classmethod
     def of(cls, options: ValueOptions, *, n_train: int, n_validation: int, n_features: int, dtype: str) -> Sizes:
@@ -76,20 +55,19 @@ class Sizes:
             row_bounds=options.error_bound,
             tolerance=float(options.tolerance),
             search_bytes=search_bytes(options.index, options.metric, n_features),
-            needs=method.needs,
-            n_nearest=method.n_asked(n_players, parameters) if method.needs == "nearest" else 0,
+            n_nearest=method.n_nearest_asked(n_players, parameters),
+            method=method,
         )
 
     @property
     def sorts(self) -> bool:
         """Whether all rows of a point are sorted."""
-        return self.needs == "ranking" and self.ranking == "sorted"
+        return self.method.ranks and self.ranking == "sorted"
 
     @property
     def asked(self) -> str:
         """What is asked of the training rows of a point, in words."""
-        asked = {"radius": "rows within a radius", "sums": "sums", "nearest": f"{self.n_nearest:,} nearest rows"}
-        return asked.get(self.needs, f"{self.ranking} ranking")
+        return self.method.asked(self)
 
     @property
     def item_bytes(self) -> int:
@@ -109,47 +87,19 @@ class Sizes:
 
 def worker_bytes(sizes: Sizes, name: str, block_rows: int, chunk_rows: int) -> int:
     """Return a bound on the memory of one Python worker beside what it maps."""
-    scratch = _scratch_bytes(sizes, block_rows) + chunk_rows * sizes.n_features * sizes.item_bytes
-    if name == "replicated" or sizes.needs == "sums":
-        return scratch
-    # What values points has no block: it needs all distances of one point, or the weights of all ranks.
-    valuing = scratch_bytes(sizes.n_train, 0, ties=sizes.ties) if sizes.sorts else VALUING_ROW_BYTES * sizes.n_train
-    return max(scratch, valuing)
-
-
-def _scratch_bytes(sizes: Sizes, rows: int) -> int:
-    """Return a bound on the kernel's memory beside so many of the training rows."""
-    if sizes.needs == "sums":
-        return 0  # the driver alone works, see `dvspark.sums`
-    if sizes.needs == "radius":
-        return radius.scratch_bytes(rows, sizes.n_features)
-    if sizes.needs == "nearest":
-        return nearest.scratch_bytes(rows, sizes.n_features, sizes.n_nearest)
-    return scratch_bytes(
-        rows,
-        sizes.n_features,
-        ties=sizes.ties,
-        ranking=sizes.ranking,
-        row_bounds=sizes.row_bounds,
-        table_rows=sizes.n_train,
-    )
+    rows = chunk_rows * sizes.n_features * sizes.item_bytes
+    scratch = sizes.method.scratch_bytes(sizes, block_rows) + rows
+    # Under the sharded plan, what values points has no block.
+    return scratch if name == "replicated" else max(scratch, sizes.method.merging_bytes(sizes))
 
 
 def shuffle_bytes(sizes: Sizes, name: str, n_chunks: int, n_blocks: int) -> int:
     """Return what travels between tasks: the training rows once, and what the plan exchanges."""
-    n_train, n_validation = sizes.n_train, sizes.n_validation
-    if sizes.needs == "sums":
+    if not sizes.method.adds_up:
         return sizes.index_bytes
-    partials = n_chunks * n_train * (PARTIAL_ROW_BYTES + ROW_BOUND_BYTES * sizes.row_bounds)
+    partials = n_chunks * sizes.n_train * (PARTIAL_ROW_BYTES + ROW_BOUND_BYTES * sizes.row_bounds)
     if name == "replicated":
         return sizes.index_bytes + partials
-    if sizes.sorts:
-        return sizes.index_bytes + n_validation * n_train * DISTANCE_BYTES
-    if sizes.needs == "radius":
-        of_point = n_blocks * NEIGHBOR_COUNT_BYTES
-    elif sizes.needs == "nearest":
-        of_point = n_blocks * sizes.n_nearest * NEAREST_ROW_BYTES
-    else:
-        near = near_rows(n_train, SORTED_ROWS, sizes.tolerance) * NEAR_ROW_BYTES
-        of_point = n_blocks * (BIN_COUNT_BYTES + BIN_TABLE_BYTES) + near
-    return sizes.index_bytes + partials + n_validation * of_point
+    exchanged = sizes.n_validation * sizes.method.exchanged_bytes(sizes, n_blocks)
+    # Where all keys travel, chunks are valued whole.
+    return sizes.index_bytes + exchanged + (0 if sizes.sorts else partials)

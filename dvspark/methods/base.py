@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dvspark.errors import Problem
+from dvspark.kernels import memory, ranking
 from dvspark.kernels.binned import Game
+from dvspark.kernels.bins import near_rows
 from dvspark.kernels.merged import MergedPoint
 from dvspark.kernels.ordered import OrderedPoint
-from dvspark.kernels.ranking import RankingOptions
+from dvspark.kernels.ranking import RankedRows, RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.parameters import Parameter, Parameters, parameter_problems, resolved_parameters
-from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays, TrainColumns
+from dvspark.privacy import Release
+from dvspark.schemas import ChunkArrays, Finding, Float64s, Int64s, Partial, TrainArrays, TrainColumns
+
+if TYPE_CHECKING:
+    from dvspark.engine.sizes import Sizes
+
+# What blocks tell and are told of a point under the binned ranking: counts of 8,192 bins, of matches in them and of
+# rows in doubt, two tables of values, and of each near row id, distance, match and value.
+BIN_COUNT_BYTES = 2**17
+BIN_TABLE_BYTES = 2**17
+NEAR_ROW_BYTES = 20
+# Under the sorted ranking, the float32 key of each row.
+KEY_BYTES = 4
+
+# Where the sharded plan values points without all their keys: a method's weights and their sums take 64 bytes a row
+# under the binned ranking; the audit's reference, which ranks one point by all its float64 distances, took 106 in
+# `tests/bench/sharded.py`.
+VALUING_ROW_BYTES = 112
 
 
 def _no_problems(_given: Mapping[str, Any]) -> list[Problem]:
@@ -84,8 +103,10 @@ class Method:
     score: Callable[[Float64s], Float64s] | None = None
     approximates: Approximation | None = None
 
-    # What the engine supplies to the kernel; whether bins may rank the far rows; whether ties may be averaged.
-    needs: ClassVar[str] = "ranking"
+    # Which kind it is; whether it asks for all rows in order; whether bins may rank the far ones; whether ties may be
+    # averaged.
+    kind: ClassVar[str]
+    ranks: ClassVar[bool] = True
     bins: ClassVar[bool] = False
     averages_ties: ClassVar[bool] = False
     # Whether nothing may depend on training rows but what is released with noise.
@@ -118,6 +139,12 @@ class Method:
         """Return the partial of points whose keys came from blocks; of kinds whose blocks exchange keys."""
         raise NotImplementedError
 
+    def points(
+        self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: Parameters
+    ) -> Iterator[tuple[RankedRows, Float64s]]:
+        """Yield for each validation point its ranked rows and their values in rank order, where ``bins`` may rank."""
+        raise NotImplementedError
+
     def game(self, n_players: int, options: RankingOptions, parameters: Parameters) -> Game:
         """Return the game of ``n_players`` rows, for the binned ranking, where ``bins`` may rank."""
         raise NotImplementedError
@@ -144,6 +171,90 @@ class Method:
     def n_asked(self, n_players: int, parameters: Parameters) -> int:  # noqa: ARG002
         """Return how many of so many rows it asks for at a point, the nearest ones; all, unless it says otherwise."""
         return n_players
+
+    def release(self, parameters: Parameters, n_validation: int) -> Release:
+        """Return what a private method promises, and how much noise that takes."""
+        raise NotImplementedError
+
+    def counts(self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: Parameters) -> Int64s:
+        """Return how many neighbors match each point and how many do not, (n_validation, 2), of those that count."""
+        raise NotImplementedError
+
+    def settled_parameters(
+        self,
+        train: TrainArrays,  # noqa: ARG002
+        points: ChunkArrays,  # noqa: ARG002
+        options: RankingOptions,  # noqa: ARG002
+        parameters: Parameters,
+    ) -> dict[str, Any]:
+        """Return the parameters with those that follow from the tables, in one process."""
+        return dict(parameters)
+
+    def warnings(self, totals: Partial) -> list[str]:  # noqa: ARG002
+        """Return what to say of the totals over all validation points."""
+        return []
+
+    def findings(self, totals: Partial) -> list[Finding]:  # noqa: ARG002
+        """Return what the audit tells of the totals over all validation points, beside its checks."""
+        return []
+
+    # What a plan must know of a kind.
+
+    def asked(self, sizes: Sizes) -> str:
+        """Return what is asked of the training rows of a point, in words."""
+        return f"{sizes.ranking} ranking"
+
+    def flops(self, sizes: Sizes) -> int:
+        """Return the floating-point operations of the products."""
+        return 2 * sizes.n_train * sizes.n_features * sizes.n_validation
+
+    def scratch_bytes(self, sizes: Sizes, rows: int) -> int:
+        """Return a bound on the kernel's memory beside so many of the training rows."""
+        return memory.scratch_bytes(
+            rows,
+            sizes.n_features,
+            ties=sizes.ties,
+            ranking=sizes.ranking,
+            row_bounds=sizes.row_bounds,
+            table_rows=sizes.n_train,
+        )
+
+    def merging_bytes(self, sizes: Sizes) -> int:
+        """Return the memory of a task that values points of which blocks have told their part."""
+        if sizes.sorts:
+            return memory.scratch_bytes(sizes.n_train, 0, ties=sizes.ties)
+        return VALUING_ROW_BYTES * sizes.n_train
+
+    def exchanged_bytes(self, sizes: Sizes, n_blocks: int) -> int:
+        """Return what travels between blocks and tasks for one point under the sharded plan, partials aside."""
+        if sizes.sorts:
+            return KEY_BYTES * sizes.n_train
+        near = near_rows(sizes.n_train, ranking.SORTED_ROWS, sizes.tolerance)
+        return n_blocks * (BIN_COUNT_BYTES + BIN_TABLE_BYTES) + near * NEAR_ROW_BYTES
+
+    def points_at_once(self, n_train: int) -> int:
+        """Return how many points the kernel has in memory together, the sort's where it is one that ranks."""
+        return ranking.points_per_block(n_train)
+
+    def calibrated(
+        self,
+        train: TrainArrays,  # noqa: ARG002
+        chunk: ChunkArrays,  # noqa: ARG002
+        options: RankingOptions,  # noqa: ARG002
+        parameters: Parameters,
+    ) -> dict[str, Any]:
+        """Return the parameters that make random rows as much work as real ones."""
+        return dict(parameters)
+
+    def calibrated_partial(
+        self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: Parameters
+    ) -> Partial:
+        """Return the partial of a chunk with all that is done for it, to tell what a point costs."""
+        return self.partial(train, chunk, options, parameters)
+
+    def n_nearest_asked(self, n_players: int, parameters: Parameters) -> int:  # noqa: ARG002
+        """Return how many nearest rows of so many it asks for, where it does not ask for all."""
+        return 0
 
     def knows(self, name: str) -> bool:
         """Return whether it has a parameter of that name."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from dvspark.errors import ConfigError, Problem
-from dvspark.kernels import loops, ranking
+from dvspark.kernels import loops, nearest, ranking
+from dvspark.kernels.distances import POINTS_PER_PRODUCT
 from dvspark.kernels.near_values import NearValues
 from dvspark.kernels.nearest import NearestRows, NearRows, merge_nearest, near_rows
 from dvspark.kernels.ordered import OrderedPoint
@@ -19,6 +20,13 @@ from dvspark.methods.base import Method
 from dvspark.methods.parameters import Parameters
 from dvspark.methods.search_index import kernel_parameters
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Partial, TrainArrays
+
+if TYPE_CHECKING:
+    from dvspark.engine.sizes import Sizes
+
+# What a block tells of each of its nearest rows, place, key and match, and what every block reads of the nearest of
+# all, place and value.
+NEAREST_ROW_BYTES = 17 + 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +44,8 @@ class NearestMethod(Method):
     total: Callable[..., tuple[float, float]]
     second_values: Callable[..., Float64s]
 
-    needs: ClassVar[str] = "nearest"
+    kind: ClassVar[str] = "nearest"
+    ranks: ClassVar[bool] = False
 
     def partial(
         self,
@@ -83,6 +92,10 @@ class NearestMethod(Method):
         """
         return max(1, self.n_nearest(n_players, **kernel_parameters(parameters))) if n_players else 1
 
+    def n_nearest_asked(self, n_players: int, parameters: Parameters) -> int:
+        """Return how many nearest rows of so many it asks for."""
+        return self.n_asked(n_players, parameters)
+
     def values(self, near: NearestRows, n_players: int, parameters: Parameters) -> NearValues:
         """Return what rows get from a point with these nearest rows."""
         if not len(near.rows):
@@ -100,6 +113,22 @@ class NearestMethod(Method):
         except ConfigError as error:
             return list(error.problems)
         return []
+
+    def asked(self, sizes: Sizes) -> str:
+        """Return what is asked of the training rows of a point, in words."""
+        return f"{sizes.n_nearest:,} nearest rows"
+
+    def scratch_bytes(self, sizes: Sizes, rows: int) -> int:
+        """Return a bound on the kernel's memory beside so many of the training rows."""
+        return nearest.scratch_bytes(rows, sizes.n_features, sizes.n_nearest)
+
+    def exchanged_bytes(self, sizes: Sizes, n_blocks: int) -> int:
+        """Return what travels between blocks and tasks for one point under the sharded plan, partials aside."""
+        return n_blocks * sizes.n_nearest * NEAREST_ROW_BYTES
+
+    def points_at_once(self, n_train: int) -> int:  # noqa: ARG002
+        """Return how many points the kernel has in memory together."""
+        return POINTS_PER_PRODUCT
 
     def reference_values(self, point: OrderedPoint, parameters: Parameters) -> Float64s:
         """Return the values by rank, by the second formula."""

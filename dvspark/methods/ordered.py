@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from dvspark.kernels.merged import MergedPoint, rank_merged
 from dvspark.kernels.ordered import OrderedPoint, in_order, ordered_points, sum_ordered
@@ -34,6 +34,8 @@ class OrderedMethod(Method):
     utility: Callable[..., tuple[float, float]]
     second_values: Callable[..., Float64s]
     largest: Callable[..., float] = one
+
+    kind: ClassVar[str] = "ordered"
 
     def partial(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -82,6 +83,13 @@ class PrivateMethod(RadiusMethod):
         """Return the partial of a chunk that comes with noisy counts. Raises: ValueError for one that does not."""
         given(chunk.counts, "counts")
         return super().partial(train, chunk, options, parameters, workspace, first_row)
+
+    def calibrated_partial(
+        self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: Parameters
+    ) -> Partial:
+        """Return the partial of a chunk, whose neighbors are counted before."""
+        counts = self.counts(train, chunk, options, parameters)
+        return self.partial(train, dataclasses.replace(chunk, counts=counts), options, parameters)
 
     def values_of(self, counts: Int64s, parameters: Parameters) -> RadiusValues:
         """Return what neighbors get from points with these noisy counts, (n_points, 2).

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from dvspark.kernels import radius
 from dvspark.kernels.distances import prepare
 from dvspark.kernels.nearest import nearest_points
 from dvspark.kernels.ordered import OrderedPoint, given
@@ -16,7 +17,10 @@ from dvspark.kernels.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.base import Method
 from dvspark.methods.parameters import Number, Parameters
-from dvspark.schemas import ChunkArrays, Float64s, Floats, Int64s, Partial, TrainArrays, TrainLabels
+from dvspark.schemas import ChunkArrays, Finding, Float64s, Floats, Int64s, Partial, TrainArrays, TrainLabels
+
+if TYPE_CHECKING:
+    from dvspark.engine.sizes import Sizes
 
 RADIUS = Number("radius", "within which rows are neighbors, inclusive, in the metric's unit", "auto", words=("auto",))
 
@@ -25,6 +29,11 @@ SAMPLE_POINTS = 256
 SAMPLE_NEIGHBORS = 10
 # Points without a neighbor say nothing; above this share of them the radius is too small for the embeddings.
 MOST_ALONE = 0.1
+
+# What a block tells of a point: its two counts.
+COUNTS_BYTES = 16
+# Points that tell a radius for random rows.
+CALIBRATED_POINTS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +48,8 @@ class RadiusMethod(Method):
     utility: Callable[..., tuple[Float64s, Float64s]]
     counted_values: Callable[..., tuple[float, float]]
 
-    needs: ClassVar[str] = "radius"
+    kind: ClassVar[str] = "radius"
+    ranks: ClassVar[bool] = False
     averages_ties: ClassVar[bool] = True  # rows at equal distance are neighbors alike
 
     def partial(
@@ -56,8 +66,9 @@ class RadiusMethod(Method):
         def values_of(counts: Int64s) -> RadiusValues:
             return self.values_of(counts, parameters)
 
-        radius, workspace = parameters["radius"], workspace or Workspace()
-        return radius_partial(train, chunk, options, radius, values_of, workspace, first_row)
+        return radius_partial(
+            train, chunk, options, parameters["radius"], values_of, workspace or Workspace(), first_row
+        )
 
     def counts(
         self,
@@ -69,8 +80,7 @@ class RadiusMethod(Method):
         first_row: int = 0,
     ) -> Int64s:
         """Return how many neighbors match each point and how many do not, (n_validation, 2)."""
-        radius, workspace = parameters["radius"], workspace or Workspace()
-        return neighbor_counts(train, chunk, options, radius, workspace, first_row)
+        return neighbor_counts(train, chunk, options, parameters["radius"], workspace or Workspace(), first_row)
 
     def values_of(self, counts: Int64s, parameters: Parameters) -> RadiusValues:
         """Return what neighbors get from points with these counts, (n_points, 2)."""
@@ -88,6 +98,52 @@ class RadiusMethod(Method):
             match, other = self.counted_values(n, int(np.count_nonzero(point.matches[within])), **own)
             values[within] = np.where(point.matches[within], match, other)
         return values
+
+    def settled_parameters(
+        self, train: TrainArrays, points: ChunkArrays, options: RankingOptions, parameters: Parameters
+    ) -> dict[str, Any]:
+        """Return the parameters with the radius; a sample of the points, evenly spread, gives an automatic one."""
+        if parameters["radius"] != "auto":
+            return {**parameters, "radius": float(parameters["radius"])}
+        n_points = points.n_validation
+        sample = points.take(np.unique(np.linspace(0, n_points - 1, min(n_points, SAMPLE_POINTS)).astype(np.int64)))
+        tenth = np.empty(0) if self.is_private else tenth_distances(train, sample, options)
+        return {**parameters, "radius": self.automatic_radius(tenth, sample.x, options.metric, train.n_train)}
+
+    def warnings(self, totals: Partial) -> list[str]:
+        """Return what to do about validation points without a neighbor, where they are many."""
+        said = alone_warning(totals.n_alone, totals.n_validation)
+        return [] if said is None else [said]
+
+    def findings(self, totals: Partial) -> list[Finding]:
+        """Return how many validation points have no neighbor; a warning where they are many."""
+        share = totals.n_alone / max(totals.n_validation, 1)
+        said = alone_warning(totals.n_alone, totals.n_validation)
+        meaning = said or "share of validation points without a row within the radius"
+        return [Finding("neighbors", "warn" if said else "pass", share, MOST_ALONE, meaning)]
+
+    def asked(self, sizes: Sizes) -> str:  # noqa: ARG002
+        """Return what is asked of the training rows of a point, in words."""
+        return "rows within a radius"
+
+    def scratch_bytes(self, sizes: Sizes, rows: int) -> int:
+        """Return a bound on the kernel's memory beside so many of the training rows."""
+        return radius.scratch_bytes(rows, sizes.n_features)
+
+    def exchanged_bytes(self, sizes: Sizes, n_blocks: int) -> int:  # noqa: ARG002
+        """Return what travels between blocks and tasks for one point under the sharded plan, partials aside."""
+        return n_blocks * COUNTS_BYTES
+
+    def points_at_once(self, n_train: int) -> int:
+        """Return how many points the kernel has in memory together."""
+        return radius.points_per_block(n_train)
+
+    def calibrated(
+        self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: Parameters
+    ) -> dict[str, Any]:
+        """Return a radius that few random rows are within, which lie at other distances than real ones."""
+        few = chunk.take(np.arange(min(chunk.n_validation, CALIBRATED_POINTS)))
+        return {**parameters, "radius": radius_from_neighbors(tenth_distances(train, few, options))}
 
     def automatic_radius(self, tenth: Float64s, z: Floats, metric: str, n_train: int) -> float:  # noqa: ARG002
         """Return the radius for a sample of points ``z``, whose SAMPLE_NEIGHBORS-th training rows lie at ``tenth``."""

@@ -31,6 +31,7 @@ class RankingMethod(Method):
     utility: Callable[..., tuple[float, float]]
     recursive_values: Callable[..., Float64s]
 
+    kind: ClassVar[str] = "ranking"
     bins: ClassVar[bool] = True
     averages_ties: ClassVar[bool] = True
 

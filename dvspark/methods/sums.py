@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -18,6 +18,13 @@ from dvspark.kernels.workspace import Workspace
 from dvspark.methods.base import Method
 from dvspark.methods.parameters import Parameters
 from dvspark.schemas import ChunkArrays, Partial, TrainArrays
+
+if TYPE_CHECKING:
+    from dvspark.engine.sizes import Sizes
+
+# Rows are multiplied with the head's weights twice, with residuals and with a direction: so often for each class, whose
+# number is not known before rows are read.
+PRODUCTS = 4
 
 # All training rows in id order, from the first one each time it is called.
 Pieces = Callable[[], Iterator[Piece]]
@@ -42,7 +49,8 @@ class SumsMethod(Method):
 
     game_of: Callable[[GradientSums, GradientSums | None], Game]
 
-    needs: ClassVar[str] = "sums"
+    kind: ClassVar[str] = "sums"
+    ranks: ClassVar[bool] = False
     averages_ties: ClassVar[bool] = True  # rows are not ranked
     compares: ClassVar[bool] = False
     adds_up: ClassVar[bool] = False
@@ -88,6 +96,22 @@ class SumsMethod(Method):
         points = None if chunk.train_rows is not None else [labelled_points(chunk)]
         settled = self.settle((x[drawn], codes[drawn]), lambda: iter([(x, codes)]), points, n_classes)
         return self.values_of(settled, lambda: iter([(x, codes)]), row_bounds=options.row_bounds)
+
+    def asked(self, sizes: Sizes) -> str:  # noqa: ARG002
+        """Return what is asked of the training rows, in words."""
+        return "sums"
+
+    def flops(self, sizes: Sizes) -> int:
+        """Return the floating-point operations of the products."""
+        return 2 * sizes.n_train * sizes.n_features * PRODUCTS
+
+    def scratch_bytes(self, sizes: Sizes, rows: int) -> int:  # noqa: ARG002
+        """Return nothing: the driver alone works, see `dvspark.sums`."""
+        return 0
+
+    def merging_bytes(self, sizes: Sizes) -> int:  # noqa: ARG002
+        """Return nothing, as above."""
+        return 0
 
     def label_problems(self, *, several: bool) -> list[Problem]:
         """Return what is wrong with labels, of which a row may have several."""

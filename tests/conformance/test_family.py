@@ -215,7 +215,7 @@ class Tables:
             few = data.train.take(np.isin(data.train.ids, _ids(data)[:N_VALIDATION]))
             points = frame_of(self.spark, few, data.types).select("id", "embedding", "label")
         work = ChunkWork(options, options.resolved(6 if options.self_validation else 7))
-        if options.declaration.needs == "radius" and work.parameters["radius"] == "auto":
+        if options.declaration.kind == "radius" and work.parameters["radius"] == "auto":
             ranking = options.ranking_options(work.parameters, len(data.train))
 
             def tenth_of(sample: Any) -> Float64s:
@@ -227,7 +227,7 @@ class Tables:
             work = replace(work, parameters={**work.parameters, "radius": radius})
         if options.declaration.is_private:
             points, work = self._released(engine, points, index, work)
-        if options.declaration.needs == "sums":
+        if options.declaration.kind == "sums":
             rows = sums.TrainRows(engine, index)
             return sums.values(rows, work, sums.settled(points, N_CHUNKS, rows, work))
         chunks = replicated.chunked(points, N_CHUNKS)

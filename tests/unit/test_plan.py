@@ -17,6 +17,8 @@ from dvspark.errors import ComputeError, ConfigError
 from dvspark.kernels import nearest, radius
 from dvspark.kernels.distances import TILE_ROWS
 from dvspark.kernels.memory import scratch_bytes
+from dvspark.methods import METHODS
+from dvspark.methods.base import VALUING_ROW_BYTES
 from dvspark.methods.options import ValueOptions
 
 GIB = 2**30
@@ -125,27 +127,27 @@ def test_clause_3__sorted_distances_travel_and_one_task_ranks_all_of_a_point() -
 
 
 def test_make_plan__methods_that_rank_near_rows_only_exchange_those() -> None:
-    found = plan_of(asked="sharded", n_tasks=2, needs="nearest", n_nearest=100)
+    found = plan_of(asked="sharded", n_tasks=2, method=METHODS["truncated_knn_shapley"], n_nearest=100)
     assert found.shuffle_bytes == INDEX_BYTES + 40 * 16 * 1_000_000 + 10_000 * found.n_blocks * 100 * 33
     kernel = nearest.scratch_bytes(found.block_rows, 256, 100) + 256 * 256 * 4
-    assert found.worker_bytes == max(kernel, sizes.VALUING_ROW_BYTES * 1_000_000)
-    whole = plan_of(needs="nearest", n_nearest=100)
+    assert found.worker_bytes == max(kernel, VALUING_ROW_BYTES * 1_000_000)
+    whole = plan_of(method=METHODS["truncated_knn_shapley"], n_nearest=100)
     assert whole.worker_bytes == nearest.scratch_bytes(1_000_000, 256, 100) + 256 * 256 * 4
     assert whole.shuffle_bytes == plan_of().shuffle_bytes
 
 
 def test_make_plan__methods_that_count_neighbors_exchange_two_numbers() -> None:
-    found = plan_of(asked="sharded", n_tasks=2, needs="radius")
+    found = plan_of(asked="sharded", n_tasks=2, method=METHODS["threshold_knn_shapley"])
     assert found.shuffle_bytes == INDEX_BYTES + 40 * 16 * 1_000_000 + 10_000 * found.n_blocks * 16
     kernel = radius.scratch_bytes(found.block_rows, 256) + 256 * 256 * 4
-    assert found.worker_bytes == max(kernel, sizes.VALUING_ROW_BYTES * 1_000_000)
+    assert found.worker_bytes == max(kernel, VALUING_ROW_BYTES * 1_000_000)
 
 
 @pytest.mark.parametrize(
-    ("method", "parameters", "needs", "n_nearest", "asked"),
+    ("method", "parameters", "kind", "n_nearest", "asked"),
     [
         ("knn_shapley", {}, "ranking", 0, "binned ranking"),
-        ("knn_regression_shapley", {}, "ranking", 0, "sorted ranking"),
+        ("knn_regression_shapley", {}, "ordered", 0, "sorted ranking"),
         ("threshold_knn_loo", {}, "radius", 0, "rows within a radius"),
         ("truncated_knn_shapley", {"epsilon": 0.0005}, "nearest", 2_000, "2,000 nearest rows"),
         ("knn_loo", {"k": 3}, "nearest", 4, "4 nearest rows"),
@@ -153,10 +155,10 @@ def test_make_plan__methods_that_count_neighbors_exchange_two_numbers() -> None:
     ],
 )
 def test_sizes__say_what_a_method_asks_of_the_training_rows(
-    method: str, parameters: dict[str, Any], needs: str, n_nearest: int, asked: str
+    method: str, parameters: dict[str, Any], kind: str, n_nearest: int, asked: str
 ) -> None:
     found = Sizes.of(ValueOptions(method, parameters), **SIZES, dtype="float32")
-    assert (found.needs, found.n_nearest, found.asked) == (needs, n_nearest, asked)
+    assert (found.method.kind, found.n_nearest, found.asked) == (kind, n_nearest, asked)
 
 
 def test_sizes__too_few_rows_for_a_method_are_refused() -> None:
@@ -182,11 +184,11 @@ def test_clause_4__a_sort_that_does_not_fit_points_to_bins() -> None:
     assert plan_of(memory, asked="sharded", ranking="binned").name == "sharded"
 
 
-@pytest.mark.parametrize("needs", ["radius", "nearest"])
-def test_clause_4__methods_that_do_not_rank_are_not_sent_to_bins(needs: str) -> None:
-    problem = refusal_of(2**20, asked="sharded", needs=needs, n_nearest=10)
+@pytest.mark.parametrize("method", ["threshold_knn_shapley", "truncated_knn_shapley"])
+def test_clause_4__methods_that_do_not_rank_are_not_sent_to_bins(method: str) -> None:
+    problem = refusal_of(2**20, asked="sharded", method=METHODS[method], n_nearest=10)
     assert "ranking" not in problem.hint
-    assert ("within a radius" if needs == "radius" else "10 nearest rows") in problem.got
+    assert ("within a radius" if method == "threshold_knn_shapley" else "10 nearest rows") in problem.got
 
 
 # --- blocks -----------------------------------------------------------------------------------------------

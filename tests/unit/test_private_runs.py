@@ -17,6 +17,7 @@ from dvspark.engine import local
 from dvspark.errors import ConfigError, InputError, OutputConflictError
 from dvspark.kernels.owner_counts import first_of_owners, owner_counts
 from dvspark.kernels.radius import Neighbors
+from dvspark.methods.private import PrivateMethod
 from dvspark.privacy import KeptRelease
 from dvspark.runs import private
 from dvspark.tables.owner_folders import owner_problems
@@ -221,13 +222,13 @@ def test_unit_owner__asks_for_owners_and_how_many_rows_of_them() -> None:
 
 def test_automatic_radius__is_that_of_the_points_whatever_the_training_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    count = local.PrivateMethod.counts
+    count = PrivateMethod.counts
 
     def counts(*arguments: Any) -> Any:
         seen.append(arguments[4]["radius"])
         return count(*arguments)
 
-    monkeypatch.setattr(local.PrivateMethod, "counts", counts)
+    monkeypatch.setattr(PrivateMethod, "counts", counts)
     for n in (40, 39, 3):
         dvspark.value_arrays(X[:n] * n, Y[:n], Z, T, **{**OPTIONS, "radius": "auto"})
     assert len(seen) == 3
