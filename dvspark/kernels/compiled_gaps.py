@@ -28,8 +28,8 @@ def place_rows(keys: Floats, matching: Int32s, n_places: int, places: UInt16s) -
         key = keys[matching[index]]
         low, high = min(low, key), max(high, key)
     total = 0
-    for index in sampled:
-        total += int(np.float32(keys[matching[index]] - low).view(np.int32))
+    for index in sampled:  # minus zero less zero is minus zero, whose bits are those of no distance
+        total += int(np.float32(keys[matching[index]] - low + np.float32(0.0)).view(np.int32))
     mean = np.int32(total // len(sampled)).view(np.float32)
     low, least = low - mean, np.float32(0.5) * mean
     first = np.float32(least).view(np.int32)

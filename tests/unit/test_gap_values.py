@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from property_tests import examples
 
@@ -173,6 +173,7 @@ def packed_rows(keys: Floats, matches: Bools) -> UInt64s:
     seed=st.integers(0, 2**32 - 1),
     n_places=st.sampled_from([2, 16, 1024]),
 )
+@example(keys=[0.0, 1.5, -0.0], seed=11752507, n_places=2)  # two matches, at zero and at minus zero
 def test_find_gaps__counts_the_matches_before_each_row(keys: list[float], seed: int, n_places: int) -> None:
     of_row, rng = np.array(keys, np.float32), np.random.default_rng(seed)
     matching = np.flatnonzero(rng.random(len(keys)) < 0.3).astype(np.int32)

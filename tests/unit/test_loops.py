@@ -339,7 +339,9 @@ def test_list_doubtful__both_list_the_same_groups_whose_rows_no_other_key_parts(
     packed = np.empty(n, np.uint64)
     loops.pack(of_row, matches, packed)
     packed.sort()
-    limits = limit * np.linspace(0.5, 1.0, n) if grows and n > 1 else np.array([limit])
+    ordered = np.sort(of_row).astype(np.float64)
+    # No limit grows faster than the key, and equal keys have one.
+    limits = limit * np.ones(1) if not grows else 0.5 * (limit + ordered - ordered[0])
     suffix = np.sort(rng.random(n))[::-1].copy()
     for weights in (suffix, np.empty(0)):
         found = []
@@ -351,7 +353,7 @@ def test_list_doubtful__both_list_the_same_groups_whose_rows_no_other_key_parts(
             found.append((*told, places[: told[0]].tolist(), groups[: told[0]].tolist(), ranks.tolist()))
         assert found[0] == found[1]
         count, _, bound, places, groups, _ = found[0]
-        ordered, is_match = np.sort(of_row).astype(np.float64), (packed & np.uint64(1)) != 0
+        is_match = (packed & np.uint64(1)) != 0
         listed = dict(zip(places, groups, strict=True))
         assert count == len(listed)
         assert bound <= sum(allowed)
