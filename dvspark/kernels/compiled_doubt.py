@@ -15,11 +15,13 @@ TILE_ROWS = 4_096
 @compiled
 def relative_error(exact: Float64s, keys: Floats, sizes: Float64s, least: float) -> float:
     """See `doubt_loops.relative_error`."""
-    n, total, squares = len(exact), 0.0, 0.0
+    n, total, weight, squares = len(exact), 0.0, 0.0, 0.0
     for row in range(n):
-        total += exact[row] - np.float64(keys[row])
+        size = max(sizes[row], least)
+        total += (exact[row] - np.float64(keys[row])) / size / size
+        weight += 1.0 / size / size
     for row in range(n):
-        error = (exact[row] - np.float64(keys[row]) - total / n) / max(sizes[row], least)
+        error = (exact[row] - np.float64(keys[row]) - total / weight) / max(sizes[row], least)
         squares += error * error
     return np.sqrt(squares / n)
 

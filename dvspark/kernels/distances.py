@@ -213,9 +213,14 @@ class KeySize:
         """The size for the longest of all rows."""
         return self._of_norm(math.sqrt(self.largest_norm))
 
+    @property
+    def of_point(self) -> float:
+        """The size for a row as long as the point; under the inner product, whose keys do not tell it, infinite."""
+        return math.inf if self.metric == "inner_product" else self._of_norm(self._length)
+
     def is_even(self, times: float) -> bool:
         """Return whether `largest_at` any key is surely no more than some ``times`` smaller than the largest; O(1)."""
-        return self.units or self.metric == "inner_product" or self.largest <= times * self._of_norm(self._length)
+        return self.largest <= times * self.of_point
 
     @property
     def _length(self) -> float:

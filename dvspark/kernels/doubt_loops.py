@@ -14,10 +14,13 @@ LARGE_GROUP = 512
 def relative_error(exact: Float64s, keys: Floats, sizes: Float64s, least: float) -> float:
     """Return the standard deviation of ``exact`` less ``keys``, in proportion to ``sizes``, ``least`` at least.
 
-    All (n,), n >= 1; sums are added up in order, as the compiled loop does. O(n).
+    The mean, which keys leave out, is told by each row as well as its size allows: one row much longer than the others
+    says little about it, and what it rounds off is not theirs. All (n,), n >= 1; sums are added up in order, as the
+    compiled loop does. O(n).
     """
-    error = exact - keys
-    error = (error - np.cumsum(error)[-1] / len(error)) / np.maximum(sizes, least)
+    error, sizes = exact - keys, np.maximum(sizes, least)
+    total, weight = np.cumsum(error / sizes / sizes)[-1], np.cumsum(1.0 / sizes / sizes)[-1]
+    error = (error - total / weight) / sizes
     return float(np.sqrt(np.cumsum(error * error)[-1] / len(error)))
 
 

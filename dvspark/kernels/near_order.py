@@ -20,9 +20,16 @@ from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, TrainArrays
 ERROR_SAMPLE = 64
 ERROR_DEVIATIONS = 10.0
 SMALLEST_ERROR = float(np.finfo(np.float32).eps) / 8
+# Sizes below this share of others count as that: float64 keys round off some 1e-16 of the point's square, which is
+# then far below the smallest error.
+SMALLEST_SIZE = 1e-3
 
 # One limit does for all rows of a point, unless the longest row asks for so many times as much as the nearest one.
 LARGEST_ROOM = 4.0
+
+# No limit of a row may grow faster than its key. Sizes grow up to 300 times as fast, next to the point: where keys are
+# off by so much of a size that limits might, one limit does for all rows again.
+LARGEST_GROWTH = 0.0025
 
 # The doubt that is left may take this share of what is allowed for a row that stands in it; the rest is for rows nearer
 # than it.
@@ -138,6 +145,8 @@ def doubt_limits(keys: Floats, absent: int | None, near: NearKeys) -> Float64s:
     # The longest of all rows speaks for all, unless it is an outlier.
     if near.size.is_even(LARGEST_ROOM) or farthest[0] <= LARGEST_ROOM * of_size(near.size.largest_at(keys.min()[None])):
         return farthest
+    if farthest[0] > LARGEST_GROWTH * near.size.largest:
+        return farthest
     return of_size(near.size.largest_at(keys))
 
 
@@ -154,9 +163,10 @@ def key_limits(size: KeySize, exact: Float64s, keys: Floats, norms: Float64s) ->
 def _limit_of_size(size: KeySize, exact: Float64s, keys: Floats, norms: Float64s) -> Callable[[Float64s], Float64s]:
     """Return the same as `key_limits`, as a function of the size that a key is added up from."""
     sizes = size.of(norms)
-    # A row of zeros adds up nothing, yet its key is compared with keys of the others' size; where all are zero
-    # any small number will do, whose reciprocal can be squared.
-    least = max(1e-3 * float(sizes.max()), 1e-30)
+    # A row of zeros adds up nothing, yet its key is compared with keys of the others' size, or of rows as long as the
+    # point: whichever is less, lest one long row among the others leave all in doubt. Where all are zero any small
+    # number will do, whose reciprocal can be squared.
+    least = max(SMALLEST_SIZE * min(float(sizes.max()), size.of_point), 1e-30)
     deviation = max(loops.fastest().relative_error(exact, keys, sizes, least), SMALLEST_ERROR)
     return lambda of: 2.0 * ERROR_DEVIATIONS * deviation * np.maximum(of, least)
 

@@ -39,6 +39,7 @@ FAMILIES = (
     "huge",
     "mixed",
     "outlier",
+    "outlier among zeros",
     "unit",
     "grid",
     "wide",
@@ -55,7 +56,9 @@ def rows_of(family: str, n: int, rng: np.random.Generator) -> np.ndarray:
     if family == "unit":
         x /= np.linalg.norm(x, axis=1, keepdims=True)
         x[-1] = 0.0
-    if family == "outlier":
+    if family == "outlier among zeros":
+        x[rng.random(n) < 0.5] = 0.0
+    if family.startswith("outlier"):
         x[: n // 50 + 1] *= 1e5
     scales = {"tiny": 1e-18, "huge": 1e12, "equal": 0.0}
     x = {"offset": x + 300.0, "whole": np.round(3 * x), "grid": np.round(x, 2)}.get(family, x * scales.get(family, 1.0))

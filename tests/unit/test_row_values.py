@@ -124,6 +124,48 @@ def test_value_rows__order_that_matters_less_than_the_tolerance_asks_for_no_exac
     assert of_tolerance[2] < 5_000  # rows that do not match need no order among themselves
 
 
+@pytest.mark.parametrize("zeros", [0.0, 0.1, 0.9])
+@pytest.mark.parametrize("place", [0, 1_000])  # is one of the rows that keys' errors are measured on, or is not
+def test_value_rows__one_row_much_longer_than_the_others_leaves_them_no_more_in_doubt(
+    place: int, zeros: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, exact_keys = list[int](), distances.exact_keys
+
+    def counted(*given: Any) -> Float64s:
+        asked.append(len(given[1]))
+        return exact_keys(*given)
+
+    monkeypatch.setattr(distances, "exact_keys", counted)
+    rng = np.random.default_rng(6)
+    x, z = rng.normal(size=(5_000, 8)).astype(np.float32), rng.normal(size=8).astype(np.float32)
+    x[rng.random(5_000) < zeros] = 0.0
+    matches, weights = rng.random(5_000) < 0.5, knn_shapley.rank_weights(5_000, k=K)
+    of_length = []
+    for length in (1.0, 1e4):
+        asked.clear()
+        x[place] = length * z[::-1]
+        found, expected = valued(x, z, matches, None, weights, "id", 0.0)
+        order = np.argsort(((x.astype(np.float64) - z) ** 2).sum(axis=1), kind="stable")
+        by_rank = knn_shapley.recursive_values(matches[order].astype(np.float64), k=K)
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_allclose(found[order], by_rank, rtol=0, atol=1e-14)
+        of_length.append(sum(asked))
+    assert of_length[1] < 1.2 * of_length[0] + 2 * near_order.ERROR_SAMPLE
+
+
+@pytest.mark.parametrize("metric", distances.METRICS)
+def test_doubt_limits__grow_no_faster_than_keys(metric: str) -> None:
+    # Keys of an error at the limit beyond which all rows get one.
+    rng = np.random.default_rng(7)
+    x = (rng.normal(size=(3_000, 2)) * rng.lognormal(sigma=3.0, size=(3_000, 1))).astype(np.float32)
+    x[:100] = x[0] * (1.0 + 1e-3 * rng.normal(size=(100, 1)))
+    train = prepare(x, TrainLabels(np.zeros(len(x), np.int32)), metric)
+    keys = np.empty((1, len(x)), np.float32)
+    weight = float(approximate_keys(train, x[:1], metric, keys)[0])
+    size, ordered = distances.key_size(train, weight, metric), np.sort(keys[0].astype(np.float64))
+    assert np.all(np.diff(ordered - near_order.LARGEST_GROWTH * size.largest_at(ordered)) >= -1e-12 * abs(ordered[1:]))
+
+
 @pytest.mark.parametrize("metric", distances.METRICS)
 @pytest.mark.parametrize("offset", [0.0, 20.0])
 def test_key_size__no_size_is_above_what_is_said_for_its_key(metric: str, offset: float) -> None:
