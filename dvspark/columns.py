@@ -10,6 +10,8 @@ from dvspark.schemas import Float64s, Floats, Int32s, TrainLabels
 
 # Beyond these a squared distance, up to four times a squared norm, would overflow on the way.
 LARGEST_SQUARED_NORM = {"default": 8e37, "float64": 4e307}
+# Below this one squares have lost bits, or vanished: cosine would not know the direction.
+SMALLEST_SQUARED_NORM = 1e-290
 # Values are squares of targets, and are squared themselves for the standard error; weights add up.
 LARGEST_NUMBER = 1e60
 

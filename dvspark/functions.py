@@ -11,13 +11,20 @@ import numpy as np
 import pyarrow as pa
 
 from dvspark.audit import checks
-from dvspark.columns import canonical_labels, embedding_matrix, encode_labels
+from dvspark.columns import (
+    LARGEST_SQUARED_NORM,
+    SMALLEST_SQUARED_NORM,
+    canonical_labels,
+    embedding_matrix,
+    encode_labels,
+)
 from dvspark.engine import packing, replicated
 from dvspark.engine.array_columns import read_numbers
 from dvspark.engine.gradient_sums import add_sums, games_of, sum_batches, value_batches
 from dvspark.engine.train_index import IndexReference, TrainIndex
 from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.kernels.chg_shapley import Game
+from dvspark.kernels.distances import squared_norms
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import GRADIENT_SUMS, GRADIENT_VALUES, ChunkArrays, Contributors, Float64s, Partial
@@ -190,6 +197,12 @@ def _points(index: TrainIndex, embedding: pd.Series[Any], label: pd.Series[Any])
     x = embedding_matrix(vectors, index.arrays.x.dtype)
     if not np.isfinite(x).all():
         raise ConfigError(Problem("top_contributors", "finite numbers", "NaN or infinity", "filter these rows out"))
+    least = 0.0 if index.arrays.scale is None else SMALLEST_SQUARED_NORM
+    with np.errstate(over="ignore"):
+        norms = squared_norms(x)
+    if n_bad := int(np.count_nonzero(~((norms >= least) & (norms <= LARGEST_SQUARED_NORM["default"])))):
+        expected = f"squared norms from {least:.0e} to {LARGEST_SQUARED_NORM['default']:.0e}"
+        raise ConfigError(Problem("top_contributors", expected, f"{n_bad} others in a batch", "filter these rows out"))
     return ChunkArrays(x, encode_labels(canonical_labels(labels), index.words))
 
 

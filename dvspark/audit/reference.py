@@ -11,6 +11,7 @@ from dvspark.kernels.distances import settle_ties
 from dvspark.kernels.merged import BlockPart, MergedPoint
 from dvspark.kernels.ordered import in_order
 from dvspark.kernels.ranking import RankedRows
+from dvspark.kernels.small_keys import replace_small
 from dvspark.methods.options import ValueOptions
 from dvspark.methods.parameters import Parameters
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Partial, TrainArrays, TrainColumns
@@ -25,8 +26,8 @@ SLICE_BYTES = 2**19
 def reference_partial(train: TrainArrays, chunk: ChunkArrays, options: ValueOptions, parameters: Parameters) -> Partial:
     """Return the partial of a few points: distances from differences, a sort, the method's recursion.
 
-    Shared with the kernels: which cosine keys count as equal, and the formula of ties="average", both of which
-    the tests hold against enumeration.
+    Shared with the kernels: which cosine keys count as equal, what stands for keys whose squares vanish, and the
+    formula of ties="average", all of which the tests hold against enumeration.
     Cost: O(N D + N log N) a point, interpreted; memory: 8 N bytes a point and 50 N bytes.
     """
     absent = [None] * chunk.n_validation if chunk.train_rows is None else chunk.train_rows.tolist()
@@ -89,10 +90,13 @@ def _distances(x: Floats, z: Floats, metric: str) -> Float64s:
         rows, out = np.asarray(x[start : start + step], np.float64), distances[:, start : start + step]
         if metric == "inner_product":  # a product of matrices would not round equal rows alike
             np.negative(np.einsum("ij,kj->ki", rows, points), out=out)
-            continue
-        if metric == "cosine":
-            rows = rows / np.linalg.norm(rows, axis=1)[:, None]
-        out[:] = scipy.spatial.distance.cdist(points, rows, "sqeuclidean")
+        else:
+            if metric == "cosine":
+                rows = rows / np.linalg.norm(rows, axis=1)[:, None]
+            out[:] = scipy.spatial.distance.cdist(points, rows, "sqeuclidean")
+        if metric != "cosine":
+            for keys, point in zip(out, points, strict=True):
+                replace_small(keys, x, np.arange(start, start + len(keys)), point, metric)
     return distances / 2 if metric == "cosine" else distances
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dvspark import columns
-from dvspark.columns import LARGEST_SQUARED_NORM
+from dvspark.columns import LARGEST_SQUARED_NORM, SMALLEST_SQUARED_NORM
 from dvspark.engine.array_columns import first_rows, id_order, read_labels, read_owners, read_targets, read_weights
 from dvspark.engine.array_guises import ERRORS, numbers_of
 from dvspark.errors import ConfigError, InputError, Problem
@@ -180,7 +180,10 @@ def _embeddings(name: str, x: Any, options: ValueOptions, problems: list[Problem
     hint = "scale the embeddings down" + ("" if options.precision == "float64" else ", or precision='float64'")
     _count(problems, name, finite & (norms > limit), f"squared norms up to {limit:.0e}", "larger", hint)
     if options.metric == "cosine":
-        _count(problems, name, norms == 0, "a direction, for cosine", "all zeros", "drop these rows")
+        zero = np.asarray(~np.any(array, axis=1), np.bool_)
+        expected = f"squared norms from {SMALLEST_SQUARED_NORM:.0e}, for cosine"
+        _count(problems, name, zero, "a direction, for cosine", "all zeros", "drop these rows")
+        _count(problems, name, ~zero & (norms < SMALLEST_SQUARED_NORM), expected, "smaller", "scale the embeddings up")
     return array
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from dvspark.engine.train_blocks import BlocksReference, rows_of
 from dvspark.engine.train_index import mapped_array
 from dvspark.kernels import distances
+from dvspark.kernels.key_sizes import key_size
 from dvspark.kernels.near_order import NearKeys
 from dvspark.schemas import Float64s, Floats, Int64s, TrainArrays, TrainLabels
 
@@ -34,7 +35,7 @@ def stored_keys(reference: BlocksReference, z: Floats, listed: Int64s | None = N
     return NearKeys(
         exact=exact,
         norms=lambda places: _norms(reference, row_of(places)),
-        size=distances.key_size(table, weight, reference.metric),
+        size=key_size(table, weight, reference.metric),
     )
 
 

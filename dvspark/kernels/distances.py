@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dvspark.kernels import loops
+from dvspark.kernels import loops, small_keys
 from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, TrainArrays, TrainLabels
 
 METRICS = ("euclidean", "cosine", "inner_product")
@@ -29,6 +28,10 @@ OFFSET_RATIO = 3.0
 # eps sqrt(key), since the differences of unit rows are rounded, then squared. Keys closer than this many times
 # that are one key. A fixed grid instead splits ties at cell edges and joins rows that are nearly parallel.
 COSINE_TIE_GAP = 16 * np.finfo(np.float64).eps
+
+
+# Under cosine products of two rows, each no shorter than the reciprocal, are far above what float32 cannot hold.
+LARGEST_SCALE = 2.0**40
 
 
 def prepare(x: Floats, labels: TrainLabels, metric: str) -> TrainArrays:
@@ -51,7 +54,9 @@ def tile_sums(x: Floats, scale: Float64s | None) -> tuple[Floats, Float64s]:
     """Return the sum of the rows, scaled, of each tile (n_tiles, n_features), and of their squares (n_tiles,)."""
     sums, squares = np.empty((-(-len(x) // TILE_ROWS), x.shape[1]), x.dtype), []
     for start, tile in _tiles(x):
-        rows = tile if scale is None else tile * scale[start : start + TILE_ROWS, None].astype(tile.dtype)
+        # Rows shorter than float32 has reciprocals count for less.
+        units = None if scale is None else np.minimum(scale[start : start + TILE_ROWS, None], 1e38).astype(tile.dtype)
+        rows = tile if units is None else tile * units
         sums[start // TILE_ROWS] = rows.sum(axis=0)  # in the rows' own precision: any center near the mean will do
         squares.append(float(np.vdot(rows, rows)))
     return sums, np.array(squares)
@@ -130,8 +135,9 @@ def first_copies(order: Int64s, differs: Bools) -> Int32s:
 class PlacedPoints:
     """Validation points as they enter products with training rows.
 
-    ``weights`` (n_points, n_features) float32; ``norms`` (n_points,) float64, the weights' norms, for `key_size`;
-    ``units`` (n_points,) float64, 1 / |z|, under cosine without a center, else None.
+    ``weights`` (n_points, n_features) float32; ``norms`` (n_points,) float64, the weights' norms, for
+    `key_sizes.key_size`; ``units`` (n_points,) float64, the weights' reciprocal lengths, under cosine without a center,
+    else None.
     """
 
     weights: Floats
@@ -142,6 +148,8 @@ class PlacedPoints:
 def place_points(train: TrainArrays, z: Floats, metric: str) -> PlacedPoints:
     """Return points ``z`` (n_points, n_features) as they enter products with ``train``."""
     units = None if train.scale is None else 1.0 / np.sqrt(squared_norms(z))
+    if units is not None and train.center is None:
+        z, units = _lifted(z, units)
     in_product = None if train.center is None else units
     weights = -_place(z, in_product, None if metric == "inner_product" else train.center)
     if metric == "euclidean":
@@ -158,16 +166,19 @@ def tile_products(
     columns of a block (n_points, n_train); addend (rows,).
     A constant of each point is left out, which no order depends on. 2 N D n_points floating-point operations.
     """
-    for start, tile in _tiles(train.x):
-        here = slice(start, start + len(tile))
-        placed = _place(tile, None if train.center is None or train.scale is None else train.scale[here], train.center)
+    for start, given in _tiles(train.x):
+        here = slice(start, start + len(given))
+        tile, scale = given, None if train.scale is None else train.scale[here]
+        if scale is not None and train.center is None:
+            tile, scale = _lifted(given, scale)
+        placed = _place(tile, None if train.center is None else scale, train.center)
         flat = len(points.weights) * len(tile)
         products = block[:, here] if block.ndim == 2 else block[:flat].reshape(-1, len(tile))
         np.matmul(points.weights, placed.T, out=products)
         addend = np.zeros(len(tile), np.float32)
-        if points.units is not None and train.scale is not None:
+        if points.units is not None and scale is not None:
             # In float64 before it is rounded once: then equal cosines of whole numbers give equal keys.
-            loops.fastest().scale_products(products, train.scale[here], points.units)
+            loops.fastest().scale_products(products, scale, points.units)
         elif metric != "inner_product":
             norms = train.squared_norm[here] if metric == "euclidean" else 0.5 * train.squared_norm[here]
             addend = norms.astype(np.float32)
@@ -178,7 +189,7 @@ def approximate_keys(train: TrainArrays, z: Floats, metric: str, out: Floats) ->
     """Fill ``out`` (n_points, n_train) float32 with the keys of points ``z`` (n_points, n_features).
 
     Duplicates of a row get the key of their first copy. Returns the norm of each point's weights, (n_points,)
-    float64, for `key_size`.
+    float64, for `key_sizes.key_size`.
     Cost: 2 N D n_points floating-point operations and one pass over the keys; scratch: a tile.
     """
     points = place_points(train, z, metric)
@@ -189,73 +200,11 @@ def approximate_keys(train: TrainArrays, z: Floats, metric: str, out: Floats) ->
     return points.norms
 
 
-@dataclass(frozen=True)
-class KeySize:
-    """From what sizes of numbers one point's float32 keys are added up; their rounding is in proportion to it.
-
-    ``weight`` what `approximate_keys` returned for the point; ``largest_norm`` the largest squared norm of all rows;
-    ``units`` whether keys are products of unit vectors, whose size is 1.
-    """
-
-    weight: float
-    metric: str
-    largest_norm: float
-    units: bool
-
-    def of(self, norms: Float64s) -> Float64s:
-        """Return the size for rows with these squared norms, as they enter products, (n,) float64."""
-        if self.units:
-            return np.ones(len(norms))
-        return self.weight * np.sqrt(norms) + (0.0 if self.metric == "inner_product" else norms)
-
-    @property
-    def largest(self) -> float:
-        """The size for the longest of all rows."""
-        return self._of_norm(math.sqrt(self.largest_norm))
-
-    @property
-    def of_point(self) -> float:
-        """The size for a row as long as the point; under the inner product, whose keys do not tell it, infinite."""
-        return math.inf if self.metric == "inner_product" else self._of_norm(self._length)
-
-    def is_even(self, times: float) -> bool:
-        """Return whether `largest_at` any key is surely no more than some ``times`` smaller than the largest; O(1)."""
-        return self.largest <= times * self.of_point
-
-    @property
-    def _length(self) -> float:
-        """The length of the point as it was placed, which is half its weights; under cosine, these."""
-        return self.weight / 2.0 if self.metric == "euclidean" else self.weight
-
-    def _of_norm(self, norm: float) -> float:
-        return 1.0 if self.units else self.weight * norm + (0.0 if self.metric == "inner_product" else norm * norm)
-
-    def largest_at(self, keys: Floats) -> Float64s:
-        """Return the largest size that a row with such a float32 key, or a smaller one, can have, (n,) float64.
-
-        A row is no longer than the point and the distance to it together, nor than the longest of all.
-        """
-        most = self.of(np.full(len(keys), self.largest_norm))
-        if self.units or self.metric == "inner_product":
-            return most
-        # A key is the squared distance less the point's square; of cosine keys, half of that.
-        twice, length = 1.0 if self.metric == "euclidean" else 2.0, self._length
-        squares = twice * np.asarray(keys, np.float64) + length * length
-        # The root of what rounding may add to a square is more than it can be, by far.
-        reach = length + np.sqrt(np.maximum(squares, 0.0) + 1e-4 * length * length)
-        with np.errstate(invalid="ignore"):  # a point of zeros, and an infinite key
-            return np.fmin(most, 1.001 * self.of(reach * reach))
-
-
-def key_size(train: TrainArrays, weight: float, metric: str) -> KeySize:
-    """Return from what sizes of numbers the keys of the point with such a ``weight`` were added up."""
-    return KeySize(weight, metric, train.largest_norm, train.scale is not None and train.center is None)
-
-
 def exact_keys(x: Floats, rows: Int64s, z: Floats, metric: str) -> Float64s:
     """Return the float64 keys of some ``rows`` (n,) of ``x`` to one point ``z``, from differences, ties not settled.
 
-    A key depends on its row and the point alone, not on the rows around it. O(n D) time; a tile in float64.
+    Others stand for keys that would vanish, see `small_keys`. A key depends on its row and the point alone, not on the
+    rows around it. O(n D) time; a tile in float64.
     """
     keys, point = np.empty(len(rows)), np.asarray(z, np.float64)
     if metric == "cosine":
@@ -269,6 +218,8 @@ def exact_keys(x: Floats, rows: Int64s, z: Floats, metric: str) -> Float64s:
             here /= 2.0
         else:
             loops.fastest().squared_distances(x, some, point, here)
+        if metric != "cosine":  # which does not tell such keys from none: COSINE_TIE_GAP
+            small_keys.replace_small(here, x, some, point, metric)
     return keys
 
 
@@ -290,12 +241,31 @@ def settle_ties(keys: Float64s, metric: str) -> Float64s:
 
 def distance_from_key(keys: Float64s, metric: str) -> Float64s:
     """Return distances in the metric's own unit: Euclidean distance, 1 - cos, or minus the inner product."""
-    return np.sqrt(keys) if metric == "euclidean" else keys
+    if metric == "cosine":
+        return keys
+    found = np.sqrt(keys) if metric == "euclidean" else keys.copy()
+    small_keys.restore_small(keys, found, metric)
+    return found
 
 
 def _tiles(x: npt.NDArray[Any]) -> Iterator[tuple[int, npt.NDArray[Any]]]:
     for start in range(0, len(x), TILE_ROWS):
         yield start, x[start : start + TILE_ROWS]
+
+
+def _lifted(rows: Floats, scale: Float64s) -> tuple[Floats, Float64s]:
+    """Return rows and 1 / |row|, short ones times a power of two that brings them to about unit length.
+
+    Their products would vanish among float32 numbers, or lose bits.
+    """
+    short = np.flatnonzero(scale > LARGEST_SCALE)
+    if not len(short):
+        return rows, scale
+    lifted, scale = np.array(rows, np.float64), scale.copy()
+    factors = np.ldexp(1.0, np.frexp(scale[short])[1] - 1)
+    lifted[short] *= factors[:, None]
+    scale[short] /= factors
+    return lifted, scale
 
 
 def _place(rows: Floats, scale: Float64s | None, center: Float64s | None) -> Floats:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dvspark.kernels import distances, doubt_loops, loops
-from dvspark.kernels.distances import KeySize
+from dvspark.kernels.key_sizes import KeySize, key_size
 from dvspark.kernels.rank_values import RankWeights
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, TrainArrays, UInt64s
@@ -76,7 +76,7 @@ def near_keys(train: TrainArrays, z: Floats, weight: float, metric: str, listed:
     return NearKeys(
         exact=lambda places: distances.exact_keys(train.x, row_of(places), z, metric),
         norms=lambda places: train.squared_norm[row_of(places)],
-        size=distances.key_size(train, weight, metric),
+        size=key_size(train, weight, metric),
     )
 
 

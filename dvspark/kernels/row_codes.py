@@ -9,6 +9,7 @@ import numpy as np
 
 from dvspark.kernels import bins, distances, loops, near_order, ranking
 from dvspark.kernels.bins import BinEdges
+from dvspark.kernels.key_sizes import key_size
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import (
     Bools,
@@ -153,7 +154,7 @@ def _edges(
     """Return where one point's bins lie, by its float32 ``keys`` of the sample."""
     some = near_order.error_sample(sample.n_train)
     exact = distances.exact_keys(sample.x, some, z, metric)
-    size = distances.key_size(sample, weight, metric)
+    size = key_size(sample, weight, metric)
     limits_of = near_order.key_limits(size, exact, keys[some], sample.squared_norm[some])
     return bins.edges(keys[np.isfinite(keys)], n_train, n_near, limits_of)
 
@@ -168,7 +169,7 @@ def assign_rows(
 ) -> Float64s:
     """Fill ``block`` with the codes and near rows of ``train``, for all points of the chunk: the first pass.
 
-    Returns the norms of the points' weights, for `distances.key_size`. 2 N D n_points floating-point operations.
+    Returns the norms of the points' weights, for `key_sizes.key_size`. 2 N D n_points floating-point operations.
     """
     assign = loops.fastest().assign_bins
     points = distances.place_points(train, chunk.x, metric)

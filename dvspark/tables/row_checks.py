@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dvspark.columns import LARGEST_NUMBER, LARGEST_SQUARED_NORM, embedding_matrix, to_ipc
+from dvspark.columns import LARGEST_NUMBER, LARGEST_SQUARED_NORM, SMALLEST_SQUARED_NORM, embedding_matrix, to_ipc
 from dvspark.labels import ListForm
 from dvspark.schemas import TALLY, Float64s, Floats
 from dvspark.tables.types import arrow_type
@@ -154,7 +154,7 @@ def _number_problems(
     usable = n_features > 0
     if "embedding holds null" in problems:
         usable &= ~problems["embedding holds null"]
-    infinite, large, zero = (np.zeros(len(embedding), np.bool_) for _ in range(3))
+    infinite, large, small, zero = (np.zeros(len(embedding), np.bool_) for _ in range(4))
     for dimension in np.unique(n_features[usable]):
         rows = np.flatnonzero(usable & (n_features == dimension))
         column = embedding if len(rows) == len(embedding) else embedding.take(pa.array(rows))
@@ -164,9 +164,13 @@ def _number_problems(
         finite[~finite] = np.isfinite(matrix[~finite]).all(axis=1)
         infinite[rows] = ~finite
         large[rows] = finite & (norms > LARGEST_SQUARED_NORM[checks.precision])
-        zero[rows] = norms == 0
+        short = np.flatnonzero(norms < SMALLEST_SQUARED_NORM)
+        zero[rows[short]] = ~matrix[short].any(axis=1)
+        small[rows[short]] = ~zero[rows[short]]
     found = {"embedding holds NaN or infinity": infinite, "embedding is too large to square": large}
-    return found | ({"embedding is all zeros, without direction": zero} if checks.metric == "cosine" else {})
+    if checks.metric == "cosine":
+        found |= {"embedding is too small to square": small, "embedding is all zeros, without direction": zero}
+    return found
 
 
 def _stored_dtype(embedding: pa.Array) -> np.dtype[np.floating]:

@@ -40,6 +40,7 @@ HINTS = {
     "id is null": "give every row an id, e.g. its path or a hash of its content",
     "label is null": "drop unlabelled rows: they cannot match anything",
     "embedding is too large to square": "scale the embeddings down, or set precision: float64",
+    "embedding is too small to square": "scale the embeddings up, or use metric: euclidean",
     "embedding is all zeros, without direction": "drop these rows, or use metric: euclidean",
 }
 

@@ -202,6 +202,7 @@ BAD_POINTS = {
     "a null label": ([Z[0], Z[1]], [0, None], "1 null labels"),
     "only null labels": ([Z[0], Z[1]], [None, None], "2 null labels"),
     "NaN": ([Z[0], np.array([1, np.nan, 1], np.float32)], [0, 1], "NaN or infinity"),
+    "numbers too large to square": ([Z[0], np.array([1, 1e20, 1], np.float32)], [0, 1], "1 others in a batch"),
 }
 
 

@@ -134,6 +134,11 @@ BAD = {
         _with((50, [0.0, 0.0], "a")),
         options={"metric": "cosine"},
     ),
+    "too short for a direction under cosine": Bad(
+        ("embedding is too small to square in 1 rows; the first: '50'", "scale the embeddings up"),
+        Table([*_good(0), (50, [1e-170, 1e-170], "a")], DDL.replace("array<float>", "array<double>")),
+        options={"metric": "cosine"},
+    ),
     "duplicate ids, a few": Bad(
         ("train ids", "unique ids", "2 ids more than once; the first: 3, 5", "make ids unique"),
         _with((3, [1.0, 1.0], "a"), (5, [1.0, 1.0], "a")),

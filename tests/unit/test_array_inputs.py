@@ -59,6 +59,11 @@ UNUSABLE_DATA = {
         "scale the embeddings down",
     ),
     "no direction": ({"x_train": changed(X, 3, 0.0), "metric": "cosine"}, "x_train", "all zeros in 1 rows"),
+    "too short for a direction": (
+        {"x_train": changed(X, 3, 1e-170), "metric": "cosine"},
+        "x_train",
+        "smaller in 1 rows; the first: 3",
+    ),
     "a validation row without direction": (
         {"x_validation": changed(X[:3], 0, 0.0), "metric": "cosine"},
         "x_validation",

@@ -273,6 +273,19 @@ def test_reference_partial__rounding_breaks_no_cosine_tie(flip: bool, ties: str,
     np.testing.assert_allclose(partial.value, [float(value) for value in exact], rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.parametrize("precision", ["default", "float64"])
+@pytest.mark.parametrize("metric", ["euclidean", "inner_product"])
+def test_reference_partial__of_rows_whose_squares_vanish_is_that_of_the_same_rows_scaled(
+    metric: str, precision: str
+) -> None:
+    x, y, z, y_z = random_rows(6, places=True)
+    small = (np.ldexp(np.float64(x), -800), y, np.ldexp(np.float64(z), -800), y_z)
+    expected = reference_partial(*arguments((x, y, z, y_z), metric=metric))
+    given_rows = arguments(small, metric=metric, precision=precision)
+    np.testing.assert_array_equal(reference_partial(*given_rows).value, expected.value)
+    assert check_sample(engine_partial(*given_rows), expected).verdict == "pass"
+
+
 def test_reference_partial__leaves_a_lone_row_without_a_game() -> None:
     rows = (np.ones((1, 2), np.float32), [0])
     partial = reference_partial(*arguments(rows, self_validation=True))

@@ -31,13 +31,17 @@ def test_sum_of_hashes__a_null_hides_numbers_that_lie_behind_it() -> None:
 
 
 @pytest.mark.parametrize("rest", [[], [[1.0]], [None], [[None, 1.0]]], ids=["", "one shorter", "a null", "null inside"])
-def test_row_problems__numbers_whose_squares_overflow_are_large_not_infinite(rest: list[list[float | None]]) -> None:
-    x = [[1.0, 2.0], [1e200, 1.0], [1e200, np.inf], [np.nan, 1.0], [0.0, 0.0], [1.0, -np.inf]]
+def test_row_problems__numbers_whose_squares_overflow_or_vanish_are_neither_infinite_nor_zero(
+    rest: list[list[float | None]],
+) -> None:
+    x = [[1.0, 2.0], [1e200, 1.0], [1e200, np.inf], [np.nan, 1.0], [0.0, -0.0], [1.0, -np.inf]]
+    x += [[1e-170, 0.0], [1e-146, 0.0], [1e-144, 0.0], [5e-324, np.nan]]
     problems, _ = row_problems(_batch([*x, *rest]), RowChecks("cosine", "float64"))
     found = {aspect: np.flatnonzero(bad[: len(x)]).tolist() for aspect, bad in problems.items() if bad[: len(x)].any()}
     assert found == {
-        "embedding holds NaN or infinity": [2, 3, 5],
+        "embedding holds NaN or infinity": [2, 3, 5, 9],
         "embedding is too large to square": [1],
+        "embedding is too small to square": [6, 7],
         "embedding is all zeros, without direction": [4],
     }
 

@@ -21,6 +21,7 @@ from dvspark.kernels import (
     soft_knn_shapley,
 )
 from dvspark.kernels.distances import approximate_keys, prepare
+from dvspark.kernels.key_sizes import key_size
 from dvspark.kernels.rank_values import RankWeights, ranked_values
 from dvspark.kernels.ranking import RankingOptions, Scratch
 from dvspark.kernels.workspace import Workspace
@@ -162,7 +163,7 @@ def test_doubt_limits__grow_no_faster_than_keys(metric: str) -> None:
     train = prepare(x, TrainLabels(np.zeros(len(x), np.int32)), metric)
     keys = np.empty((1, len(x)), np.float32)
     weight = float(approximate_keys(train, x[:1], metric, keys)[0])
-    size, ordered = distances.key_size(train, weight, metric), np.sort(keys[0].astype(np.float64))
+    size, ordered = key_size(train, weight, metric), np.sort(keys[0].astype(np.float64))
     assert np.all(np.diff(ordered - near_order.LARGEST_GROWTH * size.largest_at(ordered)) >= -1e-12 * abs(ordered[1:]))
 
 
@@ -174,7 +175,7 @@ def test_key_size__no_size_is_above_what_is_said_for_its_key(metric: str, offset
     train = prepare(x, TrainLabels(np.zeros(300, np.int32)), metric)
     keys = np.empty((1, 300), np.float32)
     weight = float(approximate_keys(train, x[:1], metric, keys)[0])
-    size = distances.key_size(train, weight, metric)
+    size = key_size(train, weight, metric)
     sizes, largest = size.of(train.squared_norm), size.largest_at(keys[0])
     assert np.all(sizes <= largest)
     assert largest.max() <= sizes.max() * (1 + 1e-12)
