@@ -21,9 +21,9 @@ def replace_small(keys: Float64s, x: Floats, rows: Int64s, z: Float64s, metric: 
 
     Those of float32 rows are 0, or not small: nothing is done. O(n_features) a small key.
     """
-    if x.dtype != np.float64:
+    some = np.flatnonzero(np.abs(keys) < SMALL) if x.dtype == np.float64 else ()
+    if not len(some):
         return
-    some = np.flatnonzero(np.abs(keys) < SMALL)
     wide = x[rows[some]]
     with np.errstate(over="ignore", invalid="ignore"):
         if metric == "inner_product":
