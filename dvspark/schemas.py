@@ -150,6 +150,9 @@ class ChunkArrays:
 # What a partial counts beside its arrays.
 SCALARS = ("n_validation", "utility", "empty_utility", "error_bound", "n_alone", "size")
 
+# Of so many points a partial tells which they are: what the audit values again beside the random ones.
+N_WIDEST = 4
+
 
 @dataclass
 class Partial:
@@ -160,7 +163,8 @@ class Partial:
     the sums of U(N) and U(∅) over the same points, for the audit; ``size``, the sum of each point's largest possible
     |U|, to which rounding is in proportion; ``error_bound``, the sum of each point's certificate; ``row_bounds``
     (n_train,) float64 the same row by row, where it was asked for; ``n_alone`` points without a neighbor within the
-    radius.
+    radius; ``widest`` (n, 3) float64, of the N_WIDEST points with the widest certificates, those of 0 aside: it, chunk
+    and place in the chunk, the widest first, then by chunk and place, so that no order of additions changes them.
     """
 
     value: Float64s
@@ -172,6 +176,7 @@ class Partial:
     row_bounds: Float64s | None = None
     n_alone: int = 0
     size: float = 0.0
+    widest: Float64s = field(default_factory=lambda: np.empty((0, 3)))
 
     @classmethod
     def zeros(cls, n_train: int, *, row_bounds: bool = False) -> Partial:
@@ -179,7 +184,12 @@ class Partial:
         return cls(np.zeros(n_train), np.zeros(n_train), row_bounds=np.zeros(n_train) if row_bounds else None)
 
     def count(self, utility: float, empty_utility: float, error_bound: float = 0.0, size: float = 1.0) -> None:
-        """Add one point's utilities, certificate and size; its values are added apart."""
+        """Add one point's utilities, certificate and size; its values are added apart.
+
+        Points are counted in their order: the number of those before is the point's place, until `placed` tells it.
+        """
+        if error_bound > 0 and (len(self.widest) < N_WIDEST or error_bound > self.widest[-1, 0]):
+            self.widest = _wider(self.widest, np.array([[error_bound, 0.0, self.n_validation]]))
         self.n_validation += 1
         self.utility += utility
         self.empty_utility += empty_utility
@@ -203,6 +213,18 @@ class Partial:
         if self.row_bounds is not None and error_bound:
             self.row_bounds += error_bound
 
+    def placed(self, points: Int64s) -> Partial:
+        """Return this partial of some of a chunk's points, whose places in it are ``points``, ascending."""
+        self.widest = self.widest.copy()
+        self.widest[:, 2] = points[self.widest[:, 2].astype(np.int64)]
+        return self
+
+    def of_chunk(self, chunk_id: int) -> Partial:
+        """Return this partial of a chunk, which has that number."""
+        self.widest = self.widest.copy()
+        self.widest[:, 1] = chunk_id
+        return self
+
     def plus(self, other: Partial) -> Partial:
         """Return this partial with another one added in place."""
         self.add(other)
@@ -211,12 +233,14 @@ class Partial:
     def minus(self, other: Partial) -> Partial:
         """Return this partial with the points of another one, which are among its own, taken out in place.
 
-        Rounding aside, the partial of the points that are left; float64 additions do not undo themselves.
+        Rounding aside, the partial of the points that are left; float64 additions do not undo themselves. Which of
+        these have the widest certificates is not known.
         """
         bounds = None if other.row_bounds is None else -other.row_bounds
         taken = Partial(-other.value, -other.value_squared, row_bounds=bounds)
         for name in SCALARS:
             setattr(taken, name, -getattr(other, name))
+        self.widest = taken.widest
         return self.plus(taken)
 
     def add(self, other: Partial) -> None:
@@ -232,6 +256,7 @@ class Partial:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         if self.row_bounds is not None and other.row_bounds is not None:
             self.row_bounds += other.row_bounds
+        self.widest = _wider(self.widest, other.widest)
 
     def _between(self, other: Partial) -> Float64s | float:
         """Return what the means of both add to squared differences; means that rounding may tell apart are equal.
@@ -249,6 +274,12 @@ class Partial:
         apart *= n * n_other / (n + n_other)
         apart *= are_apart
         return apart
+
+
+def _wider(some: Float64s, others: Float64s) -> Float64s:
+    """Return the widest of points, as `Partial.widest`."""
+    both = np.concatenate([some, others])
+    return both[np.lexsort((both[:, 2], both[:, 1], -both[:, 0]))[:N_WIDEST]]
 
 
 @dataclass(frozen=True)
@@ -388,6 +419,7 @@ PARTIALS = Table(
         Column("error_bound", "double", "sum of their certificates: how far a value may be from the exact one"),
         Column("n_alone", "bigint", "how many of them have no neighbor within the radius"),
         Column("size", "double", "sum of the largest |U| they can have"),
+        Column("widest", "binary", "float64: certificate, chunk and place in it of the points with the widest ones"),
         Column("value", "binary", "float64 little-endian: sum of values over them, one a train row"),
         Column("value_squared", "binary", "the same of their squared differences from their mean"),
         Column("row_bounds", "binary", "the same of the certificates row by row; null unless asked for"),
@@ -517,7 +549,7 @@ NEAR_VALUED = Table(
     (
         Column("chunk_id", "int", "chunk of validation rows"),
         Column("file", "string", "name of the file with what rows get"),
-        *PARTIALS.columns[2:8],
+        *PARTIALS.columns[2:9],
     ),
 )
 COUNTS = Table(

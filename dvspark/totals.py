@@ -15,7 +15,7 @@ from dvspark.errors import ComputeError, Problem
 from dvspark.logs import log_event
 from dvspark.pairwise import Pairwise
 from dvspark.runs.ledger import Ledger
-from dvspark.schemas import Chunks, Partial, Wave
+from dvspark.schemas import Chunks, Float64s, Partial, Wave
 from dvspark.sketch import distance
 from dvspark.spot_checks import Summed
 
@@ -72,7 +72,20 @@ def _require_fitting(wave: Wave, sizes: dict[int, int], n_values: int) -> None:
     end = wave.place + len(wave.chunk_rows)
     expected = dict(list(sizes.items())[wave.place : end])
     shape = (len(expected), len(sketch_of(Partial.zeros(n_values))))
-    if wave.chunk_rows != expected or len(wave.totals.value) != n_values or wave.sketches.shape != shape:
+    are_places = _are_places(wave.totals.widest, expected)
+    if (
+        wave.chunk_rows != expected
+        or len(wave.totals.value) != n_values
+        or wave.sketches.shape != shape
+        or not are_places
+    ):
         hint = "did the table change meanwhile? --force drops what was done"
         expected_text = f"the validation rows of the chunks {wave.place} to {end - 1}"
         raise ComputeError(Problem("ledger", expected_text, "others", hint))
+
+
+def _are_places(widest: Float64s, chunk_rows: dict[int, int]) -> bool:
+    """Return whether points with the widest certificates are among the rows of some chunks."""
+    if widest.ndim != 2 or widest.shape[1] != 3:
+        return False
+    return all(place in range(chunk_rows.get(chunk, 0)) for _, chunk, place in widest.tolist())

@@ -153,7 +153,7 @@ def sum_batches(batches: Iterator[pa.RecordBatch], now: BinnedRound) -> Iterator
     """
     for (block, chunk_id), found in itertools.groupby(_rows(batches), lambda row: (row["block"], row["chunk_id"])):
         sums = Partial.zeros(now.reference.n_rows(block), row_bounds=now.options.row_bounds)
-        failed = []
+        served, failed = list[int](), list[int]()
         for row in found:
             if row["values"] is None:
                 failed.append(row["point"])
@@ -164,7 +164,8 @@ def sum_batches(batches: Iterator[pa.RecordBatch], now: BinnedRound) -> Iterator
             if sums.row_bounds is not None:
                 add_bounds(np.asarray(codes), np.frombuffer(row["bounds"]), sums.row_bounds)
             sums.count(row["utility"], row["empty_utility"], row["error_bound"])
-        yield sum_batch(chunk_id, block, sums.centered(), failed)
+            served.append(row["point"])
+        yield sum_batch(chunk_id, block, sums.placed(np.array(served, np.int64)).centered(), failed)
 
 
 def _part_row(part: BinnedPart) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from dvspark.engine.reduce import widest_of
 from dvspark.engine.train_blocks import BlocksReference
 from dvspark.errors import ComputeError, Problem
 from dvspark.schemas import SCALARS, Float64s, Int64s, Partial
@@ -22,6 +23,7 @@ SUM_TYPES = pa.schema(
         ("error_bound", pa.float64()),
         ("n_alone", pa.int64()),
         ("size", pa.float64()),
+        ("widest", pa.binary()),
         ("value", pa.binary()),
         ("value_squared", pa.binary()),
         ("row_bounds", pa.binary()),
@@ -36,6 +38,7 @@ def sum_batch(chunk_id: int, block: int, sums: Partial, failed: list[int]) -> pa
         "block": block,
         "failed": failed,
         **{name: getattr(sums, name) for name in SCALARS},
+        "widest": sums.of_chunk(chunk_id).widest.tobytes(),
         "value": sums.value.tobytes(),
         "value_squared": sums.value_squared.tobytes(),
         "row_bounds": None if sums.row_bounds is None else sums.row_bounds.tobytes(),
@@ -65,6 +68,7 @@ def chunk_sums(
         partial = Partial(
             value=_joined(of_chunk, "value"),
             value_squared=_joined(of_chunk, "value_squared"),
+            widest=widest_of(first["widest"]),
             **{name: first[name] for name in SCALARS},  # the same in all blocks of a chunk
             row_bounds=None if first["row_bounds"] is None else _joined(of_chunk, "row_bounds"),
         )

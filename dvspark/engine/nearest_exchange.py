@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from dvspark.engine.block_sums import require_all, sum_batch
 from dvspark.engine.exchange import read_chunk
+from dvspark.engine.reduce import widest_of
 from dvspark.engine.tasks import ChunkWork
 from dvspark.engine.train_blocks import BlocksReference, block_numbers, open_block
 from dvspark.kernels.near_values import NearValues
@@ -49,6 +50,7 @@ VALUED_TYPES = pa.schema(
         ("error_bound", pa.float64()),
         ("n_alone", pa.int64()),
         ("size", pa.float64()),
+        ("widest", pa.binary()),
     ]
 )
 
@@ -135,7 +137,7 @@ def value_batches(
             others=np.array([(values.of_match, values.of_other) for _, values in found]),
         )
         told = {"chunk_id": chunk_id, "file": name, **{name: getattr(total, name) for name in SCALARS}}
-        yield pa.RecordBatch.from_pylist([told], VALUED_TYPES)
+        yield pa.RecordBatch.from_pylist([{**told, "widest": total.widest.tobytes()}], VALUED_TYPES)
 
 
 def sum_batches(
@@ -162,6 +164,7 @@ def sum_batches(
                 _add_point(block, chunk, point, rows[near], values[near], others[point], sums)
             for name in SCALARS:
                 setattr(sums, name, told[name])
+            sums.widest = widest_of(told["widest"])
             if sums.row_bounds is not None:
                 sums.row_bounds += sums.error_bound
             yield sum_batch(told["chunk_id"], number, sums.centered(), [])

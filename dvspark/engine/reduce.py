@@ -26,6 +26,7 @@ PARTIAL_TYPES = pa.schema(
         ("error_bound", pa.float64()),
         ("n_alone", pa.int64()),
         ("size", pa.float64()),
+        ("widest", pa.binary()),
         ("value", pa.binary()),
         ("value_squared", pa.binary()),
         ("row_bounds", pa.binary()),
@@ -40,12 +41,14 @@ TOTAL_TYPES = (
 
 def partial_batches(chunk_id: int, partial: Partial) -> Iterator[pa.RecordBatch]:
     """Yield a chunk's partial as `PARTIALS`, one row a block of train rows."""
+    widest = partial.of_chunk(chunk_id).widest.tobytes()
     for block, start in enumerate(range(0, len(partial.value), BLOCK_ROWS)):
         here = slice(start, start + BLOCK_ROWS)
         row = {
             "train_block": block,
             "chunk_id": chunk_id,
             **{name: getattr(partial, name) for name in SCALARS},
+            "widest": widest,
             "value": partial.value[here].tobytes(),
             "value_squared": partial.value_squared[here].tobytes(),
             "row_bounds": None if partial.row_bounds is None else partial.row_bounds[here].tobytes(),
@@ -69,7 +72,7 @@ def reduce_block(partials: pa.Table) -> pa.Table:
     row: dict[str, Any] = {name: getattr(found, name) for name in SCALARS}
     row["train_block"] = partials["train_block"][0].as_py()
     row["chunk_ids"] = [partials["chunk_id"][place].as_py() for place in order]
-    for name in ("value", "value_squared", "row_bounds"):
+    for name in ("widest", "value", "value_squared", "row_bounds"):
         row[name] = None if getattr(found, name) is None else getattr(found, name).tobytes()
     # Of all blocks these are equal: the first one tells them.
     counted = np.array([[partials[name][place].as_py() for name in SCALARS[:OF_ALL]] for place in order])
@@ -84,9 +87,13 @@ def _partial(partials: pa.Table, place: int, *, bounded: bool) -> Partial:
         return np.frombuffer(partials[name][place].as_buffer()).copy()
 
     counted = {name: partials[name][place].as_py() for name in SCALARS}
-    return Partial(
-        array("value"), array("value_squared"), row_bounds=array("row_bounds") if bounded else None, **counted
-    )
+    bounds, widest = array("row_bounds") if bounded else None, widest_of(partials["widest"][place].as_py())
+    return Partial(array("value"), array("value_squared"), row_bounds=bounds, widest=widest, **counted)
+
+
+def widest_of(told: bytes) -> Float64s:
+    """Return a partial's points with the widest certificates, as its table tells them."""
+    return np.frombuffer(told).reshape(-1, 3)
 
 
 def sketch_of(partial: Partial) -> Float64s:
@@ -129,6 +136,7 @@ def assemble(totals: pa.Table, n_train: int, chunk_sizes: dict[int, int]) -> Par
         value=np.concatenate([np.frombuffer(row["value"]) for row in rows]),
         value_squared=np.concatenate([np.frombuffer(row["value_squared"]) for row in rows]),
         row_bounds=np.concatenate(bounds) if bounds else None,
+        widest=widest_of(rows[0]["widest"]),
         **{name: rows[0][name] for name in SCALARS},
     )
 

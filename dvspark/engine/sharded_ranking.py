@@ -64,7 +64,8 @@ def by_bins(
         last = {chunk: len(points) for chunk, points in left.items()}
         halves, n_values = method_halves(reference, work), reference.n_train
         for chunk, rest in by_all_keys(spark, last, reference, folder, halves=halves, n_values=n_values).items():
-            found[chunk] = found[chunk].plus(rest) if chunk in found else rest
+            placed = rest.placed(left[chunk])
+            found[chunk] = found[chunk].plus(placed) if chunk in found else placed
     return found
 
 

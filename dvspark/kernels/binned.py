@@ -144,21 +144,20 @@ def _round(
     workspace: Workspace,
 ) -> tuple[Partial, Int64s]:
     """Return the partial of those points that so many near rows serve, and the other points."""
-    partial, failed = Partial.zeros(train.n_train, row_bounds=game.options.row_bounds), []
+    partial, done = Partial.zeros(train.n_train, row_bounds=game.options.row_bounds), np.empty(0, np.int64)
     capacity = row_codes.near_capacity(train.n_train, n_near)
     for points, edges in row_codes.point_blocks(
         sample, chunk, left, game.options.metric, train.n_train, n_near, workspace
     ):
         binnable = points[[found is not None for found in edges]]
-        failed += list(np.setdiff1d(points, binnable))
         if len(binnable):
             here, known = chunk.take(binnable), [found for found in edges if found is not None]
             block = BinnedBlock.empty(len(binnable), train.n_train, capacity, workspace)
             norms = row_codes.assign_rows(train, here, known, game.options.metric, block, workspace)
             row_codes.take_out(block, here.train_rows)
             served = _value_block(train, here, known, block, norms, game, partial, workspace)
-            failed += list(binnable[~served])
-    return partial.centered(), np.sort(np.array(failed, np.int64))
+            done = np.append(done, binnable[served])
+    return partial.placed(done).centered(), np.setdiff1d(left, done)
 
 
 def _value_block(

@@ -61,7 +61,8 @@ def ranking_partial(
         if not len(left):
             return partial
         workspace.clear(but="block")  # the sort takes other arrays, and its keys fit there
-        return partial.plus(_sorted_partial(train, chunk.take(left), options, game.weights, utility_of, workspace))
+        others = _sorted_partial(train, chunk.take(left), options, game.weights, utility_of, workspace)
+        return partial.plus(others.placed(left))
     if options.precision == "float64" or n_players == 0:
         points = point_values(train, chunk, options, weights_of, workspace)
         return sum_points(points, train.n_train, options, utility_of)

@@ -107,14 +107,15 @@ class Ledger:
         number = n_chunks = 0
         while self.files.exists(f"{self.folder}/{_wave(number)}.json"):
             told = self._read(f"{_wave(number)}.json", WAVE)
-            totals = f"{self.folder}/{_wave(number)}.npz"
-            content = self.files.read(totals) if self.files.exists(totals) else b""
+            name = f"{self.folder}/{_wave(number)}.npz"
+            content = self.files.read(name) if self.files.exists(name) else b""
             if told is None or (told["number"], told["place"], told["totals"]) != (number, n_chunks, digest(content)):
                 log_event(f"ledger: wave {number} is damaged, or another one, and is done again", wave=number)
                 return
             chunk_rows = {int(chunk): rows for chunk, rows in told["chunk_rows"].items()}
             arrays = read_arrays(content)
-            yield Wave(n_chunks, chunk_rows, partial_of(arrays), arrays["sketches"])
+            totals = dataclasses.replace(partial_of(arrays), widest=told_array(arrays, "widest"))
+            yield Wave(n_chunks, chunk_rows, totals, told_array(arrays, "sketches"))
             number, n_chunks = number + 1, n_chunks + len(chunk_rows)
 
     def commit(self, number: int, wave: Wave) -> None:
@@ -123,7 +124,7 @@ class Ledger:
         Raises: OutputConflictError when another run has taken the ledger meanwhile.
         """
         self.require_own()
-        content = write_arrays({**arrays_of(wave.totals), "sketches": wave.sketches})
+        content = write_arrays({**arrays_of(wave.totals), "widest": wave.totals.widest, "sketches": wave.sketches})
         told = {"number": number, "place": wave.place, "chunk_rows": wave.chunk_rows, "totals": digest(content)}
         write_whole(self.files, f"{self.folder}/{_wave(number)}.npz", content)
         self._commit(f"{_wave(number)}.json", told)
@@ -154,7 +155,7 @@ ARRAYS = ("value", "value_squared", "row_bounds")
 
 
 def arrays_of(totals: Partial) -> dict[str, Any]:
-    """Return a partial as arrays by name, 16 bytes a training row, or 24."""
+    """Return a partial as arrays by name, 16 bytes a training row, or 24; its widest points aside."""
     arrays = {name: getattr(totals, name) for name in ARRAYS if getattr(totals, name) is not None}
     return arrays | {name: np.array(getattr(totals, name)) for name in SCALARS}
 
@@ -198,6 +199,13 @@ def partial_of(arrays: Mapping[str, Any]) -> Partial:
         return Partial(**{name: arrays[name] for name in ARRAYS if name in arrays}, **scalars)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise others(str(error)) from error
+
+
+def told_array(arrays: Mapping[str, Any], name: str) -> Any:
+    """Return one of the arrays. Raises: ComputeError when there is none of that name."""
+    if name not in arrays:
+        raise others(f"no {name}")
+    return arrays[name]
 
 
 def read_totals(content: bytes) -> Partial:

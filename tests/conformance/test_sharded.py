@@ -130,6 +130,8 @@ def test_sharded__has_the_bits_of_the_replicated_plan(
         np.testing.assert_array_equal(found.row_bounds, expected.row_bounds)
         np.testing.assert_array_equal(found.row_bounds, expected.row_bounds)
         assert _numbers(found) == _numbers(expected)
+        np.testing.assert_array_equal(found.widest, expected.widest)
+        assert len(found.widest) == 4 * (found.error_bound > 0)
         assert [path.name for path in (tmp_path / f"{n}").glob("chunks-*")] == []
 
 

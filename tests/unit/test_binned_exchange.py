@@ -115,6 +115,8 @@ def test_binned_exchange__has_the_bits_of_one_index(
             assert (mine.n_validation, mine.utility) == (partial.n_validation, partial.utility)
             assert (mine.empty_utility, mine.error_bound) == (partial.empty_utility, partial.error_bound)
             np.testing.assert_array_equal(left[chunk_id], expected_left)
+            assert len(partial.widest) == min(4, partial.n_validation)
+            np.testing.assert_array_equal(mine.widest, partial.of_chunk(chunk_id).widest)
 
 
 def test_binned_exchange__points_that_bins_do_not_serve_come_again_and_then_to_the_sort(

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dvspark.errors import OutputConflictError
-from dvspark.runs.ledger import KeptIndex, Ledger, read_totals, write_totals
+from dvspark.errors import ComputeError, OutputConflictError
+from dvspark.runs import ledger as ledger_module
+from dvspark.runs.ledger import KeptIndex, Ledger, read_totals, write_arrays, write_totals
 from dvspark.schemas import Partial, Wave
 from dvspark.tables.storage import Storage, open_storage
 
@@ -26,7 +27,8 @@ def wave(place: int, *n_rows: int) -> Wave:
 def drawn(seed: int, *, bounds: bool = False) -> Partial:
     rng = np.random.default_rng(seed)
     row_bounds = rng.random(7) if bounds else None
-    return Partial(rng.normal(size=7), rng.random(7), 5, 2.5, 0.5, 1e-9, row_bounds, 3)
+    widest = np.array([[1e-9, 10 + seed, 2]])
+    return Partial(rng.normal(size=7), rng.random(7), 5, 2.5, 0.5, 1e-9, row_bounds, 3, widest=widest)
 
 
 @pytest.fixture
@@ -72,6 +74,7 @@ def test_ledger__tells_the_waves_that_were_committed_in_order(storage: Storage) 
         assert (found.place, found.chunk_rows) == (expected.place, expected.chunk_rows)
         np.testing.assert_array_equal(found.totals.value, expected.totals.value)
         np.testing.assert_array_equal(found.sketches, expected.sketches)
+        np.testing.assert_array_equal(found.totals.widest, expected.totals.widest)
 
 
 def test_ledger__any_byte_of_a_wave_that_is_changed_ends_what_is_done_there(storage: Storage, tmp_path: Path) -> None:
@@ -208,3 +211,15 @@ def test_minus__takes_out_what_plus_added() -> None:
     np.testing.assert_allclose(back.row_bounds, totals.row_bounds, rtol=0, atol=1e-15)
     assert (back.n_validation, back.n_alone) == (totals.n_validation, totals.n_alone)
     assert back.utility == pytest.approx(totals.utility)
+
+
+@pytest.mark.parametrize("name", ["widest", "sketches", "value"])
+def test_ledger__a_wave_without_one_of_its_arrays_is_refused(storage: Storage, name: str) -> None:
+    def without(arrays: dict[str, object]) -> bytes:
+        return write_arrays({key: array for key, array in arrays.items() if key != name})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ledger_module, "write_arrays", without)
+        ledger = with_waves(storage)
+    with pytest.raises(ComputeError, match="totals of a run"):
+        list(ledger.waves())

@@ -262,7 +262,10 @@ def test_value_chunks__self_validation_needs_no_row_order(reference: IndexRefere
 def _partial(n_train: int, chunk: int) -> Partial:
     rng = np.random.default_rng(chunk)
     utilities = rng.random(), rng.random(), rng.random()
-    return Partial(rng.normal(size=n_train), rng.random(n_train), chunk + 1, *utilities, rng.random(n_train))
+    widest = np.array([[rng.integers(1, 3) / 4, chunk, place] for place in range(1 + chunk % 2)])
+    return Partial(
+        rng.normal(size=n_train), rng.random(n_train), chunk + 1, *utilities, rng.random(n_train), widest=widest
+    )
 
 
 def _added(partials: list[Partial]) -> Partial:
@@ -283,6 +286,7 @@ def test_reduce__arrival_order_does_not_change_a_bit(order: list[int], block_row
     np.testing.assert_array_equal(total.value, expected.value)
     np.testing.assert_array_equal(total.value_squared, expected.value_squared)
     np.testing.assert_array_equal(total.row_bounds, expected.row_bounds)
+    np.testing.assert_array_equal(total.widest, expected.widest)
     assert (total.n_validation, total.utility, total.empty_utility, total.error_bound) == (
         expected.n_validation,
         expected.utility,
