@@ -141,7 +141,7 @@ def compute(valuation: Valuation, spark: SparkSession, files: Files | None = Non
             now.rows = len(values)
         with stage("audit", stages) as now:
             frame = valuation.inputs.validation.frame
-            valuation.findings = run_findings(frame, index, valuation.work, totals, values)
+            valuation.findings = run_findings(frame, index, valuation.work, own, totals, values)
             valuation.findings += earlier_waves_findings(frame, index, valuation.work, own)
             if valuation.parent is not None:
                 valuation.findings += parent_findings(valuation.parent, index, valuation.work)

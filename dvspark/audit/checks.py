@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -47,11 +48,19 @@ def check_sample(engine: Partial, reference: Partial, own_error: float = 0.0) ->
     n = max(reference.n_validation, 1)
     size = reference.size / n
     gap = float(np.max(np.abs(engine.value - reference.value))) / n
-    meaning = f"largest difference to the float64 reference over {reference.n_validation} validation points"
+    points = f"{reference.n_validation} validation point{'s' * (reference.n_validation != 1)}"
+    meaning = f"largest difference to the float64 reference over {points}"
     if engine.n_validation != reference.n_validation:
         gap, meaning = np.inf, f"engine valued {engine.n_validation} of {reference.n_validation} sampled points"
     certified = max(engine.error_bound / n - own_error, 0.0)
     return finding("sample", gap, ROUNDING * size + certified, meaning)
+
+
+def worst(findings: Sequence[Finding]) -> Finding:
+    """Return the finding of one check that failed, or came nearest to it."""
+    failed = [finding for finding in findings if finding.verdict == "fail"]
+    found = max(failed or findings, key=lambda one: one.measured / max(one.allowed, np.finfo(float).tiny))
+    return replace(found, meaning=f"{found.meaning}, the worst of {len(findings)}")
 
 
 def check_taken_over(name: str, apart: float, what: str) -> Finding:

@@ -16,6 +16,7 @@ from dvspark.methods.options import ValueOptions
 from dvspark.methods.parameters import Parameters
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Partial, TrainArrays, TrainColumns
 
+# Drawn by a hash of their ids.
 SAMPLE_POINTS = 8
 
 # Rows are compared with all points while they lie in a cache as float64: 200,000 rows of 512 features and 8 points take
@@ -30,16 +31,18 @@ def reference_partial(train: TrainArrays, chunk: ChunkArrays, options: ValueOpti
     formula of ties="average", all of which the tests hold against enumeration.
     Cost: O(N D + N log N) a point, interpreted; memory: 8 N bytes a point and 50 N bytes.
     """
+    points = reference_points(train, chunk, options)
+    return merged_reference_partial(points, train.columns, train.n_train, options, parameters)
+
+
+def reference_points(train: TrainArrays, chunk: ChunkArrays, options: ValueOptions) -> Iterator[MergedPoint]:
+    """Yield the points of a chunk with their distances to all rows, 8 N bytes each, which are let go one by one."""
     absent = [None] * chunk.n_validation if chunk.train_rows is None else chunk.train_rows.tolist()
     targets = [0.0] * chunk.n_validation if chunk.targets is None else chunk.targets.tolist()
     counts = [None] * chunk.n_validation if chunk.counts is None else chunk.counts
-    points = (
-        MergedPoint(part.keys, part.matches, absent=row, target=target, counts=noisy)
-        for part, row, target, noisy in zip(
-            reference_parts(train, chunk, options.metric), absent, targets, counts, strict=True
-        )
-    )
-    return merged_reference_partial(points, train.columns, train.n_train, options, parameters)
+    parts = reference_parts(train, chunk, options.metric)
+    for part, row, target, noisy in zip(parts, absent, targets, counts, strict=True):
+        yield MergedPoint(part.keys, part.matches, absent=row, target=target, counts=noisy)
 
 
 def reference_parts(train: TrainArrays, chunk: ChunkArrays, metric: str) -> Iterator[BlockPart]:
@@ -79,25 +82,28 @@ def merged_reference_partial(
     return partial
 
 
-def _distances(x: Floats, z: Floats, metric: str) -> Float64s:
-    """Return the distances of rows ``x`` (n, n_features) to each of the points ``z``, (n_points, n)."""
+def _distances(x: Floats, z: Floats, metric: str) -> Iterator[Float64s]:
+    """Yield the distances of rows ``x`` (n, n_features) to each of the points ``z``, (n,), which are then let go."""
     points = np.asarray(z, np.float64)
     if metric == "cosine":
         points = points / np.linalg.norm(points, axis=1)[:, None]
-    distances = np.empty((len(points), len(x)))
+    distances = [np.empty(len(x)) for _ in points]
     step = max(1, SLICE_BYTES // (8 * x.shape[1]))
     for start in range(0, len(x), step):
-        rows, out = np.asarray(x[start : start + step], np.float64), distances[:, start : start + step]
+        rows = np.asarray(x[start : start + step], np.float64)
         if metric == "inner_product":  # a product of matrices would not round equal rows alike
-            np.negative(np.einsum("ij,kj->ki", rows, points), out=out)
+            found = -np.einsum("ij,kj->ki", rows, points)
+        elif metric == "cosine":
+            rows = rows / np.linalg.norm(rows, axis=1)[:, None]
+            found = scipy.spatial.distance.cdist(points, rows, "sqeuclidean") / 2
         else:
-            if metric == "cosine":
-                rows = rows / np.linalg.norm(rows, axis=1)[:, None]
-            out[:] = scipy.spatial.distance.cdist(points, rows, "sqeuclidean")
-        if metric != "cosine":
-            for keys, point in zip(out, points, strict=True):
-                replace_small(keys, x, np.arange(start, start + len(keys)), point, metric)
-    return distances / 2 if metric == "cosine" else distances
+            found = scipy.spatial.distance.cdist(points, rows, "sqeuclidean")
+        for of_point, here, point in zip(distances, found, points, strict=True):
+            if metric != "cosine":
+                replace_small(here, x, np.arange(start, start + len(here)), point, metric)
+            of_point[start : start + step] = here
+    while distances:
+        yield distances.pop(0)
 
 
 def _matches(train: TrainArrays, codes: np.ndarray[tuple[int], np.dtype[np.int32]]) -> Bools:

@@ -10,6 +10,9 @@ import pyarrow as pa
 
 from dvspark.pairwise import nodes
 
+# The places of waves, from one to another, a query at a time.
+Cut = Iterator[list[tuple[int, int]]]
+
 # Rows of a chunk. One product takes 256 points; a larger chunk makes fewer partials, a smaller one spreads
 # better over tasks.
 CHUNK_ROWS = 256
@@ -37,7 +40,7 @@ def pieces(chunk_ids: list[int]) -> list[list[int]]:
     return [ordered[start : start + WAVE_CHUNKS] for start in range(0, len(ordered), WAVE_CHUNKS)]
 
 
-def queries(n_chunks: int, n_done: int = 0, n_tasks: int = 1) -> Iterator[list[tuple[int, int]]]:
+def queries(n_chunks: int, n_done: int = 0, n_tasks: int = 1) -> Cut:
     """Yield the places of all chunks that are not done, a query at a time: its waves, each from a place to another.
 
     A query is to take QUERY_SECONDS, by how long the one before took; ``n_tasks`` run at once. How waves are cut
@@ -54,6 +57,11 @@ def queries(n_chunks: int, n_done: int = 0, n_tasks: int = 1) -> Iterator[list[t
         yield nodes(place, stop, n_chunks)
         seconds = max(time.monotonic() - started, 1e-3)
         size, place = max(n_tasks, int((stop - place) * QUERY_SECONDS / seconds)), stop
+
+
+def singly(n_chunks: int) -> Cut:
+    """Yield the places of all chunks as `queries` does: one query, in which each chunk is a wave."""
+    yield [(place, place + 1) for place in range(n_chunks)]
 
 
 def sizes_of(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -18,7 +18,7 @@ START_CORE_SECONDS = 23.0
 START_SECONDS = 15.5
 # A byte of embeddings is read, checked, hashed and put in its place by all cores; where Spark reads, twice as much.
 CHECK_CORE_SECONDS_PER_BYTE = 1.2e-8
-# One process, the driver's, prepares the packed rows and hashes them, and audits eight points.
+# One process, the driver's, prepares the packed rows and hashes them, and audits a dozen points.
 INDEX_SECONDS_PER_BYTE = 5e-9
 # A training row is hashed, sorted by id, counted by label, ranked and written, whatever its dimension.
 ROW_CORE_SECONDS = 5e-6

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from dvspark import worker
-from dvspark.engine.chunks import chunk_expression, queries, sizes_of
+from dvspark.engine.chunks import Cut, chunk_expression, queries, sizes_of
 from dvspark.engine.host_cache import open_on_host
 from dvspark.engine.manifest import MANIFEST, read_manifest
 from dvspark.engine.own_folder import OwnFolder
@@ -150,15 +150,17 @@ def value_waves(
     report: Callable[[int, int], None] = lambda _done, _total: None,
     n_done: int = 0,
     n_tasks: int = 1,
+    cut: Cut | None = None,
 ) -> Iterator[Wave]:
     """Yield the waves of chunks, ascending, but those that are done; their pairwise sum is the result.
 
-    ``sizes``: validation rows of all chunks, of which the first ``n_done`` are done; ``n_tasks`` run at once.
+    ``sizes``: validation rows of all chunks, of which the first ``n_done`` are done; ``n_tasks`` run at once. ``cut``:
+    the places of the waves, by default as `chunks.queries` yields them.
     A task values one chunk after the other; partials meet by wave and block of train rows and are added pairwise by
     their order, so neither tasks, retries, hosts nor the sizes of waves change a bit.
     """
     spark, ids = chunks.sparkSession, list(sizes)
-    for places in queries(len(ids), n_done, n_tasks):
+    for places in cut or queries(len(ids), n_done, n_tasks):
         done, stop = places[0][0], places[-1][1]
         with watch_tasks(spark, stop - done, report, done, len(ids)):
             totals = _wave_totals(chunks, [ids[start:end] for start, end in places], reference, work).toArrow()

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from dvspark.engine import binned_exchange
-from dvspark.engine.chunks import queries
+from dvspark.engine.chunks import Cut, queries
 from dvspark.engine.exchange import Halves, method_halves
 from dvspark.engine.progress import watch_tasks
 from dvspark.engine.reduce import sketch_of
@@ -88,10 +88,17 @@ def value_waves(
     report: Callable[[int, int], None] = lambda _done, _total: None,
     n_done: int = 0,
     n_tasks: int = 1,
+    cut: Cut | None = None,
 ) -> Iterator[Wave]:
     """Yield the waves of chunks, as `replicated.value_waves` does, with the same bits."""
     alone = work.options.self_validation
-    given: dict[str, Any] = {"self_validation": alone, "report": report, "n_done": n_done, "n_tasks": n_tasks}
+    given: dict[str, Any] = {
+        "self_validation": alone,
+        "report": report,
+        "n_done": n_done,
+        "n_tasks": n_tasks,
+        "cut": cut,
+    }
     if (exchange := EXCHANGES.get(work.method.kind)) is not None:
         yield from _waves(chunks, sizes, reference, partial(exchange, work=work), **given)
         return
@@ -112,10 +119,11 @@ def exchanged_waves(
     n_values: int,
     *,
     self_validation: bool,
+    cut: Cut | None = None,
 ) -> Iterator[Wave]:
     """Yield the waves; ``halves`` say what a block tells and what becomes of a chunk's points."""
     exchanged = partial(by_all_keys, halves=halves, n_values=n_values)
-    yield from _waves(chunks, sizes, reference, exchanged, self_validation=self_validation)
+    yield from _waves(chunks, sizes, reference, exchanged, self_validation=self_validation, cut=cut)
 
 
 def _waves(
@@ -128,15 +136,18 @@ def _waves(
     report: Callable[[int, int], None] = lambda _done, _total: None,
     n_done: int = 0,
     n_tasks: int = 1,
+    cut: Cut | None = None,
 ) -> Iterator[Wave]:
     """Yield the waves, whose chunks are valued in jobs of some of them and added pairwise by their order.
 
+    A job may go on from one wave of a query to the next.
     Memory of the driver: the validation rows and partials of one job, and 16 N bytes for each doubling of a wave.
     """
     spark, ids, done = chunks.sparkSession, list(sizes), n_done
-    for start, end in (place for places in queries(len(ids), n_done, n_tasks) for place in places):
-        wave, total, sketches = ids[start:end], Pairwise(), list[Float64s]()
-        for some in _cut(wave, sizes, reference.n_train):
+    for places in cut or queries(len(ids), n_done, n_tasks):
+        starts, ends = [start for start, _ in places], {end for _, end in places}
+        total, sketches = Pairwise(), list[Float64s]()
+        for some in _cut(ids[starts[0] : places[-1][1]], sizes, reference.n_train):
             rows = chunks.where(f"chunk_id IN ({', '.join(map(str, some))})").toArrow()
             with (
                 chunk_files(rows, reference, self_validation=self_validation) as folder,
@@ -144,21 +155,23 @@ def _waves(
                 watch_tasks(spark, len(some), report, done, len(ids)),
             ):
                 found = partials_of(spark, {chunk: sizes[chunk] for chunk in some}, reference, folder)
+            report(done + len(some), len(ids))
             for chunk in some:
                 sketches.append(sketch_of(found[chunk]))
                 total.add(found[chunk])
-            done += len(some)
-            report(done, len(ids))
-        if (added := total.total()) is not None:
-            yield Wave(start, {chunk: sizes[chunk] for chunk in wave}, added, np.stack(sketches))
+                done += 1
+                if done in ends and (added := total.total()) is not None:
+                    start = starts.pop(0)
+                    yield Wave(start, {chunk: sizes[chunk] for chunk in ids[start:done]}, added, np.stack(sketches))
+                    total, sketches = Pairwise(), []
 
 
-def _cut(wave: list[int], sizes: dict[int, int], n_train: int) -> Iterator[list[int]]:
-    """Yield the chunks of a wave in jobs that keep to EXCHANGE_BYTES and PARTIAL_BYTES, a chunk at least."""
-    exchanged = EXCHANGE_BYTES // (8 * n_train * max(sizes[chunk] for chunk in wave))
+def _cut(ids: list[int], sizes: dict[int, int], n_train: int) -> Iterator[list[int]]:
+    """Yield the chunks of a query in jobs that keep to EXCHANGE_BYTES and PARTIAL_BYTES, a chunk at least."""
+    exchanged = EXCHANGE_BYTES // (8 * n_train * max(sizes[chunk] for chunk in ids))
     step = max(1, min(exchanged, PARTIAL_BYTES // (16 * n_train)))
-    for start in range(0, len(wave), step):
-        yield wave[start : start + step]
+    for start in range(0, len(ids), step):
+        yield ids[start : start + step]
 
 
 @contextmanager
