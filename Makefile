@@ -23,7 +23,7 @@ $(READY): pyproject.toml conf/requirements.txt conf/requirements-java.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install $(HASHED) conf/requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m dvspark.engine.java > /dev/null 2>&1 \
+	@$(BIN)/python -m dvspark.spark.java > /dev/null 2>&1 \
 	  || { echo "no Java 17 or later found: installing one into $(VENV)"; \
 	       $(BIN)/python -m pip install $(HASHED) conf/requirements-java.txt; }
 	@touch $@

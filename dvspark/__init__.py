@@ -9,9 +9,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from dvspark import privacy
-    from dvspark.dataframes import Result, value_table
-    from dvspark.engine.local import value_arrays
-    from dvspark.engine.other_inputs import chg_value_arrays
+    from dvspark.arrays.local import value_arrays
+    from dvspark.arrays.other_inputs import chg_value_arrays
     from dvspark.errors import (
         AuditError,
         ComputeError,
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
         InputError,
         OutputConflictError,
     )
+    from dvspark.run.dataframes import Result, value_table
 
 __all__ = [
     "AuditError",
@@ -40,9 +40,9 @@ __all__ = [
 
 # Imported when asked for: Spark is an extra, and a command answers signals before it loads anything large.
 _PLACES = {
-    "dvspark.dataframes": ("Result", "value_table"),
-    "dvspark.engine.local": ("value_arrays",),
-    "dvspark.engine.other_inputs": ("chg_value_arrays",),
+    "dvspark.run.dataframes": ("Result", "value_table"),
+    "dvspark.arrays.local": ("value_arrays",),
+    "dvspark.arrays.other_inputs": ("chg_value_arrays",),
     "dvspark.errors": tuple(name for name in __all__ if name.endswith(("Error", "Warning"))),
 }
 

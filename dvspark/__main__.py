@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from dvspark import logs
-from dvspark.ending import answered
+from dvspark.host.ending import answered
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -21,7 +21,7 @@ def main(words: Sequence[str] | None = None) -> int:
     logs.set_up_logs()
 
     def command() -> int:
-        from dvspark.cli import command  # noqa: PLC0415 - takes a second, in which signals have an answer
+        from dvspark.cli.commands import command  # noqa: PLC0415 - takes a second, in which signals have an answer
 
         return command(words)
 

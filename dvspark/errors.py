@@ -9,7 +9,7 @@ import reprlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dvspark.redact import redacted, visible
+from dvspark.logs.redact import redacted, visible
 
 # An id or a label may have a megabyte, which no message repeats.
 _SHORT = reprlib.Repr()

@@ -10,28 +10,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from dvspark.arrays.array_columns import read_numbers
 from dvspark.audit import checks
-from dvspark.columns import (
+from dvspark.engine.index.train_index import IndexReference, TrainIndex
+from dvspark.engine.replicated import packing, replicated
+from dvspark.engine.replicated.gradient_sums import add_sums, games_of, sum_batches, value_batches
+from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.kernels.distances.distances import squared_norms
+from dvspark.kernels.formulas.chg_shapley import Game
+from dvspark.methods import METHODS
+from dvspark.methods.options import ValueOptions
+from dvspark.schemas import GRADIENT_SUMS, GRADIENT_VALUES, ChunkArrays, Contributors, Float64s, Partial
+from dvspark.schemas.columns import (
     LARGEST_SQUARED_NORM,
     SMALLEST_SQUARED_NORM,
     canonical_labels,
     embedding_matrix,
     encode_labels,
 )
-from dvspark.engine import packing, replicated
-from dvspark.engine.array_columns import read_numbers
-from dvspark.engine.gradient_sums import add_sums, games_of, sum_batches, value_batches
-from dvspark.engine.train_index import IndexReference, TrainIndex
-from dvspark.errors import ConfigError, InputError, Problem
-from dvspark.kernels.chg_shapley import Game
-from dvspark.kernels.distances import squared_norms
-from dvspark.methods import METHODS
-from dvspark.methods.options import ValueOptions
-from dvspark.schemas import GRADIENT_SUMS, GRADIENT_VALUES, ChunkArrays, Contributors, Float64s, Partial
-from dvspark.tables.gradients import gradient_rows, require_gradients
-from dvspark.tables.read import TableReference, canonical_rows
-from dvspark.tables.session_settings import in_own_settings
-from dvspark.tables.unreadable import readable
+from dvspark.tables.sources.gradients import gradient_rows, require_gradients
+from dvspark.tables.sources.read import TableReference, canonical_rows
+from dvspark.tables.sources.session_settings import in_own_settings
+from dvspark.tables.sources.unreadable import readable
 from dvspark.tables.validate import validate
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ def java_home() -> Path:
     """Where Java is; asked for only by tests that start Spark."""
     from standalone_cluster import SHORT_LIVED
 
-    from dvspark.engine.java import find_java_home
+    from dvspark.spark.java import find_java_home
 
     os.environ["JAVA_TOOL_OPTIONS"] = SHORT_LIVED  # of all that tests start, by whatever way
     return find_java_home()
@@ -34,7 +34,7 @@ def spark_session(java_home: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     from pyspark.sql import SparkSession
     from standalone_cluster import SHORT_LIVED
 
-    from dvspark.engine.session import LOCAL_CONF
+    from dvspark.spark.session import LOCAL_CONF
 
     java_options = f"{LOCAL_CONF['spark.driver.extraJavaOptions']} {SHORT_LIVED}"
     conf = {
@@ -82,7 +82,7 @@ def cluster(java_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def command(spark_session: SparkSession) -> Callable[..., int]:
     """The command line in this process, on the tests' session: words in, exit code out."""
     from dvspark import logs
-    from dvspark.cli import main
+    from dvspark.cli.commands import main
 
     def run(*words: object) -> int:
         # Both are set for a process that ends with the command.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from dvspark.audit.checks import finding
-from dvspark.kernels.chg_shapley import Game, reference_of_sums
-from dvspark.kernels.softmax_head import SoftmaxHead
+from dvspark.kernels.formulas.chg_shapley import Game, reference_of_sums
+from dvspark.kernels.gradients.softmax_head import SoftmaxHead
 from dvspark.schemas import Finding, Float64s, Floats, Int32s
 
 # Of the largest that a value is made of: rounding takes 1e-13 of it among a million rows.

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import scipy
 
-from dvspark.kernels.distances import settle_ties
-from dvspark.kernels.merged import BlockPart, MergedPoint
-from dvspark.kernels.ordered import in_order
-from dvspark.kernels.ranking import RankedRows
-from dvspark.kernels.small_keys import replace_small
+from dvspark.kernels.blocks.merged import BlockPart, MergedPoint
+from dvspark.kernels.distances.distances import settle_ties
+from dvspark.kernels.distances.small_keys import replace_small
+from dvspark.kernels.ranking.ordered import in_order
+from dvspark.kernels.ranking.ranking import RankedRows
 from dvspark.methods.options import ValueOptions
 from dvspark.methods.parameters import Parameters
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Partial, TrainArrays, TrainColumns

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dvspark import logs, pipeline
-from dvspark.config_sources import load_config
-from dvspark.engine.session import open_session
+from dvspark import logs
+from dvspark.config.sources import load_config
+from dvspark.run import pipeline
+from dvspark.spark.session import open_session
 
 DATA = Path(__file__).parent
 

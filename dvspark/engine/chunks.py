@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from dvspark.pairwise import nodes
+from dvspark.schemas.pairwise import nodes
 
 # The places of waves, from one to another, a query at a time.
 Cut = Iterator[list[tuple[int, int]]]
@@ -44,7 +44,7 @@ def queries(n_chunks: int, n_done: int = 0, n_tasks: int = 1) -> Cut:
     """Yield the places of all chunks that are not done, a query at a time: its waves, each from a place to another.
 
     A query is to take QUERY_SECONDS, by how long the one before took; ``n_tasks`` run at once. How waves are cut
-    decides no bit of their sum, see `dvspark.pairwise`.
+    decides no bit of their sum, see `dvspark.schemas.pairwise`.
     """
     size, place = max(FIRST_CHUNKS, n_tasks), n_done
     while place < n_chunks:

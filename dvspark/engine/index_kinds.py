@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dvspark.engine import replicated, sharded
-from dvspark.engine.train_blocks import BlocksReference
-from dvspark.engine.train_index import IndexReference
+from dvspark.engine.index.train_blocks import BlocksReference
+from dvspark.engine.index.train_index import IndexReference
+from dvspark.engine.replicated import replicated
+from dvspark.engine.sharded import sharded
 
 Index = IndexReference | BlocksReference
 

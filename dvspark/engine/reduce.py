@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from dvspark.errors import ComputeError, Problem
-from dvspark.pairwise import Pairwise
 from dvspark.schemas import SCALARS, Float64s, Partial, Wave
-from dvspark.sketch import OF_ALL, block_sketch, sketch
+from dvspark.schemas.pairwise import Pairwise
+from dvspark.schemas.sketch import OF_ALL, block_sketch, sketch
 
 # Train rows in one block: 0.5 MB of float64, the middle of what a shuffle carries well (0.5-2 MB).
 BLOCK_ROWS = 65_536

@@ -11,17 +11,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dvspark import columns
-from dvspark.columns import embedding_matrix, from_ipc, to_ipc
 from dvspark.engine.chunks import whole_chunks
+from dvspark.engine.index.train_index import TrainIndex, TrainKeys
 from dvspark.engine.reduce import partial_batches
-from dvspark.engine.train_index import TrainIndex, TrainKeys
-from dvspark.kernels.distances import distance_from_key, exact_keys
+from dvspark.kernels.distances.distances import distance_from_key, exact_keys
 from dvspark.kernels.workspace import Workspace
+from dvspark.methods.kinds.sums import Settled
 from dvspark.methods.options import ValueOptions
-from dvspark.methods.sums import Settled
 from dvspark.privacy import sampled_rows
-from dvspark.schemas import Bools, ChunkArrays, Floats, Int64s, TrainArrays, TrainColumns
+from dvspark.schemas import Bools, ChunkArrays, Floats, Int64s, TrainArrays, TrainColumns, columns
+from dvspark.schemas.columns import embedding_matrix, from_ipc, to_ipc
 
 # Rows in one packed row: up to this many bytes of embeddings, well under Arrow's and Spark's 2 GB a cell.
 PACK_BYTES = 4 * 2**20

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from dvspark.kernels import bins, distances, row_codes
-from dvspark.kernels import ranking as by_sort
+from dvspark.kernels.binning import bins, row_codes
+from dvspark.kernels.distances import distances
+from dvspark.kernels.ranking import ranking as by_sort
 
 # What `python -m dvspark.kernels.memory` prints.
 EXAMPLES = (

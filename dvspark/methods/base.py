@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dvspark.errors import Problem
-from dvspark.kernels import memory, ranking
-from dvspark.kernels.binned import Game
-from dvspark.kernels.bins import near_rows
-from dvspark.kernels.merged import MergedPoint
-from dvspark.kernels.ordered import OrderedPoint
-from dvspark.kernels.ranking import RankedRows, RankingOptions
+from dvspark.kernels import memory
+from dvspark.kernels.binning.binned import Game
+from dvspark.kernels.binning.bins import near_rows
+from dvspark.kernels.blocks.merged import MergedPoint
+from dvspark.kernels.ranking import ranking
+from dvspark.kernels.ranking.ordered import OrderedPoint
+from dvspark.kernels.ranking.ranking import RankedRows, RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.parameters import Parameter, Parameters, parameter_problems, resolved_parameters
 from dvspark.privacy import Release
 from dvspark.schemas import ChunkArrays, Finding, Float64s, Int64s, Partial, TrainArrays, TrainColumns
 
 if TYPE_CHECKING:
-    from dvspark.engine.sizes import Sizes
+    from dvspark.engine.planning.sizes import Sizes
 
 # What blocks tell and are told of a point under the binned ranking: counts of 8,192 bins, of matches in them and of
 # rows in doubt, two tables of values, and of each near row id, distance, match and value.

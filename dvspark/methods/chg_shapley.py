@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dvspark.kernels.chg_shapley import game_of_sums
-from dvspark.methods.sums import SumsMethod
+from dvspark.kernels.formulas.chg_shapley import game_of_sums
+from dvspark.methods.kinds.sums import SumsMethod
 
 CHG_SHAPLEY = SumsMethod(
     name="chg_shapley",

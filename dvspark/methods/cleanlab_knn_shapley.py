@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from dvspark.kernels import cleanlab_knn_shapley as kernel
+from dvspark.kernels.formulas import cleanlab_knn_shapley as kernel
 from dvspark.methods.base import never
-from dvspark.methods.nearest import NearestMethod
+from dvspark.methods.kinds.nearest import NearestMethod
 from dvspark.methods.parameters import K
 from dvspark.schemas import Bools
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from dvspark.errors import Problem
-from dvspark.kernels import threshold_knn_shapley as kernel
+from dvspark.kernels.formulas import threshold_knn_shapley as kernel
 from dvspark.methods.base import never
+from dvspark.methods.kinds.private import PrivateMethod
+from dvspark.methods.kinds.radius import RADIUS
 from dvspark.methods.parameters import N_CLASSES, Choice, Number, Whole
-from dvspark.methods.private import PrivateMethod
-from dvspark.methods.radius import RADIUS
 from dvspark.privacy import OWNER, ROW, UNITS, privacy_problems
 
 EPSILON = Number("epsilon", "privacy loss, with delta", above=0.0)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dvspark.kernels import knn_banzhaf as kernel
+from dvspark.kernels.formulas import knn_banzhaf as kernel
 from dvspark.methods.base import never
+from dvspark.methods.kinds.ranking import RankingMethod
 from dvspark.methods.parameters import N_CLASSES, UTILITY, K
-from dvspark.methods.ranking import RankingMethod
 
 KNN_BANZHAF = RankingMethod(
     name="knn_banzhaf",

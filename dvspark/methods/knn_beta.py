@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dvspark.kernels import knn_beta as kernel
+from dvspark.kernels.formulas import knn_beta as kernel
 from dvspark.methods.base import never
+from dvspark.methods.kinds.ranking import RankingMethod
 from dvspark.methods.parameters import ALPHA, BETA, N_CLASSES, UTILITY, K
-from dvspark.methods.ranking import RankingMethod
 
 KNN_BETA = RankingMethod(
     name="knn_beta",

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from dvspark.kernels import knn_loo as kernel
+from dvspark.kernels.formulas import knn_loo as kernel
 from dvspark.methods.base import never
-from dvspark.methods.nearest import NearestMethod
+from dvspark.methods.kinds.nearest import NearestMethod
 from dvspark.methods.parameters import N_CLASSES, UTILITY, K
 from dvspark.schemas import Bools
 

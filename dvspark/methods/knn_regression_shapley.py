@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dvspark.kernels import knn_regression_shapley as kernel
-from dvspark.methods.ordered import OrderedMethod
+from dvspark.kernels.formulas import knn_regression_shapley as kernel
+from dvspark.methods.kinds.ordered import OrderedMethod
 from dvspark.methods.parameters import K, Number
 
 EMPTY_UTILITY = Number(

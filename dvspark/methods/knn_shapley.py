@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dvspark.kernels import knn_shapley as kernel
+from dvspark.kernels.formulas import knn_shapley as kernel
+from dvspark.methods.kinds.ranking import RankingMethod
 from dvspark.methods.parameters import K
-from dvspark.methods.ranking import RankingMethod
 
 KNN_SHAPLEY = RankingMethod(
     name="knn_shapley",

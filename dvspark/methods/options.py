@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dvspark.errors import Problem, close_matches
-from dvspark.kernels.distances import METRICS
-from dvspark.kernels.ranking import PRECISIONS, TIES, RankingOptions
+from dvspark.kernels.distances.distances import METRICS
+from dvspark.kernels.ranking.ranking import PRECISIONS, TIES, RankingOptions
 from dvspark.methods import METHODS
 from dvspark.methods.base import Method
 from dvspark.methods.search_index import EXACT, INDEX, table_problems

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from dvspark.errors import Problem
-from dvspark.kernels import owner_knn_shapley as kernel
+from dvspark.kernels.formulas import owner_knn_shapley as kernel
 from dvspark.methods.base import owners
-from dvspark.methods.ordered import OrderedMethod
+from dvspark.methods.kinds.ordered import OrderedMethod
 from dvspark.methods.parameters import K
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dvspark.kernels import owner_sum_of_points as kernel
+from dvspark.kernels.formulas import owner_sum_of_points as kernel
 from dvspark.methods.base import owners
-from dvspark.methods.ordered import OrderedMethod
+from dvspark.methods.kinds.ordered import OrderedMethod
 from dvspark.methods.parameters import K
 
 OWNER_SUM_OF_POINTS = OrderedMethod(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dvspark.kernels import soft_knn_shapley as kernel
+from dvspark.kernels.formulas import soft_knn_shapley as kernel
+from dvspark.methods.kinds.ranking import RankingMethod
 from dvspark.methods.parameters import N_CLASSES, K
-from dvspark.methods.ranking import RankingMethod
 
 SOFT_KNN_SHAPLEY = RankingMethod(
     name="soft_knn_shapley",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dvspark.kernels import threshold_knn_shapley as kernel
+from dvspark.kernels.formulas import threshold_knn_shapley as kernel
+from dvspark.methods.kinds.radius import RADIUS, RadiusMethod
 from dvspark.methods.parameters import N_CLASSES
-from dvspark.methods.radius import RADIUS, RadiusMethod
 
 THRESHOLD_KNN_SHAPLEY = RadiusMethod(
     name="threshold_knn_shapley",

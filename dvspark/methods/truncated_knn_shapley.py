@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from dvspark.errors import Problem
-from dvspark.kernels import truncated_knn_shapley as kernel
+from dvspark.kernels.formulas import truncated_knn_shapley as kernel
 from dvspark.methods.base import Approximation
-from dvspark.methods.nearest import NearestMethod
+from dvspark.methods.kinds.nearest import NearestMethod
 from dvspark.methods.parameters import Choice, K, Number, Parameters, Whole
 from dvspark.methods.search_index import EXACT, INDEX, factory_problems, kernel_parameters
 from dvspark.schemas import Bools

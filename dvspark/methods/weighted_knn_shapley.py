@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from dvspark.errors import Problem
-from dvspark.kernels import distance_weights, hard_weighted
-from dvspark.kernels import weighted_knn_shapley as kernel
-from dvspark.kernels.ordered import OrderedPoint
-from dvspark.methods.ordered import OrderedMethod
+from dvspark.kernels.distances import distance_weights
+from dvspark.kernels.formulas import hard_weighted
+from dvspark.kernels.formulas import weighted_knn_shapley as kernel
+from dvspark.kernels.ranking.ordered import OrderedPoint
+from dvspark.methods.kinds.ordered import OrderedMethod
 from dvspark.methods.parameters import Choice, K, Number, Parameters, Whole
 
 Found = TypeVar("Found")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from dvspark.redact import visible
+from dvspark.logs.redact import visible
 
 SHOWN_CHARACTERS = 80
 TITLE_CHARACTERS = 400

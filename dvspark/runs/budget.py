@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from dvspark.documents import sealed, unsealed
 from dvspark.errors import OutputConflictError, Problem
 from dvspark.privacy import Release, composed_delta, composed_epsilon
+from dvspark.runs.documents import sealed, unsealed
 from dvspark.runs.files import Files
 
 # Where files cannot be made only if they are not there, two at once both stop, and try again after this long at most.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dvspark.documents import missing_in
+from dvspark.runs.documents import missing_in
 
 PROC = Path("/proc")
 

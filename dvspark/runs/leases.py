@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 
-from dvspark.documents import sealed, unsealed
 from dvspark.errors import OutputConflictError, Problem
 from dvspark.logs import log_event
+from dvspark.runs.documents import sealed, unsealed
 from dvspark.runs.files import Files, write_whole
 from dvspark.runs.holder import Holder
 

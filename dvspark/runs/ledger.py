@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from dvspark.documents import missing_in, read_stored, sealed, unsealed
 from dvspark.errors import ComputeError, OutputConflictError, Problem, taken_run_id
 from dvspark.logs import log_event
+from dvspark.runs.documents import missing_in, read_stored, sealed, unsealed
 from dvspark.runs.files import Files, write_whole
 from dvspark.schemas import SCALARS, Partial, Wave
 

@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from dvspark.documents import sealed, unsealed
 from dvspark.errors import OutputConflictError, Problem
+from dvspark.runs.documents import sealed, unsealed
 from dvspark.runs.files import Files
 
 FOLDER = "private"

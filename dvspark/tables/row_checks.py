@@ -11,11 +11,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dvspark.columns import LARGEST_NUMBER, LARGEST_SQUARED_NORM, SMALLEST_SQUARED_NORM, embedding_matrix, to_ipc
-from dvspark.labels import ListForm
 from dvspark.schemas import TALLY, Float64s, Floats
-from dvspark.tables.types import arrow_type
-from dvspark.tables.words import readable_batch
+from dvspark.schemas.columns import (
+    LARGEST_NUMBER,
+    LARGEST_SQUARED_NORM,
+    SMALLEST_SQUARED_NORM,
+    embedding_matrix,
+    to_ipc,
+)
+from dvspark.schemas.labels import ListForm
+from dvspark.tables.sources.types import arrow_type
+from dvspark.tables.sources.words import readable_batch
 
 Bools = npt.NDArray[np.bool_]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pyarrow import fs
 
-from dvspark.documents import LARGEST_BYTES
 from dvspark.errors import ConfigError, OutputConflictError, Problem
+from dvspark.runs.documents import LARGEST_BYTES
 
 # File systems that rename a folder in one step.
 ONE_STEP = ("local", "hdfs")

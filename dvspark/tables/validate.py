@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from dvspark.errors import InputError, Problem, shown
-from dvspark.labels import ListForm, indicator_problem, label_findings
 from dvspark.methods.options import ValueOptions
 from dvspark.privacy import delta_warning
 from dvspark.schemas import REJECTED, TALLY
-from dvspark.tables.keys import (
+from dvspark.schemas.labels import ListForm, indicator_problem, label_findings
+from dvspark.tables.row_checks import ALL_ROWS, DIMENSION, FACTS, FIRST_IDS, LIST_FORM, RowChecks, mark_rows, tally_rows
+from dvspark.tables.sources.keys import (
     KEYS_AT_HAND,
     Ids,
     keys_in_id_order,
@@ -26,9 +27,8 @@ from dvspark.tables.keys import (
     repeated_ids,
     shared_ids,
 )
-from dvspark.tables.read import Rows
-from dvspark.tables.row_checks import ALL_ROWS, DIMENSION, FACTS, FIRST_IDS, LIST_FORM, RowChecks, mark_rows, tally_rows
-from dvspark.tables.typed_bytes import undeclared_problem
+from dvspark.tables.sources.read import Rows
+from dvspark.tables.sources.typed_bytes import undeclared_problem
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

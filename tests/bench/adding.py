@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numba
 import numpy as np
 
-from dvspark.kernels.bins import N_BINS
+from dvspark.kernels.binning.bins import N_BINS
 from dvspark.kernels.loops import ADDED_ROWS
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 import dvspark
-from dvspark.kernels import binned, distances
+from dvspark.kernels.binning import binned
+from dvspark.kernels.distances import distances
 from tests.bench.frame import Result, Row, at_most, result, run, say
 
 QUESTION = "Is any value further from the exact one than its certificate says, and what do certificates cost?"
@@ -94,7 +95,7 @@ def measured(x: np.ndarray, n: int, metric: str, method: str, ranking: str) -> d
         asked[0] += len(rows)
         return exact_keys(x, rows, z, metric)
 
-    from dvspark.kernels import partials
+    from dvspark.kernels.ranking import partials
 
     def counted_points(*arguments: Any) -> Any:
         found, left = binned_partial(*arguments)

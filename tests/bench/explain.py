@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from dvspark.demo import DATA
-from dvspark.engine import packing, replicated
-from dvspark.engine.session import open_session
+from dvspark.engine.replicated import packing, replicated
 from dvspark.engine.tasks import ChunkWork
 from dvspark.methods.options import ValueOptions
+from dvspark.spark.session import open_session
 
 N_CHUNKS = 8
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from dvspark.kernels.distances import prepare
+from dvspark.kernels.distances.distances import prepare
 from dvspark.kernels.workspace import Workspace
+from dvspark.methods.kinds.radius import RadiusMethod, tenth_distances
 from dvspark.methods.options import ValueOptions
-from dvspark.methods.radius import RadiusMethod, tenth_distances
 from dvspark.schemas import ChunkArrays, TrainColumns, TrainLabels
 from tests.bench.frame import Result, Row, apart, at_least, cpu_seconds, result, run, say
 from tests.bench.kernel import bare_product

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dvspark import pipeline
-from dvspark.config_sources import load_config
-from dvspark.engine.session import open_session
+from dvspark.config.sources import load_config
+from dvspark.run import pipeline
+from dvspark.spark.session import open_session
 
 N_CLASSES = 10
 # A row group is what Spark gives to a task at least: some 25 MB of a table, so that all cores have several.

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dvspark.kernels.bins import N_BINS
-from dvspark.kernels.distances import prepare
+from dvspark.kernels.binning.bins import N_BINS
+from dvspark.kernels.distances.distances import prepare
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import ChunkArrays, Partial, TrainLabels

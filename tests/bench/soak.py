@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from dvspark import pipeline
-from dvspark.config_sources import load_config
-from dvspark.engine.session import open_session
+from dvspark.config.sources import load_config
+from dvspark.run import pipeline
+from dvspark.spark.session import open_session
 from tests.bench.frame import Result, Row, apart, at_most, result, run, say
 from tests.bench.jobs import write_tables
 

@@ -9,7 +9,7 @@ import pytest
 from frames import draw_data, frames_of, values_by_id
 
 import dvspark
-from dvspark.kernels.distances import TILE_ROWS
+from dvspark.kernels.distances.distances import TILE_ROWS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ TOLD = {"finite", "efficiency", "near_rows", "rank_correlation", "approximation_
 
 
 def _run(spark: SparkSession, plan: str, index: str, work_dir: Path) -> tuple[np.ndarray, dict[str, Any]]:
-    from dvspark.dataframes import value_table
+    from dvspark.run.dataframes import value_table
 
     found = value_table(*frames_of(spark, DATA), **ASKED, index=index, plan=plan, work_dir=str(work_dir))
     assert found.run["plan"]["n_blocks"] == (3 if plan == "sharded" else 1)

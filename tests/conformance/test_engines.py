@@ -15,7 +15,7 @@ from worked_cases import WorkedCase, worked_cases
 import dvspark
 from dvspark.engine.chunks import WAVE_CHUNKS
 from dvspark.engine.reduce import BLOCK_ROWS
-from dvspark.tables.read import TableReference, canonical_rows
+from dvspark.tables.sources.read import TableReference, canonical_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ def _values_by_plan(case: WorkedCase, request: pytest.FixtureRequest, plan: str)
 
 
 def _table_values(case: WorkedCase, request: pytest.FixtureRequest, plan: str) -> np.ndarray:
-    from dvspark.dataframes import value_table
+    from dvspark.run.dataframes import value_table
 
     spark = request.getfixturevalue("spark")
     label = "double" if case.options["method"] == "knn_regression_shapley" else "bigint"
@@ -137,7 +137,7 @@ def _covering_options() -> list[Options]:
 
 @pytest.mark.parametrize("options", _covering_options(), ids=str)
 def test_replicated__equals_the_local_engine_and_the_oracle(spark: SparkSession, options: Options) -> None:
-    from dvspark.dataframes import value_table
+    from dvspark.run.dataframes import value_table
 
     types = {"label_type": options.label_type, "id_type": options.id_type, "embedding_type": options.embedding_type}
     data = draw_data(130, 60, seed=11, **types)
@@ -159,7 +159,7 @@ def test_replicated__equals_the_local_engine_and_the_oracle(spark: SparkSession,
 
 
 def test_replicated__several_blocks_of_train_rows(spark: SparkSession) -> None:
-    from dvspark.dataframes import value_table
+    from dvspark.run.dataframes import value_table
 
     data = draw_data(BLOCK_ROWS + 5_000, 12, seed=12, n_features=3)
     arrays, given = data.arrays()
@@ -169,7 +169,7 @@ def test_replicated__several_blocks_of_train_rows(spark: SparkSession) -> None:
 
 
 def test_replicated__binned_is_the_local_engine_s_with_its_certificate_recorded(spark: SparkSession) -> None:
-    from dvspark.dataframes import value_table
+    from dvspark.run.dataframes import value_table
 
     data = draw_data(12_000, 12, seed=14, n_features=8)
     arrays, given = data.arrays()
@@ -183,7 +183,7 @@ def test_replicated__binned_is_the_local_engine_s_with_its_certificate_recorded(
 
 
 def test_replicated__row_bounds_have_the_bits_of_the_local_engine(spark: SparkSession) -> None:
-    from dvspark.dataframes import value_table
+    from dvspark.run.dataframes import value_table
 
     drawn = draw_data(BLOCK_ROWS + 5_000, 12, seed=15, n_features=8)
     # One chunk, whose rows the local engine is given in the order in which Spark adds them.
@@ -211,9 +211,9 @@ DATA = draw_data(200, 150, seed=13)
 def _bits(train: DataFrame, validation: DataFrame, chunk_rows: int = CHUNK_ROWS) -> np.ndarray:
     """Return values and standard errors of the train rows in the order of `DATA`, (2, n_train)."""
     from dvspark.methods.options import ValueOptions
-    from dvspark.stages import check, compute
-    from dvspark.tables.read import TableReference, canonical_rows
-    from dvspark.valuation import Request
+    from dvspark.run.stages import check, compute
+    from dvspark.run.valuation import Request
+    from dvspark.tables.sources.read import TableReference, canonical_rows
 
     request = Request(ValueOptions(parameters={"k": K}), chunk_rows=chunk_rows, extremes=False)
     sides = (
@@ -275,7 +275,7 @@ def test_arrow_batches__do_not_change_a_bit(spark: SparkSession, expected: np.nd
 def test_build_index__has_the_same_bytes_placed_by_tasks_streamed_or_through_files(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, id_type: str, embedding_type: str
 ) -> None:
-    from dvspark.engine import packing
+    from dvspark.engine.replicated import packing
 
     data = draw_data(130, 1, seed=14, id_type=id_type, embedding_type=embedding_type)
     train = canonical_rows("train", frames_of(spark, data)[0].repartition(3), TableReference())

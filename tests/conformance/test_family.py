@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from frames import Data, draw_data, frame_of, frames_of
 
-from dvspark.engine.array_inputs import Given, read_array_inputs
-from dvspark.engine.local import local_totals
+from dvspark.arrays.array_inputs import Given, read_array_inputs
+from dvspark.arrays.local import local_totals
 from dvspark.engine.tasks import ChunkWork
-from dvspark.kernels.distances import TILE_ROWS
+from dvspark.kernels.distances.distances import TILE_ROWS
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
 from dvspark.privacy import sampled_rows
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, SparkSession
 
-    from dvspark.engine.train_blocks import BlocksReference
-    from dvspark.engine.train_index import IndexReference
+    from dvspark.engine.index.train_blocks import BlocksReference
+    from dvspark.engine.index.train_index import IndexReference
 
     Index = IndexReference | BlocksReference
 
@@ -153,14 +153,14 @@ def test_cases__name_every_method() -> None:
 def test_family__replicated_is_the_local_engine_and_sharded_has_its_bits(
     name: str, case: str, tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("dvspark.engine.local", "dvspark.neighbors"):
+    for module in ("dvspark.arrays.local", "dvspark.run.neighbors"):
         monkeypatch.setattr(f"{module}.private_release", lambda counts, _release: counts + OFFSET)
-    monkeypatch.setattr("dvspark.neighbors.secrets.token_bytes", lambda _n: KEY)
+    monkeypatch.setattr("dvspark.run.neighbors.secrets.token_bytes", lambda _n: KEY)
     asked = CASES[name][case]
     data, options = DATA[asked.data], ValueOptions(name, asked.parameters, **asked.options)
     assert options.problems() == []
     # Row by row, where the local engine draws by place and Spark by id.
-    monkeypatch.setattr("dvspark.engine.local.sampled_rows", lambda _, __, rate: sampled_rows(_ids(data), KEY, rate))
+    monkeypatch.setattr("dvspark.arrays.local.sampled_rows", lambda _, __, rate: sampled_rows(_ids(data), KEY, rate))
 
     on_spark = tables.totals(asked.data, options, None)
     local = _local(data, options)
@@ -205,8 +205,9 @@ class Tables:
 
     def totals(self, name: str, options: ValueOptions, n_blocks: int | None) -> Partial:
         """Return the totals under the sharded plan, or (None) the replicated one."""
-        from dvspark import neighbors, sums
-        from dvspark.engine import replicated, sharded
+        from dvspark.engine.replicated import replicated
+        from dvspark.engine.sharded import sharded
+        from dvspark.run import neighbors, sums
 
         data, engine = DATA[name], replicated if n_blocks is None else sharded
         index = self._index(name, options.metric, n_blocks)
@@ -237,8 +238,8 @@ class Tables:
         return totals
 
     def _released(self, engine: Any, points: DataFrame, index: Any, work: ChunkWork) -> tuple[DataFrame, ChunkWork]:
-        from dvspark import neighbors
-        from dvspark.engine import replicated
+        from dvspark.engine.replicated import replicated
+        from dvspark.run import neighbors
 
         chunks = replicated.chunked(points, N_CHUNKS)
         sizes = replicated.chunk_sizes(chunks)
@@ -256,7 +257,8 @@ class Tables:
         return self.indexes[asked]
 
     def _build(self, data: Data, metric: str, n_blocks: int | None, folder: Path) -> Index:
-        from dvspark.engine import packing, sharded
+        from dvspark.engine.replicated import packing
+        from dvspark.engine.sharded import sharded
 
         train = frames_of(self.spark, data)[0]
         same: dict[str, Any] = {"n_train": len(data.train), "n_features": 4, "dtype": "float32", "metric": metric}

@@ -11,10 +11,10 @@ import pytest
 from frames import Data, Side, draw_data, frames_of
 
 from dvspark.errors import ComputeError
-from dvspark.kernels.distances import TILE_ROWS
+from dvspark.kernels.distances.distances import TILE_ROWS
 from dvspark.methods.options import ValueOptions
-from dvspark.pairwise import Pairwise
 from dvspark.schemas import Partial
+from dvspark.schemas.pairwise import Pairwise
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -80,7 +80,8 @@ def _value(
     spark: SparkSession, data: Data, options: ValueOptions, folder: Path, n_blocks: int | None
 ) -> tuple[Partial, np.ndarray]:
     """Return the totals under the sharded plan, or (None) the replicated one."""
-    from dvspark.engine import packing, replicated, sharded
+    from dvspark.engine.replicated import packing, replicated
+    from dvspark.engine.sharded import sharded
     from dvspark.engine.tasks import ChunkWork
 
     train, validation = frames_of(spark, data)
@@ -118,7 +119,7 @@ def test_sharded__has_the_bits_of_the_replicated_plan(
     name, options, n_blocks = CASES[case]
     # Several waves, and the first of them in two jobs.
     monkeypatch.setattr("dvspark.engine.chunks.WAVE_CHUNKS", 4)
-    monkeypatch.setattr("dvspark.engine.sharded.PARTIAL_BYTES", 3 * 16 * len(DATA[name].train))
+    monkeypatch.setattr("dvspark.engine.sharded.sharded.PARTIAL_BYTES", 3 * 16 * len(DATA[name].train))
     expected, expected_sketches = _value(spark, DATA[name], options, tmp_path, None)
     assert expected.error_bound > 0 or options.ranking == "sorted"
     assert expected.error_bound == 0 or options.precision == "default"
@@ -141,8 +142,8 @@ def _numbers(partial: Partial) -> tuple[float, ...]:
 
 @pytest.mark.parametrize("self_validation", [False, True], ids=["", "self-validation"])
 def test_valuation__is_the_same_under_both_plans(spark: SparkSession, tmp_path: Path, self_validation: bool) -> None:
-    from dvspark import stages, valuation
-    from dvspark.tables.read import TableReference, canonical_rows
+    from dvspark.run import stages, valuation
+    from dvspark.tables.sources.read import TableReference, canonical_rows
 
     data = draw_data(300, 30, seed=36, id_type="string") if self_validation else DATA["multi"]
     sides = [canonical_rows("train", frame, TableReference()) for frame in frames_of(spark, data)]
@@ -166,7 +167,7 @@ def test_valuation__is_the_same_under_both_plans(spark: SparkSession, tmp_path: 
 
 
 def test_build_blocks__refuses_rows_that_were_not_counted(spark: SparkSession, tmp_path: Path) -> None:
-    from dvspark.engine import sharded
+    from dvspark.engine.sharded import sharded
 
     data = DATA["small"]
     counted: dict[str, Any] = {"n_features": 4, "dtype": "float32", "metric": "euclidean", "directory": tmp_path}
@@ -177,7 +178,7 @@ def test_build_blocks__refuses_rows_that_were_not_counted(spark: SparkSession, t
 def test_build_blocks__refuses_a_folder_that_hosts_do_not_see(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dvspark.engine import sharded, sharded_blocks
+    from dvspark.engine.sharded import sharded, sharded_blocks
 
     monkeypatch.setattr(sharded_blocks, "is_same_host", lambda _spark: False)
     counted: dict[str, Any] = {"n_features": 4, "dtype": "float32", "metric": "euclidean", "directory": tmp_path}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from dvspark import cli, stages
+from dvspark.cli import commands
 from dvspark.methods.finalize import finalize
+from dvspark.run import stages
 
 
 def faulty(*arguments: Any, **options: Any) -> Any:
@@ -18,4 +19,4 @@ def faulty(*arguments: Any, **options: Any) -> Any:
 
 if __name__ == "__main__":
     stages.finalize = faulty
-    sys.exit(cli.main(["value", *sys.argv[1:]]))
+    sys.exit(commands.main(["value", *sys.argv[1:]]))

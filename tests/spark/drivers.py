@@ -20,12 +20,12 @@ import numpy as np
 import pyarrow as pa
 from frames import draw_data, frames_of, values_by_id
 
-from dvspark import stages
-from dvspark.dataframes import value_table
-from dvspark.engine import packing, replicated
-from dvspark.engine.plan import Plan
+from dvspark.engine.planning.plan import Plan
+from dvspark.engine.replicated import packing, replicated
 from dvspark.functions import chg_values
-from dvspark.kernels.distances import TILE_ROWS
+from dvspark.kernels.distances.distances import TILE_ROWS
+from dvspark.run import stages
+from dvspark.run.dataframes import value_table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -18,8 +18,8 @@ from unittest import mock
 from drivers import _session
 from frames import draw_data, write_parquet
 
-from dvspark.cli import main
-from dvspark.engine import replicated
+from dvspark.cli.commands import main
+from dvspark.engine.replicated import replicated
 
 DATA = draw_data(60, 40, seed=57)
 # Longer than any job here takes; a wait that ends by it is a failure.
@@ -71,14 +71,14 @@ def in_reduce(marker: str) -> dict[str, Any]:
 
 def in_cache(marker: str) -> dict[str, Any]:
     """Die between copy and check; what was copied is spoiled, so that reading it would show."""
-    from dvspark.engine import host_cache
+    from dvspark.engine.index import host_cache
 
     true, check = replicated.open_here, host_cache.damaged_files
 
     def open_here(reference: Any) -> Any:
         from unittest import mock
 
-        from dvspark.engine import host_cache
+        from dvspark.engine.index import host_cache
 
         def damaged_files(staging: Any, digest: str) -> list[str]:
             copied = (staging / "x.npy").read_bytes()

@@ -36,7 +36,7 @@ def hold_at(place: str, folder: str) -> None:
 
 
 def _hold_stage(place: str, folder: str) -> None:
-    from dvspark import indexing, pipeline, stages
+    from dvspark.run import indexing, pipeline, stages
 
     def stage(name: str, *rest: Any) -> Any:
         if name == place:
@@ -52,7 +52,7 @@ def _hold_stage(place: str, folder: str) -> None:
 
 
 def _hold_task(folder: str) -> None:
-    from dvspark.engine import replicated
+    from dvspark.engine.replicated import replicated
 
     def value_chunks(batches: Any, index: Any, work: Any) -> Iterator[Any]:
         (Path(folder) / "held").touch()
@@ -64,7 +64,7 @@ def _hold_task(folder: str) -> None:
 
 
 def _hold_published(folder: str) -> None:
-    from dvspark import pipeline
+    from dvspark.run import pipeline
 
     def clear(*given: Any) -> None:
         hold(folder)

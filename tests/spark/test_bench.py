@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from bench_checks import check_result
 
 from tests.bench import engine_overhead, scaling, soak
-from tests.bench_checks import check_result
 
 pytestmark = pytest.mark.spark
 

@@ -17,9 +17,9 @@ from frames import Side, draw_data, with_rows, write_parquet
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 import dvspark
-from dvspark import pipeline
-from dvspark.documents import sealed
 from dvspark.errors import AuditError, ConfigError, InputError, OutputConflictError
+from dvspark.run import pipeline
+from dvspark.runs.documents import sealed
 from dvspark.runs.ledger import Ledger
 from dvspark.tables.storage import Storage
 
@@ -399,8 +399,8 @@ def test_change__of_a_run_that_is_damaged_is_refused(
 
 
 def _job(spark: SparkSession, folder: Path, out: Path, **settings: Any) -> dict[str, Any]:
-    from dvspark.config_sources import load_config
-    from dvspark.pipeline import run
+    from dvspark.config.sources import load_config
+    from dvspark.run.pipeline import run
 
     tables = {"train": str(folder / "train.parquet"), "validation": str(folder / "first.parquet")}
     given = {**tables, "output": str(out), "k": 4, "report": False, "run_id": "one", **settings}

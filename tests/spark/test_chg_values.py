@@ -12,7 +12,7 @@ from ordered_cases import chg_coalition_values, read_vectors
 import dvspark
 from dvspark.errors import AuditError, InputError
 from dvspark.functions import chg_values
-from dvspark.kernels import chg_shapley as kernel
+from dvspark.kernels.formulas import chg_shapley as kernel
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

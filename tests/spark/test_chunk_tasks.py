@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dvspark.engine.replicated import hashed_to_place, one_value_a_task
+from dvspark.engine.replicated.replicated import hashed_to_place, one_value_a_task
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

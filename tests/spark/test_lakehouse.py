@@ -15,12 +15,12 @@ from frames import Side, draw_data, write_parquet
 from lake_tables import catalog_properties, open_catalog, rows_of, write_delta, write_iceberg
 
 from dvspark.errors import InputError, OutputConflictError
-from dvspark.tables import lake
-from dvspark.tables.pinned import Pinned
-from dvspark.tables.read import TableReference, read_rows, read_table
+from dvspark.tables.sinks.values_tables import RunKey, commit_values, values_schema
+from dvspark.tables.sinks.write_catalog import CatalogValues
+from dvspark.tables.sources import lake
+from dvspark.tables.sources.pinned import Pinned
+from dvspark.tables.sources.read import TableReference, read_rows, read_table
 from dvspark.tables.storage import Storage
-from dvspark.tables.values_tables import RunKey, commit_values, values_schema
-from dvspark.tables.write_catalog import CatalogValues
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -227,7 +227,7 @@ def test_listing__is_recorded(parquet: Any) -> None:
 def test_listing__that_changes_meanwhile_stops_the_job_before_anything_is_published(
     command: Command, parquet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, change: str
 ) -> None:
-    from dvspark import pipeline
+    from dvspark.run import pipeline
 
     compute, folder = pipeline.compute, tmp_path / "train"
     write_parquet(folder / "one.parquet", EARLY)
@@ -355,7 +355,7 @@ def test_output__columns_of_another_type_stop_the_job_before_its_work(
     numbers = [write_parquet(tmp_path / f"{side}.parquet", getattr(data, side)) for side in ("train", "validation")]
     to = ["--output.path", tmp_path / "out", "--output.format", "delta"]
     assert command("value", "--train", train, *words, *to) == 0
-    monkeypatch.delattr("dvspark.pipeline.compute")  # it must not come so far
+    monkeypatch.delattr("dvspark.run.pipeline.compute")  # it must not come so far
     other = ["--train", numbers[0], "--validation", numbers[1], "--report", "false", *to]
     assert command("value", *other) == OutputConflictError.exit_code
     err = capsys.readouterr().err
@@ -367,7 +367,7 @@ def test_output__a_table_that_cannot_overwrite_stops_the_job_before_its_work(
     command: Command, parquet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spark: SparkSession, capsys: Any
 ) -> None:
     train, words, *_ = parquet
-    monkeypatch.delattr("dvspark.pipeline.compute")
+    monkeypatch.delattr("dvspark.run.pipeline.compute")
     to = ["--output.path", tmp_path / "out", "--output.table", "plain_values"]
     assert command("value", "--train", train, *words, *to) == OutputConflictError.exit_code
     assert "built-in catalog" in capsys.readouterr().err

@@ -15,10 +15,10 @@ from frames import Side, draw_data, write_parquet
 from lake_tables import open_catalog, rows_of, write_delta, write_iceberg
 
 import dvspark
-from dvspark import pipeline
-from dvspark.config_sources import load_config
+from dvspark.config.sources import load_config
 from dvspark.errors import DvsparkError, InputError
-from dvspark.tables.read import Rows, TableReference, read_rows
+from dvspark.run import pipeline
+from dvspark.tables.sources.read import Rows, TableReference, read_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

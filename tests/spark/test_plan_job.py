@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from frames import draw_data, frame_of, write_parquet
 
-from dvspark import planning
-from dvspark.engine import cluster
-from dvspark.engine.calibrate import PointCost
-from dvspark.engine.cluster import read_hosts
-from dvspark.engine.plan import Hosts
-from dvspark.kernels.distances import TILE_ROWS
-from dvspark.tables import metadata, plain, read
-from dvspark.tables.metadata import preview
-from dvspark.tables.read import TableReference, read_rows
+from dvspark.engine.planning import cluster
+from dvspark.engine.planning.calibrate import PointCost
+from dvspark.engine.planning.cluster import read_hosts
+from dvspark.engine.planning.plan import Hosts
+from dvspark.kernels.distances.distances import TILE_ROWS
+from dvspark.run import planning
+from dvspark.tables.sources import metadata, plain, read
+from dvspark.tables.sources.metadata import preview
+from dvspark.tables.sources.read import TableReference, read_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

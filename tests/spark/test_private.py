@@ -21,9 +21,9 @@ import pyarrow.parquet
 import pytest
 from frames import draw_data, write_parquet
 
-from dvspark import admission, neighbors, stages
 from dvspark.errors import ComputeError, ConfigError, InputError, OutputConflictError
 from dvspark.privacy import private_release, values_from_noisy_counts
+from dvspark.run import admission, neighbors, stages
 from dvspark.runs.private import Identity
 
 if TYPE_CHECKING:
@@ -155,8 +155,8 @@ def test_private_run__killed_after_the_draw_takes_what_was_kept_and_tells_owners
 def test_private_run__started_twice_at_once_is_one_run_with_one_draw(
     spark: SparkSession, tables: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, draws: list[np.ndarray]
 ) -> None:
-    from dvspark.config_sources import load_config, parse_overrides
-    from dvspark.pipeline import run
+    from dvspark.config.sources import load_config, parse_overrides
+    from dvspark.run.pipeline import run
 
     out, barrier, keep = tmp_path / "out", Barrier(2), admission.keep_identity
 

@@ -23,8 +23,8 @@ import dvspark
 from dvspark.errors import AuditError, ConfigError, OutputConflictError
 from dvspark.methods.finalize import finalize
 from dvspark.runs.identity import run_id_problems
+from dvspark.tables.sinks.write import Counted, publish, published_record
 from dvspark.tables.storage import Storage, open_storage
-from dvspark.tables.write import Counted, publish, published_record
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -141,7 +141,7 @@ def test_same_run_again__is_already_done(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     before = _files(published)
-    monkeypatch.delattr("dvspark.pipeline.compute")  # it must not be needed
+    monkeypatch.delattr("dvspark.run.pipeline.compute")  # it must not be needed
     assert command("value", *tables, "--k", K, "--run_id", "first", "--output", published, "--json") == 0
     out, err = capsys.readouterr()
     assert "already done: first is published" in err
@@ -293,7 +293,7 @@ def test_failed_audit__publishes_nothing(
         values[7] += planted
         return values, errors
 
-    monkeypatch.setattr("dvspark.stages.finalize", damaged)
+    monkeypatch.setattr("dvspark.run.stages.finalize", damaged)
     assert command("value", *tables, "--k", K, "--output", tmp_path / "out") == AuditError.exit_code
     out, err = capsys.readouterr()
     assert "audit: efficiency" in err

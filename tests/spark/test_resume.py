@@ -20,8 +20,9 @@ import pyarrow.parquet as pq
 import pytest
 from frames import draw_data, write_parquet
 
-from dvspark.engine import packing, sharded
-from dvspark.engine.own_folder import OwnFolder
+from dvspark.engine.replicated import packing
+from dvspark.engine.sharded import sharded
+from dvspark.host.own_folder import OwnFolder
 from dvspark.runs import leases
 from dvspark.runs.holder import Holder
 from dvspark.runs.ledger import Ledger
@@ -85,8 +86,8 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 
 def job(spark: SparkSession, tables: dict[str, str], output: Path, **settings: Any) -> dict[str, Any]:
-    from dvspark.config_sources import load_config
-    from dvspark.pipeline import run
+    from dvspark.config.sources import load_config
+    from dvspark.run.pipeline import run
 
     given = {"k": 5, "report": False, "chunk_rows": 3, "run_id": "run", "output": str(output), **tables, **settings}
     return run(load_config(None, given), spark)
@@ -107,7 +108,7 @@ def dying_at(dies_at: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         storage = open_storage(place)
         return Mortal(storage.uri, storage.root, storage.file_system, dies_at, changes)
 
-    monkeypatch.setattr("dvspark.pipeline.open_storage", opened)
+    monkeypatch.setattr("dvspark.run.pipeline.open_storage", opened)
     return changes
 
 
@@ -264,8 +265,8 @@ def small_files(spark: SparkSession, n_bytes: int) -> Iterator[None]:
 def test_run__a_disk_that_fills_while_spark_writes_publishes_nothing_and_leaves_nothing(
     spark: SparkSession, tables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dvspark import pipeline
     from dvspark.errors import ComputeError
+    from dvspark.run import pipeline
 
     publish = pipeline.publish
 

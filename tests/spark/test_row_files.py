@@ -15,12 +15,13 @@ import pytest
 from frames import EMBEDDINGS, IDS, LABELS, draw_data, frame_of, write_parquet
 from lake_tables import open_catalog, rows_of, write_delta, write_iceberg
 
-from dvspark import pipeline
-from dvspark.config_sources import load_config
+from dvspark.config.sources import load_config
 from dvspark.errors import InputError
 from dvspark.methods.options import ValueOptions
-from dvspark.tables import read, validate
-from dvspark.tables.read import Rows, TableReference, read_rows
+from dvspark.run import pipeline
+from dvspark.tables import validate
+from dvspark.tables.sources import read
+from dvspark.tables.sources.read import Rows, TableReference, read_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

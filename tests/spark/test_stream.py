@@ -13,8 +13,8 @@ import pytest
 from frames import Side, draw_data, write_parquet
 
 import dvspark
-from dvspark import pipeline
 from dvspark.errors import ConfigError, InputError
+from dvspark.run import pipeline
 
 pytestmark = pytest.mark.spark
 

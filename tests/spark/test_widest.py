@@ -11,8 +11,8 @@ import pytest
 from frames import Data, Side, draw_data, frames_of
 
 import dvspark
-from dvspark.engine import replicated
-from dvspark.engine.audited_rows import audited_rows, each_a_chunk
+from dvspark.engine.replicated import replicated
+from dvspark.engine.replicated.audited_rows import audited_rows, each_a_chunk
 from dvspark.errors import AuditError, ComputeError
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench_checks import check_result
 
 from tests.bench import against_pydvl, certificates, family, frame, jobs, kernel, performance_page, self_validation
-from tests.bench_checks import check_result
 
 ROOT = Path(__file__).parents[2]
 

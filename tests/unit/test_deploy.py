@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import yaml
 
-from dvspark.config import JobConfig
-from dvspark.config_sources import load_config, parse_overrides
+from dvspark.config.job import JobConfig
+from dvspark.config.sources import load_config, parse_overrides
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

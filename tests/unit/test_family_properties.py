@@ -16,7 +16,7 @@ from oracles import EXACT_ORDER_TOLERANCE
 from property_tests import examples
 
 import dvspark
-from dvspark.kernels.hard_weighted import truncation_bound
+from dvspark.kernels.formulas.hard_weighted import truncation_bound
 from dvspark.methods import METHODS
 
 # Radii without neighbors, and labels that say nothing, are among what is drawn.

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 import dvspark
-from dvspark.change import parent_record, parent_totals
-from dvspark.engine.train_index import mapped_array
+from dvspark.engine.index.train_index import mapped_array
 from dvspark.errors import ComputeError, ConfigError, OutputConflictError
+from dvspark.run.change import parent_record, parent_totals
 from dvspark.runs.ledger import SCALARS, Ledger, digest, read_totals, write_totals
 from dvspark.schemas import Partial, Wave
+from dvspark.tables.sinks.write import published_record, refuse_conflict
 from dvspark.tables.storage import Storage, open_storage
-from dvspark.tables.write import published_record, refuse_conflict
 
 SOURCES = sorted(Path(dvspark.__file__).parent.rglob("*.py"))
 # Each runs what a file says.

@@ -8,18 +8,16 @@ from typing import Any
 
 import pytest
 
-from dvspark import cli, errors, schemas
-from dvspark.config import PARAMETERS, JobConfig
-from dvspark.ending import EXIT_CODES
-from dvspark.engine.plan import PLANS
-from dvspark.engine.replicated import LARGEST_ARTIFACT_BYTES
+from dvspark import errors, schemas
+from dvspark.cli import commands
+from dvspark.config.job import PARAMETERS, JobConfig
+from dvspark.engine.planning.plan import PLANS
+from dvspark.engine.replicated.replicated import LARGEST_ARTIFACT_BYTES
+from dvspark.host.ending import EXIT_CODES
 from dvspark.kernels import memory
-from dvspark.kernels.distances import METRICS
-from dvspark.kernels.near_order import ERROR_DEVIATIONS, ERROR_SAMPLE
-from dvspark.kernels.ranking import (
-    PRECISIONS,
-    TIES,
-)
+from dvspark.kernels.distances.distances import METRICS
+from dvspark.kernels.ranking.near_order import ERROR_DEVIATIONS, ERROR_SAMPLE
+from dvspark.kernels.ranking.ranking import PRECISIONS, TIES
 from dvspark.methods import METHODS
 from dvspark.methods.options import AGGREGATES, RANKINGS
 from dvspark.tables.validate import ON_BAD_ROW
@@ -76,7 +74,7 @@ def test_readme__exit_codes_are_those_of_the_errors() -> None:
     named = {int(code) for cell in table("exit code") for code in cell.split(", ")}
     classes = [each for each in vars(errors).values() if isinstance(each, type) and hasattr(each, "exit_code")]
     assert named == {0, *EXIT_CODES.values()} | {each.exit_code for each in classes}
-    assert all(str(code) in cli.USAGE for code in named)
+    assert all(str(code) in commands.USAGE for code in named)
 
 
 def test_readme__options_are_those_of_the_configuration() -> None:

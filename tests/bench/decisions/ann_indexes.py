@@ -16,11 +16,11 @@ from unittest import mock
 from tests.bench.decisions import print_machine
 
 import numpy as np  # isort: skip
-from dvspark.engine import ann_index
-from dvspark.kernels import nearest
-from dvspark.kernels.distances import prepare
-from dvspark.kernels.nearest import nearest_points
-from dvspark.kernels.ranking import RankingOptions
+from dvspark.engine.index import search
+from dvspark.kernels.distances.distances import prepare
+from dvspark.kernels.nearest import nearest
+from dvspark.kernels.nearest.nearest import nearest_points
+from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import ChunkArrays, TrainArrays, TrainLabels
 
@@ -43,10 +43,10 @@ def main() -> int:
     for factory in FACTORIES:
         with tempfile.TemporaryDirectory() as folder:
             before = time.process_time()
-            ann_index.write_ann(train, factory, "euclidean", Path(folder))
+            search.write_ann(train, factory, "euclidean", Path(folder))
             built = time.process_time() - before
-            size = (Path(folder) / ann_index.FILE).stat().st_size / N_TRAIN
-            approximate = ann_index.with_search(train, "euclidean", Path(folder))
+            size = (Path(folder) / search.FILE).stat().st_size / N_TRAIN
+            approximate = search.with_search(train, "euclidean", Path(folder))
         print(f"{factory:>14}: build {built / one[K_STAR[0]]:7.0f}, {size:4.0f} bytes a row", end="")
         print("; " + "; ".join(_line(approximate, chunk, m, exact[m]) for m in K_STAR), flush=True)
         for module, changed in _others(factory):
@@ -59,7 +59,7 @@ def main() -> int:
 def _others(factory: str) -> list[tuple[ModuleType, dict[str, float]]]:
     """Return other constants to try."""
     if factory == "IVF1024,SQ8":
-        return [(ann_index, {"SHARE_OF_LISTS": share, "ROWS_READ_PER_ROW": rows}) for share, rows in SHARES]
+        return [(search, {"SHARE_OF_LISTS": share, "ROWS_READ_PER_ROW": rows}) for share, rows in SHARES]
     return [(nearest, {"SEARCHED_PER_ROW": n}) for n in CANDIDATES] if factory in ("SQ8", "HNSW32", "LSH") else []
 
 

@@ -11,10 +11,10 @@ import tempfile
 import time
 from typing import Any
 
-from dvspark import worker
-from dvspark.engine.session import COLLECTOR, LOCAL_CONF
 from dvspark.kernels import loops
-from dvspark.tables import read
+from dvspark.spark import worker
+from dvspark.spark.session import COLLECTOR, LOCAL_CONF
+from dvspark.tables.sources import read
 from tests.bench.decisions import print_machine
 from tests.bench.frame import apart
 from tests.bench.jobs import run_jobs, write_tables

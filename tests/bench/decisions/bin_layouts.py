@@ -9,8 +9,10 @@ import sys
 
 import numpy as np
 
-from dvspark.kernels import bins, knn_shapley, loops
-from dvspark.kernels.bins import N_BINS, N_CELLS
+from dvspark.kernels import loops
+from dvspark.kernels.binning import bins
+from dvspark.kernels.binning.bins import N_BINS, N_CELLS
+from dvspark.kernels.formulas import knn_shapley
 
 N_TRAIN = 1_500_000
 KINDS = ("normal, 256 features", "uniform", "a tenth at half the scale", "heavy tails")

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from dvspark.kernels import bins, compiled_loops, loops
-from dvspark.kernels.bins import N_BINS
-from dvspark.kernels.distances import TILE_ROWS
+from dvspark.kernels import loops
+from dvspark.kernels.binning import bins
+from dvspark.kernels.binning.bins import N_BINS
+from dvspark.kernels.distances.distances import TILE_ROWS
+from dvspark.kernels.loops import compiled_loops
 from tests.bench.adding import adding, one_by_one, two_at_once
 
 N_TRAIN, N_POINTS = 1_500_000, 64

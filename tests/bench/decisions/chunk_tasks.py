@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from dvspark.engine.replicated import hashed_to_place, one_value_a_task
-from dvspark.engine.session import open_session
+from dvspark.engine.replicated.replicated import hashed_to_place, one_value_a_task
+from dvspark.spark.session import open_session
 from tests.bench.decisions import print_machine
 
 SIZES = (8, 64)

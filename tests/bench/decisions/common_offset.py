@@ -9,7 +9,7 @@ from tests.bench.decisions import print_machine
 import numpy as np  # isort: skip
 
 import dvspark
-from dvspark.kernels import distances
+from dvspark.kernels.distances import distances
 
 N_TRAIN, N_VALIDATION, N_FEATURES = 8_000, 40, 32
 OFFSETS = (0, 1, 10, 100, 1_000)

@@ -9,7 +9,7 @@ from tests.bench.decisions import print_machine
 
 import numpy as np  # isort: skip
 
-from dvspark.kernels.distances import exact_keys, settle_ties
+from dvspark.kernels.distances.distances import exact_keys, settle_ties
 
 GRIDS = (1e-12, 1e-15, 2.0**-52)
 N_PAIRS = 20_000

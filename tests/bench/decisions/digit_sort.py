@@ -11,7 +11,7 @@ from tests.bench.decisions import cpu_seconds, print_machine
 import numba  # isort: skip
 import numpy as np  # isort: skip
 
-from dvspark.kernels import compiled_ranks
+from dvspark.kernels.loops import compiled_ranks
 
 SIZES = (5_000, 30_000, 50_000, 200_000, 1_500_000)
 DIGITS = (8, 11, 12, 13, 14)

@@ -11,11 +11,11 @@ from tests.bench.decisions import cpu_seconds, print_machine
 import numpy as np  # isort: skip
 import pyarrow as pa
 
-from dvspark.engine.calibrate import measure
-from dvspark.engine.index_writing import IndexWriter
-from dvspark.engine.manifest import damaged_files
-from dvspark.engine.sizes import Sizes
-from dvspark.engine.train_index import IndexReference
+from dvspark.engine.index.index_writing import IndexWriter
+from dvspark.engine.index.manifest import damaged_files
+from dvspark.engine.index.train_index import IndexReference
+from dvspark.engine.planning.calibrate import measure
+from dvspark.engine.planning.sizes import Sizes
 from dvspark.methods.options import ValueOptions
 
 SIZES = ((50_000, 128), (200_000, 256), (500_000, 256))

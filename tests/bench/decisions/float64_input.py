@@ -9,7 +9,7 @@ from tests.bench.decisions import print_machine
 import numpy as np  # isort: skip
 
 import dvspark
-from dvspark.kernels.distances import exact_keys
+from dvspark.kernels.distances.distances import exact_keys
 
 N_TRAIN, N_VALIDATION = 20_000, 500
 CASES = ((2, 0.0), (32, 0.0), (384, 0.0), (2, 100.0), (32, 100.0))

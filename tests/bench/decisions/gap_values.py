@@ -9,11 +9,13 @@ from tests.bench.decisions import cpu_seconds, print_machine
 
 import numpy as np  # isort: skip
 
-from dvspark.kernels import distances, gap_values, knn_shapley, ranking
-from dvspark.kernels.distances import prepare
-from dvspark.kernels.gap_values import CodedPoints
-from dvspark.kernels.partials import ranking_partial
-from dvspark.kernels.ranking import KeyedPoint, RankingOptions
+from dvspark.kernels.distances import distances
+from dvspark.kernels.distances.distances import prepare
+from dvspark.kernels.formulas import knn_shapley
+from dvspark.kernels.ranking import gap_values, ranking
+from dvspark.kernels.ranking.gap_values import CodedPoints
+from dvspark.kernels.ranking.partials import ranking_partial
+from dvspark.kernels.ranking.ranking import KeyedPoint, RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import ChunkArrays, TrainLabels
 

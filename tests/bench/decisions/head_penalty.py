@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 import dvspark
 from dvspark.demo import DATA
-from dvspark.kernels import softmax_head
+from dvspark.kernels.gradients import softmax_head
 
 PENALTIES = (1e-2, 1e-3, 1e-4, 1e-5)
 N_DIGITS = 1_200

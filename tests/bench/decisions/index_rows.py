@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from unittest import mock
 
-from dvspark.engine import packing
-from dvspark.engine.session import open_session
+from dvspark.engine.replicated import packing
+from dvspark.spark.session import open_session
 from tests.bench.decisions import print_machine
 from tests.bench.jobs import write_tables
 from tests.bench.plan_estimate import add_cpu_seconds

@@ -14,7 +14,7 @@ from functools import partial
 import numba
 import numpy as np
 
-from dvspark.kernels.distances import TILE_ROWS
+from dvspark.kernels.distances.distances import TILE_ROWS
 
 N_POINTS, N_RUNS = 128, 31
 SHARES = (0.025, 0.145)

@@ -14,8 +14,8 @@ from unittest import mock
 
 import numpy as np
 
-from dvspark.kernels import binned, bins
-from dvspark.kernels.distances import prepare
+from dvspark.kernels.binning import binned, bins
+from dvspark.kernels.distances.distances import prepare
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import ChunkArrays, TrainLabels
 

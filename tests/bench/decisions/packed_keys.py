@@ -8,7 +8,7 @@ from tests.bench.decisions import cpu_seconds, print_machine
 
 import numpy as np  # isort: skip
 
-from dvspark.kernels import ranking
+from dvspark.kernels.ranking import ranking
 from dvspark.kernels.workspace import Workspace
 
 SIZES = (50_000, 200_000, 1_500_000)

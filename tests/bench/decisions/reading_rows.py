@@ -17,12 +17,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dvspark.engine import packing
-from dvspark.engine.index_writing import IndexWriter, RowFile, place_rows
-from dvspark.engine.session import SOCKET, open_session
+from dvspark.engine.index.index_writing import IndexWriter, RowFile, place_rows
+from dvspark.engine.replicated import packing
 from dvspark.schemas import PLACES, TALLY
-from dvspark.tables.read import Rows, TableReference, read_rows
+from dvspark.spark.session import SOCKET, open_session
 from dvspark.tables.row_checks import RowChecks, tally_rows
+from dvspark.tables.sources.read import Rows, TableReference, read_rows
 from tests.bench.decisions import print_machine
 from tests.bench.frame import apart
 from tests.bench.jobs import run_jobs, write_tables

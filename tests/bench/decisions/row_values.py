@@ -10,8 +10,8 @@ from tests.bench.decisions import cpu_seconds, print_machine
 
 import numpy as np  # isort: skip
 
-from dvspark.kernels import compiled_loops as loops
-from dvspark.kernels import knn_shapley
+from dvspark.kernels.formulas import knn_shapley
+from dvspark.kernels.loops import compiled_loops as loops
 
 # Rows and classes, of which one in so many rows is a match.
 SHAPES = ((50_000, 10), (50_000, 2), (200_000, 10), (200_000, 100))

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from dvspark.engine import packing
-from dvspark.engine.session import open_session
-from dvspark.engine.train_index import finished_index
+from dvspark.engine.index.train_index import finished_index
+from dvspark.engine.replicated import packing
+from dvspark.spark.session import open_session
 from tests.bench.decisions import print_machine
 from tests.bench.frame import apart
 from tests.bench.jobs import write_tables

@@ -15,9 +15,9 @@ import numpy as np  # isort: skip
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dvspark.tables.contents import values_digest
-from dvspark.tables.values_tables import values_schema
-from dvspark.tables.write import values_table
+from dvspark.tables.sinks.contents import values_digest
+from dvspark.tables.sinks.values_tables import values_schema
+from dvspark.tables.sinks.write import values_table
 
 ROWS = (100_000, 1_500_000)
 REPEATS = 3

@@ -1,0 +1,192 @@
+"""Arrays as inputs: checked all at once, put in id order, labels made one kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from dvspark.arrays.array_columns import first_rows, id_order, read_labels, read_owners, read_targets, read_weights
+from dvspark.arrays.array_guises import ERRORS, numbers_of
+from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.methods import METHODS
+from dvspark.methods.options import ValueOptions
+from dvspark.schemas import Float64s, Floats, Int64s, TrainColumns, columns
+from dvspark.schemas.columns import LARGEST_SQUARED_NORM, SMALLEST_SQUARED_NORM
+from dvspark.schemas.labels import label_findings, rows_by_label
+
+
+@dataclass(frozen=True)
+class ArrayInputs:
+    """Checked inputs: training rows in id order, ``train_order`` (n_train,) their positions as given."""
+
+    x_train: Floats
+    train_labels: pa.Array
+    train_order: Int64s
+    x_validation: Floats
+    validation_labels: pa.Array
+    n_classes: int
+    train_columns: TrainColumns
+    point_weights: Float64s | None
+
+    def findings(self, options: ValueOptions) -> list[Problem]:
+        """Return what is legal, but seldom meant: labels that say nothing."""
+        # Of private methods training rows tell nothing beyond what is released.
+        if options.declaration.target != "label" or options.declaration.is_private:
+            return []
+        of_points = None if options.self_validation else rows_by_label(self.validation_labels)
+        n_rows = len(self.train_labels), len(self.validation_labels)
+        return list(label_findings(rows_by_label(self.train_labels), of_points, n_rows))
+
+    @property
+    def validation_targets(self) -> Float64s | None:
+        """The numbers to predict, (n_validation,)."""
+        return columns.target_numbers(self.validation_labels)
+
+
+@dataclass(frozen=True)
+class Given:
+    """Inputs as they were given, not checked; see `engine.local.value_arrays`."""
+
+    x_train: Any
+    y_train: Any
+    x_validation: Any = None
+    y_validation: Any = None
+    train_ids: Any = None
+    owners: Any = None
+    weights: Any = None
+
+
+def read_array_inputs(given: Given, options: ValueOptions) -> ArrayInputs:
+    """Return the inputs, checked.
+
+    Raises: ConfigError for the options' problems; InputError for everything wrong with the arrays.
+    """
+    problems = options.problems() + _pairing_problems(given.x_validation, given.y_validation, options)
+    if options.method in list(METHODS):
+        problems += _asked_problems(given, options)
+    if problems:
+        raise ConfigError(problems)
+    problems = []
+    x = _embeddings("x_train", given.x_train, options, problems)
+    y = _answers("y_train", given.y_train, len(x), options, problems)
+    order = id_order(given.train_ids, len(x), problems)
+    if options.self_validation:
+        z, y_z = x[order], y if problems else y.take(pa.array(order))
+    else:
+        z = _embeddings("x_validation", given.x_validation, options, problems)
+        y_z = _answers("y_validation", given.y_validation, len(z), options, problems)
+    owners = read_owners(given.owners, len(x), problems)
+    weights = read_weights(given.weights, (len(z), len(x)), problems)
+    if not problems and x.shape[1] != z.shape[1]:
+        got = f"{x.shape[1]} in x_train, {z.shape[1]} in x_validation"
+        problems.append(Problem("x_validation", "as many features as x_train", got, "embed both the same way"))
+    if not problems and _flat(y).type != _flat(y_z).type:
+        got = f"{_flat(y).type} in y_train, {_flat(y_z).type} in y_validation"
+        problems.append(Problem("labels", "one kind of label", got, "make both integers or both strings"))
+    if problems:
+        raise InputError(problems)
+    dtype = np.result_type(x, z)
+    in_order = bool(np.all(order[:-1] < order[1:]))
+    x, y = (x, y) if in_order else (x[order], y.take(pa.array(order)))
+    counted = [_flat(y_z)] if options.declaration.is_private else [_flat(y), _flat(y_z)]
+    n_classes = len(pa.chunked_array(counted).unique())
+    for_all = weights is not None and weights.ndim == 1
+    train_columns = TrainColumns(
+        targets=columns.target_numbers(y),
+        weights=weights[order] if weights is not None and for_all else None,
+        owners=None if owners is None else owners[order],
+        n_owners=0 if owners is None else int(owners.max()) + 1,
+    )
+    return ArrayInputs(
+        x_train=np.asarray(x, dtype),
+        train_labels=y,
+        train_order=order,
+        x_validation=np.asarray(z, dtype),
+        validation_labels=y_z,
+        n_classes=n_classes,
+        train_columns=train_columns,
+        point_weights=None if weights is None or for_all else _in_order(weights, order, options),
+    )
+
+
+def _in_order(weights: Float64s, order: Int64s, options: ValueOptions) -> Float64s:
+    """Return weights of each point with the training rows, and under self-validation the points, in id order."""
+    return weights[np.ix_(order, order)] if options.self_validation else weights[:, order]
+
+
+def _asked_problems(given: Given, options: ValueOptions) -> list[Problem]:
+    """Return what the method asks for and was not given, and what was given and it does not ask for."""
+    problems = []
+    for name in ("owners", "weights"):
+        asked, present = name in options.asks, getattr(given, name) is not None
+        if asked and not present:
+            problems.append(
+                Problem(name, f"{name}, for {options.method}", "None", f"pass {name}=…, one a training row")
+            )
+        elif present and not asked:
+            hint = f"leave {name} out, or choose a method that uses it"
+            problems.append(Problem(name, f"no {name}, for {options.method}", "given", hint))
+    return problems
+
+
+def _answers(name: str, y: Any, n_rows: int, options: ValueOptions, problems: list[Problem]) -> pa.Array:
+    """Return labels, or numbers to predict; note what is wrong with them."""
+    read = read_labels if options.declaration.target == "label" else read_targets
+    return read(name, y, n_rows, problems)
+
+
+def _flat(array: pa.Array) -> pa.Array:
+    return array.flatten() if columns.is_multi_label(array) else array
+
+
+def _pairing_problems(x: object, y: object, options: ValueOptions) -> list[Problem]:
+    given = [name for name, value in (("x_validation", x), ("y_validation", y)) if value is not None]
+    if options.self_validation and given:
+        expected = "no validation arrays with self_validation=True"
+        return [Problem(" and ".join(given), expected, "given", "leave them out, or drop self_validation")]
+    if not options.self_validation and len(given) < 2:
+        missing = [name for name in ("x_validation", "y_validation") if name not in given]
+        hint = "give both, or pass self_validation=True"
+        return [Problem(" and ".join(missing), "validation embeddings and labels", "None", hint)]
+    return []
+
+
+def _embeddings(name: str, x: Any, options: ValueOptions, problems: list[Problem]) -> Floats:
+    """Return a 2-d float32 or float64 array; note what is wrong with it."""
+    empty = np.zeros((0, 1), np.float32)
+    try:
+        array = numbers_of(x)
+        if array.dtype == np.float16 or array.dtype.kind in "iub":
+            # Whole numbers and halves widen without loss where the wider type holds them.
+            array = array.astype(np.float32 if array.dtype == np.float16 else np.float64)
+    except ERRORS as error:
+        problems.append(Problem(name, "a 2-d array of numbers", str(error), "give rows of equal length"))
+        return empty
+    if array.ndim != 2 or array.dtype not in (np.float32, np.float64) or 0 in array.shape:
+        got = f"shape {array.shape}, dtype {array.dtype}"
+        problems.append(Problem(name, "a 2-d array of numbers, at least 1 × 1", got, "one row an embedding"))
+        return empty
+    array = np.ascontiguousarray(array)
+    finite = np.asarray(np.isfinite(array).all(axis=1), np.bool_)
+    with np.errstate(over="ignore", invalid="ignore"):
+        norms = np.einsum("ij,ij->i", array, array, dtype=np.float64)
+    limit = LARGEST_SQUARED_NORM[options.precision]
+    _count(problems, name, ~finite, "finite numbers", "missing numbers, NaN or infinity", "drop or repair these rows")
+    hint = "scale the embeddings down" + ("" if options.precision == "float64" else ", or precision='float64'")
+    _count(problems, name, finite & (norms > limit), f"squared norms up to {limit:.0e}", "larger", hint)
+    if options.metric == "cosine":
+        zero = np.asarray(~np.any(array, axis=1), np.bool_)
+        expected = f"squared norms from {SMALLEST_SQUARED_NORM:.0e}, for cosine"
+        _count(problems, name, zero, "a direction, for cosine", "all zeros", "drop these rows")
+        _count(problems, name, ~zero & (norms < SMALLEST_SQUARED_NORM), expected, "smaller", "scale the embeddings up")
+    return array
+
+
+def _count(problems: list[Problem], name: str, bad: npt.NDArray[np.bool_], expected: str, got: str, hint: str) -> None:
+    if bad.any():
+        told = f"{got} in {np.count_nonzero(bad)} rows; the first: {first_rows(bad)}"
+        problems.append(Problem(name, expected, told, hint))

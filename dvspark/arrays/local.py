@@ -1,0 +1,223 @@
+"""The local engine: NumPy in, NumPy out, one process; the reference the Spark engine is held against."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import secrets
+import warnings
+from collections.abc import Iterator
+from typing import Any, Literal, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from dvspark.arrays.array_inputs import ArrayInputs, Given, read_array_inputs
+from dvspark.arrays.other_inputs import graph_values
+from dvspark.engine.chunks import CHUNK_ROWS
+from dvspark.engine.index.search import searched
+from dvspark.errors import ConfigError, DataWarning, InputError, Problem
+from dvspark.kernels.distances.distances import prepare
+from dvspark.kernels.ranking.ranking import RankingOptions
+from dvspark.kernels.workspace import Workspace
+from dvspark.methods import METHODS
+from dvspark.methods.base import Method
+from dvspark.methods.finalize import certificate, finalize
+from dvspark.methods.options import ValueOptions
+from dvspark.methods.parameters import Parameters
+from dvspark.privacy import KeptRelease, private_release, sampled_rows
+from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays, columns
+
+
+# Overloads say what the result depends on; names and types of the options are those of the function below.
+@overload
+def value_arrays(
+    x_train: npt.ArrayLike | None,
+    y_train: Any,
+    x_validation: npt.ArrayLike | None = None,
+    y_validation: Any = None,
+    *,
+    error_bound: Literal[False] = False,
+    **options: Any,
+) -> Float64s: ...
+
+
+@overload
+def value_arrays(
+    x_train: npt.ArrayLike | None,
+    y_train: Any,
+    x_validation: npt.ArrayLike | None = None,
+    y_validation: Any = None,
+    *,
+    error_bound: Literal[True],
+    **options: Any,
+) -> tuple[Float64s, Float64s]: ...
+
+
+def value_arrays(
+    x_train: npt.ArrayLike | None,
+    y_train: Any,
+    x_validation: npt.ArrayLike | None = None,
+    y_validation: Any = None,
+    *,
+    method: str = "knn_shapley",
+    k: int = 10,
+    metric: str = "euclidean",
+    train_ids: Any = None,
+    owners: Any = None,
+    weights: Any = None,
+    n_classes: int | None = None,
+    aggregate: str = "mean",
+    precision: str = "default",
+    ties: str = "id",
+    ranking: str = "auto",
+    tolerance: float = 1e-8,
+    error_bound: bool = False,
+    self_validation: bool = False,
+    knn_graph: Any = None,
+    release: KeptRelease | None = None,
+    **method_params: Any,
+) -> Float64s | tuple[Float64s, Float64s]:
+    """Return the value of each training row, float64 (n_train,), in the order given.
+
+    ``x_train`` (n_train, n_features) and ``x_validation`` (n_validation, n_features) of finite numbers;
+    labels are integers or strings, or a sequence of them a row (multi-label: a match is a non-empty
+    intersection), or numbers to predict under regression. ``train_ids`` decide ties, ascending; left out, the
+    positions do. ``owners`` (n_train,) integers or strings, and ``weights`` (n_train,) or (n_validation, n_train), not
+    negative, are for the methods that ask for them; where owners are valued the result is (n_owners,), in ascending
+    order of the owners. cleanlab_knn_shapley takes a ``knn_graph`` (n_train, n_train), a scipy sparse matrix of
+    distances, in place of ``x_train``, which may be None then. With
+    ``self_validation=True`` the validation arrays are left out: every training row is also a validation
+    point and sits out its own game. The result is the mean over validation points, or their sum. With
+    ``error_bound=True`` it is a pair: the values, and in the same shape how far each may be from the value
+    of the exact order.
+
+    Arrays may be NumPy's, pandas', Arrow's, Polars' or lists. Warns (DataWarning) of labels that say nothing.
+
+    A private method draws noise: **every call spends epsilon and delta again**, and noise that is drawn again can be
+    averaged away. ``release``, a `dvspark.privacy.KeptRelease`, keeps the first call's noise; later calls with it, on
+    the same tables and parameters, use that and spend nothing.
+
+    Raises: ConfigError for unusable options, InputError for unusable data; each names all problems.
+    Cost: O(V (N D + N log N)) time; memory beside the inputs: `kernels.memory.scratch_bytes`, plus one copy
+    of ``x_train`` when it is neither float32 nor float64 in id order.
+    Source: the method's, see `dvspark.methods`.
+    """
+    options = ValueOptions.of(
+        method,
+        k,
+        n_classes,
+        method_params,
+        metric=metric,
+        precision=precision,
+        ties=ties,
+        aggregate=aggregate,
+        ranking=ranking,
+        tolerance=tolerance,
+        error_bound=error_bound,
+        self_validation=self_validation,
+    )
+    if release is not None and not (method in list(METHODS) and METHODS[method].is_private):
+        hint = "leave it out: nothing private is released"
+        raise ConfigError(Problem("release", "a private method", repr(method), hint))
+    if knn_graph is not None:
+        return graph_values(knn_graph, y_train, options)
+    given = Given(x_train, y_train, x_validation, y_validation, train_ids, owners, weights)
+    inputs = read_array_inputs(given, options)
+    for finding in inputs.findings(options):
+        warnings.warn(str(finding), DataWarning, stacklevel=2)
+    totals = local_totals(inputs, options, release)
+    values, _ = finalize(totals, aggregate, options.declaration.score)
+    _, bounds = certificate(totals, aggregate)
+    if options.declaration.players == "owners":  # in the order of their names, whatever the order of the rows
+        return values if bounds is None else (values, bounds)
+    result = _as_given(values, inputs)
+    return result if bounds is None else (result, _as_given(bounds, inputs))
+
+
+def local_totals(inputs: ArrayInputs, options: ValueOptions, release: KeptRelease | None = None) -> Partial:
+    """Return the partial of all validation points, chunk by chunk in the order given; ``release``: of a private method.
+
+    Raises: InputError for a release of other tables or parameters.
+    """
+    parameters, method = options.resolved(inputs.n_classes), options.declaration
+    several = columns.is_multi_label(inputs.train_labels) or columns.is_multi_label(inputs.validation_labels)
+    if problems := method.label_problems(several=several):
+        raise ConfigError(problems)
+    words = columns.label_vocabulary(inputs.train_labels)
+    train = prepare(inputs.x_train, columns.encode_train_labels(inputs.train_labels, words), options.metric)
+    train = dataclasses.replace(train, columns=inputs.train_columns)
+    problems = method.size_problems(train.n_train - options.self_validation, parameters)
+    if problems := problems + options.table_problems(*train.x.shape):
+        raise ConfigError(problems)
+    train = searched(train, options.index, options.metric)
+    ranking_options = options.ranking_options(parameters, train.n_train)
+    codes = columns.encode_labels(inputs.validation_labels, words)
+    points = ChunkArrays(
+        inputs.x_validation,
+        codes,
+        np.arange(len(codes)) if options.self_validation else None,
+        targets=inputs.validation_targets,
+        weights=inputs.point_weights,
+    )
+    if not method.adds_up:  # one game: its points are not cut into chunks
+        return method.partial(train, points, ranking_options, parameters)
+    parameters = method.settled_parameters(train, points, ranking_options, parameters)
+    if method.is_private:
+        kept = release or KeptRelease()
+        train, points = _released(method, train, points, ranking_options, parameters, kept)
+    totals, workspace = _no_points(method, train, options), Workspace()
+    for chunk in _chunks(points):
+        totals.add(method.partial(train, chunk, ranking_options, parameters, workspace))
+    for said in method.warnings(totals):
+        warnings.warn(said, DataWarning, stacklevel=3)
+    return totals
+
+
+def _no_points(method: Method, train: TrainArrays, options: ValueOptions) -> Partial:
+    return Partial.zeros(method.n_values(train.n_train, train.columns.n_owners), row_bounds=options.error_bound)
+
+
+def _chunks(points: ChunkArrays) -> Iterator[ChunkArrays]:
+    for start in range(0, points.n_validation, CHUNK_ROWS):
+        yield points.take(np.arange(start, min(start + CHUNK_ROWS, points.n_validation)))
+
+
+def _released(
+    method: Method,
+    train: TrainArrays,
+    points: ChunkArrays,
+    options: RankingOptions,
+    parameters: Parameters,
+    kept: KeptRelease,
+) -> tuple[TrainArrays, ChunkArrays]:
+    """Return training rows with the drawn ones marked, if some are, and the points with noisy counts, drawn once."""
+    of = _digest(train, points, options, parameters)
+    if kept.noisy_counts is None:
+        kept.release, kept.of = method.release(parameters, points.n_validation), of
+        kept.sample_key = secrets.token_bytes(32) if kept.release.sampling_rate < 1 else None
+    elif kept.of != of:
+        hint = "give the tables and parameters of the first call, or another release: that spends the budget once more"
+        raise InputError(Problem("release", "one of these tables and parameters", "one of others", hint))
+    if kept.sample_key is not None:
+        drawn = sampled_rows(range(train.n_train), kept.sample_key, parameters["sampling_rate"])
+        train = dataclasses.replace(train, columns=dataclasses.replace(train.columns, sampled=drawn))
+    if kept.noisy_counts is None and kept.release is not None:
+        counts = [method.counts(train, chunk, options, parameters) for chunk in _chunks(points)]
+        kept.noisy_counts = private_release(np.concatenate(counts), kept.release)
+    return train, dataclasses.replace(points, counts=kept.noisy_counts)
+
+
+def _digest(train: TrainArrays, points: ChunkArrays, options: RankingOptions, parameters: Parameters) -> str:
+    """Return the sha256 of what noisy counts are of."""
+    found = hashlib.sha256(repr((sorted(parameters.items()), options.metric)).encode())
+    labels, owners = train.labels, train.columns.owners
+    for array in (train.x, labels.codes, labels.offsets, labels.postings, owners, points.x, *points.labels):
+        found.update(b"-" if array is None else f"{array.dtype}{array.shape}".encode() + array.tobytes())
+    return found.hexdigest()
+
+
+def _as_given(in_id_order: Float64s, inputs: ArrayInputs) -> Float64s:
+    result = np.empty_like(in_id_order)
+    result[inputs.train_order] = in_id_order
+    return result

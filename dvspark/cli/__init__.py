@@ -1,0 +1,12 @@
+"""The command line: `dvspark COMMAND`, the same words after `spark-submit jobs/*.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    from dvspark.cli import commands  # noqa: PLC0415 - takes a second, in which signals have an answer
+
+    return commands.main(words)

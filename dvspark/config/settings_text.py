@@ -1,0 +1,212 @@
+"""Settings text: YAML, JSON and names that anybody may have written, refused before they grow into something else."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dvspark.errors import ConfigError, Problem
+from dvspark.runs.documents import is_deeper
+
+# Settings are a page of text. A larger file is a mistake; one whose references multiply is a bomb, and what is written
+# out of it is counted before any of it is.
+LARGEST_TEXT_BYTES = 2**18
+MOST_VALUES = 10_000
+MOST_LEVELS = 20
+# Counts, and the ids of snapshots; YAML has numbers that are longer than Python writes.
+LONGEST_NUMBER_BITS = 64
+
+# What PyYAML raises for dates, numbers and truths that are none.
+OF_SCALARS = (ValueError, AttributeError, LookupError, TypeError, ArithmeticError)
+
+PREFIX, NESTED = "DVSPARK_", "__"
+
+# The longer ones first: that of UTF-16 begins one of UTF-32.
+ENCODINGS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the settings in a YAML file; at most LARGEST_TEXT_BYTES of it are read, whatever it is.
+
+    Raises: ConfigError for what is no YAML in UTF-8, has a key twice, or is no settings at all.
+    """
+    where = f"configuration {path}"
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_TEXT_BYTES + 1)
+        if len(content) > LARGEST_TEXT_BYTES:
+            got = f"{max(len(content), path.stat().st_size)} bytes"
+            raise ConfigError(Problem(where, f"at most {LARGEST_TEXT_BYTES} bytes", got, "is it the right file?"))
+        text = _decoded(content)
+        _refuse_what_grows(text)
+        read = _OneKeyOnce(text).get_single_data()
+    except (OSError, yaml.YAMLError, RecursionError, *OF_SCALARS) as error:
+        raise ConfigError(Problem(where, "a readable YAML file", _said(error), "see conf/jobs/")) from None
+    if not isinstance(read, dict):
+        raise ConfigError(Problem(where, "settings, key: value", type(read).__name__, "see conf/jobs/"))
+    return {str(key): value for key, value in read.items()}
+
+
+def environment_problems(environment: Mapping[str, str]) -> list[Problem]:
+    """Return which DVSPARK_* variables are no settings: given twice, of too many levels, too long."""
+    problems, known = list[Problem](), dict[str, str]()
+    for name, value in environment.items():
+        if not name.upper().startswith(PREFIX):
+            continue
+        if (other := known.setdefault(name.upper(), name)) != name:
+            got, hint = f"{other} and {name}", "unset one of them: case does not matter"
+            problems.append(Problem("environment", "each setting once", got, hint))
+        if name.count(NESTED) > MOST_LEVELS:
+            got = f"{name.count(NESTED)} in {name[:60]}..."
+            problems.append(Problem("environment", f"at most {MOST_LEVELS} levels of sections", got, "unset it"))
+        elif wrong := _wrong_with_json(value):
+            problems.append(Problem(f"environment variable {name}", "settings as JSON", wrong, "write a page at most"))
+    return problems
+
+
+def text_problems(settings: Any) -> list[Problem]:
+    """Return which settings hold what no path, name or count can: NUL, bytes that are not UTF-8, very long numbers."""
+    problems = []
+    for place, text in _scalars(settings):
+        if isinstance(text, int):
+            if text.bit_length() > LONGEST_NUMBER_BITS:
+                got = f"one of {text.bit_length()} bits"
+                problems.append(
+                    Problem(place, f"a number of at most {LONGEST_NUMBER_BITS} bits", got, "write a smaller one")
+                )
+        elif "\0" in text:
+            problems.append(Problem(place, "text", f"a NUL character, at {text.index(chr(0))}", "leave it out"))
+        elif not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+            problems.append(Problem(place, "text in UTF-8", "bytes or escapes that are no text", "write it in UTF-8"))
+    return problems
+
+
+def _scalars(settings: Any) -> Iterator[tuple[str, str | int]]:
+    left = [("", settings)]
+    while left:
+        place, value = left.pop()
+        if isinstance(value, (str, int)):
+            yield place, value
+        elif isinstance(value, Mapping):
+            left += [(f"{place}.{key}".lstrip("."), inner) for key, inner in value.items()]
+            left += [(f"a key of {place or 'the settings'}", key) for key in value]
+        elif isinstance(value, (list, tuple)):
+            left += [(place, inner) for inner in value]
+
+
+def _decoded(content: bytes) -> str:
+    for mark, name in ENCODINGS.items():
+        if content.startswith(mark):
+            raise _NoSettingsError(f"text in {name}: save it as UTF-8")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise _NoSettingsError(f"bytes that are not UTF-8, in line {line}: save it as UTF-8") from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise _NoSettingsError(f"a NUL character, in line {line}: is it text in UTF-8?")
+    return text
+
+
+def _refuse_what_grows(text: str) -> None:
+    """Raise ValueError for YAML of too many levels or values, what references stand for counted each time.
+
+    One pass over the events, before anything is built: a reference stands after what it refers to.
+    """
+    open_now: list[list[Any]] = []  # of each list or mapping: its anchor, its values, levels below it
+    known: dict[str | None, tuple[int, int]] = {}
+    for event in yaml.parse(text, yaml.SafeLoader):
+        size, levels = 0, 0
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_now.append([event.anchor, 0, 0])
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, size, levels = open_now.pop()
+            size, levels = size + 1, levels + 1
+            known[anchor] = size, levels
+        elif isinstance(event, yaml.ScalarEvent):
+            size = 1
+            known[event.anchor] = size, 0
+        elif isinstance(event, yaml.AliasEvent):
+            if event.anchor in [anchor for anchor, *_ in open_now]:
+                raise _NoSettingsError(f"a reference to what it is part of, {_place(event)}")
+            size, levels = known.get(event.anchor, (1, 0))
+        if open_now:
+            open_now[-1][1] += size
+            open_now[-1][2] = max(open_now[-1][2], levels)
+        if sum(inner for _, inner, _ in open_now) > MOST_VALUES:
+            raise _NoSettingsError(f"more than {MOST_VALUES} values, references written out, {_place(event)}")
+        if len(open_now) + levels > MOST_LEVELS:
+            raise _NoSettingsError(f"more than {MOST_LEVELS} levels, {_place(event)}")
+
+
+def _place(event: yaml.Event) -> str:
+    return "" if event.start_mark is None else f"in line {event.start_mark.line + 1}"
+
+
+class _NoSettingsError(ValueError):
+    """What is wrong with a text, in words that repeat none of it."""
+
+
+class _OneKeyOnce(yaml.SafeLoader):
+    """Builds plain data alone, and refuses a key that a mapping has already: which one was meant is not known."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen = set[str]()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.MarkedYAMLError(problem="a key that is there already", problem_mark=key.start_mark)
+                seen.add(key.value)
+        return node
+
+
+# What follows in these messages is of the file; a password that begins with * or ! is an alias or a tag.
+_OF_TEXT = re.compile(r"\b(alias|anchor|tag|handle|directive)\b .*", re.DOTALL)
+
+
+def _said(error: Exception) -> str:
+    """Return what is wrong with a file and where, without what stands there: it may be a secret."""
+    if isinstance(error, OF_SCALARS) and not isinstance(error, _NoSettingsError):
+        return "a number or a date that is none"
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        said = ", ".join(_OF_TEXT.sub(r"\1", text) for text in (error.context, error.problem) if text)
+        return f"{said}, in line {mark.line + 1}, column {mark.column + 1}"
+    return str(error)
+
+
+def _wrong_with_json(text: str) -> str | None:
+    """Return why JSON is no setting, None if it is one, or no JSON."""
+    if len(text) > LARGEST_TEXT_BYTES:
+        return f"{len(text)} characters"
+    repeated = list[str]()
+
+    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+        once = dict(found)
+        if len(once) < len(found):
+            names = [name for name, _ in found]
+            repeated.append(next(name for place, name in enumerate(names) if name in names[:place]))
+        return once
+
+    try:
+        told = json.loads(text, object_pairs_hook=pairs)
+    except RecursionError:
+        return f"more than {MOST_LEVELS} levels"
+    except ValueError:
+        return None  # no JSON; where it should be, who reads it says so
+    if repeated:
+        return f"a key twice: {repeated[0][:60]}"
+    return f"more than {MOST_LEVELS} levels" if is_deeper(told, MOST_LEVELS) else None

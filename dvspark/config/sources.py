@@ -1,0 +1,163 @@
+"""Where a configuration comes from: YAML file < DVSPARK_* environment < command line."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import reprlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
+
+from dvspark.config.job import SECTIONS, JobConfig, OutputConfig, SparkConfig, StreamConfig, TableConfig
+from dvspark.config.precedence import without_excluded
+from dvspark.config.settings_text import MOST_LEVELS, environment_problems, read_yaml, text_problems
+from dvspark.errors import ConfigError, Problem, close_matches
+from dvspark.logs.redact import HIDDEN, is_secret, redacted_tree, remember
+
+# References multiply in YAML: a value of one page may take terabytes when it is written out.
+SHORT = reprlib.Repr()
+SHORT.maxlevel, SHORT.maxstring, SHORT.maxother = 2, 300, 300
+
+# Of a file that holds something else, as many say enough.
+MOST_PROBLEMS = 50
+
+# Settings that may stand without a value, which is then true.
+FLAGS = ("force", "publish_all_values", "self_validation", "error_bound")
+
+
+def load_config(path: Path | None, overrides: dict[str, Any], base: dict[str, Any] | None = None) -> JobConfig:
+    """Return the configuration from a YAML file, the environment and overrides, the later winning.
+
+    Where settings exclude each other, those of the later source stay, see `layers.without_excluded`.
+    ``base``: settings below all of these, such as those of another run.
+    Raises: ConfigError with everything that is wrong.
+    """
+    if problems := environment_problems(os.environ):
+        raise ConfigError(problems)
+    from_file = {**(base or {}), **_paths_spelled_out(read_yaml(path) if path else {})}
+
+    class Layered(JobConfig):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            environment = without_excluded(env_settings(), given)
+            below = without_excluded(without_excluded(from_file, environment), given)
+            layers = (InitSettingsSource(settings_cls, layer) for layer in (environment, below))
+            return init_settings, *layers
+
+    given = _paths_spelled_out(overrides)
+    remember([given, from_file])
+    try:
+        config: JobConfig = Layered(**given)
+    except ValidationError as error:
+        problems = [_problem(details) for details in error.errors()[:MOST_PROBLEMS]]
+        for details in error.errors():
+            remember({".".join(map(str, details["loc"])): details["input"]})  # the environment's are seen here first
+            _drop(given, details["loc"])
+            _drop(from_file, details["loc"])
+        with contextlib.suppress(ValidationError):  # what is left may have problems of the other kind
+            problems += Layered(**given).problems()
+        if (n_more := error.error_count() - MOST_PROBLEMS) > 0:
+            problems.append(
+                Problem("settings", "known settings", f"{n_more} more that are not", "is it the right file?")
+            )
+        raise ConfigError(problems) from None  # pydantic's message repeats what was given
+    except ValueError as error:  # an environment variable that is no JSON where a section is expected
+        hint = "write a section as JSON, or set DVSPARK_SECTION__KEY"
+        raise ConfigError(Problem("environment", "DVSPARK_* variables that parse", str(error), hint)) from None
+    if problems := text_problems(config.model_dump()) + config.problems():
+        raise ConfigError(problems)
+    return config
+
+
+def asked_log_format(words: Sequence[str]) -> str:
+    """Return the log's format for errors that are told before the settings are known to be right; "auto" if none is."""
+    asked: dict[str, Any] = {}
+    if len(words) > 1 and Path(words[1]).is_file():  # what a pipe says can be read only once
+        with contextlib.suppress(ConfigError):
+            asked = read_yaml(Path(words[1]))
+    found = [asked.get("log_format")]
+    found += [value for name, value in os.environ.items() if name.upper() == "DVSPARK_LOG_FORMAT"]
+    for word, following in zip(words, [*words[1:], ""], strict=False):
+        key, has_value, value = word.partition("=")
+        if key.replace("-", "_") == "__log_format":
+            found.append(value if has_value else following)
+    return next((value for value in reversed(found) if value in ("auto", "text", "json")), "auto")
+
+
+def _drop(settings: Any, place: tuple[int | str, ...]) -> None:
+    """Remove the setting at a place, if it is there."""
+    for part in place[:-1]:
+        settings = settings.get(str(part)) if isinstance(settings, dict) else None
+    if isinstance(settings, dict):
+        settings.pop(str(place[-1]), None)
+
+
+def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
+    """Return ``--section.key VALUE`` and ``--key=VALUE`` words as nested settings.
+
+    Raises: ConfigError for words that are not pairs.
+    """
+    nested: dict[str, Any] = {}
+    left, last = list(words), ""
+    while left:
+        word = left.pop(0)
+        if not word.startswith("--"):  # what a blank cut off a secret is one, too
+            place_word = HIDDEN if is_secret(last) else word
+            raise ConfigError(Problem(place_word, "--section.key VALUE", "no option", "quote values with blanks"))
+        key, has_value, value = word.removeprefix("--").partition("=")
+        if key in FLAGS and not has_value and (not left or left[0].startswith("--")):
+            has_value, value = "=", "true"
+        if not has_value and not left:
+            raise ConfigError(Problem(word, "--section.key VALUE", "no value", "give every option a value"))
+        # A Spark setting's own name has dots: --spark.conf.spark.executor.memory 8g
+        parts = key.split(".", 2 if key.startswith("spark.conf.") else -1)
+        if len(parts) > MOST_LEVELS:
+            got, hint = f"{len(parts)} of them in --{key[:60]}...", "see conf/jobs/value.yaml"
+            raise ConfigError(Problem("settings", f"at most {MOST_LEVELS} levels of sections", got, hint))
+        place = nested
+        for part in parts[:-1]:
+            place = place.setdefault(part.replace("-", "_"), {})
+            if not isinstance(place, dict):
+                raise ConfigError(Problem(f"--{key}", "a section", f"{part} has a value already", "drop one of them"))
+        last = parts[-1] if key.startswith("spark.conf.") else parts[-1].replace("-", "_")
+        given = value if has_value else left.pop(0)
+        if isinstance(place.get(last), dict) and last in SECTIONS:
+            place[last]["path"] = given
+        else:
+            place[last] = {"path": given} if last in SECTIONS and place is nested else given
+    return nested
+
+
+def _paths_spelled_out(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings with ``train: PATH`` written as ``train: {path: PATH}``."""
+    short = {name: {"path": value} for name, value in settings.items() if name in SECTIONS and isinstance(value, str)}
+    return {**settings, **short}
+
+
+def _problem(details: Any) -> Problem:
+    """Return one of pydantic's errors as ours, with the closest known key for an unknown one."""
+    place = [str(part) for part in details["loc"]]
+    where = ".".join(part if len(part) <= SHORT.maxstring else SHORT.repr(part) for part in place)
+    got = HIDDEN if is_secret(where) else SHORT.repr(redacted_tree(details.get("input")))
+    if details["type"] == "extra_forbidden":
+        model: Any = JobConfig
+        for part in place[:-1]:
+            model = {"spark": SparkConfig, "output": OutputConfig, "stream": StreamConfig}.get(part, TableConfig)
+        hint = close_matches(place[-1], list(model.model_fields))
+        # All of dozens of names, once for each unknown key, would bury the problems.
+        hint = "conf/jobs/value.yaml has all settings" if hint.startswith("known:") and model is JobConfig else hint
+        return Problem(where, "a known setting", got, hint)
+    if details["type"] == "missing":
+        return Problem(where, "a value", "none", f"set {where} in the file, or give --{where} VALUE")
+    return Problem(where, details["msg"][:1].lower() + details["msg"][1:], got, "see conf/jobs/value.yaml")

@@ -1,0 +1,189 @@
+"""Block writing: each task writes a block, and finishes it once all blocks have told what the others must know."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from dvspark.engine.index.manifest import write_manifest
+from dvspark.engine.index.search import FILE as ANN_FILE
+from dvspark.engine.index.search import write_ann
+from dvspark.engine.index.train_blocks import BlocksReference, block_numbers, manifest_of, map_block
+from dvspark.engine.index.train_index import mapped_array
+from dvspark.errors import ComputeError, Problem
+from dvspark.kernels.distances import distances
+from dvspark.schemas import Floats, Int32s, columns
+from dvspark.schemas.columns import embedding_matrix
+
+# What blocks tell for `combine_blocks`, which removes it.
+TOLD = ("sums", "squares", "digests")
+
+# What of a reference its manifest does not hold: where it lies, and what is said of it there.
+UNSEALED = ("directory", "digest", "shipping")
+
+# Rows are read for their digests in pieces of so many bytes.
+PIECE_BYTES = 2**20
+
+BLOCK_TYPES = pa.schema([("block", pa.int32()), ("folder", pa.string()), ("n_bytes", pa.int64())])
+
+
+def write_blocks(batches: Iterator[pa.RecordBatch], reference: BlocksReference) -> Iterator[pa.RecordBatch]:
+    """Yield `BLOCKS` for the one block whose rows (id, embedding, block) come in id order."""
+    rows = (batch for batch in batches if len(batch))
+    for first in rows:
+        block = first.column("block")[0].as_py()
+        folder = write_block(reference, block, itertools.chain([first], rows))
+        yield _told(block, folder)
+
+
+def finish_blocks(batches: Iterator[pa.RecordBatch], reference: BlocksReference) -> Iterator[pa.RecordBatch]:
+    """Yield `BLOCKS` for every block whose number is in the batches, finished."""
+    for block in block_numbers(batches):
+        finish_block(reference, block)
+        yield _told(block, reference.folder(block))
+
+
+def _told(block: int, folder: Path) -> pa.RecordBatch:
+    n_bytes = sum(path.stat().st_size for path in folder.iterdir())
+    return pa.RecordBatch.from_pylist([{"block": block, "folder": folder.name, "n_bytes": n_bytes}], BLOCK_TYPES)
+
+
+def write_block(reference: BlocksReference, block: int, batches: Iterator[pa.RecordBatch]) -> Path:
+    """Write rows (id, embedding) that come in id order, and what the other blocks must know of them.
+
+    Returns the folder, whose name no other attempt at this block has: who asked for the block renames one.
+    Memory: one batch, then a tile in float64. The rows are written once and read three or four times.
+    Raises: ComputeError when the rows are not those whose keys were read.
+    """
+    folder = Path(reference.directory) / f"attempt-{block:05d}-{uuid.uuid4().hex}"
+    folder.mkdir()
+    _write_rows(reference, block, batches, folder / "x.npy")
+    x = np.load(folder / "x.npy", mmap_mode="r", allow_pickle=False)
+    scale = distances.row_scale(x, reference.metric)
+    if scale is not None:
+        np.save(folder / "scale.npy", scale)
+    for name, array in zip(TOLD, (*distances.tile_sums(x, scale), row_digests(x)), strict=True):
+        np.save(folder / f"{name}.npy", array)
+    return folder
+
+
+def _write_rows(reference: BlocksReference, block: int, batches: Iterator[pa.RecordBatch], path: Path) -> None:
+    n_rows, n_written = reference.n_rows(block), 0
+    ids = reference.train_keys().keys["id"].slice(reference.first_row(block), n_rows).combine_chunks()
+    dtype = np.dtype(reference.dtype)
+    header = {"descr": dtype.str, "fortran_order": False, "shape": (n_rows, reference.n_features)}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for batch in batches:
+            if not batch.column("id").equals(ids.slice(n_written, len(batch))):
+                n_written = -1
+                break
+            file.write(np.ascontiguousarray(embedding_matrix(batch.column("embedding"), dtype)).data)
+            n_written += len(batch)
+    if n_written != n_rows:
+        expected, got = f"the {n_rows} rows whose keys were read", "other ids" if n_written < 0 else f"{n_written} rows"
+        raise ComputeError(Problem(f"block {block}", expected, got, "did the table change meanwhile?"))
+
+
+def row_digests(x: Floats) -> npt.NDArray[np.uint64]:
+    """Return 128 bits of each row, (n, 2) uint64: rows equal value by value, and only they, have equal ones."""
+    digests = []
+    step = max(1, PIECE_BYTES // (x.itemsize * x.shape[1]))
+    for start in range(0, len(x), step):
+        piece = x[start : start + step] + x.dtype.type(0.0)  # minus zero equals zero
+        digests += [hashlib.blake2b(row.data, digest_size=16).digest() for row in piece]
+    return np.frombuffer(b"".join(digests), np.uint64).reshape(-1, 2)
+
+
+def combine_blocks(reference: BlocksReference) -> None:
+    """Find what takes all blocks, and write it beside them: the center and the pairs of duplicates.
+
+    Memory: 60 bytes a training row; time: that of sorting the digests.
+    """
+    told = [[reference.folder(block) / f"{name}.npy" for block in range(reference.n_blocks)] for name in TOLD]
+    sums, squares, digests = (np.concatenate([np.load(path, allow_pickle=False) for path in paths]) for paths in told)
+    center = distances.common_offset(sums, squares, reference.n_train)
+    if center is not None:
+        np.save(Path(reference.directory) / "center.npy", center)
+    order = np.lexsort((digests[:, 1], digests[:, 0]))
+    ordered = digests[order]
+    duplicates = distances.first_copies(order, (ordered[1:] != ordered[:-1]).any(axis=1))
+    np.save(Path(reference.directory) / "duplicates.npy", duplicates)
+    for path in itertools.chain.from_iterable(told):
+        path.unlink()
+
+
+def finish_block(reference: BlocksReference, block: int) -> None:
+    """Write what follows from the block's rows and from all blocks, then the block's manifest.
+
+    O(rows × D), and what FAISS takes where it indexes the block; memory: a tile in float64, the block's labels, and
+    the guests' tiles.
+    """
+    directory, folder = Path(reference.directory), reference.folder(block)
+    x = np.load(folder / "x.npy", mmap_mode="r", allow_pickle=False)
+    train = reference.train_keys()
+    first = reference.first_row(block)
+    words = train.keys["label"].slice(first, len(x)).combine_chunks()
+    labels = columns.encode_train_labels(words, train.words)
+    pairs = np.load(directory / "duplicates.npy", mmap_mode="r", allow_pickle=False)
+    begin, end = np.searchsorted(pairs[:, 0], (first, first + len(x)))
+    here = np.asarray(pairs[begin:end])
+    inside = here[:, 1] >= first
+    guests, guest_pairs = _guests(x, here[~inside, 0] - np.int32(first), here[~inside, 1])
+    files: dict[str, npt.NDArray[Any] | None] = {
+        "squared_norm": distances.placed_norms(x, mapped_array(folder, "scale"), mapped_array(directory, "center")),
+        "label_codes": labels.codes,
+        "label_offsets": labels.offsets,
+        "label_postings": labels.postings,
+        "duplicates": here[inside] - np.int32(first),
+        "guests": guests,
+        "guest_pairs": guest_pairs,
+    }
+    for name, array in files.items():
+        if array is not None:
+            written = folder / f"{name}.{uuid.uuid4().hex}"
+            with written.open("wb") as file:
+                np.save(file, array)
+            written.replace(folder / f"{name}.npy")  # another attempt writes the same bytes
+    write_ann(map_block(reference, block).train, reference.index, reference.metric, folder)
+    names = [*(f"{name}.npy" for name in ("x", "scale", *files)), ANN_FILE]
+    write_manifest(folder, [name for name in names if (folder / name).exists()], {})
+
+
+def seal_blocks(reference: BlocksReference, n_bytes: int) -> BlocksReference:
+    """Write the manifest of all finished blocks, of ``n_bytes``; return the reference with its sha256."""
+    directory, reference = Path(reference.directory), dataclasses.replace(reference, n_bytes=n_bytes)
+    names = sorted(path.name for path in directory.iterdir() if path.is_file())
+    names += [manifest_of(reference, block) for block in range(reference.n_blocks)]
+    facts = {name: value for name, value in dataclasses.asdict(reference).items() if name not in UNSEALED}
+    return dataclasses.replace(reference, digest=write_manifest(directory, names, {}, blocks=facts))
+
+
+def _guests(x: Floats, rows: Int32s, first_copies: Int32s) -> tuple[Floats | None, Int32s]:
+    """Return tiles (n_guests, n_features) with each first copy at its place in its tile, and pairs (row, guest).
+
+    The last bits of a product may depend on a row's place in the tile; so a row equal to one of an earlier block
+    takes its key from a product in which it stands where that one does. First copies that stand at the same place
+    need a tile each.
+    """
+    copies, representative, which = np.unique(first_copies, return_index=True, return_inverse=True)
+    places = copies % distances.TILE_ROWS
+    order = np.argsort(places, kind="stable")
+    tiles = np.empty(len(copies), np.int64)
+    tiles[order] = np.arange(len(copies)) - np.searchsorted(places[order], places[order])
+    guests = tiles * distances.TILE_ROWS + places
+    pairs = np.stack([rows, guests[which]], axis=1).astype(np.int32)
+    if not len(copies):
+        return None, pairs
+    tile_rows = np.zeros(((int(tiles.max()) + 1) * distances.TILE_ROWS, x.shape[1]), x.dtype)
+    tile_rows[guests] = x[rows[representative]]
+    return tile_rows, pairs

@@ -1,0 +1,180 @@
+"""The host's cache of indexes: one copy a host, whoever comes first builds it, the others wait.
+
+Of one user alone, and every process checks what it opens: see `dvspark.host.owned`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from dvspark.engine.index.manifest import MANIFEST, damaged_files, has_manifest, read_manifest
+from dvspark.engine.index.train_index import IndexReference, TrainIndex, open_index
+from dvspark.errors import ComputeError, Problem
+from dvspark.host.own_folder import left_over
+from dvspark.host.owned import PRIVATE_FOLDER, open_own_file, own_place
+
+# Where a host keeps its copies; node-local, so that mapping it never goes over the network.
+CACHE_VARIABLE = "DVSPARK_CACHE"
+
+# How long others wait for the one that copies: far longer than it takes, at the slowest, to copy and check an index.
+WAIT_SECONDS = 900.0
+SLOWEST_BYTES_PER_SECOND = 10e6
+LOOK_SECONDS = 0.1
+
+# A copy that is damaged on its way is made again; damaged twice, its source is.
+N_COPIES = 2
+
+# A Python worker lives through many tasks: it opens an index once.
+_opened: dict[str, TrainIndex] = {}
+
+
+def cache_directory() -> Path:
+    """Return the host's cache directory; private to the user, since its files are trusted once verified."""
+    default = Path(tempfile.gettempdir()) / f"dvspark-cache-{os.getuid()}"
+    return Path(os.environ.get(CACHE_VARIABLE, default))
+
+
+def open_on_host(reference: IndexReference, source_of: Callable[[str], Path]) -> TrainIndex:
+    """Return the index, mapped from this host's one copy; ``source_of(file)`` tells where a file came from.
+
+    Raises: ComputeError when the files are not the ones that were packed, the copy cannot be made whole, another
+    process does not end making it, or the cache is not of this user alone. Cost: the first caller on a host copies
+    the index, others wait for it; each process reads it once to check it, about 1 GB/s, and only maps it later.
+    """
+    if reference.digest in _opened:
+        return _opened[reference.digest]
+    if reference.shipping == "in_place":
+        directory = Path(reference.directory)
+        if damaged := damaged_files(directory, reference.digest):
+            raise _damaged(directory, reference.digest, damaged)
+        return _open(directory, reference.digest)
+    with own_place(cache_directory(), f"remove it, or set {CACHE_VARIABLE} to another folder") as root:
+        directory = _copy_once(root, reference, source_of)
+        if damaged_files(directory, reference.digest):
+            directory = _copy_once(root, reference, source_of, is_whole=_is_undamaged)
+        return _open(directory, reference.digest)
+
+
+def _open(directory: Path, digest: str) -> TrainIndex:
+    _opened.clear()  # one index at a time: an old mapping would keep a removed file's space
+    _opened[digest] = open_index(directory)
+    return _opened[digest]
+
+
+def _copy_once(
+    root: Path,
+    reference: IndexReference,
+    source_of: Callable[[str], Path],
+    is_whole: Callable[[Path, str], bool] | None = None,
+) -> Path:
+    """Return the copy below ``root``, made here unless it ``is_whole``: all files there, by their sizes."""
+    is_whole, target = is_whole or _has_all_files, root / reference.digest
+    longest = WAIT_SECONDS + N_COPIES * reference.n_bytes / SLOWEST_BYTES_PER_SECOND
+    with _locked(root / f"{reference.digest}.lock", longest):
+        if is_whole(target, reference.digest):
+            return target
+        shutil.rmtree(target, ignore_errors=True)
+        _evict(root, reference.n_bytes)
+        # Named after the index and guarded by its lock: what lies here already, a killed builder left.
+        staging = root / f"{reference.digest}.building"
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(mode=PRIVATE_FOLDER)
+        try:
+            for _ in range(N_COPIES):
+                if not (damaged := _copy(source_of, staging, reference.digest)):
+                    break
+            else:
+                raise _damaged(target, reference.digest, damaged)
+            staging.rename(target)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    return target
+
+
+def _damaged(where: Path, digest: str, names: list[str]) -> ComputeError:
+    where = where.resolve()  # it may be known by an open folder's number
+    return ComputeError(Problem(str(where), f"index {digest[:12]}", f"damaged: {', '.join(names)}", "run it again"))
+
+
+def _copy(source_of: Callable[[str], Path], staging: Path, digest: str) -> list[str]:
+    """Copy an index's files and return those that are damaged."""
+    _copy_file(source_of(MANIFEST), staging / MANIFEST)
+    if not has_manifest(staging, digest):
+        return [MANIFEST]
+    for name in read_manifest(staging)["files"]:
+        _copy_file(source_of(name), staging / name)
+    return damaged_files(staging, digest)
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    target.unlink(missing_ok=True)  # of a first attempt
+    open_own_file(target, os.O_CREAT | os.O_EXCL).close()
+    shutil.copyfile(source, target)
+
+
+def _has_all_files(directory: Path, digest: str) -> bool:
+    """Return whether all files are there in full size; what is in them, who opens them checks."""
+    if not has_manifest(directory, digest):
+        return False
+    sizes = read_manifest(directory)["bytes"]
+    return all((directory / name).is_file() and (directory / name).stat().st_size == n for name, n in sizes.items())
+
+
+def _is_undamaged(directory: Path, digest: str) -> bool:
+    return not damaged_files(directory, digest)
+
+
+@contextmanager
+def _locked(path: Path, seconds: float) -> Iterator[None]:
+    """Hold a file's lock, which the kernel releases when its holder dies.
+
+    Raises: ComputeError when another process holds it for so long.
+    """
+    try:
+        file = open_own_file(path, os.O_CREAT)
+    except OSError as error:
+        where = str(path.resolve())
+        raise ComputeError(
+            Problem(where, "a lock of this user alone", str(error), "remove it, and run again")
+        ) from error
+    with file:
+        deadline = time.monotonic() + seconds
+        while not _is_taken(file):
+            if time.monotonic() > deadline:
+                expected, got = (
+                    "a copy of the index within the time it may take",
+                    f"{path.resolve()} held for {seconds:.0f} s",
+                )
+                hint = "a task that copies hangs, on storage that does not answer: end it, or its host, and run again"
+                raise ComputeError(Problem("the host's copy of the index", expected, got, hint))
+            time.sleep(LOOK_SECONDS)
+        os.utime(path)
+        yield
+
+
+def _is_taken(file: IO[bytes]) -> bool:
+    """Return whether the lock is this process's now; False where another one holds it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _evict(root: Path, n_bytes: int) -> None:
+    """Remove indexes that were not opened for a day, or that ``n_bytes`` need the space of, and that nobody copies.
+
+    Workers that have one mapped keep it.
+    """
+    for lock in left_over(root, "*.lock", n_bytes):
+        # The lock file stays: removing it would let two builders hold two different files of one name.
+        for folder in (lock.with_suffix(""), lock.with_suffix(".building")):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,162 @@
+"""Index writing: rows in id order, or put in their places by tasks, become the packed files of an index."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dvspark.engine.index.manifest import sha256_of, write_manifest
+from dvspark.engine.index.search import write_ann
+from dvspark.engine.index.train_index import IndexReference, TrainKeys, read_arrow, reference_to
+from dvspark.errors import ComputeError, Problem
+from dvspark.kernels.distances.distances import prepare
+from dvspark.methods.search_index import EXACT
+from dvspark.schemas import Floats, Int64s, TrainArrays, columns
+from dvspark.schemas.columns import embedding_matrix
+
+
+class RowFile:
+    """An index's ``x.npy``, open to be written row by row.
+
+    Not mapped: a page of a new file that is first written through a mapping costs the kernel ten times the time.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        header = np.load(directory / "x.npy", mmap_mode="r", allow_pickle=False)
+        self.dtype, self._first_byte = header.dtype, header.offset
+        self._file = (directory / "x.npy").open("r+b", buffering=0)
+
+    def __enter__(self) -> RowFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, places: Int64s, rows: Floats) -> None:
+        """Write ``rows`` (n, n_features) of the file's dtype to these ``places`` (n,); neighbors at once."""
+        rows = np.ascontiguousarray(rows, self.dtype)
+        starts = np.flatnonzero(np.diff(places, prepend=-2) != 1)
+        for start, end in itertools.pairwise([*starts, len(places)]):
+            self._file.seek(self._first_byte + int(places[start]) * rows.strides[0])
+            left = rows[start:end].data.cast("B")
+            while left:
+                left = left[self._file.write(left) :]
+
+
+class IndexWriter:
+    """Packs training rows into ``directory``: rows that arrive here in id order, or that tasks put in their places.
+
+    Cost: the rows are written once and read five times; memory: a few tiles plus 40 bytes a row.
+    """
+
+    def __init__(self, directory: Path, n_train: int, n_features: int, dtype: str) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory
+        self.n_train, self.dtype = n_train, dtype
+        self.n_written = 0
+        self._parts: list[pa.Table] = []
+        self._keys: TrainKeys | None = None
+        np.lib.format.open_memmap(directory / "x.npy", mode="w+", dtype=dtype, shape=(n_train, n_features))
+
+    def append(self, x: Floats, keys: pa.Table) -> None:
+        """Add rows ``x`` (n, n_features) with their ``keys`` (id, label and, where known, owner)."""
+        with RowFile(self.directory) as file:
+            file.write(np.arange(self.n_written, self.n_written + len(x)), x)
+        self.n_written += len(x)
+        self._parts.append(keys)
+
+    def write_keys(self, keys: pa.Table) -> TrainKeys:
+        """Write the keys of all rows, in id order, which say where `place_rows` puts each; return them."""
+        self._keys = TrainKeys.of(keys, self.dtype)
+        self._keys.write(self.directory)
+        return self._keys
+
+    def finish(self, metric: str, index: str = EXACT) -> IndexReference:
+        """Write everything that follows from the rows, then the manifest; return the reference.
+
+        ``index``: FAISS factory string of a search to be written with them.
+
+        Raises: ComputeError when the rows that arrived are not as many as announced or their ids do not ascend.
+        """
+        train = self._keys or self.write_keys(checked_keys(self._parts, self.n_train))
+        x = np.load(self.directory / "x.npy", mmap_mode="r", allow_pickle=False)
+        with ThreadPoolExecutor(1) as other_core:
+            sha256_of_rows = other_core.submit(sha256_of, self.directory / "x.npy")
+            labels = columns.encode_train_labels(train.keys["label"].combine_chunks(), train.words)
+            arrays = prepare(x, labels, metric)
+            for name, array in _array_files(arrays).items():
+                np.save(self.directory / f"{name}.npy", array)
+            write_ann(arrays, index, metric, self.directory)
+            known = {"x.npy": sha256_of_rows.result()}
+        names = sorted(path.name for path in self.directory.iterdir())
+        return reference_to(self.directory, write_manifest(self.directory, names, known, metric=metric))
+
+
+def checked_keys(parts: list[pa.Table], n_train: int) -> pa.Table:
+    """Return the keys of the training rows as one table of one chunk.
+
+    Raises: ComputeError when the rows are not as many as announced or their ids do not ascend.
+    """
+    keys = pa.concat_tables(parts).combine_chunks()
+    problems = []
+    if len(keys) != n_train:
+        expected, got = f"{n_train} training rows", f"{len(keys)}"
+        problems.append(Problem("packing the index", expected, got, "did the table change meanwhile?"))
+    ids = keys["id"].combine_chunks()
+    if len(ids) > 1 and not pc.all(pc.less(ids[:-1], ids[1:])).as_py():
+        problems.append(Problem("packing the index", "ids that ascend", "ids out of order", "check the ids"))
+    if problems:
+        raise ComputeError(problems)
+    return keys
+
+
+def place_rows(batches: Iterator[pa.RecordBatch], directory: Path) -> Iterator[pa.RecordBatch]:
+    """Write rows (id, embedding), in any order, to their places in an index's ``x.npy``; yield `PLACES`.
+
+    A row's place is that of its id among the keys, so another attempt writes the same bytes. Processes of one host
+    may write at once; hosts may not, whose copies of a shared page would overwrite each other.
+    Raises: ComputeError for a row that is not among the keys. Memory: a batch and the ids.
+    """
+    ids = read_arrow(directory / "keys.arrow")["id"].combine_chunks()
+    with RowFile(directory) as file:
+        for batch in filter(len, batches):  # an empty one has no dimension
+            places = places_of(batch.column("id"), ids)
+            if not batch.column("id").equals(ids.take(pa.array(np.minimum(places, len(ids) - 1)))):
+                expected, hint = "rows whose keys were read", "did the table change meanwhile?"
+                raise ComputeError(Problem("packing the index", expected, "other ids", hint))
+            file.write(places, embedding_matrix(batch.column("embedding"), file.dtype))
+            yield pa.RecordBatch.from_pydict({"place": pa.array(places)})
+
+
+def places_of(wanted: pa.Array, ids: pa.Array) -> Int64s:
+    """Return where ``wanted`` (n,) are or would be in ascending ``ids``, (n,) int64; O(n log len(ids)).
+
+    NumPy's own search takes no strings of Arrow, and Arrow's hashes all ids for each batch.
+    """
+    low, high = np.zeros(len(wanted), np.int64), np.full(len(wanted), len(ids), np.int64)
+    for _ in range(len(ids).bit_length()):
+        middle = (low + high) // 2
+        less = np.asarray(pc.less(ids.take(pa.array(np.minimum(middle, len(ids) - 1))), wanted)) & (low < high)
+        low, high = np.where(less, middle + 1, low), np.where(less, high, middle)
+    return low
+
+
+def _array_files(arrays: TrainArrays) -> dict[str, npt.NDArray[Any]]:
+    files: dict[str, npt.NDArray[Any] | None] = {
+        "label_codes": arrays.labels.codes,
+        "label_offsets": arrays.labels.offsets,
+        "label_postings": arrays.labels.postings,
+        "scale": arrays.scale,
+        "center": arrays.center,
+        "squared_norm": arrays.squared_norm,
+        "duplicates": arrays.duplicates,
+    }
+    return {name: array for name, array in files.items() if array is not None}

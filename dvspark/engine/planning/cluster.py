@@ -1,0 +1,37 @@
+"""Cluster: how many tasks run at once, in all and on one host, and what memory a host has."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from dvspark.engine.planning.plan import Hosts, parse_bytes, this_host_bytes
+from dvspark.spark.session import is_connect, is_same_host
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# As many rows as no cluster has cores: each partition of the probe gets some.
+PROBE_ROWS = 2**16
+
+
+def read_hosts(spark: SparkSession, host_memory: str | None) -> Hosts:
+    """Return the session's hosts; ``host_memory`` is a size, left out: other hosts are like this machine.
+
+    Cost: nothing in a classic session, one small query on Spark Connect.
+    """
+    cores_a_task = int(spark.conf.get("spark.task.cpus", "") or 1)
+    n_tasks = max(1, _parallelism(spark) // cores_a_task)
+    cores_here = int(spark.conf.get("spark.executor.cores", "") or os.cpu_count() or 1)
+    n_tasks_here = n_tasks if is_same_host(spark) else max(1, min(n_tasks, cores_here // cores_a_task))
+    memory = None if host_memory is None else parse_bytes(host_memory)
+    return Hosts(n_tasks, n_tasks_here, memory or this_host_bytes())
+
+
+def _parallelism(spark: SparkSession) -> int:
+    """Return how many cores Spark spreads a query over."""
+    if not is_connect(spark):
+        return int(spark.sparkContext.defaultParallelism)
+    places = spark.range(PROBE_ROWS).selectExpr("spark_partition_id() AS place")
+    probe = places.selectExpr("max(place) + 1 AS n")
+    return int(probe.collect()[0]["n"])

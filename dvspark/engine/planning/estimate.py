@@ -1,0 +1,69 @@
+"""Estimate: what a planned run will take, from its sizes and one second of its kernel; no Spark in sight."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dvspark.engine.chunks import WAVE_CHUNKS
+from dvspark.engine.planning.calibrate import PointCost
+from dvspark.engine.planning.plan import Hosts, Plan
+from dvspark.engine.planning.sizes import Sizes
+
+# Fitted to CPU seconds of whole runs, as `python -m tests.bench.plan_estimate` takes them (Intel Xeon, 2 cores,
+# local[2], 2026-11-22): 24 s for 20,000 × 64 float32 by 512 validation rows, 27 s for 100,000 × 256 by 512, 43 s for
+# 300,000 × 128 by 4,096.
+# A run of a few rows: Java and Spark start, a few queries of the checks, the report.
+START_CORE_SECONDS = 23.0
+START_SECONDS = 15.5
+# A byte of embeddings is read, checked, hashed and put in its place by all cores; where Spark reads, twice as much.
+CHECK_CORE_SECONDS_PER_BYTE = 1.2e-8
+# One process, the driver's, prepares the packed rows and hashes them, and audits a dozen points.
+INDEX_SECONDS_PER_BYTE = 5e-9
+# A training row is hashed, sorted by id, counted by label, ranked and written, whatever its dimension.
+ROW_CORE_SECONDS = 5e-6
+# What the plan exchanges is written, read and added up; 1.8 s for ten partials of 1.5 million rows.
+EXCHANGE_CORE_SECONDS_PER_BYTE = 1e-8
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run is expected to take: CPU seconds of all processes, by ``parts`` too, and seconds by the clock."""
+
+    core_seconds: float
+    wall_seconds: float
+    parts: dict[str, float]
+
+    @property
+    def core_hours(self) -> float:
+        """The same in core-hours."""
+        return self.core_seconds / 3600
+
+    def record(self) -> dict[str, Any]:
+        """Return the estimate as plain data."""
+        return asdict(self) | {"core_hours": round(self.core_hours, 4)}
+
+
+def estimate(plan: Plan, sizes: Sizes, hosts: Hosts, point: PointCost) -> Estimate:
+    """Return what a run by this plan will take on these hosts, when a point costs so much of one core."""
+    exchanged = plan.shuffle_bytes - sizes.index_bytes  # the training rows' own way is in the figure for checks
+    spread = {
+        "check": sizes.row_bytes * (sizes.n_train + sizes.n_validation) * CHECK_CORE_SECONDS_PER_BYTE,
+        "rows": sizes.n_train * ROW_CORE_SECONDS,
+        "exchange": exchanged * EXCHANGE_CORE_SECONDS_PER_BYTE,
+    }
+    kernel = sizes.n_validation * point.seconds(sizes.n_train)
+    index = sizes.index_bytes * INDEX_SECONDS_PER_BYTE
+    parts = {"start": START_CORE_SECONDS, "index": index, "kernel": kernel, **spread}
+    by_clock = START_SECONDS + index + sum(spread.values()) / hosts.n_tasks + kernel * _longest_share(plan, hosts)
+    rounded = {name: round(seconds, 3) for name, seconds in parts.items()}
+    return Estimate(round(sum(parts.values()), 1), round(by_clock, 1), rounded)
+
+
+def _longest_share(plan: Plan, hosts: Hosts) -> float:
+    """Return the share of all chunks that the busiest core values, each wave waiting for its last task."""
+    if plan.name == "sharded":  # blocks are the tasks, and there are at least two for each core
+        return -(-plan.n_blocks // hosts.n_tasks) / plan.n_blocks
+    full, rest = divmod(plan.n_chunks, WAVE_CHUNKS)
+    turns = full * -(-WAVE_CHUNKS // hosts.n_tasks) + -(-rest // hosts.n_tasks)
+    return turns / plan.n_chunks

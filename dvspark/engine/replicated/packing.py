@@ -1,0 +1,115 @@
+"""Packing: the training rows become an index, on local storage or on storage that all hosts see."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from dvspark.engine.index.index_writing import IndexWriter, checked_keys, place_rows
+from dvspark.engine.index.train_index import IndexReference
+from dvspark.engine.index.train_pieces import PackedRow, read_pieces, write_pieces
+from dvspark.engine.tasks import pack_keys, pack_rows, unpack_row
+from dvspark.errors import ComputeError, Problem
+from dvspark.methods.search_index import EXACT
+from dvspark.schemas import PACKED_KEYS, PACKED_ROWS, PIECES, PLACES, Int64s
+from dvspark.schemas.columns import from_ipc
+from dvspark.spark import worker
+from dvspark.spark.session import is_same_host
+from dvspark.spark.worker import OverBatches
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# Takes a function of batches, the columns of these and the DDL of what it yields; returns what it makes of all rows.
+MapBatches = Callable[[OverBatches, list[str], str], "DataFrame"]
+
+# Embeddings in a partition that streams through the driver, whose heap holds several at once and in several forms. With
+# partitions of 50 MB the second job of a session ran out of 2 GB, shared with the executors. Java keeps some 1.6 times
+# what was streamed until the session ends (53 MiB, then 284, 441, 607 after 98 MiB each), prefetched or not.
+PARTITION_BYTES = 8 * 2**20
+
+# Embeddings in a partition whose task writes a file: no process holds more of it than a batch.
+PIECE_BYTES = 64 * 2**20
+
+# Up to so many keys are collected at once, some 60 MB; more stream by. Spark keeps the shuffle files behind a stream
+# until the session ends (3 files a task of the sort), those behind a collected table not.
+KEYS_AT_ONCE = 1_000_000
+
+
+def build_index(
+    train_rows: DataFrame,
+    *,
+    n_train: int,
+    n_features: int,
+    dtype: str,
+    metric: str,
+    directory: Path,
+    shared: bool = False,
+    index: str = EXACT,
+    keys: pa.Table | None = None,
+    map_batches: MapBatches | None = None,
+) -> IndexReference:
+    """Pack train rows (`ROWS` format) into an index, in id order; ``index``: see `IndexWriter.finish`.
+
+    In local mode tasks write the rows where they belong: rows that ``map_batches`` hands them, or else Spark; and the
+    driver knows the ``keys``, or asks Spark. Elsewhere rows arrive in order: through files beside ``directory`` if all
+    hosts see it under the same path (``shared``), else through Spark's own driver process, a few partitions of
+    PARTITION_BYTES at a time. Memory besides: 40 bytes a row.
+    Raises: ComputeError when the rows are not the ones that were counted, or hosts do not see the directory.
+    """
+    writer = IndexWriter(directory, n_train, n_features, dtype)
+    if is_same_host(train_rows.sparkSession):
+        writer.write_keys(sorted_keys(train_rows, n_train, keys))
+        map_batches = map_batches or partial(worker.map_batches, train_rows)
+        placed = map_batches(lambda batches: place_rows(batches, directory), ["id", "embedding"], PLACES.ddl())
+        _require_every_place(placed.toArrow()["place"].to_numpy(), n_train)
+        return writer.finish(metric, index)
+    n_bytes = n_train * n_features * np.dtype(dtype).itemsize
+    if not shared:
+        for row in _packed_rows(train_rows, n_bytes, PARTITION_BYTES, dtype).toLocalIterator(prefetchPartitions=True):
+            writer.append(*unpack_row(row["n_rows"], row["x"], row["keys"], dtype))
+        return writer.finish(metric, index)
+    with tempfile.TemporaryDirectory(prefix="pieces-", dir=directory.parent) as folder:
+        for packed in _through_files(_packed_rows(train_rows, n_bytes, PIECE_BYTES, dtype), Path(folder)):
+            writer.append(*unpack_row(packed["n_rows"], packed["x"], packed["keys"], dtype))
+    return writer.finish(metric, index)
+
+
+def sorted_keys(train_rows: DataFrame, n_train: int, keys: pa.Table | None = None) -> pa.Table:
+    """Return id, label and, where known, owner of train rows (`ROWS` format), in id order: ``keys`` if at hand.
+
+    Raises: ComputeError when the rows are not the ones that were counted.
+    """
+    if keys is not None:
+        return checked_keys([keys], n_train)
+    packed = train_rows.drop("embedding").orderBy("id").mapInArrow(pack_keys, PACKED_KEYS.ddl())
+    if n_train <= KEYS_AT_ONCE:
+        return checked_keys([from_ipc(keys) for keys in packed.toArrow()["keys"].to_pylist()], n_train)
+    return checked_keys([from_ipc(row["keys"]) for row in packed.toLocalIterator(prefetchPartitions=True)], n_train)
+
+
+def _packed_rows(train_rows: DataFrame, n_bytes: int, partition_bytes: int, dtype: str) -> DataFrame:
+    """Return `PACKED_ROWS` of all rows, ``n_bytes`` in all; partitions and what is in them in id order."""
+    ordered = train_rows.repartitionByRange(-(-n_bytes // partition_bytes), "id").sortWithinPartitions("id")
+    return ordered.mapInArrow(lambda batches: pack_rows(batches, dtype), PACKED_ROWS.ddl())
+
+
+def _through_files(packed: DataFrame, folder: Path) -> Iterator[PackedRow]:
+    """Yield the rows in their order, which only their files' names and digests reach through Spark."""
+    written = packed.mapInArrow(lambda batches: write_pieces(batches, folder), PIECES.ddl())
+    return read_pieces(written.toArrow().to_pylist(), folder)
+
+
+def _require_every_place(places: Int64s, n_train: int) -> None:
+    if not np.array_equal(np.sort(places), np.arange(n_train)):
+        expected, got = (
+            f"{n_train} training rows, each once",
+            f"{len(places)}, {len(np.unique(places))} of them different",
+        )
+        raise ComputeError(Problem("packing the index", expected, got, "did the table change meanwhile?"))

@@ -1,0 +1,290 @@
+"""The replicated plan on Spark: every host maps the whole index, chunks of validation rows are spread."""
+
+from __future__ import annotations
+
+import atexit
+import dataclasses
+import functools
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from dvspark.engine.chunks import Cut, chunk_expression, queries, sizes_of
+from dvspark.engine.index.host_cache import open_on_host
+from dvspark.engine.index.manifest import MANIFEST, read_manifest
+from dvspark.engine.index.train_index import IndexReference, TrainIndex, TrainKeys
+from dvspark.engine.reduce import reduce_block, wave_of
+from dvspark.engine.tasks import (
+    ChunkWork,
+    ListedRows,
+    chunk_arrays,
+    count_chunks,
+    nearest_validation,
+    value_chunks,
+)
+from dvspark.errors import ComputeError, Problem
+from dvspark.host.own_folder import OwnFolder
+from dvspark.kernels import loops
+from dvspark.kernels.nearest.nearest import merge_nearest
+from dvspark.kernels.ranking.ranking import RankingOptions
+from dvspark.kernels.workspace import Workspace
+from dvspark.methods.kinds import radius as methods_radius
+from dvspark.schemas import (
+    CHUNK_SIZES,
+    NEIGHBOR_COUNTS,
+    NEIGHBORS,
+    PARTIALS,
+    TOTALS,
+    Float64s,
+    Int64s,
+    TrainArrays,
+    Wave,
+)
+from dvspark.spark import worker
+from dvspark.spark.progress import watch_tasks
+from dvspark.spark.session import is_same_host
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+# Up to this size the index may travel with the job, which needs no shared storage, but is stored once more by
+# the driver and sent to every executor; beyond it, each host copies it once from shared storage.
+LARGEST_ARTIFACT_BYTES = 4 * 2**30
+
+Batches = Iterator[pa.RecordBatch]
+
+
+def choose_shipping(spark: SparkSession, index_bytes: int, *, shared: bool) -> str:
+    """Return how an index reaches the executors' hosts, for `ship_index`; the first clause that holds decides.
+
+    ``shared``: the index is packed in a folder that all hosts see under the same path.
+    Raises: ComputeError when the index is too large to travel and there is no such folder.
+    """
+    if is_same_host(spark):  # 1. local mode: the files are mapped where they lie
+        return "in_place"
+    if shared:  # 2. every host copies it from shared storage
+        return "shared"
+    if index_bytes <= LARGEST_ARTIFACT_BYTES:  # 3. it travels with the job
+        return "artifact"
+    expected = f"an index of at most {LARGEST_ARTIFACT_BYTES / 2**30:.0f} GiB, or a shared folder"
+    hint = "set work_dir to a folder that the driver and all hosts see"
+    raise ComputeError(Problem("shipping the index", expected, f"{index_bytes / 2**30:.1f} GiB", hint))
+
+
+def ship_index(spark: SparkSession, reference: IndexReference, shipping: str) -> IndexReference:
+    """Make the index reachable from every executor; return the reference that says how."""
+    if shipping == "artifact":
+        directory = Path(reference.directory)
+        for name in [MANIFEST, *read_manifest(directory)["files"]]:
+            link = _shipped_folder() / reference.artifact_name(name)
+            if not link.exists():
+                os.link(directory / name, link)
+            spark.addArtifacts(str(link), file=True)
+    return dataclasses.replace(reference, shipping=shipping)
+
+
+@functools.cache
+def _shipped_folder() -> Path:
+    """Return a folder that lasts as long as this process.
+
+    Classic Spark reads a file it was given when an executor asks for it, and an executor that joins later asks
+    for every file ever given before it takes any task: one that is gone would fail them all.
+    """
+    own = OwnFolder.make(Path(tempfile.gettempdir()))
+    atexit.register(own.remove)
+    return own.path
+
+
+def open_here(reference: IndexReference) -> TrainIndex:
+    """Return the index on whatever host this runs: driver or executor."""
+    return open_on_host(reference, lambda name: _source_of(reference, name))
+
+
+def train_keys(reference: IndexReference) -> TrainKeys:
+    """Return id, label and, where known, owner of all training rows, and what follows from them."""
+    return open_here(reference).train_keys
+
+
+def train_pieces(reference: IndexReference) -> Iterator[TrainArrays]:
+    """Yield the training rows in id order, mapped on this host: the whole index."""
+    yield open_here(reference).arrays
+
+
+def listed_rows(reference: IndexReference, rows: list[int]) -> ListedRows:
+    """Return a few training rows, read on this host."""
+    index = open_here(reference)
+    return ListedRows(rows, np.asarray(index.arrays.x[rows]), index.keys["id"].take(pa.array(rows, pa.int64())))
+
+
+def chunked(validation_rows: DataFrame, n_chunks: int) -> DataFrame:
+    """Return the rows with their chunk_id, which depends on the id alone."""
+    return validation_rows.selectExpr("*", f"{chunk_expression(n_chunks)} AS chunk_id")
+
+
+def chunk_sizes(chunks: DataFrame) -> dict[int, int]:
+    """Return how many validation rows each chunk has; chunks without rows do not appear."""
+    # Not by Spark's groupBy: Java takes half a second to get ready for its first one.
+    found = Counter[int]()
+    for batch in chunks.select("chunk_id").mapInArrow(sizes_of, CHUNK_SIZES.ddl()).toArrow().to_pylist():
+        found[batch["chunk_id"]] += batch["n_rows"]
+    return dict(sorted(found.items()))
+
+
+def sample_rows(validation_rows: DataFrame, n_points: int) -> pa.Table:
+    """Return a few validation rows, drawn by a hash of their ids whatever the partitions, in id order."""
+    drawn = validation_rows.selectExpr("*", "xxhash64(id, 'sample') AS draw").orderBy("draw", "id")
+    return drawn.limit(n_points).drop("draw").toArrow().sort_by("id")
+
+
+def value_waves(
+    chunks: DataFrame,
+    sizes: dict[int, int],
+    reference: IndexReference,
+    work: ChunkWork,
+    report: Callable[[int, int], None] = lambda _done, _total: None,
+    n_done: int = 0,
+    n_tasks: int = 1,
+    cut: Cut | None = None,
+) -> Iterator[Wave]:
+    """Yield the waves of chunks, ascending, but those that are done; their pairwise sum is the result.
+
+    ``sizes``: validation rows of all chunks, of which the first ``n_done`` are done; ``n_tasks`` run at once. ``cut``:
+    the places of the waves, by default as `chunks.queries` yields them.
+    A task values one chunk after the other; partials meet by wave and block of train rows and are added pairwise by
+    their order, so neither tasks, retries, hosts nor the sizes of waves change a bit.
+    """
+    spark, ids = chunks.sparkSession, list(sizes)
+    for places in cut or queries(len(ids), n_done, n_tasks):
+        done, stop = places[0][0], places[-1][1]
+        with watch_tasks(spark, stop - done, report, done, len(ids)):
+            totals = _wave_totals(chunks, [ids[start:end] for start, end in places], reference, work).toArrow()
+        report(stop, len(ids))
+        firsts = np.array([row[0] for row in totals["chunk_ids"].to_pylist()], np.int64)
+        for start, end in places:
+            here = {chunk: sizes[chunk] for chunk in ids[start:end]}
+            of_wave = totals.filter(pa.array(np.isin(firsts, ids[start:end])))
+            yield wave_of(of_wave, work.n_values(reference), start, here)
+
+
+def neighbor_counts(chunks: DataFrame, sizes: dict[int, int], reference: IndexReference, work: ChunkWork) -> pa.Table:
+    """Return `NEIGHBOR_COUNTS` of all validation rows, for a `radius` method; 16 bytes a row reach the driver."""
+
+    def count(batches: Batches) -> Batches:
+        worker.get_ready(loops.fastest)
+        return count_chunks(batches, open_here(reference), work)
+
+    kind = chunks.schema["id"].dataType.simpleString()
+    counted = (
+        one_value_a_task(chunks, "chunk_id", sorted(sizes))
+        .sortWithinPartitions("chunk_id", "id")
+        .mapInArrow(count, NEIGHBOR_COUNTS.ddl(id=kind))
+    )
+    return counted.toArrow()
+
+
+def tenth_distances(
+    _spark: SparkSession,
+    sample: pa.Table,
+    reference: IndexReference,
+    options: RankingOptions,
+    *,
+    self_validation: bool,
+) -> Float64s:
+    """Return how far a few training rows away each validation row of the sample is, see `methods.radius`."""
+    opened = open_here(reference)
+    points = chunk_arrays(sample, opened.train_keys, self_validation=self_validation)
+    return methods_radius.tenth_distances(opened.arrays, points, options)
+
+
+def nearest_rows(
+    _spark: SparkSession, sample: pa.Table, reference: IndexReference, work: ChunkWork, *, exact: bool
+) -> list[Int64s]:
+    """Return the rows that decide the values of each validation row of the sample; ``exact``: not by an index."""
+    opened, alone = open_here(reference), work.options.self_validation
+    train = dataclasses.replace(opened.arrays, search=None) if exact else opened.arrays
+    points = chunk_arrays(sample, opened.train_keys, self_validation=alone)
+    options, n_players = work.options.ranking_options(work.parameters, train.n_train), train.n_train - alone
+    near = work.method.near(train, points, options, n_players, work.parameters, Workspace())
+    asked = work.method.n_asked(n_players, work.parameters)
+    return [merge_nearest([part], asked, options.metric).rows for part in near]
+
+
+def nearest_validation_rows(validation_rows: DataFrame, listed: ListedRows, metric: str, n_nearest: int) -> pa.Table:
+    """Return `NEIGHBORS` with a column position, from 1: the nearest validation rows of some train rows.
+
+    Ties go by validation id. Cost: one pass over the validation rows; ``n_nearest`` rows a batch and train
+    row reach the driver.
+    """
+
+    def nearest(batches: Batches) -> Batches:
+        return nearest_validation(batches, listed, metric, n_nearest)
+
+    found = validation_rows.mapInArrow(
+        nearest, NEIGHBORS.ddl(label=validation_rows.schema["label"].dataType.simpleString())
+    ).toArrow()
+    order = [("train_row", "ascending"), ("distance", "ascending"), ("validation_id", "ascending")]
+    found = found.sort_by(order)
+    rows = found["train_row"].to_numpy()
+    first = np.searchsorted(rows, rows, side="left")
+    position = np.arange(len(rows)) - first + 1
+    return found.append_column("position", pa.array(position)).filter(pa.array(position <= n_nearest))
+
+
+def one_value_a_task(rows: DataFrame, column: str, values: list[int]) -> DataFrame:
+    """Return the rows partitioned so that every value of an integer column has a task of its own.
+
+    Hashing chunk ids into as many partitions leaves a third of them empty and others with two or three
+    chunks, whose task everybody then waits for. Spark 4.1 takes the number of a partition (docs/decisions/0005).
+    """
+    if len(values) == 1:
+        return rows.repartition(1)
+    if not hasattr(rows, "repartitionById"):
+        return hashed_to_place(rows, column, values)
+    places = ", ".join(f"{value}, {place}" for place, value in enumerate(values))
+    placed = rows.selectExpr("*", f"map({places})[{column}] AS place")
+    return placed.repartitionById(len(values), "place").drop("place")
+
+
+def hashed_to_place(rows: DataFrame, column: str, values: list[int]) -> DataFrame:
+    """Do so in Spark 4.0: each value is sent by a number that Spark itself says hashes to the partition wanted."""
+    n = len(values)
+    draws = rows.sparkSession.range(32 * n).selectExpr("id AS number", f"pmod(hash(id), {n}) AS place")
+    numbers = {
+        row["place"]: row["number"]
+        for row in draws.groupBy("place").agg({"number": "min"}).toDF("place", "number").collect()
+    }
+    routes = ", ".join(f"{value}, {numbers.get(place, place)}L" for place, value in enumerate(values))
+    return rows.selectExpr("*", f"map({routes})[{column}] AS route").repartition(n, "route").drop("route")
+
+
+def _wave_totals(chunks: DataFrame, waves: list[list[int]], reference: IndexReference, work: ChunkWork) -> DataFrame:
+    ids = [chunk for wave in waves for chunk in wave]
+    numbers = " + ".join(["0", *(f"int(chunk_id >= {wave[0]})" for wave in waves[1:])])
+
+    def value(batches: Batches) -> Batches:
+        worker.get_ready(loops.fastest)
+        return value_chunks(batches, open_here(reference), work)
+
+    return (
+        chunks.where(f"chunk_id IN ({', '.join(map(str, ids))})")
+        .transform(lambda rows: one_value_a_task(rows, "chunk_id", ids))
+        .sortWithinPartitions("chunk_id", "id")
+        .mapInArrow(value, PARTIALS.ddl())
+        .selectExpr("*", f"{numbers} AS wave")
+        .groupBy("train_block", "wave")
+        .applyInArrow(reduce_block, TOTALS.ddl())
+    )
+
+
+def _source_of(reference: IndexReference, name: str) -> Path:
+    if reference.shipping == "artifact":
+        from pyspark import SparkFiles  # noqa: PLC0415 - only where files were shipped
+
+        return Path(SparkFiles.get(reference.artifact_name(name)))
+    return Path(reference.directory) / name

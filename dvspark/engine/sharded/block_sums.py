@@ -1,0 +1,90 @@
+"""Block sums: what the rows of one block of training rows get from one chunk, and how blocks make a partial."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from dvspark.engine.index.train_blocks import BlocksReference
+from dvspark.engine.reduce import widest_of
+from dvspark.errors import ComputeError, Problem
+from dvspark.schemas import SCALARS, Float64s, Int64s, Partial
+
+SUM_TYPES = pa.schema(
+    [
+        ("chunk_id", pa.int32()),
+        ("block", pa.int32()),
+        ("failed", pa.list_(pa.int32())),
+        ("n_validation", pa.int64()),
+        ("utility", pa.float64()),
+        ("empty_utility", pa.float64()),
+        ("error_bound", pa.float64()),
+        ("n_alone", pa.int64()),
+        ("size", pa.float64()),
+        ("widest", pa.binary()),
+        ("value", pa.binary()),
+        ("value_squared", pa.binary()),
+        ("row_bounds", pa.binary()),
+    ]
+)
+
+
+def sum_batch(chunk_id: int, block: int, sums: Partial, failed: list[int]) -> pa.RecordBatch:
+    """Return one block's sums as `BLOCK_SUMS`; ``failed``: places of the chunk's rows that are not in them."""
+    told = {
+        "chunk_id": chunk_id,
+        "block": block,
+        "failed": failed,
+        **{name: getattr(sums, name) for name in SCALARS},
+        "widest": sums.of_chunk(chunk_id).widest.tobytes(),
+        "value": sums.value.tobytes(),
+        "value_squared": sums.value_squared.tobytes(),
+        "row_bounds": None if sums.row_bounds is None else sums.row_bounds.tobytes(),
+    }
+    return pa.RecordBatch.from_pylist([told], SUM_TYPES)
+
+
+def chunk_sums(
+    sums: pa.Table, reference: BlocksReference, n_points: dict[int, int]
+) -> dict[int, tuple[Partial, Int64s]]:
+    """Return each chunk's partial, and the places of points that are not in it, from the `BLOCK_SUMS` of all blocks.
+
+    ``n_points``: validation rows of each chunk that were asked for.
+    Raises: ComputeError when a block is missing or there twice, or points are not those asked for.
+    """
+    rows = sorted(sums.to_pylist(), key=lambda row: (row["chunk_id"], row["block"]))
+    found = {}
+    for chunk_id, expected in n_points.items():
+        of_chunk = [row for row in rows if row["chunk_id"] == chunk_id]
+        require_all([row["block"] for row in of_chunk], reference, f"chunk {chunk_id}")
+        first = of_chunk[0]
+        for row in of_chunk:
+            if row["n_validation"] + len(row["failed"]) != expected or row["failed"] != first["failed"]:
+                got = f"{row['n_validation']} valued, {len(row['failed'])} not"
+                where, hint = f"chunk {chunk_id}, block {row['block']}", "run it again; if it stays, report it"
+                raise ComputeError(Problem(where, f"{expected} validation rows", got, hint))
+        partial = Partial(
+            value=_joined(of_chunk, "value"),
+            value_squared=_joined(of_chunk, "value_squared"),
+            widest=widest_of(first["widest"]),
+            **{name: first[name] for name in SCALARS},  # the same in all blocks of a chunk
+            row_bounds=None if first["row_bounds"] is None else _joined(of_chunk, "row_bounds"),
+        )
+        found[chunk_id] = partial, np.array(first["failed"], np.int64)
+    return found
+
+
+def require_all(blocks: list[int], reference: BlocksReference, where: str) -> None:
+    """Refuse parts that are not those of all blocks, each once, in order.
+
+    Raises: ComputeError.
+    """
+    if blocks != list(range(reference.n_blocks)):
+        expected, got = f"parts of {reference.n_blocks} blocks, each once", f"parts of the blocks {blocks}"
+        raise ComputeError(Problem(where, expected, got, "run it again; if it stays, report it"))
+
+
+def _joined(rows: list[dict[str, Any]], name: str) -> Float64s:
+    return np.concatenate([np.frombuffer(row[name]) for row in rows])

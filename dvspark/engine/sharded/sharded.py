@@ -1,0 +1,185 @@
+"""The sharded plan on Spark: training rows stay in blocks on shared storage; validation rows go to the blocks.
+
+Under ``ranking: sorted`` every block tells its keys of every point, which meet where the point's chunk is valued:
+4 bytes a training row and point travel. Under ``ranking: binned`` only counts of bins and near rows do, and values come
+out where the rows are. The values are those of the replicated plan, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from dvspark.engine.chunks import Cut, queries
+from dvspark.engine.index.train_blocks import BlocksReference, open_block, rows_of
+from dvspark.engine.index.train_index import TrainKeys
+from dvspark.engine.reduce import sketch_of
+from dvspark.engine.sharded import binned_exchange
+from dvspark.engine.sharded.exchange import Halves, method_halves
+from dvspark.engine.sharded.sharded_blocks import build_blocks, chunk_files, finished_blocks
+from dvspark.engine.sharded.sharded_nearest import by_nearest, nearest_rows, tenth_distances
+from dvspark.engine.sharded.sharded_radius import by_counts, neighbor_counts
+from dvspark.engine.sharded.sharded_ranking import by_all_keys, by_bins
+from dvspark.engine.tasks import ChunkWork, ListedRows
+from dvspark.schemas import Float64s, Partial, TrainArrays, Wave
+from dvspark.schemas.pairwise import Pairwise
+from dvspark.spark.progress import watch_tasks
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = [
+    "build_blocks",
+    "exchanged_waves",
+    "finished_blocks",
+    "listed_rows",
+    "nearest_rows",
+    "neighbor_counts",
+    "tenth_distances",
+    "train_keys",
+    "train_pieces",
+    "value_waves",
+]
+
+# What one job may exchange: the executors' disks hold it.
+EXCHANGE_BYTES = 16 * 2**30
+# What one job may return to the driver in partials, well under Spark's limit of 1 GiB.
+PARTIAL_BYTES = 256 * 2**20
+# Rows of the exchange that Spark hands to a task at once: its default number of rows would be gigabytes.
+BATCH_BYTES = 64 * 2**20
+BATCH_ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
+
+# (session, validation rows of each chunk, blocks, folder of the chunks' files) to the partial of each chunk.
+PartialsOf = Callable[["SparkSession", dict[int, int], BlocksReference, Path], dict[int, Partial]]
+
+
+# What blocks exchange, by kind; kinds that are not here exchange keys or bins.
+EXCHANGES: dict[str, Callable[..., dict[int, Partial]]] = {"radius": by_counts, "nearest": by_nearest}
+
+
+def train_keys(reference: BlocksReference) -> TrainKeys:
+    """Return id, label and, where known, owner of all training rows, and what follows from them, mapped."""
+    return reference.train_keys()
+
+
+def train_pieces(reference: BlocksReference) -> Iterator[TrainArrays]:
+    """Yield the training rows in id order, block by block, each mapped on this host while it is asked for."""
+    for block in range(reference.n_blocks):
+        yield open_block(reference, block).train
+
+
+def listed_rows(reference: BlocksReference, rows: list[int]) -> ListedRows:
+    """Return a few training rows, read on this host."""
+    x = rows_of(reference, np.array(rows, np.int64))
+    return ListedRows(rows, x, train_keys(reference).keys["id"].take(pa.array(rows, pa.int64())))
+
+
+def value_waves(
+    chunks: DataFrame,
+    sizes: dict[int, int],
+    reference: BlocksReference,
+    work: ChunkWork,
+    report: Callable[[int, int], None] = lambda _done, _total: None,
+    n_done: int = 0,
+    n_tasks: int = 1,
+    cut: Cut | None = None,
+) -> Iterator[Wave]:
+    """Yield the waves of chunks, as `replicated.value_waves` does, with the same bits."""
+    alone = work.options.self_validation
+    given: dict[str, Any] = {
+        "self_validation": alone,
+        "report": report,
+        "n_done": n_done,
+        "n_tasks": n_tasks,
+        "cut": cut,
+    }
+    if (exchange := EXCHANGES.get(work.method.kind)) is not None:
+        yield from _waves(chunks, sizes, reference, partial(exchange, work=work), **given)
+        return
+    if work.options.ranking_options(work.parameters, reference.n_train).is_binned(reference.n_train - alone):
+        binned_exchange.write_sample(reference)
+        yield from _waves(chunks, sizes, reference, partial(by_bins, work=work), **given)
+        return
+    halves, n_values = method_halves(reference, work), work.n_values(reference)
+    exchanged = partial(by_all_keys, halves=halves, n_values=n_values)
+    yield from _waves(chunks, sizes, reference, exchanged, **given)
+
+
+def exchanged_waves(
+    chunks: DataFrame,
+    sizes: dict[int, int],
+    reference: BlocksReference,
+    halves: Halves,
+    n_values: int,
+    *,
+    self_validation: bool,
+    cut: Cut | None = None,
+) -> Iterator[Wave]:
+    """Yield the waves; ``halves`` say what a block tells and what becomes of a chunk's points."""
+    exchanged = partial(by_all_keys, halves=halves, n_values=n_values)
+    yield from _waves(chunks, sizes, reference, exchanged, self_validation=self_validation, cut=cut)
+
+
+def _waves(
+    chunks: DataFrame,
+    sizes: dict[int, int],
+    reference: BlocksReference,
+    partials_of: PartialsOf,
+    *,
+    self_validation: bool,
+    report: Callable[[int, int], None] = lambda _done, _total: None,
+    n_done: int = 0,
+    n_tasks: int = 1,
+    cut: Cut | None = None,
+) -> Iterator[Wave]:
+    """Yield the waves, whose chunks are valued in jobs of some of them and added pairwise by their order.
+
+    A job may go on from one wave of a query to the next.
+    Memory of the driver: the validation rows and partials of one job, and 16 N bytes for each doubling of a wave.
+    """
+    spark, ids, done = chunks.sparkSession, list(sizes), n_done
+    for places in cut or queries(len(ids), n_done, n_tasks):
+        starts, ends = [start for start, _ in places], {end for _, end in places}
+        total, sketches = Pairwise(), list[Float64s]()
+        for some in _cut(ids[starts[0] : places[-1][1]], sizes, reference.n_train):
+            rows = chunks.where(f"chunk_id IN ({', '.join(map(str, some))})").toArrow()
+            with (
+                chunk_files(rows, reference, self_validation=self_validation) as folder,
+                _small_batches(spark, 8 * min(reference.block_rows, reference.n_train)),
+                watch_tasks(spark, len(some), report, done, len(ids)),
+            ):
+                found = partials_of(spark, {chunk: sizes[chunk] for chunk in some}, reference, folder)
+            report(done + len(some), len(ids))
+            for chunk in some:
+                sketches.append(sketch_of(found[chunk]))
+                total.add(found[chunk])
+                done += 1
+                if done in ends and (added := total.total()) is not None:
+                    start = starts.pop(0)
+                    yield Wave(start, {chunk: sizes[chunk] for chunk in ids[start:done]}, added, np.stack(sketches))
+                    total, sketches = Pairwise(), []
+
+
+def _cut(ids: list[int], sizes: dict[int, int], n_train: int) -> Iterator[list[int]]:
+    """Yield the chunks of a query in jobs that keep to EXCHANGE_BYTES and PARTIAL_BYTES, a chunk at least."""
+    exchanged = EXCHANGE_BYTES // (8 * n_train * max(sizes[chunk] for chunk in ids))
+    step = max(1, min(exchanged, PARTIAL_BYTES // (16 * n_train)))
+    for start in range(0, len(ids), step):
+        yield ids[start : start + step]
+
+
+@contextmanager
+def _small_batches(spark: SparkSession, row_bytes: int) -> Iterator[None]:
+    """Let Spark hand tasks BATCH_BYTES of such rows at once while the block runs."""
+    before = spark.conf.get(BATCH_ROWS)
+    spark.conf.set(BATCH_ROWS, max(1, BATCH_BYTES // row_bytes))
+    try:
+        yield
+    finally:
+        spark.conf.set(BATCH_ROWS, str(before))

@@ -1,0 +1,129 @@
+"""Blocks on Spark: training rows go from task to task into files on shared storage, and a task works on each block."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dvspark.engine.index.block_writing import combine_blocks, finish_blocks, seal_blocks, write_blocks
+from dvspark.engine.index.train_blocks import BlocksReference, damaged_blocks, sealed_blocks
+from dvspark.engine.index.train_index import TrainKeys
+from dvspark.engine.replicated.packing import sorted_keys
+from dvspark.engine.replicated.replicated import one_value_a_task
+from dvspark.engine.sharded.exchange import write_chunk
+from dvspark.engine.tasks import chunk_arrays
+from dvspark.errors import ComputeError, Problem
+from dvspark.kernels.distances.distances import TILE_ROWS
+from dvspark.methods.search_index import EXACT
+from dvspark.schemas import BLOCKS, DAMAGE
+from dvspark.spark.session import is_same_host
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, Row, SparkSession
+
+
+def build_blocks(
+    train_rows: DataFrame,
+    *,
+    n_train: int,
+    n_features: int,
+    dtype: str,
+    metric: str,
+    directory: Path,
+    block_rows: int,
+    shared: bool,
+    index: str = EXACT,
+    keys: pa.Table | None = None,
+) -> BlocksReference:
+    """Write train rows (`ROWS` format) as blocks of ``block_rows`` below ``directory``.
+
+    ``block_rows`` a multiple of `kernels.distances.TILE_ROWS`: blocks are cut where tiles are. ``shared``: all hosts
+    see the directory under the same path. ``index``: as in `BlocksReference`. ``keys``: as in `packing.sorted_keys`.
+    The rows go from task to task, never through the driver, which holds the keys and 60 bytes a row.
+    Raises: ComputeError when the rows are not the ones that were counted, or hosts do not see the directory.
+    """
+    if not shared and not is_same_host(train_rows.sparkSession):
+        hint = "set work_dir to a folder that the driver and all hosts see"
+        raise ComputeError(Problem("writing the blocks", "a folder that all hosts see", "none", hint))
+    if block_rows % TILE_ROWS and block_rows < n_train:
+        raise ValueError(f"blocks of {block_rows} rows cut a tile of {TILE_ROWS}")
+    directory.mkdir(parents=True, exist_ok=True)
+    keys = sorted_keys(train_rows, n_train, keys)
+    known = TrainKeys.of(keys, dtype)
+    known.write(directory)
+    reference = BlocksReference(str(directory), n_train, n_features, 0, metric, dtype, block_rows)
+    reference = dataclasses.replace(reference, n_owners=known.columns.n_owners, index=index)
+    firsts = [keys["id"][reference.first_row(block)].as_py() for block in range(reference.n_blocks)]
+    written = _write_blocks(train_rows, firsts, reference)
+    for row in _each_once(written, reference):
+        (directory / row["folder"]).rename(reference.folder(row["block"]))
+    combine_blocks(reference)
+    finished = _each_once(_finish_blocks(train_rows.sparkSession, reference), reference)
+    return seal_blocks(reference, sum(row["n_bytes"] for row in finished))
+
+
+def finished_blocks(spark: SparkSession, directory: Path, digest: str, block_rows: int) -> BlocksReference | None:
+    """Return the blocks of ``block_rows`` that were finished in ``directory``, None if they are not there whole.
+
+    A task reads every byte of each.
+    """
+    reference = sealed_blocks(directory, digest)
+    if reference is None or reference.block_rows != block_rows:
+        return None
+    told = block_numbers_of(spark, reference).mapInArrow(
+        lambda batches: damaged_blocks(batches, reference), DAMAGE.ddl()
+    )
+    return None if any(row["damaged"] for row in _each_once(told, reference)) else reference
+
+
+def block_numbers_of(spark: SparkSession, reference: BlocksReference) -> DataFrame:
+    """Return the numbers of the blocks, a partition each."""
+    return spark.range(0, reference.n_blocks, 1, reference.n_blocks).withColumnRenamed("id", "block")
+
+
+@contextmanager
+def chunk_files(rows: pa.Table, reference: BlocksReference, *, self_validation: bool) -> Iterator[Path]:
+    """Yield a folder beside the blocks with a file for each chunk in the rows; removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="chunks-", dir=reference.directory) as folder:
+        keys = reference.train_keys()
+        for chunk_id in pc.unique(rows["chunk_id"]).to_pylist():
+            chunk = rows.filter(pc.equal(rows["chunk_id"], chunk_id)).sort_by("id")
+            write_chunk(Path(folder), chunk_id, chunk_arrays(chunk, keys, self_validation=self_validation))
+        yield Path(folder)
+
+
+def _write_blocks(train_rows: DataFrame, firsts: list[Any], reference: BlocksReference) -> DataFrame:
+    """Return the `BLOCKS` written, a task each; ``firsts``: the ids of the blocks' first rows."""
+    from pyspark.sql import functions  # noqa: PLC0415 - an extra
+
+    number = functions.when(functions.lit(False), 0)
+    for block, following in enumerate(firsts[1:]):
+        number = number.when(functions.col("id") < functions.lit(following), block)
+    rows = train_rows.select("id", "embedding", number.otherwise(len(firsts) - 1).alias("block"))
+    return (
+        rows.transform(lambda rows: one_value_a_task(rows, "block", [*range(reference.n_blocks)]))
+        .sortWithinPartitions("id")
+        .mapInArrow(lambda batches: write_blocks(batches, reference), BLOCKS.ddl())
+    )
+
+
+def _finish_blocks(spark: SparkSession, reference: BlocksReference) -> DataFrame:
+    return block_numbers_of(spark, reference).mapInArrow(
+        lambda batches: finish_blocks(batches, reference), BLOCKS.ddl()
+    )
+
+
+def _each_once(blocks: DataFrame, reference: BlocksReference) -> list[Row]:
+    rows = sorted(blocks.collect(), key=lambda row: row["block"])
+    found = [row["block"] for row in rows]
+    if found != [*range(reference.n_blocks)]:
+        expected, hint = f"{reference.n_blocks} blocks, each once", "run it again; if it stays, report it"
+        raise ComputeError(Problem("writing the blocks", expected, f"the blocks {found}", hint))
+    return rows

@@ -1,0 +1,110 @@
+"""The sharded plan for `nearest` methods: blocks tell their nearest rows, and add up values where the rows are."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from dvspark.engine.index.train_blocks import BlocksReference
+from dvspark.engine.replicated.replicated import one_value_a_task
+from dvspark.engine.sharded import nearest_exchange
+from dvspark.engine.sharded.block_sums import chunk_sums
+from dvspark.engine.sharded.nearest_exchange import NearOf
+from dvspark.engine.sharded.sharded_blocks import block_numbers_of, chunk_files
+from dvspark.engine.tasks import ChunkWork
+from dvspark.kernels.nearest.nearest import NearestRows, NearRows, near_rows
+from dvspark.kernels.ranking.ranking import RankingOptions
+from dvspark.kernels.workspace import Workspace
+from dvspark.methods.kinds.radius import SAMPLE_NEIGHBORS
+from dvspark.schemas import BLOCK_SUMS, NEAR_PARTS, NEAR_VALUED, ChunkArrays, Float64s, Int64s, Partial, TrainBlock
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+Batches = Iterator[pa.RecordBatch]
+PART_ORDER = [(name, "ascending") for name in ("chunk_id", "point", "block")]
+
+
+def by_nearest(
+    spark: SparkSession, sizes: dict[int, int], reference: BlocksReference, folder: Path, *, work: ChunkWork
+) -> dict[int, Partial]:
+    """Return the partial of each chunk: out to one task a chunk, which values its points, and back to the blocks."""
+
+    def value(batches: Batches) -> Batches:
+        return nearest_exchange.value_batches(batches, reference, folder, work)
+
+    near_of = nearest_exchange.method_near(reference, work)
+    parts = _near_parts(spark, [*sizes], reference, folder, near_of)
+    parts = one_value_a_task(parts, "chunk_id", [*sizes]).sortWithinPartitions("chunk_id", "point", "block")
+    valued = parts.mapInArrow(value, NEAR_VALUED.ddl()).toArrow().to_pylist()
+
+    def add_up(batches: Batches) -> Batches:
+        return nearest_exchange.sum_batches(batches, reference, folder, valued, row_bounds=work.options.error_bound)
+
+    sums = block_numbers_of(spark, reference).mapInArrow(add_up, BLOCK_SUMS.ddl()).toArrow()
+    return {chunk: of_chunk for chunk, (of_chunk, _) in chunk_sums(sums, reference, sizes).items()}
+
+
+def tenth_distances(
+    spark: SparkSession,
+    sample: pa.Table,
+    reference: BlocksReference,
+    options: RankingOptions,
+    *,
+    self_validation: bool,
+) -> Float64s:
+    """Return how far a few training rows away each validation row of the sample is, see `methods.radius`."""
+
+    def near_of(block: TrainBlock, chunk: ChunkArrays) -> Iterator[NearRows]:
+        return near_rows(block.train, chunk, options, SAMPLE_NEIGHBORS, Workspace(), block.first_row)
+
+    given = (near_of, SAMPLE_NEIGHBORS, options.metric)
+    found = _nearest_of(spark, sample, reference, *given, self_validation=self_validation)
+    return np.array([near.farthest for near in found])
+
+
+def nearest_rows(
+    spark: SparkSession, sample: pa.Table, reference: BlocksReference, work: ChunkWork, *, exact: bool
+) -> list[Int64s]:
+    """Return the rows that decide the values of each validation row of the sample; ``exact``: not by an index."""
+    near_of, alone = nearest_exchange.method_near(reference, work), work.options.self_validation
+
+    def exactly(block: TrainBlock, chunk: ChunkArrays) -> Iterator[NearRows]:
+        return near_of(dataclasses.replace(block, train=dataclasses.replace(block.train, search=None)), chunk)
+
+    m = work.method.n_asked(reference.n_train - alone, work.parameters)
+    asked = exactly if exact else near_of
+    found = _nearest_of(spark, sample, reference, asked, m, work.options.metric, self_validation=alone)
+    return [near.rows for near in found]
+
+
+def _nearest_of(
+    spark: SparkSession,
+    sample: pa.Table,
+    reference: BlocksReference,
+    near_of: NearOf,
+    m: int,
+    metric: str,
+    *,
+    self_validation: bool,
+) -> list[NearestRows]:
+    """Return the m nearest rows of each validation row of the sample."""
+    rows = sample.append_column("chunk_id", pa.array(np.zeros(len(sample), np.int32)))
+    with chunk_files(rows, reference, self_validation=self_validation) as folder:
+        told = _near_parts(spark, [0], reference, folder, near_of).toArrow().sort_by(PART_ORDER).to_pylist()
+    merged = nearest_exchange.merged_points(iter(told), reference, m, metric)
+    return [near for _, near in merged]
+
+
+def _near_parts(
+    spark: SparkSession, chunk_ids: list[int], reference: BlocksReference, folder: Path, near_of: NearOf
+) -> DataFrame:
+    def tell(batches: Batches) -> Batches:
+        return nearest_exchange.near_batches(batches, reference, folder, chunk_ids, near_of)
+
+    return block_numbers_of(spark, reference).mapInArrow(tell, NEAR_PARTS.ddl())

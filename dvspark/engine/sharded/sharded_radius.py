@@ -1,0 +1,63 @@
+"""The sharded plan for `radius` methods: blocks count neighbors, and add up values where the rows are."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dvspark.engine.chunks import pieces
+from dvspark.engine.index.train_blocks import BlocksReference
+from dvspark.engine.sharded import radius_exchange
+from dvspark.engine.sharded.block_sums import chunk_sums
+from dvspark.engine.sharded.exchange import read_chunk, write_chunk
+from dvspark.engine.sharded.sharded_blocks import block_numbers_of, chunk_files
+from dvspark.engine.tasks import ChunkWork, counts_table
+from dvspark.schemas import BLOCK_SUMS, COUNTS, Int64s, Partial
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+Batches = Iterator[pa.RecordBatch]
+
+
+def neighbor_counts(chunks: DataFrame, sizes: dict[int, int], reference: BlocksReference, work: ChunkWork) -> pa.Table:
+    """Return `NEIGHBOR_COUNTS` of all validation rows, for a `radius` method, piece by piece."""
+    found = []
+    for wave in pieces(list(sizes)):
+        rows = chunks.where(f"chunk_id IN ({', '.join(map(str, wave))})").toArrow()
+        with chunk_files(rows, reference, self_validation=work.options.self_validation) as folder:
+            n_points = {chunk: sizes[chunk] for chunk in wave}
+            for chunk, counts in _counts(chunks.sparkSession, n_points, reference, folder, work).items():
+                of_chunk = rows.filter(pc.equal(rows["chunk_id"], chunk)).sort_by("id")
+                found.append(counts_table(of_chunk["id"], counts))
+    return pa.concat_tables(found)
+
+
+def by_counts(
+    spark: SparkSession, sizes: dict[int, int], reference: BlocksReference, folder: Path, *, work: ChunkWork
+) -> dict[int, Partial]:
+    """Return the partial of each chunk: its neighbors are counted, unless its file has counts, then valued."""
+    if read_chunk(folder, next(iter(sizes))).counts is None:
+        for chunk, counts in _counts(spark, sizes, reference, folder, work).items():
+            write_chunk(folder, chunk, dataclasses.replace(read_chunk(folder, chunk), counts=counts))
+
+    def add_up(batches: Batches) -> Batches:
+        return radius_exchange.sum_batches(batches, reference, folder, [*sizes], work)
+
+    sums = block_numbers_of(spark, reference).mapInArrow(add_up, BLOCK_SUMS.ddl()).toArrow()
+    return {chunk: of_chunk for chunk, (of_chunk, _) in chunk_sums(sums, reference, sizes).items()}
+
+
+def _counts(
+    spark: SparkSession, sizes: dict[int, int], reference: BlocksReference, folder: Path, work: ChunkWork
+) -> dict[int, Int64s]:
+    def count(batches: Batches) -> Batches:
+        return radius_exchange.count_batches(batches, reference, folder, [*sizes], work)
+
+    told = block_numbers_of(spark, reference).mapInArrow(count, COUNTS.ddl()).toArrow()
+    return radius_exchange.chunk_counts(told, reference, sizes, work)

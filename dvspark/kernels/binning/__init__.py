@@ -1,0 +1,3 @@
+"""Binning: the binned ranking, in which all but the nearest rows are ordered by bins of nearly equal distance."""
+
+from __future__ import annotations

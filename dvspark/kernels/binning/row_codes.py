@@ -1,0 +1,250 @@
+"""Codes: bin and match of every row for a block of points, and the near rows: the first pass of the binned ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from dvspark.kernels import loops
+from dvspark.kernels.binning import bins
+from dvspark.kernels.binning.bins import BinEdges
+from dvspark.kernels.distances import distances
+from dvspark.kernels.distances.key_sizes import key_size
+from dvspark.kernels.ranking import near_order, ranking
+from dvspark.kernels.workspace import Workspace
+from dvspark.schemas import (
+    Bools,
+    ChunkArrays,
+    Float64s,
+    Floats,
+    Int32s,
+    Int64s,
+    TrainArrays,
+    TrainLabels,
+    UInt16s,
+)
+
+# What a worker takes beside the training rows stays under this many bytes, as long as 8 points do not take more: half
+# the points in a product cost a quarter more time in it. A block of points gets what tables and sums over rows leave.
+WORKER_BYTES = 2**30
+TABLE_ROW_BYTES = 57
+
+# Near rows have a place for so many standard deviations more than are expected, as the sample tells their number.
+NEAR_DEVIATIONS = 3.5
+# A point is given up when so few places are left. What is counted does not show by one or two how many there were, for
+# copies and the row that sits out are moved afterwards.
+SPARE_PLACES = 64
+
+
+@dataclass(frozen=True)
+class BinnedBlock:
+    """A block of points between the two passes.
+
+    ``codes`` (n_points, n_rows) uint16; ``near_rows`` (n_points, capacity) int32, ascending, of which ``n_near``
+    (n_points,) int64 are there, or more than the capacity where they found no place; ``near_values`` (n_points,
+    capacity) float64, for what they are worth.
+    """
+
+    codes: UInt16s
+    near_rows: Int32s
+    near_values: Float64s
+    n_near: Int64s
+
+    @classmethod
+    def empty(cls, n_points: int, n_rows: int, capacity: int, workspace: Workspace) -> BinnedBlock:
+        """Return a block without rows, in the workspace."""
+        return cls(
+            workspace.array("block", (n_points, n_rows), np.uint16),
+            workspace.array("near_rows", (n_points, capacity), np.int32),
+            workspace.array("near_values", (n_points, capacity), np.float64),
+            np.zeros(n_points, np.int64),
+        )
+
+    @property
+    def capacity(self) -> int:
+        """How many near rows of a point have a place."""
+        return self.near_rows.shape[1]
+
+    @property
+    def near_keys(self) -> Floats:
+        """The float32 keys of the near rows, (n_points, 2 capacity), in the place of their values to come."""
+        return self.near_values.view(np.float32)
+
+    def near(self, point: int) -> tuple[Int32s, Floats]:
+        """Return a point's near rows and their keys; none where they found no place, then no values come of it."""
+        n_near = int(self.n_near[point])
+        n_near = n_near if n_near <= self.capacity else 0
+        return self.near_rows[point, :n_near], self.near_keys[point, :n_near]
+
+    def matches(self, point: int, rows: Int32s) -> Bools:
+        """Return which of some rows match the point, (n,) bool."""
+        found = np.empty(len(rows), np.bool_)
+        loops.fastest().matches_of(self.codes[point], rows, found)
+        return found
+
+
+def near_capacity(n_train: int, n_near: int) -> int:
+    """Return for how many near rows of a point there is a place."""
+    told_by = n_near * bins.sample_size(n_train) / n_train
+    return min(n_train, int(n_near * (1.0 + NEAR_DEVIATIONS / np.sqrt(told_by))) + 1_000)
+
+
+def most_near_rows(n_train: int, capacity: int) -> int:
+    """Return up to how many near rows a point is served, so many having a place."""
+    return capacity if capacity == n_train else capacity - SPARE_PLACES
+
+
+def point_bytes(n_train: int, n_features: int, capacity: int) -> int:
+    """Return the bytes of a point's codes, near rows and their values, its table, its products and its features."""
+    return 2 * n_train + 12 * capacity + 16 * bins.N_BINS + 4 * distances.TILE_ROWS + 24 * n_features
+
+
+def table_bytes(n_train: int, n_features: int) -> int:
+    """Return the bytes of what all points share: tables and sums over the rows, the sample, tiles in float64."""
+    return TABLE_ROW_BYTES * n_train + (4 * bins.SAMPLE_LIMITS[1] + 12 * distances.TILE_ROWS) * n_features + 2**22
+
+
+def points_per_block(n_train: int, n_features: int, capacity: int) -> int:
+    """Return how many points go through both passes together."""
+    left = WORKER_BYTES - table_bytes(n_train, n_features)
+    return int(np.clip(left // point_bytes(n_train, n_features, capacity), 8, distances.POINTS_PER_PRODUCT))
+
+
+def even_blocks(points: Int64s, most: int) -> Iterator[Int64s]:
+    """Yield the points in as few blocks of at most ``most`` as there can be, of nearly equal size."""
+    yield from np.array_split(points, -(-len(points) // most)) if len(points) else ()
+
+
+def sample_arrays(train: TrainArrays) -> TrainArrays:
+    """Return the training rows whose keys tell where bins go, as rows of their own."""
+    rows = bins.sample_rows(train.n_train)
+    scale = None if train.scale is None else train.scale[rows]
+    none = np.empty((0, 2), np.int32)
+    norms = train.squared_norm[rows]
+    return TrainArrays(train.x[rows], TrainLabels(None), scale, train.center, norms, none, longest=train.largest_norm)
+
+
+def point_blocks(
+    sample: TrainArrays,
+    chunk: ChunkArrays,
+    points: Int64s,
+    metric: str,
+    n_train: int,
+    n_near: int,
+    workspace: Workspace,
+) -> Iterator[tuple[Int64s, list[BinEdges | None]]]:
+    """Yield the points that go through both passes together, and where each one's bins lie.
+
+    None where the sample does not tell. The cut depends on ``n_train``, the rows of the whole table, alone: the last
+    bits of a product may depend on how many points it has. The sample's keys lie where the codes go.
+    """
+    most = points_per_block(n_train, sample.x.shape[1], near_capacity(n_train, n_near))
+    for some in even_blocks(points, most):
+        keys = workspace.array("block", (len(some), sample.n_train), np.float32)
+        norms = distances.approximate_keys(sample, chunk.x[some], metric, keys)
+        of_points = zip(keys, chunk.x[some], norms.tolist(), strict=True)
+        yield (
+            some,
+            [_edges(sample, of_point[0], of_point[1], of_point[2], metric, n_train, n_near) for of_point in of_points],
+        )
+
+
+def _edges(
+    sample: TrainArrays, keys: Floats, z: Floats, weight: float, metric: str, n_train: int, n_near: int
+) -> BinEdges | None:
+    """Return where one point's bins lie, by its float32 ``keys`` of the sample."""
+    some = near_order.error_sample(sample.n_train)
+    exact = distances.exact_keys(sample.x, some, z, metric)
+    size = key_size(sample, weight, metric)
+    limits_of = near_order.key_limits(size, exact, keys[some], sample.squared_norm[some])
+    return bins.edges(keys[np.isfinite(keys)], n_train, n_near, limits_of)
+
+
+def assign_rows(
+    train: TrainArrays,
+    chunk: ChunkArrays,
+    edges: list[BinEdges],
+    metric: str,
+    block: BinnedBlock,
+    workspace: Workspace,
+) -> Float64s:
+    """Fill ``block`` with the codes and near rows of ``train``, for all points of the chunk: the first pass.
+
+    Returns the norms of the points' weights, for `key_sizes.key_size`. 2 N D n_points floating-point operations.
+    """
+    assign = loops.fastest().assign_bins
+    points = distances.place_points(train, chunk.x, metric)
+    low, per_unit = np.array([e.low for e in edges]), np.array([e.per_unit for e in edges])
+    lines = np.stack([e.lines for e in edges])
+    # One label a row and a point: compared on the way. Otherwise the rows that match are looked up afterwards.
+    labels = train.labels.codes
+    alone = np.array([labels is not None and len(codes) == 1 for codes in chunk.labels])
+    asked = np.array([codes[0] if single else -1 for codes, single in zip(chunk.labels, alone, strict=True)], np.int32)
+    labels = np.zeros(train.n_train, np.int32) if labels is None else labels
+    products = workspace.array("products", (chunk.n_validation * min(distances.TILE_ROWS, train.n_train),), np.float32)
+    block.n_near[:] = 0
+    for start, tile, addend in distances.tile_products(train, points, metric, products):
+        of_tile = labels[start : start + len(addend)]
+        near = (block.near_rows, block.near_keys, block.n_near)
+        assign(tile, addend, of_tile, asked, low, per_unit, lines, start, block.codes, *near)
+    for point in np.flatnonzero(~alone).tolist():
+        flags = ranking.match_flags(train.labels, chunk.labels[point], train.n_train)
+        np.bitwise_or(block.codes[point], flags, out=block.codes[point])
+    give_copies_their_key(block, train.duplicates, block)
+    return points.norms
+
+
+def give_copies_their_key(block: BinnedBlock, pairs: Int32s, source: BinnedBlock) -> None:
+    """Give rows the bins of other ones and, if these are near, their keys.
+
+    ``pairs`` (n, 2) int32 of a row of the block and the row of ``source``, the block itself or another of the same
+    points, that it is a copy of.
+    """
+    if not len(pairs):
+        return
+    copies, firsts = pairs[:, 0], pairs[:, 1]
+    is_copy = np.zeros(block.codes.shape[1], np.bool_)
+    is_copy[copies] = True
+    capacity = block.capacity
+    for point, codes in enumerate(block.codes):
+        bins_of = source.codes[point][firsts] & ~np.uint16(1)
+        codes[copies] = bins_of | (codes[copies] & 1)
+        if block.n_near[point] > capacity or source.n_near[point] > source.capacity:
+            block.n_near[point] = capacity + 1
+            continue
+        source_rows, source_keys = source.near(point)
+        near = bins_of == 0
+        of_first = source_keys[np.searchsorted(source_rows, firsts[near])]
+        rows, keys = block.near(point)
+        kept = ~is_copy[rows]
+        rows, keys = np.append(rows[kept], copies[near]), np.append(keys[kept], of_first)
+        order = np.argsort(rows)[:capacity]
+        block.near_rows[point, : len(order)], block.near_keys[point, : len(order)] = rows[order], keys[order]
+        block.n_near[point] = len(rows)
+
+
+def take_out(block: BinnedBlock, train_rows: Int64s | None) -> None:
+    """Take each point's row of ``train_rows``, if it is in the block, out of its game.
+
+    It is no near row then, and its code is worth nothing.
+    """
+    for point, row in enumerate([] if train_rows is None else train_rows.tolist()):
+        if not 0 <= row < block.codes.shape[1]:
+            continue
+        n_near = int(block.n_near[point])
+        if block.codes[point, row] < 2 and n_near <= block.capacity:
+            place = int(np.searchsorted(block.near_rows[point, :n_near], row))
+            for listed in (block.near_rows[point], block.near_keys[point]):
+                listed[place : n_near - 1] = listed[place + 1 : n_near]
+            block.n_near[point] = n_near - 1
+        block.codes[point, row] = 0
+
+
+def count_rows(block: BinnedBlock, point: int, absent: int) -> Int64s:
+    """Return how many rows have each code, (4 N_BINS,) int64; ``absent`` of them, 0 or 1, were taken out."""
+    counts = np.empty(2 * bins.IN_DOUBT, np.int64)
+    loops.fastest().count_codes(block.codes[point], counts)
+    counts[0] -= absent
+    return counts

@@ -1,0 +1,147 @@
+"""Binned points merged from parts: blocks count their rows by bin, one place values the bins, blocks add that up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dvspark.kernels import loops
+from dvspark.kernels.binning import binned, bins, row_codes
+from dvspark.kernels.binning.binned import Game
+from dvspark.kernels.binning.bins import BinDoubt
+from dvspark.kernels.binning.row_codes import BinnedBlock
+from dvspark.kernels.ranking.near_order import NearKeys
+from dvspark.kernels.workspace import Workspace
+from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int32s, Int64s, TrainArrays, TrainBlock, UInt16s
+
+
+@dataclass(frozen=True)
+class BinnedPart:
+    """A block's part of one point, rows counted in the block.
+
+    ``counts`` (4 N_BINS,) int64 rows of each code; ``near_rows`` (n_near,) int32, ascending, ``near_keys`` float32 and
+    ``near_matches`` bool; what is in ``doubt`` of the point's bins, the same in all blocks.
+    """
+
+    counts: Int64s
+    near_rows: Int32s
+    near_keys: Floats
+    near_matches: Bools
+    doubt: BinDoubt
+
+
+@dataclass(frozen=True)
+class MergedValues:
+    """What all rows get from one point, by code and for the near rows one by one, in the order of the parts.
+
+    ``values`` and ``bounds`` (2 N_BINS,) float64; ``near_values`` (n_near,) float64; utilities and the certificate.
+    """
+
+    values: Float64s
+    bounds: Float64s
+    near_values: Float64s
+    utility: tuple[float, float]
+    error_bound: float
+
+
+def binned_parts(
+    block: TrainBlock,
+    sample: TrainArrays,
+    chunk: ChunkArrays,
+    points: Int64s,
+    metric: str,
+    n_train: int,
+    n_near: int,
+    workspace: Workspace,
+) -> Iterator[tuple[Int64s, UInt16s, list[BinnedPart | None]]]:
+    """Yield (points, codes, parts) of those of ``points`` that go through together; arrays hold until the next.
+
+    ``codes`` (n_served, n_rows) uint16 of the points that have a part; the sample does not tell where the bins of the
+    others lie. ``n_train`` rows of all blocks, of which some ``n_near`` are to be near a point. The bits are those of
+    one table, since tiles and blocks of points are.
+    Cost a point: O(n_rows D); memory: `memory.scratch_bytes` of the block's rows, of as many points as of ``n_train``.
+    """
+    train = block.train
+    capacity = min(row_codes.near_capacity(n_train, n_near), train.n_train)
+    for some, edges in row_codes.point_blocks(sample, chunk, points, metric, n_train, n_near, workspace):
+        known = [found for found in edges if found is not None]
+        here = chunk.take(some[[found is not None for found in edges]])
+        found = BinnedBlock.empty(here.n_validation, train.n_train, capacity, workspace)
+        parts: Iterator[BinnedPart] = iter(())
+        if known:
+            row_codes.assign_rows(train, here, known, metric, found, workspace)
+            if block.guests is not None:
+                # The rows of zeros between guests may all be near.
+                n_guests = block.guests.n_train
+                copied = BinnedBlock.empty(here.n_validation, n_guests, n_guests, Workspace())
+                no_labels = ChunkArrays(here.x, [np.empty(0, np.int32)] * here.n_validation)
+                row_codes.assign_rows(block.guests, no_labels, known, metric, copied, workspace)
+                row_codes.give_copies_their_key(found, block.guest_pairs, copied)
+            own = None if here.train_rows is None else here.train_rows - block.first_row
+            row_codes.take_out(found, own)
+            parts = _parts(train, found, own, [edge.doubt for edge in known])
+        yield some, found.codes, [None if where is None else next(parts) for where in edges]
+
+
+def _parts(
+    train: TrainArrays, block: BinnedBlock, own: Int64s | None, doubts: Sequence[BinDoubt]
+) -> Iterator[BinnedPart]:
+    for point, doubt in enumerate(doubts):
+        absent = own is not None and 0 <= own[point] < train.n_train
+        counts = row_codes.count_rows(block, point, absent=int(absent))
+        rows, keys = block.near(point)
+        yield BinnedPart(counts, rows, keys, block.matches(point, rows), doubt)
+
+
+def value_parts(
+    parts: Sequence[BinnedPart | None],
+    first_rows: Sequence[int],
+    near_of: Callable[[Int64s], NearKeys],
+    most_near: int,
+    game: Game,
+    workspace: Workspace,
+) -> MergedValues | None:
+    """Return what one point's parts, those of all blocks in order, are worth; None if bins do not serve the point.
+
+    ``first_rows`` the place of each block's first row in the whole table; ``near_of`` rows of it tells their exact
+    keys; ``most_near`` as in `row_codes.most_near_rows`. Cost and bits as in `binned.value_point`.
+    """
+    told = [part for part in parts if part is not None]
+    if len(told) < len(parts):
+        return None
+    counts = np.sum([part.counts for part in told], axis=0)
+    near = near_of(_joined([part.near_rows for part in told], first_rows))
+    keys = np.concatenate([part.near_keys for part in told])
+    matches = np.concatenate([part.near_matches for part in told])
+    values, bounds = np.empty(2 * bins.N_BINS), np.empty(2 * bins.N_BINS)
+    of_code = (values, bounds)
+    valued = binned.value_point(counts, told[0].doubt, keys, matches, near, most_near, game, *of_code, workspace)
+    if valued is None:
+        return None
+    return MergedValues(values, bounds, valued.values, game.utility(valued.near, game.n_players), valued.bound)
+
+
+def add_point(
+    codes: UInt16s,
+    table: Float64s,
+    near_rows: Int32s,
+    near_values: Float64s,
+    value: Float64s,
+    squared: Float64s,
+) -> None:
+    """Add one point's values and their squares to those of the rows of a block; arrays as in `loops.add_values`."""
+    near = near_rows[None], near_values[None], np.array([len(near_rows)])
+    loops.fastest().add_values(
+        codes[None], np.zeros(1, np.int64), table[None], *near, bins.IN_DOUBT - 1, value, squared
+    )
+
+
+def add_bounds(codes: UInt16s, table: Float64s, bounds: Float64s) -> None:
+    """Add one point's certificates to those of the rows of a block."""
+    loops.fastest().add_bounds(codes[None], np.zeros(1, np.int64), table[None], bounds)
+
+
+def _joined(rows: Sequence[Int32s], first_rows: Sequence[int]) -> Int64s:
+    return np.concatenate([part.astype(np.int64) + first for part, first in zip(rows, first_rows, strict=True)])

@@ -1,0 +1,281 @@
+"""Distances: float32 keys of all training rows by matrix products, float64 keys of a few by differences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dvspark.kernels import loops
+from dvspark.kernels.distances import small_keys
+from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, TrainArrays, TrainLabels
+
+METRICS = ("euclidean", "cosine", "inner_product")
+
+# Products of this shape run as fast as any, 4 to 10 times as fast as one product into a fresh (points, N) array,
+# which loses its time in page faults; and are still in a cache when they are looked at.
+TILE_ROWS = 4_096
+# A chunk of 256 points, give or take, is one product.
+POINTS_PER_PRODUCT = 320
+
+# A float32 product loses log2(1 + |mean|² / spread²) / 2 bits to an offset that all rows share. Above this
+# ratio (one bit) the mean is subtracted first, which costs one more pass over each tile.
+OFFSET_RATIO = 3.0
+
+# Rows of exactly equal cosine, x and 3 x or mirror images, come out with keys that differ by rounding: some
+# eps sqrt(key), since the differences of unit rows are rounded, then squared. Keys closer than this many times
+# that are one key. A fixed grid instead splits ties at cell edges and joins rows that are nearly parallel.
+COSINE_TIE_GAP = 16 * np.finfo(np.float64).eps
+
+
+# Under cosine products of two rows, each no shorter than the reciprocal, are far above what float32 cannot hold.
+LARGEST_SCALE = 2.0**40
+
+
+def prepare(x: Floats, labels: TrainLabels, metric: str) -> TrainArrays:
+    """Return what the kernels need of training rows ``x``, which come in id order and are not copied.
+
+    ``x`` (n_train, n_features) float32 or float64, finite, without zero rows under cosine.
+    Cost: O(N D) time in four passes; 24 N bytes and a few tiles beside ``x``.
+    """
+    scale = row_scale(x, metric)
+    center = common_offset(*tile_sums(x, scale), len(x))
+    return TrainArrays(x, labels, scale, center, placed_norms(x, scale, center), duplicate_rows(x))
+
+
+def row_scale(x: Floats, metric: str) -> Float64s | None:
+    """Return 1 / |x| of each row under cosine, (n,) float64, else None."""
+    return 1.0 / np.sqrt(squared_norms(x)) if metric == "cosine" else None
+
+
+def tile_sums(x: Floats, scale: Float64s | None) -> tuple[Floats, Float64s]:
+    """Return the sum of the rows, scaled, of each tile (n_tiles, n_features), and of their squares (n_tiles,)."""
+    sums, squares = np.empty((-(-len(x) // TILE_ROWS), x.shape[1]), x.dtype), []
+    for start, tile in _tiles(x):
+        # Rows shorter than float32 has reciprocals count for less.
+        units = None if scale is None else np.minimum(scale[start : start + TILE_ROWS, None], 1e38).astype(tile.dtype)
+        rows = tile if units is None else tile * units
+        sums[start // TILE_ROWS] = rows.sum(axis=0)  # in the rows' own precision: any center near the mean will do
+        squares.append(float(np.vdot(rows, rows)))
+    return sums, np.array(squares)
+
+
+def common_offset(sums: Floats, squares: Float64s, n_rows: int) -> Float64s | None:
+    """Return the mean row where it would swamp the products (OFFSET_RATIO), else None.
+
+    ``sums`` and ``squares`` of all rows' tiles in order, from `tile_sums`: the bits do not depend on who added up
+    which tile.
+    """
+    total = np.zeros(sums.shape[1])
+    for of_tile in sums:
+        total += of_tile
+    mean = total / n_rows
+    offset = float(mean @ mean)
+    return mean if offset > OFFSET_RATIO * max(sum(squares.tolist()) / n_rows - offset, 0.0) else None
+
+
+def placed_norms(x: Floats, scale: Float64s | None, center: Float64s | None) -> Float64s:
+    """Return the squared norms of the rows as they enter products, (n,) float64."""
+    norms = np.empty(len(x))
+    for start, tile in _tiles(x):
+        placed = _place(tile, None if scale is None else scale[start : start + TILE_ROWS], center)
+        norms[start : start + TILE_ROWS] = squared_norms(placed)
+    return norms
+
+
+def squared_norms(x: Floats) -> Float64s:
+    """Return the squared norms of the rows of ``x``, (n,) float64; O(n D), one tile of scratch."""
+    out = np.empty(len(x))
+    for start, tile in _tiles(x):
+        wide = np.asarray(tile, np.float64)
+        out[start : start + TILE_ROWS] = np.einsum("ij,ij->i", wide, wide)
+    return out
+
+
+def duplicate_rows(x: Floats) -> Int32s:
+    """Return pairs (row, first row with the same embedding), (n_duplicates, 2) int32, rows ascending.
+
+    Rows are compared value by value among those with equal random projections; O(N D + N log N).
+    """
+    direction = np.random.default_rng(0).standard_normal(x.shape[1])
+    # A product would round a row differently by its place in the block; a sum along the row does not.
+    projection, wide = np.empty(len(x)), np.empty((min(len(x), TILE_ROWS), x.shape[1]))
+    for start, tile in _tiles(x):  # into one array: fresh ones take three times as long, in page faults
+        np.multiply(tile, direction, out=wide[: len(tile)]).sum(axis=1, out=projection[start : start + len(tile)])
+    order = np.argsort(projection, kind="stable")
+    pairs = first_copies(order, np.diff(projection[order]) != 0)
+    if not len(pairs):
+        return pairs
+    same = np.concatenate([np.all(x[part[:, 0]] == x[part[:, 1]], axis=1) for _, part in _tiles(pairs)])
+    others = pairs[~same, 0]  # different rows of one projection; they may have copies among themselves
+    if len(others):
+        _, first_of, inverse = np.unique(x[others], axis=0, return_index=True, return_inverse=True)
+        more = np.stack([others, others[first_of[inverse.ravel()]]], axis=1)
+        pairs = np.concatenate([pairs[same], more[more[:, 0] != more[:, 1]]])
+        return pairs[np.argsort(pairs[:, 0])]
+    return pairs
+
+
+def first_copies(order: Int64s, differs: Bools) -> Int32s:
+    """Return pairs (row, first row that equals it), (n_duplicates, 2) int32, rows ascending.
+
+    ``order`` (n,) the rows so that equal ones are together, ascending; ``differs`` (n - 1,) whether the next one is
+    another.
+    """
+    begins = np.flatnonzero(np.r_[True, differs])
+    first = order[np.repeat(begins, np.diff(np.r_[begins, len(order)]))]
+    copies = np.flatnonzero(first != order)
+    pairs = np.stack([order[copies], first[copies]], axis=1).astype(np.int32)
+    return pairs[np.argsort(pairs[:, 0])]
+
+
+@dataclass(frozen=True)
+class PlacedPoints:
+    """Validation points as they enter products with training rows.
+
+    ``weights`` (n_points, n_features) float32; ``norms`` (n_points,) float64, the weights' norms, for
+    `key_sizes.key_size`; ``units`` (n_points,) float64, the weights' reciprocal lengths, under cosine without a center,
+    else None.
+    """
+
+    weights: Floats
+    norms: Float64s
+    units: Float64s | None
+
+
+def place_points(train: TrainArrays, z: Floats, metric: str) -> PlacedPoints:
+    """Return points ``z`` (n_points, n_features) as they enter products with ``train``."""
+    units = None if train.scale is None else 1.0 / np.sqrt(squared_norms(z))
+    if units is not None and train.center is None:
+        z, units = _lifted(z, units)
+    in_product = None if train.center is None else units
+    weights = -_place(z, in_product, None if metric == "inner_product" else train.center)
+    if metric == "euclidean":
+        weights = 2.0 * weights
+    return PlacedPoints(weights, np.sqrt(squared_norms(weights)), units if train.center is None else None)
+
+
+def tile_products(
+    train: TrainArrays, points: PlacedPoints, metric: str, block: Floats
+) -> Iterator[tuple[int, Floats, Floats]]:
+    """Yield (first row, products, addend) of each tile of training rows: a key is products + addend, in float32.
+
+    Products (n_points, rows) lie in ``block`` (n_points × a tile's rows,) float32 until the next tile, or stay in the
+    columns of a block (n_points, n_train); addend (rows,).
+    A constant of each point is left out, which no order depends on. 2 N D n_points floating-point operations.
+    """
+    for start, given in _tiles(train.x):
+        here = slice(start, start + len(given))
+        tile, scale = given, None if train.scale is None else train.scale[here]
+        if scale is not None and train.center is None:
+            tile, scale = _lifted(given, scale)
+        placed = _place(tile, None if train.center is None else scale, train.center)
+        flat = len(points.weights) * len(tile)
+        products = block[:, here] if block.ndim == 2 else block[:flat].reshape(-1, len(tile))
+        np.matmul(points.weights, placed.T, out=products)
+        addend = np.zeros(len(tile), np.float32)
+        if points.units is not None and scale is not None:
+            # In float64 before it is rounded once: then equal cosines of whole numbers give equal keys.
+            loops.fastest().scale_products(products, scale, points.units)
+        elif metric != "inner_product":
+            norms = train.squared_norm[here] if metric == "euclidean" else 0.5 * train.squared_norm[here]
+            addend = norms.astype(np.float32)
+        yield start, products, addend
+
+
+def approximate_keys(train: TrainArrays, z: Floats, metric: str, out: Floats) -> Float64s:
+    """Fill ``out`` (n_points, n_train) float32 with the keys of points ``z`` (n_points, n_features).
+
+    Duplicates of a row get the key of their first copy. Returns the norm of each point's weights, (n_points,)
+    float64, for `key_sizes.key_size`.
+    Cost: 2 N D n_points floating-point operations and one pass over the keys; scratch: a tile.
+    """
+    points = place_points(train, z, metric)
+    for _, products, addend in tile_products(train, points, metric, out):
+        np.add(products, addend, out=products)
+    if len(train.duplicates):
+        out[:, train.duplicates[:, 0]] = out[:, train.duplicates[:, 1]]
+    return points.norms
+
+
+def exact_keys(x: Floats, rows: Int64s, z: Floats, metric: str) -> Float64s:
+    """Return the float64 keys of some ``rows`` (n,) of ``x`` to one point ``z``, from differences, ties not settled.
+
+    Others stand for keys that would vanish, see `small_keys`. A key depends on its row and the point alone, not on the
+    rows around it. O(n D) time; a tile in float64.
+    """
+    keys, point = np.empty(len(rows)), np.asarray(z, np.float64)
+    if metric == "cosine":
+        point = point / np.sqrt(point @ point)
+    for start, some in _tiles(rows):
+        here = keys[start : start + TILE_ROWS]
+        if metric == "inner_product":
+            here[:] = -(x[some].astype(np.float64) * point).sum(axis=1)
+        elif metric == "cosine":
+            loops.fastest().unit_squared_distances(x, some, point, here)
+            here /= 2.0
+        else:
+            loops.fastest().squared_distances(x, some, point, here)
+        if metric != "cosine":  # which does not tell such keys from none: COSINE_TIE_GAP
+            small_keys.replace_small(here, x, some, point, metric)
+    return keys
+
+
+def settle_ties(keys: Float64s, metric: str) -> Float64s:
+    """Return one point's exact keys with those that differ by rounding alone made equal; O(n log n).
+
+    Only cosine needs it: squared differences and products of the same numbers round alike.
+    """
+    if metric != "cosine":
+        return keys
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    gap = np.diff(ordered, prepend=-np.inf)
+    starts = np.flatnonzero(~((gap <= COSINE_TIE_GAP * np.sqrt(ordered)) & np.isfinite(ordered)))
+    settled = np.empty_like(keys)
+    settled[order] = np.repeat(ordered[starts], np.diff(np.append(starts, len(keys))))
+    return settled
+
+
+def distance_from_key(keys: Float64s, metric: str) -> Float64s:
+    """Return distances in the metric's own unit: Euclidean distance, 1 - cos, or minus the inner product."""
+    if metric == "cosine":
+        return keys
+    found = np.sqrt(keys) if metric == "euclidean" else keys.copy()
+    small_keys.restore_small(keys, found, metric)
+    return found
+
+
+def _tiles(x: npt.NDArray[Any]) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+    for start in range(0, len(x), TILE_ROWS):
+        yield start, x[start : start + TILE_ROWS]
+
+
+def _lifted(rows: Floats, scale: Float64s) -> tuple[Floats, Float64s]:
+    """Return rows and 1 / |row|, short ones times a power of two that brings them to about unit length.
+
+    Their products would vanish among float32 numbers, or lose bits.
+    """
+    short = np.flatnonzero(scale > LARGEST_SCALE)
+    if not len(short):
+        return rows, scale
+    lifted, scale = np.array(rows, np.float64), scale.copy()
+    factors = np.ldexp(1.0, np.frexp(scale[short])[1] - 1)
+    lifted[short] *= factors[:, None]
+    scale[short] /= factors
+    return lifted, scale
+
+
+def _place(rows: Floats, scale: Float64s | None, center: Float64s | None) -> Floats:
+    """Return rows as they enter a product, float32: as they are, or scaled and moved by the center."""
+    with np.errstate(over="ignore"):  # under precision float64 numbers may be larger, and no key comes from a product
+        if center is None:
+            return np.asarray(rows, np.float32)
+        wide = np.array(rows, np.float64)
+        if scale is not None:
+            wide *= scale[:, None]
+        wide -= center
+        return wide.astype(np.float32)

@@ -1,0 +1,97 @@
+"""The scores of cleanlab's `data_shapley_knn`: KNN-Shapley truncated at k, each row valued by all others.
+
+Tested against cleanlab 2.9.0, to the last bit where no two distances are equal. It is self-validation: every row is a
+validation point of which it is itself no neighbor.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import scipy
+
+from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.kernels.formulas import knn_shapley, truncated_knn_shapley
+from dvspark.kernels.nearest.near_values import NearValues
+from dvspark.schemas import Bools, Float64s, Int64s
+
+
+def n_nearest(n_players: int, *, k: int) -> int:
+    """Return how many nearest rows are asked for: k. Raises: ConfigError where there are fewer."""
+    if k > n_players:
+        hint = "cleanlab refuses this too; lower k"
+        raise ConfigError(Problem("parameter 'k'", f"at most the {n_players} other rows", str(k), hint))
+    return k
+
+
+def near_values(
+    matches: Bools,
+    n_players: int,  # noqa: ARG001 - every kernel of this kind is told
+    n_matches: int,  # noqa: ARG001
+    *,
+    k: int,
+) -> NearValues:
+    """Return (a_i - a_k) / k of the k nearest rows; all others get nothing. O(k).
+
+    Source: cleanlab 2.9.0, `data_valuation.data_shapley_knn`, by its behavior; Jia et al., PVLDB 12(11), 2019,
+    doi:10.14778/3342263.3342637, theorem 2 with k* = k.
+    """
+    flags = matches.astype(np.float64)
+    return NearValues((flags - flags[-1]) / k)
+
+
+def score(mean: Float64s) -> Float64s:
+    """Return (1 + mean) / 2 of the mean values over all rows as validation points, from 0 to 1."""
+    return 0.5 * (mean + 1.0)
+
+
+def utility(n_nearest_matches: float, n_players: int, *, k: int) -> tuple[float, float]:
+    """Return U(N) and U(∅) of a point with that many matches among its min(k, n_players) nearest rows."""
+    return knn_shapley.utility(n_nearest_matches, n_players, k=k)
+
+
+def reference_values(matches: Bools, *, k: int) -> Float64s:
+    """Return the values of the rows at ranks 1..n, (n,) float64, from exact values of all ranks, for checks. O(n)."""
+    return truncated_knn_shapley.reference_values(matches, k=k, k_star=k)
+
+
+def graph_scores(knn_graph: scipy.sparse.csr_matrix, labels: npt.NDArray[np.integer], k: int) -> Float64s:
+    """Return the scores of all rows, (n,) float64, from a graph of their nearest neighbors.
+
+    ``knn_graph`` (n, n): the stored numbers of a row are distances to its neighbors, k others at least, in any order;
+    equal ones rank as they are stored. ``labels`` (n,) codes. O(stored numbers) time and bytes; never n × n.
+    Raises: ConfigError for a k below 1; InputError for a graph that does not serve.
+    """
+    if k < 1:
+        raise ConfigError(Problem("parameter 'k'", "a whole number from 1", str(k), "10 is usual"))
+    n = len(labels)
+    if knn_graph.shape != (n, n):
+        hint = "give the graph of exactly the rows that have labels"
+        raise InputError(Problem("knn_graph", f"shape ({n}, {n}), one row a label", str(knn_graph.shape), hint))
+    nearest = _nearest(knn_graph, k)
+    matches = (labels[nearest] == labels[:, None]).astype(np.float64)
+    values = (matches - matches[:, -1:]) / k
+    # Added up in the order of the validation points, as a sum over a table of n × n numbers is.
+    total = np.bincount(nearest.ravel(), weights=values.ravel(), minlength=n)
+    return score(total / n)
+
+
+def _nearest(knn_graph: scipy.sparse.csr_matrix, k: int) -> Int64s:
+    """Return the k nearest other rows of every row, (n, k)."""
+    n = knn_graph.shape[0]
+    row_of = np.repeat(np.arange(n), np.diff(knn_graph.indptr))
+    others = knn_graph.indices != row_of
+    row_of, rows, far = row_of[others], knn_graph.indices[others], knn_graph.data[others]
+    if not np.all(np.isfinite(far)):
+        hint = "distances of neighbors are finite numbers"
+        raise InputError(Problem("knn_graph", "finite distances", "NaN or infinity", hint))
+    n_others = np.bincount(row_of, minlength=n)
+    if n_others.min() < k:
+        row = int(np.argmin(n_others))
+        got = f"{n_others[row]} for row {row}"
+        hint = "make the graph with more neighbors, the row itself not counted, or lower k"
+        raise InputError(Problem("knn_graph", f"at least k = {k} neighbors a row", got, hint))
+    if np.any((far[1:] < far[:-1]) & (row_of[1:] == row_of[:-1])):
+        rows = rows[np.lexsort((far, row_of))]
+    starts = np.cumsum(n_others) - n_others
+    return rows[starts[:, None] + np.arange(k)].astype(np.int64)

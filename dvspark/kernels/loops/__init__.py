@@ -1,0 +1,249 @@
+"""Loops: what is done to every row of every point, in NumPy; `compiled_loops` has the same in Numba.
+
+Both give the same bits, one loop excepted: floats are added in the same order, compared as the same float32 numbers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import tempfile
+from types import ModuleType
+
+import numpy as np
+import scipy
+
+from dvspark.host.owned import is_own_folder
+from dvspark.kernels.binning.bins import IN_DOUBT
+from dvspark.kernels.loops.bin_loops import count_from, value_bins
+from dvspark.kernels.loops.doubt_loops import gap_starts, list_doubtful, order_groups, relative_error
+from dvspark.kernels.loops.rank_loops import add_ranked, add_rows, pack, rank_values, sort_packed, unpack, value_packed
+from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt8s, UInt16s
+
+__all__ = [
+    "add_bounds",
+    "add_ranked",
+    "add_rows",
+    "add_values",
+    "assign_bins",
+    "count_codes",
+    "count_from",
+    "decide_tile",
+    "fastest",
+    "gap_starts",
+    "list_doubtful",
+    "matches_of",
+    "name",
+    "order_groups",
+    "pack",
+    "places_up_to",
+    "rank_values",
+    "relative_error",
+    "scale_products",
+    "sort_packed",
+    "squared_distances",
+    "unit_squared_distances",
+    "unpack",
+    "value_bins",
+    "value_packed",
+]
+
+# "numpy" keeps to these loops where Numba is installed; "numba" insists on the compiled ones.
+CHOICE_VARIABLE = "DVSPARK_LOOPS"
+
+# Training rows whose sums one sweep over the points adds to (docs/decisions/0009): fewer would stay in a nearer cache,
+# but ask for every point's table more often.
+ADDED_ROWS = 65_536
+
+
+@functools.cache
+def fastest() -> ModuleType:
+    """Return the module whose loops to use: the compiled ones where Numba is installed, else this one.
+
+    Raises: ImportError when DVSPARK_LOOPS asks for Numba and there is none.
+    """
+    choice = os.environ.get(CHOICE_VARIABLE, "")
+    if choice != "numpy":
+        if "NUMBA_CACHE_DIR" not in os.environ:  # the package may lie where nobody can write
+            os.environ["NUMBA_CACHE_DIR"] = private_cache()
+        try:
+            from dvspark.kernels.loops import compiled_loops  # noqa: PLC0415 - an extra
+
+            return compiled_loops
+        except ImportError:
+            if choice == "numba":
+                raise
+    import dvspark.kernels.loops as here  # noqa: PLC0415 - the module is the value
+
+    return here
+
+
+def private_cache() -> str:
+    """Return a folder of this user alone for compiled loops: Numba runs what it finds there."""
+    folder = f"{tempfile.gettempdir()}/dvspark-numba-{os.getuid()}"
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder, 0o700)  # noqa: PTH102 - kernels know no paths
+    if is_own_folder(folder):
+        return folder
+    return tempfile.mkdtemp(prefix="dvspark-numba-")  # somebody else was there first
+
+
+def name(loops: ModuleType) -> str:
+    """Return what to call a module of loops in logs and records: numba or numpy."""
+    return "numba" if loops.__name__.endswith("compiled_loops") else "numpy"
+
+
+def squared_distances(x: Floats, rows: Int64s, z: Float64s, out: Float64s) -> None:
+    """Fill ``out`` (n,) float64 with the squared distances of ``rows`` (n,) of ``x`` (n_train, n_features) to ``z``.
+
+    In float64, from differences; a row's depends on the row and the point alone. O(n D). The bits of this loop and the
+    next one differ in Numba, which adds a row's squares in another order.
+    """
+    out[:] = _cdist(z, x[rows].astype(np.float64))
+
+
+def unit_squared_distances(x: Floats, rows: Int64s, z: Float64s, out: Float64s) -> None:
+    """Fill ``out`` as `squared_distances` does, of rows divided by their lengths, none of which is zero."""
+    units = x[rows].astype(np.float64)
+    units /= np.sqrt(np.einsum("ij,ij->i", units, units))[:, None]
+    out[:] = _cdist(z, units)
+
+
+def _cdist(z: Float64s, rows: Float64s) -> Float64s:
+    distances: Float64s = scipy.spatial.distance.cdist(z[None, :], rows, "sqeuclidean")[0]
+    return distances
+
+
+def scale_products(products: Floats, scale: Float64s, units: Float64s) -> None:
+    """Multiply ``products`` (n_points, n) float32 by ``scale`` (n,) and ``units`` (n_points,), in float64, in place."""
+    for product, unit in zip(products, units, strict=True):
+        np.multiply(product, scale * unit, out=product, casting="same_kind")
+
+
+def assign_bins(
+    products: Floats,
+    addend: Floats,
+    labels: Int32s,
+    point_labels: Int32s,
+    low: Floats,
+    per_unit: Floats,
+    lines: Floats,
+    start: int,
+    codes: UInt16s,
+    near_rows: Int32s,
+    near_keys: Floats,
+    n_near: Int64s,
+) -> None:
+    """Give a tile of training rows, ``start`` the first of them, their code for a block of points.
+
+    A code is 2 × bin + match, with the bit `bins.IN_DOUBT` set where the row is near an end of its bin.
+
+    Keys are ``products`` (n_points, n) float32 + ``addend`` (n,) float32; a match is a row of ``labels`` (n,) int32
+    that equals the point's of ``point_labels`` (n_points,). ``low`` and ``per_unit`` (n_points,) float32 and ``lines``
+    (n_points, 3, N_CELLS + 1) float32 are the points' `bins.BinEdges`. Fills ``codes`` (n_points, n_train) uint16, and
+    appends the near rows and their keys to ``near_rows`` and ``near_keys`` (n_points, capacity), counted in
+    ``n_near``; beyond the capacity they are counted only. O(n_points × n).
+    """
+    last_place = np.float32(lines.shape[2] - 1)
+    for point in range(len(products)):
+        keys = products[point] + addend
+        place = keys - low[point]
+        np.multiply(place, per_unit[point], out=place)
+        np.maximum(place, np.float32(0.0), out=place)
+        np.sqrt(place, out=place)
+        np.minimum(place, last_place, out=place)
+        cell = place.astype(np.intp)
+        place -= cell
+        place *= np.take(lines[point, 0], cell)
+        place += np.take(lines[point, 1], cell)
+        near = keys <= low[point]
+        place[near] = 0.0
+        found = place.astype(np.int32)
+        place -= found
+        margin = np.take(lines[point, 2], cell)
+        in_doubt = ((place < margin) | (place > np.float32(1.0) - margin)) & ~near
+        codes[point, start : start + len(keys)] = 2 * found + (labels == point_labels[point]) + IN_DOUBT * in_doubt
+        rows = np.flatnonzero(near)
+        count, capacity = int(n_near[point]), near_rows.shape[1]
+        kept = rows[: max(capacity - count, 0)]
+        near_rows[point, count : count + len(kept)] = kept + start
+        near_keys[point, count : count + len(kept)] = keys[kept]
+        n_near[point] = count + len(rows)
+
+
+def places_up_to(products: Floats, addend: Floats, highest: Floats, places: Int64s) -> int:
+    """Fill in the ``places`` of keys that are not above their point's ``highest``; return how many they are.
+
+    Keys are ``products`` (n_points, n) float32 + ``addend`` (n,) float32, ``highest`` (n_points,) float32; a place is
+    that in the flat products, ascending, and there is room for all of them. A key that is no number is not above.
+    O(n_points × n).
+    """
+    found = np.flatnonzero(~(products + addend > highest[:, None]))
+    places[: len(found)] = found
+    return len(found)
+
+
+def decide_tile(products: Floats, addend: Floats, low: Floats, high: Floats, bits: UInt8s, places: Int64s) -> int:
+    """Fill ``bits`` with the keys below their point's ``low``, ``places`` with others up to ``high``; return how many.
+
+    Keys and places as in `places_up_to`; ``low`` and ``high`` (n_points,) float32; ``bits`` (n_points, ceil(n / 8))
+    uint8, the first of eight in the highest bit. A key that is no number has a place. O(n_points × n).
+    """
+    keys = products + addend
+    inside = keys < low[:, None]
+    bits[:] = np.packbits(inside, axis=1)
+    found = np.flatnonzero(~(inside | (keys > high[:, None])))
+    places[: len(found)] = found
+    return len(found)
+
+
+def count_codes(codes: UInt16s, counts: Int64s) -> None:
+    """Fill ``counts`` (4 N_BINS,) int64 with how often each code stands in ``codes`` (n,) uint16; O(n)."""
+    counts[:] = 0
+    step = 2**19  # bincount makes a table and an index array each time
+    for start in range(0, len(codes), step):
+        counts += np.bincount(codes[start : start + step], minlength=len(counts))
+
+
+def matches_of(codes: UInt16s, rows: Int32s, out: Bools) -> None:
+    """Fill ``out`` (n,) with the match flags of ``rows`` (n,), from the codes of all rows."""
+    np.not_equal(codes[rows] & 1, 0, out=out)
+
+
+def add_values(
+    codes: UInt16s,
+    points: Int64s,
+    tables: Float64s,
+    near_rows: Int32s,
+    near_values: Float64s,
+    n_near: Int64s,
+    mask: int,
+    value: Float64s,
+    squared: Float64s,
+) -> None:
+    """Add the values of some ``points`` of a block, in that order, and their squares, to every training row's.
+
+    ``tables`` (n_points, n_codes) float64 values by code, ``codes`` (n_points, n_train) uint16, of which the bits of
+    ``mask`` count; the near rows, ascending in ``near_rows`` (n_points, capacity), get their ``near_values``.
+    ``value``, ``squared`` (n_train,). O(points × n_train), in blocks of rows that stay in the second-level cache.
+    """
+    for start in range(0, codes.shape[1], ADDED_ROWS):
+        here = slice(start, min(start + ADDED_ROWS, codes.shape[1]))
+        taken = np.empty(here.stop - start)
+        for point in points:
+            np.take(tables[point], codes[point, here] & np.uint16(mask), out=taken, mode="clip")
+            rows = near_rows[point, : n_near[point]]
+            begin, end = np.searchsorted(rows, [start, here.stop])
+            taken[rows[begin:end] - start] = near_values[point, begin:end]
+            value[here] += taken
+            np.multiply(taken, taken, out=taken)
+            squared[here] += taken
+
+
+def add_bounds(codes: UInt16s, points: Int64s, tables: Float64s, bounds: Float64s) -> None:
+    """Add the certificates of some ``points`` of a block to every row's; arrays as in `add_values`, by bins."""
+    for start in range(0, codes.shape[1], ADDED_ROWS):
+        here = slice(start, start + ADDED_ROWS)
+        for point in points:
+            bounds[here] += np.take(tables[point], codes[point, here] & np.uint16(IN_DOUBT - 1), mode="clip")

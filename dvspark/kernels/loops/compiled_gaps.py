@@ -1,0 +1,234 @@
+"""The loops of `gap_values`, in Numba alone: without it all rows are sorted, which gives the same bits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dvspark.kernels.loops.compiled_ranks import compiled, ordered_bits, packed_row, unpack_keys
+from dvspark.schemas import Float64s, Floats, Int32s, UInt16s, UInt32s, UInt64s
+
+# So many of the matches tell where places lie.
+SAMPLED_MATCHES = 256
+TILE_ROWS = 4_096
+
+# Where rows take more steps beyond the second, in the mean, to find their gap, the sort is faster.
+STEPS_PER_ROW = 1
+
+
+@compiled
+def place_rows(keys: Floats, matching: Int32s, n_places: int, places: UInt16s) -> None:
+    """Fill ``places`` (n,) with the place of every row, which ascends with its key.
+
+    Places grow with the distance from the nearest ``matching`` row, about as its logarithm does beyond the geometric
+    mean: a float's bits are such a scale. The first and the last one are open.
+    """
+    sampled = range(0, len(matching), max(1, len(matching) // SAMPLED_MATCHES))
+    low = high = keys[matching[0]]
+    for index in sampled:
+        key = keys[matching[index]]
+        low, high = min(low, key), max(high, key)
+    total = 0
+    for index in sampled:  # minus zero less zero is minus zero, whose bits are those of no distance
+        total += int(np.float32(keys[matching[index]] - low + np.float32(0.0)).view(np.int32))
+    mean = np.int32(total // len(sampled)).view(np.float32)
+    low, least = low - mean, np.float32(0.5) * mean
+    first = np.float32(least).view(np.int32)
+    bits = np.float32(high - low).view(np.int32) - first
+    per_bit = np.float32(n_places) / np.float32(bits + bits // 8 + 1)
+    last = np.float32(n_places - 1)
+    for row in range(len(keys)):  # by SIMD
+        distance = keys[row] - low
+        distance = distance if distance > least else least
+        place = np.float32(np.float32(distance).view(np.int32) - first) * per_bit
+        places[row] = np.uint16(np.int32(place if place < last else last))
+
+
+@compiled
+def count_before(matching: Int32s, places: UInt16s, before: UInt16s) -> None:
+    """Fill ``before`` (n_places,) with how many matching rows have a place before each."""
+    before[:] = 0
+    for index in range(len(matching)):
+        before[places[matching[index]]] += np.uint16(1)
+    count = np.uint16(0)
+    for place in range(len(before)):
+        here = before[place]
+        before[place] = count
+        count += here
+
+
+@compiled
+def pack_matches(keys: Floats, rows: Int32s, packed: UInt64s) -> None:
+    """Pack some ``rows`` as `rank_loops.pack` does, all of which match."""
+    for index in range(len(rows)):
+        packed[index] = packed_row(ordered_bits(keys[rows[index]]), rows[index]) | np.uint64(1)
+
+
+@compiled
+def pack_rows(keys: Floats, rows: Int32s, packed: UInt64s) -> None:
+    """Pack some ``rows`` as `rank_loops.pack` does, none of which matches."""
+    for index in range(len(rows)):
+        packed[index] = packed_row(ordered_bits(keys[rows[index]]), rows[index])
+
+
+@compiled
+def _gap_insides(ends: Floats, limit: float) -> Floats:
+    """Return the middle of each gap and how near to it no row is in doubt with a match, (n_matches + 1, 2) float32.
+
+    ``ends`` as in `find_gaps`. All rows of the first and of the last gap may be in doubt.
+    """
+    insides, half, eps = np.empty((len(ends) - 1, 2), np.float32), np.float32(0.5), np.float32(2.0**-22)
+    # A little more than the limit, and than what float32 rounds off of both; those few are looked at again.
+    wide = np.float32(limit) * (np.float32(1.0) + eps)
+    for gap in range(len(insides)):
+        begin, end = ends[gap], ends[gap + 1]
+        insides[gap, 0] = half * (begin + end)
+        insides[gap, 1] = half * (end - begin) - wide - (abs(begin) + abs(end)) * eps
+    insides[0, 0] = insides[-1, 0] = 0.0
+    insides[0, 1] = insides[-1, 1] = -np.inf
+    return insides
+
+
+@compiled
+def find_gaps(
+    keys: Floats, before: UInt16s, packed: UInt64s, limit: float, ends: Floats, gaps: UInt16s, doubtful: Int32s
+) -> int:
+    """Replace the places in ``gaps`` (n,) by how many of the sorted matches come before each row.
+
+    ``packed`` are the matches, in order, and one that comes after all rows; their keys fill ``ends`` (n_matches + 2,),
+    between those of no match. Lists in ``doubtful`` (n + 1,) the other rows that are in doubt with a match, ascending:
+    whose keys are no further than ``limit`` from its key, as `doubt_loops.list_doubtful` compares them. Returns how
+    many these are, or -1, as soon as too many rows have one place.
+    """
+    bits, steps_left = np.empty(TILE_ROWS, np.uint32), STEPS_PER_ROW * len(keys)
+    unpack_keys(packed[:-1], ends[1:-1])
+    ends[0], ends[-1] = -np.inf, np.inf
+    # Gaps are found by key alone; rows with the key of a match are among those that are looked at again.
+    match_bits, insides = np.empty(len(packed), np.uint32), _gap_insides(ends, limit)
+    for match in range(len(packed)):
+        match_bits[match] = packed[match] >> np.uint64(32)
+    n_doubtful, near_match = 0, np.empty(TILE_ROWS + 1, np.uint32)
+    for start in range(0, len(keys), TILE_ROWS):
+        size = min(TILE_ROWS, len(keys) - start)
+        key_of, gap_of = keys[start : start + size], gaps[start : start + size]
+        for index in range(size):  # by SIMD
+            bits[index] = ordered_bits(key_of[index])
+        for index in range(size):
+            gap = np.uint32(before[gap_of[index]])
+            gap += np.uint32(match_bits[gap] < bits[index])  # twice without a branch, often guessed wrong
+            gap += np.uint32(match_bits[gap] < bits[index])
+            while match_bits[gap] < bits[index]:
+                gap += np.uint32(1)
+                steps_left -= 1
+                if steps_left < 0:
+                    return -1
+            gap_of[index] = np.uint16(gap)
+        n_near = np.uint32(0)
+        for index in range(size):
+            near_match[n_near] = index  # listed whether near a match or not: no branch to be guessed
+            gap = np.uint32(gap_of[index])
+            n_near += np.uint32(abs(key_of[index] - insides[gap, 0]) >= insides[gap, 1])
+        given = (packed, limit, ends, key_of, bits, start)
+        n_doubtful, steps_left = _look_again(near_match[:n_near], *given, gap_of, doubtful, n_doubtful, steps_left)
+        if steps_left < 0:
+            return -1
+    return n_doubtful
+
+
+@compiled
+def _look_again(
+    near_match: UInt32s,
+    packed: UInt64s,
+    limit: float,
+    ends: Floats,
+    keys: Floats,
+    bits: UInt32s,
+    start: int,
+    gaps: UInt16s,
+    doubtful: Int32s,
+    n_doubtful: int,
+    steps_left: int,
+) -> tuple[int, int]:
+    """Settle the gaps of rows near a match, and list those in doubt; return how many are listed, and steps left."""
+    for place in range(len(near_match)):
+        index = near_match[place]
+        gap, word = np.uint32(gaps[index]), packed_row(bits[index], start + index)
+        while packed[gap] < word and steps_left >= 0:
+            gap += np.uint32(1)
+            steps_left -= 1
+        gaps[index] = np.uint16(gap)
+        key, is_other = np.float64(keys[index]), packed[gap] != word | np.uint64(1)
+        with_next = key >= np.float64(ends[gap + np.uint32(1)]) - limit
+        doubtful[n_doubtful] = start + index
+        n_doubtful += is_other & (with_next | (np.float64(ends[gap]) >= key - limit))
+    return n_doubtful, steps_left
+
+
+@compiled
+def merge_doubtful(matches: UInt64s, others: UInt64s, counts: Int32s, packed: UInt64s, ranks: Int32s) -> None:
+    """Fill ``packed`` with sorted matches, and other rows between them, and ``ranks`` as `doubt_loops.gap_starts` does.
+
+    ``matches`` (n_matches + 1,), the last of which comes after all rows; ``counts`` (n_matches + 1,) rows of each gap.
+    """
+    place, other, rank = 0, 0, np.int32(0)
+    for match in range(len(matches)):
+        while other < len(others) and others[other] < matches[match]:
+            packed[place], ranks[place] = others[other], rank
+            place, other = place + 1, other + 1
+        if match < len(matches) - 1:
+            rank += counts[match]
+            packed[place], ranks[place] = matches[match], rank - 1
+            place += 1
+
+
+@compiled
+def place_settled(packed: UInt64s, matches: UInt64s, counts: Int32s, gaps: UInt16s) -> None:
+    """Take over the order of ``packed`` rows: that of matches, and in which gaps others are.
+
+    Fills ``matches`` in their order, changes ``gaps`` of others and how many rows these have, ``counts``.
+    """
+    match = 0
+    for place in range(len(packed)):
+        word = packed[place]
+        if word & np.uint64(1):
+            matches[match] = word
+            match += 1
+            continue
+        row = np.uint32(word) >> np.uint32(1)
+        if gaps[row] != match:
+            counts[gaps[row]] -= np.int32(1)
+            counts[match] += np.int32(1)
+            gaps[row] = match
+
+
+@compiled
+def count_gaps(gaps: UInt16s, counts: Int32s) -> None:
+    """Fill ``counts`` (n_matches + 1,) with how many rows are in each gap, the match at its end being one."""
+    counts[:] = 0
+    for row in range(len(gaps)):
+        counts[gaps[row]] += np.int32(1)
+
+
+@compiled
+def value_gaps(
+    counts: Int32s, of_rank: Float64s, of_match: float, of_other: float, of_gap: Float64s, of_matches: Float64s
+) -> None:
+    """Fill in what rows in a gap are worth, ``of_gap``, and the matches.
+
+    ``of_rank`` (n_players, 2) are the weights own and suffix, side by side since a match asks for both. Adds what
+    `rank_loops.rank_values` does, in its order.
+    """
+    beyond, begin = 0.0, len(of_rank)
+    for gap in range(len(counts) - 1, -1, -1):
+        end = begin
+        if gap < len(counts) - 1:  # the last row of a gap is the match
+            of_matches[gap] = of_rank[end - 1, 0] - beyond + of_match
+            beyond += of_rank[end - 1, 1]
+        of_gap[gap] = 0.0 - beyond + of_other
+        begin -= counts[gap]
+
+
+@compiled
+def number_packed(packed: UInt64s, first: int, codes: UInt16s) -> None:
+    """Give packed rows, in their order, the codes from ``first`` on."""
+    for index in range(len(packed)):
+        codes[np.uint32(packed[index]) >> np.uint32(1)] = first + index

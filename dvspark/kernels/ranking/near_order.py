@@ -1,0 +1,183 @@
+"""Near order: rows that float32 keys leave in doubt get exact keys where that matters, elsewhere a certificate."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from dvspark.kernels import loops
+from dvspark.kernels.distances import distances
+from dvspark.kernels.distances.key_sizes import KeySize, key_size
+from dvspark.kernels.loops import doubt_loops
+from dvspark.kernels.ranking.rank_values import RankWeights
+from dvspark.kernels.workspace import Workspace
+from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, TrainArrays, UInt64s
+
+# The error of float32 keys is measured on so many rows, the same for all points, relative to the size of what was added
+# up. A key is taken to be within so many standard deviations of the exact one: measured, not proved. A proved
+# bound (key_bounds) is sqrt(D) times larger at least, and would call the order of nearly all rows doubtful.
+ERROR_SAMPLE = 64
+ERROR_DEVIATIONS = 10.0
+SMALLEST_ERROR = float(np.finfo(np.float32).eps) / 8
+# Sizes below this share of others count as that: float64 keys round off some 1e-16 of the point's square, which is
+# then far below the smallest error.
+SMALLEST_SIZE = 1e-3
+
+# One limit does for all rows of a point, unless the longest row asks for so many times as much as the nearest one.
+LARGEST_ROOM = 4.0
+
+# No limit of a row may grow faster than its key. Sizes grow up to 300 times as fast, next to the point: where keys are
+# off by so much of a size that limits might, one limit does for all rows again.
+LARGEST_GROWTH = 0.0025
+
+# The doubt that is left may take this share of what is allowed for a row that stands in it; the rest is for rows nearer
+# than it.
+SHARE_OF_ROW = 0.8
+
+# In a group of so many rows that are not told apart, inserting one after the other into those before is slow.
+LARGEST_GROUP = 64
+
+
+@dataclass(frozen=True)
+class NearKeys:
+    """What is known of a point's rows beside their float32 keys.
+
+    Given rows (n,) int64, ``exact`` returns their float64 keys, ties not settled, and ``norms`` the squared norms of
+    the rows as they enter products, both (n,) float64. ``size`` says from what sizes of numbers keys are added up.
+    """
+
+    exact: Callable[[Int64s], Float64s]
+    norms: Callable[[Int64s], Float64s]
+    size: KeySize
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What became of a point's sorted rows.
+
+    ``bound``: no value is further from that of the exact order, as far as the order goes. ``places`` (n,) int32, the
+    ranks from 0, ascending, that were put in exact order, ``keys`` (n,) float64 the exact keys there, and ``groups``
+    (n,) int32 in which they were put in order.
+    """
+
+    bound: float
+    places: Int32s
+    keys: Float64s
+    groups: Int32s
+
+
+def near_keys(train: TrainArrays, z: Floats, weight: float, metric: str, listed: Int32s | None = None) -> NearKeys:
+    """Return what tells a point's exact keys, of training rows or of the places in a list of them."""
+
+    def row_of(places: Int64s) -> Int64s:
+        return places if listed is None else listed[places].astype(np.int64)
+
+    return NearKeys(
+        exact=lambda places: distances.exact_keys(train.x, row_of(places), z, metric),
+        norms=lambda places: train.squared_norm[row_of(places)],
+        size=key_size(train, weight, metric),
+    )
+
+
+def settle(
+    packed: UInt64s,
+    near: NearKeys,
+    limits: Float64s,
+    metric: str,
+    workspace: Workspace,
+    *,
+    weights: RankWeights | None = None,
+    allowed: float = 0.0,
+    ranks: Int32s | None = None,
+) -> Settled:
+    """Put sorted packed rows (n,) in exact order, in place, where that matters more than is ``allowed``.
+
+    Rows that their keys leave in doubt, by ``limits`` of `doubt_limits`, are groups; those that may change a value by
+    more than allowed get float64 keys, then fall by row; what the others may change is the bound. ``weights`` are the
+    method's, by which that is known, and ``ranks`` of the rows, where some are left out: see
+    `doubt_loops.list_doubtful`. Without weights every group is put in order. O(n + rows of groups × n_features).
+    """
+    limits = limits if len(limits) == 1 else limits[_rows_of(packed)]
+    keys = workspace.array("sorted_keys", packed.shape, np.float32)
+    places = workspace.array("doubtful_places", packed.shape, np.int32)
+    groups = workspace.array("doubtful_groups", packed.shape, np.int32)
+    suffix, falls_from = (np.empty(0), 0) if weights is None else (weights.suffix, weights.falls_from)
+    if ranks is None:
+        ranks = workspace.array("gap_starts", packed.shape, np.int32)
+        loops.fastest().gap_starts(packed, ranks)
+    of_row = SHARE_OF_ROW * allowed
+    count, largest, bound = loops.fastest().list_doubtful(
+        packed, ranks, limits, suffix, falls_from, of_row, allowed - of_row, keys, places, groups
+    )
+    places, groups = places[:count][::-1], groups[:count][::-1]
+    if not count:
+        return Settled(bound, places, np.empty(0), groups)
+    words = packed[places]
+    rows = _rows_of(words)
+    exact = distances.settle_ties(near.exact(rows), metric)
+    order = np.empty(count, np.int64)
+    with_loops = doubt_loops if largest > LARGEST_GROUP else loops.fastest()
+    with_loops.order_groups(groups, exact, rows, order)
+    packed[places] = words[order]
+    return Settled(bound, places, exact[order], groups)
+
+
+def tie_starts(keys: Floats, settled: Settled) -> Bools:
+    """Return where tie blocks begin in ranked rows, (n,) bool, by their float32 keys, or exact ones of settled rows."""
+    starts = np.ones(len(keys), np.bool_)
+    np.not_equal(keys[1:], keys[:-1], out=starts[1:])
+    if len(settled.places):
+        starts[settled.places] = np.append(True, (np.diff(settled.keys) != 0) | (np.diff(settled.groups) != 0))
+    return starts
+
+
+def doubt_limits(keys: Floats, absent: int | None, near: NearKeys) -> Float64s:
+    """Return how near a smaller key may be for its order to be in doubt, (1,) for all rows or (n,), one for each.
+
+    ``keys`` (n,) float32, infinite for the row that is ``absent``. O(1) but where few rows are much longer than others.
+    """
+    rows = error_sample(len(keys))
+    if absent is not None:
+        rows = rows[rows != absent] if len(rows) > 1 else rows
+    of_size = _limit_of_size(near.size, near.exact(rows), keys[rows], near.norms(rows))
+    farthest = of_size(np.array([near.size.largest]))
+    # The longest of all rows speaks for all, unless it is an outlier.
+    if near.size.is_even(LARGEST_ROOM) or farthest[0] <= LARGEST_ROOM * of_size(near.size.largest_at(keys.min()[None])):
+        return farthest
+    if farthest[0] > LARGEST_GROWTH * near.size.largest:
+        return farthest
+    return of_size(near.size.largest_at(keys))
+
+
+def key_limits(size: KeySize, exact: Float64s, keys: Floats, norms: Float64s) -> Callable[[Floats], Float64s]:
+    """Return how near a row's key may be to one no larger than its own for the order of the two to be in doubt.
+
+    That is a function of the float32 key, (n,) to (n,) float64; ascending. How far float32 keys are off is measured on
+    rows with ``exact`` keys, float32 ``keys`` and squared ``norms``, (n,) each.
+    """
+    of_size = _limit_of_size(size, exact, keys, norms)
+    return lambda keys: of_size(size.largest_at(keys))
+
+
+def _limit_of_size(size: KeySize, exact: Float64s, keys: Floats, norms: Float64s) -> Callable[[Float64s], Float64s]:
+    """Return the same as `key_limits`, as a function of the size that a key is added up from."""
+    sizes = size.of(norms)
+    # A row of zeros adds up nothing, yet its key is compared with keys of the others' size, or of rows as long as the
+    # point: whichever is less, lest one long row among the others leave all in doubt. Where all are zero any small
+    # number will do, whose reciprocal can be squared.
+    least = max(SMALLEST_SIZE * min(float(sizes.max()), size.of_point), 1e-30)
+    deviation = max(loops.fastest().relative_error(exact, keys, sizes, least), SMALLEST_ERROR)
+    return lambda of: 2.0 * ERROR_DEVIATIONS * deviation * np.maximum(of, least)
+
+
+@functools.lru_cache(maxsize=64)
+def error_sample(n_rows: int) -> Int64s:
+    """Return on which of so many rows the error of float32 keys is measured, ascending."""
+    return np.unique(np.linspace(0, n_rows - 1, ERROR_SAMPLE).astype(np.int64))
+
+
+def _rows_of(packed: UInt64s) -> Int64s:
+    return ((packed & np.uint64(0xFFFFFFFF)) >> np.uint64(1)).astype(np.int64)

@@ -1,0 +1,117 @@
+"""Points in order: what methods see of a validation point that value rows by more than rank and match."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from dvspark.kernels import loops
+from dvspark.kernels.distances.distances import distance_from_key
+from dvspark.kernels.ranking.ranking import RankedRows, RankingOptions, ranked_points
+from dvspark.kernels.workspace import Workspace
+from dvspark.schemas import Bools, ChunkArrays, Float64s, Int32s, Int64s, Partial, TrainArrays, TrainColumns
+
+Asked = TypeVar("Asked")
+
+
+@dataclass(frozen=True)
+class OrderedPoint:
+    """One validation point as methods see it that value rows by their order and more than a match.
+
+    All arrays are in rank order, nearest first, (n,): ``matches`` bool; ``targets`` float64 and ``target`` of the
+    point, under regression; ``weights`` float64, not negative; ``owners`` int32 codes 0..n_owners-1; ``distances``
+    float64 in the metric's unit; ``block_starts`` bool, set where a tie block begins, when ties are averaged;
+    ``counts`` (2,) as in `ChunkArrays`, ``sampled`` bool as in `TrainColumns`. What a method does not ask for is None.
+    """
+
+    matches: Bools
+    targets: Float64s | None = None
+    target: float = 0.0
+    weights: Float64s | None = None
+    owners: Int32s | None = None
+    n_owners: int = 0
+    distances: Float64s | None = None
+    block_starts: Bools | None = None
+    counts: Int64s | None = None
+    sampled: Bools | None = None
+
+
+ValuesOf = Callable[[OrderedPoint], Float64s]
+UtilityOf = Callable[[OrderedPoint], tuple[float, float]]
+SizeOf = Callable[[OrderedPoint], float]
+Ordered = Iterable[tuple[RankedRows, OrderedPoint]]
+
+
+def ordered_points(
+    train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, workspace: Workspace
+) -> Iterator[tuple[RankedRows, OrderedPoint]]:
+    """Yield each validation point's ranked rows, and what is known of them in rank order, until the next point."""
+    for place, ranked in enumerate(ranked_points(train, chunk, options, workspace)):
+        target = 0.0 if chunk.targets is None else float(chunk.targets[place])
+        weights = train.columns.weights if chunk.weights is None else chunk.weights[place]
+        yield ranked, in_order(ranked, train.columns, options.metric, target, weights)
+
+
+def in_order(
+    ranked: RankedRows,
+    columns: TrainColumns,
+    metric: str,
+    target: float = 0.0,
+    weights: Float64s | None = None,
+    counts: Int64s | None = None,
+) -> OrderedPoint:
+    """Return a point with what is known of the training rows, ``weights`` (n_train,) among it, in rank order."""
+    rows = ranked.rows
+    return OrderedPoint(
+        ranked.matches,
+        targets=None if columns.targets is None else columns.targets[rows],
+        target=target,
+        weights=None if weights is None else weights[rows],
+        owners=None if columns.owners is None else columns.owners[rows],
+        n_owners=columns.n_owners,
+        distances=None if ranked.keys is None else distance_from_key(ranked.keys, metric),
+        block_starts=ranked.block_starts,
+        counts=counts,
+        sampled=None if columns.sampled is None else columns.sampled[rows],
+    )
+
+
+def sum_ordered(
+    points: Ordered,
+    n_values: int,
+    options: RankingOptions,
+    values_of: ValuesOf,
+    utility_of: UtilityOf,
+    size_of: SizeOf,
+    error_of: Callable[[int], float],
+    *,
+    owners: bool,
+) -> Partial:
+    """Return the partial of some points, added up as they come.
+
+    ``values_of`` returns values by rank, or with ``owners`` by owner, ``size_of`` the largest |U| of any rows, and
+    ``error_of`` how far values may be from exact ones, of so many rows; a point without players has none.
+    Cost a point: the method's, and O(n_values).
+    """
+    partial = Partial.zeros(n_values, row_bounds=options.row_bounds)
+    add_ranked = loops.fastest().add_ranked
+    for ranked, point in points:
+        if not len(ranked.rows):
+            partial.count(0.0, 0.0, size=0.0)
+            continue
+        values = values_of(point)
+        if owners:
+            partial.value += values
+            partial.value_squared += values * values
+        else:
+            add_ranked(ranked.rows, values, partial.value, partial.value_squared)
+        partial.count_alike(*utility_of(point), error_of(len(ranked.rows)), size_of(point))
+    return partial.centered()
+
+
+def given(asked: Asked | None, name: str) -> Asked:
+    """Return what a method asks a point for. Raises: ValueError when the point was made without."""
+    if asked is None:
+        raise ValueError(f"expected {name} in rank order; got None; give OrderedPoint({name}=...)")
+    return asked

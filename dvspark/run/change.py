@@ -1,0 +1,277 @@
+"""Change: a published run with validation rows added to it or taken from it, of the others a few valued again."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dvspark.errors import ConfigError, InputError, Problem, shown
+from dvspark.methods import METHODS
+from dvspark.methods.options import ValueOptions
+from dvspark.runs.documents import missing_in, unsealed
+from dvspark.runs.files import Files
+from dvspark.runs.identity import published_id_problems
+from dvspark.runs.kept_totals import KeptTotals
+from dvspark.runs.ledger import digest
+from dvspark.schemas import Partial
+from dvspark.tables.sources.read import Rows, published_rows
+from dvspark.tables.sources.unreadable import condition_of, spark_errors
+from dvspark.tables.validate import ValidatedInputs
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+# Of the run record's options, those that decide values.
+SAME = ("metric", "precision", "ties", "aggregate")
+# What a change takes from the run record, and from its configuration.
+USED = {
+    **dict.fromkeys(("run_id", "fingerprint", *SAME), str),
+    "method.name": str,
+    "method.parameters": dict,
+    "row_bounds": bool,
+    "inputs.train.digest": str,
+    "inputs.train.n_rows": int,
+    "inputs.validation.types": dict,
+    "inputs.n_validation": int,
+    "inputs.n_classes_source": str,
+    "inputs.absent_labels": list,
+}
+USED_SETTINGS = {
+    "configuration.validation": dict,
+    "configuration.output": dict,
+    "totals_sha256": str,
+    "validation_rows": dict,
+}
+FIRST_IDS = 5
+# What tells a validation row from another one of its id.
+ROW_HASH = "xxhash64(id, embedding, label) AS row_hash"
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The run whose validation rows change: its ``record``, what it ``kept``, and its ``rows`` (id, row_hash).
+
+    ``valued``, in `ROWS` format, are those that it has valued itself, as its record says where they are; None where
+    they are not at hand.
+    """
+
+    record: dict[str, Any]
+    kept: KeptTotals
+    rows: DataFrame
+    change: str
+    valued: DataFrame | None = None
+
+    def described(self, n_rows: int) -> dict[str, Any]:
+        """Return what the new run's record says of it."""
+        names = ("run_id", "fingerprint")
+        return {**{name: self.record[name] for name in names}, "change": self.change, "n_rows": n_rows}
+
+    def classes(self, inputs: ValidatedInputs) -> tuple[int, list[str | int]]:
+        """Return how many classes there are with those of the parent, and all labels that no training row has."""
+        absent = {*self.record["inputs"]["absent_labels"], *inputs.absent_labels}
+        return inputs.n_classes + len(absent) - len(inputs.absent_labels), sorted(absent, key=str)
+
+    def changed(self, of_rows: Partial) -> Partial:
+        """Return the totals with those of the added rows, or without those of the removed ones."""
+        totals = copy.deepcopy(self.kept.totals)
+        return totals.plus(of_rows) if self.change == "add" else totals.minus(of_rows)
+
+    @property
+    def sign(self) -> int:
+        """How the totals of the rows of the change count."""
+        return 1 if self.change == "add" else -1
+
+
+def parent_record(files: Files, run_id: str) -> dict[str, Any]:
+    """Return the record of a run that can change. Raises: ConfigError when it is not published, or cannot."""
+    if problems := published_id_problems(run_id, "run to change"):
+        raise ConfigError(problems)
+    name = f"runs/{run_id}/run.json"
+    if not files.exists(name):
+        hint = "give the id of a published run, and the output folder it is in"
+        raise ConfigError(Problem(f"run {run_id}", f"a published run with {name}", "none", hint))
+    try:
+        record = unsealed(files.read(name))
+    except OSError as error:
+        raise ConfigError(Problem(f"run {run_id}", f"a file {name} that can be read", str(error))) from error
+    if record is None or (lost := missing_in(record, USED)) or record["run_id"] != run_id:
+        got = "another file, or one that was changed" if record is None else f"another file, without {', '.join(lost)}"
+        if record is not None and not lost:
+            got = f"that of run {record['run_id']}"
+        hint = "value all rows at once"
+        raise ConfigError(Problem(f"run {run_id}", f"a record {name} of this version, as it was written", got, hint))
+    if problems := _obstacles(record):
+        raise ConfigError(problems)
+    return record
+
+
+def _obstacles(record: dict[str, Any]) -> list[Problem]:
+    """Return what keeps a run from being changed, whatever the rows."""
+    where, problems = f"run {record['run_id']}", []
+    if record.get("self_validation"):
+        hint = "its validation rows are the training rows: value the new table"
+        problems.append(Problem(where, "a run with validation rows of its own", "self_validation", hint))
+    method = METHODS.get(record["method"].get("name"))
+    if method is not None and not method.adds_up:
+        hint = "value all rows at once: they are one game"
+        problems.append(Problem(where, "a run whose values add up point by point", method.name, hint))
+    if record.get("privacy") is not None:
+        hint = "publish a release of all validation rows at once: each release spends the budget"
+        problems.append(Problem(where, "a run without a private release", record["method"]["name"], hint))
+    if not problems and (lost := missing_in(record, USED_SETTINGS)):
+        hint = "value all rows at once; runs of this version keep what a change needs"
+        problems.append(Problem(where, "a record with its configuration", f"none of {', '.join(lost)}", hint))
+    return problems
+
+
+def parent_totals(files: Files, record: dict[str, Any]) -> KeptTotals:
+    """Return the totals a run has published. Raises: ConfigError when they are not there any more."""
+    name, hint = f"runs/{record['run_id']}/totals.npz", "value all rows at once"
+    if not files.exists(name):
+        raise ConfigError(Problem(f"run {record['run_id']}", f"totals in {name}", "none", hint))
+    content = files.read(name)
+    if digest(content) != record["totals_sha256"]:
+        got = "a damaged file, or another run's"
+        raise ConfigError(Problem(f"run {record['run_id']}", f"its totals in {name}", got, hint))
+    return KeptTotals.read(content)
+
+
+def parent_rows(spark: SparkSession, spark_path: Callable[[str], str], record: dict[str, Any]) -> DataFrame:
+    """Return (id, row_hash) of the validation rows that a published run rests on.
+
+    Raises: ConfigError when they are not all there any more, or not as they were written.
+    """
+    rows = published_rows(spark, spark_path, record["run_id"])
+    told = record["validation_rows"]
+    try:
+        got = rows_seal(rows)
+    except spark_errors() as error:  # a file that Spark looks into now
+        got = {"n_rows": condition_of(error)[1]}
+    if got != told:
+        where, expected = f"run {record['run_id']}", f"its {told.get('n_rows')} validation rows, as they were written"
+        raise ConfigError(Problem(where, expected, f"{got['n_rows']}, or others", "value all rows at once"))
+    return rows
+
+
+def rows_seal(rows: DataFrame) -> dict[str, Any]:
+    """Return by what (id, row_hash) of validation rows are known: their number, and the sha256 of them as a set.
+
+    Of each row's sha256 four numbers are added up, which no order changes; O(rows), on the executors.
+    """
+    each = rows.selectExpr("sha2(concat(cast(id AS string), ':', cast(row_hash AS string)), 256) AS h")
+    parts = [f"sum(cast(conv(substring(h, {1 + 16 * n}, 16), 16, 10) AS decimal(20, 0))) AS s{n}" for n in range(4)]
+    found = each.selectExpr("count(*) AS n", *parts).collect()[0]
+    text = ":".join(str(int(found[name] or 0)) for name in ("n", "s0", "s1", "s2", "s3"))
+    return {"n_rows": int(found["n"]), "sha256": digest(text.encode())}
+
+
+def own_rows(spark: SparkSession, spark_path: Callable[[str], str], parent: Parent, given: Rows) -> DataFrame | None:
+    """Return those of some rows that the parent has valued itself, and not taken over from its own parent.
+
+    None where they cannot be told from others. ``given``: what is there now, where its record says that they are.
+    """
+    if given.types != parent.record["inputs"]["validation"]["types"]:
+        return None
+    had, now, before = given.frame.selectExpr("*", ROW_HASH), parent.rows, parent.record.get("parent")
+    if before is not None:
+        try:
+            earlier = published_rows(spark, spark_path, before["run_id"])
+        except ConfigError:
+            return None
+        now, earlier = (now, earlier) if before["change"] == "add" else (earlier, now)
+        now = now.join(earlier, ["id", "row_hash"], "left_anti")
+    return had.join(now, ["id", "row_hash"], "left_semi").select(*given.types)
+
+
+def option_problems(record: dict[str, Any], options: ValueOptions, run_id: str | None) -> list[Problem]:
+    """Return where the options, or the new run's id, do not go with the run that is to change."""
+    method, settings = record["method"], options.record()
+    problems = []
+    if run_id == record["run_id"]:
+        hint = "both stay published; leave run_id out to have one derived"
+        problems.append(Problem("run_id", "another id than that of the run that changes", repr(run_id), hint))
+    pairs = [("method", method["name"], options.method), ("error_bound", record["row_bounds"], options.error_bound)]
+    pairs += [(name, record[name], settings[name]) for name in SAME]
+    given = {name: value for name, value in options.parameters.items() if value is not None}
+    # An automatic radius stays the one that was found.
+    pairs += [
+        (name, method["parameters"][name], value)
+        for name, value in given.items()
+        if name in method["parameters"] and value != "auto"
+    ]
+    hint = f"values of {record['run_id']} were made with the first: leave the setting out"
+    problems += [Problem(name, f"{before!r}", f"{now!r}", hint) for name, before, now in pairs if before != now]
+    return problems
+
+
+def require_fitting(parent: Parent, inputs: ValidatedInputs) -> None:
+    """Refuse tables that cannot change the run: other training rows, or validation rows unlike those it has.
+
+    Raises: InputError.
+    """
+    record = parent.record
+    before, now = record["inputs"]["train"], inputs.train_facts
+    problems = []
+    for name, was in record["inputs"]["validation"]["types"].items():
+        if (given := inputs.validation.types.get(name, "none")) != was:
+            hint = "cast it: rows are told apart by their id, embedding and label"
+            problems.append(Problem(f"validation column {name}", f"{was}, as in {record['run_id']}", given, hint))
+    if parent.change == "remove" and inputs.validation_facts.n_rows == record["inputs"]["n_validation"]:
+        got = f"all {inputs.validation_facts.n_rows} to remove"
+        problems.append(Problem("validation rows", "at least one that is left", got, "leave the run as it is"))
+    if before["digest"] != now.digest:
+        got = f"{now.n_rows} rows, digest {now.digest[:12]}"
+        hint = "every value depends on all training rows: value everything again"
+        expected = f"the {before['n_rows']} training rows of {record['run_id']}, digest {before['digest'][:12]}"
+        problems.append(Problem(f"train table {inputs.train.reference}", expected, got, hint))
+    known = set(record["inputs"]["absent_labels"])
+    new = [label for label in inputs.absent_labels if label not in known]
+    if new and record["inputs"]["n_classes_source"] != "given" and "n_classes" in record["method"]["parameters"]:
+        got = f"{len(new)} others; the first: {shown(new[:FIRST_IDS])}"
+        hint = "they change the number of classes, which was counted: value everything again, or with n_classes given"
+        problems.append(Problem("validation labels", f"labels that {record['run_id']} has seen", got, hint))
+    if problems:
+        raise InputError(problems)
+
+
+def without_known(parent: Parent, rows: Rows) -> tuple[Rows, DataFrame | None]:
+    """Return the rows to add whose ids the parent has not, and as `REJECTED` the others, if there are any."""
+    ids = parent.rows.select("id")
+    told = (
+        "'validation' AS side",
+        "cast(id AS string) AS id",
+        f"'valued already in {parent.record['run_id']}' AS reason",
+    )
+    known = rows.frame.join(ids, "id", "left_semi").selectExpr(*told)
+    if parent.change != "add" or known.isEmpty():
+        return rows, None
+    return rows.with_frame(rows.frame.join(ids, "id", "left_anti").select(*rows.types)), known
+
+
+def changed_rows(parent: Parent, rows: Rows) -> DataFrame:
+    """Return (id, row_hash) of the validation rows after the change.
+
+    Raises: InputError for rows to add that are there already, or to remove that are not there as they are.
+    """
+    told = hashed_rows(rows)
+    if parent.change == "add":
+        _refuse(told.join(parent.rows.select("id"), "id", "left_semi"), "added", "are valued already", parent)
+        return parent.rows.unionByName(told)
+    _refuse(told.join(parent.rows, ["id", "row_hash"], "left_anti"), "removed", "are not in it as they are", parent)
+    return parent.rows.join(told.select("id"), "id", "left_anti")
+
+
+def hashed_rows(rows: Rows) -> DataFrame:
+    """Return (id, row_hash) of validation rows."""
+    return rows.frame.selectExpr("id", ROW_HASH)
+
+
+def _refuse(bad: DataFrame, what: str, why: str, parent: Parent) -> None:
+    first = [row["id"] for row in bad.select("id").orderBy("id").limit(FIRST_IDS).collect()]
+    if first:
+        got = f"{bad.count()} rows that {why}; the first: {shown(first)}"
+        hint = "leave these rows out"
+        where, expected = "validation rows", f"rows that can be {what} to or from run {parent.record['run_id']}"
+        raise InputError(Problem(where, expected, got, hint))

@@ -1,0 +1,109 @@
+"""DataFrames in, values out: the way of the data without files, for notebooks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dvspark.engine.planning.plan import PLANS, host_memory_problems
+from dvspark.errors import ConfigError, Problem
+from dvspark.methods.options import ValueOptions, choice_problems
+from dvspark.run.stages import RowsOrProblems, check, compute
+from dvspark.run.valuation import Request
+from dvspark.schemas import Finding
+from dvspark.spark.exhausted import translated
+from dvspark.tables.sinks.write import values_frame
+from dvspark.tables.sources.given_frames import column_problems, frame_problems
+from dvspark.tables.sources.read import TableReference, canonical_rows
+from dvspark.tables.sources.session_settings import in_own_settings
+from dvspark.tables.sources.unreadable import own_errors, readable
+from dvspark.tables.validate import ON_BAD_ROW
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished valuation: ``values`` (`schemas.VALUES`), ``run`` the record, ``findings`` of the audit."""
+
+    values: DataFrame
+    run: dict[str, Any]
+    findings: list[Finding]
+
+
+@own_errors("value_table")
+@readable()
+@translated()
+@in_own_settings
+def value_table(
+    train_df: DataFrame,
+    validation_df: DataFrame | None = None,
+    *,
+    method: str = "knn_shapley",
+    k: int = 10,
+    metric: str = "euclidean",
+    n_classes: int | None = None,
+    aggregate: str = "mean",
+    precision: str = "default",
+    ties: str = "id",
+    ranking: str = "auto",
+    tolerance: float = 1e-8,
+    error_bound: bool = False,
+    self_validation: bool = False,
+    on_bad_row: str = "fail",
+    columns: dict[str, str] | None = None,
+    run_id: str | None = None,
+    work_dir: str | None = None,
+    plan: str = "auto",
+    host_memory: str | None = None,
+    **method_params: Any,
+) -> Result:
+    """Return the values of the rows of ``train_df``, by the rows of ``validation_df``.
+
+    Both have columns id, embedding and label, or what ``columns`` maps these names (and owner, weight) to; its
+    ``embedding_dtype`` says what embeddings in bytes hold: float16, float32 or float64. Options as
+    in `dvspark.value_arrays`; ``work_dir`` is a folder all hosts see, for an index too large to ship; ``plan``
+    (auto, replicated, sharded) and ``host_memory``, such as "64g", as in `dvspark.config.job.JobConfig`.
+    Raises: ConfigError, InputError, ComputeError or AuditError, each with all problems of its kind.
+    Cost: V (N D + N log N) spread over tasks; memory of a worker: `kernels.memory.scratch_bytes` beside the
+    mapped index; of the driver: about 100 bytes a training row.
+    """
+    options = ValueOptions.of(
+        method,
+        k,
+        n_classes,
+        method_params,
+        metric=metric,
+        precision=precision,
+        ties=ties,
+        aggregate=aggregate,
+        ranking=ranking,
+        tolerance=tolerance,
+        error_bound=error_bound,
+        self_validation=self_validation,
+    )
+    problems = options.problems() + choice_problems("on_bad_row", on_bad_row, ON_BAD_ROW)
+    problems += choice_problems("plan", plan, PLANS) + host_memory_problems(host_memory)
+    if options.self_validation == (validation_df is not None):
+        expected = "a validation DataFrame, or self_validation=True; not both"
+        problems.append(Problem("validation_df", expected, "both" if options.self_validation else "neither"))
+    given = {"train_df": train_df} | ({} if validation_df is None else {"validation_df": validation_df})
+    problems += frame_problems(given)
+    problems += column_problems(columns)
+    if problems:
+        raise ConfigError(problems)
+    request = Request(
+        options, on_bad_row, run_id=run_id, work_dir=work_dir, plan=plan, host_memory=host_memory, extremes=False
+    )
+    target = options.declaration.target
+    reference = TableReference.of_frame("train_df", columns).asked(options.asks)
+    train = canonical_rows("train", train_df, reference, target)
+    validation: RowsOrProblems | None = None
+    if validation_df is not None:
+        reference = TableReference.of_frame("validation_df", columns).without_train_columns()
+        validation = canonical_rows("validation", validation_df, reference, target)
+    spark = train_df.sparkSession
+    valuation = compute(check(train, validation, request, []), spark)
+    values = values_frame(spark, valuation.table, valuation.types)
+    return Result(values, valuation.record({}, spark.version), valuation.findings)

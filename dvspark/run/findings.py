@@ -1,0 +1,137 @@
+"""Findings: what the audit is given of a finished run, on the engine that valued it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from dvspark.audit import approximation, checks, reference
+from dvspark.engine import tasks
+from dvspark.engine.chunks import singly
+from dvspark.engine.index.train_blocks import BlocksReference
+from dvspark.engine.index_kinds import Index, engine_of
+from dvspark.engine.replicated import replicated
+from dvspark.engine.replicated.audited_rows import audited_rows, each_a_chunk
+from dvspark.engine.sharded import sharded
+from dvspark.engine.sharded.exchange import Halves
+from dvspark.kernels.blocks.merged import MergedPoint
+from dvspark.methods.search_index import EXACT
+from dvspark.run import sums
+from dvspark.run.spot_checks import Summed
+from dvspark.schemas import Finding, Float64s, Partial
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# Points that the audit values at once: so many at least, and more where that many bytes hold their values.
+POINTS_AT_ONCE = 4
+BYTES_AT_ONCE = 64 * 2**20
+
+
+def run_findings(
+    validation_rows: DataFrame, index: Index, work: tasks.ChunkWork, own: Summed, totals: Partial, values: Float64s
+) -> list[Finding]:
+    """Return the audit's findings: the axiom over all points, and some points valued again by the reference.
+
+    These are drawn, and those of the rows that this run has valued, its ``own``, whose certificates are the widest;
+    each is a chunk, so that one that is wrong hides behind no other. Rows that an approximate index found are not those
+    of the reference: then it is told how many of the nearest they are, and how far the values are from exact ones.
+    """
+    options, method = work.options, work.method
+    if work.settled is not None:
+        return sums.sums_findings(sums.TrainRows(engine_of(index), index), work.settled, totals, values)
+    sample = audited_rows(validation_rows, reference.SAMPLE_POINTS, own.n_chunks, own.totals.widest)
+    of_points, by_engine, exact = _valued_again(validation_rows, sample, index, work)
+    findings = [checks.check_finite(values)]
+    if options.index == EXACT:
+        findings.append(checks.worst(of_points))
+    else:
+        find = engine_of(index).nearest_rows
+        rows, nearest = (
+            find(validation_rows.sparkSession, sample, index, work, exact=exact) for exact in (False, True)
+        )
+        findings.append(approximation.check_recall(rows, nearest))
+    findings += method.findings(totals)
+    if method.efficient(work.parameters):
+        findings.append(checks.check_efficiency(values, totals, options.aggregate))
+    if method.approximates is not None:
+        n_players = index.n_train - options.self_validation
+        findings += approximation.approximation_findings(options, work.parameters, n_players, by_engine, exact, values)
+    return findings
+
+
+def _valued_again(
+    validation_rows: DataFrame, sample: pa.Table, index: Index, work: tasks.ChunkWork
+) -> tuple[list[Finding], Partial, Partial]:
+    """Return of each of a few points whether engine and reference agree, and, if asked for, all points' partials.
+
+    They are asked for where the method approximates another one: by the engine, and by that one's reference.
+    Memory of the driver: 32 bytes a training row and point of those that are valued at once, and 50 N bytes.
+    """
+    options, n_values = work.options, work.n_values(index)
+    own_error = work.method.own_error(index.n_train - options.self_validation, work.parameters)
+    findings, by_engine, exact = list[Finding](), Partial.zeros(n_values), Partial.zeros(n_values)
+    step = max(POINTS_AT_ONCE, BYTES_AT_ONCE // (16 * n_values))
+    for start in range(0, len(sample), step):
+        some = sample.slice(start, step)
+        chunks, sizes = each_a_chunk(some, validation_rows), dict.fromkeys(range(len(some)), 1)
+        with ThreadPoolExecutor(1) as beside:
+            waves = engine_of(index).value_waves(chunks, sizes, index, work, cut=singly(len(some)))
+            by_reference = _beside(beside, chunks, some, index, work) if options.index == EXACT else None
+            for wave in waves:
+                if by_reference is not None:
+                    findings.append(checks.check_sample(wave.totals, next(by_reference), own_error))
+                if work.method.approximates is not None:
+                    by_engine.add(replace(wave.totals, row_bounds=None))
+        if work.method.approximates is not None:
+            others, parameters = approximation.approximated(options, work.parameters)
+            for point in _by_reference(chunks, some, index, replace(work, options=others, parameters=parameters)):
+                exact.add(point)
+    return findings, by_engine, exact
+
+
+def _beside(
+    beside: ThreadPoolExecutor, chunks: DataFrame, sample: pa.Table, index: Index, work: tasks.ChunkWork
+) -> Iterator[Partial]:
+    """Return the reference's partial of each point, found while tasks value them.
+
+    That of blocks asks for tasks itself, and for another size of batches: it waits for its turn.
+    """
+    if isinstance(index, BlocksReference):
+        return _by_reference(chunks, sample, index, work)
+    return _told(beside.submit(lambda: list(_by_reference(chunks, sample, index, work))))
+
+
+def _told(soon: Future[list[Partial]]) -> Iterator[Partial]:
+    yield from soon.result()
+
+
+def _by_reference(chunks: DataFrame, sample: pa.Table, index: Index, work: tasks.ChunkWork) -> Iterator[Partial]:
+    """Yield the reference's partial of each of a few points: in this process, or where the blocks are.
+
+    ``sample``: the rows of ``chunks``, here, in their order.
+    """
+    options, parameters = work.options, work.parameters
+    if isinstance(index, BlocksReference):
+        metric, n_train = options.metric, index.n_train
+
+        def partial_of(points: Iterator[MergedPoint]) -> Partial:
+            known = index.train_keys()
+            columns = tasks.sampled_columns(known.columns, known.keys["id"], work)
+            return reference.merged_reference_partial(points, columns, n_train, options, parameters)
+
+        halves = Halves(lambda block, chunk: reference.reference_parts(block.train, chunk, metric), partial_of)
+        sizes, n_values = dict.fromkeys(range(len(sample)), 1), work.n_values(index)
+        alone, cut = options.self_validation, singly(len(sizes))
+        for wave in sharded.exchanged_waves(chunks, sizes, index, halves, n_values, self_validation=alone, cut=cut):
+            yield wave.totals
+        return
+    opened = replicated.open_here(index)
+    train = tasks.with_sample(opened.arrays, opened.keys["id"], work)
+    points = tasks.chunk_arrays(sample, opened.train_keys, self_validation=options.self_validation)
+    for point in reference.reference_points(train, points, options):
+        yield reference.merged_reference_partial([point], train.columns, train.n_train, options, parameters)

@@ -1,0 +1,82 @@
+"""Indexing: the index of a run, from its training rows or as the run left it when it was killed."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dvspark.engine.index.train_index import IndexReference, finished_index
+from dvspark.engine.index_kinds import Index
+from dvspark.engine.planning.plan import Plan
+from dvspark.engine.replicated import packing, replicated
+from dvspark.engine.sharded import sharded
+from dvspark.host.own_folder import own_folder
+from dvspark.logs import stage
+from dvspark.methods.options import ValueOptions
+from dvspark.runs.ledger import KeptIndex, Ledger
+from dvspark.tables.validate import ValidatedInputs
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@contextmanager
+def indexed(
+    inputs: ValidatedInputs,
+    options: ValueOptions,
+    plan: Plan,
+    work_dir: str | None,
+    ledger: Ledger | None,
+    stages: list[dict[str, Any]],
+) -> Iterator[Index]:
+    """Yield the index of the training rows, in ``work_dir`` if there is one; it is removed afterwards.
+
+    A run that was killed goes on with the index it had finished, if all its files have their sha256.
+    """
+    root, shared = Path(work_dir or tempfile.gettempdir()), work_dir is not None
+    kept = None if ledger is None else ledger.index()
+    frame = inputs.train.frame
+    given: dict[str, Any] = {
+        "n_train": inputs.train_facts.n_rows,
+        "n_features": inputs.n_features,
+        "dtype": inputs.dtype,
+        "metric": options.metric,
+        "shared": shared,
+        "index": options.index,
+        "keys": inputs.train.keys,
+    }
+    with own_folder(root, plan.index_bytes, kept.folder if kept else None) as folder:
+        given["directory"] = directory = folder / "index"
+        with stage("index", stages) as now:
+            index = _finished(frame.sparkSession, plan, directory, kept.digest) if kept else None
+            now.note = "finished before; " if index else ""
+            if index is None:
+                for left in folder.glob("*/"):  # half done or damaged
+                    shutil.rmtree(left, ignore_errors=True)
+                _keep(ledger, folder, "")
+                if plan.name == "sharded":
+                    index = sharded.build_blocks(frame, **given, block_rows=plan.block_rows)
+                else:
+                    index = packing.build_index(frame, **given, map_batches=inputs.train.map_batches)
+            _keep(ledger, folder, index.digest)
+            if isinstance(index, IndexReference):
+                shipping = replicated.choose_shipping(frame.sparkSession, plan.index_bytes, shared=shared)
+                index = replicated.ship_index(frame.sparkSession, index, shipping)
+            now.rows, now.note = index.n_train, f"{now.note}{index.n_bytes / 2**20:.1f} MiB, {index.shipping}"
+        yield index
+
+
+def _finished(spark: SparkSession, plan: Plan, directory: Path, digest: str) -> Index | None:
+    """Return the index of a kind with this plan that was finished in ``directory``; None if it is not there whole."""
+    if plan.name == "sharded":
+        return sharded.finished_blocks(spark, directory, digest, plan.block_rows)
+    return finished_index(directory, digest)
+
+
+def _keep(ledger: Ledger | None, folder: Path, digest: str) -> None:
+    if ledger is not None:
+        ledger.keep_index(KeptIndex(folder.name, digest))

@@ -1,0 +1,107 @@
+"""Planning: what a job would do and cost, from metadata, samples and a second of its kernel; nothing is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dvspark.config.job import JobConfig
+from dvspark.engine.planning.calibrate import calibrate
+from dvspark.engine.planning.cluster import read_hosts
+from dvspark.engine.planning.estimate import estimate
+from dvspark.engine.planning.plan import make_plan, show_bytes, turning_point
+from dvspark.engine.planning.sizes import Sizes
+from dvspark.errors import InputError, Problem
+from dvspark.logs import duration
+from dvspark.spark.exhausted import translated
+from dvspark.tables.sources.metadata import Preview, preview
+from dvspark.tables.sources.read import TableReference, read_rows
+from dvspark.tables.sources.session_settings import in_own_settings
+from dvspark.tables.sources.unreadable import readable
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@readable()
+@translated()
+@in_own_settings
+def plan_job(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
+    """Return what a job would do and cost, as plain data: rows, plan, estimate and what would change the plan.
+
+    Raises: InputError for tables that cannot be read, ComputeError when no plan fits.
+    Cost: the footers or a count of each table, some rows of it, and `engine.calibrate.calibrate`.
+    """
+    train, validation = _previews(config, spark)
+    options, labels = config.options(), max(train.n_labels, validation.n_labels)
+    sizes = Sizes.of(
+        options,
+        n_train=train.n_rows,
+        n_validation=validation.n_rows,
+        n_features=train.n_features,
+        dtype=max(train.dtype, validation.dtype),  # float64 where either side's embeddings are
+    )
+    hosts = read_hosts(spark, config.host_memory)
+    plan = make_plan(sizes, hosts, chunk_rows=config.chunk_rows, asked=config.plan)
+    point = calibrate(sizes, options, n_labels=labels, chunk_rows=config.chunk_rows)
+    return {
+        "n_train": sizes.n_train,
+        "n_validation": sizes.n_validation,
+        "n_features": sizes.n_features,
+        "dtype": sizes.dtype,
+        "label": train.types["label"],
+        "ranking": sizes.ranking if sizes.method.ranks else None,
+        "asked": sizes.asked,
+        "cores": hosts.n_tasks,
+        "plan": plan.record(),
+        "estimate": estimate(plan, sizes, hosts, point).record(),
+        "turning_point": turning_point(sizes, hosts, asked=config.plan),
+    }
+
+
+def plan_text(found: dict[str, Any]) -> str:
+    """Return what `plan_job` found as a person reads it."""
+    plan, cost = found["plan"], found["estimate"]
+    parts = ", ".join(f"{name} {seconds:,.1f} s" for name, seconds in cost["parts"].items())
+    waves = _count(plan["n_waves"], "wave")
+    lines = {
+        "rows": f"{found['n_train']:,} to value, by {found['n_validation']:,}",
+        "embeddings": f"{found['n_features']:,} {found['dtype']}; labels {found['label']}",
+        "plan": f"{plan['name']}, {found['asked']}",
+        "clause": plan["reason"],
+        "would change": found["turning_point"],
+        "chunks": f"{plan['n_chunks']:,} of about {plan['chunk_rows']:,} rows, {waves} or more",
+        "blocks": f"{plan['n_blocks']:,} of {plan['block_rows']:,} training rows",
+        "index": show_bytes(plan["index_bytes"]),
+        "worker": f"{show_bytes(plan['worker_bytes'])} beside what it maps",
+        "shuffle": show_bytes(plan["shuffle_bytes"]),
+        "products": f"{plan['flops']:.2g} floating-point operations",
+        "cost": f"{cost['core_hours']:.2g} core-hours: {parts}",
+        "wall time": f"{duration(cost['wall_seconds'])} on {_count(found['cores'], 'core')}",
+    }
+    return "\n".join(f"{name:<13}{line}" for name, line in lines.items())
+
+
+def _previews(config: JobConfig, spark: SparkSession) -> tuple[Preview, Preview]:
+    """Return what metadata and samples tell of the two sides, which are one under self-validation."""
+    references = {"train": config.train.reference().asked(config.asks())}
+    if config.validation is not None:
+        references["validation"] = config.validation.reference().without_train_columns()
+    target = config.options().declaration.target
+    found = {side: _preview(spark, side, reference, target) for side, reference in references.items()}
+    problems = [problem for one in found.values() if isinstance(one, list) for problem in one]
+    sides = [one for one in found.values() if isinstance(one, Preview)]
+    if not problems and sides[0].n_features != sides[-1].n_features:
+        got = f"{sides[0].n_features} in train, {sides[-1].n_features} in validation"
+        problems.append(Problem("embeddings", "one dimension in both tables", got, "embed both with one model"))
+    if problems:
+        raise InputError(problems)
+    return sides[0], sides[-1]
+
+
+def _preview(spark: SparkSession, side: str, reference: TableReference, target: str) -> Preview | list[Problem]:
+    rows = read_rows(spark, side, reference, target)
+    return rows if isinstance(rows, list) else preview(rows, reference)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'s' if number != 1 else ''}"

@@ -1,0 +1,99 @@
+"""Spot checks: what a run takes over from an earlier start of it is known by a few of its chunks, valued again."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dvspark.audit.checks import check_taken_over
+from dvspark.engine.index_kinds import Index, engine_of
+from dvspark.engine.reduce import sketch_of
+from dvspark.engine.replicated import replicated
+from dvspark.engine.tasks import ChunkWork
+from dvspark.run.change import Parent
+from dvspark.schemas import Chunks, Finding, Float64s, Partial
+from dvspark.schemas.sketch import distance
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# A chunk of each of so many waves, drawn anew each time: nobody knows which of them is safe to change.
+CHECKED_WAVES = 8
+
+
+@dataclass(frozen=True)
+class Summed:
+    """Totals over validation rows, and what is known of the chunks in them.
+
+    ``n_chunks``: into how many the rows were cut, some of which may be empty; ``chunks``, the others in their order;
+    ``waves_before``: numbers of chunks of the waves that were taken over from an earlier start, which are the first
+    ones; ``apart``: how far their totals are from the sum of their chunks, at most.
+    """
+
+    totals: Partial
+    n_chunks: int
+    chunks: Chunks = field(default_factory=Chunks.none)
+    waves_before: tuple[int, ...] = ()
+    apart: float = 0.0
+
+
+def earlier_waves_findings(validation_rows: DataFrame, index: Index, work: ChunkWork, summed: Summed) -> list[Finding]:
+    """Return whether waves of an earlier start are what this one would have made of them; nothing where there are none.
+
+    Cost: that of CHECKED_WAVES chunks at most.
+    """
+    waves = summed.waves_before
+    if not waves:
+        return []
+    ends = np.cumsum(waves)
+    drawn = secrets.SystemRandom().sample(range(len(waves)), min(CHECKED_WAVES, len(waves)))
+    places = sorted(int(ends[wave]) - 1 - secrets.randbelow(waves[wave]) for wave in drawn)
+    again = valued_again(validation_rows, summed.n_chunks, summed.chunks, places, index, work)
+    n_values = work.n_values(index)
+    apart = [distance(one, summed.chunks.sketches[place], n_values) for one, place in zip(again, places, strict=True)]
+    what = f"{len(places)} chunks of {len(waves)} waves that an earlier start of this run has left, valued again"
+    return [check_taken_over("earlier_waves", max(summed.apart, *apart), what)]
+
+
+def parent_findings(parent: Parent, index: Index, work: ChunkWork) -> list[Finding]:
+    """Return whether the totals of a run that changes are the sum of its chunks, one of which is valued again.
+
+    A warning where the rows of that chunk are not at hand, as they were then.
+    """
+    kept, n_values = parent.kept, work.n_values(index)
+    apart, what = (
+        distance(sketch_of(kept.totals), kept.told(), n_values),
+        f"the totals of run {parent.record['run_id']}",
+    )
+    drawn = _drawn_chunk(parent)
+    if drawn is None:
+        found = check_taken_over("parent", apart, f"{what}, whose rows are not at hand: no chunk is valued again")
+        return [replace(found, verdict="warn") if found.verdict == "pass" else found]
+    place, rows = drawn
+    again = valued_again(rows, kept.n_chunks, kept.chunks, [place], index, work)
+    apart = max(apart, distance(again[0], kept.chunks.sketches[place], n_values))
+    return [check_taken_over("parent", apart, f"{what}, and one chunk of its rows, valued again")]
+
+
+def _drawn_chunk(parent: Parent) -> tuple[int, DataFrame] | None:
+    """Return the place and the rows of a chunk, None where they are not at hand."""
+    chunks = parent.kept.chunks
+    if parent.valued is None or not len(chunks.ids):
+        return None
+    place = secrets.randbelow(len(chunks.ids))
+    cut = replicated.chunked(parent.valued, parent.kept.n_chunks)
+    rows = cut.where(f"chunk_id = {chunks.ids[place]}").drop("chunk_id")
+    return (place, rows) if rows.count() == chunks.n_rows[place] else None
+
+
+def valued_again(
+    validation_rows: DataFrame, n_chunks: int, chunks: Chunks, places: list[int], index: Index, work: ChunkWork
+) -> Float64s:
+    """Return the sketches of the chunks at some places, ascending, valued now. Raises: ComputeError."""
+    sizes = dict(zip(chunks.ids[places].tolist(), chunks.n_rows[places].tolist(), strict=True))
+    cut = replicated.chunked(validation_rows, n_chunks)
+    waves = engine_of(index).value_waves(cut, sizes, index, work, n_tasks=len(sizes))
+    return np.vstack([wave.sketches for wave in waves])

@@ -1,0 +1,133 @@
+"""Stream: validation rows that keep arriving; each batch becomes a run, the one before with the batch's rows added."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from dvspark.config.job import JobConfig
+from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.logs import log_event
+from dvspark.run import pipeline
+from dvspark.run.change import parent_record, parent_rows
+from dvspark.runs.identity import run_id_problems
+from dvspark.spark.session import is_connect
+from dvspark.tables.sources.folders import literal
+from dvspark.tables.sources.plain import STRICT
+from dvspark.tables.sources.read import TableReference, read_table
+from dvspark.tables.storage import Storage, open_storage
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+# What runs are called whose stream has no name.
+NAME = "stream"
+# Spark's own number of a batch, which a batch that is done again keeps.
+BATCH_DIGITS = 6
+
+
+def run_stream(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
+    """Value validation rows as they arrive, until stopped or, with ``available_now``, until all are valued.
+
+    Return the stream's name and the latest run, whose values rest on all rows that have arrived; None where none has.
+    A batch that is done again, since its end was not recorded, is the same run: published already, or half done.
+    Raises: what `pipeline.run` raises for a batch; batches before it stay published. ConfigError, InputError.
+    Cost: each batch reads, checks and indexes the training table.
+    """
+    storage, name, table = open_storage(config.output.path), config.run_id or NAME, _table(config, spark)
+    failed = list[Exception]()
+
+    def value(rows: DataFrame, number: int) -> None:
+        try:
+            _value_batch(config, storage, name, rows, table.id, number)
+        except Exception as error:  # Spark passes on its text alone
+            failed.append(error)
+            raise
+
+    writer = _arriving(table, config.stream.schema_ddl, spark).writeStream.foreachBatch(value)
+    writer = writer.option("checkpointLocation", storage.spark_path(f"checkpoints/{name}"))
+    how = {"availableNow": True} if config.stream.available_now else {"processingTime": config.stream.every}
+    query = writer.trigger(**how).start()
+    try:
+        query.awaitTermination()  # as long as the stream goes on: it is stopped from outside
+    except Exception:
+        if failed:
+            raise failed[0] from None
+        raise
+    finally:
+        query.stop()
+    return {"name": name, "latest": _latest(storage, name, lambda _: True)}
+
+
+def stream_text(found: dict[str, Any]) -> str:
+    """Return what `run_stream` found as a person reads it."""
+    return f"stream {found['name']}: the latest run is {found['latest']}" if found["latest"] else "nothing has arrived"
+
+
+def _table(config: JobConfig, spark: SparkSession) -> TableReference:
+    """Return where rows arrive. Raises: ConfigError for a job that is no stream."""
+    problems = run_id_problems(_run_id(config.run_id or NAME, 0))
+    if config.options().declaration.is_private:
+        hint = "publish a release of all validation rows at once: each release spends the budget"
+        problems.append(Problem("method", "one without a private release", config.method, hint))
+    if not config.options().declaration.adds_up:
+        hint = "value all rows at once: they are one game"
+        problems.append(Problem("method", "one whose values add up point by point", config.method, hint))
+    if config.parent is not None:
+        problems.append(Problem("parent", "none: each batch is added to the one before", config.parent, "leave it out"))
+    if is_connect(spark):
+        hint = "run it with spark-submit: on Connect a batch's function has no access to this process"
+        problems.append(Problem("spark", "a classic session", "Spark Connect", hint))
+    if config.validation is None:
+        hint = "validation rows arrive, training rows stay: give --validation FOLDER"
+        problems.append(Problem("validation", "a table of its own", "self_validation", hint))
+    elif not problems:
+        return config.validation.reference()
+    raise ConfigError(problems)
+
+
+def _arriving(table: TableReference, schema_ddl: str | None, spark: SparkSession) -> DataFrame:
+    """Return the validation table as a stream. Raises: InputError when it cannot be read."""
+    if table.table is not None:
+        return spark.readStream.table(table.table)
+    schema: Any = schema_ddl
+    if schema is None:
+        read = read_table(spark, "validation", table)
+        if isinstance(read, list):
+            raise InputError(read)
+        schema = read[0].schema
+    return spark.readStream.format(table.format).options(**STRICT).schema(schema).load(literal(str(table.path)))
+
+
+def _value_batch(config: JobConfig, storage: Storage, name: str, rows: DataFrame, id_name: str, number: int) -> None:
+    """Publish the run of a batch; one without rows that are new publishes nothing."""
+    parent = _latest(storage, name, lambda earlier: earlier < number)
+    change = None if parent is None else "add"
+    job = config.model_copy(update={"run_id": _run_id(name, number), "parent": parent, "change": change})
+    rows = rows.persist()  # else each of a run's passes reads the files again
+    try:
+        fresh = rows
+        if parent is not None and config.on_bad_row == "reject":
+            known = parent_rows(rows.sparkSession, storage.spark_path, parent_record(storage, parent))
+            fresh = rows.join(known, rows[id_name] == known["id"], "left_anti")
+        if fresh.isEmpty():
+            log_event(f"batch {number}: no rows that are not valued already; nothing is published", batch=number)
+            return
+        pipeline.run(job, rows.sparkSession, arrived=rows)
+    finally:
+        rows.unpersist()
+
+
+def _run_id(name: str, number: int) -> str:
+    return f"{name}-{number:0{BATCH_DIGITS}}"
+
+
+def _latest(storage: Storage, name: str, counts: Callable[[int], bool]) -> str | None:
+    """Return the published run of the latest batch that counts, or None."""
+    runs = [re.fullmatch(rf"{re.escape(name)}-(\d{{{BATCH_DIGITS},}})", folder) for folder in storage.folders("runs")]
+    numbers = sorted((number for run in runs if run and counts(number := int(run[1]))), reverse=True)
+    published = (
+        _run_id(name, number) for number in numbers if storage.exists(f"runs/{_run_id(name, number)}/run.json")
+    )
+    return next(published, None)

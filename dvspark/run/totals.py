@@ -1,0 +1,91 @@
+"""Totals: the partials of all waves added up, those that the ledger holds and those that are left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from dvspark.engine.index_kinds import Index, engine_of
+from dvspark.engine.planning.cluster import read_hosts
+from dvspark.engine.reduce import sketch_of
+from dvspark.engine.replicated import replicated
+from dvspark.engine.tasks import ChunkWork
+from dvspark.errors import ComputeError, Problem
+from dvspark.logs import log_event
+from dvspark.run import sums
+from dvspark.run.spot_checks import Summed
+from dvspark.runs.ledger import Ledger
+from dvspark.schemas import Chunks, Float64s, Partial, Wave
+from dvspark.schemas.pairwise import Pairwise
+from dvspark.schemas.sketch import distance
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+def add_up(
+    validation_rows: DataFrame,
+    n_chunks: int,
+    index: Index,
+    work: ChunkWork,
+    ledger: Ledger | None,
+    report: Callable[[int, int], None],
+) -> Summed:
+    """Return the totals over all validation rows; each wave is committed to the ledger, if there is one, when it ends.
+
+    Waves are added in a tree of the places of their chunks, whether they come from the ledger or from tasks, and
+    however many chunks each of them has: the same bits.
+    Raises: ComputeError when the ledger's chunks are not those of the table.
+    """
+    if work.settled is not None:  # one game for all rows, valued in one pass
+        return Summed(sums.values(sums.TrainRows(engine_of(index), index), work, work.settled), n_chunks)
+    chunks, n_values = replicated.chunked(validation_rows, n_chunks), work.n_values(index)
+    sizes, totals, known = replicated.chunk_sizes(chunks), Pairwise(), list[Chunks]()
+    before, apart = list[int](), 0.0
+    for wave in [] if ledger is None else ledger.waves():
+        _require_fitting(wave, sizes, n_values)
+        apart = max(apart, distance(sketch_of(wave.totals), wave.sketches.sum(axis=0), n_values))
+        before.append(_added(wave, totals, known))
+    n_waves, n_done = len(before), totals.n_places
+    if before:
+        left = len(sizes) - n_done
+        log_event(f"ledger: {n_waves} waves were done before; {left} chunks are left", waves=n_waves, chunks=left)
+    n_tasks = read_hosts(chunks.sparkSession, None).n_tasks
+    for wave in engine_of(index).value_waves(chunks, sizes, index, work, report, n_done, n_tasks):
+        if ledger is not None:
+            ledger.commit(n_waves, wave)
+        _added(wave, totals, known)
+        n_waves += 1
+    found = totals.total() or Partial.zeros(n_values, row_bounds=work.options.error_bound)
+    return Summed(found, n_chunks, Chunks.joined(known), tuple(before), apart)
+
+
+def _added(wave: Wave, totals: Pairwise, known: list[Chunks]) -> int:
+    """Add a wave, and return how many chunks it has."""
+    known.append(Chunks.of(wave))
+    totals.add(wave.totals, len(wave.chunk_rows))
+    return len(wave.chunk_rows)
+
+
+def _require_fitting(wave: Wave, sizes: dict[int, int], n_values: int) -> None:
+    """Refuse a wave of the ledger whose chunks are not those of the table. Raises: ComputeError."""
+    end = wave.place + len(wave.chunk_rows)
+    expected = dict(list(sizes.items())[wave.place : end])
+    shape = (len(expected), len(sketch_of(Partial.zeros(n_values))))
+    are_places = _are_places(wave.totals.widest, expected)
+    if (
+        wave.chunk_rows != expected
+        or len(wave.totals.value) != n_values
+        or wave.sketches.shape != shape
+        or not are_places
+    ):
+        hint = "did the table change meanwhile? --force drops what was done"
+        expected_text = f"the validation rows of the chunks {wave.place} to {end - 1}"
+        raise ComputeError(Problem("ledger", expected_text, "others", hint))
+
+
+def _are_places(widest: Float64s, chunk_rows: dict[int, int]) -> bool:
+    """Return whether points with the widest certificates are among the rows of some chunks."""
+    if widest.ndim != 2 or widest.shape[1] != 3:
+        return False
+    return all(place in range(chunk_rows.get(chunk, 0)) for _, chunk, place in widest.tolist())

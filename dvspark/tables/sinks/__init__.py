@@ -1,0 +1,3 @@
+"""Sinks: where results are published, staged beside their place, or in one commit."""
+
+from __future__ import annotations

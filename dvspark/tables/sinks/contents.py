@@ -1,0 +1,80 @@
+"""Contents: the sha256 of a run's values, the same from whatever files, in whatever order, they are read."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dvspark.schemas import OWNER, VALUES
+from dvspark.tables.sources.types import spark_type
+from dvspark.tables.storage import Storage
+
+RUN_ID = VALUES.columns[0].name
+
+
+def values_digest(run_id: str, values: pa.Table, schema: pa.Schema) -> str:
+    """Return the sha256 of a run's values: of the run's id, and of each column's name, type, nulls and bits.
+
+    ``values`` has at least the columns of ``schema`` but the run's id. Rows count by rank, which is settled within a
+    run, or within an owner; so files may be compacted, split or written by others.
+    Raises: KeyError or ArrowException for values without these columns, of other types, or with more.
+    Cost: 0.5 to 0.9 s for 1.5 million rows of text ids.
+    """
+    names = [name for name in schema.names if name != RUN_ID]
+    if more := [name for name in {*values.column_names} - {*names, RUN_ID} if values[name].null_count < len(values)]:
+        raise pa.ArrowInvalid(f"columns {', '.join(sorted(more))}, which the run does not have")
+    rows = values.select(names).cast(pa.schema([schema.field(name) for name in names]))
+    keys = [(name, "ascending") for name in ("rank", "id")]
+    rows = rows.take(pc.sort_indices(rows.select([name for name, _ in keys]), sort_keys=keys))
+    found = hashlib.sha256(f"{run_id}\n{len(rows)}\n".encode())
+    for name in names:
+        found.update(f"{name} {spark_type(rows.schema.field(name).type)}\n".encode())
+        _add(found, rows[name])
+    return found.hexdigest()
+
+
+def _add(found: Any, column: pa.ChunkedArray) -> None:
+    """Add which entries of a column are null, how long they are, and their bytes; where chunks end does not matter."""
+    for chunk in column.chunks:
+        found.update(chunk.is_valid().to_numpy(zero_copy_only=False).tobytes())
+    kind = column.type
+    if pa.types.is_list(kind):
+        for chunk in column.chunks:
+            found.update(pc.list_value_length(chunk).fill_null(0).cast(pa.int64()).to_numpy().tobytes())
+        _add(found, pa.chunked_array([chunk.flatten() for chunk in column.chunks], kind.value_type))
+        return
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        texts = column if pa.types.is_string(kind) or pa.types.is_binary(kind) else column.cast(pa.string())
+        for chunk in texts.chunks:
+            found.update(pc.binary_length(chunk).fill_null(0).cast(pa.int64()).to_numpy().tobytes())
+        for chunk in texts.chunks:
+            found.update(_bytes_of(chunk.cast(pa.binary()).fill_null(b"")))
+        return
+    for chunk in column.chunks:
+        numbers = chunk.fill_null(0).to_numpy(zero_copy_only=False)
+        found.update(np.ascontiguousarray(numbers, numbers.dtype.newbyteorder("<")).tobytes())
+
+
+def _bytes_of(texts: pa.BinaryArray) -> bytes:
+    _, offsets, data = texts.buffers()
+    if data is None or len(texts) == 0:
+        return b""
+    within = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    return data.slice(int(within[0]), int(within[-1] - within[0])).to_pybytes()
+
+
+def folder_values(storage: Storage, folder: str, schema: pa.Schema) -> pa.Table:
+    """Return what a reader finds in a folder of Parquet files, or in its folders of owners.
+
+    Raises: OSError or ArrowException where it is not there, or cannot be read.
+    """
+    owner = [schema.field(OWNER.name)] if OWNER.name in schema.names else []
+    import pyarrow.dataset as ds  # noqa: PLC0415 - it loads pandas, which few ask for
+
+    by_folder = ds.partitioning(pa.schema(owner), flavor="hive")
+    files = ds.dataset(storage.path(folder), filesystem=storage.file_system, format="parquet", partitioning=by_folder)
+    return files.to_table()

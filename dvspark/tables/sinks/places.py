@@ -1,0 +1,137 @@
+"""Places: where the rows of a run may lie, known before they do, so that none of them outlives the run.
+
+runs/RUN_ID/run.json           the record of what is published; it names the place of the values
+runs/RUN_ID/publishing.json    while there is no record: places that a publication may have reached before it ended
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from dvspark.errors import OutputConflictError, Problem, taken_run_id
+from dvspark.runs.documents import json_object, sealed, unsealed
+from dvspark.tables.sinks.contents import folder_values, values_digest
+from dvspark.tables.sinks.values_tables import RunKey, ValuesTable, remove_values, values_destination, values_kind
+from dvspark.tables.storage import Storage
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+PUBLISHING = "publishing.json"
+TO_DO = "choose another run_id or output, or pass --force to publish it again"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the values of a run go, as the settings `output` say: a format, and maybe a named table."""
+
+    format: str = "parquet"
+    table: str | None = None
+
+    def opened(self, storage: Storage, spark: SparkSession) -> ValuesTable | None:
+        """Return it as a table that commits, None for folders of files; raises as `values_destination`."""
+        return values_destination(storage, spark, self.format, self.table)
+
+
+def run_places(storage: Storage, run_id: str) -> set[Place]:
+    """Return where rows of a run id may lie: where its record says, or else where a publication wanted to put them."""
+    if storage.exists(f"runs/{run_id}/run.json"):
+        record = json_object(storage.read(f"runs/{run_id}/run.json"))
+        return set() if record is None or (place := recorded_place(record)) is None else {place}
+    name = f"runs/{run_id}/{PUBLISHING}"
+    told = unsealed(storage.read(name)) if storage.exists(name) else None
+    return set() if told is None or told["run_id"] != run_id else {Place(**place) for place in told["places"]}
+
+
+def recorded_place(record: dict[str, Any]) -> Place | None:
+    """Return where a run record says that the values are, None if it does not."""
+    try:
+        output = record["configuration"]["output"]
+        return Place(output.get("format") or "parquet", output.get("table"))
+    except (KeyError, TypeError, AttributeError):
+        return None
+
+
+def announce(storage: Storage, run_id: str, places: set[Place]) -> None:
+    """Write down where rows of a run may lie from now on."""
+    told = sorted((asdict(place) for place in places), key=str)
+    name = f"runs/{run_id}/{PUBLISHING}"
+    storage.write(f"{name}.staged", sealed({"run_id": run_id, "places": told}))
+    storage.rename(f"{name}.staged", name)
+
+
+def begin(storage: Storage, spark: SparkSession, run_id: str, own: Place) -> None:
+    """Turn what a run id has published into nothing published, in steps of which each may be the last.
+
+    First it is written down where its rows may lie, its own place and former ones; then the record goes, without which
+    the rest counts as never published; then the rows that lie in other tables than its own, which its own commit
+    does not replace.
+    Raises: ConfigError, OutputConflictError for a table that cannot be opened.
+    """
+    places = run_places(storage, run_id) | {own}
+    announce(storage, run_id, places)
+    storage.remove_file(f"runs/{run_id}/run.json")
+    for table in _tables(storage, spark, places - {own}):
+        remove_values(table, run_id)
+
+
+def _tables(storage: Storage, spark: SparkSession, places: set[Place]) -> list[ValuesTable]:
+    """Return those of the places that commit; folders of files are replaced as folders."""
+    is_delta = values_kind(storage) == "delta"
+    commits = [place for place in places if place.table is not None or (is_delta and place.format == "delta")]
+    opened = (place.opened(storage, spark) for place in sorted(commits, key=str))
+    return [table for table in opened if table is not None]
+
+
+def require_reachable(storage: Storage, spark: SparkSession, run: RunKey, own: Place, *, force: bool) -> None:
+    """Refuse, before anything is computed, places that publishing could not clear, or where others have such rows.
+
+    Raises: OutputConflictError where rows of that run id are not known to be this output folder's; what
+    `values_destination` raises for a former table that cannot be opened.
+    """
+    places = run_places(storage, run.run_id)
+    for table in _tables(storage, spark, places - {own}):
+        table.columns()
+    if own.table is None or own in places or force:
+        return
+    named = own.opened(storage, spark)
+    if named is not None and named.columns() is not None and len(named.rows(run.run_id)):
+        by = named.written_by(run.run_id)
+        if by != run.fingerprint:
+            got = f"rows that {storage.uri} knows nothing of, of fingerprint {(by or 'unknown')[:12]}"
+            hint = "choose another run_id or table; --force puts this run's rows in their place"
+            raise taken_run_id(f"{own.table}: run_id {run.run_id}", run.fingerprint, got, hint)
+
+
+def require_values(
+    storage: Storage, spark: SparkSession, record: dict[str, Any], own: Place, schema: pa.Schema
+) -> None:
+    """Refuse a published run whose values are not where they are asked for, or not those it has published.
+
+    Raises: OutputConflictError.
+    """
+    run_id, place = record["run_id"], recorded_place(record)
+    if place != own:
+        got = "a record without its place" if place is None else _told(place)
+        raise OutputConflictError(Problem(f"{storage.uri}: run_id {run_id}", f"values as {_told(own)}", got, TO_DO))
+    table = place.opened(storage, spark)
+    where = storage.shown_path(f"values/run_id={run_id}") if table is None else f"{table.place}: run_id {run_id}"
+    try:
+        if table is None:
+            found = folder_values(storage, f"values/run_id={run_id}", schema)
+        else:
+            found = pa.table({}) if table.columns() is None else table.rows(run_id)
+        got = f"{len(found)} rows, or others of as many"
+        same = values_digest(run_id, found, schema) == record["values_sha256"]
+    except (OSError, KeyError, pa.ArrowException) as error:
+        same, got = False, f"what cannot be read as such: {str(error).splitlines()[0] if str(error) else 'nothing'}"
+    if not same:
+        expected = f"the values that it has published, sha256 {record['values_sha256'][:12]}"
+        raise OutputConflictError(Problem(where, expected, got, TO_DO))
+
+
+def _told(place: Place) -> str:
+    return place.format if place.table is None else f"table {place.table}, format {place.format}"

@@ -1,0 +1,239 @@
+"""Values tables: where values go in one commit a run, in place of a folder of Parquet files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import pyarrow as pa
+
+from dvspark.errors import OutputConflictError, Problem
+from dvspark.methods.options import choice_problems
+from dvspark.schemas import ERROR_BOUND, OWNER, SCHEMA_VERSION, VALUES
+from dvspark.tables.sinks.contents import values_digest
+from dvspark.tables.sources.pinned import require_library
+from dvspark.tables.sources.types import arrow_type, spark_type
+from dvspark.tables.storage import Storage
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+KINDS = {"parquet": "folders of Parquet files", "delta": "a Delta table", "iceberg": "an Iceberg table"}
+FORMATS = tuple(KINDS)
+
+# Columns that a values table may lack; they are added when a run has them first.
+OPTIONAL = (OWNER, ERROR_BOUND)
+
+# What tables of values carry: the version of `schemas.VALUES` they were created by.
+PROPERTIES = {"dvspark.schema_version": str(SCHEMA_VERSION)}
+
+# Each try that fails has met a commit that did not: tries end, however many runs end at once.
+COMMIT_TRIES = 10
+
+TABLE_NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """By what a table knows that it has a run: its id, and the fingerprint of what was computed."""
+
+    run_id: str
+    fingerprint: str
+
+    def record(self) -> dict[str, str]:
+        """Return it as metadata of a commit."""
+        return {"dvspark.run-id": self.run_id, "dvspark.fingerprint": self.fingerprint}
+
+
+class LostRaceError(OutputConflictError):
+    """Raised when a commit met another one, or nobody can tell whether it did; the table knows."""
+
+
+class ValuesTable(Protocol):
+    """A table of the values of many runs."""
+
+    @property
+    def place(self) -> str:
+        """Its path or name."""
+
+    def columns(self) -> pa.Schema | None:
+        """Return its columns, or None while there is no such table."""
+
+    def create(self, schema: pa.Schema) -> None:
+        """Create it, partitioned by run_id, with `PROPERTIES` and the meaning of each column."""
+
+    def add_columns(self, columns: pa.Schema) -> None:
+        """Add columns, null in the rows that are there."""
+
+    def commit(self, values: pa.Table, run: RunKey) -> None:
+        """Add a run's values in one commit, in place of all rows of that run id; none if these are what is there.
+
+        Of commits that have looked at the same state one succeeds. Raises: LostRaceError for the others.
+        """
+
+    def rows(self, run_id: str) -> pa.Table:
+        """Return the rows of a run id, which may be none."""
+
+    def remove(self, run_id: str) -> None:
+        """Remove the rows of a run id in one commit; none if there are none. Raises: LostRaceError."""
+
+    def written_by(self, run_id: str) -> str | None:
+        """Return the fingerprint of the commit that last wrote a run id; None where the table does not tell."""
+
+
+def output_problems(form: str, table: str | None, *, to_owners: bool) -> list[Problem]:
+    """Return what is wrong with where values are to go; ``to_owners``: in a folder each."""
+    problems = choice_problems("output.format", form, FORMATS)
+    if table is not None and not TABLE_NAME.fullmatch(table):
+        expected = "names of letters, digits, '_' or '-', with dots between them"
+        problems.append(Problem("output.table", expected, repr(table), "e.g. catalog.namespace.table"))
+    if form == "iceberg" and (table is None or table.count(".") < 2):
+        expected, got = "a table of a catalog pyiceberg knows", table or "none"
+        problems.append(Problem("output.table", expected, got, "give CATALOG.NAMESPACE.TABLE"))
+    if form == "delta" and table is not None:
+        hint = "drop output.format for a table of Spark's catalogs, output.table for the folder values/"
+        problems.append(Problem("output", "one place for values", "format delta and a table", hint))
+    if to_owners and (form != "parquet" or table is not None):
+        expected, got = "format parquet: a folder an owner", f"table {table}" if table else f"format {form}"
+        problems.append(Problem("output", expected, got, "or set publish_all_values: true"))
+    return problems
+
+
+def values_destination(storage: Storage, spark: SparkSession, form: str, table: str | None) -> ValuesTable | None:
+    """Return the table that values go to, or None if it is a folder of Parquet files.
+
+    Raises: ConfigError without the library of a format, OutputConflictError where the folder has the other kind.
+    """
+    if form == "iceberg":
+        require_library("iceberg")
+        from dvspark.tables.sinks.write_iceberg import IcebergValues  # noqa: PLC0415 - an extra
+
+        return IcebergValues(str(table))
+    if table is not None:
+        from dvspark.tables.sinks.write_catalog import CatalogValues  # noqa: PLC0415 - an extra
+
+        return CatalogValues(table, spark)
+    kind = values_kind(storage)
+    if kind is not None and kind != form:
+        got, hint = KINDS[kind], "choose another output.path or format"
+        raise OutputConflictError(Problem(storage.shown_path("values"), f"values as {form}", got, hint))
+    if form != "delta":
+        return None
+    require_library("delta")
+    from dvspark.tables.sinks.write_delta import DeltaValues  # noqa: PLC0415 - an extra
+
+    return DeltaValues(storage.shown_path("values"))
+
+
+def values_kind(storage: Storage, folder: str = "values") -> str | None:
+    """Return what a folder is: delta or iceberg by the log in it, else parquet; None where nothing is in it."""
+    if storage.exists(f"{folder}/_delta_log"):
+        return "delta"
+    if any(name.endswith(".metadata.json") for name in storage.names(f"{folder}/metadata")):
+        return "iceberg"
+    return "parquet" if storage.folders(folder) or storage.names(folder) else None
+
+
+def values_schema(types: dict[str, str], *, row_bounds: bool) -> pa.Schema:
+    """Return the columns of a run's values, each with its meaning; ``types`` are those of id, label and maybe owner."""
+    has = {OWNER.name: OWNER.name in types, ERROR_BOUND.name: row_bounds}
+    columns = [*VALUES.columns, *(column for column in OPTIONAL if has[column.name])]
+    # Delta calls the meaning comment, pyiceberg doc.
+    return pa.schema(
+        [
+            pa.field(c.name, arrow_type(c.type.format(**types)), metadata={"comment": c.meaning, "doc": c.meaning})
+            for c in columns
+        ]
+    )
+
+
+def new_columns(table: ValuesTable, schema: pa.Schema) -> pa.Schema | None:
+    """Return the columns that a table lacks, None if there is no table.
+
+    Raises: OutputConflictError if it has one of another type, or lacks one it must have.
+    """
+    there = table.columns()
+    if there is None:
+        return None
+    problems, missing = [], []
+    for field in schema:
+        if field.name not in there.names:
+            missing.append(field)
+        elif (got := spark_type(there.field(field.name).type)) != (wanted := spark_type(field.type)):
+            hint = "choose another output; columns of a values table keep their type"
+            problems.append(Problem(f"{table.place}: column {field.name}", str(wanted), str(got), hint))
+    if needed := [field.name for field in missing if field.name not in [column.name for column in OPTIONAL]]:
+        got, hint = (
+            f"columns {', '.join(there.names)}",
+            "name a table that dvspark created, or none that is there",
+        )
+        problems.append(Problem(f"values table {table.place}", f"columns {', '.join(needed)}", got, hint))
+    if problems:
+        raise OutputConflictError(problems)
+    return pa.schema(missing)
+
+
+def commit_values(table: ValuesTable, values: pa.Table, schema: pa.Schema, run: RunKey) -> None:
+    """Commit a run's values to a table, which is created, or gets the columns it lacks, before.
+
+    A commit that met another one looks at the table again: the same run may be there by now.
+    Raises: LostRaceError when none of several tries tells that it is.
+    """
+    _tried(lambda: _commit_once(table, values.select(schema.names).cast(schema), schema, run))
+
+
+def remove_values(table: ValuesTable, run_id: str) -> None:
+    """Remove a run's rows from a table, if there is such a table, in a commit of its own.
+
+    Raises: LostRaceError when none of several tries tells that they are gone.
+    """
+    _tried(lambda: table.remove(run_id) if table.columns() is not None else None)
+
+
+def holds(table: ValuesTable, found: pa.Table, values: pa.Table, run: RunKey) -> bool:
+    """Return whether rows that were found are those to be written, and were last written by this very run."""
+    if len(found) != len(values) or table.written_by(run.run_id) not in (None, run.fingerprint):
+        return False
+    try:
+        return values_digest(run.run_id, found, values.schema) == values_digest(run.run_id, values, values.schema)
+    except (pa.ArrowException, KeyError):
+        return False
+
+
+def _tried(commit: Callable[[], None]) -> None:
+    for left in reversed(range(COMMIT_TRIES)):
+        try:
+            commit()
+        except LostRaceError:
+            if not left:
+                raise
+        else:
+            return
+
+
+def _commit_once(table: ValuesTable, values: pa.Table, schema: pa.Schema, run: RunKey) -> None:
+    lacking = new_columns(table, schema)
+    if lacking is None:
+        table.create(schema)
+        lacking = new_columns(table, schema)  # another run may have been first, without some of them
+    if lacking:
+        table.add_columns(lacking)
+    table.commit(values, run)
+
+
+@contextmanager
+def racing(place: str, lost: tuple[type[Exception], ...]) -> Iterator[None]:
+    """Raise LostRaceError for what a library raises where a commit met another one, or its answer was lost."""
+    try:
+        yield
+    except lost as error:
+        raise lost_race(place, str(error) or type(error).__name__) from error
+
+
+def lost_race(place: str, got: str) -> LostRaceError:
+    """Return what to raise where a commit met another one, or its answer was lost."""
+    hint = "start it again: values that are there by then are not committed twice"
+    return LostRaceError(Problem(f"values table {place}", "a commit without others", got, hint))

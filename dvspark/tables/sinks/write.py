@@ -1,0 +1,231 @@
+"""Write: results are staged beside their place and published by rename, the run record last."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import uuid
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dvspark.errors import OutputConflictError, Problem, taken_run_id
+from dvspark.runs.documents import json_object, missing_in, unsealed
+from dvspark.schemas import ERROR_BOUND, OWNER, VALUES, Float64s
+from dvspark.tables.sinks.places import PUBLISHING
+from dvspark.tables.sinks.values_tables import values_kind
+from dvspark.tables.storage import Storage
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+# Rows of one values file: some 30 to 60 MB.
+ROWS_PER_FILE = 1_000_000
+# What is told of a run that is done already.
+TOLD_AGAIN = {"inputs.train": dict, "inputs.n_validation": int, "method": dict, "findings": list, "outputs": dict}
+# What else, and what its values are known by; a private run does not publish these.
+TOLD_OF_TABLES = {"inputs.train.n_rows": int, "values_sha256": str}
+# Rows that a private run sets aside are for who runs it.
+PRIVATE_REJECTED = "private/rejected"
+# What a run may publish as tables.
+TABLES = ("values", "rejected", "validation_rows", PRIVATE_REJECTED)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A table that Spark is to write: its rows, and how many they are, as nobody likes to count them once more.
+
+    ``by``: the column each of whose values gets a folder.
+    """
+
+    frame: DataFrame
+    n_rows: int
+    by: str | None = None
+
+
+def values_table(
+    run_id: str,
+    keys: pa.Table,
+    values: Float64s,
+    standard_errors: Float64s | None,
+    row_bounds: Float64s | None = None,
+) -> pa.Table:
+    """Return the `VALUES` table of train rows in id order, with what there is of `OWNER` and `ERROR_BOUND`.
+
+    ``keys`` has their id, label and maybe owner.
+    """
+    n_train = len(values)
+    rank = np.empty(n_train, np.int64)
+    rank[np.argsort(-values, kind="stable")] = np.arange(1, n_train + 1)
+    columns = {
+        "run_id": pa.array([run_id]).take(pa.array(np.zeros(n_train, np.int8))),
+        "id": keys["id"],
+        "value": pa.array(values),
+        "standard_error": pa.nulls(n_train, pa.float64()) if standard_errors is None else pa.array(standard_errors),
+        "rank": pa.array(rank),
+        "label": keys["label"],
+    }
+    if OWNER.name in keys.column_names:
+        columns[OWNER.name] = keys[OWNER.name]
+    if row_bounds is not None:
+        columns[ERROR_BOUND.name] = pa.array(row_bounds)
+    return pa.table(columns)
+
+
+def ranked_by_owner(values: pa.Table) -> pa.Table:
+    """Return the values with each row's rank among those of its owner, to whom other ranks would tell of other rows."""
+    owners = values[OWNER.name].combine_chunks().dictionary_encode().indices.to_numpy()
+    by_rank = np.lexsort((values["rank"].to_numpy(), owners))
+    sorted_owners = owners[by_rank]
+    rank = np.empty(len(values), np.int64)
+    rank[by_rank] = np.arange(1, len(values) + 1) - np.searchsorted(sorted_owners, sorted_owners)
+    return values.set_column(values.column_names.index("rank"), "rank", pa.array(rank))
+
+
+def values_frame(spark: SparkSession, values: pa.Table, types: dict[str, str]) -> DataFrame:
+    """Return the values as a Spark DataFrame of the documented types, of those columns that they have."""
+    columns = tuple(column for column in (*VALUES.columns, OWNER, ERROR_BOUND) if column.name in values.column_names)
+    return spark.createDataFrame(values, schema=dataclasses.replace(VALUES, columns=columns).ddl(**types))
+
+
+def published_record(storage: Storage, run_id: str) -> dict[str, Any] | None:
+    """Return the record of a published run, or None. Raises: OutputConflictError when what is there is no record."""
+    name = f"runs/{run_id}/run.json"
+    if not storage.exists(name):
+        return None
+    record = json_object(storage.read(name))
+    if record is None:
+        raise _damaged(storage, run_id, "a damaged file")
+    return record
+
+
+def require_own_name(storage: Storage, run_id: str) -> None:
+    """Refuse a run id that the store takes for another one, as stores do that make no difference of case.
+
+    Raises: OutputConflictError.
+    """
+    if storage.exists(f"runs/{run_id}") and run_id not in (names := storage.folders("runs")):
+        other = next((name for name in names if name.lower() == run_id.lower()), "another run")
+        where, hint = f"{storage.uri}: run_id {run_id}", f"choose another run_id, or {other} to mean that run"
+        raise OutputConflictError(Problem(where, "an id that this store tells from others", f"{other} for it", hint))
+
+
+def refuse_conflict(
+    storage: Storage, run_id: str, fingerprint: str, *, is_private: bool = False
+) -> dict[str, Any] | None:
+    """Return the record of the same run if it is published already, None if nothing is in the way.
+
+    Raises: OutputConflictError when the run id is taken by other inputs, options or code, or the record is damaged.
+    """
+    record = published_record(storage, run_id)
+    if record is None:
+        return None
+    if record.get("fingerprint") != fingerprint:
+        where, hint = f"{storage.uri}: run_id {run_id}", "choose another run_id or output, or leave run_id out"
+        got = f"fingerprint {str(record.get('fingerprint'))[:12]}, published {record.get('created')}"
+        raise taken_run_id(where, fingerprint, got, hint)
+    if record.get("run_id") != run_id:
+        raise _damaged(storage, run_id, f"the record of run {record.get('run_id')}")
+    if lost := missing_in(record, TOLD_AGAIN if is_private else TOLD_AGAIN | TOLD_OF_TABLES):
+        raise _damaged(storage, run_id, f"one without {', '.join(lost)}")
+    if (told := unsealed(storage.read(f"runs/{run_id}/run.json"))) is None:
+        raise _damaged(storage, run_id, "a file that was changed since")
+    return told
+
+
+def publish(
+    storage: Storage,
+    run_id: str,
+    tables: dict[str, pa.Table | Counted],
+    documents: Mapping[str, str | bytes],
+    commit: Callable[[], None] | None = None,
+    begin: Callable[[], None] = lambda: None,
+    require_alone: Callable[[], None] = lambda: None,
+    *,
+    force: bool = False,
+) -> None:
+    """Publish a run's tables and documents: all staged first, then renamed, `run.json` last.
+
+    ``tables``: table name to rows, stored under NAME/run_id=…; ``documents``: file name to content, stored under
+    runs/RUN_ID/. A run without `run.json` is not published: what such a run left is replaced. ``commit`` puts values
+    into a table of their own, and is a step that may be taken twice. ``begin`` makes what this id has published count
+    as not published; ``force``: there may be such a thing, which stays as it is until all is staged. ``require_alone``
+    raises when the run is not this process's alone any more.
+    Raises: OutputConflictError when another run published this id meanwhile.
+    """
+    staging = f"_staging-{run_id}-{uuid.uuid4().hex[:8]}"
+    try:
+        if PRIVATE_REJECTED in tables or storage.exists(f"{PRIVATE_REJECTED}/run_id={run_id}"):
+            storage.make_private(staging)
+        # Small jobs, each with one task for a million rows: so they go on at once.
+        with ThreadPoolExecutor(max(1, len(tables))) as pool:
+            jobs = [pool.submit(_write, storage, f"{staging}/{name}", table) for name, table in tables.items()]
+            for job in jobs:
+                job.result()  # it takes what it takes
+        for name, content in documents.items():
+            storage.write(f"{staging}/run/{name}", content if isinstance(content, bytes) else content.encode())
+        require_alone()
+        if not force and published_record(storage, run_id) is not None:
+            where, hint = f"{storage.uri}: run_id {run_id}", "two runs were started at once; the first one stays"
+            raise OutputConflictError(Problem(where, "an id nobody published", "published meanwhile", hint))
+        begin()
+        if commit is not None:
+            commit()
+        _take_places(storage, run_id, staging, tables, documents)
+    finally:
+        storage.remove(staging)
+        storage.remove_empty("_staging")
+
+
+def _take_places(
+    storage: Storage, run_id: str, staging: str, tables: Collection[str], documents: Collection[str]
+) -> None:
+    """Put what is staged in the place of all that the run had: each folder goes whole, and comes whole."""
+    for table in TABLES:
+        place = f"{table}/run_id={run_id}"
+        # A table with a log settles itself which files are its own.
+        if values_kind(storage, table) == "parquet" and storage.exists(place):
+            storage.rename(place, f"{staging}/former/{table}")
+        if table in tables:
+            storage.rename(f"{staging}/{table}", place)
+        else:
+            storage.remove_empty(table)
+    for name in {*storage.names(f"runs/{run_id}")} - {*documents, PUBLISHING}:
+        storage.remove_file(f"runs/{run_id}/{name}")
+    for name in sorted(documents, key=lambda name: name == "run.json"):
+        storage.rename(f"{staging}/run/{name}", f"runs/{run_id}/{name}")
+    storage.remove_file(f"runs/{run_id}/{PUBLISHING}")
+
+
+def _write(storage: Storage, folder: str, table: pa.Table | Counted) -> None:
+    """Write a table's files: by Spark, or those that are here anyway as they are, which Spark would be sent first.
+
+    No two publications have files of one name: who has listed the former ones does not read the rest of these.
+    """
+    if isinstance(table, Counted):
+        writer = table.frame.coalesce(max(1, -(-table.n_rows // ROWS_PER_FILE))).write
+        (writer.partitionBy(table.by) if table.by else writer).parquet(storage.spark_path(folder))
+        return
+    storage.file_system.create_dir(storage.path(folder), recursive=True)
+    own = uuid.uuid4().hex
+    for number, start in enumerate(range(0, max(1, len(table)), ROWS_PER_FILE)):
+        with storage.file_system.open_output_stream(storage.path(f"{folder}/part-{number:05d}-{own}.parquet")) as file:
+            pq.write_table(table.slice(start, ROWS_PER_FILE), file)
+
+
+def remove_left_over(storage: Storage, run_id: str) -> None:
+    """Remove what killed processes left of a run's publication; for the one that holds the run's lease."""
+    for folder in storage.folders():
+        if re.fullmatch(rf"_staging-{re.escape(run_id)}-[0-9a-f]{{8}}", folder):
+            storage.remove(folder)
+    storage.finish_removals()
+
+
+def _damaged(storage: Storage, run_id: str, got: str) -> OutputConflictError:
+    hint = "choose another run_id or output, or pass --force to replace what is there"
+    return OutputConflictError(Problem(storage.shown_path(f"runs/{run_id}/run.json"), "the record of a run", got, hint))

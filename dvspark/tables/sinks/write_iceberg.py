@@ -1,0 +1,126 @@
+"""Values in an Iceberg table, without Spark: a snapshot a run, whose summary has the run's id."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    CommitStateUnknownException,
+    NoSuchTableError,
+    TableAlreadyExistsError,
+    ValidationException,
+)
+from pyiceberg.expressions import EqualTo
+from pyiceberg.io.pyarrow import schema_to_pyarrow
+from pyiceberg.table import Table
+from requests import RequestException
+
+from dvspark.errors import ConfigError, Problem
+from dvspark.schemas import VALUES
+from dvspark.tables.sinks.values_tables import PROPERTIES, RunKey, holds, racing
+
+# A snapshot came in between, or the catalog's answer is lost: then the snapshot is there, or never will be on this one.
+LOST = (CommitFailedException, ValidationException, CommitStateUnknownException, RequestException)
+# Of the table as it was read here, nobody else sees it.
+NO_RETRIES = "commit.retry.num-retries"
+
+
+@dataclass(frozen=True)
+class IcebergValues:
+    """A values table CATALOG.NAMESPACE.TABLE of a catalog pyiceberg is configured for; see `ValuesTable`."""
+
+    place: str
+
+    def columns(self) -> pa.Schema | None:
+        """Return its columns, or None while there is no such table."""
+        catalog, name = self._catalog()
+        try:
+            return schema_to_pyarrow(catalog.load_table(name).schema(), include_field_ids=False)
+        except NoSuchTableError:
+            return None
+
+    def create(self, schema: pa.Schema) -> None:
+        """Create it, and its namespace, without a snapshot."""
+        catalog, name = self._catalog()
+        properties = {**PROPERTIES, "comment": VALUES.meaning}
+        namespace = name.rpartition(".")[0]
+        try:
+            catalog.create_namespace_if_not_exists(namespace)
+        except Exception:  # of two at once; what is raised is the database's
+            if not catalog.namespace_exists(namespace):
+                raise
+        with (
+            contextlib.suppress(TableAlreadyExistsError, CommitFailedException),  # another run was as far
+            catalog.create_table_transaction(name, schema=schema, properties=properties) as creation,
+        ):
+            creation.update_spec().add_identity("run_id").commit()
+
+    def add_columns(self, columns: pa.Schema) -> None:
+        """Add columns, null in the rows that are there."""
+        with racing(self.place, LOST), self._table().update_schema() as update:
+            update.union_by_name(columns)
+
+    def commit(self, values: pa.Table, run: RunKey) -> None:
+        """Add a run's values in one snapshot, on top of the one that did not have them."""
+        table = self._table_as_read()
+        there = _rows(table, run.run_id)
+        if len(there) and holds(self, there, values, run):
+            return  # by a run that was stopped between this commit and its record
+        with racing(self.place, LOST):
+            if len(there):
+                table.overwrite(values, overwrite_filter=_of_run(run.run_id), snapshot_properties=run.record())
+            else:
+                table.append(values, snapshot_properties=run.record())
+
+    def rows(self, run_id: str) -> pa.Table:
+        """Return the rows of a run id, which may be none."""
+        return _rows(self._table(), run_id)
+
+    def remove(self, run_id: str) -> None:
+        """Remove the rows of a run id in one snapshot; none if there are none."""
+        table = self._table_as_read()
+        if not len(_rows(table, run_id)):
+            return
+        with racing(self.place, LOST):
+            table.delete(_of_run(run_id), snapshot_properties=RunKey(run_id, "").record())
+
+    def written_by(self, run_id: str) -> str | None:
+        """Return the fingerprint of the snapshot that last wrote a run id; None where none that is kept tells."""
+        table = self._table()
+        last = table.current_snapshot()
+        while last is not None:
+            told = last.summary.additional_properties if last.summary else {}
+            if told.get("dvspark.run-id") == run_id:
+                return told["dvspark.fingerprint"]
+            last = table.snapshot_by_id(last.parent_snapshot_id) if last.parent_snapshot_id is not None else None
+        return None
+
+    def _table_as_read(self) -> Table:
+        table = self._table()
+        # pyiceberg would commit on top of any other snapshot, too: also on one that the same run, started twice, added.
+        table.metadata.properties[NO_RETRIES] = "0"
+        return table
+
+    def _table(self) -> Table:
+        catalog, name = self._catalog()
+        return catalog.load_table(name)
+
+    def _catalog(self) -> tuple[Catalog, str]:
+        catalog, _, name = self.place.partition(".")
+        try:
+            return load_catalog(catalog), name
+        except (ValueError, OSError) as error:
+            expected, hint = f"a catalog {catalog!r} pyiceberg knows", "see .pyiceberg.yaml or PYICEBERG_CATALOG__*"
+            raise ConfigError(Problem("output.table", expected, str(error), hint)) from error
+
+
+def _rows(table: Table, run_id: str) -> pa.Table:
+    return table.scan(row_filter=_of_run(run_id)).to_arrow()
+
+
+def _of_run(run_id: str) -> EqualTo:
+    return EqualTo(term="run_id", value=run_id)

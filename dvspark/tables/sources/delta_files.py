@@ -1,0 +1,79 @@
+"""Delta: the files of one version of a Delta table, found without Spark."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import pyarrow as pa
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from dvspark.errors import InputError, Problem
+from dvspark.tables.sources.pinned import SCHEME, Pinned, full_path, latest_at, read_or_refuse, unreadable_files
+
+if TYPE_CHECKING:
+    from dvspark.tables.sources.read import TableReference
+
+# Reader features under which a live file still holds its rows and columns as they are.
+HARMLESS = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}
+
+
+# In a path deltalake 1.6 takes these for parts of a URL: it panics, or undoes an escape and opens another folder.
+ODD = re.compile(r"[\[\]^|\\\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}")
+
+
+def path_problem(where: str, place: str) -> Problem | None:
+    """Return why deltalake cannot open a table at a place, or None if it can."""
+    found = ODD.search(place)
+    if found is None:
+        return None
+    expected = "a path without [ ] ^ | \\, control characters or escapes such as %20"
+    hint = "rename the folder, or start Spark with Delta's connector"
+    return Problem(where, expected, f"{found[0]!r} in {place}", hint)
+
+
+def pinned_delta(side: str, reference: TableReference) -> Pinned:
+    """Return the version of a Delta table that is asked for, or else the latest.
+
+    Raises: InputError for no such table or version, and where the protocol of that version has reader features
+    (deletion vectors, column mapping, any we do not know) without which its files are not its rows.
+    """
+    if reference.path is None:
+        expected, hint = "a table of a catalog of this Spark", f"give the table's folder as {side}.path"
+        raise InputError(Problem(f"{side} table {reference}", expected, "none of that name", hint))
+    place = full_path(reference.path)
+    if (problem := path_problem(f"{side} table {reference}", place)) is not None:
+        raise InputError(problem)
+    # The protocol is that of the version: older ones may need less.
+    table = read_or_refuse(side, reference, lambda: DeltaTable(place, version=reference.version), (DeltaError, OSError))
+    if reference.timestamp is not None:
+        commits = [(commit["timestamp"], commit["version"]) for commit in table.history() if "timestamp" in commit]
+        at = latest_at(side, reference, commits[::-1])
+        table = read_or_refuse(side, reference, lambda: DeltaTable(place, version=at), (DeltaError, OSError))
+    if needs := sorted(_features(table) - HARMLESS):
+        expected = "a Delta table that readers of protocol 1 understand"
+        raise unreadable_files(side, reference, expected, f"reader features {', '.join(needs)}")
+    actions = pa.table(table.get_add_actions()).sort_by("path")
+    files = tuple(_path(place, path) for path in actions["path"].to_pylist())
+    by_file = None
+    if table.metadata().partition_columns:
+        struct = actions["partition"].combine_chunks()
+        by_file = pa.table(struct.flatten(), names=[field.name for field in struct.type])
+    return Pinned("delta", table.version(), files, pa.schema(table.schema().to_arrow()), by_file)
+
+
+def _features(table: DeltaTable) -> set[str]:
+    """Return the names of what a reader of the table must know."""
+    protocol = table.protocol()
+    if protocol.min_reader_version == 2:  # features had no names then, and there was one
+        return {"columnMapping"}
+    unknown = {f"of protocol {protocol.min_reader_version}"} if protocol.min_reader_version > 3 else set()
+    return set(protocol.reader_features or ()) | unknown
+
+
+def _path(root: str, path: str) -> str:
+    """Return where a file is that the log names: below the table, or elsewhere by its full path; the log escapes."""
+    told = unquote(path)
+    return told if SCHEME.match(told) or told.startswith("/") else f"{root}/{told}"

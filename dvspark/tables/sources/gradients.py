@@ -1,0 +1,65 @@
+"""Gradients as a table: one column of them beside ids, under fixed names, and everything wrong with it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from dvspark.errors import InputError, Problem, shown
+from dvspark.tables.row_checks import DIMENSION, FACTS, RowChecks
+from dvspark.tables.sources.keys import repeated_ids
+from dvspark.tables.sources.read import Rows, TableReference, canonical_rows
+from dvspark.tables.validate import by_aspect, tally
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+SIDE = "gradients"
+# The name of a column that stands in where all rows are one game.
+ALL_ROWS_ALIKE = "(all rows)"
+
+
+def gradient_rows(frame: DataFrame, id_column: str, gradient: str, by: str | None) -> Rows:
+    """Return the rows in `ROWS` format: gradients as embeddings, and as label what they are games by, else 0.
+
+    Raises: InputError with everything wrong with the columns.
+    """
+    label = by or ALL_ROWS_ALIKE
+    given = frame if by else frame.selectExpr("*", f"0L AS `{label}`")
+    reference = TableReference.of_frame("gradients_df", {"id": id_column, "embedding": gradient, "label": label})
+    if dict(frame.dtypes).get(gradient) == "binary":  # gradients may have any size: no look at them tells another type
+        reference = dataclasses.replace(reference, embedding_dtype="float32")
+    rows = canonical_rows(SIDE, given, reference)
+    if isinstance(rows, Rows) and rows.is_multi_label:
+        got, hint = rows.types["label"], "a row is in one game: choose one class of each"
+        rows = [Problem(f"{SIDE} column {label!r}", "a string or an integer", got, hint)]
+    if isinstance(rows, list):
+        raise InputError(rows)
+    return rows
+
+
+def require_gradients(rows: Rows) -> int:
+    """Return how many numbers the gradients have.
+
+    Raises: InputError with everything wrong with the rows. Cost: two passes, one of them over ids alone.
+    """
+    # Of numbers whose squares float32 holds, sums of squares are far from what exact sums can hold.
+    tallies = tally(rows, RowChecks("euclidean", "default"))
+    dimensions = by_aspect(one for one in tallies if one["aspect"] == DIMENSION)
+    problems = list[Problem]()
+    for aspect, (n_rows, ids) in by_aspect(one for one in tallies if one["aspect"] not in FACTS).items():
+        said = aspect.replace("embedding", "gradient").replace("label", "class")
+        got = f"{said} in {n_rows} rows; the first: {shown(ids)}"
+        problems.append(Problem(f"{SIDE} rows", f"no row whose {said}", got, "drop or repair these rows"))
+    if len(dimensions) > 1:
+        got = "; ".join(f"{n} rows of {d}, the first: {shown(ids)}" for d, (n, ids) in dimensions.items())
+        problems.append(Problem(f"{SIDE} rows", "gradients of one length", got, "take those of one layer"))
+    n_twice, first = repeated_ids(rows)
+    if n_twice:
+        got = f"{n_twice} ids more than once; the first: {shown(first)}"
+        problems.append(Problem(f"{SIDE} ids", "unique ids", got, "make ids unique: they name the values"))
+    if not problems and not dimensions:
+        problems.append(Problem(f"{SIDE} table {rows.reference}", "at least one row", "no rows", "check the filter"))
+    if problems:
+        raise InputError(problems)
+    return int(next(iter(dimensions)))

@@ -1,0 +1,145 @@
+"""Iceberg: the files of one snapshot of an Iceberg table, found without Spark."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+from pyarrow import fs
+from pyiceberg.catalog import load_catalog
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.io.pyarrow import schema_to_pyarrow
+from pyiceberg.manifest import FileFormat, ManifestContent
+from pyiceberg.table import StaticTable, Table
+from pyiceberg.table.name_mapping import NameMapping
+from pyiceberg.transforms import IdentityTransform
+
+from dvspark.errors import InputError, Problem
+from dvspark.tables.sources.markers import METADATA_FILE
+from dvspark.tables.sources.pinned import Pinned, full_path, latest_at, read_or_refuse, unreadable_files
+from dvspark.tables.sources.row_files import FOOTER_THREADS
+from dvspark.tables.storage import open_storage
+
+if TYPE_CHECKING:
+    from pyiceberg.schema import Schema
+    from pyiceberg.table.snapshots import Snapshot
+
+    from dvspark.tables.sources.read import TableReference
+
+LATEST_FORMAT = 2
+FIELD_ID = b"PARQUET:field_id"
+
+
+def pinned_iceberg(side: str, reference: TableReference) -> Pinned:
+    """Return the snapshot of an Iceberg table that is asked for, or else the current one.
+
+    Raises: InputError for no such table or snapshot, and where its files are not its rows: with delete files, files
+    that are not Parquet, a format after 2, or columns that files have under another name or field id.
+    """
+    table = read_or_refuse(side, reference, lambda: _table(reference), (NoSuchTableError, OSError, ValueError))
+    snapshot = _snapshot(side, reference, table)
+    if table.metadata.format_version > LATEST_FORMAT:
+        got = f"format {table.metadata.format_version}, of which defaults and row lineage are not in the files"
+        raise unreadable_files(side, reference, f"an Iceberg table of format 1 or {LATEST_FORMAT}", got)
+    refuse = partial(unreadable_files, side, reference)
+    deletes = [m for m in snapshot.manifests(table.io) if m.content == ManifestContent.DELETES and _is_live(m)]
+    if deletes:
+        raise refuse("a snapshot without delete files", f"{len(deletes)} manifests of delete files")
+    tasks = sorted(table.scan(snapshot_id=snapshot.snapshot_id).plan_files(), key=lambda task: task.file.file_path)
+    if deleting := {file.file_path for task in tasks for file in task.delete_files}:
+        raise refuse("a snapshot without delete files", f"{len(deleting)} delete files, the first {min(deleting)}")
+    if others := {task.file.file_format.name for task in tasks if task.file.file_format != FileFormat.PARQUET}:
+        raise refuse("data files of Parquet", ", ".join(sorted(others)))
+    schema = table.schema() if snapshot.schema_id is None else table.schemas()[snapshot.schema_id]
+    files = tuple(task.file.file_path for task in tasks)
+    if problem := _changed_columns(table, schema, files):
+        raise refuse("files whose columns have the names and field ids of the table's", problem)
+    as_arrow = schema_to_pyarrow(schema, include_field_ids=False)
+    return Pinned("iceberg", snapshot.snapshot_id, files, as_arrow, schema_id=schema.schema_id)
+
+
+def _table(reference: TableReference) -> Table:
+    """Return a table of pyiceberg's catalogs, CATALOG.NAMESPACE.TABLE, or the one at a path."""
+    if reference.table is not None:
+        catalog, _, name = reference.table.partition(".")
+        return load_catalog(catalog).load_table(name)
+    place = str(reference.path)
+    return StaticTable.from_metadata(place if place.endswith(".metadata.json") else _latest_metadata(place))
+
+
+def _latest_metadata(folder: str) -> str:
+    """Return the metadata file of a table's folder that version-hint.text names, or else the one of the last number.
+
+    Raises: ValueError if none, or several, have the last number: of commits that failed one may be left.
+    """
+    storage = open_storage(folder)
+    if storage.exists("metadata/version-hint.text"):
+        return full_path(folder)
+    selector = fs.FileSelector(storage.path("metadata"), allow_not_found=True)
+    names = [file.base_name for file in storage.file_system.get_file_info(selector)]
+    numbered = [(int(found[1] or found[2]), name) for name in names if (found := METADATA_FILE.fullmatch(name))]
+    last = [name for number, name in numbered if number == max(numbered)[0]]
+    if len(last) != 1:
+        got = f"{len(last)} metadata files that may be the latest"
+        raise ValueError(f"{got}; give the path of one, or the name of a catalog's table")
+    return f"{full_path(folder)}/metadata/{last[0]}"
+
+
+def _snapshot(side: str, reference: TableReference, table: Table) -> Snapshot:
+    asked = reference.snapshot
+    if reference.timestamp is not None:
+        asked = latest_at(side, reference, [(entry.timestamp_ms, entry.snapshot_id) for entry in table.history()])
+    found = table.current_snapshot() if asked is None else table.snapshot_by_id(asked)
+    if found is None:
+        known = ", ".join(str(snapshot.snapshot_id) for snapshot in table.snapshots()[-5:])
+        expected = "a table with a snapshot" if asked is None else f"snapshot {asked}"
+        got = f"the last snapshots are {known}" if known else "no snapshot"
+        raise InputError(Problem(f"{side} table {reference}", expected, got, f"check {side}.snapshot"))
+    return found
+
+
+def _is_live(manifest: Any) -> bool:
+    """Return whether a manifest has files that count; where it does not say so, it may."""
+    counts = (manifest.added_files_count, manifest.existing_files_count)
+    return None in counts or sum(counts) > 0
+
+
+def _changed_columns(table: Table, schema: Schema, files: tuple[str, ...]) -> str:
+    """Return why a column read by its name would be another one, or nothing."""
+    names = table.name_mapping()
+    if len(table.schemas()) == 1 and schema.schema_id == 0 and names is None:
+        return ""  # columns are as the table was created, and files were written for it
+    by_id = {field.field_id: field.name for field in schema.fields}
+    partitioned = {
+        field.source_id for spec in table.specs().values() for field in spec.fields if _is_identity(field.transform)
+    }
+    check = partial(_changed_in_file, table=table, by_id=by_id, names=names, partitioned=partitioned)
+    with ThreadPoolExecutor(FOOTER_THREADS) as pool:
+        return next((problem for problem in pool.map(check, files) if problem), "")
+
+
+def _changed_in_file(
+    path: str, table: Table, by_id: dict[int, str], names: NameMapping | None, partitioned: set[int]
+) -> str:
+    with table.io.new_input(path).open() as file:
+        stored = pq.read_schema(file)
+    told = {field.name: (field.metadata or {}).get(FIELD_ID) for field in stored}
+    ids = {name: int(field_id) for name, field_id in told.items() if field_id is not None}
+    if not ids and names is not None:  # a file that was written elsewhere and added
+        mapped = {name: known.field_id for known in names for name in known.names}
+        ids = {name: field_id for name in stored.names if (field_id := mapped.get(name)) is not None}
+    for field_id, name in by_id.items():
+        under = [stored_name for stored_name, stored_id in ids.items() if stored_id == field_id]
+        if name in stored.names and ids.get(name) != field_id:
+            return f"column {name!r} in {path} has another field id there, or none"
+        if under not in ([], [name]):
+            return f"column {name!r} is {under[0]!r} in {path}"
+        if not under and field_id in partitioned:
+            return f"column {name!r} is not in {path}, but in the partition it belongs to"
+    return ""
+
+
+def _is_identity(transform: Any) -> bool:
+    return isinstance(transform, IdentityTransform)

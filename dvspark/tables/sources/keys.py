@@ -1,0 +1,70 @@
+"""Keys: what ids and labels tell of a table; by Spark, or here where they are at hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dvspark.schemas.columns import from_ipc
+from dvspark.schemas.labels import rows_by_label
+from dvspark.tables.row_checks import FIRST_IDS
+from dvspark.tables.sources.words import readable_words
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from dvspark.tables.sources.read import Rows
+
+# The keys of so many rows come with the pass that checks them, some 60 MB; those of more stay where they are.
+KEYS_AT_HAND = 1_000_000
+
+# How many ids there are of a kind, and the first five.
+Ids = tuple[int, list[object]]
+
+
+def keys_in_id_order(packed: list[bytes]) -> pa.Table:
+    """Return the keys of a table from those of its batches."""
+    return pa.concat_tables([from_ipc(keys) for keys in packed]).sort_by("id").combine_chunks()
+
+
+def repeated_ids(rows: Rows) -> Ids:
+    """Return the ids that occur more than once."""
+    if rows.keys is None:
+        return _ids_of(repeated_frame(rows))
+    counts = pc.value_counts(rows.keys["id"].drop_null())
+    repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+    return len(repeated), repeated[:FIRST_IDS].to_pylist()
+
+
+def repeated_frame(rows: Rows) -> DataFrame:
+    """Return the ids that occur more than once, by Spark."""
+    return rows.frame.where("id IS NOT NULL").groupBy("id").count().where("count > 1").select("id")
+
+
+def label_counts(rows: Rows) -> dict[str | int, int]:
+    """Return how many rows carry each label; none where labels are numbers to predict."""
+    if rows.types["label"] == "double":
+        return {}
+    if rows.keys is None:
+        label = "explode(array_distinct(label))" if rows.is_multi_label else "label"
+        counts = rows.frame.selectExpr(f"{label} AS label").groupBy("label").count()
+        found = counts.toArrow()
+        labels, _ = readable_words(found["label"].combine_chunks())
+        return dict(zip(labels.to_pylist(), found["count"].to_pylist(), strict=True))
+    return rows_by_label(rows.keys["label"].combine_chunks())
+
+
+def shared_ids(train: Rows, validation: Rows) -> Ids:
+    """Return the ids that both tables have."""
+    if train.keys is None or validation.keys is None:
+        return _ids_of(train.frame.select("id").join(validation.frame.select("id"), "id", "left_semi"))
+    ids = train.keys["id"]
+    both = ids.filter(pc.is_in(ids, value_set=validation.keys["id"].combine_chunks()))
+    return len(both), both[:FIRST_IDS].to_pylist()
+
+
+def _ids_of(frame: DataFrame) -> Ids:
+    first = [row["id"] for row in frame.orderBy("id").limit(FIRST_IDS).collect()]
+    return (frame.count() if len(first) == FIRST_IDS else len(first)), first

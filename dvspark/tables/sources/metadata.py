@@ -1,0 +1,88 @@
+"""Metadata: what a table tells of its rows without being read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from dvspark.errors import Problem
+from dvspark.schemas import columns
+from dvspark.tables.sources.plain import look
+
+if TYPE_CHECKING:
+    from dvspark.tables.sources.read import Rows, TableReference
+
+# Rows that tell the dimension, and how many labels there are, about.
+SAMPLE_ROWS = 1_000
+
+
+@dataclass(frozen=True)
+class Preview:
+    """One side before it is read: ``n_labels`` are those of the sample, ``n_rows`` includes rows that may be bad."""
+
+    n_rows: int
+    n_features: int
+    n_labels: int
+    types: dict[str, str]
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of its embeddings in the index."""
+        return "float64" if self.types["embedding"] == "array<double>" else "float32"
+
+
+def preview(rows: Rows, reference: TableReference) -> Preview | list[Problem]:
+    """Return what metadata and `SAMPLE_ROWS` rows tell of a table, or that it has no rows.
+
+    Cost: the footers of its Parquet files, or else a count by Spark without the embeddings; and the sample.
+    """
+    sample = rows.frame.select("embedding", "label").limit(SAMPLE_ROWS).toArrow()
+    lengths = _lengths(sample["embedding"].combine_chunks())
+    # The dimension most rows have is taken for the intended one, as in validate.
+    n_features = lengths.most_common(1)[0][0] if lengths else 0
+    if n_features == 0:
+        expected = f"embeddings with numbers in the first {SAMPLE_ROWS} rows"
+        where, got = (
+            f"{rows.side} table {rows.reference}",
+            f"none in {'most of ' if len(sample) else ''}{len(sample)} rows",
+        )
+        return [Problem(where, expected, got, "check the path, and how the embeddings were made")]
+    n_rows = None if rows.files is None else rows.files.n_rows  # known from the same footers
+    if n_rows is None and reference.table is None and reference.format == "parquet":
+        n_rows = _parquet_rows(reference)
+    if n_rows is None:
+        n_rows = rows.frame.select("id").count()
+    labels = sample["label"].combine_chunks()
+    n_labels = len(columns.label_vocabulary(labels.drop_null()))
+    return Preview(n_rows, n_features, max(1, n_labels), rows.types)
+
+
+def _lengths(embeddings: pa.Array) -> Counter[int]:
+    """Return how many rows have each dimension."""
+    if pa.types.is_binary(embeddings.type) or pa.types.is_large_binary(embeddings.type):
+        return Counter(n // 4 for n in pc.binary_length(embeddings).drop_null().to_pylist())
+    return Counter(pc.list_value_length(embeddings).drop_null().to_pylist())
+
+
+def _parquet_rows(reference: TableReference) -> int | None:
+    """Return the rows by the footers of a Parquet file or folder, or None where this process cannot see it."""
+    try:
+        seen = look(str(reference.path))
+        return (
+            sum(_footer_rows(seen.storage.file_system, file.path) for file in seen.files)
+            if seen and seen.files
+            else None
+        )
+    except (OSError, pa.ArrowException):
+        return None
+
+
+def _footer_rows(file_system: fs.FileSystem, path: str) -> int:
+    with file_system.open_input_file(path) as file:
+        return int(pq.read_metadata(file).num_rows)

@@ -1,0 +1,145 @@
+"""Pinned: one state of a Delta or Iceberg table, as the files and columns it consists of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pyarrow as pa
+
+from dvspark.errors import ConfigError, InputError, Problem
+
+if TYPE_CHECKING:
+    from dvspark.tables.sources.read import TableReference
+
+# Formats whose tables have versions, and what one is called: in the settings, and in the run record.
+VERSIONED = {"delta": ("version", "version"), "iceberg": ("snapshot", "snapshot_id")}
+
+# Package of the Python library that knows a format where Spark has no connector for it; the extra is the format.
+LIBRARIES = {"delta": "deltalake", "iceberg": "pyiceberg"}
+
+T = TypeVar("T")
+
+SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:/*")
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """One state of a table: ``version`` is Delta's version or Iceberg's snapshot id, ``schema_id`` Iceberg's.
+
+    ``files`` are the paths of its Parquet files as they are, nothing in them escaped; ``schema`` all its columns;
+    ``partitions``, one row a file, the columns whose values are not in the files.
+    """
+
+    format: str
+    version: int
+    files: tuple[str, ...]
+    schema: pa.Schema
+    partitions: pa.Table | None = None
+    schema_id: int | None = None
+
+    def record(self) -> dict[str, Any]:
+        """Return what the run record says of it."""
+        schema_id = {} if self.schema_id is None else {"schema_id": self.schema_id}
+        return {VERSIONED[self.format][1]: self.version, **schema_id, "n_files": len(self.files)}
+
+
+def pinned(side: str, reference: TableReference) -> Pinned:
+    """Return the state of a Delta or Iceberg table that is asked for, or else its latest one, without Spark.
+
+    Cost: the table's metadata; of an Iceberg table whose columns have changed, also the footers of its files.
+    Raises: ConfigError without the extra, InputError for a table whose files alone do not tell its rows.
+    """
+    require_library(reference.format)
+    if reference.format == "delta":
+        from dvspark.tables.sources.delta_files import pinned_delta  # noqa: PLC0415 - an extra
+
+        return pinned_delta(side, reference)
+    from dvspark.tables.sources.iceberg_files import pinned_iceberg  # noqa: PLC0415 - an extra
+
+    return pinned_iceberg(side, reference)
+
+
+def require_library(name: str) -> None:
+    """Raise ConfigError if the Python library of a format is not installed."""
+    if find_spec(LIBRARIES[name]) is None:
+        expected = f"a Spark connector for {name}, or the extra {name!r}"
+        got, hint = "neither", f"run: pip install 'dvspark[{name}]'; or start Spark with the connector's packages"
+        raise ConfigError(Problem(f"format {name}", expected, got, hint))
+
+
+def version_problems(side: str, reference: TableReference) -> list[Problem]:
+    """Return what is wrong with the state of a table that is asked for."""
+    asked = {name: getattr(reference, name) for name in ("version", "snapshot", "timestamp")}
+    given = [name for name, value in asked.items() if value is not None]
+    if len(given) > 1:
+        hint = f"set one of {', '.join(f'{side}.{name}' for name in given)}"
+        return [Problem(side, "one state of the table", " and ".join(given), hint)]
+    known = (*VERSIONED.get(reference.format, ())[:1], *(["timestamp"] if reference.format in VERSIONED else []))
+    if given and given[0] not in known:
+        expected = "format delta for a version, iceberg for a snapshot, either for a timestamp"
+        return [Problem(f"{side}.{given[0]}", expected, f"format {reference.format}", f"set {side}.format, or drop it")]
+    if asked["version"] is not None and asked["version"] < 0:
+        return [Problem(f"{side}.version", "a version from 0", str(asked["version"]), "leave it out for the latest")]
+    return []
+
+
+def as_milliseconds(timestamp: datetime) -> int:
+    """Return a time as milliseconds since 1970; one without an offset is UTC."""
+    aware = timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
+    return int(aware.timestamp() * 1000)
+
+
+def as_text(milliseconds: int) -> str:
+    """Return a time as people write it, in UTC."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def latest_at(side: str, reference: TableReference, states: list[tuple[int, int]]) -> int:
+    """Return the last of a table's states that was there at the reference's timestamp.
+
+    ``states``: (milliseconds, version or snapshot id) in the order they came to be.
+    Raises: InputError if there was none.
+    """
+    assert reference.timestamp is not None  # noqa: S101 - callers ask only then
+    at = as_milliseconds(reference.timestamp)
+    found = [state for came, state in states if came <= at]
+    if not found:
+        got = f"{as_text(at)}; the first known is of {as_text(states[0][0])}" if states else "no commit with a time"
+        hint = f"set {side}.timestamp later, or {side}.{VERSIONED[reference.format][0]}"
+        raise InputError(Problem(f"{side} table {reference}", "a state of the table at that time", got, hint))
+    return found[-1]
+
+
+def unreadable_files(side: str, reference: TableReference, expected: str, got: str) -> InputError:
+    """Return the refusal of a table whose files, read one by one, would not be its rows."""
+    hint = "give Spark the format's connector, which reads them, or write the rows to a new table or to Parquet"
+    return InputError(Problem(f"{side} table {reference}", expected, got, hint))
+
+
+def read_or_refuse(
+    side: str, reference: TableReference, read: Callable[[], T], kinds: tuple[type[Exception], ...]
+) -> T:
+    """Return what ``read`` returns; an error of those kinds is an InputError that names the table."""
+    try:
+        return read()
+    except kinds as error:
+        said = str(error).split("\n", 1)[0] or type(error).__name__
+        expected = f"a table of format {reference.format} of which this state is known"
+        hint = f"check the place of {side}, and the state that is asked for"
+        raise InputError(Problem(f"{side} table {reference}", expected, said, hint)) from error
+
+
+def full_path(place: str) -> str:
+    """Return a path or URI without its last slash; a local path from the root."""
+    return place.rstrip("/") if SCHEME.match(place) else str(Path(place).expanduser().resolve())
+
+
+def file_key(path: str) -> str:
+    """Return by what a path is known, whichever way its scheme and first slashes are written."""
+    return SCHEME.sub("", path).lstrip("/")

@@ -1,0 +1,196 @@
+"""Row files: Parquet files that tasks read by Arrow itself, past Java, which takes rows apart number by number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate, groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dvspark.errors import InputError, Problem
+from dvspark.spark import worker
+from dvspark.spark.worker import Batches, OverBatches
+from dvspark.tables.sources.listing import is_hidden
+from dvspark.tables.sources.types import arrow_type, spark_type
+from dvspark.tables.sources.unreadable import unreadable_file
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+# Row groups that one task reads, by their bytes in memory, of the columns that are used.
+PART_BYTES = 32 * 2**20
+# A batch of this size stays in cache while it is decoded, and is looked at as a whole.
+BATCH_BYTES = 4 * 2**20
+# A column's bytes are read from its file in pieces of this size, not row group by row group.
+BUFFER_BYTES = 2**20
+# Numbers of a row, on average of a row group: more come from a file that is made to unpack, of a kilobyte it may be.
+MOST_NUMBERS = 2**22
+# A column whose pages are larger than this may be one long word that many rows repeat.
+LARGE_WORDS = 2**24
+# What the words of one batch may take: of 100,000 rows that repeat a word of 50 MB nothing would hold them.
+MOST_WORD_BYTES = 2**28
+# Footers are small, and may be far away: most of the time of each is waiting.
+FOOTER_THREADS = 16
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one task reads: some row groups of a file, ``n_rows`` in batches of ``batch_rows``."""
+
+    path: str
+    row_groups: tuple[int, ...]
+    n_rows: int
+    batch_rows: int
+
+
+@dataclass(frozen=True)
+class RowFiles:
+    """The files of a table's rows; ``names`` and ``types`` (Spark DDL) are those of its columns, by role."""
+
+    parts: tuple[Part, ...]
+    names: dict[str, str]
+    types: dict[str, str]
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows the files have."""
+        return sum(part.n_rows for part in self.parts)
+
+    def map_batches(self, spark: SparkSession, function: OverBatches, columns: list[str], ddl: str) -> DataFrame:
+        """Return what ``function`` makes of batches with these columns, of which a task reads one part."""
+
+        def read_and_apply(numbers: Batches) -> Batches:
+            for batch in numbers:
+                for number in batch.column("id").to_pylist():
+                    yield from function(self.read(self.parts[number], columns))
+
+        return worker.map_batches(spark.range(0, len(self.parts), 1, len(self.parts)), read_and_apply, ["id"], ddl)
+
+    def read(self, part: Part, columns: list[str]) -> Batches:
+        """Yield the rows of a part as Spark would hand them to Python. Memory: a batch, and a page of each column.
+
+        Raises: InputError with the name of a file that cannot be read.
+        """
+        names = [self.names[column] for column in columns]
+        schema = pa.schema([(column, arrow_type(self.types[column])) for column in columns])
+        try:
+            large = _large_words(part, names)
+            with pq.ParquetFile(part.path, buffer_size=BUFFER_BYTES, pre_buffer=False, read_dictionary=large) as file:
+                groups, n_rows = list(part.row_groups), part.batch_rows
+                for batch in file.iter_batches(n_rows, row_groups=groups, columns=names, use_threads=False):
+                    given = [_unpacked(batch.column(name), part.path) for name in names]
+                    # Not safe: Spark rounds integers that a double does not hold, too.
+                    arrays = [one.cast(kind, safe=False) for one, kind in zip(given, schema.types, strict=True)]
+                    yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+        except (OSError, pa.ArrowException) as error:
+            raise unreadable_file(f"{part.path}: {error}") from error
+
+
+def _large_words(part: Part, names: list[str]) -> list[str]:
+    """Return the text columns of a part whose words are looked at before rows repeat them."""
+    footer = pq.read_metadata(part.path)
+    groups = [footer.row_group(number) for number in part.row_groups]
+    places = [n for n in range(footer.num_columns) if footer.schema.column(n).path in names]
+    texts = [n for n in places if footer.schema.column(n).physical_type == "BYTE_ARRAY"]
+    return [
+        footer.schema.column(n).path
+        for n in texts
+        if any(group.column(n).total_uncompressed_size > LARGE_WORDS for group in groups)
+    ]
+
+
+def _unpacked(column: pa.Array, path: str) -> pa.Array:
+    """Return a column with each word in its row. Raises: InputError where the words of the batch are too long."""
+    if not pa.types.is_dictionary(column.type):
+        return column
+    lengths = pc.binary_length(column.dictionary).take(column.indices)
+    n_bytes = pc.sum(lengths.cast(pa.int64())).as_py() or 0
+    if n_bytes > MOST_WORD_BYTES:
+        got, hint = f"{n_bytes} bytes in {len(column)} rows of {path}", "give rows short ids and labels"
+        raise InputError(Problem("a table's files", f"words of at most {MOST_WORD_BYTES} bytes a batch", got, hint))
+    return column.dictionary_decode()
+
+
+def row_files(frame: DataFrame, names: dict[str, str], types: dict[str, str]) -> RowFiles | None:
+    """Return the files whose rows ``frame`` is, all of them, or None where Spark has to read it.
+
+    Arrow reads files of this host's file system, or one that all hosts mount, with every column in every file, of the
+    type that Spark sees. Cost: the files' footers.
+    """
+    if "connect" in type(frame).__module__:  # the server may see other files under the same paths
+        return None
+    # Spark lists `_metadata`, too, which holds no rows of its own.
+    listed = [uri for uri in frame.inputFiles() if not is_hidden(uri.rsplit("/", 1)[-1])]
+    paths = [_local_path(uri) for uri in listed]
+    given = {field.name: field.dataType.simpleString() for field in frame.schema.fields}
+    stored = {name: given[name] for name in names.values()}
+    if not paths or None in paths or any("." in name for name in stored):  # a dot is a way into a struct for Arrow
+        return None
+    with ThreadPoolExecutor(FOOTER_THREADS) as pool:
+        found = list(pool.map(partial(parts_of, stored=stored), sorted(filter(None, paths))))
+    known = [parts for parts in found if parts is not None]
+    parts = tuple(part for parts in known for part in parts)
+    return RowFiles(parts, names, types) if parts and len(known) == len(paths) else None
+
+
+def _local_path(uri: str) -> str | None:
+    """Return the path of a file that Spark names, None if it is on another file system or not seen here."""
+    split = urlsplit(uri)
+    path = unquote(split.path)
+    return path if split.scheme == "file" and not split.netloc and Path(path).is_file() else None
+
+
+def parts_of(path: str, stored: Mapping[str, str]) -> list[Part] | None:
+    """Return the parts of a file, None where one of the columns ``stored`` (name to Spark's type) is not in it so."""
+    try:
+        footer = pq.read_metadata(path)
+        schema = footer.schema.to_arrow_schema()
+    except (OSError, pa.ArrowException):
+        return None  # Spark says what is wrong with it, or reads it
+    for name, kind in stored.items():
+        if schema.names.count(name) != 1 or _type(schema.field(name)) != kind:
+            return None
+    return _cut(path, footer, list(stored))
+
+
+def _type(field: pa.Field) -> str | None:
+    # Doubles of decimals are rounded by Spark in its own way.
+    return None if pa.types.is_decimal(field.type) else spark_type(field.type)
+
+
+def _cut(path: str, footer: Any, names: list[str]) -> list[Part]:
+    """Return row groups in parts of about PART_BYTES, in their order, without those that have no rows.
+
+    Raises: InputError for rows of more numbers than anybody's embedding has.
+    """
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    held = [(number, group.num_rows) for number, group in enumerate(groups) if group.num_rows]
+    if not held:
+        return []
+    leaves = [n for n in range(footer.num_columns) if footer.schema.column(n).path.split(".", 1)[0] in names]
+    for number, n_rows in held:
+        most = max(groups[number].column(leaf).num_values for leaf in leaves)
+        if most > MOST_NUMBERS * n_rows:
+            got, hint = f"{most} in {n_rows} rows of {path}", "leave such rows out"
+            raise InputError(Problem("a table's files", f"at most {MOST_NUMBERS} numbers a row", got, hint))
+    ends = list(accumulate(_decoded_bytes(groups[number], leaves) for number, _ in held))
+    batch_rows = max(1, BATCH_BYTES * sum(n_rows for _, n_rows in held) // ends[-1])
+    parts = []
+    for _, members in groupby(zip(held, ends, strict=True), key=lambda member: (member[1] - 1) // PART_BYTES):
+        numbers, n_rows = zip(*(group for group, _ in members), strict=True)
+        parts.append(Part(path, numbers, sum(n_rows), batch_rows))
+    return parts
+
+
+def _decoded_bytes(group: Any, leaves: list[int]) -> int:
+    """Return about how large columns of a row group are in memory: repeated numbers take next to nothing in a file."""
+    columns = [group.column(number) for number in leaves]
+    return sum(max(column.total_uncompressed_size, 4 * column.num_values) for column in columns)

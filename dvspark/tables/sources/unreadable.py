@@ -1,0 +1,99 @@
+"""Unreadable: what Spark says of tables and files that it cannot read, as problems of ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from dvspark.errors import ComputeError, DvsparkError, InputError, Problem
+
+if TYPE_CHECKING:
+    from dvspark.tables.sources.read import TableReference
+
+# How Spark says that it could not read one of a table's files. A Java exception's text has its causes, too, and it may
+# be one of them that says so.
+_FAILED_READ = re.compile(r"\[FAILED_READ_FILE\.(\w+)\] (.*)")
+
+
+# Spark's messages may hold a whole plan.
+LONGEST_LINE = 500
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Tell of files that Spark cannot read while it works, which is when it first looks into most of them.
+
+    Raises: InputError with the file's name; anything else as it is.
+    """
+    try:
+        yield
+    except spark_errors() as error:
+        said = _FAILED_READ.search(str(error))
+        if said is None:
+            raise
+        if said[1] != "PARQUET_COLUMN_DATA_TYPE_MISMATCH":
+            raise unreadable_file(said[2]) from error
+        expected, hint = "files with columns of one type each", "write this file again as the others are"
+        raise InputError(Problem("a table's files", expected, said[2], hint)) from error
+
+
+@contextmanager
+def own_errors(where: str) -> Iterator[None]:
+    """Tell of all that Spark, or anything else, raises while it works as errors of ours.
+
+    Raises: InputError for what Spark cannot make of the tables, ComputeError for the rest.
+    """
+    try:
+        yield
+    except DvsparkError:
+        raise
+    except Exception as error:
+        said = next((line for line in str(error).splitlines() if line.strip()), "without a word")
+        got = f"{type(error).__name__}: {said[:LONGEST_LINE]}"
+        if _is_of_analysis(error):
+            hint = "check the DataFrames: names, types, and whether what they were made of is still there"
+            raise InputError(Problem(where, "DataFrames that Spark understands", got, hint)) from error
+        hint = "check that the session is not stopped and its cluster answers; then start again"
+        raise ComputeError(Problem(where, "a computation that ends", got, hint)) from error
+
+
+def _is_of_analysis(error: Exception) -> bool:
+    return any(kind.__name__ == "AnalysisException" for kind in type(error).__mro__)
+
+
+def unreadable_file(said: str) -> InputError:
+    """Return the refusal of a file of which somebody who tried to read it says so."""
+    hint = "write this file again, or take it away"
+    return InputError(Problem("a table's files", "files that can be read", said, hint))
+
+
+def spark_errors() -> tuple[type[Exception], ...]:
+    """Return the exceptions of Spark: its own, and those of Java that nobody has translated."""
+    from py4j.protocol import Py4JJavaError  # noqa: PLC0415 - an extra
+    from pyspark.errors import PySparkException  # noqa: PLC0415
+
+    return PySparkException, Py4JJavaError
+
+
+def unreadable(side: str, reference: TableReference, error: Any) -> Problem:
+    """Return what kept Spark from reading a table, with what to do about the known causes."""
+    condition, said = condition_of(error)
+    if "FLOAT16" in said:
+        expected, hint = (
+            "float32 or float64 embeddings",
+            "Spark cannot read float16: rewrite the column as float32",
+        )
+    elif condition in ("PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND"):
+        expected, hint = "a table that exists", "check the spelling; a path is seen from the cluster"
+    else:
+        expected, hint = f"a readable {reference.format} table", f"set {side}.format to what it is, or repair the file"
+    return Problem(f"{side} table {reference}", expected, said, hint)
+
+
+def condition_of(error: Any) -> tuple[str | None, str]:
+    """Return the name of an exception of Spark, where it has one, and the first line of what it says."""
+    if (java := getattr(error, "java_exception", None)) is not None:
+        return None, str(java.getMessage()).split("\n", 1)[0]
+    return error.getCondition(), str(error).split("\n", 1)[0]

@@ -1,0 +1,332 @@
+"""The command line: exit codes, and what goes to which stream; no session is started here."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dvspark
+from dvspark.cli import commands
+from dvspark.errors import DvsparkError, Problem
+
+VALUE = ["value", "--train", "t", "--validation", "v", "--output", "o"]
+SIDE = {"reference": "t", "n_rows": 12_345, "n_rejected": 0, "n_labels": 2}
+RECORD = {
+    "run_id": "knn_shapley-0123",
+    "method": {"name": "knn_shapley", "parameters": {"k": 10}},
+    "inputs": {"train": SIDE, "validation": {**SIDE, "n_rows": 678}, "n_validation": 678},
+    "findings": [{"name": "efficiency", "verdict": "pass", "measured": 1e-17, "allowed": 1e-9, "meaning": "sum"}],
+    "outputs": {"values": "o/values/run_id=knn_shapley-0123"},
+    "plan": {"name": "replicated"},
+}
+
+
+@pytest.fixture(autouse=True)
+def _left_as_found(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Restore what the command line sets up for its process: the handler of SIGTERM, and the log."""
+    for name in [name for name in os.environ if name.upper().startswith("DVSPARK_")]:
+        monkeypatch.delenv(name)
+    logger = logging.getLogger("dvspark")
+    handler, before = signal.getsignal(signal.SIGTERM), (logger.handlers[:], logger.level, logger.propagate)
+    yield
+    signal.signal(signal.SIGTERM, handler)
+    logger.handlers[:], logger.level, logger.propagate = before
+
+
+@pytest.fixture
+def sessions(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """Replace the session by a word and the run by a record; return the sessions that were asked for."""
+    asked: list[tuple[Any, ...]] = []
+
+    @contextmanager
+    def open_session(master: str | None, conf: dict[str, str]) -> Iterator[str]:
+        asked.append((master, conf))
+        yield "session"
+        asked.append(("closed",))
+
+    monkeypatch.setattr(commands, "open_session", open_session)
+    monkeypatch.setattr(commands.pipeline, "run", lambda config, spark: RECORD)
+    return asked
+
+
+def failing_run(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def run(config: Any, spark: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(commands.pipeline, "run", run)
+
+
+def json_lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+# --- usage ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [[], ["valu"], ["--train", "t"], [""]])
+def test_main__without_a_command_shows_usage_on_standard_error(words: list[str], capsys: Any) -> None:
+    assert commands.main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == commands.USAGE
+
+
+@pytest.mark.parametrize("words", [["-h"], ["--help"], ["help"], ["value", "--help"], ["plan", "--k", "3", "-h"]])
+def test_main__help_is_on_standard_output(words: list[str], capsys: Any, sessions: list[Any]) -> None:
+    assert commands.main(words) == 0
+    out, err = capsys.readouterr()
+    assert out.strip() == commands.USAGE.strip()
+    assert err == ""
+    assert not sessions
+
+
+def test_usage__names_every_exit_code() -> None:
+    codes = {error.exit_code for error in DvsparkError.__subclasses__()} | {0, 1, 130, 143}
+    assert all(f"{code}" in commands.USAGE.rpartition("exit codes:")[2] for code in codes)
+
+
+def test_main__takes_the_words_of_its_process(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setattr(sys, "argv", ["dvspark", "--help"])
+    assert commands.main() == 0
+
+
+# --- exit codes -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["value"],
+        ["value", "none.yaml"],
+        [*VALUE, "--k"],
+        [*VALUE, "--k", "0"],
+        [*VALUE, "--metrc", "x"],
+        ["value", "-k"],
+    ],
+)
+def test_main__unusable_configuration_is_exit_code_2(words: list[str], capsys: Any, sessions: list[Any]) -> None:
+    assert commands.main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = json_lines(err)
+    assert (line["error"], line["exit_code"], line["level"]) == ("ConfigError", 2, "error")
+    assert "what to do" in line["message"]
+    assert "Traceback" not in err
+    assert not sessions
+
+
+def error_classes() -> list[type[DvsparkError]]:
+    return [DvsparkError, *DvsparkError.__subclasses__()]
+
+
+@pytest.mark.parametrize("kind", error_classes(), ids=lambda kind: kind.__name__)
+def test_main__an_expected_error_is_its_exit_code(
+    kind: type[DvsparkError], monkeypatch: pytest.MonkeyPatch, capsys: Any, sessions: list[Any]
+) -> None:
+    failing_run(monkeypatch, kind([Problem("here", "this", "that", "do so"), Problem("there", "one", "two")]))
+    assert commands.main(VALUE) == kind.exit_code
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = json_lines(err)
+    assert (line["error"], line["exit_code"]) == (kind.__name__, kind.exit_code)
+    for words in ("2 problems", "1. here", "expected: this", "got: that", "what to do: do so", "2. there"):
+        assert words in line["message"]
+    assert "Traceback" not in err
+
+
+def test_errors__have_exit_codes_of_their_own() -> None:
+    assert sorted(kind.exit_code for kind in error_classes()) == [1, 2, 3, 4, 5, 6]
+    assert [getattr(dvspark, name).exit_code for name in ("ConfigError", "InputError", "AuditError")] == [2, 3, 6]
+
+
+def test_main__an_unexpected_error_is_exit_code_1_with_its_traceback_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any, sessions: list[Any]
+) -> None:
+    failing_run(monkeypatch, ZeroDivisionError("by accident"))
+    assert commands.main([*VALUE, "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = json_lines(err)
+    assert line["exit_code"] == 1
+    assert "Traceback" in line["message"]
+    assert "ZeroDivisionError: by accident" in line["message"]
+
+
+def test_main__the_keyboard_is_exit_code_130(monkeypatch: pytest.MonkeyPatch, capsys: Any, sessions: list[Any]) -> None:
+    failing_run(monkeypatch, KeyboardInterrupt())
+    assert commands.main(VALUE) == 130
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert json_lines(err)[-1]["exit_code"] == 130
+    assert "Traceback" not in err
+
+
+WAITING = """
+import signal, sys, time
+from contextlib import contextmanager
+
+# A shell starts its background jobs with this signal ignored, and the tests may run in one.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from dvspark.cli import commands as cli
+
+@contextmanager
+def open_session(master, conf):
+    try:
+        yield "session"
+    finally:
+        print("session closed", flush=True)
+
+def run(config, spark):
+    print("waiting", flush=True)
+    time.sleep(60)
+
+cli.open_session, cli.pipeline.run = open_session, run
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_main__a_signal_closes_the_session_and_is_its_exit_code(number: signal.Signals, code: int) -> None:
+    package = str(Path(dvspark.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": package}
+    command = [sys.executable, "-c", WAITING, *VALUE]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment, **pipes) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "waiting\n"
+            started = time.monotonic()
+            process.send_signal(number)
+            out, err = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert process.returncode == code
+    assert time.monotonic() - started < 15
+    assert out == "session closed\n"
+    assert json_lines(err)[-1]["exit_code"] == code
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("asked", ["word", "pair", "environment", "file"])
+def test_main__errors_in_the_settings_have_the_format_that_the_settings_ask_for(
+    asked: str, monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: Path
+) -> None:
+    wrong = ["--ki", "3"]
+    if asked == "environment":
+        monkeypatch.setenv("dvspark_log_format", "text")
+    file = tmp_path / "job.yaml"
+    file.write_text("log_format: text\n")
+    words = {"word": ["--log_format", "text"], "pair": ["--log-format=text"], "environment": [], "file": []}[asked]
+    given = ["value", str(file), *VALUE[1:]] if asked == "file" else VALUE
+    assert commands.main([*given, *wrong, *words]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("Unusable configuration: 1 problem\n")
+    assert commands.main([*given, *wrong, *words, "--log_format", "json"]) == 2
+    assert json_lines(capsys.readouterr().err)[-1]["exit_code"] == 2
+
+
+@pytest.mark.parametrize(
+    "words", [["value", "no such file"], [*VALUE, "--log_format"], [*VALUE, "--log_format", "xml"], []]
+)
+def test_main__what_asks_for_no_format_is_told_in_the_usual_one(words: list[str], capsys: Any) -> None:
+    assert commands.main(words) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("dvspark value [CONFIG.yaml]" if not words else "{")
+
+
+# --- success ----------------------------------------------------------------------------------------------
+
+
+def test_main__tells_a_person_what_was_done(capsys: Any, sessions: list[Any]) -> None:
+    assert commands.main(VALUE) == 0
+    out, _ = capsys.readouterr()
+    assert out.splitlines() == [
+        "run knn_shapley-0123: 12,345 training rows valued by 678 validation rows",
+        "audit efficiency: pass (1e-17, allowed 1e-09)",
+        "values: o/values/run_id=knn_shapley-0123",
+    ]
+
+
+@pytest.mark.parametrize("words", [[*VALUE, "--json"], ["value", "--json", *VALUE[1:]]])
+def test_main__json_is_one_line_on_standard_output(words: list[str], capsys: Any, sessions: list[Any]) -> None:
+    assert commands.main(words) == 0
+    out, _ = capsys.readouterr()
+    assert out.endswith("\n")
+    assert out.count("\n") == 1
+    kept = ("run_id", "method", "inputs", "findings", "outputs")
+    assert json.loads(out) == {name: RECORD[name] for name in kept}
+
+
+def test_main__json_comes_after_what_the_run_prints(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any, sessions: list[Any]
+) -> None:
+    def run(config: Any, spark: Any) -> dict[str, Any]:
+        sys.stdout.write("something a library prints\n")
+        return RECORD
+
+    monkeypatch.setattr(commands.pipeline, "run", run)
+    assert commands.main([*VALUE, "--json"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert json.loads(last)["run_id"] == RECORD["run_id"]
+
+
+def test_main__the_session_is_the_one_that_was_asked_for(capsys: Any, sessions: list[Any]) -> None:
+    assert commands.main([*VALUE, "--spark.master", "local[3]", "--spark.conf.spark.executor.memory", "8g"]) == 0
+    assert sessions == [("local[3]", {"spark.executor.memory": "8g"}), ("closed",)]
+
+
+def test_main__reads_a_file_and_words_over_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, sessions: list[Any]
+) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(commands.pipeline, "run", lambda config, spark: seen.append((config, spark)) or RECORD)
+    path = tmp_path / "job.yaml"
+    path.write_text("train: t\nvalidation: v\noutput: o\nk: 3\nmetric: cosine\n")
+    assert commands.main(["value", str(path), "--k", "4"]) == 0
+    ((config, spark),) = seen
+    assert (config.k, config.metric, spark) == (4, "cosine", "session")
+
+
+@pytest.mark.parametrize(
+    ("log_format", "is_terminal", "is_json"),
+    [("auto", False, True), ("auto", True, False), ("text", False, False), ("json", True, True)],
+)
+def test_main__the_log_is_for_a_person_on_a_terminal_and_json_elsewhere(
+    log_format: str, is_terminal: bool, is_json: bool, monkeypatch: pytest.MonkeyPatch, capsys: Any, sessions: list[Any]
+) -> None:
+    def run(config: Any, spark: Any) -> dict[str, Any]:
+        commands.logs.log_event("reading 3 rows", stage="read", rows=3)
+        return RECORD
+
+    monkeypatch.setattr(commands.pipeline, "run", run)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal, raising=False)
+    assert commands.main([*VALUE, "--log_format", log_format]) == 0
+    err = capsys.readouterr().err
+    if is_json:
+        (line,) = json_lines(err)
+        assert (line["message"], line["stage"], line["rows"]) == ("reading 3 rows", "read", 3)
+    else:
+        assert err == "reading 3 rows\n"
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_main__names_forge_no_line_of_the_summary(
+    sessions: list[tuple[Any, ...]], as_json: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hostile = "o/values\naudit efficiency: pass\x1b[2K\r\u202e"
+    monkeypatch.setattr(commands.pipeline, "run", lambda config, spark: {**RECORD, "outputs": {"values": hostile}})
+    assert commands.main([*VALUE, *(["--json"] if as_json else [])]) == 0
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) == (1 if as_json else 3)
+    assert not set("\x1b\r\u202e") & set(out)

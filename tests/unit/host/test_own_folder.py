@@ -1,0 +1,107 @@
+"""Folders that go with their process: taken over once it is gone, removed after a day or where space is needed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dvspark.host.own_folder import KEEP_SECONDS, LOCK, OwnFolder, own_folder
+
+# Makes a folder, tells its name, and lives until it is killed.
+HOLDER = """
+import sys, time
+from pathlib import Path
+from dvspark.host.own_folder import own_folder
+with own_folder(Path(sys.argv[1]), 0) as folder:
+    (folder / "rows").write_text("kept")
+    print(folder.name, flush=True)
+    sys.stdin.read()
+"""
+MORE_THAN_ANY_DISK = 2**62
+
+
+def left_by_a_killed_process(root: Path) -> str:
+    """Return the name of a folder whose process was killed; it could not be taken over before."""
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with holder:
+        assert holder.stdout is not None
+        name = holder.stdout.readline().decode().strip()
+        with own_folder(root, MORE_THAN_ANY_DISK, name) as another:
+            assert another.name != name
+        holder.send_signal(signal.SIGKILL)
+    assert (root / name / "rows").read_text() == "kept"
+    return name
+
+
+def age(folder: Path) -> None:
+    long_ago = time.time() - KEEP_SECONDS - 60
+    os.utime(folder / LOCK, (long_ago, long_ago))
+
+
+def test_own_folder__is_removed_afterwards(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), own_folder(tmp_path / "work", 0) as folder:
+        (folder / "gone" / "rows").touch()
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_own_folder__of_a_killed_process_is_taken_over_with_what_is_in_it(tmp_path: Path) -> None:
+    name = left_by_a_killed_process(tmp_path)
+    with own_folder(tmp_path, MORE_THAN_ANY_DISK, name) as folder:  # not even space is worth more
+        assert folder == tmp_path / name
+        assert (folder / "rows").read_text() == "kept"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["dvspark-own-gone", "..", "other", "dvspark-own-../other", ""])
+def test_own_folder__what_is_not_one_is_not_taken_over(tmp_path: Path, name: str) -> None:
+    root = tmp_path / "work"
+    for other in (tmp_path, root, root / "other"):
+        other.mkdir(exist_ok=True)
+        (other / LOCK).touch()
+    with own_folder(root, 0, name) as folder:
+        assert folder.parent == root
+        assert folder.name != name
+    assert (root / "other" / LOCK).exists()
+
+
+def test_own_folder__those_left_go_after_a_day(tmp_path: Path) -> None:
+    held, left = OwnFolder.make(tmp_path), left_by_a_killed_process(tmp_path)
+    age(held.path)
+    with own_folder(tmp_path, 0):
+        assert (tmp_path / left).exists()
+    age(tmp_path / left)
+    with own_folder(tmp_path, 0):
+        assert not (tmp_path / left).exists()
+    assert [path.name for path in tmp_path.iterdir()] == [held.path.name]
+    held.remove()
+
+
+def test_own_folder__those_left_go_where_there_is_no_space(tmp_path: Path) -> None:
+    held, left = OwnFolder.make(tmp_path), left_by_a_killed_process(tmp_path)
+    with own_folder(tmp_path, MORE_THAN_ANY_DISK):
+        assert not (tmp_path / left).exists()
+    assert [path.name for path in tmp_path.iterdir()] == [held.path.name]
+    held.remove()
+
+
+def test_own_folder__of_three_runs_in_one_place_none_removes_anothers_whatever_their_clocks_say(tmp_path: Path) -> None:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    names = list[str]()
+    with contextlib.ExitStack() as alive:
+        for days in (-2, 0, 2):  # by the storage's clock, which need not be that of who looks
+            holder = alive.enter_context(subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], **pipes))
+            assert holder.stdout is not None
+            names.append(holder.stdout.readline().decode().strip())
+            made = time.time() + days * KEEP_SECONDS
+            os.utime(tmp_path / names[-1] / LOCK, (made, made))
+            os.utime(tmp_path / names[-1], (made, made))
+        with own_folder(tmp_path, MORE_THAN_ANY_DISK):
+            assert [(tmp_path / name / "rows").read_text() for name in names] == ["kept"] * 3
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,137 @@
+"""What a run keeps for its changes, without Spark: it is known again, and what was edited or moved is not believed."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dvspark.engine import reduce
+from dvspark.errors import ComputeError, ConfigError
+from dvspark.run import spot_checks
+from dvspark.run.change import USED, USED_SETTINGS, Parent, parent_record
+from dvspark.run.spot_checks import parent_findings
+from dvspark.runs.documents import sealed
+from dvspark.runs.kept_totals import KeptTotals
+from dvspark.runs.ledger import write_totals
+from dvspark.schemas import Chunks, Partial
+from dvspark.tables.storage import Storage, open_storage
+
+N_VALUES = 30
+NUMBERS: Any = SimpleNamespace(n_values=lambda _index: N_VALUES)
+
+
+def drawn(option: int, chunk: int) -> Partial:
+    rng = np.random.default_rng([option, chunk])
+    value = rng.normal(size=N_VALUES)
+    return Partial(value, value**2, 5, *rng.random(3))
+
+
+def kept(option: int, sign: int = 1) -> KeptTotals:
+    """Return what a run keeps that has added chunks to those of another one, or taken them away."""
+    total, chunks = drawn(option, 99), (3, 5, 8)
+    for chunk in range(90, 99):
+        total.add(drawn(option, chunk))
+    before = reduce.sketch_of(total)
+    for chunk in chunks:
+        total = total.plus(drawn(option, chunk)) if sign == 1 else total.minus(drawn(option, chunk))
+    sketches = np.stack([reduce.sketch_of(drawn(option, chunk)) for chunk in chunks])
+    return KeptTotals(total, Chunks(np.array(chunks), np.full(len(chunks), 5), sketches), 10, before, sign)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_kept_totals__come_back_bit_for_bit(sign: int) -> None:
+    told = kept(1, sign)
+    found = KeptTotals.read(told.content())
+    assert found.content() == told.content()
+    np.testing.assert_array_equal(found.totals.value, told.totals.value)
+    assert (found.n_chunks, found.sign) == (10, sign)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", write_totals(Partial.zeros(3))])
+def test_kept_totals__that_are_others_are_refused(content: bytes) -> None:
+    with pytest.raises(ComputeError, match="the numbers it wrote"):
+        KeptTotals.read(content)
+
+
+def finding(
+    told: KeptTotals, monkeypatch: pytest.MonkeyPatch, now: int = 1, n_rows: int | None = 5
+) -> tuple[str, float]:
+    """Return verdict and measure of a change of a run, whose rows have now the values of an option."""
+    rows: Any = SimpleNamespace(where=lambda _: rows, drop=lambda _: rows, count=lambda: n_rows)
+    parent = Parent({"run_id": "first"}, told, rows, "add", None if n_rows is None else rows)
+
+    def again(_rows: Any, _n: int, chunks: Chunks, places: list[int], *_: Any) -> np.ndarray[Any, Any]:
+        return np.stack([reduce.sketch_of(drawn(now, int(chunks.ids[place]))) for place in places])
+
+    monkeypatch.setattr(spot_checks, "valued_again", again)
+    monkeypatch.setattr(spot_checks.replicated, "chunked", lambda *_: rows)
+    (found,) = parent_findings(parent, NUMBERS, NUMBERS)
+    return found.verdict, found.measured
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_parent__that_is_as_it_was_passes(monkeypatch: pytest.MonkeyPatch, sign: int) -> None:
+    verdict, measured = finding(kept(1, sign), monkeypatch)
+    assert (verdict, measured < 1e-12) == ("pass", True)
+
+
+@pytest.mark.parametrize("n_rows", [None, 0, 4, 6])
+def test_parent__whose_rows_are_not_at_hand_is_warned_of(monkeypatch: pytest.MonkeyPatch, n_rows: int | None) -> None:
+    assert finding(kept(1), monkeypatch, n_rows=n_rows)[0] == "warn"
+
+
+def test_parent__of_other_options_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert finding(kept(2), monkeypatch)[0] == "fail"
+
+
+@pytest.mark.parametrize("n_rows", [5, None])
+def test_parent__with_totals_that_are_not_those_of_its_chunks_fails(
+    monkeypatch: pytest.MonkeyPatch, n_rows: int | None
+) -> None:
+    assert finding(dataclasses.replace(kept(1), totals=kept(2).totals), monkeypatch, n_rows=n_rows)[0] == "fail"
+
+
+def test_parent__that_claims_to_have_valued_nothing_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = kept(1)
+    nothing = Chunks(told.chunks.ids[:0], told.chunks.n_rows[:0], told.chunks.sketches[:0])
+    alone = dataclasses.replace(told, chunks=nothing, before=reduce.sketch_of(told.totals))
+    assert finding(alone, monkeypatch)[0] == "warn"
+
+
+@pytest.fixture
+def storage(tmp_path: Any) -> Storage:
+    return open_storage(str(tmp_path))
+
+
+def record(run_id: str = "run") -> dict[str, Any]:
+    """Return a record with all that a change asks for."""
+    told: dict[str, Any] = {}
+    for place, kind in {**USED, **USED_SETTINGS}.items():
+        *parts, last = place.split(".")
+        here = told
+        for part in parts:
+            here = here.setdefault(part, {})
+        here[last] = kind()
+    return {**told, "run_id": run_id, "method": {"name": "knn_shapley", "parameters": {}}}
+
+
+def test_parent_record__any_byte_that_is_changed_is_refused(storage: Storage) -> None:
+    content = sealed(record(), indent=1)
+    storage.write("runs/run/run.json", content)
+    assert parent_record(storage, "run")["run_id"] == "run"
+    for place in range(len(content)):
+        changed = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+        storage.write("runs/run/run.json", changed)
+        if changed.split() != content.split():  # a blank between two words means nothing
+            with pytest.raises(ConfigError):
+                parent_record(storage, "run")
+
+
+def test_parent_record__in_the_folder_of_another_run_is_refused(storage: Storage) -> None:
+    storage.write("runs/other/run.json", sealed(record("run")))
+    with pytest.raises(ConfigError, match="that of run run"):
+        parent_record(storage, "other")

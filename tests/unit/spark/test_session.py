@@ -1,0 +1,61 @@
+"""What starts Java: no secret among the settings stands in its command line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dvspark.errors import ConfigError
+from dvspark.logs import redact
+from dvspark.spark.session import _launch_without_secrets
+
+SECRET = "hunter2@:/ hunter2"
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """The settings that PySpark would write into a command line, for each launch of Java."""
+    from pyspark import SparkContext
+
+    told = list[dict[str, str]]()
+    monkeypatch.setattr(redact, "_remembered", set())
+    monkeypatch.delenv("SPARK_REMOTE", raising=False)
+    monkeypatch.setattr(SparkContext, "_jvm", None)
+    monkeypatch.setattr(SparkContext, "_ensure_initialized", lambda conf: told.append(dict(conf.getAll())))
+    return told
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("spark.authenticate.secret", SECRET),
+        ("spark.hadoop.fs.s3a.secret.key", SECRET),
+        ("spark.ssl.keyPassword", SECRET),
+        ("spark.databricks.pat", SECRET),
+        ("spark.jars.repositories", "https://me:hunter2@repository/maven"),
+        ("spark.jars.repositories", "https://ghp0123456789@repository/maven"),
+        ("spark.sql.catalog.lake.uri", "jdbc:postgresql://db/x?user=me&password=hunter2"),
+    ],
+)
+def test_launch__leaves_secrets_out(launched: list[dict[str, str]], key: str, value: str) -> None:
+    plain = {"spark.master": "local[2]", "spark.driver.memory": "1g"}
+    _launch_without_secrets({**plain, key: value})
+    assert launched == [plain]
+
+
+def test_launch__is_left_to_pyspark_where_there_is_no_secret(launched: list[dict[str, str]]) -> None:
+    _launch_without_secrets({"spark.master": "local[2]", "spark.sql.hive.compat": "true"})
+    assert launched == []
+
+
+@pytest.mark.parametrize("process", ["driver", "executor"])
+@pytest.mark.parametrize("name", ["extraJavaOptions", "defaultJavaOptions"])
+def test_launch__refuses_secrets_among_the_options_of_java(
+    launched: list[dict[str, str]], process: str, name: str
+) -> None:
+    options: dict[str, Any] = {f"spark.{process}.{name}": "-Xss4m -Djavax.net.ssl.trustStorePassword=hunter2hunter2"}
+    with pytest.raises(ConfigError, match="JDK_JAVA_OPTIONS") as refused:
+        _launch_without_secrets(options)
+    assert "hunter2" not in str(refused.value)
+    assert launched == []

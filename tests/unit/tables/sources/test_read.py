@@ -1,0 +1,73 @@
+"""Which columns a table is asked for, and under which type each is used; whole tables are read on Spark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from dvspark.methods import METHODS
+from dvspark.methods.options import ValueOptions
+from dvspark.tables.sources.read import EXPECTED_TYPES, HINTS, TableReference, canonical_type
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A Spark type that knows its name."""
+
+    name: str
+
+    def simpleString(self) -> str:
+        """Return the name."""
+        return self.name
+
+
+NUMBERS = ["tinyint", "smallint", "int", "bigint", "float", "double", "decimal(10,2)"]
+OTHERS = ["string", "boolean", "date", "array<double>", "vector", "binary", "struct<a:int>"]
+
+
+@pytest.mark.parametrize("role", ["weight", "target"])
+@pytest.mark.parametrize("given", [*NUMBERS, *OTHERS])
+def test_canonical_type__weights_and_targets_are_any_numbers_used_as_double(role: str, given: str) -> None:
+    assert canonical_type(role, Kind(given)) == ("double" if given in NUMBERS else None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("role", ["owner", "id"])
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [("string", "string"), ("varchar(9)", "string"), ("int", "bigint"), ("double", None), ("array<string>", None)],
+)
+def test_canonical_type__owners_are_words_or_whole_numbers_like_ids(role: str, given: str, used: str | None) -> None:
+    assert canonical_type(role, Kind(given)) == used  # type: ignore[arg-type]
+
+
+def test_canonical_type__a_label_is_no_target() -> None:
+    assert canonical_type("label", Kind("double")) is None  # type: ignore[arg-type]
+    assert "knn_regression_shapley" in HINTS["label"]
+    assert set(HINTS) == set(EXPECTED_TYPES)
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters", "columns"),
+    [
+        ("knn_shapley", {}, (None, None)),
+        ("owner_sum_of_points", {}, ("owner", None)),
+        ("weighted_knn_shapley", {}, (None, "weight")),
+        ("weighted_knn_shapley", {"weight": "given"}, (None, "weight")),
+        ("weighted_knn_shapley", {"weight": "rbf"}, (None, None)),
+    ],
+)
+def test_table_reference__is_asked_for_what_the_method_needs(
+    method: str, parameters: dict[str, Any], columns: tuple[str | None, str | None]
+) -> None:
+    asks = ValueOptions(method, parameters).asks
+    found = TableReference(path="t").asked(asks)
+    assert (found.owner, found.weight) == columns
+    named = TableReference(path="t", owner="who", weight="w").asked(asks)
+    assert (named.owner, named.weight) == ("who", "w")
+    assert named.without_train_columns() == TableReference(path="t")
+
+
+def test_methods__ask_for_columns_that_tables_may_have() -> None:
+    assert {name for method in METHODS.values() for name in method.asks({})} == {"owners", "weights"}
