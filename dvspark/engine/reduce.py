@@ -9,34 +9,16 @@ import numpy as np
 import pyarrow as pa
 
 from dvspark.errors import ComputeError, Problem
-from dvspark.schemas import SCALARS, Float64s, Partial, Wave
+from dvspark.schemas import PARTIALS, SCALARS, TOTALS, Float64s, Partial, Wave
+from dvspark.schemas.arrow import arrow_schema
 from dvspark.schemas.pairwise import Pairwise
 from dvspark.schemas.sketch import OF_ALL, block_sketch, sketch
 
 # Train rows in one block: 0.5 MB of float64, the middle of what a shuffle carries well (0.5-2 MB).
 BLOCK_ROWS = 65_536
 
-PARTIAL_TYPES = pa.schema(
-    [
-        ("train_block", pa.int32()),
-        ("chunk_id", pa.int32()),
-        ("n_validation", pa.int64()),
-        ("utility", pa.float64()),
-        ("empty_utility", pa.float64()),
-        ("error_bound", pa.float64()),
-        ("n_alone", pa.int64()),
-        ("size", pa.float64()),
-        ("widest", pa.binary()),
-        ("value", pa.binary()),
-        ("value_squared", pa.binary()),
-        ("row_bounds", pa.binary()),
-    ]
-)
-TOTAL_TYPES = (
-    PARTIAL_TYPES.remove(1)
-    .insert(1, pa.field("chunk_ids", pa.list_(pa.int32())))
-    .append(pa.field("sketches", pa.binary()))
-)
+PARTIAL_TYPES = arrow_schema(PARTIALS)
+TOTAL_TYPES = arrow_schema(TOTALS)
 
 
 def partial_batches(chunk_id: int, partial: Partial) -> Iterator[pa.RecordBatch]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dvspark.schemas import TALLY, Float64s, Floats
+from dvspark.schemas.arrow import arrow_schema
 from dvspark.schemas.columns import (
     LARGEST_NUMBER,
     LARGEST_SQUARED_NORM,
@@ -20,7 +21,6 @@ from dvspark.schemas.columns import (
     to_ipc,
 )
 from dvspark.schemas.labels import ListForm
-from dvspark.tables.sources.types import arrow_type
 from dvspark.tables.sources.words import readable_batch
 
 Bools = npt.NDArray[np.bool_]
@@ -73,7 +73,7 @@ def tally_rows(
         yield pa.RecordBatch.from_pylist(rows, TALLY_TYPES)
 
 
-TALLY_TYPES = pa.schema([(column.name, arrow_type(column.type)) for column in TALLY.columns])
+TALLY_TYPES = arrow_schema(TALLY)
 
 
 def sum_of_hashes(batch: pa.RecordBatch) -> int:

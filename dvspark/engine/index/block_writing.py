@@ -21,7 +21,8 @@ from dvspark.engine.index.train_blocks import BlocksReference, block_numbers, ma
 from dvspark.engine.index.train_index import mapped_array
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.distances import distances
-from dvspark.schemas import Floats, Int32s, columns
+from dvspark.schemas import BLOCKS, Floats, Int32s, columns
+from dvspark.schemas.arrow import arrow_schema
 from dvspark.schemas.columns import embedding_matrix
 
 # What blocks tell for `combine_blocks`, which removes it.
@@ -33,7 +34,7 @@ UNSEALED = ("directory", "digest", "shipping")
 # Rows are read for their digests in pieces of so many bytes.
 PIECE_BYTES = 2**20
 
-BLOCK_TYPES = pa.schema([("block", pa.int32()), ("folder", pa.string()), ("n_bytes", pa.int64())])
+BLOCK_TYPES = arrow_schema(BLOCKS)
 
 
 def write_blocks(batches: Iterator[pa.RecordBatch], reference: BlocksReference) -> Iterator[pa.RecordBatch]:

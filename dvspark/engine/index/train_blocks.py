@@ -24,10 +24,11 @@ from dvspark.engine.index.train_index import TrainKeys, mapped_array, mapped_arr
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels import loops
 from dvspark.methods.search_index import EXACT
-from dvspark.schemas import Floats, Int64s, TrainArrays, TrainBlock, TrainLabels
+from dvspark.schemas import DAMAGE, Floats, Int64s, TrainArrays, TrainBlock, TrainLabels
+from dvspark.schemas.arrow import arrow_schema
 from dvspark.spark import worker
 
-DAMAGE_TYPES = pa.schema([("block", pa.int32()), ("damaged", pa.list_(pa.string()))])
+DAMAGE_TYPES = arrow_schema(DAMAGE)
 
 # The files of a block as they are: where it lies, and name, inode, size and time of change of each.
 Files = tuple[str, tuple[tuple[str, int, int, int], ...]]

@@ -34,26 +34,11 @@ from dvspark.kernels.blocks.merged_bins import (
 )
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
-from dvspark.schemas import Bools, ChunkArrays, Int64s, Partial, TrainArrays, TrainLabels
+from dvspark.schemas import BINNED_PARTS, POINT_VALUES, Bools, ChunkArrays, Int64s, Partial, TrainArrays, TrainLabels
+from dvspark.schemas.arrow import arrow_schema
 
-PART_TYPES = pa.schema(
-    [
-        *[(name, pa.int32()) for name in ("chunk_id", "point", "block")],
-        ("codes", pa.string()),
-        ("line", pa.int32()),
-        *[(name, pa.binary()) for name in ("counts", "near_rows", "near_keys", "near_matches")],
-        ("linked", pa.binary()),
-        ("low", pa.float64()),
-        ("limit", pa.float64()),
-    ]
-)
-VALUE_TYPES = pa.schema(
-    [
-        *[PART_TYPES.field(place) for place in range(5)],
-        *[(name, pa.binary()) for name in ("values", "bounds", "near_rows", "near_values")],
-        *[(name, pa.float64()) for name in ("utility", "empty_utility", "error_bound")],
-    ]
-)
+PART_TYPES = arrow_schema(BINNED_PARTS)
+VALUE_TYPES = arrow_schema(POINT_VALUES)
 
 SAMPLE_FILE = "sample.npz"
 

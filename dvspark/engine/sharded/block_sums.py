@@ -10,25 +10,10 @@ import pyarrow as pa
 from dvspark.engine.index.train_blocks import BlocksReference
 from dvspark.engine.reduce import widest_of
 from dvspark.errors import ComputeError, Problem
-from dvspark.schemas import SCALARS, Float64s, Int64s, Partial
+from dvspark.schemas import BLOCK_SUMS, SCALARS, Float64s, Int64s, Partial
+from dvspark.schemas.arrow import arrow_schema
 
-SUM_TYPES = pa.schema(
-    [
-        ("chunk_id", pa.int32()),
-        ("block", pa.int32()),
-        ("failed", pa.list_(pa.int32())),
-        ("n_validation", pa.int64()),
-        ("utility", pa.float64()),
-        ("empty_utility", pa.float64()),
-        ("error_bound", pa.float64()),
-        ("n_alone", pa.int64()),
-        ("size", pa.float64()),
-        ("widest", pa.binary()),
-        ("value", pa.binary()),
-        ("value_squared", pa.binary()),
-        ("row_bounds", pa.binary()),
-    ]
-)
+SUM_TYPES = arrow_schema(BLOCK_SUMS)
 
 
 def sum_batch(chunk_id: int, block: int, sums: Partial, failed: list[int]) -> pa.RecordBatch:

@@ -20,7 +20,8 @@ from dvspark.engine.sharded.block_sums import require_all
 from dvspark.engine.sharded.stored_keys import stored_keys
 from dvspark.engine.tasks import ChunkWork
 from dvspark.kernels.blocks.merged import BlockPart, MergedPoint, block_parts
-from dvspark.schemas import ChunkArrays, Floats, Int64s, Partial, TrainBlock
+from dvspark.schemas import PARTS, ChunkArrays, Floats, Int64s, Partial, TrainBlock
+from dvspark.schemas.arrow import arrow_schema
 
 PartsOf = Callable[[TrainBlock, ChunkArrays], Iterator[BlockPart]]
 PartialOf = Callable[[Iterator[MergedPoint]], Partial]
@@ -34,18 +35,7 @@ class Halves:
     partial_of: PartialOf
 
 
-PART_TYPES = pa.schema(
-    [
-        ("chunk_id", pa.int32()),
-        ("point", pa.int32()),
-        ("block", pa.int32()),
-        ("train_row", pa.int64()),
-        ("target", pa.float64()),
-        ("counts", pa.binary()),
-        ("keys", pa.binary()),
-        ("matches", pa.binary()),
-    ]
-)
+PART_TYPES = arrow_schema(PARTS)
 
 
 def method_halves(reference: BlocksReference, work: ChunkWork) -> Halves:

@@ -24,35 +24,14 @@ from dvspark.kernels.nearest.near_values import NearValues
 from dvspark.kernels.nearest.nearest import NearestRows, NearRows, merge_nearest
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.kinds.nearest import add_near, match_flags
-from dvspark.schemas import SCALARS, ChunkArrays, Partial, TrainBlock
+from dvspark.schemas import NEAR_PARTS, NEAR_VALUED, SCALARS, ChunkArrays, Partial, TrainBlock
+from dvspark.schemas.arrow import arrow_schema
 
 # What a block's rows say about each point of a chunk.
 NearOf = Callable[[TrainBlock, ChunkArrays], Iterator[NearRows]]
 
-NEAR_TYPES = pa.schema(
-    [
-        ("chunk_id", pa.int32()),
-        ("point", pa.int32()),
-        ("block", pa.int32()),
-        ("n_matches", pa.int64()),
-        ("rows", pa.binary()),
-        ("keys", pa.binary()),
-        ("matches", pa.binary()),
-    ]
-)
-VALUED_TYPES = pa.schema(
-    [
-        ("chunk_id", pa.int32()),
-        ("file", pa.string()),
-        ("n_validation", pa.int64()),
-        ("utility", pa.float64()),
-        ("empty_utility", pa.float64()),
-        ("error_bound", pa.float64()),
-        ("n_alone", pa.int64()),
-        ("size", pa.float64()),
-        ("widest", pa.binary()),
-    ]
-)
+NEAR_TYPES = arrow_schema(NEAR_PARTS)
+VALUED_TYPES = arrow_schema(NEAR_VALUED)
 
 _workspace = Workspace()
 

@@ -22,9 +22,10 @@ from dvspark.kernels.radius.owner_counts import owner_counts
 from dvspark.kernels.ranking.ordered import given
 from dvspark.kernels.workspace import Workspace
 from dvspark.privacy import OWNER
-from dvspark.schemas import Int64s, TrainArrays
+from dvspark.schemas import COUNTS, Int64s, TrainArrays
+from dvspark.schemas.arrow import arrow_schema
 
-COUNT_TYPES = pa.schema([("chunk_id", pa.int32()), ("block", pa.int32()), ("counts", pa.binary())])
+COUNT_TYPES = arrow_schema(COUNTS)
 
 # A Python worker lives through many tasks, one after the other.
 _workspace = Workspace()

@@ -13,9 +13,10 @@ import pyarrow as pa
 from dvspark.errors import OutputConflictError, Problem
 from dvspark.methods.options import choice_problems
 from dvspark.schemas import ERROR_BOUND, OWNER, SCHEMA_VERSION, VALUES
+from dvspark.schemas.arrow import arrow_type
 from dvspark.tables.sinks.contents import values_digest
 from dvspark.tables.sources.pinned import require_library
-from dvspark.tables.sources.types import arrow_type, spark_type
+from dvspark.tables.sources.types import spark_type
 from dvspark.tables.storage import Storage
 
 if TYPE_CHECKING:

@@ -16,10 +16,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dvspark.errors import InputError, Problem
+from dvspark.schemas.arrow import arrow_type
 from dvspark.spark import worker
 from dvspark.spark.worker import Batches, OverBatches
 from dvspark.tables.sources.listing import is_hidden
-from dvspark.tables.sources.types import arrow_type, spark_type
+from dvspark.tables.sources.types import spark_type
 from dvspark.tables.sources.unreadable import unreadable_file
 
 if TYPE_CHECKING:

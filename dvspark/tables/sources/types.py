@@ -4,25 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-ARROW_TYPES = {
-    "boolean": pa.bool_(),
-    "tinyint": pa.int8(),
-    "smallint": pa.int16(),
-    "int": pa.int32(),
-    "bigint": pa.int64(),
-    "float": pa.float32(),
-    "double": pa.float64(),
-    "string": pa.string(),
-    "binary": pa.binary(),
-    "date": pa.date32(),
-    "timestamp": pa.timestamp("us", "UTC"),
-    "timestamp_ntz": pa.timestamp("us"),
-}
-
-
-def arrow_type(ddl: str) -> pa.DataType:
-    """Return the Arrow type of a Spark type, or of an array of one."""
-    return pa.list_(arrow_type(ddl[len("array<") : -1])) if ddl.startswith("array<") else ARROW_TYPES[ddl]
+from dvspark.schemas.arrow import ARROW_TYPES
 
 
 def spark_type(kind: pa.DataType) -> str | None:

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dvspark.errors import InputError
+from dvspark.schemas.arrow import arrow_type
 from dvspark.tables.sources import row_files
 from dvspark.tables.sources.row_files import RowFiles, parts_of
-from dvspark.tables.sources.types import arrow_type, spark_type
+from dvspark.tables.sources.types import spark_type
 
 # Types a file may have, and as what dvspark uses them.
 IDS = {pa.int8(): "bigint", pa.int32(): "bigint", pa.int64(): "bigint", pa.string(): "string"}

@@ -1,0 +1,32 @@
+"""Arrow types of the data dictionary: derived from the tables, never typed a second time."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from dvspark.schemas.tables import Table
+
+ARROW_TYPES = {
+    "boolean": pa.bool_(),
+    "tinyint": pa.int8(),
+    "smallint": pa.int16(),
+    "int": pa.int32(),
+    "bigint": pa.int64(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "string": pa.string(),
+    "binary": pa.binary(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", "UTC"),
+    "timestamp_ntz": pa.timestamp("us"),
+}
+
+
+def arrow_type(ddl: str) -> pa.DataType:
+    """Return the Arrow type of a Spark type, or of an array of one."""
+    return pa.list_(arrow_type(ddl[len("array<") : -1])) if ddl.startswith("array<") else ARROW_TYPES[ddl]
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """Return the Arrow schema of a table whose columns have one type each, whatever the input."""
+    return pa.schema([(column.name, arrow_type(column.type)) for column in table.columns])

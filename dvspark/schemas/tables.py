@@ -1,0 +1,291 @@
+"""Tables that cross a stage, or are published: each column with its type and meaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+# Of published tables and records.
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: ``type`` is Spark DDL, or ``{id}``, ``{label}``, ``{owner}`` for the input's own type."""
+
+    name: str
+    type: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that crosses a stage."""
+
+    name: str
+    meaning: str
+    columns: tuple[Column, ...]
+
+    def ddl(self, **types: str) -> str:
+        """Return the Spark DDL string, with the input's own types filled in."""
+        return ", ".join(f"`{c.name}` {c.type.format(**types)}" for c in self.columns)
+
+    @property
+    def names(self) -> list[str]:
+        """Column names in order."""
+        return [c.name for c in self.columns]
+
+
+ROWS = Table(
+    "rows",
+    "train or validation rows after reading: three columns under fixed names, owner where there is one",
+    (
+        Column("id", "{id}", "string or bigint; unique; decides ties"),
+        Column("embedding", "{embedding}", "array<float>, array<double>, or binary of float32 little-endian"),
+        Column("label", "{label}", "string, bigint, or an array of either (multi-label)"),
+    ),
+)
+TALLY = Table(
+    "tally",
+    "what one batch of rows looked like to the checks",
+    (
+        Column("aspect", "string", "name of a problem, or `dimension`"),
+        Column("detail", "string", "what it concerns: the dimension; of all rows, the sum of their hashes"),
+        Column("n_rows", "bigint", "rows counted"),
+        Column("ids", "array<string>", "the first five ids"),
+        Column("keys", "binary", "of all rows, where few enough: an Arrow IPC stream without the embeddings"),
+    ),
+)
+PACKED_ROWS = Table(
+    "packed_rows",
+    "train rows on their way into the index: one row a batch of them, in id order",
+    (
+        Column("n_rows", "int", "train rows in this batch"),
+        Column("x", "binary", "their embeddings, row by row, dtype of the index, little-endian"),
+        Column("keys", "binary", "Arrow IPC stream of their id, label and owner"),
+    ),
+)
+PIECES = Table(
+    "pieces",
+    "packed train rows that a task has written to a file, instead of handing them on",
+    (
+        Column("name", "string", "the file's name"),
+        Column("sha256", "string", "of its content"),
+    ),
+)
+PLACES = Table(
+    "places",
+    "train rows that a task has written into the index",
+    (Column("place", "bigint", "the row's place in id order"),),
+)
+PARTIALS = Table(
+    "partials",
+    "one chunk's sums for one block of train rows",
+    (
+        Column("train_block", "int", "block of train rows, from 0, of engine.reduce.BLOCK_ROWS rows"),
+        Column("chunk_id", "int", "chunk of validation rows"),
+        Column("n_validation", "bigint", "validation rows of the chunk"),
+        Column("utility", "double", "sum of U(N) over them"),
+        Column("empty_utility", "double", "sum of U(∅) over them"),
+        Column("error_bound", "double", "sum of their certificates: how far a value may be from the exact one"),
+        Column("n_alone", "bigint", "how many of them have no neighbor within the radius"),
+        Column("size", "double", "sum of the largest |U| they can have"),
+        Column("widest", "binary", "float64: certificate, chunk and place in it of the points with the widest ones"),
+        Column("value", "binary", "float64 little-endian: sum of values over them, one a train row"),
+        Column("value_squared", "binary", "the same of their squared differences from their mean"),
+        Column("row_bounds", "binary", "the same of the certificates row by row; null unless asked for"),
+    ),
+)
+TOTALS = Table(
+    "totals",
+    "the partials of a wave added up in a tree of their places: one row a block of train rows",
+    (
+        Column("train_block", "int", "block of train rows"),
+        Column("chunk_ids", "array<int>", "the chunks in it, ascending"),
+        *PARTIALS.columns[2:],
+        Column("sketches", "binary", "a few numbers of each chunk's partial: (n_chunks, n) float64"),
+    ),
+)
+VALUES = Table(
+    "values",
+    "the result, one row a train row; stored under run_id=… , from which readers take `run_id`",
+    (
+        Column("run_id", "string", "the run that computed it"),
+        Column("id", "{id}", "the train row"),
+        Column("value", "double", "its value: share of the utility, mean (or sum) over validation rows"),
+        Column("standard_error", "double", "of the value over validation rows; null for a single one, or one game"),
+        Column("rank", "bigint", "1 = the most valuable; equal values in id order"),
+        Column("label", "{label}", "its label"),
+    ),
+)
+OWNER = Column("owner", "{owner}", "who owns the row, when the input says")
+ERROR_BOUND = Column("error_bound", "double", "how far the value may be from the exact one, when asked for")
+REJECTED = Table(
+    "rejected",
+    "rows left out under on_bad_row: reject",
+    (
+        Column("side", "string", "train or validation"),
+        Column("id", "string", "the row's id as text, null if it had none"),
+        Column("reason", "string", "every problem of the row"),
+    ),
+)
+PACKED_KEYS = Table("packed_keys", "the same without embeddings", PACKED_ROWS.columns[2:])
+BLOCKS = Table(
+    "blocks",
+    "the blocks of train rows that tasks have written",
+    (
+        Column("block", "int", "number of the block, from 0, in id order"),
+        Column("folder", "string", "name of the folder with its files"),
+        Column("n_bytes", "bigint", "size of the files"),
+    ),
+)
+DAMAGE = Table(
+    "damage",
+    "what is wrong with the files of a block of train rows",
+    (
+        Column("block", "int", "number of the block"),
+        Column("damaged", "array<string>", "names of files that are missing or not what was written"),
+    ),
+)
+PARTS = Table(
+    "parts",
+    "what one block of train rows has to say about one validation row; arrays are binary, little-endian",
+    (
+        Column("chunk_id", "int", "chunk of validation rows"),
+        Column("point", "int", "place of the validation row in its chunk"),
+        Column("block", "int", "block of train rows"),
+        Column("train_row", "bigint", "the train row that sits out the game, null unless it is self-validation"),
+        Column("target", "double", "the number to predict, null unless it is regression"),
+        Column("counts", "binary", "int64: matching and other neighbors as published, null unless they are"),
+        Column("keys", "binary", "float32, one a train row; float64 under precision float64"),
+        Column("matches", "binary", "a bit a train row: does it share a label"),
+    ),
+)
+BINNED_PARTS = Table(
+    "binned_parts",
+    "what one block of train rows has to say about one validation row whose rows it has put into bins",
+    (
+        *PARTS.columns[:3],
+        Column("codes", "string", "file of the codes (bin and match) of the block's rows; null: no bins, nothing else"),
+        Column("line", "int", "which of the file's lines is the point's"),
+        Column("counts", "binary", "int32: rows of each code"),
+        Column("near_rows", "binary", "int32: rows of the block before the bins, ascending"),
+        Column("near_keys", "binary", "float32: their keys"),
+        Column("near_matches", "binary", "a bit a near row: does it share a label"),
+        Column("linked", "binary", "a bit a bin: is it too narrow to tell its rows from those of the next one"),
+        Column("low", "double", "up to which float32 key rows are near"),
+        Column("limit", "double", "how close float32 keys may be there for their order to be in doubt"),
+    ),
+)
+POINT_VALUES = Table(
+    "point_values",
+    "what the rows of one block get from one validation row",
+    (
+        *BINNED_PARTS.columns[:5],
+        Column("values", "binary", "float64: value by code; null where bins do not serve the point"),
+        Column("bounds", "binary", "float64: certificate by code, where asked for"),
+        Column("near_rows", "binary", "int32: rows of the block before the bins, ascending"),
+        Column("near_values", "binary", "float64: their values"),
+        Column("utility", "double", "U(N)"),
+        Column("empty_utility", "double", "U(∅)"),
+        Column("error_bound", "double", "the certificate"),
+    ),
+)
+BLOCK_SUMS = Table(
+    "block_sums",
+    "one chunk's sums for the rows of one block",
+    (
+        Column("chunk_id", "int", "chunk of validation rows"),
+        Column("block", "int", "block of train rows"),
+        Column("failed", "array<int>", "places in the chunk of validation rows that bins do not serve, not summed"),
+        *PARTIALS.columns[2:],
+    ),
+)
+NEAR_PARTS = Table(
+    "near_parts",
+    "the rows of one block that may be among the nearest of one validation row; arrays are binary, little-endian",
+    (
+        Column("chunk_id", "int", "chunk of validation rows"),
+        Column("point", "int", "place of the validation row in its chunk"),
+        Column("block", "int", "block of train rows"),
+        Column("n_matches", "bigint", "rows of the block that share a label with it and play"),
+        Column("rows", "binary", "int64: places of the near rows in the whole table"),
+        Column("keys", "binary", "float64: their exact keys"),
+        Column("matches", "binary", "a bit a near row: does it share a label"),
+    ),
+)
+NEAR_VALUED = Table(
+    "near_valued",
+    "a chunk whose values are in a file beside it",
+    (
+        Column("chunk_id", "int", "chunk of validation rows"),
+        Column("file", "string", "name of the file with what rows get"),
+        *PARTIALS.columns[2:9],
+    ),
+)
+COUNTS = Table(
+    "counts",
+    "how many rows of one block of train rows are within the radius of each row of a chunk",
+    (
+        Column("chunk_id", "int", "chunk of validation rows"),
+        Column("block", "int", "block of train rows"),
+        Column("counts", "binary", "int64, two a validation row: neighbors that match it, and others"),
+    ),
+)
+CHUNK_SIZES = Table(
+    "chunk_sizes",
+    "validation rows of each chunk in one batch of them",
+    (Column("chunk_id", "int", "the chunk"), Column("n_rows", "bigint", "its rows here")),
+)
+NEIGHBOR_COUNTS = Table(
+    "neighbor_counts",
+    "how many train rows are within the radius of each validation row",
+    (
+        Column("id", "{id}", "the validation row"),
+        Column("n_matches", "bigint", "train rows within the radius that share a label with it"),
+        Column("n_others", "bigint", "the other train rows within the radius"),
+    ),
+)
+GRADIENT_SUMS = Table(
+    "gradient_sums",
+    "what one task, or all of them, added up of the gradients of one game, exact: see kernels.exact_sums",
+    (
+        Column("by", "{label}", "the class whose rows are one game; 0 where all rows are"),
+        Column("part", "string", "rows: their number; total: their sum; squares: the sum of their squared lengths"),
+        Column("level", "int", "the unit is 2^(24 level)"),
+        Column("counts", "binary", "int64 little-endian: units, one a number of the sum"),
+    ),
+)
+GRADIENT_VALUES = Table(
+    "gradient_values",
+    "the values of gradients, one row a row that was given",
+    (
+        Column("id", "{id}", "the row"),
+        Column("by", "{label}", "the class whose rows are one game; only where one was given"),
+        Column("value", "double", "its share of the game's utility"),
+    ),
+)
+VALIDATION_ROWS = Table(
+    "validation_rows",
+    "the validation rows of a run; stored under run_id=…, for runs that add some or take some away",
+    (
+        Column("id", "{id}", "the validation row"),
+        Column("row_hash", "bigint", "Spark's xxhash64 of its id, embedding and label"),
+    ),
+)
+NEIGHBORS = Table(
+    "neighbors",
+    "the validation rows nearest to some train rows, for the report",
+    (
+        Column("train_row", "bigint", "position of the train row in id order"),
+        Column("distance", "double", "in the run's metric"),
+        Column("validation_id", "string", "id of the validation row as text"),
+        Column("validation_label", "{label}", "its label"),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Contributors:
+    """What `functions.top_contributors` yields for a validation point: its most and least helpful rows."""
+
+    ddl: str = field(default="array<struct<id: {id}, value: double>>")
