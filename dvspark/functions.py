@@ -17,7 +17,7 @@ from dvspark.engine.replicated import packing, replicated
 from dvspark.engine.replicated.gradient_sums import add_sums, games_of, sum_batches, value_batches
 from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.kernels.distances.distances import squared_norms
-from dvspark.kernels.formulas.chg_shapley import Game
+from dvspark.kernels.formulas.chg_shapley import GradientGame
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import GRADIENT_SUMS, GRADIENT_VALUES, ChunkArrays, Contributors, Float64s, Partial
@@ -166,7 +166,7 @@ def _target(alpha: Any) -> Float64s | None:
     return target
 
 
-def _require_sums(values: DataFrame, games: dict[Any, Game]) -> None:
+def _require_sums(values: DataFrame, games: dict[Any, GradientGame]) -> None:
     """Raise AuditError unless the values of every game are numbers that sum to its utility."""
     findings = []
     for row in values.groupBy("by").agg({"value": "sum"}).toDF("by", "total").collect():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dvspark.audit.checks import finding
-from dvspark.kernels.formulas.chg_shapley import Game, reference_of_sums
+from dvspark.kernels.formulas.chg_shapley import GradientGame, reference_of_sums
 from dvspark.kernels.gradients.softmax_head import SoftmaxHead
 from dvspark.schemas import Finding, Float64s, Floats, Int32s
 
@@ -13,7 +13,7 @@ from dvspark.schemas import Finding, Float64s, Floats, Int32s
 ROWS_TOLERANCE = 1e-9
 
 
-def check_rows(x: Floats, codes: Int32s, values: Float64s, head: SoftmaxHead, game: Game) -> Finding:
+def check_rows(x: Floats, codes: Int32s, values: Float64s, head: SoftmaxHead, game: GradientGame) -> Finding:
     """Return whether some training rows have the values of the reference; sums over all rows are the game's."""
     total = game.total + game.n * game.alpha
     squares = game.squares + 2.0 * np.vdot(total, game.alpha) - game.n * np.vdot(game.alpha, game.alpha)

@@ -16,7 +16,7 @@ from dvspark.engine.index.train_index import TrainIndex, TrainKeys
 from dvspark.engine.reduce import partial_batches
 from dvspark.kernels.distances.distances import distance_from_key, exact_keys
 from dvspark.kernels.workspace import Workspace
-from dvspark.methods.kinds.sums import Settled
+from dvspark.methods.kinds.sums import SettledGame
 from dvspark.methods.options import ValueOptions
 from dvspark.privacy import sampled_rows
 from dvspark.schemas import Bools, ChunkArrays, Floats, Int64s, TrainArrays, TrainColumns, columns
@@ -53,7 +53,7 @@ class ChunkWork:
     options: ValueOptions
     parameters: dict[str, Any]
     sample_key: bytes | None = None
-    settled: Settled | None = None
+    settled: SettledGame | None = None
 
     @property
     def method(self) -> Any:

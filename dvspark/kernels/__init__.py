@@ -43,9 +43,11 @@ Certificate: how far a value may be from that of the exact order. Keys are taken
 deviations of exact ones (`near_order`); whose order that leaves in doubt is listed by `doubt_loops`, and what it may
 change is at most the tolerance, or the rows get exact keys.
 
-What is done to every row of every point is in `loops`, `rank_loops`, `doubt_loops` and `bin_loops`, in NumPy, and in
-`compiled_loops`, `compiled_ranks`, `compiled_doubt` and `compiled_bins`, the same in Numba; `compiled_gaps` is in
-Numba alone.
+What is done to every row of every point is in `loops`: `rank_loops`, `doubt_loops` and `bin_loops` in NumPy, and the
+same in Numba in the modules `compiled_…` beside them; `compiled_gaps` is in Numba alone.
+
+Rooms: `distances`, `ranking` (kinds `ranking` and `ordered`), `binning`, `nearest`, `radius`, `gradients`, `blocks`
+(points of which blocks of training rows tell), `formulas` (a file a method, and what several share), `loops`.
 
 Memory beyond the train arrays: `memory.scratch_bytes`, a formula, checked by a test.
 """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dvspark.errors import Problem
 from dvspark.kernels import memory
-from dvspark.kernels.binning.binned import Game
+from dvspark.kernels.binning.binned import RankingGame
 from dvspark.kernels.binning.bins import near_rows
 from dvspark.kernels.blocks.merged import MergedPoint
 from dvspark.kernels.ranking import ranking
@@ -146,7 +146,7 @@ class Method:
         """Yield for each validation point its ranked rows and their values in rank order, where ``bins`` may rank."""
         raise NotImplementedError
 
-    def game(self, n_players: int, options: RankingOptions, parameters: Parameters) -> Game:
+    def game(self, n_players: int, options: RankingOptions, parameters: Parameters) -> RankingGame:
         """Return the game of ``n_players`` rows, for the binned ranking, where ``bins`` may rank."""
         raise NotImplementedError
 

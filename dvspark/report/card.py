@@ -19,7 +19,7 @@ class Fact:
 
 
 @dataclass(frozen=True)
-class Stage:
+class StageLine:
     """One stage of the run; ``share`` of the time of all stages, in [0, 1]."""
 
     name: str
@@ -49,7 +49,7 @@ class RunCard:
     aggregate: str
     self_validation: bool
     facts: tuple[Fact, ...]
-    stages: tuple[Stage, ...]
+    stages: tuple[StageLine, ...]
     total_seconds: float
     warnings: tuple[Warned, ...]
     environment: tuple[Fact, ...]
@@ -112,12 +112,12 @@ def _plan_fact(plan: Mapping[str, Any]) -> Fact:
     return Fact("Plan", _text(plan.get("name")), " · ".join(part for part in parts if part))
 
 
-def _stages(stages: Sequence[Any]) -> tuple[Stage, ...]:
+def _stages(stages: Sequence[Any]) -> tuple[StageLine, ...]:
     known = [stage for stage in stages if isinstance(stage, Mapping)]
     spent = [float(stage.get("seconds") or 0) for stage in known]
     total = sum(spent) or 1.0
     return tuple(
-        Stage(_text(stage.get("stage")), taken, taken / total, stage.get("rows"))
+        StageLine(_text(stage.get("stage")), taken, taken / total, stage.get("rows"))
         for stage, taken in zip(known, spent, strict=True)
     )
 

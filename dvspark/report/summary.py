@@ -27,7 +27,7 @@ Verdict = Literal["pass", "warn", "fail", "none"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class FindingLine:
     """What one check of the audit measured against what it allows."""
 
     name: str
@@ -62,7 +62,7 @@ class Summary:
 
     card: RunCard
     verdict: Verdict
-    findings: tuple[Finding, ...]
+    findings: tuple[FindingLine, ...]
     numbers: Numbers
     histogram: Histogram | None
     curve: Curve | None
@@ -142,9 +142,9 @@ def _numbers(values: npt.NDArray[np.float64], finite: npt.NDArray[np.float64]) -
     )
 
 
-def _finding(finding: Mapping[str, Any]) -> Finding:
+def _finding(finding: Mapping[str, Any]) -> FindingLine:
     verdict = finding.get("verdict")
-    return Finding(
+    return FindingLine(
         name=str(finding.get("name", "")),
         # A verdict this report does not know must never be shown as passed.
         verdict=verdict if verdict in ("pass", "warn", "fail") else "fail",
@@ -154,7 +154,7 @@ def _finding(finding: Mapping[str, Any]) -> Finding:
     )
 
 
-def _overall(findings: tuple[Finding, ...]) -> Verdict:
+def _overall(findings: tuple[FindingLine, ...]) -> Verdict:
     verdicts = {finding.verdict for finding in findings}
     order: tuple[Verdict, ...] = ("fail", "warn", "pass")
     return next((verdict for verdict in order if verdict in verdicts), "none")

@@ -12,8 +12,8 @@ import pyarrow as pa
 from dvspark.audit import approximation, checks, reference
 from dvspark.engine import tasks
 from dvspark.engine.chunks import singly
+from dvspark.engine.engines import Index, engine_of
 from dvspark.engine.index.train_blocks import BlocksReference
-from dvspark.engine.index_kinds import Index, engine_of
 from dvspark.engine.replicated import replicated
 from dvspark.engine.replicated.audited_rows import audited_rows, each_a_chunk
 from dvspark.engine.sharded import sharded

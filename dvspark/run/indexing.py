@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dvspark.engine.engines import Index
 from dvspark.engine.index.train_index import IndexReference, finished_index
-from dvspark.engine.index_kinds import Index
 from dvspark.engine.planning.plan import Plan
 from dvspark.engine.replicated import packing, replicated
 from dvspark.engine.sharded import sharded

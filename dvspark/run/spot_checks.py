@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dvspark.audit.checks import check_taken_over
-from dvspark.engine.index_kinds import Index, engine_of
+from dvspark.engine.engines import Index, engine_of
 from dvspark.engine.reduce import sketch_of
 from dvspark.engine.replicated import replicated
 from dvspark.engine.tasks import ChunkWork

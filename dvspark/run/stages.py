@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from dvspark.audit import checks
 from dvspark.engine import tasks
+from dvspark.engine.engines import Index, engine_of
 from dvspark.engine.index.train_index import TrainKeys
-from dvspark.engine.index_kinds import Index, engine_of
 from dvspark.engine.planning.cluster import read_hosts
 from dvspark.engine.planning.plan import Plan, make_plan
 from dvspark.engine.planning.sizes import Sizes

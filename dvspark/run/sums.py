@@ -17,13 +17,14 @@ import pyarrow.compute as pc
 
 from dvspark.audit import checks, gradients
 from dvspark.engine.chunks import pieces
+from dvspark.engine.engines import Engine, Index
 from dvspark.engine.index.train_index import TrainKeys
 from dvspark.engine.replicated import replicated
-from dvspark.engine.tasks import ChunkWork, ListedRows, chunk_arrays
+from dvspark.engine.tasks import ChunkWork, chunk_arrays
 from dvspark.kernels.gradients.head_gradients import Piece
 from dvspark.kernels.gradients.softmax_head import FLAT_SLOPE, drawn_rows
-from dvspark.methods.kinds.sums import Settled, labelled, labelled_points
-from dvspark.schemas import Finding, Float64s, Int32s, Partial, TrainArrays, columns
+from dvspark.methods.kinds.sums import SettledGame, labelled, labelled_points
+from dvspark.schemas import Finding, Float64s, Int32s, Partial, columns
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -36,29 +37,27 @@ SAMPLE_ROWS = 8
 class TrainRows:
     """The training rows of an index, through the ``engine`` that values with its kind."""
 
-    engine: Any
-    index: Any
+    engine: Engine[Any]
+    index: Index
 
     def pieces(self) -> Iterator[Piece]:
         """Yield all rows in id order, as they are mapped."""
-        pieces: Iterator[TrainArrays] = self.engine.train_pieces(self.index)
-        return map(labelled, pieces)
+        return map(labelled, self.engine.train_pieces(self.index))
 
     @property
     def keys(self) -> TrainKeys:
         """Their ids and labels."""
-        known: TrainKeys = self.engine.train_keys(self.index)
-        return known
+        return self.engine.train_keys(self.index)
 
     def some(self, rows: list[int]) -> Piece:
         """Return a few rows."""
-        listed: ListedRows = self.engine.listed_rows(self.index, rows)
+        listed = self.engine.listed_rows(self.index, rows)
         known = self.keys
         codes: Int32s = columns.codes_of(known.keys["label"].take(pa.array(rows)).combine_chunks(), known.words)
         return listed.x, codes
 
 
-def settled(validation_rows: DataFrame, n_chunks: int, rows: TrainRows, work: ChunkWork) -> Settled:
+def settled(validation_rows: DataFrame, n_chunks: int, rows: TrainRows, work: ChunkWork) -> SettledGame:
     """Return the head and the game: one pass over the training rows, and one over the validation rows, chunk by chunk.
 
     Memory of the driver: 0.6 GiB for the head at most, a tile, and the validation rows of a wave.
@@ -68,7 +67,7 @@ def settled(validation_rows: DataFrame, n_chunks: int, rows: TrainRows, work: Ch
     points = None
     if not work.options.self_validation:
         points = _points(replicated.chunked(validation_rows, n_chunks), rows.keys)
-    found: Settled = work.method.settle(drawn, rows.pieces, points, n_classes)
+    found: SettledGame = work.method.settle(drawn, rows.pieces, points, n_classes)
     return found
 
 
@@ -81,13 +80,13 @@ def _points(chunks: DataFrame, known: TrainKeys) -> Iterator[Piece]:
             yield labelled_points(chunk_arrays(chunk, known, self_validation=False))
 
 
-def values(rows: TrainRows, work: ChunkWork, known: Settled) -> Partial:
+def values(rows: TrainRows, work: ChunkWork, known: SettledGame) -> Partial:
     """Return the values of all training rows as the partial of all validation rows; one pass."""
     found: Partial = work.method.values_of(known, rows.pieces, row_bounds=work.options.error_bound)
     return found
 
 
-def sums_findings(rows: TrainRows, known: Settled, totals: Partial, valued: Float64s) -> list[Finding]:
+def sums_findings(rows: TrainRows, known: SettledGame, totals: Partial, valued: Float64s) -> list[Finding]:
     """Return the audit's findings: the axiom, a sample of rows by another formula, and how the head was trained."""
     places = np.unique(np.linspace(0, len(valued) - 1, SAMPLE_ROWS).astype(np.int64))
     x, codes = rows.some(places.tolist())

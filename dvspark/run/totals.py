@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from dvspark.engine.index_kinds import Index, engine_of
+from dvspark.engine.engines import Index, engine_of
 from dvspark.engine.planning.cluster import read_hosts
 from dvspark.engine.reduce import sketch_of
 from dvspark.engine.replicated import replicated

@@ -12,7 +12,7 @@ from dvspark.engine import tasks
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.planning.plan import Plan
 from dvspark.engine.reduce import sketch_of
-from dvspark.methods.kinds.sums import Settled
+from dvspark.methods.kinds.sums import SettledGame
 from dvspark.methods.options import ValueOptions
 from dvspark.privacy import Release
 from dvspark.run.change import Parent
@@ -70,7 +70,7 @@ class Valuation:
     secret: str | None = None
     release: Release | None = None
     sample_key: bytes | None = None
-    settled: Settled | None = None
+    settled: SettledGame | None = None
 
     def ledger(self, files: Files) -> Ledger:
         """Return the run's ledger."""

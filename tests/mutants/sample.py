@@ -195,8 +195,8 @@ def covering(module: str) -> list[str]:
     kinds = ast.FunctionDef | ast.ClassDef
     names = [node.name for node in source.body if isinstance(node, kinds) and not node.name.startswith("_")]
     words = re.compile(rf"\b(?:{'|'.join([Path(module).stem, *names])})\b")
-    tests = sorted((ROOT / "tests" / "unit").glob("test_*.py"))
-    counts = {f"tests/unit/{path.name}": len(words.findall(path.read_text())) for path in tests}
+    tests = sorted((ROOT / "tests" / "unit").rglob("test_*.py"))
+    counts = {str(path.relative_to(ROOT)): len(words.findall(path.read_text())) for path in tests}
     if module.startswith("dvspark/kernels/"):
         counts |= {name: counts[name] or 1 for name in OF_KERNELS}
     return sorted((name for name, n in counts.items() if n), key=lambda name: -counts[name])

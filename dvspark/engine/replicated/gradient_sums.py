@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dvspark.kernels.formulas.chg_shapley import Game
+from dvspark.kernels.formulas.chg_shapley import GradientGame
 from dvspark.kernels.gradients.exact_sums import ExactSum
 from dvspark.schemas import Float64s
 from dvspark.schemas.columns import embedding_matrix
@@ -48,7 +48,7 @@ def add_sums(told: pa.Table) -> pa.Table:
     return told.slice(0, 1).set_column(3, "counts", pa.array([np.asarray(counts).tobytes()], pa.binary()))
 
 
-def games_of(told: pa.Table, n_numbers: int, alpha: Float64s | None) -> dict[Any, Game]:
+def games_of(told: pa.Table, n_numbers: int, alpha: Float64s | None) -> dict[Any, GradientGame]:
     """Return the game of each class from the `GRADIENT_SUMS` of all tasks; ``alpha`` None: the mean of its rows.
 
     Exact until the last step, in fractions: some 10 microseconds a number of the gradients and class.
@@ -60,7 +60,7 @@ def games_of(told: pa.Table, n_numbers: int, alpha: Float64s | None) -> dict[Any
     return {word: _game(sums, alpha) for word, sums in found.items()}
 
 
-def value_batches(batches: Batches, games: Mapping[Any, Game]) -> Batches:
+def value_batches(batches: Batches, games: Mapping[Any, GradientGame]) -> Batches:
     """Yield the `GRADIENT_VALUES` of batches in `ROWS` format; a row's bits do not depend on the others."""
     for batch in batches:
         for word, rows in _by_class(batch):
@@ -92,14 +92,14 @@ def _sums_batch(found: Mapping[Any, Sums], kind: pa.DataType) -> Batches:
         yield pa.RecordBatch.from_pylist(told, types)
 
 
-def _game(sums: Sums, alpha: Float64s | None) -> Game:
+def _game(sums: Sums, alpha: Float64s | None) -> GradientGame:
     n, total = int(sums["rows"].fractions()[0]), sums["total"].fractions()
     square = sums["squares"].fractions()[0]
     if alpha is None:
         mean = np.array([float(one / n) for one in total])
         left = square - sum((one * one for one in total), Fraction(0)) / n
-        return Game(n, mean, np.zeros(len(mean)), max(float(left), 0.0))
+        return GradientGame(n, mean, np.zeros(len(mean)), max(float(left), 0.0))
     target = [Fraction(one) for one in alpha.tolist()]
     offset = np.array([float(one - n * of_alpha) for one, of_alpha in zip(total, target, strict=True)])
     left = square + sum((a * (n * a - 2 * one) for one, a in zip(total, target, strict=True)), Fraction(0))
-    return Game(n, alpha, offset, max(float(left), 0.0))
+    return GradientGame(n, alpha, offset, max(float(left), 0.0))

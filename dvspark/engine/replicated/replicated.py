@@ -189,7 +189,7 @@ def neighbor_counts(chunks: DataFrame, sizes: dict[int, int], reference: IndexRe
 
 
 def tenth_distances(
-    _spark: SparkSession,
+    spark: SparkSession,  # noqa: ARG001 - blocks are asked through it
     sample: pa.Table,
     reference: IndexReference,
     options: RankingOptions,
@@ -203,7 +203,12 @@ def tenth_distances(
 
 
 def nearest_rows(
-    _spark: SparkSession, sample: pa.Table, reference: IndexReference, work: ChunkWork, *, exact: bool
+    spark: SparkSession,  # noqa: ARG001 - blocks are asked through it
+    sample: pa.Table,
+    reference: IndexReference,
+    work: ChunkWork,
+    *,
+    exact: bool,
 ) -> list[Int64s]:
     """Return the rows that decide the values of each validation row of the sample; ``exact``: not by an index."""
     opened, alone = open_here(reference), work.options.self_validation

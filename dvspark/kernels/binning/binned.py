@@ -31,7 +31,7 @@ ROUNDING = 2.0**-50
 
 
 @dataclass(frozen=True)
-class Game:
+class RankingGame:
     """What the games of all points share: how rows are compared, and the method for so many players.
 
     ``utility`` tells U(N) and U(∅) of a point's ranked rows, of which the nearest are enough.
@@ -63,7 +63,7 @@ def value_point(
     matches: Bools,
     near: NearKeys,
     most_near: int,
-    game: Game,
+    game: RankingGame,
     of_code: Float64s,
     bound_of_code: Float64s,
     workspace: Workspace,
@@ -107,12 +107,14 @@ def value_point(
     return ValuedPoint(ranked, values, bound)
 
 
-def fewest_near(game: Game) -> int:
+def fewest_near(game: RankingGame) -> int:
     """Return how many near rows there must be before the bins: the k nearest, and all whose suffix weights rise."""
     return max(ranking.sorted_rows(game.options.k), game.tails.falls_from)
 
 
-def binned_partial(train: TrainArrays, chunk: ChunkArrays, game: Game, workspace: Workspace) -> tuple[Partial, Int64s]:
+def binned_partial(
+    train: TrainArrays, chunk: ChunkArrays, game: RankingGame, workspace: Workspace
+) -> tuple[Partial, Int64s]:
     """Return the partial of the points of a chunk that bins serve, and the points that they do not.
 
     Points that one number of near rows does not serve come again with more of them. The certificates add up in
@@ -142,7 +144,7 @@ def _round(
     left: Int64s,
     n_near: int,
     sample: TrainArrays,
-    game: Game,
+    game: RankingGame,
     workspace: Workspace,
 ) -> tuple[Partial, Int64s]:
     """Return the partial of those points that so many near rows serve, and the other points."""
@@ -168,7 +170,7 @@ def _value_block(
     edges: list[BinEdges],
     block: BinnedBlock,
     norms: Float64s,
-    game: Game,
+    game: RankingGame,
     partial: Partial,
     workspace: Workspace,
 ) -> Bools:

@@ -9,7 +9,7 @@ import numpy as np
 
 from dvspark.kernels import loops
 from dvspark.kernels.binning import binned, bins, row_codes
-from dvspark.kernels.binning.binned import Game
+from dvspark.kernels.binning.binned import RankingGame
 from dvspark.kernels.binning.bins import BinDoubt
 from dvspark.kernels.binning.row_codes import BinnedBlock
 from dvspark.kernels.ranking.near_order import NearKeys
@@ -100,7 +100,7 @@ def value_parts(
     first_rows: Sequence[int],
     near_of: Callable[[Int64s], NearKeys],
     most_near: int,
-    game: Game,
+    game: RankingGame,
     workspace: Workspace,
 ) -> MergedValues | None:
     """Return what one point's parts, those of all blocks in order, are worth; None if bins do not serve the point.

@@ -12,7 +12,7 @@ from dvspark.schemas import Float64s, Floats
 
 
 @dataclass(frozen=True)
-class Game:
+class GradientGame:
     """A game of ``n`` rows x.
 
     ``alpha`` the target; of the offsets d = x - alpha, ``total`` the sum, ``squares`` the sum of |d|². alpha and total
@@ -70,20 +70,20 @@ def chg_values(x: Floats, alpha: Floats | None = None) -> Float64s:
     return game_of(rows, alpha).values(rows) if len(rows) else np.empty(0)
 
 
-def game_of(rows: Float64s, alpha: Floats | None = None) -> Game:
+def game_of(rows: Float64s, alpha: Floats | None = None) -> GradientGame:
     """Return the game of all rows (n, p), at least one."""
     target = rows.mean(axis=0) if alpha is None else np.asarray(alpha, np.float64)
     offset = rows - target
     total = offset.sum(axis=0) if alpha is not None else np.zeros(rows.shape[1])
-    return Game(len(rows), target, total, float(np.einsum("np,np->", offset, offset)))
+    return GradientGame(len(rows), target, total, float(np.einsum("np,np->", offset, offset)))
 
 
-def game_of_sums(sums: GradientSums, target: GradientSums | None) -> Game:
+def game_of_sums(sums: GradientSums, target: GradientSums | None) -> GradientGame:
     """Return the game of gradients that add up to ``sums``; its alpha is the mean of the ``target``'s, or their own."""
     alpha = sums.total / sums.n if target is None else target.total / target.n
     total = np.zeros_like(alpha) if target is None else sums.total - sums.n * alpha
     squares = sums.squares - 2.0 * np.vdot(sums.total, alpha) + sums.n * np.vdot(alpha, alpha)
-    return Game(sums.n, alpha, total, max(float(squares), 0.0))
+    return GradientGame(sums.n, alpha, total, max(float(squares), 0.0))
 
 
 def utility(x: Floats, alpha: Floats | None = None) -> tuple[float, float]:

@@ -9,6 +9,9 @@ import numpy as np
 from dvspark.kernels.loops.compiled_ranks import compiled, inlined
 from dvspark.schemas import Bools, Float64s, Floats, Int64s
 
+# The tails before a rank: of suffix weights, of these times their rank, and of own weights.
+Tail = tuple[float, float, float]
+
 
 class Group(NamedTuple):
     """Bins that are one group: rows before it and up to its end, its matches, rows in doubt and matches among these.
@@ -78,27 +81,13 @@ def value_bins(
         if n == 0:
             continue
         before = end - n
-        per_row = 1.0 / n
-        mass = at_before[0] - at_end[0]
-        within = ((at_before[1] - at_end[1]) - (before + 1) * mass) * per_row
-        lost, of_fellow = q * per_row * mass, within / max(n - 1, 1)
-        values[2 * bin_ + 1] = (at_before[2] - at_end[2]) * per_row - (q - 1) * of_fellow - beyond
-        values[2 * bin_] = -q * of_fellow - beyond
+        values[2 * bin_], values[2 * bin_ + 1], lost = _value_bin(n, q, before, at_before, at_end, beyond)
         at_end = at_before
         beyond += lost
         doubt_n = n if is_linked else others_in_doubt + doubt_q
         doubt_q = q if is_linked else doubt_q
         if is_open:
-            group = Group(
-                before,
-                group.end,
-                group.matches + q,
-                group.doubtful + doubt_n,
-                group.doubtful_matches + doubt_q,
-                group.lost + lost,
-                bin_,
-                group.last,
-            )
+            group = _extended(group, before, q, doubt_n, doubt_q, lost, bin_)
         else:
             if waiting.last:
                 down, up = (group.doubtful, group.doubtful_matches), (up_n, up_q)
@@ -135,6 +124,24 @@ def _gather_tails(counts: Int64s, suffix: Float64s, tails: Float64s, values: Flo
         values[2 * bin_], values[2 * bin_ + 1], bounds[2 * bin_] = suffix[before], tails[before, 0], tails[before, 1]
         before += counts[2 * bin_] + counts[2 * bin_ + 1] + counts[doubt + 2 * bin_] + counts[doubt + 2 * bin_ + 1]
     return before
+
+
+@inlined
+def _value_bin(n: int, q: int, before: int, at_before: Tail, at_end: Tail, beyond: float) -> tuple[float, float, float]:
+    """Return what a bin's other rows and its matches get, and what rows before lose to it."""
+    per_row = 1.0 / n
+    mass = at_before[0] - at_end[0]
+    within = ((at_before[1] - at_end[1]) - (before + 1) * mass) * per_row
+    of_fellow = within / max(n - 1, 1)
+    match = (at_before[2] - at_end[2]) * per_row - (q - 1) * of_fellow - beyond
+    return -q * of_fellow - beyond, match, q * per_row * mass
+
+
+@inlined
+def _extended(group: Group, before: int, q: int, doubt_n: int, doubt_q: int, lost: float, bin_: int) -> Group:
+    """Return a group with its next nearer bin."""
+    doubtful, doubtful_matches = group.doubtful + doubt_n, group.doubtful_matches + doubt_q
+    return Group(before, group.end, group.matches + q, doubtful, doubtful_matches, group.lost + lost, bin_, group.last)
 
 
 @inlined

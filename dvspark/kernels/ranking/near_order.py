@@ -55,7 +55,7 @@ class NearKeys:
 
 
 @dataclass(frozen=True)
-class Settled:
+class SettledRows:
     """What became of a point's sorted rows.
 
     ``bound``: no value is further from that of the exact order, as far as the order goes. ``places`` (n,) int32, the
@@ -92,7 +92,7 @@ def settle(
     weights: RankWeights | None = None,
     allowed: float = 0.0,
     ranks: Int32s | None = None,
-) -> Settled:
+) -> SettledRows:
     """Put sorted packed rows (n,) in exact order, in place, where that matters more than is ``allowed``.
 
     Rows that their keys leave in doubt, by ``limits`` of `doubt_limits`, are groups; those that may change a value by
@@ -114,7 +114,7 @@ def settle(
     )
     places, groups = places[:count][::-1], groups[:count][::-1]
     if not count:
-        return Settled(bound, places, np.empty(0), groups)
+        return SettledRows(bound, places, np.empty(0), groups)
     words = packed[places]
     rows = _rows_of(words)
     exact = distances.settle_ties(near.exact(rows), metric)
@@ -122,10 +122,10 @@ def settle(
     with_loops = doubt_loops if largest > LARGEST_GROUP else loops.fastest()
     with_loops.order_groups(groups, exact, rows, order)
     packed[places] = words[order]
-    return Settled(bound, places, exact[order], groups)
+    return SettledRows(bound, places, exact[order], groups)
 
 
-def tie_starts(keys: Floats, settled: Settled) -> Bools:
+def tie_starts(keys: Floats, settled: SettledRows) -> Bools:
     """Return where tie blocks begin in ranked rows, (n,) bool, by their float32 keys, or exact ones of settled rows."""
     starts = np.ones(len(keys), np.bool_)
     np.not_equal(keys[1:], keys[:-1], out=starts[1:])

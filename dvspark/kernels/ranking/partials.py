@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from dvspark.kernels import loops
-from dvspark.kernels.binning.binned import Game, binned_partial
+from dvspark.kernels.binning.binned import RankingGame, binned_partial
 from dvspark.kernels.binning.bins import Tails
 from dvspark.kernels.ranking import ranking
 from dvspark.kernels.ranking.gap_values import CodedPoints
@@ -94,14 +94,14 @@ def _sorted_partial(
     return partial.centered()
 
 
-def game_of(n_players: int, options: RankingOptions, weights_of: WeightsOf, utility_of: UtilityOf) -> Game:
+def game_of(n_players: int, options: RankingOptions, weights_of: WeightsOf, utility_of: UtilityOf) -> RankingGame:
     """Return the game of ``n_players`` rows, for the binned ranking; O(n_players), 40 bytes a row."""
     weights = weights_of(n_players)
 
     def utility(ranked: RankedRows, n: int) -> tuple[float, float]:
         return utility_of(nearest_matches(ranked, options.k), n)
 
-    return Game(options, n_players, weights, Tails.of(weights), utility)
+    return RankingGame(options, n_players, weights, Tails.of(weights), utility)
 
 
 def sum_points(

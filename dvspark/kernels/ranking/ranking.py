@@ -219,7 +219,7 @@ def sort_rows(
     workspace: Workspace,
     weights: RankWeights | None,
     limits: Float64s | None,
-) -> tuple[UInt64s, near_order.Settled]:
+) -> tuple[UInt64s, near_order.SettledRows]:
     """Return the rows that play, packed and in order, and what became of those in doubt; given as `rank_rows` is."""
     with_loops, packed = loops.fastest(), workspace.array("packed", (len(keys),), np.uint64)
     with_loops.pack(keys, matches, packed)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-from dvspark.kernels.binning.binned import Game
+from dvspark.kernels.binning.binned import RankingGame
 from dvspark.kernels.blocks.merged import MergedPoint, merged_partial
 from dvspark.kernels.ranking.ordered import OrderedPoint
 from dvspark.kernels.ranking.partials import game_of, point_values, ranking_partial
@@ -67,7 +67,7 @@ class RankingMethod(Method):
             return tied_rank_values(point.matches, point.block_starts, weights)
         return self.recursive_values(point.matches.astype(float), **parameters)
 
-    def game(self, n_players: int, options: RankingOptions, parameters: Parameters) -> Game:
+    def game(self, n_players: int, options: RankingOptions, parameters: Parameters) -> RankingGame:
         """Return the game of ``n_players`` rows, for the binned ranking."""
         weights_of, utility_of = partial(self.rank_weights, **parameters), partial(self.utility, **parameters)
         return game_of(n_players, options, weights_of, utility_of)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from dvspark.errors import InputError, Problem
-from dvspark.kernels.formulas.chg_shapley import Game
+from dvspark.kernels.formulas.chg_shapley import GradientGame
 from dvspark.kernels.gradients.head_gradients import GradientSums, Piece, gradient_sums, gradient_values
 from dvspark.kernels.gradients.softmax_head import SoftmaxHead, drawn_rows, fit_head
 from dvspark.kernels.ranking.ordered import given
@@ -31,11 +31,11 @@ Pieces = Callable[[], Iterator[Piece]]
 
 
 @dataclass(frozen=True)
-class Settled:
+class SettledGame:
     """What is known before rows are valued: the ``head``, and the ``game`` for ``n_points`` validation rows."""
 
     head: SoftmaxHead
-    game: Game
+    game: GradientGame
     n_points: int
 
 
@@ -47,7 +47,7 @@ class SumsMethod(Method):
     ``target``'s, or (None) their own.
     """
 
-    game_of: Callable[[GradientSums, GradientSums | None], Game]
+    game_of: Callable[[GradientSums, GradientSums | None], GradientGame]
 
     kind: ClassVar[str] = "sums"
     ranks: ClassVar[bool] = False
@@ -55,7 +55,7 @@ class SumsMethod(Method):
     compares: ClassVar[bool] = False
     adds_up: ClassVar[bool] = False
 
-    def settle(self, drawn: Piece, pieces: Pieces, points: Iterable[Piece] | None, n_classes: int) -> Settled:
+    def settle(self, drawn: Piece, pieces: Pieces, points: Iterable[Piece] | None, n_classes: int) -> SettledGame:
         """Return the head, trained on the ``drawn`` rows, and the game; ``points`` None: those are the training rows.
 
         One pass over the training rows and one over the validation rows.
@@ -67,9 +67,9 @@ class SumsMethod(Method):
         if target is not None and target.n == 0:
             got, hint = "none", "their gradients are the target; check for case, blanks, id mix-ups"
             raise InputError(Problem("validation labels", "labels that training rows have", got, hint))
-        return Settled(head, self.game_of(sums, target), sums.n if target is None else target.n)
+        return SettledGame(head, self.game_of(sums, target), sums.n if target is None else target.n)
 
-    def values_of(self, settled: Settled, pieces: Pieces, *, row_bounds: bool = False) -> Partial:
+    def values_of(self, settled: SettledGame, pieces: Pieces, *, row_bounds: bool = False) -> Partial:
         """Return the values of all training rows as the partial of all validation rows; one pass."""
         values, n = gradient_values(settled.head, settled.game.row_formula(), pieces()), settled.n_points
         if not np.isfinite(values).all():

@@ -1,0 +1,77 @@
+"""Engines: what each plan's engine can do, and which one values with an index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import pyarrow as pa
+
+from dvspark.engine.chunks import Cut
+from dvspark.engine.index.train_blocks import BlocksReference
+from dvspark.engine.index.train_index import IndexReference, TrainKeys
+from dvspark.engine.replicated import replicated
+from dvspark.engine.sharded import sharded
+from dvspark.engine.tasks import ChunkWork, ListedRows
+from dvspark.kernels.ranking.ranking import RankingOptions
+from dvspark.schemas import Float64s, Int64s, TrainArrays, Wave
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+Index = IndexReference | BlocksReference
+Index_contra = TypeVar("Index_contra", contravariant=True)
+
+
+class Engine(Protocol[Index_contra]):
+    """What values with one kind of index: the module of a plan, whose functions these are."""
+
+    def train_keys(self, reference: Index_contra) -> TrainKeys:
+        """Return id, label and, where known, owner of all training rows, and what follows from them."""
+
+    def train_pieces(self, reference: Index_contra) -> Iterator[TrainArrays]:
+        """Yield the training rows in id order, mapped on this host."""
+
+    def listed_rows(self, reference: Index_contra, rows: list[int]) -> ListedRows:
+        """Return a few training rows, read on this host."""
+
+    def value_waves(
+        self,
+        chunks: DataFrame,
+        sizes: dict[int, int],
+        reference: Index_contra,
+        work: ChunkWork,
+        report: Callable[[int, int], None] = ...,
+        n_done: int = ...,
+        n_tasks: int = ...,
+        cut: Cut | None = ...,
+    ) -> Iterator[Wave]:
+        """Yield the waves of chunks, ascending, but those that are done."""
+
+    def neighbor_counts(
+        self, chunks: DataFrame, sizes: dict[int, int], reference: Index_contra, work: ChunkWork
+    ) -> pa.Table:
+        """Return `NEIGHBOR_COUNTS` of all validation rows, for a `radius` method."""
+
+    def tenth_distances(
+        self,
+        spark: SparkSession,
+        sample: pa.Table,
+        reference: Index_contra,
+        options: RankingOptions,
+        *,
+        self_validation: bool,
+    ) -> Float64s:
+        """Return how far a few training rows away each validation row of the sample is."""
+
+    def nearest_rows(
+        self, spark: SparkSession, sample: pa.Table, reference: Index_contra, work: ChunkWork, *, exact: bool
+    ) -> list[Int64s]:
+        """Return the rows that decide the values of each validation row of the sample."""
+
+
+def engine_of(index: Index) -> Engine[Any]:
+    """Return the engine that values with this kind of index."""
+    of_blocks: Engine[BlocksReference] = sharded
+    of_whole: Engine[IndexReference] = replicated
+    return of_blocks if isinstance(index, BlocksReference) else of_whole

@@ -1,0 +1,65 @@
+"""The house: sizes of modules and functions, one name a class, one meaning a word."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import dvspark
+
+PACKAGE = Path(dvspark.__file__).parent
+ROOT = PACKAGE.parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+MOST_LINES, MOST_OF_A_FUNCTION = 300, 50
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_module__is_read_at_one_sitting(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= MOST_LINES
+    functions = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    lines = {one.name: (one.end_lineno or 0) - one.lineno + 1 - _head(one) for one in functions}
+    assert {name: n for name, n in lines.items() if n > MOST_OF_A_FUNCTION} == {}
+
+
+def _head(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return the lines of the signature and the docstring, which are read apart."""
+    first = function.body[0]
+    is_docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    end = (first.end_lineno or 0) if is_docstring else first.lineno - 1
+    return end - function.lineno + 1
+
+
+def test_classes__have_names_of_their_own() -> None:
+    found = Counter(
+        node.name
+        for path in MODULES
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert [name for name, n in found.items() if n > 1] == []
+
+
+def test_kinds__are_asked_and_nobody_asks_which_kind_it_is() -> None:
+    pattern = re.compile(r"needs ==|(method|declaration)\.kind ==|isinstance\([^)]*Method\)")
+    outside = [path for path in MODULES if "kinds" not in path.parts]
+    assert [_name(path) for path in outside if pattern.search(path.read_text())] == []
+
+
+def test_packages__say_what_they_are_for() -> None:
+    pages = [path for path in MODULES if path.name == "__init__.py"]
+    assert [_name(path) for path in pages if not ast.get_docstring(ast.parse(path.read_text()))] == []
+
+
+def test_glossary__has_each_word_once() -> None:
+    rows = re.findall(r"^\| ([^|]+) \| ", (ROOT / "docs" / "glossary.md").read_text(), re.MULTILINE)
+    words = [word.strip() for row in rows for word in row.split(",") if not set(word) <= set("- ")]
+    assert [word for word, n in Counter(words).items() if n > 1 and word not in ("word", "term")] == []
