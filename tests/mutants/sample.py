@@ -190,16 +190,23 @@ def tested(mutant: Mutant, copy: Path, python: Path) -> dict[str, object]:
 
 
 def covering(module: str) -> list[str]:
-    """Return the unit tests that name the module or what it defines, those first that do so most often."""
+    """Return the unit tests that name the module, what it defines, or a module that imports it, most often first."""
     source = ast.parse((ROOT / module).read_text())
     kinds = ast.FunctionDef | ast.ClassDef
     names = [node.name for node in source.body if isinstance(node, kinds) and not node.name.startswith("_")]
-    words = re.compile(rf"\b(?:{'|'.join([Path(module).stem, *names])})\b")
+    words = re.compile(rf"\b(?:{'|'.join([Path(module).stem, *names, *importers(module)])})\b")
     tests = sorted((ROOT / "tests" / "unit").rglob("test_*.py"))
     counts = {str(path.relative_to(ROOT)): len(words.findall(path.read_text())) for path in tests}
     if module.startswith("dvspark/kernels/"):
         counts |= {name: counts[name] or 1 for name in OF_KERNELS}
     return sorted((name for name, n in counts.items() if n), key=lambda name: -counts[name])
+
+
+def importers(module: str) -> list[str]:
+    """Return the names of the modules that import one."""
+    package, name = str(Path(module).parent).replace("/", "."), Path(module).stem
+    line = re.compile(rf"^\s*from {package}(?:\.{name} import| import .*\b{name}\b)", re.MULTILINE)
+    return [path.stem for path in (ROOT / "dvspark").rglob("*.py") if line.search(path.read_text())]
 
 
 if __name__ == "__main__":
