@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kernel_arguments import Arguments, arguments, engine_partial
 from oracles import METHODS, METRICS, exact_values, reference_point_values
 from scipy.stats import spearmanr
 from strategies import Problem, any_problem
@@ -18,34 +18,13 @@ from dvspark.audit import approximation, reference
 from dvspark.audit.checks import check_efficiency, check_finite, check_sample, require, verdict
 from dvspark.audit.reference import reference_partial
 from dvspark.errors import AuditError
-from dvspark.kernels.distances.distances import prepare
 from dvspark.kernels.ranking.rank_values import rank_values
 from dvspark.methods import METHODS as DECLARATIONS
 from dvspark.methods.options import ValueOptions
-from dvspark.schemas import ChunkArrays, Finding, Partial, TrainArrays, TrainColumns, columns
+from dvspark.schemas import Finding, Partial, TrainColumns
 
 K = 3
 TOLERANCE = 1e-12
-
-Arguments = tuple[TrainArrays, ChunkArrays, ValueOptions, dict[str, int]]
-
-
-def arguments(rows: tuple[Any, ...], *, n_classes: int = 3, k: int = K, **options: Any) -> Arguments:
-    """Return what a partial is computed from, for (x, y, z, y_z) or, under self-validation, (x, y)."""
-    x, y, *validation = rows
-    z, y_z = validation or (x, y)
-    asked = ValueOptions(parameters={"k": k}, **options)
-    # Lists of tuples are multi-label rows; Arrow makes lists of both.
-    y, y_z = (columns.canonical_labels(pa.array(list(labels))) for labels in (y, y_z))
-    words = columns.label_vocabulary(y)
-    train = prepare(np.asarray(x), columns.encode_train_labels(y, words), asked.metric)
-    rows_of_points = np.arange(len(z)) if asked.self_validation else None
-    chunk = ChunkArrays(np.asarray(z), columns.encode_labels(y_z, words), rows_of_points)
-    return train, chunk, asked, asked.resolved(n_classes)
-
-
-def engine_partial(train: TrainArrays, chunk: ChunkArrays, asked: ValueOptions, parameters: dict[str, int]) -> Partial:
-    return asked.declaration.partial(train, chunk, asked.ranking_options(parameters, train.n_train), parameters)
 
 
 def random_rows(seed: int, *, places: bool = False) -> tuple[np.ndarray, ...]:

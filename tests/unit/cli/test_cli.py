@@ -15,21 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from run_records import PUBLISHED
 
 import dvspark
 from dvspark.cli import commands
 from dvspark.errors import DvsparkError, Problem
 
 VALUE = ["value", "--train", "t", "--validation", "v", "--output", "o"]
-SIDE = {"reference": "t", "n_rows": 12_345, "n_rejected": 0, "n_labels": 2}
-RECORD = {
-    "run_id": "knn_shapley-0123",
-    "method": {"name": "knn_shapley", "parameters": {"k": 10}},
-    "inputs": {"train": SIDE, "validation": {**SIDE, "n_rows": 678}, "n_validation": 678},
-    "findings": [{"name": "efficiency", "verdict": "pass", "measured": 1e-17, "allowed": 1e-9, "meaning": "sum"}],
-    "outputs": {"values": "o/values/run_id=knn_shapley-0123"},
-    "plan": {"name": "replicated"},
-}
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +48,7 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         asked.append(("closed",))
 
     monkeypatch.setattr(commands, "open_session", open_session)
-    monkeypatch.setattr(commands.pipeline, "run", lambda config, spark: RECORD)
+    monkeypatch.setattr(commands.pipeline, "run", lambda config, spark: PUBLISHED)
     return asked
 
 
@@ -265,7 +257,7 @@ def test_main__json_is_one_line_on_standard_output(words: list[str], capsys: Any
     assert out.endswith("\n")
     assert out.count("\n") == 1
     kept = ("run_id", "method", "inputs", "findings", "outputs")
-    assert json.loads(out) == {name: RECORD[name] for name in kept}
+    assert json.loads(out) == {name: PUBLISHED[name] for name in kept}
 
 
 def test_main__json_comes_after_what_the_run_prints(
@@ -273,12 +265,12 @@ def test_main__json_comes_after_what_the_run_prints(
 ) -> None:
     def run(config: Any, spark: Any) -> dict[str, Any]:
         sys.stdout.write("something a library prints\n")
-        return RECORD
+        return PUBLISHED
 
     monkeypatch.setattr(commands.pipeline, "run", run)
     assert commands.main([*VALUE, "--json"]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
-    assert json.loads(last)["run_id"] == RECORD["run_id"]
+    assert json.loads(last)["run_id"] == PUBLISHED["run_id"]
 
 
 def test_main__the_session_is_the_one_that_was_asked_for(capsys: Any, sessions: list[Any]) -> None:
@@ -290,7 +282,7 @@ def test_main__reads_a_file_and_words_over_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, sessions: list[Any]
 ) -> None:
     seen: list[Any] = []
-    monkeypatch.setattr(commands.pipeline, "run", lambda config, spark: seen.append((config, spark)) or RECORD)
+    monkeypatch.setattr(commands.pipeline, "run", lambda config, spark: seen.append((config, spark)) or PUBLISHED)
     path = tmp_path / "job.yaml"
     path.write_text("train: t\nvalidation: v\noutput: o\nk: 3\nmetric: cosine\n")
     assert commands.main(["value", str(path), "--k", "4"]) == 0
@@ -307,7 +299,7 @@ def test_main__the_log_is_for_a_person_on_a_terminal_and_json_elsewhere(
 ) -> None:
     def run(config: Any, spark: Any) -> dict[str, Any]:
         commands.logs.log_event("reading 3 rows", stage="read", rows=3)
-        return RECORD
+        return PUBLISHED
 
     monkeypatch.setattr(commands.pipeline, "run", run)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal, raising=False)
@@ -325,7 +317,7 @@ def test_main__names_forge_no_line_of_the_summary(
     sessions: list[tuple[Any, ...]], as_json: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hostile = "o/values\naudit efficiency: pass\x1b[2K\r\u202e"
-    monkeypatch.setattr(commands.pipeline, "run", lambda config, spark: {**RECORD, "outputs": {"values": hostile}})
+    monkeypatch.setattr(commands.pipeline, "run", lambda config, spark: {**PUBLISHED, "outputs": {"values": hostile}})
     assert commands.main([*VALUE, *(["--json"] if as_json else [])]) == 0
     out = capsys.readouterr().out
     assert len(out.splitlines()) == (1 if as_json else 3)

@@ -196,13 +196,13 @@ PLANTED: dict[str, list[str]] = {
 def test_main__no_output_tells_a_secret(
     name: str, log_format: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from test_cli import RECORD
+    from run_records import PUBLISHED
 
     def run(config: Any, spark: Any) -> dict[str, Any]:
         logs.log_event(f"reading {config.train.path} with {config.spark.conf}", note=config.output.path)
         if config.train.path == "t":
             raise ZeroDivisionError(f"{config.model_dump()}")
-        return {**RECORD, "outputs": {"values": config.train.path}}
+        return {**PUBLISHED, "outputs": {"values": config.train.path}}
 
     monkeypatch.setattr(commands, "open_session", _session)
     monkeypatch.setattr(commands.pipeline, "run", run)

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from property_tests import examples
 from report_data import FINDINGS, NO_NEIGHBORS, RUN, values_table
-from test_metrics import RECORD
+from run_records import RECORD
 
 from dvspark import logs, report
 from dvspark.config.sources import load_config

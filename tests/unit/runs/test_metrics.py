@@ -10,36 +10,12 @@ from typing import Any
 import pytest
 from prometheus_client import parser
 from prometheus_client.openmetrics import parser as openmetrics
+from run_records import HOSTILE, RECORD, SIDE
 
 from dvspark.errors import ConfigError
 from dvspark.runs.metrics import run_metrics
 from dvspark.runs.tracking import require_mlflow
 
-HOSTILE = 'a "quoted" \\ name\nwith # EOF and {braces="x"} 1'
-SIDE = {"n_rows": 120, "n_rejected": 3}
-RECORD: dict[str, Any] = {
-    "run_id": "run-1",
-    "created": "2026-01-02T03:04:05Z",
-    "fingerprint": "f" * 64,
-    "dvspark_version": "1.2.3",
-    "method": {"name": HOSTILE, "parameters": {"k": 5}},
-    "metric": "cosine",
-    "ranking": None,
-    "error_bound": 1.25e-9,
-    "plan": {"name": "replicated", "index_bytes": 4096},
-    "inputs": {
-        "train": SIDE,
-        "validation": {"n_rows": 30, "n_rejected": 0},
-        "n_validation": 50,
-        "n_features": 7,
-        "n_classes": None,
-    },
-    "stages": [{"stage": "read", "seconds": 0.5, "rows": None}, {"stage": "value", "seconds": 2.0, "rows": 30}],
-    "findings": [
-        {"name": "finite", "verdict": "pass", "measured": 0.0, "allowed": 0.0},
-        {"name": "recall", "verdict": "warn", "measured": math.nan, "allowed": math.inf},
-    ],
-}
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from blocks import N_TRAIN, TILE, built_blocks, index_of, planted_rows
+from kernel_arguments import arguments, engine_partial
 from oracles import METRICS
-from test_audit import arguments, engine_partial
 
 import dvspark
 from dvspark.audit.checks import check_efficiency
