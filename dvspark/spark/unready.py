@@ -15,7 +15,7 @@ PACKAGE = re.compile(
 INTERPRETER = re.compile(r'PYTHON_VERSION_MISMATCH|Cannot run program "')
 PACKAGE_HINT = (
     f"install dvspark {__version__}, NumPy, SciPy and PyArrow for the Python of every worker; dvspark may travel with "
-    "the job: spark-submit --py-files dvspark.zip (see README.md)"
+    "the job: spark-submit --py-files dvspark.zip (see deploy/README.md)"
 )
 INTERPRETER_HINT = (
     "set PYSPARK_PYTHON, or spark.pyspark.python, to one Python that is on every host, the driver's version"

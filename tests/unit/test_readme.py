@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 from pathlib import Path
 from typing import Any
@@ -23,17 +24,31 @@ from dvspark.methods.options import AGGREGATES, RANKINGS
 from dvspark.tables.validate import ON_BAD_ROW
 
 ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = [
     ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "deploy/README.md")
 ]
-DOCUMENTS += sorted((ROOT / "docs").rglob("*.md"))
-PYTHON = re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+DOCUMENTS += sorted(DOCS.rglob("*.md"))
+FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+PYTHON = {
+    f"{path.relative_to(ROOT)}, Python block {place + 1}": block
+    for path in DOCUMENTS
+    for place, block in enumerate(
+        re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    )
+}
+MOST_LINES = 150
 
 
-def table(head: str) -> dict[str, list[str]]:
-    """Return the rows of the README's table whose first column is called ``head``, by their first cell."""
-    lines = README.splitlines()
+def page(name: str) -> str:
+    """Return the text of a page of docs/."""
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def table(name: str, head: str) -> dict[str, list[str]]:
+    """Return the rows of the page's table whose first column is called ``head``, by their first cell."""
+    lines = page(name).splitlines()
     begin = next(place for place, line in enumerate(lines) if line.startswith(f"| {head} |"))
     rows = {}
     for line in lines[begin + 2 :]:
@@ -46,9 +61,27 @@ def table(head: str) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_document__links_lead_somewhere(path: Path) -> None:
-    text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    text = FENCED.sub("", path.read_text(encoding="utf-8"))
     targets = [target for target in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in target]
     assert [target for target in targets if not (path.parent / target).exists()] == []
+
+
+def anchors(path: Path) -> set[str]:
+    """Return the names that GitHub gives the headings of a document."""
+    headings = re.findall(r"^#+ (.*)$", FENCED.sub("", path.read_text(encoding="utf-8")), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_document__links_into_pages_meet_a_heading(path: Path) -> None:
+    text = FENCED.sub("", path.read_text(encoding="utf-8"))
+    links = [link for link in re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", text) if "://" not in link[0]]
+    assert [link for link in links if link[1] not in anchors(path.parent / link[0] if link[0] else path)] == []
+
+
+def test_readme__is_short_and_leads_to_every_page() -> None:
+    assert len(README.splitlines()) <= MOST_LINES
+    assert [path.name for path in DOCS.glob("*.md") if f"(docs/{path.name})" not in README] == []
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -59,9 +92,9 @@ def test_document__modules_it_names_exist(path: Path) -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
-@pytest.mark.parametrize("place", range(len(PYTHON)))
-def test_readme__python_runs(place: int, capsys: pytest.CaptureFixture[str]) -> None:
-    code = compile(PYTHON[place], f"README.md, Python block {place + 1}", "exec")
+@pytest.mark.parametrize("place", PYTHON)
+def test_document__python_runs(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code = compile(PYTHON[place], place, "exec")
     if "spark.read" in PYTHON[place]:
         return  # tests/spark/test_readme.py runs it
     names: dict[str, Any] = {}
@@ -70,16 +103,22 @@ def test_readme__python_runs(place: int, capsys: pytest.CaptureFixture[str]) -> 
     assert sorted(map(int, re.findall(r"\d+", capsys.readouterr().out))) == [0, 1, 2, 3, 4]
 
 
-def test_readme__exit_codes_are_those_of_the_errors() -> None:
-    named = {int(code) for cell in table("exit code") for code in cell.split(", ")}
+def test_reading_values__what_it_shows_is_what_comes_out() -> None:
+    found = doctest.testfile(str(DOCS / "reading_values.md"), module_relative=False, encoding="utf-8")
+    assert found.failed == 0
+    assert found.attempted > 0
+
+
+def test_outputs__exit_codes_are_those_of_the_errors() -> None:
+    named = {int(code) for cell in table("outputs.md", "exit code") for code in cell.split(", ")}
     classes = [each for each in vars(errors).values() if isinstance(each, type) and hasattr(each, "exit_code")]
     assert named == {0, *EXIT_CODES.values()} | {each.exit_code for each in classes}
     assert all(str(code) in commands.USAGE for code in named)
 
 
-def test_readme__options_are_those_of_the_configuration() -> None:
+def test_settings__options_are_those_of_the_configuration() -> None:
     elsewhere = {"train", "validation", "output", "stream", "spark", *PARAMETERS}
-    options = table("option")
+    options = table("settings.md", "option")
     assert list(options) == [name for name in JobConfig.model_fields if name not in elsewhere]
     for name, (default, _) in options.items():
         value = JobConfig.model_fields[name].default
@@ -102,29 +141,31 @@ def test_readme__options_are_those_of_the_configuration() -> None:
         ("log_format", ("auto", "text", "json")),
     ],
 )
-def test_readme__names_every_choice(option: str, choices: Any) -> None:
-    meaning = " ".join(table("option")[option])
+def test_settings__names_every_choice(option: str, choices: Any) -> None:
+    meaning = " ".join(table("settings.md", "option")[option])
     assert all(f"`{choice}`" in meaning for choice in choices)
 
 
-def test_readme__methods_are_those_declared() -> None:
-    methods = README.split("\n## Methods\n")[1].split("\n## ")[0]
-    assert set(re.findall(r"\[\w+\]\(docs/methods/(\w+)\.md\)", methods)) == {*METHODS}
+def test_methods__are_those_declared() -> None:
+    methods = page("methods/README.md").split("\n## By what you have\n")[1].split("\n## ")[0]
+    assert set(re.findall(r"\[\w+\]\((\w+)\.md\)", methods)) == {*METHODS}
 
 
-def test_readme__values_columns_are_those_of_the_data_dictionary() -> None:
-    tables = README.split("The values table:")[1]
-    named = re.findall(r"^\| `(\w+)` \|", tables.split("The same inputs")[0], flags=re.MULTILINE)
-    assert named == [*schemas.VALUES.names, schemas.OWNER.name, schemas.ERROR_BOUND.name]
+def test_outputs__values_columns_are_those_of_the_data_dictionary() -> None:
+    columns = [*schemas.VALUES.names, schemas.OWNER.name, schemas.ERROR_BOUND.name]
+    values = page("outputs.md").split("\n## The values table\n")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", values, flags=re.MULTILINE) == columns
+    summary = README.split("**A values table**")[1].split("**A run record**")[0]
+    assert sorted(re.findall(r"`(\w+)`", summary)) == sorted(columns)
 
 
-def test_readme__says_how_certain_certificates_are() -> None:
-    assert f"ten standard deviations on {ERROR_SAMPLE} rows" in README.replace("\n  ", " ")
+def test_exactness__says_how_certain_certificates_are() -> None:
+    assert f"ten standard deviations on {ERROR_SAMPLE} rows" in page("exactness.md").replace("\n  ", " ")
     assert ERROR_DEVIATIONS == 10.0
 
 
 def test_how_it_works__memory_table_is_the_formula() -> None:
-    text = (ROOT / "docs" / "how_it_works.md").read_text(encoding="utf-8")
+    text = page("how_it_works.md")
     shown = re.findall(r"^\| (sorted|binned) \| ([\d,]+) \| (\d+) \| (\d+) \| (\d+) MiB \|", text, flags=re.MULTILINE)
     assert len(shown) == len(memory.EXAMPLES)
     for ranking, n, *others in shown:
@@ -136,6 +177,6 @@ def test_how_it_works__memory_table_is_the_formula() -> None:
 
 def test_how_it_works__largest_index_that_travels_is_the_engine_s() -> None:
     limit = f"{LARGEST_ARTIFACT_BYTES // 2**30} GiB"
-    assert f"at most {limit}" in (ROOT / "docs" / "how_it_works.md").read_text(encoding="utf-8")
-    assert f"more than {limit}" in README
+    assert f"at most {limit}" in page("how_it_works.md")
+    assert f"more than {limit}" in (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
     assert f"more than {limit}" in (ROOT / "conf" / "jobs" / "value.yaml").read_text(encoding="utf-8")
