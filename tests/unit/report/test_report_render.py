@@ -187,6 +187,7 @@ def test_page__says_what_the_run_did():
         "What to do: look there",
         "8,000",
         "How to read a value",
+        "A value below zero is a reason to look at a row, not a verdict",
         "U(N) − U(∅)",
         "averaged over the validation points",
         "Values by class",
