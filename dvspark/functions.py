@@ -32,7 +32,7 @@ from dvspark.tables.sources.gradients import gradient_rows, require_gradients
 from dvspark.tables.sources.read import TableReference, canonical_rows
 from dvspark.tables.sources.session_settings import in_own_settings
 from dvspark.tables.sources.unreadable import readable
-from dvspark.tables.validate import validate
+from dvspark.tables.table_checks import validate
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,7 @@ from dvspark.config.sources import asked_log_format, load_config, parse_override
 from dvspark.errors import ConfigError, DvsparkError, Problem
 from dvspark.host.ending import answered, is_ending
 from dvspark.logs.redact import redacted_tree, visible_tree
-from dvspark.run import pipeline, planning, stream
+from dvspark.run import pipeline, plan_job, stream
 from dvspark.run.change import parent_record
 from dvspark.spark.session import open_session
 from dvspark.tables.storage import open_storage
@@ -88,7 +88,7 @@ def _value(words: list[str]) -> int:
 
 
 def _plan(words: list[str]) -> int:
-    return _job(words, planning.plan_job, planning.plan_text, json.dumps)
+    return _job(words, plan_job.plan_job, plan_job.plan_text, json.dumps)
 
 
 def _stream(words: list[str]) -> int:

@@ -3,44 +3,46 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 from dvspark.config.job import JobConfig
 from dvspark.logs.redact import redacted
 from dvspark.privacy import Release
 from dvspark.run.neighbors import Keep
-from dvspark.run.valuation import Valuation
+from dvspark.run.validate import Checked
 from dvspark.runs import budget
 from dvspark.runs.files import Files
 from dvspark.runs.private import Identity, keep_identity, kept_identity
 from dvspark.tables.storage import open_storage
 
 
-def known(valuation: Valuation, files: Files) -> None:
-    """Give a private run the identity that an earlier start of it has kept, if one has.
+def known(checked: Checked, files: Files) -> Checked:
+    """Return a private run under the identity that an earlier start of it has kept, if one has.
 
     Raises: OutputConflictError when its run id has noise of other tables or options, or what was kept is damaged.
     """
-    if valuation.secret is None:
-        return
-    if (kept := kept_identity(files, valuation.secret)) is not None:
-        valuation.run_id, valuation.fingerprint = kept.run_id, kept.fingerprint
-    Keep(files, valuation.run_id, valuation.fingerprint).read()
+    if checked.secret is None:
+        return checked
+    if (kept := kept_identity(files, checked.secret)) is not None:
+        checked = replace(checked, run_id=kept.run_id, fingerprint=kept.fingerprint)
+    Keep(files, checked.run_id, checked.fingerprint).read()
+    return checked
 
 
-def admit(valuation: Valuation, files: Files, account: budget.Account | None) -> None:
-    """Keep a private run's identity, and take what it releases from the budget of its table, once.
+def admit(checked: Checked, files: Files, account: budget.Account | None) -> Checked:
+    """Return a private run under the identity that is kept, what it releases taken from its table's budget, once.
 
     Raises: OutputConflictError when the budget does not hold the release, and then leaves nothing behind.
     """
-    if valuation.secret is None or valuation.release is None:
-        return
+    if checked.secret is None or checked.release is None:
+        return checked
     if account is not None:
-        account.require(valuation.release, valuation.fingerprint)
-    kept = keep_identity(files, valuation.secret, Identity(valuation.run_id, valuation.fingerprint))
-    valuation.run_id, valuation.fingerprint = kept.run_id, kept.fingerprint
+        account.require(checked.release, checked.fingerprint)
+    kept = keep_identity(files, checked.secret, Identity(checked.run_id, checked.fingerprint))
     if account is not None:
-        account.spend(valuation.release, valuation.fingerprint)
+        account.spend(checked.release, kept.fingerprint)
+    return replace(checked, run_id=kept.run_id, fingerprint=kept.fingerprint)
 
 
 def account(config: JobConfig, files: Files, release: Release | None) -> budget.Account | None:

@@ -18,7 +18,7 @@ from dvspark.runs.ledger import digest
 from dvspark.schemas import Partial
 from dvspark.tables.sources.read import Rows, published_rows
 from dvspark.tables.sources.unreadable import condition_of, spark_errors
-from dvspark.tables.validate import ValidatedInputs
+from dvspark.tables.table_checks import ValidatedInputs
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

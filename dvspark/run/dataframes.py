@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from dvspark.engine.planning.plan import PLANS, host_memory_problems
 from dvspark.errors import ConfigError, Problem
 from dvspark.methods.options import ValueOptions, choice_problems
-from dvspark.run.stages import RowsOrProblems, check, compute
-from dvspark.run.valuation import Request
+from dvspark.run.pipeline import compute
+from dvspark.run.read import RowsOrProblems, Tables
+from dvspark.run.request import Request
+from dvspark.run.validate import validate_tables
 from dvspark.schemas import Finding
 from dvspark.spark.exhausted import translated
 from dvspark.tables.sinks.write import values_frame
@@ -17,7 +19,7 @@ from dvspark.tables.sources.given_frames import column_problems, frame_problems
 from dvspark.tables.sources.read import TableReference, canonical_rows
 from dvspark.tables.sources.session_settings import in_own_settings
 from dvspark.tables.sources.unreadable import own_errors, readable
-from dvspark.tables.validate import ON_BAD_ROW
+from dvspark.tables.table_checks import ON_BAD_ROW
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -103,7 +105,8 @@ def value_table(
     if validation_df is not None:
         reference = TableReference.of_frame("validation_df", columns).without_train_columns()
         validation = canonical_rows("validation", validation_df, reference, target)
-    spark = train_df.sparkSession
-    valuation = compute(check(train, validation, request, []), spark)
-    values = values_frame(spark, valuation.table, valuation.types)
-    return Result(values, valuation.record({}, spark.version), valuation.findings)
+    spark, stages = train_df.sparkSession, list[dict[str, Any]]()
+    checked = validate_tables(Tables(train, validation), request, stages)
+    computed = compute(checked, request, spark, stages)
+    values = values_frame(spark, computed.finalized.table, checked.types)
+    return Result(values, computed.record({}, stages, spark.version), computed.audited.findings)

@@ -1,11 +1,8 @@
-"""The way of the data, in one screen: one call a stage, the stage's name being the module's."""
+"""The way of the data, in one screen: one call a stage, whose module has its name, and each gives one frozen result."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -13,33 +10,28 @@ import pyarrow as pa
 from dvspark import report
 from dvspark.config.job import JobConfig
 from dvspark.errors import AuditError, ComputeError, InputError, OutputConflictError, Problem
-from dvspark.logs import log_event, stage
-from dvspark.logs.redact import redacted_tree
 from dvspark.run import admission
-from dvspark.run.change import without_known
-from dvspark.run.changing import kept_for_changes, parent_of, rows_after
-from dvspark.run.presenting import presented
-from dvspark.run.stages import RowsOrProblems, check, compute
-from dvspark.run.valuation import Request, Valuation
+from dvspark.run.audit import audit_values
+from dvspark.run.changing import rows_after
+from dvspark.run.computed import Computed
+from dvspark.run.extremes import find_extremes
+from dvspark.run.finalize import finalize_totals
+from dvspark.run.index import index_rows
+from dvspark.run.output import Output
+from dvspark.run.plan import plan_run
+from dvspark.run.prepare import prepare_method
+from dvspark.run.publish import publish_results
+from dvspark.run.read import read_tables
+from dvspark.run.request import Request, request_of
+from dvspark.run.validate import Checked, validate_tables
+from dvspark.run.value import value_rows
 from dvspark.runs import tracking
+from dvspark.runs.files import Files
 from dvspark.runs.leases import Lease, held
-from dvspark.runs.private import keep_record, kept_record, public_record
-from dvspark.schemas import OWNER
+from dvspark.runs.ledger import Ledger
 from dvspark.spark.exhausted import ran_out, translated
-from dvspark.tables.sinks.contents import values_digest
-from dvspark.tables.sinks.places import Place, begin, require_reachable, require_values
-from dvspark.tables.sinks.values_tables import RunKey, ValuesTable, commit_values, new_columns
-from dvspark.tables.sinks.write import (
-    PRIVATE_REJECTED,
-    Counted,
-    publish,
-    ranked_by_owner,
-    refuse_conflict,
-    remove_left_over,
-    require_own_name,
-    values_frame,
-)
-from dvspark.tables.sources.read import Rows, canonical_rows, read_rows
+from dvspark.tables.sinks.places import Place
+from dvspark.tables.sinks.write import require_own_name
 from dvspark.tables.sources.session_settings import in_own_settings
 from dvspark.tables.sources.unreadable import readable
 from dvspark.tables.storage import Storage, open_storage
@@ -68,182 +60,92 @@ def run(config: JobConfig, spark: SparkSession, arrived: DataFrame | None = None
 
 
 def _run(config: JobConfig, spark: SparkSession, storage: Storage, arrived: DataFrame | None) -> dict[str, Any]:
-    stages = list[dict[str, Any]]()
+    """Read and validate; return the record of the same run, if that is published, else admit this one and go on."""
+    request, output, stages = request_of(config), _output(config, spark, storage), list[dict[str, Any]]()
+    train = config.train.reference().asked(config.asks())
+    validation = None if config.validation is None else config.validation.reference().without_train_columns()
+
+    tables = read_tables(train, validation, request, spark, storage, stages, arrived)
+    checked = validate_tables(tables, request, stages)
+
+    checked = admission.known(checked, storage)
+    require_own_name(storage, checked.run_id)
+    if (published := output.already(checked)) is not None:
+        with suppress(OutputConflictError), held(storage, checked.run_id):
+            output.clear(checked)
+        return published
+    if checked.secret is not None:  # what can be refused is, before it is admitted; and then it has its final id
+        output.destination(checked)
+        checked = admission.admit(checked, storage, admission.account(config, storage, checked.release))
+    with held(storage, checked.run_id) as lease:
+        return _run_alone(checked, request, output, config.kept(), lease, stages)
+
+
+def _run_alone(
+    checked: Checked,
+    request: Request,
+    output: Output,
+    configuration: dict[str, Any],
+    lease: Lease,
+    stages: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """Value and publish, or return the record of the same run, if that was published meanwhile."""
+    if output.force:
+        checked.ledger(output.storage).remove()  # what is published stays until there is something in its place
+    elif (published := output.already(checked)) is not None:
+        return published
+    destination = output.destination(checked)
+    rest_on = rows_after(checked.inputs.validation, checked.parent) if checked.may_change else None
+    try:
+        computed = compute(checked, request, output.spark, stages, output.storage)
+        record = publish_results(computed, output, destination, rest_on, configuration, lease, stages)
+    except (AuditError, InputError):  # waves of such tables, or that such an error hides in, are no use to anybody
+        output.clear(checked)
+        raise
+    output.clear(checked)
+    return record
+
+
+def compute(
+    checked: Checked,
+    request: Request,
+    spark: SparkSession,
+    stages: list[dict[str, Any]],
+    files: Files | None = None,
+) -> Computed:
+    """Return audited values of validated tables; nothing is published.
+
+    ``files``: where waves are recorded once they are done, and a private release is kept before its use.
+    Raises: ComputeError when something was lost on the way, AuditError when the values fail a check.
+    """
+    options, inputs, parent = checked.options, checked.inputs, checked.parent
+    ledger = None if files is None else _begun(checked, files)
+    plan = plan_run(inputs, request, spark, stages)
+    with index_rows(inputs, options, plan, request.work_dir, ledger, stages) as index:
+        prepared = prepare_method(checked, plan.n_chunks, index, files, stages)
+        valued = value_rows(prepared, index, ledger, parent, checked.ranking, stages)
+        finalized = finalize_totals(valued.totals, checked.run_id, index, options, stages)
+        audited = audit_values(finalized.values, valued, prepared, index, parent, stages)
+        extremes = pa.table({})
+        if request.extremes:
+            extremes = find_extremes(finalized.table, prepared.validation_rows, index, options, stages)
+    return Computed(checked, plan, prepared, valued, finalized, audited, extremes)
+
+
+def _begun(checked: Checked, files: Files) -> Ledger:
+    """Return the run's ledger, in which waves may be recorded."""
+    ledger = checked.ledger(files)
+    if checked.secret is not None:
+        files.make_private(ledger.folder)  # with sums of values in it
+    ledger.begin()
+    return ledger
+
+
+def _output(config: JobConfig, spark: SparkSession, storage: Storage) -> Output:
+    """Return where results go. Raises: ConfigError when what they need is not installed."""
     if config.report:
         report.require_extras()
     if config.mlflow:
         tracking.require_mlflow()
-    valuation = _checked(config, spark, storage, arrived, stages)
-    admission.known(valuation, storage)
-    require_own_name(storage, valuation.run_id)
-    if not config.force and (published := _already(valuation, spark, storage, config)) is not None:
-        with suppress(OutputConflictError), held(storage, valuation.run_id):
-            _clear(valuation, storage)
-        return published
-    if valuation.secret is not None:  # what can be refused is, before it is admitted; and then it has its final id
-        _destination(valuation, spark, storage, config)
-        admission.admit(valuation, storage, admission.account(config, storage, valuation.release))
-    with held(storage, valuation.run_id) as lease:
-        return _run_alone(config, spark, storage, valuation, lease)
-
-
-def _run_alone(
-    config: JobConfig, spark: SparkSession, storage: Storage, valuation: Valuation, lease: Lease
-) -> dict[str, Any]:
-    """Value and publish, or return the record of the same run, if that was published meanwhile."""
-    if config.force:
-        valuation.ledger(storage).remove()  # what is published stays until there is something in its place
-    elif (published := _already(valuation, spark, storage, config)) is not None:
-        return published
-    destination = _destination(valuation, spark, storage, config)
-    if valuation.may_change:
-        valuation.validation_rows = rows_after(valuation)
-    try:
-        compute(valuation, spark, storage)
-        with stage("write", valuation.stages) as now:
-            now.rows, now.note = valuation.inputs.train_facts.n_rows, valuation.run_id
-            for rows in (valuation.inputs.train, valuation.inputs.validation):
-                rows.require_unchanged()
-            record = _publish(valuation, spark, storage, destination, config, lease)
-        record["stages"] = valuation.stages  # the last one among them, which has ended after the record was written
-    except (AuditError, InputError):  # waves of such tables, or that such an error hides in, are no use to anybody
-        _clear(valuation, storage)
-        raise
-    _clear(valuation, storage)
-    return record
-
-
-def _checked(
-    config: JobConfig, spark: SparkSession, storage: Storage, arrived: DataFrame | None, stages: list[dict[str, Any]]
-) -> Valuation:
-    """Return the valuation of the tables, read and checked."""
-    with stage("read", stages):
-        target = config.options().declaration.target
-        train = read_rows(spark, "train", config.train.reference().asked(config.asks()), target)
-        if isinstance(train, list) and config.to_owners():
-            train = [_with_way_out(problem) for problem in train]
-        validation, known = _validation(config, spark, arrived), None
-        parent = parent_of(config, spark, storage)
-        if parent is not None and config.on_bad_row == "reject" and isinstance(validation, Rows):
-            validation, known = without_known(parent, validation)
-    valuation = check(train, validation, _request(config), stages, parent)
-    if known is not None:
-        valuation.inputs = valuation.inputs.also_rejected(known)
-    return valuation
-
-
-def _place(config: JobConfig) -> Place:
-    return Place(config.output.format, config.output.table)
-
-
-def _already(valuation: Valuation, spark: SparkSession, storage: Storage, config: JobConfig) -> dict[str, Any] | None:
-    """Return the record of the same run, if it is published, and so are its values.
-
-    Raises: OutputConflictError when another run is, or they are not there as they were.
-    """
-    run_id, is_private = valuation.run_id, valuation.secret is not None
-    published = refuse_conflict(storage, run_id, valuation.fingerprint, is_private=is_private)
-    if published is not None:
-        digest = (kept_record(storage, run_id, valuation.fingerprint) if is_private else published)["values_sha256"]
-        require_values(storage, spark, {**published, "values_sha256": digest}, _place(config), valuation.schema)
-        log_event(f"already done: {run_id} is published", run_id=run_id)
-    return published
-
-
-def _destination(valuation: Valuation, spark: SparkSession, storage: Storage, config: JobConfig) -> ValuesTable | None:
-    """Return the table that values go to, None for a folder; a conflict is better known before hours of work."""
-    destination = _place(config).opened(storage, spark)
-    if destination is not None:
-        new_columns(destination, valuation.schema)
-    run = RunKey(valuation.run_id, valuation.fingerprint)
-    require_reachable(storage, spark, run, _place(config), force=config.force)
-    return destination
-
-
-def _clear(valuation: Valuation, storage: Storage) -> None:
-    """Remove what only a run that is not published needs."""
-    valuation.ledger(storage).remove()
-    storage.remove_empty("ledger")
-    remove_left_over(storage, valuation.run_id)
-
-
-def _request(config: JobConfig) -> Request:
-    return Request(
-        options=config.options(),
-        on_bad_row=config.on_bad_row,
-        chunk_rows=config.chunk_rows,
-        run_id=config.run_id,
-        work_dir=config.work_dir,
-        plan=config.plan,
-        host_memory=config.host_memory,
-        # The parent's validation rows are not at hand, among which the nearest might be.
-        # Of a private run no distances are shown.
-        extremes=config.report and not config.options().declaration.is_private and config.parent is None,
-        to_owners=config.to_owners(),
-    )
-
-
-def _with_way_out(problem: Problem) -> Problem:
-    """Return the problem of a missing owner with what else can be done, since values are to go to owners."""
-    if "(owner)" not in problem.expected:
-        return problem
-    hint = f"{problem.hint} Each owner gets its own values; publish_all_values: true puts all in one table."
-    return dataclasses.replace(problem, hint=hint)
-
-
-def _validation(config: JobConfig, spark: SparkSession, arrived: DataFrame | None) -> RowsOrProblems | None:
-    """Return the validation rows, those that have arrived or those of the table; None for self-validation."""
-    if config.validation is None:
-        return None
-    target, reference = config.options().declaration.target, config.validation.reference().without_train_columns()
-    if arrived is None:
-        return read_rows(spark, "validation", reference, target)
-    return canonical_rows("validation", arrived, reference, target)
-
-
-def _publish(
-    valuation: Valuation,
-    spark: SparkSession,
-    storage: Storage,
-    destination: ValuesTable | None,
-    config: JobConfig,
-    lease: Lease,
-) -> dict[str, Any]:
-    """Publish the results, and return the run record; values for owners are shown nowhere else."""
-    to_owners = valuation.request.to_owners
-    with_report = config.report and not to_owners
-    run_id, inputs = valuation.run_id, valuation.inputs
-    outputs = {"values": storage.shown_path(f"values/run_id={run_id}")}
-    outputs["run"] = storage.shown_path(f"runs/{run_id}/run.json")
-    outputs["metrics"] = storage.shown_path(f"runs/{run_id}/metrics.prom")
-    if with_report:
-        outputs["report"] = storage.shown_path(f"runs/{run_id}/report.html")
-    values = ranked_by_owner(valuation.table) if to_owners else valuation.table
-    tables: dict[str, pa.Table | Counted] = {}
-    commit: Callable[[], None] | None = None
-    if destination is None:
-        tables["values"] = values.drop_columns(["run_id"])  # the folder's name tells it
-        if to_owners:
-            frame = values_frame(spark, tables["values"], valuation.types)
-            tables["values"] = Counted(frame, len(values), by=OWNER.name)
-    else:
-        outputs["values"] = destination.place
-        run = RunKey(run_id, valuation.fingerprint)
-        commit = partial(commit_values, destination, values, valuation.schema, run)
-    if inputs.rejected is not None:
-        place = "rejected" if valuation.secret is None else PRIVATE_REJECTED
-        outputs["rejected"] = storage.shown_path(f"{place}/run_id={run_id}")
-        tables[place] = Counted(inputs.rejected, inputs.n_rejected)
-    record = redacted_tree({**valuation.record(outputs, spark.version), "configuration": config.kept()})
-    record["values_sha256"] = values_digest(run_id, values, valuation.schema)
-    if valuation.secret is not None:
-        keep_record(storage, run_id, record)
-        record = public_record(record)
-    documents: dict[str, str | bytes] = {}
-    clear = partial(begin, storage, spark, run_id, _place(config))
-    with kept_for_changes(valuation, tables, documents, record):
-        documents |= presented(valuation, record, with_report=with_report)
-        publish(storage, run_id, tables, documents, commit, clear, lease.require, force=config.force)
-    if config.mlflow:
-        tracking.track(record, documents)
-    return record
+    place = Place(config.output.format, config.output.table)
+    return Output(storage, spark, place, config.force, config.to_owners(), config.report, config.mlflow)

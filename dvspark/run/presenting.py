@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dvspark import report
-from dvspark.run.valuation import Valuation
+from dvspark.run.computed import Computed
 from dvspark.runs.documents import sealed
 from dvspark.runs.metrics import run_metrics
 
@@ -16,14 +16,17 @@ if TYPE_CHECKING:
 LOWEST_ROWS = 10
 
 
-def presented(valuation: Valuation, record: dict[str, Any], *, with_report: bool) -> dict[str, str | bytes]:
-    """Return the documents by name; to the record, what it has of a report is added."""
+def presented(
+    computed: Computed, record: dict[str, Any], *, with_report: bool
+) -> tuple[dict[str, str | bytes], dict[str, Any]]:
+    """Return the documents by name, and the record with what it has of a report."""
     documents: dict[str, str | bytes] = {}
     if with_report:
-        shown = report.summarize(valuation.table, record, record["findings"], valuation.extremes)
-        record["lowest_rows"] = [_row_record(row) for row in shown.lowest[:LOWEST_ROWS]]
+        shown = report.summarize(computed.finalized.table, record, record["findings"], computed.extremes)
+        record = {**record, "lowest_rows": [_row_record(row) for row in shown.lowest[:LOWEST_ROWS]]}
         documents["report.html"] = report.render_html(shown)
-    return documents | {"metrics.prom": run_metrics(record), "run.json": sealed(record, indent=1).decode()}
+    documents |= {"metrics.prom": run_metrics(record), "run.json": sealed(record, indent=1).decode()}
+    return documents, record
 
 
 def _row_record(row: RowLine) -> dict[str, Any]:

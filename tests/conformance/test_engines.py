@@ -211,8 +211,10 @@ DATA = draw_data(200, 150, seed=13)
 def _bits(train: DataFrame, validation: DataFrame, chunk_rows: int = CHUNK_ROWS) -> np.ndarray:
     """Return values and standard errors of the train rows in the order of `DATA`, (2, n_train)."""
     from dvspark.methods.options import ValueOptions
-    from dvspark.run.stages import check, compute
-    from dvspark.run.valuation import Request
+    from dvspark.run.pipeline import compute
+    from dvspark.run.read import Tables
+    from dvspark.run.request import Request
+    from dvspark.run.validate import validate_tables
     from dvspark.tables.sources.read import TableReference, canonical_rows
 
     request = Request(ValueOptions(parameters={"k": K}), chunk_rows=chunk_rows, extremes=False)
@@ -220,7 +222,8 @@ def _bits(train: DataFrame, validation: DataFrame, chunk_rows: int = CHUNK_ROWS)
         canonical_rows("train", train, TableReference()),
         canonical_rows("validation", validation, TableReference()),
     )
-    table = compute(check(*sides, request, []), train.sparkSession).table
+    checked = validate_tables(Tables(*sides), request, [])
+    table = compute(checked, request, train.sparkSession, []).finalized.table
     place = {key: row for row, key in enumerate(table["id"].to_pylist())}
     rows = [place[key] for key in DATA.train.ids]
     return np.stack([table[name].to_numpy()[rows] for name in ("value", "standard_error")])

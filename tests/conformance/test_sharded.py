@@ -142,26 +142,29 @@ def _numbers(partial: Partial) -> tuple[float, ...]:
 
 @pytest.mark.parametrize("self_validation", [False, True], ids=["", "self-validation"])
 def test_valuation__is_the_same_under_both_plans(spark: SparkSession, tmp_path: Path, self_validation: bool) -> None:
-    from dvspark.run import stages, valuation
+    from dvspark.run.computed import Computed
+    from dvspark.run.pipeline import compute
+    from dvspark.run.read import Tables
+    from dvspark.run.request import Request
+    from dvspark.run.validate import validate_tables
     from dvspark.tables.sources.read import TableReference, canonical_rows
 
     data = draw_data(300, 30, seed=36, id_type="string") if self_validation else DATA["multi"]
     sides = [canonical_rows("train", frame, TableReference()) for frame in frames_of(spark, data)]
     options = replace(PLAIN, self_validation=self_validation)
 
-    def computed(plan: str) -> valuation.Valuation:
-        request = valuation.Request(options, work_dir=str(tmp_path), plan=plan)
-        checked = stages.check(sides[0], None if self_validation else sides[1], request, [])
-        return stages.compute(checked, spark)
+    def computed(plan: str) -> Computed:
+        request = Request(options, work_dir=str(tmp_path), plan=plan)
+        tables = Tables(sides[0], None if self_validation else sides[1])
+        return compute(validate_tables(tables, request, []), request, spark, [])
 
     expected, found = computed("replicated"), computed("sharded")
-    assert found.plan is not None
     assert found.plan.name == "sharded"
-    assert found.table.equals(expected.table)
-    assert found.extremes is not None
+    assert found.finalized.table.equals(expected.finalized.table)
+    assert len(found.extremes) > 0
     assert found.extremes.equals(expected.extremes)
-    assert [(f.name, f.verdict, f.measured) for f in found.findings] == [
-        (f.name, f.verdict, f.measured) for f in expected.findings
+    assert [(f.name, f.verdict, f.measured) for f in found.audited.findings] == [
+        (f.name, f.verdict, f.measured) for f in expected.audited.findings
     ]
     assert list(tmp_path.iterdir()) == []
 

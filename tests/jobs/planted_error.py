@@ -7,7 +7,7 @@ from typing import Any
 
 from dvspark.cli import commands
 from dvspark.methods.finalize import finalize
-from dvspark.run import stages
+from dvspark.run import finalize as finalize_stage
 
 
 def faulty(*arguments: Any, **options: Any) -> Any:
@@ -18,5 +18,5 @@ def faulty(*arguments: Any, **options: Any) -> Any:
 
 
 if __name__ == "__main__":
-    stages.finalize = faulty
+    finalize_stage.finalize = faulty
     sys.exit(commands.main(["value", *sys.argv[1:]]))

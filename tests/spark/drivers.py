@@ -24,7 +24,7 @@ from dvspark.engine.planning.plan import Plan
 from dvspark.engine.replicated import packing, replicated
 from dvspark.functions import chg_values
 from dvspark.kernels.distances.distances import TILE_ROWS
-from dvspark.run import stages
+from dvspark.run import plan as plan_stage
 from dvspark.run.dataframes import value_table
 
 if TYPE_CHECKING:
@@ -103,12 +103,12 @@ def on_connect(conf: dict[str, str], shared: str) -> dict[str, Any]:
 @contextmanager
 def sharded_plan() -> Iterator[None]:
     """Value by blocks, whatever the sizes, while the block runs."""
-    plan_of = stages.make_plan
+    plan_of = plan_stage.make_plan
 
     def sharded(*sizes: Any, **asked: Any) -> Plan:
         return replace(plan_of(*sizes, **asked), name="sharded", block_rows=TILE_ROWS)
 
-    with mock.patch.object(stages, "make_plan", sharded):
+    with mock.patch.object(plan_stage, "make_plan", sharded):
         yield
 
 

@@ -36,7 +36,7 @@ def hold_at(place: str, folder: str) -> None:
 
 
 def _hold_stage(place: str, folder: str) -> None:
-    from dvspark.run import indexing, pipeline, stages
+    from dvspark.run import audit, extremes, finalize, index, plan, prepare, publish, read, validate, value
 
     def stage(name: str, *rest: Any) -> Any:
         if name == place:
@@ -46,8 +46,8 @@ def _hold_stage(place: str, folder: str) -> None:
             ctypes.CDLL(None).sleep(int(HELD_SECONDS))  # where Python's own handlers have no turn
         return true(name, *rest)
 
-    true = stages.stage
-    for module in (indexing, pipeline, stages):
+    true = value.stage
+    for module in (read, validate, plan, index, prepare, value, finalize, audit, extremes, publish):
         module.stage = stage
 
 
@@ -64,14 +64,14 @@ def _hold_task(folder: str) -> None:
 
 
 def _hold_published(folder: str) -> None:
-    from dvspark.run import pipeline
+    from dvspark.run.output import Output
 
     def clear(*given: Any) -> None:
         hold(folder)
         true(*given)
 
-    true = pipeline._clear
-    pipeline._clear = clear
+    true = Output.clear
+    Output.clear = clear
 
 
 def _hold_java(folder: str) -> None:

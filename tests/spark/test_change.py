@@ -18,9 +18,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 import dvspark
 from dvspark.errors import AuditError, ConfigError, InputError, OutputConflictError
-from dvspark.run import pipeline
 from dvspark.runs.documents import sealed
 from dvspark.runs.ledger import Ledger
+from dvspark.tables.sinks import write
 from dvspark.tables.storage import Storage
 
 if TYPE_CHECKING:
@@ -418,7 +418,7 @@ def test_two_runs_at_once__the_first_goes_on_and_the_other_is_refused(
     moment: str,
 ) -> None:
     # The second run is started at one moment of the first, the same one or one of other options.
-    out, place = tmp_path / "out", Ledger if moment == "commit" else pipeline
+    out, place = tmp_path / "out", Ledger if moment == "commit" else write
     true, refused = getattr(place, moment), list[str]()
 
     def meanwhile(*arguments: Any, **named: Any) -> Any:
@@ -443,16 +443,16 @@ def test_two_runs_at_once__the_first_goes_on_and_the_other_is_refused(
 def test_two_runs_at_once__one_that_was_taken_for_dead_publishes_nothing(
     spark: SparkSession, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: dict[str, Any]
 ) -> None:
-    out, true, seconds = tmp_path / "out", pipeline.publish, []
+    out, true, seconds = tmp_path / "out", write.publish, []
 
     def meanwhile(storage: Storage, *arguments: Any, **named: Any) -> Any:
-        monkeypatch.setattr(pipeline, "publish", true)
+        monkeypatch.setattr(write, "publish", true)
         for left in storage.names("_leases"):
             storage.remove_file(f"_leases/{left}")  # as another host does that has seen no beat
         seconds.append(_job(spark, folder, out, **other))
         return true(storage, *arguments, **named)
 
-    monkeypatch.setattr(pipeline, "publish", meanwhile)
+    monkeypatch.setattr(write, "publish", meanwhile)
     with pytest.raises(OutputConflictError, match="took this one for dead"):
         _job(spark, folder, out)
     assert _run(out, "one")[0]["fingerprint"] == seconds[0]["fingerprint"]

@@ -15,7 +15,7 @@ from dvspark.engine.planning.calibrate import PointCost
 from dvspark.engine.planning.cluster import read_hosts
 from dvspark.engine.planning.plan import Hosts
 from dvspark.kernels.distances.distances import TILE_ROWS
-from dvspark.run import planning
+from dvspark.run import plan_job
 from dvspark.tables.sources import metadata, plain, read
 from dvspark.tables.sources.metadata import preview
 from dvspark.tables.sources.read import TableReference, read_rows
@@ -68,7 +68,7 @@ def test_plan__tells_the_job_and_writes_nothing(
 def test_plan__is_readable(
     command: Command, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planning, "calibrate", lambda *_, **__: PointCost(0.0, 360.0))
+    monkeypatch.setattr(plan_job, "calibrate", lambda *_, **__: PointCost(0.0, 360.0))
     assert command(*words(folder, tmp_path / "out"), "--host_memory", "64g", "--plan", "sharded") == 0
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert lines["rows"] == "50 to value, by 20"
@@ -122,7 +122,7 @@ def test_plan__tells_what_each_kind_of_method_asks_of_the_training_rows(
     found = json.loads(capsys.readouterr().out)
     assert (found["asked"], found["ranking"]) == (asked, ranking)
     assert found["estimate"]["parts"]["kernel"] > 0
-    assert f"plan         replicated, {asked}\n" in planning.plan_text(found)
+    assert f"plan         replicated, {asked}\n" in plan_job.plan_text(found)
     assert not (tmp_path / "out").exists()
 
 

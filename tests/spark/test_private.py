@@ -23,7 +23,7 @@ from frames import draw_data, write_parquet
 
 from dvspark.errors import ComputeError, ConfigError, InputError, OutputConflictError
 from dvspark.privacy import private_release, values_from_noisy_counts
-from dvspark.run import admission, neighbors, stages
+from dvspark.run import admission, neighbors, value
 from dvspark.runs.private import Identity
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def test_private_run__killed_after_the_draw_takes_what_was_kept_and_tells_owners
         raise MemoryError("killed before any value")
 
     with monkeypatch.context() as patch:
-        patch.setattr(stages, "add_up", killed)
+        patch.setattr(value, "add_up", killed)
         assert command("value", *tables, *words, "--output", out) == ComputeError.exit_code
     assert sorted(path.name for path in out.iterdir()) == ["ledger", "private"]
     before = _kept(out, "private")

@@ -293,7 +293,7 @@ def test_failed_audit__publishes_nothing(
         values[7] += planted
         return values, errors
 
-    monkeypatch.setattr("dvspark.run.stages.finalize", damaged)
+    monkeypatch.setattr("dvspark.run.finalize.finalize", damaged)
     assert command("value", *tables, "--k", K, "--output", tmp_path / "out") == AuditError.exit_code
     out, err = capsys.readouterr()
     assert "audit: efficiency" in err

@@ -266,16 +266,16 @@ def test_run__a_disk_that_fills_while_spark_writes_publishes_nothing_and_leaves_
     spark: SparkSession, tables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from dvspark.errors import ComputeError
-    from dvspark.run import pipeline
+    from dvspark.tables.sinks import write
 
-    publish = pipeline.publish
+    publish = write.publish
 
     def on_a_full_disk(*arguments: Any, **named: Any) -> None:
         with small_files(spark, 1024):
             publish(*arguments, **named)
 
     with monkeypatch.context() as disk:
-        disk.setattr(pipeline, "publish", on_a_full_disk)
+        disk.setattr(write, "publish", on_a_full_disk)
         with pytest.raises(
             ComputeError, match=r"(?s)File too large \(Task failed while writing .*out/_staging-run-.*free space"
         ):

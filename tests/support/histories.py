@@ -125,8 +125,8 @@ class World:
         valued = _Valued(run_id, option)
         with ExitStack() as stack:
             stack.enter_context(self.known())
-            for name, replaced in {"_checked": lambda *_: valued, "compute": lambda *_: None}.items():
-                stack.enter_context(mock.patch.object(pipeline, name, replaced))
+            for name in ("read_tables", "validate_tables", "compute"):
+                stack.enter_context(mock.patch.object(pipeline, name, return_value=valued))
             stack.enter_context(mock.patch.object(presenting, "run_metrics", str))
             # Leases know the living from the dead by processes, which are one here.
             alone = nullcontext(SimpleNamespace(require=lambda: None))
@@ -188,22 +188,26 @@ def clean(run_id: str, option: int) -> pa.Table:
 
 
 class _Valued:
-    """A `Valuation` that is done."""
+    """What is `Checked`, and `Computed`, of a run that is done."""
 
-    may_change, validation_rows, extremes, types, schema, secret = False, None, None, {}, SCHEMA, None
+    may_change, extremes, types, schema, secret = False, None, {}, SCHEMA, None
 
     def __init__(self, run_id: str, option: int) -> None:
-        self.run_id, self.fingerprint, self.stages = run_id, f"{option:x}" * 64, list[Any]()
+        self.run_id, self.fingerprint = run_id, f"{option:x}" * 64
         self.option = option
-        self.table, self.request = clean(run_id, option), SimpleNamespace(to_owners=False)
+        self.finalized = SimpleNamespace(table=clean(run_id, option))
         rows = SimpleNamespace(require_unchanged=lambda: None)
         facts = SimpleNamespace(n_rows=N_ROWS)
         self.inputs = SimpleNamespace(train=rows, validation=rows, train_facts=facts, rejected=None, n_rejected=0)
 
+    @property
+    def checked(self) -> _Valued:
+        return self
+
     def ledger(self, files: Any) -> Ledger:
         return Ledger(files, self.run_id, self.fingerprint)
 
-    def record(self, outputs: dict[str, str], version: str) -> dict[str, Any]:
+    def record(self, outputs: dict[str, str], _stages: list[Any], version: str) -> dict[str, Any]:
         inputs = {"train": {"n_rows": N_ROWS}, "n_validation": 3}
         told = {"run_id": self.run_id, "fingerprint": self.fingerprint, "outputs": outputs, "spark": version}
         return {**told, "inputs": inputs, "method": {"name": "knn_shapley"}, "findings": [], "option": self.option}

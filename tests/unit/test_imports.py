@@ -36,7 +36,7 @@ def test_cli__a_missing_extra_is_a_configuration_error(tmp_path: object) -> None
 
 
 @pytest.mark.parametrize(
-    "module", ["dvspark.cli", "dvspark.run.stages", "dvspark.engine.tasks", "dvspark.tables.row_checks"]
+    "module", ["dvspark.cli", "dvspark.run.pipeline", "dvspark.engine.tasks", "dvspark.tables.row_checks"]
 )
 def test_import__leaves_out_what_takes_long_and_few_ask_for(module: str) -> None:
     # Every process pays for it: the driver, each of Spark's Python workers, and whoever asks for --help.

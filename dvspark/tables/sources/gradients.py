@@ -9,7 +9,7 @@ from dvspark.errors import InputError, Problem, shown
 from dvspark.tables.row_checks import DIMENSION, FACTS, RowChecks
 from dvspark.tables.sources.keys import repeated_ids
 from dvspark.tables.sources.read import Rows, TableReference, canonical_rows
-from dvspark.tables.validate import by_aspect, tally
+from dvspark.tables.table_checks import by_aspect, tally
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -110,19 +110,20 @@ def alone(option: int) -> np.ndarray[Any, np.dtype[np.float64]]:
         return add_up(SPARK, 14, SPARK, WORK, None, lambda *_: None).totals.value
 
 
-def computed(valuation: Any, _spark: Any, files: Storage) -> None:
-    """Do what `stages.compute` does with a ledger."""
-    ledger: Ledger = valuation.ledger(files)
+def computed(valued: Any, _request: Any, _spark: Any, _stages: Any, files: Storage) -> Any:
+    """Do what `pipeline.compute` does with a ledger."""
+    ledger: Ledger = valued.ledger(files)
     ledger.begin()
-    with engine(valuation.option) as used:
+    with engine(valued.option) as used:
         own = add_up(SPARK, 14, SPARK, WORK, ledger, lambda *_: None)
-        valuation.valued = list(used.valued)
+        valued.valued = list(used.valued)
         findings = earlier_waves_findings(SPARK, SPARK, WORK, own)
     checks.require(findings, WORK.options)
-    if valuation.spoiled:
+    if valued.spoiled:
         raise AuditError([])
-    values = valuation.table.sort_by("id").set_column(2, "value", [own.totals.value])
-    valuation.table = values.select(valuation.schema.names).cast(valuation.schema)
+    values = valued.finalized.table.sort_by("id").set_column(2, "value", [own.totals.value])
+    valued.finalized.table = values.select(valued.schema.names).cast(valued.schema)
+    return valued
 
 
 def deleted_by_files(fault: Fault) -> Callable[[Storage, str], None]:
@@ -159,8 +160,9 @@ def job(
     valued: Any = _Valued(run_id, option)
     valued.spoiled, process = spoiled, dataclasses.replace(Holder.here(), pid=next(_pids))
     with ExitStack() as stack:
-        for name, replaced in {"_checked": lambda *_: valued, "compute": computed}.items():
-            stack.enter_context(mock.patch.object(pipeline, name, replaced))
+        for name in ("read_tables", "validate_tables"):
+            stack.enter_context(mock.patch.object(pipeline, name, return_value=valued))
+        stack.enter_context(mock.patch.object(pipeline, "compute", computed))
         stack.enter_context(mock.patch.object(presenting, "run_metrics", str))
         stack.enter_context(mock.patch.object(Holder, "here", return_value=process))
         stack.enter_context(fault.struck())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dvspark.schemas.labels import ListForm
 from dvspark.tables.row_checks import RowChecks, mark_rows, tally_rows
 from dvspark.tables.sources.words import readable_words
-from dvspark.tables.validate import by_aspect
+from dvspark.tables.table_checks import by_aspect
 
 CHECKS = RowChecks("euclidean", "default")
 

@@ -1,4 +1,4 @@
-"""Indexing: the index of a run, from its training rows or as the run left it when it was killed."""
+"""Index: training rows → their index, or that which the run had finished when it was killed."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from dvspark.host.own_folder import own_folder
 from dvspark.logs import stage
 from dvspark.methods.options import ValueOptions
 from dvspark.runs.ledger import KeptIndex, Ledger
-from dvspark.tables.validate import ValidatedInputs
+from dvspark.tables.table_checks import ValidatedInputs
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
 @contextmanager
-def indexed(
+def index_rows(
     inputs: ValidatedInputs,
     options: ValueOptions,
     plan: Plan,

@@ -1,4 +1,4 @@
-"""Validate: everything wrong with the inputs, found before anything is computed and told all together."""
+"""Table checks: everything wrong with the inputs, found before anything is computed and told all together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Planning: what a job would do and cost, from metadata, samples and a second of its kernel; nothing is written."""
+"""Plan a job: what it would do and cost, from metadata, samples and a second of its kernel; nothing is written."""
 
 from __future__ import annotations
 

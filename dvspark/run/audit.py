@@ -1,0 +1,43 @@
+"""Audit: values, totals and a few points → findings; nothing is published unless they pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dvspark.audit import checks
+from dvspark.engine.engines import Index
+from dvspark.logs import stage
+from dvspark.run.change import Parent
+from dvspark.run.findings import run_findings
+from dvspark.run.prepare import Prepared
+from dvspark.run.spot_checks import earlier_waves_findings, parent_findings
+from dvspark.run.value import Valued
+from dvspark.schemas import Finding, Float64s
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What the audit of a run found, none of which fails."""
+
+    findings: list[Finding]
+
+
+def audit_values(
+    values: Float64s,
+    valued: Valued,
+    prepared: Prepared,
+    index: Index,
+    parent: Parent | None,
+    stages: list[dict[str, Any]],
+) -> Audited:
+    """Return the findings on the values that totals made. Raises: AuditError when one of them fails."""
+    rows, work = prepared.validation_rows, prepared.work
+    with stage("audit", stages) as now:
+        findings = run_findings(rows, index, work, valued.own, valued.totals, values)
+        findings += earlier_waves_findings(rows, index, work, valued.own)
+        if parent is not None:
+            findings += parent_findings(parent, index, work)
+        now.note = f"{checks.verdict(findings)}: {', '.join(f.name for f in findings)}"
+    checks.require(findings, work.options)
+    return Audited(findings)

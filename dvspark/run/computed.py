@@ -1,0 +1,94 @@
+"""Computed: what the stages between two tables and audited values found, each its own, and the run record of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from dvspark.engine.planning.plan import Plan
+from dvspark.engine.reduce import sketch_of
+from dvspark.methods.options import ValueOptions
+from dvspark.run.audit import Audited
+from dvspark.run.finalize import Finalized
+from dvspark.run.prepare import Prepared
+from dvspark.run.validate import Checked
+from dvspark.run.value import Valued
+from dvspark.runs.kept_totals import KeptTotals
+from dvspark.runs.record import run_record
+from dvspark.tables.sources.read import Rows
+from dvspark.tables.table_checks import Facts
+
+
+@dataclass(frozen=True)
+class Computed:
+    """Audited values, and all that led to them; ``extremes`` are empty unless they were asked for."""
+
+    checked: Checked
+    plan: Plan
+    prepared: Prepared
+    valued: Valued
+    finalized: Finalized
+    audited: Audited
+    extremes: pa.Table
+
+    def kept_totals(self) -> KeptTotals:
+        """Return what a change of this run needs of its totals."""
+        totals, own, parent = self.valued.totals, self.valued.own, self.checked.parent
+        before, sign = np.zeros_like(sketch_of(totals)), 1
+        if parent is not None:
+            before, sign = sketch_of(parent.kept.totals), parent.sign
+        return KeptTotals(totals, own.chunks, own.n_chunks, before, sign)
+
+    def record(self, outputs: dict[str, str], stages: list[dict[str, Any]], spark_version: str) -> dict[str, Any]:
+        """Return the run record."""
+        checked, inputs = self.checked, self.checked.inputs
+        parent = checked.parent
+        return run_record(
+            run_id=checked.run_id,
+            fingerprint=checked.fingerprint,
+            options=checked.options,
+            parameters=self.prepared.work.parameters,
+            ranking=checked.ranking,
+            error_bound=self.finalized.error_bound,
+            inputs=_inputs_record(checked, self.valued.totals.n_validation),
+            parent=parent.described(inputs.validation_facts.n_rows) if parent else None,
+            plan=self.plan.record(),
+            stages=stages,
+            release=self.prepared.release,
+            findings=self.audited.findings,
+            warnings=inputs.warnings,
+            outputs=outputs,
+            spark_version=spark_version,
+        )
+
+
+def _inputs_record(checked: Checked, n_validation: int) -> dict[str, Any]:
+    inputs = checked.inputs
+    n_classes, absent_labels = inputs.n_classes, inputs.absent_labels
+    if checked.parent is not None:
+        n_classes, absent_labels = checked.parent.classes(inputs)
+    return {
+        "train": _side_record(inputs.train, inputs.train_facts),
+        "validation": _side_record(inputs.validation, inputs.validation_facts),
+        "n_features": inputs.n_features,
+        **_classes_record(n_classes, checked.options),
+        "absent_labels": absent_labels,
+        "n_validation": n_validation,
+    }
+
+
+def _classes_record(n_classes: int, options: ValueOptions) -> dict[str, Any]:
+    if options.declaration.target == "number":
+        return {"n_classes": None, "n_classes_source": "none: labels are numbers to predict"}
+    if options.parameters.get("n_classes") is not None:
+        return {"n_classes": n_classes, "n_classes_source": "given"}
+    tables = "validation" if options.declaration.is_private else "train and validation"
+    return {"n_classes": n_classes, "n_classes_source": f"distinct labels in {tables}"}
+
+
+def _side_record(rows: Rows, facts: Facts) -> dict[str, Any]:
+    counts = {"n_rows": facts.n_rows, "n_rejected": facts.n_rejected, "n_labels": len(facts.labels)}
+    return {"reference": rows.reference, **rows.source, **counts, "types": rows.types, "digest": facts.digest}

@@ -1,0 +1,46 @@
+"""Keeping: what a run keeps so that its validation rows may change later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from dvspark.run.change import rows_seal
+from dvspark.run.computed import Computed
+from dvspark.runs.ledger import digest
+from dvspark.schemas import VALIDATION_ROWS
+from dvspark.tables.sinks.write import Counted
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+@dataclass(frozen=True)
+class KeptRows:
+    """What a run keeps for a change: tables and documents by name, and what its record tells of them."""
+
+    tables: dict[str, pa.Table | Counted] = field(default_factory=dict)
+    documents: dict[str, str | bytes] = field(default_factory=dict)
+    told: dict[str, Any] = field(default_factory=dict)
+
+
+@contextmanager
+def kept_for_changes(computed: Computed, validation_rows: DataFrame | None) -> Iterator[KeptRows]:
+    """Yield what a change of this run needs: its totals and ``validation_rows``; nothing where these are None."""
+    if validation_rows is None:
+        yield KeptRows()
+        return
+    totals = computed.kept_totals().content()
+    rows = validation_rows.persist()  # else the table is read once more
+    try:
+        yield KeptRows(
+            tables={VALIDATION_ROWS.name: Counted(rows, computed.valued.totals.n_validation)},
+            documents={"totals.npz": totals},
+            told={"totals_sha256": digest(totals), "validation_rows": rows_seal(rows)},
+        )
+    finally:
+        rows.unpersist()

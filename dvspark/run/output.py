@@ -1,0 +1,67 @@
+"""Output: where a run's results go, what is there already, and what only a run that is not published needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dvspark.logs import log_event
+from dvspark.run.validate import Checked
+from dvspark.runs.private import kept_record
+from dvspark.tables.sinks.places import Place, require_reachable, require_values
+from dvspark.tables.sinks.values_tables import RunKey, ValuesTable, new_columns
+from dvspark.tables.sinks.write import refuse_conflict, remove_left_over
+from dvspark.tables.storage import Storage
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where results go, and which: values to their ``place``, to each owner its own if ``to_owners``; a ``report``.
+
+    ``force``: what the run id has published before is replaced; ``mlflow``: the run is tracked there, too.
+    """
+
+    storage: Storage
+    spark: SparkSession
+    place: Place
+    force: bool
+    to_owners: bool
+    report: bool
+    mlflow: bool
+
+    def already(self, checked: Checked) -> dict[str, Any] | None:
+        """Return the record of the same run, if it is published, and so are its values; None if that is not asked.
+
+        Raises: OutputConflictError when another run is, or they are not there as they were.
+        """
+        run_id, is_private = checked.run_id, checked.secret is not None
+        if self.force:
+            return None
+        published = refuse_conflict(self.storage, run_id, checked.fingerprint, is_private=is_private)
+        if published is not None:
+            whole = kept_record(self.storage, run_id, checked.fingerprint) if is_private else published
+            told = {**published, "values_sha256": whole["values_sha256"]}
+            require_values(self.storage, self.spark, told, self.place, checked.schema)
+            log_event(f"already done: {run_id} is published", run_id=run_id)
+        return published
+
+    def destination(self, checked: Checked) -> ValuesTable | None:
+        """Return the table that values go to, None for a folder; a conflict is better known before hours of work.
+
+        Raises: OutputConflictError.
+        """
+        destination = self.place.opened(self.storage, self.spark)
+        if destination is not None:
+            new_columns(destination, checked.schema)
+        run = RunKey(checked.run_id, checked.fingerprint)
+        require_reachable(self.storage, self.spark, run, self.place, force=self.force)
+        return destination
+
+    def clear(self, checked: Checked) -> None:
+        """Remove what only a run that is not published needs."""
+        checked.ledger(self.storage).remove()
+        self.storage.remove_empty("ledger")
+        remove_left_over(self.storage, checked.run_id)

@@ -1,0 +1,31 @@
+"""Plan: sizes and hosts → how the run is spread, with the reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dvspark.engine.planning.cluster import read_hosts
+from dvspark.engine.planning.plan import Plan, make_plan
+from dvspark.engine.planning.sizes import Sizes
+from dvspark.logs import stage
+from dvspark.run.request import Request
+from dvspark.tables.table_checks import ValidatedInputs
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def plan_run(inputs: ValidatedInputs, request: Request, spark: SparkSession, stages: list[dict[str, Any]]) -> Plan:
+    """Return how the run is spread. Raises: ComputeError when no plan fits."""
+    with stage("plan", stages) as now:
+        sizes = Sizes.of(
+            request.options,
+            n_train=inputs.train_facts.n_rows,
+            n_validation=inputs.validation_facts.n_rows,
+            n_features=inputs.n_features,
+            dtype=inputs.dtype,
+        )
+        hosts = read_hosts(spark, request.host_memory)
+        plan = make_plan(sizes, hosts, chunk_rows=request.chunk_rows, asked=request.plan)
+        now.note = f"{plan.name}, {plan.n_chunks} chunks: {plan.reason}"
+    return plan

@@ -1,0 +1,94 @@
+"""Prepare: what a kind must know before rows are valued → what tasks are told, and the rows by which they value.
+
+The stages are called by what is settled: the neighbors of `radius` methods, the sums of `sums` methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from dvspark.engine.engines import Index, engine_of
+from dvspark.engine.replicated import replicated
+from dvspark.engine.tasks import ChunkWork
+from dvspark.logs import stage
+from dvspark.methods.kinds.radius import SAMPLE_POINTS
+from dvspark.privacy import Release
+from dvspark.run import neighbors, sums
+from dvspark.run.neighbors import Keep, released, with_counts
+from dvspark.run.validate import Checked
+from dvspark.runs.files import Files
+from dvspark.schemas import Float64s
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The validation rows in ``n_chunks`` chunks, what tasks must know, and what is released of a private run."""
+
+    validation_rows: DataFrame
+    n_chunks: int
+    work: ChunkWork
+    release: Release | None = None
+
+
+def prepare_method(
+    checked: Checked, n_chunks: int, index: Index, files: Files | None, stages: list[dict[str, Any]]
+) -> Prepared:
+    """Return what rows are valued with; ``files``: where a private release is kept before its use."""
+    work = ChunkWork(checked.options, checked.parameters)
+    prepared = Prepared(checked.inputs.validation.frame, n_chunks, work, checked.release)
+    keep = None if files is None else Keep(files, checked.run_id, checked.fingerprint)
+    for name, settle in PREPARATIONS.get(checked.options.declaration.kind, {}).items():
+        with stage(name, stages) as now:
+            prepared, now.note = settle(prepared, index, keep, checked.inputs.validation_facts.n_rows)
+    return prepared
+
+
+def _find_neighbors(prepared: Prepared, index: Index, keep: Keep | None, n_rows: int) -> tuple[Prepared, str]:
+    """Settle the radius and, for a private method, the noisy counts."""
+    work, frame, engine = prepared.work, prepared.validation_rows, engine_of(index)
+    if work.parameters["radius"] == "auto":
+        options = work.options.ranking_options(work.parameters, index.n_train)
+        sample = replicated.sample_rows(frame, SAMPLE_POINTS)
+
+        def tenth_of(points: pa.Table) -> Float64s:
+            alone = work.options.self_validation
+            return engine.tenth_distances(frame.sparkSession, points, index, options, self_validation=alone)
+
+        radius = neighbors.automatic_radius(work.method, sample, tenth_of, options.metric, index.n_train)
+        work = replace(work, parameters={**work.parameters, "radius": radius})
+    said = f"radius {work.parameters['radius']:.6g}"
+    if not work.method.is_private:
+        return replace(prepared, work=work), said
+    chunks = replicated.chunked(frame, prepared.n_chunks)
+
+    def counts_of(sampled: ChunkWork) -> pa.Table:
+        return engine.neighbor_counts(chunks, replicated.chunk_sizes(chunks), index, sampled)
+
+    if keep is not None:
+        keep.files.make_private("private")
+    release, sample_key, noisy = released(work.method, work, n_rows, counts_of, keep)
+    said += f", noise of sigma {release.sigma:.4g} on the counts"
+    work = replace(work, sample_key=sample_key)
+    return Prepared(with_counts(frame, noisy), prepared.n_chunks, work, release), said
+
+
+def _settle_sums(prepared: Prepared, index: Index, _keep: Keep | None, _n_rows: int) -> tuple[Prepared, str]:
+    """Settle the head and the game."""
+    rows = sums.TrainRows(engine_of(index), index)
+    settled = sums.settled(prepared.validation_rows, prepared.n_chunks, rows, prepared.work)
+    said = f"softmax head on {settled.head.n_rows} rows"
+    return replace(prepared, work=replace(prepared.work, settled=settled)), said
+
+
+# What is settled before rows are valued, by kind: a stage each, which says what it was.
+PREPARATIONS: dict[str, dict[str, Callable[[Prepared, Index, Keep | None, int], tuple[Prepared, str]]]] = {
+    "radius": {"neighbors": _find_neighbors},
+    "sums": {"sums": _settle_sums},
+}

@@ -1,0 +1,112 @@
+"""Publish: tables, record and report, staged, then published once; the record last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from dvspark.logs import stage
+from dvspark.logs.redact import redacted_tree
+from dvspark.run.computed import Computed
+from dvspark.run.keeping import kept_for_changes
+from dvspark.run.output import Output
+from dvspark.run.presenting import presented
+from dvspark.runs import tracking
+from dvspark.runs.leases import Lease
+from dvspark.runs.private import keep_record, public_record
+from dvspark.schemas import OWNER
+from dvspark.tables.sinks import write
+from dvspark.tables.sinks.contents import values_digest
+from dvspark.tables.sinks.places import begin
+from dvspark.tables.sinks.values_tables import RunKey, ValuesTable, commit_values
+from dvspark.tables.sinks.write import PRIVATE_REJECTED, Counted, ranked_by_owner, values_frame
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+def publish_results(
+    computed: Computed,
+    output: Output,
+    destination: ValuesTable | None,
+    validation_rows: DataFrame | None,
+    configuration: dict[str, Any],
+    lease: Lease,
+    stages: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """Publish the results, and return the run record; values for owners are shown nowhere else.
+
+    ``validation_rows``: (id, row_hash) of those that the values rest on, if they may change.
+    Raises: InputError when a table has changed meanwhile, OutputConflictError when another run published this id.
+    """
+    checked, storage = computed.checked, output.storage
+    run_id, inputs = checked.run_id, checked.inputs
+    with stage("write", stages) as now:
+        now.rows, now.note = inputs.train_facts.n_rows, run_id
+        for rows in (inputs.train, inputs.validation):
+            rows.require_unchanged()
+        table = computed.finalized.table
+        values = ranked_by_owner(table) if output.to_owners else table
+        tables, commit = _tables(computed, output, destination, values)
+        record = redacted_tree(
+            {
+                **computed.record(_outputs(computed, output, destination), stages, output.spark.version),
+                "configuration": configuration,
+            }
+        )
+        record = {**record, "values_sha256": values_digest(run_id, values, checked.schema)}
+        if checked.secret is not None:
+            keep_record(storage, run_id, record)
+            record = public_record(record)
+        clear = partial(begin, storage, output.spark, run_id, output.place)
+        with kept_for_changes(computed, validation_rows) as kept:
+            with_report = output.report and not output.to_owners
+            documents, record = presented(computed, {**record, **kept.told}, with_report=with_report)
+            documents = kept.documents | documents
+            write.publish(
+                storage, run_id, tables | kept.tables, documents, commit, clear, lease.require, force=output.force
+            )
+        if output.mlflow:
+            tracking.track(record, documents)
+    return {**record, "stages": stages}  # the last one among them, which has ended after the record was written
+
+
+def _outputs(computed: Computed, output: Output, destination: ValuesTable | None) -> dict[str, str]:
+    """Return where results are, as the record names it."""
+    run_id, shown = computed.checked.run_id, output.storage.shown_path
+    names = {"run": "run.json", "metrics": "metrics.prom"}
+    if output.report and not output.to_owners:
+        names["report"] = "report.html"
+    outputs = {"values": shown(f"values/run_id={run_id}") if destination is None else destination.place}
+    outputs |= {name: shown(f"runs/{run_id}/{file}") for name, file in names.items()}
+    if computed.checked.inputs.rejected is not None:
+        outputs["rejected"] = shown(f"{_rejected(computed)}/run_id={run_id}")
+    return outputs
+
+
+def _rejected(computed: Computed) -> str:
+    """Return the name of the table of rows that were set aside."""
+    return "rejected" if computed.checked.secret is None else PRIVATE_REJECTED
+
+
+def _tables(
+    computed: Computed, output: Output, destination: ValuesTable | None, values: pa.Table
+) -> tuple[dict[str, pa.Table | Counted], Callable[[], None] | None]:
+    """Return tables to stage, by name, and what puts the values into a table of their own, if there is one."""
+    checked = computed.checked
+    tables: dict[str, pa.Table | Counted] = {}
+    commit: Callable[[], None] | None = None
+    if destination is None:
+        tables["values"] = values.drop_columns(["run_id"])  # the folder's name tells it
+        if output.to_owners:
+            frame = values_frame(output.spark, tables["values"], checked.types)
+            tables["values"] = Counted(frame, len(values), by=OWNER.name)
+    else:
+        run = RunKey(checked.run_id, checked.fingerprint)
+        commit = partial(commit_values, destination, values, checked.schema, run)
+    if checked.inputs.rejected is not None:
+        tables[_rejected(computed)] = Counted(checked.inputs.rejected, checked.inputs.n_rejected)
+    return tables, commit

@@ -1,0 +1,71 @@
+"""Read: table references → rows of both sides, or what is wrong with them, and the run that is to change."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dvspark.errors import Problem
+from dvspark.logs import stage
+from dvspark.run.change import Parent, without_known
+from dvspark.run.changing import parent_of
+from dvspark.run.request import Request
+from dvspark.tables.sources.read import Rows, TableReference, canonical_rows, read_rows
+from dvspark.tables.storage import Storage
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+RowsOrProblems = Rows | list[Problem]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Rows of both sides, or what is wrong with them; ``validation`` None is self-validation.
+
+    ``parent``: the run to which the validation rows are added, or from which they are taken; ``known``: further rows,
+    which it has already, as `REJECTED`.
+    """
+
+    train: RowsOrProblems
+    validation: RowsOrProblems | None
+    parent: Parent | None = None
+    known: DataFrame | None = None
+
+
+def read_tables(
+    train: TableReference,
+    validation: TableReference | None,
+    request: Request,
+    spark: SparkSession,
+    storage: Storage,
+    stages: list[dict[str, Any]],
+    arrived: DataFrame | None = None,
+) -> Tables:
+    """Return the rows of both tables; ``arrived``: validation rows in place of those of the table.
+
+    Raises: ConfigError when the run that is to change cannot.
+    """
+    target = request.options.declaration.target
+    with stage("read", stages):
+        of_train = read_rows(spark, "train", train, target)
+        if isinstance(of_train, list) and request.to_owners:
+            of_train = [_with_way_out(problem) for problem in of_train]
+        rows: RowsOrProblems | None = None
+        if validation is not None and arrived is None:
+            rows = read_rows(spark, "validation", validation, target)
+        elif validation is not None and arrived is not None:
+            rows = canonical_rows("validation", arrived, validation, target)
+        known, parent = None, parent_of(request, spark, storage)
+        if parent is not None and request.on_bad_row == "reject" and isinstance(rows, Rows):
+            rows, known = without_known(parent, rows)
+    return Tables(of_train, rows, parent, known)
+
+
+def _with_way_out(problem: Problem) -> Problem:
+    """Return the problem of a missing owner with what else can be done, since values are to go to owners."""
+    if "(owner)" not in problem.expected:
+        return problem
+    hint = f"{problem.hint} Each owner gets its own values; publish_all_values: true puts all in one table."
+    return dataclasses.replace(problem, hint=hint)

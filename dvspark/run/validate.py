@@ -1,0 +1,132 @@
+"""Validate: rows → inputs that can be valued, and what decides the run: its options, parameters and identity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from dvspark.errors import ConfigError, InputError
+from dvspark.logs import log_event, stage
+from dvspark.methods.options import ValueOptions
+from dvspark.privacy import Release
+from dvspark.run.change import Parent, require_fitting
+from dvspark.run.read import Tables
+from dvspark.run.request import Request
+from dvspark.runs.files import Files
+from dvspark.runs.identity import derived_run_id, fingerprint
+from dvspark.runs.ledger import Ledger
+from dvspark.runs.private import new_identity
+from dvspark.tables.sinks.owner_folders import owner_problems
+from dvspark.tables.sinks.values_tables import values_schema
+from dvspark.tables.table_checks import ValidatedInputs, validate
+from dvspark.version import __version__
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Inputs that can be valued, and who the run is.
+
+    ``secret``: of a private run, the fingerprint that tells its table, which is never shown; ``fingerprint`` is random.
+    """
+
+    options: ValueOptions
+    inputs: ValidatedInputs
+    parameters: dict[str, Any]
+    fingerprint: str
+    run_id: str
+    parent: Parent | None = None
+    secret: str | None = None
+    release: Release | None = None
+
+    def ledger(self, files: Files) -> Ledger:
+        """Return the run's ledger."""
+        return Ledger(files, self.run_id, self.fingerprint)
+
+    @property
+    def ranking(self) -> str | None:
+        """How rows are ranked, sorted or binned; None where the method needs no ranking of all of them."""
+        options = self.options
+        return options.ranking_for(self.inputs.train_facts.n_rows) if options.declaration.ranks else None
+
+    @property
+    def may_change(self) -> bool:
+        """Whether rows may be added or removed later: a release is not changed, and totals tell of all its values."""
+        method = self.options.declaration
+        return method.adds_up and not (self.options.self_validation or method.is_private)
+
+    @property
+    def types(self) -> dict[str, str]:
+        """The Spark types of the values' id, label and owner."""
+        types = self.inputs.train.types
+        return types if self.options.declaration.players == "rows" else {**types, "id": types["owner"]}
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the values, with their meanings."""
+        types = dict(self.types)
+        if self.options.declaration.players != "rows":
+            types.pop("owner", None)  # they are the ids
+        return values_schema(types, row_bounds=self.options.error_bound)
+
+
+def validate_tables(tables: Tables, request: Request, stages: list[dict[str, Any]]) -> Checked:
+    """Validate the tables and settle what decides the run.
+
+    Raises: InputError with everything wrong in the tables, ConfigError for options that do not go with them.
+    """
+    options, parent = request.options, tables.parent
+    with stage("validate", stages) as now:
+        inputs = validate(tables.train, tables.validation, options, request.on_bad_row, to_owners=request.to_owners)
+        parameters = options.resolved(inputs.n_classes)
+        if parent is not None:
+            require_fitting(parent, inputs)
+            parameters = dict(parent.record["method"]["parameters"])
+        now.rows = inputs.train_facts.n_rows + (inputs.validation_facts.n_rows if tables.validation else 0)
+        if request.to_owners and (unfit := owner_problems(_owners(inputs))):
+            raise InputError(unfit)
+        _require_options_that_fit(options, parameters, inputs)
+        now.note = f"{inputs.n_features} features, {inputs.n_classes} classes"
+    for warning in inputs.warnings:
+        log_event(f"note: {warning}", where=warning.where, got=warning.got)
+    checked = _identified(request, inputs, parameters, parent)
+    return checked if tables.known is None else replace(checked, inputs=inputs.also_rejected(tables.known))
+
+
+def _owners(inputs: ValidatedInputs) -> list[str | int]:
+    return [row[0] for row in inputs.train.frame.select("owner").distinct().collect()]
+
+
+def _require_options_that_fit(options: ValueOptions, parameters: dict[str, Any], inputs: ValidatedInputs) -> None:
+    """Refuse options that do not go with the tables. Raises: ConfigError."""
+    n_players = inputs.train_facts.n_rows - options.self_validation
+    several = inputs.train.is_multi_label or inputs.validation.is_multi_label
+    problems = options.declaration.label_problems(several=several)
+    problems += options.declaration.size_problems(n_players, parameters)
+    if problems := problems + options.table_problems(inputs.train_facts.n_rows, inputs.n_features):
+        raise ConfigError(problems)
+
+
+def _identified(
+    request: Request, inputs: ValidatedInputs, parameters: dict[str, Any], parent: Parent | None
+) -> Checked:
+    """Return the inputs with who the run is: what follows from all that decides its values, or random if private."""
+    options = request.options
+    decisive = {
+        "version": __version__,
+        "options": {**options.record(), "parameters": parameters},
+        "chunk_rows": request.chunk_rows,
+        "train": inputs.train_facts.digest,
+        "validation": inputs.validation_facts.digest,
+        **({} if parent is None else {"parent": [parent.record["fingerprint"], parent.change]}),
+    }
+    if options.declaration.is_private:
+        # A digest of the private table would tell a single label of it.
+        shown = new_identity(options.method, request.run_id)
+        secret = fingerprint({**decisive, "run_id": request.run_id})
+        release = options.declaration.release(parameters, inputs.validation_facts.n_rows)
+        return Checked(options, inputs, parameters, shown.fingerprint, shown.run_id, secret=secret, release=release)
+    full = fingerprint(decisive)
+    run_id = request.run_id or derived_run_id(options.method, full)
+    return Checked(options, inputs, parameters, full, run_id, parent)

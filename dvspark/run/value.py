@@ -1,0 +1,43 @@
+"""Value: index and chunks of validation rows → partials → totals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dvspark.engine.engines import Index
+from dvspark.kernels import loops
+from dvspark.logs import stage
+from dvspark.run.change import Parent
+from dvspark.run.prepare import Prepared
+from dvspark.run.spot_checks import Summed
+from dvspark.run.totals import add_up
+from dvspark.runs.ledger import Ledger
+from dvspark.schemas import Partial
+
+
+@dataclass(frozen=True)
+class Valued:
+    """Totals over this run's ``own`` validation rows, and over all on which its values rest."""
+
+    own: Summed
+    totals: Partial
+
+
+def value_rows(
+    prepared: Prepared,
+    index: Index,
+    ledger: Ledger | None,
+    parent: Parent | None,
+    ranking: str | None,
+    stages: list[dict[str, Any]],
+) -> Valued:
+    """Return the totals; each wave is committed to the ledger, if there is one. Raises: ComputeError."""
+    work = prepared.work
+    with stage("value", stages) as now:
+        own = add_up(prepared.validation_rows, prepared.n_chunks, index, work, ledger, now.progress)
+        now.rows = own.totals.n_validation
+        totals = own.totals if parent is None else parent.changed(own.totals)
+        how = f"{ranking} ranking" if ranking else work.options.declaration.kind
+        now.note = f"{how}, loops in {loops.name(loops.fastest())}"
+    return Valued(own, totals)
