@@ -54,6 +54,16 @@ def test_kinds__are_asked_and_nobody_asks_which_kind_it_is() -> None:
     assert [_name(path) for path in outside if pattern.search(path.read_text())] == []
 
 
+def test_stages__give_results_that_nobody_writes_to() -> None:
+    classes = [
+        node
+        for path in (PACKAGE / "run").glob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert [c.name for c in classes if "dataclass(frozen=True)" not in map(ast.unparse, c.decorator_list)] == []
+
+
 def test_packages__say_what_they_are_for() -> None:
     pages = [path for path in MODULES if path.name == "__init__.py"]
     assert [_name(path) for path in pages if not ast.get_docstring(ast.parse(path.read_text()))] == []
