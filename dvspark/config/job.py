@@ -6,9 +6,10 @@ import json
 import math
 import sys
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dvspark.engine.chunks import CHUNK_ROWS
@@ -31,7 +32,19 @@ CHANGES = ("add", "remove")
 PARAMETERS = tuple(dict.fromkeys(one.name for method in METHODS.values() for one in method.parameters))
 
 
-class TableConfig(BaseModel):
+class NumbersAreNoTruths:
+    """Refuses true and false where a number is asked for: pydantic, and YAML's yes and on, would make them 1 and 0."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth(cls, value: Any, info: ValidationInfo) -> Any:
+        kind = cls.model_fields[str(info.field_name)].annotation  # type: ignore[attr-defined]
+        if isinstance(value, bool) and {int, float} & {kind, *get_args(kind)}:
+            raise PydanticCustomError("number", "a number, not true or false")
+        return value
+
+
+class TableConfig(NumbersAreNoTruths, BaseModel):
     """Where a table is and what its columns are called."""
 
     model_config = ConfigDict(extra="forbid")
@@ -85,7 +98,7 @@ class StreamConfig(BaseModel):
     schema_ddl: str | None = Field(None, description="columns as Spark DDL; left out: those of the rows there are")
 
 
-class JobConfig(BaseSettings):
+class JobConfig(NumbersAreNoTruths, BaseSettings):
     """A valuation job."""
 
     model_config = SettingsConfigDict(env_prefix="DVSPARK_", env_nested_delimiter="__", extra="forbid")

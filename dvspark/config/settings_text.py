@@ -22,6 +22,9 @@ MOST_LEVELS = 20
 # Counts, and the ids of snapshots; YAML has numbers that are longer than Python writes.
 LONGEST_NUMBER_BITS = 64
 
+# YAML 1.1 takes 010 for 8 and 1:30 for 90; nobody means it, and a page of the latter takes PyYAML ten seconds.
+OTHER_NUMBER = re.compile(r"[-+]?(0[0-9_]+|[0-9_]*:[0-9_:]*)")
+
 # What PyYAML raises for dates, numbers and truths that are none.
 OF_SCALARS = (ValueError, AttributeError, LookupError, TypeError, ArithmeticError)
 
@@ -55,7 +58,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(Problem(where, "a readable YAML file", _said(error), "see conf/jobs/")) from None
     if not isinstance(read, dict):
         raise ConfigError(Problem(where, "settings, key: value", type(read).__name__, "see conf/jobs/"))
-    return {str(key): value for key, value in read.items()}
+    settings, known = {str(key): value for key, value in read.items()}, dict[str, str]()
+    for key in settings:
+        if (other := known.setdefault(key.lower(), key)) != key:
+            raise ConfigError(
+                Problem(where, "each setting once", f"{other} and {key}", "drop one: case does not matter")
+            )
+    return settings
 
 
 def environment_problems(environment: Mapping[str, str]) -> list[Problem]:
@@ -160,7 +169,13 @@ class _NoSettingsError(ValueError):
 
 
 class _OneKeyOnce(yaml.SafeLoader):
-    """Builds plain data alone, and refuses a key that a mapping has already: which one was meant is not known."""
+    """Builds plain data alone; refuses a key that a mapping has already, and numbers that mean another one to YAML."""
+
+    def construct_yaml_int(self, node: Any) -> int:
+        if OTHER_NUMBER.fullmatch(node.value):
+            problem = "a whole number that YAML reads as octal or to the base of 60"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        return int(super().construct_yaml_int(node))
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -171,6 +186,9 @@ class _OneKeyOnce(yaml.SafeLoader):
                     raise yaml.MarkedYAMLError(problem="a key that is there already", problem_mark=key.start_mark)
                 seen.add(key.value)
         return node
+
+
+_OneKeyOnce.add_constructor("tag:yaml.org,2002:int", _OneKeyOnce.construct_yaml_int)
 
 
 # What follows in these messages is of the file; a password that begins with * or ! is an alias or a tag.

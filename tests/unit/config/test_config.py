@@ -343,6 +343,33 @@ def test_load_config__a_file_that_holds_no_settings_is_refused(file_of: Any, con
     assert said in str(error)
 
 
+@pytest.mark.parametrize("number", ["010", "1:30", "-0_7", ":".join(["59"] * 500)])
+def test_load_config__a_number_that_means_another_one_to_yaml_is_refused(file_of: Any, number: str) -> None:
+    assert "octal" in str(refusal(path=file_of(YAML_PLACES + f"k: {number}\n")))
+
+
+@pytest.mark.parametrize(("number", "k"), [("7", 7), ("1_000", 1000), ("0x10", 16), ("'010'", 10)])
+def test_load_config__plain_numbers_are_read(file_of: Any, number: str, k: int) -> None:
+    assert config_of(path=file_of(YAML_PLACES + f"k: {number}\n")).k == k
+
+
+@pytest.mark.parametrize("name", ["k", "n_classes", "tolerance", "chunk_rows", "epsilon", "radius", "version"])
+@pytest.mark.parametrize("word", ["true", "yes"])
+def test_load_config__a_truth_is_no_number(file_of: Any, name: str, word: str) -> None:
+    text = f"train: {{path: t, format: delta, version: {word}}}\nvalidation: v\noutput: o\n"
+    text = text if name == "version" else YAML_PLACES + f"{name}: {word}\n"
+    (problem,) = refusal(path=file_of(text)).problems
+    assert (problem.where, problem.expected) == (
+        "train.version" if name == "version" else name,
+        "a number, not true or false",
+    )
+
+
+def test_load_config__a_setting_in_two_cases_is_refused(file_of: Any) -> None:
+    assert "k and K" in str(refusal(path=file_of(YAML_PLACES + "k: 7\nK: 6\n")))
+    assert "train and Train" in str(refusal(path=file_of(YAML_PLACES + "Train: {path: other}\n")))
+
+
 def test_load_config__a_file_as_large_as_allowed_is_read(file_of: Any) -> None:
     content = YAML_PLACES + "#"
     assert config_of(path=file_of(content + "x" * (LARGEST_TEXT_BYTES - len(content)))).train.path == "t.parquet"
