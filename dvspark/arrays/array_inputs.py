@@ -162,7 +162,10 @@ def _embeddings(name: str, x: Any, options: ValueOptions, problems: list[Problem
         array = numbers_of(x)
         if array.dtype == np.float16 or array.dtype.kind in "iub":
             # Whole numbers and halves widen without loss where the wider type holds them.
+            given = array
             array = array.astype(np.float32 if array.dtype == np.float16 else np.float64)
+            if given.dtype.kind in "iu" and given.dtype.itemsize == 8 and (array.astype(given.dtype) != given).any():
+                raise ValueError("whole numbers that float64 rounds, some beyond 2^53")
     except ERRORS as error:
         problems.append(Problem(name, "a 2-d array of numbers", str(error), "give rows of equal length"))
         return empty

@@ -250,6 +250,14 @@ def test_value_arrays__embeddings_of_any_number_type_are_the_numbers(dtype: Any)
     np.testing.assert_allclose(value(**arrays, k=2), value(k=2), rtol=0, atol=1e-15)
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64, ">i8"])
+def test_value_arrays__whole_numbers_that_float64_would_round_are_refused(dtype: Any) -> None:
+    x = np.array([[2**53], [2**53 + 1], [2**53 + 2]], dtype)
+    with pytest.raises(InputError, match=r"beyond 2\^53"):
+        dvspark.value_arrays(x, [0, 1, 0], x[1:2], [1], k=1)
+    assert dvspark.value_arrays(x[::2], [0, 1], x[2:], [1], k=1).tolist() == [0.0, 1.0]
+
+
 def test_value_arrays__flags_are_zeros_and_ones() -> None:
     flags = np.array([[0, 0], [0, 1], [1, 0], [1, 1], [0, 1], [1, 1]])
     as_flags = value(x_train=flags.astype(bool), x_validation=flags[:3].astype(bool), k=2)
