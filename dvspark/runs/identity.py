@@ -13,9 +13,9 @@ from dvspark.errors import Problem
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 # What a reader takes for something else than text, by which two ids become one: Spark's inference of partition values
-# reads 1, 01 and 1.0, or 2e3 and 2000d; DuckDB's also 1_0 and 0x1; a legacy parser also 2026-1-2 and 2026-01-02T3.
+# reads 1, 01 and 1.0, or 2e3 and 2000d; DuckDB's also 1_0, 0x1 and 0b1; a legacy parser also 2026-1-2 and 2026-01-02T3.
 # Wider than any of them, so that no version of any of them matters.
-NUMBER = re.compile(r"(0x[0-9a-f._]*(p-?\d*)?|\d[\d_]*(\.[\d_]*)?(e-?\d+)?)[dfl]?", re.IGNORECASE)
+NUMBER = re.compile(r"(0b[01_]*|0x[0-9a-f._]*(p-?\d*)?|\d[\d_]*(\.[\d_]*)?(e-?\d+)?)[dfl]?", re.IGNORECASE)
 DATE = re.compile(r"\d+-\d{1,2}(-\d{1,2}(T.*)?)?")
 NO_TEXT = ("nan", "inf", "infinity", "null", "none", "true", "false", "epoch", "now", "today", "tomorrow", "yesterday")
 # What people and tools take for whichever run is the newest.

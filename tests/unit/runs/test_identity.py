@@ -84,7 +84,7 @@ def test_derived_run_id__keeps_the_rule_of_those_that_are_given(method: str) -> 
     assert run_id_problems(derived_run_id(method, "0e" * 32)) == []
 
 
-NUMBERS = ["7", "007", "3.50", "6.", "8_000", "2e9", "4E-2", "9f", "9D", "5L", "0x1F", "0xAp3"]
+NUMBERS = ["7", "007", "3.50", "6.", "8_000", "2e9", "4E-2", "9f", "9D", "5L", "0x1F", "0xAp3", "0b01", "0B1_0"]
 DATES = ["2025-11-30", "2025-1-3", "2025-06", "2025-11-30T", "2025-11-30T23"]
 WORDS = [
     "nan",
