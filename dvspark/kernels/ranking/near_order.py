@@ -170,7 +170,15 @@ def _limit_of_size(size: KeySize, exact: Float64s, keys: Floats, norms: Float64s
     # number will do, whose reciprocal can be squared.
     least = max(SMALLEST_SIZE * min(float(sizes.max()), size.of_point), 1e-30)
     deviation = max(loops.fastest().relative_error(exact, keys, sizes, least), SMALLEST_ERROR)
-    return lambda of: 2.0 * ERROR_DEVIATIONS * deviation * np.maximum(of, least)
+    gap = distances.COSINE_TIE_GAP if size.metric == "cosine" else 0.0
+
+    def limit(of: Float64s) -> Float64s:
+        of = np.maximum(of, least)
+        # Unit vectors are off by some eps, which a center next to them leaves as all there is, and in few rows: the
+        # sample may have none of them. Keys that near are one key.
+        return 2.0 * ERROR_DEVIATIONS * deviation * of + gap * (size.weight + np.sqrt(of) + gap)
+
+    return limit
 
 
 @functools.lru_cache(maxsize=64)

@@ -143,3 +143,21 @@ def check(
     assert bound.max() <= tolerance
     error = np.abs(found - expected)
     assert np.all(error <= bound + 1e-14), (family, float(error.max()), float(bound.max()))
+
+
+@pytest.mark.parametrize("choice", ["numpy", "numba"])
+@pytest.mark.parametrize("ranking_of", ["sorted", "binned"])
+def test_certificate__covers_unit_rows_that_are_one_but_for_rounding(
+    choice: str, ranking_of: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # All rows are at the same angle. Few of them round to another unit row, which no sampled row may tell.
+    monkeypatch.setenv(loops.CHOICE_VARIABLE, choice)
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        x = (np.abs(rng.normal(size=(201, 1))) + 2118).astype(np.float32)
+        y = rng.integers(0, 2, 200)
+        found, bound = dvspark.value_arrays(
+            x[:200], y, x[200:], [1], k=2, metric="cosine", ranking=ranking_of, error_bound=True
+        )
+        want = knn_shapley.recursive_values((y == 1).astype(np.float64), k=2)
+        assert (np.abs(found - want) <= bound + 1e-12).all()
