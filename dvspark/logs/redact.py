@@ -21,7 +21,8 @@ HIDDEN = "***"
 # settings only: `id: join_key` says which column has the ids, and is shown.
 _SECRET_NAME = re.compile(
     r"(?:password|passwd|passphrase|passcode|secret|token|key|credential|signature|authorization|bearer|accesskeyid"
-    r"|connectionstring|pwd|(?<!by)(?<!ask)(?<!com)pass|(?<![a-z])(?:pat|sig|sas|jwt|cookie))s?\d*(?![a-z0-9])"
+    r"|connection[_.-]?string|jaas[_.-]config|pwd|(?<!by)(?<!ask)(?<!com)pass"
+    r"|(?<![a-z])(?:pat|sig|sas|jwt|cookie|dsn|auth|pw))s?\d*(?![a-z0-9])"
 )
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 # Of the shell, and no password.
@@ -43,19 +44,31 @@ _ALONE_IN_URI = re.compile(r"://([^/\s:@?#'\"]{1,1000})@")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*\Z")
 _USERS = frozenset(("abfs", "abfss", "wasb", "wasbs", "adl", "hdfs", "viewfs", "ssh", "sftp", "ftp", "git+ssh"))
 # name=value, name: value, "name": "value": JDBC, SAS tokens, signed links, settings and headers.
-_SEPARATOR = re.compile(r"['\"]?\s{0,2}([=:])\s{0,2}")
+_SEPARATOR = re.compile(r"\\?['\"]?\s{0,8}([=:]|%3[Dd])\s{0,8}")
 _NAME = re.compile(r"[\w.-]+\Z")
-_VALUE = re.compile(r"\"((?:[^\"\\\n]|\\.){1,1000})\"|'((?:[^'\\\n]|\\.){1,1000})'|([^&;\s'\"]{1,1000})", re.DOTALL)
+_VALUE = re.compile(
+    r"\\\"([^\"\\\n]{1,1000})\\\"|\"((?:[^\"\\\n]|\\.){1,1000})\"|'((?:[^'\\\n]|\\.){1,1000})'|([^&;\s'\"]{1,1000})",
+    re.DOTALL,
+)
 _REST_OF_LINE = re.compile(r"['\"]?([^\n'\"]{1,1000})")
 # In a sentence a colon follows many a word; these are followed by nothing else.
-_SURE = re.compile(r"(?:password|passwd|passphrase|pwd|authorization)s?\d*\Z")
+_SURE = re.compile(
+    r"(?:(?:password|passwd|passphrase|pwd|authorization|cookie|api[_-]?key)s?\d*|x-[\w-]{0,60}(?:key|token|secret))\Z"
+)
 _MAY_TELL = re.compile(
-    r"pass|pwd|secret|token|key|credential|sig|authorization|bearer|connectionstring|pat|sas|jwt|cookie", re.IGNORECASE
+    r"pass|pwd?|secret|token|key|credential|sig|auth|bearer|connection.?string|jaas|pat|sas|jwt|cookie|dsn",
+    re.IGNORECASE,
 )
 _BEARER = re.compile(r"\b(bearer\s{1,3})['\"]?[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
-# Tokens that are known by their shape: of AWS, GitHub, GitLab, Databricks, Slack and others, and JWT.
+# --password S, and <password>S</password>.
+_OPTION = re.compile(r"(--[\w-]{0,60}(?:password|passwd|secret|token)s?\s{1,3})[^\s-]\S{0,1000}", re.IGNORECASE)
+_ELEMENT = re.compile(r"(<[\w.:-]{0,60}(?:password|passwd|secret|token)>)[^<]{1,1000}(?=</)", re.IGNORECASE)
+# Tokens that are known by their shape, of AWS, GitHub, GitLab, Databricks, Slack, Google, npm and others; JWT; private
+# keys.
 _SHAPES = re.compile(
-    r"\b(?:(?:AKIA|ASIA)[A-Z0-9]{16}|(?:gh[opusr]|github_pat|glpat|hf|xox[abprs])[_-][A-Za-z0-9_-]{16,}"
+    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]{1,10000}?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)"
+    r"|\b(?:sk-[\w-]{20,}|AIza[\w-]{30,}|ya29\.[\w.-]{16,}|npm_[A-Za-z0-9]{30,})"
+    r"|\b(?:(?:AKIA|ASIA)[A-Z0-9]{16}|(?:gh[opusr]|github_pat|glpat|hf|xox[abprs])[_-][A-Za-z0-9_-]{16,}"
     r"|dapi[0-9a-f]{32}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"
 )
 # These reorder the characters around them, so that a text could be read as another one.
@@ -155,7 +168,9 @@ def _redacted(text: str, known: tuple[str, ...]) -> str:
         text = _IN_URI.sub(rf"\1:{HIDDEN}@", text)
         text = _ALONE_IN_URI.sub(lambda found: found[0] if _is_user(found) else f"://{HIDDEN}@", text)
     if _MAY_TELL.search(text):
-        text = _without_named(_BEARER.sub(rf"\1{HIDDEN}", text))
+        for told in (_BEARER, _OPTION, _ELEMENT):
+            text = told.sub(rf"\1{HIDDEN}", text)
+        text = _without_named(text)
     return _SHAPES.sub(HIDDEN, text)
 
 
@@ -184,7 +199,7 @@ def _named_values(text: str) -> Iterator[tuple[int, int]]:
         if separator.start() < done or name is None or not is_secret(name[0]):
             continue
         value = _VALUE.match(text, separator.end())
-        if (plain := _CAPITAL.sub("_", name[0]).lower()).endswith("authorization"):
+        if (plain := _CAPITAL.sub("_", name[0]).lower()).endswith(("authorization", "cookie")):
             value = _REST_OF_LINE.match(text, separator.end())
         elif plain in ("key", "keys") and text[name.start() - 1 : name.start()] not in ("?", "&", ";"):
             continue  # a word of any text
