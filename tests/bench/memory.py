@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tests.standalone_cluster import N_WORKERS, start_cluster
 
 from dvspark.engine.index.index_writing import IndexWriter
 from dvspark.engine.index.train_index import open_index
@@ -21,6 +20,7 @@ from dvspark.spark.java import find_java_home
 from tests.bench.frame import Result, Row, apart, at_most, result, run, say
 from tests.bench.jobs import N_CLASSES, read_arrays, run_jobs, write_tables
 from tests.bench.kernel import ranked_partial
+from tests.support.standalone_cluster import N_WORKERS, start_cluster
 
 QUESTION = "How much memory do workers, the driver and one kernel take?"
 METHOD = """\

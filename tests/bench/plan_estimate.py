@@ -50,7 +50,7 @@ def write_rows(path: Path, n_rows: int, n_features: int, first_id: int) -> None:
 def command_seconds(*words: str) -> tuple[float, float, str]:
     """Return the CPU and wall seconds of a command with all it started, and the last line it printed."""
     surroundings = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "dvspark.cli", *words]
+    command = [sys.executable, "-m", "dvspark", *words]
     started = time.monotonic()
     with subprocess.Popen(command, env=surroundings, stdout=subprocess.PIPE, text=True) as process:
         seconds: dict[int, float] = {process.pid: 0.0}

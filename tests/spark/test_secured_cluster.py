@@ -57,7 +57,7 @@ def test_value__works_on_a_cluster_that_authenticates_and_encrypts(java_home: Pa
     with start_cluster(tmp_path / "cluster", java_home, security=SECURITY) as cluster:
         settings = {"train": train, "validation": validation, "output": str(out), "run_id": "run", "k": 3}
         config.write_text(yaml.safe_dump({**settings, "spark": {"master": cluster.master, "conf": cluster.conf()}}))
-        command = [sys.executable, "-m", "dvspark.cli", "value", str(config)]
+        command = [sys.executable, "-m", "dvspark", "value", str(config)]
         with command_lines_of_all() as command_lines:
             ended = run_process(command, cluster.environment(), cluster.folder)
         logs = [(cluster.folder / f"{name}.log").read_text() for name in ("master", "worker-0", "worker-1")]

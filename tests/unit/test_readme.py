@@ -96,7 +96,7 @@ def test_document__modules_it_names_exist(path: Path) -> None:
 def test_document__python_runs(place: str, capsys: pytest.CaptureFixture[str]) -> None:
     code = compile(PYTHON[place], place, "exec")
     if "spark.read" in PYTHON[place]:
-        return  # tests/spark/test_readme.py runs it
+        return  # tests/spark/test_readme_example.py runs it
     names: dict[str, Any] = {}
     exec(code, names)
     # As the text promises: the five wrong labels come first.

@@ -19,7 +19,7 @@ from dvspark.config.sources import load_config
 from dvspark.errors import InputError
 from dvspark.methods.options import ValueOptions
 from dvspark.run import pipeline
-from dvspark.tables import validate
+from dvspark.tables import table_checks
 from dvspark.tables.sources import read
 from dvspark.tables.sources.read import Rows, TableReference, read_rows
 
@@ -47,7 +47,7 @@ def _facts(rows: Rows) -> Any:
     """Return what validation says of a table that validates itself."""
     options = replace(OPTIONS, self_validation=True)
     try:
-        found = validate.validate(rows, None, options, "fail")
+        found = table_checks.validate(rows, None, options, "fail")
     except InputError as error:
         return [str(problem).split("; the first")[0] for problem in error.problems]
     return found.train_facts, found.n_features, found.n_classes
@@ -61,7 +61,7 @@ def _require_the_same(rows: Rows) -> None:
     assert _sorted(rows) == _sorted(by_spark)
     found = [_facts(rows), _facts(by_spark)]
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(validate, "KEYS_AT_HAND", 0)
+        patched.setattr(table_checks, "KEYS_AT_HAND", 0)
         found.append(_facts(rows))
     assert found[0] == found[1] == found[2]
 

@@ -126,6 +126,8 @@ def test_chg_values__unusable_arguments_are_named(spark: SparkSession, options: 
 def test_chg_values__that_do_not_sum_to_the_utility_are_not_returned(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kernel.Game, "utility", property(lambda game: float(game.alpha @ game.alpha) * (1 + 1e-6)))
+    monkeypatch.setattr(
+        kernel.GradientGame, "utility", property(lambda game: float(game.alpha @ game.alpha) * (1 + 1e-6))
+    )
     with pytest.raises(AuditError, match="audit: efficiency"):
         chg_values(frame(spark, X, IDS, CLASSES))
