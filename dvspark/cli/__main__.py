@@ -1,10 +1,10 @@
-"""`python -m dvspark.cli` is `python -m dvspark`."""
+"""`python -m dvspark.cli` runs the command line, as `python -m dvspark` does."""
 
 from __future__ import annotations
 
 import sys
 
-from dvspark.__main__ import main
+from dvspark.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -66,6 +66,12 @@ def json_lines(text: str) -> list[dict[str, Any]]:
 # --- usage ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("module", ["dvspark", "dvspark.cli"])
+def test_module__starts_the_command_line(module: str) -> None:
+    done = subprocess.run([sys.executable, "-m", module, "version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, commands.USAGE)
+
+
 @pytest.mark.parametrize("words", [[], ["valu"], ["--train", "t"], [""]])
 def test_main__without_a_command_shows_usage_on_standard_error(words: list[str], capsys: Any) -> None:
     assert commands.main(words) == 2

@@ -123,7 +123,7 @@ def test_answered__gives_a_process_that_goes_on_its_handlers_back() -> None:
     assert signal.set_wakeup_fd(-1) == -1
 
 
-@pytest.mark.parametrize("entry", [["-m", "dvspark"], ["-m", "dvspark.cli"], ["JOB"]])
+@pytest.mark.parametrize("entry", [["-m", "dvspark"], ["JOB"]])
 def test_main__a_signal_during_imports_is_answered(entry: list[str], tmp_path: Path) -> None:
     # In place of NumPy, which the command imports first of all that is large.
     (tmp_path / "numpy.py").write_text("import time\nprint('ready', flush=True)\ntime.sleep(60)\n")
