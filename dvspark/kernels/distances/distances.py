@@ -227,17 +227,35 @@ def exact_keys(x: Floats, rows: Int64s, z: Floats, metric: str) -> Float64s:
 def settle_ties(keys: Float64s, metric: str) -> Float64s:
     """Return one point's exact keys with those that differ by rounding alone made equal; O(n log n).
 
-    Only cosine needs it: squared differences and products of the same numbers round alike.
+    Only cosine needs it: squared differences and products of the same numbers round alike. Ascending keys are made
+    equal to the first one that is no further below them than rounding, never to one further away by way of others.
     """
-    if metric != "cosine":
+    if metric != "cosine" or not len(keys):
         return keys
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
-    gap = np.diff(ordered, prepend=-np.inf)
-    starts = np.flatnonzero(~((gap <= COSINE_TIE_GAP * np.sqrt(ordered)) & np.isfinite(ordered)))
+    starts = _tie_starts(ordered)
     settled = np.empty_like(keys)
     settled[order] = np.repeat(ordered[starts], np.diff(np.append(starts, len(keys))))
     return settled
+
+
+def _tie_starts(ordered: Float64s) -> Int64s:
+    """Return the places in ascending keys (n,) where a key begins that no earlier one stands for."""
+    finite = np.isfinite(ordered)
+    root = np.sqrt(ordered, where=finite, out=np.zeros(len(ordered)))
+    # What a key may be rounded from. Ascending, but for the rounding of this difference and keys next to zero.
+    lowest = np.maximum.accumulate(ordered - COSINE_TIE_GAP * root)
+    parted = np.ones(len(ordered), np.bool_)
+    np.logical_or(lowest[1:] > ordered[:-1], ~finite[1:], out=parted[1:])
+    starts = np.flatnonzero(parted)
+    ends = np.append(starts[1:], len(ordered))
+    within = []
+    for chain in np.flatnonzero(lowest[ends - 1] > ordered[starts]):  # rounding joins neighbors, but not all of them
+        start, end = int(starts[chain]), int(ends[chain])
+        while (start := start + int(np.searchsorted(lowest[start:end], ordered[start], side="right"))) < end:
+            within.append(start)
+    return np.sort(np.append(starts, np.array(within, np.int64)))
 
 
 def distance_from_key(keys: Float64s, metric: str) -> Float64s:

@@ -20,8 +20,8 @@ CANDIDATES_PER_ROW = 8
 FEWEST_CANDIDATES = 2_048
 # What a point's constant adds to the rounding of keys, in float64.
 KEY_ERROR = 2.0**-50
-# Under cosine, rows this many tie gaps beyond the m-th may be tied with it by way of others between.
-TIE_STEPS = 64
+# Under cosine, rows within one tie gap of the m-th may tie with it. The second one is for the rounding of this bound.
+TIE_GAPS = 2
 
 # An approximate search is asked for so many rows for each of the m, and some more, which are then ranked exactly
 # (docs/decisions/0011).
@@ -156,11 +156,11 @@ def _cut(near: NearRows, m: int, metric: str) -> NearRows:
 def _reach(keys: Float64s, metric: str) -> Float64s:
     """Return the largest key that may count as tied with each of ``keys``.
 
-    `distances.settle_ties` joins a key with the next one when their square roots differ by less than the gap.
+    The square roots of keys that `distances.settle_ties` makes equal differ by less than the gap.
     """
     if metric != "cosine":
         return keys
-    return np.square(np.sqrt(np.maximum(keys, 0.0)) + TIE_STEPS * distances.COSINE_TIE_GAP)
+    return np.square(np.sqrt(np.maximum(keys, 0.0)) + TIE_GAPS * distances.COSINE_TIE_GAP)
 
 
 def _searched(search: Search, z: Floats, m: int, n_train: int, absent: Int64s | None) -> list[Int64s]:

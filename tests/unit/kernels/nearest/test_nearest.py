@@ -122,17 +122,18 @@ def test_merge_nearest__of_blocks_gives_the_bits_of_one_table(metric: str, data:
         assert all(len(part.rows) < 2 * m for of_block in parts for part in of_block)
 
 
-def test_merge_nearest__ties_rows_by_way_of_another_blocks_row() -> None:
+def test_merge_nearest__another_blocks_row_says_which_rows_tie() -> None:
     key, gap = 0.25, distances.COSINE_TIE_GAP * 0.5
     flags = np.zeros(3, bool)
-    near = [  # 0.25 and 0.25 + 1.6 gap tie by way of 0.25 + 0.8 gap
-        nearest.NearRows(np.array([4, 3, 5]), np.array([key, key + 1.6 * gap, 0.5]), flags),
-        nearest.NearRows(np.array([8, 9]), np.array([key + 0.8 * gap, 0.4]), flags[:2]),
+    near = [  # 0.25 ties with 0.25 + 0.8 gap, not with 0.25 + 1.6 gap, which ties with that one where 0.25 is not there
+        nearest.NearRows(np.array([8, 3, 5]), np.array([key + 0.8 * gap, key + 1.6 * gap, 0.5]), flags),
+        nearest.NearRows(np.array([9, 7]), np.array([key, 0.4]), flags[:2]),
     ]
     cut = [nearest._cut(part, 1, "cosine") for part in near]
-    assert [part.rows.tolist() for part in cut] == [[4, 3], [8]]
-    assert merge_nearest(cut, 1, "cosine").rows.tolist() == [3]
-    assert merge_nearest(cut, 1, "euclidean").rows.tolist() == [4]
+    assert [part.rows.tolist() for part in cut] == [[8, 3], [9]]
+    assert merge_nearest(cut[:1], 1, "cosine").rows.tolist() == [3]
+    assert merge_nearest(cut, 1, "cosine").rows.tolist() == [8]
+    assert merge_nearest(cut, 1, "euclidean").rows.tolist() == [9]
 
 
 def block_of(train: TrainArrays, first: int, end: int) -> TrainArrays:

@@ -19,7 +19,14 @@ from threadpoolctl import threadpool_limits
 import dvspark
 from dvspark.kernels.binning import row_codes
 from dvspark.kernels.distances import distances
-from dvspark.kernels.distances.distances import duplicate_rows, exact_keys, prepare, settle_ties, squared_norms
+from dvspark.kernels.distances.distances import (
+    COSINE_TIE_GAP,
+    duplicate_rows,
+    exact_keys,
+    prepare,
+    settle_ties,
+    squared_norms,
+)
 from dvspark.kernels.formulas import knn_shapley
 from dvspark.kernels.memory import scratch_bytes
 from dvspark.kernels.ranking import ranking
@@ -321,6 +328,16 @@ def test_settle_ties__keeps_the_order_and_asks_for_none(drawn: list[tuple[float,
     np.testing.assert_array_equal(settle_ties(settled, "cosine"), settled)
     shuffle = np.random.default_rng(seed).permutation(len(keys))
     np.testing.assert_array_equal(settle_ties(keys[shuffle], "cosine"), settled[shuffle])
+
+
+@given(steps=st.lists(st.integers(0, 60), max_size=40), place=st.sampled_from([0.0, 1e-32, 1e-9, 0.25, 2.0]))
+def test_settle_ties__never_joins_keys_by_way_of_others(steps: list[int], place: float) -> None:
+    keys = np.array([place + step * COSINE_TIE_GAP / 5 * np.sqrt(place + COSINE_TIE_GAP**2) for step in steps])
+    first, expected = -np.inf, {}
+    for key in sorted(keys):
+        first = first if key - first <= COSINE_TIE_GAP * np.sqrt(key) else key
+        expected[key] = first
+    np.testing.assert_array_equal(settle_ties(keys, "cosine"), [expected[key] for key in keys])
 
 
 @given(drawn=keys_in_clusters, metric=st.sampled_from(["euclidean", "inner_product"]))
