@@ -37,8 +37,9 @@ lint: $(READY) ## style of the code
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-types: $(READY) ## mypy, strict
+types: $(READY) ## mypy: the package strictly, the tests for names that exist and calls that fit
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file conf/mypy-tests.ini
 
 law: $(READY) ## which package may import which
 	$(BIN)/lint-imports

@@ -48,7 +48,7 @@ def _hold_stage(place: str, folder: str) -> None:
 
     true = value.stage
     for module in (read, validate, plan, index, prepare, value, finalize, audit, extremes, publish):
-        module.stage = stage
+        module.stage = stage  # type: ignore[attr-defined]
 
 
 def _hold_task(folder: str) -> None:

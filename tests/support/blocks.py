@@ -39,8 +39,8 @@ def batch_of(side: Side, rows: slice = slice(None)) -> pa.RecordBatch:
 
 
 def index_of(directory: Path, train: Side, metric: str) -> TrainIndex:
-    dtype = str(train.x.dtype)
-    writer = IndexWriter(directory, *train.x.shape, dtype)
+    dtype, (n_train, n_features) = str(train.x.dtype), train.x.shape
+    writer = IndexWriter(directory, n_train, n_features, dtype)
     for packed in pack_rows(iter([batch_of(train)]), dtype):
         for row in packed.to_pylist():
             writer.append(*unpack_row(row["n_rows"], row["x"], row["keys"], dtype))
@@ -51,9 +51,9 @@ def index_of(directory: Path, train: Side, metric: str) -> TrainIndex:
 def reference_of(directory: Path, train: Side, metric: str, block_rows: int) -> BlocksReference:
     directory.mkdir()
     keys = pa.Table.from_batches([batch_of(train)]).drop_columns(["embedding"])
-    dtype = str(train.x.dtype)
+    dtype, (n_train, n_features) = str(train.x.dtype), train.x.shape
     TrainKeys.of(keys, dtype).write(directory)
-    return BlocksReference(str(directory), *train.x.shape, 0, metric, dtype, block_rows)
+    return BlocksReference(str(directory), n_train, n_features, 0, metric, dtype, block_rows)
 
 
 def block_batches(train: Side, reference: BlocksReference, block: int) -> Iterator[pa.RecordBatch]:

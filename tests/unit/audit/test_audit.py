@@ -20,6 +20,7 @@ from dvspark.audit.reference import reference_partial
 from dvspark.errors import AuditError
 from dvspark.kernels.ranking.rank_values import rank_values
 from dvspark.methods import METHODS as DECLARATIONS
+from dvspark.methods.kinds.ranking import RankingMethod
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import Finding, Partial, TrainColumns
 
@@ -279,6 +280,7 @@ def test_reference_partial__leaves_a_lone_row_without_a_game() -> None:
 )
 def test_recursive_values__equal_the_tables(matches: list[bool], k: int, n_classes: int, method: str) -> None:
     declaration = DECLARATIONS[method]
+    assert isinstance(declaration, RankingMethod)
     parameters = {"k": k} | ({"n_classes": n_classes} if method == "soft_knn_shapley" else {})
     flags = np.array(matches)
     weights = declaration.rank_weights(len(flags), **parameters)

@@ -34,7 +34,7 @@ def defaults(model: type[Any]) -> dict[str, Any]:
 def test_value_yaml__names_every_key() -> None:
     job = yaml.safe_load(VALUE.read_text())
     assert list(job) == list(JobConfig.model_fields)
-    models = {
+    models: dict[str, type[Any]] = {
         "train": TableConfig,
         "validation": TableConfig,
         "output": OutputConfig,

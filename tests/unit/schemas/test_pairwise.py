@@ -23,7 +23,8 @@ N_VALUES = 40
 def drawn(place: int) -> Partial:
     rng = np.random.default_rng(place)
     value = rng.normal(size=N_VALUES) * 10.0 ** rng.integers(-8, 8, N_VALUES)
-    return Partial(value, value**2, 5, *rng.random(2), rng.random(), rng.random(N_VALUES), 1)
+    utility, empty_utility, error_bound = rng.random(3)
+    return Partial(value, value**2, 5, utility, empty_utility, error_bound, rng.random(N_VALUES), 1)
 
 
 def tree(place: int, size: int, n: int) -> Partial | None:

@@ -26,6 +26,7 @@ from dvspark.kernels.nearest.nearest import NearestRows, merge_nearest, near_row
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods import METHODS
+from dvspark.methods.kinds.nearest import NearestMethod
 from dvspark.schemas import ChunkArrays, TrainArrays
 
 pytest.importorskip("faiss")
@@ -161,6 +162,8 @@ def test_found__fewer_rows_than_asked_get_the_values_they_have_alone(n_found: in
 
 
 def test_found__nothing_at_all_is_worth_nothing() -> None:
+    declaration = METHODS[METHOD]
+    assert isinstance(declaration, NearestMethod)
     train, chunk, asked, parameters = arguments(rows_of(7, n=60), method=METHOD)
     for tail in ("zero", "bound"):
         partial = engine_partial(
@@ -169,7 +172,7 @@ def test_found__nothing_at_all_is_worth_nothing() -> None:
         assert not partial.value.any()
         assert (partial.n_validation, partial.utility, partial.empty_utility) == (40, 0.0, 0.0)
         none = NearestRows(np.empty(0, np.int64), np.empty(0, np.bool_), np.empty(0), n_matches=20)
-        assert len(METHODS[METHOD].values(none, 60, parameters | {"k_star": 20, "tail": tail}).values) == 0
+        assert len(declaration.values(none, 60, parameters | {"k_star": 20, "tail": tail}).values) == 0
 
 
 def test_found__a_point_does_not_find_itself() -> None:
@@ -188,7 +191,7 @@ def test_index_folder__holds_the_search_like_its_other_files(tmp_path: Path) -> 
     data = planted_rows()
     plain = index_of(tmp_path / "plain", data.train, "cosine")
     assert plain.arrays.search is None
-    writer = IndexWriter(tmp_path / "index", *data.train.x.shape, "float32")
+    writer = IndexWriter(tmp_path / "index", len(data.train.x), data.train.x.shape[1], "float32")
     writer.append(data.train.x, plain.keys)
     reference = writer.finish("cosine", "Flat")
     assert damaged_files(tmp_path / "index", reference.digest) == []

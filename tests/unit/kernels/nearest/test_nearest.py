@@ -178,4 +178,4 @@ def test_nearest_points__stay_within_their_memory(metric: str, m: int) -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert 0.3 < peak / nearest.scratch_bytes(*x.shape, m) < 1
+    assert 0.3 < peak / nearest.scratch_bytes(len(x), x.shape[1], m) < 1
