@@ -103,7 +103,7 @@ def sample(n: int, seed: int) -> Iterator[Mutant]:
 def mutants(package: str, draw: random.Random) -> Iterator[Mutant]:
     """Yield mutants of a package's modules, a place at a time, in an order drawn at once."""
     found: dict[tuple[Path, tuple[int, int]], list[tuple[str, int]]] = {}
-    for path in sorted((ROOT / "dvspark" / package).glob("*.py")):
+    for path in sorted((ROOT / "dvspark" / package).rglob("*.py")):
         for place, fault in faults(path.read_text()):
             found.setdefault((path, place), []).append(fault)
     places = sorted(found)
