@@ -35,7 +35,7 @@ LARGEST_GROWTH = 0.0025
 
 # The doubt that is left may take this share of what is allowed for a row that stands in it; the rest is for rows nearer
 # than it.
-SHARE_OF_ROW = 0.8
+SHARE_OF_ROW = 0.95
 
 # In a group of so many rows that are not told apart, inserting one after the other into those before is slow.
 LARGEST_GROUP = 64
