@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,24 +58,27 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(Problem(where, "a readable YAML file", _said(error), "see conf/jobs/")) from None
     if not isinstance(read, dict):
         raise ConfigError(Problem(where, "settings, key: value", type(read).__name__, "see conf/jobs/"))
-    settings, known = {str(key): value for key, value in read.items()}, dict[str, str]()
-    for key in settings:
-        if (other := known.setdefault(key.lower(), key)) != key:
-            raise ConfigError(
-                Problem(where, "each setting once", f"{other} and {key}", "drop one: case does not matter")
-            )
+    settings = {str(key): value for key, value in read.items()}
+    if problems := repeated_settings(where, settings):
+        raise ConfigError(problems)
     return settings
+
+
+def repeated_settings(where: str, names: Iterable[str]) -> list[Problem]:
+    """Return which names stand for one setting: pydantic-settings does not tell upper case from lower case."""
+    problems, known = list[Problem](), dict[str, str]()
+    for name in names:
+        if (other := known.setdefault(name.lower(), name)) != name:
+            hint = "drop one: case does not matter"
+            problems.append(Problem(where, "each setting once", f"{other} and {name}", hint))
+    return problems
 
 
 def environment_problems(environment: Mapping[str, str]) -> list[Problem]:
     """Return which DVSPARK_* variables are no settings: given twice, of too many levels, too long."""
-    problems, known = list[Problem](), dict[str, str]()
-    for name, value in environment.items():
-        if not name.upper().startswith(PREFIX):
-            continue
-        if (other := known.setdefault(name.upper(), name)) != name:
-            got, hint = f"{other} and {name}", "unset one of them: case does not matter"
-            problems.append(Problem("environment", "each setting once", got, hint))
+    ours = {name: value for name, value in environment.items() if name.upper().startswith(PREFIX)}
+    problems = repeated_settings("environment", ours)
+    for name, value in ours.items():
         if name.count(NESTED) > MOST_LEVELS:
             got = f"{name.count(NESTED)} in {name[:60]}..."
             problems.append(Problem("environment", f"at most {MOST_LEVELS} levels of sections", got, "unset it"))

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from dvspark.config.job import SECTIONS, JobConfig, OutputConfig, SparkConfig, StreamConfig, TableConfig
 from dvspark.config.precedence import without_excluded
-from dvspark.config.settings_text import MOST_LEVELS, environment_problems, read_yaml, text_problems
+from dvspark.config.settings_text import MOST_LEVELS, environment_problems, read_yaml, repeated_settings, text_problems
 from dvspark.errors import ConfigError, Problem, close_matches
 from dvspark.logs.redact import HIDDEN, is_secret, redacted_tree, remember
 
@@ -136,6 +136,8 @@ def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
             place[last]["path"] = given
         else:
             place[last] = {"path": given} if last in SECTIONS and place is nested else given
+    if problems := repeated_settings("command line", nested):
+        raise ConfigError(problems)
     return nested
 
 

@@ -173,6 +173,12 @@ def test_parse_overrides__a_path_and_its_columns_come_in_any_order(words: tuple[
     assert parse_overrides(words) == {"train": {"path": "P", "id": "x"}}
 
 
+@pytest.mark.parametrize("words", [["--K", "6", "--k", "7"], ["--train-id", "a", "--k", "7", "--TRAIN_ID=b"]])
+def test_parse_overrides__one_setting_in_two_cases_is_refused(words: list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"each setting once\n    got: (K and k|train_id and TRAIN_ID)"):
+        parse_overrides(words)
+
+
 def test_parse_overrides__hyphens_are_underscores_in_names_only() -> None:
     words = ["--on-bad-row", "reject", "--work-dir", "/some-where/my-dir", "--train.id", "my-id"]
     expected = {"on_bad_row": "reject", "work_dir": "/some-where/my-dir", "train": {"id": "my-id"}}
