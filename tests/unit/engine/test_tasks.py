@@ -31,7 +31,7 @@ from dvspark.engine.index.train_index import IndexReference, open_index
 from dvspark.engine.reduce import PARTIAL_TYPES, assemble, partial_batches, reduce_block, wave_of
 from dvspark.engine.tasks import ChunkWork, ListedRows, nearest_validation, pack_rows, unpack_row, value_chunks
 from dvspark.errors import ComputeError
-from dvspark.host.own_folder import KEEP_SECONDS
+from dvspark.host.locks import KEEP_SECONDS
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import Partial
 from dvspark.schemas.sketch import distance
