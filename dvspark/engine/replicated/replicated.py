@@ -49,6 +49,7 @@ from dvspark.schemas import (
 from dvspark.spark import worker
 from dvspark.spark.progress import watch_tasks
 from dvspark.spark.session import is_same_host
+from dvspark.units import show_bytes
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -74,7 +75,7 @@ def choose_shipping(spark: SparkSession, index_bytes: int, *, shared: bool) -> s
         return "artifact"
     expected = f"an index of at most {LARGEST_ARTIFACT_BYTES / 2**30:.0f} GiB, or a shared folder"
     hint = "set work_dir to a folder that the driver and all hosts see"
-    raise ComputeError(Problem("shipping the index", expected, f"{index_bytes / 2**30:.1f} GiB", hint))
+    raise ComputeError(Problem("shipping the index", expected, show_bytes(index_bytes), hint))
 
 
 def ship_index(spark: SparkSession, reference: IndexReference, shipping: str) -> IndexReference:
