@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import secrets
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from dvspark.errors import ConfigError, InputError, Problem, close_matches
+from dvspark.extras import import_extra
 from dvspark.privacy.gaussian import budget_problems, discrete_gaussian_delta, gaussian_sigma, is_count, is_number
 from dvspark.privacy.sampler import LARGEST_SIGMA, RandomBits, discrete_gaussian
 from dvspark.schemas import Int64s
@@ -193,21 +195,15 @@ def _sampling_problems(delta: object, adjacency: object, sampling_rate: object) 
 
 def _accounted_sigma(epsilon: float, delta: float, sampling_rate: float, sensitivity: float, exact: float) -> float:
     """Return the smallest sigma of the sampled release by dp-accounting; ``exact`` is where to look for it."""
-    try:
-        import dp_accounting  # noqa: PLC0415
-        from dp_accounting.pld import PLDAccountant  # noqa: PLC0415
-    except ImportError as missing:
-        problem = Problem(
-            "sampling_rate", "the package dp-accounting", "it is not installed", "pip install 'dvspark[dp]'"
-        )
-        raise ConfigError(problem) from missing
+    missing = ("dp", "sampling_rate", "the package dp-accounting", "it is not installed")
+    dp_accounting, pld = (import_extra(module, *missing) for module in ("dp_accounting", "dp_accounting.pld"))
 
-    def sampled(factor: float) -> dp_accounting.DpEvent:
+    def sampled(factor: float) -> Any:
         noise = dp_accounting.GaussianDpEvent(factor * exact / sensitivity)
         return dp_accounting.PoissonSampledDpEvent(sampling_rate, noise)
 
     bracket = dp_accounting.LowerEndpointAndGuess(0.99, 1.01)
-    factor = dp_accounting.calibrate_dp_mechanism(PLDAccountant, sampled, epsilon, delta, bracket, tol=1e-6)
+    factor = dp_accounting.calibrate_dp_mechanism(pld.PLDAccountant, sampled, epsilon, delta, bracket, tol=1e-6)
     return float(factor * exact)
 
 
