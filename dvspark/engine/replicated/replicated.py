@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from dvspark.engine.chunks import Cut, chunk_expression, queries, sizes_of
+from dvspark.engine.chunks import Cut, chunk_expression, in_chunks, queries, sizes_of
 from dvspark.engine.index.host_cache import open_on_host
 from dvspark.engine.index.manifest import MANIFEST, read_manifest
 from dvspark.engine.index.train_index import IndexReference, TrainIndex, TrainKeys
@@ -278,7 +278,7 @@ def _wave_totals(chunks: DataFrame, waves: list[list[int]], reference: IndexRefe
         return value_chunks(batches, open_here(reference), work)
 
     return (
-        chunks.where(f"chunk_id IN ({', '.join(map(str, ids))})")
+        chunks.where(in_chunks(ids))
         .transform(lambda rows: one_value_a_task(rows, "chunk_id", ids))
         .sortWithinPartitions("chunk_id", "id")
         .mapInArrow(value, PARTIALS.ddl())
