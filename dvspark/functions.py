@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from dvspark.arguments import count_problems
 from dvspark.arrays.array_columns import read_numbers
 from dvspark.audit import checks
 from dvspark.engine.index.train_index import IndexReference, TrainIndex
@@ -100,8 +101,7 @@ def top_contributors(
     if not problems and not options.declaration.bins:
         shown = ", ".join(name for name, one in METHODS.items() if one.bins)
         problems.append(Problem("method", f"one of {shown}", repr(method), "this function ranks all rows of a point"))
-    if top < 1:
-        problems.append(Problem("top", "a whole number from 1", repr(top), "how many rows of each sign to show"))
+    problems += count_problems("top", top, "how many rows of each sign to show")
     if not problems and options.declaration.knows("n_classes") and n_classes is None:
         hint = "count the labels of both tables: a column function sees one batch at a time"
         problems.append(Problem("n_classes", f"the number of classes, for {method}", "None", hint))

@@ -10,6 +10,7 @@ import numpy as np
 from dvspark.errors import AuditError, Problem
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import Finding, Float64s, Partial
+from dvspark.schemas.finding import Verdict, worst_verdict
 
 # In proportion to the size: sums of N float64 values keep 12 digits at N = 10 million.
 EFFICIENCY_TOLERANCE = 1e-9
@@ -74,10 +75,9 @@ def check_finite(values: Float64s) -> Finding:
     return finding("finite", float(bad), 0.0, "values that are NaN or infinite")
 
 
-def verdict(findings: Sequence[Finding]) -> str:
+def verdict(findings: Sequence[Finding]) -> Verdict:
     """Return the verdict over all findings: fail if one fails, else warn if one warns, else pass."""
-    verdicts = {finding.verdict for finding in findings}
-    return next((word for word in ("fail", "warn") if word in verdicts), "pass")
+    return worst_verdict(finding.verdict for finding in findings)
 
 
 def require(findings: Sequence[Finding], options: ValueOptions) -> None:

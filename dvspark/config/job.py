@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -12,11 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from dvspark.arguments import choice_problems, positive_problems
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.planning.plan import PLANS, host_memory_problems
 from dvspark.errors import Problem
 from dvspark.methods import METHODS
-from dvspark.methods.options import ValueOptions, choice_problems
+from dvspark.methods.options import ValueOptions
 from dvspark.runs.identity import published_id_problems, run_id_problems
 from dvspark.tables.sinks.values_tables import output_problems
 from dvspark.tables.sources.pinned import version_problems
@@ -231,10 +231,9 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
             hint = "leave it out: nothing private is released"
             return [Problem(name, "a private method", self.method, hint) for name in given]
         problems = []
-        if self.epsilon_budget is not None and not 0 < self.epsilon_budget < math.inf:
+        if self.epsilon_budget is not None:
             hint = "what all releases of the table may come to, such as 4"
-            got = repr(self.epsilon_budget)
-            problems.append(Problem("epsilon_budget", "a positive finite number", got, hint))
+            problems += positive_problems("epsilon_budget", self.epsilon_budget, hint)
         if self.delta_budget is not None and not 0 < self.delta_budget < 1:
             hint = "far below 1 / (number of training rows)"
             problems.append(Problem("delta_budget", "a number between 0 and 1", repr(self.delta_budget), hint))

@@ -17,6 +17,13 @@ Sharded (`engine.sharded`): it does not.
 `index`: how training rows are written, described, cached and opened, whole or in blocks. `planning`: which plan, what
 it takes, what it will cost. `chunks`, `tasks` and `reduce` serve both plans: how validation rows are cut, what runs on
 executors (iterators of Arrow batches, no Spark in sight), and the fixed order in which partials are added.
+
+Every process that has kernels run loads this page, and with it says where Numba keeps what it compiles.
 """
 
 from __future__ import annotations
+
+from dvspark.host.numba_cache import use_private_cache
+from dvspark.kernels import loops
+
+loops.before_numba = use_private_cache

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dvspark.schemas.pairwise import nodes
 
@@ -32,6 +33,16 @@ def count_chunks(n_validation: int, chunk_rows: int) -> int:
 def chunk_expression(n_chunks: int) -> str:
     """Return the Spark SQL expression that assigns a row to a chunk by its id."""
     return f"cast(pmod(xxhash64(id), {n_chunks}) as int)"
+
+
+def in_chunks(chunk_ids: Iterable[int]) -> str:
+    """Return the Spark SQL expression that is true of the rows of these chunks."""
+    return f"chunk_id IN ({', '.join(map(str, chunk_ids))})"
+
+
+def rows_of_chunk(rows: pa.Table, chunk_id: int) -> pa.Table:
+    """Return the rows of one chunk, in id order."""
+    return rows.filter(pc.equal(rows["chunk_id"], chunk_id)).sort_by("id")
 
 
 def pieces(chunk_ids: list[int]) -> list[list[int]]:

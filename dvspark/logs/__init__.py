@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dvspark.logs.redact import redacted, redacted_tree, visible_lines
+from dvspark.units import show_seconds
 
 LOGGER = logging.getLogger("dvspark")
 
@@ -91,7 +92,7 @@ class Stage:
             return
         self._said = now
         left = (now - self.started) / done * (total - done)
-        text = f"{self.name:<9} {100 * done // total:>3} %  {done} of {total} chunks, {duration(left)} left"
+        text = f"{self.name:<9} {100 * done // total:>3} %  {done} of {total} chunks, {show_seconds(left)} left"
         if _is_json() or not sys.stderr.isatty():
             log_event(text, stage=self.name, percent=100 * done // total, seconds_left=round(left, 1))
         else:
@@ -120,12 +121,3 @@ def stage(name: str, stages: list[dict[str, Any]]) -> Iterator[Stage]:
 
 def _is_json() -> bool:
     return any(isinstance(handler.formatter, JsonLines) for handler in LOGGER.handlers)
-
-
-def duration(seconds: float) -> str:
-    """Return a time as people say it, in hours, minutes and seconds."""
-    minutes, rest = divmod(int(seconds + 0.5), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from dvspark.errors import Problem, close_matches
+from dvspark.arguments import choice_problems
+from dvspark.errors import Problem
 from dvspark.kernels.distances.distances import METRICS
 from dvspark.kernels.ranking.ranking import PRECISIONS, TIES, RankingOptions
 from dvspark.methods import METHODS
@@ -146,11 +147,3 @@ class ValueOptions:
     def record(self) -> dict[str, Any]:
         """Return the options as plain data."""
         return asdict(self)
-
-
-def choice_problems(name: str, value: object, valid: Sequence[str]) -> list[Problem]:
-    """Return a problem, with the closest valid words, unless the value is one of them."""
-    if value in valid:
-        return []
-    expected = f"one of {', '.join(map(repr, valid))}"
-    return [Problem(name, expected, repr(value), close_matches(str(value), list(valid)))]

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from dvspark.errors import ConfigError, Problem
+from dvspark.extras import import_extra
 from dvspark.methods.parameters import Parameters, Words
 
 EXACT = "exact"
@@ -30,12 +31,8 @@ HINT = "see the index factory in FAISS's documentation: 'HNSW32', 'IVF1024,SQ8',
 
 def faiss_module() -> Any:
     """Return the module; raises ConfigError where it is not installed."""
-    try:
-        import faiss  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        hint = "pip install 'dvspark[ann]', or leave index out"
-        raise ConfigError(Problem("parameter 'index'", "the package faiss-cpu", "it is not installed", hint)) from error
-    return faiss
+    where, instead = "parameter 'index'", ", or leave index out"
+    return import_extra("faiss", "ann", where, "the package faiss-cpu", "it is not installed", instead)
 
 
 def kernel_parameters(parameters: Parameters) -> dict[str, Any]:
@@ -52,8 +49,8 @@ def factory_problems(index: str | None) -> list[Problem]:
     try:
         new_index(index, ANY_DIMENSION, "euclidean")
     except ConfigError as error:
-        # Whatever else FAISS minds may hang on the dimension or the metric.
-        return [p for p in error.problems if NOT_PARSED in p.got or "not installed" in p.got]
+        # Whatever else FAISS minds, if it is there, may hang on the dimension or the metric.
+        return [p for p in error.problems if NOT_PARSED in p.got or p.hint != HINT]
     return []
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import scipy
 
+from dvspark.arguments import count_problems
 from dvspark.errors import ConfigError, Problem
-from dvspark.privacy.gaussian import is_count
 from dvspark.schemas import Float64s
 
 # digamma(n + 1) + gamma is within 3.6e-15 of H_n; the table has the short sums' own digits.
@@ -25,9 +25,8 @@ def values_from_noisy_counts(noisy_match: Any, noisy_nonmatch: Any, n_classes: i
     part of the definition. O(size). Raises ConfigError for counts that are not finite, or no classes.
     Source: Wang, Zhu, Wang, Jia & Mittal, NeurIPS 2023, arXiv:2308.15709, theorem 13, in closed form.
     """
-    if not is_count(n_classes):
-        hint = "give the size of the label space"
-        raise ConfigError(Problem("n_classes", "a whole number from 1", repr(n_classes), hint))
+    if problems := count_problems("n_classes", n_classes, "give the size of the label space"):
+        raise ConfigError(problems)
     match = _rounded("noisy_match", noisy_match)
     nonmatch = _rounded("noisy_nonmatch", noisy_nonmatch)
     other_matches = np.maximum(match - 1, 0)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 import scipy
 
+from dvspark.arguments import is_number, positive_problems
 from dvspark.errors import ConfigError, Problem
 
 # Half a dozen units of 1e-13, the error of the root, below the promised 1e-10: sigma is rounded up by it.
@@ -35,9 +35,7 @@ def gaussian_sigma(epsilon: float, delta: float, sensitivity: float) -> float:
     Source: Balle & Wang, ICML 2018, arXiv:1805.06530, theorem 8.
     """
     problems = budget_problems(epsilon, delta)
-    if not is_number(sensitivity) or not 0 < sensitivity < math.inf:
-        hint = "give how far one row can move the counts, in L2"
-        problems.append(Problem("sensitivity", "a positive finite number", repr(sensitivity), hint))
+    problems += positive_problems("sensitivity", sensitivity, "give how far one row can move the counts, in L2")
     if problems:
         raise ConfigError(problems)
 
@@ -128,24 +126,11 @@ def _lattice_delta(epsilon: float, sigma: float, n_cells: int, step: int) -> flo
 
 def budget_problems(epsilon: object, delta: object) -> list[Problem]:
     """Return what is wrong with epsilon and delta."""
-    problems = []
-    if not is_number(epsilon) or not 0 < epsilon < math.inf:
-        hint = "1 is a common choice; smaller is more private"
-        problems.append(Problem("epsilon", "a positive finite number", repr(epsilon), hint))
+    problems = positive_problems("epsilon", epsilon, "1 is a common choice; smaller is more private")
     if not is_number(delta) or not 0 < delta < 1:
         hint = "give a delta far below 1 / (number of training rows)"
         problems.append(Problem("delta", "a number between 0 and 1, both excluded", repr(delta), hint))
     return problems
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """Return whether the value is a real number, and no truth value."""
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def is_count(value: object) -> TypeGuard[int]:
-    """Return whether the value is a whole number from 1, and no truth value."""
-    return isinstance(value, Integral) and is_number(value) and value >= 1
 
 
 def _ratio_where(a: float, epsilon: float) -> float:

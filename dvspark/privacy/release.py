@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import secrets
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from dvspark.errors import ConfigError, InputError, Problem, close_matches
-from dvspark.privacy.gaussian import budget_problems, discrete_gaussian_delta, gaussian_sigma, is_count, is_number
+from dvspark.arguments import choice_problems, count_problems, is_number
+from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.extras import import_extra
+from dvspark.privacy.gaussian import budget_problems, discrete_gaussian_delta, gaussian_sigma
 from dvspark.privacy.sampler import LARGEST_SIGMA, RandomBits, discrete_gaussian
 from dvspark.schemas import Int64s
 
@@ -138,13 +141,9 @@ def privacy_problems(
 ) -> list[Problem]:
     """Return everything wrong with a release's parameters, none of it needing the data."""
     problems = budget_problems(epsilon, delta)
-    adjacencies = list(CELLS_OF_ADJACENCY)
-    if adjacency not in adjacencies:
-        hint = close_matches(str(adjacency), adjacencies)
-        problems.append(Problem("adjacency", f"one of {', '.join(map(repr, adjacencies))}", repr(adjacency), hint))
-    if not is_count(n_validation):
-        hint = "count the validation points that are released together"
-        problems.append(Problem("n_validation", "a whole number from 1", repr(n_validation), hint))
+    problems += choice_problems("adjacency", adjacency, [*CELLS_OF_ADJACENCY])
+    hint = "count the validation points that are released together"
+    problems += count_problems("n_validation", n_validation, hint)
     problems += _unit_problems(unit, rows_per_owner, sampling_rate)
     return problems + _sampling_problems(delta, adjacency, sampling_rate)
 
@@ -161,12 +160,10 @@ def delta_warning(delta: float, n_train: int) -> str | None:
 
 def _unit_problems(unit: object, rows_per_owner: object, sampling_rate: object) -> list[Problem]:
     """Return what is wrong with what is protected."""
-    if unit not in UNITS:
-        hint = close_matches(str(unit), UNITS)
-        return [Problem("unit", f"one of {', '.join(map(repr, UNITS))}", repr(unit), hint)]
-    if not is_count(rows_per_owner):
-        hint = "how many rows of an owner may count at a point"
-        return [Problem("rows_per_owner", "a whole number from 1", repr(rows_per_owner), hint)]
+    hint = "how many rows of an owner may count at a point"
+    problems = choice_problems("unit", unit, UNITS) or count_problems("rows_per_owner", rows_per_owner, hint)
+    if problems:
+        return problems
     if unit == ROW and rows_per_owner != 1:
         return [Problem("rows_per_owner", "1 where rows are protected", repr(rows_per_owner), "set unit: owner")]
     if unit == OWNER and is_number(sampling_rate) and sampling_rate < 1:
@@ -193,21 +190,15 @@ def _sampling_problems(delta: object, adjacency: object, sampling_rate: object) 
 
 def _accounted_sigma(epsilon: float, delta: float, sampling_rate: float, sensitivity: float, exact: float) -> float:
     """Return the smallest sigma of the sampled release by dp-accounting; ``exact`` is where to look for it."""
-    try:
-        import dp_accounting  # noqa: PLC0415
-        from dp_accounting.pld import PLDAccountant  # noqa: PLC0415
-    except ImportError as missing:
-        problem = Problem(
-            "sampling_rate", "the package dp-accounting", "it is not installed", "pip install 'dvspark[dp]'"
-        )
-        raise ConfigError(problem) from missing
+    missing = ("dp", "sampling_rate", "the package dp-accounting", "it is not installed")
+    dp_accounting, pld = (import_extra(module, *missing) for module in ("dp_accounting", "dp_accounting.pld"))
 
-    def sampled(factor: float) -> dp_accounting.DpEvent:
+    def sampled(factor: float) -> Any:
         noise = dp_accounting.GaussianDpEvent(factor * exact / sensitivity)
         return dp_accounting.PoissonSampledDpEvent(sampling_rate, noise)
 
     bracket = dp_accounting.LowerEndpointAndGuess(0.99, 1.01)
-    factor = dp_accounting.calibrate_dp_mechanism(PLDAccountant, sampled, epsilon, delta, bracket, tol=1e-6)
+    factor = dp_accounting.calibrate_dp_mechanism(pld.PLDAccountant, sampled, epsilon, delta, bracket, tol=1e-6)
     return float(factor * exact)
 
 

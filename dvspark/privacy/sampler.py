@@ -10,8 +10,8 @@ from hashlib import blake2b
 
 import numpy as np
 
+from dvspark.arguments import is_number
 from dvspark.errors import ConfigError, Problem
-from dvspark.privacy.gaussian import is_number
 from dvspark.schemas import Bools, Int64s
 
 RandomBits = Callable[[int], int]

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dvspark.report.text import count, significant, size
+from dvspark.report.text import count, significant
+from dvspark.units import show_bytes
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _table_fact(name: str, table: Mapping[str, Any]) -> Fact:
 def _plan_fact(plan: Mapping[str, Any]) -> Fact:
     parts = [
         _plural(plan.get("n_chunks"), "chunk"),
-        f"index of {size(plan['index_bytes'])}" if plan.get("index_bytes") else "",
+        f"index of {show_bytes(plan['index_bytes'])}" if plan.get("index_bytes") else "",
         _text(plan.get("reason")),
     ]
     return Fact("Plan", _text(plan.get("name")), " · ".join(part for part in parts if part))

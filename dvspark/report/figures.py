@@ -8,7 +8,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from dvspark.report.extras import import_extra
+from dvspark.report.extras import report_module
 
 if TYPE_CHECKING:
     from dvspark.report.distribution import Curve, Histogram
@@ -100,8 +100,8 @@ def curve_svg(shape: Curve) -> str:
 
 
 def _svg(draw: Any, salt: str, title: str) -> str:
-    matplotlib = import_extra("matplotlib")
-    figure_class = import_extra("matplotlib.figure").Figure
+    matplotlib = report_module("matplotlib")
+    figure_class = report_module("matplotlib.figure").Figure
     with matplotlib.rc_context():
         # The user's own style file must not change the report.
         matplotlib.rcdefaults()

@@ -14,6 +14,7 @@ from dvspark.report.card import RunCard, run_card
 from dvspark.report.classes import ClassLine, class_lines
 from dvspark.report.distribution import Curve, Histogram, curve, histogram
 from dvspark.report.rows import RowLine, listed_rows
+from dvspark.schemas.finding import VERDICTS, Verdict, worst_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,8 +23,6 @@ N_CLASSES_SHOWN = 60
 
 VALUES_COLUMNS = ("id", "value", "rank")
 NEIGHBORS_COLUMNS = ("train_id", "position", "validation_id", "validation_label")
-
-Verdict = Literal["pass", "warn", "fail", "none"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Summary:
     """Everything one report shows; ``histogram`` and ``curve`` are None when no value is finite."""
 
     card: RunCard
-    verdict: Verdict
+    verdict: Verdict | Literal["none"]
     findings: tuple[FindingLine, ...]
     numbers: Numbers
     histogram: Histogram | None
@@ -100,7 +99,7 @@ def summarize(
     checked = tuple(_finding(finding) for finding in findings)
     return Summary(
         card=run_card(run),
-        verdict=_overall(checked),
+        verdict=worst_verdict(finding.verdict for finding in checked) if checked else "none",
         findings=checked,
         numbers=_numbers(numbers_of, numbers_of[finite]),
         histogram=histogram(numbers_of[finite]) if finite.any() else None,
@@ -147,14 +146,8 @@ def _finding(finding: Mapping[str, Any]) -> FindingLine:
     return FindingLine(
         name=str(finding.get("name", "")),
         # A verdict this report does not know must never be shown as passed.
-        verdict=verdict if verdict in ("pass", "warn", "fail") else "fail",
+        verdict=verdict if verdict in VERDICTS else "fail",
         measured=finding.get("measured"),
         allowed=finding.get("allowed"),
         meaning=str(finding.get("meaning", "")),
     )
-
-
-def _overall(findings: tuple[FindingLine, ...]) -> Verdict:
-    verdicts = {finding.verdict for finding in findings}
-    order: tuple[Verdict, ...] = ("fail", "warn", "pass")
-    return next((verdict for verdict in order if verdict in verdicts), "none")

@@ -87,17 +87,6 @@ def seconds(number: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def size(n_bytes: float | None) -> str:
-    """Return a number of bytes in decimal units."""
-    if n_bytes is None:
-        return ABSENT
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if n_bytes < 999.5:
-            return f"{n_bytes:.0f} {unit}" if unit == "bytes" else f"{n_bytes:.3g} {unit}"
-        n_bytes /= 1000
-    return f"{n_bytes:.3g} TB"
-
-
 def _formatted(number: float | None, pattern: str) -> str:
     if number is None or math.isnan(number):
         return ABSENT

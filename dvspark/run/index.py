@@ -19,6 +19,7 @@ from dvspark.logs import stage
 from dvspark.methods.options import ValueOptions
 from dvspark.runs.ledger import KeptIndex, Ledger
 from dvspark.tables.table_checks import ValidatedInputs
+from dvspark.units import show_bytes
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -66,7 +67,7 @@ def index_rows(
             if isinstance(index, IndexReference):
                 shipping = replicated.choose_shipping(frame.sparkSession, plan.index_bytes, shared=shared)
                 index = replicated.ship_index(frame.sparkSession, index, shipping)
-            now.rows, now.note = index.n_train, f"{now.note}{index.n_bytes / 2**20:.1f} MiB, {index.shipping}"
+            now.rows, now.note = index.n_train, f"{now.note}{show_bytes(index.n_bytes)}, {index.shipping}"
         yield index
 
 

@@ -8,15 +8,15 @@ from dvspark.config.job import JobConfig
 from dvspark.engine.planning.calibrate import calibrate
 from dvspark.engine.planning.cluster import read_hosts
 from dvspark.engine.planning.estimate import estimate
-from dvspark.engine.planning.plan import make_plan, show_bytes, turning_point
+from dvspark.engine.planning.plan import make_plan, turning_point
 from dvspark.engine.planning.sizes import Sizes
 from dvspark.errors import InputError, Problem
-from dvspark.logs import duration
 from dvspark.spark.exhausted import translated
 from dvspark.tables.sources.metadata import Preview, preview
 from dvspark.tables.sources.read import TableReference, read_rows
 from dvspark.tables.sources.session_settings import in_own_settings
 from dvspark.tables.sources.unreadable import readable
+from dvspark.units import show_bytes, show_seconds
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -76,7 +76,7 @@ def plan_text(found: dict[str, Any]) -> str:
         "shuffle": show_bytes(plan["shuffle_bytes"]),
         "products": f"{plan['flops']:.2g} floating-point operations",
         "cost": f"{cost['core_hours']:.2g} core-hours: {parts}",
-        "wall time": f"{duration(cost['wall_seconds'])} on {_count(found['cores'], 'core')}",
+        "wall time": f"{show_seconds(cost['wall_seconds'])} on {_count(found['cores'], 'core')}",
     }
     return "\n".join(f"{name:<13}{line}" for name, line in lines.items())
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dvspark.audit.checks import check_taken_over
+from dvspark.engine.chunks import in_chunks
 from dvspark.engine.engines import Index, engine_of
 from dvspark.engine.reduce import sketch_of
 from dvspark.engine.replicated import replicated
@@ -85,7 +86,7 @@ def _drawn_chunk(parent: Parent) -> tuple[int, DataFrame] | None:
         return None
     place = secrets.randbelow(len(chunks.ids))
     cut = replicated.chunked(parent.valued, parent.kept.n_chunks)
-    rows = cut.where(f"chunk_id = {chunks.ids[place]}").drop("chunk_id")
+    rows = cut.where(in_chunks([chunks.ids[place]])).drop("chunk_id")
     return (place, rows) if rows.count() == chunks.n_rows[place] else None
 
 

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dvspark.audit import checks, gradients
-from dvspark.engine.chunks import pieces
+from dvspark.engine.chunks import in_chunks, pieces, rows_of_chunk
 from dvspark.engine.engines import Engine, Index
 from dvspark.engine.index.train_index import TrainKeys
 from dvspark.engine.replicated import replicated
@@ -74,10 +73,9 @@ def settled(validation_rows: DataFrame, n_chunks: int, rows: TrainRows, work: Ch
 def _points(chunks: DataFrame, known: TrainKeys) -> Iterator[Piece]:
     """Yield the validation rows whose label training rows have, chunk by chunk in id order."""
     for wave in pieces(list(replicated.chunk_sizes(chunks))):
-        rows = chunks.where(f"chunk_id IN ({', '.join(map(str, wave))})").toArrow()
+        rows = chunks.where(in_chunks(wave)).toArrow()
         for chunk_id in wave:
-            chunk = rows.filter(pc.equal(rows["chunk_id"], chunk_id)).sort_by("id")
-            yield labelled_points(chunk_arrays(chunk, known, self_validation=False))
+            yield labelled_points(chunk_arrays(rows_of_chunk(rows, chunk_id), known, self_validation=False))
 
 
 def values(rows: TrainRows, work: ChunkWork, known: SettledGame) -> Partial:

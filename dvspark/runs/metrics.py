@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-VERDICTS = ("pass", "warn", "fail")
+from dvspark.schemas.finding import VERDICTS
 
 Samples = Iterable[tuple[Mapping[str, Any], Any]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dvspark.errors import ConfigError, Problem
+from dvspark.extras import import_extra
 from dvspark.logs import log_event
 
 
@@ -47,9 +47,4 @@ def _measures(record: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _mlflow() -> Any:
-    try:
-        import mlflow  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        hint = "pip install 'dvspark[mlflow]', or leave mlflow out"
-        raise ConfigError(Problem("mlflow", "MLflow", str(error), hint)) from error
-    return mlflow
+    return import_extra("mlflow", "mlflow", "mlflow", "MLflow", instead=", or leave mlflow out")

@@ -133,13 +133,12 @@ class Storage:
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the files in a folder, without it, sorted; none where there is no such folder."""
-        found = self.file_system.get_file_info(fs.FileSelector(self.path(folder), allow_not_found=True))
+        found = entries(self.file_system, self.path(folder))
         return sorted(info.base_name for info in found if info.type == fs.FileType.File)
 
     def folders(self, name: str = "") -> list[str]:
         """Return the names of the folders in a folder, else of those at the top."""
-        selector = fs.FileSelector(self.path(name), allow_not_found=True)
-        found = self.file_system.get_file_info(selector)
+        found = entries(self.file_system, self.path(name))
         return [info.base_name for info in found if info.type == fs.FileType.Directory]
 
     def remove_file(self, name: str) -> None:
@@ -203,6 +202,11 @@ def open_storage(place: str) -> Storage:
         hint = "use a local path, or file:, hdfs:, s3a: or gs:"
         raise ConfigError(Problem("output", "a place that can be written", f"{place}: {error}", hint)) from error
     return _local(root) if file_system.type_name == "local" else Storage(place, root, file_system)
+
+
+def entries(file_system: fs.FileSystem, folder: str, *, recursive: bool = False) -> list[fs.FileInfo]:
+    """Return the files and folders in a folder, or all below it; none where there is no such folder."""
+    return file_system.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=recursive))
 
 
 def _local(root: str) -> Storage:

@@ -5,7 +5,6 @@ Of one user alone, and every process checks what it opens: see `dvspark.host.own
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -13,12 +12,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from dvspark.engine.index.manifest import MANIFEST, damaged_files, has_manifest, read_manifest
 from dvspark.engine.index.train_index import IndexReference, TrainIndex, open_index
 from dvspark.errors import ComputeError, Problem
-from dvspark.host.own_folder import left_over
+from dvspark.host.locks import left_over, take
 from dvspark.host.owned import PRIVATE_FOLDER, open_own_file, own_place
 
 # Where a host keeps its copies; node-local, so that mapping it never goes over the network.
@@ -147,7 +145,7 @@ def _locked(path: Path, seconds: float) -> Iterator[None]:
         ) from error
     with file:
         deadline = time.monotonic() + seconds
-        while not _is_taken(file):
+        while not take(file):
             if time.monotonic() > deadline:
                 expected, got = (
                     "a copy of the index within the time it may take",
@@ -158,15 +156,6 @@ def _locked(path: Path, seconds: float) -> Iterator[None]:
             time.sleep(LOOK_SECONDS)
         os.utime(path)
         yield
-
-
-def _is_taken(file: IO[bytes]) -> bool:
-    """Return whether the lock is this process's now; False where another one holds it."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _evict(root: Path, n_bytes: int) -> None:

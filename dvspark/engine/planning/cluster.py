@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from dvspark.engine.planning.plan import Hosts, parse_bytes, this_host_bytes
+from dvspark.engine.planning.plan import Hosts, this_host_bytes
 from dvspark.spark.session import is_connect, is_same_host
+from dvspark.units import parse_bytes
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

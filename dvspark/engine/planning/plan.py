@@ -6,7 +6,6 @@ import contextlib
 import logging
 import math
 import os
-import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from dvspark.engine.chunks import WAVE_CHUNKS, count_chunks
 from dvspark.engine.planning.sizes import Sizes, shuffle_bytes, worker_bytes
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.distances.distances import TILE_ROWS
+from dvspark.units import parse_bytes, show_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -174,19 +174,8 @@ def group_limits(root: Path) -> list[int]:
     return [limit for limit in found if limit > 0]
 
 
-def parse_bytes(size: str) -> int | None:
-    """Return the bytes of a size such as 4g, 512m or 1.5t, or None if it is none."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgt])b?", size.strip().lower())
-    return int(float(found[1]) * 2 ** (10 * (1 + "kmgt".index(found[2])))) if found else None
-
-
 def host_memory_problems(host_memory: object) -> list[Problem]:
     """Return what is wrong with a setting of host_memory; None stands for left out."""
     if host_memory is None or (isinstance(host_memory, str) and parse_bytes(host_memory)):
         return []
     return [Problem("host_memory", "a size", repr(host_memory), "write 4g or 512m; leave it out for this machine's")]
-
-
-def show_bytes(n_bytes: int) -> str:
-    """Return a size in MiB or GiB, as messages show it."""
-    return f"{n_bytes / 2**30:.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:.1f} MiB"

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dvspark.engine.chunks import in_chunks
 from dvspark.engine.replicated.replicated import chunked, sample_rows
 from dvspark.errors import ComputeError, Problem
 from dvspark.schemas import Float64s
@@ -26,10 +27,9 @@ def audited_rows(validation_rows: DataFrame, n_drawn: int, n_chunks: int, widest
     if not len(widest):
         return drawn
     places = widest[:, 1:].astype(np.int64).tolist()
-    chunks = ", ".join(str(chunk) for chunk, _ in places)
     wide = (
         chunked(validation_rows, n_chunks)
-        .where(f"chunk_id IN ({chunks})")
+        .where(in_chunks(chunk for chunk, _ in places))
         .selectExpr("*", "row_number() OVER (PARTITION BY chunk_id ORDER BY id) - 1 AS place")
         .where(" OR ".join(f"(chunk_id = {chunk} AND place = {place})" for chunk, place in places))
         .drop("chunk_id", "place")

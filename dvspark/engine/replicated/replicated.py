@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from dvspark.engine.chunks import Cut, chunk_expression, queries, sizes_of
+from dvspark.engine.chunks import Cut, chunk_expression, in_chunks, queries, sizes_of
 from dvspark.engine.index.host_cache import open_on_host
 from dvspark.engine.index.manifest import MANIFEST, read_manifest
 from dvspark.engine.index.train_index import IndexReference, TrainIndex, TrainKeys
@@ -49,6 +49,7 @@ from dvspark.schemas import (
 from dvspark.spark import worker
 from dvspark.spark.progress import watch_tasks
 from dvspark.spark.session import is_same_host
+from dvspark.units import show_bytes
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -74,7 +75,7 @@ def choose_shipping(spark: SparkSession, index_bytes: int, *, shared: bool) -> s
         return "artifact"
     expected = f"an index of at most {LARGEST_ARTIFACT_BYTES / 2**30:.0f} GiB, or a shared folder"
     hint = "set work_dir to a folder that the driver and all hosts see"
-    raise ComputeError(Problem("shipping the index", expected, f"{index_bytes / 2**30:.1f} GiB", hint))
+    raise ComputeError(Problem("shipping the index", expected, show_bytes(index_bytes), hint))
 
 
 def ship_index(spark: SparkSession, reference: IndexReference, shipping: str) -> IndexReference:
@@ -277,7 +278,7 @@ def _wave_totals(chunks: DataFrame, waves: list[list[int]], reference: IndexRefe
         return value_chunks(batches, open_here(reference), work)
 
     return (
-        chunks.where(f"chunk_id IN ({', '.join(map(str, ids))})")
+        chunks.where(in_chunks(ids))
         .transform(lambda rows: one_value_a_task(rows, "chunk_id", ids))
         .sortWithinPartitions("chunk_id", "id")
         .mapInArrow(value, PARTIALS.ddl())

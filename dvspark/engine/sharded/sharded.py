@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from dvspark.engine.chunks import Cut, queries
+from dvspark.engine.chunks import Cut, in_chunks, queries
 from dvspark.engine.index.train_blocks import BlocksReference, open_block, rows_of
 from dvspark.engine.index.train_index import TrainKeys
 from dvspark.engine.reduce import sketch_of
@@ -148,7 +148,7 @@ def _waves(
         starts, ends = [start for start, _ in places], {end for _, end in places}
         total, sketches = Pairwise(), list[Float64s]()
         for some in _cut(ids[starts[0] : places[-1][1]], sizes, reference.n_train):
-            rows = chunks.where(f"chunk_id IN ({', '.join(map(str, some))})").toArrow()
+            rows = chunks.where(in_chunks(some)).toArrow()
             with (
                 chunk_files(rows, reference, self_validation=self_validation) as folder,
                 _small_batches(spark, 8 * min(reference.block_rows, reference.n_train)),

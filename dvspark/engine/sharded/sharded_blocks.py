@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dvspark.engine.chunks import rows_of_chunk
 from dvspark.engine.index.block_writing import combine_blocks, finish_blocks, seal_blocks, write_blocks
 from dvspark.engine.index.train_blocks import BlocksReference, damaged_blocks, sealed_blocks
 from dvspark.engine.index.train_index import TrainKeys
@@ -94,8 +95,8 @@ def chunk_files(rows: pa.Table, reference: BlocksReference, *, self_validation: 
     with tempfile.TemporaryDirectory(prefix="chunks-", dir=reference.directory) as folder:
         keys = reference.train_keys()
         for chunk_id in pc.unique(rows["chunk_id"]).to_pylist():
-            chunk = rows.filter(pc.equal(rows["chunk_id"], chunk_id)).sort_by("id")
-            write_chunk(Path(folder), chunk_id, chunk_arrays(chunk, keys, self_validation=self_validation))
+            chunk = chunk_arrays(rows_of_chunk(rows, chunk_id), keys, self_validation=self_validation)
+            write_chunk(Path(folder), chunk_id, chunk)
         yield Path(folder)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
+from dvspark.arguments import count_problems
 from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.kernels.formulas import knn_shapley, truncated_knn_shapley
 from dvspark.kernels.nearest.near_values import NearValues
@@ -62,8 +63,8 @@ def graph_scores(knn_graph: scipy.sparse.csr_matrix, labels: npt.NDArray[np.inte
     equal ones rank as they are stored. ``labels`` (n,) codes. O(stored numbers) time and bytes; never n × n.
     Raises: ConfigError for a k below 1; InputError for a graph that does not serve.
     """
-    if k < 1:
-        raise ConfigError(Problem("parameter 'k'", "a whole number from 1", str(k), "10 is usual"))
+    if problems := count_problems("parameter 'k'", k, "10 is usual"):
+        raise ConfigError(problems)
     n = len(labels)
     if knn_graph.shape != (n, n):
         hint = "give the graph of exactly the rows that have labels"

@@ -5,16 +5,14 @@ Both give the same bits, one loop excepted: floats are added in the same order, 
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
-import tempfile
+from collections.abc import Callable
 from types import ModuleType
 
 import numpy as np
 import scipy
 
-from dvspark.host.owned import is_own_folder
 from dvspark.kernels.binning.bins import IN_DOUBT
 from dvspark.kernels.loops.bin_loops import count_from, value_bins
 from dvspark.kernels.loops.doubt_loops import gap_starts, list_doubtful, order_groups, relative_error
@@ -27,6 +25,7 @@ __all__ = [
     "add_rows",
     "add_values",
     "assign_bins",
+    "before_numba",
     "count_codes",
     "count_from",
     "decide_tile",
@@ -57,6 +56,10 @@ CHOICE_VARIABLE = "DVSPARK_LOOPS"
 ADDED_ROWS = 65_536
 
 
+# Done before Numba is loaded: kernels know no folders, so who has them run says where Numba keeps what it compiles.
+before_numba: Callable[[], None] | None = None
+
+
 @functools.cache
 def fastest() -> ModuleType:
     """Return the module whose loops to use: the compiled ones where Numba is installed, else this one.
@@ -65,8 +68,8 @@ def fastest() -> ModuleType:
     """
     choice = os.environ.get(CHOICE_VARIABLE, "")
     if choice != "numpy":
-        if "NUMBA_CACHE_DIR" not in os.environ:  # the package may lie where nobody can write
-            os.environ["NUMBA_CACHE_DIR"] = private_cache()
+        if before_numba is not None:
+            before_numba()
         try:
             from dvspark.kernels.loops import compiled_loops  # noqa: PLC0415 - an extra
 
@@ -77,16 +80,6 @@ def fastest() -> ModuleType:
     import dvspark.kernels.loops as here  # noqa: PLC0415 - the module is the value
 
     return here
-
-
-def private_cache() -> str:
-    """Return a folder of this user alone for compiled loops: Numba runs what it finds there."""
-    folder = f"{tempfile.gettempdir()}/dvspark-numba-{os.getuid()}"
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(folder, 0o700)  # noqa: PTH102 - kernels know no paths
-    if is_own_folder(folder):
-        return folder
-    return tempfile.mkdtemp(prefix="dvspark-numba-")  # somebody else was there first
 
 
 def name(loops: ModuleType) -> str:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
+from dvspark.arguments import choice_problems
 from dvspark.errors import OutputConflictError, Problem
-from dvspark.methods.options import choice_problems
 from dvspark.schemas import ERROR_BOUND, OWNER, SCHEMA_VERSION, VALUES
 from dvspark.schemas.arrow import arrow_type
 from dvspark.tables.sinks.contents import values_digest

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from dvspark.arguments import choice_problems
 from dvspark.errors import Problem, close_matches
-from dvspark.methods.options import choice_problems
 from dvspark.tables.sources.typed_bytes import DTYPES
 
 

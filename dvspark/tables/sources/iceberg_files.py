@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
-from pyarrow import fs
 from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.io.pyarrow import schema_to_pyarrow
@@ -20,7 +19,7 @@ from dvspark.errors import InputError, Problem
 from dvspark.tables.sources.markers import METADATA_FILE
 from dvspark.tables.sources.pinned import Pinned, full_path, latest_at, read_or_refuse, unreadable_files
 from dvspark.tables.sources.row_files import FOOTER_THREADS
-from dvspark.tables.storage import open_storage
+from dvspark.tables.storage import entries, open_storage
 
 if TYPE_CHECKING:
     from pyiceberg.schema import Schema
@@ -77,8 +76,7 @@ def _latest_metadata(folder: str) -> str:
     storage = open_storage(folder)
     if storage.exists("metadata/version-hint.text"):
         return full_path(folder)
-    selector = fs.FileSelector(storage.path("metadata"), allow_not_found=True)
-    names = [file.base_name for file in storage.file_system.get_file_info(selector)]
+    names = [file.base_name for file in entries(storage.file_system, storage.path("metadata"))]
     numbered = [(int(found[1] or found[2]), name) for name in names if (found := METADATA_FILE.fullmatch(name))]
     last = [name for number, name in numbered if number == max(numbered)[0]]
     if len(last) != 1:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from dvspark.errors import ConfigError, Problem
-from dvspark.tables.storage import Storage, open_storage
+from dvspark.tables.storage import Storage, entries, open_storage
 
 # 00012-….metadata.json of a catalog, v12.metadata.json of a file system's tables.
 METADATA_FILE = re.compile(r"(?:v(\d+)|(\d+)-.*)\.metadata\.json")
@@ -72,6 +72,6 @@ def _at(seen: fs.FileSystem, place: str) -> Iterator[Marker]:
         folder = f"{place.rstrip('/')}/{name}"
         if seen.get_file_info(folder).type != fs.FileType.Directory:
             continue
-        inside = seen.get_file_info(fs.FileSelector(folder))
+        inside = entries(seen, folder)
         if kind != "iceberg" or any(METADATA_FILE.fullmatch(info.base_name) for info in inside):
             yield Marker(kind, place)

@@ -19,7 +19,7 @@ from dvspark.tables.sources.listing import Listing, data_files, is_hidden, listi
 from dvspark.tables.sources.markers import contradiction
 from dvspark.tables.sources.row_files import FOOTER_THREADS
 from dvspark.tables.sources.types import spark_type
-from dvspark.tables.storage import Storage, open_storage
+from dvspark.tables.storage import Storage, entries, open_storage
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -97,8 +97,7 @@ def look(place: str) -> Seen | None:
         found = storage.file_system.get_file_info(storage.root)
         if found.is_file:
             return Seen(storage, [], [found])
-        selector = fs.FileSelector(storage.root, recursive=True, allow_not_found=True)
-        inside = storage.file_system.get_file_info(selector)
+        inside = entries(storage.file_system, storage.root, recursive=True)
         return Seen(storage, inside, data_files(inside, storage.root))
     except (ConfigError, OSError, pa.ArrowException):  # a store that only Spark speaks
         return None

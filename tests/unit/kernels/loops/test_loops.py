@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -444,17 +441,3 @@ def test_fastest__follows_the_environment(choice: str, expected: str) -> None:
     environment = {"DVSPARK_LOOPS": choice, "PATH": ""}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == expected
-
-
-def test_private_cache__is_no_folder_that_others_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    usual = tmp_path / f"dvspark-numba-{os.getuid()}"
-    assert loops.private_cache() == str(usual)
-    assert usual.stat().st_mode & 0o777 == 0o700
-    usual.chmod(0o777)
-    other = loops.private_cache()
-    assert other != str(usual)
-    assert Path(other).stat().st_mode & 0o777 == 0o700
-    usual.rmdir()
-    usual.symlink_to(other)
-    assert loops.private_cache() not in {str(usual), other}
