@@ -50,7 +50,7 @@ class Computed:
             run_id=checked.run_id,
             fingerprint=checked.fingerprint,
             options=checked.options,
-            parameters=self.prepared.work.parameters,
+            parameters=self.prepared.work.parameters.plain(),
             ranking=checked.ranking,
             error_bound=self.finalized.error_bound,
             inputs=_inputs_record(checked, self.valued.totals.n_validation),

@@ -169,7 +169,7 @@ def checked_of(method: str, given: dict[str, Any], monkeypatch: pytest.MonkeyPat
 
 def recorded(checked: Checked) -> dict[str, Any]:
     """Return the parameters as the run record has them."""
-    return checked.parameters
+    return checked.parameters.plain()
 
 
 @pytest.mark.parametrize("case", GIVEN)

@@ -20,7 +20,7 @@ import dvspark
 from dvspark.kernels.binning import row_codes
 from dvspark.kernels.distances import distances
 from dvspark.kernels.distances.distances import duplicate_rows, exact_keys, prepare, settle_ties, squared_norms
-from dvspark.kernels.formulas import knn_shapley
+from dvspark.kernels.formulas.knn_shapley import KnnShapley
 from dvspark.kernels.memory import scratch_bytes
 from dvspark.kernels.ranking import ranking
 from dvspark.kernels.ranking.partials import ranking_partial
@@ -241,8 +241,8 @@ def test_ranking_partial__stays_under_the_memory_it_promises(
         train,
         chunk,
         RankingOptions(metric, precision, ties, K, ranked, row_bounds=True),
-        lambda n: knn_shapley.rank_weights(n, k=K),
-        lambda matches, n: knn_shapley.utility(matches, n, k=K),
+        KnnShapley(K).rank_weights,
+        KnnShapley(K).utilities,
     )
     work(Workspace())  # what compiling loops takes is not theirs
     tracemalloc.start()
