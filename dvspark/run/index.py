@@ -6,10 +6,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dvspark.engine.engines import Index
+from dvspark.engine.engines import Index, IndexBuilder
 from dvspark.engine.index.train_index import IndexReference, finished_index
 from dvspark.engine.planning.plan import Plan
 from dvspark.engine.replicated import packing, replicated
@@ -40,17 +41,8 @@ def index_rows(
     root, shared = Path(work_dir or tempfile.gettempdir()), work_dir is not None
     kept = None if ledger is None else ledger.index()
     frame = inputs.train.frame
-    given: dict[str, Any] = {
-        "n_train": inputs.train_facts.n_rows,
-        "n_features": inputs.n_features,
-        "dtype": inputs.dtype,
-        "metric": options.metric,
-        "shared": shared,
-        "index": options.index,
-        "keys": inputs.train.keys,
-    }
     with own_folder(root, plan.index_bytes, kept.folder if kept else None) as folder:
-        given["directory"] = directory = folder / "index"
+        directory = folder / "index"
         with stage("index", stages) as now:
             index = _finished(frame.sparkSession, plan, directory, kept.digest) if kept else None
             now.note = "finished before; " if index else ""
@@ -58,16 +50,30 @@ def index_rows(
                 for left in folder.glob("*/"):  # half done or damaged
                     shutil.rmtree(left, ignore_errors=True)
                 _keep(ledger, folder, "")
-                if plan.name == "sharded":
-                    index = sharded.build_blocks(frame, **given, block_rows=plan.block_rows)
-                else:
-                    index = packing.build_index(frame, **given, map_batches=inputs.train.map_batches)
+                index = _builder(plan, inputs)(
+                    frame,
+                    n_train=inputs.train_facts.n_rows,
+                    n_features=inputs.n_features,
+                    dtype=inputs.dtype,
+                    metric=options.metric,
+                    directory=directory,
+                    shared=shared,
+                    index=options.index,
+                    keys=inputs.train.keys,
+                )
             _keep(ledger, folder, index.digest)
             if isinstance(index, IndexReference):
                 shipping = replicated.choose_shipping(frame.sparkSession, plan.index_bytes, shared=shared)
                 index = replicated.ship_index(frame.sparkSession, index, shipping)
             now.rows, now.note = index.n_train, f"{now.note}{index.n_bytes / 2**20:.1f} MiB, {index.shipping}"
         yield index
+
+
+def _builder(plan: Plan, inputs: ValidatedInputs) -> IndexBuilder:
+    """Return what writes an index of the kind that the plan needs."""
+    if plan.name == "sharded":
+        return partial(sharded.build_blocks, block_rows=plan.block_rows)
+    return partial(packing.build_index, map_batches=inputs.train.map_batches)
 
 
 def _finished(spark: SparkSession, plan: Plan, directory: Path, digest: str) -> Index | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -37,7 +37,7 @@ SAMPLE_ROWS = 8
 class TrainRows:
     """The training rows of an index, through the ``engine`` that values with its kind."""
 
-    engine: Engine[Any]
+    engine: Engine[Index]
     index: Index
 
     def pieces(self) -> Iterator[Piece]:
