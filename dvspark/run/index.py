@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dvspark.engine.engines import Index, IndexBuilder
 from dvspark.engine.index.train_index import IndexReference, finished_index
@@ -16,7 +16,7 @@ from dvspark.engine.planning.plan import Plan
 from dvspark.engine.replicated import packing, replicated
 from dvspark.engine.sharded import sharded
 from dvspark.host.own_folder import own_folder
-from dvspark.logs import stage
+from dvspark.logs import Stages
 from dvspark.methods.options import ValueOptions
 from dvspark.runs.ledger import KeptIndex, Ledger
 from dvspark.tables.table_checks import ValidatedInputs
@@ -32,7 +32,7 @@ def index_rows(
     plan: Plan,
     work_dir: str | None,
     ledger: Ledger | None,
-    stages: list[dict[str, Any]],
+    stages: Stages,
 ) -> Iterator[Index]:
     """Yield the index of the training rows, in ``work_dir`` if there is one; it is removed afterwards.
 
@@ -43,7 +43,7 @@ def index_rows(
     frame = inputs.train.frame
     with own_folder(root, plan.index_bytes, kept.folder if kept else None) as folder:
         directory = folder / "index"
-        with stage("index", stages) as now:
+        with stages.stage("index") as now:
             index = _finished(frame.sparkSession, plan, directory, kept.digest) if kept else None
             now.note = "finished before; " if index else ""
             if index is None:

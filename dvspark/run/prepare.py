@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from dvspark.engine.engines import Index, engine_of
 from dvspark.engine.replicated import replicated
 from dvspark.engine.tasks import ChunkWork
-from dvspark.logs import stage
+from dvspark.logs import Stages
 from dvspark.methods.kinds.radius import AUTO, SAMPLE_POINTS, RadiusMethod
 from dvspark.privacy import Release
 from dvspark.run import neighbors, sums
@@ -37,15 +37,13 @@ class Prepared:
     release: Release | None = None
 
 
-def prepare_method(
-    checked: Checked, n_chunks: int, index: Index, files: Files | None, stages: list[dict[str, Any]]
-) -> Prepared:
+def prepare_method(checked: Checked, n_chunks: int, index: Index, files: Files | None, stages: Stages) -> Prepared:
     """Return what rows are valued with; ``files``: where a private release is kept before its use."""
     work = ChunkWork(checked.options, checked.parameters)
     prepared = Prepared(checked.inputs.validation.frame, n_chunks, work, checked.release)
     keep = None if files is None else Keep(files, checked.run_id, checked.fingerprint)
     for name, settle in PREPARATIONS.get(checked.options.declaration.kind, {}).items():
-        with stage(name, stages) as now:
+        with stages.stage(name) as now:
             prepared, now.note = settle(prepared, index, keep, checked.inputs.validation_facts.n_rows)
     return prepared
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pyarrow as pa
 
 from dvspark.errors import ConfigError, InputError
 from dvspark.kernels.formulas.kinds import Parameters
-from dvspark.logs import log_event, stage
+from dvspark.logs import Stages, log_event
 from dvspark.methods.options import ValueOptions
 from dvspark.privacy import Release
 from dvspark.run.change import Parent, require_fitting
@@ -72,13 +71,13 @@ class Checked:
         return values_schema(types, row_bounds=self.options.error_bound)
 
 
-def validate_tables(tables: Tables, request: Request, stages: list[dict[str, Any]]) -> Checked:
+def validate_tables(tables: Tables, request: Request, stages: Stages) -> Checked:
     """Validate the tables and settle what decides the run.
 
     Raises: InputError with everything wrong in the tables, ConfigError for options that do not go with them.
     """
     options, parent = request.options, tables.parent
-    with stage("validate", stages) as now:
+    with stages.stage("validate") as now:
         inputs = validate(tables.train, tables.validation, options, request.on_bad_row, to_owners=request.to_owners)
         parameters = options.resolved(inputs.n_classes)
         if parent is not None:

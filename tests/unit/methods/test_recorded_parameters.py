@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dvspark.logs import Stages
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
 from dvspark.run import validate
@@ -164,7 +165,7 @@ def checked_of(method: str, given: dict[str, Any], monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(validate, "validate", lambda *_given, **_more: inputs)
     monkeypatch.setattr(validate, "__version__", "any")
     tables: Any = SimpleNamespace(train=rows, validation=rows, parent=None, known=None)
-    return validate_tables(tables, Request(ValueOptions(method, given), run_id="a-run"), [])
+    return validate_tables(tables, Request(ValueOptions(method, given), run_id="a-run"), Stages())
 
 
 def recorded(checked: Checked) -> dict[str, Any]:
