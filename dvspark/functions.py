@@ -19,6 +19,7 @@ from dvspark.engine.replicated.gradient_sums import add_sums, games_of, sum_batc
 from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.kernels.distances.distances import squared_norms
 from dvspark.kernels.formulas.chg_shapley import GradientGame
+from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import GRADIENT_SUMS, GRADIENT_VALUES, ChunkArrays, Contributors, Float64s, Partial
@@ -207,7 +208,7 @@ def _points(index: TrainIndex, embedding: pd.Series[Any], label: pd.Series[Any])
 
 
 def _contributors(
-    index: TrainIndex, points: ChunkArrays, options: ValueOptions, parameters: dict[str, int], top: int
+    index: TrainIndex, points: ChunkArrays, options: ValueOptions, parameters: Parameters, top: int
 ) -> list[list[dict[str, Any]]]:
     ids = index.keys["id"]
     shown = []

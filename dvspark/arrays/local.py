@@ -18,14 +18,14 @@ from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.index.search import searched
 from dvspark.errors import ConfigError, DataWarning, InputError, Problem
 from dvspark.kernels.distances.distances import prepare
+from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods import METHODS
 from dvspark.methods.base import Method
 from dvspark.methods.finalize import certificate, finalize
 from dvspark.methods.options import ValueOptions
-from dvspark.methods.parameters import Parameters
-from dvspark.privacy import KeptRelease, private_release, sampled_rows
+from dvspark.privacy import KeptRelease, private_release
 from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays, columns
 
 
@@ -174,7 +174,7 @@ def local_totals(inputs: ArrayInputs, options: ValueOptions, release: KeptReleas
     return totals
 
 
-def _no_points(method: Method, train: TrainArrays, options: ValueOptions) -> Partial:
+def _no_points(method: Method[Parameters], train: TrainArrays, options: ValueOptions) -> Partial:
     return Partial.zeros(method.n_values(train.n_train, train.columns.n_owners), row_bounds=options.error_bound)
 
 
@@ -184,7 +184,7 @@ def _chunks(points: ChunkArrays) -> Iterator[ChunkArrays]:
 
 
 def _released(
-    method: Method,
+    method: Method[Parameters],
     train: TrainArrays,
     points: ChunkArrays,
     options: RankingOptions,
@@ -200,7 +200,7 @@ def _released(
         hint = "give the tables and parameters of the first call, or another release: that spends the budget once more"
         raise InputError(Problem("release", "one of these tables and parameters", "one of others", hint))
     if kept.sample_key is not None:
-        drawn = sampled_rows(range(train.n_train), kept.sample_key, parameters["sampling_rate"])
+        drawn = method.sample(range(train.n_train), kept.sample_key, parameters)
         train = dataclasses.replace(train, columns=dataclasses.replace(train.columns, sampled=drawn))
     if kept.noisy_counts is None and kept.release is not None:
         counts = [method.counts(train, chunk, options, parameters) for chunk in _chunks(points)]
@@ -210,7 +210,7 @@ def _released(
 
 def _digest(train: TrainArrays, points: ChunkArrays, options: RankingOptions, parameters: Parameters) -> str:
     """Return the sha256 of what noisy counts are of."""
-    found = hashlib.sha256(repr((sorted(parameters.items()), options.metric)).encode())
+    found = hashlib.sha256(repr((sorted(parameters.plain().items()), options.metric)).encode())
     labels, owners = train.labels, train.columns.owners
     for array in (train.x, labels.codes, labels.offsets, labels.postings, owners, points.x, *points.labels):
         found.update(b"-" if array is None else f"{array.dtype}{array.shape}".encode() + array.tobytes())

@@ -40,7 +40,7 @@ def graph_values(knn_graph: Any, y_train: Any, options: ValueOptions) -> Float64
     if problems:
         raise InputError(problems)
     codes = columns.codes_of(labels, columns.label_vocabulary(labels))
-    return graph_scores(scipy.sparse.csr_matrix(knn_graph), codes, options.resolved(0)["k"])
+    return graph_scores(scipy.sparse.csr_matrix(knn_graph), codes, options.resolved(0).n_voting)
 
 
 def chg_value_arrays(scaled_gradients: npt.ArrayLike, alpha: npt.ArrayLike | None = None, by: Any = None) -> Float64s:

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import scipy
 
+from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.methods import METHODS
-from dvspark.methods.base import Approximation
 from dvspark.methods.options import ValueOptions
-from dvspark.methods.parameters import Parameters
-from dvspark.methods.search_index import EXACT, kernel_parameters
-from dvspark.schemas import Finding, Float64s, Int64s, Partial
+from dvspark.schemas import EXACT, Finding, Float64s, Int64s, Partial
 
 # Truncation keeps the order of the rows well from so many times k on: with k = 10 on scikit-learn's digits, 20 k gave
 # a rank correlation of 0.99, k itself 0.47 (docs/methods/truncated_knn_shapley.md).
@@ -26,7 +23,7 @@ ROWS_PER_K = 20
 ROUNDING = 1e-12
 
 
-def approximated(options: ValueOptions, parameters: Parameters) -> tuple[ValueOptions, dict[str, Any]]:
+def approximated(options: ValueOptions, parameters: Parameters) -> tuple[ValueOptions, Parameters]:
     """Return the options and parameters of the method that the one asked for approximates.
 
     Raises: ValueError when it approximates none.
@@ -34,9 +31,9 @@ def approximated(options: ValueOptions, parameters: Parameters) -> tuple[ValueOp
     method = options.declaration
     if method.approximates is None:
         raise ValueError(f"{method.name} approximates no other method")
-    other = METHODS[method.approximates.method]
-    known = {name: value for name, value in parameters.items() if other.knows(name)}
-    return replace(options, method=other.name, parameters=known), known
+    other = METHODS[method.approximates]
+    known = {name: value for name, value in parameters.plain().items() if other.knows(name)}
+    return replace(options, method=other.name, parameters=known), other.formulas(**known)
 
 
 def approximation_findings(
@@ -47,14 +44,14 @@ def approximation_findings(
     ``engine`` and ``exact``: a sample of points by the method, and by the one it approximates; ``values``: of the run.
     O(N log N).
     """
-    how = options.declaration.approximates
-    if how is None or n_players == 0:
+    method = options.declaration
+    if method.approximates is None or n_players == 0:
         return []
-    own = kernel_parameters(parameters)
+    bound = parameters.error_bound(n_players)
     return [
-        check_near_rows(how.n_near(n_players, **own), n_players, parameters["k"]),
-        check_order(engine, exact, how),
-        check_error(engine, exact, how, how.error_bound(n_players, **own), proven=options.index == EXACT),
+        check_near_rows(method.n_asked(n_players, parameters), n_players, parameters.n_voting),
+        check_order(engine, exact, method.approximates),
+        check_error(engine, exact, method.approximates, bound, proven=options.index == EXACT),
         check_untouched(values),
     ]
 
@@ -69,7 +66,7 @@ def check_near_rows(n_near: int, n_players: int, k: int) -> Finding:
     return Finding("near_rows", "warn", float(n_near), float(enough), meaning)
 
 
-def check_order(engine: Partial, exact: Partial, how: Approximation) -> Finding:
+def check_order(engine: Partial, exact: Partial, other: str) -> Finding:
     """Return how well the order of the rows is kept: Spearman's correlation, 1 at best; 0 where all values are equal.
 
     Only told: nobody knows how much is enough.
@@ -78,15 +75,15 @@ def check_order(engine: Partial, exact: Partial, how: Approximation) -> Finding:
     away = [of_one - of_one.mean() for of_one in ranks]
     size = float(np.sqrt(np.prod([of_one @ of_one for of_one in away])))
     measured = float(away[0] @ away[1]) / size if size > 0 else 0.0
-    meaning = f"Spearman correlation with {how.method} over {exact.n_validation} validation points; 1 is the same order"
+    meaning = f"Spearman correlation with {other} over {exact.n_validation} validation points; 1 is the same order"
     return Finding("rank_correlation", "pass", measured, 1.0, meaning)
 
 
-def check_error(engine: Partial, exact: Partial, how: Approximation, bound: float, *, proven: bool) -> Finding:
+def check_error(engine: Partial, exact: Partial, other: str, bound: float, *, proven: bool) -> Finding:
     """Return how far a mean value is off at most; a failure above the bound where that is ``proven``."""
     measured = float(np.max(np.abs(engine.value - exact.value))) / max(exact.n_validation, 1)
     kind = "the proven bound" if proven else "the bound of an exact search, not proven for this index"
-    meaning = f"largest difference to {how.method} over {exact.n_validation} validation points, against {kind}"
+    meaning = f"largest difference to {other} over {exact.n_validation} validation points, against {kind}"
     within = measured <= bound + ROUNDING  # NaN is not
     return Finding("approximation_error", "pass" if within else "fail" if proven else "warn", measured, bound, meaning)
 

@@ -10,10 +10,10 @@ import scipy
 from dvspark.kernels.blocks.merged import BlockPart, MergedPoint
 from dvspark.kernels.distances.distances import settle_ties
 from dvspark.kernels.distances.small_keys import replace_small
+from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.kernels.ranking.ordered import in_order
 from dvspark.kernels.ranking.ranking import RankedRows
 from dvspark.methods.options import ValueOptions
-from dvspark.methods.parameters import Parameters
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Partial, TrainArrays, TrainColumns
 
 # Drawn by a hash of their ids.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 import pyarrow as pa
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 Index = IndexReference | BlocksReference
+IndexOf = TypeVar("IndexOf", bound=Index)
 Index_contra = TypeVar("Index_contra", contravariant=True)
 
 
@@ -70,8 +72,27 @@ class Engine(Protocol[Index_contra]):
         """Return the rows that decide the values of each validation row of the sample."""
 
 
-def engine_of(index: Index) -> Engine[Any]:
+class IndexBuilder(Protocol):
+    """What writes the index of training rows: `packing.build_index` or `sharded.build_blocks`, bound to its own."""
+
+    def __call__(
+        self,
+        train_rows: DataFrame,
+        *,
+        n_train: int,
+        n_features: int,
+        dtype: str,
+        metric: str,
+        directory: Path,
+        shared: bool,
+        index: str,
+        keys: pa.Table | None,
+    ) -> Index:
+        """Return the index that was written."""
+
+
+def engine_of(index: IndexOf) -> Engine[IndexOf]:
     """Return the engine that values with this kind of index."""
     of_blocks: Engine[BlocksReference] = sharded
     of_whole: Engine[IndexReference] = replicated
-    return of_blocks if isinstance(index, BlocksReference) else of_whole
+    return cast("Engine[IndexOf]", of_blocks if isinstance(index, BlocksReference) else of_whole)

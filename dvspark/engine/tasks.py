@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -15,10 +15,11 @@ from dvspark.engine.chunks import whole_chunks
 from dvspark.engine.index.train_index import TrainIndex, TrainKeys
 from dvspark.engine.reduce import partial_batches
 from dvspark.kernels.distances.distances import distance_from_key, exact_keys
+from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.kernels.workspace import Workspace
+from dvspark.methods.base import Method
 from dvspark.methods.kinds.sums import SettledGame
 from dvspark.methods.options import ValueOptions
-from dvspark.privacy import sampled_rows
 from dvspark.schemas import Bools, ChunkArrays, Floats, Int64s, TrainArrays, TrainColumns, columns
 from dvspark.schemas.columns import embedding_matrix, from_ipc, to_ipc
 
@@ -27,7 +28,7 @@ PACK_BYTES = 4 * 2**20
 
 # A Python worker lives through many tasks, one after the other.
 _workspace = Workspace()
-_samples: dict[tuple[bytes, int, Any], Bools] = {}
+_samples: dict[tuple[bytes, int, int | str], Bools] = {}
 
 
 class HasSizes(Protocol):
@@ -51,12 +52,12 @@ class ChunkWork:
     """
 
     options: ValueOptions
-    parameters: dict[str, Any]
+    parameters: Parameters
     sample_key: bytes | None = None
     settled: SettledGame | None = None
 
     @property
-    def method(self) -> Any:
+    def method(self) -> Method[Parameters]:
         """The method's declaration, of whichever kind."""
         return self.options.declaration
 
@@ -144,7 +145,7 @@ def sampled_columns(columns: TrainColumns, ids: pa.ChunkedArray, work: ChunkWork
     asked = (work.sample_key, len(ids), ids[0].as_py())
     if asked not in _samples:
         _samples.clear()
-        _samples[asked] = sampled_rows(ids.to_pylist(), work.sample_key, work.parameters["sampling_rate"])
+        _samples[asked] = work.method.sample(ids.to_pylist(), work.sample_key, work.parameters)
     return dataclasses.replace(columns, sampled=_samples[asked])
 
 

@@ -13,7 +13,8 @@ r"""Kernels: how one chunk of validation points is valued. NumPy in, NumPy out; 
                    |
         partial:   Σ value, Σ value², n, Σ U(N), Σ U(∅)
 
-A method of the `ranking` kind is two tables over ranks r = 1..n (`rank_values.RankWeights`), one file each:
+A method of the `ranking` kind is two tables over ranks r = 1..n (`rank_values.RankWeights`), one file each with a class
+whose fields are the method's parameters:
 `knn_shapley`, `soft_knn_shapley`, `knn_banzhaf`, `knn_beta`. With a_r = 1 where the row at rank r matches the
 validation label,
 
@@ -47,7 +48,8 @@ What is done to every row of every point is in `loops`: `rank_loops`, `doubt_loo
 same in Numba in the modules `compiled_…` beside them; `compiled_gaps` is in Numba alone.
 
 Rooms: `distances`, `ranking` (kinds `ranking` and `ordered`), `binning`, `nearest`, `radius`, `gradients`, `blocks`
-(points of which blocks of training rows tell), `formulas` (a file a method, and what several share), `loops`.
+(points of which blocks of training rows tell), `formulas` (a file a method, what several share, and
+`kinds`: what a kind asks of a method's formulas), `loops`.
 
 Memory beyond the train arrays: `memory.scratch_bytes`, a formula, checked by a test.
 """

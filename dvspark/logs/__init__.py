@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -100,23 +100,37 @@ class Stage:
             sys.stderr.flush()
 
 
-@contextmanager
-def stage(name: str, stages: list[dict[str, Any]]) -> Iterator[Stage]:
-    """Time a stage, log it when it ends, and append it to ``stages``."""
-    current = Stage(name)
-    yield current
-    seconds = round(time.monotonic() - current.started, 3)
-    stages.append({"stage": name, "seconds": seconds, "rows": current.rows})
-    if current._said and not _is_json() and sys.stderr.isatty():
-        sys.stderr.write("\r" + " " * 78 + "\r")
-    rows = "" if current.rows is None else f"{current.rows:>12,} rows"
-    log_event(
-        f"{name:<9} {seconds:>8.2f} s {rows:<17} {current.note}".rstrip(),
-        stage=name,
-        seconds=seconds,
-        rows=current.rows,
-        note=current.note,
-    )
+@dataclass(frozen=True)
+class EndedStage:
+    """A stage that has ended, as the run record has it."""
+
+    stage: str
+    seconds: float
+    rows: int | None
+
+
+class Stages:
+    """The clock of a run: times its stages, one after the other, and knows those that have ended."""
+
+    def __init__(self) -> None:
+        self._ended: list[EndedStage] = []
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Stage]:
+        """Time the stage that the block is, and log it when it ends."""
+        current = Stage(name)
+        yield current
+        ended = EndedStage(name, round(time.monotonic() - current.started, 3), current.rows)
+        self._ended.append(ended)
+        if current._said and not _is_json() and sys.stderr.isatty():
+            sys.stderr.write("\r" + " " * 78 + "\r")
+        rows = "" if ended.rows is None else f"{ended.rows:>12,} rows"
+        message = f"{name:<9} {ended.seconds:>8.2f} s {rows:<17} {current.note}".rstrip()
+        log_event(message, **asdict(ended), note=current.note)
+
+    def record(self) -> list[dict[str, Any]]:
+        """Return the stages that have ended, in order, as plain data."""
+        return [asdict(ended) for ended in self._ended]
 
 
 def _is_json() -> bool:

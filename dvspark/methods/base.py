@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from dvspark.errors import Problem
 from dvspark.kernels import memory
 from dvspark.kernels.binning.binned import RankingGame
 from dvspark.kernels.binning.bins import near_rows
 from dvspark.kernels.blocks.merged import MergedPoint
+from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.kernels.ranking import ranking
 from dvspark.kernels.ranking.ordered import OrderedPoint
 from dvspark.kernels.ranking.ranking import RankedRows, RankingOptions
 from dvspark.kernels.workspace import Workspace
-from dvspark.methods.parameters import Parameter, Parameters, parameter_problems, resolved_parameters
+from dvspark.methods.parameters import Parameter, parameter_problems, resolved_parameters
 from dvspark.privacy import Release
-from dvspark.schemas import ChunkArrays, Finding, Float64s, Int64s, Partial, TrainArrays, TrainColumns
+from dvspark.schemas import Bools, ChunkArrays, Finding, Float64s, Int64s, Partial, TrainArrays, TrainColumns
 
 if TYPE_CHECKING:
     from dvspark.engine.planning.sizes import Sizes
@@ -49,60 +50,39 @@ def owners(_given: Mapping[str, Any]) -> tuple[str, ...]:
     return ("owners",)
 
 
-def always(_parameters: Parameters) -> bool:
-    """Return yes, whatever the parameters."""
-    return True
-
-
-def no_error(_n_players: int, _parameters: Parameters) -> float:
-    """Return zero: values are those of the game, whatever the parameters."""
-    return 0.0
-
-
-def never(_parameters: Parameters) -> bool:
-    """Return no, whatever the parameters."""
+def _never(_given: Mapping[str, Any]) -> bool:
     return False
 
 
-@dataclass(frozen=True)
-class Approximation:
-    """What a method approximates: the name of the other ``method``, and how well.
-
-    ``n_near(n_players, **parameters)`` rows of a point decide its values, and ``error_bound(n_players, **parameters)``
-    is the most that any of them is off.
-    """
-
-    method: str
-    n_near: Callable[..., int]
-    error_bound: Callable[..., float]
+P = TypeVar("P", bound=Parameters)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method:
+class Method(Generic[P]):
     """One way to value training rows: a declaration; what it computes comes from one kernel file.
 
-    ``reference``: authors, year, place, DOI. ``efficient``: whether the values sum to U(N) - U(∅), or to what
-    ``partial`` counts in their place, which the audit then demands. ``target``: what rows are labelled with, "label" or
-    "number". ``players``: who is valued, "rows" or "owners". ``asks``: which of "owners" and "weights" it needs.
-    ``error``: how far the values of a point of so many rows may be from those of the game, by what the method leaves
-    out. ``check``: what is wrong with the parameters together. ``exact_distances``: whether it computes with distances,
-    not ranks alone. ``self_validates``: every training row is a validation point, always. ``score``: what becomes of
-    mean values, a linear function. ``approximates``: which method it stands in for; the audit tells how well it does.
+    ``parameters``: what it asks of its user. ``formulas``: the class of the kernel file whose fields they are; one
+    value of it, made by `resolved`, is what the method, and no other, is given as ``parameters`` afterwards.
+    ``reference``: authors, year, place, DOI. ``target``: what rows are labelled with, "label" or "number".
+    ``players``: who is valued, "rows" or "owners". ``self_validates``: every training row is a validation point,
+    always. ``score``: what becomes of mean values, a linear function. ``approximates``: which method it stands in for;
+    the audit tells how well it does. Of parameters as they are given, None standing for left out, or as plain data:
+    ``asks``: which of "owners" and "weights" it needs; ``check``: what is wrong with them together;
+    ``exact_distances``: whether it computes with distances, not ranks alone.
     """
 
     name: str
     parameters: tuple[Parameter, ...]
+    formulas: type[P]
     reference: str
-    efficient: Callable[[Parameters], bool] = always
-    error: Callable[[int, Parameters], float] = no_error
     target: str = "label"
     players: str = "rows"
     asks: Callable[[Mapping[str, Any]], tuple[str, ...]] = _nothing
     check: Callable[[Mapping[str, Any]], list[Problem]] = _no_problems
-    exact_distances: Callable[[Parameters], bool] = never
+    exact_distances: Callable[[Mapping[str, Any]], bool] = _never
     self_validates: bool = False
     score: Callable[[Float64s], Float64s] | None = None
-    approximates: Approximation | None = None
+    approximates: str | None = None
 
     # Which kind it is; whether it asks for all rows in order; whether bins may rank the far ones; whether ties may be
     # averaged.
@@ -122,7 +102,7 @@ class Method:
         train: TrainArrays,
         chunk: ChunkArrays,
         options: RankingOptions,
-        parameters: Parameters,
+        parameters: P,
         workspace: Workspace | None = None,
     ) -> Partial:
         """Return the partial of a chunk."""
@@ -135,49 +115,60 @@ class Method:
         n_train: int,
         n_players: int,
         options: RankingOptions,
-        parameters: Parameters,
+        parameters: P,
     ) -> Partial:
         """Return the partial of points whose keys came from blocks; of kinds whose blocks exchange keys."""
         raise NotImplementedError
 
     def points(
-        self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: Parameters
+        self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: P
     ) -> Iterator[tuple[RankedRows, Float64s]]:
         """Yield for each validation point its ranked rows and their values in rank order, where ``bins`` may rank."""
         raise NotImplementedError
 
-    def game(self, n_players: int, options: RankingOptions, parameters: Parameters) -> RankingGame:
+    def game(self, n_players: int, options: RankingOptions, parameters: P) -> RankingGame:
         """Return the game of ``n_players`` rows, for the binned ranking, where ``bins`` may rank."""
         raise NotImplementedError
 
-    def reference_values(self, point: OrderedPoint, parameters: Parameters) -> Float64s:
+    def reference_values(self, point: OrderedPoint, parameters: P) -> Float64s:
         """Return the values by rank, or by owner, from another formula than the kernel's; for the audit."""
         raise NotImplementedError
 
-    def size(self, point: OrderedPoint, parameters: Parameters) -> float:  # noqa: ARG002
+    def size(self, point: OrderedPoint, parameters: P) -> float:  # noqa: ARG002
         """Return the largest |U| that any rows of a point can have, to which rounding is in proportion.
 
         One for a share of matches, unless it says otherwise.
         """
         return 1.0
 
-    def own_error(self, n_players: int, parameters: Parameters) -> float:
+    def own_error(self, n_players: int, parameters: P) -> float:
         """Return how far a value may be from the exact one by what the method leaves out, of so many rows."""
-        return self.error(n_players, parameters) if n_players else 0.0
+        return parameters.error(n_players) if n_players else 0.0
 
     def n_values(self, n_train: int, n_owners: int) -> int:
         """Return how many values there are."""
         return n_owners if self.players == "owners" else n_train
 
-    def n_asked(self, n_players: int, parameters: Parameters) -> int:  # noqa: ARG002
+    def n_asked(self, n_players: int, parameters: P) -> int:  # noqa: ARG002
         """Return how many of so many rows it asks for at a point, the nearest ones; all, unless it says otherwise."""
         return n_players
 
-    def release(self, parameters: Parameters, n_validation: int) -> Release:
+    def release(self, parameters: P, n_validation: int) -> Release:
         """Return what a private method promises, and how much noise that takes."""
         raise NotImplementedError
 
-    def counts(self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: Parameters) -> Int64s:
+    def sample(self, ids: Sequence[int | str], key: bytes, parameters: P) -> Bools:
+        """Return which training rows with these ids the sample of a private method holds."""
+        raise NotImplementedError
+
+    def counts(
+        self,
+        train: TrainArrays,
+        chunk: ChunkArrays,
+        options: RankingOptions,
+        parameters: P,
+        workspace: Workspace | None = None,
+    ) -> Int64s:
         """Return how many neighbors match each point and how many do not, (n_validation, 2), of those that count."""
         raise NotImplementedError
 
@@ -186,10 +177,10 @@ class Method:
         train: TrainArrays,  # noqa: ARG002
         points: ChunkArrays,  # noqa: ARG002
         options: RankingOptions,  # noqa: ARG002
-        parameters: Parameters,
-    ) -> dict[str, Any]:
+        parameters: P,
+    ) -> P:
         """Return the parameters with those that follow from the tables, in one process."""
-        return dict(parameters)
+        return parameters
 
     def warnings(self, totals: Partial) -> list[str]:  # noqa: ARG002
         """Return what to say of the totals over all validation points."""
@@ -242,18 +233,18 @@ class Method:
         train: TrainArrays,  # noqa: ARG002
         chunk: ChunkArrays,  # noqa: ARG002
         options: RankingOptions,  # noqa: ARG002
-        parameters: Parameters,
-    ) -> dict[str, Any]:
+        parameters: P,
+    ) -> P:
         """Return the parameters that make random rows as much work as real ones."""
-        return dict(parameters)
+        return parameters
 
     def calibrated_partial(
-        self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: Parameters
+        self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: P
     ) -> Partial:
         """Return the partial of a chunk with all that is done for it, to tell what a point costs."""
         return self.partial(train, chunk, options, parameters)
 
-    def n_nearest_asked(self, n_players: int, parameters: Parameters) -> int:  # noqa: ARG002
+    def n_nearest_asked(self, n_players: int, parameters: P) -> int:  # noqa: ARG002
         """Return how many nearest rows of so many it asks for, where it does not ask for all."""
         return 0
 
@@ -269,10 +260,23 @@ class Method:
         """Return what is wrong with labels, of which a row may have several."""
         return []
 
-    def size_problems(self, n_players: int, parameters: Parameters) -> list[Problem]:  # noqa: ARG002
+    def size_problems(self, n_players: int, parameters: P) -> list[Problem]:  # noqa: ARG002
         """Return what is wrong with the parameters for so many rows that play."""
         return []
 
-    def resolved(self, given: Mapping[str, Any], n_classes: int) -> dict[str, Any]:
+    def resolved(self, given: Mapping[str, Any], n_classes: int) -> P:
         """Return all parameters: the given ones, else their defaults, else what the inputs say."""
-        return resolved_parameters(self.parameters, given, n_classes)
+        return self.formulas(**resolved_parameters(self.parameters, given, n_classes))
+
+    @classmethod
+    def of(cls, method: Method[Parameters]) -> Self:
+        """Return a method as one of this kind, which alone can be asked for. Raises: TypeError for another kind."""
+        if not isinstance(method, cls):
+            raise TypeError(f"expected a method of the kind {cls.__name__}; got {method.name}")
+        return method
+
+    def own(self, parameters: Parameters) -> P:
+        """Return parameters as this method's. Raises: TypeError for those of another method."""
+        if not isinstance(parameters, self.formulas):
+            raise TypeError(f"expected parameters of {self.name}; got {parameters}")
+        return parameters

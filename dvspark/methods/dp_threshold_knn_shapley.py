@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dvspark.errors import Problem
-from dvspark.kernels.formulas import threshold_knn_shapley as kernel
-from dvspark.methods.base import never
+from dvspark.kernels.formulas.dp_threshold_knn_shapley import DpThresholdKnnShapley
 from dvspark.methods.kinds.private import PrivateMethod
 from dvspark.methods.kinds.radius import RADIUS
 from dvspark.methods.parameters import N_CLASSES, Choice, Number, Whole
@@ -39,12 +38,9 @@ def _asks(given: Mapping[str, Any]) -> tuple[str, ...]:
 
 DP_THRESHOLD_KNN_SHAPLEY = PrivateMethod(
     name="dp_threshold_knn_shapley",
+    formulas=DpThresholdKnnShapley,
     parameters=(RADIUS, N_CLASSES, EPSILON, DELTA, ADJACENCY, SAMPLING_RATE, UNIT, ROWS_PER_OWNER),
     check=_problems,
     asks=_asks,
-    neighbor_values=kernel.neighbor_values,
-    utility=kernel.utility,
-    counted_values=kernel.counted_values,
-    efficient=never,
     reference="Wang et al., Threshold KNN-Shapley, NeurIPS 2023, arXiv:2308.15709; Balle & Wang, ICML 2018",
 )

@@ -9,10 +9,12 @@ from typing import Any
 from dvspark.arguments import choice_problems
 from dvspark.errors import Problem
 from dvspark.kernels.distances.distances import METRICS
+from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.kernels.ranking.ranking import PRECISIONS, TIES, RankingOptions
 from dvspark.methods import METHODS
 from dvspark.methods.base import Method
-from dvspark.methods.search_index import EXACT, INDEX, table_problems
+from dvspark.methods.search_index import INDEX, table_problems
+from dvspark.schemas import EXACT
 
 AGGREGATES = ("mean", "sum")
 RANKINGS = ("auto", "sorted", "binned")
@@ -109,11 +111,11 @@ class ValueOptions:
         return self.declaration.asks(self.parameters)
 
     @property
-    def declaration(self) -> Method:
+    def declaration(self) -> Method[Parameters]:
         """The method's declaration."""
         return METHODS[self.method]
 
-    def resolved(self, n_classes: int) -> dict[str, Any]:
+    def resolved(self, n_classes: int) -> Parameters:
         """Return the method's parameters with defaults and the counted classes filled in."""
         return self.declaration.resolved(self.parameters, n_classes)
 
@@ -125,14 +127,14 @@ class ValueOptions:
             return "sorted"
         return "binned" if n_train > BINNED_FROM_ROWS and self.precision == "default" else "sorted"
 
-    def ranking_options(self, parameters: Mapping[str, Any], n_train: int) -> RankingOptions:
+    def ranking_options(self, parameters: Parameters, n_train: int) -> RankingOptions:
         """Return what the kernels need to know of the options."""
-        exact = self.declaration.exact_distances(parameters)
+        exact = self.declaration.exact_distances(parameters.plain())
         return RankingOptions(
             self.metric,
             "float64" if exact else self.precision,
             self.ties,
-            parameters.get("k", 1),
+            parameters.n_voting,
             self.ranking_for(n_train),
             float(self.tolerance),
             row_bounds=self.error_bound,

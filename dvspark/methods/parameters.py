@@ -11,8 +11,6 @@ from typing import Any
 
 from dvspark.errors import Problem, close_matches
 
-Parameters = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
 class Parameter:
@@ -133,7 +131,7 @@ BETA = Number("beta", "large ones weigh large coalitions", 1.0, above=0.0)
 N_CLASSES = Whole("n_classes", "size of the label space; else the labels of both tables are counted")
 
 
-def parameter_problems(method: str, known: tuple[Parameter, ...], given: Parameters) -> list[Problem]:
+def parameter_problems(method: str, known: tuple[Parameter, ...], given: Mapping[str, Any]) -> list[Problem]:
     """Return what is wrong with the parameters given to a method; None stands for left out."""
     names, problems = {parameter.name: parameter for parameter in known}, []
     for name, value in given.items():
@@ -148,7 +146,7 @@ def parameter_problems(method: str, known: tuple[Parameter, ...], given: Paramet
     return problems
 
 
-def resolved_parameters(known: tuple[Parameter, ...], given: Parameters, n_classes: int) -> dict[str, Any]:
+def resolved_parameters(known: tuple[Parameter, ...], given: Mapping[str, Any], n_classes: int) -> dict[str, Any]:
     """Return all parameters: the given ones, else their defaults, else what the inputs say, else None."""
     found = {}
     for parameter in known:

@@ -7,9 +7,9 @@ from typing import Any
 
 from dvspark.errors import ConfigError, Problem
 from dvspark.extras import import_extra
-from dvspark.methods.parameters import Parameters, Words
+from dvspark.methods.parameters import Words
+from dvspark.schemas import EXACT
 
-EXACT = "exact"
 INDEX = Words("index", "how near rows are found: 'exact', or a FAISS factory string such as 'IVF1024,SQ8'", EXACT)
 
 # The dimension is not known before the tables are read; a string that is no factory's is none in any dimension.
@@ -33,11 +33,6 @@ def faiss_module() -> Any:
     """Return the module; raises ConfigError where it is not installed."""
     where, instead = "parameter 'index'", ", or leave index out"
     return import_extra("faiss", "ann", where, "the package faiss-cpu", "it is not installed", instead)
-
-
-def kernel_parameters(parameters: Parameters) -> dict[str, Any]:
-    """Return a method's parameters without `index`, which says how rows are found and not what they get."""
-    return {name: value for name, value in parameters.items() if name != INDEX.name}
 
 
 def factory_problems(index: str | None) -> list[Problem]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from dvspark.audit import checks
 from dvspark.engine.engines import Index
-from dvspark.logs import stage
+from dvspark.logs import Stages
 from dvspark.run.change import Parent
 from dvspark.run.findings import run_findings
 from dvspark.run.prepare import Prepared
@@ -29,11 +28,11 @@ def audit_values(
     prepared: Prepared,
     index: Index,
     parent: Parent | None,
-    stages: list[dict[str, Any]],
+    stages: Stages,
 ) -> Audited:
     """Return the findings on the values that totals made. Raises: AuditError when one of them fails."""
     rows, work = prepared.validation_rows, prepared.work
-    with stage("audit", stages) as now:
+    with stages.stage("audit") as now:
         findings = run_findings(rows, index, work, valued.own, valued.totals, values)
         findings += earlier_waves_findings(rows, index, work, valued.own)
         if parent is not None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from dvspark.engine.planning.plan import Plan
 from dvspark.engine.reduce import sketch_of
+from dvspark.logs import Stages
 from dvspark.methods.options import ValueOptions
 from dvspark.run.audit import Audited
 from dvspark.run.finalize import Finalized
@@ -42,7 +43,7 @@ class Computed:
             before, sign = sketch_of(parent.kept.totals), parent.sign
         return KeptTotals(totals, own.chunks, own.n_chunks, before, sign)
 
-    def record(self, outputs: dict[str, str], stages: list[dict[str, Any]], spark_version: str) -> dict[str, Any]:
+    def record(self, outputs: dict[str, str], stages: Stages, spark_version: str) -> dict[str, Any]:
         """Return the run record."""
         checked, inputs = self.checked, self.checked.inputs
         parent = checked.parent
@@ -50,13 +51,13 @@ class Computed:
             run_id=checked.run_id,
             fingerprint=checked.fingerprint,
             options=checked.options,
-            parameters=self.prepared.work.parameters,
+            parameters=self.prepared.work.parameters.plain(),
             ranking=checked.ranking,
             error_bound=self.finalized.error_bound,
             inputs=_inputs_record(checked, self.valued.totals.n_validation),
             parent=parent.described(inputs.validation_facts.n_rows) if parent else None,
             plan=self.plan.record(),
-            stages=stages,
+            stages=stages.record(),
             release=self.prepared.release,
             findings=self.audited.findings,
             warnings=inputs.warnings,

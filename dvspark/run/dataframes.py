@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dvspark.arguments import choice_problems
 from dvspark.engine.planning.plan import PLANS, host_memory_problems
 from dvspark.errors import ConfigError, Problem
+from dvspark.logs import Stages
 from dvspark.methods.options import ValueOptions
 from dvspark.run.pipeline import compute
 from dvspark.run.read import RowsOrProblems, Tables
@@ -106,7 +107,7 @@ def value_table(
     if validation_df is not None:
         reference = TableReference.of_frame("validation_df", columns).without_train_columns()
         validation = canonical_rows("validation", validation_df, reference, target)
-    spark, stages = train_df.sparkSession, list[dict[str, Any]]()
+    spark, stages = train_df.sparkSession, Stages()
     checked = validate_tables(Tables(train, validation), request, stages)
     computed = compute(checked, request, spark, stages)
     values = values_frame(spark, computed.finalized.table, checked.types)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
 from dvspark.engine.engines import Index, engine_of
 from dvspark.engine.index.train_index import TrainKeys
-from dvspark.logs import stage
+from dvspark.logs import Stages
 from dvspark.methods.finalize import certificate, finalize
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import Float64s, Partial
@@ -25,12 +24,10 @@ class Finalized:
     error_bound: float
 
 
-def finalize_totals(
-    totals: Partial, run_id: str, index: Index, options: ValueOptions, stages: list[dict[str, Any]]
-) -> Finalized:
+def finalize_totals(totals: Partial, run_id: str, index: Index, options: ValueOptions, stages: Stages) -> Finalized:
     """Return the values that totals make."""
     method, aggregate = options.declaration, options.aggregate
-    with stage("finalize", stages) as now:
+    with stages.stage("finalize") as now:
         values, standard_errors = finalize(totals, aggregate, method.score, with_errors=method.adds_up)
         error_bound, row_bounds = certificate(totals, aggregate)
         keys = _players(engine_of(index).train_keys(index), options)

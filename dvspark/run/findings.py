@@ -19,10 +19,9 @@ from dvspark.engine.replicated.audited_rows import audited_rows, each_a_chunk
 from dvspark.engine.sharded import sharded
 from dvspark.engine.sharded.exchange import Halves
 from dvspark.kernels.blocks.merged import MergedPoint
-from dvspark.methods.search_index import EXACT
 from dvspark.run import sums
 from dvspark.run.spot_checks import Summed
-from dvspark.schemas import Finding, Float64s, Partial
+from dvspark.schemas import EXACT, Finding, Float64s, Partial
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -56,7 +55,7 @@ def run_findings(
         )
         findings.append(approximation.check_recall(rows, nearest))
     findings += method.findings(totals)
-    if method.efficient(work.parameters):
+    if work.parameters.efficient:
         findings.append(checks.check_efficiency(values, totals, options.aggregate))
     if method.approximates is not None:
         n_players = index.n_train - options.self_validation

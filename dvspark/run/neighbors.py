@@ -13,7 +13,6 @@ import pyarrow as pa
 from dvspark.engine.tasks import ChunkWork, counts_table
 from dvspark.errors import OutputConflictError, Problem, taken_run_id
 from dvspark.logs import log_event
-from dvspark.methods.kinds.private import PrivateMethod
 from dvspark.methods.kinds.radius import RadiusMethod
 from dvspark.privacy import Release, private_release
 from dvspark.runs.documents import sealed, unsealed
@@ -85,7 +84,6 @@ def automatic_radius(
 
 
 def released(
-    method: PrivateMethod,
     work: ChunkWork,
     n_validation: int,
     counts_of: Callable[[ChunkWork], pa.Table],
@@ -97,7 +95,7 @@ def released(
     started again takes what was kept, and so do all but the first of several starts at once. ``counts_of`` counts the
     neighbors.
     """
-    release = method.release(work.parameters, n_validation)
+    release = work.method.release(work.parameters, n_validation)
     kept = None if keep is None else keep.read()
     if kept is None:
         key = secrets.token_bytes(32) if release.sampling_rate < 1 else None

@@ -10,6 +10,7 @@ import pyarrow as pa
 from dvspark import report
 from dvspark.config.job import JobConfig
 from dvspark.errors import AuditError, ComputeError, InputError, OutputConflictError, Problem
+from dvspark.logs import Stages
 from dvspark.run import admission
 from dvspark.run.audit import audit_values
 from dvspark.run.changing import rows_after
@@ -61,7 +62,7 @@ def run(config: JobConfig, spark: SparkSession, arrived: DataFrame | None = None
 
 def _run(config: JobConfig, spark: SparkSession, storage: Storage, arrived: DataFrame | None) -> dict[str, Any]:
     """Read and validate; return the record of the same run, if that is published, else admit this one and go on."""
-    request, output, stages = request_of(config), _output(config, spark, storage), list[dict[str, Any]]()
+    request, output, stages = request_of(config), _output(config, spark, storage), Stages()
     train = config.train.reference().asked(config.asks())
     validation = None if config.validation is None else config.validation.reference().without_train_columns()
 
@@ -87,7 +88,7 @@ def _run_alone(
     output: Output,
     configuration: dict[str, Any],
     lease: Lease,
-    stages: list[dict[str, Any]],
+    stages: Stages,
 ) -> dict[str, Any]:
     """Value and publish, or return the record of the same run, if that was published meanwhile."""
     if output.force:
@@ -110,7 +111,7 @@ def compute(
     checked: Checked,
     request: Request,
     spark: SparkSession,
-    stages: list[dict[str, Any]],
+    stages: Stages,
     files: Files | None = None,
 ) -> Computed:
     """Return audited values of validated tables; nothing is published.

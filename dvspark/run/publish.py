@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from dvspark.logs import stage
+from dvspark.logs import Stages
 from dvspark.logs.redact import redacted_tree
 from dvspark.run.computed import Computed
 from dvspark.run.keeping import kept_for_changes
@@ -35,7 +35,7 @@ def publish_results(
     validation_rows: DataFrame | None,
     configuration: dict[str, Any],
     lease: Lease,
-    stages: list[dict[str, Any]],
+    stages: Stages,
 ) -> dict[str, Any]:
     """Publish the results, and return the run record; values for owners are shown nowhere else.
 
@@ -44,7 +44,7 @@ def publish_results(
     """
     checked, storage = computed.checked, output.storage
     run_id, inputs = checked.run_id, checked.inputs
-    with stage("write", stages) as now:
+    with stages.stage("write") as now:
         now.rows, now.note = inputs.train_facts.n_rows, run_id
         for rows in (inputs.train, inputs.validation):
             rows.require_unchanged()
@@ -71,7 +71,7 @@ def publish_results(
             )
         if output.mlflow:
             tracking.track(record, documents)
-    return {**record, "stages": stages}  # the last one among them, which has ended after the record was written
+    return {**record, "stages": stages.record()}  # this one among them, which ended after the record was written
 
 
 def _outputs(computed: Computed, output: Output, destination: ValuesTable | None) -> dict[str, str]:

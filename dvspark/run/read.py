@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dvspark.errors import Problem
-from dvspark.logs import stage
+from dvspark.logs import Stages
 from dvspark.run.change import Parent, without_known
 from dvspark.run.changing import parent_of
 from dvspark.run.request import Request
@@ -40,7 +40,7 @@ def read_tables(
     request: Request,
     spark: SparkSession,
     storage: Storage,
-    stages: list[dict[str, Any]],
+    stages: Stages,
     arrived: DataFrame | None = None,
 ) -> Tables:
     """Return the rows of both tables; ``arrived``: validation rows in place of those of the table.
@@ -48,7 +48,7 @@ def read_tables(
     Raises: ConfigError when the run that is to change cannot.
     """
     target = request.options.declaration.target
-    with stage("read", stages):
+    with stages.stage("read"):
         of_train = read_rows(spark, "train", train, target)
         if isinstance(of_train, list) and request.to_owners:
             of_train = [_with_way_out(problem) for problem in of_train]

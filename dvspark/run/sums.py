@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +22,7 @@ from dvspark.engine.replicated import replicated
 from dvspark.engine.tasks import ChunkWork, chunk_arrays
 from dvspark.kernels.gradients.head_gradients import Piece
 from dvspark.kernels.gradients.softmax_head import FLAT_SLOPE, drawn_rows
-from dvspark.methods.kinds.sums import SettledGame, labelled, labelled_points
+from dvspark.methods.kinds.sums import SettledGame, SumsMethod, labelled, labelled_points
 from dvspark.schemas import Finding, Float64s, Int32s, Partial, columns
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ SAMPLE_ROWS = 8
 class TrainRows:
     """The training rows of an index, through the ``engine`` that values with its kind."""
 
-    engine: Engine[Any]
+    engine: Engine[Index]
     index: Index
 
     def pieces(self) -> Iterator[Piece]:
@@ -66,8 +66,7 @@ def settled(validation_rows: DataFrame, n_chunks: int, rows: TrainRows, work: Ch
     points = None
     if not work.options.self_validation:
         points = _points(replicated.chunked(validation_rows, n_chunks), rows.keys)
-    found: SettledGame = work.method.settle(drawn, rows.pieces, points, n_classes)
-    return found
+    return SumsMethod.of(work.method).settle(drawn, rows.pieces, points, n_classes)
 
 
 def _points(chunks: DataFrame, known: TrainKeys) -> Iterator[Piece]:
@@ -80,8 +79,7 @@ def _points(chunks: DataFrame, known: TrainKeys) -> Iterator[Piece]:
 
 def values(rows: TrainRows, work: ChunkWork, known: SettledGame) -> Partial:
     """Return the values of all training rows as the partial of all validation rows; one pass."""
-    found: Partial = work.method.values_of(known, rows.pieces, row_bounds=work.options.error_bound)
-    return found
+    return SumsMethod.of(work.method).values_of(known, rows.pieces, row_bounds=work.options.error_bound)
 
 
 def sums_findings(rows: TrainRows, known: SettledGame, totals: Partial, valued: Float64s) -> list[Finding]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pyarrow as pa
 
 from dvspark.errors import ConfigError, InputError
-from dvspark.logs import log_event, stage
+from dvspark.kernels.formulas.kinds import Parameters
+from dvspark.logs import Stages, log_event
 from dvspark.methods.options import ValueOptions
 from dvspark.privacy import Release
 from dvspark.run.change import Parent, require_fitting
@@ -33,7 +33,7 @@ class Checked:
 
     options: ValueOptions
     inputs: ValidatedInputs
-    parameters: dict[str, Any]
+    parameters: Parameters
     fingerprint: str
     run_id: str
     parent: Parent | None = None
@@ -71,18 +71,18 @@ class Checked:
         return values_schema(types, row_bounds=self.options.error_bound)
 
 
-def validate_tables(tables: Tables, request: Request, stages: list[dict[str, Any]]) -> Checked:
+def validate_tables(tables: Tables, request: Request, stages: Stages) -> Checked:
     """Validate the tables and settle what decides the run.
 
     Raises: InputError with everything wrong in the tables, ConfigError for options that do not go with them.
     """
     options, parent = request.options, tables.parent
-    with stage("validate", stages) as now:
+    with stages.stage("validate") as now:
         inputs = validate(tables.train, tables.validation, options, request.on_bad_row, to_owners=request.to_owners)
         parameters = options.resolved(inputs.n_classes)
         if parent is not None:
             require_fitting(parent, inputs)
-            parameters = dict(parent.record["method"]["parameters"])
+            parameters = options.declaration.resolved(parent.record["method"]["parameters"], inputs.n_classes)
         now.rows = inputs.train_facts.n_rows + (inputs.validation_facts.n_rows if tables.validation else 0)
         if request.to_owners and (unfit := owner_problems(_owners(inputs))):
             raise InputError(unfit)
@@ -98,7 +98,7 @@ def _owners(inputs: ValidatedInputs) -> list[str | int]:
     return [row[0] for row in inputs.train.frame.select("owner").distinct().collect()]
 
 
-def _require_options_that_fit(options: ValueOptions, parameters: dict[str, Any], inputs: ValidatedInputs) -> None:
+def _require_options_that_fit(options: ValueOptions, parameters: Parameters, inputs: ValidatedInputs) -> None:
     """Refuse options that do not go with the tables. Raises: ConfigError."""
     n_players = inputs.train_facts.n_rows - options.self_validation
     several = inputs.train.is_multi_label or inputs.validation.is_multi_label
@@ -108,14 +108,12 @@ def _require_options_that_fit(options: ValueOptions, parameters: dict[str, Any],
         raise ConfigError(problems)
 
 
-def _identified(
-    request: Request, inputs: ValidatedInputs, parameters: dict[str, Any], parent: Parent | None
-) -> Checked:
+def _identified(request: Request, inputs: ValidatedInputs, parameters: Parameters, parent: Parent | None) -> Checked:
     """Return the inputs with who the run is: what follows from all that decides its values, or random if private."""
     options = request.options
     decisive = {
         "version": __version__,
-        "options": {**options.record(), "parameters": parameters},
+        "options": {**options.record(), "parameters": parameters.plain()},
         "chunk_rows": request.chunk_rows,
         "train": inputs.train_facts.digest,
         "validation": inputs.validation_facts.digest,

@@ -11,9 +11,8 @@ from typing import Any
 from dvspark.errors import Problem
 from dvspark.kernels import loops
 from dvspark.methods.options import ValueOptions
-from dvspark.methods.search_index import EXACT
 from dvspark.privacy import Release
-from dvspark.schemas import SCHEMA_VERSION, Finding
+from dvspark.schemas import EXACT, SCHEMA_VERSION, Finding
 from dvspark.version import __version__
 
 PACKAGES = ("pyspark", "numpy", "scipy", "pyarrow")

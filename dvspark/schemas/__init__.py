@@ -8,6 +8,7 @@ derives Arrow types from the tables. Beside them `columns` and `labels`, from wh
 from __future__ import annotations
 
 from dvspark.schemas.arrays import (
+    EXACT,
     Bools,
     ChunkArrays,
     Float64s,
@@ -74,6 +75,7 @@ __all__ = [
     "COUNTS",
     "DAMAGE",
     "ERROR_BOUND",
+    "EXACT",
     "GRADIENT_SUMS",
     "GRADIENT_VALUES",
     "NEAR_PARTS",

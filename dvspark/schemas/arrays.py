@@ -51,6 +51,10 @@ class TrainColumns:
     sampled: Bools | None = None
 
 
+# Of a method's parameter `index`: the nearest rows themselves, found by no approximate search.
+EXACT = "exact"
+
+
 class Search(Protocol):
     """An approximate search over training rows; the same question gets the same answer."""
 

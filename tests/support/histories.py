@@ -207,7 +207,7 @@ class _Valued:
     def ledger(self, files: Any) -> Ledger:
         return Ledger(files, self.run_id, self.fingerprint)
 
-    def record(self, outputs: dict[str, str], _stages: list[Any], version: str) -> dict[str, Any]:
+    def record(self, outputs: dict[str, str], _stages: Any, version: str) -> dict[str, Any]:
         inputs = {"train": {"n_rows": N_ROWS}, "n_validation": 3}
         told = {"run_id": self.run_id, "fingerprint": self.fingerprint, "outputs": outputs, "spark": version}
         return {**told, "inputs": inputs, "method": {"name": "knn_shapley"}, "findings": [], "option": self.option}

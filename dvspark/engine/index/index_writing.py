@@ -18,8 +18,7 @@ from dvspark.engine.index.search import write_ann
 from dvspark.engine.index.train_index import IndexReference, TrainKeys, read_arrow, reference_to
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.distances.distances import prepare
-from dvspark.methods.search_index import EXACT
-from dvspark.schemas import Floats, Int64s, TrainArrays, columns
+from dvspark.schemas import EXACT, Floats, Int64s, TrainArrays, columns
 from dvspark.schemas.columns import embedding_matrix
 
 

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from dvspark.kernels.distances.distances import squared_norms
-from dvspark.methods.search_index import EXACT, faiss_module, new_index, rows_to_train
-from dvspark.schemas import Float64s, Floats, Int64s, TrainArrays
+from dvspark.methods.search_index import faiss_module, new_index, rows_to_train
+from dvspark.schemas import EXACT, Float64s, Floats, Int64s, TrainArrays
 
 FILE = "ann.faiss"
 

@@ -23,8 +23,7 @@ from dvspark.engine.index.search import with_search
 from dvspark.engine.index.train_index import TrainKeys, mapped_array, mapped_arrays
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels import loops
-from dvspark.methods.search_index import EXACT
-from dvspark.schemas import DAMAGE, Floats, Int64s, TrainArrays, TrainBlock, TrainLabels
+from dvspark.schemas import DAMAGE, EXACT, Floats, Int64s, TrainArrays, TrainBlock, TrainLabels
 from dvspark.schemas.arrow import arrow_schema
 from dvspark.spark import worker
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.methods import METHODS
 from dvspark.methods.base import Method
 from dvspark.methods.options import ValueOptions
@@ -35,7 +36,7 @@ class Sizes:
     tolerance: float = 1e-8
     search_bytes: int = 0
     n_nearest: int = 0
-    method: Method = METHODS["knn_shapley"]
+    method: Method[Parameters] = METHODS["knn_shapley"]
 
     @classmethod
     def of(cls, options: ValueOptions, *, n_train: int, n_validation: int, n_features: int, dtype: str) -> Sizes:

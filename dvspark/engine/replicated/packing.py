@@ -16,8 +16,7 @@ from dvspark.engine.index.train_index import IndexReference
 from dvspark.engine.index.train_pieces import PackedRow, read_pieces, write_pieces
 from dvspark.engine.tasks import pack_keys, pack_rows, unpack_row
 from dvspark.errors import ComputeError, Problem
-from dvspark.methods.search_index import EXACT
-from dvspark.schemas import PACKED_KEYS, PACKED_ROWS, PIECES, PLACES, Int64s
+from dvspark.schemas import EXACT, PACKED_KEYS, PACKED_ROWS, PIECES, PLACES, Int64s
 from dvspark.schemas.columns import from_ipc
 from dvspark.spark import worker
 from dvspark.spark.session import is_same_host

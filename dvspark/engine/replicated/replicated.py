@@ -35,6 +35,7 @@ from dvspark.kernels.nearest.nearest import merge_nearest
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.kinds import radius as methods_radius
+from dvspark.methods.kinds.nearest import NearestMethod
 from dvspark.schemas import (
     CHUNK_SIZES,
     NEIGHBOR_COUNTS,
@@ -216,8 +217,12 @@ def nearest_rows(
     train = dataclasses.replace(opened.arrays, search=None) if exact else opened.arrays
     points = chunk_arrays(sample, opened.train_keys, self_validation=alone)
     options, n_players = work.options.ranking_options(work.parameters, train.n_train), train.n_train - alone
-    near = work.method.near(train, points, options, n_players, work.parameters, Workspace())
-    asked = work.method.n_asked(n_players, work.parameters)
+    method = NearestMethod.of(work.method)
+    parameters = method.own(work.parameters)
+    near, asked = (
+        method.near(train, points, options, n_players, parameters, Workspace()),
+        method.n_asked(n_players, parameters),
+    )
     return [merge_nearest([part], asked, options.metric).rows for part in near]
 
 

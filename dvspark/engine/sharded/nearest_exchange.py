@@ -23,7 +23,7 @@ from dvspark.engine.tasks import ChunkWork
 from dvspark.kernels.nearest.near_values import NearValues
 from dvspark.kernels.nearest.nearest import NearestRows, NearRows, merge_nearest
 from dvspark.kernels.workspace import Workspace
-from dvspark.methods.kinds.nearest import add_near, match_flags
+from dvspark.methods.kinds.nearest import NearestMethod, add_near, match_flags
 from dvspark.schemas import NEAR_PARTS, NEAR_VALUED, SCALARS, ChunkArrays, Partial, TrainBlock
 from dvspark.schemas.arrow import arrow_schema
 
@@ -39,12 +39,11 @@ _workspace = Workspace()
 def method_near(reference: BlocksReference, work: ChunkWork) -> NearOf:
     """Return what a method asks the blocks."""
     options = work.options.ranking_options(work.parameters, reference.n_train)
-    n_players = reference.n_train - work.options.self_validation
+    method, n_players = NearestMethod.of(work.method), reference.n_train - work.options.self_validation
+    parameters = method.own(work.parameters)
 
     def near_of(block: TrainBlock, chunk: ChunkArrays) -> Iterator[NearRows]:
-        given = (options, n_players, work.parameters, _workspace, block.first_row)
-        near: Iterator[NearRows] = work.method.near(block.train, chunk, *given)
-        return near
+        return method.near(block.train, chunk, options, n_players, parameters, _workspace, block.first_row)
 
     return near_of
 
@@ -96,16 +95,18 @@ def value_batches(
     Writes each chunk's values to a file in ``folder``. Memory: one batch, and the nearest rows of one chunk.
     """
     n_players = reference.n_train - work.options.self_validation
-    m = work.method.n_asked(n_players, work.parameters)
+    method = NearestMethod.of(work.method)
+    parameters = method.own(work.parameters)
+    m = method.n_asked(n_players, parameters)
     rows = (row for batch in batches for row in batch.to_pylist())
     merged = merged_points(rows, reference, m, work.options.metric)
     for chunk_id, points in itertools.groupby(merged, key=lambda found: found[0]):
         total, found = Partial.zeros(0), []
-        error = work.method.own_error(n_players, work.parameters)
+        error = method.own_error(n_players, parameters)
         for _, near in points:
-            utility, empty_utility = work.method.point_total(near, n_players, work.parameters)
+            utility, empty_utility = method.point_total(near, n_players, parameters)
             total.count(utility, empty_utility, error)
-            found.append((near.rows, work.method.values(near, n_players, work.parameters)))
+            found.append((near.rows, method.values(near, n_players, parameters)))
         # No other attempt at this chunk has the name; the driver hears of one attempt's only.
         name = f"values-{chunk_id}-{uuid.uuid4().hex}.npz"
         np.savez(

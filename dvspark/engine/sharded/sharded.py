@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -59,8 +59,17 @@ BATCH_ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
 PartialsOf = Callable[["SparkSession", dict[int, int], BlocksReference, Path], dict[int, Partial]]
 
 
-# What blocks exchange, by kind; kinds that are not here exchange keys or bins.
-EXCHANGES: dict[str, Callable[..., dict[int, Partial]]] = {"radius": by_counts, "nearest": by_nearest}
+class Exchange(Protocol):
+    """What blocks exchange to value some chunks; ``sizes``: the validation rows of each."""
+
+    def __call__(
+        self, spark: SparkSession, sizes: dict[int, int], reference: BlocksReference, folder: Path, *, work: ChunkWork
+    ) -> dict[int, Partial]:
+        """Return the partial of each chunk, whose files are in the folder."""
+
+
+# By kind; kinds that are not here exchange keys or bins.
+EXCHANGES: dict[str, Exchange] = {"radius": by_counts, "nearest": by_nearest}
 
 
 def train_keys(reference: BlocksReference) -> TrainKeys:
@@ -91,24 +100,17 @@ def value_waves(
     cut: Cut | None = None,
 ) -> Iterator[Wave]:
     """Yield the waves of chunks, as `replicated.value_waves` does, with the same bits."""
-    alone = work.options.self_validation
-    given: dict[str, Any] = {
-        "self_validation": alone,
-        "report": report,
-        "n_done": n_done,
-        "n_tasks": n_tasks,
-        "cut": cut,
-    }
-    if (exchange := EXCHANGES.get(work.method.kind)) is not None:
-        yield from _waves(chunks, sizes, reference, partial(exchange, work=work), **given)
-        return
-    if work.options.ranking_options(work.parameters, reference.n_train).is_binned(reference.n_train - alone):
-        binned_exchange.write_sample(reference)
-        yield from _waves(chunks, sizes, reference, partial(by_bins, work=work), **given)
-        return
-    halves, n_values = method_halves(reference, work), work.n_values(reference)
-    exchanged = partial(by_all_keys, halves=halves, n_values=n_values)
-    yield from _waves(chunks, sizes, reference, exchanged, **given)
+    yield from _waves(
+        chunks,
+        sizes,
+        reference,
+        _exchanged(reference, work),
+        self_validation=work.options.self_validation,
+        report=report,
+        n_done=n_done,
+        n_tasks=n_tasks,
+        cut=cut,
+    )
 
 
 def exchanged_waves(
@@ -124,6 +126,17 @@ def exchanged_waves(
     """Yield the waves; ``halves`` say what a block tells and what becomes of a chunk's points."""
     exchanged = partial(by_all_keys, halves=halves, n_values=n_values)
     yield from _waves(chunks, sizes, reference, exchanged, self_validation=self_validation, cut=cut)
+
+
+def _exchanged(reference: BlocksReference, work: ChunkWork) -> PartialsOf:
+    """Return what makes partials of chunks: by nearest rows or counts, by bins, or by the keys of all rows."""
+    if (exchange := EXCHANGES.get(work.method.kind)) is not None:
+        return partial(exchange, work=work)
+    n_players = reference.n_train - work.options.self_validation
+    if work.options.ranking_options(work.parameters, reference.n_train).is_binned(n_players):
+        binned_exchange.write_sample(reference)
+        return partial(by_bins, work=work)
+    return partial(by_all_keys, halves=method_halves(reference, work), n_values=work.n_values(reference))
 
 
 def _waves(

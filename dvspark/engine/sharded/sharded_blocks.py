@@ -22,8 +22,7 @@ from dvspark.engine.sharded.exchange import write_chunk
 from dvspark.engine.tasks import chunk_arrays
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.distances.distances import TILE_ROWS
-from dvspark.methods.search_index import EXACT
-from dvspark.schemas import BLOCKS, DAMAGE
+from dvspark.schemas import BLOCKS, DAMAGE, EXACT
 from dvspark.spark.session import is_same_host
 
 if TYPE_CHECKING:

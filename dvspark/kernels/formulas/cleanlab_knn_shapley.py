@@ -6,54 +6,58 @@ validation point of which it is itself no neighbor.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import scipy
 
 from dvspark.arguments import count_problems
 from dvspark.errors import ConfigError, InputError, Problem
-from dvspark.kernels.formulas import knn_shapley, truncated_knn_shapley
-from dvspark.kernels.nearest.near_values import NearValues
+from dvspark.kernels.formulas.kinds import NearestFormulas
+from dvspark.kernels.formulas.knn_shapley import KnnShapley
+from dvspark.kernels.formulas.truncated_knn_shapley import TruncatedKnnShapley
+from dvspark.kernels.nearest.near_values import NearestPoint, NearValues
 from dvspark.schemas import Bools, Float64s, Int64s
 
 
-def n_nearest(n_players: int, *, k: int) -> int:
-    """Return how many nearest rows are asked for: k. Raises: ConfigError where there are fewer."""
-    if k > n_players:
-        hint = "cleanlab refuses this too; lower k"
-        raise ConfigError(Problem("parameter 'k'", f"at most the {n_players} other rows", str(k), hint))
-    return k
+@dataclass(frozen=True)
+class CleanlabKnnShapley(NearestFormulas):
+    """The mean values that cleanlab's scores are made of; `score` makes them."""
 
+    @property
+    def efficient(self) -> bool:
+        """No: a point's values sum to less, by what its k-th row has."""
+        return False
 
-def near_values(
-    matches: Bools,
-    n_players: int,  # noqa: ARG001 - every kernel of this kind is told
-    n_matches: int,  # noqa: ARG001
-    *,
-    k: int,
-) -> NearValues:
-    """Return (a_i - a_k) / k of the k nearest rows; all others get nothing. O(k).
+    def n_nearest(self, n_players: int) -> int:
+        """Return how many nearest rows are asked for: k. Raises: ConfigError where there are fewer."""
+        if self.k > n_players:
+            hint = "cleanlab refuses this too; lower k"
+            raise ConfigError(Problem("parameter 'k'", f"at most the {n_players} other rows", str(self.k), hint))
+        return self.k
 
-    Source: cleanlab 2.9.0, `data_valuation.data_shapley_knn`, by its behavior; Jia et al., PVLDB 12(11), 2019,
-    doi:10.14778/3342263.3342637, theorem 2 with k* = k.
-    """
-    flags = matches.astype(np.float64)
-    return NearValues((flags - flags[-1]) / k)
+    def near_values(self, point: NearestPoint) -> NearValues:
+        """Return (a_i - a_k) / k of the k nearest rows; all others get nothing. O(k).
+
+        Source: cleanlab 2.9.0, `data_valuation.data_shapley_knn`, by its behavior; Jia et al., PVLDB 12(11), 2019,
+        doi:10.14778/3342263.3342637, theorem 2 with k* = k.
+        """
+        flags = point.matches.astype(np.float64)
+        return NearValues((flags - flags[-1]) / self.k)
+
+    def utilities(self, n_nearest_matches: float, n_players: int) -> tuple[float, float]:
+        """Return U(N) and U(∅) of a point with that many matches among its min(k, n_players) nearest rows."""
+        return KnnShapley(self.k).utilities(n_nearest_matches, n_players)
+
+    def reference_values(self, matches: Bools) -> Float64s:
+        """Return the values of the rows at ranks 1..n, (n,) float64, from those of all ranks, for checks. O(n)."""
+        return TruncatedKnnShapley(self.k, k_star=self.k).reference_values(matches)
 
 
 def score(mean: Float64s) -> Float64s:
     """Return (1 + mean) / 2 of the mean values over all rows as validation points, from 0 to 1."""
     return 0.5 * (mean + 1.0)
-
-
-def utility(n_nearest_matches: float, n_players: int, *, k: int) -> tuple[float, float]:
-    """Return U(N) and U(∅) of a point with that many matches among its min(k, n_players) nearest rows."""
-    return knn_shapley.utility(n_nearest_matches, n_players, k=k)
-
-
-def reference_values(matches: Bools, *, k: int) -> Float64s:
-    """Return the values of the rows at ranks 1..n, (n,) float64, from exact values of all ranks, for checks. O(n)."""
-    return truncated_knn_shapley.reference_values(matches, k=k, k_star=k)
 
 
 def graph_scores(knn_graph: scipy.sparse.csr_matrix, labels: npt.NDArray[np.integer], k: int) -> Float64s:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dvspark.kernels.formulas import knn_shapley
+from dvspark.kernels.formulas.knn_shapley import KnnShapley
 from dvspark.schemas import Float64s
 
 
@@ -15,7 +15,7 @@ def top_sum_values(gains: Float64s, k: int) -> Float64s:
     Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 1 times k: the game is linear in
     the gains, which need not be matches.
     """
-    weights = knn_shapley.rank_weights(len(gains), k=k)
+    weights = KnnShapley(k).rank_weights(len(gains))
     return k * (gains * weights.own - beyond(gains * weights.suffix))
 
 

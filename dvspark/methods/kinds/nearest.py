@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,16 +11,15 @@ import numpy as np
 from dvspark.errors import ConfigError, Problem
 from dvspark.kernels import loops
 from dvspark.kernels.distances.distances import POINTS_PER_PRODUCT
+from dvspark.kernels.formulas.kinds import NearestFormulas
 from dvspark.kernels.nearest import nearest
-from dvspark.kernels.nearest.near_values import NearValues
+from dvspark.kernels.nearest.near_values import NearestPoint, NearValues
 from dvspark.kernels.nearest.nearest import NearestRows, NearRows, merge_nearest, near_rows
 from dvspark.kernels.ranking import ranking
 from dvspark.kernels.ranking.ordered import OrderedPoint
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.base import Method
-from dvspark.methods.parameters import Parameters
-from dvspark.methods.search_index import kernel_parameters
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Partial, TrainArrays
 
 if TYPE_CHECKING:
@@ -32,19 +31,8 @@ NEAREST_ROW_BYTES = 17 + 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class NearestMethod(Method):
-    """A method that asks for the nearest rows only.
-
-    ``n_nearest(n_players, **parameters)`` says how many, ``near_values(matches, n_players, n_matches, **parameters)``
-    what they get, and ``total(matches, n_players, **parameters)`` what a point's values sum to, where that is known.
-    None of them is told the `index`; of an approximate one, ``matches`` are those of the rows that were found.
-    ``second_values(matches, **parameters)`` of all ranks is a second formula, for the audit.
-    """
-
-    n_nearest: Callable[..., int]
-    near_values: Callable[..., NearValues]
-    total: Callable[..., tuple[float, float]]
-    second_values: Callable[..., Float64s]
+class NearestMethod(Method[NearestFormulas]):
+    """A method that asks for the nearest rows only."""
 
     kind: ClassVar[str] = "nearest"
     ranks: ClassVar[bool] = False
@@ -54,7 +42,7 @@ class NearestMethod(Method):
         train: TrainArrays,
         chunk: ChunkArrays,
         options: RankingOptions,
-        parameters: Parameters,
+        parameters: NearestFormulas,
         workspace: Workspace | None = None,
     ) -> Partial:
         """Return the partial of a chunk; cost and memory as in `kernels.nearest.near_rows`."""
@@ -77,7 +65,7 @@ class NearestMethod(Method):
         chunk: ChunkArrays,
         options: RankingOptions,
         n_players: int,
-        parameters: Parameters,
+        parameters: NearestFormulas,
         workspace: Workspace,
         first_row: int = 0,
     ) -> Iterator[NearRows]:
@@ -87,28 +75,30 @@ class NearestMethod(Method):
             return iter([none] * chunk.n_validation)
         return near_rows(train, chunk, options, self.n_asked(n_players, parameters), workspace, first_row)
 
-    def n_asked(self, n_players: int, parameters: Parameters) -> int:
+    def n_asked(self, n_players: int, parameters: NearestFormulas) -> int:
         """Return how many of so many rows it asks for at a point, the nearest ones; at least one.
 
         Raises: ConfigError when it cannot do with so few.
         """
-        return max(1, self.n_nearest(n_players, **kernel_parameters(parameters))) if n_players else 1
+        return max(1, parameters.n_nearest(n_players)) if n_players else 1
 
-    def n_nearest_asked(self, n_players: int, parameters: Parameters) -> int:
+    def n_nearest_asked(self, n_players: int, parameters: NearestFormulas) -> int:
         """Return how many nearest rows of so many it asks for."""
         return self.n_asked(n_players, parameters)
 
-    def values(self, near: NearestRows, n_players: int, parameters: Parameters) -> NearValues:
+    def values(self, near: NearestRows, n_players: int, parameters: NearestFormulas) -> NearValues:
         """Return what rows get from a point with these nearest rows."""
         if not len(near.rows):
             return NearValues(np.empty(0))
-        return self.near_values(near.matches, n_players, near.n_matches, **kernel_parameters(parameters))
+        return parameters.near_values(NearestPoint(near.matches, n_players, near.n_matches))
 
-    def point_total(self, near: NearestRows, n_players: int, parameters: Parameters) -> tuple[float, float]:
+    def point_total(self, near: NearestRows, n_players: int, parameters: NearestFormulas) -> tuple[float, float]:
         """Return what the values of a point sum to, as U(N) and U(∅) or in their place."""
-        return self.total(near.matches, n_players, **kernel_parameters(parameters)) if len(near.rows) else (0.0, 0.0)
+        if not len(near.rows):
+            return 0.0, 0.0
+        return parameters.total(NearestPoint(near.matches, n_players, near.n_matches))
 
-    def size_problems(self, n_players: int, parameters: Parameters) -> list[Problem]:
+    def size_problems(self, n_players: int, parameters: NearestFormulas) -> list[Problem]:
         """Return what is wrong with the parameters for so many rows that play."""
         try:
             self.n_asked(n_players, parameters)
@@ -132,9 +122,9 @@ class NearestMethod(Method):
         """Return how many points the kernel has in memory together."""
         return POINTS_PER_PRODUCT
 
-    def reference_values(self, point: OrderedPoint, parameters: Parameters) -> Float64s:
+    def reference_values(self, point: OrderedPoint, parameters: NearestFormulas) -> Float64s:
         """Return the values by rank, by the second formula."""
-        return self.second_values(point.matches, **kernel_parameters(parameters))
+        return parameters.reference_values(point.matches)
 
 
 def match_flags(train: TrainArrays, chunk: ChunkArrays, point: int) -> Bools:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
+from dvspark.kernels.formulas.dp_threshold_knn_shapley import DpThresholdKnnShapley
+from dvspark.kernels.formulas.kinds import RadiusFormulas
 from dvspark.kernels.radius.owner_counts import first_of_owners, owner_counts
 from dvspark.kernels.radius.radius import RadiusValues, neighbor_blocks
 from dvspark.kernels.ranking.ordered import OrderedPoint, given
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.kinds.radius import SAMPLE_NEIGHBORS, RadiusMethod, neighbor_distances
-from dvspark.methods.parameters import Parameters
-from dvspark.privacy import OWNER, Release, calibrate, values_from_noisy_counts
-from dvspark.schemas import ChunkArrays, Float64s, Floats, Int64s, Partial, TrainArrays
-
-# What the kernels' formula takes besides the counts; the rest is the release's.
-OF_COUNTS = ("n_classes",)
+from dvspark.privacy import OWNER, Release, calibrate, sampled_rows, values_from_noisy_counts
+from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int64s, Partial, TrainArrays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,17 +31,34 @@ class PrivateMethod(RadiusMethod):
 
     is_private: ClassVar[bool] = True
 
-    def release(self, parameters: Parameters, n_validation: int) -> Release:
+    def release(self, parameters: RadiusFormulas, n_validation: int) -> Release:
         """Return what is promised, and how much noise that takes."""
-        names = ("epsilon", "delta", "adjacency", "sampling_rate", "unit", "rows_per_owner")
-        return calibrate(n_validation=n_validation, **{name: parameters[name] for name in names})
+        own = _private(parameters)
+        return calibrate(
+            own.epsilon,
+            own.delta,
+            own.adjacency,
+            own.sampling_rate,
+            n_validation,
+            own.unit,
+            own.rows_per_owner,
+        )
+
+    def sample(self, ids: Sequence[int | str], key: bytes, parameters: RadiusFormulas) -> Bools:
+        """Return which training rows with these ids the sample holds."""
+        return sampled_rows(ids, key, _private(parameters).sampling_rate)
+
+    def most_of_owner(self, parameters: RadiusFormulas) -> int | None:
+        """Return with how many rows an owner may count at a point; None for any number."""
+        own = _private(parameters)
+        return own.rows_per_owner if own.unit == OWNER else None
 
     def counted(
         self,
         train: TrainArrays,
         chunk: ChunkArrays,
         options: RankingOptions,
-        parameters: Parameters,
+        parameters: RadiusFormulas,
         workspace: Workspace | None = None,
         first_row: int = 0,
     ) -> Int64s:
@@ -51,32 +67,31 @@ class PrivateMethod(RadiusMethod):
         At most ``rows_per_owner`` of an owner, in id order; of a block of training rows, whose owners have more
         elsewhere, see `kernels.owner_counts.owner_counts`.
         """
-        radius, workspace = parameters["radius"], workspace or Workspace()
-        blocks = neighbor_blocks(train, chunk, options, radius, workspace, first_row)
+        blocks = neighbor_blocks(train, chunk, options, parameters.settled_radius, workspace or Workspace(), first_row)
         owners = given(train.columns.owners, "owners")
-        return first_of_owners(blocks, owners, parameters["rows_per_owner"])
+        return first_of_owners(blocks, owners, _private(parameters).rows_per_owner)
 
     def counts(
         self,
         train: TrainArrays,
         chunk: ChunkArrays,
         options: RankingOptions,
-        parameters: Parameters,
+        parameters: RadiusFormulas,
         workspace: Workspace | None = None,
         first_row: int = 0,
     ) -> Int64s:
         """Return how many neighbors match each point and how many do not, (n_validation, 2), of those that count."""
-        if parameters["unit"] != OWNER:
+        if (most := self.most_of_owner(parameters)) is None:
             return super().counts(train, chunk, options, parameters, workspace, first_row)
         found = self.counted(train, chunk, options, parameters, workspace, first_row)
-        return owner_counts([found], chunk.n_validation, parameters["rows_per_owner"])
+        return owner_counts([found], chunk.n_validation, most)
 
     def partial(
         self,
         train: TrainArrays,
         chunk: ChunkArrays,
         options: RankingOptions,
-        parameters: Parameters,
+        parameters: RadiusFormulas,
         workspace: Workspace | None = None,
         first_row: int = 0,
     ) -> Partial:
@@ -85,33 +100,32 @@ class PrivateMethod(RadiusMethod):
         return super().partial(train, chunk, options, parameters, workspace, first_row)
 
     def calibrated_partial(
-        self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: Parameters
+        self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: RadiusFormulas
     ) -> Partial:
         """Return the partial of a chunk, whose neighbors are counted before."""
         counts = self.counts(train, chunk, options, parameters)
         return self.partial(train, dataclasses.replace(chunk, counts=counts), options, parameters)
 
-    def values_of(self, counts: Int64s, parameters: Parameters) -> RadiusValues:
+    def values_of(self, counts: Int64s, parameters: RadiusFormulas) -> RadiusValues:
         """Return what neighbors get from points with these noisy counts, (n_points, 2).
 
         Negative counts are none. A row of the sample is one of its cell already, another one comes to it.
         """
-        own = {name: parameters[name] for name in OF_COUNTS}
         matches, others = np.maximum(counts, 0).T
         found = []
         for counted in (1, 0):
             match, other = np.maximum(matches - counted, 0), np.maximum(others - counted, 0)
-            of_match, _ = self.neighbor_values(1 + match + others, 1 + match, **own)
-            _, of_other = self.neighbor_values(1 + matches + other, matches, **own)
+            of_match, _ = parameters.neighbor_values(1 + match + others, 1 + match)
+            _, of_other = parameters.neighbor_values(1 + matches + other, matches)
             found.append(np.stack([of_match, of_other], axis=1))
-        utility = self.utility(matches + others, matches, **own)
+        utility = parameters.utilities(matches + others, matches)
         return RadiusValues(found[0], *utility, of_others=found[1])
 
-    def reference_values(self, point: OrderedPoint, parameters: Parameters) -> Float64s:
+    def reference_values(self, point: OrderedPoint, parameters: RadiusFormulas) -> Float64s:
         """Return the values by rank, by the published way from noisy counts to values."""
-        within = given(point.distances, "distances") <= parameters["radius"]
+        within = given(point.distances, "distances") <= parameters.settled_radius
         match, other = given(point.counts, "counts").tolist()
-        n_classes = parameters["n_classes"]
+        n_classes = parameters.n_classes
         sampled = np.ones(len(within), np.bool_) if point.sampled is None else point.sampled
         inside = values_from_noisy_counts(match, other, n_classes)
         # A row that was not counted comes on top of what was.
@@ -127,3 +141,10 @@ class PrivateMethod(RadiusMethod):
         """
         options = RankingOptions(metric, "default", "id", 1)
         return super().automatic_radius(neighbor_distances(z, options, SAMPLE_NEIGHBORS), z, metric, n_train)
+
+
+def _private(parameters: RadiusFormulas) -> DpThresholdKnnShapley:
+    """Return the parameters of a private method as such. Raises: TypeError for those of another."""
+    if not isinstance(parameters, DpThresholdKnnShapley):
+        raise TypeError(f"expected parameters of a private method; got {parameters}")
+    return parameters

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from dvspark.kernels.distances.distances import prepare
+from dvspark.kernels.formulas.kinds import RadiusFormulas
 from dvspark.kernels.nearest.nearest import nearest_points
 from dvspark.kernels.radius import radius
 from dvspark.kernels.radius.radius import RadiusValues, neighbor_counts, radius_from_neighbors, radius_partial
@@ -16,13 +17,14 @@ from dvspark.kernels.ranking.ordered import OrderedPoint, given
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.base import Method
-from dvspark.methods.parameters import Number, Parameters
+from dvspark.methods.parameters import Number
 from dvspark.schemas import ChunkArrays, Finding, Float64s, Floats, Int64s, Partial, TrainArrays, TrainLabels
 
 if TYPE_CHECKING:
     from dvspark.engine.planning.sizes import Sizes
 
-RADIUS = Number("radius", "within which rows are neighbors, inclusive, in the metric's unit", "auto", words=("auto",))
+AUTO = "auto"
+RADIUS = Number("radius", "within which rows are neighbors, inclusive, in the metric's unit", AUTO, words=(AUTO,))
 
 # An automatic radius gives nine of ten of so many validation points so many neighbors.
 SAMPLE_POINTS = 256
@@ -37,16 +39,8 @@ CALIBRATED_POINTS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class RadiusMethod(Method):
-    """A method whose values follow from two counts a point.
-
-    ``neighbor_values(n, n_matches, **parameters)`` and ``utility(n, n_matches, **parameters)`` are the kernel's, and
-    ``counted_values(n, n_matches, **parameters)``, of one point, is a second formula, for the audit.
-    """
-
-    neighbor_values: Callable[..., tuple[Float64s, Float64s]]
-    utility: Callable[..., tuple[Float64s, Float64s]]
-    counted_values: Callable[..., tuple[float, float]]
+class RadiusMethod(Method[RadiusFormulas]):
+    """A method whose values follow from two counts a point."""
 
     kind: ClassVar[str] = "radius"
     ranks: ClassVar[bool] = False
@@ -57,7 +51,7 @@ class RadiusMethod(Method):
         train: TrainArrays,
         chunk: ChunkArrays,
         options: RankingOptions,
-        parameters: Parameters,
+        parameters: RadiusFormulas,
         workspace: Workspace | None = None,
         first_row: int = 0,
     ) -> Partial:
@@ -66,49 +60,47 @@ class RadiusMethod(Method):
         def values_of(counts: Int64s) -> RadiusValues:
             return self.values_of(counts, parameters)
 
-        return radius_partial(
-            train, chunk, options, parameters["radius"], values_of, workspace or Workspace(), first_row
-        )
+        far, workspace = parameters.settled_radius, workspace or Workspace()
+        return radius_partial(train, chunk, options, far, values_of, workspace, first_row)
 
     def counts(
         self,
         train: TrainArrays,
         chunk: ChunkArrays,
         options: RankingOptions,
-        parameters: Parameters,
+        parameters: RadiusFormulas,
         workspace: Workspace | None = None,
         first_row: int = 0,
     ) -> Int64s:
         """Return how many neighbors match each point and how many do not, (n_validation, 2)."""
-        return neighbor_counts(train, chunk, options, parameters["radius"], workspace or Workspace(), first_row)
+        return neighbor_counts(train, chunk, options, parameters.settled_radius, workspace or Workspace(), first_row)
 
-    def values_of(self, counts: Int64s, parameters: Parameters) -> RadiusValues:
+    def values_of(self, counts: Int64s, parameters: RadiusFormulas) -> RadiusValues:
         """Return what neighbors get from points with these counts, (n_points, 2)."""
-        own = {name: value for name, value in parameters.items() if name != "radius"}
         n, n_matches = counts.sum(axis=1), counts[:, 0]
-        values = np.stack(self.neighbor_values(n, n_matches, **own), axis=1)
-        return RadiusValues(values, *self.utility(n, n_matches, **own), of_others=values)
+        values = np.stack(parameters.neighbor_values(n, n_matches), axis=1)
+        return RadiusValues(values, *parameters.utilities(n, n_matches), of_others=values)
 
-    def reference_values(self, point: OrderedPoint, parameters: Parameters) -> Float64s:
+    def reference_values(self, point: OrderedPoint, parameters: RadiusFormulas) -> Float64s:
         """Return the values by rank, by the second formula."""
-        within = given(point.distances, "distances") <= parameters["radius"]
+        within = given(point.distances, "distances") <= parameters.settled_radius
         values, n = np.zeros(len(within)), int(np.count_nonzero(within))
         if n:
-            own = {name: value for name, value in parameters.items() if name != "radius"}
-            match, other = self.counted_values(n, int(np.count_nonzero(point.matches[within])), **own)
+            match, other = parameters.counted_values(n, int(np.count_nonzero(point.matches[within])))
             values[within] = np.where(point.matches[within], match, other)
         return values
 
     def settled_parameters(
-        self, train: TrainArrays, points: ChunkArrays, options: RankingOptions, parameters: Parameters
-    ) -> dict[str, Any]:
+        self, train: TrainArrays, points: ChunkArrays, options: RankingOptions, parameters: RadiusFormulas
+    ) -> RadiusFormulas:
         """Return the parameters with the radius; a sample of the points, evenly spread, gives an automatic one."""
-        if parameters["radius"] != "auto":
-            return {**parameters, "radius": float(parameters["radius"])}
+        if parameters.radius != AUTO:
+            return dataclasses.replace(parameters, radius=float(parameters.radius))
         n_points = points.n_validation
         sample = points.take(np.unique(np.linspace(0, n_points - 1, min(n_points, SAMPLE_POINTS)).astype(np.int64)))
         tenth = np.empty(0) if self.is_private else tenth_distances(train, sample, options)
-        return {**parameters, "radius": self.automatic_radius(tenth, sample.x, options.metric, train.n_train)}
+        radius = self.automatic_radius(tenth, sample.x, options.metric, train.n_train)
+        return dataclasses.replace(parameters, radius=radius)
 
     def warnings(self, totals: Partial) -> list[str]:
         """Return what to do about validation points without a neighbor, where they are many."""
@@ -139,11 +131,11 @@ class RadiusMethod(Method):
         return radius.points_per_block(n_train)
 
     def calibrated(
-        self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: Parameters
-    ) -> dict[str, Any]:
+        self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: RadiusFormulas
+    ) -> RadiusFormulas:
         """Return a radius that few random rows are within, which lie at other distances than real ones."""
         few = chunk.take(np.arange(min(chunk.n_validation, CALIBRATED_POINTS)))
-        return {**parameters, "radius": radius_from_neighbors(tenth_distances(train, few, options))}
+        return dataclasses.replace(parameters, radius=radius_from_neighbors(tenth_distances(train, few, options)))
 
     def automatic_radius(self, tenth: Float64s, z: Floats, metric: str, n_train: int) -> float:  # noqa: ARG002
         """Return the radius for a sample of points ``z``, whose SAMPLE_NEIGHBORS-th training rows lie at ``tenth``."""

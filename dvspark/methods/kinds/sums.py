@@ -10,13 +10,13 @@ import numpy as np
 
 from dvspark.errors import InputError, Problem
 from dvspark.kernels.formulas.chg_shapley import GradientGame
+from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.kernels.gradients.head_gradients import GradientSums, Piece, gradient_sums, gradient_values
 from dvspark.kernels.gradients.softmax_head import SoftmaxHead, drawn_rows, fit_head
 from dvspark.kernels.ranking.ordered import given
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.base import Method
-from dvspark.methods.parameters import Parameters
 from dvspark.schemas import ChunkArrays, Partial, TrainArrays
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class SettledGame:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SumsMethod(Method):
+class SumsMethod(Method[Parameters]):
     """A method that values rows by their gradients in a softmax head, trained on the embeddings.
 
     ``game_of(sums, target)`` is the kernel's: the game of gradients that add up to ``sums``, aiming at the mean of the

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from dvspark.kernels import loops
 from dvspark.kernels.binning import bins
 from dvspark.kernels.binning.bins import N_BINS
-from dvspark.kernels.formulas import knn_shapley
+from dvspark.kernels.formulas.knn_shapley import KnnShapley
 
 compiled = pytest.importorskip("dvspark.kernels.loops.compiled_loops")
 BOTH = (loops, compiled)
@@ -143,7 +143,7 @@ def test_value_bins__is_the_same_in_both(seed: int, n: int, k: int) -> None:
     linked = np.append(False, rng.random(11) < rng.choice([0.0, 0.3])) & (np.arange(12) < 11)
     near_doubt = np.minimum([rng.integers(0, 3), rng.integers(0, 2)], [counts[0] + counts[1], counts[1]])
     near_doubt[1] = min(near_doubt)
-    tails = bins.Tails.of(knn_shapley.rank_weights(n, k=k))
+    tails = bins.Tails.of(KnnShapley(k).rank_weights(n))
     results = []
     for module in BOTH:
         values, bounds = np.full(24, np.nan), np.full(24, np.nan)
