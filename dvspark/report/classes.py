@@ -1,4 +1,4 @@
-"""One line for each class: how much its rows are worth together and on average."""
+"""One line for each class: the sum and the mean of its rows' values, and how many lie below zero."""
 
 from __future__ import annotations
 

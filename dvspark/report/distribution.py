@@ -51,7 +51,7 @@ def histogram(values: npt.NDArray[np.float64]) -> Histogram:
         margin = max(abs(low), abs(high)) / 2 or 0.5
         return Histogram((low - margin, high + margin), (len(values),), 0, 0)
     width = (high - low) / N_BINS
-    # Whole multiples of the width make zero an edge, so no bar mixes rows that help with rows that hurt.
+    # Whole multiples of the width make zero an edge, so no bar mixes values above zero with values below.
     first, last = int(np.floor(low / width)), int(np.floor(high / width))
     bins = np.floor(np.clip(values / width, first - 1, last + 1)).astype(np.int64)
     bins[(values < 0) & (bins == 0)] = -1

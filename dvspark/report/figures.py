@@ -51,7 +51,7 @@ STYLE = {
 
 
 def histogram_svg(shape: Histogram) -> str:
-    """Return the histogram as SVG: bars left of zero in the color of harm, the others in that of help.
+    """Return the histogram as SVG: bars left of zero in one color, the others in another.
 
     Raises ConfigError when matplotlib is not installed.
     """
