@@ -1,7 +1,7 @@
-"""The exchange of `radius` methods: blocks count a point's neighbors, the sums go back, and blocks add up values.
+"""Exchange of `radius` methods: blocks count the neighbors of a point, the totals go back, and blocks add values up.
 
-Plain iterators of Arrow batches in and out, as in `dvspark.engine.tasks`. Two numbers travel for each validation row
-and block.
+All functions take and yield plain iterators of Arrow batches, as in `dvspark.engine.tasks`. Two numbers travel for each
+validation row and block.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from dvspark.schemas.arrow import arrow_schema
 
 COUNT_TYPES = arrow_schema(COUNTS)
 
-# A Python worker lives through many tasks, one after the other.
+# A Python worker runs many tasks, one after the other.
 _workspace = Workspace()
 
 
 def count_batches(
     batches: Iterator[pa.RecordBatch], reference: BlocksReference, folder: Path, chunk_ids: list[int], work: ChunkWork
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the `COUNTS` of every chunk, for each block whose number is in the batches."""
+    """Yield, for each block whose number is in the batches, the `COUNTS` of every chunk."""
     options = work.options.ranking_options(work.parameters, reference.n_train)
     for number, train, first_row in _blocks(batches, reference, work):
         for chunk_id in chunk_ids:
@@ -48,9 +48,9 @@ def count_batches(
 def chunk_counts(
     told: pa.Table, reference: BlocksReference, n_points: dict[int, int], work: ChunkWork
 ) -> dict[int, Int64s]:
-    """Return how many neighbors each point of each chunk has, (n_validation, 2) int64, from `COUNTS` of all blocks.
+    """Return how many neighbors each point of each chunk has, (n_validation, 2) int64, from all blocks' `COUNTS`.
 
-    Raises: ComputeError when a block is missing or there twice, or has counted other points.
+    Raises: ComputeError if a block is missing or there twice, or has counted for other points.
     """
     rows = sorted(told.to_pylist(), key=lambda row: (row["chunk_id"], row["block"]))
     found = {}
@@ -72,7 +72,7 @@ def chunk_counts(
 def sum_batches(
     batches: Iterator[pa.RecordBatch], reference: BlocksReference, folder: Path, chunk_ids: list[int], work: ChunkWork
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the `BLOCK_SUMS` of every chunk, whose file has counts, for each block whose number is in the batches."""
+    """Yield, for each block whose number is in the batches, the `BLOCK_SUMS` of every chunk, whose file has counts."""
     options = work.options.ranking_options(work.parameters, reference.n_train)
     for number, train, first_row in _blocks(batches, reference, work):
         for chunk_id in chunk_ids:
@@ -82,14 +82,14 @@ def sum_batches(
 
 
 def _by_owner(work: ChunkWork) -> bool:
-    """Return whether no owner may count with more than some rows at a point: blocks then tell the rows."""
+    """Return whether only some rows of an owner count at a point, so that blocks must report rows, not only counts."""
     return work.method.is_private and work.parameters["unit"] == OWNER
 
 
 def _blocks(
     batches: Iterator[pa.RecordBatch], reference: BlocksReference, work: ChunkWork
 ) -> Iterator[tuple[int, TrainArrays, int]]:
-    """Yield (number, rows, first row) of each block whose number is in the batches."""
+    """Yield (number, training rows, place of the first row) of each block whose number is in the batches."""
     for number in block_numbers(batches):
         block = open_block(reference, number)
         known, here = reference.train_keys(), slice(block.first_row, block.first_row + block.train.n_train)
