@@ -21,7 +21,7 @@ TAIL = Choice("tail", "what farther rows get", "zero", words=kernel.TAILS)
 
 
 def _problems(given: Mapping[str, Any]) -> list[Problem]:
-    """Return what is wrong with the parameters together, of which each alone may be had."""
+    """Return what is wrong with the parameters taken together, if each alone is valid."""
     k = K.default if given.get("k") is None else given["k"]
     problems = kernel.parameter_problems(k=k, epsilon=given.get("epsilon"), k_star=given.get("k_star"))
     return problems + factory_problems(given.get("index"))
@@ -34,7 +34,7 @@ def _total(matches: Bools, n_players: int, *, k: int, tail: str, **parameters: A
 
 
 def _error(n_players: int, parameters: Parameters) -> float:
-    """Return the proven bound; of an approximate search nothing is, and both values are within 1 / k of zero."""
+    """Return the proven bound. Under approximate search nothing is proven: both values are within 1 / k of zero."""
     if parameters["index"] != EXACT:
         return 2.0 / int(parameters["k"])
     return kernel.error_bound(n_players, **kernel_parameters(parameters))

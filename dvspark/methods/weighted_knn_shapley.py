@@ -1,4 +1,4 @@
-"""Weighted KNN-Shapley, as a declaration; weights are given, or follow from the distance."""
+"""Weighted KNN-Shapley, as a declaration. Weights are given, or follow from distances."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def _error(n_players: int, parameters: Parameters) -> float:
 
 
 def _problems(given: Mapping[str, Any]) -> list[Problem]:
-    """Return what is wrong with the parameters together, of which each alone may be had."""
+    """Return what is wrong with the parameters taken together, if each alone is valid."""
     names = {"k": K, "kind": KIND, "bits": BITS, "n_nearest": N_NEAREST}
     values = {name: given.get(name) for name in names}
     return kernel.problems(**{name: names[name].default if v is None else v for name, v in values.items()})
 
 
 def _weighed(of_point: Callable[..., Found]) -> Callable[..., Found]:
-    """Return a kernel's function for points whose weights may follow from their distances."""
+    """Return a function of the kernel file that first gives points the weights that follow from distances, if any."""
 
     def of_weighed(point: OrderedPoint, *, weight: str, gamma: float, **parameters: Any) -> Found:
         if weight != "given" and point.distances is not None:

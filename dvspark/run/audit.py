@@ -1,4 +1,4 @@
-"""Audit: values, totals and a few points → findings; nothing is published unless they pass."""
+"""Audit: values, totals and a few points become findings. If one finding fails, nothing is published."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dvspark.schemas import Finding, Float64s
 
 @dataclass(frozen=True)
 class Audited:
-    """What the audit of a run found, none of which fails."""
+    """The findings of a run's audit, none of which fails."""
 
     findings: list[Finding]
 
@@ -31,7 +31,7 @@ def audit_values(
     parent: Parent | None,
     stages: list[dict[str, Any]],
 ) -> Audited:
-    """Return the findings on the values that totals made. Raises: AuditError when one of them fails."""
+    """Return the findings about the values that the totals gave. Raises: AuditError if one of them fails."""
     rows, work = prepared.validation_rows, prepared.work
     with stage("audit", stages) as now:
         findings = run_findings(rows, index, work, valued.own, valued.totals, values)

@@ -1,4 +1,4 @@
-"""Plan: sizes and hosts → how the run is spread, with the reason."""
+"""Plan: the sizes of tables and hosts decide how the run is spread, with the reason."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def plan_run(inputs: ValidatedInputs, request: Request, spark: SparkSession, stages: list[dict[str, Any]]) -> Plan:
-    """Return how the run is spread. Raises: ComputeError when no plan fits."""
+    """Return how the run is spread. Raises: ComputeError if no plan fits."""
     with stage("plan", stages) as now:
         sizes = Sizes.of(
             request.options,

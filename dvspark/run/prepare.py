@@ -1,6 +1,6 @@
-"""Prepare: what a kind must know before rows are valued → what tasks are told, and the rows by which they value.
+"""Prepare: what a kind of methods must know before rows are valued, what tasks are told, and the validation rows.
 
-The stages are called by what is settled: the neighbors of `radius` methods, the sums of `sums` methods.
+The stage is named after what it settles: "neighbors" for `radius` methods, "sums" for `sums` methods.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The validation rows in ``n_chunks`` chunks, what tasks must know, and what is released of a private run."""
+    """The validation rows in ``n_chunks`` chunks, what tasks must know, and what a private run releases."""
 
     validation_rows: DataFrame
     n_chunks: int
@@ -40,7 +40,7 @@ class Prepared:
 def prepare_method(
     checked: Checked, n_chunks: int, index: Index, files: Files | None, stages: list[dict[str, Any]]
 ) -> Prepared:
-    """Return what rows are valued with; ``files``: where a private release is kept before its use."""
+    """Return what is needed to value rows; ``files`` is where a private release is kept before its use."""
     work = ChunkWork(checked.options, checked.parameters)
     prepared = Prepared(checked.inputs.validation.frame, n_chunks, work, checked.release)
     keep = None if files is None else Keep(files, checked.run_id, checked.fingerprint)
@@ -87,7 +87,7 @@ def _settle_sums(prepared: Prepared, index: Index, _keep: Keep | None, _n_rows: 
     return replace(prepared, work=replace(prepared.work, settled=settled)), said
 
 
-# What is settled before rows are valued, by kind: a stage each, which says what it was.
+# By kind, the stage that settles something before rows are valued, and returns a text about it.
 PREPARATIONS: dict[str, dict[str, Callable[[Prepared, Index, Keep | None, int], tuple[Prepared, str]]]] = {
     "radius": {"neighbors": _find_neighbors},
     "sums": {"sums": _settle_sums},

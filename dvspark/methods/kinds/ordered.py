@@ -1,4 +1,4 @@
-"""Methods that need all rows in order, and value them by more than rank and match: targets, weights, owners."""
+"""Methods of the kind `ordered`: all rows in order, with targets, weights or owners besides rank and match."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays, TrainCo
 
 
 def one(_point: OrderedPoint, **_parameters: Any) -> float:
-    """Return the largest |U| of a share of matches."""
+    """Return one, the largest |U| of a share of matches."""
     return 1.0
 
 
@@ -25,8 +25,8 @@ def one(_point: OrderedPoint, **_parameters: Any) -> float:
 class OrderedMethod(Method):
     """A method that values one `OrderedPoint` after the other.
 
-    ``point_values(point, **parameters)`` and ``utility(point, **parameters)`` are the kernel's, and
-    ``second_values(point, **parameters)`` is a second formula, for the audit, and ``largest(point, **parameters)`` the
+    ``point_values(point, **parameters)`` and ``utility(point, **parameters)`` are functions of the kernel file.
+    ``second_values(point, **parameters)`` is a second formula, for the audit. ``largest(point, **parameters)`` is the
     largest |U| of any rows.
     """
 
@@ -45,7 +45,7 @@ class OrderedMethod(Method):
         parameters: Parameters,
         workspace: Workspace | None = None,
     ) -> Partial:
-        """Return the partial of a chunk; cost a point: the ranking's and the kernel's."""
+        """Return the partial of a chunk. Cost of a point: that of the ranking and of the kernel."""
         points = ordered_points(train, chunk, options, workspace or Workspace())
         return self._sum(points, train.n_train, train.columns, options, parameters)
 

@@ -1,4 +1,4 @@
-"""Methods of the `ranking` kind: two tables over the ranks say what a match at each rank is worth."""
+"""Methods of the kind `ranking`: two tables over the ranks say what a match at each rank is worth."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays, TrainCo
 
 @dataclass(frozen=True, kw_only=True)
 class RankingMethod(Method):
-    """A method that is two tables over the ranks, so that bins may rank the far rows.
+    """A method whose values follow from two tables over the ranks, so that bins may rank the far rows.
 
-    ``rank_weights(n_players, **parameters)`` and ``utility(n_nearest_matches, n_players, **parameters)`` are the
-    kernel's, and ``recursive_values(matches, **parameters)`` is a second formula, for the audit.
+    ``rank_weights(n_players, **parameters)`` and ``utility(n_nearest_matches, n_players, **parameters)`` are functions
+    of the kernel file. ``recursive_values(matches, **parameters)`` is a second formula, for the audit.
     """
 
     rank_weights: Callable[..., RankWeights]
@@ -43,7 +43,7 @@ class RankingMethod(Method):
         parameters: Parameters,
         workspace: Workspace | None = None,
     ) -> Partial:
-        """Return the partial of a chunk; cost and memory as in `kernels.partials.ranking_partial`."""
+        """Return the partial of a chunk. Cost and memory as in `kernels.partials.ranking_partial`."""
         weights_of, utility_of = partial(self.rank_weights, **parameters), partial(self.utility, **parameters)
         return ranking_partial(train, chunk, options, weights_of, utility_of, workspace or Workspace())
 
@@ -61,7 +61,7 @@ class RankingMethod(Method):
         return merged_partial(points, n_train, n_players, options, weights_of, utility_of)
 
     def reference_values(self, point: OrderedPoint, parameters: Parameters) -> Float64s:
-        """Return the values by rank, by the recursion, or by the tables where ties are averaged."""
+        """Return the values by rank, from the recursion; if ties are averaged, from the tables."""
         if point.block_starts is not None:
             weights = self.rank_weights(len(point.matches), **parameters)
             return tied_rank_values(point.matches, point.block_starts, weights)
