@@ -15,7 +15,7 @@ from dvspark.schemas import Int64s
 
 # Cells that one training row can move by 1 at a validation point: its own, or the one it leaves and the one it enters.
 CELLS_OF_ADJACENCY = {"add_remove": 1, "replace_one": 2}
-# What is protected: one training row, or all rows of one owner.
+# The unit that is protected: one training row, or all rows of one owner.
 ROW, OWNER = UNITS = ("row", "owner")
 ANALYTIC = "analytic Gaussian"
 PLD = "PLD, dp-accounting"
@@ -25,12 +25,13 @@ COARSE_BITS, FINE_BITS = 13, 31
 
 @dataclass(frozen=True)
 class Release:
-    """What a release of (match, non-match) counts of ``n_validation`` points promises, and with how much noise.
+    """What a release of (match, non-match) counts of ``n_validation`` points promises, and its noise.
 
-    (``epsilon``, ``delta``)-differential privacy of one ``unit``, a training row or all rows of an owner, under
-    ``adjacency``, by discrete Gaussian noise of parameter ``sigma`` on each count; ``sensitivity`` is the L2 one of
-    all of them, ``accountant`` what calibrated sigma, ``sampling_rate`` the share of training rows that one secret
-    Poisson sample kept. Of an owner at most ``rows_per_owner`` rows count at a point; of rows it is 1.
+    It promises (``epsilon``, ``delta``)-differential privacy of one ``unit`` (a training row, or all rows of an owner)
+    under ``adjacency``, by discrete Gaussian noise of parameter ``sigma`` on each count. ``sensitivity`` is the L2
+    sensitivity of all counts. ``accountant`` names what calibrated sigma. ``sampling_rate`` is the share of training
+    rows that one secret Poisson sample kept. At most ``rows_per_owner`` rows of an owner count at a point; with the
+    unit row it is 1.
     """
 
     epsilon: float
@@ -47,10 +48,11 @@ class Release:
 
 @dataclass
 class KeptRelease:
-    """A release to use again: empty at first, filled by the first call that gets it.
+    """A release to use again: empty at first, and filled by the first call that gets it.
 
-    ``release``; ``noisy_counts`` (n_validation, 2) int64; ``sample_key`` draws the sample, None without one; ``of``: a
-    digest of the tables and parameters it was drawn for. Keep it secret: the key and the digest tell of private rows.
+    It has the ``release``, the ``noisy_counts`` (n_validation, 2) int64, the ``sample_key`` that draws the sample (None
+    without one), and ``of``, a digest of the tables and parameters for which it was drawn. Keep it secret: the key and
+    the digest reveal something of private rows.
     """
 
     release: Release | None = None
@@ -112,11 +114,11 @@ def calibrate(
 
 
 def private_release(counts: Int64s, release: Release, random_bits: RandomBits = secrets.randbits) -> Int64s:
-    """Return the counts with discrete Gaussian noise, (n_validation, 2) int64; it may make them negative.
+    """Return the counts with discrete Gaussian noise, (n_validation, 2) int64; noise may make them negative.
 
-    ``counts`` (n_validation, 2) int64: matching and non-matching rows within each point's radius, of the Poisson
-    sample if there is one. Every call draws new noise and spends the budget again: keep the result before its first
-    use. About 20 µs a point. Raises InputError for counts of another shape or kind, or negative ones.
+    ``counts`` (n_validation, 2) int64: matching and non-matching rows within each point's radius, of the Poisson sample
+    if there is one. Every call draws new noise and spends the budget again, so keep the result before its first use.
+    Cost: about 20 µs a point. Raises: InputError for counts of another shape or type, or negative ones.
     """
     counts = np.asarray(counts)
     expected = (release.n_validation, 2)
@@ -136,7 +138,7 @@ def privacy_problems(
     unit: object = ROW,
     rows_per_owner: object = 1,
 ) -> list[Problem]:
-    """Return everything wrong with a release's parameters, none of it needing the data."""
+    """Return everything that is wrong with a release's parameters, as far as it follows without the data."""
     problems = budget_problems(epsilon, delta)
     adjacencies = list(CELLS_OF_ADJACENCY)
     if adjacency not in adjacencies:
@@ -160,7 +162,7 @@ def delta_warning(delta: float, n_train: int) -> str | None:
 
 
 def _unit_problems(unit: object, rows_per_owner: object, sampling_rate: object) -> list[Problem]:
-    """Return what is wrong with what is protected."""
+    """Return what is wrong with the settings of what is protected."""
     if unit not in UNITS:
         hint = close_matches(str(unit), UNITS)
         return [Problem("unit", f"one of {', '.join(map(repr, UNITS))}", repr(unit), hint)]
@@ -212,9 +214,9 @@ def _accounted_sigma(epsilon: float, delta: float, sampling_rate: float, sensiti
 
 
 def _sigma_on_integers(sigma: float, epsilon: float, delta: float, n_cells: int, step: int) -> float:
-    """Return the first sigma, of a grid and from this one on, for which delta holds on the integers as well.
+    """Return the first sigma, on a grid and from ``sigma`` on, for which delta holds on the integers too.
 
-    The grid does not depend on epsilon, nor does what is above this sigma: so a larger epsilon never has more noise.
+    Neither the grid nor the numbers above ``sigma`` depend on epsilon, so a larger epsilon never has more noise.
     """
     while True:
         # The finer, the smaller the step of a lattice is beside the sum's deviation, and with it what integers ask for.

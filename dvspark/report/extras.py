@@ -1,4 +1,4 @@
-"""The packages that only rendering needs, imported when used and missed with advice."""
+"""The packages that only rendering needs: imported when used, with advice if they are missing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dvspark.errors import ConfigError, Problem
 
 
 def require_extras() -> None:
-    """Raise ConfigError now, rather than after the work, when the report's packages are not installed."""
+    """Raise ConfigError now, not only after the work, if the report's packages are not installed."""
     for module in ("jinja2", "matplotlib"):
         import_extra(module)
 
@@ -17,7 +17,7 @@ def require_extras() -> None:
 def import_extra(module: str) -> Any:
     """Return a module of the extra ``report``.
 
-    Raises ConfigError when its package is not installed.
+    Raises: ConfigError if its package is not installed.
     """
     package = module.partition(".")[0]
     try:

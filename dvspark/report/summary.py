@@ -1,4 +1,4 @@
-"""A run in one frozen object: all that the report shows, and nothing that it must still compute."""
+"""A run in one frozen object: everything that the report shows, already computed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Verdict = Literal["pass", "warn", "fail", "none"]
 
 @dataclass(frozen=True)
 class FindingLine:
-    """What one check of the audit measured against what it allows."""
+    """The result of one check of the audit: what it measured, and what it allows."""
 
     name: str
     verdict: Verdict
@@ -39,7 +39,7 @@ class FindingLine:
 
 @dataclass(frozen=True)
 class Numbers:
-    """All values in eight numbers; those after ``n_not_finite`` leave out rows that are not finite."""
+    """All values in eight numbers. Numbers after ``n_not_finite`` leave out rows that are not finite."""
 
     n_rows: int
     n_not_finite: int
@@ -58,7 +58,7 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Summary:
-    """Everything one report shows; ``histogram`` and ``curve`` are None when no value is finite."""
+    """Everything that one report shows; ``histogram`` and ``curve`` are None if no value is finite."""
 
     card: RunCard
     verdict: Verdict
@@ -146,7 +146,7 @@ def _finding(finding: Mapping[str, Any]) -> FindingLine:
     verdict = finding.get("verdict")
     return FindingLine(
         name=str(finding.get("name", "")),
-        # A verdict this report does not know must never be shown as passed.
+        # A verdict that this report does not know must never be shown as passed.
         verdict=verdict if verdict in ("pass", "warn", "fail") else "fail",
         measured=finding.get("measured"),
         allowed=finding.get("allowed"),

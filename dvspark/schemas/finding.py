@@ -1,4 +1,4 @@
-"""Finding: what one check of the audit saw."""
+"""Finding: the result of one check of the audit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check of the audit saw: ``measured`` against ``allowed``; verdict pass, warn or fail."""
+    """The result of one check of the audit: ``measured`` against ``allowed``; the verdict is pass, warn or fail."""
 
     name: str
     verdict: str

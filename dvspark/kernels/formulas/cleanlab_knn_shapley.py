@@ -1,7 +1,7 @@
-"""The scores of cleanlab's `data_shapley_knn`: KNN-Shapley truncated at k, each row valued by all others.
+"""The scores of cleanlab's `data_shapley_knn`: KNN-Shapley truncated at k, with each row valued by all other rows.
 
-Tested against cleanlab 2.9.0, to the last bit where no two distances are equal. It is self-validation: every row is a
-validation point of which it is itself no neighbor.
+The scores are tested against cleanlab 2.9.0, and equal to the last bit if no two distances are equal. This is
+self-validation: every row is a validation point, and is not a neighbor of itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dvspark.schemas import Bools, Float64s, Int64s
 
 
 def n_nearest(n_players: int, *, k: int) -> int:
-    """Return how many nearest rows are asked for: k. Raises: ConfigError where there are fewer."""
+    """Return how many nearest rows are needed: k. Raises: ConfigError if there are fewer."""
     if k > n_players:
         hint = "cleanlab refuses this too; lower k"
         raise ConfigError(Problem("parameter 'k'", f"at most the {n_players} other rows", str(k), hint))
@@ -31,9 +31,9 @@ def near_values(
     *,
     k: int,
 ) -> NearValues:
-    """Return (a_i - a_k) / k of the k nearest rows; all others get nothing. O(k).
+    """Return (a_i - a_k) / k for the k nearest rows; all others get nothing. Cost: O(k).
 
-    Source: cleanlab 2.9.0, `data_valuation.data_shapley_knn`, by its behavior; Jia et al., PVLDB 12(11), 2019,
+    Source: the behavior of cleanlab 2.9.0, `data_valuation.data_shapley_knn`; Jia et al., PVLDB 12(11), 2019,
     doi:10.14778/3342263.3342637, theorem 2 with k* = k.
     """
     flags = matches.astype(np.float64)
@@ -58,9 +58,10 @@ def reference_values(matches: Bools, *, k: int) -> Float64s:
 def graph_scores(knn_graph: scipy.sparse.csr_matrix, labels: npt.NDArray[np.integer], k: int) -> Float64s:
     """Return the scores of all rows, (n,) float64, from a graph of their nearest neighbors.
 
-    ``knn_graph`` (n, n): the stored numbers of a row are distances to its neighbors, k others at least, in any order;
-    equal ones rank as they are stored. ``labels`` (n,) codes. O(stored numbers) time and bytes; never n × n.
-    Raises: ConfigError for a k below 1; InputError for a graph that does not serve.
+    ``knn_graph`` (n, n): the stored numbers of a row are the distances to at least k other rows, in any order; equal
+    distances rank as they are stored. ``labels`` (n,) are codes.
+    Cost: O(stored numbers) time and bytes, never n × n.
+    Raises: ConfigError for a k below 1; InputError for an unusable graph.
     """
     if k < 1:
         raise ConfigError(Problem("parameter 'k'", "a whole number from 1", str(k), "10 is usual"))
@@ -71,7 +72,7 @@ def graph_scores(knn_graph: scipy.sparse.csr_matrix, labels: npt.NDArray[np.inte
     nearest = _nearest(knn_graph, k)
     matches = (labels[nearest] == labels[:, None]).astype(np.float64)
     values = (matches - matches[:, -1:]) / k
-    # Added up in the order of the validation points, as a sum over a table of n × n numbers is.
+    # Added up in the order of the validation points, like a sum over a table of n × n numbers.
     total = np.bincount(nearest.ravel(), weights=values.ravel(), minlength=n)
     return score(total / n)
 

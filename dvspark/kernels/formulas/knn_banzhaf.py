@@ -8,9 +8,9 @@ from dvspark.schemas import Float64s
 
 
 def rank_weights(n_players: int, *, k: int, utility: str, n_classes: int) -> RankWeights:
-    """Return the weights of ranks 1..n_players; they fall by half from rank to rank beyond some 2 k.
+    """Return the weights of ranks 1..n_players; beyond about rank 2 k they fall by half from rank to rank.
 
-    O(n) time, 16 n bytes. Raises: ConfigError for an unknown utility.
+    Cost: O(n) time, 16 n bytes. Raises: ConfigError for an unknown utility.
     Source: Wang & Jia, AISTATS 2023, arXiv:2205.15466; the closed form is this project's own, tested by enumeration.
     """
     return semivalues.rank_weights(n_players, semivalues.BANZHAF, k=k, utility=utility, n_classes=n_classes)

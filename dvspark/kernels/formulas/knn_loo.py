@@ -1,4 +1,4 @@
-"""Leave-one-out: what the utility loses without a row, which only the k + 1 nearest rows decide."""
+"""Leave-one-out: what the utility loses without a row, which follows from the k + 1 nearest rows."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ def n_nearest(
     utility: str,  # noqa: ARG001 - the parameters of a method go to all of its functions
     n_classes: int,  # noqa: ARG001
 ) -> int:
-    """Return how many nearest rows are asked for: k, and the one that takes the place of a row left out."""
+    """Return how many nearest rows are needed: k, and one more that takes the place of a row left out."""
     return min(k + 1, n_players)
 
 
 def near_values(matches: Bools, n_players: int, n_matches: int, *, k: int, utility: str, n_classes: int) -> NearValues:
-    """Return the values of the nearest rows; all others have none.
+    """Return the values of the nearest rows; all others have the value 0.
 
-    (a_i - a_(k+1)) / k with a_(k+1) = 0 where there is no such row. With n <= k rows "wang2023" divides by n, or by
-    n - 1 without the row: (a_i - A / n) / (n - 1), and a_1 - 1 / C where it is the only one. O(m).
-    Raises: ConfigError for an unknown utility. Source: the definition, U(N) - U(N without i).
+    The value is (a_i - a_(k+1)) / k, with a_(k+1) = 0 if there is no such row. With n <= k rows, "wang2023" divides by
+    n, or by n - 1 without the row: (a_i - A / n) / (n - 1), and a_1 - 1 / C if it is the only row.
+    Cost: O(m). Raises: ConfigError for an unknown utility.
+    Source: the definition, U(N) - U(N without i).
     """
     semivalues.check_utility(utility)
     flags = matches.astype(np.float64)
@@ -55,7 +56,7 @@ def reference_values(matches: Bools, *, k: int, utility: str, n_classes: int) ->
     full, empty = worth(float(np.count_nonzero(matches[:k])), n)
     if n == 1:
         return np.array([full - empty])
-    # Without a row of the nearest k the next one is among them.
+    # If one of the k nearest rows is left out, the next row is among them.
     within = [np.count_nonzero(matches[: k + 1]) - float(matched) for matched in matches[:k]]
     without = [worth(left, n - 1)[0] for left in within]
     return np.concatenate([full - np.array(without), np.zeros(max(n - k, 0))])

@@ -14,8 +14,9 @@ utility = of_neighbors.utility
 def neighbor_values(n: Int64s, n_matches: Int64s, *, n_classes: int) -> tuple[Float64s, Float64s]:
     """Return what a match and another row within the radius get from each point, (n_points,) float64 each.
 
-    For n neighbors of which A match, p = 2^(1 - n), e = 2 (1 - 2^-n) / n - p: p (1 - 1/C) + e (n - A) / (n - 1) and
-    -p / C - e A / (n - 1); zero for n = 0. O(n_points).
+    For n neighbors of which A match, with p = 2^(1 - n) and e = 2 (1 - 2^-n) / n - p: a match gets p (1 - 1/C) + e (n -
+    A) / (n - 1), another neighbor -p / C - e A / (n - 1); zero for n = 0.
+    Cost: O(n_points).
     Source: Wang et al., Threshold KNN-Shapley, NeurIPS 2023, arXiv:2308.15709, its equation for semivalues in closed
     form; Wang & Jia, Data Banzhaf, AISTATS 2023, arXiv:2205.15466.
     """
@@ -25,7 +26,10 @@ def neighbor_values(n: Int64s, n_matches: Int64s, *, n_classes: int) -> tuple[Fl
 
 
 def counted_values(n: int, n_matches: int, *, n_classes: int) -> tuple[float, float]:
-    """Return the same for one point by another formula, for checks: s rows are there with binom(n - 1, s) p. O(n)."""
+    """Return the two values of one point by another formula, for checks: s rows join with chance binom(n - 1, s) p.
+
+    Cost: O(n).
+    """
     size = np.arange(n)
     gammaln = scipy.special.gammaln
     logs = gammaln(n) - gammaln(size + 1) - gammaln(n - size) - (n - 1) * np.log(2.0)

@@ -1,4 +1,4 @@
-"""Truncated KNN-Shapley: the values of the k* nearest rows, less that of the last of them; zero beyond."""
+"""Truncated KNN-Shapley: the k* nearest rows get their value less that of the last of them; other rows get zero."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ TAILS = ("zero", "bound")
 def n_nearest(
     n_players: int, *, k: int, epsilon: float | None = None, k_star: int | None = None, tail: str = "zero"
 ) -> int:
-    """Return k*: as given, or max(k, 1 / epsilon rounded up), so that no error exceeds epsilon; n_players at most.
+    """Return k*: as given, or max(k, 1 / epsilon rounded up), so that no error exceeds epsilon; at most n_players.
 
-    With fewer rows than that the error is 1 / max(k, n_players) at most, under ``tail`` "bound" none.
+    With fewer rows than that, the error is at most 1 / max(k, n_players), and under ``tail`` "bound" zero.
     Raises: ConfigError with all that is wrong with the parameters.
     """
     if problems := parameter_problems(k=k, epsilon=epsilon, k_star=k_star, tail=tail):
@@ -32,7 +32,7 @@ def n_nearest(
 def error_bound(
     n_players: int, *, k: int, epsilon: float | None = None, k_star: int | None = None, tail: str = "zero"
 ) -> float:
-    """Return how far a value may be from the exact one: 1 / max(k, m) for m near rows, under "bound" half of it.
+    """Return how far a value may be from the exact one: 1 / max(k, m) for m near rows; half of this under "bound".
 
     Source: as in `near_values`.
     """
@@ -45,7 +45,7 @@ def error_bound(
 def parameter_problems(
     *, k: int, epsilon: float | None = None, k_star: int | None = None, tail: str = "zero"
 ) -> list[Problem]:
-    """Return what is wrong with the parameters as a whole; None stands for left out."""
+    """Return what is wrong with the parameters taken together; None stands for left out."""
     problems = []
     if (epsilon is None) == (k_star is None):
         got = "neither" if epsilon is None else f"epsilon {epsilon!r} and k_star {k_star!r}"
@@ -74,28 +74,31 @@ def near_values(
 ) -> NearValues:
     """Return the values of the k* nearest rows and of the others.
 
-    ``tail`` "zero": by the recursion, from zero at rank k*; zero beyond. Every value is within 1 / max(k, m) of the
-    exact one, m being the number of rows. "bound": the m rows in order and all others as one bin, of which each value
-    is known up to an interval; the middle of it, within half of that. These do not add up to anything known. O(m).
-    Fewer rows than k and than play, as an approximate search may find, get theirs by the recursion, others zero.
-    Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 2; the bin is this project's
-    own, tested by enumeration.
+    - ``tail`` "zero": the recursion, from zero at rank k*; rows beyond get zero. Every value is within 1 / max(k, m) of
+      the exact one, for m rows.
+    - ``tail`` "bound": the m rows are in order, and all others are one bin. Each value is then known up to an interval,
+      and the result is the middle of it, so the error is at most half as large. These values have no known sum.
+    If an approximate search finds fewer rows than k although more play, the rows found get values by the recursion, and
+    others get zero.
+    Cost: O(m).
+    Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 2; the bin is this project's own,
+    tested by enumeration.
     """
     m, flags = len(matches), matches.astype(np.float64)
     steps = (flags[:-1] - flags[1:]) / np.maximum(k, np.arange(1, m))
     values = np.append(np.cumsum(steps[::-1])[::-1], 0.0)
     if tail == "zero" or m < min(k, n_players):
         return NearValues(values)
-    # Beyond rank m the q matches come first, and the near rows lose most, or last.
+    # Near rows lose most if the q matches beyond rank m come first, and least if these come last.
     q, n = n_matches - int(np.count_nonzero(matches)), n_players
     least, most = 1.0 / (n - q) - 1.0 / n, 1.0 / m - 1.0 / (m + q)
     values += flags[-1] / max(k, m) - (least + most) / 2.0
     if n == m:
         return NearValues(values)
-    # A match is worth least as the last row, most as the next one with the other matches last.
+    # A far match is worth least as the last row, and most as the next row with the other matches last.
     others_last = 1.0 / (n - max(q - 1, 0)) - 1.0 / n
     of_match = (1.0 / n + 1.0 / (m + 1) - others_last) / 2.0
-    # Another row is worth nothing as the last row, least as the next one with the matches after it.
+    # Another far row is worth nothing as the last row, and least as the next row with the matches after it.
     return NearValues(values, of_match, (1.0 / (m + 1 + q) - 1.0 / (m + 1)) / 2.0)
 
 
@@ -115,7 +118,8 @@ def utility(
 def zero_tail_total(matches: Bools, *, k: int) -> float:
     """Return what the values of a point sum to under ``tail`` "zero", from the match flags (k*,) of its nearest rows.
 
-    U(N) - a_(k*): what truncation takes from efficiency, for the audit. With fewer than k rows, U(N) - n a_n / k.
+    The sum is U(N) - a_(k*), since truncation does not keep efficiency. With fewer than k rows it is U(N) - n a_n / k.
+    The audit checks this sum.
     """
     return float(np.count_nonzero(matches[:k]) - min(len(matches), k) * float(matches[-1])) / k
 
@@ -125,7 +129,8 @@ def reference_values(
 ) -> Float64s:
     """Return the values of the rows at ranks 1..n, (n,) float64, from exact values of all ranks, for checks.
 
-    Under ``tail`` "bound" from those of the four orders of the far rows that end the intervals. O(n).
+    Under ``tail`` "bound" they come from the four orders of the far rows that give the ends of the intervals. Cost:
+    O(n).
     """
     n = len(matches)
     m = n_nearest(n, k=k, epsilon=epsilon, k_star=k_star, tail=tail)

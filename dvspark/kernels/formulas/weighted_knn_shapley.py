@@ -1,4 +1,4 @@
-"""Weighted KNN-Shapley: nearest rows vote by weight; kind says how: raw, normalized or hard."""
+"""Weighted KNN-Shapley: the nearest rows vote by weight, in one of three kinds: raw, normalized or hard."""
 
 from __future__ import annotations
 
@@ -23,10 +23,12 @@ def point_values(
 ) -> Float64s:
     """Return the values of the rows at ranks 1..n, (n,) float64, any n >= 0, k >= 1.
 
-    Kind "raw": U(S) = Σ weights of matches among the k nearest of S, U(∅) = 0 whatever ``empty_utility``; O(n), 40 n
-    bytes; `top_sums.top_sum_values`. "normalized": `normalized_weighted.point_values`, k <= 3. "hard":
-    `hard_weighted.point_values`, with ``bits``, and ``n_nearest``, the truncation (None: exact).
-    A row of weight 0 is not worth 0 under the last two: it can keep a farther row out of the vote.
+    - "raw": U(S) = Σ weights of matches among the k nearest of S, U(∅) = 0 whatever ``empty_utility``; see
+      `top_sums.top_sum_values`. Cost: O(n), 40 n bytes.
+    - "normalized": `normalized_weighted.point_values`, k <= 3.
+    - "hard": `hard_weighted.point_values`, with ``bits``, and ``n_nearest`` for truncation (None: exact).
+    Under the last two kinds, a row of weight 0 may have a value other than 0, because it can keep a farther row out of
+    the vote.
     """
     if kind == "raw":
         return top_sum_values(_raw_gains(point), k)
@@ -44,7 +46,7 @@ def utility(
     empty_utility: float = 0.0,
     n_nearest: int | None = None,  # noqa: ARG001
 ) -> tuple[float, float]:
-    """Return U(N) and U(∅); without rows both are that of the empty set. A truncated value sums to another total."""
+    """Return U(N) and U(∅); without rows both are that of the empty set. Truncated values have another sum."""
     if kind == "raw":
         return float(_raw_gains(point)[:k].sum()), 0.0
     if kind == "normalized":
@@ -61,7 +63,7 @@ def largest_utility(
     empty_utility: float = 0.0,
     n_nearest: int | None = None,  # noqa: ARG001
 ) -> float:
-    """Return the most that |U| of any rows, or of none, can be."""
+    """Return the largest |U| of any rows, or of none."""
     if kind == "raw":
         gains = _raw_gains(point)
         return min(k, len(gains)) * float(gains.max(initial=0.0))
@@ -77,7 +79,7 @@ def reference_values(
     empty_utility: float = 0.0,
     n_nearest: int | None = None,
 ) -> Float64s:
-    """Return the same by another formula, for checks; "raw" in O(n), the others as slow as they say."""
+    """Return the values by another formula, for checks. Cost: O(n) for "raw"; for others see their reference."""
     if kind == "raw":
         return recursive_top_sum_values(_raw_gains(point), k)
     if kind == "normalized":
@@ -86,7 +88,7 @@ def reference_values(
 
 
 def problems(*, k: int, kind: str, bits: int = BITS, n_nearest: int | None = None) -> list[Problem]:
-    """Return why these parameters cannot be had together; none of it needs the data."""
+    """Return why these parameters cannot be combined, as far as this follows without the data."""
     if kind not in KINDS:
         return [Problem("parameter 'kind'", ", ".join(KINDS), repr(kind), "raw is the default")]
     found = normalized_weighted.normalized_limit(k) if kind == "normalized" else []

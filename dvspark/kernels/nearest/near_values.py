@@ -1,4 +1,4 @@
-"""Values that the nearest rows of a point decide: all other rows get the same number, by their match flag."""
+"""Values that the nearest rows of a point decide: every other row gets one of two numbers, by its match flag."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from dvspark.schemas import Float64s
 
 @dataclass(frozen=True)
 class NearValues:
-    """Values by rank of the nearest rows, (m,) float64, and what every other row of the point gets by its match flag.
+    """Values of the nearest rows by rank, (m,) float64, and what every other row of the point gets by its match flag.
 
-    Kernels of this kind have ``n_nearest(n_players)``, the m they ask for; ``near_values(matches, n_players,
-    n_matches)`` of the match flags (m,) of those rows and the number of all matching players; ``utility``; and
-    ``reference_values(matches)`` of the flags of all ranks, another formula for checks; each with the method's
-    parameters by name.
+    Kernel files of this kind have these functions, each with the method's parameters by name:
+    - ``n_nearest(n_players)``: the m that the method needs.
+    - ``near_values(matches, n_players, n_matches)``: from the match flags (m,) of those rows, and the number of all
+      players that match.
+    - ``utility``.
+    - ``reference_values(matches)``: from the flags of all ranks, by another formula, for the audit.
     """
 
     values: Float64s
