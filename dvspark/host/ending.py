@@ -120,7 +120,7 @@ def _set(handlers: dict[signal.Signals, Any]) -> None:
 def _last_words(number: signal.Signals) -> int:
     for folder in _State.left:
         shutil.rmtree(folder, ignore_errors=True)
-    said = f"stopped by {number.name}; what is not published by now is not; the same command goes on from here"
+    said = f"stopped by {number.name}; what is not yet published will not be; the same command goes on from here"
     log_event(said, level=40, signal=number.name, exit_code=EXIT_CODES[number])
     return EXIT_CODES[number]
 

@@ -115,7 +115,7 @@ def left_over(root: Path, pattern: str, n_bytes: int) -> Iterator[Path]:
 def _warn_of_others(root: Path) -> None:
     """Warn of a folder where other users may rename others' files: one without the sticky bit, as in containers."""
     if (place := place_of_others(root)) is not None:
-        told = f"other users can rename folders in {place}, and put theirs in the place of this run's"
+        told = f"other users can rename folders in {place}, and put their own in the place of this run's folders"
         log_event(f"{told}: chmod +t {place}, or take another work_dir or TMPDIR", level=30, place=place)
 
 

@@ -68,7 +68,7 @@ class Keep:
             got = f"several at once, or what one has left: {left}"
             raise OutputConflictError(Problem(self.name, "one start that draws", got, hint))
         if not written:
-            log_event("another start of this run has drawn the noise: what was drawn here is not used")
+            log_event("another start of this run has drawn the noise; the noise drawn here is not used")
         return kept
 
 

@@ -113,7 +113,7 @@ def _value_batch(config: JobConfig, storage: Storage, name: str, rows: DataFrame
             known = parent_rows(rows.sparkSession, storage.spark_path, parent_record(storage, parent))
             fresh = rows.join(known, rows[id_name] == known["id"], "left_anti")
         if fresh.isEmpty():
-            log_event(f"batch {number}: no rows that are not valued already; nothing is published", batch=number)
+            log_event(f"batch {number}: all rows are valued already; nothing is published", batch=number)
             return
         pipeline.run(job, rows.sparkSession, arrived=rows)
     finally:

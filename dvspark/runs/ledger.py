@@ -110,7 +110,7 @@ class Ledger:
             name = f"{self.folder}/{_wave(number)}.npz"
             content = self.files.read(name) if self.files.exists(name) else b""
             if told is None or (told["number"], told["place"], told["totals"]) != (number, n_chunks, digest(content)):
-                log_event(f"ledger: wave {number} is damaged, or another one, and is done again", wave=number)
+                log_event(f"ledger: wave {number} is damaged or belongs elsewhere; it is computed again", wave=number)
                 return
             chunk_rows = {int(chunk): rows for chunk, rows in told["chunk_rows"].items()}
             arrays = read_arrays(content)

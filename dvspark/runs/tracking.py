@@ -29,7 +29,7 @@ def track(record: Mapping[str, Any], documents: Mapping[str, str | bytes]) -> No
                 if isinstance(content, str):
                     mlflow.log_text(content, name)
     except Exception as error:
-        log_event(f"published, but MLflow was not told: {error}", level=40, run_id=record["run_id"])
+        log_event(f"published, but not logged to MLflow: {error}", level=40, run_id=record["run_id"])
 
 
 def _parameters(record: Mapping[str, Any]) -> dict[str, Any]:

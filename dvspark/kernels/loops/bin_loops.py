@@ -82,7 +82,7 @@ def _certify(
     """
     full, n, q, before, end, lost = of_bins
     match, other = values[2 * full + 1], values[2 * full]
-    # Groups: an empty bin between linked ones does not part them.
+    # An empty bin between linked bins does not separate them into groups.
     parts = np.append(0, np.cumsum(~linked[:-1]))[full]
     first = np.flatnonzero(np.diff(parts, prepend=-1))
     in_group = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(full))))
