@@ -45,7 +45,7 @@ class NumbersAreNoTruths:
 
 
 class TableConfig(NumbersAreNoTruths, BaseModel):
-    """Where a table is and what its columns are called."""
+    """Where a table is, and how its columns are called."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -248,7 +248,7 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
         return problems
 
     def _budget_problems(self) -> list[Problem]:
-        """Return what is wrong with the budget of a private table."""
+        """Return what is wrong with the settings of a private table's budget."""
         given = {name: getattr(self, name) for name in ("epsilon_budget", "delta_budget", "budget")}
         given = {name: value for name, value in given.items() if value is not None}
         if given and self.method in METHODS and not METHODS[self.method].is_private:

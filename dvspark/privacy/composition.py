@@ -63,7 +63,7 @@ def squared_shift(release: Release, unit: str, adjacency: str) -> float:
 
 
 def _of_sample(release: Release, unit: str, adjacency: str) -> tuple[float, float]:
-    """Return (epsilon, delta) of a sampled release, which protects one row more or less; doubled for a changed row."""
+    """Return (epsilon, delta) of a sampled release. It protects one row more or less; a changed row counts as two."""
     if unit == OWNER:
         return math.inf, 1.0
     if adjacency == release.adjacency:

@@ -72,17 +72,20 @@ def calibrate(
 ) -> Release:
     """Return the release of all validation points' counts as one Gaussian mechanism, with the smallest sigma known.
 
-    ``adjacency`` "add_remove" moves one cell of a validation point by 1, "replace_one" two: L2 sensitivity 1 or
-    sqrt(2), times sqrt(n_validation). An owner (``unit`` "owner") moves each by up to ``rows_per_owner``. With all
-    training rows sigma is `gaussian_sigma`'s; with a ``sampling_rate`` below 1 (one Poisson sample for all
-    validation points) it is the smallest that dp-accounting's privacy loss distribution accepts, to 1e-6 of it.
-    Either is for the continuous Gaussian, and integers with the same sigma can have a larger delta
-    (`discrete_gaussian_delta`): sigma is then raised until they have not, by up to 1.6 % for one validation point,
-    by less than 1e-8 for a hundred (epsilon 0.1 to 8, delta 1e-6). A sampled release delivers (epsilon, delta)
-    exactly where the whole one delivers ln(1 + (e^epsilon - 1) / q) and delta / q; dp-accounting stays within 1e-4
-    above that sigma, but far above for delta < 1e-12 or epsilon < 1e-4.
-    Milliseconds; with sampling seconds, up to 40 for large epsilon or small rates. Raises ConfigError with everything
-    wrong, or if dp-accounting is missing.
+    - **Sensitivity.** Under ``adjacency`` "add_remove" one row moves one cell of a validation point by 1, under
+      "replace_one" two cells. So the L2 sensitivity is 1 or sqrt(2), times sqrt(n_validation). An owner (``unit``
+      "owner") moves each cell by up to ``rows_per_owner``.
+    - **Without sampling,** sigma is that of `gaussian_sigma`. **With a ``sampling_rate`` below 1** (one Poisson sample
+      for all validation points), sigma is the smallest that dp-accounting's privacy loss distribution accepts, to 1e-6
+      of it.
+    - **Integers.** Both are for the continuous Gaussian, and integers with the same sigma can have a larger delta
+      (`discrete_gaussian_delta`). So sigma is raised until delta holds: by up to 1.6 % for one validation point, by
+      less than 1e-8 for a hundred (epsilon 0.1 to 8, delta 1e-6).
+    - **Exactness.** A sampled release delivers (epsilon, delta) exactly if the release without sampling delivers ln(1 +
+      (e^epsilon - 1) / q) and delta / q. dp-accounting stays within 1e-4 above that sigma, but far above it for delta <
+      1e-12 or epsilon < 1e-4.
+    Cost: milliseconds; with sampling seconds, up to 40 for a large epsilon or a small rate.
+    Raises: ConfigError with everything that is wrong, or if dp-accounting is missing.
     Source: Balle & Wang, ICML 2018, arXiv:1805.06530, theorem 8; Balle, Barthe & Gaboardi, NeurIPS 2018,
     arXiv:1807.01647, theorem 8, for the sampling.
     """
@@ -152,7 +155,7 @@ def privacy_problems(
 
 
 def delta_warning(delta: float, n_train: int) -> str | None:
-    """Return why this delta is too large for that many training rows, or None if it is not."""
+    """Return why this delta is too large for so many training rows, or None if it is not."""
     if delta < 1 / n_train:
         return None
     return (
@@ -194,7 +197,7 @@ def _sampling_problems(delta: object, adjacency: object, sampling_rate: object) 
 
 
 def _accounted_sigma(epsilon: float, delta: float, sampling_rate: float, sensitivity: float, exact: float) -> float:
-    """Return the smallest sigma of the sampled release by dp-accounting; ``exact`` is where to look for it."""
+    """Return the smallest sigma of the sampled release by dp-accounting; ``exact`` is where the search begins."""
     try:
         import dp_accounting  # noqa: PLC0415
         from dp_accounting.pld import PLDAccountant  # noqa: PLC0415

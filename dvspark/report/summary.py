@@ -80,14 +80,13 @@ def summarize(
 ) -> Summary:
     """Return what the report of one run shows.
 
-    ``values`` (n rows): id, value float64, standard_error float64, rank int64, label, maybe owner.
-    ``run``: the run record; keys it lacks are left out.
-    ``findings``: name, verdict (pass, warn, fail), measured, allowed, meaning.
-    ``neighbors`` of the rows of ``listed_ids``, or empty: train_id, position, validation_id,
-    validation_label, distance.
-
-    Raises InputError when a column is missing or there are no rows.
-    Cost O(n log n) in time, a few arrays of n float64 in memory.
+    - ``values`` (n rows): id, value float64, standard_error float64, rank int64, label, maybe owner.
+    - ``run``: the run record; keys that it lacks are left out.
+    - ``findings``: name, verdict (pass, warn, fail), measured, allowed, meaning.
+    - ``neighbors`` of the rows of ``listed_ids``, or empty: train_id, position, validation_id, validation_label,
+      distance.
+    Cost: O(n log n) in time, a few arrays of n float64 in memory.
+    Raises: InputError if a column is missing or there are no rows.
     """
     _check_columns(values, neighbors)
     numbers_of = values["value"].to_numpy().astype(np.float64)

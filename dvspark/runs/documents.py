@@ -94,7 +94,7 @@ def _array(content: bytes) -> npt.NDArray[Any]:
 
 
 def missing_in(told: Mapping[str, Any], needed: Mapping[str, type]) -> list[str]:
-    """Return which of the needed places, such as "inputs.train", hold nothing of their type."""
+    """Return which of the needed entries, such as "inputs.train", are missing or have another type."""
     return [place for place, kind in needed.items() if not isinstance(_at(told, place), kind)]
 
 

@@ -1,11 +1,11 @@
 """Train blocks: consecutive training rows as files on shared storage, each block mapped where it lies.
 
 DIRECTORY/keys.arrow, words.arrow         of all rows
-DIRECTORY/center.npy, duplicates.npy      of all rows, found from what the blocks told
+DIRECTORY/center.npy, duplicates.npy      of all rows, from what all blocks reported
 DIRECTORY/block-00000/x.npy, …            of one block
-DIRECTORY/block-00000/index.json          its manifest, the sha256 of which is in DIRECTORY/index.json
+DIRECTORY/block-00000/index.json          its manifest; DIRECTORY/index.json has the sha256 of this manifest
 
-`block_writing` writes them.
+`block_writing` writes these files.
 """
 
 from __future__ import annotations
