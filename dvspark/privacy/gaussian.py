@@ -83,9 +83,9 @@ def discrete_gaussian_delta(epsilon: float, sigma: float, n_cells: int, step: in
     - The delta is exact for one cell, and otherwise an upper bound. The bound is 1e-15 too large for sigma >= 2.5, and
       0.2 % for sigma = 1, two cells and epsilon 1. For sigma < 0.5 nothing better is proven than the bound of zCDP.
     - It falls with epsilon, and is smaller for a row that moves fewer cells.
-    - Discrete noise has the zCDP of the continuous Gaussian, rho = n_cells step^2 / (2 sigma^2), but not its delta. If
-      the delta of the continuous Gaussian is 1e-5 at epsilon 1 (sigma 3.7306), one cell has 1.035e-5, and 20 cells have
-      1.00003 times 1e-5.
+    - Discrete noise has the zCDP of the continuous Gaussian, rho = n_cells step^2 / (2 sigma^2), but not its delta.
+      With the sigma for which the continuous Gaussian has delta 1e-5 at epsilon 1, one cell has 1.035e-5 (sigma
+      3.7306), and 20 cells have 1.00009e-5 (sigma 16.684).
     Cost: at most 5 million float64 terms.
 
     The privacy loss of noise X is (2 step S + n_cells step^2) / (2 sigma^2) with S = sum X. For one cell this is
