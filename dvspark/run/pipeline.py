@@ -74,7 +74,7 @@ def _run(config: JobConfig, spark: SparkSession, storage: Storage, arrived: Data
         with suppress(OutputConflictError), held(storage, checked.run_id):
             output.clear(checked)
         return published
-    if checked.secret is not None:  # what can be refused is, before it is admitted; and then it has its final id
+    if checked.secret is not None:  # refuse now whatever can be refused; after `admit` the run's id is final
         output.destination(checked)
         checked = admission.admit(checked, storage, admission.account(config, storage, checked.release))
     with held(storage, checked.run_id) as lease:

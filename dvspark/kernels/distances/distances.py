@@ -271,7 +271,7 @@ def _lifted(rows: Floats, scale: Float64s) -> tuple[Floats, Float64s]:
 
 def _place(rows: Floats, scale: Float64s | None, center: Float64s | None) -> Floats:
     """Return rows as float32 in the form in which they enter a product: as they are, or scaled and centered."""
-    with np.errstate(over="ignore"):  # under precision float64 numbers may be larger, and no key comes from a product
+    with np.errstate(over="ignore"):  # precision float64 allows larger numbers, and takes no key from a product
         if center is None:
             return np.asarray(rows, np.float32)
         wide = np.array(rows, np.float64)

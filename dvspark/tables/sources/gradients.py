@@ -27,7 +27,7 @@ def gradient_rows(frame: DataFrame, id_column: str, gradient: str, by: str | Non
     label = by or ALL_ROWS_ALIKE
     given = frame if by else frame.selectExpr("*", f"0L AS `{label}`")
     reference = TableReference.of_frame("gradients_df", {"id": id_column, "embedding": gradient, "label": label})
-    if dict(frame.dtypes).get(gradient) == "binary":  # gradients may have any size: no look at them tells another type
+    if dict(frame.dtypes).get(gradient) == "binary":  # gradients have any size, so it does not show their type
         reference = dataclasses.replace(reference, embedding_dtype="float32")
     rows = canonical_rows(SIDE, given, reference)
     if isinstance(rows, Rows) and rows.is_multi_label:
