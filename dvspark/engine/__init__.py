@@ -1,12 +1,12 @@
-r"""Engine: how the kernels' work is spread over Spark. Two plans, one contract (`engines.Engine`), the same bits.
+r"""Engine: how Spark does the work of the kernels. Two plans, one contract (`engines.Engine`), the same bits.
 
-Replicated (`engine.replicated`): the index fits a host.
+Replicated (`engine.replicated`), if the index fits a host:
 
     training rows --pack--> index: files + sha256  --shared, shipped, or where it lies-->  one mapped copy a host
     validation rows --hash of id--> chunks --> tasks: a chunk at a time, `tasks.value_chunks`
         partials (train block, chunk) --by wave and block, in the order of chunks (`reduce`)--> waves --> totals
 
-Sharded (`engine.sharded`): it does not.
+Sharded (`engine.sharded`), if the index does not fit a host:
 
     training rows --> blocks: files on shared storage, one task a block works on it where it lies
     validation rows --hash of id--> chunks --> files that every block's task reads

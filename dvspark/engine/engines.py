@@ -1,4 +1,4 @@
-"""Engines: what each plan's engine can do, and which one values with an index."""
+"""Engines: the contract of the two plans' modules, and which module values with which index."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ Index_contra = TypeVar("Index_contra", contravariant=True)
 
 
 class Engine(Protocol[Index_contra]):
-    """What values with one kind of index: the module of a plan, whose functions these are."""
+    """The functions that the module of a plan has, to value with its kind of index."""
 
     def train_keys(self, reference: Index_contra) -> TrainKeys:
-        """Return id, label and, where known, owner of all training rows, and what follows from them."""
+        """Return the ids, labels and, where known, owners of all training rows, as `TrainKeys`."""
 
     def train_pieces(self, reference: Index_contra) -> Iterator[TrainArrays]:
         """Yield the training rows in id order, mapped on this host."""
 
     def listed_rows(self, reference: Index_contra, rows: list[int]) -> ListedRows:
-        """Return a few training rows, read on this host."""
+        """Return the training rows at these places, read on this host."""
 
     def value_waves(
         self,
@@ -48,12 +48,12 @@ class Engine(Protocol[Index_contra]):
         n_tasks: int = ...,
         cut: Cut | None = ...,
     ) -> Iterator[Wave]:
-        """Yield the waves of chunks, ascending, but those that are done."""
+        """Yield the waves of chunks in ascending order, without those that are done."""
 
     def neighbor_counts(
         self, chunks: DataFrame, sizes: dict[int, int], reference: Index_contra, work: ChunkWork
     ) -> pa.Table:
-        """Return `NEIGHBOR_COUNTS` of all validation rows, for a `radius` method."""
+        """Return `NEIGHBOR_COUNTS` of all validation rows, for methods of the kind `radius`."""
 
     def tenth_distances(
         self,
@@ -64,12 +64,15 @@ class Engine(Protocol[Index_contra]):
         *,
         self_validation: bool,
     ) -> Float64s:
-        """Return how far a few training rows away each validation row of the sample is."""
+        """Return each sampled validation row's distance to its tenth nearest training row, float64 (n_points,)."""
 
     def nearest_rows(
         self, spark: SparkSession, sample: pa.Table, reference: Index_contra, work: ChunkWork, *, exact: bool
     ) -> list[Int64s]:
-        """Return the rows that decide the values of each validation row of the sample."""
+        """Return for each validation row of the sample the training rows that decide its values.
+
+        ``exact``: search all rows, even if the run has an approximate index.
+        """
 
 
 class IndexBuilder(Protocol):

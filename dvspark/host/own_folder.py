@@ -1,6 +1,6 @@
-"""Own folder: a temporary folder that goes with its process; one that a killed process left may be taken over.
+"""Own folder: a temporary folder that goes with its process; a folder left by a killed process may be taken over.
 
-Of this user alone: what another one has put beside it under such a name is neither opened nor removed.
+The folder belongs to this user alone. What other users have put under such a name is neither opened nor removed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dvspark.host.owned import is_own_folder, open_own_file, place_of_others
 from dvspark.logs import log_event
 
 PREFIX = "dvspark-own-"
-# A name that is read from a file must not lead elsewhere.
+# A name that is read from a file must not lead to another place.
 NAME = re.compile(rf"{PREFIX}\w+")
 LOCK = "lock"
 
@@ -37,7 +37,7 @@ class OwnFolder:
 
     @classmethod
     def make(cls, root: Path) -> OwnFolder:
-        """Return a new folder below ``root``. Where the storage has no locks, nobody can take it over or remove it."""
+        """Return a new folder below ``root``. On storage without locks, nobody can take it over or remove it."""
         path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
         remove_at_end(path)
         lock = open_own_file(path / LOCK, os.O_CREAT | os.O_EXCL)
@@ -55,7 +55,7 @@ class OwnFolder:
         return cls(root / name, lock)
 
     def require_there(self) -> None:
-        """Raise ComputeError where another folder stands in its place, on storage that knows owners and modes."""
+        """Raise ComputeError if another folder is in its place, on storage that has owners and modes."""
         if not self.has_owner:
             return
         try:
@@ -67,7 +67,7 @@ class OwnFolder:
             raise ComputeError(Problem(str(self.path), "the folder that this run has made", "another or none", hint))
 
     def remove(self) -> None:
-        """Remove it with all in it."""
+        """Remove the folder with everything in it."""
         shutil.rmtree(self.path, ignore_errors=True)
         self.lock.close()
         is_removed(self.path)
@@ -75,7 +75,7 @@ class OwnFolder:
 
 @contextmanager
 def own_folder(root: Path, n_bytes: int, left: str | None = None) -> Iterator[Path]:
-    """Yield a folder below ``root`` for ``n_bytes``, removed with all in it afterwards.
+    """Yield a folder below ``root`` for ``n_bytes``, which is removed with everything in it afterward.
 
     ``left``: the name of one to be taken over, with what is in it, if it is there and its process is gone. Others that
     were left go after a day, or where there is no space, the oldest first.
@@ -95,7 +95,7 @@ def own_folder(root: Path, n_bytes: int, left: str | None = None) -> Iterator[Pa
 
 
 def _warn_of_others(root: Path) -> None:
-    """Warn of a folder in which other users may rename what is not theirs: no sticky bit, as in many containers."""
+    """Warn of a folder where other users may rename others' files: one without the sticky bit, as in containers."""
     if (place := place_of_others(root)) is not None:
-        told = f"other users can rename folders in {place}, and put theirs in the place of this run's"
+        told = f"other users can rename folders in {place}, and put their own in the place of this run's folders"
         log_event(f"{told}: chmod +t {place}, or take another work_dir or TMPDIR", level=30, place=place)

@@ -1,4 +1,4 @@
-"""Logs: human lines on a terminal, JSON lines elsewhere; one line a stage, progress on long ones."""
+"""Logs: readable lines on a terminal, JSON lines elsewhere; one line for each stage, and progress of long stages."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from dvspark.units import show_seconds
 
 LOGGER = logging.getLogger("dvspark")
 
-# A progress line is written again after this many seconds, on a terminal in place.
+# Seconds between two progress lines; on a terminal, the new line replaces the old one.
 PROGRESS_SECONDS = {"text": 1.0, "json": 10.0}
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, message, and the fields of the event."""
+    """One JSON object for each line: time, level, message, and the fields of the event."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -36,7 +36,7 @@ class JsonLines(logging.Formatter):
 
 
 class TextLines(logging.Formatter):
-    """What a person reads; further lines of a message are indented, so that data cannot forge one."""
+    """Lines for people. Further lines of a message are indented, so that data cannot forge a line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the lines."""
@@ -44,7 +44,7 @@ class TextLines(logging.Formatter):
 
 
 def set_up_logs(log_format: str = "auto") -> None:
-    """Send dvspark's log to standard error, in place of any earlier set-up."""
+    """Send dvspark's log to standard error, replacing any earlier set-up."""
     if log_format == "auto":
         log_format = "text" if sys.stderr.isatty() else "json"
     handler = logging.StreamHandler(sys.stderr)
@@ -56,9 +56,9 @@ def set_up_logs(log_format: str = "auto") -> None:
 
 
 def _set_up_others(handler: logging.Handler) -> None:
-    """Have warnings of other packages in our format, without their traces, unless the process has a log of its own.
+    """Show warnings of other packages in our format, without stack traces, unless the process has a log of its own.
 
-    py4j's are left out: it tells of each connection that breaks, which follows from something that we tell.
+    py4j's are left out: each is about a broken connection, which follows from something that dvspark reports itself.
     """
     root = logging.getLogger()
     if all(isinstance(other.formatter, JsonLines | TextLines) for other in root.handlers):
@@ -70,13 +70,13 @@ def _set_up_others(handler: logging.Handler) -> None:
 
 
 def log_event(message: str, *, level: int = logging.INFO, **event: Any) -> None:
-    """Log a line; ``event`` are its fields in JSON."""
+    """Log a line; ``event`` has its fields in JSON."""
     LOGGER.log(level, message, extra={"event": event})
 
 
 @dataclass
 class Stage:
-    """One stage of a run while it goes on: set ``rows`` and ``note`` before it ends."""
+    """One stage of a run while it runs; set ``rows`` and ``note`` before it ends."""
 
     name: str
     rows: int | None = None
@@ -85,7 +85,7 @@ class Stage:
     _said: float = 0.0
 
     def progress(self, done: int, total: int) -> None:
-        """Say how far the stage is, in percent and time left, but not too often."""
+        """Log how far the stage is, in percent, and the time left; not too often."""
         now = time.monotonic()
         interval = PROGRESS_SECONDS["json" if _is_json() else "text"]
         if done == 0 or now - max(self.started, self._said) < interval:

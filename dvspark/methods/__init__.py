@@ -1,4 +1,4 @@
-"""Methods: what is computed. One frozen declaration a method, one file each; `METHODS` finds them by name."""
+"""Methods: what is computed. Each method is one frozen declaration in a file of its own; `METHODS` has them by name."""
 
 from __future__ import annotations
 

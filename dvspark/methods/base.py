@@ -1,4 +1,4 @@
-"""The blueprint of a method: what it is called, what it asks for, and what the engine gives it."""
+"""The base of all methods: what a method declares, and what the engine asks of a method."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _nothing(_given: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def owners(_given: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what a method asks for whose players are owners."""
+    """Return what methods ask for whose players are owners."""
     return ("owners",)
 
 
@@ -84,16 +84,16 @@ class Method(Generic[P]):
     score: Callable[[Float64s], Float64s] | None = None
     approximates: str | None = None
 
-    # Which kind it is; whether it asks for all rows in order; whether bins may rank the far ones; whether ties may be
+    # The name of the kind; whether it needs all rows in order; whether bins may rank far rows; whether ties may be
     # averaged.
     kind: ClassVar[str]
     ranks: ClassVar[bool] = True
     bins: ClassVar[bool] = False
     averages_ties: ClassVar[bool] = False
-    # Whether nothing may depend on training rows but what is released with noise.
+    # Whether results may depend on training rows only through what is released with noise.
     is_private: ClassVar[bool] = False
-    # Whether it compares rows with points, by a metric; whether values add up point by point: only then do they have a
-    # standard error, and points may come later.
+    # Whether it compares rows with points by a metric; whether values add up point by point. Only then is there a
+    # standard error, and only then can points come later.
     compares: ClassVar[bool] = True
     adds_up: ClassVar[bool] = True
 
@@ -117,13 +117,13 @@ class Method(Generic[P]):
         options: RankingOptions,
         parameters: P,
     ) -> Partial:
-        """Return the partial of points whose keys came from blocks; of kinds whose blocks exchange keys."""
+        """Return the partial of points whose keys came from blocks, for kinds whose blocks exchange keys."""
         raise NotImplementedError
 
     def points(
         self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: P
     ) -> Iterator[tuple[RankedRows, Float64s]]:
-        """Yield for each validation point its ranked rows and their values in rank order, where ``bins`` may rank."""
+        """Yield for each validation point its ranked rows and their values in rank order, for kinds with ``bins``."""
         raise NotImplementedError
 
     def game(self, n_players: int, options: RankingOptions, parameters: P) -> RankingGame:
@@ -137,7 +137,7 @@ class Method(Generic[P]):
     def size(self, point: OrderedPoint, parameters: P) -> float:  # noqa: ARG002
         """Return the largest |U| that any rows of a point can have, to which rounding is in proportion.
 
-        One for a share of matches, unless it says otherwise.
+        It is one, the largest share of matches, unless a kind or method overrides this.
         """
         return 1.0
 
@@ -146,7 +146,7 @@ class Method(Generic[P]):
         return parameters.error(n_players) if n_players else 0.0
 
     def n_values(self, n_train: int, n_owners: int) -> int:
-        """Return how many values there are."""
+        """Return the number of values: of owners or of training rows."""
         return n_owners if self.players == "owners" else n_train
 
     def n_asked(self, n_players: int, parameters: P) -> int:  # noqa: ARG002
@@ -183,25 +183,25 @@ class Method(Generic[P]):
         return parameters
 
     def warnings(self, totals: Partial) -> list[str]:  # noqa: ARG002
-        """Return what to say of the totals over all validation points."""
+        """Return warnings about the totals over all validation points."""
         return []
 
     def findings(self, totals: Partial) -> list[Finding]:  # noqa: ARG002
-        """Return what the audit tells of the totals over all validation points, beside its checks."""
+        """Return findings about the totals over all validation points, besides the checks of the audit."""
         return []
 
-    # What a plan must know of a kind.
+    # What a plan needs to know about a kind.
 
     def asked(self, sizes: Sizes) -> str:
-        """Return what is asked of the training rows of a point, in words."""
+        """Return in words what the method needs of the training rows of a point."""
         return f"{sizes.ranking} ranking"
 
     def flops(self, sizes: Sizes) -> int:
-        """Return the floating-point operations of the products."""
+        """Return the number of floating-point operations in matrix products."""
         return 2 * sizes.n_train * sizes.n_features * sizes.n_validation
 
     def scratch_bytes(self, sizes: Sizes, rows: int) -> int:
-        """Return a bound on the kernel's memory beside so many of the training rows."""
+        """Return a bound on the kernel's memory for so many training rows, without these rows themselves."""
         return memory.scratch_bytes(
             rows,
             sizes.n_features,
@@ -212,20 +212,20 @@ class Method(Generic[P]):
         )
 
     def merging_bytes(self, sizes: Sizes) -> int:
-        """Return the memory of a task that values points of which blocks have told their part."""
+        """Return the memory of a task that values points from the parts that blocks have reported."""
         if sizes.sorts:
             return memory.scratch_bytes(sizes.n_train, 0, ties=sizes.ties)
         return VALUING_ROW_BYTES * sizes.n_train
 
     def exchanged_bytes(self, sizes: Sizes, n_blocks: int) -> int:
-        """Return what travels between blocks and tasks for one point under the sharded plan, partials aside."""
+        """Return the bytes that travel between blocks and tasks for one point, without partials (sharded plan)."""
         if sizes.sorts:
             return KEY_BYTES * sizes.n_train
         near = near_rows(sizes.n_train, ranking.SORTED_ROWS, sizes.tolerance)
         return n_blocks * (BIN_COUNT_BYTES + BIN_TABLE_BYTES) + near * NEAR_ROW_BYTES
 
     def points_at_once(self, n_train: int) -> int:
-        """Return how many points the kernel has in memory together, the sort's where it is one that ranks."""
+        """Return how many points the kernel has in memory at the same time; for kinds that rank, those of the sort."""
         return ranking.points_per_block(n_train)
 
     def calibrated(
@@ -241,7 +241,7 @@ class Method(Generic[P]):
     def calibrated_partial(
         self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: P
     ) -> Partial:
-        """Return the partial of a chunk with all that is done for it, to tell what a point costs."""
+        """Return the partial of a chunk after all work that a chunk needs, to measure what a point costs."""
         return self.partial(train, chunk, options, parameters)
 
     def n_nearest_asked(self, n_players: int, parameters: P) -> int:  # noqa: ARG002
@@ -249,7 +249,7 @@ class Method(Generic[P]):
         return 0
 
     def knows(self, name: str) -> bool:
-        """Return whether it has a parameter of that name."""
+        """Return whether the method has a parameter of that name."""
         return any(parameter.name == name for parameter in self.parameters)
 
     def parameter_problems(self, given: Mapping[str, Any]) -> list[Problem]:
@@ -257,7 +257,7 @@ class Method(Generic[P]):
         return parameter_problems(self.name, self.parameters, given) or self.check(given)
 
     def label_problems(self, *, several: bool) -> list[Problem]:  # noqa: ARG002
-        """Return what is wrong with labels, of which a row may have several."""
+        """Return what is wrong with the labels; ``several``: a row may have several labels."""
         return []
 
     def size_problems(self, n_players: int, parameters: P) -> list[Problem]:  # noqa: ARG002

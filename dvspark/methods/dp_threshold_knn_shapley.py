@@ -1,4 +1,4 @@
-"""Differentially private threshold KNN-Shapley, as a declaration."""
+"""Differentially private threshold KNN-Shapley (Wang et al. 2023), as a declaration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROWS_PER_OWNER = Whole("rows_per_owner", "rows of an owner that count at a point
 
 
 def _problems(given: Mapping[str, Any]) -> list[Problem]:
-    """Return what is wrong with the parameters together, of which each alone may be had."""
+    """Return what is wrong with the parameters taken together, if each alone is valid."""
     adjacency, rate = given.get("adjacency") or ADJACENCY.default, given.get("sampling_rate") or SAMPLING_RATE.default
     unit, rows = given.get("unit") or UNIT.default, given.get("rows_per_owner") or ROWS_PER_OWNER.default
     problems = privacy_problems(given.get("epsilon"), given.get("delta"), adjacency, rate, 1, unit, rows)
@@ -32,7 +32,7 @@ def _problems(given: Mapping[str, Any]) -> list[Problem]:
 
 
 def _asks(given: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return owners, where they are protected."""
+    """Return "owners" if owners are what is protected."""
     return ("owners",) if given.get("unit") == OWNER else ()
 
 

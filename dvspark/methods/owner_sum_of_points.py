@@ -1,4 +1,4 @@
-"""Owner sum of points: values of rows added up by owner, as a declaration; not a Shapley value of owners."""
+"""Owner sum of points as a declaration: the values of an owner's rows, added up (Faithful Group Shapley Value)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parameter `index`: how near rows are found, exactly or by a FAISS index, and what may be wrong with it."""
+"""The parameter `index`: how near rows are found, exactly or by a FAISS index, and checks of this parameter."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from dvspark.schemas import EXACT
 
 INDEX = Words("index", "how near rows are found: 'exact', or a FAISS factory string such as 'IVF1024,SQ8'", EXACT)
 
-# The dimension is not known before the tables are read; a string that is no factory's is none in any dimension.
+# The dimension is not known before the tables are read. A string that is invalid is so in every dimension.
 ANY_DIMENSION = 64
 NOT_PARSED = "could not parse"
-# FAISS makes room for all lists at once: a number this long is a slip that would take the memory.
+# FAISS makes room for all lists at once, so a number of so many digits, surely a slip, would take all memory.
 LONGEST_NUMBER = 7
 
 # k-means of fewer rows a list says little, and FAISS complains; codes by quantizers have 256 values, or more.
@@ -23,7 +23,7 @@ ROWS_PER_CENTROID = 39
 QUANTIZERS = ("PQ", "RQ", "LSQ")
 QUANTIZER_CENTROIDS = 256
 
-# Of a graph FAISS tells no size: rows as float32, and links; HNSW32 has 272 bytes of these.
+# FAISS does not tell the size of a graph: rows as float32, and links, which take 272 bytes under HNSW32.
 LINK_BYTES = 512
 
 HINT = "see the index factory in FAISS's documentation: 'HNSW32', 'IVF1024,SQ8', 'IVF256,Flat'; or index='exact'"
@@ -36,7 +36,7 @@ def faiss_module() -> Any:
 
 
 def factory_problems(index: str | None) -> list[Problem]:
-    """Return why the index can be none for any table; None stands for left out."""
+    """Return why a factory string makes no index for any table; None stands for left out."""
     if index is None or index == EXACT:
         return []
     if re.search(rf"\d{{{LONGEST_NUMBER + 1}}}", index):
@@ -50,7 +50,7 @@ def factory_problems(index: str | None) -> list[Problem]:
 
 
 def table_problems(index: str, metric: str, n_features: int, n_train: int) -> list[Problem]:
-    """Return why the index can be none for a table of ``n_train`` rows of ``n_features``."""
+    """Return why a factory string makes no index for a table of ``n_train`` rows of ``n_features``."""
     if index == EXACT:
         return []
     try:
@@ -64,7 +64,7 @@ def table_problems(index: str, metric: str, n_features: int, n_train: int) -> li
 
 
 def search_bytes(index: str, metric: str, n_features: int) -> int:
-    """Return how many bytes an approximate index has of each row, about; 0 where it cannot be made, or is exact."""
+    """Return about how many bytes an approximate index takes for each row; 0 if it is exact or cannot be made."""
     if index == EXACT:
         return 0
     try:
@@ -76,7 +76,7 @@ def search_bytes(index: str, metric: str, n_features: int) -> int:
 
 
 def rows_to_train(index: Any, factory: str) -> int:
-    """Return how many rows a new FAISS index needs, ROWS_PER_CENTROID for each centroid it learns; often 1."""
+    """Return how many rows a new FAISS index needs: ROWS_PER_CENTROID for each centroid that it learns; often 1."""
     if index.is_trained:
         return 1
     lists = faiss_module().try_extract_index_ivf(index)
@@ -86,9 +86,9 @@ def rows_to_train(index: Any, factory: str) -> int:
 
 
 def new_index(factory: str, n_features: int, metric: str) -> Any:
-    """Return an empty FAISS index; cosine is Euclidean between unit rows, which all of its indexes know.
+    """Return an empty FAISS index. Cosine becomes Euclidean distance between unit rows, which all FAISS indexes know.
 
-    Raises: ConfigError with what FAISS says of the factory string.
+    Raises: ConfigError with what FAISS says about the factory string.
     """
     faiss = faiss_module()
     kind = faiss.METRIC_INNER_PRODUCT if metric == "inner_product" else faiss.METRIC_L2

@@ -17,7 +17,7 @@ TAIL = Choice("tail", "what farther rows get", "zero", words=TAILS)
 
 
 def _problems(given: Mapping[str, Any]) -> list[Problem]:
-    """Return what is wrong with the parameters together, of which each alone may be had."""
+    """Return what is wrong with the parameters taken together, if each alone is valid."""
     k = K.default if given.get("k") is None else given["k"]
     problems = parameter_problems(k=k, epsilon=given.get("epsilon"), k_star=given.get("k_star"))
     return problems + factory_problems(given.get("index"))

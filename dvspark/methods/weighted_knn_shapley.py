@@ -1,4 +1,4 @@
-"""Weighted KNN-Shapley, as a declaration; weights are given, or follow from the distance."""
+"""Weighted KNN-Shapley, as a declaration. Weights are given, or follow from distances."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _by_distance(given: Mapping[str, Any]) -> bool:
 
 
 def _problems(given: Mapping[str, Any]) -> list[Problem]:
-    """Return what is wrong with the parameters together, of which each alone may be had."""
+    """Return what is wrong with the parameters taken together, if each alone is valid."""
     names = {"k": K, "kind": KIND, "bits": BITS, "n_nearest": N_NEAREST}
     values = {name: given.get(name) for name in names}
     return problems(**{name: names[name].default if v is None else v for name, v in values.items()})

@@ -18,7 +18,7 @@ from dvspark.schemas import Int64s
 
 # Cells that one training row can move by 1 at a validation point: its own, or the one it leaves and the one it enters.
 CELLS_OF_ADJACENCY = {"add_remove": 1, "replace_one": 2}
-# What is protected: one training row, or all rows of one owner.
+# The unit that is protected: one training row, or all rows of one owner.
 ROW, OWNER = UNITS = ("row", "owner")
 ANALYTIC = "analytic Gaussian"
 PLD = "PLD, dp-accounting"
@@ -28,12 +28,13 @@ COARSE_BITS, FINE_BITS = 13, 31
 
 @dataclass(frozen=True)
 class Release:
-    """What a release of (match, non-match) counts of ``n_validation`` points promises, and with how much noise.
+    """What a release of (match, non-match) counts of ``n_validation`` points promises, and its noise.
 
-    (``epsilon``, ``delta``)-differential privacy of one ``unit``, a training row or all rows of an owner, under
-    ``adjacency``, by discrete Gaussian noise of parameter ``sigma`` on each count; ``sensitivity`` is the L2 one of
-    all of them, ``accountant`` what calibrated sigma, ``sampling_rate`` the share of training rows that one secret
-    Poisson sample kept. Of an owner at most ``rows_per_owner`` rows count at a point; of rows it is 1.
+    It promises (``epsilon``, ``delta``)-differential privacy of one ``unit`` (a training row, or all rows of an owner)
+    under ``adjacency``, by discrete Gaussian noise of parameter ``sigma`` on each count. ``sensitivity`` is the L2
+    sensitivity of all counts. ``accountant`` names what calibrated sigma. ``sampling_rate`` is the share of training
+    rows that one secret Poisson sample kept. At most ``rows_per_owner`` rows of an owner count at a point; with the
+    unit row it is 1.
     """
 
     epsilon: float
@@ -50,10 +51,11 @@ class Release:
 
 @dataclass
 class KeptRelease:
-    """A release to use again: empty at first, filled by the first call that gets it.
+    """A release to use again: empty at first, and filled by the first call that gets it.
 
-    ``release``; ``noisy_counts`` (n_validation, 2) int64; ``sample_key`` draws the sample, None without one; ``of``: a
-    digest of the tables and parameters it was drawn for. Keep it secret: the key and the digest tell of private rows.
+    It has the ``release``, the ``noisy_counts`` (n_validation, 2) int64, the ``sample_key`` that draws the sample (None
+    without one), and ``of``, a digest of the tables and parameters for which it was drawn. Keep it secret: the key and
+    the digest reveal something of private rows.
     """
 
     release: Release | None = None
@@ -73,17 +75,20 @@ def calibrate(
 ) -> Release:
     """Return the release of all validation points' counts as one Gaussian mechanism, with the smallest sigma known.
 
-    ``adjacency`` "add_remove" moves one cell of a validation point by 1, "replace_one" two: L2 sensitivity 1 or
-    sqrt(2), times sqrt(n_validation). An owner (``unit`` "owner") moves each by up to ``rows_per_owner``. With all
-    training rows sigma is `gaussian_sigma`'s; with a ``sampling_rate`` below 1 (one Poisson sample for all
-    validation points) it is the smallest that dp-accounting's privacy loss distribution accepts, to 1e-6 of it.
-    Either is for the continuous Gaussian, and integers with the same sigma can have a larger delta
-    (`discrete_gaussian_delta`): sigma is then raised until they have not, by up to 1.6 % for one validation point,
-    by less than 1e-8 for a hundred (epsilon 0.1 to 8, delta 1e-6). A sampled release delivers (epsilon, delta)
-    exactly where the whole one delivers ln(1 + (e^epsilon - 1) / q) and delta / q; dp-accounting stays within 1e-4
-    above that sigma, but far above for delta < 1e-12 or epsilon < 1e-4.
-    Milliseconds; with sampling seconds, up to 40 for large epsilon or small rates. Raises ConfigError with everything
-    wrong, or if dp-accounting is missing.
+    - **Sensitivity.** Under ``adjacency`` "add_remove" one row moves one cell of a validation point by 1, under
+      "replace_one" two cells. So the L2 sensitivity is 1 or sqrt(2), times sqrt(n_validation). An owner (``unit``
+      "owner") moves each cell by up to ``rows_per_owner``.
+    - **Without sampling,** sigma is that of `gaussian_sigma`. **With a ``sampling_rate`` below 1** (one Poisson sample
+      for all validation points), sigma is the smallest that dp-accounting's privacy loss distribution accepts, to 1e-6
+      of it.
+    - **Integers.** Both are for the continuous Gaussian, and integers with the same sigma can have a larger delta
+      (`discrete_gaussian_delta`). So sigma is raised until delta holds: by up to 1.6 % for one validation point, by
+      less than 1e-8 for a hundred (epsilon 0.1 to 8, delta 1e-6).
+    - **Exactness.** A sampled release delivers (epsilon, delta) exactly if the release without sampling delivers ln(1 +
+      (e^epsilon - 1) / q) and delta / q. dp-accounting stays within 1e-4 above that sigma, but far above it for delta <
+      1e-12 or epsilon < 1e-4.
+    Cost: milliseconds; with sampling seconds, up to 40 for a large epsilon or a small rate.
+    Raises: ConfigError with everything that is wrong, or if dp-accounting is missing.
     Source: Balle & Wang, ICML 2018, arXiv:1805.06530, theorem 8; Balle, Barthe & Gaboardi, NeurIPS 2018,
     arXiv:1807.01647, theorem 8, for the sampling.
     """
@@ -115,11 +120,11 @@ def calibrate(
 
 
 def private_release(counts: Int64s, release: Release, random_bits: RandomBits = secrets.randbits) -> Int64s:
-    """Return the counts with discrete Gaussian noise, (n_validation, 2) int64; it may make them negative.
+    """Return the counts with discrete Gaussian noise, (n_validation, 2) int64; noise may make them negative.
 
-    ``counts`` (n_validation, 2) int64: matching and non-matching rows within each point's radius, of the Poisson
-    sample if there is one. Every call draws new noise and spends the budget again: keep the result before its first
-    use. About 20 µs a point. Raises InputError for counts of another shape or kind, or negative ones.
+    ``counts`` (n_validation, 2) int64: matching and non-matching rows within each point's radius, of the Poisson sample
+    if there is one. Every call draws new noise and spends the budget again, so keep the result before its first use.
+    Cost: about 20 µs a point. Raises: InputError for counts of another shape or type, or negative ones.
     """
     counts = np.asarray(counts)
     expected = (release.n_validation, 2)
@@ -139,7 +144,7 @@ def privacy_problems(
     unit: object = ROW,
     rows_per_owner: object = 1,
 ) -> list[Problem]:
-    """Return everything wrong with a release's parameters, none of it needing the data."""
+    """Return everything that is wrong with a release's parameters, as far as it follows without the data."""
     problems = budget_problems(epsilon, delta)
     problems += choice_problems("adjacency", adjacency, [*CELLS_OF_ADJACENCY])
     hint = "count the validation points that are released together"
@@ -149,7 +154,7 @@ def privacy_problems(
 
 
 def delta_warning(delta: float, n_train: int) -> str | None:
-    """Return why this delta is too large for that many training rows, or None if it is not."""
+    """Return why this delta is too large for so many training rows, or None if it is not."""
     if delta < 1 / n_train:
         return None
     return (
@@ -203,9 +208,9 @@ def _accounted_sigma(epsilon: float, delta: float, sampling_rate: float, sensiti
 
 
 def _sigma_on_integers(sigma: float, epsilon: float, delta: float, n_cells: int, step: int) -> float:
-    """Return the first sigma, of a grid and from this one on, for which delta holds on the integers as well.
+    """Return the first sigma, on a grid and from ``sigma`` on, for which delta holds on the integers too.
 
-    The grid does not depend on epsilon, nor does what is above this sigma: so a larger epsilon never has more noise.
+    Neither the grid nor the numbers above ``sigma`` depend on epsilon, so a larger epsilon never has more noise.
     """
     while True:
         # The finer, the smaller the step of a lattice is beside the sum's deviation, and with it what integers ask for.

@@ -1,4 +1,4 @@
-"""The run record as lines to read: what was computed, from what, how, and how long it took."""
+"""The run record as lines to read: what was computed, on which data, in which way, and how long it took."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class RunCard:
 
 
 def run_card(run: Mapping[str, Any]) -> RunCard:
-    """Return the run record arranged for reading; what it lacks is left out, not invented."""
+    """Return the run record arranged for reading; entries that it lacks are left out."""
     stages = _stages(_list(run, "stages"))
     return RunCard(
         run_id=_text(run.get("run_id")),

@@ -8,7 +8,7 @@ from dvspark.extras import import_extra
 
 
 def require_extras() -> None:
-    """Raise ConfigError now, rather than after the work, when the report's packages are not installed."""
+    """Raise ConfigError now, not only after the work, if the report's packages are not installed."""
     for module in ("jinja2", "matplotlib"):
         report_module(module)
 

@@ -26,8 +26,8 @@ VERDICT_TEXT = {
 def render_html(summary: Summary) -> str:
     """Return the report as the text of one HTML file; the same summary gives the same text.
 
-    Raises ConfigError when jinja2 or matplotlib is not installed.
     Cost: about a second, nearly all of it for the two figures, whatever the number of rows.
+    Raises: ConfigError if jinja2 or matplotlib is not installed.
     """
     template = _environment().get_template(TEMPLATE)
     numbers = summary.numbers

@@ -1,4 +1,4 @@
-"""A run in one frozen object: all that the report shows, and nothing that it must still compute."""
+"""A run in one frozen object: everything that the report shows, already computed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NEIGHBORS_COLUMNS = ("train_id", "position", "validation_id", "validation_label"
 
 @dataclass(frozen=True)
 class FindingLine:
-    """What one check of the audit measured against what it allows."""
+    """The result of one check of the audit: what it measured, and what it allows."""
 
     name: str
     verdict: Verdict
@@ -38,7 +38,7 @@ class FindingLine:
 
 @dataclass(frozen=True)
 class Numbers:
-    """All values in eight numbers; those after ``n_not_finite`` leave out rows that are not finite."""
+    """All values in eight numbers. Numbers after ``n_not_finite`` leave out rows that are not finite."""
 
     n_rows: int
     n_not_finite: int
@@ -57,7 +57,7 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Summary:
-    """Everything one report shows; ``histogram`` and ``curve`` are None when no value is finite."""
+    """Everything that one report shows; ``histogram`` and ``curve`` are None if no value is finite."""
 
     card: RunCard
     verdict: Verdict | Literal["none"]
@@ -79,14 +79,13 @@ def summarize(
 ) -> Summary:
     """Return what the report of one run shows.
 
-    ``values`` (n rows): id, value float64, standard_error float64, rank int64, label, maybe owner.
-    ``run``: the run record; keys it lacks are left out.
-    ``findings``: name, verdict (pass, warn, fail), measured, allowed, meaning.
-    ``neighbors`` of the rows of ``listed_ids``, or empty: train_id, position, validation_id,
-    validation_label, distance.
-
-    Raises InputError when a column is missing or there are no rows.
-    Cost O(n log n) in time, a few arrays of n float64 in memory.
+    - ``values`` (n rows): id, value float64, standard_error float64, rank int64, label, maybe owner.
+    - ``run``: the run record; keys that it lacks are left out.
+    - ``findings``: name, verdict (pass, warn, fail), measured, allowed, meaning.
+    - ``neighbors`` of the rows of ``listed_ids``, or empty: train_id, position, validation_id, validation_label,
+      distance.
+    Cost: O(n log n) in time, a few arrays of n float64 in memory.
+    Raises: InputError if a column is missing or there are no rows.
     """
     _check_columns(values, neighbors)
     numbers_of = values["value"].to_numpy().astype(np.float64)

@@ -1,4 +1,4 @@
-"""Audit: values, totals and a few points → findings; nothing is published unless they pass."""
+"""Audit: values, totals and a few points become findings. If one finding fails, nothing is published."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dvspark.schemas import Finding, Float64s
 
 @dataclass(frozen=True)
 class Audited:
-    """What the audit of a run found, none of which fails."""
+    """The findings of a run's audit, none of which fails."""
 
     findings: list[Finding]
 
@@ -30,7 +30,7 @@ def audit_values(
     parent: Parent | None,
     stages: Stages,
 ) -> Audited:
-    """Return the findings on the values that totals made. Raises: AuditError when one of them fails."""
+    """Return the findings about the values that the totals gave. Raises: AuditError if one of them fails."""
     rows, work = prepared.validation_rows, prepared.work
     with stages.stage("audit") as now:
         findings = run_findings(rows, index, work, valued.own, valued.totals, values)

@@ -1,4 +1,4 @@
-"""Computed: what the stages between two tables and audited values found, each its own, and the run record of it."""
+"""Computed: the results of all stages up to the audit, and the run record that is made of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dvspark.tables.table_checks import Facts
 
 @dataclass(frozen=True)
 class Computed:
-    """Audited values, and all that led to them; ``extremes`` are empty unless they were asked for."""
+    """Audited values and the results of the stages before; ``extremes`` are empty unless they were asked for."""
 
     checked: Checked
     plan: Plan
@@ -36,7 +36,7 @@ class Computed:
     extremes: pa.Table
 
     def kept_totals(self) -> KeptTotals:
-        """Return what a change of this run needs of its totals."""
+        """Return the totals that a later change of this run needs."""
         totals, own, parent = self.valued.totals, self.valued.own, self.checked.parent
         before, sign = np.zeros_like(sketch_of(totals)), 1
         if parent is not None:

@@ -1,4 +1,4 @@
-"""Extremes: the lowest and highest valued rows → their nearest validation rows, which the report shows."""
+"""Extremes: the nearest validation rows of the rows with the lowest and highest values, which the report shows."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from dvspark.report.rows import listed_positions
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-# How many of the nearest validation rows the report shows for each of the rows it lists.
+# The report shows so many nearest validation rows for each row that it lists.
 EXTREME_NEIGHBORS = 5
 
 
 def find_extremes(
     table: pa.Table, validation_rows: DataFrame, index: Index, options: ValueOptions, stages: Stages
 ) -> pa.Table:
-    """Return the nearest validation rows of the extremes of a table of values; none where owners are valued."""
+    """Return the nearest validation rows of a value table's extremes; empty if owners are valued."""
     if options.declaration.players != "rows":
         return pa.table({})
     with stages.stage("extremes") as now:

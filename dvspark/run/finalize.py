@@ -1,4 +1,4 @@
-"""Finalize: totals → values, standard errors and certificates."""
+"""Finalize: totals become values, standard errors and certificates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dvspark.tables.sinks.write import values_table
 
 @dataclass(frozen=True)
 class Finalized:
-    """The values, and as the `VALUES` table in the order of the index; ``error_bound`` certifies all of them."""
+    """The values, also as the `VALUES` table in the order of the index; ``error_bound`` holds for all of them."""
 
     values: Float64s
     table: pa.Table
@@ -37,7 +37,7 @@ def finalize_totals(totals: Partial, run_id: str, index: Index, options: ValueOp
 
 
 def _players(known: TrainKeys, options: ValueOptions) -> pa.Table:
-    """Return id, label and, where known, owner of all who are valued: training rows, or their owners."""
+    """Return ids, labels and, where known, owners of all who are valued: training rows, or owners."""
     if options.declaration.players == "rows":
         return known.keys
     return pa.table({"id": known.owners, "label": pa.nulls(len(known.owners or []), known.keys["label"].type)})

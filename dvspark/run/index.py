@@ -1,4 +1,4 @@
-"""Index: training rows → their index, or that which the run had finished when it was killed."""
+"""Index: training rows become their index, or a run that was killed takes over the index it had finished."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def index_rows(
     ledger: Ledger | None,
     stages: Stages,
 ) -> Iterator[Index]:
-    """Yield the index of the training rows, in ``work_dir`` if there is one; it is removed afterwards.
+    """Yield the index of the training rows, in ``work_dir`` if it is given. The index is removed afterward.
 
-    A run that was killed goes on with the index it had finished, if all its files have their sha256.
+    A run that was killed goes on with the index that it had finished, if all files have their sha256.
     """
     root, shared = Path(work_dir or tempfile.gettempdir()), work_dir is not None
     kept = None if ledger is None else ledger.index()
@@ -78,7 +78,7 @@ def _builder(plan: Plan, inputs: ValidatedInputs) -> IndexBuilder:
 
 
 def _finished(spark: SparkSession, plan: Plan, directory: Path, digest: str) -> Index | None:
-    """Return the index of a kind with this plan that was finished in ``directory``; None if it is not there whole."""
+    """Return the index for this plan that was finished in ``directory``; None if it is missing or damaged."""
     if plan.name == "sharded":
         return sharded.finished_blocks(spark, directory, digest, plan.block_rows)
     return finished_index(directory, digest)

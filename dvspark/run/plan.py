@@ -1,4 +1,4 @@
-"""Plan: sizes and hosts → how the run is spread, with the reason."""
+"""Plan: the sizes of tables and hosts decide how the run is spread, with the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plan a job: what it would do and cost, from metadata, samples and a second of its kernel; nothing is written."""
+"""Plan a job: what it would do and cost, from metadata, samples and a second of its kernel. Nothing is written."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 def plan_job(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     """Return what a job would do and cost, as plain data: rows, plan, estimate and what would change the plan.
 
-    Raises: InputError for tables that cannot be read, ComputeError when no plan fits.
-    Cost: the footers or a count of each table, some rows of it, and `engine.calibrate.calibrate`.
+    Cost: the footers or a count of each table, some of its rows, and `engine.planning.calibrate.calibrate`.
+    Raises: InputError for tables that cannot be read, ComputeError if no plan fits.
     """
     train, validation = _previews(config, spark)
     options, labels = config.options(), max(train.n_labels, validation.n_labels)
@@ -38,7 +38,7 @@ def plan_job(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
         n_train=train.n_rows,
         n_validation=validation.n_rows,
         n_features=train.n_features,
-        dtype=max(train.dtype, validation.dtype),  # float64 where either side's embeddings are
+        dtype=max(train.dtype, validation.dtype),  # float64 if the embeddings of either side are float64
     )
     hosts = read_hosts(spark, config.host_memory)
     plan = make_plan(sizes, hosts, chunk_rows=config.chunk_rows, asked=config.plan)
@@ -59,7 +59,7 @@ def plan_job(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
 
 
 def plan_text(found: dict[str, Any]) -> str:
-    """Return what `plan_job` found as a person reads it."""
+    """Return the result of `plan_job` as text for a person."""
     plan, cost = found["plan"], found["estimate"]
     parts = ", ".join(f"{name} {seconds:,.1f} s" for name, seconds in cost["parts"].items())
     waves = _count(plan["n_waves"], "wave")
@@ -82,7 +82,7 @@ def plan_text(found: dict[str, Any]) -> str:
 
 
 def _previews(config: JobConfig, spark: SparkSession) -> tuple[Preview, Preview]:
-    """Return what metadata and samples tell of the two sides, which are one under self-validation."""
+    """Return what metadata and samples show of the two sides; under self-validation both sides are one table."""
     references = {"train": config.train.reference().asked(config.asks())}
     if config.validation is not None:
         references["validation"] = config.validation.reference().without_train_columns()

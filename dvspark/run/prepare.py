@@ -1,6 +1,6 @@
-"""Prepare: what a kind must know before rows are valued → what tasks are told, and the rows by which they value.
+"""Prepare: what a kind of methods must know before rows are valued, what tasks are told, and the validation rows.
 
-The stages are called by what is settled: the neighbors of `radius` methods, the sums of `sums` methods.
+The stage is named after what it settles: "neighbors" for `radius` methods, "sums" for `sums` methods.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The validation rows in ``n_chunks`` chunks, what tasks must know, and what is released of a private run."""
+    """The validation rows in ``n_chunks`` chunks, what tasks must know, and what a private run releases."""
 
     validation_rows: DataFrame
     n_chunks: int
@@ -88,7 +88,7 @@ def _settle_sums(prepared: Prepared, index: Index, _keep: Keep | None, _n_rows: 
     return replace(prepared, work=replace(prepared.work, settled=settled)), said
 
 
-# What is settled before rows are valued, by kind: a stage each, which says what it was.
+# By kind, the stage that settles something before rows are valued, and returns a text about it.
 PREPARATIONS: dict[str, dict[str, Callable[[Prepared, Index, Keep | None, int], tuple[Prepared, str]]]] = {
     "radius": {"neighbors": _find_neighbors},
     "sums": {"sums": _settle_sums},

@@ -1,8 +1,9 @@
-"""Sums: what `sums` methods must know before rows are valued, the values, and their audit; one process, the driver's.
+"""Sums: what `sums` methods need before rows are valued, the values, and their audit. Only the driver works.
 
-The head is trained on a sample, and two passes read the training rows, mapped, tile by tile in id order. So values have
-the same bits under both plans. Of 400,000 × 256 rows and 10 classes the passes took 1.5 s of CPU, and the head, of the
-126,144 rows drawn, 0.3 s a step (one thread of an Intel Xeon): tasks would have little to win.
+The head is trained on a sample. Two passes then read the training rows, mapped, tile by tile in id order, so values
+have the same bits under both plans.
+For 400,000 × 256 rows and 10 classes the passes took 1.5 s of CPU, and the head, on the 126,144 rows drawn, 0.3 s a
+step (one thread of an Intel Xeon). So tasks would gain little.
 """
 
 from __future__ import annotations
@@ -34,22 +35,22 @@ SAMPLE_ROWS = 8
 
 @dataclass(frozen=True)
 class TrainRows:
-    """The training rows of an index, through the ``engine`` that values with its kind."""
+    """The training rows of an index, read through the ``engine`` that values with its kind."""
 
     engine: Engine[Index]
     index: Index
 
     def pieces(self) -> Iterator[Piece]:
-        """Yield all rows in id order, as they are mapped."""
+        """Yield all training rows in id order, mapped."""
         return map(labelled, self.engine.train_pieces(self.index))
 
     @property
     def keys(self) -> TrainKeys:
-        """Their ids and labels."""
+        """The ids and labels of the rows."""
         return self.engine.train_keys(self.index)
 
     def some(self, rows: list[int]) -> Piece:
-        """Return a few rows."""
+        """Return the training rows at these places."""
         listed = self.engine.listed_rows(self.index, rows)
         known = self.keys
         codes: Int32s = columns.codes_of(known.keys["label"].take(pa.array(rows)).combine_chunks(), known.words)
@@ -57,9 +58,9 @@ class TrainRows:
 
 
 def settled(validation_rows: DataFrame, n_chunks: int, rows: TrainRows, work: ChunkWork) -> SettledGame:
-    """Return the head and the game: one pass over the training rows, and one over the validation rows, chunk by chunk.
+    """Return the head and the game: one pass over the training rows, and one over the validation rows, by chunk.
 
-    Memory of the driver: 0.6 GiB for the head at most, a tile, and the validation rows of a wave.
+    Memory of the driver: at most 0.6 GiB for the head, a tile, and the validation rows of a wave.
     """
     n_classes = len(rows.keys.words)
     drawn = rows.some(drawn_rows(rows.index.n_train, rows.index.n_features, n_classes).tolist())
@@ -70,7 +71,7 @@ def settled(validation_rows: DataFrame, n_chunks: int, rows: TrainRows, work: Ch
 
 
 def _points(chunks: DataFrame, known: TrainKeys) -> Iterator[Piece]:
-    """Yield the validation rows whose label training rows have, chunk by chunk in id order."""
+    """Yield the validation rows whose label some training row has, chunk by chunk in id order."""
     for wave in pieces(list(replicated.chunk_sizes(chunks))):
         rows = chunks.where(in_chunks(wave)).toArrow()
         for chunk_id in wave:

@@ -1,4 +1,4 @@
-"""Validate: rows → inputs that can be valued, and what decides the run: its options, parameters and identity."""
+"""Validate: rows become checked inputs, and everything that decides the run: options, parameters and identity."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ from dvspark.version import __version__
 
 @dataclass(frozen=True)
 class Checked:
-    """Inputs that can be valued, and who the run is.
+    """Inputs that can be valued, and the identity of the run.
 
-    ``secret``: of a private run, the fingerprint that tells its table, which is never shown; ``fingerprint`` is random.
+    ``secret``: for a private run, the fingerprint that depends on its table and is never shown; ``fingerprint`` is then
+    random.
     """
 
     options: ValueOptions
@@ -46,25 +47,28 @@ class Checked:
 
     @property
     def ranking(self) -> str | None:
-        """How rows are ranked, sorted or binned; None where the method needs no ranking of all of them."""
+        """How rows are ranked, "sorted" or "binned"; None if the method does not rank all rows."""
         options = self.options
         return options.ranking_for(self.inputs.train_facts.n_rows) if options.declaration.ranks else None
 
     @property
     def may_change(self) -> bool:
-        """Whether rows may be added or removed later: a release is not changed, and totals tell of all its values."""
+        """Whether rows may be added or removed later. In a private run they may not.
+
+        A release cannot change, and totals would reveal all values.
+        """
         method = self.options.declaration
         return method.adds_up and not (self.options.self_validation or method.is_private)
 
     @property
     def types(self) -> dict[str, str]:
-        """The Spark types of the values' id, label and owner."""
+        """The Spark types of id, label and owner in the values table."""
         types = self.inputs.train.types
         return types if self.options.declaration.players == "rows" else {**types, "id": types["owner"]}
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns of the values, with their meanings."""
+        """The columns of the values table, with their meanings."""
         types = dict(self.types)
         if self.options.declaration.players != "rows":
             types.pop("owner", None)  # they are the ids
@@ -74,7 +78,7 @@ class Checked:
 def validate_tables(tables: Tables, request: Request, stages: Stages) -> Checked:
     """Validate the tables and settle what decides the run.
 
-    Raises: InputError with everything wrong in the tables, ConfigError for options that do not go with them.
+    Raises: InputError with everything that is wrong in the tables, ConfigError for options that do not fit them.
     """
     options, parent = request.options, tables.parent
     with stages.stage("validate") as now:
@@ -120,7 +124,7 @@ def _identified(request: Request, inputs: ValidatedInputs, parameters: Parameter
         **({} if parent is None else {"parent": [parent.record["fingerprint"], parent.change]}),
     }
     if options.declaration.is_private:
-        # A digest of the private table would tell a single label of it.
+        # A digest of the private table could reveal a single label in it.
         shown = new_identity(options.method, request.run_id)
         secret = fingerprint({**decisive, "run_id": request.run_id})
         release = options.declaration.release(parameters, inputs.validation_facts.n_rows)

@@ -1,4 +1,4 @@
-"""Value: index and chunks of validation rows → partials → totals."""
+"""Value: the index and chunks of validation rows become partials, and these become totals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dvspark.schemas import Partial
 
 @dataclass(frozen=True)
 class Valued:
-    """Totals over this run's ``own`` validation rows, and over all on which its values rest."""
+    """Totals over this run's ``own`` validation rows, and over all rows on which its values rest."""
 
     own: Summed
     totals: Partial
@@ -31,7 +31,7 @@ def value_rows(
     ranking: str | None,
     stages: Stages,
 ) -> Valued:
-    """Return the totals; each wave is committed to the ledger, if there is one. Raises: ComputeError."""
+    """Return the totals. Each wave is committed to the ledger, if there is one. Raises: ComputeError."""
     work = prepared.work
     with stages.stage("value") as now:
         own = add_up(prepared.validation_rows, prepared.n_chunks, index, work, ledger, now.progress)

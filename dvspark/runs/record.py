@@ -1,4 +1,4 @@
-"""Record: what a run left behind: inputs, options, plan, seconds, findings, environment."""
+"""The run record: inputs, options, plan, seconds, findings and environment of a run."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def run_record(
 
 
 def _version(package: str) -> str:
-    """Return an installed package's version, or "unknown" for one that travels as a zip."""
+    """Return the version of an installed package, or "unknown" if the package travels as a zip file."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

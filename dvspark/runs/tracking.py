@@ -1,4 +1,4 @@
-"""Tracking: a published run told to MLflow, where `mlflow: true` asks for it; the extra `mlflow`."""
+"""Tracking: logs a published run to MLflow if `mlflow: true` asks for it; needs the extra `mlflow`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dvspark.logs import log_event
 
 
 def require_mlflow() -> None:
-    """Raise ConfigError when MLflow is missing; a run should not find that out at its end."""
+    """Raise ConfigError if MLflow is not installed, so that a run does not find out only at its end."""
     _mlflow()
 
 
 def track(record: Mapping[str, Any], documents: Mapping[str, str | bytes]) -> None:
-    """Log a published run to the server that MLflow is set to (MLFLOW_TRACKING_URI), with its texts as artifacts.
+    """Log a published run to the server that MLFLOW_TRACKING_URI names, with its documents as artifacts.
 
-    The run is published whatever happens here: what goes wrong is logged.
+    The run stays published whatever happens here. Errors are logged, not raised.
     """
     mlflow = _mlflow()
     try:
@@ -29,7 +29,7 @@ def track(record: Mapping[str, Any], documents: Mapping[str, str | bytes]) -> No
                 if isinstance(content, str):
                     mlflow.log_text(content, name)
     except Exception as error:
-        log_event(f"published, but MLflow was not told: {error}", level=40, run_id=record["run_id"])
+        log_event(f"published, but not logged to MLflow: {error}", level=40, run_id=record["run_id"])
 
 
 def _parameters(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def _measures(record: Mapping[str, Any]) -> dict[str, float]:
     seconds = {f"seconds_{stage['stage']}": stage["seconds"] for stage in record["stages"]}
     audit = {f"audit_{finding['name']}": finding["measured"] for finding in record["findings"]}
     found = {**sizes, "error_bound": record["error_bound"], **seconds, **audit}
-    return {name: value for name, value in found.items() if value is not None}  # a private run tells less
+    return {name: value for name, value in found.items() if value is not None}  # a private run has fewer
 
 
 def _mlflow() -> Any:

@@ -1,8 +1,9 @@
 """The data dictionary: every table and array that crosses a stage, with type, unit and meaning.
 
-`arrays` for the kernels, `partial` for what is added up, `tables` for what tasks exchange and users read; `arrow`
-derives Arrow types from the tables. Beside them `columns` and `labels`, from which arrays are made, and `pairwise` and
-`sketch`: how partials are added, and known again.
+- `arrays`: for the kernels. `partial`: for sums. `tables`: for what tasks exchange and users read.
+- `arrow`: Arrow types, derived from the tables.
+- `columns` and `labels`: how arrays are made.
+- `pairwise` and `sketch`: how partials are added, and recognized again.
 """
 
 from __future__ import annotations

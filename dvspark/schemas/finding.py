@@ -1,4 +1,4 @@
-"""Finding: what one check of the audit saw."""
+"""Finding: the result of one check of the audit."""
 
 from __future__ import annotations
 

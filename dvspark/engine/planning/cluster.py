@@ -17,7 +17,7 @@ PROBE_ROWS = 2**16
 
 
 def read_hosts(spark: SparkSession, host_memory: str | None) -> Hosts:
-    """Return the session's hosts; ``host_memory`` is a size, left out: other hosts are like this machine.
+    """Return the hosts of the session; ``host_memory`` is a size such as "64g", None: that of this machine.
 
     Cost: nothing in a classic session, one small query on Spark Connect.
     """
@@ -30,7 +30,7 @@ def read_hosts(spark: SparkSession, host_memory: str | None) -> Hosts:
 
 
 def _parallelism(spark: SparkSession) -> int:
-    """Return how many cores Spark spreads a query over."""
+    """Return the number of cores over which Spark spreads a query."""
     if not is_connect(spark):
         return int(spark.sparkContext.defaultParallelism)
     places = spark.range(PROBE_ROWS).selectExpr("spark_partition_id() AS place")

@@ -1,4 +1,4 @@
-"""Audited rows: the validation rows that are valued once more, some drawn, some for their wide certificates."""
+"""The validation rows that the audit values once more: some drawn, some with the widest certificates."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def audited_rows(validation_rows: DataFrame, n_drawn: int, n_chunks: int, widest: Float64s) -> pa.Table:
     """Return ``n_drawn`` rows and those of the ``widest`` certificates, see `schemas.Partial`, each once, in id order.
 
-    ``n_chunks``: into how many the rows are cut.
-    Raises: ComputeError where a place of the widest is not in the table.
+    ``n_chunks`` is the number of chunks into which the rows are cut.
+    Raises: ComputeError if a place in ``widest`` is not in the table.
     """
     drawn = sample_rows(validation_rows, n_drawn)
     if not len(widest):
@@ -43,7 +43,7 @@ def audited_rows(validation_rows: DataFrame, n_drawn: int, n_chunks: int, widest
 
 
 def each_a_chunk(rows: pa.Table, like: DataFrame) -> DataFrame:
-    """Return rows of another frame, each as a chunk of its own, in their order."""
+    """Return ``rows`` as a DataFrame of the session of ``like``, each row as a chunk of its own, in their order."""
     from pyspark.sql.types import IntegerType, StructField, StructType  # noqa: PLC0415 - an extra
 
     numbered = rows.append_column("chunk_id", pa.array(np.arange(len(rows), dtype=np.int32)))

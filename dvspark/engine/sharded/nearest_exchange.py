@@ -1,7 +1,7 @@
-"""The exchange of `nearest` methods: blocks tell their nearest rows, one task values a chunk, blocks add values up.
+"""Exchange of `nearest` methods: blocks report their nearest rows, one task values a chunk, and blocks add values up.
 
-Plain iterators of Arrow batches in and out, as in `dvspark.engine.tasks`. Of each validation row and block, m rows with
-key and match travel; values come back by files beside the chunks'.
+All functions take and yield plain iterators of Arrow batches, as in `dvspark.engine.tasks`. For each validation row and
+block, m rows with key and match travel. Values come back in files beside those of the chunks.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from dvspark.methods.kinds.nearest import NearestMethod, add_near, match_flags
 from dvspark.schemas import NEAR_PARTS, NEAR_VALUED, SCALARS, ChunkArrays, Partial, TrainBlock
 from dvspark.schemas.arrow import arrow_schema
 
-# What a block's rows say about each point of a chunk.
+# What a block reports about each point of a chunk.
 NearOf = Callable[[TrainBlock, ChunkArrays], Iterator[NearRows]]
 
 NEAR_TYPES = arrow_schema(NEAR_PARTS)
@@ -37,7 +37,7 @@ _workspace = Workspace()
 
 
 def method_near(reference: BlocksReference, work: ChunkWork) -> NearOf:
-    """Return what a method asks the blocks."""
+    """Return the function that gives what a method asks of a block."""
     options = work.options.ranking_options(work.parameters, reference.n_train)
     method, n_players = NearestMethod.of(work.method), reference.n_train - work.options.self_validation
     parameters = method.own(work.parameters)
@@ -49,7 +49,7 @@ def method_near(reference: BlocksReference, work: ChunkWork) -> NearOf:
 
 
 def chunk_of(block: TrainBlock, chunk: ChunkArrays) -> ChunkArrays:
-    """Return a chunk whose training rows, under self-validation, are counted in the block."""
+    """Return the chunk with its own training rows, under self-validation, as places in the block."""
     rows = None if chunk.train_rows is None else chunk.train_rows - block.first_row
     return ChunkArrays(chunk.x, chunk.labels, rows)
 
@@ -57,7 +57,7 @@ def chunk_of(block: TrainBlock, chunk: ChunkArrays) -> ChunkArrays:
 def near_batches(
     batches: Iterator[pa.RecordBatch], reference: BlocksReference, folder: Path, chunk_ids: list[int], near_of: NearOf
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the `NEAR_PARTS` of every point of the chunks, for each block whose number is in the batches."""
+    """Yield, for each block whose number is in the batches, the `NEAR_PARTS` of every point of the chunks."""
     for number in block_numbers(batches):
         block = open_block(reference, number)
         for chunk_id in chunk_ids:
@@ -77,9 +77,9 @@ def near_batches(
 def merged_points(
     rows: Iterator[dict[str, Any]], reference: BlocksReference, m: int, metric: str
 ) -> Iterator[tuple[int, NearestRows]]:
-    """Yield (chunk_id, a point's m nearest rows) from `NEAR_PARTS` in the order of chunks and points.
+    """Yield (chunk_id, the m nearest rows of a point) from `NEAR_PARTS` that are in the order of chunks and points.
 
-    Raises: ComputeError when a block is missing or there twice.
+    Raises: ComputeError if a block is missing or there twice.
     """
     for (chunk_id, point), found in itertools.groupby(rows, key=lambda row: (row["chunk_id"], row["point"])):
         parts = list(found)
@@ -90,9 +90,9 @@ def merged_points(
 def value_batches(
     batches: Iterator[pa.RecordBatch], reference: BlocksReference, folder: Path, work: ChunkWork
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the `NEAR_VALUED` of every chunk, from `NEAR_PARTS` sorted by (chunk_id, point, block).
+    """Yield the `NEAR_VALUED` of every chunk, from `NEAR_PARTS` that are sorted by (chunk_id, point, block).
 
-    Writes each chunk's values to a file in ``folder``. Memory: one batch, and the nearest rows of one chunk.
+    The values of each chunk go to a file in ``folder``. Memory: one batch, and the nearest rows of one chunk.
     """
     n_players = reference.n_train - work.options.self_validation
     method = NearestMethod.of(work.method)
@@ -128,7 +128,7 @@ def sum_batches(
     *,
     row_bounds: bool = False,
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the `BLOCK_SUMS` of every chunk that was valued, for each block whose number is in the batches.
+    """Yield, for each block whose number is in the batches, the `BLOCK_SUMS` of every chunk that was valued.
 
     ``row_bounds``: with certificates, which are the same for all rows of a point.
     """

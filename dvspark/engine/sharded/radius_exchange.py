@@ -1,7 +1,7 @@
-"""The exchange of `radius` methods: blocks count a point's neighbors, the sums go back, and blocks add up values.
+"""Exchange of `radius` methods: blocks count the neighbors of a point, the totals go back, and blocks add values up.
 
-Plain iterators of Arrow batches in and out, as in `dvspark.engine.tasks`. Two numbers travel for each validation row
-and block.
+All functions take and yield plain iterators of Arrow batches, as in `dvspark.engine.tasks`. Two numbers travel for each
+validation row and block.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dvspark.schemas.arrow import arrow_schema
 
 COUNT_TYPES = arrow_schema(COUNTS)
 
-# A Python worker lives through many tasks, one after the other.
+# A Python worker runs many tasks, one after the other.
 _workspace = Workspace()
 
 
@@ -50,9 +50,9 @@ def count_batches(
 def chunk_counts(
     told: pa.Table, reference: BlocksReference, n_points: dict[int, int], work: ChunkWork
 ) -> dict[int, Int64s]:
-    """Return how many neighbors each point of each chunk has, (n_validation, 2) int64, from `COUNTS` of all blocks.
+    """Return how many neighbors each point of each chunk has, (n_validation, 2) int64, from all blocks' `COUNTS`.
 
-    Raises: ComputeError when a block is missing or there twice, or has counted other points.
+    Raises: ComputeError if a block is missing or there twice, or has counted for other points.
     """
     rows = sorted(told.to_pylist(), key=lambda row: (row["chunk_id"], row["block"]))
     found = {}
@@ -95,7 +95,7 @@ def _most_of_owner(work: ChunkWork) -> int | None:
 def _blocks(
     batches: Iterator[pa.RecordBatch], reference: BlocksReference, work: ChunkWork
 ) -> Iterator[tuple[int, TrainArrays, int]]:
-    """Yield (number, rows, first row) of each block whose number is in the batches."""
+    """Yield (number, training rows, place of the first row) of each block whose number is in the batches."""
     for number in block_numbers(batches):
         block = open_block(reference, number)
         known, here = reference.train_keys(), slice(block.first_row, block.first_row + block.train.n_train)

@@ -1,8 +1,8 @@
 """The sharded plan on Spark: training rows stay in blocks on shared storage; validation rows go to the blocks.
 
-Under ``ranking: sorted`` every block tells its keys of every point, which meet where the point's chunk is valued:
-4 bytes a training row and point travel. Under ``ranking: binned`` only counts of bins and near rows do, and values come
-out where the rows are. The values are those of the replicated plan, bit for bit.
+Under ``ranking: sorted`` every block reports its keys of every point, which meet where the chunk is valued: 4 bytes
+travel for each training row and point. Under ``ranking: binned`` only counts of bins and near rows travel, and values
+are computed where the rows are. The values have the same bits as under the replicated plan.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ __all__ = [
 EXCHANGE_BYTES = 16 * 2**30
 # What one job may return to the driver in partials, well under Spark's limit of 1 GiB.
 PARTIAL_BYTES = 256 * 2**20
-# Rows of the exchange that Spark hands to a task at once: its default number of rows would be gigabytes.
+# Bytes of the exchange that Spark hands to a task at a time. Spark's default number of rows would be gigabytes.
 BATCH_BYTES = 64 * 2**20
 BATCH_ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
 
-# (session, validation rows of each chunk, blocks, folder of the chunks' files) to the partial of each chunk.
+# Maps (session, validation rows of each chunk, blocks, folder of the chunks' files) to the partial of each chunk.
 PartialsOf = Callable[["SparkSession", dict[int, int], BlocksReference, Path], dict[int, Partial]]
 
 
@@ -73,18 +73,18 @@ EXCHANGES: dict[str, Exchange] = {"radius": by_counts, "nearest": by_nearest}
 
 
 def train_keys(reference: BlocksReference) -> TrainKeys:
-    """Return id, label and, where known, owner of all training rows, and what follows from them, mapped."""
+    """Return the ids, labels and, where known, owners of all training rows, as `TrainKeys`, mapped."""
     return reference.train_keys()
 
 
 def train_pieces(reference: BlocksReference) -> Iterator[TrainArrays]:
-    """Yield the training rows in id order, block by block, each mapped on this host while it is asked for."""
+    """Yield the training rows in id order, block by block; a block is mapped on this host while the caller uses it."""
     for block in range(reference.n_blocks):
         yield open_block(reference, block).train
 
 
 def listed_rows(reference: BlocksReference, rows: list[int]) -> ListedRows:
-    """Return a few training rows, read on this host."""
+    """Return the training rows at these places, read on this host."""
     x = rows_of(reference, np.array(rows, np.int64))
     return ListedRows(rows, x, train_keys(reference).keys["id"].take(pa.array(rows, pa.int64())))
 
@@ -123,7 +123,7 @@ def exchanged_waves(
     self_validation: bool,
     cut: Cut | None = None,
 ) -> Iterator[Wave]:
-    """Yield the waves; ``halves`` say what a block tells and what becomes of a chunk's points."""
+    """Yield the waves; ``halves`` says what a block reports and what one task makes of a chunk's points."""
     exchanged = partial(by_all_keys, halves=halves, n_values=n_values)
     yield from _waves(chunks, sizes, reference, exchanged, self_validation=self_validation, cut=cut)
 
@@ -151,9 +151,9 @@ def _waves(
     n_tasks: int = 1,
     cut: Cut | None = None,
 ) -> Iterator[Wave]:
-    """Yield the waves, whose chunks are valued in jobs of some of them and added pairwise by their order.
+    """Yield the waves. Their chunks are valued in jobs of several chunks, and added pairwise in order.
 
-    A job may go on from one wave of a query to the next.
+    A job may have chunks of two waves of a query.
     Memory of the driver: the validation rows and partials of one job, and 16 N bytes for each doubling of a wave.
     """
     spark, ids, done = chunks.sparkSession, list(sizes), n_done
@@ -180,7 +180,7 @@ def _waves(
 
 
 def _cut(ids: list[int], sizes: dict[int, int], n_train: int) -> Iterator[list[int]]:
-    """Yield the chunks of a query in jobs that keep to EXCHANGE_BYTES and PARTIAL_BYTES, a chunk at least."""
+    """Yield the chunks of a query in jobs within EXCHANGE_BYTES and PARTIAL_BYTES, at least one chunk in each."""
     exchanged = EXCHANGE_BYTES // (8 * n_train * max(sizes[chunk] for chunk in ids))
     step = max(1, min(exchanged, PARTIAL_BYTES // (16 * n_train)))
     for start in range(0, len(ids), step):
@@ -189,7 +189,7 @@ def _cut(ids: list[int], sizes: dict[int, int], n_train: int) -> Iterator[list[i
 
 @contextmanager
 def _small_batches(spark: SparkSession, row_bytes: int) -> Iterator[None]:
-    """Let Spark hand tasks BATCH_BYTES of such rows at once while the block runs."""
+    """Let Spark hand tasks about BATCH_BYTES of such rows at a time while the block runs."""
     before = spark.conf.get(BATCH_ROWS)
     spark.conf.set(BATCH_ROWS, max(1, BATCH_BYTES // row_bytes))
     try:

@@ -25,7 +25,7 @@ Batches = Iterator[pa.RecordBatch]
 
 
 def neighbor_counts(chunks: DataFrame, sizes: dict[int, int], reference: BlocksReference, work: ChunkWork) -> pa.Table:
-    """Return `NEIGHBOR_COUNTS` of all validation rows, for a `radius` method, piece by piece."""
+    """Return `NEIGHBOR_COUNTS` of all validation rows, for methods of the kind `radius`, some chunks at a time."""
     found = []
     for wave in pieces(list(sizes)):
         rows = chunks.where(in_chunks(wave)).toArrow()
@@ -39,7 +39,7 @@ def neighbor_counts(chunks: DataFrame, sizes: dict[int, int], reference: BlocksR
 def by_counts(
     spark: SparkSession, sizes: dict[int, int], reference: BlocksReference, folder: Path, *, work: ChunkWork
 ) -> dict[int, Partial]:
-    """Return the partial of each chunk: its neighbors are counted, unless its file has counts, then valued."""
+    """Return the partial of each chunk. Neighbors are counted, unless the chunk's file has counts, and then valued."""
     if read_chunk(folder, next(iter(sizes))).counts is None:
         for chunk, counts in _counts(spark, sizes, reference, folder, work).items():
             write_chunk(folder, chunk, dataclasses.replace(read_chunk(folder, chunk), counts=counts))

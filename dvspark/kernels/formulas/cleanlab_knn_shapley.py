@@ -1,7 +1,7 @@
-"""The scores of cleanlab's `data_shapley_knn`: KNN-Shapley truncated at k, each row valued by all others.
+"""The scores of cleanlab's `data_shapley_knn`: KNN-Shapley truncated at k, with each row valued by all other rows.
 
-Tested against cleanlab 2.9.0, to the last bit where no two distances are equal. It is self-validation: every row is a
-validation point of which it is itself no neighbor.
+The scores are tested against cleanlab 2.9.0, and equal to the last bit if no two distances are equal. This is
+self-validation: every row is a validation point, and is not a neighbor of itself.
 """
 
 from __future__ import annotations
@@ -63,9 +63,10 @@ def score(mean: Float64s) -> Float64s:
 def graph_scores(knn_graph: scipy.sparse.csr_matrix, labels: npt.NDArray[np.integer], k: int) -> Float64s:
     """Return the scores of all rows, (n,) float64, from a graph of their nearest neighbors.
 
-    ``knn_graph`` (n, n): the stored numbers of a row are distances to its neighbors, k others at least, in any order;
-    equal ones rank as they are stored. ``labels`` (n,) codes. O(stored numbers) time and bytes; never n × n.
-    Raises: ConfigError for a k below 1; InputError for a graph that does not serve.
+    ``knn_graph`` (n, n): the stored numbers of a row are the distances to at least k other rows, in any order; equal
+    distances rank as they are stored. ``labels`` (n,) are codes.
+    Cost: O(stored numbers) time and bytes, never n × n.
+    Raises: ConfigError for a k below 1; InputError for an unusable graph.
     """
     if problems := count_problems("parameter 'k'", k, "10 is usual"):
         raise ConfigError(problems)
@@ -76,7 +77,7 @@ def graph_scores(knn_graph: scipy.sparse.csr_matrix, labels: npt.NDArray[np.inte
     nearest = _nearest(knn_graph, k)
     matches = (labels[nearest] == labels[:, None]).astype(np.float64)
     values = (matches - matches[:, -1:]) / k
-    # Added up in the order of the validation points, as a sum over a table of n × n numbers is.
+    # Added up in the order of the validation points, like a sum over a table of n × n numbers.
     total = np.bincount(nearest.ravel(), weights=values.ravel(), minlength=n)
     return score(total / n)
 

@@ -1,4 +1,4 @@
-"""Leave-one-out: what the utility loses without a row, which only the k + 1 nearest rows decide."""
+"""Leave-one-out: what the utility loses without a row, which follows from the k + 1 nearest rows."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class KnnRegressionShapley(OrderedFormulas):
 
 
 def _farthest_value(y: Float64s, t: float, k: int) -> float:
-    """Return the value of the last row: in all orders alike, with the mean of the others beside it."""
+    """Return the value of the last row, which is the same in all orders, with the mean of the others beside it."""
     n, nearest = len(y), min(k, len(y))
     mean_of_others = y[:-1].sum() / (n - 1) if n > 1 else 0.0
     return -y[-1] / (n * k) * nearest * (y[-1] / k - 2.0 * t + (nearest - 1) / k * mean_of_others)

@@ -1,4 +1,4 @@
-"""Owner KNN-Shapley: players are owners, U(T) = the 2019 utility of all rows of the owners in T; exact."""
+"""Owner KNN-Shapley: players are owners; U(T) is the `knn_shapley` utility of all rows of the owners in T; exact."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LARGEST_K = 140
 
 
 def owner_limit(k: int) -> list[Problem]:
-    """Return the problem of a k whose odds leave float64, or none."""
+    """Return the problem of a k whose probabilities float64 cannot hold, or nothing."""
     if k <= LARGEST_K:
         return []
     expected = f"k <= {LARGEST_K} under owner_knn_shapley, whose odds leave float64 beyond"
@@ -114,10 +114,10 @@ def _counting_rows(owners: Int32s, k: int) -> Int64s:
 
 
 def _shares(n_having: Int64s, cap: int) -> tuple[float, Float64s]:
-    """Return what the owner of a match gains, and what each other owner loses by its number of rows before it.
+    """Return what the owner of a match gains, and what each other owner loses by its number of rows before the match.
 
-    ``n_having`` (k + 1,) counts the other owners by that number; ``cap``: so many rows of others leave it a place. The
-    losses are (k + 1,); nobody without a row loses.
+    ``n_having`` (k + 1,) counts the other owners by that number. ``cap`` is how many rows of others leave the match a
+    place. The losses are (k + 1,); an owner without rows loses nothing.
     """
     losses = np.zeros(len(n_having))
     m = int(n_having[1:].sum())
@@ -144,20 +144,20 @@ def _shares(n_having: Int64s, cap: int) -> tuple[float, Float64s]:
 
 
 def _one_over_sets(n: int, scale: int, cap: int) -> Float64s:
-    """Return scale**s / C(n, s) for s = 0..cap, (cap + 1,), 0 beyond n."""
+    """Return scale**s / C(n, s) for s = 0..cap, (cap + 1,); 0 beyond n."""
     size = np.arange(1.0, cap + 1)
     left = n - size + 1.0
     return np.append(1.0, np.cumprod(np.where(left > 0, size * scale / np.maximum(left, 1.0), 0.0)))
 
 
 def _with(table: list[list[int]], rows: int) -> list[list[int]]:
-    """Return the table with one more owner who has so many rows."""
+    """Return the table with one more owner who has ``rows`` rows."""
     k = len(table)
     return [[table[s][c] + (table[s - 1][c - rows] if s and c >= rows else 0) for c in range(k)] for s in range(k)]
 
 
 def _without(table: list[list[int]], rows: int) -> list[list[int]]:
-    """Return the table without one owner who has so many rows: what `_with` undoes."""
+    """Return the table without one owner who has ``rows`` rows: the reverse of `_with`."""
     k = len(table)
     left = [row.copy() for row in table]
     for s in range(1, k):

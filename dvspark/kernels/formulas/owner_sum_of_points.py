@@ -1,4 +1,4 @@
-"""Owner sum of points: 2019 values of rows, added up by owner; not a Shapley value of owners."""
+"""Owner sum of points: the values of an owner's rows under `knn_shapley`, added up (Faithful Group Shapley Value)."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Semivalues of the nearest-neighbor games: their rank weights, from the chances of a random coalition.
 
-Every row joins a coalition with the same chance t: one half for Banzhaf, t ~ Beta(beta, alpha) drawn once for a
-coalition under Beta(alpha, beta). All that a semivalue asks for is at which rank the k-th row joins, or how many join
-if fewer than k do. These chances are one chain of n numbers of known ratios that add up to one, so they need neither
-a factorial nor a gamma function, and lose no digits however many rows there are.
+Every row joins a coalition with the same chance t: one half for Banzhaf; for Beta(alpha, beta), t ~ Beta(beta, alpha)
+is drawn once for each coalition. A semivalue needs only the rank at which the k-th row joins, or how many rows join if
+fewer than k do. These chances form one chain of n numbers with known ratios that add up to one. So they need neither
+factorials nor gamma functions, and lose no digits however many rows there are.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ BLOCK = 64
 
 @dataclass(frozen=True)
 class Joining:
-    """The chance of a row to join: Beta(``beta``, ``alpha``), in the order of Kwon & Zou; ``alpha`` None: one half.
+    """The chance with which a row joins: Beta(``beta``, ``alpha``) in the order of Kwon & Zou, or one half.
 
+    It is one half if ``alpha`` is None.
     Source: Kwon & Zou, AISTATS 2022, arXiv:2110.14049; Wang & Jia, AISTATS 2023, arXiv:2205.15466 (Banzhaf).
     """
 
@@ -131,12 +132,12 @@ def shapley_of(k: int, utility: str, n_classes: int) -> RankingFormulas:
 
 
 def chances(n_players: int, k: int, joining: Joining) -> tuple[Float64s, Float64s]:
-    """Return how likely the k-th of n - 1 others joins at rank k..n - 1, (n - k,), and that 0..k - 1 join, (k,).
+    """Return the chances that the k-th of n - 1 others joins at rank k..n - 1, (n - k,), and that 0..k - 1 join, (k,).
 
-    1 <= k <= n. All of them add up to one. O(n).
+    1 <= k <= n. All chances add up to one. Cost: O(n).
     """
     steps = _log_ratios(n_players, k, joining)
-    # Summed up from the likeliest outward: rounding grows with the sum, and so only where nothing is left.
+    # Summed up from the likeliest term outward, so that rounding grows only where terms are negligible.
     top = int(np.argmax(np.cumsum(np.concatenate([[0.0], steps]))))
     outward, inward = running_sums(steps[top:]), running_sums(-steps[:top][::-1])[::-1]
     chain = np.exp(np.concatenate([inward, [0.0], outward]))
@@ -162,7 +163,7 @@ def _log_ratios(n: int, k: int, joining: Joining) -> Float64s:
 
 
 def running_sums(numbers: Float64s) -> Float64s:
-    """Return Σ of the first 1..n numbers, (n,) float64, in blocks of blocks of `BLOCK`; O(n)."""
+    """Return the sums of the first 1..n numbers, (n,) float64, in nested blocks of `BLOCK`. Cost: O(n)."""
     if len(numbers) <= BLOCK:
         return np.cumsum(numbers)
     n_blocks = -(-len(numbers) // BLOCK)
@@ -174,7 +175,7 @@ def running_sums(numbers: Float64s) -> Float64s:
 
 
 def check_utility(utility: str) -> None:
-    """Raise ConfigError unless there is such a utility."""
+    """Raise ConfigError unless ``utility`` is known."""
     if utility not in UTILITIES:
         expected = f"one of {', '.join(map(repr, UTILITIES))}"
         raise ConfigError(Problem("parameter 'utility'", expected, repr(utility), "'jia2019' is the usual one"))

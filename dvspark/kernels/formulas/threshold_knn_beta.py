@@ -1,4 +1,4 @@
-"""Threshold KNN-Beta: the threshold game with coalition sizes weighed by Beta(alpha, beta); (1, 1) is Shapley."""
+"""Threshold KNN-Beta: the threshold game, with coalition sizes weighed by Beta(alpha, beta); (1, 1) gives Shapley."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Threshold KNN leave-one-out: what the threshold game loses with each row, U(N) - U(N without it)."""
+"""Threshold KNN leave-one-out: what the threshold game loses without each row, U(N) - U(N without it)."""
 
 from __future__ import annotations
 

@@ -20,9 +20,9 @@ def top_sum_values(gains: Float64s, k: int) -> Float64s:
 
 
 def recursive_top_sum_values(gains: Float64s, k: int) -> Float64s:
-    """Return the same by theorem 1's recursion, for checks.
+    """Return the values by theorem 1's recursion, for checks.
 
-    value_i = value_(i+1) + (gain_i - gain_(i+1)) min(1, k / i). O(n).
+    value_i = value_(i+1) + (gain_i - gain_(i+1)) min(1, k / i). Cost: O(n).
     """
     n = len(gains)
     steps = np.append(gains[:-1] - gains[1:], gains[-1:]) * (np.minimum(k, np.arange(1, n + 1)) / np.arange(1, n + 1))

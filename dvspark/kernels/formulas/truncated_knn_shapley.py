@@ -1,4 +1,4 @@
-"""Truncated KNN-Shapley: the values of the k* nearest rows, less that of the last of them; zero beyond."""
+"""Truncated KNN-Shapley: the k* nearest rows get their value less that of the last of them; other rows get zero."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class TruncatedKnnShapley(NearestFormulas):
 def parameter_problems(
     *, k: int, epsilon: float | None = None, k_star: int | None = None, tail: str = "zero"
 ) -> list[Problem]:
-    """Return what is wrong with the parameters as a whole; None stands for left out."""
+    """Return what is wrong with the parameters taken together; None stands for left out."""
     problems = []
     if (epsilon is None) == (k_star is None):
         got = "neither" if epsilon is None else f"epsilon {epsilon!r} and k_star {k_star!r}"

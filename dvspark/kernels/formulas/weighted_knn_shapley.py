@@ -1,4 +1,4 @@
-"""Weighted KNN-Shapley: nearest rows vote by weight; kind says how: raw, normalized or hard."""
+"""Weighted KNN-Shapley: the nearest rows vote by weight, in one of three kinds: raw, normalized or hard."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class WeightedKnnShapley(OrderedFormulas):
 
 
 def problems(*, k: int, kind: str, bits: int = BITS, n_nearest: int | None = None) -> list[Problem]:
-    """Return why these parameters cannot be had together; none of it needs the data."""
+    """Return why these parameters cannot be combined, as far as this follows without the data."""
     if kind not in KINDS:
         return [Problem("parameter 'kind'", ", ".join(KINDS), repr(kind), "raw is the default")]
     found = normalized_weighted.normalized_limit(k) if kind == "normalized" else []

@@ -1,4 +1,4 @@
-"""Values that the nearest rows of a point decide: all other rows get the same number, by their match flag."""
+"""Values that the nearest rows of a point decide: every other row gets one of two numbers, by its match flag."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods of the `nearest` kind: the m nearest rows decide all values; every other row gets the same by its match."""
+"""Methods of the kind `nearest`: the m nearest rows decide all values; other rows get one number by their match."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from dvspark.schemas import Bools, ChunkArrays, Float64s, Partial, TrainArrays
 if TYPE_CHECKING:
     from dvspark.engine.planning.sizes import Sizes
 
-# What a block tells of each of its nearest rows, place, key and match, and what every block reads of the nearest of
-# all, place and value.
+# Bytes that a block reports for each of its nearest rows (place, key, match), and that every block reads for each of
+# the nearest rows of all (place, value).
 NEAREST_ROW_BYTES = 17 + 16
 
 
@@ -45,7 +45,7 @@ class NearestMethod(Method[NearestFormulas]):
         parameters: NearestFormulas,
         workspace: Workspace | None = None,
     ) -> Partial:
-        """Return the partial of a chunk; cost and memory as in `kernels.nearest.near_rows`."""
+        """Return the partial of a chunk. Cost and memory as in `kernels.nearest.near_rows`."""
         partial = Partial.zeros(train.n_train, row_bounds=options.row_bounds)
         n_players = train.n_train - (chunk.train_rows is not None)
         parts = self.near(train, chunk, options, n_players, parameters, workspace or Workspace())
@@ -69,8 +69,8 @@ class NearestMethod(Method[NearestFormulas]):
         workspace: Workspace,
         first_row: int = 0,
     ) -> Iterator[NearRows]:
-        """Yield what a table, or a block of one of ``n_players``, has to say about each point."""
-        if n_players == 0:  # one training row under self-validation plays no game
+        """Yield what a table of ``n_players`` rows, or a block of such a table, reports about each point."""
+        if n_players == 0:  # under self-validation a single training row has no game
             none = NearRows(np.empty(0, np.int64), np.empty(0), np.empty(0, np.bool_))
             return iter([none] * chunk.n_validation)
         return near_rows(train, chunk, options, self.n_asked(n_players, parameters), workspace, first_row)
@@ -78,7 +78,7 @@ class NearestMethod(Method[NearestFormulas]):
     def n_asked(self, n_players: int, parameters: NearestFormulas) -> int:
         """Return how many of so many rows it asks for at a point, the nearest ones; at least one.
 
-        Raises: ConfigError when it cannot do with so few.
+        Raises: ConfigError if so few rows are not enough.
         """
         return max(1, parameters.n_nearest(n_players)) if n_players else 1
 
@@ -107,19 +107,19 @@ class NearestMethod(Method[NearestFormulas]):
         return []
 
     def asked(self, sizes: Sizes) -> str:
-        """Return what is asked of the training rows of a point, in words."""
+        """Return in words what the method needs of the training rows of a point."""
         return f"{sizes.n_nearest:,} nearest rows"
 
     def scratch_bytes(self, sizes: Sizes, rows: int) -> int:
-        """Return a bound on the kernel's memory beside so many of the training rows."""
+        """Return a bound on the kernel's memory for so many training rows, without these rows themselves."""
         return nearest.scratch_bytes(rows, sizes.n_features, sizes.n_nearest)
 
     def exchanged_bytes(self, sizes: Sizes, n_blocks: int) -> int:
-        """Return what travels between blocks and tasks for one point under the sharded plan, partials aside."""
+        """Return the bytes that travel between blocks and tasks for one point, without partials (sharded plan)."""
         return n_blocks * sizes.n_nearest * NEAREST_ROW_BYTES
 
     def points_at_once(self, n_train: int) -> int:  # noqa: ARG002
-        """Return how many points the kernel has in memory together."""
+        """Return how many points the kernel has in memory at the same time."""
         return POINTS_PER_PRODUCT
 
     def reference_values(self, point: OrderedPoint, parameters: NearestFormulas) -> Float64s:
@@ -128,7 +128,7 @@ class NearestMethod(Method[NearestFormulas]):
 
 
 def match_flags(train: TrainArrays, chunk: ChunkArrays, point: int) -> Bools:
-    """Return which rows of a table, or a block, share a label with the point, (n_train,) bool."""
+    """Return which rows of a table or a block share a label with the point, (n_train,) bool."""
     return ranking.match_flags(train.labels, chunk.labels[point], train.n_train)
 
 
@@ -139,9 +139,9 @@ def add_near(
     own: int | None,
     partial: Partial,
 ) -> None:
-    """Add one point's values: of its nearest ``rows``, and of all others by their match flags, where these get any.
+    """Add one point's values to ``partial``: of its nearest ``rows``, and of other rows by ``flags`` if they get any.
 
-    The row ``own`` sits out the game. O(m), or O(n_train) where other rows get values.
+    The row ``own`` sits out the game. Cost: O(m), or O(n_train) if other rows get values.
     """
     if flags is None:
         loops.fastest().add_ranked(rows, values.values, partial.value, partial.value_squared)

@@ -1,4 +1,4 @@
-"""Methods that need all rows in order, and value them by more than rank and match: targets, weights, owners."""
+"""Methods of the kind `ordered`: all rows in order, with targets, weights or owners besides rank and match."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class OrderedMethod(Method[OrderedFormulas]):
         parameters: OrderedFormulas,
         workspace: Workspace | None = None,
     ) -> Partial:
-        """Return the partial of a chunk; cost a point: the ranking's and the kernel's."""
+        """Return the partial of a chunk. Cost of a point: that of the ranking and of the kernel."""
         points = ordered_points(train, chunk, options, workspace or Workspace())
         return self._sum(points, train.n_train, train.columns, options, parameters)
 

@@ -1,4 +1,4 @@
-"""Private methods of the `radius` kind: what rows get follows from counts that are published with noise."""
+"""Private methods of the kind `radius`: values follow from counts that are published with noise."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int64s, Partia
 
 @dataclass(frozen=True, kw_only=True)
 class PrivateMethod(RadiusMethod):
-    """A `radius` method that sees of other rows no more than two noisy counts a point.
+    """A `radius` method that sees no more of other rows than two noisy counts for each point.
 
-    The counts are released once, before any value, see `privacy.calibrate`; a chunk comes with them. A row subtracts
-    itself from its cell, if it was counted, and nothing else about it is known to others.
+    The counts are released once, before any value, see `privacy.calibrate`, and a chunk carries them. A row that was
+    counted subtracts itself from its count. Nothing else about it becomes known to others.
     """
 
     is_private: ClassVar[bool] = True
@@ -64,8 +64,8 @@ class PrivateMethod(RadiusMethod):
     ) -> Int64s:
         """Return the first neighbors of each owner at each point, (n, 3): point, owner, and 0 for a match or else 1.
 
-        At most ``rows_per_owner`` of an owner, in id order; of a block of training rows, whose owners have more
-        elsewhere, see `kernels.owner_counts.owner_counts`.
+        These are at most ``rows_per_owner`` rows of an owner, in id order. For a block of training rows, whose owners
+        may have rows in other blocks, see `kernels.owner_counts.owner_counts`.
         """
         blocks = neighbor_blocks(train, chunk, options, parameters.settled_radius, workspace or Workspace(), first_row)
         owners = given(train.columns.owners, "owners")
@@ -95,21 +95,21 @@ class PrivateMethod(RadiusMethod):
         workspace: Workspace | None = None,
         first_row: int = 0,
     ) -> Partial:
-        """Return the partial of a chunk that comes with noisy counts. Raises: ValueError for one that does not."""
+        """Return the partial of a chunk that carries noisy counts. Raises: ValueError for a chunk without counts."""
         given(chunk.counts, "counts")
         return super().partial(train, chunk, options, parameters, workspace, first_row)
 
     def calibrated_partial(
         self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: RadiusFormulas
     ) -> Partial:
-        """Return the partial of a chunk, whose neighbors are counted before."""
+        """Return the partial of a chunk, after counting its neighbors."""
         counts = self.counts(train, chunk, options, parameters)
         return self.partial(train, dataclasses.replace(chunk, counts=counts), options, parameters)
 
     def values_of(self, counts: Int64s, parameters: RadiusFormulas) -> RadiusValues:
         """Return what neighbors get from points with these noisy counts, (n_points, 2).
 
-        Negative counts are none. A row of the sample is one of its cell already, another one comes to it.
+        Negative counts are taken as 0. A row of the sample is already in its count; another row is added to it.
         """
         matches, others = np.maximum(counts, 0).T
         found = []
@@ -128,16 +128,16 @@ class PrivateMethod(RadiusMethod):
         n_classes = parameters.n_classes
         sampled = np.ones(len(within), np.bool_) if point.sampled is None else point.sampled
         inside = values_from_noisy_counts(match, other, n_classes)
-        # A row that was not counted comes on top of what was.
+        # A row that was not counted is added to the count.
         of_match, _ = values_from_noisy_counts(max(match, 0) + 1, other, n_classes)
         _, of_other = values_from_noisy_counts(match, max(other, 0) + 1, n_classes)
         values = np.where(sampled, *(np.where(point.matches, *pair) for pair in (inside, (of_match, of_other))))
         return np.where(within, values, 0.0)
 
     def automatic_radius(self, tenth: Float64s, z: Floats, metric: str, n_train: int) -> float:  # noqa: ARG002
-        """Return the radius that the points ``z`` alone suggest: training rows may neither be looked at nor counted.
+        """Return the radius that follows from the points ``z`` alone; training rows are neither read nor counted.
 
-        Nine of ten of them have SAMPLE_NEIGHBORS others within it.
+        Nine of ten points have SAMPLE_NEIGHBORS other points within the radius.
         """
         options = RankingOptions(metric, "default", "id", 1)
         return super().automatic_radius(neighbor_distances(z, options, SAMPLE_NEIGHBORS), z, metric, n_train)

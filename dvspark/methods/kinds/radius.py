@@ -1,4 +1,4 @@
-"""Methods of the `radius` kind: neighbors are the rows within a radius, and their number is all that counts."""
+"""Methods of the kind `radius`: neighbors are the rows within a radius, and values follow from counts of neighbors."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 AUTO = "auto"
 RADIUS = Number("radius", "within which rows are neighbors, inclusive, in the metric's unit", AUTO, words=(AUTO,))
 
-# An automatic radius gives nine of ten of so many validation points so many neighbors.
+# With an automatic radius, nine of ten points of a sample of this size have so many neighbors.
 SAMPLE_POINTS = 256
 SAMPLE_NEIGHBORS = 10
 # Points without a neighbor say nothing; above this share of them the radius is too small for the embeddings.
 MOST_ALONE = 0.1
 
-# What a block tells of a point: its two counts.
+# Bytes that a block reports for a point: two counts.
 COUNTS_BYTES = 16
-# Points that tell a radius for random rows.
+# Points from which a radius for random rows is taken.
 CALIBRATED_POINTS = 16
 
 
@@ -44,7 +44,7 @@ class RadiusMethod(Method[RadiusFormulas]):
 
     kind: ClassVar[str] = "radius"
     ranks: ClassVar[bool] = False
-    averages_ties: ClassVar[bool] = True  # rows at equal distance are neighbors alike
+    averages_ties: ClassVar[bool] = True  # all rows at one distance are neighbors, or none
 
     def partial(
         self,
@@ -103,31 +103,31 @@ class RadiusMethod(Method[RadiusFormulas]):
         return dataclasses.replace(parameters, radius=radius)
 
     def warnings(self, totals: Partial) -> list[str]:
-        """Return what to do about validation points without a neighbor, where they are many."""
+        """Return what to do about validation points without a neighbor, if they are many."""
         said = alone_warning(totals.n_alone, totals.n_validation)
         return [] if said is None else [said]
 
     def findings(self, totals: Partial) -> list[Finding]:
-        """Return how many validation points have no neighbor; a warning where they are many."""
+        """Return the finding of how many validation points have no neighbor; a warning if they are many."""
         share = totals.n_alone / max(totals.n_validation, 1)
         said = alone_warning(totals.n_alone, totals.n_validation)
         meaning = said or "share of validation points without a row within the radius"
         return [Finding("neighbors", "warn" if said else "pass", share, MOST_ALONE, meaning)]
 
     def asked(self, sizes: Sizes) -> str:  # noqa: ARG002
-        """Return what is asked of the training rows of a point, in words."""
+        """Return in words what the method needs of the training rows of a point."""
         return "rows within a radius"
 
     def scratch_bytes(self, sizes: Sizes, rows: int) -> int:
-        """Return a bound on the kernel's memory beside so many of the training rows."""
+        """Return a bound on the kernel's memory for so many training rows, without these rows themselves."""
         return radius.scratch_bytes(rows, sizes.n_features)
 
     def exchanged_bytes(self, sizes: Sizes, n_blocks: int) -> int:  # noqa: ARG002
-        """Return what travels between blocks and tasks for one point under the sharded plan, partials aside."""
+        """Return the bytes that travel between blocks and tasks for one point, without partials (sharded plan)."""
         return n_blocks * COUNTS_BYTES
 
     def points_at_once(self, n_train: int) -> int:
-        """Return how many points the kernel has in memory together."""
+        """Return how many points the kernel has in memory at the same time."""
         return radius.points_per_block(n_train)
 
     def calibrated(
@@ -138,12 +138,12 @@ class RadiusMethod(Method[RadiusFormulas]):
         return dataclasses.replace(parameters, radius=radius_from_neighbors(tenth_distances(train, few, options)))
 
     def automatic_radius(self, tenth: Float64s, z: Floats, metric: str, n_train: int) -> float:  # noqa: ARG002
-        """Return the radius for a sample of points ``z``, whose SAMPLE_NEIGHBORS-th training rows lie at ``tenth``."""
+        """Return the radius for a sample of points ``z``; ``tenth`` are distances to SAMPLE_NEIGHBORS-th rows."""
         return radius_from_neighbors(tenth)
 
 
 def alone_warning(n_alone: int, n_validation: int) -> str | None:
-    """Return what to do about validation points without a neighbor, or None where they are few."""
+    """Return what to do about validation points without a neighbor, or None if they are few."""
     if n_alone <= MOST_ALONE * n_validation:
         return None
     share = n_alone / n_validation
@@ -151,12 +151,12 @@ def alone_warning(n_alone: int, n_validation: int) -> str | None:
 
 
 def tenth_distances(train: TrainArrays, chunk: ChunkArrays, options: RankingOptions) -> Float64s:
-    """Return how far the SAMPLE_NEIGHBORS-th training row of each point is, (n_validation,); the last one if fewer."""
+    """Return the distance of each point's SAMPLE_NEIGHBORS-th training row, (n_validation,); of the last if fewer."""
     return _distances_to(SAMPLE_NEIGHBORS, train, chunk, options)
 
 
 def neighbor_distances(z: Floats, options: RankingOptions, n_neighbors: int) -> Float64s:
-    """Return how far the ``n_neighbors``-th other point of each point ``z`` is, (n_points,); the last one if fewer."""
+    """Return the distance of each point's ``n_neighbors``-th other point, (n_points,); of the last one if fewer."""
     points = prepare(z, TrainLabels(np.zeros(len(z), np.int32)), options.metric)
     chunk = ChunkArrays(z, [np.zeros(1, np.int32)] * len(z), np.arange(len(z)))
     return _distances_to(n_neighbors, points, chunk, options)

@@ -1,4 +1,4 @@
-"""Methods of the `ranking` kind: two tables over the ranks say what a match at each rank is worth."""
+"""Methods of the kind `ranking`: two tables over the ranks say what a match at each rank is worth."""
 
 from __future__ import annotations
 

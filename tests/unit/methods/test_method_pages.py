@@ -20,7 +20,7 @@ PAGES = {path.stem: path for path in sorted(FOLDER.glob("*.md")) if path.stem !=
 INDEX = (FOLDER / "README.md").read_text(encoding="utf-8")
 
 HEADINGS = ["Definition", "Formula", "Parameters", "When to use it", "Cost", "Worked case", "Reference"]
-MOST_LINES = 70
+MOST_LINES = 90
 
 # Pages whose parameters are those of a function, which does without `value_arrays`; the method has none.
 FUNCTIONS = {"chg_shapley": "chg_value_arrays"}
