@@ -86,7 +86,7 @@ def top_contributors(
     """Return a column function: for each validation point, the training rows that helped and hurt it most.
 
     Use it as ``validation_df.withColumn("contributors", top_contributors(index)("embedding", "label"))``. The
-    column is array<struct<id, value>>: up to ``top`` rows of positive value, highest first, then up to ``top``
+    column is ``array<struct<id, value>>``: up to ``top`` rows of positive value, highest first, then up to ``top``
     of negative value, the lowest last. The values are the point's own, whose mean over points the job reports;
     of equal values the nearer row is taken first. ``n_classes`` is needed by soft_knn_shapley.
     Raises: ConfigError for unusable parameters.
