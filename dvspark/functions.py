@@ -90,8 +90,8 @@ def top_contributors(
     """Return a column function: for each validation point, the training rows with the highest and the lowest values.
 
     Use it as ``validation_df.withColumn("contributors", top_contributors(index)("embedding", "label"))``.
-    The column is ``array<struct<id, value>>``: up to ``top`` rows of positive value, the highest first, then up to ``top``
-    rows of negative value, the lowest last. Among equal values the nearer row is taken first.
+    The column is ``array<struct<id, value>>``: up to ``top`` rows of positive value, the highest first, then up to
+    ``top`` rows of negative value, the lowest last. Among equal values the nearer row is taken first.
     The values are those of this one point; a job reports their mean over all points. ``n_classes`` is needed by
     soft_knn_shapley.
     Cost of a point: that of the method, O(N D + N log N). Memory of a worker: `kernels.memory.scratch_bytes`.
