@@ -182,12 +182,12 @@ def neighbor_counts(chunks: DataFrame, sizes: dict[int, int], reference: IndexRe
         return count_chunks(batches, open_here(reference), work)
 
     kind = chunks.schema["id"].dataType.simpleString()
-    counted = (
+    return (
         one_value_a_task(chunks, "chunk_id", sorted(sizes))
         .sortWithinPartitions("chunk_id", "id")
         .mapInArrow(count, NEIGHBOR_COUNTS.ddl(id=kind))
+        .toArrow()
     )
-    return counted.toArrow()
 
 
 def tenth_distances(
@@ -212,20 +212,13 @@ def nearest_rows(
     *,
     exact: bool,
 ) -> list[Int64s]:
-    """Return for each validation row of the sample the training rows that decide its values.
-
-    ``exact``: search all rows, even if the run has an approximate index.
-    """
+    """Return the training rows that decide each sampled validation row's values; ``exact``: search them all."""
     opened, alone = open_here(reference), work.options.self_validation
     train = dataclasses.replace(opened.arrays, search=None) if exact else opened.arrays
     points = chunk_arrays(sample, opened.train_keys, self_validation=alone)
     options, n_players = work.options.ranking_options(work.parameters, train.n_train), train.n_train - alone
-    method = NearestMethod.of(work.method)
-    parameters = method.own(work.parameters)
-    near, asked = (
-        method.near(train, points, options, n_players, parameters, Workspace()),
-        method.n_asked(n_players, parameters),
-    )
+    method, asked = NearestMethod.of(work.method), work.method.n_asked(n_players, work.parameters)
+    near = method.near(train, points, options, n_players, method.own(work.parameters), Workspace())
     return [merge_nearest([part], asked, options.metric).rows for part in near]
 
 
