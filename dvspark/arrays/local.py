@@ -218,7 +218,7 @@ def _released(
 
 
 def _digest(train: TrainArrays, points: ChunkArrays, options: RankingOptions, parameters: Parameters) -> str:
-    """Return the sha256 of what noisy counts are of."""
+    """Return the sha256 of everything on which noisy counts depend: tables, parameters and metric."""
     found = hashlib.sha256(repr((sorted(parameters.plain().items()), options.metric)).encode())
     labels, owners = train.labels, train.columns.owners
     for array in (train.x, labels.codes, labels.offsets, labels.postings, owners, points.x, *points.labels):

@@ -80,7 +80,7 @@ def check_order(engine: Partial, exact: Partial, other: str) -> Finding:
 
 
 def check_error(engine: Partial, exact: Partial, other: str, bound: float, *, proven: bool) -> Finding:
-    """Return how far a mean value is off at most; a failure above the bound where that is ``proven``."""
+    """Return the largest error of a mean value; above the bound it is a failure if the bound is ``proven``."""
     measured = float(np.max(np.abs(engine.value - exact.value))) / max(exact.n_validation, 1)
     kind = "the proven bound" if proven else "the bound of an exact search, not proven for this index"
     meaning = f"largest difference to {other} over {exact.n_validation} validation points, against {kind}"

@@ -75,7 +75,7 @@ def repeated_settings(where: str, names: Iterable[str]) -> list[Problem]:
 
 
 def environment_problems(environment: Mapping[str, str]) -> list[Problem]:
-    """Return which DVSPARK_* variables are no settings: given twice, of too many levels, too long."""
+    """Return problems of DVSPARK_* variables: given twice, with too many levels, or too long."""
     ours = {name: value for name, value in environment.items() if name.upper().startswith(PREFIX)}
     problems = repeated_settings("environment", ours)
     for name, value in ours.items():

@@ -95,7 +95,7 @@ class IndexBuilder(Protocol):
 
 
 def engine_of(index: IndexOf) -> Engine[IndexOf]:
-    """Return the engine that values with this kind of index."""
+    """Return the module that values with this kind of index."""
     of_blocks: Engine[BlocksReference] = sharded
     of_whole: Engine[IndexReference] = replicated
     return cast("Engine[IndexOf]", of_blocks if isinstance(index, BlocksReference) else of_whole)

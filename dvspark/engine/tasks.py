@@ -58,7 +58,7 @@ class ChunkWork:
 
     @property
     def method(self) -> Method[Parameters]:
-        """The method's declaration, of whichever kind."""
+        """The method's declaration."""
         return self.options.declaration
 
     def n_values(self, index: HasSizes) -> int:

@@ -47,7 +47,7 @@ class OwnFolder:
 
     @classmethod
     def take_over(cls, root: Path, name: str) -> OwnFolder | None:
-        """Return the folder of that name that a process left below ``root``; None if it is not there, or still held."""
+        """Return the folder of that name that a process left below ``root``; None if it is absent or still held."""
         lock = locked(root / name / LOCK) if NAME.fullmatch(name) and is_own_folder(root / name) else None
         if lock is None:
             return None

@@ -59,16 +59,19 @@ P = TypeVar("P", bound=Parameters)
 
 @dataclass(frozen=True, kw_only=True)
 class Method(Generic[P]):
-    """One way to value training rows: a declaration; what it computes comes from one kernel file.
+    """One way to value training rows: a declaration. The computation is in one kernel file.
 
-    ``parameters``: what it asks of its user. ``formulas``: the class of the kernel file whose fields they are; one
-    value of it, made by `resolved`, is what the method, and no other, is given as ``parameters`` afterwards.
-    ``reference``: authors, year, place, DOI. ``target``: what rows are labelled with, "label" or "number".
-    ``players``: who is valued, "rows" or "owners". ``self_validates``: every training row is a validation point,
-    always. ``score``: what becomes of mean values, a linear function. ``approximates``: which method it stands in for;
-    the audit tells how well it does. Of parameters as they are given, None standing for left out, or as plain data:
-    ``asks``: which of "owners" and "weights" it needs; ``check``: what is wrong with them together;
-    ``exact_distances``: whether it computes with distances, not ranks alone.
+    - ``parameters``: what the user may choose. ``formulas``: the class in the kernel file that has these parameters as
+      fields. `resolved` makes one value of this class, which this method alone gets as ``parameters`` afterward.
+    - ``reference``: authors, year, place, DOI.
+    - ``target``: what rows have as label, "label" or "number". ``players``: who is valued, "rows" or "owners".
+    - ``self_validates``: whether every training row is always a validation point too.
+    - ``score``: a linear function from mean values to scores.
+    - ``approximates``: the method that this one approximates; the audit measures how well.
+    These take parameters as given (None stands for left out) or as plain data:
+    - ``asks``: which of "owners" and "weights" the method needs.
+    - ``check``: what is wrong with the parameters taken together.
+    - ``exact_distances``: whether the method computes with distances, not only with ranks.
     """
 
     name: str
@@ -127,7 +130,7 @@ class Method(Generic[P]):
         raise NotImplementedError
 
     def game(self, n_players: int, options: RankingOptions, parameters: P) -> RankingGame:
-        """Return the game of ``n_players`` rows, for the binned ranking, where ``bins`` may rank."""
+        """Return the game of ``n_players`` rows for the binned ranking, for kinds with ``bins``."""
         raise NotImplementedError
 
     def reference_values(self, point: OrderedPoint, parameters: P) -> Float64s:
@@ -135,14 +138,14 @@ class Method(Generic[P]):
         raise NotImplementedError
 
     def size(self, point: OrderedPoint, parameters: P) -> float:  # noqa: ARG002
-        """Return the largest |U| that any rows of a point can have, to which rounding is in proportion.
+        """Return the largest |U| that any rows of a point can have. Rounding is in proportion to it.
 
         It is one, the largest share of matches, unless a kind or method overrides this.
         """
         return 1.0
 
     def own_error(self, n_players: int, parameters: P) -> float:
-        """Return how far a value may be from the exact one by what the method leaves out, of so many rows."""
+        """Return how far a value of a point with so many rows may be off because of what the method leaves out."""
         return parameters.error(n_players) if n_players else 0.0
 
     def n_values(self, n_train: int, n_owners: int) -> int:
@@ -150,11 +153,11 @@ class Method(Generic[P]):
         return n_owners if self.players == "owners" else n_train
 
     def n_asked(self, n_players: int, parameters: P) -> int:  # noqa: ARG002
-        """Return how many of so many rows it asks for at a point, the nearest ones; all, unless it says otherwise."""
+        """Return how many nearest rows of a point the method needs; all rows, unless a kind overrides this."""
         return n_players
 
     def release(self, parameters: P, n_validation: int) -> Release:
-        """Return what a private method promises, and how much noise that takes."""
+        """Return what a private method promises, and the noise that this takes."""
         raise NotImplementedError
 
     def sample(self, ids: Sequence[int | str], key: bytes, parameters: P) -> Bools:
@@ -169,7 +172,7 @@ class Method(Generic[P]):
         parameters: P,
         workspace: Workspace | None = None,
     ) -> Int64s:
-        """Return how many neighbors match each point and how many do not, (n_validation, 2), of those that count."""
+        """Return how many neighbors that count match each point and how many do not, (n_validation, 2) int64."""
         raise NotImplementedError
 
     def settled_parameters(
@@ -179,7 +182,7 @@ class Method(Generic[P]):
         options: RankingOptions,  # noqa: ARG002
         parameters: P,
     ) -> P:
-        """Return the parameters with those that follow from the tables, in one process."""
+        """Return the parameters, with those filled in that follow from the tables. Runs in one process."""
         return parameters
 
     def warnings(self, totals: Partial) -> list[str]:  # noqa: ARG002
@@ -235,7 +238,7 @@ class Method(Generic[P]):
         options: RankingOptions,  # noqa: ARG002
         parameters: P,
     ) -> P:
-        """Return the parameters that make random rows as much work as real ones."""
+        """Return parameters with which random rows are as much work as real rows."""
         return parameters
 
     def calibrated_partial(
@@ -245,7 +248,7 @@ class Method(Generic[P]):
         return self.partial(train, chunk, options, parameters)
 
     def n_nearest_asked(self, n_players: int, parameters: P) -> int:  # noqa: ARG002
-        """Return how many nearest rows of so many it asks for, where it does not ask for all."""
+        """Return how many nearest rows the method needs, or 0 if it needs all rows."""
         return 0
 
     def knows(self, name: str) -> bool:
@@ -261,22 +264,22 @@ class Method(Generic[P]):
         return []
 
     def size_problems(self, n_players: int, parameters: P) -> list[Problem]:  # noqa: ARG002
-        """Return what is wrong with the parameters for so many rows that play."""
+        """Return what is wrong with the parameters if so many rows play."""
         return []
 
     def resolved(self, given: Mapping[str, Any], n_classes: int) -> P:
-        """Return all parameters: the given ones, else their defaults, else what the inputs say."""
+        """Return all parameters: the given value, else the default, else what follows from the inputs."""
         return self.formulas(**resolved_parameters(self.parameters, given, n_classes))
 
     @classmethod
     def of(cls, method: Method[Parameters]) -> Self:
-        """Return a method as one of this kind, which alone can be asked for. Raises: TypeError for another kind."""
+        """Return ``method`` as a method of this kind. Raises: TypeError for a method of another kind."""
         if not isinstance(method, cls):
             raise TypeError(f"expected a method of the kind {cls.__name__}; got {method.name}")
         return method
 
     def own(self, parameters: Parameters) -> P:
-        """Return parameters as this method's. Raises: TypeError for those of another method."""
+        """Return ``parameters`` as this method's. Raises: TypeError for those of another method."""
         if not isinstance(parameters, self.formulas):
             raise TypeError(f"expected parameters of {self.name}; got {parameters}")
         return parameters

@@ -116,7 +116,7 @@ class ValueOptions:
         return METHODS[self.method]
 
     def resolved(self, n_classes: int) -> Parameters:
-        """Return the method's parameters with defaults and the counted classes filled in."""
+        """Return the method's parameters with defaults and the counted number of classes filled in."""
         return self.declaration.resolved(self.parameters, n_classes)
 
     def ranking_for(self, n_train: int) -> str:
@@ -128,7 +128,7 @@ class ValueOptions:
         return "binned" if n_train > BINNED_FROM_ROWS and self.precision == "default" else "sorted"
 
     def ranking_options(self, parameters: Parameters, n_train: int) -> RankingOptions:
-        """Return what the kernels need to know of the options."""
+        """Return the options that kernels need."""
         exact = self.declaration.exact_distances(parameters.plain())
         return RankingOptions(
             self.metric,

@@ -13,5 +13,6 @@ OWNER_SUM_OF_POINTS = OrderedMethod(
     parameters=(K,),
     players="owners",
     asks=owners,
-    reference="Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 1, added up by owner",
+    reference="Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 1, added up by owner; "
+    "Lee et al., Faithful Group Shapley Value, 2025, arXiv:2505.19013",
 )

@@ -147,7 +147,7 @@ def parameter_problems(method: str, known: tuple[Parameter, ...], given: Mapping
 
 
 def resolved_parameters(known: tuple[Parameter, ...], given: Mapping[str, Any], n_classes: int) -> dict[str, Any]:
-    """Return all parameters: the given ones, else their defaults, else what the inputs say, else None."""
+    """Return all parameters: the given value, else the default, else what follows from the inputs, else None."""
     found = {}
     for parameter in known:
         value = given.get(parameter.name)

@@ -30,7 +30,7 @@ HINT = "see the index factory in FAISS's documentation: 'HNSW32', 'IVF1024,SQ8',
 
 
 def faiss_module() -> Any:
-    """Return the module; raises ConfigError where it is not installed."""
+    """Return the FAISS module. Raises: ConfigError if it is not installed."""
     where, instead = "parameter 'index'", ", or leave index out"
     return import_extra("faiss", "ann", where, "the package faiss-cpu", "it is not installed", instead)
 

@@ -164,7 +164,7 @@ def delta_warning(delta: float, n_train: int) -> str | None:
 
 
 def _unit_problems(unit: object, rows_per_owner: object, sampling_rate: object) -> list[Problem]:
-    """Return what is wrong with what is protected."""
+    """Return what is wrong with the settings of what is protected."""
     hint = "how many rows of an owner may count at a point"
     problems = choice_problems("unit", unit, UNITS) or count_problems("rows_per_owner", rows_per_owner, hint)
     if problems:
@@ -194,7 +194,7 @@ def _sampling_problems(delta: object, adjacency: object, sampling_rate: object) 
 
 
 def _accounted_sigma(epsilon: float, delta: float, sampling_rate: float, sensitivity: float, exact: float) -> float:
-    """Return the smallest sigma of the sampled release by dp-accounting; ``exact`` is where to look for it."""
+    """Return the smallest sigma of the sampled release by dp-accounting; ``exact`` is where the search begins."""
     missing = ("dp", "sampling_rate", "the package dp-accounting", "it is not installed")
     dp_accounting, pld = (import_extra(module, *missing) for module in ("dp_accounting", "dp_accounting.pld"))
 

@@ -25,7 +25,7 @@ class Finalized:
 
 
 def finalize_totals(totals: Partial, run_id: str, index: Index, options: ValueOptions, stages: Stages) -> Finalized:
-    """Return the values that totals make."""
+    """Return the values that follow from the totals."""
     method, aggregate = options.declaration, options.aggregate
     with stages.stage("finalize") as now:
         values, standard_errors = finalize(totals, aggregate, method.score, with_errors=method.adds_up)

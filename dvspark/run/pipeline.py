@@ -61,7 +61,7 @@ def run(config: JobConfig, spark: SparkSession, arrived: DataFrame | None = None
 
 
 def _run(config: JobConfig, spark: SparkSession, storage: Storage, arrived: DataFrame | None) -> dict[str, Any]:
-    """Read and validate; return the record of the same run, if that is published, else admit this one and go on."""
+    """Read and validate the tables; return the record of the same run if it is published, else go on with this one."""
     request, output, stages = request_of(config), _output(config, spark, storage), Stages()
     train = config.train.reference().asked(config.asks())
     validation = None if config.validation is None else config.validation.reference().without_train_columns()

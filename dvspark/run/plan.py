@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def plan_run(inputs: ValidatedInputs, request: Request, spark: SparkSession, stages: Stages) -> Plan:
-    """Return how the run is spread. Raises: ComputeError when no plan fits."""
+    """Return how the run is spread. Raises: ComputeError if no plan fits."""
     with stages.stage("plan") as now:
         sizes = Sizes.of(
             request.options,

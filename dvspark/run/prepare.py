@@ -38,7 +38,7 @@ class Prepared:
 
 
 def prepare_method(checked: Checked, n_chunks: int, index: Index, files: Files | None, stages: Stages) -> Prepared:
-    """Return what rows are valued with; ``files``: where a private release is kept before its use."""
+    """Return what is needed to value rows; ``files`` is where a private release is kept before its use."""
     work = ChunkWork(checked.options, checked.parameters)
     prepared = Prepared(checked.inputs.validation.frame, n_chunks, work, checked.release)
     keep = None if files is None else Keep(files, checked.run_id, checked.fingerprint)

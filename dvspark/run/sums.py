@@ -79,7 +79,7 @@ def _points(chunks: DataFrame, known: TrainKeys) -> Iterator[Piece]:
 
 
 def values(rows: TrainRows, work: ChunkWork, known: SettledGame) -> Partial:
-    """Return the values of all training rows as the partial of all validation rows; one pass."""
+    """Return the values of all training rows as the partial of all validation rows. Cost: one pass."""
     return SumsMethod.of(work.method).values_of(known, rows.pieces, row_bounds=work.options.error_bound)
 
 

@@ -103,7 +103,7 @@ def _owners(inputs: ValidatedInputs) -> list[str | int]:
 
 
 def _require_options_that_fit(options: ValueOptions, parameters: Parameters, inputs: ValidatedInputs) -> None:
-    """Refuse options that do not go with the tables. Raises: ConfigError."""
+    """Raise ConfigError for options that do not fit the tables."""
     n_players = inputs.train_facts.n_rows - options.self_validation
     several = inputs.train.is_multi_label or inputs.validation.is_multi_label
     problems = options.declaration.label_problems(several=several)
@@ -113,7 +113,7 @@ def _require_options_that_fit(options: ValueOptions, parameters: Parameters, inp
 
 
 def _identified(request: Request, inputs: ValidatedInputs, parameters: Parameters, parent: Parent | None) -> Checked:
-    """Return the inputs with who the run is: what follows from all that decides its values, or random if private."""
+    """Return the inputs with the run's identity: from all that decides its values, or random if private."""
     options = request.options
     decisive = {
         "version": __version__,

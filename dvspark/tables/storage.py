@@ -134,12 +134,12 @@ class Storage:
         return [f"{folder}/{rival}" for rival in self.names(folder) if beside.fullmatch(rival)]
 
     def names(self, folder: str) -> list[str]:
-        """Return the names of the files in a folder, without it, sorted; none where there is no such folder."""
+        """Return the names of the files in a folder, without the folder's name, sorted; empty if it is absent."""
         found = entries(self.file_system, self.path(folder))
         return sorted(info.base_name for info in found if info.type == fs.FileType.File)
 
     def folders(self, name: str = "") -> list[str]:
-        """Return the names of the folders in a folder, else of those at the top."""
+        """Return the names of the folders in a folder, or of those at the top."""
         found = entries(self.file_system, self.path(name))
         return [info.base_name for info in found if info.type == fs.FileType.Directory]
 

@@ -95,7 +95,7 @@ def ship_index(spark: SparkSession, reference: IndexReference, shipping: str) ->
 def _shipped_folder() -> Path:
     """Return a folder that lasts as long as this process.
 
-    Classic Spark reads a given file only when an executor asks for it. An executor that joins later asks for every file
+    Classic Spark reads a given file when an executor asks for it, and an executor that joins later asks for every file
     ever given before it takes a task. So a file that is gone would make all its tasks fail.
     """
     own = OwnFolder.make(Path(tempfile.gettempdir()))
@@ -212,7 +212,7 @@ def nearest_rows(
     *,
     exact: bool,
 ) -> list[Int64s]:
-    """Return the training rows that decide each sampled validation row's values; ``exact``: search them all."""
+    """Return for each sampled validation row the training rows that decide its values; ``exact``: not by an index."""
     opened, alone = open_here(reference), work.options.self_validation
     train = dataclasses.replace(opened.arrays, search=None) if exact else opened.arrays
     points = chunk_arrays(sample, opened.train_keys, self_validation=alone)
@@ -246,9 +246,7 @@ def nearest_validation_rows(validation_rows: DataFrame, listed: ListedRows, metr
 def one_value_a_task(rows: DataFrame, column: str, values: list[int]) -> DataFrame:
     """Return the rows partitioned so that every value of an integer column has a task of its own.
 
-    If chunk ids were hashed into as many partitions, a third of the partitions would be empty, and others would have
-    two or three chunks, for whose task all others wait. Spark 4.1 accepts the number of a partition
-    (docs/decisions/0005).
+    Hashed, a third of as many partitions would be empty. Spark 4.1 accepts partition numbers (docs/decisions/0005).
     """
     if len(values) == 1:
         return rows.repartition(1)

@@ -35,7 +35,7 @@ _workspace = Workspace()
 def count_batches(
     batches: Iterator[pa.RecordBatch], reference: BlocksReference, folder: Path, chunk_ids: list[int], work: ChunkWork
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the `COUNTS` of every chunk, for each block whose number is in the batches."""
+    """Yield, for each block whose number is in the batches, the `COUNTS` of every chunk."""
     options, method = work.options.ranking_options(work.parameters, reference.n_train), RadiusMethod.of(work.method)
     parameters = method.own(work.parameters)
     told_of = method.counts if _most_of_owner(work) is None else PrivateMethod.of(work.method).counted
@@ -74,7 +74,7 @@ def chunk_counts(
 def sum_batches(
     batches: Iterator[pa.RecordBatch], reference: BlocksReference, folder: Path, chunk_ids: list[int], work: ChunkWork
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the `BLOCK_SUMS` of every chunk, whose file has counts, for each block whose number is in the batches."""
+    """Yield, for each block whose number is in the batches, the `BLOCK_SUMS` of every chunk, whose file has counts."""
     options, method = work.options.ranking_options(work.parameters, reference.n_train), RadiusMethod.of(work.method)
     parameters = method.own(work.parameters)
     for number, train, first_row in _blocks(batches, reference, work):

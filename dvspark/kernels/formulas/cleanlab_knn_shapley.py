@@ -23,24 +23,24 @@ from dvspark.schemas import Bools, Float64s, Int64s
 
 @dataclass(frozen=True)
 class CleanlabKnnShapley(NearestFormulas):
-    """The mean values that cleanlab's scores are made of; `score` makes them."""
+    """The mean values from which `score` makes cleanlab's scores."""
 
     @property
     def efficient(self) -> bool:
-        """No: a point's values sum to less, by what its k-th row has."""
+        """False: a point's values sum to U(N) less the term of its k-th row."""
         return False
 
     def n_nearest(self, n_players: int) -> int:
-        """Return how many nearest rows are asked for: k. Raises: ConfigError where there are fewer."""
+        """Return how many nearest rows are needed: k. Raises: ConfigError if there are fewer."""
         if self.k > n_players:
             hint = "cleanlab refuses this too; lower k"
             raise ConfigError(Problem("parameter 'k'", f"at most the {n_players} other rows", str(self.k), hint))
         return self.k
 
     def near_values(self, point: NearestPoint) -> NearValues:
-        """Return (a_i - a_k) / k of the k nearest rows; all others get nothing. O(k).
+        """Return (a_i - a_k) / k for the k nearest rows; all others get nothing. Cost: O(k).
 
-        Source: cleanlab 2.9.0, `data_valuation.data_shapley_knn`, by its behavior; Jia et al., PVLDB 12(11), 2019,
+        Source: the behavior of cleanlab 2.9.0, `data_valuation.data_shapley_knn`; Jia et al., PVLDB 12(11), 2019,
         doi:10.14778/3342263.3342637, theorem 2 with k* = k.
         """
         flags = point.matches.astype(np.float64)

@@ -9,12 +9,9 @@ from dvspark.kernels.formulas.semivalues import BANZHAF, Joining, Semivalue
 
 @dataclass(frozen=True)
 class KnnBanzhaf(Semivalue):
-    """KNN-Banzhaf, whose weights fall by half from rank to rank beyond some 2 k.
-
-    Source: Wang & Jia, AISTATS 2023, arXiv:2205.15466; the closed form is this project's own, tested by enumeration.
-    """
+    """KNN-Banzhaf. Beyond about rank 2 k its weights fall by half from rank to rank."""
 
     @property
     def joining(self) -> Joining:
-        """The chance of a row to join."""
+        """The chance with which a row joins a coalition."""
         return BANZHAF

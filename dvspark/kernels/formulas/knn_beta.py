@@ -19,5 +19,5 @@ class KnnBeta(Semivalue):
 
     @property
     def joining(self) -> Joining:
-        """The chance of a row to join."""
+        """The chance with which a row joins a coalition."""
         return Joining(self.alpha, self.beta)

@@ -14,26 +14,27 @@ from dvspark.schemas import Bools, Float64s
 
 @dataclass(frozen=True)
 class KnnLoo(NearestFormulas):
-    """Leave-one-out of ``utility`` "jia2019" or "wang2023"."""
+    """Leave-one-out, for ``utility`` "jia2019" or "wang2023"."""
 
     utility: str
     n_classes: int
 
     @property
     def efficient(self) -> bool:
-        """No: what is lost without each row alone sums to nothing known."""
+        """False: the losses without each single row have no known sum."""
         return False
 
     def n_nearest(self, n_players: int) -> int:
-        """Return how many nearest rows are asked for: k, and the one that takes the place of a row left out."""
+        """Return how many nearest rows are needed: k, and one more that takes the place of a row left out."""
         return min(self.k + 1, n_players)
 
     def near_values(self, point: NearestPoint) -> NearValues:
-        """Return the values of the nearest rows; all others have none.
+        """Return the values of the nearest rows; all others have the value 0.
 
-        (a_i - a_(k+1)) / k with a_(k+1) = 0 where there is no such row. With n <= k rows "wang2023" divides by n, or by
-        n - 1 without the row: (a_i - A / n) / (n - 1), and a_1 - 1 / C where it is the only one. O(m).
-        Raises: ConfigError for an unknown utility. Source: the definition, U(N) - U(N without i).
+        The value is (a_i - a_(k+1)) / k, with a_(k+1) = 0 if there is no such row. With n <= k rows, "wang2023" divides
+        by n, or by n - 1 without the row: (a_i - A / n) / (n - 1), and a_1 - 1 / C if it is the only row.
+        Cost: O(m). Raises: ConfigError for an unknown utility.
+        Source: the definition, U(N) - U(N without i).
         """
         semivalues.check_utility(self.utility)
         k, n_players, flags = self.k, point.n_players, point.matches.astype(np.float64)

@@ -19,7 +19,8 @@ FORMULA = "formula"
 class KnnRegressionShapley(OrderedFormulas):
     """KNN regression Shapley.
 
-    ``empty_utility`` "formula", U(∅) = -t², t being the point's target, or a number, which shifts all values alike.
+    ``empty_utility`` is "formula", for U(∅) = -t² with the point's target t, or a number, which shifts all values
+    alike.
     """
 
     empty_utility: float | str = FORMULA
@@ -27,10 +28,11 @@ class KnnRegressionShapley(OrderedFormulas):
     def point_values(self, point: OrderedPoint) -> Float64s:
         """Return the values of the rows at ranks 1..n, (n,) float64, any n >= 0, k >= 1.
 
-        From the farthest row inward, value_i - value_(i+1) = (y_(i+1) - y_i) / k · {((y_i + y_(i+1)) / k - 2 t)
-        min(k, i) / i + (c_i Σ_{l<i} y_l + Σ_{l>i+1} c_(l-1) y_l) / k}, c_i = min(k, i) min(k - 1, i - 1) / (i (i - 1)).
-        O(n) time, 100 n bytes. Differences of targets forget an offset that all share: at n = 1 million, targets 1000 ±
-        3, within 5e-13 of extended precision, where the sum over pairs below is within 6e-11.
+        From the farthest row inward, value_i - value_(i+1) = (y_(i+1) - y_i) / k · {((y_i + y_(i+1)) / k - 2 t) min(k,
+        i) / i + (c_i Σ_{l<i} y_l + Σ_{l>i+1} c_(l-1) y_l) / k}, c_i = min(k, i) min(k - 1, i - 1) / (i (i - 1)).
+        Differences of targets do not depend on an offset that all targets share. At n = 1 million and targets 1000 ± 3,
+        the values are within 5e-13 of extended precision, where the sum over pairs below is within 6e-11.
+        Cost: O(n) time, 100 n bytes.
         Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, on KNN regression, with the case n < k.
         """
         y, t, k = given(point.targets, "targets"), point.target, self.k
@@ -52,21 +54,22 @@ class KnnRegressionShapley(OrderedFormulas):
         return (-((float(y[: self.k].sum()) / self.k - t) ** 2), empty) if len(y) else (empty, empty)
 
     def largest_utility(self, point: OrderedPoint) -> float:
-        """Return the most that |U| of any rows, or of none, can be.
+        """Return the largest |U| of any rows, or of none.
 
-        All targets are of one sign, the point's of the other.
+        It is that of targets of one sign, with the point's target of the other sign.
         """
         most = float(np.max(np.abs(given(point.targets, "targets")), initial=0.0)) + abs(point.target)
         return max(most**2, 0.0 if isinstance(self.empty_utility, str) else abs(float(self.empty_utility)))
 
     def reference_values(self, point: OrderedPoint) -> Float64s:
-        """Return the same as a sum over rows and a sum over pairs, for checks: another formula.
+        """Return the values as a sum over rows and a sum over pairs, for checks: another formula.
 
-        O(n) time, 160 n bytes.
         U(S) + t² is Σ (2 t y_j / k - y_j² / k²) - 2 / k² Σ_{j<l} y_j y_l over the k nearest rows of S. A pair with
-        farther rank l is a game of the first l rows. Both its rows get p_l = min(k, l) min(k - 1, l - 1) / (2 l (l -
-        1)): the other comes before, with at most k - 2 of the rest. Each of the l - 2 others loses e_l = k (k - 1) / (l
-        (l - 1) (l - 2)) beyond k, and nothing up to it: what the two get beyond the worth of the pair.
+        farther rank l is a game of the first l rows. Both rows of the pair get p_l = min(k, l) min(k - 1, l - 1) / (2 l
+        (l - 1)): the other row comes before, with at most k - 2 of the rest. For l beyond k, each of the l - 2 other
+        rows loses e_l = k (k - 1) / (l (l - 1) (l - 2)), and up to k nothing; this is what the pair gets beyond its
+        worth.
+        Cost: O(n) time, 160 n bytes.
         """
         y, t, k = given(point.targets, "targets"), point.target, self.k
         rank = np.arange(1.0, len(y) + 1)
@@ -81,7 +84,7 @@ class KnnRegressionShapley(OrderedFormulas):
         return of_rows - 2.0 / k**2 * of_pairs - self._empty_shift(point)
 
     def _empty_shift(self, point: OrderedPoint) -> float:
-        """Return what all values lose where U(∅) is a number: every order of the rows begins from it."""
+        """Return what all values lose if U(∅) is a number: every order of the rows begins from it."""
         if isinstance(self.empty_utility, str) or len(point.matches) == 0:
             return 0.0
         return (float(self.empty_utility) + point.target**2) / len(point.matches)

@@ -33,19 +33,20 @@ class OwnerKnnShapley(OrderedFormulas):
 
         An owner without rows is worth 0.
 
-        A match of owner o at rank r counts 1 / k in T if o is in T and the owners in T have fewer than k rows before
-        it. Its game: o gains by the odds that so few come before o; an owner with rows before r loses by the odds that
-        it is the one too many. Both need how many rows a random set of owners has before r, which depends only on how
-        many owners have 0, 1, .. k rows there; all owners with equally many lose alike.
-        Only the first k rows of an owner matter. For a match among them one product over the numbers 1..k - 1, from
-        scratch: additions alone, so accurate to rounding (taking one owner out of a sum of floats is not, and
-        whole numbers, which `reference_values` has, are twice as slow). Odds are kept, not counts: C(n_owners, k) may
-        pass 1e308.
-        O(k**4 log k) in O(k log k) array operations for a match; 1.1 s at 1,000 owners, 20,000 rows, k = 10, 4 s at
-        k = 20 (one core). 24 k**3 bytes and 40 a row.
+        A match of owner o at rank r counts 1 / k in T if o is in T and the owners in T have fewer than k rows before r.
+        In the game of this match, o gains by the chance that so few rows come before. An owner with rows before r loses
+        by the chance that these rows are the ones too many. Both follow from how many rows a random set of owners has
+        before r, which depends only on how many owners have 0, 1, .. k rows there. All owners with equally many such
+        rows lose the same.
+        Only the first k rows of an owner matter. Each match among them takes one product over the numbers 1..k - 1,
+        from scratch and by additions alone, so it is accurate to rounding. (Taking one owner out of a sum of floats is
+        not; whole numbers, as in `reference_values`, are twice as slow.) Chances are kept, not counts, because
+        C(n_owners, k) may exceed 1e308.
+        Cost of a match: O(k**4 log k) in O(k log k) array operations. A point takes 1.1 s at 1,000 owners, 20,000 rows,
+        k = 10, and 4 s at k = 20 (one core). Memory: 24 k**3 bytes and 40 a row.
         Raises: ValueError for k > 140.
         Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, on several rows per curator, whose
-        enumeration takes O(n_owners**k); here a knapsack for each match.
+        enumeration takes O(n_owners**k); here a knapsack count for each match.
         """
         k = self.k
         if found := owner_limit(k):
@@ -75,10 +76,10 @@ class OwnerKnnShapley(OrderedFormulas):
         return np.count_nonzero(point.matches[: self.k]) / self.k, 0.0
 
     def reference_values(self, point: OrderedPoint) -> Float64s:
-        """Return the same in whole numbers, for checks: sets of owners are counted, not weighed.
+        """Return the values in whole numbers, for checks: sets of owners are counted, not weighed.
 
-        The table of all owners changes by one owner at a time, taken out and put in again with one row more; owners are
-        taken out of it by subtraction, which is exact. 3 s at 1,000 owners, 20,000 rows, k = 10.
+        The table of all owners changes by one owner at a time, who is taken out and put in again with one row more.
+        Taking out is a subtraction, which is exact. Cost: 3 s at 1,000 owners, 20,000 rows, k = 10.
         """
         k, owners = self.k, given(point.owners, "owners")
         values, rows_before = np.zeros(point.n_owners), np.zeros(point.n_owners, np.int64)

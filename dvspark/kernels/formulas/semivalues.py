@@ -45,7 +45,7 @@ BANZHAF = Joining()
 
 @dataclass(frozen=True)
 class Semivalue(RankingFormulas):
-    """A semivalue of ``utility`` "jia2019", or "wang2023" with C = ``n_classes``."""
+    """A semivalue, for ``utility`` "jia2019", or "wang2023" with C = ``n_classes``."""
 
     utility: str
     n_classes: int
@@ -53,19 +53,20 @@ class Semivalue(RankingFormulas):
     @property
     @abstractmethod
     def joining(self) -> Joining:
-        """The chance of a row to join."""
+        """The chance with which a row joins a coalition."""
 
     @property
     def efficient(self) -> bool:
-        """No: of semivalues only the Shapley value is."""
+        """False: among semivalues, only the Shapley value is efficient."""
         return False
 
     def rank_weights(self, n_players: int) -> RankWeights:
         """Return the weights of ranks 1..n_players.
 
-        suffix_j = chance that the k-th to join is at rank j - 1, over k; own_r = chance that fewer than k of the r - 1
-        nearest join, over k. For "wang2023" k is min(k, n), and terms come to it that depend only on the match and A.
-        O(n) time, 16 n bytes, and 64 n while they are made. Raises: ConfigError for another utility.
+        suffix_j is the chance that the k-th row to join is at rank j - 1, over k. own_r is the chance that fewer than k
+        of the r - 1 nearest rows join, over k. For "wang2023", k is min(k, n), and terms are added that depend only on
+        the match and on A.
+        Cost: O(n) time, 16 n bytes, and 64 n while they are made. Raises: ConfigError for another utility.
         Source: this project's own closed form, tested by enumeration.
         """
         check_utility(self.utility)
@@ -98,9 +99,10 @@ class Semivalue(RankingFormulas):
         """Return the values of the rows at ranks 1..n from their match flags, by differences of neighbors in rank.
 
         value_r - value_(r+1) = (a_r - a_(r+1)) × (chance that fewer than k of the r - 1 nearest join, over k; for
-        "wang2023" more where fewer than k join at all). From the last row, which counts only with fewer than k others.
-        For checks only: another formula than the tables above, from log-beta functions, exact to some 1e-12.
-        O(n + k). Source: definition of a semivalue; Jia et al. 2019, proof of theorem 1, for the differences.
+        "wang2023" more if fewer than k join at all). It begins at the last row, which counts only with fewer than k
+        others.
+        For checks only: another formula than the tables above, from log-beta functions, exact to about 1e-12.
+        Cost: O(n + k). Source: definition of a semivalue; Jia et al. 2019, proof of theorem 1, for the differences.
         """
         n, k, joining, soft = len(matches), self.k, self.joining, self.utility == "wang2023"
         nearest = min(k, n)
@@ -126,7 +128,7 @@ class Semivalue(RankingFormulas):
 
 
 def shapley_of(k: int, utility: str, n_classes: int) -> RankingFormulas:
-    """Return the Shapley value of the game with that utility. Raises: ConfigError for an unknown one."""
+    """Return the formulas of the Shapley value with that utility. Raises: ConfigError for an unknown utility."""
     check_utility(utility)
     return SoftKnnShapley(k, n_classes) if utility == "wang2023" else KnnShapley(k)
 

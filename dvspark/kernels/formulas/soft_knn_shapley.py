@@ -15,15 +15,15 @@ from dvspark.schemas import Float64s
 
 @dataclass(frozen=True)
 class SoftKnnShapley(RankingFormulas):
-    """Soft-label KNN-Shapley with C = ``n_classes``."""
+    """Soft-label KNN-Shapley; C is ``n_classes``."""
 
     n_classes: int
 
     def rank_weights(self, n_players: int) -> RankWeights:
-        """Return the 2019 weights for k' = min(k, n) plus terms that depend only on the match and on A.
+        """Return the weights of `knn_shapley` for k' = min(k, n), plus terms that depend only on the match and on A.
 
-        value = value_2019(k') + gamma (a - A / n) - 1 / (C n), gamma = (H_k' - 1) / (n - 1).
-        O(n) time, 16 n bytes.
+        value = value of knn_shapley for k' + gamma (a - A / n) - 1 / (C n), gamma = (H_k' - 1) / (n - 1).
+        Cost: O(n) time, 16 n bytes.
         Source: Wang & Jia 2023, arXiv:2304.04258, theorem 7, corrected for n < k.
         """
         nearest = min(self.k, n_players)

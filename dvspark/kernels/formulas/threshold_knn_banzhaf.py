@@ -18,14 +18,15 @@ class ThresholdKnnBanzhaf(RadiusFormulas):
 
     @property
     def efficient(self) -> bool:
-        """No: of semivalues only the Shapley value is."""
+        """False: among semivalues, only the Shapley value is efficient."""
         return False
 
     def neighbor_values(self, n: Int64s, n_matches: Int64s) -> tuple[Float64s, Float64s]:
         """Return what a match and another row within the radius get from each point, (n_points,) float64 each.
 
-        For n neighbors of which A match, p = 2^(1 - n), e = 2 (1 - 2^-n) / n - p: p (1 - 1/C) + e (n - A) / (n - 1) and
-        -p / C - e A / (n - 1); zero for n = 0. O(n_points).
+        For n neighbors of which A match, with p = 2^(1 - n) and e = 2 (1 - 2^-n) / n - p: a match gets p (1 - 1/C) + e
+        (n - A) / (n - 1), another neighbor -p / C - e A / (n - 1); zero for n = 0.
+        Cost: O(n_points).
         Source: Wang et al., Threshold KNN-Shapley, NeurIPS 2023, arXiv:2308.15709, its equation for semivalues in
         closed form; Wang & Jia, Data Banzhaf, AISTATS 2023, arXiv:2205.15466.
         """

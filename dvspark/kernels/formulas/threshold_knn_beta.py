@@ -21,17 +21,18 @@ class ThresholdKnnBeta(RadiusFormulas):
 
     @property
     def efficient(self) -> bool:
-        """No: of semivalues only the Shapley value is."""
+        """False: among semivalues, only the Shapley value is efficient."""
         return False
 
     def neighbor_values(self, n: Int64s, n_matches: Int64s) -> tuple[Float64s, Float64s]:
         """Return what a match and another row within the radius get from each point, (n_points,) float64 each.
 
-        A row joins with probability t ~ Beta(beta, alpha), both > 0; a large alpha is for small coalitions. For n
-        neighbors of which A match: p (1 - 1/C) + e (n - A) / (n - 1) and -p / C - e A / (n - 1), with p = E[(1 - t)^(n
-        - 1)] and e + p = E[(1 - (1 - t)^n) / (n t)] = (1 + alpha (1 - q) / (beta - 1)) / n, where q = Π (alpha + i) /
-        (alpha + beta - 1 + i) over 1 <= i < n; zero for n = 0. Relative error some 1e-15 (1 + alpha / (beta n)).
-        O(n_points).
+        A row joins with chance t ~ Beta(beta, alpha), both > 0; a large alpha favors small coalitions. For n neighbors
+        of which A match: a match gets p (1 - 1/C) + e (n - A) / (n - 1), another neighbor -p / C - e A / (n - 1); zero
+        for n = 0. Here p = E[(1 - t)^(n - 1)] and e + p = E[(1 - (1 - t)^n) / (n t)] = (1 + alpha (1 - q) / (beta - 1))
+        / n, where q = Π (alpha + i) / (alpha + beta - 1 + i) over 1 <= i < n. The relative error is about 1e-15 (1 +
+        alpha / (beta n)).
+        Cost: O(n_points).
         Source: Kwon & Zou, Beta Shapley, AISTATS 2022, arXiv:2110.14049; Wang et al., Threshold KNN-Shapley, NeurIPS
         2023, arXiv:2308.15709, its equation for semivalues in closed form.
         """
@@ -46,7 +47,7 @@ class ThresholdKnnBeta(RadiusFormulas):
         return of_neighbors.two_values(n, n_matches, alone, beyond, self.n_classes)
 
     def counted_values(self, n: int, n_matches: int) -> tuple[float, float]:
-        """Return the same for one point by another formula, for checks: sizes are beta-binomially distributed. O(n)."""
+        """Return the two values of one point by another formula, for checks; sizes are beta-binomial. Cost: O(n)."""
         alpha, beta, size = self.alpha, self.beta, np.arange(n)
         betaln, gammaln = scipy.special.betaln, scipy.special.gammaln
         logs = gammaln(n) - gammaln(size + 1) - gammaln(n - size) - betaln(beta, alpha)

@@ -19,9 +19,9 @@ TAILS = ("zero", "bound")
 
 @dataclass(frozen=True)
 class TruncatedKnnShapley(NearestFormulas):
-    """Truncated KNN-Shapley: of ``epsilon`` and ``k_star`` one is given; ``tail``, what farther rows get.
+    """Truncated KNN-Shapley: either ``epsilon`` or ``k_star`` is given; ``tail`` says what farther rows get.
 
-    ``index`` says how rows are found, and nothing of what they get.
+    ``index`` says how rows are found, not what they get.
     """
 
     epsilon: float | None = None
@@ -31,13 +31,13 @@ class TruncatedKnnShapley(NearestFormulas):
 
     @property
     def efficient(self) -> bool:
-        """Whether the values sum to something known."""
+        """Whether the values have a known sum."""
         return self.tail == "zero"
 
     def n_nearest(self, n_players: int) -> int:
-        """Return k*: as given, or max(k, 1 / epsilon rounded up), so that no error exceeds epsilon; n_players at most.
+        """Return k*: as given, or max(k, 1 / epsilon rounded up), so that no error exceeds epsilon; at most n_players.
 
-        With fewer rows than that the error is 1 / max(k, n_players) at most, under ``tail`` "bound" none.
+        With fewer rows than that, the error is at most 1 / max(k, n_players), and under ``tail`` "bound" zero.
         Raises: ConfigError with all that is wrong with the parameters.
         """
         if problems := parameter_problems(k=self.k, epsilon=self.epsilon, k_star=self.k_star, tail=self.tail):
@@ -46,7 +46,7 @@ class TruncatedKnnShapley(NearestFormulas):
         return min(n_players, int(wanted or self.k))
 
     def error_bound(self, n_players: int) -> float:
-        """Return how far a value may be from the exact one: 1 / max(k, m) for m near rows, under "bound" half of it.
+        """Return how far a value may be from the exact one: 1 / max(k, m) for m near rows; half of this under "bound".
 
         Source: as in `near_values`.
         """
@@ -56,19 +56,22 @@ class TruncatedKnnShapley(NearestFormulas):
         return (1.0 if self.tail == "zero" else 0.5) / max(self.k, m)
 
     def error(self, n_players: int) -> float:
-        """Return the proven bound; of an approximate search nothing is, and both values are within 1 / k of zero."""
+        """Return the proven bound. Under approximate search nothing is proven: both values are within 1 / k of zero."""
         return self.error_bound(n_players) if self.index == EXACT else 2.0 / self.k
 
     def near_values(self, point: NearestPoint) -> NearValues:
         """Return the values of the k* nearest rows and of the others.
 
-        ``tail`` "zero": by the recursion, from zero at rank k*; zero beyond. Every value is within 1 / max(k, m) of the
-        exact one, m being the number of rows. "bound": the m rows in order and all others as one bin, of which each
-        value is known up to an interval; the middle of it, within half of that. These do not add up to anything known.
-        O(m).
-        Fewer rows than k and than play, as an approximate search may find, get theirs by the recursion, others zero.
-        Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 2; the bin is this project's
-        own, tested by enumeration.
+        - ``tail`` "zero": the recursion, from zero at rank k*; rows beyond get zero. Every value is within 1 / max(k,
+          m) of the exact one, for m rows.
+        - ``tail`` "bound": the m rows are in order, and all others are one bin. Each value is then known up to an
+          interval, and the result is the middle of it, so the error is at most half as large. These values have no
+          known sum.
+        If an approximate search finds fewer rows than k although more play, the rows found get values by the recursion,
+        and others get zero.
+        Cost: O(m).
+        Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 2; the bin is this project's own,
+        tested by enumeration.
         """
         k, n, matches = self.k, point.n_players, point.matches
         m, flags = len(matches), matches.astype(np.float64)
@@ -105,7 +108,8 @@ class TruncatedKnnShapley(NearestFormulas):
     def reference_values(self, matches: Bools) -> Float64s:
         """Return the values of the rows at ranks 1..n, (n,) float64, from exact values of all ranks, for checks.
 
-        Under ``tail`` "bound" from those of the four orders of the far rows that end the intervals. O(n).
+        Under ``tail`` "bound" they come from the four orders of the far rows that give the ends of the intervals. Cost:
+        O(n).
         """
         n = len(matches)
         m = self.n_nearest(n)

@@ -21,10 +21,10 @@ GIVEN = "given"
 
 @dataclass(frozen=True)
 class WeightedKnnShapley(OrderedFormulas):
-    """Weighted KNN-Shapley: ``kind`` says how weights vote, ``weight`` whose they are.
+    """Weighted KNN-Shapley: ``kind`` says how weights vote, ``weight`` where weights come from.
 
-    ``gamma`` of weight "rbf"; ``bits`` and ``n_nearest``, the truncation (None: exact), of kind "hard";
-    ``empty_utility``, U(∅), of kinds "normalized" and "hard".
+    ``gamma`` is for the weight "rbf". ``bits``, and ``n_nearest`` for truncation (None: exact), are for the kind
+    "hard". ``empty_utility``, U(∅), is for the kinds "normalized" and "hard".
     """
 
     kind: str = "raw"
@@ -36,7 +36,7 @@ class WeightedKnnShapley(OrderedFormulas):
 
     @property
     def efficient(self) -> bool:
-        """Whether the values sum to U(N) - U(∅): a truncated value sums to another total."""
+        """Whether the values sum to U(N) - U(∅). Truncated values have another sum."""
         return self.n_nearest is None
 
     def error_bound(self, n_players: int) -> float:
@@ -47,10 +47,12 @@ class WeightedKnnShapley(OrderedFormulas):
     def point_values(self, point: OrderedPoint) -> Float64s:
         """Return the values of the rows at ranks 1..n, (n,) float64, any n >= 0, k >= 1.
 
-        Kind "raw": U(S) = Σ weights of matches among the k nearest of S, U(∅) = 0 whatever ``empty_utility``; O(n), 40
-        n bytes; `top_sums.top_sum_values`. "normalized": `normalized_weighted.point_values`, k <= 3. "hard":
-        `hard_weighted.point_values`.
-        A row of weight 0 is not worth 0 under the last two: it can keep a farther row out of the vote.
+        - "raw": U(S) = Σ weights of matches among the k nearest of S, U(∅) = 0 whatever ``empty_utility``; see
+          `top_sums.top_sum_values`. Cost: O(n), 40 n bytes.
+        - "normalized": `normalized_weighted.point_values`, k <= 3.
+        - "hard": `hard_weighted.point_values`.
+        Under the last two kinds, a row of weight 0 may have a value other than 0, because it can keep a farther row out
+        of the vote.
         """
         point, k, empty = self.weighed(point), self.k, self.empty_utility
         if self.kind == "raw":
@@ -69,14 +71,14 @@ class WeightedKnnShapley(OrderedFormulas):
         return hard_weighted.utility(point, k=k, bits=self.bits, empty_utility=empty)
 
     def largest_utility(self, point: OrderedPoint) -> float:
-        """Return the most that |U| of any rows, or of none, can be."""
+        """Return the largest |U| of any rows, or of none."""
         if self.kind == "raw":
             gains = _raw_gains(self.weighed(point))
             return min(self.k, len(gains)) * float(gains.max(initial=0.0))
         return max(1.0, abs(self.empty_utility))
 
     def reference_values(self, point: OrderedPoint) -> Float64s:
-        """Return the same by another formula, for checks; "raw" in O(n), the others as slow as they say."""
+        """Return the values by another formula, for checks. Cost: O(n) for "raw"; for others see their reference."""
         point, k, empty = self.weighed(point), self.k, self.empty_utility
         if self.kind == "raw":
             return recursive_top_sum_values(_raw_gains(point), k)
@@ -85,7 +87,7 @@ class WeightedKnnShapley(OrderedFormulas):
         return hard_weighted.reference_values(point, k=k, bits=self.bits, empty_utility=empty, n_nearest=self.n_nearest)
 
     def weighed(self, point: OrderedPoint) -> OrderedPoint:
-        """Return the point with weights that follow from its distances, where they are not given."""
+        """Return the point with weights that follow from its distances, unless weights are given."""
         if self.weight == GIVEN or point.distances is None:
             return point
         far, by_rbf = point.distances, self.weight == "rbf"

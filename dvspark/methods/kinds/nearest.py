@@ -32,7 +32,7 @@ NEAREST_ROW_BYTES = 17 + 16
 
 @dataclass(frozen=True, kw_only=True)
 class NearestMethod(Method[NearestFormulas]):
-    """A method that asks for the nearest rows only."""
+    """A method that needs only the nearest rows of a point."""
 
     kind: ClassVar[str] = "nearest"
     ranks: ClassVar[bool] = False
@@ -76,30 +76,30 @@ class NearestMethod(Method[NearestFormulas]):
         return near_rows(train, chunk, options, self.n_asked(n_players, parameters), workspace, first_row)
 
     def n_asked(self, n_players: int, parameters: NearestFormulas) -> int:
-        """Return how many of so many rows it asks for at a point, the nearest ones; at least one.
+        """Return how many nearest rows of a point the method needs, at least one.
 
         Raises: ConfigError if so few rows are not enough.
         """
         return max(1, parameters.n_nearest(n_players)) if n_players else 1
 
     def n_nearest_asked(self, n_players: int, parameters: NearestFormulas) -> int:
-        """Return how many nearest rows of so many it asks for."""
+        """Return how many nearest rows of a point the method needs."""
         return self.n_asked(n_players, parameters)
 
     def values(self, near: NearestRows, n_players: int, parameters: NearestFormulas) -> NearValues:
-        """Return what rows get from a point with these nearest rows."""
+        """Return what rows get from a point that has these nearest rows."""
         if not len(near.rows):
             return NearValues(np.empty(0))
         return parameters.near_values(NearestPoint(near.matches, n_players, near.n_matches))
 
     def point_total(self, near: NearestRows, n_players: int, parameters: NearestFormulas) -> tuple[float, float]:
-        """Return what the values of a point sum to, as U(N) and U(∅) or in their place."""
+        """Return what the values of a point sum to: U(N) and U(∅), or two numbers in their place."""
         if not len(near.rows):
             return 0.0, 0.0
         return parameters.total(NearestPoint(near.matches, n_players, near.n_matches))
 
     def size_problems(self, n_players: int, parameters: NearestFormulas) -> list[Problem]:
-        """Return what is wrong with the parameters for so many rows that play."""
+        """Return what is wrong with the parameters if so many rows play."""
         try:
             self.n_asked(n_players, parameters)
         except ConfigError as error:

@@ -32,7 +32,7 @@ class PrivateMethod(RadiusMethod):
     is_private: ClassVar[bool] = True
 
     def release(self, parameters: RadiusFormulas, n_validation: int) -> Release:
-        """Return what is promised, and how much noise that takes."""
+        """Return what is promised, and the noise that this takes."""
         own = _private(parameters)
         return calibrate(
             own.epsilon,
@@ -80,7 +80,7 @@ class PrivateMethod(RadiusMethod):
         workspace: Workspace | None = None,
         first_row: int = 0,
     ) -> Int64s:
-        """Return how many neighbors match each point and how many do not, (n_validation, 2), of those that count."""
+        """Return how many neighbors that count match each point and how many do not, (n_validation, 2) int64."""
         if (most := self.most_of_owner(parameters)) is None:
             return super().counts(train, chunk, options, parameters, workspace, first_row)
         found = self.counted(train, chunk, options, parameters, workspace, first_row)
@@ -122,7 +122,7 @@ class PrivateMethod(RadiusMethod):
         return RadiusValues(found[0], *utility, of_others=found[1])
 
     def reference_values(self, point: OrderedPoint, parameters: RadiusFormulas) -> Float64s:
-        """Return the values by rank, by the published way from noisy counts to values."""
+        """Return the values by rank, from noisy counts by the published formula."""
         within = given(point.distances, "distances") <= parameters.settled_radius
         match, other = given(point.counts, "counts").tolist()
         n_classes = parameters.n_classes

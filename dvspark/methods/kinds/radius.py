@@ -40,7 +40,7 @@ CALIBRATED_POINTS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class RadiusMethod(Method[RadiusFormulas]):
-    """A method whose values follow from two counts a point."""
+    """A method whose values follow from two counts for each point."""
 
     kind: ClassVar[str] = "radius"
     ranks: ClassVar[bool] = False
@@ -72,7 +72,7 @@ class RadiusMethod(Method[RadiusFormulas]):
         workspace: Workspace | None = None,
         first_row: int = 0,
     ) -> Int64s:
-        """Return how many neighbors match each point and how many do not, (n_validation, 2)."""
+        """Return how many neighbors match each point and how many do not, (n_validation, 2) int64."""
         return neighbor_counts(train, chunk, options, parameters.settled_radius, workspace or Workspace(), first_row)
 
     def values_of(self, counts: Int64s, parameters: RadiusFormulas) -> RadiusValues:
@@ -93,7 +93,7 @@ class RadiusMethod(Method[RadiusFormulas]):
     def settled_parameters(
         self, train: TrainArrays, points: ChunkArrays, options: RankingOptions, parameters: RadiusFormulas
     ) -> RadiusFormulas:
-        """Return the parameters with the radius; a sample of the points, evenly spread, gives an automatic one."""
+        """Return the parameters with the radius; an automatic radius follows from a sample of points, evenly spread."""
         if parameters.radius != AUTO:
             return dataclasses.replace(parameters, radius=float(parameters.radius))
         n_points = points.n_validation
@@ -133,7 +133,7 @@ class RadiusMethod(Method[RadiusFormulas]):
     def calibrated(
         self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: RadiusFormulas
     ) -> RadiusFormulas:
-        """Return a radius that few random rows are within, which lie at other distances than real ones."""
+        """Return a radius with few random rows within it, because random rows lie at other distances than real ones."""
         few = chunk.take(np.arange(min(chunk.n_validation, CALIBRATED_POINTS)))
         return dataclasses.replace(parameters, radius=radius_from_neighbors(tenth_distances(train, few, options)))
 

@@ -20,7 +20,7 @@ from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays, TrainCo
 
 @dataclass(frozen=True, kw_only=True)
 class RankingMethod(Method[RankingFormulas]):
-    """A method that is two tables over the ranks, so that bins may rank the far rows."""
+    """A method whose values follow from two tables over the ranks, so that bins may rank the far rows."""
 
     kind: ClassVar[str] = "ranking"
     bins: ClassVar[bool] = True
@@ -34,7 +34,7 @@ class RankingMethod(Method[RankingFormulas]):
         parameters: RankingFormulas,
         workspace: Workspace | None = None,
     ) -> Partial:
-        """Return the partial of a chunk; cost and memory as in `kernels.partials.ranking_partial`."""
+        """Return the partial of a chunk. Cost and memory as in `kernels.partials.ranking_partial`."""
         formulas = parameters.rank_weights, parameters.utilities
         return ranking_partial(train, chunk, options, *formulas, workspace or Workspace())
 
@@ -51,7 +51,7 @@ class RankingMethod(Method[RankingFormulas]):
         return merged_partial(points, n_train, n_players, options, parameters.rank_weights, parameters.utilities)
 
     def reference_values(self, point: OrderedPoint, parameters: RankingFormulas) -> Float64s:
-        """Return the values by rank, by the recursion, or by the tables where ties are averaged."""
+        """Return the values by rank, from the recursion; if ties are averaged, from the tables."""
         if point.block_starts is not None:
             weights = parameters.rank_weights(len(point.matches))
             return tied_rank_values(point.matches, point.block_starts, weights)

@@ -41,7 +41,7 @@ class SettledGame:
 
 @dataclass(frozen=True, kw_only=True)
 class SumsMethod(Method[Parameters]):
-    """A method that values rows by their gradients in a softmax head, trained on the embeddings.
+    """A method that values rows by their gradients in a softmax head, which is trained on the embeddings.
 
     ``game_of(sums, target)``, of the kernel file, returns the game of gradients that add up to ``sums``. The target of
     the game is the mean of ``target``, or with None the mean of the gradients themselves.
