@@ -63,7 +63,8 @@ class Method(Generic[P]):
 
     - ``parameters``: what the user may choose. ``formulas``: the class in the kernel file that has these parameters as
       fields. `resolved` makes one value of this class, which this method alone gets as ``parameters`` afterward.
-    - ``reference``: authors, year, place, DOI.
+    - ``reference``: authors, year, place, DOI. For people who choose: ``gives``: what a row's value is; ``purpose``:
+      when to take the method; ``cost``: of a point, besides the distances.
     - ``target``: what rows have as label, "label" or "number". ``players``: who is valued, "rows" or "owners".
     - ``self_validates``: whether every training row is always a validation point too.
     - ``score``: a linear function from mean values to scores.
@@ -78,6 +79,9 @@ class Method(Generic[P]):
     parameters: tuple[Parameter, ...]
     formulas: type[P]
     reference: str
+    gives: str
+    purpose: str
+    cost: str
     target: str = "label"
     players: str = "rows"
     asks: Callable[[Mapping[str, Any]], tuple[str, ...]] = _nothing

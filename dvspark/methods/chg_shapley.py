@@ -8,6 +8,9 @@ from dvspark.methods.kinds.sums import SumsMethod
 
 CHG_SHAPLEY = SumsMethod(
     name="chg_shapley",
+    gives="its Shapley share of how near the mean gradient of rows comes to that of the validation rows",
+    purpose="to find wrong labels in a few passes; while a network trains",
+    cost="none: O(p) a row",
     formulas=Parameters,
     parameters=(),
     reference="Cai, CHG Shapley, 2024, arXiv:2406.11730",

@@ -8,6 +8,9 @@ from dvspark.methods.parameters import K
 
 CLEANLAB_KNN_SHAPLEY = NearestMethod(
     name="cleanlab_knn_shapley",
+    gives="the score that cleanlab gives it",
+    purpose="for an existing cleanlab workflow with more rows",
+    cost="k nearest rows",
     formulas=CleanlabKnnShapley,
     parameters=(K,),
     self_validates=True,

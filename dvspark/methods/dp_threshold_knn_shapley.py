@@ -12,12 +12,21 @@ from dvspark.methods.kinds.radius import RADIUS
 from dvspark.methods.parameters import N_CLASSES, Choice, Number, Whole
 from dvspark.privacy import OWNER, ROW, UNITS, privacy_problems
 
-EPSILON = Number("epsilon", "privacy loss, with delta", above=0.0)
-DELTA = Number("delta", "probability that the privacy loss is exceeded, far below 1 / training rows", above=0.0)
-ADJACENCY = Choice("adjacency", "which tables are neighbors", "add_remove", words=("add_remove", "replace_one"))
-SAMPLING_RATE = Number("sampling_rate", "share of training rows that are drawn and counted", 1.0, above=0.0, most=1.0)
+EPSILON = Number("epsilon", "privacy loss, together with delta", above=0.0)
+DELTA = Number("delta", "chance that the privacy loss is exceeded, far below 1 / training rows", above=0.0)
+ADJACENCY = Choice(
+    "adjacency",
+    "how two tables differ: one row more, or one row changed",
+    "add_remove",
+    words=("add_remove", "replace_one"),
+)
+SAMPLING_RATE = Number(
+    "sampling_rate", "share of the training rows that a release draws and counts", 1.0, above=0.0, most=1.0
+)
 UNIT = Choice("unit", "what is protected: one row, or all rows of an owner", ROW, words=UNITS)
-ROWS_PER_OWNER = Whole("rows_per_owner", "rows of an owner that count at a point, those of the lowest ids", 1)
+ROWS_PER_OWNER = Whole(
+    "rows_per_owner", "with unit: owner, how many rows of an owner count at a point; the lowest ids first", 1
+)
 
 
 def _problems(given: Mapping[str, Any]) -> list[Problem]:
@@ -38,6 +47,9 @@ def _asks(given: Mapping[str, Any]) -> tuple[str, ...]:
 
 DP_THRESHOLD_KNN_SHAPLEY = PrivateMethod(
     name="dp_threshold_knn_shapley",
+    gives="the value of `threshold_knn_shapley`, from noisy counts",
+    purpose="owners must not learn of each other's rows",
+    cost="two counts",
     formulas=DpThresholdKnnShapley,
     parameters=(RADIUS, N_CLASSES, EPSILON, DELTA, ADJACENCY, SAMPLING_RATE, UNIT, ROWS_PER_OWNER),
     check=_problems,

@@ -8,6 +8,9 @@ from dvspark.methods.parameters import N_CLASSES, UTILITY, K
 
 KNN_BANZHAF = RankingMethod(
     name="knn_banzhaf",
+    gives="what it adds to a set that holds each other row with chance 1/2",
+    purpose="the order of rows should survive noise",
+    cost="sort or bins",
     formulas=KnnBanzhaf,
     parameters=(K, UTILITY, N_CLASSES),
     reference="Wang & Jia, Data Banzhaf, AISTATS 2023, arXiv:2205.15466",

@@ -8,6 +8,9 @@ from dvspark.methods.parameters import ALPHA, BETA, N_CLASSES, UTILITY, K
 
 KNN_BETA = RankingMethod(
     name="knn_beta",
+    gives="what it adds to a set, in a mean over sets whose sizes you weigh",
+    purpose="small sets should count more",
+    cost="sort or bins",
     formulas=KnnBeta,
     parameters=(K, UTILITY, N_CLASSES, ALPHA, BETA),
     reference="Kwon & Zou, Beta Shapley, AISTATS 2022, arXiv:2110.14049",

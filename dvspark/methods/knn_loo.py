@@ -8,6 +8,9 @@ from dvspark.methods.parameters import N_CLASSES, UTILITY, K
 
 KNN_LOO = NearestMethod(
     name="knn_loo",
+    gives="what the whole table loses without it",
+    purpose="as a baseline",
+    cost="k + 1 nearest rows",
     formulas=KnnLoo,
     parameters=(K, UTILITY, N_CLASSES),
     reference="the definition, U(N) - U(N without i); utilities of Jia et al. 2019 and Wang & Jia 2023",

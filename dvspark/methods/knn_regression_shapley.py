@@ -7,11 +7,14 @@ from dvspark.methods.kinds.ordered import OrderedMethod
 from dvspark.methods.parameters import K, Number
 
 EMPTY_UTILITY = Number(
-    "empty_utility", "U(∅); formula: the squared error of predicting 0", "formula", words=("formula",)
+    "empty_utility", "utility of no rows; formula: the squared error of predicting 0", "formula", words=("formula",)
 )
 
 KNN_REGRESSION_SHAPLEY = OrderedMethod(
     name="knn_regression_shapley",
+    gives="its Shapley share of the squared error",
+    purpose="targets are numbers",
+    cost="sort",
     formulas=KnnRegressionShapley,
     parameters=(K, EMPTY_UTILITY),
     target="number",

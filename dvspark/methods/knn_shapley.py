@@ -8,6 +8,9 @@ from dvspark.methods.parameters import K
 
 KNN_SHAPLEY = RankingMethod(
     name="knn_shapley",
+    gives="its Shapley share of the matches among the k nearest rows",
+    purpose="first; to find wrong labels; to share out a sum",
+    cost="sort or bins",
     formulas=KnnShapley,
     parameters=(K,),
     reference="Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 1",

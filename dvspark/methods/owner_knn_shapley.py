@@ -18,6 +18,9 @@ def _problems(given: Mapping[str, Any]) -> list[Problem]:
 
 OWNER_KNN_SHAPLEY = OrderedMethod(
     name="owner_knn_shapley",
+    gives="an owner's Shapley share; all rows of an owner play together",
+    purpose="to pay or compare data providers who cannot split",
+    cost="sort, and k rows of each owner",
     formulas=OwnerKnnShapley,
     parameters=(K,),
     players="owners",

@@ -9,6 +9,9 @@ from dvspark.methods.parameters import K
 
 OWNER_SUM_OF_POINTS = OrderedMethod(
     name="owner_sum_of_points",
+    gives="the sum of the values of an owner's rows; splitting does not change the sum",
+    purpose="owners who may split; folders, dates, sensors",
+    cost="sort",
     formulas=OwnerSumOfPoints,
     parameters=(K,),
     players="owners",

@@ -7,18 +7,30 @@ import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 from dvspark.errors import Problem, close_matches
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter. ``default`` is used if it is left out; None means that the inputs or the method decide."""
+    """One parameter. ``default`` is used if it is left out; None means that the inputs or the method decide.
+
+    ``words``: those that it accepts, if any.
+    """
 
     name: str
     meaning: str
     default: Any = None
+    words: tuple[str, ...] = ()
+
+    # What stands for a value that is none of the words, in the command line's help.
+    placeholder: ClassVar[str] = ""
+
+    @property
+    def form(self) -> str:
+        """How a value is written, in short."""
+        return "|".join(filter(None, [self.placeholder, *self.words]))
 
     @property
     def expected(self) -> str:
@@ -47,6 +59,7 @@ class Parameter:
 class Whole(Parameter):
     """A whole number of at least ``least``."""
 
+    placeholder = "N"
     least: int = 1
 
     @property
@@ -67,9 +80,9 @@ class Whole(Parameter):
 class Number(Parameter):
     """A finite number above ``above`` and at most ``most``, or one of some ``words``."""
 
+    placeholder = "NUMBER"
     above: float = -math.inf
     most: float = math.inf
-    words: tuple[str, ...] = ()
 
     @property
     def expected(self) -> str:
@@ -94,8 +107,6 @@ class Number(Parameter):
 class Choice(Parameter):
     """One of several words."""
 
-    words: tuple[str, ...] = ()
-
     @property
     def expected(self) -> str:
         """The values that the parameter accepts, in words for messages."""
@@ -114,6 +125,8 @@ class Choice(Parameter):
 class Words(Parameter):
     """Any text that is not empty."""
 
+    placeholder = "TEXT"
+
     @property
     def expected(self) -> str:
         """The values that the parameter accepts, in words for messages."""
@@ -126,9 +139,9 @@ class Words(Parameter):
 
 K = Whole("k", "neighbors that vote", 10)
 UTILITY = Choice("utility", "jia2019: matches / k; wang2023: matches / neighbors", "jia2019", ("jia2019", "wang2023"))
-ALPHA = Number("alpha", "large ones weigh small coalitions", 16.0, above=0.0)
-BETA = Number("beta", "large ones weigh large coalitions", 1.0, above=0.0)
-N_CLASSES = Whole("n_classes", "size of the label space; else the labels of both tables are counted")
+ALPHA = Number("alpha", "the larger, the more small sets of rows count", 16.0, above=0.0)
+BETA = Number("beta", "the larger, the more large sets of rows count", 1.0, above=0.0)
+N_CLASSES = Whole("n_classes", "size of the label space; counted in both tables if left out")
 
 
 def parameter_problems(method: str, known: tuple[Parameter, ...], given: Mapping[str, Any]) -> list[Problem]:

@@ -10,7 +10,9 @@ from dvspark.extras import import_extra
 from dvspark.methods.parameters import Words
 from dvspark.schemas import EXACT
 
-INDEX = Words("index", "how near rows are found: 'exact', or a FAISS factory string such as 'IVF1024,SQ8'", EXACT)
+INDEX = Words(
+    "index", "how near rows are found: exact, or a FAISS factory string such as IVF1024,SQ8 (extra `ann`)", EXACT
+)
 
 # The dimension is not known before the tables are read. A string that is invalid is so in every dimension.
 ANY_DIMENSION = 64

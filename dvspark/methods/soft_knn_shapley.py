@@ -8,6 +8,9 @@ from dvspark.methods.parameters import N_CLASSES, K
 
 SOFT_KNN_SHAPLEY = RankingMethod(
     name="soft_knn_shapley",
+    gives="the same, but a set of fewer than k rows votes with the rows it has",
+    purpose="to measure the gain over a guess; tables of few rows",
+    cost="sort or bins",
     formulas=SoftKnnShapley,
     parameters=(K, N_CLASSES),
     reference="Wang & Jia, 2023, arXiv:2304.04258, theorem 7, corrected for fewer than k rows",

@@ -8,6 +8,9 @@ from dvspark.methods.parameters import N_CLASSES
 
 THRESHOLD_KNN_BANZHAF = RadiusMethod(
     name="threshold_knn_banzhaf",
+    gives="within a radius, what it adds to a set that holds each other row with chance 1/2",
+    purpose="the order of rows should survive noise; no sort",
+    cost="two counts",
     formulas=ThresholdKnnBanzhaf,
     parameters=(RADIUS, N_CLASSES),
     reference="Wang & Jia, AISTATS 2023, arXiv:2205.15466; Wang et al., NeurIPS 2023, arXiv:2308.15709",

@@ -8,6 +8,9 @@ from dvspark.methods.parameters import ALPHA, BETA, N_CLASSES
 
 THRESHOLD_KNN_BETA = RadiusMethod(
     name="threshold_knn_beta",
+    gives="within a radius, what it adds to a set, in a mean over sets whose sizes you weigh",
+    purpose="small sets should count more; no sort",
+    cost="two counts",
     formulas=ThresholdKnnBeta,
     parameters=(RADIUS, N_CLASSES, ALPHA, BETA),
     reference="Kwon & Zou, AISTATS 2022, arXiv:2110.14049; Wang et al., NeurIPS 2023, arXiv:2308.15709",

@@ -8,6 +8,9 @@ from dvspark.methods.parameters import N_CLASSES
 
 THRESHOLD_KNN_LOO = RadiusMethod(
     name="threshold_knn_loo",
+    gives="how much the share of matches within a radius falls without it",
+    purpose="as a baseline",
+    cost="two counts",
     formulas=ThresholdKnnLoo,
     parameters=(RADIUS, N_CLASSES),
     reference="the definition, U(N) - U(N without i); utility of Wang et al., NeurIPS 2023, arXiv:2308.15709",

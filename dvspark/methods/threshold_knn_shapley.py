@@ -8,6 +8,9 @@ from dvspark.methods.parameters import N_CLASSES
 
 THRESHOLD_KNN_SHAPLEY = RadiusMethod(
     name="threshold_knn_shapley",
+    gives="its Shapley share of the matches within a radius",
+    purpose="large tables with embeddings of one model",
+    cost="two counts",
     formulas=ThresholdKnnShapley,
     parameters=(RADIUS, N_CLASSES),
     reference="Wang et al., Threshold KNN-Shapley, NeurIPS 2023, arXiv:2308.15709, theorem 13",

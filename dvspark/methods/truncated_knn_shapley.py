@@ -11,9 +11,9 @@ from dvspark.methods.kinds.nearest import NearestMethod
 from dvspark.methods.parameters import Choice, K, Number, Whole
 from dvspark.methods.search_index import INDEX, factory_problems
 
-EPSILON = Number("epsilon", "largest error of a value; the number of nearest rows follows", above=0.0, most=1.0)
-K_STAR = Whole("k_star", "nearest rows that get values; else they follow from epsilon")
-TAIL = Choice("tail", "what farther rows get", "zero", words=TAILS)
+EPSILON = Number("epsilon", "largest error of a value; how many nearest rows get values follows", above=0.0, most=1.0)
+K_STAR = Whole("k_star", "how many nearest rows get values; follows from epsilon if left out")
+TAIL = Choice("tail", "what farther rows get: zero, or bound, the middle of what is possible", "zero", words=TAILS)
 
 
 def _problems(given: Mapping[str, Any]) -> list[Problem]:
@@ -25,6 +25,9 @@ def _problems(given: Mapping[str, Any]) -> list[Problem]:
 
 TRUNCATED_KNN_SHAPLEY = NearestMethod(
     name="truncated_knn_shapley",
+    gives="an approximation of its Shapley share, from the nearest rows only",
+    purpose="to compare with results that truncate",
+    cost="k* nearest rows",
     formulas=TruncatedKnnShapley,
     parameters=(K, EPSILON, K_STAR, TAIL, INDEX),
     check=_problems,

@@ -12,11 +12,16 @@ from dvspark.methods.kinds.ordered import OrderedMethod
 from dvspark.methods.parameters import Choice, K, Number, Whole
 
 KIND = Choice("kind", "how weights vote", "raw", words=KINDS)
-WEIGHT = Choice("weight", "whose weights count", GIVEN, words=(GIVEN, "inverse_distance", "rbf"))
-GAMMA = Number("gamma", "of weight: rbf, exp(-gamma distance²)", 1.0, above=0.0)
-BITS = Whole("bits", "of kind: hard, bits of a quantized weight", DEFAULT_BITS)
-EMPTY_UTILITY = Number("empty_utility", "U(∅), of the kinds normalized and hard", 0.0)
-N_NEAREST = Whole("n_nearest", "of kind: hard, the nearest rows that are looked at; all if left out")
+WEIGHT = Choice(
+    "weight",
+    "given: the rows' own weights; inverse_distance or rbf: nearer rows count more",
+    GIVEN,
+    words=(GIVEN, "inverse_distance", "rbf"),
+)
+GAMMA = Number("gamma", "with weight: rbf, weights are exp(-gamma distance²)", 1.0, above=0.0)
+BITS = Whole("bits", "with kind: hard, bits of a whole weight", DEFAULT_BITS)
+EMPTY_UTILITY = Number("empty_utility", "utility of no rows, with kind: normalized or hard", 0.0)
+N_NEAREST = Whole("n_nearest", "with kind: hard, how many nearest rows are looked at; all if left out")
 
 
 def _asks(given: Mapping[str, Any]) -> tuple[str, ...]:
@@ -36,6 +41,9 @@ def _problems(given: Mapping[str, Any]) -> list[Problem]:
 
 WEIGHTED_KNN_SHAPLEY = OrderedMethod(
     name="weighted_knn_shapley",
+    gives="its Shapley share of a weighted vote",
+    purpose="rows have weights, or nearer rows count more",
+    cost="sort, and up to n^k, depending on `kind`",
     formulas=WeightedKnnShapley,
     parameters=(K, KIND, WEIGHT, GAMMA, BITS, EMPTY_UTILITY, N_NEAREST),
     asks=_asks,

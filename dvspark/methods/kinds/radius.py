@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from dvspark.engine.planning.sizes import Sizes
 
 AUTO = "auto"
-RADIUS = Number("radius", "within which rows are neighbors, inclusive, in the metric's unit", AUTO, words=(AUTO,))
+RADIUS = Number(
+    "radius", "largest distance of a neighbor, in the metric's unit; auto: from a sample", AUTO, words=(AUTO,)
+)
 
 # With an automatic radius, nine of ten points of a sample of this size have so many neighbors.
 SAMPLE_POINTS = 256

@@ -64,6 +64,12 @@ def test_index__has_a_line_a_page_with_its_parameters() -> None:
         assert re.findall(r"`(\w+)`", cells[2]) == list(parameters_on_page(name))
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_index__says_what_the_declaration_says(name: str) -> None:
+    method, (_, gives, _, purpose, cost) = METHODS[name], index_rows()[name]
+    assert (gives, purpose, cost) == (method.gives, method.purpose, method.cost)
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_page__has_its_name_and_the_headings_in_order(name: str) -> None:
     lines = PAGES[name].read_text(encoding="utf-8").splitlines()
