@@ -12,11 +12,14 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dvspark.arguments import choice_problems, positive_problems
+from dvspark.config.fields import PARAMETERS, choice, parameter
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.planning.plan import PLANS, host_memory_problems
 from dvspark.errors import Problem
+from dvspark.kernels.distances.distances import METRICS
+from dvspark.kernels.ranking.ranking import PRECISIONS, TIES
 from dvspark.methods import METHODS
-from dvspark.methods.options import ValueOptions
+from dvspark.methods.options import AGGREGATES, RANKINGS, ValueOptions
 from dvspark.runs.identity import published_id_problems, run_id_problems
 from dvspark.tables.sinks.values_tables import output_problems
 from dvspark.tables.sources.pinned import version_problems
@@ -28,8 +31,9 @@ SECTIONS = ("train", "validation", "output")
 # What a run may do with the validation rows of its parent.
 CHANGES = ("add", "remove")
 
-# Settings that are parameters of methods.
-PARAMETERS = tuple(dict.fromkeys(one.name for method in METHODS.values() for one in method.parameters))
+
+# The type of pydantic's error for a truth in place of a number.
+NO_TRUTH = "number"
 
 
 class NumbersAreNoTruths:
@@ -40,7 +44,7 @@ class NumbersAreNoTruths:
     def _no_truth(cls, value: Any, info: ValidationInfo) -> Any:
         kind = cls.model_fields[str(info.field_name)].annotation  # type: ignore[attr-defined]
         if isinstance(value, bool) and {int, float} & {kind, *get_args(kind)}:
-            raise PydanticCustomError("number", "a number, not true or false")
+            raise PydanticCustomError(NO_TRUTH, "a number, not true or false")
         return value
 
 
@@ -108,45 +112,37 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
     train: TableConfig = Field(description="the rows that get values")
     validation: TableConfig | None = Field(None, description="the rows by which training rows are valued")
     output: OutputConfig = Field(description="where results go")
-    method: str = Field("knn_shapley", description="name of a method; docs/methods has a page for each")
-    k: int | None = Field(None, description="neighbors that vote; 10 if left out")
-    n_classes: int | None = Field(None, description="size of the label space; counted if left out")
-    utility: str | None = Field(None, description="for semivalues and leave-one-out: jia2019 or wang2023")
-    alpha: float | None = Field(None, description="for Beta semivalues: the larger, the more small sets of rows count")
-    beta: float | None = Field(None, description="for Beta semivalues: the larger, the more large sets of rows count")
-    radius: float | str | None = Field(
-        None,
-        union_mode="left_to_right",
-        description="for threshold methods: largest distance of a neighbor, in the metric's unit; or auto",
+    method: str = choice("knn_shapley", METHODS, "name of a method; `dvspark methods` lists them")
+    k: int | None = parameter("k")
+    n_classes: int | None = parameter("n_classes")
+    utility: str | None = parameter("utility")
+    alpha: float | None = parameter("alpha")
+    beta: float | None = parameter("beta")
+    radius: float | str | None = parameter("radius", union_mode="left_to_right")
+    epsilon: float | None = parameter("epsilon")
+    delta: float | None = parameter("delta")
+    adjacency: str | None = parameter("adjacency")
+    sampling_rate: float | None = parameter("sampling_rate")
+    unit: str | None = parameter("unit")
+    rows_per_owner: int | None = parameter("rows_per_owner")
+    k_star: int | None = parameter("k_star")
+    tail: str | None = parameter("tail")
+    index: str | None = parameter("index")
+    empty_utility: float | str | None = parameter("empty_utility", union_mode="left_to_right")
+    kind: str | None = parameter("kind")
+    weight: str | None = parameter("weight")
+    gamma: float | None = parameter("gamma")
+    bits: int | None = parameter("bits")
+    n_nearest: int | None = parameter("n_nearest")
+    metric: str = choice("euclidean", METRICS, "euclidean, cosine (1 - cos) or inner_product")
+    precision: str = choice(
+        "default", PRECISIONS, "default: float64 only where order is in doubt; float64: all ranks in float64"
     )
-    epsilon: float | None = Field(
-        None, description="privacy loss; for the truncated method, the largest error of a value"
+    ties: str = choice(
+        "id", TIES, "rows at equal distance: id ranks them by id; average takes the mean over their orders"
     )
-    delta: float | None = Field(None, description="chance that the privacy loss is exceeded")
-    adjacency: str | None = Field(None, description="for the private method: add_remove or replace_one")
-    sampling_rate: float | None = Field(None, description="share of the training rows that a private release draws")
-    unit: str | None = Field(None, description="what a private release protects: row, or owner (all rows of an owner)")
-    rows_per_owner: int | None = Field(None, description="with unit: owner, how many rows of an owner count at a point")
-    k_star: int | None = Field(None, description="for the truncated method: how many nearest rows get values")
-    tail: str | None = Field(None, description="for the truncated method, what farther rows get: zero or bound")
-    index: str | None = Field(None, description="for the truncated method: exact, or a FAISS factory string")
-    empty_utility: float | str | None = Field(
-        None, union_mode="left_to_right", description="utility of no rows: a number, or formula"
-    )
-    kind: str | None = Field(None, description="for the weighted method: raw, normalized or hard")
-    weight: str | None = Field(None, description="for the weighted method: given, inverse_distance or rbf")
-    gamma: float | None = Field(None, description="with weight: rbf, weights are exp(-gamma distance²)")
-    bits: int | None = Field(None, description="with kind: hard, bits of a whole weight")
-    n_nearest: int | None = Field(None, description="with kind: hard, nearest rows looked at; all if left out")
-    metric: str = Field("euclidean", description="euclidean, cosine (1 - cos) or inner_product")
-    precision: str = Field(
-        "default", description="default: float64 only where order is in doubt; float64: all ranks in float64"
-    )
-    ties: str = Field(
-        "id", description="rows at equal distance: id ranks them by id; average takes the mean over their orders"
-    )
-    aggregate: str = Field("mean", description="over validation rows: mean or sum")
-    ranking: str = Field("auto", description="sorted, binned, or auto: binned above 150,000 training rows")
+    aggregate: str = choice("mean", AGGREGATES, "over validation rows: mean or sum")
+    ranking: str = choice("auto", RANKINGS, "sorted, binned, or auto: binned above 150,000 training rows")
     tolerance: float = Field(1e-8, description="how far the order of rows may put a value from the exact one")
     error_bound: bool = Field(
         False, description="true: the values table says how far each value may be from the exact one"
@@ -158,14 +154,12 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
         "fail", description="fail: stop at bad rows; reject: set them aside, with reasons"
     )
     parent: str | None = Field(None, description="run whose validation rows change; settings are those of that run")
-    change: str | None = Field(
-        None, description="add validation rows to those of parent, or remove them: add or remove"
-    )
+    change: str | None = choice(None, CHANGES, "add validation rows to those of parent, or remove them: add or remove")
     chunk_rows: int = Field(CHUNK_ROWS, ge=1, le=1_000_000, description="validation rows of one task, about")
     run_id: str | None = Field(None, description="name of the run; derived from inputs and options if left out")
     force: bool = Field(False, description="true: compute a run of this id again and replace it")
     work_dir: str | None = Field(None, description="folder that all hosts see, for a large index")
-    plan: str = Field("auto", description="replicated, sharded, or auto: sharded if the index does not fit a host")
+    plan: str = choice("auto", PLANS, "replicated, sharded, or auto: sharded if the index does not fit a host")
     host_memory: str | None = Field(None, description="memory of one host, such as 64g; this machine's if left out")
     epsilon_budget: float | None = Field(None, description="for the private method: limit of all releases")
     delta_budget: float | None = Field(None, description="the delta of epsilon_budget; that of the release if left out")

@@ -22,6 +22,9 @@ MOST_LEVELS = 20
 # Enough for counts and ids of snapshots. YAML can hold numbers that are longer than Python is willing to print.
 LONGEST_NUMBER_BITS = 64
 
+# Where a user of the package alone finds what a file looks like.
+A_FILE = "`dvspark init` writes a file with all settings"
+
 # YAML 1.1 reads 010 as 8 and 1:30 as 90, which nobody means. A page of the latter takes PyYAML ten seconds.
 OTHER_NUMBER = re.compile(r"[-+]?(0[0-9_]+|[0-9_]*:[0-9_:]*)")
 
@@ -55,9 +58,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
         _refuse_what_grows(text)
         read = _OneKeyOnce(text).get_single_data()
     except (OSError, yaml.YAMLError, RecursionError, *OF_SCALARS) as error:
-        raise ConfigError(Problem(where, "a readable YAML file", _said(error), "see conf/jobs/")) from None
+        raise ConfigError(Problem(where, "a readable YAML file", _said(error), A_FILE)) from None
     if not isinstance(read, dict):
-        raise ConfigError(Problem(where, "settings, key: value", type(read).__name__, "see conf/jobs/"))
+        raise ConfigError(Problem(where, "settings, key: value", type(read).__name__, A_FILE))
     settings = {str(key): value for key, value in read.items()}
     if problems := repeated_settings(where, settings):
         raise ConfigError(problems)

@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
-from dvspark.config.job import SECTIONS, JobConfig, OutputConfig, SparkConfig, StreamConfig, TableConfig
+from dvspark.config.declared import at_place
+from dvspark.config.job import NO_TRUTH, SECTIONS, JobConfig, OutputConfig, SparkConfig, StreamConfig, TableConfig
 from dvspark.config.precedence import without_excluded
 from dvspark.config.settings_text import MOST_LEVELS, environment_problems, read_yaml, repeated_settings, text_problems
 from dvspark.errors import ConfigError, Problem, close_matches
@@ -24,6 +25,9 @@ SHORT.maxlevel, SHORT.maxstring, SHORT.maxother = 2, 300, 300
 
 # If the file holds something else, so many problems say enough.
 MOST_PROBLEMS = 50
+
+# Where a user of the package alone finds what a setting accepts.
+ALL_SETTINGS = "`dvspark value --help` has all settings"
 
 # Settings that may stand without a value, which is then true.
 FLAGS = ("force", "publish_all_values", "self_validation", "error_bound")
@@ -60,7 +64,8 @@ def load_config(path: Path | None, overrides: dict[str, Any], base: dict[str, An
     try:
         config: JobConfig = Layered(**given)
     except ValidationError as error:
-        problems = [_problem(details) for details in error.errors()[:MOST_PROBLEMS]]
+        found = [_problem(details) for details in error.errors()[:MOST_PROBLEMS]]
+        problems = list(dict.fromkeys(found))  # of a setting with two types, pydantic says it twice
         for details in error.errors():
             remember({".".join(map(str, details["loc"])): details["input"]})  # also those of the environment
             _drop(given, details["loc"])
@@ -123,7 +128,7 @@ def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
         # A Spark setting's own name has dots: --spark.conf.spark.executor.memory 8g
         parts = key.split(".", 2 if key.startswith("spark.conf.") else -1)
         if len(parts) > MOST_LEVELS:
-            got, hint = f"{len(parts)} of them in --{key[:60]}...", "see conf/jobs/value.yaml"
+            got, hint = f"{len(parts)} of them in --{key[:60]}...", ALL_SETTINGS
             raise ConfigError(Problem("settings", f"at most {MOST_LEVELS} levels of sections", got, hint))
         place = nested
         for part in parts[:-1]:
@@ -158,8 +163,9 @@ def _problem(details: Any) -> Problem:
             model = {"spark": SparkConfig, "output": OutputConfig, "stream": StreamConfig}.get(part, TableConfig)
         hint = close_matches(place[-1], list(model.model_fields))
         # All of dozens of names, once for each unknown key, would bury the problems.
-        hint = "conf/jobs/value.yaml has all settings" if hint.startswith("known:") and model is JobConfig else hint
+        hint = ALL_SETTINGS if hint.startswith("known:") and model is JobConfig else hint
         return Problem(where, "a known setting", got, hint)
     if details["type"] == "missing":
         return Problem(where, "a value", "none", f"set {where} in the file, or give --{where} VALUE")
-    return Problem(where, details["msg"][:1].lower() + details["msg"][1:], got, "see conf/jobs/value.yaml")
+    where, expected = at_place(details["loc"])
+    return Problem(where, details["msg"] if details["type"] == NO_TRUTH else expected, got, ALL_SETTINGS)

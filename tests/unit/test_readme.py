@@ -11,7 +11,8 @@ import pytest
 
 from dvspark import errors, schemas
 from dvspark.cli import commands
-from dvspark.config.job import PARAMETERS, JobConfig
+from dvspark.config.fields import PARAMETERS
+from dvspark.config.job import JobConfig
 from dvspark.config.sources import load_config, parse_overrides
 from dvspark.engine.planning.plan import PLANS
 from dvspark.engine.replicated.replicated import LARGEST_ARTIFACT_BYTES

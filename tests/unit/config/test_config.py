@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from dvspark.config.job import PARAMETERS, JobConfig
+from dvspark.config.declared import declared_settings, expected_of
+from dvspark.config.fields import PARAMETERS
+from dvspark.config.job import JobConfig, json_schema
 from dvspark.config.settings_text import LARGEST_TEXT_BYTES
 from dvspark.config.sources import load_config, parse_overrides
 from dvspark.errors import ConfigError
@@ -22,6 +26,18 @@ YAML_PLACES = "train: t.parquet\nvalidation: v.parquet\noutput: out\n"
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.upper().startswith("DVSPARK_")]:
         monkeypatch.delenv(name)
+
+
+def types_in_schema(name: str) -> set[str]:
+    """Return the types that the JSON Schema gives a setting; a date and a word of a list are none."""
+    schema = json.loads(json_schema())
+    node: dict[str, Any] = schema
+    for part in name.split("."):
+        options = [node, *node.get("anyOf", [])]
+        (reference,) = [one["$ref"] for one in options if "$ref" in one] or [None]
+        node = (schema["$defs"][reference.rpartition("/")[2]] if reference else node)["properties"][part]
+    options = [one for one in [node, *node.get("anyOf", [])] if "format" not in one]
+    return {one["type"] for one in options if "type" in one and not ("enum" in one and "const" in one)}
 
 
 @pytest.fixture
@@ -268,6 +284,52 @@ def test_load_config__values_of_the_wrong_kind_are_told_at_once() -> None:
     words = [word for name, value in WRONG_VALUES.items() if name != "spark.conf" for word in (f"--{name}", value)]
     found = {problem.where for problem in refusal(*PLACES, *words).problems}
     assert found == set(WRONG_VALUES) - {"spark.conf"}
+
+
+# Settings that pydantic reads as another type than text; what a text must be is checked later, all at once.
+TYPED = sorted(
+    name for name in {s.name for s in declared_settings()} if not {"string", "object"} & types_in_schema(name)
+)
+TYPED += ["train.embedding_dtype", "on_bad_row", "log_format"]
+
+
+@pytest.mark.parametrize("source", ["command line", "environment", "file"])
+@pytest.mark.parametrize("name", TYPED)
+def test_load_config__a_value_of_the_wrong_kind_is_told_what_the_setting_accepts(
+    name: str, source: str, file_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings: dict[str, Any] = {"train": {"path": "t"}, "validation": {"path": "v"}, "output": {"path": "o"}}
+    section, _, key = name.rpartition(".")
+    words = ()
+    if source == "command line":
+        words = (f"--{name}", "five")
+    elif source == "environment":
+        monkeypatch.setenv(f"DVSPARK_{name.upper().replace('.', '__')}", "five")
+    elif section:
+        settings.setdefault(section, {})[key] = "five"
+    else:
+        settings[name] = "five"
+    (problem,) = refusal(*words, path=file_of(yaml.safe_dump(settings))).problems
+    assert (problem.where, problem.expected, problem.got) == (name, expected_of(name), "'five'")
+
+
+def test_load_config__five_is_no_count_of_neighbors() -> None:
+    (problem,) = refusal(*PLACES, "--k", "five").problems
+    assert (problem.expected, problem.got) == ("a whole number of at least 1", "'five'")
+    (problem,) = refusal(*PLACES, "--method", "threshold_knn_loo", "--radius", "five").problems
+    assert problem.expected.startswith("a number or 'auto'")
+
+
+def test_load_config__a_number_among_sparks_settings_is_told_to_be_quoted(file_of: Any) -> None:
+    path = file_of(YAML_PLACES + "spark: {conf: {spark.executor.cores: 4}}\n")
+    (problem,) = refusal(path=path).problems
+    assert (problem.where, problem.got) == ("spark.conf.spark.executor.cores", "4")
+    assert "in quotes" in problem.expected
+
+
+def test_load_config__a_value_of_neither_of_two_types_is_told_once(file_of: Any) -> None:
+    (problem,) = refusal(path=file_of(YAML_PLACES + "radius: [1]\n")).problems
+    assert (problem.where, problem.expected) == ("radius", "a number or 'auto'")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import dvspark
-from dvspark.config.job import PARAMETERS
+from dvspark.config.fields import PARAMETERS
 from dvspark.methods import METHODS
 
 FOLDER = Path(__file__).parents[3] / "docs" / "methods"
