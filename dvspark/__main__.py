@@ -21,7 +21,7 @@ def main(words: Sequence[str] | None = None) -> int:
     logs.set_up_logs()
 
     def command() -> int:
-        from dvspark.cli.commands import command  # noqa: PLC0415 - takes a second, in which signals have an answer
+        from dvspark.cli.front import command  # noqa: PLC0415 - signals have an answer while it loads
 
         return command(words)
 

@@ -82,7 +82,7 @@ def cluster(java_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def command(spark_session: SparkSession) -> Callable[..., int]:
     """The command line in this process, on the tests' session: words in, exit code out."""
     from dvspark import logs
-    from dvspark.cli.commands import main
+    from dvspark.cli import main
 
     def run(*words: object) -> int:
         # Both are set for a process that ends with the command.

@@ -7,6 +7,6 @@ from collections.abc import Sequence
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    from dvspark.cli import commands  # noqa: PLC0415 - takes a second, in which signals have an answer
+    from dvspark.cli import front  # noqa: PLC0415 - signals have an answer while it loads
 
-    return commands.main(words)
+    return front.main(words)

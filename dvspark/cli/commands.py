@@ -1,20 +1,18 @@
-"""The command line: `dvspark value`, `plan`, `stream` and `demo`; every outcome has its exit code."""
+"""What `dvspark value`, `plan`, `stream` and `demo` do."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dvspark import logs
+from dvspark.cli.declared import COMMANDS
+from dvspark.cli.words import own_words
 from dvspark.config.job import JobConfig
 from dvspark.config.sources import asked_log_format, load_config, parse_overrides
-from dvspark.errors import ConfigError, DvsparkError, Problem
-from dvspark.host.ending import answered, is_ending
+from dvspark.errors import ConfigError, Problem
 from dvspark.logs.redact import redacted_tree, visible_tree
 from dvspark.run import pipeline, plan_job, stream
 from dvspark.run.change import parent_record
@@ -24,75 +22,31 @@ from dvspark.tables.storage import open_storage
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-USAGE = """\
-dvspark value [CONFIG.yaml] [--section.key VALUE ...] [--json]
-dvspark value --add-validation TABLE RUN [--section.key VALUE ...]
-dvspark value --remove-validation TABLE RUN [--section.key VALUE ...]
-dvspark plan [CONFIG.yaml] [--section.key VALUE ...] [--json]
-dvspark stream [CONFIG.yaml] [--section.key VALUE ...] [--json]
-dvspark demo [--output FOLDER]
-
-value computes and publishes; plan tells what the same arguments would take, and writes nothing;
-stream values again whenever validation rows arrive
-
-examples:
-  dvspark value conf/jobs/value.yaml --k 5
-  dvspark value --train train.parquet --validation validation.parquet --output values --method knn_shapley --k 10
-  dvspark plan conf/jobs/value.yaml --host_memory 64g
-  dvspark value --train train.parquet --self_validation true --output values --metric cosine
-
-settings: every key of conf/jobs/value.yaml; file < DVSPARK_* environment < command line
-exit codes: 0 ok, 1 unexpected, 2 usage or configuration, 3 input data, 4 output conflict, 5 compute,
-            6 audit failed, 129, 130 and 143 stopped by a signal
-"""
-
-
 CHANGE_WORDS = {"--add-validation": "add", "--remove-validation": "remove"}
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code. An expected error never shows a stack trace."""
-    return answered(lambda: command(words))
-
-
-def command(words: Sequence[str] | None = None) -> int:
-    """Do the work of `main`, after signal handlers are installed."""
-    words = list(sys.argv[1:] if words is None else words)
-    logs.set_up_logs(asked_log_format(words))
-    try:
-        return _dispatch(words)
-    except DvsparkError as error:
-        if not is_ending():
-            logs.log_event(str(error), level=40, error=type(error).__name__, exit_code=error.exit_code)
-        return error.exit_code
-    except KeyboardInterrupt:
-        logs.log_event("stopped by the keyboard", level=40, exit_code=130)
-        return 130
-    except Exception:
-        if not is_ending():
-            logs.log_event(f"unexpected error\n{traceback.format_exc()}", level=40, exit_code=1)
-        return 1
-
-
-def _dispatch(words: list[str]) -> int:
-    commands: dict[str, Callable[[list[str]], int]] = {"value": _value, "plan": _plan, "stream": _stream, "demo": _demo}
-    if words and words[0] in commands:
-        return commands[words[0]](words[1:])
-    asked = bool(words) and words[0] in ("-h", "--help", "help")
-    (sys.stdout if asked else sys.stderr).write(USAGE)
-    return 0 if asked else 2
-
-
-def _value(words: list[str]) -> int:
+def run_value(words: list[str]) -> int:
+    """Value training rows and publish the values."""
     return _job(words, pipeline.run, _summary, _summary_json)
 
 
-def _plan(words: list[str]) -> int:
+def run_plan(words: list[str]) -> int:
+    """Tell what a job would take; write nothing."""
     return _job(words, plan_job.plan_job, plan_job.plan_text, json.dumps)
 
 
-def _stream(words: list[str]) -> int:
+def run_stream(words: list[str]) -> int:
+    """Value again whenever validation rows arrive."""
     return _job(words, stream.run_stream, stream.stream_text, json.dumps)
+
+
+def run_demo(words: list[str]) -> int:
+    """Value the sample that ships with dvspark."""
+    from dvspark import demo  # noqa: PLC0415 - only here
+
+    declared = COMMANDS["demo"]
+    _, options = own_words(declared, words)
+    return demo.run(Path(options.get("--output") or str(declared.options[0].default)))
 
 
 def _job(
@@ -102,9 +56,7 @@ def _job(
     one_line: Callable[[dict[str, Any]], str],
 ) -> int:
     """Do the work of a job in a session, and print the result, for a person or as one line of JSON."""
-    if {"-h", "--help"} & set(words):
-        print(USAGE)
-        return 0
+    logs.set_up_logs(asked_log_format(words))
     as_json = "--json" in words
     words = [word for word in words if word != "--json"]
     words, change = _taken_change(words)
@@ -157,14 +109,6 @@ def _changed_config(change: tuple[str, str, str], path: Path | None, overrides: 
     return load_config(path, {**overrides, **changed}, base)
 
 
-def _demo(words: list[str]) -> int:
-    from dvspark import demo  # noqa: PLC0415 - only here
-
-    parser = argparse.ArgumentParser(prog="dvspark demo", description="Value the sample that ships with dvspark.")
-    parser.add_argument("--output", default="demo-output", help="folder for the results")
-    return demo.run(Path(parser.parse_args(words).output))
-
-
 def _summary(record: dict[str, Any]) -> str:
     """Return the text that a person reads at the end of a run."""
     inputs, parent = record["inputs"], record.get("parent")
@@ -186,7 +130,3 @@ def _summary(record: dict[str, Any]) -> str:
 def _summary_json(record: dict[str, Any]) -> str:
     """Return the run as one line of JSON: its id, method, inputs, findings and outputs."""
     return json.dumps({name: record[name] for name in ("run_id", "method", "inputs", "findings", "outputs")})
-
-
-if __name__ == "__main__":
-    sys.exit(main())

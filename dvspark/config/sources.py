@@ -86,11 +86,14 @@ def load_config(path: Path | None, overrides: dict[str, Any], base: dict[str, An
 
 
 def asked_log_format(words: Sequence[str]) -> str:
-    """Return the log format for errors that come before the settings are checked; "auto" if none is given."""
+    """Return the log format for errors that come before the settings are checked; "auto" if none is given.
+
+    ``words``: those after the command.
+    """
     asked: dict[str, Any] = {}
-    if len(words) > 1 and Path(words[1]).is_file():  # a pipe can be read only once
+    if words and Path(words[0]).is_file():  # a pipe can be read only once
         with contextlib.suppress(ConfigError):
-            asked = read_yaml(Path(words[1]))
+            asked = read_yaml(Path(words[0]))
     found = [asked.get("log_format")]
     found += [value for name, value in os.environ.items() if name.upper() == "DVSPARK_LOG_FORMAT"]
     for word, following in zip(words, [*words[1:], ""], strict=False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from dvspark.cli import commands
+from dvspark.cli import main
 from dvspark.methods.finalize import finalize
 from dvspark.run import finalize as finalize_stage
 
@@ -19,4 +19,4 @@ def faulty(*arguments: Any, **options: Any) -> Any:
 
 if __name__ == "__main__":
     finalize_stage.finalize = faulty
-    sys.exit(commands.main(["value", *sys.argv[1:]]))
+    sys.exit(main(["value", *sys.argv[1:]]))

@@ -18,7 +18,7 @@ from unittest import mock
 from drivers import _session
 from frames import draw_data, write_parquet
 
-from dvspark.cli.commands import main
+from dvspark.cli import main
 from dvspark.engine.replicated import replicated
 
 DATA = draw_data(60, 40, seed=57)

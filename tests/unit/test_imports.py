@@ -55,6 +55,25 @@ def test_import__leaves_out_what_takes_long_and_few_ask_for(module: str) -> None
     assert done.stdout.split() == []
 
 
+@pytest.mark.parametrize(
+    ("words", "unasked"),
+    [
+        (["--help"], ("numpy", "pydantic", "pyarrow", "yaml")),
+        (["--version"], ("numpy", "pydantic", "pyarrow", "yaml")),
+        (["init", "--help"], ("numpy", "pydantic", "pyarrow", "yaml")),
+        (["value", "--help"], ("pyspark", "pandas", "scipy.stats", "scipy.special", "matplotlib", "numba", "mlflow")),
+        (["methods", "knn_beta"], ("pyspark", "pandas", "scipy.stats", "scipy.special", "matplotlib", "numba")),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_help__comes_without_what_work_needs(words: list[str], unasked: tuple[str, ...]) -> None:
+    code = f"import sys; from dvspark.__main__ import main; main({words!r}); "
+    code += f"sys.stderr.write(' '.join(name for name in {unasked} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout
+    assert done.stderr.split() == []
+
+
 def test_public_face__names_are_few_and_all_there() -> None:
     import dvspark
 

@@ -18,7 +18,9 @@ import pytest
 from run_records import PUBLISHED
 
 import dvspark
-from dvspark.cli import commands
+from dvspark.cli import commands, main
+from dvspark.cli.declared import COMMANDS
+from dvspark.cli.help import command_help, overview
 from dvspark.errors import DvsparkError, Problem
 
 VALUE = ["value", "--train", "t", "--validation", "v", "--output", "o"]
@@ -68,35 +70,54 @@ def json_lines(text: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("module", ["dvspark", "dvspark.cli"])
 def test_module__starts_the_command_line(module: str) -> None:
-    done = subprocess.run([sys.executable, "-m", module, "version"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (2, commands.USAGE)
+    done = subprocess.run([sys.executable, "-m", module], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", overview())
 
 
-@pytest.mark.parametrize("words", [[], ["valu"], ["--train", "t"], [""]])
-def test_main__without_a_command_shows_usage_on_standard_error(words: list[str], capsys: Any) -> None:
-    assert commands.main(words) == 2
+def test_main__without_a_command_shows_the_commands_on_standard_error(capsys: Any) -> None:
+    assert main([]) == 2
+    assert capsys.readouterr() == ("", overview())
+
+
+@pytest.mark.parametrize("words", [["valu"], ["--train", "t"], [""], ["version"], ["value.yaml"]])
+def test_main__what_is_no_command_is_told_with_those_there_are(words: list[str], capsys: Any) -> None:
+    assert main(words) == 2
     out, err = capsys.readouterr()
-    assert out == ""
-    assert err == commands.USAGE
+    (line,) = json_lines(err)
+    assert (out, line["error"], line["exit_code"]) == ("", "ConfigError", 2)
+    assert f"expected: one of {', '.join(COMMANDS)}" in line["message"]
+    assert "what to do" in line["message"]
 
 
-@pytest.mark.parametrize("words", [["-h"], ["--help"], ["help"], ["value", "--help"], ["plan", "--k", "3", "-h"]])
-def test_main__help_is_on_standard_output(words: list[str], capsys: Any, sessions: list[Any]) -> None:
-    assert commands.main(words) == 0
-    out, err = capsys.readouterr()
-    assert out.strip() == commands.USAGE.strip()
-    assert err == ""
+def test_main__version(capsys: Any) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr() == (f"dvspark {dvspark.__version__}\n", "")
+
+
+@pytest.mark.parametrize("words", [["-h"], ["--help"], ["help"], ["--help", "value.yaml"]])
+def test_main__help_is_on_standard_output(words: list[str], capsys: Any) -> None:
+    assert main(words) == 0
+    assert capsys.readouterr() == (overview(), "")
+
+
+@pytest.mark.parametrize("words", [["{}", "--help"], ["{}", "-h"], ["help", "{}"], ["{}", "--k", "3", "-h"]])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_main__help_of_a_command_is_on_standard_output(
+    name: str, words: list[str], capsys: Any, sessions: list[Any]
+) -> None:
+    assert main([word.format(name) for word in words]) == 0
+    assert capsys.readouterr() == (command_help(COMMANDS[name]), "")
     assert not sessions
 
 
 def test_usage__names_every_exit_code() -> None:
     codes = {error.exit_code for error in DvsparkError.__subclasses__()} | {0, 1, 130, 143}
-    assert all(f"{code}" in commands.USAGE.rpartition("exit codes:")[2] for code in codes)
+    assert all(f"{code}" in overview().rpartition("exit codes:")[2] for code in codes)
 
 
 def test_main__takes_the_words_of_its_process(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setattr(sys, "argv", ["dvspark", "--help"])
-    assert commands.main() == 0
+    assert main() == 0
 
 
 # --- exit codes -------------------------------------------------------------------------------------------
@@ -114,7 +135,7 @@ def test_main__takes_the_words_of_its_process(monkeypatch: pytest.MonkeyPatch, c
     ],
 )
 def test_main__unusable_configuration_is_exit_code_2(words: list[str], capsys: Any, sessions: list[Any]) -> None:
-    assert commands.main(words) == 2
+    assert main(words) == 2
     out, err = capsys.readouterr()
     assert out == ""
     (line,) = json_lines(err)
@@ -133,7 +154,7 @@ def test_main__an_expected_error_is_its_exit_code(
     kind: type[DvsparkError], monkeypatch: pytest.MonkeyPatch, capsys: Any, sessions: list[Any]
 ) -> None:
     failing_run(monkeypatch, kind([Problem("here", "this", "that", "do so"), Problem("there", "one", "two")]))
-    assert commands.main(VALUE) == kind.exit_code
+    assert main(VALUE) == kind.exit_code
     out, err = capsys.readouterr()
     assert out == ""
     (line,) = json_lines(err)
@@ -152,7 +173,7 @@ def test_main__an_unexpected_error_is_exit_code_1_with_its_traceback_in_the_log(
     monkeypatch: pytest.MonkeyPatch, capsys: Any, sessions: list[Any]
 ) -> None:
     failing_run(monkeypatch, ZeroDivisionError("by accident"))
-    assert commands.main([*VALUE, "--json"]) == 1
+    assert main([*VALUE, "--json"]) == 1
     out, err = capsys.readouterr()
     assert out == ""
     (line,) = json_lines(err)
@@ -163,7 +184,7 @@ def test_main__an_unexpected_error_is_exit_code_1_with_its_traceback_in_the_log(
 
 def test_main__the_keyboard_is_exit_code_130(monkeypatch: pytest.MonkeyPatch, capsys: Any, sessions: list[Any]) -> None:
     failing_run(monkeypatch, KeyboardInterrupt())
-    assert commands.main(VALUE) == 130
+    assert main(VALUE) == 130
     out, err = capsys.readouterr()
     assert out == ""
     assert json_lines(err)[-1]["exit_code"] == 130
@@ -176,7 +197,7 @@ from contextlib import contextmanager
 
 # A shell starts its background jobs with this signal ignored, and the tests may run in one.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from dvspark.cli import commands as cli
+from dvspark.cli import commands, main
 
 @contextmanager
 def open_session(master, conf):
@@ -189,8 +210,8 @@ def run(config, spark):
     print("waiting", flush=True)
     time.sleep(60)
 
-cli.open_session, cli.pipeline.run = open_session, run
-sys.exit(cli.main(sys.argv[1:]))
+commands.open_session, commands.pipeline.run = open_session, run
+sys.exit(main(sys.argv[1:]))
 """
 
 
@@ -227,10 +248,10 @@ def test_main__errors_in_the_settings_have_the_format_that_the_settings_ask_for(
     file.write_text("log_format: text\n")
     words = {"word": ["--log_format", "text"], "pair": ["--log-format=text"], "environment": [], "file": []}[asked]
     given = ["value", str(file), *VALUE[1:]] if asked == "file" else VALUE
-    assert commands.main([*given, *wrong, *words]) == 2
+    assert main([*given, *wrong, *words]) == 2
     err = capsys.readouterr().err
     assert err.startswith("Unusable configuration: 1 problem\n")
-    assert commands.main([*given, *wrong, *words, "--log_format", "json"]) == 2
+    assert main([*given, *wrong, *words, "--log_format", "json"]) == 2
     assert json_lines(capsys.readouterr().err)[-1]["exit_code"] == 2
 
 
@@ -238,16 +259,16 @@ def test_main__errors_in_the_settings_have_the_format_that_the_settings_ask_for(
     "words", [["value", "no such file"], [*VALUE, "--log_format"], [*VALUE, "--log_format", "xml"], []]
 )
 def test_main__what_asks_for_no_format_is_told_in_the_usual_one(words: list[str], capsys: Any) -> None:
-    assert commands.main(words) == 2
+    assert main(words) == 2
     err = capsys.readouterr().err
-    assert err.startswith("dvspark value [CONFIG.yaml]" if not words else "{")
+    assert err.startswith("usage: dvspark COMMAND" if not words else "{")
 
 
 # --- success ----------------------------------------------------------------------------------------------
 
 
 def test_main__tells_a_person_what_was_done(capsys: Any, sessions: list[Any]) -> None:
-    assert commands.main(VALUE) == 0
+    assert main(VALUE) == 0
     out, _ = capsys.readouterr()
     assert out.splitlines() == [
         "run knn_shapley-0123: 12,345 training rows valued by 678 validation rows",
@@ -258,7 +279,7 @@ def test_main__tells_a_person_what_was_done(capsys: Any, sessions: list[Any]) ->
 
 @pytest.mark.parametrize("words", [[*VALUE, "--json"], ["value", "--json", *VALUE[1:]]])
 def test_main__json_is_one_line_on_standard_output(words: list[str], capsys: Any, sessions: list[Any]) -> None:
-    assert commands.main(words) == 0
+    assert main(words) == 0
     out, _ = capsys.readouterr()
     assert out.endswith("\n")
     assert out.count("\n") == 1
@@ -274,13 +295,13 @@ def test_main__json_comes_after_what_the_run_prints(
         return PUBLISHED
 
     monkeypatch.setattr(commands.pipeline, "run", run)
-    assert commands.main([*VALUE, "--json"]) == 0
+    assert main([*VALUE, "--json"]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
     assert json.loads(last)["run_id"] == PUBLISHED["run_id"]
 
 
 def test_main__the_session_is_the_one_that_was_asked_for(capsys: Any, sessions: list[Any]) -> None:
-    assert commands.main([*VALUE, "--spark.master", "local[3]", "--spark.conf.spark.executor.memory", "8g"]) == 0
+    assert main([*VALUE, "--spark.master", "local[3]", "--spark.conf.spark.executor.memory", "8g"]) == 0
     assert sessions == [("local[3]", {"spark.executor.memory": "8g"}), ("closed",)]
 
 
@@ -291,7 +312,7 @@ def test_main__reads_a_file_and_words_over_it(
     monkeypatch.setattr(commands.pipeline, "run", lambda config, spark: seen.append((config, spark)) or PUBLISHED)
     path = tmp_path / "job.yaml"
     path.write_text("train: t\nvalidation: v\noutput: o\nk: 3\nmetric: cosine\n")
-    assert commands.main(["value", str(path), "--k", "4"]) == 0
+    assert main(["value", str(path), "--k", "4"]) == 0
     ((config, spark),) = seen
     assert (config.k, config.metric, spark) == (4, "cosine", "session")
 
@@ -309,7 +330,7 @@ def test_main__the_log_is_for_a_person_on_a_terminal_and_json_elsewhere(
 
     monkeypatch.setattr(commands.pipeline, "run", run)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal, raising=False)
-    assert commands.main([*VALUE, "--log_format", log_format]) == 0
+    assert main([*VALUE, "--log_format", log_format]) == 0
     err = capsys.readouterr().err
     if is_json:
         (line,) = json_lines(err)
@@ -324,7 +345,7 @@ def test_main__names_forge_no_line_of_the_summary(
 ) -> None:
     hostile = "o/values\naudit efficiency: pass\x1b[2K\r\u202e"
     monkeypatch.setattr(commands.pipeline, "run", lambda config, spark: {**PUBLISHED, "outputs": {"values": hostile}})
-    assert commands.main([*VALUE, *(["--json"] if as_json else [])]) == 0
+    assert main([*VALUE, *(["--json"] if as_json else [])]) == 0
     out = capsys.readouterr().out
     assert len(out.splitlines()) == (1 if as_json else 3)
     assert not set("\x1b\r\u202e") & set(out)

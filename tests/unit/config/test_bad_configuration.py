@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from property_tests import examples
 
-from dvspark.cli import commands
+from dvspark.cli import commands, main
 from dvspark.config.job import JobConfig
 from dvspark.config.sources import load_config, parse_overrides
 from dvspark.errors import ConfigError
@@ -155,7 +155,7 @@ def _left_as_found(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _refused(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert commands.main(words) == 2
+    assert main(words) == 2
     out, err = capsys.readouterr()
     (line,) = [json.loads(text) for text in err.splitlines()]
     assert (out, line["error"], line["exit_code"]) == ("", "ConfigError", 2)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dvspark import logs
-from dvspark.cli import commands
+from dvspark.cli import commands, main
 from dvspark.config.sources import load_config, parse_overrides
 from dvspark.errors import ConfigError, InputError, Problem, shown
 from dvspark.logs import redact
@@ -220,7 +220,7 @@ def test_main__no_output_tells_a_secret(
     monkeypatch.setattr(commands, "open_session", _session)
     monkeypatch.setattr(commands.pipeline, "run", run)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: log_format == "text", raising=False)
-    code = commands.main(["value", *PLACES, *PLANTED[name]])
+    code = main(["value", *PLACES, *PLANTED[name]])
     out, err = capsys.readouterr()
     assert code in (0, 1, 2)
     assert out + err

@@ -1,0 +1,108 @@
+"""The commands as they are declared: what each is for, and what may be written after it; help follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Option:
+    """A word of a command that is no setting: ``--name``, then its ``values`` as help writes them, if it takes any."""
+
+    name: str
+    meaning: str
+    values: str = ""
+    default: str | None = None
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command. ``place``: module and function that do its work. ``about``: more than the one line of ``summary``.
+
+    ``takes_settings``: settings may follow, and before them a file. ``operands``: what other words stand for.
+    """
+
+    name: str
+    summary: str
+    place: tuple[str, str]
+    usage: tuple[str, ...]
+    about: str = ""
+    options: tuple[Option, ...] = ()
+    examples: tuple[str, ...] = ()
+    takes_settings: bool = False
+    operands: tuple[str, ...] = ()
+
+
+JSON = Option("--json", "print the result as one line of JSON")
+CHANGES = (
+    Option("--add-validation", "add the validation rows in TABLE to those of a published run", "TABLE RUN"),
+    Option("--remove-validation", "take the validation rows in TABLE away from those of a published run", "TABLE RUN"),
+)
+SETTINGS_USAGE = "[CONFIG.yaml] [--section.key VALUE ...] [--json]"
+TABLES = "--train train.parquet --validation validation.parquet --output results"
+
+_ALL = (
+    Command(
+        "value",
+        "value training rows, and publish the values",
+        ("dvspark.cli.commands", "run_value"),
+        (
+            f"dvspark value {SETTINGS_USAGE}",
+            "dvspark value --add-validation TABLE RUN [--section.key VALUE ...]",
+            "dvspark value --remove-validation TABLE RUN [--section.key VALUE ...]",
+        ),
+        about="RUN is a run id, or the folder OUTPUT/runs/RUN_ID.",
+        options=(JSON, *CHANGES),
+        examples=(
+            f"dvspark value {TABLES} --metric cosine --k 10",
+            "dvspark value --train train.parquet --self_validation true --output results",
+            "dvspark value value.yaml --k 5",
+        ),
+        takes_settings=True,
+    ),
+    Command(
+        "plan",
+        "tell what a job would take in memory and time; write nothing",
+        ("dvspark.cli.commands", "run_plan"),
+        (f"dvspark plan {SETTINGS_USAGE}",),
+        about="It takes the words of `dvspark value`.",
+        options=(JSON,),
+        examples=("dvspark plan value.yaml --host_memory 64g",),
+        takes_settings=True,
+    ),
+    Command(
+        "stream",
+        "value again whenever validation rows arrive",
+        ("dvspark.cli.commands", "run_stream"),
+        (f"dvspark stream {SETTINGS_USAGE}",),
+        options=(JSON,),
+        examples=("dvspark stream value.yaml --run_id feed --stream.available_now true",),
+        takes_settings=True,
+    ),
+    Command(
+        "demo",
+        "value a real sample that ships with dvspark",
+        ("dvspark.cli.commands", "run_demo"),
+        ("dvspark demo [--output FOLDER]",),
+        options=(Option("--output", "folder for the results", "FOLDER", "demo-output"),),
+    ),
+    Command(
+        "methods",
+        "list the methods; say what one is for, what it takes and what it costs",
+        ("dvspark.cli.methods_text", "run"),
+        ("dvspark methods [METHOD]",),
+        examples=("dvspark methods knn_shapley",),
+        operands=("METHOD",),
+    ),
+    Command(
+        "init",
+        "write a settings file in which each setting is explained",
+        ("dvspark.cli.init", "run"),
+        ("dvspark init [PATH] [--force]",),
+        about="PATH is value.yaml if left out.",
+        options=(Option("--force", "overwrite a file that is there"),),
+        examples=("dvspark init jobs/value.yaml",),
+        operands=("PATH",),
+    ),
+)
+COMMANDS = {command.name: command for command in _ALL}

@@ -1,0 +1,47 @@
+"""Words of commands that take no settings: operands and options, as the command declares them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dvspark.cli.declared import Command, Option
+from dvspark.errors import ConfigError, Problem, close_matches
+
+
+def own_words(command: Command, words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Return the operands, and the options by name: given values, "" for options that take none.
+
+    Raises: ConfigError for words that the command does not declare.
+    """
+    operands, options, left = list[str](), dict[str, str](), list(words)
+    while left:
+        name, has_value, value = left.pop(0).partition("=")
+        if not name.startswith("-"):
+            operands.append(name + has_value + value)
+            continue
+        option = _known(command, name)
+        if not option.values:
+            if has_value:
+                raise ConfigError(Problem(name, "no value", repr(value), _hint(command)))
+        elif not has_value:
+            if not left:
+                raise ConfigError(Problem(name, f"{name} {option.values}", "no value", _hint(command)))
+            value = left.pop(0)
+        options[name] = value
+    if len(operands) > len(command.operands):
+        expected = " ".join(["dvspark", command.name, *(f"[{one}]" for one in command.operands)])
+        raise ConfigError(Problem(f"dvspark {command.name}", expected, " ".join(operands), _hint(command)))
+    return operands, options
+
+
+def _known(command: Command, name: str) -> Option:
+    for option in command.options:
+        if option.name == name:
+            return option
+    known = [option.name for option in command.options]
+    expected = f"an option of dvspark {command.name}"
+    raise ConfigError(Problem(name, expected, "none", close_matches(name, known) if known else _hint(command)))
+
+
+def _hint(command: Command) -> str:
+    return f"see `dvspark {command.name} --help`"
