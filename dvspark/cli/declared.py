@@ -1,4 +1,4 @@
-"""The commands as they are declared: what each is for, and what may be written after it; help follows."""
+"""The commands as they are declared: what each is for, and what may be written after it; help and completion follow."""
 
 from __future__ import annotations
 
@@ -32,6 +32,9 @@ class Command:
     takes_settings: bool = False
     operands: tuple[str, ...] = ()
 
+
+# Those that completion is for.
+SHELLS = ("bash", "zsh", "fish")
 
 JSON = Option("--json", "print the result as one line of JSON")
 CHANGES = (
@@ -103,6 +106,18 @@ _ALL = (
         options=(Option("--force", "overwrite a file that is there"),),
         examples=("dvspark init jobs/value.yaml",),
         operands=("PATH",),
+    ),
+    Command(
+        "completion",
+        "print a script for completion in bash, zsh or fish",
+        ("dvspark.cli.completion", "run"),
+        (f"dvspark completion {'|'.join(SHELLS)}",),
+        examples=(
+            'source <(dvspark completion bash)   # in ~/.bashrc: eval "$(dvspark completion bash)"',
+            "source <(dvspark completion zsh)    # in ~/.zshrc, after compinit",
+            "dvspark completion fish > ~/.config/fish/completions/dvspark.fish",
+        ),
+        operands=("SHELL",),
     ),
 )
 COMMANDS = {command.name: command for command in _ALL}

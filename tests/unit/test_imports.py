@@ -62,6 +62,7 @@ def test_import__leaves_out_what_takes_long_and_few_ask_for(module: str) -> None
         (["--version"], ("numpy", "pydantic", "pyarrow", "yaml")),
         (["init", "--help"], ("numpy", "pydantic", "pyarrow", "yaml")),
         (["value", "--help"], ("pyspark", "pandas", "scipy.stats", "scipy.special", "matplotlib", "numba", "mlflow")),
+        (["completion", "bash"], ("pyspark", "pandas", "scipy.stats", "scipy.special", "matplotlib", "numba")),
         (["methods", "knn_beta"], ("pyspark", "pandas", "scipy.stats", "scipy.special", "matplotlib", "numba")),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
