@@ -18,6 +18,7 @@ import griffe
 from mkdocs.structure.files import File, Files, InclusionLevel
 
 import dvspark
+from dvspark.cli.declared import COMMANDS
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -112,19 +113,10 @@ def _written() -> dict[str, str]:
     """Return the pages that code writes, by name: of public names with their docstrings, and of each command's help."""
     reference = "".join(f"## {name}\n\n::: {name}\n    options: {{heading_level: 3}}\n\n" for name in MODULES)
     pages = {"docs/api.md": f"# Python reference\n\nThe public names of the package, by module.\n\n{reference}"}
-    for name in _commands():
+    for name in COMMANDS:
         head = f"# dvspark {name}\n\nThis is what `dvspark {name} --help` prints."
         pages[f"docs/commands/{name}.md"] = f"{head}\n\n```text\n{_printed(name, '--help')}\n```\n"
     return pages
-
-
-def _commands() -> list[str]:
-    """Return the commands that the help of the command line names. Raises: LookupError where it names none."""
-    found = re.findall(r"^(?:usage: )?dvspark ([a-z]+)|\{([a-z]+(?:,[a-z]+)+)\}", _printed("--help"), re.MULTILINE)
-    names = [name for one, several in found for name in (one or several).split(",")]
-    if not names:
-        raise LookupError("`dvspark --help` names no command; see _commands")
-    return list(dict.fromkeys(names))
 
 
 def _printed(*words: str) -> str:

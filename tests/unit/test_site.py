@@ -18,6 +18,7 @@ import pytest
 from chromium import Tab, find_browser
 
 import dvspark
+from dvspark.cli.declared import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 ARTICLE = "document.querySelector('article')?.innerText"
@@ -88,7 +89,7 @@ def test_versions__lead_to_this_one(folder: Path) -> None:
 
 def test_commands__each_has_a_page(folder: Path) -> None:
     pages = (folder / dvspark.__version__ / "commands").iterdir()
-    assert {page.name for page in pages} == {"value", "plan", "stream", "demo"}
+    assert {page.name for page in pages} == {*COMMANDS}
 
 
 def test_commands__a_page_is_what_the_help_prints(folder: Path) -> None:
