@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from dvspark import privacy
+    from dvspark.arrays.cleanlab_scores import data_shapley_knn
+    from dvspark.arrays.estimator import DataValuator
     from dvspark.arrays.local import value_arrays
     from dvspark.arrays.other_inputs import chg_value_arrays
     from dvspark.errors import (
@@ -26,6 +28,7 @@ __all__ = [
     "AuditError",
     "ComputeError",
     "ConfigError",
+    "DataValuator",
     "DataWarning",
     "DvsparkError",
     "InputError",
@@ -33,6 +36,7 @@ __all__ = [
     "Result",
     "__version__",
     "chg_value_arrays",
+    "data_shapley_knn",
     "privacy",
     "value_arrays",
     "value_table",
@@ -41,6 +45,8 @@ __all__ = [
 # Imported when asked for: Spark is an extra, and a command answers signals before it loads anything large.
 _PLACES = {
     "dvspark.run.dataframes": ("Result", "value_table"),
+    "dvspark.arrays.cleanlab_scores": ("data_shapley_knn",),
+    "dvspark.arrays.estimator": ("DataValuator",),
     "dvspark.arrays.local": ("value_arrays",),
     "dvspark.arrays.other_inputs": ("chg_value_arrays",),
     "dvspark.errors": tuple(name for name in __all__ if name.endswith(("Error", "Warning"))),
