@@ -92,7 +92,8 @@ def value_arrays(
     ``error_bound=True`` it is a pair: the values, and in the same shape how far each may be from the value
     of the exact order.
 
-    Arrays may be NumPy's, pandas', Arrow's, Polars' or lists. Warns (DataWarning) of labels that say nothing.
+    Arrays may be NumPy's, lists, or frames and columns of pandas, Arrow, Polars or `datasets`. Warns (DataWarning) of
+    labels that say nothing.
 
     A private method draws noise: **every call spends epsilon and delta again**, and noise that is drawn again can be
     averaged away. ``release``, a `dvspark.privacy.KeptRelease`, keeps the first call's noise; later calls with it, on
