@@ -99,10 +99,19 @@ class Stage:
             sys.stderr.flush()
 
 
+class Stages(list[dict[str, Any]]):
+    """The stages of a run that have ended, and who is told of those that begin: whoever overrides this."""
+
+    def begins(self, name: str) -> None:
+        """Take note of a stage that begins."""
+
+
 @contextmanager
 def stage(name: str, stages: list[dict[str, Any]]) -> Iterator[Stage]:
-    """Time a stage, log it when it ends, and append it to ``stages``."""
+    """Time a stage, log it when it ends, and append it to ``stages``, which are told when it begins."""
     current = Stage(name)
+    if isinstance(stages, Stages):
+        stages.begins(name)
     yield current
     seconds = round(time.monotonic() - current.started, 3)
     stages.append({"stage": name, "seconds": seconds, "rows": current.rows})

@@ -6,7 +6,6 @@ import dataclasses
 import re
 import uuid
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 from dvspark.errors import OutputConflictError, Problem, taken_run_id
 from dvspark.runs.documents import json_object, missing_in, unsealed
 from dvspark.schemas import ERROR_BOUND, OWNER, VALUES, Float64s
+from dvspark.spark.job_threads import JobThreads
 from dvspark.tables.sinks.places import PUBLISHING
 from dvspark.tables.sinks.values_tables import values_kind
 from dvspark.tables.storage import Storage
@@ -163,7 +163,8 @@ def publish(
         if PRIVATE_REJECTED in tables or storage.exists(f"{PRIVATE_REJECTED}/run_id={run_id}"):
             storage.make_private(staging)
         # Small jobs, each with one task for a million rows: so they go on at once.
-        with ThreadPoolExecutor(max(1, len(tables))) as pool:
+        frames = [table.frame for table in tables.values() if isinstance(table, Counted)]
+        with JobThreads(max(1, len(tables)), frames[0].sparkSession if frames else None) as pool:
             jobs = [pool.submit(_write, storage, f"{staging}/{name}", table) for name, table in tables.items()]
             for job in jobs:
                 job.result()  # it takes what it takes
