@@ -18,8 +18,8 @@ RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 NUMBER = re.compile(r"(0b[01_]*|0x[0-9a-f._]*(p-?\d*)?|\d[\d_]*(\.[\d_]*)?(e-?\d+)?)[dfl]?", re.IGNORECASE)
 DATE = re.compile(r"\d+-\d{1,2}(-\d{1,2}(T.*)?)?")
 NO_TEXT = ("nan", "inf", "infinity", "null", "none", "true", "false", "epoch", "now", "today", "tomorrow", "yesterday")
-# What people and tools take for whichever run is the newest.
-NO_NAME = ("latest",)
+# What people and tools take for whichever run is the newest; the second is the file that names it.
+NO_NAME = ("latest", "latest.json")
 # Devices, on Windows.
 DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 

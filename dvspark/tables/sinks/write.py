@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from dvspark.errors import OutputConflictError, Problem, taken_run_id
 from dvspark.runs.documents import json_object, missing_in, unsealed
+from dvspark.runs.latest import write_latest
 from dvspark.schemas import ERROR_BOUND, OWNER, VALUES, Float64s
 from dvspark.spark.job_threads import JobThreads
 from dvspark.tables.sinks.places import PUBLISHING
@@ -148,14 +149,15 @@ def publish(
     require_alone: Callable[[], None] = lambda: None,
     *,
     force: bool = False,
+    published: str | None = None,
 ) -> None:
-    """Publish a run's tables and documents: all staged first, then renamed, `run.json` last.
+    """Publish a run's tables and documents: all staged first, then renamed, `run.json` last; then it is the latest.
 
     ``tables``: table name to rows, stored under NAME/run_id=…; ``documents``: file name to content, stored under
     runs/RUN_ID/. A run without `run.json` is not published: what such a run left is replaced. ``commit`` puts values
     into a table of their own, and is a step that may be taken twice. ``begin`` makes what this id has published count
     as not published; ``force``: there may be such a thing, which stays as it is until all is staged. ``require_alone``
-    raises when the run is not this process's alone any more.
+    raises when the run is not this process's alone any more. ``published``: as `write_latest` takes it.
     Raises: OutputConflictError when another run published this id meanwhile.
     """
     staging = f"_staging-{run_id}-{uuid.uuid4().hex[:8]}"
@@ -178,6 +180,7 @@ def publish(
         if commit is not None:
             commit()
         _take_places(storage, run_id, staging, tables, documents)
+        write_latest(storage, staging, run_id, has_report="report.html" in documents, published=published)
     finally:
         storage.remove(staging)
         storage.remove_empty("_staging")
