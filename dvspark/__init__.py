@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         OutputConflictError,
     )
     from dvspark.run.dataframes import Result, value_table
+    from dvspark.tables.sinks.published_values import read_values
 
 __all__ = [
     "AuditError",
@@ -38,6 +39,7 @@ __all__ = [
     "chg_value_arrays",
     "data_shapley_knn",
     "privacy",
+    "read_values",
     "value_arrays",
     "value_table",
 ]
@@ -49,6 +51,7 @@ _PLACES = {
     "dvspark.arrays.estimator": ("DataValuator",),
     "dvspark.arrays.local": ("value_arrays",),
     "dvspark.arrays.other_inputs": ("chg_value_arrays",),
+    "dvspark.tables.sinks.published_values": ("read_values",),
     "dvspark.errors": tuple(name for name in __all__ if name.endswith(("Error", "Warning"))),
 }
 
