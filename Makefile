@@ -11,7 +11,7 @@ comma := ,
 RESULTS := tests/bench/results
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types law unit spark fuzz mutants spark-oldest bench notebooks requirements audit clean
+.PHONY: help demo test lint types law docs unit spark fuzz mutants spark-oldest bench notebooks requirements audit clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ $(READY): pyproject.toml conf/requirements.txt conf/requirements-java.txt
 demo: $(READY) ## value a real data set in local Spark, print what was found, write the report
 	$(BIN)/dvspark demo
 
-test: lint types law unit spark ## everything that CI checks
+test: lint types law docs unit spark ## everything that CI checks
 
 lint: $(READY) ## style of the code
 	$(BIN)/ruff check
@@ -44,7 +44,13 @@ types: $(READY) ## mypy: the package strictly, the tests for names that exist an
 law: $(READY) ## which package may import which
 	$(BIN)/lint-imports
 
-unit: $(READY) ## tests without a JVM, the report in a real browser among them
+# A folder a version, beside a list of them: kept ones make the choice of versions in the site. Under --quiet the builder
+# would count no warning.
+docs: $(READY) ## the documentation as a site in build/site; any warning is an error, and so is any broken link
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --config-file conf/mkdocs.yml \
+	  --site-dir $(CURDIR)/build/site/$$($(BIN)/python -c 'import dvspark; print(dvspark.__version__)')
+
+unit: $(READY) ## tests without a JVM, the report and the site in a real browser among them
 	$(BIN)/pytest tests/unit -n 2 --hypothesis-profile ci
 
 spark: $(READY) ## tests on local Spark, a standalone cluster, Spark Connect, spark-submit, and the notebooks

@@ -1,10 +1,10 @@
-"""dvspark: exact data values of training rows, computed by Spark and checked by its own audit."""
+"""dvspark: exact data values of training rows, computed in one process or by Spark, and checked by an audit."""
 
 from __future__ import annotations
 
 from dvspark.version import __version__
 
-TYPE_CHECKING = False  # as type checkers know it; `typing` takes longer to load than all that follows
+TYPE_CHECKING = False  # type checkers know this name; loading `typing` would take longer than all that follows
 if TYPE_CHECKING:
     from typing import Any
 
@@ -44,7 +44,7 @@ __all__ = [
     "value_table",
 ]
 
-# Imported when asked for: Spark is an extra, and a command answers signals before it loads anything large.
+# Imported when first used: Spark is an extra, and a command must answer signals before it loads anything large.
 _PLACES = {
     "dvspark.run.dataframes": ("Result", "value_table"),
     "dvspark.arrays.cleanlab_scores": ("data_shapley_knn",),

@@ -1,4 +1,4 @@
-"""One error tree: every refusal says expected, got and what to do, and knows its exit code."""
+"""One tree of errors: every error says what was expected, what was found and what to do, and has an exit code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from dvspark.logs.redact import redacted, visible
 
-# An id or a label may have a megabyte, which no message repeats.
+# An id or a label may have a megabyte, which no message should repeat.
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 100
 
@@ -32,7 +32,7 @@ class Problem:
 
 
 class DvsparkError(Exception):
-    """Base of all errors raised on purpose; carries all problems found, not just the first."""
+    """Base of all errors that are raised on purpose; it has all problems found, not only the first."""
 
     exit_code = 1
     title = "dvspark stopped"
@@ -52,52 +52,52 @@ class DvsparkError(Exception):
 
 
 class ConfigError(DvsparkError):
-    """Raised when the configuration, an argument or a parameter is unusable."""
+    """Raised if the configuration, an argument or a parameter is unusable."""
 
     exit_code = 2
     title = "Unusable configuration"
 
 
 class InputError(DvsparkError):
-    """Raised when the train or validation data cannot be valued as it is."""
+    """Raised if the train or validation data cannot be valued as it is."""
 
     exit_code = 3
     title = "Unusable input data"
 
 
 class OutputConflictError(DvsparkError):
-    """Raised when publishing would overwrite or mix with another run's output."""
+    """Raised if publishing would overwrite another run's output, or mix with it."""
 
     exit_code = 4
     title = "Output conflict"
 
 
 class ComputeError(DvsparkError):
-    """Raised when a computation was lost, repeated or damaged on its way."""
+    """Raised if a computation was lost, repeated or damaged on its way."""
 
     exit_code = 5
     title = "Computation failed"
 
 
 class AuditError(DvsparkError):
-    """Raised when the finished values fail their audit; nothing is published."""
+    """Raised if the finished values fail their audit; nothing is published."""
 
     exit_code = 6
     title = "Audit failed"
 
 
 class DataWarning(UserWarning):
-    """Given of data that can be valued, but says less than it seems to; a job writes the same to its record."""
+    """Warns of data that can be valued, but says less than it seems to. A job writes the same into its record."""
 
 
 def taken_run_id(where: str, own: str, got: str, hint: str) -> OutputConflictError:
-    """Return the refusal of a run id under which something else is there; ``own`` is the fingerprint of this run."""
+    """Return the error for a run id under which something else is stored; ``own`` is the fingerprint of this run."""
     expected = f"fingerprint {own[:12]}: these inputs, options and version"
     return OutputConflictError(Problem(where, expected, got, hint))
 
 
 def shown(values: Iterable[object]) -> str:
-    """Return ids or labels for a message: quoted, without line breaks, the middle of long ones left out."""
+    """Return ids or labels as text for a message: quoted, on one line, with the middle of long ones left out."""
     return ", ".join(map(_SHORT.repr, values))
 
 
@@ -107,7 +107,7 @@ OF_PROBLEM = re.compile(r"^  \d+\. (.*)\n    expected: (.*)\n    got: (.*)(?:\n 
 
 
 def told_by_task(error: Exception) -> DvsparkError | None:
-    """Return the error that a task raised on purpose, of which Spark passes on the text alone; None for another one."""
+    """Return the error that a task raised on purpose, from the text that Spark passes on; None for any other error."""
     found = OF_TASK.search(str(error))
     kinds = {kind.__name__: kind for kind in DvsparkError.__subclasses__()}
     if found is None or found[1] not in kinds:

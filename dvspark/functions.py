@@ -1,4 +1,4 @@
-"""Column functions for people who live in DataFrames."""
+"""Functions for Spark DataFrames: an index, a column of top contributors, and CHG-Shapley values of given gradients."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from dvspark.arguments import count_problems
 from dvspark.arrays.array_columns import read_numbers
 from dvspark.audit import checks
 from dvspark.engine.index.train_index import IndexReference, TrainIndex
@@ -18,6 +19,7 @@ from dvspark.engine.replicated.gradient_sums import add_sums, games_of, sum_batc
 from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.kernels.distances.distances import squared_norms
 from dvspark.kernels.formulas.chg_shapley import GradientGame
+from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import GRADIENT_SUMS, GRADIENT_VALUES, ChunkArrays, Contributors, Float64s, Partial
@@ -50,11 +52,13 @@ def build_index(
     directory: str | None = None,
     shared: bool = False,
 ) -> IndexReference:
-    """Return an index of the rows of ``train_df``, which have columns id, embedding and label.
+    """Return an index of the rows of ``train_df``, for `top_contributors`.
 
-    ``columns`` maps these names to other ones. The files lie in ``directory``, else in a new temporary folder,
-    and stay until they are removed; ``shared``: all hosts see that folder.
-    Raises: ConfigError or InputError, naming all problems. Cost: one sort of the table; 4 N D bytes on disk.
+    ``train_df`` has the columns id, embedding and label; ``columns`` maps these names to the names in the DataFrame.
+    The files of the index lie in ``directory``, or in a new temporary folder, and stay until you remove them. Set
+    ``shared`` if all hosts see that folder.
+    Cost: one sort of the table; 4 N D bytes on disk for N rows of D features.
+    Raises: ConfigError for unusable options, InputError for unusable rows; each names all problems.
     """
     options = ValueOptions(metric=metric)
     if problems := options.problems():
@@ -83,14 +87,15 @@ def top_contributors(
     n_classes: int | None = None,
     ties: str = "id",
 ) -> ColumnFunction:
-    """Return a column function: for each validation point, the training rows that helped and hurt it most.
+    """Return a column function: for each validation point, the training rows with the highest and the lowest values.
 
-    Use it as ``validation_df.withColumn("contributors", top_contributors(index)("embedding", "label"))``. The
-    column is array<struct<id, value>>: up to ``top`` rows of positive value, highest first, then up to ``top``
-    of negative value, the lowest last. The values are the point's own, whose mean over points the job reports;
-    of equal values the nearer row is taken first. ``n_classes`` is needed by soft_knn_shapley.
+    Use it as ``validation_df.withColumn("contributors", top_contributors(index)("embedding", "label"))``.
+    The column is ``array<struct<id, value>>``: up to ``top`` rows of positive value, the highest first, then up to
+    ``top`` rows of negative value, the lowest last. Among equal values the nearer row is taken first.
+    The values are those of this one point; a job reports their mean over all points. ``n_classes`` is needed by
+    soft_knn_shapley.
+    Cost of a point: that of the method, O(N D + N log N). Memory of a worker: `kernels.memory.scratch_bytes`.
     Raises: ConfigError for unusable parameters.
-    Cost a point: the method's, O(N D + N log N); memory of a worker: `kernels.memory.scratch_bytes`.
     """
     import pandas as pd  # noqa: PLC0415 - an extra
     from pyspark.sql.functions import pandas_udf  # type: ignore[attr-defined]  # noqa: PLC0415 - an extra
@@ -100,8 +105,7 @@ def top_contributors(
     if not problems and not options.declaration.bins:
         shown = ", ".join(name for name, one in METHODS.items() if one.bins)
         problems.append(Problem("method", f"one of {shown}", repr(method), "this function ranks all rows of a point"))
-    if top < 1:
-        problems.append(Problem("top", "a whole number from 1", repr(top), "how many rows of each sign to show"))
+    problems += count_problems("top", top, "how many rows of each sign to show")
     if not problems and options.declaration.knows("n_classes") and n_classes is None:
         hint = "count the labels of both tables: a column function sees one batch at a time"
         problems.append(Problem("n_classes", f"the number of classes, for {method}", "None", hint))
@@ -115,7 +119,7 @@ def top_contributors(
         opened = replicated.open_here(index)
         return pd.Series(_contributors(opened, _points(opened, embedding, label), options, resolved, top))
 
-    # Spark wants to see real annotations, and this module's are strings.
+    # Spark reads the annotations and needs types; those of this module are strings.
     contributors.__annotations__ = dict.fromkeys(("embedding", "label", "return"), pd.Series)
     id_type = "bigint" if pa.types.is_integer(replicated.open_here(index).keys["id"].type) else "string"
     column: ColumnFunction = pandas_udf(contributors, Contributors().ddl.format(id=id_type))
@@ -132,16 +136,17 @@ def chg_values(
     alpha: Any = None,
     by: str | None = None,
 ) -> DataFrame:
-    """Return the CHG-Shapley value of each row: a DataFrame of id, value and, if it was given, by.
+    """Return the CHG-Shapley value of each row: a DataFrame of id and value, and of ``by`` if it is given.
 
-    Column ``gradient`` holds each row's loss times its gradient of the last layer, p numbers in any form that
-    embeddings have; ``alpha`` (p,) what the mean of a good set would be, None: the mean of the rows. ``by``: a column
-    of classes, each of which is a game of its own. As `dvspark.chg_value_arrays`; neither partitions nor order change
-    a bit.
-    Raises: InputError with everything wrong; AuditError where the values of a game do not sum to its utility.
-    Cost: three passes over the gradients, O(p) a row, and one more when the result is asked for: cache a table that may
-    change meanwhile. No row travels. Memory of a task, and of what is sent to each: some 40 p bytes a class.
-    Source: Cai, CHG Shapley, 2024, arXiv:2406.11730, in centered form and for all n.
+    The column ``gradient`` holds for each row its loss times its gradient in the last layer: p numbers, in any form
+    that embeddings may have.
+    ``alpha`` (p,) is the target for the mean of a set of rows; None means the mean of all rows. ``by`` is a column of
+    classes; the rows of each class are a game of their own.
+    The values are those of `dvspark.chg_value_arrays`. Neither partitions nor the order of rows change a bit.
+    Cost: three passes over the gradients, O(p) a row, and one more pass when the result is asked for. So cache a table
+    that may change meanwhile. No row travels. Memory of a task, and bytes sent to each task: about 40 p for each class.
+    Raises: InputError with everything that is wrong; AuditError if the values of a game do not sum to its utility.
+    Source: Cai, CHG Shapley, 2024, arXiv:2406.11730, in centered form and for any n.
     """
     rows = gradient_rows(gradients_df, id, gradient, by)
     n_numbers, target = require_gradients(rows), _target(alpha)
@@ -158,7 +163,7 @@ def chg_values(
 
 
 def _target(alpha: Any) -> Float64s | None:
-    """Return alpha as numbers. Raises: InputError where it is none."""
+    """Return alpha as float64 numbers, None if none is given. Raises: InputError if alpha is not numeric."""
     problems: list[Problem] = []
     target = None if alpha is None else read_numbers("alpha", alpha, problems)
     if problems:
@@ -167,7 +172,7 @@ def _target(alpha: Any) -> Float64s | None:
 
 
 def _require_sums(values: DataFrame, games: dict[Any, GradientGame]) -> None:
-    """Raise AuditError unless the values of every game are numbers that sum to its utility."""
+    """Raise AuditError unless the values of each game are finite and sum to its utility."""
     findings = []
     for row in values.groupBy("by").agg({"value": "sum"}).toDF("by", "total").collect():
         game = games[row["by"]]
@@ -177,13 +182,13 @@ def _require_sums(values: DataFrame, games: dict[Any, GradientGame]) -> None:
 
 
 def _points(index: TrainIndex, embedding: pd.Series[Any], label: pd.Series[Any]) -> ChunkArrays:
-    """Return a batch of validation points as the kernels see them.
+    """Return a batch of validation rows in the form that kernels take.
 
     Raises: ConfigError for rows that cannot be valued.
     """
     n_features = index.arrays.x.shape[1]
     vectors = pa.array(list(embedding), pa.binary() if _is_binary(embedding) else None, from_pandas=False)
-    # pandas has no integer column with nulls: it shows them as NaN among floats.
+    # pandas has no integer column with nulls: such a column becomes floats, with NaN for null.
     labels = pa.array([_plain(value) for value in label], from_pandas=True)
     bad = [
         row
@@ -207,13 +212,13 @@ def _points(index: TrainIndex, embedding: pd.Series[Any], label: pd.Series[Any])
 
 
 def _contributors(
-    index: TrainIndex, points: ChunkArrays, options: ValueOptions, parameters: dict[str, int], top: int
+    index: TrainIndex, points: ChunkArrays, options: ValueOptions, parameters: Parameters, top: int
 ) -> list[list[dict[str, Any]]]:
     ids = index.keys["id"]
     shown = []
     method, ranking = options.declaration, options.ranking_options(parameters, index.arrays.n_train)
     for ranked, values in method.points(index.arrays, points, ranking, parameters):
-        # Stable sorts of ranked rows: of equal values the nearer row is taken first.
+        # The rows are in rank order and the sorts are stable, so among equal values the nearer row comes first.
         helped = [place for place in np.argsort(-values, kind="stable")[:top] if values[place] > 0]
         hurt = [place for place in np.argsort(values, kind="stable")[:top][::-1] if values[place] < 0]
         rows = [int(ranked.rows[place]) for place in [*helped, *hurt]]

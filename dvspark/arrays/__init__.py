@@ -1,3 +1,3 @@
-"""Arrays: NumPy in, NumPy out, in one process; the engine the Spark one is held against, and its inputs."""
+"""Arrays: the engine that values NumPy arrays in one process, and its inputs. The Spark engine is tested against it."""
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Columns beside embeddings, given as arrays: labels, numbers, weights, owners and ids, checked."""
+"""Labels, targets, weights, owners and ids that are given as arrays: read, checked, and brought to one type each.
+
+Each ``read_…`` function adds what is wrong to the list ``problems`` and raises nothing, so one message can name all
+problems. ``name`` says in a problem which argument it is about.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +24,12 @@ FIRST_ROWS = 5
 
 
 def first_rows(bad: npt.NDArray[np.bool_]) -> str:
-    """Return the first rows of those that are bad, for a message."""
+    """Return the positions of the first True places of ``bad`` as text, for a message."""
     return ", ".join(map(str, np.flatnonzero(bad)[:FIRST_ROWS]))
 
 
 def read_labels(name: str, y: Any, n_rows: int, problems: list[Problem]) -> pa.Array:
-    """Return labels as an Arrow array of int64, string, or lists of either; note what is wrong with them."""
+    """Return labels as an Arrow array of int64, of string, or of lists of either."""
     expected = "one label a row: an integer, a string, or a sequence of either"
     try:
         array = columns.canonical_labels(labels_of(y))
@@ -50,7 +54,7 @@ def read_labels(name: str, y: Any, n_rows: int, problems: list[Problem]) -> pa.A
 
 
 def read_numbers(name: str, values: Any, problems: list[Problem]) -> Float64s | None:
-    """Return finite float64 numbers of any shape, or None and what is wrong with them."""
+    """Return finite float64 numbers of any shape, or None if there is a problem."""
     try:
         array = numbers_of(values)
         if array.dtype.kind not in "iuf":
@@ -69,7 +73,7 @@ def read_numbers(name: str, values: Any, problems: list[Problem]) -> Float64s | 
 
 
 def read_small_numbers(name: str, values: Any, problems: list[Problem]) -> Float64s | None:
-    """Return finite float64 numbers whose squares can be squared, or None and what is wrong with them."""
+    """Return finite float64 numbers whose fourth powers float64 can hold, or None if there is a problem."""
     array = read_numbers(name, values, problems)
     if array is None or not (n_large := int(np.count_nonzero(np.abs(array) > LARGEST_NUMBER))):
         return array
@@ -78,7 +82,7 @@ def read_small_numbers(name: str, values: Any, problems: list[Problem]) -> Float
 
 
 def read_targets(name: str, y: Any, n_rows: int, problems: list[Problem]) -> pa.Array:
-    """Return numbers to predict as an Arrow array of float64; note what is wrong with them."""
+    """Return the numbers to predict as an Arrow array of float64."""
     found = read_small_numbers(name, y, problems)
     if found is not None and found.shape not in ((n_rows,), (n_rows, 1)) and n_rows:
         problems.append(Problem(name, f"{n_rows} numbers, one a row", f"shape {found.shape}", "align them with rows"))
@@ -86,7 +90,7 @@ def read_targets(name: str, y: Any, n_rows: int, problems: list[Problem]) -> pa.
 
 
 def read_weights(weights: Any, shape: tuple[int, int], problems: list[Problem]) -> Float64s | None:
-    """Return the weights, (n_train,) or (n_validation, n_train); note what is wrong with them."""
+    """Return the weights, float64 (n_train,) or (n_validation, n_train), or None if there are none or a problem."""
     array = None if weights is None else read_small_numbers("weights", weights, problems)
     if array is None:
         return None
@@ -102,7 +106,7 @@ def read_weights(weights: Any, shape: tuple[int, int], problems: list[Problem]) 
 
 
 def read_owners(owners: Any, n_rows: int, problems: list[Problem]) -> Int32s | None:
-    """Return the owner of each training row as its place among the ascending owners, (n_train,) int32."""
+    """Return each training row's owner as a position among all owners in ascending order, int32 (n_train,)."""
     names = None if owners is None else _names("owners", "owner", owners, n_rows, problems)
     if names is None:
         return None
@@ -115,7 +119,7 @@ def read_owners(owners: Any, n_rows: int, problems: list[Problem]) -> Int32s | N
 
 
 def id_order(train_ids: Any, n_rows: int, problems: list[Problem]) -> Int64s:
-    """Return the positions of the training rows in id order, (n_train,) int64."""
+    """Return the positions of the training rows in ascending order of their ids, int64 (n_train,)."""
     as_given = np.arange(n_rows)
     ids = None if train_ids is None else _names("train_ids", "id", train_ids, n_rows, problems)
     if ids is None:
@@ -139,7 +143,7 @@ def id_order(train_ids: Any, n_rows: int, problems: list[Problem]) -> Int64s:
 
 
 def _names(where: str, what: str, given: Any, n_rows: int, problems: list[Problem]) -> npt.NDArray[Any] | None:
-    """Return ids or owners as they were given, none of them missing; or None, and what is wrong."""
+    """Return ids or owners as given, or None if one is missing or they are unusable."""
     try:
         names = names_of(given)
     except ERRORS as error:
@@ -156,9 +160,9 @@ def _names(where: str, what: str, given: Any, n_rows: int, problems: list[Proble
 
 
 def _kind(one: Any) -> str:
-    """Return "integer", "string", or the name of a type that cannot be an id: NaN has no place in an order."""
+    """Return "integer", "string", or the name of a type that cannot be an id: NaN, for instance, has no order."""
     if isinstance(one, str):
         return "string"
-    if isinstance(one, bool):  # Python's flags are integers
+    if isinstance(one, bool):  # in Python, bool is a kind of int
         return "bool"
     return "integer" if isinstance(one, Integral) else type(one).__name__

@@ -1,6 +1,6 @@
-"""The guises arrays come in, NumPy, pandas, Arrow, Polars, `datasets`, lists, as numbers, labels or names of rows.
+"""The forms in which arrays are given, of NumPy, pandas, Arrow, Polars or `datasets`, read as numbers, labels or names.
 
-What is missing in any of them is missing: None, NaN, pandas' NA and NaT, a masked place, a null.
+In every form these stand for a missing element: None, NaN, pandas' NA and NaT, a masked element, an Arrow null.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ import pyarrow.compute as pc
 
 Array = npt.NDArray[Any]
 
-# What a guise that cannot be read raises, by whoever reads it.
+# What the libraries raise for data that they cannot read.
 ERRORS = (TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError, pa.ArrowException)
-# Elements of lists that NumPy puts together as they are; of other ones it would lose masks and nulls.
+# Elements of lists that NumPy can stack as they are. From other types it would lose masks and nulls.
 PLAIN = (list, tuple, float, int, np.generic)
-# Elements that stand for themselves, as almost all do; found by type, 50 times faster than one by one.
+# Types that need no conversion, as for almost all elements. A test by type is 50 times faster than one by one.
 WORDS = {int, str, bool}
 
 
 def numbers_of(given: Any) -> Array:
-    """Return an array in native byte order, of numbers if it holds any; NaN stands for a missing one.
+    """Return an array in native byte order, numeric if it holds any number; NaN stands for a missing element.
 
-    Rows of numbers, each an array or list, and the columns of a table are stacked. A copy only where it must be.
-    Raises: one of ERRORS, where rows are not equally long, or elements are no numbers.
+    Rows of numbers, each an array or a list, are stacked to a matrix, and so are the columns of a table. dvspark copies
+    only where it must.
+    Raises: one of ERRORS, if rows are not equally long or elements are not numbers.
     """
     opened = _opened(given)
     if isinstance(opened, list):
@@ -47,10 +48,11 @@ def numbers_of(given: Any) -> Array:
 
 
 def labels_of(given: Any) -> pa.Array:
-    """Return one label a row, or a list of labels a row, as Arrow infers their type; null where one is missing.
+    """Return one label, or one list of labels, for each row, in the type that Arrow infers; null where one is missing.
 
-    A matrix with one column is that column; one with more is a list a row. Sets are put in order.
-    Raises: one of ERRORS, where the labels are not of one kind.
+    A matrix with one column counts as that column; a matrix with more columns gives a list for each row. Sets are
+    sorted.
+    Raises: one of ERRORS, if the labels are of several kinds.
     """
     opened = _opened(given)
     if np.ma.is_masked(opened):
@@ -75,9 +77,9 @@ def labels_of(given: Any) -> pa.Array:
 
 
 def names_of(given: Any) -> Array:
-    """Return ids or owners as an array of what they are, or of objects, None where one is missing.
+    """Return ids or owners as an array of their own type, or of objects with None where one is missing.
 
-    Raises: one of ERRORS.
+    Raises: one of ERRORS, if they cannot be read.
     """
     opened = _opened(given)
     if isinstance(opened, np.ndarray) and opened.dtype.kind not in "OT" and not np.ma.is_masked(opened):
@@ -92,14 +94,14 @@ def names_of(given: Any) -> Array:
 
 
 def is_missing(one: Any) -> bool:
-    """Return whether a single element stands for none."""
+    """Return whether a single element stands for a missing one."""
     if one is None or one is np.ma.masked or type(one).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(one, numbers.Number) and bool(one != one)  # noqa: PLR0124 - NaN alone is not itself
 
 
 def _opened(given: Any) -> Any:  # noqa: PLR0911 - one a guise
-    """Return a NumPy array, perhaps masked, an Arrow array or a list."""
+    """Return the same data as a NumPy array (maybe masked), an Arrow array or a list."""
     if isinstance(given, np.ma.MaskedArray):
         return given
     if isinstance(given, np.ndarray):
@@ -123,20 +125,20 @@ def _opened(given: Any) -> Any:  # noqa: PLR0911 - one a guise
 
 
 def _of_pandas(given: Any) -> Any:
-    """Return a column as an array, of pandas' own types or Arrow's as an Arrow array; a frame as a matrix."""
+    """Return a pandas column as a NumPy array, or as an Arrow array if NumPy lacks its type; a frame as a matrix."""
     if given.ndim != 1:
         return given.to_numpy()
     if isinstance(given.dtype, np.dtype):
         return np.asarray(given)
     try:
         column = pa.array(given, from_pandas=True)
-    except ERRORS:  # types of which Arrow knows nothing, such as pandas' sparse ones
+    except ERRORS:  # Arrow does not know some types, such as pandas' sparse ones
         return np.asarray(given)
     return _decoded(column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column)
 
 
 def _of_dataset(given: Any) -> Any:
-    """Return a Hugging Face dataset, or a column of one, as it is stored: its formats may round, row by row is slow."""
+    """Return a Hugging Face dataset, or a column of one, as it is stored; its own formats may round, and are slower."""
     column = getattr(given, "column_name", None)
     source = given if column is None else given.source
     if type(source).__name__ != "Dataset" or source.format["type"] == "custom":  # rows are not here, or computed
@@ -149,18 +151,18 @@ _OF_LIBRARY = {"pandas": _of_pandas, "datasets": _of_dataset}
 
 
 def _decoded(array: pa.Array) -> pa.Array:
-    """Return what an Arrow array stands for, with none of its ways to save space."""
+    """Return an Arrow array with plain values: no dictionary, run-end or view encoding."""
     if isinstance(array, pa.ExtensionArray):
         return _decoded(array.storage)
     if pa.types.is_dictionary(array.type):
         words = _decoded(array.dictionary)
         return pa.DictionaryArray.from_arrays(array.indices, words).dictionary_decode()
-    if pa.types.is_string_view(array.type):  # few of Arrow's functions know it; Polars gives its words so
+    if pa.types.is_string_view(array.type):  # few of Arrow's functions take this type, in which Polars gives text
         return array.cast(pa.large_string())
     if pa.types.is_run_end_encoded(array.type):
         return pc.run_end_decode(array)
     if pa.types.is_list_view(array.type) or pa.types.is_large_list_view(array.type) or _holds_words_apart(array.type):
-        return pa.array(array.to_pylist())  # Arrow's casts of these are few, and not all right
+        return pa.array(array.to_pylist())  # Arrow can cast only some of these types, and some casts give wrong values
     return array
 
 
@@ -174,19 +176,19 @@ def _native(array: Array) -> Array:
 
 def _of_objects(elements: list[Any]) -> Array:
     found = np.empty(len(elements), object)
-    for place, one in enumerate(elements):  # at once, NumPy would take rows of equal length apart
+    for place, one in enumerate(elements):  # element by element: in one step, NumPy would split rows of equal length
         found[place] = one
     return found
 
 
 def _listed(column: Any) -> list[Any]:
-    """Return the elements of a column, those of Arrow and NumPy as Python has them."""
+    """Return the elements of a column as Python objects."""
     listed: list[Any] = column.to_pylist() if isinstance(column, pa.Array) else getattr(column, "tolist", column.copy)()
     return listed
 
 
 def _array_of_list(rows: list[Any]) -> Array:
-    """Return a list of numbers or of rows as NumPy has it, or of objects where it would not do them justice."""
+    """Return a list of numbers, or of rows, as a NumPy array; of objects if NumPy would change the elements."""
     if all(isinstance(row, PLAIN) or type(row) is np.ndarray for row in rows):
         try:
             return np.asarray(rows)
@@ -219,7 +221,7 @@ def _numbers_of_arrow(array: pa.Array) -> Array:
 
 
 def _numbers_of_objects(array: Array) -> Array:
-    """Return numbers or rows that are held as objects."""
+    """Return numbers, or rows of numbers, that are held in an array of objects."""
     if {float, int}.issuperset(map(type, array.flat)):
         return array.astype(np.float64)
     elements = [_element(one) for one in array.flat]
@@ -235,7 +237,7 @@ def _numbers_of_objects(array: Array) -> Array:
 
 
 def _stacked(rows: list[Any]) -> Array:
-    """Return rows of numbers as a matrix, one that is missing as NaN."""
+    """Return rows of numbers as a matrix; a missing row becomes NaN."""
     given = np.array([not is_missing(row) for row in rows], np.bool_)
     found = [numbers_of(row) for row, is_given in zip(rows, given, strict=True) if is_given]
     shapes = sorted({row.shape for row in found})
@@ -245,7 +247,7 @@ def _stacked(rows: list[Any]) -> Array:
 
 
 def _with_missing(rows: Array, given: npt.NDArray[np.bool_]) -> Array:
-    """Return a matrix with rows of NaN where none is given."""
+    """Return a matrix of all rows: ``rows`` at the places where ``given`` is True, and NaN at the others."""
     if given.all() or rows.dtype.kind not in "iufb":
         return rows
     dtype = rows.dtype if rows.dtype.kind == "f" else np.dtype(np.float64)
@@ -255,7 +257,7 @@ def _with_missing(rows: Array, given: npt.NDArray[np.bool_]) -> Array:
 
 
 def _element(one: Any) -> Any:
-    """Return a scalar of NumPy, Arrow or a library of tensors as Python has it, and others as they are."""
+    """Return a scalar of NumPy, Arrow or a tensor library as a Python object; any other object as it is."""
     if isinstance(one, np.generic):
         return one.item()
     if isinstance(one, pa.Scalar):
@@ -266,7 +268,7 @@ def _element(one: Any) -> Any:
 
 
 def _label(row: Any) -> Any:
-    """Return a label, or the list of labels of a row, as Python has them; None for a missing one."""
+    """Return a label, or the list of labels of a row, as Python objects; None if it is missing."""
     row = _element(row)
     if type(row) in WORDS:
         return row

@@ -1,4 +1,4 @@
-"""Arrays as inputs: checked all at once, put in id order, labels made one kind."""
+"""Inputs of `value_arrays`: all checked, training rows put in id order, and labels of both tables of one type."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dvspark.schemas.labels import label_findings, rows_by_label
 
 @dataclass(frozen=True)
 class ArrayInputs:
-    """Checked inputs: training rows in id order, ``train_order`` (n_train,) their positions as given."""
+    """Checked inputs, training rows in id order; ``train_order`` (n_train,) has their positions in the arrays given."""
 
     x_train: Floats
     train_labels: pa.Array
@@ -33,8 +33,8 @@ class ArrayInputs:
     point_weights: Float64s | None
 
     def findings(self, options: ValueOptions) -> list[Problem]:
-        """Return what is legal, but seldom meant: labels that say nothing."""
-        # Of private methods training rows tell nothing beyond what is released.
+        """Return warnings about labels that are legal but say nothing, such as one label that all rows share."""
+        # A private method may tell nothing of training rows but what is released, so it gives no such warning.
         if options.declaration.target != "label" or options.declaration.is_private:
             return []
         of_points = None if options.self_validation else rows_by_label(self.validation_labels)
@@ -43,13 +43,13 @@ class ArrayInputs:
 
     @property
     def validation_targets(self) -> Float64s | None:
-        """The numbers to predict, (n_validation,)."""
+        """The numbers to predict for the validation rows, float64 (n_validation,), under regression."""
         return columns.target_numbers(self.validation_labels)
 
 
 @dataclass(frozen=True)
 class Given:
-    """Inputs as they were given, not checked; see `engine.local.value_arrays`."""
+    """The arguments of `dvspark.value_arrays` that are data, as given, not checked."""
 
     x_train: Any
     y_train: Any
@@ -61,9 +61,9 @@ class Given:
 
 
 def read_array_inputs(given: Given, options: ValueOptions) -> ArrayInputs:
-    """Return the inputs, checked.
+    """Return the inputs after all checks.
 
-    Raises: ConfigError for the options' problems; InputError for everything wrong with the arrays.
+    Raises: ConfigError with all problems of the options, or else InputError with all problems of the arrays.
     """
     problems = options.problems() + _pairing_problems(given.x_validation, given.y_validation, options)
     if options.method in list(METHODS):
@@ -114,12 +114,12 @@ def read_array_inputs(given: Given, options: ValueOptions) -> ArrayInputs:
 
 
 def _in_order(weights: Float64s, order: Int64s, options: ValueOptions) -> Float64s:
-    """Return weights of each point with the training rows, and under self-validation the points, in id order."""
+    """Return the weights of each point with the training rows in id order, and under self-validation the points too."""
     return weights[np.ix_(order, order)] if options.self_validation else weights[:, order]
 
 
 def _asked_problems(given: Given, options: ValueOptions) -> list[Problem]:
-    """Return what the method asks for and was not given, and what was given and it does not ask for."""
+    """Return problems of owners and weights: missing though the method needs them, or given though it does not."""
     problems = []
     for name in ("owners", "weights"):
         asked, present = name in options.asks, getattr(given, name) is not None
@@ -134,7 +134,7 @@ def _asked_problems(given: Given, options: ValueOptions) -> list[Problem]:
 
 
 def _answers(name: str, y: Any, n_rows: int, options: ValueOptions, problems: list[Problem]) -> pa.Array:
-    """Return labels, or numbers to predict; note what is wrong with them."""
+    """Return labels, or under regression the numbers to predict; add what is wrong to ``problems``."""
     read = read_labels if options.declaration.target == "label" else read_targets
     return read(name, y, n_rows, problems)
 
@@ -156,12 +156,12 @@ def _pairing_problems(x: object, y: object, options: ValueOptions) -> list[Probl
 
 
 def _embeddings(name: str, x: Any, options: ValueOptions, problems: list[Problem]) -> Floats:
-    """Return a 2-d float32 or float64 array; note what is wrong with it."""
+    """Return a 2-d float32 or float64 array; add what is wrong to ``problems``."""
     empty = np.zeros((0, 1), np.float32)
     try:
         array = numbers_of(x)
         if array.dtype == np.float16 or array.dtype.kind in "iub":
-            # Whole numbers and halves widen without loss where the wider type holds them.
+            # float16 and whole numbers are widened, which loses nothing as long as the wider type holds them.
             given = array
             array = array.astype(np.float32 if array.dtype == np.float16 else np.float64)
             if given.dtype.kind in "iu" and given.dtype.itemsize == 8 and (array.astype(given.dtype) != given).any():

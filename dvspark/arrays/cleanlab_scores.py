@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from dvspark.arguments import count_problems
 from dvspark.arrays.array_columns import read_numbers
 from dvspark.arrays.array_guises import ERRORS, numbers_of
 from dvspark.arrays.local import value_arrays
 from dvspark.errors import ConfigError, DvsparkError, InputError, Problem
+from dvspark.extras import import_extra
 from dvspark.kernels.distances.distances import METRICS
-from dvspark.kernels.formulas.cleanlab_knn_shapley import n_nearest
+from dvspark.kernels.formulas.cleanlab_knn_shapley import CleanlabKnnShapley
 from dvspark.schemas import Float64s
 
 METHOD = "cleanlab_knn_shapley"
@@ -66,14 +68,13 @@ def _graph(features: Any, metric: Any, k: int) -> Any:
         problems.append(Problem("features", "a 2-d array of numbers, at least 1 × 1", f"shape {x.shape}"))
     if problems or x is None:
         raise InputError(problems)
+    if problems := count_problems("parameter 'k'", k, "10 is usual"):
+        raise ConfigError(problems)
+    CleanlabKnnShapley(k).n_nearest(len(x) - 1)
+    expected, instead = f"scikit-learn, for the metric {metric!r}", f", or one of {', '.join(METRICS)}"
+    neighbors = import_extra("sklearn.neighbors", "models", "metric", expected, instead=instead)
     try:
-        from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        hint = f"pip install 'dvspark[models]', or one of {', '.join(METRICS)}"
-        raise ConfigError(Problem("metric", f"scikit-learn, for the metric {metric!r}", str(error), hint)) from error
-    n_nearest(len(x) - 1, k=k)  # in dvspark's words
-    try:
-        return NearestNeighbors(n_neighbors=k, metric=metric).fit(x).kneighbors_graph(mode="distance")
+        return neighbors.NearestNeighbors(n_neighbors=k, metric=metric).fit(x).kneighbors_graph(mode="distance")
     except (ValueError, TypeError) as error:
         hint = "sklearn.metrics.pairwise.distance_metrics() lists some"
         raise ConfigError(Problem("metric", "a metric that scikit-learn can use", str(error), hint)) from error

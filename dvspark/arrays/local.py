@@ -1,4 +1,4 @@
-"""The local engine: NumPy in, NumPy out, one process; the reference the Spark engine is held against."""
+"""The local engine: values of NumPy arrays in one process. The Spark engine is tested against it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.index.search import searched
 from dvspark.errors import ConfigError, DataWarning, InputError, Problem
 from dvspark.kernels.distances.distances import prepare
+from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods import METHODS
 from dvspark.methods.base import Method
 from dvspark.methods.finalize import certificate, finalize
 from dvspark.methods.options import ValueOptions
-from dvspark.methods.parameters import Parameters
-from dvspark.privacy import KeptRelease, private_release, sampled_rows
+from dvspark.privacy import KeptRelease, private_release
 from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays, columns
 
 
@@ -80,29 +80,31 @@ def value_arrays(
 ) -> Float64s | tuple[Float64s, Float64s]:
     """Return the value of each training row, float64 (n_train,), in the order given.
 
-    ``x_train`` (n_train, n_features) and ``x_validation`` (n_validation, n_features) of finite numbers;
-    labels are integers or strings, or a sequence of them a row (multi-label: a match is a non-empty
-    intersection), or numbers to predict under regression. ``train_ids`` decide ties, ascending; left out, the
-    positions do. ``owners`` (n_train,) integers or strings, and ``weights`` (n_train,) or (n_validation, n_train), not
-    negative, are for the methods that ask for them; where owners are valued the result is (n_owners,), in ascending
-    order of the owners. cleanlab_knn_shapley takes a ``knn_graph`` (n_train, n_train), a scipy sparse matrix of
-    distances, in place of ``x_train``, which may be None then. With
-    ``self_validation=True`` the validation arrays are left out: every training row is also a validation
-    point and sits out its own game. The result is the mean over validation points, or their sum. With
-    ``error_bound=True`` it is a pair: the values, and in the same shape how far each may be from the value
-    of the exact order.
+    Arrays may be those of NumPy, lists, or frames and columns of pandas, Arrow, Polars or `datasets`.
+    - ``x_train`` (n_train, n_features) and ``x_validation`` (n_validation, n_features): finite numbers.
+    - ``y_train`` and ``y_validation``: integers or strings; or a sequence of them for each row, where two rows match if
+      they share a label; or numbers to predict, under regression.
+    - ``train_ids`` (n_train,): rows at equal distance rank by ascending id; without ids, by position.
+    - ``owners`` (n_train,), integers or strings, and ``weights`` (n_train,) or (n_validation, n_train), from 0: only
+      for methods that use them. Methods that value owners return (n_owners,), in ascending order of the owners.
+    - ``knn_graph`` (n_train, n_train): only for cleanlab_knn_shapley, a scipy sparse matrix of distances in place of
+      ``x_train``, which may then be None.
+    - ``self_validation=True``: leave the validation arrays out. Every training row is then a validation point too, and
+      sits out its own game.
+    - ``error_bound=True``: the result is a pair, the values and, in the same shape, how far each value may be from the
+      exact one.
 
-    Arrays may be NumPy's, lists, or frames and columns of pandas, Arrow, Polars or `datasets`. Warns (DataWarning) of
-    labels that say nothing.
+    The value is the mean over validation points, or with ``aggregate="sum"`` their sum. The function warns
+    (DataWarning) of labels that say nothing, such as one label that all rows share.
 
-    A private method draws noise: **every call spends epsilon and delta again**, and noise that is drawn again can be
-    averaged away. ``release``, a `dvspark.privacy.KeptRelease`, keeps the first call's noise; later calls with it, on
-    the same tables and parameters, use that and spend nothing.
+    A private method draws noise: **every call spends epsilon and delta again**, and noise that is drawn several times
+    can be averaged away. Pass the same ``release``, a `dvspark.privacy.KeptRelease`, to each call. It keeps the noise
+    of the first call; later calls on the same tables and parameters use this noise and spend nothing.
 
+    Cost: O(V (N D + N log N)) for V validation points. Memory beside the inputs: `kernels.memory.scratch_bytes`, and
+    one copy of ``x_train`` unless it is float32 or float64 and in id order.
     Raises: ConfigError for unusable options, InputError for unusable data; each names all problems.
-    Cost: O(V (N D + N log N)) time; memory beside the inputs: `kernels.memory.scratch_bytes`, plus one copy
-    of ``x_train`` when it is neither float32 nor float64 in id order.
-    Source: the method's, see `dvspark.methods`.
+    Source: that of the method, see `dvspark.methods`.
     """
     options = ValueOptions.of(
         method,
@@ -130,16 +132,18 @@ def value_arrays(
     totals = local_totals(inputs, options, release)
     values, _ = finalize(totals, aggregate, options.declaration.score)
     _, bounds = certificate(totals, aggregate)
-    if options.declaration.players == "owners":  # in the order of their names, whatever the order of the rows
+    if options.declaration.players == "owners":  # owners are in ascending order, whatever the order of the rows
         return values if bounds is None else (values, bounds)
     result = _as_given(values, inputs)
     return result if bounds is None else (result, _as_given(bounds, inputs))
 
 
 def local_totals(inputs: ArrayInputs, options: ValueOptions, release: KeptRelease | None = None) -> Partial:
-    """Return the partial of all validation points, chunk by chunk in the order given; ``release``: of a private method.
+    """Return the sums over all validation points, added chunk by chunk in the order given.
 
-    Raises: InputError for a release of other tables or parameters.
+    ``release`` is for private methods: it keeps the noise.
+    Raises: ConfigError for options or parameters that do not fit the tables; InputError for a release of other tables
+    or parameters.
     """
     parameters, method = options.resolved(inputs.n_classes), options.declaration
     several = columns.is_multi_label(inputs.train_labels) or columns.is_multi_label(inputs.validation_labels)
@@ -161,7 +165,7 @@ def local_totals(inputs: ArrayInputs, options: ValueOptions, release: KeptReleas
         targets=inputs.validation_targets,
         weights=inputs.point_weights,
     )
-    if not method.adds_up:  # one game: its points are not cut into chunks
+    if not method.adds_up:  # all points share one game, so they are not cut into chunks
         return method.partial(train, points, ranking_options, parameters)
     parameters = method.settled_parameters(train, points, ranking_options, parameters)
     if method.is_private:
@@ -175,7 +179,7 @@ def local_totals(inputs: ArrayInputs, options: ValueOptions, release: KeptReleas
     return totals
 
 
-def _no_points(method: Method, train: TrainArrays, options: ValueOptions) -> Partial:
+def _no_points(method: Method[Parameters], train: TrainArrays, options: ValueOptions) -> Partial:
     return Partial.zeros(method.n_values(train.n_train, train.columns.n_owners), row_bounds=options.error_bound)
 
 
@@ -185,14 +189,18 @@ def _chunks(points: ChunkArrays) -> Iterator[ChunkArrays]:
 
 
 def _released(
-    method: Method,
+    method: Method[Parameters],
     train: TrainArrays,
     points: ChunkArrays,
     options: RankingOptions,
     parameters: Parameters,
     kept: KeptRelease,
 ) -> tuple[TrainArrays, ChunkArrays]:
-    """Return training rows with the drawn ones marked, if some are, and the points with noisy counts, drawn once."""
+    """Return training rows and points with noisy counts, which are drawn once and kept in ``kept``.
+
+    If the release samples rows, the rows of the sample are marked.
+    Raises: InputError if ``kept`` is a release of other tables or parameters.
+    """
     of = _digest(train, points, options, parameters)
     if kept.noisy_counts is None:
         kept.release, kept.of = method.release(parameters, points.n_validation), of
@@ -201,7 +209,7 @@ def _released(
         hint = "give the tables and parameters of the first call, or another release: that spends the budget once more"
         raise InputError(Problem("release", "one of these tables and parameters", "one of others", hint))
     if kept.sample_key is not None:
-        drawn = sampled_rows(range(train.n_train), kept.sample_key, parameters["sampling_rate"])
+        drawn = method.sample(range(train.n_train), kept.sample_key, parameters)
         train = dataclasses.replace(train, columns=dataclasses.replace(train.columns, sampled=drawn))
     if kept.noisy_counts is None and kept.release is not None:
         counts = [method.counts(train, chunk, options, parameters) for chunk in _chunks(points)]
@@ -210,8 +218,8 @@ def _released(
 
 
 def _digest(train: TrainArrays, points: ChunkArrays, options: RankingOptions, parameters: Parameters) -> str:
-    """Return the sha256 of what noisy counts are of."""
-    found = hashlib.sha256(repr((sorted(parameters.items()), options.metric)).encode())
+    """Return the sha256 of everything on which noisy counts depend: tables, parameters and metric."""
+    found = hashlib.sha256(repr((sorted(parameters.plain().items()), options.metric)).encode())
     labels, owners = train.labels, train.columns.owners
     for array in (train.x, labels.codes, labels.offsets, labels.postings, owners, points.x, *points.labels):
         found.update(b"-" if array is None else f"{array.dtype}{array.shape}".encode() + array.tobytes())

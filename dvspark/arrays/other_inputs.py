@@ -1,4 +1,4 @@
-"""Inputs that are not embeddings: a graph of nearest neighbors, and gradients."""
+"""Values from inputs other than embeddings: a graph of nearest neighbors, and gradients."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ GRAPH_METHODS = ("cleanlab_knn_shapley",)
 def graph_values(knn_graph: Any, y_train: Any, options: ValueOptions) -> Float64s:
     """Return the scores of all rows from a graph of their nearest neighbors, float64 (n,), in the order given.
 
-    ``knn_graph`` a scipy sparse matrix (n, n): the stored numbers of a row are distances to its neighbors.
-    Raises: ConfigError for another method, InputError for unusable labels or graphs. O(stored numbers).
+    ``knn_graph`` is a scipy sparse matrix (n, n); the stored numbers of a row are the distances to the row's neighbors.
+    Cost: O(stored numbers).
+    Raises: ConfigError for a method that takes no graph, InputError for unusable labels or graphs.
     """
     problems = options.problems()
     if options.method not in GRAPH_METHODS:
@@ -40,17 +41,20 @@ def graph_values(knn_graph: Any, y_train: Any, options: ValueOptions) -> Float64
     if problems:
         raise InputError(problems)
     codes = columns.codes_of(labels, columns.label_vocabulary(labels))
-    return graph_scores(scipy.sparse.csr_matrix(knn_graph), codes, options.resolved(0)["k"])
+    return graph_scores(scipy.sparse.csr_matrix(knn_graph), codes, options.resolved(0).n_voting)
 
 
 def chg_value_arrays(scaled_gradients: npt.ArrayLike, alpha: npt.ArrayLike | None = None, by: Any = None) -> Float64s:
-    """Return the CHG-Shapley value of each row, float64 (n,).
+    """Return the CHG-Shapley value of each row, float64 (n,), in the order given.
 
-    ``scaled_gradients`` (n, p): each row's loss times its gradient of the last layer; ``alpha`` (p,) what the mean of
-    a good set would be, on the same scale; None: the mean of all rows. U(S) = |alpha|² - |mean of S - alpha|².
-    ``by`` (n,) integers or strings, such as labels: the rows of each are a game of their own, with their own mean.
-    Raises: InputError with everything wrong. Cost: O(n p) time, 24 n p bytes.
-    Source: Cai, CHG Shapley, 2024, arXiv:2406.11730, in centered form and for all n.
+    ``scaled_gradients`` (n, p) has for each row its loss times its gradient in the last layer.
+    ``alpha`` (p,), on the same scale, is the target for the mean of a set S of rows: U(S) = |alpha|² - |mean of S -
+    alpha|². None means the mean of all rows.
+    ``by`` (n,), integers or strings such as labels: the rows of each class are a game of their own, with their own
+    mean.
+    Cost: O(n p) time, 24 n p bytes.
+    Raises: InputError with everything that is wrong.
+    Source: Cai, CHG Shapley, 2024, arXiv:2406.11730, in centered form and for any n.
     """
     problems: list[Problem] = []
     x = read_numbers("scaled_gradients", scaled_gradients, problems)

@@ -1,1 +1,1 @@
-"""Audit: pure checks on what came back; a value is published only when all of them pass."""
+"""Audit: pure checks of the results; values are published only if no check fails."""

@@ -10,11 +10,12 @@ import numpy as np
 from dvspark.errors import AuditError, Problem
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import Finding, Float64s, Partial
+from dvspark.schemas.finding import Verdict, worst_verdict
 
 # In proportion to the size: sums of N float64 values keep 12 digits at N = 10 million.
 EFFICIENCY_TOLERANCE = 1e-9
 
-# In proportion to the size, what rounding may add to a value.
+# Rounding error of a value, in proportion to the size.
 ROUNDING = 1e-12
 
 AGAIN = "nothing was published; run it again, and if it stays, report it with the run's log"
@@ -28,8 +29,8 @@ TAKEN_OVER_TOLERANCE = 1e-6
 def check_efficiency(values: Float64s, totals: Partial, aggregate: str) -> Finding:
     """Return whether the values sum to U(N) - U(∅), as the efficiency axiom demands.
 
-    The utilities are counted from labels of nearest rows and travel beside the values, never through them. Rounding
-    is in proportion to the size of what the values are made of.
+    The utilities are counted from labels of nearest rows, and never computed from the values. Rounding is in proportion
+    to the size of the terms of the values.
     """
     scale = totals.n_validation if aggregate == "mean" else 1
     full, empty, size = (part / scale for part in (totals.utility, totals.empty_utility, totals.size))
@@ -40,10 +41,10 @@ def check_efficiency(values: Float64s, totals: Partial, aggregate: str) -> Findi
 
 
 def check_sample(engine: Partial, reference: Partial, own_error: float = 0.0) -> Finding:
-    """Return whether a sample of points, valued by the engine, agrees with the reference as far as it says.
+    """Return whether a sample of points, valued by the engine, agrees with the reference within the certificates.
 
-    Both partials are over the same points; the largest difference of a mean value counts, against the points'
-    certificates. ``own_error`` in each of these is the method's own, which is the reference's too.
+    Both partials are over the same points. The largest difference of a mean value is compared with the points'
+    certificates. ``own_error`` is the part of these that belongs to the method itself, which the reference shares.
     """
     n = max(reference.n_validation, 1)
     size = reference.size / n
@@ -57,27 +58,26 @@ def check_sample(engine: Partial, reference: Partial, own_error: float = 0.0) ->
 
 
 def worst(findings: Sequence[Finding]) -> Finding:
-    """Return the finding of one check that failed, or came nearest to it."""
+    """Return the finding of one check that failed, or that came nearest to failing."""
     failed = [finding for finding in findings if finding.verdict == "fail"]
     found = max(failed or findings, key=lambda one: one.measured / max(one.allowed, np.finfo(float).tiny))
     return replace(found, meaning=f"{found.meaning}, the worst of {len(findings)}")
 
 
 def check_taken_over(name: str, apart: float, what: str) -> Finding:
-    """Return whether what a run takes over is what it would have made; ``apart`` as `sketch.distance` tells it."""
+    """Return whether what a run takes over is what it would have computed; ``apart`` as in `sketch.distance`."""
     return finding(name, apart, TAKEN_OVER_TOLERANCE, f"largest difference, relative, to {what}")
 
 
 def check_finite(values: Float64s) -> Finding:
-    """Return whether every value is a number."""
+    """Return whether every value is a finite number."""
     bad = int(np.count_nonzero(~np.isfinite(values)))
     return finding("finite", float(bad), 0.0, "values that are NaN or infinite")
 
 
-def verdict(findings: Sequence[Finding]) -> str:
+def verdict(findings: Sequence[Finding]) -> Verdict:
     """Return the verdict over all findings: fail if one fails, else warn if one warns, else pass."""
-    verdicts = {finding.verdict for finding in findings}
-    return next((word for word in ("fail", "warn") if word in verdicts), "pass")
+    return worst_verdict(finding.verdict for finding in findings)
 
 
 def require(findings: Sequence[Finding], options: ValueOptions) -> None:
@@ -97,7 +97,7 @@ def require(findings: Sequence[Finding], options: ValueOptions) -> None:
 
 
 def finding(name: str, measured: float, allowed: float, meaning: str) -> Finding:
-    """Return what a check measured, and whether that is allowed."""
+    """Return a finding with its verdict: ``measured`` against ``allowed``."""
     # Written so that NaN fails, and infinity against an infinite allowance too.
     passed = np.isfinite(measured) and measured <= allowed
     return Finding(name, "pass" if passed else "fail", measured, allowed, meaning)

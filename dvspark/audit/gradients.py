@@ -1,4 +1,4 @@
-"""Gradients: a few rows of a `sums` method valued again, their gradients written out, by another formula."""
+"""Gradients: values a few rows of a `sums` method again, by another formula and with gradients written out."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dvspark.kernels.formulas.chg_shapley import GradientGame, reference_of_sums
 from dvspark.kernels.gradients.softmax_head import SoftmaxHead
 from dvspark.schemas import Finding, Float64s, Floats, Int32s
 
-# Of the largest that a value is made of: rounding takes 1e-13 of it among a million rows.
+# In proportion to the largest term of a value; rounding is 1e-13 of it with a million rows.
 ROWS_TOLERANCE = 1e-9
 
 
 def check_rows(x: Floats, codes: Int32s, values: Float64s, head: SoftmaxHead, game: GradientGame) -> Finding:
-    """Return whether some training rows have the values of the reference; sums over all rows are the game's."""
+    """Return whether some training rows have the values of the reference; the sums over all rows come from the game."""
     total = game.total + game.n * game.alpha
     squares = game.squares + 2.0 * np.vdot(total, game.alpha) - game.n * np.vdot(game.alpha, game.alpha)
     written = np.stack([scaled_gradient(row, code, head) for row, code in zip(x, codes.tolist(), strict=True)])

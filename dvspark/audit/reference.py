@@ -10,13 +10,13 @@ import scipy
 from dvspark.kernels.blocks.merged import BlockPart, MergedPoint
 from dvspark.kernels.distances.distances import settle_ties
 from dvspark.kernels.distances.small_keys import replace_small
+from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.kernels.ranking.ordered import in_order
 from dvspark.kernels.ranking.ranking import RankedRows
 from dvspark.methods.options import ValueOptions
-from dvspark.methods.parameters import Parameters
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Partial, TrainArrays, TrainColumns
 
-# Drawn by a hash of their ids.
+# So many points are drawn, by a hash of their ids.
 SAMPLE_POINTS = 8
 
 # Rows are compared with all points while they lie in a cache as float64: 200,000 rows of 512 features and 8 points take
@@ -25,18 +25,18 @@ SLICE_BYTES = 2**19
 
 
 def reference_partial(train: TrainArrays, chunk: ChunkArrays, options: ValueOptions, parameters: Parameters) -> Partial:
-    """Return the partial of a few points: distances from differences, a sort, the method's recursion.
+    """Return the partial of a few points: distances from differences, a sort, and the method's second formula.
 
-    Shared with the kernels: which cosine keys count as equal, what stands for keys whose squares vanish, and the
-    formula of ties="average", all of which the tests hold against enumeration.
-    Cost: O(N D + N log N) a point, interpreted; memory: 8 N bytes a point and 50 N bytes.
+    Three things are shared with the kernels, and tests compare them with enumeration: which cosine keys count as equal,
+    what replaces keys whose squares vanish, and the formula of ties="average".
+    Cost: O(N D + N log N) a point, interpreted. Memory: 8 N bytes a point and 50 N bytes.
     """
     points = reference_points(train, chunk, options)
     return merged_reference_partial(points, train.columns, train.n_train, options, parameters)
 
 
 def reference_points(train: TrainArrays, chunk: ChunkArrays, options: ValueOptions) -> Iterator[MergedPoint]:
-    """Yield the points of a chunk with their distances to all rows, 8 N bytes each, which are let go one by one."""
+    """Yield the points of a chunk with their distances to all rows, 8 N bytes each, which are freed one by one."""
     absent = [None] * chunk.n_validation if chunk.train_rows is None else chunk.train_rows.tolist()
     targets = [0.0] * chunk.n_validation if chunk.targets is None else chunk.targets.tolist()
     counts = [None] * chunk.n_validation if chunk.counts is None else chunk.counts
@@ -46,7 +46,7 @@ def reference_points(train: TrainArrays, chunk: ChunkArrays, options: ValueOptio
 
 
 def reference_parts(train: TrainArrays, chunk: ChunkArrays, metric: str) -> Iterator[BlockPart]:
-    """Yield distances, whose ties are not settled, and matches of some train rows to each point."""
+    """Yield for each point the distances to some train rows, before `settle_ties`, and the matches."""
     for distances, codes in zip(_distances(train.x, chunk.x, metric), chunk.labels, strict=True):
         yield BlockPart(distances, _matches(train, codes))
 
@@ -58,7 +58,7 @@ def merged_reference_partial(
     options: ValueOptions,
     parameters: Parameters,
 ) -> Partial:
-    """Return the reference's partial of points with their distances to all train rows."""
+    """Return the reference's partial of points that have their distances to all train rows."""
     method = options.declaration
     partial = Partial.zeros(method.n_values(n_train, columns.n_owners))
     for point in points:
@@ -83,7 +83,7 @@ def merged_reference_partial(
 
 
 def _distances(x: Floats, z: Floats, metric: str) -> Iterator[Float64s]:
-    """Yield the distances of rows ``x`` (n, n_features) to each of the points ``z``, (n,), which are then let go."""
+    """Yield the distances of rows ``x`` (n, n_features) to each of the points ``z``, (n,), which are then freed."""
     points = np.asarray(z, np.float64)
     if metric == "cosine":
         points = points / np.linalg.norm(points, axis=1)[:, None]
@@ -91,7 +91,7 @@ def _distances(x: Floats, z: Floats, metric: str) -> Iterator[Float64s]:
     step = max(1, SLICE_BYTES // (8 * x.shape[1]))
     for start in range(0, len(x), step):
         rows = np.asarray(x[start : start + step], np.float64)
-        if metric == "inner_product":  # a product of matrices would not round equal rows alike
+        if metric == "inner_product":  # a matrix product might round equal rows differently
             found = -np.einsum("ij,kj->ki", rows, points)
         elif metric == "cosine":
             rows = rows / np.linalg.norm(rows, axis=1)[:, None]

@@ -1,4 +1,4 @@
-"""The command line: `dvspark COMMAND`, the same words after `spark-submit jobs/*.py`."""
+"""The command line: `dvspark COMMAND`. The same arguments follow `spark-submit jobs/*.py`."""
 
 from __future__ import annotations
 

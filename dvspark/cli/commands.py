@@ -51,12 +51,12 @@ CHANGE_WORDS = {"--add-validation": "add", "--remove-validation": "remove"}
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; never shows a stack trace for an expected error."""
+    """Run the command line and return its exit code. An expected error never shows a stack trace."""
     return answered(lambda: command(words))
 
 
 def command(words: Sequence[str] | None = None) -> int:
-    """Do what `main` does where signals are answered already."""
+    """Do the work of `main`, after signal handlers are installed."""
     words = list(sys.argv[1:] if words is None else words)
     logs.set_up_logs(asked_log_format(words))
     try:
@@ -101,7 +101,7 @@ def _job(
     text: Callable[[dict[str, Any]], str],
     one_line: Callable[[dict[str, Any]], str],
 ) -> int:
-    """Do a job's work in a session and print what came out, for a person or as one line of JSON."""
+    """Do the work of a job in a session, and print the result, for a person or as one line of JSON."""
     if {"-h", "--help"} & set(words):
         print(USAGE)
         return 0
@@ -123,7 +123,7 @@ def _job(
 def _taken_change(words: list[str]) -> tuple[list[str], tuple[str, str, str] | None]:
     """Return the words without ``--add-validation TABLE RUN`` or ``--remove-validation TABLE RUN``, and these three.
 
-    Raises: ConfigError when one of them lacks its words.
+    Raises: ConfigError if TABLE or RUN is missing.
     """
     for place, word in enumerate(words):
         if word in CHANGE_WORDS:
@@ -136,9 +136,9 @@ def _taken_change(words: list[str]) -> tuple[list[str], tuple[str, str, str] | N
 
 
 def _changed_config(change: tuple[str, str, str], path: Path | None, overrides: dict[str, Any]) -> JobConfig:
-    """Return the configuration of a run that is to change: its own, with another validation table.
+    """Return the configuration of a run that changes another one: the other run's, with another validation table.
 
-    Raises: ConfigError when the run is not published, or cannot change.
+    Raises: ConfigError if the other run is not published, or cannot change.
     """
     kind, table, run = change
     output = overrides.get("output", {}).get("path")
@@ -166,9 +166,9 @@ def _demo(words: list[str]) -> int:
 
 
 def _summary(record: dict[str, Any]) -> str:
-    """Return what a person wants to read at the end of a run."""
+    """Return the text that a person reads at the end of a run."""
     inputs, parent = record["inputs"], record.get("parent")
-    n_train = inputs["train"].get("n_rows")  # which a private run does not tell
+    n_train = inputs["train"].get("n_rows")  # a private run does not say this
     train = "training rows" if n_train is None else f"{n_train:,} training rows"
     sizes = f"{train} valued by {inputs['n_validation']:,} validation rows"
     lines = [f"run {record['run_id']}: {sizes}"]

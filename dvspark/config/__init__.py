@@ -1,3 +1,3 @@
-"""Configuration: the settings of a job, where they come from, and which of them goes before which."""
+"""Configuration: the settings of a job, the sources they come from, and which source wins."""
 
 from __future__ import annotations

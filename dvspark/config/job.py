@@ -1,9 +1,8 @@
-"""The configuration of a job: its settings, what each is for, and which of them go together."""
+"""The configuration of a job: each setting with its type, default and meaning, and which settings go together."""
 
 from __future__ import annotations
 
 import json
-import math
 import sys
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -12,20 +11,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from dvspark.arguments import choice_problems, positive_problems
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.planning.plan import PLANS, host_memory_problems
 from dvspark.errors import Problem
 from dvspark.methods import METHODS
-from dvspark.methods.options import ValueOptions, choice_problems
+from dvspark.methods.options import ValueOptions
 from dvspark.runs.identity import published_id_problems, run_id_problems
 from dvspark.tables.sinks.values_tables import output_problems
 from dvspark.tables.sources.pinned import version_problems
 from dvspark.tables.sources.read import TableReference
 
-# Settings that may also be a path alone.
+# Sections for which a file or the command line may also give a path alone.
 SECTIONS = ("train", "validation", "output")
 
-# What a run may do with the validation rows of another one.
+# What a run may do with the validation rows of its parent.
 CHANGES = ("add", "remove")
 
 # Settings that are parameters of methods.
@@ -33,7 +33,7 @@ PARAMETERS = tuple(dict.fromkeys(one.name for method in METHODS.values() for one
 
 
 class NumbersAreNoTruths:
-    """Refuses true and false where a number is asked for: pydantic, and YAML's yes and on, would make them 1 and 0."""
+    """Refuses true and false for numbers. Otherwise pydantic would read them, and YAML's yes and on, as 1 and 0."""
 
     @field_validator("*", mode="before")
     @classmethod
@@ -45,27 +45,27 @@ class NumbersAreNoTruths:
 
 
 class TableConfig(NumbersAreNoTruths, BaseModel):
-    """Where a table is and what its columns are called."""
+    """Where a table is, and how its columns are called."""
 
     model_config = ConfigDict(extra="forbid")
 
-    path: str | None = Field(None, min_length=1, description="file or folder, as the cluster sees it")
-    format: str = Field("parquet", description="any format Spark reads; delta and iceberg also without Spark's help")
-    table: str | None = Field(None, description="name of a Spark table, instead of `path`; or of pyiceberg's")
-    version: int | None = Field(None, description="of a Delta table; the latest if left out")
-    snapshot: int | None = Field(None, description="id, of an Iceberg table; the current one if left out")
-    timestamp: datetime | None = Field(None, description="of either: as the table was then")
-    id: str = Field("id", description="column of unique ids (string or integer); ids decide ties")
+    path: str | None = Field(None, min_length=1, description="file or folder, as every executor sees it")
+    format: str = Field("parquet", description="any format that Spark reads, and delta and iceberg")
+    table: str | None = Field(None, description="a table of Spark's catalogs or pyiceberg's, in place of path")
+    version: int | None = Field(None, description="version of a Delta table; the latest if left out")
+    snapshot: int | None = Field(None, description="id of an Iceberg snapshot; the current one if left out")
+    timestamp: datetime | None = Field(None, description="in place of version or snapshot: the table as it was then")
+    id: str = Field("id", description="column of unique ids, strings or integers; ids decide ties")
     embedding: str = Field("embedding", description="column of embeddings")
-    label: str = Field("label", description="column of labels: string, integer, or array of either")
-    owner: str | None = Field(None, description="column of owners, carried into the values table")
+    label: str = Field("label", description="column of labels: strings, integers, or arrays of either")
+    owner: str | None = Field(None, description="column of owners, which the values table repeats")
     weight: str | None = Field(None, description="column of weights, for weighted methods")
     embedding_dtype: Literal["float16", "float32", "float64"] | None = Field(
-        None, description="what binary embeddings hold, little-endian; left out: float32, where it can be nothing else"
+        None, description="numbers in binary embeddings; left out: float32, if the bytes can be nothing else"
     )
 
     def reference(self) -> TableReference:
-        """Return it as the tables package knows it."""
+        """Return the same as a reference that `dvspark.tables` reads."""
         return TableReference(**self.model_dump())
 
 
@@ -74,9 +74,9 @@ class OutputConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    path: str = Field(min_length=1, description="folder for values/, runs/ and rejected/")
-    format: str = Field("parquet", description="of the values: parquet, delta (both in values/), iceberg (in `table`)")
-    table: str | None = Field(None, description="values go to this table of Spark's catalogs; iceberg: of pyiceberg's")
+    path: str = Field(min_length=1, description="folder of values/, runs/ and rejected/")
+    format: str = Field("parquet", description="format of the values: parquet, delta or iceberg (in table)")
+    table: str | None = Field(None, description="table for the values: Spark's; for iceberg, pyiceberg's")
 
 
 class SparkConfig(BaseModel):
@@ -84,8 +84,8 @@ class SparkConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    master: str | None = Field(None, description="e.g. local[4]; left out: all cores of this machine")
-    conf: dict[str, str] = Field(default_factory=dict, description="spark.* settings")
+    master: str | None = Field(None, description="such as local[4]; all cores of this machine if left out")
+    conf: dict[str, str] = Field(default_factory=dict, description="spark.* settings, as strings")
 
 
 class StreamConfig(BaseModel):
@@ -93,9 +93,11 @@ class StreamConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    available_now: bool = Field(False, description="value what has arrived, then end; else wait for more")
-    every: str = Field("1 minute", description="how often to look for new rows, as Spark says it")
-    schema_ddl: str | None = Field(None, description="columns as Spark DDL; left out: those of the rows there are")
+    available_now: bool = Field(False, description="true: value what has arrived, then end; false: wait")
+    every: str = Field("1 minute", description="how often to look for new rows, such as 10 minutes")
+    schema_ddl: str | None = Field(
+        None, description="columns as Spark DDL; those of the rows that are there if left out"
+    )
 
 
 class JobConfig(NumbersAreNoTruths, BaseSettings):
@@ -103,64 +105,86 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="DVSPARK_", env_nested_delimiter="__", extra="forbid")
 
-    train: TableConfig = Field(description="the rows to value")
-    validation: TableConfig | None = Field(None, description="the rows to value them by")
+    train: TableConfig = Field(description="the rows that get values")
+    validation: TableConfig | None = Field(None, description="the rows by which training rows are valued")
     output: OutputConfig = Field(description="where results go")
-    method: str = Field("knn_shapley", description="one of docs/methods")
+    method: str = Field("knn_shapley", description="name of a method; docs/methods has a page for each")
     k: int | None = Field(None, description="neighbors that vote; 10 if left out")
     n_classes: int | None = Field(None, description="size of the label space; counted if left out")
-    utility: str | None = Field(None, description="of semivalues and leave-one-out: jia2019 or wang2023")
-    alpha: float | None = Field(None, description="of Beta semivalues: large ones weigh small coalitions")
-    beta: float | None = Field(None, description="of Beta semivalues: large ones weigh large coalitions")
+    utility: str | None = Field(None, description="for semivalues and leave-one-out: jia2019 or wang2023")
+    alpha: float | None = Field(None, description="for Beta semivalues: the larger, the more small sets of rows count")
+    beta: float | None = Field(None, description="for Beta semivalues: the larger, the more large sets of rows count")
     radius: float | str | None = Field(
-        None, union_mode="left_to_right", description="of threshold methods, in the metric's unit; or auto"
+        None,
+        union_mode="left_to_right",
+        description="for threshold methods: largest distance of a neighbor, in the metric's unit; or auto",
     )
-    epsilon: float | None = Field(None, description="privacy loss, or error of the truncated method")
-    delta: float | None = Field(None, description="probability that the privacy loss is exceeded")
-    adjacency: str | None = Field(None, description="which tables are neighbors: add_remove or replace_one")
-    sampling_rate: float | None = Field(None, description="share of training rows drawn for a private release")
-    unit: str | None = Field(None, description="what a private release protects: row, or owner with all its rows")
-    rows_per_owner: int | None = Field(None, description="of unit: owner, rows of an owner that count at a point")
-    k_star: int | None = Field(None, description="nearest rows of the truncated method; else from epsilon")
-    tail: str | None = Field(None, description="what the truncated method gives to farther rows: zero or bound")
-    index: str | None = Field(None, description="of the truncated method: exact, or a FAISS factory string")
+    epsilon: float | None = Field(
+        None, description="privacy loss; for the truncated method, the largest error of a value"
+    )
+    delta: float | None = Field(None, description="chance that the privacy loss is exceeded")
+    adjacency: str | None = Field(None, description="for the private method: add_remove or replace_one")
+    sampling_rate: float | None = Field(None, description="share of the training rows that a private release draws")
+    unit: str | None = Field(None, description="what a private release protects: row, or owner (all rows of an owner)")
+    rows_per_owner: int | None = Field(None, description="with unit: owner, how many rows of an owner count at a point")
+    k_star: int | None = Field(None, description="for the truncated method: how many nearest rows get values")
+    tail: str | None = Field(None, description="for the truncated method, what farther rows get: zero or bound")
+    index: str | None = Field(None, description="for the truncated method: exact, or a FAISS factory string")
     empty_utility: float | str | None = Field(
         None, union_mode="left_to_right", description="utility of no rows: a number, or formula"
     )
-    kind: str | None = Field(None, description="of weighted methods: raw, normalized or hard")
-    weight: str | None = Field(None, description="of weighted methods: given, inverse_distance or rbf")
-    gamma: float | None = Field(None, description="of weight: rbf, exp(-gamma distance²)")
-    bits: int | None = Field(None, description="of kind: hard, bits of a quantized weight")
-    n_nearest: int | None = Field(None, description="of kind: hard, nearest rows that count; all if left out")
+    kind: str | None = Field(None, description="for the weighted method: raw, normalized or hard")
+    weight: str | None = Field(None, description="for the weighted method: given, inverse_distance or rbf")
+    gamma: float | None = Field(None, description="with weight: rbf, weights are exp(-gamma distance²)")
+    bits: int | None = Field(None, description="with kind: hard, bits of a whole weight")
+    n_nearest: int | None = Field(None, description="with kind: hard, nearest rows looked at; all if left out")
     metric: str = Field("euclidean", description="euclidean, cosine (1 - cos) or inner_product")
-    precision: str = Field("default", description="default: exact near ranks; float64: everything in float64")
-    ties: str = Field("id", description="id: rows at equal distance rank by id; average: over all their orders")
+    precision: str = Field(
+        "default", description="default: float64 only where order is in doubt; float64: all ranks in float64"
+    )
+    ties: str = Field(
+        "id", description="rows at equal distance: id ranks them by id; average takes the mean over their orders"
+    )
     aggregate: str = Field("mean", description="over validation rows: mean or sum")
     ranking: str = Field("auto", description="sorted, binned, or auto: binned above 150,000 training rows")
     tolerance: float = Field(1e-8, description="how far the order of rows may put a value from the exact one")
-    error_bound: bool = Field(False, description="add each row's own bound to the values table")
-    self_validation: bool = Field(False, description="every train row is a validation row, left out of its own game")
-    on_bad_row: Literal["fail", "reject"] = Field("fail", description="reject: set bad rows aside, with the reason")
-    parent: str | None = Field(None, description="run whose validation rows change; its settings are taken over")
-    change: str | None = Field(None, description="add or remove: what becomes of the validation rows of parent")
-    chunk_rows: int = Field(CHUNK_ROWS, ge=1, le=1_000_000, description="validation rows of a chunk, about")
+    error_bound: bool = Field(
+        False, description="true: the values table says how far each value may be from the exact one"
+    )
+    self_validation: bool = Field(
+        False, description="true: every training row is a validation row too, and sits out its own game"
+    )
+    on_bad_row: Literal["fail", "reject"] = Field(
+        "fail", description="fail: stop at bad rows; reject: set them aside, with reasons"
+    )
+    parent: str | None = Field(None, description="run whose validation rows change; settings are those of that run")
+    change: str | None = Field(
+        None, description="add validation rows to those of parent, or remove them: add or remove"
+    )
+    chunk_rows: int = Field(CHUNK_ROWS, ge=1, le=1_000_000, description="validation rows of one task, about")
     run_id: str | None = Field(None, description="name of the run; derived from inputs and options if left out")
-    force: bool = Field(False, description="compute again what is published or begun under this run id, and replace it")
-    work_dir: str | None = Field(None, description="folder all hosts see, for an index too large to ship")
-    plan: str = Field("auto", description="replicated, sharded, or auto: sharded where the index does not fit a host")
+    force: bool = Field(False, description="true: compute a run of this id again and replace it")
+    work_dir: str | None = Field(None, description="folder that all hosts see, for a large index")
+    plan: str = Field("auto", description="replicated, sharded, or auto: sharded if the index does not fit a host")
     host_memory: str | None = Field(None, description="memory of one host, such as 64g; this machine's if left out")
-    epsilon_budget: float | None = Field(None, description="of the private method: most of epsilon over all releases")
+    epsilon_budget: float | None = Field(None, description="for the private method: limit of all releases")
     delta_budget: float | None = Field(None, description="the delta of epsilon_budget; that of the release if left out")
-    budget: str | None = Field(None, min_length=1, description="folder that counts a table's releases; else by output")
-    publish_all_values: bool = Field(False, description="of the private method: one table, not a folder an owner")
+    budget: str | None = Field(
+        None, min_length=1, description="folder that counts the releases of a table; one in output if left out"
+    )
+    publish_all_values: bool = Field(
+        False, description="for the private method: true writes one table, false a folder for each owner"
+    )
     report: bool = Field(True, description="write report.html (extra `report`)")
-    mlflow: bool = Field(False, description="tell MLflow of the published run (extra `mlflow`)")
-    log_format: Literal["auto", "text", "json"] = Field("auto", description="auto: text on a terminal, else JSON")
+    mlflow: bool = Field(False, description="log the published run to MLflow (extra `mlflow`)")
+    log_format: Literal["auto", "text", "json"] = Field(
+        "auto", description="text, json, or auto: text on a terminal, else json"
+    )
     stream: StreamConfig = Field(default_factory=StreamConfig, description="how validation rows arrive")
-    spark: SparkConfig = Field(default_factory=SparkConfig, description="a session started here")
+    spark: SparkConfig = Field(default_factory=SparkConfig, description="for a session that dvspark starts")
 
     def options(self) -> ValueOptions:
-        """Return what to compute and how."""
+        """Return what the run computes and how: method, parameters and options."""
         return ValueOptions(
             method=self.method,
             parameters=self._parameters(),
@@ -175,32 +199,32 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
         )
 
     def _validates_itself(self) -> bool:
-        """Return whether there is one table, as the settings or the method have it."""
+        """Return whether the training rows are also the validation rows, by the settings or by the method."""
         return self.self_validation or (self.method in METHODS and METHODS[self.method].self_validates)
 
     def to_owners(self) -> bool:
-        """Return whether each owner is to see its own rows' values only."""
+        """Return whether each owner gets a folder with the values of only the owner's rows."""
         return self.options().declaration.is_private and not self.publish_all_values
 
     def asks(self) -> tuple[str, ...]:
-        """Return which of "owners" and "weights" training rows must have, for the method or for whom values go to."""
+        """Return which of "owners" and "weights" training rows must have, for the method or for its output."""
         return self.options().asks + ("owners",) * self.to_owners()
 
     def _parameters(self) -> dict[str, Any]:
-        """Return the method's parameters that are set; the number of classes only where the method asks for it."""
+        """Return the parameters that are set; `n_classes` only if the method has this parameter."""
         given = {name: getattr(self, name) for name in PARAMETERS if getattr(self, name) is not None}
         if self.method in METHODS and not METHODS[self.method].knows("n_classes"):
             given.pop("n_classes", None)
         return given
 
     def kept(self) -> dict[str, Any]:
-        """Return the settings that the run record keeps: all but those of one start, and of the session."""
+        """Return the settings that the run record keeps: all except those of one start or of the Spark session."""
         return self.model_dump(
             mode="json", exclude={"spark", "stream", "run_id", "force", "parent", "change", "log_format"}
         )
 
     def problems(self) -> list[Problem]:
-        """Return what single fields cannot know: parameters of the method, fields that exclude each other."""
+        """Return the problems that no single field shows: parameters of the method, fields that exclude each other."""
         problems = self.options().problems() + run_id_problems(self.run_id)
         problems += [] if self.parent is None else published_id_problems(self.parent, "parent")
         problems += [] if self.change is None else choice_problems("change", self.change, CHANGES)
@@ -224,17 +248,16 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
         return problems
 
     def _budget_problems(self) -> list[Problem]:
-        """Return what is wrong with the budget of a private table."""
+        """Return what is wrong with the settings of a private table's budget."""
         given = {name: getattr(self, name) for name in ("epsilon_budget", "delta_budget", "budget")}
         given = {name: value for name, value in given.items() if value is not None}
         if given and self.method in METHODS and not METHODS[self.method].is_private:
             hint = "leave it out: nothing private is released"
             return [Problem(name, "a private method", self.method, hint) for name in given]
         problems = []
-        if self.epsilon_budget is not None and not 0 < self.epsilon_budget < math.inf:
+        if self.epsilon_budget is not None:
             hint = "what all releases of the table may come to, such as 4"
-            got = repr(self.epsilon_budget)
-            problems.append(Problem("epsilon_budget", "a positive finite number", got, hint))
+            problems += positive_problems("epsilon_budget", self.epsilon_budget, hint)
         if self.delta_budget is not None and not 0 < self.delta_budget < 1:
             hint = "far below 1 / (number of training rows)"
             problems.append(Problem("delta_budget", "a number between 0 and 1", repr(self.delta_budget), hint))

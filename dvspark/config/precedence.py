@@ -1,20 +1,22 @@
-"""Layers: settings of which one excludes another; the later source's stays, as file < environment < command line."""
+"""Precedence: settings that exclude each other. Those of the later source stay: file < environment < command line."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# Where a table is, and which state of it, which is another table's where the place is another.
+# Settings that say where a table is, and which state of it. A state belongs to its place.
 PLACE = ("path", "table")
 STATE = ("version", "snapshot", "timestamp")
 TABLES = ("train", "validation")
 
 
 def without_excluded(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a source without those that settings of a later one take the place of.
+    """Return the settings ``below`` without those that a setting of the later source ``above`` replaces.
 
-    A path or table takes the place of path, table and state; a version, snapshot or timestamp that of the others; a
-    validation table that of self_validation, and the reverse. Of one source that gives both nothing is taken away.
+    - A path or table above replaces path, table and state below.
+    - A version, snapshot or timestamp above replaces the other two below.
+    - A validation table above replaces self_validation below, and the reverse.
+    Settings that exclude each other within one source all stay, to be refused later.
     """
     kept = dict(below)
     for side in TABLES:
@@ -44,5 +46,5 @@ def _section(settings: dict[str, Any], side: str) -> dict[str, Any]:
 
 
 def _is_true(value: Any) -> bool:
-    """Return whether pydantic takes a value, maybe a word of the command line, for true."""
+    """Return whether pydantic would read a value, maybe a word of the command line, as true."""
     return str(value).lower() in ("true", "1", "yes", "y", "on", "t")

@@ -1,4 +1,4 @@
-"""Settings text: YAML, JSON and names that anybody may have written, refused before they grow into something else."""
+"""Settings as text (YAML, JSON, names) that anybody may have written: refused before they take memory or time."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ import yaml
 from dvspark.errors import ConfigError, Problem
 from dvspark.runs.documents import is_deeper
 
-# Settings are a page of text. A larger file is a mistake; one whose references multiply is a bomb, and what is written
-# out of it is counted before any of it is.
+# Settings are a page of text, and a larger file is a mistake. A file whose references multiply is a bomb: its values
+# are counted, references included, before any of them is built.
 LARGEST_TEXT_BYTES = 2**18
 MOST_VALUES = 10_000
 MOST_LEVELS = 20
-# Counts, and the ids of snapshots; YAML has numbers that are longer than Python writes.
+# Enough for counts and ids of snapshots. YAML can hold numbers that are longer than Python is willing to print.
 LONGEST_NUMBER_BITS = 64
 
-# YAML 1.1 takes 010 for 8 and 1:30 for 90; nobody means it, and a page of the latter takes PyYAML ten seconds.
+# YAML 1.1 reads 010 as 8 and 1:30 as 90, which nobody means. A page of the latter takes PyYAML ten seconds.
 OTHER_NUMBER = re.compile(r"[-+]?(0[0-9_]+|[0-9_]*:[0-9_:]*)")
 
-# What PyYAML raises for dates, numbers and truths that are none.
+# What PyYAML raises for text that looks like a date, number or truth value but is none.
 OF_SCALARS = (ValueError, AttributeError, LookupError, TypeError, ArithmeticError)
 
 PREFIX, NESTED = "DVSPARK_", "__"
 
-# The longer ones first: that of UTF-16 begins one of UTF-32.
+# Longer marks first: a mark of UTF-32 begins with one of UTF-16.
 ENCODINGS = {
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
@@ -40,9 +40,9 @@ ENCODINGS = {
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Return the settings in a YAML file; at most LARGEST_TEXT_BYTES of it are read, whatever it is.
+    """Return the settings in a YAML file. At most LARGEST_TEXT_BYTES are read, however large the file is.
 
-    Raises: ConfigError for what is no YAML in UTF-8, has a key twice, or is no settings at all.
+    Raises: ConfigError if the text is not YAML in UTF-8, has a key twice, or is not a mapping of settings.
     """
     where = f"configuration {path}"
     try:
@@ -75,7 +75,7 @@ def repeated_settings(where: str, names: Iterable[str]) -> list[Problem]:
 
 
 def environment_problems(environment: Mapping[str, str]) -> list[Problem]:
-    """Return which DVSPARK_* variables are no settings: given twice, of too many levels, too long."""
+    """Return problems of DVSPARK_* variables: given twice, with too many levels, or too long."""
     ours = {name: value for name, value in environment.items() if name.upper().startswith(PREFIX)}
     problems = repeated_settings("environment", ours)
     for name, value in ours.items():
@@ -88,7 +88,7 @@ def environment_problems(environment: Mapping[str, str]) -> list[Problem]:
 
 
 def text_problems(settings: Any) -> list[Problem]:
-    """Return which settings hold what no path, name or count can: NUL, bytes that are not UTF-8, very long numbers."""
+    """Return problems of settings that no path, name or count can have: NUL, bytes that are not UTF-8, huge numbers."""
     problems = []
     for place, text in _scalars(settings):
         if isinstance(text, int):
@@ -133,9 +133,9 @@ def _decoded(content: bytes) -> str:
 
 
 def _refuse_what_grows(text: str) -> None:
-    """Raise ValueError for YAML of too many levels or values, what references stand for counted each time.
+    """Raise ValueError for YAML with too many levels or values; a reference counts as much as what it stands for.
 
-    One pass over the events, before anything is built: a reference stands after what it refers to.
+    This takes one pass over the events, before anything is built. A reference always comes after its target.
     """
     open_now: list[list[Any]] = []  # of each list or mapping: its anchor, its values, levels below it
     known: dict[str | None, tuple[int, int]] = {}
@@ -168,11 +168,11 @@ def _place(event: yaml.Event) -> str:
 
 
 class _NoSettingsError(ValueError):
-    """What is wrong with a text, in words that repeat none of it."""
+    """Says what is wrong with a text, without repeating any of it."""
 
 
 class _OneKeyOnce(yaml.SafeLoader):
-    """Builds plain data alone; refuses a key that a mapping has already, and numbers that mean another one to YAML."""
+    """Builds plain data only; refuses keys given twice, and numbers that YAML reads as other numbers."""
 
     def construct_yaml_int(self, node: Any) -> int:
         if OTHER_NUMBER.fullmatch(node.value):
@@ -194,12 +194,12 @@ class _OneKeyOnce(yaml.SafeLoader):
 _OneKeyOnce.add_constructor("tag:yaml.org,2002:int", _OneKeyOnce.construct_yaml_int)
 
 
-# What follows in these messages is of the file; a password that begins with * or ! is an alias or a tag.
+# What follows these words in PyYAML's messages is text of the file, such as a password that begins with * or !.
 _OF_TEXT = re.compile(r"\b(alias|anchor|tag|handle|directive)\b .*", re.DOTALL)
 
 
 def _said(error: Exception) -> str:
-    """Return what is wrong with a file and where, without what stands there: it may be a secret."""
+    """Return what is wrong with a file and where, without the text found there, which may be a secret."""
     if isinstance(error, OF_SCALARS) and not isinstance(error, _NoSettingsError):
         return "a number or a date that is none"
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
@@ -210,7 +210,7 @@ def _said(error: Exception) -> str:
 
 
 def _wrong_with_json(text: str) -> str | None:
-    """Return why JSON is no setting, None if it is one, or no JSON."""
+    """Return why a text of JSON cannot be a setting; None if it can, or if the text is not JSON."""
     if len(text) > LARGEST_TEXT_BYTES:
         return f"{len(text)} characters"
     repeated = list[str]()
@@ -227,7 +227,7 @@ def _wrong_with_json(text: str) -> str | None:
     except RecursionError:
         return f"more than {MOST_LEVELS} levels"
     except ValueError:
-        return None  # no JSON; where it should be, who reads it says so
+        return None  # not JSON; whoever needs JSON here reports it
     if repeated:
         return f"a key twice: {repeated[0][:60]}"
     return f"more than {MOST_LEVELS} levels" if is_deeper(told, MOST_LEVELS) else None

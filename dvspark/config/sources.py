@@ -22,7 +22,7 @@ from dvspark.logs.redact import HIDDEN, is_secret, redacted_tree, remember
 SHORT = reprlib.Repr()
 SHORT.maxlevel, SHORT.maxstring, SHORT.maxother = 2, 300, 300
 
-# Of a file that holds something else, as many say enough.
+# If the file holds something else, so many problems say enough.
 MOST_PROBLEMS = 50
 
 # Settings that may stand without a value, which is then true.
@@ -30,10 +30,10 @@ FLAGS = ("force", "publish_all_values", "self_validation", "error_bound")
 
 
 def load_config(path: Path | None, overrides: dict[str, Any], base: dict[str, Any] | None = None) -> JobConfig:
-    """Return the configuration from a YAML file, the environment and overrides, the later winning.
+    """Return the configuration from a YAML file, the environment and overrides; each later source wins.
 
-    Where settings exclude each other, those of the later source stay, see `layers.without_excluded`.
-    ``base``: settings below all of these, such as those of another run.
+    Where settings exclude each other, those of the later source stay, see `precedence.without_excluded`. ``base`` has
+    settings that all of these sources win over, such as those of another run.
     Raises: ConfigError with everything that is wrong.
     """
     if problems := environment_problems(os.environ):
@@ -62,10 +62,10 @@ def load_config(path: Path | None, overrides: dict[str, Any], base: dict[str, An
     except ValidationError as error:
         problems = [_problem(details) for details in error.errors()[:MOST_PROBLEMS]]
         for details in error.errors():
-            remember({".".join(map(str, details["loc"])): details["input"]})  # the environment's are seen here first
+            remember({".".join(map(str, details["loc"])): details["input"]})  # also those of the environment
             _drop(given, details["loc"])
             _drop(from_file, details["loc"])
-        with contextlib.suppress(ValidationError):  # what is left may have problems of the other kind
+        with contextlib.suppress(ValidationError):  # the settings that are left may have problems of the other kind
             problems += Layered(**given).problems()
         if (n_more := error.error_count() - MOST_PROBLEMS) > 0:
             problems.append(
@@ -81,9 +81,9 @@ def load_config(path: Path | None, overrides: dict[str, Any], base: dict[str, An
 
 
 def asked_log_format(words: Sequence[str]) -> str:
-    """Return the log's format for errors that are told before the settings are known to be right; "auto" if none is."""
+    """Return the log format for errors that come before the settings are checked; "auto" if none is given."""
     asked: dict[str, Any] = {}
-    if len(words) > 1 and Path(words[1]).is_file():  # what a pipe says can be read only once
+    if len(words) > 1 and Path(words[1]).is_file():  # a pipe can be read only once
         with contextlib.suppress(ConfigError):
             asked = read_yaml(Path(words[1]))
     found = [asked.get("log_format")]
@@ -96,7 +96,7 @@ def asked_log_format(words: Sequence[str]) -> str:
 
 
 def _drop(settings: Any, place: tuple[int | str, ...]) -> None:
-    """Remove the setting at a place, if it is there."""
+    """Remove the setting at a place, if there is one."""
     for part in place[:-1]:
         settings = settings.get(str(part)) if isinstance(settings, dict) else None
     if isinstance(settings, dict):
@@ -112,7 +112,7 @@ def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
     left, last = list(words), ""
     while left:
         word = left.pop(0)
-        if not word.startswith("--"):  # what a blank cut off a secret is one, too
+        if not word.startswith("--"):  # the rest of a secret that a blank has split is secret too
             place_word = HIDDEN if is_secret(last) else word
             raise ConfigError(Problem(place_word, "--section.key VALUE", "no option", "quote values with blanks"))
         key, has_value, value = word.removeprefix("--").partition("=")
@@ -148,7 +148,7 @@ def _paths_spelled_out(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _problem(details: Any) -> Problem:
-    """Return one of pydantic's errors as ours, with the closest known key for an unknown one."""
+    """Return an error of pydantic as a Problem; for an unknown key with the closest known key."""
     place = [str(part) for part in details["loc"]]
     where = ".".join(part if len(part) <= SHORT.maxstring else SHORT.repr(part) for part in place)
     got = HIDDEN if is_secret(where) else SHORT.repr(redacted_tree(details.get("input")))

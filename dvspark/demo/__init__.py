@@ -1,4 +1,4 @@
-"""The demo: a real sample, 10,000 Debian packages, valued in local Spark; README.md beside it says more."""
+"""The demo: a real sample of 10,000 Debian packages, valued in local Spark. README.md beside this file says more."""
 
 from __future__ import annotations
 

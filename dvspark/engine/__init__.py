@@ -1,12 +1,12 @@
-r"""Engine: how the kernels' work is spread over Spark. Two plans, one contract (`engines.Engine`), the same bits.
+r"""Engine: how Spark does the work of the kernels. Two plans, one contract (`engines.Engine`), the same bits.
 
-Replicated (`engine.replicated`): the index fits a host.
+Replicated (`engine.replicated`), if the index fits a host:
 
     training rows --pack--> index: files + sha256  --shared, shipped, or where it lies-->  one mapped copy a host
     validation rows --hash of id--> chunks --> tasks: a chunk at a time, `tasks.value_chunks`
         partials (train block, chunk) --by wave and block, in the order of chunks (`reduce`)--> waves --> totals
 
-Sharded (`engine.sharded`): it does not.
+Sharded (`engine.sharded`), if the index does not fit a host:
 
     training rows --> blocks: files on shared storage, one task a block works on it where it lies
     validation rows --hash of id--> chunks --> files that every block's task reads
@@ -17,6 +17,13 @@ Sharded (`engine.sharded`): it does not.
 `index`: how training rows are written, described, cached and opened, whole or in blocks. `planning`: which plan, what
 it takes, what it will cost. `chunks`, `tasks` and `reduce` serve both plans: how validation rows are cut, what runs on
 executors (iterators of Arrow batches, no Spark in sight), and the fixed order in which partials are added.
+
+Every process that has kernels run loads this page, and with it says where Numba keeps what it compiles.
 """
 
 from __future__ import annotations
+
+from dvspark.host.numba_cache import use_private_cache
+from dvspark.kernels import loops
+
+loops.before_numba = use_private_cache

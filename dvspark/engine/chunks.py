@@ -1,16 +1,17 @@
-"""Chunks: validation rows are cut by a hash of their id, never by partition or cluster size."""
+"""Chunks: validation rows are cut by a hash of their id, so partitions and cluster size play no part."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dvspark.schemas.pairwise import nodes
 
-# The places of waves, from one to another, a query at a time.
+# The waves of each query: pairs of places, the first and the one past the last.
 Cut = Iterator[list[tuple[int, int]]]
 
 # Rows of a chunk. One product takes 256 points; a larger chunk makes fewer partials, a smaller one spreads
@@ -18,33 +19,43 @@ Cut = Iterator[list[tuple[int, int]]]
 CHUNK_ROWS = 256
 # Most chunks of one wave, and of the waves that one query values: a reducer holds one block of each, 1 MB.
 WAVE_CHUNKS = 64
-# How long the waves of one query are to take: what is lost when a run is stopped.
+# How long one query should take. A run that is stopped loses at most that much.
 QUERY_SECONDS = 60.0
-# Chunks of the first query, or as many as there are tasks at once: nobody knows yet how long they take.
+# Chunks of the first query (more if more tasks run at once), because nobody knows yet how long a chunk takes.
 FIRST_CHUNKS = 4
 
 
 def count_chunks(n_validation: int, chunk_rows: int) -> int:
-    """Return into how many chunks that many validation rows are cut."""
+    """Return the number of chunks for so many validation rows."""
     return max(1, -(-n_validation // chunk_rows))
 
 
 def chunk_expression(n_chunks: int) -> str:
-    """Return the Spark SQL expression that assigns a row to a chunk by its id."""
+    """Return the Spark SQL expression for the chunk of a row, an integer that follows from the row's id."""
     return f"cast(pmod(xxhash64(id), {n_chunks}) as int)"
 
 
+def in_chunks(chunk_ids: Iterable[int]) -> str:
+    """Return the Spark SQL expression that is true of the rows of these chunks."""
+    return f"chunk_id IN ({', '.join(map(str, chunk_ids))})"
+
+
+def rows_of_chunk(rows: pa.Table, chunk_id: int) -> pa.Table:
+    """Return the rows of one chunk, in id order."""
+    return rows.filter(pc.equal(rows["chunk_id"], chunk_id)).sort_by("id")
+
+
 def pieces(chunk_ids: list[int]) -> list[list[int]]:
-    """Return the chunks in pieces of `WAVE_CHUNKS`, ascending."""
+    """Return the chunks, ascending, in lists of at most `WAVE_CHUNKS`."""
     ordered = sorted(chunk_ids)
     return [ordered[start : start + WAVE_CHUNKS] for start in range(0, len(ordered), WAVE_CHUNKS)]
 
 
 def queries(n_chunks: int, n_done: int = 0, n_tasks: int = 1) -> Cut:
-    """Yield the places of all chunks that are not done, a query at a time: its waves, each from a place to another.
+    """Yield, for each query, the waves of chunks that are not done; a wave is a pair: its first place and its end.
 
-    A query is to take QUERY_SECONDS, by how long the one before took; ``n_tasks`` run at once. How waves are cut
-    decides no bit of their sum, see `dvspark.schemas.pairwise`.
+    A query should take QUERY_SECONDS, judged by the time of the query before. ``n_tasks`` is how many tasks run at
+    once. The cut into waves changes no bit of the sum, see `dvspark.schemas.pairwise`.
     """
     size, place = max(FIRST_CHUNKS, n_tasks), n_done
     while place < n_chunks:
@@ -60,19 +71,19 @@ def queries(n_chunks: int, n_done: int = 0, n_tasks: int = 1) -> Cut:
 
 
 def singly(n_chunks: int) -> Cut:
-    """Yield the places of all chunks as `queries` does: one query, in which each chunk is a wave."""
+    """Yield one query in which each chunk is a wave of its own; otherwise as `queries`."""
     yield [(place, place + 1) for place in range(n_chunks)]
 
 
 def sizes_of(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield `CHUNK_SIZES` of each batch."""
+    """Yield for each batch its `CHUNK_SIZES`: how many rows it has of each chunk."""
     for batch in batches:
         chunks, n_rows = np.unique(batch.column("chunk_id"), return_counts=True)
         yield pa.RecordBatch.from_pydict({"chunk_id": chunks, "n_rows": n_rows})
 
 
 def whole_chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, pa.Table]]:
-    """Yield (chunk id, its rows) from batches sorted by chunk; batch borders do not matter.
+    """Yield (chunk id, rows of the chunk) from batches that are sorted by chunk; a chunk may lie in several batches.
 
     Memory: one chunk and one batch.
     """

@@ -1,9 +1,10 @@
-"""Engines: what each plan's engine can do, and which one values with an index."""
+"""Engines: the contract of the two plans' modules, and which module values with which index."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 import pyarrow as pa
 
@@ -20,20 +21,21 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 Index = IndexReference | BlocksReference
+IndexOf = TypeVar("IndexOf", bound=Index)
 Index_contra = TypeVar("Index_contra", contravariant=True)
 
 
 class Engine(Protocol[Index_contra]):
-    """What values with one kind of index: the module of a plan, whose functions these are."""
+    """The functions that the module of a plan has, to value with its kind of index."""
 
     def train_keys(self, reference: Index_contra) -> TrainKeys:
-        """Return id, label and, where known, owner of all training rows, and what follows from them."""
+        """Return the ids, labels and, where known, owners of all training rows, as `TrainKeys`."""
 
     def train_pieces(self, reference: Index_contra) -> Iterator[TrainArrays]:
         """Yield the training rows in id order, mapped on this host."""
 
     def listed_rows(self, reference: Index_contra, rows: list[int]) -> ListedRows:
-        """Return a few training rows, read on this host."""
+        """Return the training rows at these places, read on this host."""
 
     def value_waves(
         self,
@@ -46,12 +48,12 @@ class Engine(Protocol[Index_contra]):
         n_tasks: int = ...,
         cut: Cut | None = ...,
     ) -> Iterator[Wave]:
-        """Yield the waves of chunks, ascending, but those that are done."""
+        """Yield the waves of chunks in ascending order, without those that are done."""
 
     def neighbor_counts(
         self, chunks: DataFrame, sizes: dict[int, int], reference: Index_contra, work: ChunkWork
     ) -> pa.Table:
-        """Return `NEIGHBOR_COUNTS` of all validation rows, for a `radius` method."""
+        """Return `NEIGHBOR_COUNTS` of all validation rows, for methods of the kind `radius`."""
 
     def tenth_distances(
         self,
@@ -62,16 +64,38 @@ class Engine(Protocol[Index_contra]):
         *,
         self_validation: bool,
     ) -> Float64s:
-        """Return how far a few training rows away each validation row of the sample is."""
+        """Return each sampled validation row's distance to its tenth nearest training row, float64 (n_points,)."""
 
     def nearest_rows(
         self, spark: SparkSession, sample: pa.Table, reference: Index_contra, work: ChunkWork, *, exact: bool
     ) -> list[Int64s]:
-        """Return the rows that decide the values of each validation row of the sample."""
+        """Return for each validation row of the sample the training rows that decide its values.
+
+        ``exact``: search all rows, even if the run has an approximate index.
+        """
 
 
-def engine_of(index: Index) -> Engine[Any]:
-    """Return the engine that values with this kind of index."""
+class IndexBuilder(Protocol):
+    """What writes the index of training rows: `packing.build_index` or `sharded.build_blocks`, bound to its own."""
+
+    def __call__(
+        self,
+        train_rows: DataFrame,
+        *,
+        n_train: int,
+        n_features: int,
+        dtype: str,
+        metric: str,
+        directory: Path,
+        shared: bool,
+        index: str,
+        keys: pa.Table | None,
+    ) -> Index:
+        """Return the index that was written."""
+
+
+def engine_of(index: IndexOf) -> Engine[IndexOf]:
+    """Return the module that values with this kind of index."""
     of_blocks: Engine[BlocksReference] = sharded
     of_whole: Engine[IndexReference] = replicated
-    return of_blocks if isinstance(index, BlocksReference) else of_whole
+    return cast("Engine[IndexOf]", of_blocks if isinstance(index, BlocksReference) else of_whole)

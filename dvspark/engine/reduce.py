@@ -1,4 +1,4 @@
-"""Reduce: partials travel as blocks of train rows and are added in a fixed order: the same bits every time."""
+"""Reduce: partials travel in blocks of train rows and are added in a fixed order: the same bits every time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TOTAL_TYPES = arrow_schema(TOTALS)
 
 
 def partial_batches(chunk_id: int, partial: Partial) -> Iterator[pa.RecordBatch]:
-    """Yield a chunk's partial as `PARTIALS`, one row a block of train rows."""
+    """Yield a chunk's partial as `PARTIALS`, one row for each block of train rows."""
     widest = partial.of_chunk(chunk_id).widest.tobytes()
     for block, start in enumerate(range(0, len(partial.value), BLOCK_ROWS)):
         here = slice(start, start + BLOCK_ROWS)
@@ -39,12 +39,12 @@ def partial_batches(chunk_id: int, partial: Partial) -> Iterator[pa.RecordBatch]
 
 
 def reduce_block(partials: pa.Table) -> pa.Table:
-    """Return the `TOTALS` row of a wave's partials of one block of train rows, added pairwise by their order.
+    """Return the `TOTALS` row of one block of train rows: the wave's partials of this block, added pairwise in order.
 
-    O(chunks × block) time; memory: the partials of one block.
+    Cost: O(chunks × rows of the block). Memory: the partials of one block.
     """
     order = np.argsort(partials["chunk_id"].to_numpy()).tolist()
-    bounded = partials["row_bounds"].null_count == 0  # if one is missing, there is no sum
+    bounded = partials["row_bounds"].null_count == 0  # one missing sketch leaves no sum
     total, sketches = Pairwise(), list[Float64s]()
     for place in order:
         part = _partial(partials, place, bounded=bounded)
@@ -56,14 +56,14 @@ def reduce_block(partials: pa.Table) -> pa.Table:
     row["chunk_ids"] = [partials["chunk_id"][place].as_py() for place in order]
     for name in ("widest", "value", "value_squared", "row_bounds"):
         row[name] = None if getattr(found, name) is None else getattr(found, name).tobytes()
-    # Of all blocks these are equal: the first one tells them.
+    # These are equal in all blocks, so the first block is enough.
     counted = np.array([[partials[name][place].as_py() for name in SCALARS[:OF_ALL]] for place in order])
     row["sketches"] = np.hstack([np.stack(sketches), counted]).tobytes()
     return pa.Table.from_pylist([row], TOTAL_TYPES)
 
 
 def _partial(partials: pa.Table, place: int, *, bounded: bool) -> Partial:
-    """Return one chunk's part of the block; its arrays may be written to."""
+    """Return the part of one chunk in the block; the caller may write to its arrays."""
 
     def array(name: str) -> Float64s:
         return np.frombuffer(partials[name][place].as_buffer()).copy()
@@ -74,17 +74,17 @@ def _partial(partials: pa.Table, place: int, *, bounded: bool) -> Partial:
 
 
 def widest_of(told: bytes) -> Float64s:
-    """Return a partial's points with the widest certificates, as its table tells them."""
+    """Return the points with the widest certificates, as the bytes of a partial's table encode them."""
     return np.frombuffer(told).reshape(-1, 3)
 
 
 def sketch_of(partial: Partial) -> Float64s:
-    """Return the sketch of a partial, as that of a chunk is told by `assemble`."""
+    """Return the sketch of a chunk's partial, in the form that `assemble` gives it."""
     return sketch(partial, BLOCK_ROWS)
 
 
 def wave_of(totals: pa.Table, n_train: int, place: int, chunk_sizes: dict[int, int]) -> Wave:
-    """Return a wave from its `TOTALS`, checked by `assemble`; ``place``: of its first chunk."""
+    """Return a wave from its `TOTALS`, checked by `assemble`; ``place`` is that of the wave's first chunk."""
     found = assemble(totals, n_train, chunk_sizes)
     rows = totals.sort_by("train_block")["sketches"].to_pylist()
     sketches = [np.frombuffer(row).reshape(len(chunk_sizes), -1) for row in rows]
@@ -93,11 +93,11 @@ def wave_of(totals: pa.Table, n_train: int, place: int, chunk_sizes: dict[int, i
 
 
 def assemble(totals: pa.Table, n_train: int, chunk_sizes: dict[int, int]) -> Partial:
-    """Return the partial of a wave from its `TOTALS`, checked against the chunks it was to contain.
+    """Return the partial of a wave from its `TOTALS`, checked against the chunks that the wave must contain.
 
-    ``chunk_sizes``: validation rows of every chunk of the wave.
-    Raises: ComputeError when a block of train rows is missing, a chunk is missing or counted twice, the rows
-    valued are not those assigned, or only some blocks have certificates row by row.
+    ``chunk_sizes`` has the number of validation rows of each chunk of the wave.
+    Raises: ComputeError if a block of train rows is missing, a chunk is missing or counted twice, other rows were
+    valued than those assigned, or only some blocks have certificates row by row.
     """
     rows = sorted(totals.to_pylist(), key=lambda row: row["train_block"])
     n_blocks = -(-n_train // BLOCK_ROWS)

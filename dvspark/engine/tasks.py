@@ -1,11 +1,11 @@
-"""What runs on executors: plain iterators of Arrow batches in and out, no Spark type in sight."""
+"""What runs on executors: functions that take and yield plain iterators of Arrow batches, without any Spark type."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -15,23 +15,24 @@ from dvspark.engine.chunks import whole_chunks
 from dvspark.engine.index.train_index import TrainIndex, TrainKeys
 from dvspark.engine.reduce import partial_batches
 from dvspark.kernels.distances.distances import distance_from_key, exact_keys
+from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.kernels.workspace import Workspace
+from dvspark.methods.base import Method
 from dvspark.methods.kinds.sums import SettledGame
 from dvspark.methods.options import ValueOptions
-from dvspark.privacy import sampled_rows
 from dvspark.schemas import Bools, ChunkArrays, Floats, Int64s, TrainArrays, TrainColumns, columns
 from dvspark.schemas.columns import embedding_matrix, from_ipc, to_ipc
 
 # Rows in one packed row: up to this many bytes of embeddings, well under Arrow's and Spark's 2 GB a cell.
 PACK_BYTES = 4 * 2**20
 
-# A Python worker lives through many tasks, one after the other.
+# A Python worker runs many tasks, one after the other.
 _workspace = Workspace()
-_samples: dict[tuple[bytes, int, Any], Bools] = {}
+_samples: dict[tuple[bytes, int, int | str], Bools] = {}
 
 
 class HasSizes(Protocol):
-    """A reference to training rows, packed or in blocks."""
+    """A reference to training rows, packed in one index or in blocks."""
 
     @property
     def n_train(self) -> int:
@@ -39,35 +40,35 @@ class HasSizes(Protocol):
 
     @property
     def n_owners(self) -> int:
-        """Number of their owners, 0 where they are not known."""
+        """Number of their owners, 0 if owners are not known."""
 
 
 @dataclass(frozen=True)
 class ChunkWork:
-    """All a task must know besides the index; ``parameters`` are the method's, resolved.
+    """Everything that a task must know besides the index; ``parameters`` are the method's, with defaults filled in.
 
-    ``sample_key`` draws the training rows of a private release, see `privacy.sampled_rows`; ``settled``: what is known
-    before rows are valued, where all points are one game.
+    ``sample_key`` draws the training rows of a private release, see `privacy.sampled_rows`. ``settled`` is what is
+    known before rows are valued, for methods where all points share one game.
     """
 
     options: ValueOptions
-    parameters: dict[str, Any]
+    parameters: Parameters
     sample_key: bytes | None = None
     settled: SettledGame | None = None
 
     @property
-    def method(self) -> Any:
-        """The method's declaration, of whichever kind."""
+    def method(self) -> Method[Parameters]:
+        """The method's declaration."""
         return self.options.declaration
 
     def n_values(self, index: HasSizes) -> int:
-        """Return how many values there will be for an index of that size."""
+        """Return how many values the method gives with this index."""
         return self.options.declaration.n_values(index.n_train, index.n_owners)
 
 
 @dataclass(frozen=True)
 class ListedRows:
-    """A few train rows: their places ``rows``, embeddings ``x`` (n, n_features) and ``ids``, an array of pyarrow."""
+    """A few train rows: their places ``rows``, embeddings ``x`` (n, n_features), and ``ids`` as a pyarrow array."""
 
     rows: list[int]
     x: Floats
@@ -75,7 +76,7 @@ class ListedRows:
 
 
 def pack_rows(batches: Iterator[pa.RecordBatch], dtype: str) -> Iterator[pa.RecordBatch]:
-    """Yield `PACKED_ROWS` of rows in `ROWS` format, in the order they come."""
+    """Yield `PACKED_ROWS` of rows in `ROWS` format, in the order in which they come."""
     for batch in batches:
         keys = batch.drop_columns(["embedding"])
         n_rows = max(1, PACK_BYTES // max(1, batch.column("embedding").nbytes // max(1, len(batch))))
@@ -91,7 +92,7 @@ def pack_rows(batches: Iterator[pa.RecordBatch], dtype: str) -> Iterator[pa.Reco
 
 
 def pack_keys(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield `PACKED_KEYS` of rows without embeddings, in the order they come."""
+    """Yield `PACKED_KEYS` of rows without embeddings, in the order in which they come."""
     for batch in batches:
         yield pa.RecordBatch.from_pydict({"keys": pa.array([to_ipc(batch)], pa.binary())})
 
@@ -102,9 +103,9 @@ def unpack_row(n_rows: int, x: bytes | bytearray, keys: bytes | bytearray, dtype
 
 
 def value_chunks(batches: Iterator[pa.RecordBatch], index: TrainIndex, work: ChunkWork) -> Iterator[pa.RecordBatch]:
-    """Yield the `PARTIALS` of every chunk in the batches, which come sorted by (chunk_id, id).
+    """Yield the `PARTIALS` of every chunk in the batches, which are sorted by (chunk_id, id).
 
-    Cost a chunk: the method's kernel; memory: `kernels.memory.scratch_bytes` and one chunk.
+    Cost of a chunk: the method's kernel. Memory: `kernels.memory.scratch_bytes` and one chunk.
     """
     ranking = work.options.ranking_options(work.parameters, index.arrays.n_train)
     train = with_sample(index.arrays, index.keys["id"], work)
@@ -114,7 +115,7 @@ def value_chunks(batches: Iterator[pa.RecordBatch], index: TrainIndex, work: Chu
 
 
 def count_chunks(batches: Iterator[pa.RecordBatch], index: TrainIndex, work: ChunkWork) -> Iterator[pa.RecordBatch]:
-    """Yield the `NEIGHBOR_COUNTS` of every chunk in the batches, which come sorted by (chunk_id, id)."""
+    """Yield the `NEIGHBOR_COUNTS` of every chunk in the batches, which are sorted by (chunk_id, id)."""
     ranking = work.options.ranking_options(work.parameters, index.arrays.n_train)
     train = with_sample(index.arrays, index.keys["id"], work)
     for _, table in whole_chunks(batches):
@@ -124,32 +125,32 @@ def count_chunks(batches: Iterator[pa.RecordBatch], index: TrainIndex, work: Chu
 
 
 def counts_table(ids: pa.ChunkedArray, counts: Int64s) -> pa.Table:
-    """Return `NEIGHBOR_COUNTS` of validation rows with these ids, from counts (n, 2)."""
+    """Return the `NEIGHBOR_COUNTS` of validation rows with these ids, from counts (n, 2)."""
     columns_of = {"id": ids.combine_chunks(), "n_matches": pa.array(counts[:, 0]), "n_others": pa.array(counts[:, 1])}
     return pa.table(columns_of)
 
 
 def with_sample(train: TrainArrays, ids: pa.ChunkedArray, work: ChunkWork) -> TrainArrays:
-    """Return the training rows, or a block of them, with those marked that the run's sample holds, if there is one."""
+    """Return the training rows, or those of a block, with the rows of the run's sample marked, if there is one."""
     if work.sample_key is None:
         return train
     return dataclasses.replace(train, columns=sampled_columns(train.columns, ids, work))
 
 
 def sampled_columns(columns: TrainColumns, ids: pa.ChunkedArray, work: ChunkWork) -> TrainColumns:
-    """Return the columns of training rows with those marked that the run's sample holds, if there is one."""
+    """Return the columns of training rows with the rows of the run's sample marked, if the run samples rows."""
     if work.sample_key is None:
         return columns
-    # Drawn once a process and block: a microsecond a row.
+    # Each process draws once for each block; a row takes a microsecond.
     asked = (work.sample_key, len(ids), ids[0].as_py())
     if asked not in _samples:
         _samples.clear()
-        _samples[asked] = sampled_rows(ids.to_pylist(), work.sample_key, work.parameters["sampling_rate"])
+        _samples[asked] = work.method.sample(ids.to_pylist(), work.sample_key, work.parameters)
     return dataclasses.replace(columns, sampled=_samples[asked])
 
 
 def chunk_arrays(rows: pa.Table, train: TrainKeys, *, self_validation: bool) -> ChunkArrays:
-    """Return validation rows in `ROWS` format as the kernels see them."""
+    """Return validation rows in `ROWS` format in the form that kernels take."""
     x = embedding_matrix(rows["embedding"].combine_chunks(), np.dtype(train.dtype))
     labels = rows["label"].combine_chunks()
     targets = columns.target_numbers(labels)
@@ -168,9 +169,9 @@ def chunk_arrays(rows: pa.Table, train: TrainKeys, *, self_validation: bool) -> 
 def nearest_validation(
     batches: Iterator[pa.RecordBatch], listed: ListedRows, metric: str, n_nearest: int
 ) -> Iterator[pa.RecordBatch]:
-    """Yield `NEIGHBORS`: of the validation rows in the batches, the nearest to each of some train rows.
+    """Yield as `NEIGHBORS` the validation rows of the batches that are nearest to each listed train row.
 
-    Under self-validation a row is not its own neighbor. O(n_validation × rows × D); one batch of scratch.
+    Under self-validation a row is not its own neighbor. Cost: O(n_validation × rows × D). Memory: one batch of scratch.
     """
     own_ids = pc.cast(listed.ids, pa.string())
     for batch in batches:

@@ -1,3 +1,3 @@
-"""Host: what the processes of a machine share or leave behind: folders nobody else can plant, signals, ends."""
+"""Host: folders, signals and process ends: what the processes of a machine share or leave behind."""
 
 from __future__ import annotations

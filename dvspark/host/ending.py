@@ -1,4 +1,4 @@
-"""Ending: what a signal does to a command; it ends as by an error, within seconds, and its exit code says so."""
+"""Ending: a signal ends a command like an error, within seconds, with the signal's exit code."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from typing import Any
 
 from dvspark.logs import log_event
 
-# As a shell counts them: 128 and the signal's number.
+# The convention of shells: 128 plus the signal's number.
 EXIT_CODES = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
-# What a command has for its own cleaning; then the process ends wherever it stands, such as in a read that never ends.
+# Seconds for the command's own cleaning. After them the process ends wherever it is, such as in a read without end.
 GRACE_SECONDS = 7.0
 
 
 class Ended(BaseException):
-    """Raised in the main thread when the first signal arrives, once; no `except Exception` keeps it."""
+    """Raised once in the main thread when the first signal arrives; no `except Exception` catches it."""
 
 
 class _State:
-    """What this process knows of its end."""
+    """The state of this process's end."""
 
     signal: signal.Signals | None = None
     last_words = threading.Lock()  # of the main thread, or of the one that ends the process without it
@@ -42,8 +42,8 @@ def is_ending() -> bool:
 def answered(work: Callable[[], int], *, last: bool = False) -> int:
     """Return the exit code of ``work``, or that of the signal that ended it.
 
-    ``last``: nothing comes after it in this process, so handlers stay: what arrives from then on is too late. In a
-    thread that is not the main one signals are somebody else's.
+    ``last``: nothing comes after it in this process, so the handlers stay, and later signals have no effect. In a
+    thread other than the main one, signals are left to others.
     """
     if threading.current_thread() is not threading.main_thread():
         return work()
@@ -71,9 +71,9 @@ def answered(work: Callable[[], int], *, last: bool = False) -> int:
 
 
 def answer_signals() -> None:
-    """Take over the signals that end a command; again after Spark's start, which takes SIGINT for itself.
+    """Install handlers of the signals that end a command; again after Spark's start, which takes SIGINT over.
 
-    A hang-up that is ignored already, as under nohup, stays ignored.
+    A hang-up that is already ignored, as under nohup, stays ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -84,7 +84,7 @@ def answer_signals() -> None:
 
 @contextmanager
 def at_once(action: Callable[[], object]) -> Iterator[None]:
-    """Have ``action`` done, in a thread of its own, as soon as a signal arrives while the block runs."""
+    """Run ``action`` in a thread of its own as soon as a signal arrives while the block runs."""
     _State.at_once = (*_State.at_once, action)
     try:
         yield
@@ -93,17 +93,17 @@ def at_once(action: Callable[[], object]) -> Iterator[None]:
 
 
 def remove_at_end(folder: Path) -> None:
-    """Have a folder removed if a signal keeps its owner from doing so."""
+    """Have a folder removed if a signal keeps its owner from removing it."""
     _State.left |= {folder}
 
 
 def is_removed(folder: Path) -> None:
-    """Say that a folder's owner has removed it."""
+    """Note that a folder's owner has removed it."""
     _State.left -= {folder}
 
 
 def _first(number: int, _frame: FrameType | None) -> None:
-    """Leave through the same door as an error, so that what was staged and a session started here go too."""
+    """Leave the main thread as by an error, so that staged files and a session started here are cleaned up."""
     if is_ending():
         return
     _State.signal = signal.Signals(number)
@@ -120,14 +120,14 @@ def _set(handlers: dict[signal.Signals, Any]) -> None:
 def _last_words(number: signal.Signals) -> int:
     for folder in _State.left:
         shutil.rmtree(folder, ignore_errors=True)
-    said = f"stopped by {number.name}; what is not published by now is not; the same command goes on from here"
+    said = f"stopped by {number.name}; what is not yet published will not be; the same command goes on from here"
     log_event(said, level=40, signal=number.name, exit_code=EXIT_CODES[number])
     return EXIT_CODES[number]
 
 
 @contextmanager
 def _watched() -> Iterator[threading.Event]:
-    """Watch, from a thread, for signals and for an end that takes too long: the main thread may be deep in C."""
+    """Watch from a thread for signals, and for an end that takes too long: the main thread may be busy in C code."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     before, is_over = signal.set_wakeup_fd(writing, warn_on_full_buffer=False), threading.Event()

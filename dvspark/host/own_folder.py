@@ -1,16 +1,14 @@
-"""Own folder: a temporary folder that goes with its process; one that a killed process left may be taken over.
+"""Own folder: a temporary folder that goes with its process; a folder left by a killed process may be taken over.
 
-Of this user alone: what another one has put beside it under such a name is neither opened nor removed.
+The folder belongs to this user alone. What other users have put under such a name is neither opened nor removed.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,16 +17,14 @@ from typing import IO
 
 from dvspark.errors import ComputeError, Problem
 from dvspark.host.ending import is_removed, remove_at_end
+from dvspark.host.locks import left_over, locked, take
 from dvspark.host.owned import is_own_folder, open_own_file, place_of_others
 from dvspark.logs import log_event
 
 PREFIX = "dvspark-own-"
-# A name that is read from a file must not lead elsewhere.
+# A name that is read from a file must not lead to another place.
 NAME = re.compile(rf"{PREFIX}\w+")
 LOCK = "lock"
-
-# What nobody holds is kept for a day.
-KEEP_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -41,25 +37,25 @@ class OwnFolder:
 
     @classmethod
     def make(cls, root: Path) -> OwnFolder:
-        """Return a new folder below ``root``. Where the storage has no locks, nobody can take it over or remove it."""
+        """Return a new folder below ``root``. On storage without locks, nobody can take it over or remove it."""
         path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
         remove_at_end(path)
         lock = open_own_file(path / LOCK, os.O_CREAT | os.O_EXCL)
         with suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            take(lock)
         return cls(path, lock, is_own_folder(path))
 
     @classmethod
     def take_over(cls, root: Path, name: str) -> OwnFolder | None:
-        """Return the folder of that name that a process left below ``root``; None if it is not there, or still held."""
-        lock = _locked(root / name / LOCK) if NAME.fullmatch(name) and is_own_folder(root / name) else None
+        """Return the folder of that name that a process left below ``root``; None if it is absent or still held."""
+        lock = locked(root / name / LOCK) if NAME.fullmatch(name) and is_own_folder(root / name) else None
         if lock is None:
             return None
         remove_at_end(root / name)
         return cls(root / name, lock)
 
     def require_there(self) -> None:
-        """Raise ComputeError where another folder stands in its place, on storage that knows owners and modes."""
+        """Raise ComputeError if another folder is in its place, on storage that has owners and modes."""
         if not self.has_owner:
             return
         try:
@@ -71,7 +67,7 @@ class OwnFolder:
             raise ComputeError(Problem(str(self.path), "the folder that this run has made", "another or none", hint))
 
     def remove(self) -> None:
-        """Remove it with all in it."""
+        """Remove the folder with everything in it."""
         shutil.rmtree(self.path, ignore_errors=True)
         self.lock.close()
         is_removed(self.path)
@@ -79,10 +75,10 @@ class OwnFolder:
 
 @contextmanager
 def own_folder(root: Path, n_bytes: int, left: str | None = None) -> Iterator[Path]:
-    """Yield a folder below ``root`` for ``n_bytes``, removed with all in it afterwards.
+    """Yield a folder below ``root`` for ``n_bytes``, which is removed with everything in it afterward.
 
     ``left``: the name of one to be taken over, with what is in it, if it is there and its process is gone. Others that
-    were left go after KEEP_SECONDS, or where there is no space, the oldest first.
+    were left go after a day, or where there is no space, the oldest first.
     Raises: ComputeError when it is no longer there afterwards.
     """
     root.mkdir(parents=True, exist_ok=True)
@@ -98,44 +94,8 @@ def own_folder(root: Path, n_bytes: int, left: str | None = None) -> Iterator[Pa
         folder.remove()
 
 
-def left_over(root: Path, pattern: str, n_bytes: int) -> Iterator[Path]:
-    """Yield lock files below ``root`` that nobody holds, each held meanwhile, the oldest first.
-
-    Those not touched for KEEP_SECONDS; and others, as long as the storage has not ``n_bytes`` free.
-    """
-    for path in sorted(root.glob(pattern), key=_seconds):
-        if time.time() - _seconds(path) < KEEP_SECONDS and shutil.disk_usage(root).free >= n_bytes:
-            return
-        lock = _locked(path) if path.parent == root or is_own_folder(path.parent) else None
-        if lock is not None:
-            with lock:
-                yield path
-
-
 def _warn_of_others(root: Path) -> None:
-    """Warn of a folder in which other users may rename what is not theirs: no sticky bit, as in many containers."""
+    """Warn of a folder where other users may rename others' files: one without the sticky bit, as in containers."""
     if (place := place_of_others(root)) is not None:
-        told = f"other users can rename folders in {place}, and put theirs in the place of this run's"
+        told = f"other users can rename folders in {place}, and put their own in the place of this run's folders"
         log_event(f"{told}: chmod +t {place}, or take another work_dir or TMPDIR", level=30, place=place)
-
-
-def _seconds(path: Path) -> float:
-    """Return when a file was touched; of one that is gone, or another user's, that it was just now."""
-    try:
-        return path.lstat().st_mtime
-    except OSError:
-        return time.time()
-
-
-def _locked(path: Path) -> IO[bytes] | None:
-    """Return the open file with its lock; None if there is none of this user, or somebody holds it."""
-    try:
-        file = open_own_file(path, 0)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        return None
-    return file

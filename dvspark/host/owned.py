@@ -1,4 +1,4 @@
-"""Owned: folders and files of a host that no other user can have planted, redirected or widened."""
+"""Owned: checks that no other user can have planted, redirected or opened to others a folder or file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def is_own(found: os.stat_result) -> bool:
 
 
 def is_own_folder(path: str | Path) -> bool:
-    """Return whether a folder of this user stands there, no link to one, that nobody else may write to."""
+    """Return whether the path is a folder of this user, not a link, to which nobody else may write."""
     try:
         found = os.lstat(path)
     except OSError:
@@ -31,9 +31,9 @@ def is_own_folder(path: str | Path) -> bool:
 
 
 def made_own_folder(path: Path, hint: str) -> Path:
-    """Make a private folder if it is not there, and return it.
+    """Return a private folder, which is made if it is absent.
 
-    Raises: ComputeError when what stands there is a link, another user's, or open to others to write.
+    Raises: ComputeError if the path is a link, another user's, or writable for others.
     """
     with suppress(FileExistsError):
         path.mkdir(parents=True, mode=PRIVATE_FOLDER)
@@ -44,10 +44,9 @@ def made_own_folder(path: Path, hint: str) -> Path:
 
 @contextmanager
 def own_place(path: Path, hint: str) -> Iterator[Path]:
-    """Yield a path to a private folder, made if it is not there, that stays this folder whatever is renamed above it.
+    """Yield a path to a private folder, made if absent, that stays this folder whatever is renamed above it.
 
-    Where a system has no such paths it is the folder's own.
-    Raises: as `made_own_folder`.
+    On systems without such paths, it is the folder's ordinary path. Raises: as `made_own_folder`.
     """
     made_own_folder(path, hint)
     try:
@@ -64,10 +63,10 @@ def own_place(path: Path, hint: str) -> Iterator[Path]:
 
 
 def open_own_file(path: Path, flags: int) -> IO[bytes]:
-    """Open a file for reading and writing, no link followed, made private where ``flags`` has O_CREAT.
+    """Open a file for reading and writing, without following links; made private if ``flags`` has O_CREAT.
 
-    Raises: OSError; PermissionError when it was there and is no plain file, another user's, or open to others to write.
-    One that O_EXCL has made here is this user's, even on storage that knows no owners or modes.
+    A file that O_EXCL has made here counts as this user's, even on storage without owners or modes.
+    Raises: OSError; PermissionError if it was there and is not a plain file, another user's, or writable for others.
     """
     opened = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | flags, PRIVATE_FILE)
     found = os.fstat(opened)
@@ -78,9 +77,10 @@ def open_own_file(path: Path, flags: int) -> IO[bytes]:
 
 
 def place_of_others(folder: Path) -> str | None:
-    """Return where, in this folder or above it, other users may rename what is not theirs; None if nowhere.
+    """Return the first place, here or above, where other users may rename files of others; None if there is none.
 
-    The administrator is no other user; and where the sticky bit is set, as on /tmp, each renames his own alone.
+    The administrator does not count as another user. With the sticky bit, as on /tmp, each user can rename only own
+    files.
     """
     resolved = folder.resolve()
     for place in (resolved, *resolved.parents):
@@ -92,7 +92,7 @@ def place_of_others(folder: Path) -> str | None:
 
 
 def others_may_write(folder: Path) -> bool:
-    """Return whether other users may put files into a folder; True of one that is gone."""
+    """Return whether other users may put files into a folder; True for a folder that is gone."""
     try:
         found = folder.stat()
     except OSError:

@@ -13,7 +13,8 @@ r"""Kernels: how one chunk of validation points is valued. NumPy in, NumPy out; 
                    |
         partial:   Σ value, Σ value², n, Σ U(N), Σ U(∅)
 
-A method of the `ranking` kind is two tables over ranks r = 1..n (`rank_values.RankWeights`), one file each:
+A method of the `ranking` kind is two tables over ranks r = 1..n (`rank_values.RankWeights`), one file each with a class
+whose fields are the method's parameters:
 `knn_shapley`, `soft_knn_shapley`, `knn_banzhaf`, `knn_beta`. With a_r = 1 where the row at rank r matches the
 validation label,
 
@@ -30,24 +31,25 @@ Four other kinds need something else:
     sums:      gradients in a softmax head (`softmax_head`, `head_gradients`), added up: `chg_shapley`, which values
                given gradients too, added up by `exact_sums`
 
-`key_bounds` bounds the rounding of float32 keys, so that `nearest` and `radius` are exact at any precision.
+`key_bounds` has proven bounds on the rounding of float32 keys, so `nearest` and `radius` are exact at any precision.
 
-Legend: N train rows, D features, n rows that play (N, or N - 1 under self-validation), k neighbors,
-`key` a number ordered like the distance: squared Euclidean distance, 1 - cos, or minus the inner product.
+Signs: N train rows, D features, n rows that play (N, or N - 1 under self-validation), k neighbors. A `key` is a number
+ordered like the distance: squared Euclidean distance, 1 - cos, or minus the inner product.
 
-Ties: rows at equal distance rank by train row, that is by id; or (`ties="average"`) get the mean over all
-orders of the tied rows. Rows in doubt get keys from float64 differences, so duplicates tie exactly; others take
-the key of their first copy.
+Ties: rows at equal distance rank by train row, that is by id. With `ties="average"`, they get the mean over all orders
+of the tied rows. Rows whose order is in doubt get keys from float64 differences, so duplicates tie exactly. Other
+duplicates get the key of their first copy.
 
 Certificate: how far a value may be from that of the exact order. Keys are taken to be within ten measured standard
-deviations of exact ones (`near_order`); whose order that leaves in doubt is listed by `doubt_loops`, and what it may
-change is at most the tolerance, or the rows get exact keys.
+deviations of exact keys (`near_order`). `doubt_loops` lists the rows whose order this leaves in doubt. The order of
+these rows changes a value by at most the tolerance, or they get exact keys.
 
-What is done to every row of every point is in `loops`: `rank_loops`, `doubt_loops` and `bin_loops` in NumPy, and the
-same in Numba in the modules `compiled_…` beside them; `compiled_gaps` is in Numba alone.
+The loops over every row of every point are in `loops`: `rank_loops`, `doubt_loops` and `bin_loops` in NumPy, and the
+same in Numba in the modules `compiled_…`. `compiled_gaps` exists in Numba only.
 
 Rooms: `distances`, `ranking` (kinds `ranking` and `ordered`), `binning`, `nearest`, `radius`, `gradients`, `blocks`
-(points of which blocks of training rows tell), `formulas` (a file a method, and what several share), `loops`.
+(points of which blocks of training rows tell), `formulas` (a file a method, what several share, and
+`kinds`: what a kind asks of a method's formulas), `loops`.
 
-Memory beyond the train arrays: `memory.scratch_bytes`, a formula, checked by a test.
+Memory beyond the train arrays: `memory.scratch_bytes`, a formula that a test checks.
 """

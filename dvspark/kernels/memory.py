@@ -1,4 +1,4 @@
-"""Memory: a bound on what a kernel takes beside the train arrays, before it starts."""
+"""Memory: a bound on the memory that a kernel takes beside the train arrays, known before it starts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dvspark.kernels.binning import bins, row_codes
 from dvspark.kernels.distances import distances
 from dvspark.kernels.ranking import ranking as by_sort
 
-# What `python -m dvspark.kernels.memory` prints.
+# The cases that `python -m dvspark.kernels.memory` prints.
 EXAMPLES = (
     ("sorted", 8_000, 384),
     ("sorted", 100_000, 512),
@@ -31,10 +31,12 @@ def scratch_bytes(
 ) -> int:
     """Return a bound on the kernel's memory beside the train arrays, in bytes.
 
-    The sorted ranking: a block of float32 keys of P points, 200 N for ranking and valuing one point (280 N when ties
-    are averaged), and five tiles in float64. The binned one: a block of codes, near rows and tables, and what
-    `row_codes.table_bytes` counts, or what the sorted ranking takes for points that bins do not serve, if that is more;
-    ``row_bounds`` take 8 N bytes and a table a point. For a block of a table of ``table_rows``, P is that of the table.
+    - The sorted ranking takes a block of float32 keys of P points, 200 N for ranking and valuing one point (280 N if
+      ties are averaged), and five tiles in float64.
+    - The binned ranking takes a block of codes, near rows and tables, and what `row_codes.table_bytes` counts. For
+      points that bins do not serve, it takes as much as the sorted ranking, if that is more.
+    - ``row_bounds`` take 8 N bytes, and a table for each point.
+    For a block of a table of ``table_rows``, P is that of the whole table.
     """
     table_rows, tile = table_rows or n_train, min(n_train, distances.TILE_ROWS)
     points = by_sort.points_per_block(table_rows)
@@ -51,7 +53,7 @@ def scratch_bytes(
 def points_at_once(
     n_train: int, n_features: int, *, ranking: str = "sorted", k: int = 10, tolerance: float = 1e-8
 ) -> int:
-    """Return how many validation points a kernel has in memory together."""
+    """Return how many validation points a kernel has in memory at the same time."""
     if ranking == "sorted":
         return by_sort.points_per_block(n_train)
     return row_codes.points_per_block(n_train, n_features, _capacity(n_train, k, tolerance))

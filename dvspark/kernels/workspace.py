@@ -1,4 +1,4 @@
-"""Workspace: arrays that one chunk after the other uses again, since fresh ones cost their page faults."""
+"""Workspace: arrays that are used again for one chunk after the other, because fresh arrays cost page faults."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# Of an array's bytes one in so many is reserved beyond them. Chunks differ by some 20 % of their points.
+# One byte in so many is reserved beyond an array's bytes. Chunks differ by some 20 % of their points.
 SPARE_SHARE = 4
 
 
 class Workspace:
-    """Named arrays that are kept between uses; not for two threads at once.
+    """Named arrays that are kept between uses. Two threads must not use one workspace at the same time.
 
-    The memory of each name is that of the largest array asked for, 8 N bytes for an (N,) float64.
+    Each name keeps the memory of the largest array asked for under it, 8 N bytes for an (N,) float64.
     """
 
     def __init__(self) -> None:
         self._kept: dict[str, npt.NDArray[np.uint8]] = {}
-        # Most are asked for again as they were: the view is found in a fifth of the time it takes to make one.
+        # Most arrays are asked for again unchanged. Finding the view takes a fifth of the time of making it.
         self._views: dict[str, tuple[tuple[int, ...], npt.DTypeLike, npt.NDArray[Any]]] = {}
 
     def array(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-        """Return the array of that name, its content being whatever it held."""
+        """Return the array of that name; its content is whatever it had before."""
         known = self._views.get(name)
         if known is not None and known[0] == shape and known[1] is dtype:
             return known[2]
         n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
         if name not in self._kept or self._kept[name].nbytes < n_bytes:
-            # All that holds the smaller one goes before the larger one is there: both together might not fit.
+            # The smaller array is dropped before the larger one is made, because both together might not fit.
             known = None
             self._views.pop(name, None)
             self._kept.pop(name, None)
@@ -41,6 +41,6 @@ class Workspace:
         return view
 
     def clear(self, *, but: str | None = None) -> None:
-        """Let go of all arrays, or all but one, to make room for others."""
+        """Drop all arrays, or all but the one named ``but``, to make room for others."""
         self._kept = {name: array for name, array in self._kept.items() if name == but}
         self._views = {name: view for name, view in self._views.items() if name == but}

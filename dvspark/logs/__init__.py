@@ -1,4 +1,4 @@
-"""Logs: human lines on a terminal, JSON lines elsewhere; one line a stage, progress on long ones."""
+"""Logs: readable lines on a terminal, JSON lines elsewhere; one line for each stage, and progress of long stages."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dvspark.logs.redact import redacted, redacted_tree, visible_lines
+from dvspark.units import show_seconds
 
 LOGGER = logging.getLogger("dvspark")
 
-# A progress line is written again after this many seconds, on a terminal in place.
+# Seconds between two progress lines; on a terminal, the new line replaces the old one.
 PROGRESS_SECONDS = {"text": 1.0, "json": 10.0}
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, message, and the fields of the event."""
+    """One JSON object for each line: time, level, message, and the fields of the event."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -35,7 +36,7 @@ class JsonLines(logging.Formatter):
 
 
 class TextLines(logging.Formatter):
-    """What a person reads; further lines of a message are indented, so that data cannot forge one."""
+    """Lines for people. Further lines of a message are indented, so that data cannot forge a line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the lines."""
@@ -43,7 +44,7 @@ class TextLines(logging.Formatter):
 
 
 def set_up_logs(log_format: str = "auto") -> None:
-    """Send dvspark's log to standard error, in place of any earlier set-up."""
+    """Send dvspark's log to standard error, replacing any earlier set-up."""
     if log_format == "auto":
         log_format = "text" if sys.stderr.isatty() else "json"
     handler = logging.StreamHandler(sys.stderr)
@@ -55,9 +56,9 @@ def set_up_logs(log_format: str = "auto") -> None:
 
 
 def _set_up_others(handler: logging.Handler) -> None:
-    """Have warnings of other packages in our format, without their traces, unless the process has a log of its own.
+    """Show warnings of other packages in our format, without stack traces, unless the process has a log of its own.
 
-    py4j's are left out: it tells of each connection that breaks, which follows from something that we tell.
+    py4j's are left out: each is about a broken connection, which follows from something that dvspark reports itself.
     """
     root = logging.getLogger()
     if all(isinstance(other.formatter, JsonLines | TextLines) for other in root.handlers):
@@ -69,13 +70,13 @@ def _set_up_others(handler: logging.Handler) -> None:
 
 
 def log_event(message: str, *, level: int = logging.INFO, **event: Any) -> None:
-    """Log a line; ``event`` are its fields in JSON."""
+    """Log a line; ``event`` has its fields in JSON."""
     LOGGER.log(level, message, extra={"event": event})
 
 
 @dataclass
 class Stage:
-    """One stage of a run while it goes on: set ``rows`` and ``note`` before it ends."""
+    """One stage of a run while it runs; set ``rows`` and ``note`` before it ends."""
 
     name: str
     rows: int | None = None
@@ -84,14 +85,14 @@ class Stage:
     _said: float = 0.0
 
     def progress(self, done: int, total: int) -> None:
-        """Say how far the stage is, in percent and time left, but not too often."""
+        """Log how far the stage is, in percent, and the time left; not too often."""
         now = time.monotonic()
         interval = PROGRESS_SECONDS["json" if _is_json() else "text"]
         if done == 0 or now - max(self.started, self._said) < interval:
             return
         self._said = now
         left = (now - self.started) / done * (total - done)
-        text = f"{self.name:<9} {100 * done // total:>3} %  {done} of {total} chunks, {duration(left)} left"
+        text = f"{self.name:<9} {100 * done // total:>3} %  {done} of {total} chunks, {show_seconds(left)} left"
         if _is_json() or not sys.stderr.isatty():
             log_event(text, stage=self.name, percent=100 * done // total, seconds_left=round(left, 1))
         else:
@@ -99,42 +100,38 @@ class Stage:
             sys.stderr.flush()
 
 
-class Stages(list[dict[str, Any]]):
-    """The stages of a run that have ended, and who is told of those that begin: whoever overrides this."""
+@dataclass(frozen=True)
+class EndedStage:
+    """A stage that has ended, as the run record has it."""
 
-    def begins(self, name: str) -> None:
-        """Take note of a stage that begins."""
+    stage: str
+    seconds: float
+    rows: int | None
 
 
-@contextmanager
-def stage(name: str, stages: list[dict[str, Any]]) -> Iterator[Stage]:
-    """Time a stage, log it when it ends, and append it to ``stages``, which are told when it begins."""
-    current = Stage(name)
-    if isinstance(stages, Stages):
-        stages.begins(name)
-    yield current
-    seconds = round(time.monotonic() - current.started, 3)
-    stages.append({"stage": name, "seconds": seconds, "rows": current.rows})
-    if current._said and not _is_json() and sys.stderr.isatty():
-        sys.stderr.write("\r" + " " * 78 + "\r")
-    rows = "" if current.rows is None else f"{current.rows:>12,} rows"
-    log_event(
-        f"{name:<9} {seconds:>8.2f} s {rows:<17} {current.note}".rstrip(),
-        stage=name,
-        seconds=seconds,
-        rows=current.rows,
-        note=current.note,
-    )
+class Stages:
+    """The clock of a run: times its stages, one after the other, and knows those that have ended."""
+
+    def __init__(self) -> None:
+        self._ended: list[EndedStage] = []
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Stage]:
+        """Time the stage that the block is, and log it when it ends."""
+        current = Stage(name)
+        yield current
+        ended = EndedStage(name, round(time.monotonic() - current.started, 3), current.rows)
+        self._ended.append(ended)
+        if current._said and not _is_json() and sys.stderr.isatty():
+            sys.stderr.write("\r" + " " * 78 + "\r")
+        rows = "" if ended.rows is None else f"{ended.rows:>12,} rows"
+        message = f"{name:<9} {ended.seconds:>8.2f} s {rows:<17} {current.note}".rstrip()
+        log_event(message, **asdict(ended), note=current.note)
+
+    def record(self) -> list[dict[str, Any]]:
+        """Return the stages that have ended, in order, as plain data."""
+        return [asdict(ended) for ended in self._ended]
 
 
 def _is_json() -> bool:
     return any(isinstance(handler.formatter, JsonLines) for handler in LOGGER.handlers)
-
-
-def duration(seconds: float) -> str:
-    """Return a time as people say it, in hours, minutes and seconds."""
-    minutes, rest = divmod(int(seconds + 0.5), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,4 +1,4 @@
-"""Redact: what logs, messages, records and reports may show: no secret, and nothing that forges a line."""
+"""Redact: keeps secrets, and text that could forge a line, out of logs, messages, records and reports."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def is_secret(name: str) -> bool:
 
 
 def remember(settings: Any) -> None:
-    """Remember the secrets among nested settings, for as long as the process lives: no text will show them."""
+    """Remember the secrets in nested settings as long as the process lives; no text will show them."""
     for value in _secrets(settings, set()):
         shortest = SHORTEST_OTHERS if value.isdigit() else SHORTEST_SECRET
         if len(value) >= shortest and value.lower() not in _COMMON:
@@ -91,30 +91,31 @@ def remember(settings: Any) -> None:
 
 
 def redacted(text: str) -> str:
-    """Return a text without what names, places and shapes tell as secret, and those remembered and in the environment.
+    """Return a text without secrets: those known by name, place or shape, remembered ones, and the environment's.
 
-    These also URL-encoded, escaped and in base64. What has no name, and was never among the settings, nobody can know.
+    Also hidden are their URL-encoded, escaped and base64 forms. A secret without a name that was never a setting cannot
+    be known.
     """
     return _redacted(text, _known())
 
 
 def redacted_tree(tree: Any) -> Any:
-    """Return nested plain data with every text redacted, and what stands under a secret's name hidden.
+    """Return nested plain data with all texts redacted, and values under a secret's name hidden.
 
-    What is referred to twice is done once: a YAML bomb stays as small as it is.
+    Data that is referred to twice is processed once, so a YAML bomb stays as small as it is.
     """
     return _redacted_tree(tree, _known(), {})
 
 
 def visible(text: str) -> str:
-    """Return a text on one line: control and reordering characters are written as escapes."""
+    """Return a text on one line, with control and reordering characters written as escapes."""
     if text.isprintable():
         return text
     return "".join(_escape(character) if _is_invisible(character) else character for character in text)
 
 
 def visible_tree(tree: Any) -> Any:
-    """Return nested plain data, with nothing in it that holds itself, with every text on one line."""
+    """Return nested plain data with all texts on one line; it must not contain itself."""
     if isinstance(tree, str):
         return visible(tree)
     if isinstance(tree, Mapping):
@@ -123,13 +124,13 @@ def visible_tree(tree: Any) -> Any:
 
 
 def visible_lines(text: str) -> str:
-    """Return a text whose further lines are indented, so that none can be taken for a line of its own."""
+    """Return a text with its further lines indented, so that none can pass as a line of its own."""
     first, *others = map(visible, text.split("\n"))
     return "\n".join([first, *(line if line.startswith(" ") else f"  {line}" for line in others)])
 
 
 def _known() -> tuple[str, ...]:
-    """Return the texts to look for, long ones first: one may be part of another."""
+    """Return the texts to look for, long ones first, because one may be part of another."""
     found = set(_remembered)
     for name, value in os.environ.items():
         if is_secret(name) and name not in _FOLDERS:
@@ -147,7 +148,7 @@ def _forms(secrets: frozenset[str]) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=1024)
 def _forms_of(secret: str) -> frozenset[str]:
-    """Return how a text may write a secret: as it is, escaped, URL-encoded, or within something in base64."""
+    """Return the forms in which a text may contain a secret: plain, escaped, URL-encoded, or inside base64."""
     raw = secret.encode(errors="surrogatepass")
     encoded = [quote(raw, safe=safe) for safe in ("", "/", "/:@")] + [quote_plus(raw)]
     forms = [secret, unquote(secret), html.escape(secret), visible(secret), repr(secret)[1:-1], *encoded]
@@ -192,7 +193,7 @@ def _without_named(text: str) -> str:
 
 
 def _named_values(text: str) -> Iterator[tuple[int, int]]:
-    """Yield where values begin and end that stand behind a secret's name."""
+    """Yield where values that follow a secret's name begin and end."""
     done = 0
     for separator in _SEPARATOR.finditer(text):
         name = _NAME.search(text, max(done, separator.start() - 80), separator.start())
@@ -211,7 +212,7 @@ def _named_values(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _secrets(tree: Any, seen: set[int], named: bool = False) -> Iterator[str]:
-    """Yield what stands below a secret's name, and in texts."""
+    """Yield the values below a secret's name, and the secrets in texts."""
     if isinstance(tree, str):
         yield from [tree] if named else _secrets_in_text(tree)
     elif isinstance(tree, int) and named:
@@ -226,7 +227,7 @@ def _secrets(tree: Any, seen: set[int], named: bool = False) -> Iterator[str]:
 
 
 def _secrets_in_text(text: str) -> Iterator[str]:
-    """Yield the secrets in a setting, such as a URI, whose end is known: a password may have any character."""
+    """Yield the secrets in a setting, such as a URI. Its end is known, so a password may have any character."""
     for start, end in _named_values(text) if _MAY_TELL.search(text) else ():
         yield text[start:end]
     before, found, rest = text.partition("://")
@@ -261,7 +262,7 @@ def _redacted_tree(tree: Any, known: tuple[str, ...], done: dict[int, Any]) -> A
 
 
 def _shown_name(name: Any, known: tuple[str, ...]) -> Any:
-    """Return a mapping's key without secrets: only those that are known, so that keys stay apart."""
+    """Return a key of a mapping without known secrets. Nothing else is hidden, so that keys stay distinct."""
     if isinstance(name, str):
         for secret in known:
             name = name.replace(secret, HIDDEN)

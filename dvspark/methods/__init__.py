@@ -1,7 +1,10 @@
-"""Methods: what is computed. One frozen declaration a method, one file each; `METHODS` finds them by name."""
+"""Methods: what is computed. Each method is one frozen declaration in a file of its own; `METHODS` has them by name."""
 
 from __future__ import annotations
 
+from typing import cast
+
+from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.methods.base import Method
 from dvspark.methods.chg_shapley import CHG_SHAPLEY
 from dvspark.methods.cleanlab_knn_shapley import CLEANLAB_KNN_SHAPLEY
@@ -21,25 +24,25 @@ from dvspark.methods.threshold_knn_shapley import THRESHOLD_KNN_SHAPLEY
 from dvspark.methods.truncated_knn_shapley import TRUNCATED_KNN_SHAPLEY
 from dvspark.methods.weighted_knn_shapley import WEIGHTED_KNN_SHAPLEY
 
-METHODS: dict[str, Method] = {
-    method.name: method
-    for method in (
-        KNN_SHAPLEY,
-        SOFT_KNN_SHAPLEY,
-        KNN_REGRESSION_SHAPLEY,
-        WEIGHTED_KNN_SHAPLEY,
-        KNN_BANZHAF,
-        KNN_BETA,
-        THRESHOLD_KNN_SHAPLEY,
-        THRESHOLD_KNN_BANZHAF,
-        THRESHOLD_KNN_BETA,
-        THRESHOLD_KNN_LOO,
-        KNN_LOO,
-        TRUNCATED_KNN_SHAPLEY,
-        CLEANLAB_KNN_SHAPLEY,
-        DP_THRESHOLD_KNN_SHAPLEY,
-        OWNER_KNN_SHAPLEY,
-        OWNER_SUM_OF_POINTS,
-        CHG_SHAPLEY,
-    )
-}
+_ALL = (
+    KNN_SHAPLEY,
+    SOFT_KNN_SHAPLEY,
+    KNN_REGRESSION_SHAPLEY,
+    WEIGHTED_KNN_SHAPLEY,
+    KNN_BANZHAF,
+    KNN_BETA,
+    THRESHOLD_KNN_SHAPLEY,
+    THRESHOLD_KNN_BANZHAF,
+    THRESHOLD_KNN_BETA,
+    THRESHOLD_KNN_LOO,
+    KNN_LOO,
+    TRUNCATED_KNN_SHAPLEY,
+    CLEANLAB_KNN_SHAPLEY,
+    DP_THRESHOLD_KNN_SHAPLEY,
+    OWNER_KNN_SHAPLEY,
+    OWNER_SUM_OF_POINTS,
+    CHG_SHAPLEY,
+)
+
+# Parameters are for the method alone that resolved them: nobody else looks into them.
+METHODS = {method.name: cast("Method[Parameters]", method) for method in _ALL}

@@ -1,23 +1,24 @@
-"""The blueprint of a method: what it is called, what it asks for, and what the engine gives it."""
+"""The base of all methods: what a method declares, and what the engine asks of a method."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from dvspark.errors import Problem
 from dvspark.kernels import memory
 from dvspark.kernels.binning.binned import RankingGame
 from dvspark.kernels.binning.bins import near_rows
 from dvspark.kernels.blocks.merged import MergedPoint
+from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.kernels.ranking import ranking
 from dvspark.kernels.ranking.ordered import OrderedPoint
 from dvspark.kernels.ranking.ranking import RankedRows, RankingOptions
 from dvspark.kernels.workspace import Workspace
-from dvspark.methods.parameters import Parameter, Parameters, parameter_problems, resolved_parameters
+from dvspark.methods.parameters import Parameter, parameter_problems, resolved_parameters
 from dvspark.privacy import Release
-from dvspark.schemas import ChunkArrays, Finding, Float64s, Int64s, Partial, TrainArrays, TrainColumns
+from dvspark.schemas import Bools, ChunkArrays, Finding, Float64s, Int64s, Partial, TrainArrays, TrainColumns
 
 if TYPE_CHECKING:
     from dvspark.engine.planning.sizes import Sizes
@@ -45,75 +46,57 @@ def _nothing(_given: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def owners(_given: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what a method asks for whose players are owners."""
+    """Return what methods ask for whose players are owners."""
     return ("owners",)
 
 
-def always(_parameters: Parameters) -> bool:
-    """Return yes, whatever the parameters."""
-    return True
-
-
-def no_error(_n_players: int, _parameters: Parameters) -> float:
-    """Return zero: values are those of the game, whatever the parameters."""
-    return 0.0
-
-
-def never(_parameters: Parameters) -> bool:
-    """Return no, whatever the parameters."""
+def _never(_given: Mapping[str, Any]) -> bool:
     return False
 
 
-@dataclass(frozen=True)
-class Approximation:
-    """What a method approximates: the name of the other ``method``, and how well.
-
-    ``n_near(n_players, **parameters)`` rows of a point decide its values, and ``error_bound(n_players, **parameters)``
-    is the most that any of them is off.
-    """
-
-    method: str
-    n_near: Callable[..., int]
-    error_bound: Callable[..., float]
+P = TypeVar("P", bound=Parameters)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method:
-    """One way to value training rows: a declaration; what it computes comes from one kernel file.
+class Method(Generic[P]):
+    """One way to value training rows: a declaration. The computation is in one kernel file.
 
-    ``reference``: authors, year, place, DOI. ``efficient``: whether the values sum to U(N) - U(∅), or to what
-    ``partial`` counts in their place, which the audit then demands. ``target``: what rows are labelled with, "label" or
-    "number". ``players``: who is valued, "rows" or "owners". ``asks``: which of "owners" and "weights" it needs.
-    ``error``: how far the values of a point of so many rows may be from those of the game, by what the method leaves
-    out. ``check``: what is wrong with the parameters together. ``exact_distances``: whether it computes with distances,
-    not ranks alone. ``self_validates``: every training row is a validation point, always. ``score``: what becomes of
-    mean values, a linear function. ``approximates``: which method it stands in for; the audit tells how well it does.
+    - ``parameters``: what the user may choose. ``formulas``: the class in the kernel file that has these parameters as
+      fields. `resolved` makes one value of this class, which this method alone gets as ``parameters`` afterward.
+    - ``reference``: authors, year, place, DOI.
+    - ``target``: what rows have as label, "label" or "number". ``players``: who is valued, "rows" or "owners".
+    - ``self_validates``: whether every training row is always a validation point too.
+    - ``score``: a linear function from mean values to scores.
+    - ``approximates``: the method that this one approximates; the audit measures how well.
+    These take parameters as given (None stands for left out) or as plain data:
+    - ``asks``: which of "owners" and "weights" the method needs.
+    - ``check``: what is wrong with the parameters taken together.
+    - ``exact_distances``: whether the method computes with distances, not only with ranks.
     """
 
     name: str
     parameters: tuple[Parameter, ...]
+    formulas: type[P]
     reference: str
-    efficient: Callable[[Parameters], bool] = always
-    error: Callable[[int, Parameters], float] = no_error
     target: str = "label"
     players: str = "rows"
     asks: Callable[[Mapping[str, Any]], tuple[str, ...]] = _nothing
     check: Callable[[Mapping[str, Any]], list[Problem]] = _no_problems
-    exact_distances: Callable[[Parameters], bool] = never
+    exact_distances: Callable[[Mapping[str, Any]], bool] = _never
     self_validates: bool = False
     score: Callable[[Float64s], Float64s] | None = None
-    approximates: Approximation | None = None
+    approximates: str | None = None
 
-    # Which kind it is; whether it asks for all rows in order; whether bins may rank the far ones; whether ties may be
+    # The name of the kind; whether it needs all rows in order; whether bins may rank far rows; whether ties may be
     # averaged.
     kind: ClassVar[str]
     ranks: ClassVar[bool] = True
     bins: ClassVar[bool] = False
     averages_ties: ClassVar[bool] = False
-    # Whether nothing may depend on training rows but what is released with noise.
+    # Whether results may depend on training rows only through what is released with noise.
     is_private: ClassVar[bool] = False
-    # Whether it compares rows with points, by a metric; whether values add up point by point: only then do they have a
-    # standard error, and points may come later.
+    # Whether it compares rows with points by a metric; whether values add up point by point. Only then is there a
+    # standard error, and only then can points come later.
     compares: ClassVar[bool] = True
     adds_up: ClassVar[bool] = True
 
@@ -122,7 +105,7 @@ class Method:
         train: TrainArrays,
         chunk: ChunkArrays,
         options: RankingOptions,
-        parameters: Parameters,
+        parameters: P,
         workspace: Workspace | None = None,
     ) -> Partial:
         """Return the partial of a chunk."""
@@ -135,50 +118,61 @@ class Method:
         n_train: int,
         n_players: int,
         options: RankingOptions,
-        parameters: Parameters,
+        parameters: P,
     ) -> Partial:
-        """Return the partial of points whose keys came from blocks; of kinds whose blocks exchange keys."""
+        """Return the partial of points whose keys came from blocks, for kinds whose blocks exchange keys."""
         raise NotImplementedError
 
     def points(
-        self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: Parameters
+        self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: P
     ) -> Iterator[tuple[RankedRows, Float64s]]:
-        """Yield for each validation point its ranked rows and their values in rank order, where ``bins`` may rank."""
+        """Yield for each validation point its ranked rows and their values in rank order, for kinds with ``bins``."""
         raise NotImplementedError
 
-    def game(self, n_players: int, options: RankingOptions, parameters: Parameters) -> RankingGame:
-        """Return the game of ``n_players`` rows, for the binned ranking, where ``bins`` may rank."""
+    def game(self, n_players: int, options: RankingOptions, parameters: P) -> RankingGame:
+        """Return the game of ``n_players`` rows for the binned ranking, for kinds with ``bins``."""
         raise NotImplementedError
 
-    def reference_values(self, point: OrderedPoint, parameters: Parameters) -> Float64s:
+    def reference_values(self, point: OrderedPoint, parameters: P) -> Float64s:
         """Return the values by rank, or by owner, from another formula than the kernel's; for the audit."""
         raise NotImplementedError
 
-    def size(self, point: OrderedPoint, parameters: Parameters) -> float:  # noqa: ARG002
-        """Return the largest |U| that any rows of a point can have, to which rounding is in proportion.
+    def size(self, point: OrderedPoint, parameters: P) -> float:  # noqa: ARG002
+        """Return the largest |U| that any rows of a point can have. Rounding is in proportion to it.
 
-        One for a share of matches, unless it says otherwise.
+        It is one, the largest share of matches, unless a kind or method overrides this.
         """
         return 1.0
 
-    def own_error(self, n_players: int, parameters: Parameters) -> float:
-        """Return how far a value may be from the exact one by what the method leaves out, of so many rows."""
-        return self.error(n_players, parameters) if n_players else 0.0
+    def own_error(self, n_players: int, parameters: P) -> float:
+        """Return how far a value of a point with so many rows may be off because of what the method leaves out."""
+        return parameters.error(n_players) if n_players else 0.0
 
     def n_values(self, n_train: int, n_owners: int) -> int:
-        """Return how many values there are."""
+        """Return the number of values: of owners or of training rows."""
         return n_owners if self.players == "owners" else n_train
 
-    def n_asked(self, n_players: int, parameters: Parameters) -> int:  # noqa: ARG002
-        """Return how many of so many rows it asks for at a point, the nearest ones; all, unless it says otherwise."""
+    def n_asked(self, n_players: int, parameters: P) -> int:  # noqa: ARG002
+        """Return how many nearest rows of a point the method needs; all rows, unless a kind overrides this."""
         return n_players
 
-    def release(self, parameters: Parameters, n_validation: int) -> Release:
-        """Return what a private method promises, and how much noise that takes."""
+    def release(self, parameters: P, n_validation: int) -> Release:
+        """Return what a private method promises, and the noise that this takes."""
         raise NotImplementedError
 
-    def counts(self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: Parameters) -> Int64s:
-        """Return how many neighbors match each point and how many do not, (n_validation, 2), of those that count."""
+    def sample(self, ids: Sequence[int | str], key: bytes, parameters: P) -> Bools:
+        """Return which training rows with these ids the sample of a private method holds."""
+        raise NotImplementedError
+
+    def counts(
+        self,
+        train: TrainArrays,
+        chunk: ChunkArrays,
+        options: RankingOptions,
+        parameters: P,
+        workspace: Workspace | None = None,
+    ) -> Int64s:
+        """Return how many neighbors that count match each point and how many do not, (n_validation, 2) int64."""
         raise NotImplementedError
 
     def settled_parameters(
@@ -186,31 +180,31 @@ class Method:
         train: TrainArrays,  # noqa: ARG002
         points: ChunkArrays,  # noqa: ARG002
         options: RankingOptions,  # noqa: ARG002
-        parameters: Parameters,
-    ) -> dict[str, Any]:
-        """Return the parameters with those that follow from the tables, in one process."""
-        return dict(parameters)
+        parameters: P,
+    ) -> P:
+        """Return the parameters, with those filled in that follow from the tables. Runs in one process."""
+        return parameters
 
     def warnings(self, totals: Partial) -> list[str]:  # noqa: ARG002
-        """Return what to say of the totals over all validation points."""
+        """Return warnings about the totals over all validation points."""
         return []
 
     def findings(self, totals: Partial) -> list[Finding]:  # noqa: ARG002
-        """Return what the audit tells of the totals over all validation points, beside its checks."""
+        """Return findings about the totals over all validation points, besides the checks of the audit."""
         return []
 
-    # What a plan must know of a kind.
+    # What a plan needs to know about a kind.
 
     def asked(self, sizes: Sizes) -> str:
-        """Return what is asked of the training rows of a point, in words."""
+        """Return in words what the method needs of the training rows of a point."""
         return f"{sizes.ranking} ranking"
 
     def flops(self, sizes: Sizes) -> int:
-        """Return the floating-point operations of the products."""
+        """Return the number of floating-point operations in matrix products."""
         return 2 * sizes.n_train * sizes.n_features * sizes.n_validation
 
     def scratch_bytes(self, sizes: Sizes, rows: int) -> int:
-        """Return a bound on the kernel's memory beside so many of the training rows."""
+        """Return a bound on the kernel's memory for so many training rows, without these rows themselves."""
         return memory.scratch_bytes(
             rows,
             sizes.n_features,
@@ -221,20 +215,20 @@ class Method:
         )
 
     def merging_bytes(self, sizes: Sizes) -> int:
-        """Return the memory of a task that values points of which blocks have told their part."""
+        """Return the memory of a task that values points from the parts that blocks have reported."""
         if sizes.sorts:
             return memory.scratch_bytes(sizes.n_train, 0, ties=sizes.ties)
         return VALUING_ROW_BYTES * sizes.n_train
 
     def exchanged_bytes(self, sizes: Sizes, n_blocks: int) -> int:
-        """Return what travels between blocks and tasks for one point under the sharded plan, partials aside."""
+        """Return the bytes that travel between blocks and tasks for one point, without partials (sharded plan)."""
         if sizes.sorts:
             return KEY_BYTES * sizes.n_train
         near = near_rows(sizes.n_train, ranking.SORTED_ROWS, sizes.tolerance)
         return n_blocks * (BIN_COUNT_BYTES + BIN_TABLE_BYTES) + near * NEAR_ROW_BYTES
 
     def points_at_once(self, n_train: int) -> int:
-        """Return how many points the kernel has in memory together, the sort's where it is one that ranks."""
+        """Return how many points the kernel has in memory at the same time; for kinds that rank, those of the sort."""
         return ranking.points_per_block(n_train)
 
     def calibrated(
@@ -242,23 +236,23 @@ class Method:
         train: TrainArrays,  # noqa: ARG002
         chunk: ChunkArrays,  # noqa: ARG002
         options: RankingOptions,  # noqa: ARG002
-        parameters: Parameters,
-    ) -> dict[str, Any]:
-        """Return the parameters that make random rows as much work as real ones."""
-        return dict(parameters)
+        parameters: P,
+    ) -> P:
+        """Return parameters with which random rows are as much work as real rows."""
+        return parameters
 
     def calibrated_partial(
-        self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: Parameters
+        self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: P
     ) -> Partial:
-        """Return the partial of a chunk with all that is done for it, to tell what a point costs."""
+        """Return the partial of a chunk after all work that a chunk needs, to measure what a point costs."""
         return self.partial(train, chunk, options, parameters)
 
-    def n_nearest_asked(self, n_players: int, parameters: Parameters) -> int:  # noqa: ARG002
-        """Return how many nearest rows of so many it asks for, where it does not ask for all."""
+    def n_nearest_asked(self, n_players: int, parameters: P) -> int:  # noqa: ARG002
+        """Return how many nearest rows the method needs, or 0 if it needs all rows."""
         return 0
 
     def knows(self, name: str) -> bool:
-        """Return whether it has a parameter of that name."""
+        """Return whether the method has a parameter of that name."""
         return any(parameter.name == name for parameter in self.parameters)
 
     def parameter_problems(self, given: Mapping[str, Any]) -> list[Problem]:
@@ -266,13 +260,26 @@ class Method:
         return parameter_problems(self.name, self.parameters, given) or self.check(given)
 
     def label_problems(self, *, several: bool) -> list[Problem]:  # noqa: ARG002
-        """Return what is wrong with labels, of which a row may have several."""
+        """Return what is wrong with the labels; ``several``: a row may have several labels."""
         return []
 
-    def size_problems(self, n_players: int, parameters: Parameters) -> list[Problem]:  # noqa: ARG002
-        """Return what is wrong with the parameters for so many rows that play."""
+    def size_problems(self, n_players: int, parameters: P) -> list[Problem]:  # noqa: ARG002
+        """Return what is wrong with the parameters if so many rows play."""
         return []
 
-    def resolved(self, given: Mapping[str, Any], n_classes: int) -> dict[str, Any]:
-        """Return all parameters: the given ones, else their defaults, else what the inputs say."""
-        return resolved_parameters(self.parameters, given, n_classes)
+    def resolved(self, given: Mapping[str, Any], n_classes: int) -> P:
+        """Return all parameters: the given value, else the default, else what follows from the inputs."""
+        return self.formulas(**resolved_parameters(self.parameters, given, n_classes))
+
+    @classmethod
+    def of(cls, method: Method[Parameters]) -> Self:
+        """Return ``method`` as a method of this kind. Raises: TypeError for a method of another kind."""
+        if not isinstance(method, cls):
+            raise TypeError(f"expected a method of the kind {cls.__name__}; got {method.name}")
+        return method
+
+    def own(self, parameters: Parameters) -> P:
+        """Return ``parameters`` as this method's. Raises: TypeError for those of another method."""
+        if not isinstance(parameters, self.formulas):
+            raise TypeError(f"expected parameters of {self.name}; got {parameters}")
+        return parameters

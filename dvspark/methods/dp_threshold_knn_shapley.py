@@ -1,4 +1,4 @@
-"""Differentially private threshold KNN-Shapley, as a declaration."""
+"""Differentially private threshold KNN-Shapley (Wang et al. 2023), as a declaration."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dvspark.errors import Problem
-from dvspark.kernels.formulas import threshold_knn_shapley as kernel
-from dvspark.methods.base import never
+from dvspark.kernels.formulas.dp_threshold_knn_shapley import DpThresholdKnnShapley
 from dvspark.methods.kinds.private import PrivateMethod
 from dvspark.methods.kinds.radius import RADIUS
 from dvspark.methods.parameters import N_CLASSES, Choice, Number, Whole
@@ -22,7 +21,7 @@ ROWS_PER_OWNER = Whole("rows_per_owner", "rows of an owner that count at a point
 
 
 def _problems(given: Mapping[str, Any]) -> list[Problem]:
-    """Return what is wrong with the parameters together, of which each alone may be had."""
+    """Return what is wrong with the parameters taken together, if each alone is valid."""
     adjacency, rate = given.get("adjacency") or ADJACENCY.default, given.get("sampling_rate") or SAMPLING_RATE.default
     unit, rows = given.get("unit") or UNIT.default, given.get("rows_per_owner") or ROWS_PER_OWNER.default
     problems = privacy_problems(given.get("epsilon"), given.get("delta"), adjacency, rate, 1, unit, rows)
@@ -33,18 +32,15 @@ def _problems(given: Mapping[str, Any]) -> list[Problem]:
 
 
 def _asks(given: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return owners, where they are protected."""
+    """Return "owners" if owners are what is protected."""
     return ("owners",) if given.get("unit") == OWNER else ()
 
 
 DP_THRESHOLD_KNN_SHAPLEY = PrivateMethod(
     name="dp_threshold_knn_shapley",
+    formulas=DpThresholdKnnShapley,
     parameters=(RADIUS, N_CLASSES, EPSILON, DELTA, ADJACENCY, SAMPLING_RATE, UNIT, ROWS_PER_OWNER),
     check=_problems,
     asks=_asks,
-    neighbor_values=kernel.neighbor_values,
-    utility=kernel.utility,
-    counted_values=kernel.counted_values,
-    efficient=never,
     reference="Wang et al., Threshold KNN-Shapley, NeurIPS 2023, arXiv:2308.15709; Balle & Wang, ICML 2018",
 )

@@ -16,9 +16,9 @@ def finalize(
 ) -> tuple[Float64s, Float64s | None]:
     """Return values and their standard errors over validation points, each (n_train,) float64.
 
-    ``aggregate`` "mean" or "sum"; ``score``, a linear function, is what becomes of mean values. The standard error of a
-    mean of n points is the square root of their sample variance (n - 1) over n; of a sum, n times that; None for one
-    point, and unless ``with_errors``.
+    ``aggregate`` is "mean" or "sum". ``score`` is a linear function that is applied to mean values.
+    The standard error of a mean over n points is the square root of their sample variance (with n - 1) over n; that of
+    a sum is n times as large. It is None for a single point, and without ``with_errors``.
     """
     values, errors = _totaled(totals, aggregate)
     errors = errors if with_errors else None
@@ -38,10 +38,11 @@ def _totaled(totals: Partial, aggregate: str) -> tuple[Float64s, Float64s | None
 
 
 def certificate(totals: Partial, aggregate: str) -> tuple[float, Float64s | None]:
-    """Return how far any value may be from the exact one, and each row's own bound, if it was asked for.
+    """Return how far any value may be from the exact one, and the bound of each row, if bounds were asked for.
 
-    The rows' bounds are float64 (n_train,), means or sums as the values are, and the first is their largest. Without
-    them it adds up each point's largest, whichever row that is, which is never smaller.
+    The bounds of rows are float64 (n_train,), means or sums as the values are; the first number is then the largest of
+    them. Without bounds of rows, the first number adds up the largest bound of each point, whichever row it belongs to;
+    this is never smaller.
     """
     scale = totals.n_validation if aggregate == "mean" else 1
     if totals.row_bounds is None:

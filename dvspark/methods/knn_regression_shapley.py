@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dvspark.kernels.formulas import knn_regression_shapley as kernel
+from dvspark.kernels.formulas.knn_regression_shapley import KnnRegressionShapley
 from dvspark.methods.kinds.ordered import OrderedMethod
 from dvspark.methods.parameters import K, Number
 
@@ -12,11 +12,8 @@ EMPTY_UTILITY = Number(
 
 KNN_REGRESSION_SHAPLEY = OrderedMethod(
     name="knn_regression_shapley",
+    formulas=KnnRegressionShapley,
     parameters=(K, EMPTY_UTILITY),
     target="number",
-    point_values=kernel.point_values,
-    utility=kernel.utility,
-    second_values=kernel.reference_values,
-    largest=kernel.largest_utility,
     reference="Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 6, with the case n < k",
 )

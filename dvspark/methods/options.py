@@ -1,17 +1,20 @@
-"""The options of a valuation, whichever way it was asked for, and their checks."""
+"""The options of a valuation, for all ways in, and their checks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from dvspark.errors import Problem, close_matches
+from dvspark.arguments import choice_problems
+from dvspark.errors import Problem
 from dvspark.kernels.distances.distances import METRICS
+from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.kernels.ranking.ranking import PRECISIONS, TIES, RankingOptions
 from dvspark.methods import METHODS
 from dvspark.methods.base import Method
-from dvspark.methods.search_index import EXACT, INDEX, table_problems
+from dvspark.methods.search_index import INDEX, table_problems
+from dvspark.schemas import EXACT
 
 AGGREGATES = ("mean", "sum")
 RANKINGS = ("auto", "sorted", "binned")
@@ -23,7 +26,7 @@ BINNED_FROM_ROWS = 150_000
 
 @dataclass(frozen=True)
 class ValueOptions:
-    """What to compute and how; ``parameters`` are the method's own, None standing for left out."""
+    """What to compute and how. ``parameters`` are those of the method; None stands for left out."""
 
     method: str = "knn_shapley"
     parameters: dict[str, Any] = field(default_factory=dict)
@@ -38,7 +41,7 @@ class ValueOptions:
 
     @classmethod
     def of(cls, method: str, k: Any, n_classes: Any, method_params: Mapping[str, Any], **options: Any) -> ValueOptions:
-        """Return the options of a call, whose ``k`` and ``n_classes`` count where the method has them."""
+        """Return the options of a call; ``k`` and ``n_classes`` become parameters if the method has them."""
         if method in list(METHODS) and METHODS[method].self_validates:
             options["self_validation"] = True
         common = {"k": k, "n_classes": n_classes}
@@ -47,7 +50,7 @@ class ValueOptions:
         return cls(method, {**known, **method_params}, **options)
 
     def problems(self) -> list[Problem]:
-        """Return everything wrong with the options, none of it needing the data."""
+        """Return everything that is wrong with the options and can be known without the data."""
         problems = [
             *choice_problems("method", self.method, sorted(METHODS)),
             *choice_problems("metric", self.metric, METRICS),
@@ -62,12 +65,12 @@ class ValueOptions:
         if not isinstance(self.error_bound, bool):
             hint = "True adds how far each value may be from the exact one"
             problems.append(Problem("error_bound", "True or False", repr(self.error_bound), hint))
-        if self.method in list(METHODS):  # not in the dictionary: what was given may have no hash
+        if self.method in list(METHODS):  # no look-up in the dictionary, because the given value may not be hashable
             problems += METHODS[self.method].parameter_problems(self.parameters) + self._unfit()
         return problems
 
     def _unfit(self) -> list[Problem]:
-        """Return the options that the method cannot follow."""
+        """Return problems of options that the method cannot follow."""
         method, problems = self.declaration, []
         if self.ranking == "binned" and not method.bins:
             hint = "leave ranking out"
@@ -94,44 +97,44 @@ class ValueOptions:
         return problems
 
     def table_problems(self, n_train: int, n_features: int) -> list[Problem]:
-        """Return what is wrong with the options for a training table of that size."""
+        """Return what is wrong with the options for a training table of this size."""
         return table_problems(self.index, self.metric, n_features, n_train)
 
     @property
     def index(self) -> str:
-        """How near rows are found: exact, or a FAISS factory string."""
+        """How near rows are found: "exact", or a FAISS factory string."""
         return self.parameters.get(INDEX.name) or EXACT
 
     @property
     def asks(self) -> tuple[str, ...]:
-        """The columns of training rows that the method needs beside embedding and label."""
+        """The columns of training rows that the method needs besides embedding and label."""
         return self.declaration.asks(self.parameters)
 
     @property
-    def declaration(self) -> Method:
+    def declaration(self) -> Method[Parameters]:
         """The method's declaration."""
         return METHODS[self.method]
 
-    def resolved(self, n_classes: int) -> dict[str, Any]:
-        """Return the method's parameters with defaults and the counted classes filled in."""
+    def resolved(self, n_classes: int) -> Parameters:
+        """Return the method's parameters with defaults and the counted number of classes filled in."""
         return self.declaration.resolved(self.parameters, n_classes)
 
     def ranking_for(self, n_train: int) -> str:
-        """Return the ranking that will be used for so many training rows: sorted or binned."""
+        """Return the ranking for so many training rows: "sorted" or "binned"."""
         if self.ranking != "auto":
             return self.ranking
         if not self.declaration.bins:
             return "sorted"
         return "binned" if n_train > BINNED_FROM_ROWS and self.precision == "default" else "sorted"
 
-    def ranking_options(self, parameters: Mapping[str, Any], n_train: int) -> RankingOptions:
-        """Return what the kernels need to know of the options."""
-        exact = self.declaration.exact_distances(parameters)
+    def ranking_options(self, parameters: Parameters, n_train: int) -> RankingOptions:
+        """Return the options that kernels need."""
+        exact = self.declaration.exact_distances(parameters.plain())
         return RankingOptions(
             self.metric,
             "float64" if exact else self.precision,
             self.ties,
-            parameters.get("k", 1),
+            parameters.n_voting,
             self.ranking_for(n_train),
             float(self.tolerance),
             row_bounds=self.error_bound,
@@ -139,18 +142,10 @@ class ValueOptions:
 
     @property
     def has_exact_keys(self) -> bool:
-        """Whether no float32 key decides anything: none is made, or the precision is float64 already."""
+        """Whether no float32 key decides anything: the method makes none, or the precision is float64."""
         method = self.declaration
         return self.precision == "float64" or not method.compares or method.exact_distances(self.parameters)
 
     def record(self) -> dict[str, Any]:
         """Return the options as plain data."""
         return asdict(self)
-
-
-def choice_problems(name: str, value: object, valid: Sequence[str]) -> list[Problem]:
-    """Return a problem, with the closest valid words, unless the value is one of them."""
-    if value in valid:
-        return []
-    expected = f"one of {', '.join(map(repr, valid))}"
-    return [Problem(name, expected, repr(value), close_matches(str(value), list(valid)))]

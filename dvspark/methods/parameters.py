@@ -1,4 +1,4 @@
-"""Parameters: what a method asks of its user, with the values it takes."""
+"""Parameters of methods: their names, meanings, defaults, and the values they accept."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from typing import Any
 
 from dvspark.errors import Problem, close_matches
 
-Parameters = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter: ``default`` stands in where it is left out; None: the inputs, or the method, decide."""
+    """One parameter. ``default`` is used if it is left out; None means that the inputs or the method decide."""
 
     name: str
     meaning: str
@@ -24,11 +22,11 @@ class Parameter:
 
     @property
     def expected(self) -> str:
-        """What its values are, for messages."""
+        """The values that the parameter accepts, in words for messages."""
         raise NotImplementedError
 
     def accepts(self, value: Any) -> bool:
-        """Return whether it is one of its values."""
+        """Return whether the parameter accepts a value."""
         raise NotImplementedError
 
     def read(self, value: Any) -> Any:
@@ -47,17 +45,17 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Whole(Parameter):
-    """A whole number from ``least``."""
+    """A whole number of at least ``least``."""
 
     least: int = 1
 
     @property
     def expected(self) -> str:
-        """What its values are, for messages."""
+        """The values that the parameter accepts, in words for messages."""
         return f"a whole number of at least {self.least}"
 
     def accepts(self, value: Any) -> bool:
-        """Return whether it is one of its values."""
+        """Return whether the parameter accepts a value."""
         return type(value) is not bool and isinstance(value, Integral) and int(value) >= self.least
 
     def read(self, value: Any) -> int:
@@ -67,7 +65,7 @@ class Whole(Parameter):
 
 @dataclass(frozen=True)
 class Number(Parameter):
-    """A finite number above ``above`` and up to ``most``, or one of some ``words``."""
+    """A finite number above ``above`` and at most ``most``, or one of some ``words``."""
 
     above: float = -math.inf
     most: float = math.inf
@@ -75,13 +73,13 @@ class Number(Parameter):
 
     @property
     def expected(self) -> str:
-        """What its values are, for messages."""
+        """The values that the parameter accepts, in words for messages."""
         above = f" above {self.above:g}" if self.above > -math.inf else ""
         most = f" up to {self.most:g}" if self.most < math.inf else ""
         return " or ".join([f"a number{above}{most}", *map(repr, self.words)])
 
     def accepts(self, value: Any) -> bool:
-        """Return whether it is one of its values."""
+        """Return whether the parameter accepts a value."""
         if isinstance(value, str):
             return value in self.words
         is_number = type(value) is not bool and isinstance(value, Real)
@@ -94,17 +92,17 @@ class Number(Parameter):
 
 @dataclass(frozen=True)
 class Choice(Parameter):
-    """One of some words."""
+    """One of several words."""
 
     words: tuple[str, ...] = ()
 
     @property
     def expected(self) -> str:
-        """What its values are, for messages."""
+        """The values that the parameter accepts, in words for messages."""
         return f"one of {', '.join(map(repr, self.words))}"
 
     def accepts(self, value: Any) -> bool:
-        """Return whether it is one of its values."""
+        """Return whether the parameter accepts a value."""
         return isinstance(value, str) and value in self.words
 
     def hint(self, value: Any) -> str:
@@ -118,11 +116,11 @@ class Words(Parameter):
 
     @property
     def expected(self) -> str:
-        """What its values are, for messages."""
+        """The values that the parameter accepts, in words for messages."""
         return "a text"
 
     def accepts(self, value: Any) -> bool:
-        """Return whether it is one of its values."""
+        """Return whether the parameter accepts a value."""
         return isinstance(value, str) and bool(value.strip())
 
 
@@ -133,7 +131,7 @@ BETA = Number("beta", "large ones weigh large coalitions", 1.0, above=0.0)
 N_CLASSES = Whole("n_classes", "size of the label space; else the labels of both tables are counted")
 
 
-def parameter_problems(method: str, known: tuple[Parameter, ...], given: Parameters) -> list[Problem]:
+def parameter_problems(method: str, known: tuple[Parameter, ...], given: Mapping[str, Any]) -> list[Problem]:
     """Return what is wrong with the parameters given to a method; None stands for left out."""
     names, problems = {parameter.name: parameter for parameter in known}, []
     for name, value in given.items():
@@ -148,8 +146,8 @@ def parameter_problems(method: str, known: tuple[Parameter, ...], given: Paramet
     return problems
 
 
-def resolved_parameters(known: tuple[Parameter, ...], given: Parameters, n_classes: int) -> dict[str, Any]:
-    """Return all parameters: the given ones, else their defaults, else what the inputs say, else None."""
+def resolved_parameters(known: tuple[Parameter, ...], given: Mapping[str, Any], n_classes: int) -> dict[str, Any]:
+    """Return all parameters: the given value, else the default, else what follows from the inputs, else None."""
     found = {}
     for parameter in known:
         value = given.get(parameter.name)

@@ -1,4 +1,4 @@
-"""The parameter `index`: how near rows are found, exactly or by a FAISS index, and what may be wrong with it."""
+"""The parameter `index`: how near rows are found, exactly or by a FAISS index, and checks of this parameter."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import re
 from typing import Any
 
 from dvspark.errors import ConfigError, Problem
-from dvspark.methods.parameters import Parameters, Words
+from dvspark.extras import import_extra
+from dvspark.methods.parameters import Words
+from dvspark.schemas import EXACT
 
-EXACT = "exact"
 INDEX = Words("index", "how near rows are found: 'exact', or a FAISS factory string such as 'IVF1024,SQ8'", EXACT)
 
-# The dimension is not known before the tables are read; a string that is no factory's is none in any dimension.
+# The dimension is not known before the tables are read. A string that is invalid is so in every dimension.
 ANY_DIMENSION = 64
 NOT_PARSED = "could not parse"
-# FAISS makes room for all lists at once: a number this long is a slip that would take the memory.
+# FAISS makes room for all lists at once, so a number of so many digits, surely a slip, would take all memory.
 LONGEST_NUMBER = 7
 
 # k-means of fewer rows a list says little, and FAISS complains; codes by quantizers have 256 values, or more.
@@ -22,29 +23,20 @@ ROWS_PER_CENTROID = 39
 QUANTIZERS = ("PQ", "RQ", "LSQ")
 QUANTIZER_CENTROIDS = 256
 
-# Of a graph FAISS tells no size: rows as float32, and links; HNSW32 has 272 bytes of these.
+# FAISS does not tell the size of a graph: rows as float32, and links, which take 272 bytes under HNSW32.
 LINK_BYTES = 512
 
 HINT = "see the index factory in FAISS's documentation: 'HNSW32', 'IVF1024,SQ8', 'IVF256,Flat'; or index='exact'"
 
 
 def faiss_module() -> Any:
-    """Return the module; raises ConfigError where it is not installed."""
-    try:
-        import faiss  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        hint = "pip install 'dvspark[ann]', or leave index out"
-        raise ConfigError(Problem("parameter 'index'", "the package faiss-cpu", "it is not installed", hint)) from error
-    return faiss
-
-
-def kernel_parameters(parameters: Parameters) -> dict[str, Any]:
-    """Return a method's parameters without `index`, which says how rows are found and not what they get."""
-    return {name: value for name, value in parameters.items() if name != INDEX.name}
+    """Return the FAISS module. Raises: ConfigError if it is not installed."""
+    where, instead = "parameter 'index'", ", or leave index out"
+    return import_extra("faiss", "ann", where, "the package faiss-cpu", "it is not installed", instead)
 
 
 def factory_problems(index: str | None) -> list[Problem]:
-    """Return why the index can be none for any table; None stands for left out."""
+    """Return why a factory string makes no index for any table; None stands for left out."""
     if index is None or index == EXACT:
         return []
     if re.search(rf"\d{{{LONGEST_NUMBER + 1}}}", index):
@@ -52,13 +44,13 @@ def factory_problems(index: str | None) -> list[Problem]:
     try:
         new_index(index, ANY_DIMENSION, "euclidean")
     except ConfigError as error:
-        # Whatever else FAISS minds may hang on the dimension or the metric.
-        return [p for p in error.problems if NOT_PARSED in p.got or "not installed" in p.got]
+        # Whatever else FAISS minds, if it is there, may hang on the dimension or the metric.
+        return [p for p in error.problems if NOT_PARSED in p.got or p.hint != HINT]
     return []
 
 
 def table_problems(index: str, metric: str, n_features: int, n_train: int) -> list[Problem]:
-    """Return why the index can be none for a table of ``n_train`` rows of ``n_features``."""
+    """Return why a factory string makes no index for a table of ``n_train`` rows of ``n_features``."""
     if index == EXACT:
         return []
     try:
@@ -72,7 +64,7 @@ def table_problems(index: str, metric: str, n_features: int, n_train: int) -> li
 
 
 def search_bytes(index: str, metric: str, n_features: int) -> int:
-    """Return how many bytes an approximate index has of each row, about; 0 where it cannot be made, or is exact."""
+    """Return about how many bytes an approximate index takes for each row; 0 if it is exact or cannot be made."""
     if index == EXACT:
         return 0
     try:
@@ -84,7 +76,7 @@ def search_bytes(index: str, metric: str, n_features: int) -> int:
 
 
 def rows_to_train(index: Any, factory: str) -> int:
-    """Return how many rows a new FAISS index needs, ROWS_PER_CENTROID for each centroid it learns; often 1."""
+    """Return how many rows a new FAISS index needs: ROWS_PER_CENTROID for each centroid that it learns; often 1."""
     if index.is_trained:
         return 1
     lists = faiss_module().try_extract_index_ivf(index)
@@ -94,9 +86,9 @@ def rows_to_train(index: Any, factory: str) -> int:
 
 
 def new_index(factory: str, n_features: int, metric: str) -> Any:
-    """Return an empty FAISS index; cosine is Euclidean between unit rows, which all of its indexes know.
+    """Return an empty FAISS index. Cosine becomes Euclidean distance between unit rows, which all FAISS indexes know.
 
-    Raises: ConfigError with what FAISS says of the factory string.
+    Raises: ConfigError with what FAISS says about the factory string.
     """
     faiss = faiss_module()
     kind = faiss.METRIC_INNER_PRODUCT if metric == "inner_product" else faiss.METRIC_L2

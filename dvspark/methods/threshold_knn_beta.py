@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from dvspark.kernels.formulas import threshold_knn_beta as kernel
-from dvspark.methods.base import never
+from dvspark.kernels.formulas.threshold_knn_beta import ThresholdKnnBeta
 from dvspark.methods.kinds.radius import RADIUS, RadiusMethod
 from dvspark.methods.parameters import ALPHA, BETA, N_CLASSES
 
 THRESHOLD_KNN_BETA = RadiusMethod(
     name="threshold_knn_beta",
+    formulas=ThresholdKnnBeta,
     parameters=(RADIUS, N_CLASSES, ALPHA, BETA),
-    neighbor_values=kernel.neighbor_values,
-    utility=kernel.utility,
-    counted_values=kernel.counted_values,
-    efficient=never,
     reference="Kwon & Zou, AISTATS 2022, arXiv:2110.14049; Wang et al., NeurIPS 2023, arXiv:2308.15709",
 )

@@ -1,6 +1,7 @@
 """Differential privacy for the threshold methods: how much noise, exact noise, and values from noisy counts.
 
-Pure functions: arrays and numbers in and out. Who draws the noise, when, and where it is kept is the engine's part.
+All functions are pure: arrays and numbers in and out. The engine decides who draws the noise, when, and where it is
+kept.
 """
 
 from __future__ import annotations

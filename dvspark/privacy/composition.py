@@ -1,4 +1,4 @@
-"""What several releases of one table tell together."""
+"""Composition: what several releases of one table reveal together."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ _MOST = 1e6
 def composed_delta(releases: Sequence[Release], epsilon: float, unit: str, adjacency: str) -> float:
     """Return the delta of all releases together at ``epsilon``, for neighbors that differ by one ``unit``; at most 1.
 
-    Gaussian releases are one Gaussian mechanism, whose (sensitivity / sigma)² is the sum of theirs, whatever order and
-    whoever chose the later ones; sampled ones, which are not Gaussian, add up their epsilon and delta. Exact for
-    continuous noise; on integers delta is more by a share that `calibrate` has made up for in each release.
+    Gaussian releases together are one Gaussian mechanism, whose (sensitivity / sigma)² is the sum of theirs, in any
+    order, and whoever chose the later ones. Sampled releases are not Gaussian; their epsilon and delta are added up.
+    The result is exact for continuous noise. On integers, delta is larger by a share for which `calibrate` has raised
+    sigma in each release.
     Source: Dong, Roth & Su, JRSS B 2022, arXiv:1905.02383, corollary 3.3; Dwork & Roth 2014, theorem 3.16.
     """
     squared, rest, delta = 0.0, epsilon, 0.0
@@ -37,7 +38,7 @@ def composed_delta(releases: Sequence[Release], epsilon: float, unit: str, adjac
 
 
 def composed_epsilon(releases: Sequence[Release], delta: float, unit: str, adjacency: str) -> float:
-    """Return the smallest epsilon at which all releases together have ``delta``, to 1e-9; infinity for none to 1e6."""
+    """Return the smallest epsilon at which all releases together have ``delta``, to 1e-9; infinity if above 1e6."""
 
     def excess(epsilon: float) -> float:
         return composed_delta(releases, epsilon, unit, adjacency) - delta
@@ -50,10 +51,11 @@ def composed_epsilon(releases: Sequence[Release], delta: float, unit: str, adjac
 
 
 def squared_shift(release: Release, unit: str, adjacency: str) -> float:
-    """Return how far one ``unit`` can move a point's two counts, squared, in L2.
+    """Return how far one ``unit`` can move the two counts of a point, squared, in L2.
 
-    Where rows are protected and owners' rows are limited, a row can come in another's place: it then moves two cells,
-    under either adjacency. Where owners are to be protected, a release that does not limit their rows has no bound.
+    If rows are protected and owners' rows are limited, another row of the owner can take a row's place. A row then
+    moves two cells, under either adjacency. If owners are protected, a release that does not limit their rows has no
+    bound.
     """
     if unit == OWNER:
         return CELLS_OF_ADJACENCY[adjacency] * release.rows_per_owner**2 if release.unit == OWNER else math.inf
@@ -61,7 +63,7 @@ def squared_shift(release: Release, unit: str, adjacency: str) -> float:
 
 
 def _of_sample(release: Release, unit: str, adjacency: str) -> tuple[float, float]:
-    """Return (epsilon, delta) of a sampled release, which protects single rows more or less; of two for a change."""
+    """Return (epsilon, delta) of a sampled release. It protects one row more or less; a changed row counts as two."""
     if unit == OWNER:
         return math.inf, 1.0
     if adjacency == release.adjacency:

@@ -1,4 +1,4 @@
-"""Values from noisy counts: what a row may be told after the release, at no further cost of privacy."""
+"""Values from noisy counts, which each row may be told after the release, at no further cost of privacy."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import scipy
 
+from dvspark.arguments import count_problems
 from dvspark.errors import ConfigError, Problem
-from dvspark.privacy.gaussian import is_count
 from dvspark.schemas import Float64s
 
 # digamma(n + 1) + gamma is within 3.6e-15 of H_n; the table has the short sums' own digits.
@@ -18,16 +18,17 @@ _TABLE = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, 65))])
 def values_from_noisy_counts(noisy_match: Any, noisy_nonmatch: Any, n_classes: int) -> tuple[Any, Any]:
     """Return the threshold-KNN-Shapley values of a matching and of a non-matching neighbor, from noisy counts.
 
-    For one validation point: how many of all training rows within the radius match its label, and how many do not,
-    each with noise. Numbers, or arrays of one shape; the values have the same, float64. Rows outside the radius have
-    value 0. Counts are rounded half up and clipped at 0; the row in question, which knows itself, leaves its cell (not
-    below 0) and is added exactly, so n = 1 + match + nonmatch. The order of rounding, clipping and subtracting is
-    part of the definition. O(size). Raises ConfigError for counts that are not finite, or no classes.
+    The counts are for one validation point: how many of all training rows within the radius match its label, and how
+    many do not, each with noise. They are numbers, or arrays of one shape; the values have the same shape, float64.
+    Rows outside the radius have value 0.
+    Counts are rounded half up and clipped at 0. The row that is valued knows itself, so it is subtracted from its own
+    count (not below 0) and added exactly: n = 1 + match + nonmatch. The order of rounding, clipping and subtracting is
+    part of the definition.
+    Cost: O(size). Raises: ConfigError for counts that are not finite, or if there are no classes.
     Source: Wang, Zhu, Wang, Jia & Mittal, NeurIPS 2023, arXiv:2308.15709, theorem 13, in closed form.
     """
-    if not is_count(n_classes):
-        hint = "give the size of the label space"
-        raise ConfigError(Problem("n_classes", "a whole number from 1", repr(n_classes), hint))
+    if problems := count_problems("n_classes", n_classes, "give the size of the label space"):
+        raise ConfigError(problems)
     match = _rounded("noisy_match", noisy_match)
     nonmatch = _rounded("noisy_nonmatch", noisy_nonmatch)
     other_matches = np.maximum(match - 1, 0)
@@ -45,7 +46,7 @@ def _rounded(name: str, counts: Any) -> Float64s:
 
 
 def _threshold_values(n: Float64s, n_matches: Float64s, n_classes: int) -> tuple[Float64s, Float64s]:
-    """Return the values of a match and a non-match among n >= 1 neighbors, of which ``n_matches`` match."""
+    """Return the values of a match and of another neighbor among n >= 1 neighbors, of which ``n_matches`` match."""
     # One neighbor has no others: the second terms vanish, not 0 / 0.
     share = (_harmonic(n) - 1) / np.maximum(n * (n - 1), 1)
     of_match = (1 - 1 / n_classes) / n + share * (n - n_matches)

@@ -1,14 +1,14 @@
-"""How much Gaussian noise (epsilon, delta) asks for, and what the same noise on integers delivers."""
+"""How much Gaussian noise (epsilon, delta) needs, and which delta the same noise on integers gives."""
 
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 import scipy
 
+from dvspark.arguments import is_number, positive_problems
 from dvspark.errors import ConfigError, Problem
 
 # Half a dozen units of 1e-13, the error of the root, below the promised 1e-10: sigma is rounded up by it.
@@ -18,7 +18,7 @@ ROUNDED_UP = 1e-11
 ONE_TERM_FROM = 1e24
 # Below -38 the first term alone, Phi(a), has no digits: its bound exp(-a²/2) takes its place.
 LOWEST_A = -38.0
-# Of Rényi divergences, the orders tried: 6 % apart, of which the best one loses a thousandth of ln(1 / delta).
+# The orders of Rényi divergences that are tried, 6 % apart. The best of them loses a thousandth of ln(1 / delta).
 _ORDERS = 1 + np.geomspace(1e-6, 1e12, 701)
 # Up to this standard deviation a lattice sum is made term by term, in 0.1 s. Beyond it the bound that takes its place
 # costs less than 1e-6 of sigma (1e5 and 1e6 cells, epsilon 0.1 to 8, delta 1e-6).
@@ -29,15 +29,14 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 def gaussian_sigma(epsilon: float, delta: float, sensitivity: float) -> float:
     """Return the smallest standard deviation of Gaussian noise that is (epsilon, delta)-differentially private.
 
-    The smallest sigma with Phi(D/2s - eps s/D) - e^eps Phi(-D/2s - eps s/D) <= delta for the L2 sensitivity D, never
-    below it and at most 1e-10 of it above, for any epsilon > 0. Microseconds. Raises ConfigError for epsilon or
-    sensitivity not positive and finite, or delta outside (0, 1).
+    It is the smallest sigma with Phi(D/2s - eps s/D) - e^eps Phi(-D/2s - eps s/D) <= delta for the L2 sensitivity D.
+    The result is never below it and at most 1e-10 of it above, for any epsilon > 0.
+    Cost: microseconds. Raises: ConfigError for epsilon or sensitivity that is not positive and finite, or delta outside
+    (0, 1).
     Source: Balle & Wang, ICML 2018, arXiv:1805.06530, theorem 8.
     """
     problems = budget_problems(epsilon, delta)
-    if not is_number(sensitivity) or not 0 < sensitivity < math.inf:
-        hint = "give how far one row can move the counts, in L2"
-        problems.append(Problem("sensitivity", "a positive finite number", repr(sensitivity), hint))
+    problems += positive_problems("sensitivity", sensitivity, "give how far one row can move the counts, in L2")
     if problems:
         raise ConfigError(problems)
 
@@ -79,15 +78,18 @@ def gaussian_log_delta(epsilon: float, ratio: float) -> float:
 def discrete_gaussian_delta(epsilon: float, sigma: float, n_cells: int, step: int = 1) -> float:
     """Return a delta that discrete Gaussian noise delivers when ``n_cells`` integer cells move by ``step`` each.
 
-    Exact for one cell; otherwise an upper bound: 1e-15 above for sigma >= 2.5, 0.2 % for sigma = 1, two cells and
-    epsilon 1, and that of zCDP where nothing better is proven, for sigma < 0.5. It falls with epsilon. A row that moves
-    fewer cells has a smaller delta. Discrete noise has the zCDP of the continuous Gaussian,
-    rho = n_cells step^2 / (2 sigma^2), but not its delta: where that is 1e-5 at epsilon 1 (sigma 3.7306), one cell has
-    1.035e-5; 20 cells have 1.00003 times it. At most 5 million float64 terms.
+    - The delta is exact for one cell, and otherwise an upper bound. The bound is 1e-15 too large for sigma >= 2.5, and
+      0.2 % for sigma = 1, two cells and epsilon 1. For sigma < 0.5 nothing better is proven than the bound of zCDP.
+    - It falls with epsilon, and is smaller for a row that moves fewer cells.
+    - Discrete noise has the zCDP of the continuous Gaussian, rho = n_cells step^2 / (2 sigma^2), but not its delta.
+      With the sigma for which the continuous Gaussian has delta 1e-5 at epsilon 1, one cell has 1.035e-5 (sigma
+      3.7306), and 20 cells have 1.00009e-5 (sigma 16.684).
+    Cost: at most 5 million float64 terms.
 
     The privacy loss of noise X is (2 step S + n_cells step^2) / (2 sigma^2) with S = sum X. For one cell this is
-    theorem 7 of Canonne, Kamath & Steinke, NeurIPS 2020, arXiv:2004.00010; S of several is a discrete Gaussian of
-    variance n_cells sigma^2 up to factors e^±tau (Kairouz, Liu & Steinke, ICML 2021, arXiv:2102.06387, from sigma 1/2).
+    theorem 7 of Canonne, Kamath & Steinke, NeurIPS 2020, arXiv:2004.00010. For several cells, S is a discrete Gaussian
+    of variance n_cells sigma^2 up to factors e^±tau (Kairouz, Liu & Steinke, ICML 2021, arXiv:2102.06387, from sigma
+    1/2).
     """
     delta = zcdp_delta(epsilon, n_cells * step**2 / (2 * sigma**2))
     return min(delta, _lattice_delta(epsilon, sigma, n_cells, step))
@@ -104,7 +106,7 @@ def zcdp_delta(epsilon: float, rho: float) -> float:
 
 
 def _lattice_delta(epsilon: float, sigma: float, n_cells: int, step: int) -> float:
-    """Return `discrete_gaussian_delta` by what S is distributed like, or 1 where that is not known."""
+    """Return `discrete_gaussian_delta` from the distribution of S, or 1 if this distribution is not known."""
     if n_cells > 1 and sigma < 0.5:
         return 1.0
     others = np.arange(1, n_cells)
@@ -128,24 +130,11 @@ def _lattice_delta(epsilon: float, sigma: float, n_cells: int, step: int) -> flo
 
 def budget_problems(epsilon: object, delta: object) -> list[Problem]:
     """Return what is wrong with epsilon and delta."""
-    problems = []
-    if not is_number(epsilon) or not 0 < epsilon < math.inf:
-        hint = "1 is a common choice; smaller is more private"
-        problems.append(Problem("epsilon", "a positive finite number", repr(epsilon), hint))
+    problems = positive_problems("epsilon", epsilon, "1 is a common choice; smaller is more private")
     if not is_number(delta) or not 0 < delta < 1:
         hint = "give a delta far below 1 / (number of training rows)"
         problems.append(Problem("delta", "a number between 0 and 1, both excluded", repr(delta), hint))
     return problems
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """Return whether the value is a real number, and no truth value."""
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def is_count(value: object) -> TypeGuard[int]:
-    """Return whether the value is a whole number from 1, and no truth value."""
-    return isinstance(value, Integral) and is_number(value) and value >= 1
 
 
 def _ratio_where(a: float, epsilon: float) -> float:
@@ -175,6 +164,6 @@ def _theta(deviation: float) -> float:
 
 
 def _largest_term(threshold: float, deviation: float, n_cells: int) -> float:
-    """Return a bound of the lattice sum's largest term: the terms have one peak, so the sum is the integral + that."""
+    """Return a bound on the lattice sum's largest term; the terms have one peak, so the sum is the integral plus it."""
     at_peak = math.exp(-((max(threshold, 0.0) / deviation) ** 2) / 2) / (deviation * math.sqrt(2 * math.pi))
     return at_peak * min(1.0, n_cells / (math.e * threshold)) if threshold > 0 else at_peak

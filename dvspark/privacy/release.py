@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 import secrets
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from dvspark.errors import ConfigError, InputError, Problem, close_matches
-from dvspark.privacy.gaussian import budget_problems, discrete_gaussian_delta, gaussian_sigma, is_count, is_number
+from dvspark.arguments import choice_problems, count_problems, is_number
+from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.extras import import_extra
+from dvspark.privacy.gaussian import budget_problems, discrete_gaussian_delta, gaussian_sigma
 from dvspark.privacy.sampler import LARGEST_SIGMA, RandomBits, discrete_gaussian
 from dvspark.schemas import Int64s
 
 # Cells that one training row can move by 1 at a validation point: its own, or the one it leaves and the one it enters.
 CELLS_OF_ADJACENCY = {"add_remove": 1, "replace_one": 2}
-# What is protected: one training row, or all rows of one owner.
+# The unit that is protected: one training row, or all rows of one owner.
 ROW, OWNER = UNITS = ("row", "owner")
 ANALYTIC = "analytic Gaussian"
 PLD = "PLD, dp-accounting"
@@ -25,12 +28,13 @@ COARSE_BITS, FINE_BITS = 13, 31
 
 @dataclass(frozen=True)
 class Release:
-    """What a release of (match, non-match) counts of ``n_validation`` points promises, and with how much noise.
+    """What a release of (match, non-match) counts of ``n_validation`` points promises, and its noise.
 
-    (``epsilon``, ``delta``)-differential privacy of one ``unit``, a training row or all rows of an owner, under
-    ``adjacency``, by discrete Gaussian noise of parameter ``sigma`` on each count; ``sensitivity`` is the L2 one of
-    all of them, ``accountant`` what calibrated sigma, ``sampling_rate`` the share of training rows that one secret
-    Poisson sample kept. Of an owner at most ``rows_per_owner`` rows count at a point; of rows it is 1.
+    It promises (``epsilon``, ``delta``)-differential privacy of one ``unit`` (a training row, or all rows of an owner)
+    under ``adjacency``, by discrete Gaussian noise of parameter ``sigma`` on each count. ``sensitivity`` is the L2
+    sensitivity of all counts. ``accountant`` names what calibrated sigma. ``sampling_rate`` is the share of training
+    rows that one secret Poisson sample kept. At most ``rows_per_owner`` rows of an owner count at a point; with the
+    unit row it is 1.
     """
 
     epsilon: float
@@ -47,10 +51,11 @@ class Release:
 
 @dataclass
 class KeptRelease:
-    """A release to use again: empty at first, filled by the first call that gets it.
+    """A release to use again: empty at first, and filled by the first call that gets it.
 
-    ``release``; ``noisy_counts`` (n_validation, 2) int64; ``sample_key`` draws the sample, None without one; ``of``: a
-    digest of the tables and parameters it was drawn for. Keep it secret: the key and the digest tell of private rows.
+    It has the ``release``, the ``noisy_counts`` (n_validation, 2) int64, the ``sample_key`` that draws the sample (None
+    without one), and ``of``, a digest of the tables and parameters for which it was drawn. Keep it secret: the key and
+    the digest reveal something of private rows.
     """
 
     release: Release | None = None
@@ -70,17 +75,20 @@ def calibrate(
 ) -> Release:
     """Return the release of all validation points' counts as one Gaussian mechanism, with the smallest sigma known.
 
-    ``adjacency`` "add_remove" moves one cell of a validation point by 1, "replace_one" two: L2 sensitivity 1 or
-    sqrt(2), times sqrt(n_validation). An owner (``unit`` "owner") moves each by up to ``rows_per_owner``. With all
-    training rows sigma is `gaussian_sigma`'s; with a ``sampling_rate`` below 1 (one Poisson sample for all
-    validation points) it is the smallest that dp-accounting's privacy loss distribution accepts, to 1e-6 of it.
-    Either is for the continuous Gaussian, and integers with the same sigma can have a larger delta
-    (`discrete_gaussian_delta`): sigma is then raised until they have not, by up to 1.6 % for one validation point,
-    by less than 1e-8 for a hundred (epsilon 0.1 to 8, delta 1e-6). A sampled release delivers (epsilon, delta)
-    exactly where the whole one delivers ln(1 + (e^epsilon - 1) / q) and delta / q; dp-accounting stays within 1e-4
-    above that sigma, but far above for delta < 1e-12 or epsilon < 1e-4.
-    Milliseconds; with sampling seconds, up to 40 for large epsilon or small rates. Raises ConfigError with everything
-    wrong, or if dp-accounting is missing.
+    - **Sensitivity.** Under ``adjacency`` "add_remove" one row moves one cell of a validation point by 1, under
+      "replace_one" two cells. So the L2 sensitivity is 1 or sqrt(2), times sqrt(n_validation). An owner (``unit``
+      "owner") moves each cell by up to ``rows_per_owner``.
+    - **Without sampling,** sigma is that of `gaussian_sigma`. **With a ``sampling_rate`` below 1** (one Poisson sample
+      for all validation points), sigma is the smallest that dp-accounting's privacy loss distribution accepts, to 1e-6
+      of it.
+    - **Integers.** Both are for the continuous Gaussian, and integers with the same sigma can have a larger delta
+      (`discrete_gaussian_delta`). So sigma is raised until delta holds: by up to 1.6 % for one validation point, by
+      less than 1e-8 for a hundred (epsilon 0.1 to 8, delta 1e-6).
+    - **Exactness.** A sampled release delivers (epsilon, delta) exactly if the release without sampling delivers ln(1 +
+      (e^epsilon - 1) / q) and delta / q. dp-accounting stays within 1e-4 above that sigma, but far above it for delta <
+      1e-12 or epsilon < 1e-4.
+    Cost: milliseconds; with sampling seconds, up to 40 for a large epsilon or a small rate.
+    Raises: ConfigError with everything that is wrong, or if dp-accounting is missing.
     Source: Balle & Wang, ICML 2018, arXiv:1805.06530, theorem 8; Balle, Barthe & Gaboardi, NeurIPS 2018,
     arXiv:1807.01647, theorem 8, for the sampling.
     """
@@ -112,11 +120,11 @@ def calibrate(
 
 
 def private_release(counts: Int64s, release: Release, random_bits: RandomBits = secrets.randbits) -> Int64s:
-    """Return the counts with discrete Gaussian noise, (n_validation, 2) int64; it may make them negative.
+    """Return the counts with discrete Gaussian noise, (n_validation, 2) int64; noise may make them negative.
 
-    ``counts`` (n_validation, 2) int64: matching and non-matching rows within each point's radius, of the Poisson
-    sample if there is one. Every call draws new noise and spends the budget again: keep the result before its first
-    use. About 20 µs a point. Raises InputError for counts of another shape or kind, or negative ones.
+    ``counts`` (n_validation, 2) int64: matching and non-matching rows within each point's radius, of the Poisson sample
+    if there is one. Every call draws new noise and spends the budget again, so keep the result before its first use.
+    Cost: about 20 µs a point. Raises: InputError for counts of another shape or type, or negative ones.
     """
     counts = np.asarray(counts)
     expected = (release.n_validation, 2)
@@ -136,21 +144,17 @@ def privacy_problems(
     unit: object = ROW,
     rows_per_owner: object = 1,
 ) -> list[Problem]:
-    """Return everything wrong with a release's parameters, none of it needing the data."""
+    """Return everything that is wrong with a release's parameters, as far as it follows without the data."""
     problems = budget_problems(epsilon, delta)
-    adjacencies = list(CELLS_OF_ADJACENCY)
-    if adjacency not in adjacencies:
-        hint = close_matches(str(adjacency), adjacencies)
-        problems.append(Problem("adjacency", f"one of {', '.join(map(repr, adjacencies))}", repr(adjacency), hint))
-    if not is_count(n_validation):
-        hint = "count the validation points that are released together"
-        problems.append(Problem("n_validation", "a whole number from 1", repr(n_validation), hint))
+    problems += choice_problems("adjacency", adjacency, [*CELLS_OF_ADJACENCY])
+    hint = "count the validation points that are released together"
+    problems += count_problems("n_validation", n_validation, hint)
     problems += _unit_problems(unit, rows_per_owner, sampling_rate)
     return problems + _sampling_problems(delta, adjacency, sampling_rate)
 
 
 def delta_warning(delta: float, n_train: int) -> str | None:
-    """Return why this delta is too large for that many training rows, or None if it is not."""
+    """Return why this delta is too large for so many training rows, or None if it is not."""
     if delta < 1 / n_train:
         return None
     return (
@@ -160,13 +164,11 @@ def delta_warning(delta: float, n_train: int) -> str | None:
 
 
 def _unit_problems(unit: object, rows_per_owner: object, sampling_rate: object) -> list[Problem]:
-    """Return what is wrong with what is protected."""
-    if unit not in UNITS:
-        hint = close_matches(str(unit), UNITS)
-        return [Problem("unit", f"one of {', '.join(map(repr, UNITS))}", repr(unit), hint)]
-    if not is_count(rows_per_owner):
-        hint = "how many rows of an owner may count at a point"
-        return [Problem("rows_per_owner", "a whole number from 1", repr(rows_per_owner), hint)]
+    """Return what is wrong with the settings of what is protected."""
+    hint = "how many rows of an owner may count at a point"
+    problems = choice_problems("unit", unit, UNITS) or count_problems("rows_per_owner", rows_per_owner, hint)
+    if problems:
+        return problems
     if unit == ROW and rows_per_owner != 1:
         return [Problem("rows_per_owner", "1 where rows are protected", repr(rows_per_owner), "set unit: owner")]
     if unit == OWNER and is_number(sampling_rate) and sampling_rate < 1:
@@ -192,29 +194,23 @@ def _sampling_problems(delta: object, adjacency: object, sampling_rate: object) 
 
 
 def _accounted_sigma(epsilon: float, delta: float, sampling_rate: float, sensitivity: float, exact: float) -> float:
-    """Return the smallest sigma of the sampled release by dp-accounting; ``exact`` is where to look for it."""
-    try:
-        import dp_accounting  # noqa: PLC0415
-        from dp_accounting.pld import PLDAccountant  # noqa: PLC0415
-    except ImportError as missing:
-        problem = Problem(
-            "sampling_rate", "the package dp-accounting", "it is not installed", "pip install 'dvspark[dp]'"
-        )
-        raise ConfigError(problem) from missing
+    """Return the smallest sigma of the sampled release by dp-accounting; ``exact`` is where the search begins."""
+    missing = ("dp", "sampling_rate", "the package dp-accounting", "it is not installed")
+    dp_accounting, pld = (import_extra(module, *missing) for module in ("dp_accounting", "dp_accounting.pld"))
 
-    def sampled(factor: float) -> dp_accounting.DpEvent:
+    def sampled(factor: float) -> Any:
         noise = dp_accounting.GaussianDpEvent(factor * exact / sensitivity)
         return dp_accounting.PoissonSampledDpEvent(sampling_rate, noise)
 
     bracket = dp_accounting.LowerEndpointAndGuess(0.99, 1.01)
-    factor = dp_accounting.calibrate_dp_mechanism(PLDAccountant, sampled, epsilon, delta, bracket, tol=1e-6)
+    factor = dp_accounting.calibrate_dp_mechanism(pld.PLDAccountant, sampled, epsilon, delta, bracket, tol=1e-6)
     return float(factor * exact)
 
 
 def _sigma_on_integers(sigma: float, epsilon: float, delta: float, n_cells: int, step: int) -> float:
-    """Return the first sigma, of a grid and from this one on, for which delta holds on the integers as well.
+    """Return the first sigma, on a grid and from ``sigma`` on, for which delta holds on the integers too.
 
-    The grid does not depend on epsilon, nor does what is above this sigma: so a larger epsilon never has more noise.
+    Neither the grid nor the numbers above ``sigma`` depend on epsilon, so a larger epsilon never has more noise.
     """
     while True:
         # The finer, the smaller the step of a lattice is beside the sum's deviation, and with it what integers ask for.

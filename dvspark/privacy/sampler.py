@@ -1,4 +1,4 @@
-"""Samplers: the discrete Gaussian, exactly and by integer arithmetic alone, and rows drawn by a secret key."""
+"""Samplers: the discrete Gaussian, exact and by integer arithmetic alone, and rows drawn by a secret key."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hashlib import blake2b
 
 import numpy as np
 
+from dvspark.arguments import is_number
 from dvspark.errors import ConfigError, Problem
-from dvspark.privacy.gaussian import is_number
 from dvspark.schemas import Bools, Int64s
 
 RandomBits = Callable[[int], int]
@@ -23,10 +23,10 @@ LARGEST_SIGMA = 2.0**52
 def discrete_gaussian(sigma: float, size: int, random_bits: RandomBits = secrets.randbits) -> Int64s:
     """Return independent samples of P[z] ∝ exp(-z² / (2 sigma²)) on the integers, (size,) int64.
 
-    ``random_bits(n)`` returns n random bits as an integer: by default the operating system's entropy; another source
-    is for tests. The float ``sigma`` is taken as the fraction it is, and no decision is made in floating point, so
-    the distribution is exact and rounding tells nothing about what the noise hides. Expected time does not depend on
-    sigma: about 10 µs a sample. Raises ConfigError for sigma not within (0, 2^52].
+    ``random_bits(n)`` returns n random bits as an integer. By default they come from the operating system's entropy;
+    another source is for tests. The float ``sigma`` is taken as an exact fraction, and no decision is made in floating
+    point. So the distribution is exact, and rounding reveals nothing about what the noise hides.
+    Cost: about 10 µs a sample, whatever sigma. Raises: ConfigError for sigma not within (0, 2^52].
     Source: Canonne, Kamath & Steinke, NeurIPS 2020, arXiv:2004.00010, algorithms 1 to 3.
     """
     if not is_number(sigma) or not 0 < sigma <= LARGEST_SIGMA:
@@ -64,7 +64,7 @@ def _laplace(scale: int, random_bits: RandomBits) -> int:
 
 
 def _bernoulli_exp(numerator: int, denominator: int, random_bits: RandomBits) -> bool:
-    """Return true with probability exp(-numerator / denominator), for any fraction from 0."""
+    """Return True with probability exp(-numerator / denominator), for any fraction from 0."""
     while numerator > denominator:
         if not _bernoulli_exp(1, 1, random_bits):
             return False
@@ -77,7 +77,7 @@ def _bernoulli_exp(numerator: int, denominator: int, random_bits: RandomBits) ->
 
 
 def _below(bound: int, random_bits: RandomBits) -> int:
-    """Return a whole number from 0 below the bound, all equally likely."""
+    """Return a whole number from 0 to ``bound`` - 1, all equally likely."""
     n_bits = (bound - 1).bit_length()
     while n_bits:
         number = random_bits(n_bits)
@@ -87,9 +87,10 @@ def _below(bound: int, random_bits: RandomBits) -> int:
 
 
 def sampled_rows(ids: Sequence[int | str], key: bytes, rate: float) -> Bools:
-    """Return which rows a secret key draws, each with probability ``rate``, (n,) bool; the same wherever it is asked.
+    """Return which rows a secret key draws, each with probability ``rate``, (n,) bool; the same on every host.
 
-    A keyed hash of the id against the rate: who does not know the key cannot tell who was drawn. A microsecond a row.
+    A keyed hash of the id is compared with the rate, so nobody without the key can tell which rows were drawn. Cost: a
+    microsecond a row.
     Source: BLAKE2, RFC 7693, as a pseudorandom function.
     """
     limit = int(rate * 2**64)

@@ -1,10 +1,10 @@
-"""What a run found, on one page: a summary of the values and the HTML file that shows it.
+"""The report: a summary of a run's values, and one HTML file that shows it.
 
     values, run record, findings, neighbors ──summarize──▶ Summary ──render_html──▶ one HTML text
 
-``summarize`` is pure: PyArrow and NumPy, no Spark, files or clock; its cost is one pass over the values and
-one sort of the ranks. ``render_html`` draws the figures and fills the template. The page stands alone: it
-loads nothing, runs nothing, and the same summary gives the same bytes.
+``summarize`` is pure: PyArrow and NumPy, no Spark, files or clock. It costs one pass over the values and one sort of
+the ranks. ``render_html`` draws the figures and fills the template. The page stands alone: it loads nothing and runs
+nothing, and the same summary gives the same bytes.
 
     distribution   histogram and sorted curve, as a few hundred numbers
     classes        one line for each class
@@ -14,8 +14,8 @@ loads nothing, runs nothing, and the same summary gives the same bytes.
     figures        the two drawings
     summary, render   the two calls above
 
-Rows are listed in the order of ``rank``, so ties fall as the values table says. Rendering needs the extra
-``report`` (jinja2, matplotlib), imported when first used.
+Rows are listed in the order of ``rank``, so ties fall as in the values table. Rendering needs the extra ``report``
+(jinja2, matplotlib), which is imported when first used.
 """
 
 from __future__ import annotations

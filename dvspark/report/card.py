@@ -1,4 +1,4 @@
-"""The run record as lines to read: what was computed, from what, how, and how long it took."""
+"""The run record as lines to read: what was computed, on which data, in which way, and how long it took."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dvspark.report.text import count, significant, size
+from dvspark.report.text import count, significant
+from dvspark.units import show_bytes
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class RunCard:
 
 
 def run_card(run: Mapping[str, Any]) -> RunCard:
-    """Return the run record arranged for reading; what it lacks is left out, not invented."""
+    """Return the run record arranged for reading; entries that it lacks are left out."""
     stages = _stages(_list(run, "stages"))
     return RunCard(
         run_id=_text(run.get("run_id")),
@@ -106,7 +107,7 @@ def _table_fact(name: str, table: Mapping[str, Any]) -> Fact:
 def _plan_fact(plan: Mapping[str, Any]) -> Fact:
     parts = [
         _plural(plan.get("n_chunks"), "chunk"),
-        f"index of {size(plan['index_bytes'])}" if plan.get("index_bytes") else "",
+        f"index of {show_bytes(plan['index_bytes'])}" if plan.get("index_bytes") else "",
         _text(plan.get("reason")),
     ]
     return Fact("Plan", _text(plan.get("name")), " · ".join(part for part in parts if part))

@@ -1,4 +1,4 @@
-"""One line for each class: how much its rows are worth together and on average."""
+"""One line for each class: the sum and the mean of its rows' values, and how many lie below zero."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class ClassLine:
 def class_lines(labels: pa.ChunkedArray, values: npt.NDArray[np.float64]) -> tuple[ClassLine, ...]:
     """Return the classes in order of their mean value, lowest first.
 
-    ``labels`` (n,) of scalars or lists, ``values`` (n,) float64. A row with several labels counts in each.
-    Real-valued labels are targets of a regression, not classes: the result is then empty. Cost O(n log n).
+    ``labels`` (n,) of scalars or lists, ``values`` (n,) float64. A row with several labels counts in each of its
+    classes. Real-valued labels are targets of a regression, not classes, and give an empty result. Cost: O(n log n).
     """
     kind = labels.type
     if pa.types.is_floating(kind) or pa.types.is_null(kind):

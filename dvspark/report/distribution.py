@@ -16,14 +16,17 @@ TAIL_PERCENT = 0.5
 # The ends of the curve are the steepest, and an even spacing would skip them.
 N_CURVE_END_POINTS = 16
 
-# Values closer together than rounding are one value; bins as narrow as that would be noise.
+# Values closer together than rounding count as one value. Bins as narrow as that would show noise.
 EQUAL_RELATIVE = 1e-12
 EQUAL_ABSOLUTE = 1e-300
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """Rows per bin: ``edges`` (n_bins + 1,), ``counts`` (n_bins,); if they cross zero, it is an edge."""
+    """Rows per bin: ``edges`` (n_bins + 1,), ``counts`` (n_bins,). If the edges span zero, zero is an edge.
+
+    ``n_left`` and ``n_right`` rows lie beyond the edges.
+    """
 
     edges: tuple[float, ...]
     counts: tuple[int, ...]
@@ -40,7 +43,7 @@ class Curve:
 
 
 def histogram(values: npt.NDArray[np.float64]) -> Histogram:
-    """Return about 60 equal bins over the values without their thinnest tails, which are counted.
+    """Return about 60 equal bins over the values. The thinnest tails are only counted.
 
     ``values`` (n,) float64, finite, n ≥ 1. Cost O(n).
     """
@@ -51,7 +54,7 @@ def histogram(values: npt.NDArray[np.float64]) -> Histogram:
         margin = max(abs(low), abs(high)) / 2 or 0.5
         return Histogram((low - margin, high + margin), (len(values),), 0, 0)
     width = (high - low) / N_BINS
-    # Whole multiples of the width make zero an edge, so no bar mixes rows that help with rows that hurt.
+    # Whole multiples of the width make zero an edge, so no bar mixes values above zero with values below.
     first, last = int(np.floor(low / width)), int(np.floor(high / width))
     bins = np.floor(np.clip(values / width, first - 1, last + 1)).astype(np.int64)
     bins[(values < 0) & (bins == 0)] = -1

@@ -1,34 +1,19 @@
-"""The packages that only rendering needs, imported when used and missed with advice."""
+"""The packages that only rendering needs, those of the extra `report`."""
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
-from dvspark.errors import ConfigError, Problem
+from dvspark.extras import import_extra
 
 
 def require_extras() -> None:
-    """Raise ConfigError now, rather than after the work, when the report's packages are not installed."""
+    """Raise ConfigError now, not only after the work, if the report's packages are not installed."""
     for module in ("jinja2", "matplotlib"):
-        import_extra(module)
+        report_module(module)
 
 
-def import_extra(module: str) -> Any:
-    """Return a module of the extra ``report``.
-
-    Raises ConfigError when its package is not installed.
-    """
-    package = module.partition(".")[0]
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != package:
-            raise
-        problem = Problem(
-            where="report",
-            expected="the packages jinja2 and matplotlib",
-            got=f"{package} is not installed",
-            hint="pip install 'dvspark[report]'",
-        )
-        raise ConfigError(problem) from error
+def report_module(module: str) -> Any:
+    """Return a module of the extra. Raises: ConfigError when its package is not installed."""
+    got = f"{module.partition('.')[0]} is not installed"
+    return import_extra(module, "report", "report", "the packages jinja2 and matplotlib", got)

@@ -8,7 +8,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from dvspark.report.extras import import_extra
+from dvspark.report.extras import report_module
 
 if TYPE_CHECKING:
     from dvspark.report.distribution import Curve, Histogram
@@ -51,14 +51,14 @@ STYLE = {
 
 
 def histogram_svg(shape: Histogram) -> str:
-    """Return the histogram as SVG: bars left of zero in the color of harm, the others in that of help.
+    """Return the histogram as SVG: bars left of zero in one color, the others in another.
 
-    Raises ConfigError when matplotlib is not installed.
+    Raises: ConfigError if matplotlib is not installed.
     """
     exponent = _exponent(shape.edges[0], shape.edges[-1])
     edges = [_scaled(edge, exponent) for edge in shape.edges]
     widths = [right - left for left, right in itertools.pairwise(edges)]
-    # The middle decides: an edge at zero may be off by a rounding.
+    # The middle of a bin decides, because an edge at zero may be off by a rounding error.
     colors = [NEGATIVE if left + right < 0 else POSITIVE for left, right in itertools.pairwise(edges)]
 
     def draw(axes: Any) -> None:
@@ -76,7 +76,7 @@ def histogram_svg(shape: Histogram) -> str:
 def curve_svg(shape: Curve) -> str:
     """Return the values from the highest to the lowest as SVG, with the line at zero.
 
-    Raises ConfigError when matplotlib is not installed.
+    Raises: ConfigError if matplotlib is not installed.
     """
     exponent = _exponent(shape.values[0], shape.values[-1])
     values = [_scaled(value, exponent) for value in shape.values]
@@ -100,8 +100,8 @@ def curve_svg(shape: Curve) -> str:
 
 
 def _svg(draw: Any, salt: str, title: str) -> str:
-    matplotlib = import_extra("matplotlib")
-    figure_class = import_extra("matplotlib.figure").Figure
+    matplotlib = report_module("matplotlib")
+    figure_class = report_module("matplotlib.figure").Figure
     with matplotlib.rc_context():
         # The user's own style file must not change the report.
         matplotlib.rcdefaults()

@@ -1,4 +1,4 @@
-"""Labels as sets: one label, many labels or none, told apart once for the whole report."""
+"""Labels as sets: one label, many labels or none, handled in one place for the whole report."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def label_set(label: Any) -> frozenset[Hashable]:
 
 
 def is_list(kind: pa.DataType) -> bool:
-    """Return whether a column of this type holds several labels a row."""
+    """Return whether a column of this type holds several labels for each row."""
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
@@ -32,8 +32,8 @@ def memberships(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], list[Hashable | None]]:
     """Return which row is in which class, each pair once, and the names of the classes.
 
-    ``labels`` (n,) of scalars or lists. Gives positions of rows (p,) int64, class codes (p,) int64 and the
-    class names; a row without a label is in the class None. Cost O(n log n) for lists, else O(n).
+    ``labels`` (n,) of scalars or lists. The result has positions of rows (p,) int64, class codes (p,) int64 and the
+    class names; a row without a label is in the class None. Cost: O(n log n) for lists, else O(n).
     """
     if pa.types.is_dictionary(labels.type):
         labels = labels.cast(labels.type.value_type)

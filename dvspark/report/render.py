@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from dvspark.report.extras import import_extra
+from dvspark.report.extras import report_module
 from dvspark.report.figures import curve_svg, histogram_svg
 from dvspark.report.text import clip, count, distance, seconds, share, significant, value_formatter
 
@@ -26,8 +26,8 @@ VERDICT_TEXT = {
 def render_html(summary: Summary) -> str:
     """Return the report as the text of one HTML file; the same summary gives the same text.
 
-    Raises ConfigError when jinja2 or matplotlib is not installed.
     Cost: about a second, nearly all of it for the two figures, whatever the number of rows.
+    Raises: ConfigError if jinja2 or matplotlib is not installed.
     """
     template = _environment().get_template(TEMPLATE)
     numbers = summary.numbers
@@ -45,7 +45,7 @@ def render_html(summary: Summary) -> str:
 
 
 def _environment() -> Any:
-    jinja2 = import_extra("jinja2")
+    jinja2 = report_module("jinja2")
     # Read through resources, not from a folder: the package may travel as a zip file.
     folder = resources.files("dvspark.report")
     sources = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in (TEMPLATE, STYLE_SHEET)}

@@ -1,4 +1,4 @@
-"""The rows worth looking at: the lowest and the highest, with their nearest validation points."""
+"""The listed rows: those with the lowest and the highest values, with their nearest validation points."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ N_LISTED = 25
 
 @dataclass(frozen=True)
 class Neighbor:
-    """A validation point near a listed row; ``differs`` when the two share no label."""
+    """A validation point near a listed row; ``differs`` is True if the two share no label."""
 
     validation_id: Hashable
     label: Any
@@ -29,7 +29,7 @@ class Neighbor:
 
 @dataclass(frozen=True)
 class RowLine:
-    """One training row as listed; ``standard_error`` is None where it is not known."""
+    """One training row as listed; ``standard_error`` is None if it is not known."""
 
     rank: int
     train_id: Hashable
@@ -46,22 +46,22 @@ class RowLine:
 
 
 def listed_ids(values: pa.Table) -> list[Hashable]:
-    """Return the ids of the rows that the report lists, without repeats: whose neighbors it needs.
+    """Return the ids of the rows that the report lists, without repeats; these rows need neighbors.
 
-    ``values`` with columns id and rank. Cost O(n log n).
+    ``values`` has the columns id and rank. Cost: O(n log n).
     """
     return list(values["id"].take(pa.array(listed_positions(values))).to_pylist())
 
 
 def listed_positions(values: pa.Table) -> np.ndarray[Any, Any]:
-    """Return where in ``values`` the listed rows stand, ascending, without repeats. Cost O(n log n)."""
+    """Return the positions of the listed rows in ``values``, ascending, without repeats. Cost: O(n log n)."""
     return np.unique(np.concatenate(_listed_positions(values)))
 
 
 def listed_rows(values: pa.Table, neighbors: pa.Table) -> tuple[tuple[RowLine, ...], tuple[RowLine, ...]]:
     """Return the 25 lowest rows, lowest first, and the 25 highest, highest first.
 
-    ``values`` and ``neighbors`` as for ``summarize``; rows without neighbors have none. Cost O(n log n).
+    ``values`` and ``neighbors`` as for ``summarize``. Cost: O(n log n).
     """
     lowest, highest = _listed_positions(values)
     near = _neighbors_by_row(neighbors, listed_ids(values))
@@ -115,7 +115,7 @@ def _line(row: Mapping[str, Any], near: list[dict[str, Any]]) -> RowLine:
 
 
 def _differs(label: Any, other: Any) -> bool:
-    # Targets of a regression are all different; to mark that would say nothing.
+    # Targets of a regression all differ, so a mark would say nothing.
     if isinstance(label, float):
         return False
     return label_set(label).isdisjoint(label_set(other))

@@ -1,4 +1,4 @@
-"""A run in one frozen object: all that the report shows, and nothing that it must still compute."""
+"""A run in one frozen object: everything that the report shows, already computed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dvspark.report.card import RunCard, run_card
 from dvspark.report.classes import ClassLine, class_lines
 from dvspark.report.distribution import Curve, Histogram, curve, histogram
 from dvspark.report.rows import RowLine, listed_rows
+from dvspark.schemas.finding import VERDICTS, Verdict, worst_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,12 +24,10 @@ N_CLASSES_SHOWN = 60
 VALUES_COLUMNS = ("id", "value", "rank")
 NEIGHBORS_COLUMNS = ("train_id", "position", "validation_id", "validation_label")
 
-Verdict = Literal["pass", "warn", "fail", "none"]
-
 
 @dataclass(frozen=True)
 class FindingLine:
-    """What one check of the audit measured against what it allows."""
+    """The result of one check of the audit: what it measured, and what it allows."""
 
     name: str
     verdict: Verdict
@@ -39,7 +38,7 @@ class FindingLine:
 
 @dataclass(frozen=True)
 class Numbers:
-    """All values in eight numbers; those after ``n_not_finite`` leave out rows that are not finite."""
+    """All values in eight numbers. Numbers after ``n_not_finite`` leave out rows that are not finite."""
 
     n_rows: int
     n_not_finite: int
@@ -58,10 +57,10 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Summary:
-    """Everything one report shows; ``histogram`` and ``curve`` are None when no value is finite."""
+    """Everything that one report shows; ``histogram`` and ``curve`` are None if no value is finite."""
 
     card: RunCard
-    verdict: Verdict
+    verdict: Verdict | Literal["none"]
     findings: tuple[FindingLine, ...]
     numbers: Numbers
     histogram: Histogram | None
@@ -80,14 +79,13 @@ def summarize(
 ) -> Summary:
     """Return what the report of one run shows.
 
-    ``values`` (n rows): id, value float64, standard_error float64, rank int64, label, maybe owner.
-    ``run``: the run record; keys it lacks are left out.
-    ``findings``: name, verdict (pass, warn, fail), measured, allowed, meaning.
-    ``neighbors`` of the rows of ``listed_ids``, or empty: train_id, position, validation_id,
-    validation_label, distance.
-
-    Raises InputError when a column is missing or there are no rows.
-    Cost O(n log n) in time, a few arrays of n float64 in memory.
+    - ``values`` (n rows): id, value float64, standard_error float64, rank int64, label, maybe owner.
+    - ``run``: the run record; keys that it lacks are left out.
+    - ``findings``: name, verdict (pass, warn, fail), measured, allowed, meaning.
+    - ``neighbors`` of the rows of ``listed_ids``, or empty: train_id, position, validation_id, validation_label,
+      distance.
+    Cost: O(n log n) in time, a few arrays of n float64 in memory.
+    Raises: InputError if a column is missing or there are no rows.
     """
     _check_columns(values, neighbors)
     numbers_of = values["value"].to_numpy().astype(np.float64)
@@ -100,7 +98,7 @@ def summarize(
     checked = tuple(_finding(finding) for finding in findings)
     return Summary(
         card=run_card(run),
-        verdict=_overall(checked),
+        verdict=worst_verdict(finding.verdict for finding in checked) if checked else "none",
         findings=checked,
         numbers=_numbers(numbers_of, numbers_of[finite]),
         histogram=histogram(numbers_of[finite]) if finite.any() else None,
@@ -147,14 +145,8 @@ def _finding(finding: Mapping[str, Any]) -> FindingLine:
     return FindingLine(
         name=str(finding.get("name", "")),
         # A verdict this report does not know must never be shown as passed.
-        verdict=verdict if verdict in ("pass", "warn", "fail") else "fail",
+        verdict=verdict if verdict in VERDICTS else "fail",
         measured=finding.get("measured"),
         allowed=finding.get("allowed"),
         meaning=str(finding.get("meaning", "")),
     )
-
-
-def _overall(findings: tuple[FindingLine, ...]) -> Verdict:
-    verdicts = {finding.verdict for finding in findings}
-    order: tuple[Verdict, ...] = ("fail", "warn", "pass")
-    return next((verdict for verdict in order if verdict in verdicts), "none")

@@ -1,4 +1,4 @@
-"""Numbers and foreign text made fit to be shown: short, aligned, and with nothing invisible in it."""
+"""Numbers and foreign text made fit to be shown: short, aligned, and without invisible characters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _JOINERS = "\u200d\ufe0f"
 
 @dataclass(frozen=True)
 class Clipped:
-    """A text as shown, and as its tooltip says it; ``title`` is empty when nothing was cut."""
+    """A text as shown, and in full for its tooltip; ``title`` is empty if nothing was cut."""
 
     shown: str
     title: str
@@ -42,7 +42,7 @@ def clip(value: Any, limit: int = SHOWN_CHARACTERS) -> Clipped:
 
 
 def value_formatter(lowest: float, highest: float) -> Callable[[float | None], str]:
-    """Return the one way in which all values of a report are written, so that columns line up."""
+    """Return the function that writes all values of a report in one form, so that columns line up."""
     scale = max(abs(lowest), abs(highest))
     fixed = scale == 0 or 0.01 <= scale < 1e6
     pattern = "{:.6f}" if fixed else "{:.5e}"
@@ -85,17 +85,6 @@ def seconds(number: float | None) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def size(n_bytes: float | None) -> str:
-    """Return a number of bytes in decimal units."""
-    if n_bytes is None:
-        return ABSENT
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if n_bytes < 999.5:
-            return f"{n_bytes:.0f} {unit}" if unit == "bytes" else f"{n_bytes:.3g} {unit}"
-        n_bytes /= 1000
-    return f"{n_bytes:.3g} TB"
 
 
 def _formatted(number: float | None, pattern: str) -> str:

@@ -1,4 +1,4 @@
-"""Admission: what a private run must pass before any noise is drawn, or anything is withdrawn or published."""
+"""Admission: what a private run must pass before noise is drawn, or anything is withdrawn or published."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from dvspark.tables.storage import open_storage
 
 
 def known(checked: Checked, files: Files) -> Checked:
-    """Return a private run under the identity that an earlier start of it has kept, if one has.
+    """Return a private run with the identity that an earlier start of it kept, if there was one.
 
-    Raises: OutputConflictError when its run id has noise of other tables or options, or what was kept is damaged.
+    Raises: OutputConflictError if the run id has noise of other tables or options, or the kept file is damaged.
     """
     if checked.secret is None:
         return checked
@@ -31,9 +31,9 @@ def known(checked: Checked, files: Files) -> Checked:
 
 
 def admit(checked: Checked, files: Files, account: budget.Account | None) -> Checked:
-    """Return a private run under the identity that is kept, what it releases taken from its table's budget, once.
+    """Return a private run with the identity that is kept, after its release is counted once in its table's budget.
 
-    Raises: OutputConflictError when the budget does not hold the release, and then leaves nothing behind.
+    Raises: OutputConflictError if the budget does not allow the release; then nothing is left behind.
     """
     if checked.secret is None or checked.release is None:
         return checked
@@ -48,7 +48,7 @@ def admit(checked: Checked, files: Files, account: budget.Account | None) -> Che
 def account(config: JobConfig, files: Files, release: Release | None) -> budget.Account | None:
     """Return the account of the private table, in the output's private folder unless ``budget`` is set.
 
-    There a table is known by its path or name: links are followed, version and snapshot are not asked.
+    The account knows a table by its path or name: links are followed, version and snapshot do not matter.
     """
     if release is None:
         return None

@@ -1,13 +1,12 @@
-"""Audit: values, totals and a few points → findings; nothing is published unless they pass."""
+"""Audit: values, totals and a few points become findings. If one finding fails, nothing is published."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from dvspark.audit import checks
 from dvspark.engine.engines import Index
-from dvspark.logs import stage
+from dvspark.logs import Stages
 from dvspark.run.change import Parent
 from dvspark.run.findings import run_findings
 from dvspark.run.prepare import Prepared
@@ -18,7 +17,7 @@ from dvspark.schemas import Finding, Float64s
 
 @dataclass(frozen=True)
 class Audited:
-    """What the audit of a run found, none of which fails."""
+    """The findings of a run's audit, none of which fails."""
 
     findings: list[Finding]
 
@@ -29,11 +28,11 @@ def audit_values(
     prepared: Prepared,
     index: Index,
     parent: Parent | None,
-    stages: list[dict[str, Any]],
+    stages: Stages,
 ) -> Audited:
-    """Return the findings on the values that totals made. Raises: AuditError when one of them fails."""
+    """Return the findings about the values that the totals gave. Raises: AuditError if one of them fails."""
     rows, work = prepared.validation_rows, prepared.work
-    with stage("audit", stages) as now:
+    with stages.stage("audit") as now:
         findings = run_findings(rows, index, work, valued.own, valued.totals, values)
         findings += earlier_waves_findings(rows, index, work, valued.own)
         if parent is not None:

@@ -1,4 +1,4 @@
-"""Change: a published run with validation rows added to it or taken from it, of the others a few valued again."""
+"""Change: a published run gets or loses validation rows; of its other rows, a few are valued again as a check."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from dvspark.tables.table_checks import ValidatedInputs
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-# Of the run record's options, those that decide values.
+# Options in the run record that decide values.
 SAME = ("metric", "precision", "ties", "aggregate")
-# What a change takes from the run record, and from its configuration.
+# What a change takes over from the run record, and from the configuration in it.
 USED = {
     **dict.fromkeys(("run_id", "fingerprint", *SAME), str),
     "method.name": str,
@@ -45,16 +45,16 @@ USED_SETTINGS = {
     "validation_rows": dict,
 }
 FIRST_IDS = 5
-# What tells a validation row from another one of its id.
+# What distinguishes validation rows with the same id.
 ROW_HASH = "xxhash64(id, embedding, label) AS row_hash"
 
 
 @dataclass(frozen=True)
 class Parent:
-    """The run whose validation rows change: its ``record``, what it ``kept``, and its ``rows`` (id, row_hash).
+    """The run whose validation rows change: its ``record``, the totals it ``kept``, and its ``rows`` (id, row_hash).
 
-    ``valued``, in `ROWS` format, are those that it has valued itself, as its record says where they are; None where
-    they are not at hand.
+    ``valued``, in `ROWS` format, are the rows that the parent has valued itself, read from where its record says; None
+    if they are not at hand.
     """
 
     record: dict[str, Any]
@@ -64,28 +64,28 @@ class Parent:
     valued: DataFrame | None = None
 
     def described(self, n_rows: int) -> dict[str, Any]:
-        """Return what the new run's record says of it."""
+        """Return what the new run's record says about the parent."""
         names = ("run_id", "fingerprint")
         return {**{name: self.record[name] for name in names}, "change": self.change, "n_rows": n_rows}
 
     def classes(self, inputs: ValidatedInputs) -> tuple[int, list[str | int]]:
-        """Return how many classes there are with those of the parent, and all labels that no training row has."""
+        """Return the number of classes, those of the parent included, and all labels that no training row has."""
         absent = {*self.record["inputs"]["absent_labels"], *inputs.absent_labels}
         return inputs.n_classes + len(absent) - len(inputs.absent_labels), sorted(absent, key=str)
 
     def changed(self, of_rows: Partial) -> Partial:
-        """Return the totals with those of the added rows, or without those of the removed ones."""
+        """Return the parent's totals plus those of the added rows, or less those of the removed rows."""
         totals = copy.deepcopy(self.kept.totals)
         return totals.plus(of_rows) if self.change == "add" else totals.minus(of_rows)
 
     @property
     def sign(self) -> int:
-        """How the totals of the rows of the change count."""
+        """1 if the totals of the change's rows are added, -1 if they are subtracted."""
         return 1 if self.change == "add" else -1
 
 
 def parent_record(files: Files, run_id: str) -> dict[str, Any]:
-    """Return the record of a run that can change. Raises: ConfigError when it is not published, or cannot."""
+    """Return the record of a run that can change. Raises: ConfigError if it is not published, or cannot change."""
     if problems := published_id_problems(run_id, "run to change"):
         raise ConfigError(problems)
     name = f"runs/{run_id}/run.json"
@@ -108,7 +108,7 @@ def parent_record(files: Files, run_id: str) -> dict[str, Any]:
 
 
 def _obstacles(record: dict[str, Any]) -> list[Problem]:
-    """Return what keeps a run from being changed, whatever the rows."""
+    """Return why a run cannot change, whatever the rows."""
     where, problems = f"run {record['run_id']}", []
     if record.get("self_validation"):
         hint = "its validation rows are the training rows: value the new table"
@@ -127,7 +127,7 @@ def _obstacles(record: dict[str, Any]) -> list[Problem]:
 
 
 def parent_totals(files: Files, record: dict[str, Any]) -> KeptTotals:
-    """Return the totals a run has published. Raises: ConfigError when they are not there any more."""
+    """Return the totals that a run has published. Raises: ConfigError if they are gone."""
     name, hint = f"runs/{record['run_id']}/totals.npz", "value all rows at once"
     if not files.exists(name):
         raise ConfigError(Problem(f"run {record['run_id']}", f"totals in {name}", "none", hint))
@@ -139,15 +139,15 @@ def parent_totals(files: Files, record: dict[str, Any]) -> KeptTotals:
 
 
 def parent_rows(spark: SparkSession, spark_path: Callable[[str], str], record: dict[str, Any]) -> DataFrame:
-    """Return (id, row_hash) of the validation rows that a published run rests on.
+    """Return (id, row_hash) of the validation rows on which a published run rests.
 
-    Raises: ConfigError when they are not all there any more, or not as they were written.
+    Raises: ConfigError if some are gone, or not as they were written.
     """
     rows = published_rows(spark, spark_path, record["run_id"])
     told = record["validation_rows"]
     try:
         got = rows_seal(rows)
-    except spark_errors() as error:  # a file that Spark looks into now
+    except spark_errors() as error:  # a file that Spark reads only now
         got = {"n_rows": condition_of(error)[1]}
     if got != told:
         where, expected = f"run {record['run_id']}", f"its {told.get('n_rows')} validation rows, as they were written"
@@ -156,9 +156,9 @@ def parent_rows(spark: SparkSession, spark_path: Callable[[str], str], record: d
 
 
 def rows_seal(rows: DataFrame) -> dict[str, Any]:
-    """Return by what (id, row_hash) of validation rows are known: their number, and the sha256 of them as a set.
+    """Return by what validation rows (id, row_hash) are known again: their number, and their sha256 as a set.
 
-    Of each row's sha256 four numbers are added up, which no order changes; O(rows), on the executors.
+    Four numbers of each row's sha256 are added up, so the order plays no part. Cost: O(rows), on the executors.
     """
     each = rows.selectExpr("sha2(concat(cast(id AS string), ':', cast(row_hash AS string)), 256) AS h")
     parts = [f"sum(cast(conv(substring(h, {1 + 16 * n}, 16), 16, 10) AS decimal(20, 0))) AS s{n}" for n in range(4)]
@@ -168,9 +168,9 @@ def rows_seal(rows: DataFrame) -> dict[str, Any]:
 
 
 def own_rows(spark: SparkSession, spark_path: Callable[[str], str], parent: Parent, given: Rows) -> DataFrame | None:
-    """Return those of some rows that the parent has valued itself, and not taken over from its own parent.
+    """Return those of the ``given`` rows that the parent has valued itself, and not taken over from its own parent.
 
-    None where they cannot be told from others. ``given``: what is there now, where its record says that they are.
+    None if they cannot be told from others. ``given`` are the rows that are now where the parent's record says.
     """
     if given.types != parent.record["inputs"]["validation"]["types"]:
         return None
@@ -186,7 +186,7 @@ def own_rows(spark: SparkSession, spark_path: Callable[[str], str], parent: Pare
 
 
 def option_problems(record: dict[str, Any], options: ValueOptions, run_id: str | None) -> list[Problem]:
-    """Return where the options, or the new run's id, do not go with the run that is to change."""
+    """Return which options, or which new run id, do not fit the run that is to change."""
     method, settings = record["method"], options.record()
     problems = []
     if run_id == record["run_id"]:
@@ -237,7 +237,7 @@ def require_fitting(parent: Parent, inputs: ValidatedInputs) -> None:
 
 
 def without_known(parent: Parent, rows: Rows) -> tuple[Rows, DataFrame | None]:
-    """Return the rows to add whose ids the parent has not, and as `REJECTED` the others, if there are any."""
+    """Return the rows to add whose ids the parent does not have, and the others as `REJECTED`, or None."""
     ids = parent.rows.select("id")
     told = (
         "'validation' AS side",
@@ -253,7 +253,7 @@ def without_known(parent: Parent, rows: Rows) -> tuple[Rows, DataFrame | None]:
 def changed_rows(parent: Parent, rows: Rows) -> DataFrame:
     """Return (id, row_hash) of the validation rows after the change.
 
-    Raises: InputError for rows to add that are there already, or to remove that are not there as they are.
+    Raises: InputError for rows to add that are there already, or rows to remove that are not there in this form.
     """
     told = hashed_rows(rows)
     if parent.change == "add":

@@ -1,4 +1,4 @@
-"""Changing: the run whose rows change, read back from where it was published, and the rows after the change."""
+"""Changing: reads back the run whose validation rows change, and gives the rows after the change."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 def parent_of(request: Request, spark: SparkSession, storage: Storage) -> Parent | None:
-    """Return the run that is to change, if one is.
+    """Return the run that is to change, or None if the request changes no run.
 
-    Raises: ConfigError when it is not published, was made with other options, or is not as it was published.
+    Raises: ConfigError if that run is not published, has other options, or is not as it was published.
     """
     if request.parent is None or request.change is None:
         return None
@@ -44,7 +44,7 @@ def parent_of(request: Request, spark: SparkSession, storage: Storage) -> Parent
 
 
 def _valued_by(parent: Parent, options: ValueOptions, spark: SparkSession, storage: Storage) -> DataFrame | None:
-    """Return the rows that the run which is to change has valued itself, None where they are not at hand any more."""
+    """Return the rows that the run to be changed has valued itself; None if they are no longer at hand."""
     try:
         reference = TableConfig.model_validate(parent.record["configuration"]["validation"]).reference()
         given = read_rows(spark, "validation", reference.without_train_columns(), options.declaration.target)
@@ -54,5 +54,5 @@ def _valued_by(parent: Parent, options: ValueOptions, spark: SparkSession, stora
 
 
 def rows_after(rows: Rows, parent: Parent | None) -> DataFrame:
-    """Return which validation rows the values rest on. Raises: InputError for a change that cannot be made."""
+    """Return the validation rows on which the values rest. Raises: InputError for a change that cannot be made."""
     return hashed_rows(rows) if parent is None else changed_rows(parent, rows)

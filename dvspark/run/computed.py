@@ -1,4 +1,4 @@
-"""Computed: what the stages between two tables and audited values found, each its own, and the run record of it."""
+"""Computed: the results of all stages up to the audit, and the run record that is made of them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from dvspark.engine.planning.plan import Plan
 from dvspark.engine.reduce import sketch_of
+from dvspark.logs import Stages
 from dvspark.methods.options import ValueOptions
 from dvspark.run.audit import Audited
 from dvspark.run.finalize import Finalized
@@ -24,7 +25,7 @@ from dvspark.tables.table_checks import Facts
 
 @dataclass(frozen=True)
 class Computed:
-    """Audited values, and all that led to them; ``extremes`` are empty unless they were asked for."""
+    """Audited values and the results of the stages before; ``extremes`` are empty unless they were asked for."""
 
     checked: Checked
     plan: Plan
@@ -35,14 +36,14 @@ class Computed:
     extremes: pa.Table
 
     def kept_totals(self) -> KeptTotals:
-        """Return what a change of this run needs of its totals."""
+        """Return the totals that a later change of this run needs."""
         totals, own, parent = self.valued.totals, self.valued.own, self.checked.parent
         before, sign = np.zeros_like(sketch_of(totals)), 1
         if parent is not None:
             before, sign = sketch_of(parent.kept.totals), parent.sign
         return KeptTotals(totals, own.chunks, own.n_chunks, before, sign)
 
-    def record(self, outputs: dict[str, str], stages: list[dict[str, Any]], spark_version: str) -> dict[str, Any]:
+    def record(self, outputs: dict[str, str], stages: Stages, spark_version: str) -> dict[str, Any]:
         """Return the run record."""
         checked, inputs = self.checked, self.checked.inputs
         parent = checked.parent
@@ -50,13 +51,13 @@ class Computed:
             run_id=checked.run_id,
             fingerprint=checked.fingerprint,
             options=checked.options,
-            parameters=self.prepared.work.parameters,
+            parameters=self.prepared.work.parameters.plain(),
             ranking=checked.ranking,
             error_bound=self.finalized.error_bound,
             inputs=_inputs_record(checked, self.valued.totals.n_validation),
             parent=parent.described(inputs.validation_facts.n_rows) if parent else None,
             plan=self.plan.record(),
-            stages=stages,
+            stages=stages.record(),
             release=self.prepared.release,
             findings=self.audited.findings,
             warnings=inputs.warnings,

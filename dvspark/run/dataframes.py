@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dvspark.arguments import choice_problems
 from dvspark.engine.planning.plan import PLANS, host_memory_problems
 from dvspark.errors import ConfigError, Problem
-from dvspark.methods.options import ValueOptions, choice_problems
+from dvspark.methods.options import ValueOptions
 from dvspark.run.pipeline import compute
 from dvspark.run.read import RowsOrProblems, Tables
 from dvspark.run.request import Request
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """A finished valuation: ``values`` (`schemas.VALUES`), ``run`` the record, ``findings`` of the audit."""
+    """A finished valuation: ``values`` (`schemas.VALUES`), the record ``run``, and the ``findings`` of the audit."""
 
     values: DataFrame
     run: dict[str, Any]
@@ -64,13 +65,15 @@ def value_table(
 ) -> Result:
     """Return the values of the rows of ``train_df``, by the rows of ``validation_df``.
 
-    Both have columns id, embedding and label, or what ``columns`` maps these names (and owner, weight) to; its
-    ``embedding_dtype`` says what embeddings in bytes hold: float16, float32 or float64. Options as
-    in `dvspark.value_arrays`; ``work_dir`` is a folder all hosts see, for an index too large to ship; ``plan``
-    (auto, replicated, sharded) and ``host_memory``, such as "64g", as in `dvspark.config.job.JobConfig`.
+    - Both DataFrames have the columns id, embedding and label. ``columns`` maps these names (and owner, weight) to the
+      names in the DataFrames. Its ``embedding_dtype`` is the type of numbers in binary embeddings: float16, float32 or
+      float64.
+    - Options are those of `dvspark.value_arrays`. ``work_dir`` is a folder that all hosts see, for an index too large
+      to travel. ``plan`` (auto, replicated, sharded) and ``host_memory``, such as "64g", are those of
+      `dvspark.config.job.JobConfig`.
+    Cost: V (N D + N log N), spread over tasks. Memory of a worker: `kernels.memory.scratch_bytes` beside the mapped
+    index; of the driver: about 100 bytes a training row.
     Raises: ConfigError, InputError, ComputeError or AuditError, each with all problems of its kind.
-    Cost: V (N D + N log N) spread over tasks; memory of a worker: `kernels.memory.scratch_bytes` beside the
-    mapped index; of the driver: about 100 bytes a training row.
     """
     options = ValueOptions.of(
         method,

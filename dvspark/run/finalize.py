@@ -1,15 +1,14 @@
-"""Finalize: totals → values, standard errors and certificates."""
+"""Finalize: totals become values, standard errors and certificates."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
 from dvspark.engine.engines import Index, engine_of
 from dvspark.engine.index.train_index import TrainKeys
-from dvspark.logs import stage
+from dvspark.logs import Stages
 from dvspark.methods.finalize import certificate, finalize
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import Float64s, Partial
@@ -18,19 +17,17 @@ from dvspark.tables.sinks.write import values_table
 
 @dataclass(frozen=True)
 class Finalized:
-    """The values, and as the `VALUES` table in the order of the index; ``error_bound`` certifies all of them."""
+    """The values, also as the `VALUES` table in the order of the index; ``error_bound`` holds for all of them."""
 
     values: Float64s
     table: pa.Table
     error_bound: float
 
 
-def finalize_totals(
-    totals: Partial, run_id: str, index: Index, options: ValueOptions, stages: list[dict[str, Any]]
-) -> Finalized:
-    """Return the values that totals make."""
+def finalize_totals(totals: Partial, run_id: str, index: Index, options: ValueOptions, stages: Stages) -> Finalized:
+    """Return the values that follow from the totals."""
     method, aggregate = options.declaration, options.aggregate
-    with stage("finalize", stages) as now:
+    with stages.stage("finalize") as now:
         values, standard_errors = finalize(totals, aggregate, method.score, with_errors=method.adds_up)
         error_bound, row_bounds = certificate(totals, aggregate)
         keys = _players(engine_of(index).train_keys(index), options)
@@ -40,7 +37,7 @@ def finalize_totals(
 
 
 def _players(known: TrainKeys, options: ValueOptions) -> pa.Table:
-    """Return id, label and, where known, owner of all who are valued: training rows, or their owners."""
+    """Return ids, labels and, where known, owners of all who are valued: training rows, or owners."""
     if options.declaration.players == "rows":
         return known.keys
     return pa.table({"id": known.owners, "label": pa.nulls(len(known.owners or []), known.keys["label"].type)})

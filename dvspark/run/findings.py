@@ -1,4 +1,4 @@
-"""Findings: what the audit is given of a finished run, on the engine that valued it."""
+"""Findings: the audit of a finished run, on the engine that valued it."""
 
 from __future__ import annotations
 
@@ -19,15 +19,14 @@ from dvspark.engine.replicated.audited_rows import audited_rows, each_a_chunk
 from dvspark.engine.sharded import sharded
 from dvspark.engine.sharded.exchange import Halves
 from dvspark.kernels.blocks.merged import MergedPoint
-from dvspark.methods.search_index import EXACT
 from dvspark.run import sums
 from dvspark.run.spot_checks import Summed
-from dvspark.schemas import Finding, Float64s, Partial
+from dvspark.schemas import EXACT, Finding, Float64s, Partial
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-# Points that the audit values at once: so many at least, and more where that many bytes hold their values.
+# The audit values at least so many points at the same time, and more if so many bytes hold their values.
 POINTS_AT_ONCE = 4
 BYTES_AT_ONCE = 64 * 2**20
 
@@ -37,9 +36,10 @@ def run_findings(
 ) -> list[Finding]:
     """Return the audit's findings: the axiom over all points, and some points valued again by the reference.
 
-    These are drawn, and those of the rows that this run has valued, its ``own``, whose certificates are the widest;
-    each is a chunk, so that one that is wrong hides behind no other. Rows that an approximate index found are not those
-    of the reference: then it is told how many of the nearest they are, and how far the values are from exact ones.
+    The points are drawn ones, and those with the widest certificates among the rows that this run has valued itself
+    (``own``). Each point is a chunk of its own, so that a wrong point cannot hide behind a right one.
+    If an approximate index found the rows, they are not those of the reference. Then the findings say how many of the
+    nearest rows were found, and how far values are from exact ones.
     """
     options, method = work.options, work.method
     if work.settled is not None:
@@ -56,7 +56,7 @@ def run_findings(
         )
         findings.append(approximation.check_recall(rows, nearest))
     findings += method.findings(totals)
-    if method.efficient(work.parameters):
+    if work.parameters.efficient:
         findings.append(checks.check_efficiency(values, totals, options.aggregate))
     if method.approximates is not None:
         n_players = index.n_train - options.self_validation
@@ -67,10 +67,10 @@ def run_findings(
 def _valued_again(
     validation_rows: DataFrame, sample: pa.Table, index: Index, work: tasks.ChunkWork
 ) -> tuple[list[Finding], Partial, Partial]:
-    """Return of each of a few points whether engine and reference agree, and, if asked for, all points' partials.
+    """Return for each of a few points whether engine and reference agree, and all points' partials if needed.
 
-    They are asked for where the method approximates another one: by the engine, and by that one's reference.
-    Memory of the driver: 32 bytes a training row and point of those that are valued at once, and 50 N bytes.
+    They are needed if the method approximates another one: by the engine, and by the other method's reference. Memory
+    of the driver: 32 bytes for each training row and point that is valued at the same time, and 50 N bytes.
     """
     options, n_values = work.options, work.n_values(index)
     own_error = work.method.own_error(index.n_train - options.self_validation, work.parameters)
@@ -97,9 +97,9 @@ def _valued_again(
 def _beside(
     beside: ThreadPoolExecutor, chunks: DataFrame, sample: pa.Table, index: Index, work: tasks.ChunkWork
 ) -> Iterator[Partial]:
-    """Return the reference's partial of each point, found while tasks value them.
+    """Return the reference's partial of each point, computed while tasks value the points.
 
-    That of blocks asks for tasks itself, and for another size of batches: it waits for its turn.
+    The reference of blocks needs tasks too, with another batch size, so it waits for its turn.
     """
     if isinstance(index, BlocksReference):
         return _by_reference(chunks, sample, index, work)
@@ -111,9 +111,9 @@ def _told(soon: Future[list[Partial]]) -> Iterator[Partial]:
 
 
 def _by_reference(chunks: DataFrame, sample: pa.Table, index: Index, work: tasks.ChunkWork) -> Iterator[Partial]:
-    """Yield the reference's partial of each of a few points: in this process, or where the blocks are.
+    """Yield the reference's partial of each of a few points, computed in this process, or where the blocks are.
 
-    ``sample``: the rows of ``chunks``, here, in their order.
+    ``sample`` has the rows of ``chunks`` in this process, in their order.
     """
     options, parameters = work.options, work.parameters
     if isinstance(index, BlocksReference):

@@ -1,4 +1,4 @@
-"""Index: training rows → their index, or that which the run had finished when it was killed."""
+"""Index: training rows become their index, or a run that was killed takes over the index it had finished."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dvspark.engine.engines import Index
+from dvspark.engine.engines import Index, IndexBuilder
 from dvspark.engine.index.train_index import IndexReference, finished_index
 from dvspark.engine.planning.plan import Plan
 from dvspark.engine.replicated import packing, replicated
 from dvspark.engine.sharded import sharded
 from dvspark.host.own_folder import own_folder
-from dvspark.logs import stage
+from dvspark.logs import Stages
 from dvspark.methods.options import ValueOptions
 from dvspark.runs.ledger import KeptIndex, Ledger
 from dvspark.tables.table_checks import ValidatedInputs
+from dvspark.units import show_bytes
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -31,47 +33,52 @@ def index_rows(
     plan: Plan,
     work_dir: str | None,
     ledger: Ledger | None,
-    stages: list[dict[str, Any]],
+    stages: Stages,
 ) -> Iterator[Index]:
-    """Yield the index of the training rows, in ``work_dir`` if there is one; it is removed afterwards.
+    """Yield the index of the training rows, in ``work_dir`` if it is given. The index is removed afterward.
 
-    A run that was killed goes on with the index it had finished, if all its files have their sha256.
+    A run that was killed goes on with the index that it had finished, if all files have their sha256.
     """
     root, shared = Path(work_dir or tempfile.gettempdir()), work_dir is not None
     kept = None if ledger is None else ledger.index()
     frame = inputs.train.frame
-    given: dict[str, Any] = {
-        "n_train": inputs.train_facts.n_rows,
-        "n_features": inputs.n_features,
-        "dtype": inputs.dtype,
-        "metric": options.metric,
-        "shared": shared,
-        "index": options.index,
-        "keys": inputs.train.keys,
-    }
     with own_folder(root, plan.index_bytes, kept.folder if kept else None) as folder:
-        given["directory"] = directory = folder / "index"
-        with stage("index", stages) as now:
+        directory = folder / "index"
+        with stages.stage("index") as now:
             index = _finished(frame.sparkSession, plan, directory, kept.digest) if kept else None
             now.note = "finished before; " if index else ""
             if index is None:
                 for left in folder.glob("*/"):  # half done or damaged
                     shutil.rmtree(left, ignore_errors=True)
                 _keep(ledger, folder, "")
-                if plan.name == "sharded":
-                    index = sharded.build_blocks(frame, **given, block_rows=plan.block_rows)
-                else:
-                    index = packing.build_index(frame, **given, map_batches=inputs.train.map_batches)
+                index = _builder(plan, inputs)(
+                    frame,
+                    n_train=inputs.train_facts.n_rows,
+                    n_features=inputs.n_features,
+                    dtype=inputs.dtype,
+                    metric=options.metric,
+                    directory=directory,
+                    shared=shared,
+                    index=options.index,
+                    keys=inputs.train.keys,
+                )
             _keep(ledger, folder, index.digest)
             if isinstance(index, IndexReference):
                 shipping = replicated.choose_shipping(frame.sparkSession, plan.index_bytes, shared=shared)
                 index = replicated.ship_index(frame.sparkSession, index, shipping)
-            now.rows, now.note = index.n_train, f"{now.note}{index.n_bytes / 2**20:.1f} MiB, {index.shipping}"
+            now.rows, now.note = index.n_train, f"{now.note}{show_bytes(index.n_bytes)}, {index.shipping}"
         yield index
 
 
+def _builder(plan: Plan, inputs: ValidatedInputs) -> IndexBuilder:
+    """Return what writes an index of the kind that the plan needs."""
+    if plan.name == "sharded":
+        return partial(sharded.build_blocks, block_rows=plan.block_rows)
+    return partial(packing.build_index, map_batches=inputs.train.map_batches)
+
+
 def _finished(spark: SparkSession, plan: Plan, directory: Path, digest: str) -> Index | None:
-    """Return the index of a kind with this plan that was finished in ``directory``; None if it is not there whole."""
+    """Return the index for this plan that was finished in ``directory``; None if it is missing or damaged."""
     if plan.name == "sharded":
         return sharded.finished_blocks(spark, directory, digest, plan.block_rows)
     return finished_index(directory, digest)

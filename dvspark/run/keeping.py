@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KeptRows:
-    """What a run keeps for a change: tables and documents by name, and what its record tells of them."""
+    """What a run keeps for a change: tables and documents by name, and what its record says about them."""
 
     tables: dict[str, pa.Table | Counted] = field(default_factory=dict)
     documents: dict[str, str | bytes] = field(default_factory=dict)
@@ -30,12 +30,12 @@ class KeptRows:
 
 @contextmanager
 def kept_for_changes(computed: Computed, validation_rows: DataFrame | None) -> Iterator[KeptRows]:
-    """Yield what a change of this run needs: its totals and ``validation_rows``; nothing where these are None."""
+    """Yield what a change of this run needs: its totals and ``validation_rows``; nothing if these are None."""
     if validation_rows is None:
         yield KeptRows()
         return
     totals = computed.kept_totals().content()
-    rows = validation_rows.persist()  # else the table is read once more
+    rows = validation_rows.persist()  # without this, the table would be read once more
     try:
         yield KeptRows(
             tables={VALIDATION_ROWS.name: Counted(rows, computed.valued.totals.n_validation)},

@@ -1,4 +1,4 @@
-"""Neighbors: what `radius` methods must know before points are valued: the radius, and noisy counts that are kept."""
+"""Neighbors: what `radius` methods need before points are valued: the radius, and noisy counts that are kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import pyarrow as pa
 from dvspark.engine.tasks import ChunkWork, counts_table
 from dvspark.errors import OutputConflictError, Problem, taken_run_id
 from dvspark.logs import log_event
-from dvspark.methods.kinds.private import PrivateMethod
 from dvspark.methods.kinds.radius import RadiusMethod
 from dvspark.privacy import Release, private_release
 from dvspark.runs.documents import sealed, unsealed
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Keep:
-    """Where a release is kept: below private/run_id=…, which is not for owners of rows."""
+    """Where a release is kept: below private/run_id=…, which owners of rows must not see."""
 
     files: Files
     run_id: str
@@ -41,7 +40,7 @@ class Keep:
     def read(self) -> dict[str, Any] | None:
         """Return the release that an earlier start of the same run drew, or None.
 
-        Raises: OutputConflictError when it belongs to other inputs or options, or is damaged.
+        Raises: OutputConflictError if it belongs to other inputs or options, or is damaged.
         """
         if not self.files.exists(self.name):
             return None
@@ -52,14 +51,14 @@ class Keep:
         if kept["fingerprint"] != self.fingerprint:
             hint = "choose another run_id: a release is drawn once, and spent"
             raise taken_run_id(self.name, self.fingerprint, f"fingerprint {kept['fingerprint'][:12]}", hint)
-        for left in self.files.rivals(self.name):  # too late for any of them
+        for left in self.files.rivals(self.name):  # too late to choose one of the starts
             self.files.remove_file(left)
         return kept
 
     def settle(self, drawn: dict[str, Any]) -> dict[str, Any]:
-        """Keep a release before its first use, and return it, or the one that another start has kept meanwhile.
+        """Keep a release before its first use and return it, or return the one that another start has kept meanwhile.
 
-        Raises: OutputConflictError when several starts draw at once and none of them can tell who was first.
+        Raises: OutputConflictError if several starts draw at the same time and none can tell which was first.
         """
         written = self.files.write_first(self.name, sealed({"fingerprint": self.fingerprint, **drawn}))
         if (kept := self.read()) is None:
@@ -68,16 +67,16 @@ class Keep:
             got = f"several at once, or what one has left: {left}"
             raise OutputConflictError(Problem(self.name, "one start that draws", got, hint))
         if not written:
-            log_event("another start of this run has drawn the noise: what was drawn here is not used")
+            log_event("another start of this run has drawn the noise; the noise drawn here is not used")
         return kept
 
 
 def automatic_radius(
     method: RadiusMethod, sample: pa.Table, tenth_of: Callable[[pa.Table], Float64s], metric: str, n_train: int
 ) -> float:
-    """Return the radius that a sample of validation rows in `ROWS` format gives.
+    """Return the radius that follows from a sample of validation rows in `ROWS` format.
 
-    ``tenth_of`` tells how far a few training rows are, which a private method does not ask.
+    ``tenth_of`` returns distances to the tenth nearest training row. Private methods do not call it.
     """
     z = embedding_matrix(sample["embedding"].combine_chunks(), np.dtype(np.float64))
     tenth = np.empty(0) if method.is_private else tenth_of(sample)
@@ -85,19 +84,18 @@ def automatic_radius(
 
 
 def released(
-    method: PrivateMethod,
     work: ChunkWork,
     n_validation: int,
     counts_of: Callable[[ChunkWork], pa.Table],
     keep: Keep | None,
 ) -> tuple[Release, bytes | None, pa.Table]:
-    """Return the release, the key of its sample if it has one, and `NEIGHBOR_COUNTS` with noise, in id order.
+    """Return the release, the key of its sample if there is one, and `NEIGHBOR_COUNTS` with noise, in id order.
 
-    The noise is drawn here, once, from the operating system's entropy, and kept before it is used; a run that is
-    started again takes what was kept, and so do all but the first of several starts at once. ``counts_of`` counts the
-    neighbors.
+    The noise is drawn here, once, from the operating system's entropy, and kept before it is used. A run that is
+    started again uses the kept noise; so do all but the first of several starts at the same time. ``counts_of`` counts
+    the neighbors.
     """
-    release = method.release(work.parameters, n_validation)
+    release = work.method.release(work.parameters, n_validation)
     kept = None if keep is None else keep.read()
     if kept is None:
         key = secrets.token_bytes(32) if release.sampling_rate < 1 else None
@@ -117,7 +115,7 @@ def released(
 
 
 def with_counts(validation_rows: DataFrame, noisy: pa.Table) -> DataFrame:
-    """Return validation rows with their noisy counts."""
+    """Return validation rows with their noisy counts as a column."""
     kind = validation_rows.schema["id"].dataType.simpleString()
     counts = validation_rows.sparkSession.createDataFrame(noisy, schema=NEIGHBOR_COUNTS.ddl(id=kind))
     return validation_rows.join(counts, "id")

@@ -1,4 +1,4 @@
-"""Output: where a run's results go, what is there already, and what only a run that is not published needs."""
+"""Output: where a run's results go, what is there already, and what only unpublished runs need."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Output:
-    """Where results go, and which: values to their ``place``, to each owner its own if ``to_owners``; a ``report``.
+    """Where results go: values to ``place``, or to a folder for each owner if ``to_owners``; a ``report``, or none.
 
-    ``force``: what the run id has published before is replaced; ``mlflow``: the run is tracked there, too.
+    ``force``: what the run id has published before is replaced. ``mlflow``: the run is also logged to MLflow.
     """
 
     storage: Storage
@@ -34,9 +34,9 @@ class Output:
     mlflow: bool
 
     def already(self, checked: Checked) -> dict[str, Any] | None:
-        """Return the record of the same run, if it is published, and so are its values; None if that is not asked.
+        """Return the record of the same run if it and its values are published; None otherwise, or with ``force``.
 
-        Raises: OutputConflictError when another run is, or they are not there as they were.
+        Raises: OutputConflictError if another run is published here, or the values are not there as published.
         """
         run_id, is_private = checked.run_id, checked.secret is not None
         if self.force:
@@ -51,7 +51,7 @@ class Output:
         return published
 
     def destination(self, checked: Checked) -> ValuesTable | None:
-        """Return the table that values go to, None for a folder; a conflict is better known before hours of work.
+        """Return the table that values go to, or None for a folder. Conflicts should show before hours of work.
 
         Raises: OutputConflictError.
         """
@@ -63,7 +63,7 @@ class Output:
         return destination
 
     def clear(self, checked: Checked) -> None:
-        """Remove what only a run that is not published needs."""
+        """Remove what only a run that is not yet published needs."""
         checked.ledger(self.storage).remove()
         self.storage.remove_empty("ledger")
         remove_left_over(self.storage, checked.run_id)

@@ -1,4 +1,4 @@
-"""The way of the data, in one screen: one call a stage, whose module has its name, and each gives one frozen result."""
+"""The way of the data on one screen: one call for each stage, to the module of its name, with one frozen result."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pyarrow as pa
 from dvspark import report
 from dvspark.config.job import JobConfig
 from dvspark.errors import AuditError, ComputeError, InputError, OutputConflictError, Problem
+from dvspark.logs import Stages
 from dvspark.run import admission
 from dvspark.run.audit import audit_values
 from dvspark.run.changing import rows_after
@@ -47,8 +48,8 @@ if TYPE_CHECKING:
 def run(config: JobConfig, spark: SparkSession, arrived: DataFrame | None = None) -> dict[str, Any]:
     """Run a job from its tables to its published results; return the run record.
 
-    A run that is published already is not repeated. ``arrived``: validation rows in place of those of the table.
-    Raises: DvsparkError of the stage that could not go on; nothing is published then.
+    A run that is published already is not repeated. ``arrived`` are validation rows in place of those of the table.
+    Raises: the DvsparkError of the stage that could not go on; then nothing is published.
     """
     storage = open_storage(config.output.path)
     try:
@@ -64,7 +65,7 @@ def run(config: JobConfig, spark: SparkSession, arrived: DataFrame | None = None
 def _run(
     config: JobConfig, spark: SparkSession, storage: Storage, stages: NamedStages, arrived: DataFrame | None
 ) -> dict[str, Any]:
-    """Read and validate; return the record of the same run, if that is published, else admit this one and go on."""
+    """Read and validate the tables; return the record of the same run if it is published, else go on with this one."""
     request, output = request_of(config), _output(config, spark, storage)
     train = config.train.reference().asked(config.asks())
     validation = None if config.validation is None else config.validation.reference().without_train_columns()
@@ -78,7 +79,7 @@ def _run(
         with suppress(OutputConflictError), held(storage, checked.run_id):
             output.clear(checked)
         return published
-    if checked.secret is not None:  # what can be refused is, before it is admitted; and then it has its final id
+    if checked.secret is not None:  # refuse now whatever can be refused; after `admit` the run's id is final
         output.destination(checked)
         checked = admission.admit(checked, storage, admission.account(config, storage, checked.release))
     stages.run_id = checked.run_id
@@ -92,11 +93,11 @@ def _run_alone(
     output: Output,
     configuration: dict[str, Any],
     lease: Lease,
-    stages: list[dict[str, Any]],
+    stages: Stages,
 ) -> dict[str, Any]:
-    """Value and publish, or return the record of the same run, if that was published meanwhile."""
+    """Value and publish, or return the record of the same run if it was published meanwhile."""
     if output.force:
-        checked.ledger(output.storage).remove()  # what is published stays until there is something in its place
+        checked.ledger(output.storage).remove()  # what is published stays until it can be replaced
     elif (published := output.already(checked)) is not None:
         return published
     destination = output.destination(checked)
@@ -104,7 +105,7 @@ def _run_alone(
     try:
         computed = compute(checked, request, output.spark, stages, output.storage)
         record = publish_results(computed, output, destination, rest_on, configuration, lease, stages)
-    except (AuditError, InputError):  # waves of such tables, or that such an error hides in, are no use to anybody
+    except (AuditError, InputError):  # waves of such tables, or waves that contain such an error, are of no use
         output.clear(checked)
         raise
     output.clear(checked)
@@ -115,13 +116,13 @@ def compute(
     checked: Checked,
     request: Request,
     spark: SparkSession,
-    stages: list[dict[str, Any]],
+    stages: Stages,
     files: Files | None = None,
 ) -> Computed:
     """Return audited values of validated tables; nothing is published.
 
-    ``files``: where waves are recorded once they are done, and a private release is kept before its use.
-    Raises: ComputeError when something was lost on the way, AuditError when the values fail a check.
+    ``files``: where finished waves are recorded, and where a private release is kept before its use.
+    Raises: ComputeError if something was lost on the way, AuditError if the values fail a check.
     """
     options, inputs, parent = checked.options, checked.inputs, checked.parent
     ledger = None if files is None else _begun(checked, files)
@@ -138,16 +139,16 @@ def compute(
 
 
 def _begun(checked: Checked, files: Files) -> Ledger:
-    """Return the run's ledger, in which waves may be recorded."""
+    """Return the run's ledger, ready to record waves."""
     ledger = checked.ledger(files)
     if checked.secret is not None:
-        files.make_private(ledger.folder)  # with sums of values in it
+        files.make_private(ledger.folder)  # it has sums of values in it
     ledger.begin()
     return ledger
 
 
 def _output(config: JobConfig, spark: SparkSession, storage: Storage) -> Output:
-    """Return where results go. Raises: ConfigError when what they need is not installed."""
+    """Return where results go. Raises: ConfigError if a package that the output needs is not installed."""
     if config.report:
         report.require_extras()
     if config.mlflow:

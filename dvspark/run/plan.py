@@ -1,13 +1,13 @@
-"""Plan: sizes and hosts → how the run is spread, with the reason."""
+"""Plan: the sizes of tables and hosts decide how the run is spread, with the reason."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dvspark.engine.planning.cluster import read_hosts
 from dvspark.engine.planning.plan import Plan, make_plan
 from dvspark.engine.planning.sizes import Sizes
-from dvspark.logs import stage
+from dvspark.logs import Stages
 from dvspark.run.request import Request
 from dvspark.tables.table_checks import ValidatedInputs
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-def plan_run(inputs: ValidatedInputs, request: Request, spark: SparkSession, stages: list[dict[str, Any]]) -> Plan:
-    """Return how the run is spread. Raises: ComputeError when no plan fits."""
-    with stage("plan", stages) as now:
+def plan_run(inputs: ValidatedInputs, request: Request, spark: SparkSession, stages: Stages) -> Plan:
+    """Return how the run is spread. Raises: ComputeError if no plan fits."""
+    with stages.stage("plan") as now:
         sizes = Sizes.of(
             request.options,
             n_train=inputs.train_facts.n_rows,

@@ -1,4 +1,4 @@
-"""Plan a job: what it would do and cost, from metadata, samples and a second of its kernel; nothing is written."""
+"""Plan a job: what it would do and cost, from metadata, samples and a second of its kernel. Nothing is written."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dvspark.config.job import JobConfig
 from dvspark.engine.planning.calibrate import calibrate
 from dvspark.engine.planning.cluster import read_hosts
 from dvspark.engine.planning.estimate import estimate
-from dvspark.engine.planning.plan import make_plan, show_bytes, turning_point
+from dvspark.engine.planning.plan import make_plan, turning_point
 from dvspark.engine.planning.sizes import Sizes
 from dvspark.errors import InputError, Problem
-from dvspark.logs import duration
 from dvspark.spark.exhausted import translated
 from dvspark.tables.sources.metadata import Preview, preview
 from dvspark.tables.sources.read import TableReference, read_rows
 from dvspark.tables.sources.session_settings import in_own_settings
 from dvspark.tables.sources.unreadable import readable
+from dvspark.units import show_bytes, show_seconds
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 def plan_job(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     """Return what a job would do and cost, as plain data: rows, plan, estimate and what would change the plan.
 
-    Raises: InputError for tables that cannot be read, ComputeError when no plan fits.
-    Cost: the footers or a count of each table, some rows of it, and `engine.calibrate.calibrate`.
+    Cost: the footers or a count of each table, some of its rows, and `engine.planning.calibrate.calibrate`.
+    Raises: InputError for tables that cannot be read, ComputeError if no plan fits.
     """
     train, validation = _previews(config, spark)
     options, labels = config.options(), max(train.n_labels, validation.n_labels)
@@ -38,7 +38,7 @@ def plan_job(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
         n_train=train.n_rows,
         n_validation=validation.n_rows,
         n_features=train.n_features,
-        dtype=max(train.dtype, validation.dtype),  # float64 where either side's embeddings are
+        dtype=max(train.dtype, validation.dtype),  # float64 if the embeddings of either side are float64
     )
     hosts = read_hosts(spark, config.host_memory)
     plan = make_plan(sizes, hosts, chunk_rows=config.chunk_rows, asked=config.plan)
@@ -59,7 +59,7 @@ def plan_job(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
 
 
 def plan_text(found: dict[str, Any]) -> str:
-    """Return what `plan_job` found as a person reads it."""
+    """Return the result of `plan_job` as text for a person."""
     plan, cost = found["plan"], found["estimate"]
     parts = ", ".join(f"{name} {seconds:,.1f} s" for name, seconds in cost["parts"].items())
     waves = _count(plan["n_waves"], "wave")
@@ -76,13 +76,13 @@ def plan_text(found: dict[str, Any]) -> str:
         "shuffle": show_bytes(plan["shuffle_bytes"]),
         "products": f"{plan['flops']:.2g} floating-point operations",
         "cost": f"{cost['core_hours']:.2g} core-hours: {parts}",
-        "wall time": f"{duration(cost['wall_seconds'])} on {_count(found['cores'], 'core')}",
+        "wall time": f"{show_seconds(cost['wall_seconds'])} on {_count(found['cores'], 'core')}",
     }
     return "\n".join(f"{name:<13}{line}" for name, line in lines.items())
 
 
 def _previews(config: JobConfig, spark: SparkSession) -> tuple[Preview, Preview]:
-    """Return what metadata and samples tell of the two sides, which are one under self-validation."""
+    """Return what metadata and samples show of the two sides; under self-validation both sides are one table."""
     references = {"train": config.train.reference().asked(config.asks())}
     if config.validation is not None:
         references["validation"] = config.validation.reference().without_train_columns()

@@ -1,21 +1,21 @@
-"""Prepare: what a kind must know before rows are valued → what tasks are told, and the rows by which they value.
+"""Prepare: what a kind of methods must know before rows are valued, what tasks are told, and the validation rows.
 
-The stages are called by what is settled: the neighbors of `radius` methods, the sums of `sums` methods.
+The stage is named after what it settles: "neighbors" for `radius` methods, "sums" for `sums` methods.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from dvspark.engine.engines import Index, engine_of
 from dvspark.engine.replicated import replicated
 from dvspark.engine.tasks import ChunkWork
-from dvspark.logs import stage
-from dvspark.methods.kinds.radius import SAMPLE_POINTS
+from dvspark.logs import Stages
+from dvspark.methods.kinds.radius import AUTO, SAMPLE_POINTS, RadiusMethod
 from dvspark.privacy import Release
 from dvspark.run import neighbors, sums
 from dvspark.run.neighbors import Keep, released, with_counts
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The validation rows in ``n_chunks`` chunks, what tasks must know, and what is released of a private run."""
+    """The validation rows in ``n_chunks`` chunks, what tasks must know, and what a private run releases."""
 
     validation_rows: DataFrame
     n_chunks: int
@@ -37,15 +37,13 @@ class Prepared:
     release: Release | None = None
 
 
-def prepare_method(
-    checked: Checked, n_chunks: int, index: Index, files: Files | None, stages: list[dict[str, Any]]
-) -> Prepared:
-    """Return what rows are valued with; ``files``: where a private release is kept before its use."""
+def prepare_method(checked: Checked, n_chunks: int, index: Index, files: Files | None, stages: Stages) -> Prepared:
+    """Return what is needed to value rows; ``files`` is where a private release is kept before its use."""
     work = ChunkWork(checked.options, checked.parameters)
     prepared = Prepared(checked.inputs.validation.frame, n_chunks, work, checked.release)
     keep = None if files is None else Keep(files, checked.run_id, checked.fingerprint)
     for name, settle in PREPARATIONS.get(checked.options.declaration.kind, {}).items():
-        with stage(name, stages) as now:
+        with stages.stage(name) as now:
             prepared, now.note = settle(prepared, index, keep, checked.inputs.validation_facts.n_rows)
     return prepared
 
@@ -53,7 +51,9 @@ def prepare_method(
 def _find_neighbors(prepared: Prepared, index: Index, keep: Keep | None, n_rows: int) -> tuple[Prepared, str]:
     """Settle the radius and, for a private method, the noisy counts."""
     work, frame, engine = prepared.work, prepared.validation_rows, engine_of(index)
-    if work.parameters["radius"] == "auto":
+    method = RadiusMethod.of(work.method)
+    parameters = method.own(work.parameters)
+    if parameters.radius == AUTO:
         options = work.options.ranking_options(work.parameters, index.n_train)
         sample = replicated.sample_rows(frame, SAMPLE_POINTS)
 
@@ -61,10 +61,11 @@ def _find_neighbors(prepared: Prepared, index: Index, keep: Keep | None, n_rows:
             alone = work.options.self_validation
             return engine.tenth_distances(frame.sparkSession, points, index, options, self_validation=alone)
 
-        radius = neighbors.automatic_radius(work.method, sample, tenth_of, options.metric, index.n_train)
-        work = replace(work, parameters={**work.parameters, "radius": radius})
-    said = f"radius {work.parameters['radius']:.6g}"
-    if not work.method.is_private:
+        radius = neighbors.automatic_radius(method, sample, tenth_of, options.metric, index.n_train)
+        parameters = replace(parameters, radius=radius)
+        work = replace(work, parameters=parameters)
+    said = f"radius {parameters.settled_radius:.6g}"
+    if not method.is_private:
         return replace(prepared, work=work), said
     chunks = replicated.chunked(frame, prepared.n_chunks)
 
@@ -73,7 +74,7 @@ def _find_neighbors(prepared: Prepared, index: Index, keep: Keep | None, n_rows:
 
     if keep is not None:
         keep.files.make_private("private")
-    release, sample_key, noisy = released(work.method, work, n_rows, counts_of, keep)
+    release, sample_key, noisy = released(work, n_rows, counts_of, keep)
     said += f", noise of sigma {release.sigma:.4g} on the counts"
     work = replace(work, sample_key=sample_key)
     return Prepared(with_counts(frame, noisy), prepared.n_chunks, work, release), said
@@ -87,7 +88,7 @@ def _settle_sums(prepared: Prepared, index: Index, _keep: Keep | None, _n_rows: 
     return replace(prepared, work=replace(prepared.work, settled=settled)), said
 
 
-# What is settled before rows are valued, by kind: a stage each, which says what it was.
+# By kind, the stage that settles something before rows are valued, and returns a text about it.
 PREPARATIONS: dict[str, dict[str, Callable[[Prepared, Index, Keep | None, int], tuple[Prepared, str]]]] = {
     "radius": {"neighbors": _find_neighbors},
     "sums": {"sums": _settle_sums},

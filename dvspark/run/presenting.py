@@ -1,4 +1,4 @@
-"""Presenting: the documents of a run that people and machines read."""
+"""Presenting: the documents of a run, for people and for machines."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from dvspark.runs.metrics import run_metrics
 if TYPE_CHECKING:
     from dvspark.report.rows import RowLine
 
-# How many of the lowest rows the run record names, for a glance without the report.
+# The run record names so many of the lowest rows, so that they can be seen without the report.
 LOWEST_ROWS = 10
 
 
 def presented(
     computed: Computed, record: dict[str, Any], *, with_report: bool
 ) -> tuple[dict[str, str | bytes], dict[str, Any]]:
-    """Return the documents by name, and the record with what it has of a report."""
+    """Return the documents by name, and the record with its entry about the report."""
     documents: dict[str, str | bytes] = {}
     if with_report:
         shown = report.summarize(computed.finalized.table, record, record["findings"], computed.extremes)

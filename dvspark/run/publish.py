@@ -1,4 +1,4 @@
-"""Publish: tables, record and report, staged, then published once; the record last."""
+"""Publish: tables, record and report are staged, then published once; the record last."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from dvspark.logs import stage
+from dvspark.logs import Stages
 from dvspark.logs.redact import redacted_tree
 from dvspark.run.computed import Computed
 from dvspark.run.keeping import kept_for_changes
@@ -35,16 +35,16 @@ def publish_results(
     validation_rows: DataFrame | None,
     configuration: dict[str, Any],
     lease: Lease,
-    stages: list[dict[str, Any]],
+    stages: Stages,
 ) -> dict[str, Any]:
-    """Publish the results, and return the run record; values for owners are shown nowhere else.
+    """Publish the results, and return the run record. Values that go to owners are shown nowhere else.
 
-    ``validation_rows``: (id, row_hash) of those that the values rest on, if they may change.
-    Raises: InputError when a table has changed meanwhile, OutputConflictError when another run published this id.
+    ``validation_rows``: (id, row_hash) of the rows on which the values rest, if they may change later.
+    Raises: InputError if a table has changed meanwhile, OutputConflictError if another run published this id.
     """
     checked, storage = computed.checked, output.storage
     run_id, inputs = checked.run_id, checked.inputs
-    with stage("write", stages) as now:
+    with stages.stage("write") as now:
         now.rows, now.note = inputs.train_facts.n_rows, run_id
         for rows in (inputs.train, inputs.validation):
             rows.require_unchanged()
@@ -80,11 +80,11 @@ def publish_results(
             )
         if output.mlflow:
             tracking.track(record, documents)
-    return {**record, "stages": stages}  # the last one among them, which has ended after the record was written
+    return {**record, "stages": stages.record()}  # this one among them, which ended after the record was written
 
 
 def _outputs(computed: Computed, output: Output, destination: ValuesTable | None) -> dict[str, str]:
-    """Return where results are, as the record names it."""
+    """Return where results are, in the form in which the record names them."""
     run_id, shown = computed.checked.run_id, output.storage.shown_path
     names = {"run": "run.json", "metrics": "metrics.prom"}
     if output.report and not output.to_owners:
@@ -97,19 +97,19 @@ def _outputs(computed: Computed, output: Output, destination: ValuesTable | None
 
 
 def _rejected(computed: Computed) -> str:
-    """Return the name of the table of rows that were set aside."""
+    """Return the name of the table of rejected rows."""
     return "rejected" if computed.checked.secret is None else PRIVATE_REJECTED
 
 
 def _tables(
     computed: Computed, output: Output, destination: ValuesTable | None, values: pa.Table
 ) -> tuple[dict[str, pa.Table | Counted], Callable[[], None] | None]:
-    """Return tables to stage, by name, and what puts the values into a table of their own, if there is one."""
+    """Return the tables to stage, by name, and a function that commits values to a table of their own, or None."""
     checked = computed.checked
     tables: dict[str, pa.Table | Counted] = {}
     commit: Callable[[], None] | None = None
     if destination is None:
-        tables["values"] = values.drop_columns(["run_id"])  # the folder's name tells it
+        tables["values"] = values.drop_columns(["run_id"])  # the folder's name says it
         if output.to_owners:
             frame = values_frame(output.spark, tables["values"], checked.types)
             tables["values"] = Counted(frame, len(values), by=OWNER.name)

@@ -1,13 +1,13 @@
-"""Read: table references → rows of both sides, or what is wrong with them, and the run that is to change."""
+"""Read: table references become rows of both sides, or problems; also reads the run that is to change."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dvspark.errors import Problem
-from dvspark.logs import stage
+from dvspark.logs import Stages
 from dvspark.run.change import Parent, without_known
 from dvspark.run.changing import parent_of
 from dvspark.run.request import Request
@@ -22,10 +22,10 @@ RowsOrProblems = Rows | list[Problem]
 
 @dataclass(frozen=True)
 class Tables:
-    """Rows of both sides, or what is wrong with them; ``validation`` None is self-validation.
+    """Rows of both sides, or their problems; ``validation`` None is self-validation.
 
-    ``parent``: the run to which the validation rows are added, or from which they are taken; ``known``: further rows,
-    which it has already, as `REJECTED`.
+    ``parent`` is the run to which the validation rows are added, or from which they are taken. ``known`` has further
+    rows, which the parent has already, as `REJECTED`.
     """
 
     train: RowsOrProblems
@@ -40,15 +40,15 @@ def read_tables(
     request: Request,
     spark: SparkSession,
     storage: Storage,
-    stages: list[dict[str, Any]],
+    stages: Stages,
     arrived: DataFrame | None = None,
 ) -> Tables:
-    """Return the rows of both tables; ``arrived``: validation rows in place of those of the table.
+    """Return the rows of both tables; ``arrived`` are validation rows in place of those of the table.
 
-    Raises: ConfigError when the run that is to change cannot.
+    Raises: ConfigError if the run that is to change cannot change.
     """
     target = request.options.declaration.target
-    with stage("read", stages):
+    with stages.stage("read"):
         of_train = read_rows(spark, "train", train, target)
         if isinstance(of_train, list) and request.to_owners:
             of_train = [_with_way_out(problem) for problem in of_train]
@@ -64,7 +64,7 @@ def read_tables(
 
 
 def _with_way_out(problem: Problem) -> Problem:
-    """Return the problem of a missing owner with what else can be done, since values are to go to owners."""
+    """Return the problem of a missing owner, with what else can be done, since values should go to owners."""
     if "(owner)" not in problem.expected:
         return problem
     hint = f"{problem.hint} Each owner gets its own values; publish_all_values: true puts all in one table."

@@ -1,4 +1,4 @@
-"""Request: what is asked for besides the tables."""
+"""Request: what a run is asked for besides its tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dvspark.methods.options import ValueOptions
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for besides the tables; see `dvspark.config.job.JobConfig` for each."""
+    """What a run is asked for besides its tables; `dvspark.config.job.JobConfig` explains each field."""
 
     options: ValueOptions
     on_bad_row: str = "fail"
@@ -27,7 +27,7 @@ class Request:
 
 
 def request_of(config: JobConfig) -> Request:
-    """Return what a job asks for."""
+    """Return what the configuration of a job asks for."""
     options = config.options()
     return Request(
         options=options,
@@ -37,8 +37,8 @@ def request_of(config: JobConfig) -> Request:
         work_dir=config.work_dir,
         plan=config.plan,
         host_memory=config.host_memory,
-        # The parent's validation rows are not at hand, among which the nearest might be.
-        # Of a private run no distances are shown.
+        # The nearest rows might be among the parent's validation rows, which are not at hand.
+        # A private run shows no distances.
         extremes=config.report and not options.declaration.is_private and config.parent is None,
         to_owners=config.to_owners(),
         parent=config.parent,

@@ -1,4 +1,4 @@
-"""Spot checks: what a run takes over from an earlier start of it is known by a few of its chunks, valued again."""
+"""Spot checks: a run checks what it takes over from an earlier start by valuing a few of its chunks again."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dvspark.audit.checks import check_taken_over
+from dvspark.engine.chunks import in_chunks
 from dvspark.engine.engines import Index, engine_of
 from dvspark.engine.reduce import sketch_of
 from dvspark.engine.replicated import replicated
@@ -20,17 +21,18 @@ from dvspark.schemas.sketch import distance
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-# A chunk of each of so many waves, drawn anew each time: nobody knows which of them is safe to change.
+# One chunk of each of so many waves, drawn anew each time, so that nobody can know which chunks are not checked.
 CHECKED_WAVES = 8
 
 
 @dataclass(frozen=True)
 class Summed:
-    """Totals over validation rows, and what is known of the chunks in them.
+    """Totals over validation rows, with the chunks that are in them.
 
-    ``n_chunks``: into how many the rows were cut, some of which may be empty; ``chunks``, the others in their order;
-    ``waves_before``: numbers of chunks of the waves that were taken over from an earlier start, which are the first
-    ones; ``apart``: how far their totals are from the sum of their chunks, at most.
+    - ``n_chunks``: the number of chunks into which the rows were cut; some may be empty.
+    - ``chunks``: those that are not empty, in order.
+    - ``waves_before``: for each wave taken over from an earlier start, its number of chunks. These waves come first.
+    - ``apart``: the largest difference between totals of these waves and the sums of their chunks.
     """
 
     totals: Partial
@@ -41,7 +43,7 @@ class Summed:
 
 
 def earlier_waves_findings(validation_rows: DataFrame, index: Index, work: ChunkWork, summed: Summed) -> list[Finding]:
-    """Return whether waves of an earlier start are what this one would have made of them; nothing where there are none.
+    """Return whether waves of an earlier start are what this start would have computed; empty if there are none.
 
     Cost: that of CHECKED_WAVES chunks at most.
     """
@@ -59,9 +61,9 @@ def earlier_waves_findings(validation_rows: DataFrame, index: Index, work: Chunk
 
 
 def parent_findings(parent: Parent, index: Index, work: ChunkWork) -> list[Finding]:
-    """Return whether the totals of a run that changes are the sum of its chunks, one of which is valued again.
+    """Return whether the totals of a run that changes are the sum of its chunks; one chunk is valued again.
 
-    A warning where the rows of that chunk are not at hand, as they were then.
+    The finding is a warning if the rows of that chunk are no longer at hand.
     """
     kept, n_values = parent.kept, work.n_values(index)
     apart, what = (
@@ -79,20 +81,20 @@ def parent_findings(parent: Parent, index: Index, work: ChunkWork) -> list[Findi
 
 
 def _drawn_chunk(parent: Parent) -> tuple[int, DataFrame] | None:
-    """Return the place and the rows of a chunk, None where they are not at hand."""
+    """Return the place and the rows of a chunk; None if the rows are not at hand."""
     chunks = parent.kept.chunks
     if parent.valued is None or not len(chunks.ids):
         return None
     place = secrets.randbelow(len(chunks.ids))
     cut = replicated.chunked(parent.valued, parent.kept.n_chunks)
-    rows = cut.where(f"chunk_id = {chunks.ids[place]}").drop("chunk_id")
+    rows = cut.where(in_chunks([chunks.ids[place]])).drop("chunk_id")
     return (place, rows) if rows.count() == chunks.n_rows[place] else None
 
 
 def valued_again(
     validation_rows: DataFrame, n_chunks: int, chunks: Chunks, places: list[int], index: Index, work: ChunkWork
 ) -> Float64s:
-    """Return the sketches of the chunks at some places, ascending, valued now. Raises: ComputeError."""
+    """Return the sketches of the chunks at these places, ascending, after valuing them. Raises: ComputeError."""
     sizes = dict(zip(chunks.ids[places].tolist(), chunks.n_rows[places].tolist(), strict=True))
     cut = replicated.chunked(validation_rows, n_chunks)
     waves = engine_of(index).value_waves(cut, sizes, index, work, n_tasks=len(sizes))

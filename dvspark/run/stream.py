@@ -1,4 +1,4 @@
-"""Stream: validation rows that keep arriving; each batch becomes a run, the one before with the batch's rows added."""
+"""Stream: validation rows that keep arriving. Each batch makes a run: the run before with the batch's rows added."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ from dvspark.tables.storage import Storage, open_storage
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-# What runs are called whose stream has no name.
+# Name of a stream without a run_id.
 NAME = "stream"
-# Spark's own number of a batch, which a batch that is done again keeps.
+# The number is Spark's own number of the batch, which a repeated batch keeps.
 BATCH_DIGITS = 6
 
 
 def run_stream(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
-    """Value validation rows as they arrive, until stopped or, with ``available_now``, until all are valued.
+    """Value validation rows as they arrive, until stopped, or with ``available_now`` until all are valued.
 
-    Return the stream's name and the latest run, whose values rest on all rows that have arrived; None where none has.
-    A batch that is done again, since its end was not recorded, is the same run: published already, or half done.
-    Raises: what `pipeline.run` raises for a batch; batches before it stay published. ConfigError, InputError.
+    Return the name of the stream and its latest run, whose values rest on all rows that have arrived; None if there is
+    no run. A batch that is repeated because its end was not recorded gives the same run, which is published already, or
+    half done.
     Cost: each batch reads, checks and indexes the training table.
+    Raises: ConfigError, InputError, and what `pipeline.run` raises for a batch; the batches before stay published.
     """
     storage, name, table = open_storage(config.output.path), config.run_id or NAME, _table(config, spark)
     failed = list[Exception]()
@@ -41,7 +42,7 @@ def run_stream(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     def value(rows: DataFrame, number: int) -> None:
         try:
             _value_batch(config, storage, name, rows, table.id, number)
-        except Exception as error:  # Spark passes on its text alone
+        except Exception as error:  # Spark passes on only the text of the error
             failed.append(error)
             raise
 
@@ -50,7 +51,7 @@ def run_stream(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     how = {"availableNow": True} if config.stream.available_now else {"processingTime": config.stream.every}
     query = writer.trigger(**how).start()
     try:
-        query.awaitTermination()  # as long as the stream goes on: it is stopped from outside
+        query.awaitTermination()  # without a limit: the stream goes on until it is stopped from outside
     except Exception:
         if failed:
             raise failed[0] from None
@@ -61,12 +62,12 @@ def run_stream(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
 
 
 def stream_text(found: dict[str, Any]) -> str:
-    """Return what `run_stream` found as a person reads it."""
+    """Return the result of `run_stream` as text for a person."""
     return f"stream {found['name']}: the latest run is {found['latest']}" if found["latest"] else "nothing has arrived"
 
 
 def _table(config: JobConfig, spark: SparkSession) -> TableReference:
-    """Return where rows arrive. Raises: ConfigError for a job that is no stream."""
+    """Return where rows arrive. Raises: ConfigError for a job that is not a stream."""
     problems = run_id_problems(_run_id(config.run_id or NAME, 0))
     if config.options().declaration.is_private:
         hint = "publish a release of all validation rows at once: each release spends the budget"
@@ -88,7 +89,7 @@ def _table(config: JobConfig, spark: SparkSession) -> TableReference:
 
 
 def _arriving(table: TableReference, schema_ddl: str | None, spark: SparkSession) -> DataFrame:
-    """Return the validation table as a stream. Raises: InputError when it cannot be read."""
+    """Return the validation table as a stream. Raises: InputError if it cannot be read."""
     if table.table is not None:
         return spark.readStream.table(table.table)
     schema: Any = schema_ddl
@@ -101,18 +102,18 @@ def _arriving(table: TableReference, schema_ddl: str | None, spark: SparkSession
 
 
 def _value_batch(config: JobConfig, storage: Storage, name: str, rows: DataFrame, id_name: str, number: int) -> None:
-    """Publish the run of a batch; one without rows that are new publishes nothing."""
+    """Publish the run of a batch; a batch without new rows publishes nothing."""
     parent = _latest(storage, name, lambda earlier: earlier < number)
     change = None if parent is None else "add"
     job = config.model_copy(update={"run_id": _run_id(name, number), "parent": parent, "change": change})
-    rows = rows.persist()  # else each of a run's passes reads the files again
+    rows = rows.persist()  # without this, each pass of a run would read the files again
     try:
         fresh = rows
         if parent is not None and config.on_bad_row == "reject":
             known = parent_rows(rows.sparkSession, storage.spark_path, parent_record(storage, parent))
             fresh = rows.join(known, rows[id_name] == known["id"], "left_anti")
         if fresh.isEmpty():
-            log_event(f"batch {number}: no rows that are not valued already; nothing is published", batch=number)
+            log_event(f"batch {number}: all rows are valued already; nothing is published", batch=number)
             return
         pipeline.run(job, rows.sparkSession, arrived=rows)
     finally:
@@ -124,7 +125,7 @@ def _run_id(name: str, number: int) -> str:
 
 
 def _latest(storage: Storage, name: str, counts: Callable[[int], bool]) -> str | None:
-    """Return the published run of the latest batch that counts, or None."""
+    """Return the published run of the latest batch for which ``counts`` is true, or None."""
     runs = [re.fullmatch(rf"{re.escape(name)}-(\d{{{BATCH_DIGITS},}})", folder) for folder in storage.folders("runs")]
     numbers = sorted((number for run in runs if run and counts(number := int(run[1]))), reverse=True)
     published = (

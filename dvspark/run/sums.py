@@ -1,29 +1,29 @@
-"""Sums: what `sums` methods must know before rows are valued, the values, and their audit; one process, the driver's.
+"""Sums: what `sums` methods need before rows are valued, the values, and their audit. Only the driver works.
 
-The head is trained on a sample, and two passes read the training rows, mapped, tile by tile in id order. So values have
-the same bits under both plans. Of 400,000 × 256 rows and 10 classes the passes took 1.5 s of CPU, and the head, of the
-126,144 rows drawn, 0.3 s a step (one thread of an Intel Xeon): tasks would have little to win.
+The head is trained on a sample. Two passes then read the training rows, mapped, tile by tile in id order, so values
+have the same bits under both plans.
+For 400,000 × 256 rows and 10 classes the passes took 1.5 s of CPU, and the head, on the 126,144 rows drawn, 0.3 s a
+step (one thread of an Intel Xeon). So tasks would gain little.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dvspark.audit import checks, gradients
-from dvspark.engine.chunks import pieces
+from dvspark.engine.chunks import in_chunks, pieces, rows_of_chunk
 from dvspark.engine.engines import Engine, Index
 from dvspark.engine.index.train_index import TrainKeys
 from dvspark.engine.replicated import replicated
 from dvspark.engine.tasks import ChunkWork, chunk_arrays
 from dvspark.kernels.gradients.head_gradients import Piece
 from dvspark.kernels.gradients.softmax_head import FLAT_SLOPE, drawn_rows
-from dvspark.methods.kinds.sums import SettledGame, labelled, labelled_points
+from dvspark.methods.kinds.sums import SettledGame, SumsMethod, labelled, labelled_points
 from dvspark.schemas import Finding, Float64s, Int32s, Partial, columns
 
 if TYPE_CHECKING:
@@ -35,22 +35,22 @@ SAMPLE_ROWS = 8
 
 @dataclass(frozen=True)
 class TrainRows:
-    """The training rows of an index, through the ``engine`` that values with its kind."""
+    """The training rows of an index, read through the ``engine`` that values with its kind."""
 
-    engine: Engine[Any]
+    engine: Engine[Index]
     index: Index
 
     def pieces(self) -> Iterator[Piece]:
-        """Yield all rows in id order, as they are mapped."""
+        """Yield all training rows in id order, mapped."""
         return map(labelled, self.engine.train_pieces(self.index))
 
     @property
     def keys(self) -> TrainKeys:
-        """Their ids and labels."""
+        """The ids and labels of the rows."""
         return self.engine.train_keys(self.index)
 
     def some(self, rows: list[int]) -> Piece:
-        """Return a few rows."""
+        """Return the training rows at these places."""
         listed = self.engine.listed_rows(self.index, rows)
         known = self.keys
         codes: Int32s = columns.codes_of(known.keys["label"].take(pa.array(rows)).combine_chunks(), known.words)
@@ -58,32 +58,29 @@ class TrainRows:
 
 
 def settled(validation_rows: DataFrame, n_chunks: int, rows: TrainRows, work: ChunkWork) -> SettledGame:
-    """Return the head and the game: one pass over the training rows, and one over the validation rows, chunk by chunk.
+    """Return the head and the game: one pass over the training rows, and one over the validation rows, by chunk.
 
-    Memory of the driver: 0.6 GiB for the head at most, a tile, and the validation rows of a wave.
+    Memory of the driver: at most 0.6 GiB for the head, a tile, and the validation rows of a wave.
     """
     n_classes = len(rows.keys.words)
     drawn = rows.some(drawn_rows(rows.index.n_train, rows.index.n_features, n_classes).tolist())
     points = None
     if not work.options.self_validation:
         points = _points(replicated.chunked(validation_rows, n_chunks), rows.keys)
-    found: SettledGame = work.method.settle(drawn, rows.pieces, points, n_classes)
-    return found
+    return SumsMethod.of(work.method).settle(drawn, rows.pieces, points, n_classes)
 
 
 def _points(chunks: DataFrame, known: TrainKeys) -> Iterator[Piece]:
-    """Yield the validation rows whose label training rows have, chunk by chunk in id order."""
+    """Yield the validation rows whose label some training row has, chunk by chunk in id order."""
     for wave in pieces(list(replicated.chunk_sizes(chunks))):
-        rows = chunks.where(f"chunk_id IN ({', '.join(map(str, wave))})").toArrow()
+        rows = chunks.where(in_chunks(wave)).toArrow()
         for chunk_id in wave:
-            chunk = rows.filter(pc.equal(rows["chunk_id"], chunk_id)).sort_by("id")
-            yield labelled_points(chunk_arrays(chunk, known, self_validation=False))
+            yield labelled_points(chunk_arrays(rows_of_chunk(rows, chunk_id), known, self_validation=False))
 
 
 def values(rows: TrainRows, work: ChunkWork, known: SettledGame) -> Partial:
-    """Return the values of all training rows as the partial of all validation rows; one pass."""
-    found: Partial = work.method.values_of(known, rows.pieces, row_bounds=work.options.error_bound)
-    return found
+    """Return the values of all training rows as the partial of all validation rows. Cost: one pass."""
+    return SumsMethod.of(work.method).values_of(known, rows.pieces, row_bounds=work.options.error_bound)
 
 
 def sums_findings(rows: TrainRows, known: SettledGame, totals: Partial, valued: Float64s) -> list[Finding]:

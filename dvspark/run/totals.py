@@ -1,4 +1,4 @@
-"""Totals: the partials of all waves added up, those that the ledger holds and those that are left."""
+"""Totals: the sum of the partials of all waves, those in the ledger and those that are left to compute."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def add_up(
     ledger: Ledger | None,
     report: Callable[[int, int], None],
 ) -> Summed:
-    """Return the totals over all validation rows; each wave is committed to the ledger, if there is one, when it ends.
+    """Return the totals over all validation rows. Each wave is committed to the ledger, if there is one, when it ends.
 
-    Waves are added in a tree of the places of their chunks, whether they come from the ledger or from tasks, and
-    however many chunks each of them has: the same bits.
-    Raises: ComputeError when the ledger's chunks are not those of the table.
+    Waves are added in a tree of the places of their chunks. So the bits do not depend on whether waves come from the
+    ledger or from tasks, nor on how many chunks each wave has.
+    Raises: ComputeError if the ledger's chunks are not those of the table.
     """
-    if work.settled is not None:  # one game for all rows, valued in one pass
+    if work.settled is not None:  # all validation rows share one game, valued in one pass
         return Summed(sums.values(sums.TrainRows(engine_of(index), index), work, work.settled), n_chunks)
     chunks, n_values = replicated.chunked(validation_rows, n_chunks), work.n_values(index)
     sizes, totals, known = replicated.chunk_sizes(chunks), Pairwise(), list[Chunks]()
@@ -61,14 +61,14 @@ def add_up(
 
 
 def _added(wave: Wave, totals: Pairwise, known: list[Chunks]) -> int:
-    """Add a wave, and return how many chunks it has."""
+    """Add a wave, and return its number of chunks."""
     known.append(Chunks.of(wave))
     totals.add(wave.totals, len(wave.chunk_rows))
     return len(wave.chunk_rows)
 
 
 def _require_fitting(wave: Wave, sizes: dict[int, int], n_values: int) -> None:
-    """Refuse a wave of the ledger whose chunks are not those of the table. Raises: ComputeError."""
+    """Raise ComputeError if the chunks of a wave from the ledger are not those of the table."""
     end = wave.place + len(wave.chunk_rows)
     expected = dict(list(sizes.items())[wave.place : end])
     shape = (len(expected), len(sketch_of(Partial.zeros(n_values))))
@@ -85,7 +85,7 @@ def _require_fitting(wave: Wave, sizes: dict[int, int], n_values: int) -> None:
 
 
 def _are_places(widest: Float64s, chunk_rows: dict[int, int]) -> bool:
-    """Return whether points with the widest certificates are among the rows of some chunks."""
+    """Return whether all points with the widest certificates are rows of these chunks."""
     if widest.ndim != 2 or widest.shape[1] != 3:
         return False
     return all(place in range(chunk_rows.get(chunk, 0)) for _, chunk, place in widest.tolist())

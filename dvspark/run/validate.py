@@ -1,14 +1,14 @@
-"""Validate: rows → inputs that can be valued, and what decides the run: its options, parameters and identity."""
+"""Validate: rows become checked inputs, and everything that decides the run: options, parameters and identity."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pyarrow as pa
 
 from dvspark.errors import ConfigError, InputError
-from dvspark.logs import log_event, stage
+from dvspark.kernels.formulas.kinds import Parameters
+from dvspark.logs import Stages, log_event
 from dvspark.methods.options import ValueOptions
 from dvspark.privacy import Release
 from dvspark.run.change import Parent, require_fitting
@@ -26,14 +26,15 @@ from dvspark.version import __version__
 
 @dataclass(frozen=True)
 class Checked:
-    """Inputs that can be valued, and who the run is.
+    """Inputs that can be valued, and the identity of the run.
 
-    ``secret``: of a private run, the fingerprint that tells its table, which is never shown; ``fingerprint`` is random.
+    ``secret``: for a private run, the fingerprint that depends on its table and is never shown; ``fingerprint`` is then
+    random.
     """
 
     options: ValueOptions
     inputs: ValidatedInputs
-    parameters: dict[str, Any]
+    parameters: Parameters
     fingerprint: str
     run_id: str
     parent: Parent | None = None
@@ -46,43 +47,46 @@ class Checked:
 
     @property
     def ranking(self) -> str | None:
-        """How rows are ranked, sorted or binned; None where the method needs no ranking of all of them."""
+        """How rows are ranked, "sorted" or "binned"; None if the method does not rank all rows."""
         options = self.options
         return options.ranking_for(self.inputs.train_facts.n_rows) if options.declaration.ranks else None
 
     @property
     def may_change(self) -> bool:
-        """Whether rows may be added or removed later: a release is not changed, and totals tell of all its values."""
+        """Whether rows may be added or removed later. In a private run they may not.
+
+        A release cannot change, and totals would reveal all values.
+        """
         method = self.options.declaration
         return method.adds_up and not (self.options.self_validation or method.is_private)
 
     @property
     def types(self) -> dict[str, str]:
-        """The Spark types of the values' id, label and owner."""
+        """The Spark types of id, label and owner in the values table."""
         types = self.inputs.train.types
         return types if self.options.declaration.players == "rows" else {**types, "id": types["owner"]}
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns of the values, with their meanings."""
+        """The columns of the values table, with their meanings."""
         types = dict(self.types)
         if self.options.declaration.players != "rows":
             types.pop("owner", None)  # they are the ids
         return values_schema(types, row_bounds=self.options.error_bound)
 
 
-def validate_tables(tables: Tables, request: Request, stages: list[dict[str, Any]]) -> Checked:
+def validate_tables(tables: Tables, request: Request, stages: Stages) -> Checked:
     """Validate the tables and settle what decides the run.
 
-    Raises: InputError with everything wrong in the tables, ConfigError for options that do not go with them.
+    Raises: InputError with everything that is wrong in the tables, ConfigError for options that do not fit them.
     """
     options, parent = request.options, tables.parent
-    with stage("validate", stages) as now:
+    with stages.stage("validate") as now:
         inputs = validate(tables.train, tables.validation, options, request.on_bad_row, to_owners=request.to_owners)
         parameters = options.resolved(inputs.n_classes)
         if parent is not None:
             require_fitting(parent, inputs)
-            parameters = dict(parent.record["method"]["parameters"])
+            parameters = options.declaration.resolved(parent.record["method"]["parameters"], inputs.n_classes)
         now.rows = inputs.train_facts.n_rows + (inputs.validation_facts.n_rows if tables.validation else 0)
         if request.to_owners and (unfit := owner_problems(_owners(inputs))):
             raise InputError(unfit)
@@ -98,8 +102,8 @@ def _owners(inputs: ValidatedInputs) -> list[str | int]:
     return [row[0] for row in inputs.train.frame.select("owner").distinct().collect()]
 
 
-def _require_options_that_fit(options: ValueOptions, parameters: dict[str, Any], inputs: ValidatedInputs) -> None:
-    """Refuse options that do not go with the tables. Raises: ConfigError."""
+def _require_options_that_fit(options: ValueOptions, parameters: Parameters, inputs: ValidatedInputs) -> None:
+    """Raise ConfigError for options that do not fit the tables."""
     n_players = inputs.train_facts.n_rows - options.self_validation
     several = inputs.train.is_multi_label or inputs.validation.is_multi_label
     problems = options.declaration.label_problems(several=several)
@@ -108,21 +112,19 @@ def _require_options_that_fit(options: ValueOptions, parameters: dict[str, Any],
         raise ConfigError(problems)
 
 
-def _identified(
-    request: Request, inputs: ValidatedInputs, parameters: dict[str, Any], parent: Parent | None
-) -> Checked:
-    """Return the inputs with who the run is: what follows from all that decides its values, or random if private."""
+def _identified(request: Request, inputs: ValidatedInputs, parameters: Parameters, parent: Parent | None) -> Checked:
+    """Return the inputs with the run's identity: from all that decides its values, or random if private."""
     options = request.options
     decisive = {
         "version": __version__,
-        "options": {**options.record(), "parameters": parameters},
+        "options": {**options.record(), "parameters": parameters.plain()},
         "chunk_rows": request.chunk_rows,
         "train": inputs.train_facts.digest,
         "validation": inputs.validation_facts.digest,
         **({} if parent is None else {"parent": [parent.record["fingerprint"], parent.change]}),
     }
     if options.declaration.is_private:
-        # A digest of the private table would tell a single label of it.
+        # A digest of the private table could reveal a single label in it.
         shown = new_identity(options.method, request.run_id)
         secret = fingerprint({**decisive, "run_id": request.run_id})
         release = options.declaration.release(parameters, inputs.validation_facts.n_rows)

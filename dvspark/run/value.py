@@ -1,13 +1,12 @@
-"""Value: index and chunks of validation rows → partials → totals."""
+"""Value: the index and chunks of validation rows become partials, and these become totals."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from dvspark.engine.engines import Index
 from dvspark.kernels import loops
-from dvspark.logs import stage
+from dvspark.logs import Stages
 from dvspark.run.change import Parent
 from dvspark.run.prepare import Prepared
 from dvspark.run.spot_checks import Summed
@@ -18,7 +17,7 @@ from dvspark.schemas import Partial
 
 @dataclass(frozen=True)
 class Valued:
-    """Totals over this run's ``own`` validation rows, and over all on which its values rest."""
+    """Totals over this run's ``own`` validation rows, and over all rows on which its values rest."""
 
     own: Summed
     totals: Partial
@@ -30,11 +29,11 @@ def value_rows(
     ledger: Ledger | None,
     parent: Parent | None,
     ranking: str | None,
-    stages: list[dict[str, Any]],
+    stages: Stages,
 ) -> Valued:
-    """Return the totals; each wave is committed to the ledger, if there is one. Raises: ComputeError."""
+    """Return the totals. Each wave is committed to the ledger, if there is one. Raises: ComputeError."""
     work = prepared.work
-    with stage("value", stages) as now:
+    with stages.stage("value") as now:
         own = add_up(prepared.validation_rows, prepared.n_chunks, index, work, ledger, now.progress)
         now.rows = own.totals.n_validation
         totals = own.totals if parent is None else parent.changed(own.totals)

@@ -1,1 +1,1 @@
-"""Runs: what identifies a run, and the record it leaves."""
+"""Runs: what identifies a run, what a run keeps while it works, and the record that it leaves."""

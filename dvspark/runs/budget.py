@@ -1,4 +1,4 @@
-"""Budget: all that has been released of one private table, whatever the run; what would exceed it is refused.
+"""Budget: all releases of one private table, of whatever run, are counted. One that would exceed the budget is refused.
 
 FOLDER/00000.json, 00001.json, …    one release each, in the order they were admitted, sealed
 """
@@ -15,16 +15,16 @@ from dvspark.privacy import Release, composed_delta, composed_epsilon
 from dvspark.runs.documents import sealed, unsealed
 from dvspark.runs.files import Files
 
-# Where files cannot be made only if they are not there, two at once both stop, and try again after this long at most.
+# On storage that cannot create a file only if it is absent, two rivals both stop, and retry after at most this long.
 SECONDS_APART = 0.2
 ATTEMPTS = 50
 
 
 @dataclass(frozen=True)
 class Account:
-    """The releases of one table, in a folder of ``files``, and what they may come to together.
+    """The releases of one table, in a folder of ``files``, and the limit of all of them together.
 
-    ``epsilon`` None: they are counted, not limited. ``delta``: that of the budget.
+    ``epsilon`` None: releases are counted, but not limited. ``delta`` belongs to the limit.
     """
 
     files: Files
@@ -34,16 +34,17 @@ class Account:
     delta: float
 
     def require(self, release: Release, run: str) -> None:
-        """Refuse a release that the budget does not hold; one of this ``run``, a random word, is counted already.
+        """Refuse a release that would exceed the budget. A release of this ``run``, a random word, counts only once.
 
         Raises: OutputConflictError.
         """
         self._admitted(release, run)
 
     def spend(self, release: Release, run: str) -> None:
-        """Count a release, once a ``run``, if the budget holds it: of two at once at most one gets the last of it.
+        """Count a release, once for each ``run``, if the budget allows it.
 
-        Raises: OutputConflictError when it does not, or others keep coming first.
+        Of two processes that want the rest of a budget at the same time, at most one gets it.
+        Raises: OutputConflictError if the budget does not allow the release, or other processes keep coming first.
         """
         self.files.make_private(self.folder)
         for _ in range(ATTEMPTS):
@@ -59,11 +60,11 @@ class Account:
         raise OutputConflictError(Problem(self._name(0), "one release at a time", got, hint))
 
     def spent(self) -> list[tuple[str, Release]]:
-        """Return the releases so far, each with its run. Raises: OutputConflictError when one is damaged."""
+        """Return the releases so far, each with its run. Raises: OutputConflictError if one is damaged."""
         return list(self._entries())
 
     def _admitted(self, release: Release, run: str) -> int | None:
-        """Return the number that the release gets, None where the run has one."""
+        """Return the number that the release gets, or None if the run has one already."""
         spent = self.spent()
         if run in dict(spent):
             return None

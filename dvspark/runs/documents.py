@@ -1,6 +1,7 @@
-"""Documents: JSON and arrays that a run writes and reads back, which something may have damaged in between.
+"""Documents: JSON and arrays that a run writes and later reads back, maybe damaged in between.
 
-What is read is no larger than its file: nothing is unpacked, or made room for, that the file does not hold.
+Reading takes no more memory than the file is large: nothing is unpacked, and no room is made for data that the file
+does not hold.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ LARGEST_BYTES = 2**28
 # A list of nothing takes 3 bytes of text and 64 of memory.
 MOST_LISTS = 2**24
 MOST_LEVELS = 50
-# Of numbers; objects, texts and structures are never written.
+# Types of numbers; objects, texts and structures are never written.
 KINDS_OF_NUMBERS = "biuf"
 
 
 def sealed(told: Mapping[str, Any], indent: int | None = None) -> bytes:
-    """Return a JSON object as a file's content, with its sha256: a digit that is lost makes another number."""
+    """Return a JSON object as a file's content, with its sha256, so that a lost digit cannot make another number."""
     return json.dumps({**told, "sha256": _digest(json.dumps(told))}, indent=indent).encode()
 
 
 def unsealed(content: bytes) -> dict[str, Any] | None:
-    """Return what was sealed, or None if it is not that any more."""
+    """Return the object that was sealed, or None if the content has changed."""
     told = json_object(content)
     if told is None or told.pop("sha256", None) != _digest(json.dumps(told)):
         return None
@@ -40,18 +41,18 @@ def unsealed(content: bytes) -> dict[str, Any] | None:
 
 
 def json_object(content: bytes) -> dict[str, Any] | None:
-    """Return the JSON object that a file holds; None where it is damaged, too large, or holds something else."""
+    """Return the JSON object that a file holds; None if the file is damaged, too large, or holds something else."""
     if len(content) > LARGEST_BYTES or content.count(b"[") + content.count(b"{") > MOST_LISTS:
         return None
     try:
         told = json.loads(content)
-    except (ValueError, RecursionError):  # no JSON, no UTF-8, too deep
+    except (ValueError, RecursionError):  # not JSON, not UTF-8, or too deep
         return None
     return told if isinstance(told, dict) and not is_deeper(told, MOST_LEVELS) else None
 
 
 def is_deeper(tree: Any, most_levels: int) -> bool:
-    """Return whether lists and mappings stand in each other on more levels, which nothing can descend into."""
+    """Return whether lists and mappings are nested more than ``most_levels`` deep, too deep for recursion."""
     level = [tree]
     for _ in range(most_levels + 1):
         inner = [one.values() if isinstance(one, Mapping) else one for one in level if isinstance(one, (Mapping, list))]
@@ -62,9 +63,10 @@ def is_deeper(tree: Any, most_levels: int) -> bool:
 
 
 def read_stored(content: bytes) -> dict[str, npt.NDArray[Any]]:
-    """Return the arrays of a file as `numpy.savez` writes it: numbers, not compressed, each as long as it says.
+    """Return the arrays of a file as `numpy.savez` writes it: numbers, not compressed, each of the length it states.
 
-    Raises: ValueError when it is another one. Memory: the content once more.
+    Memory: the content once more.
+    Raises: ValueError for any other file.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as file:
@@ -92,7 +94,7 @@ def _array(content: bytes) -> npt.NDArray[Any]:
 
 
 def missing_in(told: Mapping[str, Any], needed: Mapping[str, type]) -> list[str]:
-    """Return which of the needed places, such as "inputs.train", hold nothing of their type."""
+    """Return which of the needed entries, such as "inputs.train", are missing or have another type."""
     return [place for place, kind in needed.items() if not isinstance(_at(told, place), kind)]
 
 
@@ -103,5 +105,5 @@ def _at(told: Any, place: str) -> Any:
 
 
 def _digest(text: str) -> str:
-    # Read back first: keys that were integers are texts then, which sort otherwise.
+    # Read back first: keys that were integers become texts, which sort in another order.
     return hashlib.sha256(json.dumps(json.loads(text), sort_keys=True).encode()).hexdigest()

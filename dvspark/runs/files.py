@@ -1,4 +1,4 @@
-"""Files: what a run asks of the folder that its results go to, and files that are there whole or not at all."""
+"""Files: the operations that a run needs of its output folder, and files that are either whole or absent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Files(Protocol):
         """Return whether there is a file or folder of that name."""
 
     def names(self, folder: str) -> list[str]:
-        """Return the names of the files in a folder, without it; none where there is no such folder."""
+        """Return the names of the files in a folder, without the folder's name; empty if there is no such folder."""
 
     def read(self, name: str) -> bytes:
         """Return a file's content."""
@@ -22,10 +22,10 @@ class Files(Protocol):
         """Write a file, making its folder."""
 
     def write_first(self, name: str, content: bytes) -> bool:
-        """Write a file, whole, if it is not there, and return whether it was; of several writers at most one does."""
+        """Write a whole file if it is absent, and return whether this call did; at most one writer does."""
 
     def rivals(self, name: str) -> list[str]:
-        """Return what writers of a file have put beside its place, those that were killed included."""
+        """Return the files that writers of a file have put beside its place, including writers that were killed."""
 
     def rename(self, source: str, target: str) -> None:
         """Rename a file or folder."""
@@ -40,11 +40,11 @@ class Files(Protocol):
         """Remove a folder if nothing is in it."""
 
     def make_private(self, name: str) -> None:
-        """Make a folder, if it is not there, that only its owner may open."""
+        """Make a folder that only its owner may open, unless it is there."""
 
 
 def write_whole(files: Files, name: str, content: bytes) -> None:
-    """Write a file that is there whole or not at all: staged beside its place, then renamed."""
+    """Write a file so that it is either whole or absent: staged beside its place, then renamed."""
     staged = f"{name}.{secrets.token_hex(4)}"
     files.write(staged, content)
     files.rename(staged, name)

@@ -1,4 +1,4 @@
-"""Holder: which process holds something, so that another one can tell whether it still lives."""
+"""Holder: which process holds something, in a form by which another process can tell whether the holder still lives."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Holder:
-    """A process: its host, what tells this boot and this container's processes from others, its number and start."""
+    """A process: its host, the boot and container in which its number counts, its number and its start time."""
 
     host: str
     boot_id: str
@@ -32,16 +32,16 @@ class Holder:
 
     @classmethod
     def told(cls, told: Mapping[str, Any]) -> Holder | None:
-        """Return the holder that a file tells of, None if it tells of none."""
+        """Return the holder that a file names, or None if the file names none."""
         kinds: dict[str, type] = {"host": str, "boot_id": str, "pid_space": str, "pid": int, "started": str}
         if missing_in(told, kinds) or told.keys() != kinds.keys() or told["pid"] <= 0:
             return None
         return cls(**told)
 
     def lives(self) -> bool | None:
-        """Return whether the process lives; None where that cannot be seen from here.
+        """Return whether the process lives; None if that cannot be seen from here.
 
-        Another boot may be that of another machine of the same name: nothing follows from it.
+        Another boot may be that of another machine with the same name, so it proves nothing.
         """
         here = Holder.here()
         if not here.started or self.place != here.place:
@@ -51,13 +51,13 @@ class Holder:
         except (ProcessLookupError, OverflowError):
             return False
         except PermissionError:
-            pass  # another user's
+            pass  # the process belongs to another user
         now = _started(self.pid)
         return None if now == "hidden" else now == self.started
 
     @property
     def place(self) -> tuple[str, str, str]:
-        """Where numbers of processes mean the same."""
+        """The place within which numbers of processes mean the same."""
         return self.host, self.boot_id, self.pid_space
 
 
@@ -74,7 +74,7 @@ def _pid_space() -> str:
 
 
 def _started(pid: int) -> str:
-    """Return when a process started, in ticks since the boot; "" for one that has ended, "hidden" if nobody tells."""
+    """Return when a process started, in ticks since the boot; "" if it has ended, "hidden" if nobody tells."""
     try:
         state, *fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:

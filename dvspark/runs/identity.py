@@ -1,4 +1,4 @@
-"""Identity: a run is its inputs, its options and the code that ran; the fingerprint tells two apart."""
+"""Identity: a run is its inputs, its options and the code that ran; the fingerprint of these tells two runs apart."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from dvspark.errors import Problem
 # A run id becomes a folder name and a Hive partition value.
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
-# What a reader takes for something else than text, by which two ids become one: Spark's inference of partition values
-# reads 1, 01 and 1.0, or 2e3 and 2000d; DuckDB's also 1_0, 0x1 and 0b1; a legacy parser also 2026-1-2 and 2026-01-02T3.
-# Wider than any of them, so that no version of any of them matters.
+# Ids that a reader takes for something other than text, so that two ids become one. Spark's types of partition values
+# make one of 1, 01 and 1.0, or 2e3 and 2000d; DuckDB also reads 1_0, 0x1 and 0b1, a legacy parser 2026-1-2 as a date.
+# The pattern is wider than each of these readers, so their versions do not matter.
 NUMBER = re.compile(r"(0b[01_]*|0x[0-9a-f._]*(p-?\d*)?|\d[\d_]*(\.[\d_]*)?(e-?\d+)?)[dfl]?", re.IGNORECASE)
 DATE = re.compile(r"\d+-\d{1,2}(-\d{1,2}(T.*)?)?")
 NO_TEXT = ("nan", "inf", "infinity", "null", "none", "true", "false", "epoch", "now", "today", "tomorrow", "yesterday")
-# What people and tools take for whichever run is the newest; the second is the file that names it.
+# Names by which people and tools mean the newest run; the second is the file that has its id.
 NO_NAME = ("latest", "latest.json")
-# Devices, on Windows.
+# Names of devices on Windows.
 DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 def fingerprint(facts: dict[str, Any]) -> str:
-    """Return the sha256 of what decides a run's values, as 64 hexadecimal digits."""
+    """Return the sha256 of everything that decides a run's values, as 64 hexadecimal digits."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def run_id_problems(run_id: str | None, where: str = "run_id") -> list[Problem]:
-    """Return what is wrong with a run id that was given to a new run."""
+    """Return what is wrong with the run id given for a new run."""
     if run_id is None or (problems := published_id_problems(run_id, where)):
         return [] if run_id is None else problems
     taken_for = _taken_for(run_id)
@@ -41,7 +41,7 @@ def run_id_problems(run_id: str | None, where: str = "run_id") -> list[Problem]:
 
 
 def published_id_problems(run_id: str, where: str = "run_id") -> list[Problem]:
-    """Return why a run id cannot name a folder; one that is published may be what a new one may not."""
+    """Return why a run id cannot name a folder. Ids of published runs may be ones that are refused for new runs."""
     if RUN_ID.fullmatch(run_id):
         return []
     expected = "1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit"
@@ -49,7 +49,7 @@ def published_id_problems(run_id: str, where: str = "run_id") -> list[Problem]:
 
 
 def _taken_for(run_id: str) -> str | None:
-    """Return what a reader or a store takes a run id for, None if for itself."""
+    """Return what a reader or a store would take a run id for, or None if for nothing else."""
     if NUMBER.fullmatch(run_id):
         return "a number for Spark or DuckDB, which read 1 and 01 as one run"
     if DATE.fullmatch(run_id):
@@ -64,5 +64,5 @@ def _taken_for(run_id: str) -> str | None:
 
 
 def derived_run_id(method: str, full_fingerprint: str) -> str:
-    """Return the run id of a run that was given none: the method and 12 digits of the fingerprint."""
+    """Return the run id of a run without a given one: the method and 12 digits of the fingerprint."""
     return f"{method}-{full_fingerprint[:12]}"

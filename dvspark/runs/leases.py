@@ -1,10 +1,11 @@
-"""Leases: one process at a time works on a run, and what a dead one holds is taken over, whatever clocks say.
+"""Leases: one process at a time works on a run; another one can take over from a dead process, whatever clocks say.
 
 _leases/RUN_ID.TOKEN.json    who holds the run; whole, and never changed
 _leases/RUN_ID.TOKEN.beat    a number that grows as long as its holder lives
 
-Each process writes files of its own names alone, so nothing must be made "only if it is not there", which object stores
-and HDFS, as pyarrow has them, cannot. Needs listings that show what was written before, which all of them give.
+Each process writes only files with names of its own. So no file has to be made "only if it is absent", which object
+stores and HDFS, through pyarrow, cannot do. Listings must show what was written before, and all of these stores do
+that.
 """
 
 from __future__ import annotations
@@ -25,20 +26,20 @@ from dvspark.runs.holder import Holder
 
 FOLDER = "_leases"
 BEAT_SECONDS = 10.0
-# A holder elsewhere that has not beaten for so long is dead. One that only hung finds its lease gone, and stops.
+# A holder on another host whose number has not grown for so long is dead. If it only hung, it finds its lease gone.
 DEAD_SECONDS = 60.0
 LOOK_SECONDS = 1.0
-# For so long the first of several that start at once waits for the others to step back, which they do when they see it.
+# If several processes start at once, the first by name waits so long for the others to see its file and step back.
 SETTLE_SECONDS = 2.0
 SETTLE_LOOK_SECONDS = 0.05
-# A beat that storage does not take is left to end with the process.
+# A write that storage does not accept is left alone; it ends with the process.
 END_SECONDS = 10.0
 AT_ONCE = "another process, started at the same time"
 
 
 @dataclass(frozen=True)
 class Lease:
-    """One process's right to work on a run; of ``token`` are the names of its files."""
+    """The right of one process to work on a run; its files have ``token`` in their names."""
 
     files: Files
     run_id: str
@@ -46,16 +47,16 @@ class Lease:
 
     @property
     def name(self) -> str:
-        """Name of the file that says who holds it."""
+        """Name of the file that says who holds the lease."""
         return f"{FOLDER}/{self.run_id}.{self.token}.json"
 
     @property
     def pulse(self) -> str:
-        """Name of the file with the number that grows."""
+        """Name of the file with the growing number."""
         return f"{FOLDER}/{self.run_id}.{self.token}.beat"
 
     def holder(self) -> Holder | None:
-        """Return who holds it; None where its file is gone or damaged."""
+        """Return who holds the lease; None if its file is gone or damaged."""
         try:
             told = unsealed(self.files.read(self.name))
         except FileNotFoundError:
@@ -63,14 +64,14 @@ class Lease:
         return None if told is None or told.pop("run_id", None) != self.run_id else Holder.told(told)
 
     def beat(self) -> bytes:
-        """Return the number that grows as it was last written."""
+        """Return the growing number as last written."""
         try:
             return self.files.read(self.pulse)
         except FileNotFoundError:
             return b""
 
     def require(self) -> None:
-        """Refuse to go on without the lease. Raises: OutputConflictError when another process has taken it over."""
+        """Raise OutputConflictError if another process has taken the lease over."""
         if not self.files.exists(self.name):
             where, expected = f"run_id {self.run_id}", "one process at a time that works on it"
             got = "another one, which took this one for dead"
@@ -78,7 +79,7 @@ class Lease:
             raise OutputConflictError(Problem(where, expected, got, hint))
 
     def release(self) -> None:
-        """Give it back."""
+        """Give the lease back."""
         self.files.remove_file(self.name)
         self.files.remove_file(self.pulse)
         self.files.remove_empty(FOLDER)
@@ -86,10 +87,11 @@ class Lease:
 
 @contextmanager
 def held(files: Files, run_id: str) -> Iterator[Lease]:
-    """Yield the lease of a run, which no other process holds meanwhile.
+    """Yield the lease of a run; no other process holds the run meanwhile.
 
-    A holder on this host that is gone is seen at once; of one elsewhere the beat is watched, by this process's clock.
-    Raises: OutputConflictError when another process holds it.
+    A holder on this host that has died is seen at once. For a holder on another host, this process watches the growing
+    number, by its own clock.
+    Raises: OutputConflictError if another process holds the run.
     """
     lease, stop = _taken(files, run_id), threading.Event()
     heart = threading.Thread(target=_keep_beating, args=(lease, stop), daemon=True)
@@ -106,12 +108,12 @@ def _keep_beating(lease: Lease, stop: threading.Event) -> None:
     number = 0
     while not stop.wait(BEAT_SECONDS):
         number += 1
-        with suppress(OSError):  # the next one may be taken
+        with suppress(OSError):  # the next write may succeed
             lease.files.write(lease.pulse, str(number).encode())
 
 
 def _require_place(files: Files, name: str, error: FileNotFoundError) -> None:
-    """Raise the error where no file can be written at all: then no other process has removed one."""
+    """Raise the error if no file can be written at all. Otherwise another process has removed the folder in between."""
     try:
         files.write(name, b"")
     except FileNotFoundError:
@@ -125,10 +127,10 @@ def _taken(files: Files, run_id: str) -> Lease:
     try:
         write_whole(files, lease.name, sealed({"run_id": run_id, **asdict(Holder.here())}))
         _settle(lease, dead)
-        for left in _names(files, run_id):  # of the dead, halves of theirs included
+        for left in _names(files, run_id):  # files of dead processes, incomplete ones included
             if lease.token not in left:
                 files.remove_file(f"{FOLDER}/{left}")
-    except FileNotFoundError as error:  # the one that goes on has removed what lay beside its own
+    except FileNotFoundError as error:  # the process that goes on has removed the other files
         lease.release()
         _require_place(files, f"{lease.pulse}.probe", error)
         raise _refusal(run_id, AT_ONCE) from error
@@ -139,7 +141,7 @@ def _taken(files: Files, run_id: str) -> Lease:
 
 
 def _is_held(lease: Lease) -> bool:
-    """Return whether a lease is that of a dead process: False. Raises: OutputConflictError when it lives."""
+    """Return False if the holder of a lease is dead. Raises: OutputConflictError if the holder lives."""
     holder = lease.holder()
     if holder is None and not lease.files.exists(lease.name):
         return False
@@ -157,10 +159,10 @@ def _is_held(lease: Lease) -> bool:
 
 
 def _settle(lease: Lease, dead: set[str]) -> None:
-    """Let one of those that started at once go on: the first by name; one that was there before wins by being there.
+    """Let one of several processes that start at once go on: the first by name.
 
-    Whoever has looked without seeing others holds the run, since all who come later see its file.
-    Raises: OutputConflictError for the others.
+    A process that saw no others when it looked holds the run, because all that come later see its file.
+    Raises: OutputConflictError for the other processes.
     """
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
@@ -178,7 +180,7 @@ def _leases(files: Files, run_id: str) -> list[Lease]:
 
 
 def _names(files: Files, run_id: str) -> list[str]:
-    """Return the names of a run's files: of no other run's, whose id may begin with this one's."""
+    """Return the names of a run's files, without files of other runs whose ids begin with this run's id."""
     own = re.compile(re.escape(run_id) + r"\.[0-9a-f]{16}\.(json|beat)(\.[0-9a-f]{8})?")
     return sorted(name for name in files.names(FOLDER) if own.fullmatch(name))
 

@@ -1,11 +1,11 @@
-"""Ledger: which waves of a run are done and what they added up to, so that a run that was killed goes on.
+"""Ledger: which waves of a run are done and their totals, so that a run that was killed can go on.
 
 ledger/run_id=…/run.json             whose waves these are, and which start of the run goes on with them
 ledger/run_id=…/index.json           where its index lies, and the index's digest
 ledger/run_id=…/wave-00000.npz       the wave's totals, and a few numbers of each of its chunks
 ledger/run_id=…/wave-00000.json      its chunks, their rows, the sha256 of the totals; a wave without it is not done
 
-What is JSON is sealed, and says whose it is: it has a sha256 of its own, the run's id and fingerprint, and its number.
+Each JSON file is sealed with a sha256 of its own, and says to whom it belongs: run id, fingerprint and number.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from dvspark.runs.documents import missing_in, read_stored, sealed, unsealed
 from dvspark.runs.files import Files, write_whole
 from dvspark.schemas import SCALARS, Partial, Wave
 
-# What the files tell, besides whose they are.
+# Fields of the files, besides those that say to whom the file belongs.
 BEGUN = {"attempt": str}
 INDEX = {"folder": str, "digest": str}
 WAVE = {"number": int, "place": int, "chunk_rows": dict, "totals": str}
@@ -35,7 +35,7 @@ WAVE = {"number": int, "place": int, "chunk_rows": dict, "totals": str}
 
 @dataclass(frozen=True)
 class KeptIndex:
-    """An index: the name of its folder, which is where the run's settings say, and its digest once it is finished."""
+    """An index: the name of its folder, below the place that the settings give, and its digest once it is finished."""
 
     folder: str
     digest: str
@@ -43,7 +43,7 @@ class KeptIndex:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The ledger of one run; ``fingerprint`` is that of its inputs, options and code, ``attempt`` that of one start."""
+    """The ledger of one run; ``fingerprint`` identifies inputs, options and code, ``attempt`` one start of the run."""
 
     files: Files
     run_id: str
@@ -52,22 +52,22 @@ class Ledger:
 
     @property
     def folder(self) -> str:
-        """Where it is."""
+        """Name of the ledger's folder."""
         return f"ledger/run_id={self.run_id}"
 
     def begin(self) -> None:
-        """Say whose waves these are, and that this start goes on with them.
+        """Write down whose waves these are, and that this start of the run goes on with them.
 
-        Raises: OutputConflictError when they are another run's, with both fingerprints.
+        Raises: OutputConflictError if the waves belong to another run; the message has both fingerprints.
         """
         if self.files.exists(f"{self.folder}/run.json"):
             self._begun()
         self._commit("run.json", {"attempt": self.attempt})
 
     def require_own(self) -> None:
-        """Refuse a ledger that another run, or another start of this one, has taken, or that it has removed since.
+        """Raise OutputConflictError if another run, or another start of this run, has taken the ledger or removed it.
 
-        Raises: OutputConflictError, with both fingerprints where they differ.
+        The message has both fingerprints if they differ.
         """
         if self._begun()["attempt"] != self.attempt:
             where, hint = f"ledger of run_id {self.run_id}", "two runs were started at once; let one of them go on"
@@ -90,27 +90,27 @@ class Ledger:
         return begun
 
     def index(self) -> KeptIndex | None:
-        """Return the index that the run had begun, if it had; it may be gone or damaged since."""
+        """Return the index that the run had begun, or None. The index may be gone or damaged since."""
         told = self._read("index.json", INDEX)
         return None if told is None else KeptIndex(told["folder"], told["digest"])
 
     def keep_index(self, index: KeptIndex) -> None:
-        """Record the index, which the run goes on with if it is killed.
+        """Record the index, with which the run goes on if it is killed.
 
-        Raises: OutputConflictError when another run has taken the ledger meanwhile.
+        Raises: OutputConflictError if another run has taken the ledger meanwhile.
         """
         self.require_own()
         self._commit("index.json", dataclasses.asdict(index))
 
     def waves(self) -> Iterator[Wave]:
-        """Yield the waves that are done, in order, up to one that is damaged, another run's, or at another place."""
+        """Yield the finished waves in order, up to one that is damaged or belongs to another run or place."""
         number = n_chunks = 0
         while self.files.exists(f"{self.folder}/{_wave(number)}.json"):
             told = self._read(f"{_wave(number)}.json", WAVE)
             name = f"{self.folder}/{_wave(number)}.npz"
             content = self.files.read(name) if self.files.exists(name) else b""
             if told is None or (told["number"], told["place"], told["totals"]) != (number, n_chunks, digest(content)):
-                log_event(f"ledger: wave {number} is damaged, or another one, and is done again", wave=number)
+                log_event(f"ledger: wave {number} is damaged or belongs elsewhere; it is computed again", wave=number)
                 return
             chunk_rows = {int(chunk): rows for chunk, rows in told["chunk_rows"].items()}
             arrays = read_arrays(content)
@@ -119,9 +119,9 @@ class Ledger:
             number, n_chunks = number + 1, n_chunks + len(chunk_rows)
 
     def commit(self, number: int, wave: Wave) -> None:
-        """Add a wave: its totals staged, renamed, then recorded.
+        """Add a wave: its totals are staged, renamed, and then recorded.
 
-        Raises: OutputConflictError when another run has taken the ledger meanwhile.
+        Raises: OutputConflictError if another run has taken the ledger meanwhile.
         """
         self.require_own()
         content = write_arrays({**arrays_of(wave.totals), "widest": wave.totals.widest, "sketches": wave.sketches})
@@ -130,7 +130,7 @@ class Ledger:
         self._commit(f"{_wave(number)}.json", told)
 
     def remove(self) -> None:
-        """Remove it, as when the run is published."""
+        """Remove the ledger, as after the run is published."""
         self.files.remove(self.folder)
 
     def _commit(self, name: str, told: Mapping[str, Any]) -> None:
@@ -138,7 +138,7 @@ class Ledger:
         write_whole(self.files, f"{self.folder}/{name}", sealed({**whose, **told}))
 
     def _read(self, name: str, kinds: Mapping[str, type]) -> dict[str, Any] | None:
-        """Return what a file of this run tells; None where there is none, it is damaged, or another run's."""
+        """Return the content of a file of this run; None if it is absent, damaged, or of another run."""
         name = f"{self.folder}/{name}"
         told = unsealed(self.files.read(name)) if self.files.exists(name) else None
         if told is None or missing_in(told, kinds):
@@ -155,19 +155,22 @@ ARRAYS = ("value", "value_squared", "row_bounds")
 
 
 def arrays_of(totals: Partial) -> dict[str, Any]:
-    """Return a partial as arrays by name, 16 bytes a training row, or 24; its widest points aside."""
+    """Return a partial as arrays by name, 16 bytes a training row, or 24 with certificates.
+
+    The points with the widest certificates are left out.
+    """
     arrays = {name: getattr(totals, name) for name in ARRAYS if getattr(totals, name) is not None}
     return arrays | {name: np.array(getattr(totals, name)) for name in SCALARS}
 
 
 def write_arrays(arrays: Mapping[str, Any]) -> bytes:
-    """Return arrays as the content of a file; the same bytes for the same bits."""
+    """Return arrays as the content of a file; equal bits give equal bytes."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as file:
         for name, array in arrays.items():
             member = io.BytesIO()
             np.save(member, array)
-            file.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue())  # a fixed time, not the clock's
+            file.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue())  # with a fixed time
     return content.getvalue()
 
 
@@ -182,9 +185,9 @@ def digest(content: bytes) -> str:
 
 
 def read_arrays(content: bytes) -> dict[str, Any]:
-    """Return the arrays that were written; objects are refused, not unpickled.
+    """Return the arrays that `write_arrays` wrote. Objects are refused, not unpickled.
 
-    Raises: ComputeError when the content is another.
+    Raises: ComputeError if the content is something else.
     """
     try:
         return read_stored(content)
@@ -193,7 +196,7 @@ def read_arrays(content: bytes) -> dict[str, Any]:
 
 
 def partial_of(arrays: Mapping[str, Any]) -> Partial:
-    """Return the partial that is among arrays. Raises: ComputeError when there is none."""
+    """Return the partial whose arrays are in ``arrays``. Raises: ComputeError if they are not."""
     try:
         scalars = {name: arrays[name].item() for name in SCALARS}
         return Partial(**{name: arrays[name] for name in ARRAYS if name in arrays}, **scalars)
@@ -202,18 +205,18 @@ def partial_of(arrays: Mapping[str, Any]) -> Partial:
 
 
 def told_array(arrays: Mapping[str, Any], name: str) -> Any:
-    """Return one of the arrays. Raises: ComputeError when there is none of that name."""
+    """Return the array of that name. Raises: ComputeError if there is none."""
     if name not in arrays:
         raise others(f"no {name}")
     return arrays[name]
 
 
 def read_totals(content: bytes) -> Partial:
-    """Return the partial that was written. Raises: ComputeError when the content is another."""
+    """Return the partial that `write_totals` wrote. Raises: ComputeError if the content is something else."""
     return partial_of(read_arrays(content))
 
 
 def others(got: str) -> ComputeError:
-    """Return what to raise where totals are not those that were written."""
+    """Return the error for totals that are not as they were written."""
     hint = "value the rows again; --force drops what is there"
     return ComputeError(Problem("totals of a run", "the numbers it wrote", got, hint))

@@ -1,4 +1,4 @@
-"""Metrics: a run in the text format of Prometheus, which as it stands is OpenMetrics too."""
+"""Metrics: a run in a text that is valid both in the format of Prometheus and in OpenMetrics."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-VERDICTS = ("pass", "warn", "fail")
+from dvspark.schemas.finding import VERDICTS
 
 Samples = Iterable[tuple[Mapping[str, Any], Any]]
 
@@ -16,8 +16,8 @@ Samples = Iterable[tuple[Mapping[str, Any], Any]]
 def run_metrics(record: Mapping[str, Any]) -> str:
     """Return the metrics of a run from its record: gauges named ``dvspark_…``, all with the label ``run_id``.
 
-    Text exposition format 0.0.4, ended as OpenMetrics 1.0 asks for, which is a comment to the former. What the record
-    does not know is left out.
+    The text follows the exposition format 0.0.4. Its last line ends it for OpenMetrics 1.0, and is a comment for
+    Prometheus. Anything that the record does not have is left out.
     """
     inputs, method, plan = record["inputs"], record["method"]["name"], record["plan"]
     findings = record["findings"]

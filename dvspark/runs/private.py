@@ -1,12 +1,13 @@
-"""Private runs: their random identity, and what of their record is published; neither follows from the private table.
+"""Private runs: their random identity, and which part of their record is published.
 
+Neither depends on the private table.
 private/run_ids/…json             identity of a run, under its secret: found again by a start with the same inputs
 private/run_id=…/release.json     the noisy counts, and the key of the sample
 private/run_id=…/record.json      the whole run record, with digests and exact counts
 private/rejected/run_id=…/        rows set aside
 private/budget/…/                 what has been released of a table, see `runs.budget`
 
-All of it is for who runs the job. Folders have the mode 0700.
+All of it is for whoever runs the job. Folders have the mode 0700.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from dvspark.runs.documents import sealed, unsealed
 from dvspark.runs.files import Files
 
 FOLDER = "private"
-# Of a record, what is the same whatever the private table holds; the rest is chosen below, or left out.
+# Fields of a record that are the same whatever the private table holds. The others are chosen below, or left out.
 PUBLIC = (
     "schema_version",
     "run_id",
@@ -44,27 +45,27 @@ PUBLIC = (
     "environment",
 )
 PUBLIC_INPUTS = ("validation", "n_features", "n_classes", "n_classes_source", "n_validation")
-# Of findings, those that are measured on noisy counts alone.
+# Findings that are measured on noisy counts alone.
 PUBLIC_FINDINGS = ("neighbors",)
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a private run is: both are random, and kept under the run's secret."""
+    """The run id and fingerprint of a private run. Both are random, and kept under the run's secret."""
 
     run_id: str
     fingerprint: str
 
 
 def new_identity(method: str, run_id: str | None) -> Identity:
-    """Return the identity of a run that has none yet: under the run id that was given, if one was."""
+    """Return an identity for a run that has none yet, with ``run_id`` if one was given."""
     return Identity(run_id or f"{method}-{secrets.token_hex(6)}", secrets.token_hex(32))
 
 
 def kept_identity(files: Files, secret: str) -> Identity | None:
-    """Return the identity that an earlier start of the run has kept, or None; ``secret``: its true fingerprint.
+    """Return the identity that an earlier start of the run kept, or None. ``secret`` is the run's true fingerprint.
 
-    Raises: OutputConflictError when it is damaged.
+    Raises: OutputConflictError if the file is damaged.
     """
     name = _name(secret)
     if not files.exists(name):
@@ -78,9 +79,9 @@ def kept_identity(files: Files, secret: str) -> Identity | None:
 
 
 def keep_identity(files: Files, secret: str, identity: Identity) -> Identity:
-    """Keep an identity, and return it, or the one that another start has kept meanwhile.
+    """Keep an identity and return it, or return the one that another start has kept meanwhile.
 
-    Raises: OutputConflictError when several starts keep one at once and none can tell who was first.
+    Raises: OutputConflictError if several starts keep one at the same time and none can tell which was first.
     """
     files.make_private(FOLDER)
     files.write_first(_name(secret), sealed({"key": _key(secret), **asdict(identity)}))
@@ -92,13 +93,16 @@ def keep_identity(files: Files, secret: str, identity: Identity) -> Identity:
 
 
 def keep_record(files: Files, run_id: str, record: Mapping[str, Any]) -> None:
-    """Keep the whole record of a run, with what is not published, for who runs it."""
+    """Keep the whole record of a run, including what is not published, for whoever runs the job."""
     files.make_private(FOLDER)
     files.write(_record_name(run_id), sealed(record, indent=1))
 
 
 def kept_record(files: Files, run_id: str, fingerprint: str) -> dict[str, Any]:
-    """Return the whole record of a published run. Raises: OutputConflictError when it is gone, damaged or another's."""
+    """Return the whole record of a published run.
+
+    Raises: OutputConflictError if the record is gone, damaged or another run's.
+    """
     name = _record_name(run_id)
     told = unsealed(files.read(name)) if files.exists(name) else None
     if told is None or (told.get("run_id"), told.get("fingerprint")) != (run_id, fingerprint):
@@ -109,10 +113,10 @@ def kept_record(files: Files, run_id: str, fingerprint: str) -> dict[str, Any]:
 
 
 def public_record(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a private run's record may be published: what does not depend on the private table.
+    """Return the part of a private run's record that may be published, because it does not depend on the private table.
 
-    Digests, counts and places of the training rows, the digest of all owners' values, plan, times, warnings and
-    measurements are left out.
+    These are left out: digests, counts and places of the training rows, the digest of all owners' values, plan, times,
+    warnings and measurements.
     """
     shown = {name: record[name] for name in PUBLIC}
     shown["inputs"] = {

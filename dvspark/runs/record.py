@@ -1,4 +1,4 @@
-"""Record: what a run left behind: inputs, options, plan, seconds, findings, environment."""
+"""The run record: inputs, options, plan, seconds, findings and environment of a run."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import Any
 from dvspark.errors import Problem
 from dvspark.kernels import loops
 from dvspark.methods.options import ValueOptions
-from dvspark.methods.search_index import EXACT
 from dvspark.privacy import Release
-from dvspark.schemas import SCHEMA_VERSION, Finding
+from dvspark.schemas import EXACT, SCHEMA_VERSION, Finding
 from dvspark.version import __version__
 
 PACKAGES = ("pyspark", "numpy", "scipy", "pyarrow")
@@ -75,7 +74,7 @@ def run_record(
 
 
 def _version(package: str) -> str:
-    """Return an installed package's version, or "unknown" for one that travels as a zip."""
+    """Return the version of an installed package, or "unknown" if the package travels as a zip file."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -1,11 +1,12 @@
-"""Tracking: a published run told to MLflow, where `mlflow: true` asks for it; the extra `mlflow`."""
+"""Tracking: logs a published run to MLflow if `mlflow: true` asks for it; needs the extra `mlflow`."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from dvspark.errors import ConfigError, Problem
+from dvspark.extras import import_extra
 from dvspark.logs import log_event
 
 # The tables of a run, and what MLflow calls their parts in it.
@@ -17,14 +18,14 @@ STATES = ("version", "snapshot", "schema_id", "n_files")
 
 
 def require_mlflow() -> None:
-    """Raise ConfigError when MLflow is missing; a run should not find that out at its end."""
+    """Raise ConfigError if MLflow is not installed, so that a run does not find out only at its end."""
     _mlflow()
 
 
 def track(record: Mapping[str, Any], documents: Mapping[str, str | bytes]) -> None:
-    """Log a published run to the server that MLflow is set to (MLFLOW_TRACKING_URI), with its texts as artifacts.
+    """Log a published run to the server that MLFLOW_TRACKING_URI names, with its documents as artifacts.
 
-    The run is published whatever happens here: what goes wrong is logged.
+    The run stays published whatever happens here. Errors are logged, not raised.
     """
     mlflow = _mlflow()
     try:
@@ -38,7 +39,7 @@ def track(record: Mapping[str, Any], documents: Mapping[str, str | bytes]) -> No
                 if isinstance(content, str):
                     mlflow.log_text(content, name)
     except Exception as error:
-        log_event(f"published, but MLflow was not told: {error}", level=40, run_id=record["run_id"])
+        log_event(f"published, but not logged to MLflow: {error}", level=40, run_id=record["run_id"])
 
 
 def _log_table(mlflow: Any, record: Mapping[str, Any], side: str, context: str) -> None:
@@ -65,15 +66,11 @@ def _measures(record: Mapping[str, Any]) -> dict[str, float]:
     seconds = {f"seconds_{stage['stage']}": stage["seconds"] for stage in record["stages"]}
     audit = {f"audit_{finding['name']}": finding["measured"] for finding in record["findings"]}
     found = {**sizes, "error_bound": record["error_bound"], **seconds, **audit}
-    return {name: value for name, value in found.items() if value is not None}  # a private run tells less
+    return {name: value for name, value in found.items() if value is not None}  # a private run has fewer
 
 
 def _mlflow() -> Any:
-    try:
-        import mlflow  # noqa: PLC0415 - an extra
-        import mlflow.data.meta_dataset  # noqa: PLC0415
-        import mlflow.data.spark_dataset_source  # noqa: PLC0415
-    except ImportError as error:
-        hint = "pip install 'dvspark[mlflow]', or leave mlflow out"
-        raise ConfigError(Problem("mlflow", "MLflow", str(error), hint)) from error
+    mlflow = import_extra("mlflow", "mlflow", "mlflow", "MLflow", instead=", or leave mlflow out")
+    importlib.import_module("mlflow.data.meta_dataset")
+    importlib.import_module("mlflow.data.spark_dataset_source")
     return mlflow

@@ -1,13 +1,15 @@
 """The data dictionary: every table and array that crosses a stage, with type, unit and meaning.
 
-`arrays` for the kernels, `partial` for what is added up, `tables` for what tasks exchange and users read; `arrow`
-derives Arrow types from the tables. Beside them `columns` and `labels`, from which arrays are made, and `pairwise` and
-`sketch`: how partials are added, and known again.
+- `arrays`: for the kernels. `partial`: for sums. `tables`: for what tasks exchange and users read.
+- `arrow`: Arrow types, derived from the tables.
+- `columns` and `labels`: how arrays are made.
+- `pairwise` and `sketch`: how partials are added, and recognized again.
 """
 
 from __future__ import annotations
 
 from dvspark.schemas.arrays import (
+    EXACT,
     Bools,
     ChunkArrays,
     Float64s,
@@ -74,6 +76,7 @@ __all__ = [
     "COUNTS",
     "DAMAGE",
     "ERROR_BOUND",
+    "EXACT",
     "GRADIENT_SUMS",
     "GRADIENT_VALUES",
     "NEAR_PARTS",

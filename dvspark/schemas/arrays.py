@@ -1,4 +1,4 @@
-"""Arrays that cross a stage: what the kernels are given of training and of validation rows."""
+"""Arrays that cross a stage: what the kernels get of training rows and of validation rows."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ UInt64s = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class TrainLabels:
-    """Labels of the training rows as codes, kept the way they are asked for: which rows carry a code.
+    """Labels of the training rows as codes, in a form that gives the rows of a code.
 
-    ``codes`` (n_train,) int32 when every row has one label, else None; then ``postings`` (any,) int32 lists
-    the train rows of code c, ascending, at ``offsets[c]:offsets[c + 1]``, and ``offsets`` is (n_codes + 1,)
+    If every row has one label, ``codes`` (n_train,) int32 has it. Otherwise ``codes`` is None, ``postings`` (any,)
+    int32 lists the train rows of code c, ascending, at ``offsets[c]:offsets[c + 1]``, and ``offsets`` is (n_codes + 1,)
     int64. Codes count from 0 in the order of the index's label vocabulary.
     """
 
@@ -37,11 +37,12 @@ class TrainLabels:
 
 @dataclass(frozen=True)
 class TrainColumns:
-    """What methods may ask of training rows beside embedding and label, in id order; None where the table has it not.
+    """Columns of training rows beside embedding and label, in id order; None if the table does not have them.
 
-    ``targets`` (n_train,) float64, the numbers to predict; ``weights`` (n_train,) float64, not negative; ``owners``
-    (n_train,) int32, places in the ascending owners, of which there are ``n_owners``; ``sampled`` (n_train,) bool, the
-    rows that a private release drew.
+    - ``targets`` (n_train,) float64: the numbers to predict.
+    - ``weights`` (n_train,) float64, not negative.
+    - ``owners`` (n_train,) int32: positions among all owners in ascending order, of which there are ``n_owners``.
+    - ``sampled`` (n_train,) bool: the rows that a private release drew.
     """
 
     targets: Float64s | None = None
@@ -51,23 +52,29 @@ class TrainColumns:
     sampled: Bools | None = None
 
 
+# Of a method's parameter `index`: the nearest rows themselves, found by no approximate search.
+EXACT = "exact"
+
+
 class Search(Protocol):
-    """An approximate search over training rows; the same question gets the same answer."""
+    """An approximate search over training rows. The same question always gets the same answer."""
 
     def __call__(self, points: Floats, m: int) -> Int64s:
-        """Return rows likely to be among the m nearest of each point, (n_points, m), -1 where fewer were found."""
+        """Return rows likely to be among the m nearest of each point, (n_points, m); -1 if fewer were found."""
 
 
 @dataclass(frozen=True)
 class TrainArrays:
-    """Training rows as the kernels see them: in id order, which is the order that breaks ties.
+    """Training rows in the form that kernels take, in id order, which is the order that breaks ties.
 
-    ``x`` (n_train, n_features) float32, or float64 where the input was; ``labels``; ``scale`` (n_train,)
-    float64, 1 / |x| under cosine, else None; ``center`` (n_features,) float64, subtracted before products,
-    or None (kernels/distances.py); ``squared_norm`` (n_train,) float64 of the scaled, centered rows;
-    ``duplicates`` (n_duplicates, 2) int32 pairs (train row, first train row with the same embedding); ``columns``
-    what else methods ask for; ``search`` what near rows are looked up with, None where they are found exactly;
-    ``longest`` the largest squared norm of the table that these rows are some of, None where they are all.
+    - ``x`` (n_train, n_features) float32, or float64 if the input was; ``labels``.
+    - ``scale`` (n_train,) float64: 1 / |x| under cosine, else None.
+    - ``center`` (n_features,) float64: subtracted before products, or None (kernels/distances/distances.py).
+    - ``squared_norm`` (n_train,) float64: of the scaled, centered rows.
+    - ``duplicates`` (n_duplicates, 2) int32: pairs (train row, first train row with the same embedding).
+    - ``columns``: further columns that methods ask for.
+    - ``search``: finds near rows; None if they are found exactly.
+    - ``longest``: the largest squared norm of the whole table if these are only some of its rows; None if they are all.
     """
 
     x: Floats
@@ -87,17 +94,18 @@ class TrainArrays:
 
     @cached_property
     def largest_norm(self) -> float:
-        """The largest of the table's squared norms."""
+        """The largest squared norm of the whole table."""
         return float(self.squared_norm.max(initial=0.0)) if self.longest is None else self.longest
 
 
 @dataclass(frozen=True)
 class TrainBlock:
-    """Consecutive training rows under the sharded plan; all but the last block are whole tiles.
+    """Consecutive training rows under the sharded plan. All blocks but the last consist of whole tiles.
 
-    ``train`` the rows, numbered from 0 in the block, with the center of all training rows; ``first_row`` the place
-    of the first in the whole table. ``guests``: rows whose first copy lies in an earlier block, each at that copy's
-    place in its tile, zeros around them, or None; ``guest_pairs`` (n, 2) int32 pairs (row of the block, guest).
+    ``train`` has the rows, numbered from 0 in the block, with the center of all training rows. ``first_row`` is the
+    place of the first row in the whole table.
+    ``guests`` are rows whose first copy lies in an earlier block, each at that copy's place in its tile, with zeros
+    around them; or None. ``guest_pairs`` (n, 2) int32 are pairs (row of the block, guest).
     """
 
     train: TrainArrays
@@ -110,12 +118,14 @@ class TrainBlock:
 class ChunkArrays:
     """Validation rows of one chunk, in id order.
 
-    ``x`` (n_validation, n_features), dtype of the training rows; ``labels`` one array of label codes a row,
-    without the codes no training row has; ``train_rows`` (n_validation,) int64 under self-validation, the
-    training row each point is and which sits out its own game, else None. ``targets`` (n_validation,) float64, the
-    numbers to predict, and ``weights`` (n_validation, n_train) float64, of each training row for each point, where
-    the method asks for them; ``counts`` (n_validation, 2) int64, how many neighbors match and how many do not, where
-    they were counted before, or published with noise.
+    - ``x`` (n_validation, n_features), dtype of the training rows.
+    - ``labels``: for each row an array of label codes, without codes that no training row has.
+    - ``train_rows`` (n_validation,) int64: under self-validation the training row that each point is, which sits out
+      its own game; else None.
+    - ``targets`` (n_validation,) float64, the numbers to predict, and ``weights`` (n_validation, n_train) float64, of
+      each training row for each point: only if the method asks for them.
+    - ``counts`` (n_validation, 2) int64: how many neighbors match and how many do not, if they were counted before, or
+      published with noise.
     """
 
     x: Floats
@@ -131,7 +141,7 @@ class ChunkArrays:
         return int(self.x.shape[0])
 
     def take(self, points: Int64s) -> ChunkArrays:
-        """Return some of the points, in the order given."""
+        """Return the points at these places, in the order given."""
         train_rows = None if self.train_rows is None else self.train_rows[points]
         targets = None if self.targets is None else self.targets[points]
         weights = None if self.weights is None else self.weights[points]

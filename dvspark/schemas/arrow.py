@@ -1,4 +1,4 @@
-"""Arrow types of the data dictionary: derived from the tables, never typed a second time."""
+"""Arrow types of the data dictionary, derived from the tables, so that no type is written twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrow columns as arrays: embeddings as matrices, labels as codes of one vocabulary; and tables as bytes."""
+"""From Arrow columns to arrays: embeddings become matrices, labels become codes; also tables as bytes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 
 from dvspark.schemas import Float64s, Floats, Int32s, TrainLabels
 
-# Beyond these a squared distance, up to four times a squared norm, would overflow on the way.
+# Beyond these limits a squared distance, up to four times a squared norm, would overflow on the way.
 LARGEST_SQUARED_NORM = {"default": 8e37, "float64": 4e307}
-# Below this one squares have lost bits, or vanished: cosine would not know the direction.
+# Below this limit squares have lost bits, or vanished, so cosine would not know the direction.
 SMALLEST_SQUARED_NORM = 1e-290
 # Values are squares of targets, and are squared themselves for the standard error; weights add up.
 LARGEST_NUMBER = 1e60
@@ -19,8 +19,8 @@ LARGEST_NUMBER = 1e60
 def embedding_matrix(column: pa.Array, dtype: np.dtype[np.floating]) -> Floats:
     """Return an Arrow column of equally long embeddings as (n, n_features) of ``dtype``.
 
-    ``column`` holds lists of floats, or binary float32 little-endian. Without nulls and with the right dtype
-    the list case is a view.
+    ``column`` holds lists of floats, or binary float32 little-endian. A list column of the right dtype without nulls is
+    returned as a view.
     """
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
         flat = np.frombuffer(b"".join(column.to_pylist()), "<f4")
@@ -33,7 +33,7 @@ def embedding_matrix(column: pa.Array, dtype: np.dtype[np.floating]) -> Floats:
 def canonical_labels(labels: pa.Array) -> pa.Array:
     """Return labels as int64 or string, or lists of either.
 
-    Raises: pyarrow.ArrowInvalid for values a cast would change, such as 1.5; TypeError for other kinds.
+    Raises: pyarrow.ArrowInvalid for values that a cast would change, such as 1.5; TypeError for other types.
     """
     if is_multi_label(labels) or pa.types.is_fixed_size_list(labels.type):
         return labels.cast(pa.list_(_canonical_type(labels.type.value_type)))
@@ -41,22 +41,22 @@ def canonical_labels(labels: pa.Array) -> pa.Array:
 
 
 def is_target(labels: pa.Array) -> bool:
-    """Return whether rows are labelled with numbers to predict; such labels are one class."""
+    """Return whether labels are numbers to predict. Such labels count as one class."""
     return bool(pa.types.is_floating(labels.type))
 
 
 def target_numbers(labels: pa.Array) -> Float64s | None:
-    """Return the numbers to predict, (n,) float64, or None where rows are labelled with classes."""
+    """Return the numbers to predict, (n,) float64, or None if labels are classes."""
     return np.asarray(labels, np.float64) if is_target(labels) else None
 
 
 def is_multi_label(labels: pa.Array) -> bool:
-    """Return whether each row carries an array of labels."""
+    """Return whether each row has an array of labels."""
     return pa.types.is_list(labels.type) or pa.types.is_large_list(labels.type)
 
 
 def label_vocabulary(labels: pa.Array) -> pa.Array:
-    """Return the distinct labels, ascending; those inside arrays for multi-label rows; none of numbers to predict."""
+    """Return the distinct labels, ascending; for multi-label rows those in the arrays; none for numbers to predict."""
     if is_target(labels):
         return pa.array([], pa.float64())
     flat = pc.list_flatten(labels) if is_multi_label(labels) else labels
@@ -65,17 +65,17 @@ def label_vocabulary(labels: pa.Array) -> pa.Array:
 
 
 def codes_of(labels: pa.Array, words: pa.Array) -> Int32s:
-    """Return the places of labels in the vocabulary ``words``, (n,) int32, -1 for unknown ones."""
-    if labels.type != words.type:  # an integer never equals a string: no row of the other kind can match
+    """Return the places of labels in the vocabulary ``words``, (n,) int32; -1 for unknown labels."""
+    if labels.type != words.type:  # an integer never equals a string, so no row matches
         return np.full(len(labels), -1, np.int32)
     found = pc.fill_null(pc.index_in(labels, value_set=words), -1)
     return np.asarray(found, np.int32)
 
 
 def encode_labels(labels: pa.Array, words: pa.Array) -> list[Int32s]:
-    """Return for each row the codes of its labels in the vocabulary ``words``; unknown labels have none.
+    """Return for each row the codes of its labels in the vocabulary ``words``. Unknown labels have no code.
 
-    A label repeated within a row counts once.
+    A label that is repeated in a row counts once.
     """
     if is_target(words):
         return [np.zeros(1, np.int32)] * len(labels)
@@ -89,7 +89,7 @@ def encode_labels(labels: pa.Array, words: pa.Array) -> list[Int32s]:
 
 
 def encode_train_labels(labels: pa.Array, words: pa.Array) -> TrainLabels:
-    """Return the labels of all training rows as codes, or as postings when rows carry arrays."""
+    """Return the labels of all training rows as codes, or as postings if rows have arrays of labels."""
     if is_target(labels):
         return TrainLabels(np.zeros(len(labels), np.int32))
     if not is_multi_label(labels):

@@ -1,4 +1,4 @@
-"""Labels that cannot be valued, or say nothing: what is wrong with those of both sides, on every way in."""
+"""Labels that cannot be valued, or that say nothing: checks of the labels of both sides, for all ways in."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from dvspark.schemas.columns import is_multi_label
 Counts = Mapping[str | int, int]
 
 FIRST_LABELS = 5
-# What one-hot columns are written in.
+# The numbers in which one-hot columns are written.
 INDICATORS = ({0, 1}, {-1, 1})
 
 
 def rows_by_label(labels: pa.Array) -> dict[str | int, int]:
-    """Return how many rows carry each label, which a row may repeat; canonical labels without nulls. O(n)."""
+    """Return how many rows carry each label, for canonical labels without nulls; a row may repeat one. Cost: O(n)."""
     if is_multi_label(labels):
         pairs = {"row": pc.list_parent_indices(labels), "label": pc.list_flatten(labels)}
         labels = pa.table(pairs).group_by(["row", "label"]).aggregate([])["label"]
@@ -30,10 +30,10 @@ def rows_by_label(labels: pa.Array) -> dict[str | int, int]:
 
 @dataclass(frozen=True)
 class ListForm:
-    """How rows that carry lists of labels are written: enough to tell columns of indicators from sets.
+    """How rows with lists of labels are written: enough to distinguish columns of indicators from sets.
 
-    ``shortest`` and ``longest`` row, ``n_mixed`` rows with more than one distinct label, ``n_unset`` of these that no
-    ascending set is written as: a label repeated, or before a smaller one.
+    ``shortest`` and ``longest`` are lengths of rows. ``n_mixed`` rows have more than one distinct label. ``n_unset`` of
+    these cannot be an ascending set: a label is repeated, or comes before a smaller one.
     """
 
     shortest: int
@@ -43,7 +43,7 @@ class ListForm:
 
     @classmethod
     def of(cls, labels: pa.Array) -> ListForm:
-        """Return that of canonical labels, lists without nulls. O(labels)."""
+        """Return the form of canonical labels, lists without nulls. Cost: O(labels)."""
         sizes = np.asarray(pc.list_value_length(labels), np.int64)
         codes = pc.list_flatten(labels).dictionary_encode()
         place = np.argsort(np.asarray(pc.array_sort_indices(codes.dictionary)))
@@ -56,13 +56,13 @@ class ListForm:
         return cls(shortest, longest, len(mixed), n_unset)
 
     def added(self, other: ListForm) -> ListForm:
-        """Return that of the rows of both; each has rows."""
+        """Return the form of the rows of both; each has rows."""
         shortest, longest = min(self.shortest, other.shortest), max(self.longest, other.longest)
         return ListForm(shortest, longest, self.n_mixed + other.n_mixed, self.n_unset + other.n_unset)
 
 
 def indicator_problem(where: str, labels: Counts, form: ListForm) -> Problem | None:
-    """Return the problem of one-hot or multi-hot rows, whose sets of labels would all be alike: 0 and 1."""
+    """Return the problem of one-hot or multi-hot rows, whose sets of labels would all be the same: 0 and 1."""
     written = any(set(labels) <= words for words in INDICATORS)
     if not written or form.shortest != form.longest or form.n_unset == 0:
         return None
@@ -74,9 +74,9 @@ def indicator_problem(where: str, labels: Counts, form: ListForm) -> Problem | N
 
 
 def label_findings(train: Counts, validation: Counts | None, n_rows: tuple[int, int]) -> Iterator[Problem]:
-    """Yield what makes labels say nothing, or less than they could: legal, but seldom meant.
+    """Yield warnings about labels that say nothing, or less than they could; legal, but seldom meant.
 
-    ``validation`` None: the training rows validate each other. ``n_rows``: of both sides.
+    ``validation`` None: the training rows validate each other. ``n_rows`` are those of both sides.
     """
     if validation is None:
         if n_rows[0] > 1 and max(train.values(), default=0) == 1:

@@ -1,7 +1,7 @@
-"""Pairwise: partials are added two and two in a tree of their places: the same bits, however they came in waves.
+"""Pairwise: partials are added two by two in a tree of their places, so any cut into waves gives the same bits.
 
-A wave is a node of this tree: 2^k neighbors from a place that 2^k divides, or what there is of them at the end.
-Pairwise addition also rounds less than one after the other: its error grows with log n, not n.
+A wave is a node of this tree: 2^k neighbors that begin at a multiple of 2^k, or fewer at the end. Pairwise addition
+also rounds less than adding one after the other: its error grows with log n, not with n.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dvspark.schemas import Partial
 
 
 def nodes(place: int, stop: int, n: int) -> list[tuple[int, int]]:
-    """Return the nodes of the tree over ``n`` places that together hold those from ``place`` to ``stop``, in order."""
+    """Return, in order, the nodes of the tree over ``n`` places that together cover ``place`` to ``stop``."""
     found = []
     while place < stop:
         end = place + (place & -place or _power_above(n))
@@ -22,14 +22,17 @@ def nodes(place: int, stop: int, n: int) -> list[tuple[int, int]]:
 
 
 class Pairwise:
-    """The sum of partials that come in order, each of one or more places; at most log2 of them are held."""
+    """The sum of partials that come in order, each of one or more places; it holds at most log2 of them."""
 
     def __init__(self) -> None:
         self.n_places = 0
         self._parts: list[tuple[int, Partial]] = []
 
     def add(self, partial: Partial, n_places: int = 1) -> None:
-        """Add the sum of the next places, which becomes this one's. Raises: ValueError when they are no node."""
+        """Add the sum of the next places; the partial then belongs to this object.
+
+        Raises: ValueError if the places are not a node.
+        """
         if self.n_places % _power_above(n_places) or any(_power_above(n) != n for n, _ in self._parts):
             raise ValueError(f"{n_places} places from {self.n_places} on are no node of the tree")
         self._parts.append((n_places, partial))
@@ -39,7 +42,7 @@ class Pairwise:
             self._parts[-1] = (2 * n, self._parts[-1][1].plus(last))
 
     def total(self) -> Partial | None:
-        """Return the sum, None of nothing; nothing may be added afterwards."""
+        """Return the sum, or None if nothing was added. Nothing may be added afterward."""
         found: Partial | None = None
         for _, part in reversed(self._parts):
             found = part if found is None else part.plus(found)

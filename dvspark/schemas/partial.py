@@ -1,4 +1,4 @@
-"""Partials: sums over some validation points, which add up, and the waves and chunks that they are of."""
+"""Partials: sums over some validation points, which can be added; and the waves and chunks to which they belong."""
 
 from __future__ import annotations
 
@@ -11,24 +11,27 @@ from dvspark.schemas.arrays import Float64s, Int64s
 
 EPSILON = 2.0**-52
 
-# What a partial counts beside its arrays.
+# Names of the numbers in a partial, beside its arrays.
 SCALARS = ("n_validation", "utility", "empty_utility", "error_bound", "n_alone", "size")
 
-# Of so many points a partial tells which they are: what the audit values again beside the random ones.
+# A partial names so many points with wide certificates, which the audit values again beside random ones.
 N_WIDEST = 4
 
 
 @dataclass
 class Partial:
-    """Sums over some validation points; partials add up, since values are linear in the points.
+    """Sums over some validation points. Partials can be added, because values are linear in the points.
 
-    ``value`` (n_train,) float64, or (n_owners,) where owners are valued, the sums of values; ``value_squared`` those of
-    squared differences from their mean, once `centered`. ``n_validation`` points; ``utility`` and ``empty_utility``,
-    the sums of U(N) and U(∅) over the same points, for the audit; ``size``, the sum of each point's largest possible
-    |U|, to which rounding is in proportion; ``error_bound``, the sum of each point's certificate; ``row_bounds``
-    (n_train,) float64 the same row by row, where it was asked for; ``n_alone`` points without a neighbor within the
-    radius; ``widest`` (n, 3) float64, of the N_WIDEST points with the widest certificates, those of 0 aside: it, chunk
-    and place in the chunk, the widest first, then by chunk and place, so that no order of additions changes them.
+    - ``value`` (n_train,) float64, or (n_owners,) if owners are valued: sums of values.
+    - ``value_squared``: after `centered`, sums of squared differences from the mean value.
+    - ``n_validation``: the number of points.
+    - ``utility`` and ``empty_utility``: sums of U(N) and U(∅) over the same points, for the audit.
+    - ``size``: sum of each point's largest possible |U|; rounding is in proportion to it.
+    - ``error_bound``: sum of each point's certificate; ``row_bounds`` (n_train,) float64: the same row by row, if it
+      was asked for.
+    - ``n_alone``: points without a neighbor within the radius.
+    - ``widest`` (n, 3) float64: the N_WIDEST points with the widest certificates above 0: certificate, chunk, place in
+      the chunk. They are sorted by certificate, then chunk and place, so no order of additions changes them.
     """
 
     value: Float64s
@@ -44,13 +47,14 @@ class Partial:
 
     @classmethod
     def zeros(cls, n_train: int, *, row_bounds: bool = False) -> Partial:
-        """Return the partial of no validation point."""
+        """Return the partial of no validation points."""
         return cls(np.zeros(n_train), np.zeros(n_train), row_bounds=np.zeros(n_train) if row_bounds else None)
 
     def count(self, utility: float, empty_utility: float, error_bound: float = 0.0, size: float = 1.0) -> None:
-        """Add one point's utilities, certificate and size; its values are added apart.
+        """Add one point's utilities, certificate and size. Its values are added separately.
 
-        Points are counted in their order: the number of those before is the point's place, until `placed` tells it.
+        Points are counted in order; a point's place is the number of points before it, until `placed` gives its real
+        place.
         """
         if error_bound > 0 and (len(self.widest) < N_WIDEST or error_bound > self.widest[-1, 0]):
             self.widest = _wider(self.widest, np.array([[error_bound, 0.0, self.n_validation]]))
@@ -61,9 +65,9 @@ class Partial:
         self.size += size
 
     def centered(self) -> Partial:
-        """Return this partial of a chunk with its sums of squares, as kernels add them up, made those of differences.
+        """Return this partial of a chunk with sums of squares turned into sums of squared differences from the mean.
 
-        What n equal values leave of rounding is none: differences below 2e-8 √n of the value count as equal.
+        Differences below 2e-8 √n of the value count as zero: equal values leave no more than that as rounding.
         """
         if self.n_validation:
             spread = self.value_squared - self.value * (self.value / self.n_validation)
@@ -78,13 +82,13 @@ class Partial:
             self.row_bounds += error_bound
 
     def placed(self, points: Int64s) -> Partial:
-        """Return this partial of some of a chunk's points, whose places in it are ``points``, ascending."""
+        """Return this partial of some of a chunk's points, with ``points``, ascending, as their places in the chunk."""
         self.widest = self.widest.copy()
         self.widest[:, 2] = points[self.widest[:, 2].astype(np.int64)]
         return self
 
     def of_chunk(self, chunk_id: int) -> Partial:
-        """Return this partial of a chunk, which has that number."""
+        """Return this partial as that of the chunk with this number."""
         self.widest = self.widest.copy()
         self.widest[:, 1] = chunk_id
         return self
@@ -95,10 +99,10 @@ class Partial:
         return self
 
     def minus(self, other: Partial) -> Partial:
-        """Return this partial with the points of another one, which are among its own, taken out in place.
+        """Return this partial without the points of another one, which are among its own; changed in place.
 
-        Rounding aside, the partial of the points that are left; float64 additions do not undo themselves. Which of
-        these have the widest certificates is not known.
+        Except for rounding, this is the partial of the points that are left; float64 additions cannot be undone
+        exactly. Which of these points have the widest certificates is not known.
         """
         bounds = None if other.row_bounds is None else -other.row_bounds
         taken = Partial(-other.value, -other.value_squared, row_bounds=bounds)
@@ -108,9 +112,9 @@ class Partial:
         return self.plus(taken)
 
     def add(self, other: Partial) -> None:
-        """Add another partial in place; in float64 the order of additions decides the last bits.
+        """Add another partial in place. In float64 the order of additions decides the last bits.
 
-        Raises: ValueError when only one of the two has certificates row by row: their sum would be none.
+        Raises: ValueError if only one of the two has certificates row by row, because then there is no sum.
         """
         if (self.row_bounds is None) != (other.row_bounds is None):
             raise ValueError("row bounds in one partial and none in the other")
@@ -123,7 +127,7 @@ class Partial:
         self.widest = _wider(self.widest, other.widest)
 
     def _between(self, other: Partial) -> Float64s | float:
-        """Return what the means of both add to squared differences; means that rounding may tell apart are equal.
+        """Return what the difference of both means adds to squared differences; 0 if rounding alone can explain it.
 
         Source: Chan, Golub & LeVeque, The American Statistician 37(3), 1983, doi:10.1080/00031305.1983.10483115.
         """
@@ -141,17 +145,19 @@ class Partial:
 
 
 def _wider(some: Float64s, others: Float64s) -> Float64s:
-    """Return the widest of points, as `Partial.widest`."""
+    """Return the widest of all points, as in `Partial.widest`."""
     both = np.concatenate([some, others])
     return both[np.lexsort((both[:, 2], both[:, 1], -both[:, 0]))[:N_WIDEST]]
 
 
 @dataclass(frozen=True)
 class Wave:
-    """Chunks that stand next to each other, added up: what a ledger keeps, see `dvspark.schemas.pairwise`.
+    """The sum of neighboring chunks: what a ledger keeps, see `dvspark.schemas.pairwise`.
 
-    ``place`` of the first one among all chunks, ascending; ``chunk_rows``, validation rows of each; ``totals``, their
-    sum; ``sketches`` (n_chunks, n) float64, a few numbers of each one's partial, see `dvspark.schemas.sketch`.
+    - ``place``: of the first chunk among all chunks in ascending order.
+    - ``chunk_rows``: validation rows of each chunk.
+    - ``totals``: the sum of the chunks' partials.
+    - ``sketches`` (n_chunks, n) float64: a few numbers of each chunk's partial, see `dvspark.schemas.sketch`.
     """
 
     place: int
@@ -162,7 +168,7 @@ class Wave:
 
 @dataclass(frozen=True)
 class Chunks:
-    """Chunks by their order: ``ids`` and ``n_rows`` (n_chunks,) int64, ``sketches`` (n_chunks, n) float64."""
+    """Chunks in order: ``ids`` and ``n_rows`` (n_chunks,) int64, ``sketches`` (n_chunks, n) float64."""
 
     ids: Int64s
     n_rows: Int64s
@@ -175,7 +181,7 @@ class Chunks:
 
     @classmethod
     def of(cls, wave: Wave) -> Chunks:
-        """Return those of a wave."""
+        """Return the chunks of a wave."""
         ids, n_rows = (np.array([*given], np.int64) for given in (wave.chunk_rows, wave.chunk_rows.values()))
         return cls(ids, n_rows, wave.sketches)
 

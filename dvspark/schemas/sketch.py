@@ -1,4 +1,4 @@
-"""Sketch: a few numbers by which a partial is known again; those of a sum are the sum of those of its parts."""
+"""Sketch: a few numbers by which a partial is recognized; the sketch of a sum is the sum of the parts' sketches."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ import numpy as np
 
 from dvspark.schemas import Float64s, Partial
 
-# Train rows of each block whose values are in it.
+# Train rows of each block whose values are in the sketch.
 ROWS = 16
-# Of each block: values of its rows, the sum of all values, and of their squares over points.
+# For each block: values of some rows, the sum of all values, and the sum of their squares over points.
 OF_BLOCK = ROWS + 2
-# Of all: validation rows, U(N), U(∅).
+# For all blocks together: validation rows, U(N), U(∅).
 OF_ALL = 3
 
 
 def block_sketch(value: Float64s, value_squared: Float64s, n_validation: int) -> Float64s:
-    """Return what is known of one block's values, (OF_BLOCK,); squares of differences would not add up."""
+    """Return the sketch of one block's values, (OF_BLOCK,). Squared differences are not used, as they do not add up."""
     squares = value_squared.sum() + np.dot(value, value) / max(n_validation, 1)
     rows = np.linspace(0, len(value) - 1, ROWS).astype(np.int64)
     return np.concatenate([value[rows], [value.sum(), squares]])
 
 
 def sketch(partial: Partial, block_rows: int) -> Float64s:
-    """Return the sketch of a partial in blocks of so many train rows, (n_blocks × OF_BLOCK + OF_ALL,) float64."""
+    """Return the sketch of a partial in blocks of ``block_rows`` rows, (n_blocks × OF_BLOCK + OF_ALL,) float64."""
     cuts = [slice(start, start + block_rows) for start in range(0, len(partial.value), block_rows)]
     blocks = [block_sketch(partial.value[cut], partial.value_squared[cut], partial.n_validation) for cut in cuts]
     return np.concatenate([*blocks, [partial.n_validation, partial.utility, partial.empty_utility]])
 
 
 def distance(one: Float64s, other: Float64s, n_values: int) -> float:
-    """Return how far two sketches of partials of ``n_values`` values are apart, relative to what they are made of.
+    """Return how far apart two sketches of partials of ``n_values`` values are, relative to the size of their terms.
 
-    0 for the same bits; infinite where they are of another size, or not finite.
+    The distance is 0 for the same bits, and infinite for sketches of other lengths, or with numbers that are not
+    finite.
     """
     if one.shape != other.shape:
         return np.inf

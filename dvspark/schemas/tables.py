@@ -1,16 +1,16 @@
-"""Tables that cross a stage, or are published: each column with its type and meaning."""
+"""Tables that cross a stage or are published: each column with its type and meaning."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-# Of published tables and records.
+# Version of published tables and records.
 SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: ``type`` is Spark DDL, or ``{id}``, ``{label}``, ``{owner}`` for the input's own type."""
+    """One column: ``type`` is Spark DDL, or ``{id}``, ``{label}`` or ``{owner}`` for the type in the input."""
 
     name: str
     type: str
@@ -26,7 +26,7 @@ class Table:
     columns: tuple[Column, ...]
 
     def ddl(self, **types: str) -> str:
-        """Return the Spark DDL string, with the input's own types filled in."""
+        """Return the Spark DDL string, with the types of the input filled in."""
         return ", ".join(f"`{c.name}` {c.type.format(**types)}" for c in self.columns)
 
     @property
@@ -286,6 +286,6 @@ NEIGHBORS = Table(
 
 @dataclass(frozen=True)
 class Contributors:
-    """What `functions.top_contributors` yields for a validation point: its most and least helpful rows."""
+    """The column that `functions.top_contributors` gives: rows with the highest and the lowest values for a point."""
 
     ddl: str = field(default="array<struct<id: {id}, value: double>>")

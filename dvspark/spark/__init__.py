@@ -1,3 +1,3 @@
-"""Spark: the session, its Java and Python processes, the cluster, progress, and failures told with what to do."""
+"""Spark: the session, its Java and Python processes, the cluster, progress, and failures with advice."""
 
 from __future__ import annotations

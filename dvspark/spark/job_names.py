@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from dvspark.logs import Stages
+from dvspark.logs import Stage, Stages
 from dvspark.spark.session import is_connect
 
 if TYPE_CHECKING:
@@ -29,8 +29,14 @@ class NamedStages(Stages):
         self._spark = spark
         self._tag: str | None = None
 
-    def begins(self, name: str) -> None:
-        """Name the jobs that follow in this thread after the stage."""
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Stage]:
+        """Time the stage that the block is, and name the jobs that it starts in this thread."""
+        self._begin(name)
+        with super().stage(name) as current:
+            yield current
+
+    def _begin(self, name: str) -> None:
         text = f"dvspark {self.run_id}: {name}" if self.run_id else f"dvspark: {name}"
         with suppress(Exception):  # a name: a session that is gone ends the stage itself, which tells of it
             if is_connect(self._spark):

@@ -1,4 +1,4 @@
-"""Processes: those that this one has started and that are still there, which end with the session they serve."""
+"""Processes: children of this process that are still there, which end with the session that they serve."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def terminate(processes: Iterable[int]) -> None:
 
 
 def end(processes: Iterable[int], seconds: float = TERM_SECONDS) -> None:
-    """Have children end, by force after ``seconds``; they are gone afterwards."""
+    """Ask children to end, and kill them after ``seconds``; they are gone afterward."""
     left = set(processes)
     terminate(left)
     deadline = time.monotonic() + seconds
@@ -46,7 +46,7 @@ def end(processes: Iterable[int], seconds: float = TERM_SECONDS) -> None:
 
 
 def _is_reaped(process: int) -> bool:
-    """Return whether a child has ended, and take its exit status: where nobody does, it stays on the host's list."""
+    """Return whether a child has ended, and take its exit status, because otherwise it stays on the host's list."""
     try:
         return os.waitpid(process, os.WNOHANG)[0] == process
     except ChildProcessError:

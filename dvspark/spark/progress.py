@@ -23,7 +23,7 @@ def watch_tasks(
 ) -> Iterator[None]:
     """Call ``report(before + tasks done, total)`` while the block runs, for the stage with ``n_tasks`` tasks.
 
-    Spark Connect tells by events; classic Spark is asked twice a second from a thread.
+    Spark Connect sends events; classic Spark is asked twice a second from a thread.
     """
 
     def done(n_done: int) -> None:

@@ -1,4 +1,4 @@
-"""The Spark session: the caller's, spark-submit's, or one of our own in local mode."""
+"""The Spark session: the caller's, spark-submit's, or one that dvspark starts in local mode."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ JAVA_OPTIONS = tuple(
 
 @contextmanager
 def open_session(master: str | None, conf: dict[str, str]) -> Iterator[SparkSession]:
-    """Yield a Spark session and stop it afterwards if, and only if, it was started here.
+    """Yield a Spark session, and stop it afterward if, and only if, it was started here.
 
-    An active session is used as it is. Under spark-submit the master is the submission's. Otherwise Spark
-    starts with ``master``, or in local mode on all cores. On a signal its jobs are canceled, and a Java that was
-    started here ends with all its processes.
-    Raises: ConfigError when pyspark or Java is missing, too old or does not start; ComputeError when Java dies.
+    An active session is used as it is. Under spark-submit, the master is that of the submission. Otherwise Spark starts
+    with ``master``, or in local mode on all cores. On a signal, the jobs of the session are canceled, and a Java that
+    was started here ends with all its processes.
+    Raises: ConfigError if pyspark or Java is missing, too old or does not start; ComputeError if Java dies.
     """
     require_pyspark()
     from pyspark.sql import SparkSession  # noqa: PLC0415 - an extra
@@ -108,7 +108,7 @@ def _builder(master: str | None, conf: dict[str, str]) -> SparkSession.Builder:
 
 @contextmanager
 def _canceled_at_once(spark: SparkSession) -> Iterator[None]:
-    """Have the jobs of this block, and no others of the caller's session, canceled on a signal."""
+    """Have the jobs of this block, and no other jobs of the caller's session, canceled on a signal."""
     tag = f"dvspark-{os.getpid()}"
     spark.addTag(tag)
     try:
@@ -120,7 +120,7 @@ def _canceled_at_once(spark: SparkSession) -> Iterator[None]:
 
 
 def _stop(spark: SparkSession | None, java: frozenset[int]) -> None:
-    """Stop the session; a Java of our own that is gone, or half way through a command on a signal, ends instead."""
+    """Stop the session. If Java is gone, or is half way through a command on a signal, end its processes."""
     if is_ending() and java:
         end(java)
     elif is_ending() and spark is not None:
@@ -138,10 +138,10 @@ def _stop(spark: SparkSession | None, java: frozenset[int]) -> None:
 
 
 def _launch_without_secrets(conf: dict[str, str]) -> None:
-    """Launch Java, where settings have secrets, without these: PySpark writes all it is given into a command line.
+    """Launch Java without settings that are secrets, because PySpark writes all settings into a command line.
 
-    Every user of the host can read that. What is left out reaches Java through its connection, before Spark starts.
-    Raises: ConfigError for a secret among the options of Java itself, which stand in its command line.
+    Every user of the host can read that line. The secrets reach Java by its connection, before Spark starts.
+    Raises: ConfigError for a secret among the options of Java itself, which must stand in the command line.
     """
     secrets = {key for key, value in conf.items() if is_secret(key) or redacted(value) != value}
     if shown := secrets & set(JAVA_OPTIONS):

@@ -1,4 +1,4 @@
-"""Starting: what keeps Spark from starting, and Java from living, told with what to do."""
+"""Starting: why Spark does not start, or Java does not live, with advice."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NO_JAVA_HINT = (
 
 
 def require_pyspark() -> None:
-    """Raise ConfigError unless pyspark is there, new enough, and content with its own dependencies."""
+    """Raise ConfigError unless pyspark is installed, is new enough, and accepts its own dependencies."""
     hint = "pip install 'dvspark[spark]'; under spark-submit Spark itself must be 4.x, since it brings its own pyspark"
     try:
         import pyspark  # noqa: PLC0415 - an extra; its absence has an answer
@@ -49,7 +49,7 @@ def require_pyspark() -> None:
 
 
 def started(start: Callable[[], SparkSession], conf: dict[str, str]) -> SparkSession:
-    """Return the session that ``start`` makes. Raises: ConfigError with what kept it from starting."""
+    """Return the session that ``start`` makes. Raises: ConfigError with the reason why it did not start."""
     try:
         spark = start()
     except DvsparkError:
@@ -72,7 +72,7 @@ def started(start: Callable[[], SparkSession], conf: dict[str, str]) -> SparkSes
 
 
 def _said_by_java(memory: str | None) -> str:
-    """Return what Java says when it is given so much memory, since what it said before is not ours to read."""
+    """Return what Java says when it is started again with so much memory; its first message cannot be read."""
     command = [str(Path(os.environ.get("JAVA_HOME", "")) / "bin" / "java"), *([f"-Xmx{memory}"] if memory else [])]
     try:
         said = subprocess.run([*command, "-version"], capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
@@ -82,7 +82,7 @@ def _said_by_java(memory: str | None) -> str:
 
 
 def java_gone(processes: Iterable[int]) -> ComputeError | None:
-    """Return how the session's Java, a child of this process, has ended; None if it has not."""
+    """Return how the session's Java, a child of this process, has ended; None if it has not ended."""
     for process in processes:
         try:
             status = os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT)

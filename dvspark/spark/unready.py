@@ -1,4 +1,4 @@
-"""Unready: workers that lack what a run needs, of which Spark passes on the text alone."""
+"""Unready: workers that lack something a run needs, recognized by the text that Spark passes on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INTERPRETER_HINT = (
 
 
 def lacking(error: Exception) -> ConfigError | None:
-    """Return what a worker, or the driver, lacks, with the line that says so and what to do; None for another error."""
+    """Return what a worker or the driver lacks, with Spark's line and advice; None for another error."""
     lines = f"{type(error).__name__}: {error}".splitlines()
     for pattern, expected, hint in (
         (PACKAGE, "packages that a run needs, on every worker", PACKAGE_HINT),

@@ -1,4 +1,4 @@
-"""A worker: one of Spark's Python processes, which lives through many tasks, one after the other."""
+"""A worker: one of Spark's Python processes, which runs many tasks, one after the other."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ OverBatches = Callable[[Batches], Batches]
 
 @functools.cache
 def get_ready(load: Callable[[], object] | None = None) -> None:
-    """Do ``load``, and take all that is there by then out of the search for garbage; once a process.
+    """Call ``load``, and exempt everything loaded by then from garbage collection; once in a process.
 
-    Spark has its workers search for garbage after every task. With Numba loaded that takes some 50 ms of CPU, and none
-    where what is loaded, which never goes, is not looked through (docs/decisions/0016).
+    Spark has its workers collect garbage after every task. With Numba loaded, that takes some 50 ms of CPU. It takes
+    none if loaded modules, which are never freed, are not looked through (docs/decisions/0016).
     """
     if load is not None:
         load()
@@ -29,7 +29,7 @@ def get_ready(load: Callable[[], object] | None = None) -> None:
 
 
 def map_batches(frame: DataFrame, function: OverBatches, columns: list[str], ddl: str) -> DataFrame:
-    """Return what ``function`` makes of batches with these columns of all rows, in workers that are ready."""
+    """Return what ``function`` yields for batches with these columns of all rows, in workers that are ready."""
 
     def apply(batches: Batches) -> Batches:
         get_ready()

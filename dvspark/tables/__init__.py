@@ -1,1 +1,1 @@
-"""Tables: the edge to storage. `read` pins inputs, `validate` checks them, `write` publishes results."""
+"""Tables: everything that touches storage. Inputs are read (`sources`) and checked, results are published (`sinks`)."""

@@ -1,4 +1,4 @@
-"""Row checks: what is wrong with each row of a batch, by NumPy on executors."""
+"""Row checks: what is wrong with each row of a batch, found by NumPy on executors."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ Bools = npt.NDArray[np.bool_]
 DIMENSION = "dimension"
 ALL_ROWS = "rows"
 LIST_FORM = "form of label lists"
-# Aspects that say what rows are, not what is wrong with them.
+# Entries of a tally that describe rows, not problems.
 FACTS = (DIMENSION, ALL_ROWS, LIST_FORM)
 FIRST_IDS = 5
-# Squared norms that float32 adds up well enough to tell that they are neither zero nor too large, in half the time.
+# Between these, float32 sums show well enough that a squared norm is neither zero nor too large, in half the time.
 SURE_NORMS = (1e-30, 1e36)
 
 
 @dataclass(frozen=True)
 class RowChecks:
-    """What rows must satisfy: ``metric`` and ``precision`` of the run; ``n_features`` once it is known.
+    """What rows must satisfy: ``metric`` and ``precision`` of the run, and ``n_features`` once it is known.
 
-    ``with_owners``: every row has an owner.
+    ``with_owners``: every row must have an owner.
     """
 
     metric: str
@@ -51,9 +51,9 @@ class RowChecks:
 def tally_rows(
     batches: Iterator[pa.RecordBatch], checks: RowChecks, *, with_keys: bool = False
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the `TALLY` of each batch: rows by problem, and by dimension, with their first ids; the sum of hashes.
+    """Yield the `TALLY` of each batch: rows by problem and by dimension, with first ids, and the sum of hashes.
 
-    ``with_keys``: and all that it has besides embeddings.
+    ``with_keys``: the tally also has all columns of the rows but the embedding.
     """
     for given in batches:
         tallies = []
@@ -77,9 +77,10 @@ TALLY_TYPES = arrow_schema(TALLY)
 
 
 def sum_of_hashes(batch: pa.RecordBatch) -> int:
-    """Return the sum of the sha256 of every row, which tells rows apart, and not their order or batches.
+    """Return the sum of the sha256 of all rows. It depends on the rows, but not on their order or batches.
 
-    A row is the bytes of its numbers, then what Python shows of its other columns. Cost: 2 ns a number, 1 µs a row.
+    The sha256 of a row covers the bytes of its numbers, then the text by which Python shows its other columns. Cost: 2
+    ns a number, 1 µs a row.
     """
     others = [batch.column(name).to_pylist() for name in sorted(set(batch.schema.names) - {"embedding"})]
     embeddings = _bytes_of_rows(batch.column("embedding"))
@@ -92,7 +93,7 @@ def sum_of_hashes(batch: pa.RecordBatch) -> int:
 
 
 def _bytes_of_rows(embedding: pa.Array) -> Iterator[bytes | memoryview]:
-    """Yield the bytes of each row's numbers, none for a null."""
+    """Yield the bytes of each row's numbers; empty for a null."""
     if not pa.types.is_list(embedding.type):
         yield from (numbers or b"" for numbers in embedding.to_pylist())
         return
@@ -103,7 +104,7 @@ def _bytes_of_rows(embedding: pa.Array) -> Iterator[bytes | memoryview]:
 
 
 def mark_rows(batches: Iterator[pa.RecordBatch], checks: RowChecks) -> Iterator[pa.RecordBatch]:
-    """Yield the batches with a column `reason`: every problem of a row, null where there is none."""
+    """Yield the batches with a column `reason` that has every problem of a row, or null for a good row."""
     for given in batches:
         batch, unreadable = readable_batch(given)
         problems, _ = row_problems(batch, checks)
@@ -117,7 +118,7 @@ def mark_rows(batches: Iterator[pa.RecordBatch], checks: RowChecks) -> Iterator[
 
 
 def row_problems(batch: pa.RecordBatch, checks: RowChecks) -> tuple[dict[str, Bools], npt.NDArray[np.int64]]:
-    """Return for each problem the rows that have it, and each row's dimension (-1 without embedding)."""
+    """Return for each problem which rows have it, and the dimension of each row (-1 without embedding)."""
     embedding, label = batch.column("embedding"), batch.column("label")
     problems = {
         "id is null": np.asarray(pc.is_null(batch.column("id"))),
@@ -156,7 +157,7 @@ def row_problems(batch: pa.RecordBatch, checks: RowChecks) -> tuple[dict[str, Bo
 def _number_problems(
     embedding: pa.Array, n_features: npt.NDArray[np.int64], problems: dict[str, Bools], checks: RowChecks
 ) -> dict[str, Bools]:
-    """Return the rows with numbers that cannot be used, dimension by dimension."""
+    """Return the rows whose numbers cannot be used, found for one dimension after the other."""
     usable = n_features > 0
     if "embedding holds null" in problems:
         usable &= ~problems["embedding holds null"]
@@ -166,7 +167,7 @@ def _number_problems(
         column = embedding if len(rows) == len(embedding) else embedding.take(pa.array(rows))
         matrix = embedding_matrix(column, _stored_dtype(embedding))
         norms = _squared_norms(matrix)
-        finite = np.isfinite(norms)  # a norm that is not may be that of finite numbers, too large
+        finite = np.isfinite(norms)  # an infinite norm may come from finite numbers that are too large
         finite[~finite] = np.isfinite(matrix[~finite]).all(axis=1)
         infinite[rows] = ~finite
         large[rows] = finite & (norms > LARGEST_SQUARED_NORM[checks.precision])
@@ -208,7 +209,7 @@ def _too_large(numbers: pa.Array) -> Bools:
 
 
 def _list_form(label: pa.Array) -> tuple[int, int, int, int] | None:
-    """Return the numbers of the `ListForm` of a batch's labels; None where they are no lists, or none that is whole."""
+    """Return the numbers of the `ListForm` of a batch's labels; None if no label is a list without nulls."""
     if not pa.types.is_list(label.type):
         return None
     whole = label.filter(pa.array(np.asarray(label.is_valid()) & ~_rows_with_null(label)))
@@ -216,9 +217,9 @@ def _list_form(label: pa.Array) -> tuple[int, int, int, int] | None:
 
 
 def _rows_with_null(lists: pa.Array) -> Bools:
-    """Return which rows of a list column hold a null element."""
+    """Return which rows of a list column contain a null element."""
     bad, values = np.zeros(len(lists), np.bool_), pc.list_flatten(lists)
-    if values.null_count:  # else the parents, 8 bytes an element, are not needed
+    if values.null_count:  # otherwise parents, 8 bytes an element, are not needed
         bad[np.asarray(pc.filter(pc.list_parent_indices(lists), pc.is_null(values)))] = True
     return bad
 

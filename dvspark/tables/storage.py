@@ -1,4 +1,4 @@
-"""Storage: the few file operations publishing needs, on any file system pyarrow knows."""
+"""Storage: the few file operations that publishing needs, on any file system that pyarrow knows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dvspark.runs.documents import LARGEST_BYTES
 
 # File systems that rename a folder in one step.
 ONE_STEP = ("local", "hdfs")
-# Each try that fails has met another process that removed the folder, empty, in the moment after it was made.
+# Each failed try has met another process that removed the empty folder in the moment after it was made.
 WRITE_TRIES = 10
 # What a folder is called that is being removed.
 REMOVED = "_removed-"
@@ -25,9 +25,10 @@ REMOVED = "_removed-"
 
 @dataclass(frozen=True)
 class Storage:
-    """A folder and everything below it; names are relative, with '/' between parts.
+    """A folder and everything below it. Names are relative, with '/' between parts.
 
-    ``uri`` is what Spark is told, nothing in it escaped, as it undoes none; ``root`` what the file system is told.
+    ``uri`` is the folder's name for Spark, without escapes, because Spark undoes none; ``root`` is its name for the
+    file system.
     """
 
     uri: str
@@ -39,7 +40,7 @@ class Storage:
         return f"{self.uri.rstrip('/')}/{name}"
 
     def shown_path(self, name: str) -> str:
-        """Return the path of ``name`` as people use it: a plain path on this machine, else the URI."""
+        """Return the path of ``name`` in the form people use: a plain path on this machine, otherwise the URI."""
         return self.path(name) if self.file_system.type_name == "local" else self.spark_path(name)
 
     def path(self, name: str) -> str:
@@ -51,7 +52,7 @@ class Storage:
         return self.file_system.get_file_info(self.path(name)).type != fs.FileType.NotFound
 
     def read(self, name: str) -> bytes:
-        """Return a file's content; of a document that is too large for one, so much that it is known as damaged."""
+        """Return the content of a file. Of a file too large for a document, return enough to see that it is damaged."""
         with self.file_system.open_input_stream(self.path(name)) as file:
             return bytes(file.read(LARGEST_BYTES + 1 if name.endswith(".json") else None))
 
@@ -60,7 +61,7 @@ class Storage:
         return self.read(name).decode()
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file, making its folder, which others may remove as long as it is empty."""
+        """Write a file and make its folder, which other processes may remove as long as it is empty."""
         for left in reversed(range(WRITE_TRIES)):
             self.file_system.create_dir(self.path(name).rsplit("/", 1)[0], recursive=True)
             try:
@@ -73,13 +74,14 @@ class Storage:
                 return
 
     def write_text(self, name: str, text: str) -> None:
-        """Write a text file, making its folder."""
+        """Write a text file and make its folder."""
         self.write(name, text.encode())
 
     def make_private(self, name: str) -> None:
-        """Make a folder, if it is not there, that only its owner may open: mode 0700, on local disks.
+        """Make a folder that only its owner may open (mode 0700, on local disks), unless it is there.
 
-        Elsewhere the storage's own rights decide. Raises: OutputConflictError when it is a link, or another user's.
+        Elsewhere the storage's own rights decide. Raises: OutputConflictError if the folder is a link, or another
+        user's.
         """
         if self.file_system.type_name != "local":
             return
@@ -95,12 +97,12 @@ class Storage:
             place.chmod(0o700)
 
     def write_first(self, name: str, content: bytes) -> bool:
-        """Write a file, whole, that is not there yet, and return whether it was: of several writers at most one does.
+        """Write a whole file if it is absent, and return whether this call did; at most one writer does.
 
-        On local disks one of them does, in one step. Elsewhere nothing can be made only if it is not there; so each
-        writer puts its content beside the place, and takes the place if it finds nobody else's. Of two within a
-        moment of each other both may find the other's, and neither writes. Needs listings that show what was
-        written before, which HDFS, S3, Google's and Azure's storage give.
+        On local disks one writer does so, in one step. Other storage cannot create a file only if it is absent. There
+        each writer puts its content beside the place, and takes the place if it finds no other writer's content. If two
+        writers come within a moment of each other, both may find the other's content, and neither writes. Listings must
+        show what was written before; those of HDFS, S3, Google's and Azure's storage do.
         """
         own = f"{name}.{secrets.token_hex(8)}"
         self.write(own, content)
@@ -119,27 +121,26 @@ class Storage:
                 pass
             else:
                 return True
-        # In this order: a rival that is gone from the list has left the file by then.
+        # The order matters: a rival that is no longer in the list has by then written the file.
         if self.rivals(name) != [own] or self.exists(name):
             return False
         self.rename(own, name)
         return True
 
     def rivals(self, name: str) -> list[str]:
-        """Return what writers of a file have put beside its place, those that were killed included."""
+        """Return the files that writers of a file have put beside its place, including writers that were killed."""
         folder, _, base = name.rpartition("/")
         beside = re.compile(re.escape(base) + r"\.[0-9a-f]{16}")
         return [f"{folder}/{rival}" for rival in self.names(folder) if beside.fullmatch(rival)]
 
     def names(self, folder: str) -> list[str]:
-        """Return the names of the files in a folder, without it, sorted; none where there is no such folder."""
-        found = self.file_system.get_file_info(fs.FileSelector(self.path(folder), allow_not_found=True))
+        """Return the names of the files in a folder, without the folder's name, sorted; empty if it is absent."""
+        found = entries(self.file_system, self.path(folder))
         return sorted(info.base_name for info in found if info.type == fs.FileType.File)
 
     def folders(self, name: str = "") -> list[str]:
-        """Return the names of the folders in a folder, else of those at the top."""
-        selector = fs.FileSelector(self.path(name), allow_not_found=True)
-        found = self.file_system.get_file_info(selector)
+        """Return the names of the folders in a folder, or of those at the top."""
+        found = entries(self.file_system, self.path(name))
         return [info.base_name for info in found if info.type == fs.FileType.Directory]
 
     def remove_file(self, name: str) -> None:
@@ -153,9 +154,10 @@ class Storage:
         self.file_system.move(self.path(source), self.path(target))
 
     def remove(self, name: str) -> None:
-        """Remove a folder and all below it, if it exists: of a half of it nobody can take the rest for the whole.
+        """Remove a folder and all below it, if it exists, so that nobody can take a half of it for the whole.
 
-        It is renamed before its files go, to what `finish_removals` finds, where a folder can be renamed in one step.
+        Where a folder can be renamed in one step, it is renamed before its files are removed, to a name that
+        `finish_removals` finds.
         """
         if not self.exists(name):
             return
@@ -165,19 +167,19 @@ class Storage:
         self._delete(name)
 
     def finish_removals(self) -> None:
-        """Remove what killed processes were about to remove."""
+        """Remove the folders that killed processes had begun to remove."""
         for folder in self.folders():
             if re.fullmatch(rf"{REMOVED}[0-9a-f]{{16}}", folder):
                 self._delete(folder)
 
     def _delete(self, folder: str) -> None:
-        with contextlib.suppress(FileNotFoundError):  # another process removes what was left over, too
+        with contextlib.suppress(FileNotFoundError):  # another process may be removing the same folder
             self.file_system.delete_dir(self.path(folder))
 
     def remove_empty(self, name: str) -> None:
-        """Remove a folder if nothing is in it, on a local disk; elsewhere not in one step, so it stays.
+        """Remove a folder on a local disk if it is empty. Elsewhere the folder stays.
 
-        What another process writes between a look and a removal would go with it.
+        Elsewhere it would take two steps, and what another process writes in between would be removed too.
         """
         if self.file_system.type_name == "local":
             with contextlib.suppress(OSError):
@@ -187,7 +189,7 @@ class Storage:
 def open_storage(place: str) -> Storage:
     """Return the storage at a path or URI.
 
-    Raises: ConfigError for a URI no file system here answers to.
+    Raises: ConfigError for a URI that no file system here can open.
     """
     if "://" not in place and not place.startswith("file:"):
         try:
@@ -197,7 +199,7 @@ def open_storage(place: str) -> Storage:
             raise ConfigError(Problem("output", "a place that can be written", f"{place}: {error}", hint)) from error
         return _local(root)
     try:
-        # pyarrow speaks s3:// where Hadoop says s3a://; Spark keeps the caller's spelling.
+        # pyarrow says s3:// where Hadoop says s3a://; Spark gets the caller's spelling.
         file_system, root = fs.FileSystem.from_uri(place.replace("s3a://", "s3://", 1))
     except (ValueError, OSError, NotImplementedError) as error:
         hint = "use a local path, or file:, hdfs:, s3a: or gs:"
@@ -205,6 +207,11 @@ def open_storage(place: str) -> Storage:
     return _local(root) if file_system.type_name == "local" else Storage(place, root, file_system)
 
 
+def entries(file_system: fs.FileSystem, folder: str, *, recursive: bool = False) -> list[fs.FileInfo]:
+    """Return the files and folders in a folder, or all below it; none where there is no such folder."""
+    return file_system.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=recursive))
+
+
 def _local(root: str) -> Storage:
-    """Return the storage of a folder here. Its URI is for Hadoop, which takes %20 for a name and not for a blank."""
+    """Return the storage of a local folder, with a URI for Hadoop, which reads %20 as part of a name."""
     return Storage(f"file://{root}", root, fs.LocalFileSystem())

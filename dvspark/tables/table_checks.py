@@ -1,4 +1,4 @@
-"""Table checks: everything wrong with the inputs, found before anything is computed and told all together."""
+"""Table checks: everything that is wrong with the inputs, found before anything is computed and told all together."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 ON_BAD_ROW = ("fail", "reject")
 
-# What to do about a row's problem; the rest is "drop or repair these rows".
+# What to do about a row's problem; for all others "drop or repair these rows".
 HINTS = {
     "id is null": "give every row an id, e.g. its path or a hash of its content",
     "label is null": "drop unlabelled rows: they cannot match anything",
@@ -57,7 +57,10 @@ class Facts:
 
 @dataclass(frozen=True)
 class ValidatedInputs:
-    """Inputs that can be valued: rows of both sides, without the ``rejected`` ones (`REJECTED`, or None)."""
+    """Inputs that can be valued: the good rows of both sides, and apart from them the ``rejected`` rows or None.
+
+    Rejected rows are a DataFrame in `REJECTED` format.
+    """
 
     train: Rows
     validation: Rows
@@ -84,21 +87,21 @@ class ValidatedInputs:
         return sum(facts.n_rejected for facts in sides)
 
     def also_rejected(self, known: DataFrame) -> ValidatedInputs:
-        """Return them with further validation rows set aside before (`REJECTED`)."""
+        """Return the inputs with further validation rows that were set aside before (`REJECTED`)."""
         facts = replace(self.validation_facts, n_rejected=self.validation_facts.n_rejected + known.count())
         rejected = known if self.rejected is None else self.rejected.unionByName(known)
         return replace(self, validation_facts=facts, rejected=rejected)
 
     @property
     def dtype(self) -> str:
-        """The index's dtype: float64 where either side's embeddings are."""
+        """The dtype of the index: float64 if the embeddings of either side are float64."""
         doubles = "array<double>" in (self.train.types["embedding"], self.validation.types["embedding"])
         return "float64" if doubles else "float32"
 
 
 @dataclass(frozen=True)
 class _Side:
-    """One side's checks so far: good rows, their facts, bad rows, problems that are left."""
+    """The checks of one side so far: good rows, their facts, bad rows, and problems that are left."""
 
     rows: Rows
     facts: Facts
@@ -117,15 +120,15 @@ def validate(
 ) -> ValidatedInputs:
     """Return the inputs, checked; ``validation`` None stands for self-validation.
 
-    A problem list in place of rows is reported with the rest. Under "reject" rows with problems are set aside. A row
-    without owner is one where owners are valued, or (``to_owners``) values go to them.
-    Raises: InputError with all problems. Cost: a few passes over each table; distinct labels, and one tally
-    row for each batch, reach the driver.
+    A list of problems in place of rows is reported with the other problems. Under "reject", rows with problems are set
+    aside. A row without an owner is such a row if owners are valued, or if values go to owners (``to_owners``).
+    Cost: a few passes over each table. Distinct labels, and one tally row for each batch, reach the driver.
+    Raises: InputError with all problems.
     """
     sides = [train] if validation is None else [train, validation]
     problems = [problem for side in sides if isinstance(side, list) for problem in side]
     checks = RowChecks(options.metric, options.precision, with_owners=to_owners or "owners" in options.asks)
-    # Each side takes several small jobs that leave most cores idle; so both sides go on at once.
+    # Each side takes several small jobs that leave most cores idle, so both sides run at the same time.
     readable = [side for side in sides if isinstance(side, Rows)]
     with JobThreads(len(sides), readable[0].frame.sparkSession if readable else None) as pool:
         found = [pool.submit(_check_side, side, checks, on_bad_row) for side in readable]
@@ -156,7 +159,7 @@ def _check_side(rows: Rows, checks: RowChecks, on_bad_row: str) -> _Side:
     rows, tallies, (n_twice, first), labels = _passed_over(rows, checks)
     n_rows, digest = _content(rows, tallies)
     dimensions = by_aspect(t for t in tallies if t["aspect"] == DIMENSION)
-    # The dimension most rows have is taken for the intended one.
+    # The dimension that most rows have is taken as the intended one.
     n_features = int(max(dimensions, key=lambda d: dimensions[d][0], default=0))
     problems = _row_problems(rows, tallies, dimensions, n_features)
     if n_twice:
@@ -177,7 +180,7 @@ def _check_side(rows: Rows, checks: RowChecks, on_bad_row: str) -> _Side:
 
 
 def _passed_over(rows: Rows, checks: RowChecks) -> tuple[Rows, list[dict[str, Any]], Ids, dict[str | int, int]]:
-    """Return the rows, with their keys where there are few, their tallies, the repeated ids, and rows by label."""
+    """Return the rows (with their key columns if they are few), tallies, repeated ids, and number of rows by label."""
     if rows.files is not None and rows.files.n_rows <= KEYS_AT_HAND:
         tallies = tally(rows, checks, with_keys=True)
         rows = replace(rows, keys=keys_in_id_order([t["keys"] for t in tallies if t["aspect"] == ALL_ROWS]))
@@ -198,14 +201,14 @@ def tally(rows: Rows, checks: RowChecks, *, with_keys: bool = False) -> list[dic
 
 
 def _content(rows: Rows, tallies: list[dict[str, Any]]) -> tuple[int, str]:
-    """Return the number of rows, and a digest of them: a sum over hashed rows, whatever their order and files."""
+    """Return the number of rows, and a digest of them: a sum over hashed rows, so order and files play no part."""
     found = [(t["n_rows"], int(t["detail"])) for t in tallies if t["aspect"] == ALL_ROWS]
     n_rows, added = sum(n for n, _ in found), sum(of_batch for _, of_batch in found)
     return n_rows, hashlib.sha256(f"{sorted(rows.types.items())} {added} {n_rows}".encode()).hexdigest()
 
 
 def by_aspect(tallies: Iterable[dict[str, Any]]) -> dict[str, tuple[int, list[str]]]:
-    """Return tallies added up: (rows, first ids) by aspect, or by dimension."""
+    """Return the sums of tallies: (number of rows, first ids) by aspect, or by dimension."""
     found: dict[str, tuple[int, list[str]]] = {}
     for one in tallies:
         key = str(one["detail"] or one["aspect"])
@@ -235,7 +238,7 @@ def _row_problems(
 
 
 def _label_problem(rows: Rows, tallies: list[dict[str, Any]], labels: dict[str | int, int]) -> Problem | None:
-    """Return the problem of one-hot labels, as far as the rows are whole."""
+    """Return the problem of one-hot labels, if rows whose labels have no null look like one-hot columns."""
     forms = [ListForm(*literal_eval(t["detail"])) for t in tallies if t["aspect"] == LIST_FORM]
     if not forms:
         return None
@@ -243,7 +246,7 @@ def _label_problem(rows: Rows, tallies: list[dict[str, Any]], labels: dict[str |
 
 
 def _split(rows: Rows, checks: RowChecks) -> tuple[Rows, DataFrame]:
-    """Return the good rows and the rejected ones with their reasons; all rows of a repeated id are bad."""
+    """Return the good rows, and the rejected rows with their reasons. All rows with a repeated id are bad."""
 
     def mark(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return mark_rows(batches, checks)

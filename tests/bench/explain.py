@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from dvspark.demo import DATA
 from dvspark.engine.replicated import packing, replicated
 from dvspark.engine.tasks import ChunkWork
+from dvspark.kernels.formulas.knn_shapley import KnnShapley
 from dvspark.methods.options import ValueOptions
 from dvspark.spark.session import open_session
 
@@ -31,7 +32,7 @@ def main() -> int:
             metric="cosine",
             directory=Path(folder) / "index",
         )
-        work = ChunkWork(ValueOptions(metric="cosine"), {"k": 10})
+        work = ChunkWork(ValueOptions(metric="cosine"), KnnShapley(10))
         chunks = replicated.chunked(validation.select(*columns), N_CHUNKS)
         replicated._wave_totals(chunks, [[*range(N_CHUNKS)]], index, work).explain("simple")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -85,7 +86,8 @@ def measure_method(method: str, parameters: dict[str, Any], n: int, d: int, m: i
     ranking = options.ranking_options(resolved, n)
     found: dict[str, float] = {"points": m}
     if isinstance(declaration, RadiusMethod):
-        resolved["radius"] = declaration.automatic_radius(tenth_distances(train, chunk, ranking), z, "euclidean", n)
+        radius = declaration.automatic_radius(tenth_distances(train, chunk, ranking), z, "euclidean", n)
+        resolved = replace(declaration.own(resolved), radius=radius)
         found["neighbors"] = float(declaration.counts(train, chunk, ranking, resolved).sum() / m)
     workspace = Workspace()
     work = lambda: declaration.partial(train, chunk, ranking, resolved, workspace)  # noqa: E731

@@ -9,6 +9,7 @@ import numpy as np
 
 from dvspark.kernels.binning.bins import N_BINS
 from dvspark.kernels.distances.distances import prepare
+from dvspark.kernels.formulas.knn_shapley import KnnShapley
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import ChunkArrays, Partial, TrainLabels
@@ -133,9 +134,10 @@ def ranked_partial(x: np.ndarray, y: np.ndarray, z: np.ndarray, y_z: np.ndarray,
     options: Any = ValueOptions(ranking=ranking, parameters={"k": K})
     train = prepare(x, TrainLabels(y.astype(np.int32)), options.metric)
     chunk = ChunkArrays(z, [np.array([label], np.int32) for label in y_z])
-    ranking_options = options.ranking_options({"k": K}, len(x))
+    parameters = KnnShapley(K)
+    ranking_options = options.ranking_options(parameters, len(x))
     workspace = Workspace()
-    return lambda: options.declaration.partial(train, chunk, ranking_options, {"k": K}, workspace)
+    return lambda: options.declaration.partial(train, chunk, ranking_options, parameters, workspace)
 
 
 if __name__ == "__main__":

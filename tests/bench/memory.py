@@ -13,6 +13,7 @@ import numpy as np
 
 from dvspark.engine.index.index_writing import IndexWriter
 from dvspark.engine.index.train_index import open_index
+from dvspark.kernels.formulas.knn_shapley import KnnShapley
 from dvspark.kernels.memory import scratch_bytes
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import ChunkArrays
@@ -212,12 +213,12 @@ def kernel_bytes(folder: str, ranking: str) -> int:
     codes = [np.array([code], np.int32) for code in rng.integers(0, N_CLASSES, 256)]
     chunk = ChunkArrays(rng.standard_normal((256, d), np.float32), codes)
     options = ValueOptions(ranking=ranking, parameters={"k": 10})
-    ranking_options = options.ranking_options({"k": 10}, n)
+    ranking_options = options.ranking_options(KnnShapley(10), n)
     # Work space that BLAS keeps for good, Numba and its loops are there before, as in a worker that has had a task.
     np.matmul(np.ones((256, 8), np.float32), np.ones((8, 8_192), np.float32))
     ranked_partial(rng.random((60_000, 8), np.float32), np.zeros(60_000), chunk.x[:1, :8], np.zeros(1), ranking)()
     with _anonymous_peak() as peak:
-        options.declaration.partial(index.arrays, chunk, ranking_options, {"k": 10})
+        options.declaration.partial(index.arrays, chunk, ranking_options, KnnShapley(10))
     return peak["after"] - peak["before"]
 
 

@@ -15,6 +15,7 @@ from worked_cases import WorkedCase, worked_cases
 import dvspark
 from dvspark.engine.chunks import WAVE_CHUNKS
 from dvspark.engine.reduce import BLOCK_ROWS
+from dvspark.logs import Stages
 from dvspark.tables.sources.read import TableReference, canonical_rows
 
 if TYPE_CHECKING:
@@ -222,8 +223,8 @@ def _bits(train: DataFrame, validation: DataFrame, chunk_rows: int = CHUNK_ROWS)
         canonical_rows("train", train, TableReference()),
         canonical_rows("validation", validation, TableReference()),
     )
-    checked = validate_tables(Tables(*sides), request, [])
-    table = compute(checked, request, train.sparkSession, []).finalized.table
+    checked = validate_tables(Tables(*sides), request, Stages())
+    table = compute(checked, request, train.sparkSession, Stages()).finalized.table
     place = {key: row for row, key in enumerate(table["id"].to_pylist())}
     rows = [place[key] for key in DATA.train.ids]
     return np.stack([table[name].to_numpy()[rows] for name in ("value", "standard_error")])

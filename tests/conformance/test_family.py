@@ -14,6 +14,7 @@ from dvspark.arrays.local import local_totals
 from dvspark.engine.tasks import ChunkWork
 from dvspark.kernels.distances.distances import TILE_ROWS
 from dvspark.methods import METHODS
+from dvspark.methods.kinds.radius import RadiusMethod
 from dvspark.methods.options import ValueOptions
 from dvspark.privacy import sampled_rows
 from dvspark.schemas import Float64s, Partial
@@ -159,11 +160,12 @@ def test_family__replicated_is_the_local_engine_and_sharded_has_its_bits(
     asked = CASES[name][case]
     data, options = DATA[asked.data], ValueOptions(name, asked.parameters, **asked.options)
     assert options.problems() == []
-    # Row by row, where the local engine draws by place and Spark by id.
-    monkeypatch.setattr("dvspark.arrays.local.sampled_rows", lambda _, __, rate: sampled_rows(_ids(data), KEY, rate))
-
     on_spark = tables.totals(asked.data, options, None)
-    local = _local(data, options)
+    with monkeypatch.context() as patch:
+        # Row by row, where the local engine draws by place and Spark by id.
+        drawn = "dvspark.methods.kinds.private.sampled_rows"
+        patch.setattr(drawn, lambda _, __, rate: sampled_rows(_ids(data), KEY, rate))
+        local = _local(data, options)
     assert np.any(local.value)
     np.testing.assert_allclose(on_spark.value, local.value, rtol=0, atol=asked.apart * N_VALIDATION)
     np.testing.assert_allclose(on_spark.value_squared, local.value_squared, rtol=0, atol=asked.apart * N_VALIDATION)
@@ -216,7 +218,7 @@ class Tables:
             few = data.train.take(np.isin(data.train.ids, _ids(data)[:N_VALIDATION]))
             points = frame_of(self.spark, few, data.types).select("id", "embedding", "label")
         work = ChunkWork(options, options.resolved(6 if options.self_validation else 7))
-        if options.declaration.kind == "radius" and work.parameters["radius"] == "auto":
+        if options.declaration.kind == "radius" and work.parameters.plain()["radius"] == "auto":
             ranking = options.ranking_options(work.parameters, len(data.train))
 
             def tenth_of(sample: Any) -> Float64s:
@@ -224,8 +226,9 @@ class Tables:
                 return engine.tenth_distances(self.spark, sample, index, ranking, self_validation=alone)
 
             sample = replicated.sample_rows(points, 256)
-            radius = neighbors.automatic_radius(options.declaration, sample, tenth_of, options.metric, len(data.train))
-            work = replace(work, parameters={**work.parameters, "radius": radius})
+            method = RadiusMethod.of(options.declaration)
+            radius = neighbors.automatic_radius(method, sample, tenth_of, options.metric, len(data.train))
+            work = replace(work, parameters=replace(method.own(work.parameters), radius=radius))
         if options.declaration.is_private:
             points, work = self._released(engine, points, index, work)
         if options.declaration.kind == "sums":
@@ -247,7 +250,7 @@ class Tables:
         def counts_of(asked: ChunkWork) -> Any:
             return engine.neighbor_counts(chunks, sizes, index, asked)
 
-        _, key, noisy = neighbors.released(work.method, work, N_VALIDATION, counts_of, None)
+        _, key, noisy = neighbors.released(work, N_VALIDATION, counts_of, None)
         return neighbors.with_counts(points, noisy), replace(work, sample_key=key)
 
     def _index(self, name: str, metric: str, n_blocks: int | None) -> Index:

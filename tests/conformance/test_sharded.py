@@ -12,6 +12,7 @@ from frames import Data, Side, draw_data, frames_of
 
 from dvspark.errors import ComputeError
 from dvspark.kernels.distances.distances import TILE_ROWS
+from dvspark.logs import Stages
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import Partial
 from dvspark.schemas.pairwise import Pairwise
@@ -156,7 +157,7 @@ def test_valuation__is_the_same_under_both_plans(spark: SparkSession, tmp_path: 
     def computed(plan: str) -> Computed:
         request = Request(options, work_dir=str(tmp_path), plan=plan)
         tables = Tables(sides[0], None if self_validation else sides[1])
-        return compute(validate_tables(tables, request, []), request, spark, [])
+        return compute(validate_tables(tables, request, Stages()), request, spark, Stages())
 
     expected, found = computed("replicated"), computed("sharded")
     assert found.plan.name == "sharded"

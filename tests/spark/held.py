@@ -36,19 +36,18 @@ def hold_at(place: str, folder: str) -> None:
 
 
 def _hold_stage(place: str, folder: str) -> None:
-    from dvspark.run import audit, extremes, finalize, index, plan, prepare, publish, read, validate, value
+    from dvspark.logs import Stages
 
-    def stage(name: str, *rest: Any) -> Any:
+    def stage(stages: Stages, name: str) -> Any:
         if name == place:
             hold(folder)
         if name == "audit" and place == "deep":
             (Path(folder) / "held").touch()
             ctypes.CDLL(None).sleep(int(HELD_SECONDS))  # where Python's own handlers have no turn
-        return true(name, *rest)
+        return true(stages, name)
 
-    true = value.stage
-    for module in (read, validate, plan, index, prepare, value, finalize, audit, extremes, publish):
-        module.stage = stage  # type: ignore[attr-defined]
+    true = Stages.stage
+    Stages.stage = stage
 
 
 def _hold_task(folder: str) -> None:

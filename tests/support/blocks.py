@@ -15,7 +15,7 @@ from dvspark.engine.index.index_writing import IndexWriter
 from dvspark.engine.index.train_blocks import BlocksReference
 from dvspark.engine.index.train_index import TrainIndex, TrainKeys, open_index
 from dvspark.engine.tasks import pack_rows, unpack_row
-from dvspark.methods.search_index import EXACT
+from dvspark.schemas import EXACT
 
 TILE, N_TRAIN, N_VALIDATION, K = 8, 61, 21, 2
 

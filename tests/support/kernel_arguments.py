@@ -8,12 +8,13 @@ import numpy as np
 import pyarrow as pa
 
 from dvspark.kernels.distances.distances import prepare
+from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import ChunkArrays, Partial, TrainArrays, columns
 
 K = 3
 
-Arguments = tuple[TrainArrays, ChunkArrays, ValueOptions, dict[str, int]]
+Arguments = tuple[TrainArrays, ChunkArrays, ValueOptions, Parameters]
 
 
 def arguments(rows: tuple[Any, ...], *, n_classes: int = 3, k: int = K, **options: Any) -> Arguments:
@@ -30,5 +31,5 @@ def arguments(rows: tuple[Any, ...], *, n_classes: int = 3, k: int = K, **option
     return train, chunk, asked, asked.resolved(n_classes)
 
 
-def engine_partial(train: TrainArrays, chunk: ChunkArrays, asked: ValueOptions, parameters: dict[str, int]) -> Partial:
+def engine_partial(train: TrainArrays, chunk: ChunkArrays, asked: ValueOptions, parameters: Parameters) -> Partial:
     return asked.declaration.partial(train, chunk, asked.ranking_options(parameters, train.n_train), parameters)

@@ -17,6 +17,8 @@ from property_tests import examples
 
 import dvspark
 from dvspark.kernels.formulas.hard_weighted import truncation_bound
+from dvspark.kernels.formulas.kinds import Parameters
+from dvspark.kernels.formulas.weighted_knn_shapley import WeightedKnnShapley
 from dvspark.methods import METHODS
 
 # Radii without neighbors, and labels that say nothing, are among what is drawn.
@@ -28,14 +30,14 @@ dtypes = st.sampled_from([np.float32, np.float64])
 RADIUS_METHODS = [method for method in FAMILY if METHODS[method].knows("radius")]
 WEIGHTED = "weighted_knn_shapley"
 GAMES = [(method, kind) for method in FAMILY for kind in (KINDS if method == WEIGHTED else [None])]
-EFFICIENT = [method for method in FAMILY if METHODS[method].efficient(METHODS[method].resolved({}, 2))]
+EFFICIENT = [method for method in FAMILY if METHODS[method].resolved({}, 2).efficient]
 
 
 def assert_close(values: Any, expected: Any) -> None:
     np.testing.assert_allclose(values, expected, rtol=0, atol=EXACT_ORDER_TOLERANCE["default"])
 
 
-def resolved(case: Case) -> dict[str, Any]:
+def resolved(case: Case) -> Parameters:
     """Return all parameters of the case's method, defaults filled in."""
     given = {"k": case.problem.k, **case.parameters}
     declaration = METHODS[case.method]
@@ -66,7 +68,7 @@ def test_value_arrays__of_methods_that_say_so_adds_up_to_the_worth_of_all_rows(
     method: str, data: st.DataObject, precision: str
 ) -> None:
     case = data.draw(cases(method))
-    assume(METHODS[method].efficient(resolved(case)))
+    assume(resolved(case).efficient)
     assert_close(value_of(case, precision=precision).sum(), float(expected_total(case)))
 
 
@@ -117,7 +119,7 @@ def test_value_arrays__of_hard_votes_that_look_at_near_rows_only_stay_within_the
     truncated = value_of(case, n_nearest=k + more, precision=precision)
     bound = truncation_bound(n_players, k, k + more)
     assert np.abs(truncated - expected_values(case)).max() <= bound + EXACT_ORDER_TOLERANCE[precision]
-    assert not METHODS[case.method].efficient({**resolved(case), "n_nearest": k + more})
+    assert not WeightedKnnShapley(k, kind="hard", n_nearest=k + more).efficient
 
 
 @examples(60)

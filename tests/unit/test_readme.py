@@ -12,6 +12,7 @@ import pytest
 from dvspark import errors, schemas
 from dvspark.cli import commands
 from dvspark.config.job import PARAMETERS, JobConfig
+from dvspark.config.sources import load_config, parse_overrides
 from dvspark.engine.planning.plan import PLANS
 from dvspark.engine.replicated.replicated import LARGEST_ARTIFACT_BYTES
 from dvspark.host.ending import EXIT_CODES
@@ -105,10 +106,25 @@ def test_document__python_runs(place: str, capsys: pytest.CaptureFixture[str]) -
     assert sorted(map(int, re.findall(r"\d+", capsys.readouterr().out))) == [0, 1, 2, 3, 4]
 
 
-def test_reading_values__what_it_shows_is_what_comes_out() -> None:
-    found = doctest.testfile(str(DOCS / "reading_values.md"), module_relative=False, encoding="utf-8")
+@pytest.mark.filterwarnings("error::dvspark.DataWarning")
+@pytest.mark.parametrize("name", ["reading_values.md", "how_do_i.md"])
+def test_page__what_it_shows_is_what_comes_out(name: str) -> None:
+    found = doctest.testfile(str(DOCS / name), module_relative=False, encoding="utf-8")
     assert found.failed == 0
     assert found.attempted > 0
+
+
+def test_how_do_i__has_twenty_answers_whose_commands_fit() -> None:
+    text = page("how_do_i.md")
+    assert text.count("\n## ") == 20
+    shown = re.findall(r"^    dvspark \w+ (.*)$", text.replace(" \\\n", ""), flags=re.MULTILINE)
+    assert len(shown) == 9
+    for words in map(str.split, shown):
+        if words[0] in commands.CHANGE_WORDS:
+            assert words[2].startswith("results/runs/")  # the run that it changes says the rest
+        else:
+            config = ROOT / words.pop(0) if words[0].endswith(".yaml") else None
+            assert load_config(config, parse_overrides(words)).output.path
 
 
 def test_outputs__exit_codes_are_those_of_the_errors() -> None:

@@ -1,4 +1,4 @@
-"""Block writing: each task writes a block, and finishes it once all blocks have told what the others must know."""
+"""Writing blocks: each task writes one block, then finishes the block with facts that need all blocks."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from dvspark.schemas import BLOCKS, Floats, Int32s, columns
 from dvspark.schemas.arrow import arrow_schema
 from dvspark.schemas.columns import embedding_matrix
 
-# What blocks tell for `combine_blocks`, which removes it.
+# Files that blocks write for `combine_blocks`, which removes them.
 TOLD = ("sums", "squares", "digests")
 
-# What of a reference its manifest does not hold: where it lies, and what is said of it there.
+# Fields of a reference that are not in its manifest: where the blocks lie, and what the manifest itself says.
 UNSEALED = ("directory", "digest", "shipping")
 
 # Rows are read for their digests in pieces of so many bytes.
@@ -38,7 +38,7 @@ BLOCK_TYPES = arrow_schema(BLOCKS)
 
 
 def write_blocks(batches: Iterator[pa.RecordBatch], reference: BlocksReference) -> Iterator[pa.RecordBatch]:
-    """Yield `BLOCKS` for the one block whose rows (id, embedding, block) come in id order."""
+    """Yield the `BLOCKS` row of one block, written from rows (id, embedding, block) that come in id order."""
     rows = (batch for batch in batches if len(batch))
     for first in rows:
         block = first.column("block")[0].as_py()
@@ -47,7 +47,7 @@ def write_blocks(batches: Iterator[pa.RecordBatch], reference: BlocksReference) 
 
 
 def finish_blocks(batches: Iterator[pa.RecordBatch], reference: BlocksReference) -> Iterator[pa.RecordBatch]:
-    """Yield `BLOCKS` for every block whose number is in the batches, finished."""
+    """Yield the `BLOCKS` row of each block whose number is in the batches, after finishing the block."""
     for block in block_numbers(batches):
         finish_block(reference, block)
         yield _told(block, reference.folder(block))
@@ -59,11 +59,12 @@ def _told(block: int, folder: Path) -> pa.RecordBatch:
 
 
 def write_block(reference: BlocksReference, block: int, batches: Iterator[pa.RecordBatch]) -> Path:
-    """Write rows (id, embedding) that come in id order, and what the other blocks must know of them.
+    """Write the block's rows (id, embedding), which come in id order, and what other blocks need to know of them.
 
-    Returns the folder, whose name no other attempt at this block has: who asked for the block renames one.
-    Memory: one batch, then a tile in float64. The rows are written once and read three or four times.
-    Raises: ComputeError when the rows are not those whose keys were read.
+    Return the folder. No other attempt at this block uses this folder's name; the caller renames the folder of one
+    attempt.
+    Cost: the rows are written once and read three or four times. Memory: one batch, then a tile in float64.
+    Raises: ComputeError if the rows are not those whose keys were read before.
     """
     folder = Path(reference.directory) / f"attempt-{block:05d}-{uuid.uuid4().hex}"
     folder.mkdir()
@@ -96,7 +97,7 @@ def _write_rows(reference: BlocksReference, block: int, batches: Iterator[pa.Rec
 
 
 def row_digests(x: Floats) -> npt.NDArray[np.uint64]:
-    """Return 128 bits of each row, (n, 2) uint64: rows equal value by value, and only they, have equal ones."""
+    """Return a digest of 128 bits for each row, (n, 2) uint64; equal for rows that are equal value by value."""
     digests = []
     step = max(1, PIECE_BYTES // (x.itemsize * x.shape[1]))
     for start in range(0, len(x), step):
@@ -106,9 +107,9 @@ def row_digests(x: Floats) -> npt.NDArray[np.uint64]:
 
 
 def combine_blocks(reference: BlocksReference) -> None:
-    """Find what takes all blocks, and write it beside them: the center and the pairs of duplicates.
+    """Find the center and the pairs of duplicates, which depend on all blocks, and write them beside the blocks.
 
-    Memory: 60 bytes a training row; time: that of sorting the digests.
+    Cost: a sort of the digests. Memory: 60 bytes a training row.
     """
     told = [[reference.folder(block) / f"{name}.npy" for block in range(reference.n_blocks)] for name in TOLD]
     sums, squares, digests = (np.concatenate([np.load(path, allow_pickle=False) for path in paths]) for paths in told)
@@ -124,10 +125,10 @@ def combine_blocks(reference: BlocksReference) -> None:
 
 
 def finish_block(reference: BlocksReference, block: int) -> None:
-    """Write what follows from the block's rows and from all blocks, then the block's manifest.
+    """Write the files that follow from the block's rows and from all blocks, then the manifest of the block.
 
-    O(rows × D), and what FAISS takes where it indexes the block; memory: a tile in float64, the block's labels, and
-    the guests' tiles.
+    Cost: O(rows × D), and the time FAISS takes if it indexes the block. Memory: a tile in float64, the labels of the
+    block, and the tiles of guests.
     """
     directory, folder = Path(reference.directory), reference.folder(block)
     x = np.load(folder / "x.npy", mmap_mode="r", allow_pickle=False)
@@ -154,14 +155,14 @@ def finish_block(reference: BlocksReference, block: int) -> None:
             written = folder / f"{name}.{uuid.uuid4().hex}"
             with written.open("wb") as file:
                 np.save(file, array)
-            written.replace(folder / f"{name}.npy")  # another attempt writes the same bytes
+            written.replace(folder / f"{name}.npy")  # safe: another attempt would write the same bytes
     write_ann(map_block(reference, block).train, reference.index, reference.metric, folder)
     names = [*(f"{name}.npy" for name in ("x", "scale", *files)), ANN_FILE]
     write_manifest(folder, [name for name in names if (folder / name).exists()], {})
 
 
 def seal_blocks(reference: BlocksReference, n_bytes: int) -> BlocksReference:
-    """Write the manifest of all finished blocks, of ``n_bytes``; return the reference with its sha256."""
+    """Write the manifest of all finished blocks, of ``n_bytes``; return the reference with the manifest's sha256."""
     directory, reference = Path(reference.directory), dataclasses.replace(reference, n_bytes=n_bytes)
     names = sorted(path.name for path in directory.iterdir() if path.is_file())
     names += [manifest_of(reference, block) for block in range(reference.n_blocks)]
@@ -170,11 +171,11 @@ def seal_blocks(reference: BlocksReference, n_bytes: int) -> BlocksReference:
 
 
 def _guests(x: Floats, rows: Int32s, first_copies: Int32s) -> tuple[Floats | None, Int32s]:
-    """Return tiles (n_guests, n_features) with each first copy at its place in its tile, and pairs (row, guest).
+    """Return tiles (n_guests, n_features) of first copies, each at its own place in the tile, and pairs (row, guest).
 
-    The last bits of a product may depend on a row's place in the tile; so a row equal to one of an earlier block
-    takes its key from a product in which it stands where that one does. First copies that stand at the same place
-    need a tile each.
+    The last bits of a product can depend on a row's place in the tile. So a row whose first copy lies in an earlier
+    block takes its key from a product in which the row stands at the first copy's place. Two first copies with the same
+    place need two tiles.
     """
     copies, representative, which = np.unique(first_copies, return_index=True, return_inverse=True)
     places = copies % distances.TILE_ROWS

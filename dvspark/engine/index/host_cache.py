@@ -1,11 +1,10 @@
-"""The host's cache of indexes: one copy a host, whoever comes first builds it, the others wait.
+"""The cache of indexes on a host: one copy for all processes; the first process makes the copy, the others wait.
 
-Of one user alone, and every process checks what it opens: see `dvspark.host.owned`.
+The cache belongs to one user alone, and every process checks the files that it opens: see `dvspark.host.owned`.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -13,41 +12,41 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from dvspark.engine.index.manifest import MANIFEST, damaged_files, has_manifest, read_manifest
 from dvspark.engine.index.train_index import IndexReference, TrainIndex, open_index
 from dvspark.errors import ComputeError, Problem
-from dvspark.host.own_folder import left_over
+from dvspark.host.locks import left_over, take
 from dvspark.host.owned import PRIVATE_FOLDER, open_own_file, own_place
 
-# Where a host keeps its copies; node-local, so that mapping it never goes over the network.
+# Where a host keeps its copies: on a local disk, so that mapping a copy never goes over the network.
 CACHE_VARIABLE = "DVSPARK_CACHE"
 
-# How long others wait for the one that copies: far longer than it takes, at the slowest, to copy and check an index.
+# How long other processes wait for the one that copies: far longer than the slowest copy and check of an index takes.
 WAIT_SECONDS = 900.0
 SLOWEST_BYTES_PER_SECOND = 10e6
 LOOK_SECONDS = 0.1
 
-# A copy that is damaged on its way is made again; damaged twice, its source is.
+# A damaged copy is made once more. If the second copy is damaged too, the source itself must be.
 N_COPIES = 2
 
-# A Python worker lives through many tasks: it opens an index once.
+# A Python worker runs many tasks, and opens an index only once.
 _opened: dict[str, TrainIndex] = {}
 
 
 def cache_directory() -> Path:
-    """Return the host's cache directory; private to the user, since its files are trusted once verified."""
+    """Return the host's cache directory, private to the user because its files are trusted once they are checked."""
     default = Path(tempfile.gettempdir()) / f"dvspark-cache-{os.getuid()}"
     return Path(os.environ.get(CACHE_VARIABLE, default))
 
 
 def open_on_host(reference: IndexReference, source_of: Callable[[str], Path]) -> TrainIndex:
-    """Return the index, mapped from this host's one copy; ``source_of(file)`` tells where a file came from.
+    """Return the index, mapped from the one copy on this host; ``source_of(file)`` tells where to copy a file from.
 
-    Raises: ComputeError when the files are not the ones that were packed, the copy cannot be made whole, another
-    process does not end making it, or the cache is not of this user alone. Cost: the first caller on a host copies
-    the index, others wait for it; each process reads it once to check it, about 1 GB/s, and only maps it later.
+    Cost: the first caller on a host copies the index, and others wait. Each process reads the copy once to check it, at
+    about 1 GB/s, and maps it later.
+    Raises: ComputeError if the files are not those that were packed, if no whole copy can be made, if another process
+    does not finish its copy in time, or if the cache does not belong to this user alone.
     """
     if reference.digest in _opened:
         return _opened[reference.digest]
@@ -75,7 +74,7 @@ def _copy_once(
     source_of: Callable[[str], Path],
     is_whole: Callable[[Path, str], bool] | None = None,
 ) -> Path:
-    """Return the copy below ``root``, made here unless it ``is_whole``: all files there, by their sizes."""
+    """Return the copy below ``root``; make it unless ``is_whole`` says that all files are there in full size."""
     is_whole, target = is_whole or _has_all_files, root / reference.digest
     longest = WAIT_SECONDS + N_COPIES * reference.n_bytes / SLOWEST_BYTES_PER_SECOND
     with _locked(root / f"{reference.digest}.lock", longest):
@@ -83,7 +82,7 @@ def _copy_once(
             return target
         shutil.rmtree(target, ignore_errors=True)
         _evict(root, reference.n_bytes)
-        # Named after the index and guarded by its lock: what lies here already, a killed builder left.
+        # The name is that of the index, under its lock. So files that lie here already were left by a killed process.
         staging = root / f"{reference.digest}.building"
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(mode=PRIVATE_FOLDER)
@@ -100,12 +99,12 @@ def _copy_once(
 
 
 def _damaged(where: Path, digest: str, names: list[str]) -> ComputeError:
-    where = where.resolve()  # it may be known by an open folder's number
+    where = where.resolve()  # the path may name an open folder by its number
     return ComputeError(Problem(str(where), f"index {digest[:12]}", f"damaged: {', '.join(names)}", "run it again"))
 
 
 def _copy(source_of: Callable[[str], Path], staging: Path, digest: str) -> list[str]:
-    """Copy an index's files and return those that are damaged."""
+    """Copy the files of an index; return the names of those that arrived damaged."""
     _copy_file(source_of(MANIFEST), staging / MANIFEST)
     if not has_manifest(staging, digest):
         return [MANIFEST]
@@ -121,7 +120,7 @@ def _copy_file(source: Path, target: Path) -> None:
 
 
 def _has_all_files(directory: Path, digest: str) -> bool:
-    """Return whether all files are there in full size; what is in them, who opens them checks."""
+    """Return whether all files are there with their sizes. Whoever opens them checks the content."""
     if not has_manifest(directory, digest):
         return False
     sizes = read_manifest(directory)["bytes"]
@@ -134,9 +133,9 @@ def _is_undamaged(directory: Path, digest: str) -> bool:
 
 @contextmanager
 def _locked(path: Path, seconds: float) -> Iterator[None]:
-    """Hold a file's lock, which the kernel releases when its holder dies.
+    """Hold a file's lock while the block runs; the kernel releases the lock if the holder dies.
 
-    Raises: ComputeError when another process holds it for so long.
+    Raises: ComputeError if another process holds the lock for longer than ``seconds``.
     """
     try:
         file = open_own_file(path, os.O_CREAT)
@@ -147,7 +146,7 @@ def _locked(path: Path, seconds: float) -> Iterator[None]:
         ) from error
     with file:
         deadline = time.monotonic() + seconds
-        while not _is_taken(file):
+        while not take(file):
             if time.monotonic() > deadline:
                 expected, got = (
                     "a copy of the index within the time it may take",
@@ -160,19 +159,10 @@ def _locked(path: Path, seconds: float) -> Iterator[None]:
         yield
 
 
-def _is_taken(file: IO[bytes]) -> bool:
-    """Return whether the lock is this process's now; False where another one holds it."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _evict(root: Path, n_bytes: int) -> None:
-    """Remove indexes that were not opened for a day, or that ``n_bytes`` need the space of, and that nobody copies.
+    """Remove indexes that nobody opened for a day, and others as long as there is no space for ``n_bytes``.
 
-    Workers that have one mapped keep it.
+    An index that is being copied stays. Workers that have mapped a removed index keep it.
     """
     for lock in left_over(root, "*.lock", n_bytes):
         # The lock file stays: removing it would let two builders hold two different files of one name.

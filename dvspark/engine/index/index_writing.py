@@ -1,4 +1,4 @@
-"""Index writing: rows in id order, or put in their places by tasks, become the packed files of an index."""
+"""Writing an index: training rows become packed files; they arrive in id order, or tasks put them in their places."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from dvspark.engine.index.search import write_ann
 from dvspark.engine.index.train_index import IndexReference, TrainKeys, read_arrow, reference_to
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.distances.distances import prepare
-from dvspark.methods.search_index import EXACT
-from dvspark.schemas import Floats, Int64s, TrainArrays, columns
+from dvspark.schemas import EXACT, Floats, Int64s, TrainArrays, columns
 from dvspark.schemas.columns import embedding_matrix
 
 
 class RowFile:
-    """An index's ``x.npy``, open to be written row by row.
+    """The file ``x.npy`` of an index, open to be written row by row.
 
-    Not mapped: a page of a new file that is first written through a mapping costs the kernel ten times the time.
+    The file is not mapped: writing a page of a new file for the first time through a mapping costs the kernel ten times
+    the time.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -41,7 +41,7 @@ class RowFile:
         self._file.close()
 
     def write(self, places: Int64s, rows: Floats) -> None:
-        """Write ``rows`` (n, n_features) of the file's dtype to these ``places`` (n,); neighbors at once."""
+        """Write ``rows`` (n, n_features) of the file's dtype to ``places`` (n,); neighboring places in one write."""
         rows = np.ascontiguousarray(rows, self.dtype)
         starts = np.flatnonzero(np.diff(places, prepend=-2) != 1)
         for start, end in itertools.pairwise([*starts, len(places)]):
@@ -52,9 +52,9 @@ class RowFile:
 
 
 class IndexWriter:
-    """Packs training rows into ``directory``: rows that arrive here in id order, or that tasks put in their places.
+    """Packs training rows into ``directory``. Rows arrive here in id order, or tasks put them in their places.
 
-    Cost: the rows are written once and read five times; memory: a few tiles plus 40 bytes a row.
+    Cost: the rows are written once and read five times. Memory: a few tiles, and 40 bytes a row.
     """
 
     def __init__(self, directory: Path, n_train: int, n_features: int, dtype: str) -> None:
@@ -67,14 +67,14 @@ class IndexWriter:
         np.lib.format.open_memmap(directory / "x.npy", mode="w+", dtype=dtype, shape=(n_train, n_features))
 
     def append(self, x: Floats, keys: pa.Table) -> None:
-        """Add rows ``x`` (n, n_features) with their ``keys`` (id, label and, where known, owner)."""
+        """Add rows ``x`` (n, n_features) and their ``keys`` (id, label and, where known, owner)."""
         with RowFile(self.directory) as file:
             file.write(np.arange(self.n_written, self.n_written + len(x)), x)
         self.n_written += len(x)
         self._parts.append(keys)
 
     def write_keys(self, keys: pa.Table) -> TrainKeys:
-        """Write the keys of all rows, in id order, which say where `place_rows` puts each; return them."""
+        """Write the keys of all rows in id order, by which `place_rows` finds each row's place; return the keys."""
         self._keys = TrainKeys.of(keys, self.dtype)
         self._keys.write(self.directory)
         return self._keys
@@ -82,9 +82,8 @@ class IndexWriter:
     def finish(self, metric: str, index: str = EXACT) -> IndexReference:
         """Write everything that follows from the rows, then the manifest; return the reference.
 
-        ``index``: FAISS factory string of a search to be written with them.
-
-        Raises: ComputeError when the rows that arrived are not as many as announced or their ids do not ascend.
+        ``index`` is "exact", or the FAISS factory string of a search that is written too.
+        Raises: ComputeError if the number of rows is not the announced one, or ids do not ascend.
         """
         train = self._keys or self.write_keys(checked_keys(self._parts, self.n_train))
         x = np.load(self.directory / "x.npy", mmap_mode="r", allow_pickle=False)
@@ -103,7 +102,7 @@ class IndexWriter:
 def checked_keys(parts: list[pa.Table], n_train: int) -> pa.Table:
     """Return the keys of the training rows as one table of one chunk.
 
-    Raises: ComputeError when the rows are not as many as announced or their ids do not ascend.
+    Raises: ComputeError if the number of rows is not the announced one, or ids do not ascend.
     """
     keys = pa.concat_tables(parts).combine_chunks()
     problems = []
@@ -119,11 +118,13 @@ def checked_keys(parts: list[pa.Table], n_train: int) -> pa.Table:
 
 
 def place_rows(batches: Iterator[pa.RecordBatch], directory: Path) -> Iterator[pa.RecordBatch]:
-    """Write rows (id, embedding), in any order, to their places in an index's ``x.npy``; yield `PLACES`.
+    """Write rows (id, embedding), which come in any order, to their places in ``x.npy`` of an index; yield `PLACES`.
 
-    A row's place is that of its id among the keys, so another attempt writes the same bytes. Processes of one host
-    may write at once; hosts may not, whose copies of a shared page would overwrite each other.
-    Raises: ComputeError for a row that is not among the keys. Memory: a batch and the ids.
+    The place of a row is the place of its id among the keys, so another attempt writes the same bytes. Several
+    processes of one host may write at the same time. Several hosts may not: each would overwrite the other's writes
+    with its own copy of a shared page.
+    Memory: a batch and the ids.
+    Raises: ComputeError for a row whose id is not among the keys.
     """
     ids = read_arrow(directory / "keys.arrow")["id"].combine_chunks()
     with RowFile(directory) as file:
@@ -137,9 +138,10 @@ def place_rows(batches: Iterator[pa.RecordBatch], directory: Path) -> Iterator[p
 
 
 def places_of(wanted: pa.Array, ids: pa.Array) -> Int64s:
-    """Return where ``wanted`` (n,) are or would be in ascending ``ids``, (n,) int64; O(n log len(ids)).
+    """Return the places that ``wanted`` (n,) have, or would have, in ascending ``ids``, (n,) int64.
 
-    NumPy's own search takes no strings of Arrow, and Arrow's hashes all ids for each batch.
+    NumPy's own search takes no Arrow strings, and Arrow's lookup would hash all ids again for each batch.
+    Cost: O(n log len(ids)).
     """
     low, high = np.zeros(len(wanted), np.int64), np.full(len(wanted), len(ids), np.int64)
     for _ in range(len(ids).bit_length()):

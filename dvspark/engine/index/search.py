@@ -1,8 +1,8 @@
-"""Approximate search: a FAISS index of training rows, built once and opened by all who search it.
+"""Approximate search: a FAISS index of the training rows, built once and opened by every process that searches.
 
-What it finds are candidates, which `kernels.nearest` ranks by exact distances. FAISS keeps rows in float32, so they
-enter it as they enter the kernels' products (scaled to unit length under cosine, without a common offset), and divided
-by the largest norm among them.
+The rows found are candidates, which `kernels.nearest` ranks by exact distances. FAISS keeps rows in float32. So rows
+enter FAISS in the form in which they enter the kernels' products (scaled to unit length under cosine, without a common
+offset), divided by the largest norm among them.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 
 from dvspark.kernels.distances.distances import squared_norms
-from dvspark.methods.search_index import EXACT, faiss_module, new_index, rows_to_train
-from dvspark.schemas import Float64s, Floats, Int64s, TrainArrays
+from dvspark.methods.search_index import faiss_module, new_index, rows_to_train
+from dvspark.schemas import EXACT, Float64s, Floats, Int64s, TrainArrays
 
 FILE = "ann.faiss"
 
 # Rows are handed to FAISS in pieces of so many bytes of float64.
 PIECE_BYTES = 64 * 2**20
-# What an index learns from: so many rows, or so many for each list.
+# An index learns from so many rows, or from so many rows for each list.
 SAMPLE_ROWS = 65_536
 SAMPLE_ROWS_PER_LIST = 64
 
@@ -37,13 +37,13 @@ FARTHEST = 2.0**10
 
 
 def searched(train: TrainArrays, factory: str, metric: str) -> TrainArrays:
-    """Return the rows with a search by an index in memory, if the factory string makes one."""
+    """Return the training rows with a search by an index in memory; unchanged if `_build` makes no index."""
     index = _build(train, factory, metric)
     return train if index is None else dataclasses.replace(train, search=_FaissSearch(index, train, metric))
 
 
 def write_ann(train: TrainArrays, factory: str, metric: str, folder: Path) -> None:
-    """Write the index of the rows, if the factory string makes one, to its file in a folder; whole or not at all."""
+    """Write the FAISS index of the rows to its file in ``folder``, in one step; nothing if `_build` makes no index."""
     index = _build(train, factory, metric)
     if index is not None:
         written = folder / f"{FILE}.{uuid.uuid4().hex}"
@@ -52,9 +52,9 @@ def write_ann(train: TrainArrays, factory: str, metric: str, folder: Path) -> No
 
 
 def with_search(train: TrainArrays, metric: str, folder: Path) -> TrainArrays:
-    """Return the rows with a search by the index that `write_ann` left in a folder, if it left one.
+    """Return the training rows with a search by the index that `write_ann` wrote to ``folder``; unchanged without one.
 
-    The file is mapped as far as this version of FAISS maps that type of index.
+    The file is mapped if this version of FAISS can map this type of index.
     """
     if not (folder / FILE).exists():
         return train
@@ -66,12 +66,12 @@ def with_search(train: TrainArrays, metric: str, folder: Path) -> TrainArrays:
 
 
 def _build(train: TrainArrays, factory: str, metric: str) -> Any | None:
-    """Return a FAISS index of the rows, or None where they are too few for it to learn from: those are soon searched.
+    """Return a FAISS index of the rows; None under "exact", or if the rows are too few for the index to learn from.
 
-    In one thread, since with several the order of insertions decides what a graph becomes; then the same rows give the
-    same index wherever one version of FAISS runs the same instructions.
-    Raises: ConfigError with what FAISS says of the factory string. Memory: the index; 20 D bytes a row of the sample
-    it learns from, or 2.5 PIECE_BYTES.
+    The index is built in one thread, because with several threads the order of insertions would shape a graph. So the
+    same rows give the same index with the same version of FAISS and the same processor instructions.
+    Memory: the index, and 20 D bytes for each row of the sample it learns from, or 2.5 PIECE_BYTES.
+    Raises: ConfigError with what FAISS says about the factory string.
     """
     if factory == EXACT:
         return None
@@ -88,7 +88,7 @@ def _build(train: TrainArrays, factory: str, metric: str) -> Any | None:
 
 
 class _FaissSearch:
-    """A search by a FAISS index of ``train``, whose rows are numbered alike."""
+    """A search by a FAISS index of ``train``; FAISS numbers the rows as ``train`` does."""
 
     def __init__(self, index: Any, train: TrainArrays, metric: str) -> None:
         self.index, self.metric, self.center = index, metric, train.center
@@ -101,7 +101,7 @@ class _FaissSearch:
         self.settings = {ranges.at(place).name for place in range(ranges.size())}
 
     def __call__(self, points: Floats, m: int) -> Int64s:
-        """Return rows likely to be among the m nearest of each point, (n_points, m), -1 where fewer were found."""
+        """Return rows likely to be among the m nearest of each point, int64 (n_points, m); -1 if fewer were found."""
         share = min(1.0, max(SHARE_OF_LISTS, ROWS_READ_PER_ROW * m / self.n_train))
         n_probed = int(np.ceil(share * self.n_lists))
         effort = {"nprobe": n_probed, "quantizer_efSearch": n_probed, "efSearch": m}
@@ -118,7 +118,7 @@ class _FaissSearch:
             wide = wide - self.center
         wide = wide / self.unit
         norms = np.sqrt(squared_norms(wide))
-        if self.metric == "inner_product":  # whose order no factor of the point changes
+        if self.metric == "inner_product":  # scaling the point does not change this order
             shrink = 1.0 / np.where(norms > 0, norms, 1.0)
         else:
             shrink = FARTHEST / np.maximum(norms, FARTHEST)
@@ -145,7 +145,7 @@ def _largest_norm(train: TrainArrays) -> float:
 
 
 def _sample(index: Any, n_train: int) -> Int64s:
-    """Return the rows to learn from, ascending; the same ones for a table of that size, always."""
+    """Return the rows to learn from, ascending; they depend only on the index and the number of rows."""
     lists = faiss_module().try_extract_index_ivf(index)
     wanted = max(SAMPLE_ROWS, 0 if lists is None else SAMPLE_ROWS_PER_LIST * int(lists.nlist))
     if wanted >= n_train:

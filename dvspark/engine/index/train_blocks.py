@@ -1,11 +1,11 @@
 """Train blocks: consecutive training rows as files on shared storage, each block mapped where it lies.
 
 DIRECTORY/keys.arrow, words.arrow         of all rows
-DIRECTORY/center.npy, duplicates.npy      of all rows, found from what the blocks told
+DIRECTORY/center.npy, duplicates.npy      of all rows, from what all blocks reported
 DIRECTORY/block-00000/x.npy, …            of one block
-DIRECTORY/block-00000/index.json          its manifest, the sha256 of which is in DIRECTORY/index.json
+DIRECTORY/block-00000/index.json          its manifest; DIRECTORY/index.json has the sha256 of this manifest
 
-`block_writing` writes them.
+`block_writing` writes these files.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from dvspark.engine.index.search import with_search
 from dvspark.engine.index.train_index import TrainKeys, mapped_array, mapped_arrays
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels import loops
-from dvspark.methods.search_index import EXACT
-from dvspark.schemas import DAMAGE, Floats, Int64s, TrainArrays, TrainBlock, TrainLabels
+from dvspark.schemas import DAMAGE, EXACT, Floats, Int64s, TrainArrays, TrainBlock, TrainLabels
 from dvspark.schemas.arrow import arrow_schema
 from dvspark.spark import worker
 
 DAMAGE_TYPES = arrow_schema(DAMAGE)
 
-# The files of a block as they are: where it lies, and name, inode, size and time of change of each.
+# State of a block's files: the folder, and for each file its name, inode, size and time of change.
 Files = tuple[str, tuple[tuple[str, int, int, int], ...]]
 
-# A Python worker lives through many tasks, and a wave has many chunks: it opens a block once, unless its files change.
+# A Python worker runs many tasks, and a wave has many chunks. So it opens a block once, unless the files change.
 _opened: dict[Files, TrainBlock] = {}
 
-# Blocks that this process has checked: every byte is read for that, which is not done each time a block is opened.
+# Blocks that this process has checked. A check reads every byte, so it is not repeated at each opening.
 _whole: set[Files] = set()
 
 
 @dataclass(frozen=True)
 class BlocksReference:
-    """What a worker needs to find the blocks: small, picklable. ``directory`` is on storage that all hosts see.
+    """What a worker needs to find the blocks: a small, picklable object. All hosts see the storage of ``directory``.
 
-    ``index``: how near rows of a block are found, "exact" or a FAISS factory string. ``digest``: the sha256 of the
-    manifest, which names those of the blocks; empty until all blocks are finished.
+    ``index`` says how near rows of a block are found: "exact" or a FAISS factory string.
+    ``digest`` is the sha256 of the manifest, which names the manifests of the blocks. It is empty until all blocks are
+    finished.
     """
 
     directory: str
@@ -66,11 +66,11 @@ class BlocksReference:
         return -(-self.n_train // self.block_rows)
 
     def first_row(self, block: int) -> int:
-        """Return the place of the block's first row in the whole table; of the block after the last, ``n_train``."""
+        """Return the place of the block's first row in the whole table; ``n_train`` for the number after the last."""
         return min(block * self.block_rows, self.n_train)
 
     def n_rows(self, block: int) -> int:
-        """Return how many rows the block has."""
+        """Return the number of rows in the block."""
         return self.first_row(block + 1) - self.first_row(block)
 
     def folder(self, block: int) -> Path:
@@ -78,21 +78,21 @@ class BlocksReference:
         return Path(self.directory) / f"block-{block:05d}"
 
     def train_keys(self) -> TrainKeys:
-        """Return the keys of all rows, mapped."""
+        """Return the keys of all training rows, mapped."""
         return TrainKeys.read(Path(self.directory), self.dtype)
 
 
 def block_numbers(batches: Iterator[pa.RecordBatch]) -> Iterator[int]:
-    """Yield the numbers of blocks in the batches; what asks for them is a worker."""
+    """Yield the numbers of blocks that are in the batches. Runs in a worker."""
     worker.get_ready(loops.fastest)
     for batch in batches:
         yield from batch.column("block").to_pylist()
 
 
 def sealed_blocks(directory: Path, digest: str) -> BlocksReference | None:
-    """Return the blocks that were finished in ``directory``, None if what tells of them is not there whole.
+    """Return the finished blocks in ``directory``; None if files that describe all blocks are missing or damaged.
 
-    The blocks themselves are not read: `damaged_blocks`.
+    The files of the blocks themselves are not read; `damaged_blocks` does that.
     """
     if damaged_files(directory, digest) or "blocks" not in (manifest := read_manifest(directory)):
         return None
@@ -100,13 +100,13 @@ def sealed_blocks(directory: Path, digest: str) -> BlocksReference | None:
 
 
 def damaged_blocks(batches: Iterator[pa.RecordBatch], reference: BlocksReference) -> Iterator[pa.RecordBatch]:
-    """Yield `DAMAGE` for every block whose number is in the batches: files that are missing or damaged."""
+    """Yield a `DAMAGE` row for each block whose number is in the batches: the files that are missing or damaged."""
     for block in block_numbers(batches):
         yield pa.RecordBatch.from_pylist([{"block": block, "damaged": _damaged(reference, block)}], DAMAGE_TYPES)
 
 
 def _damaged(reference: BlocksReference, block: int) -> list[str]:
-    """Return the names of files of a block, and beside all blocks, that are missing or damaged; reads every byte."""
+    """Return the names of missing or damaged files, of one block and of all blocks together. Reads every byte."""
     directory = Path(reference.directory)
     if not has_manifest(directory, reference.digest):
         return [MANIFEST]
@@ -116,14 +116,15 @@ def _damaged(reference: BlocksReference, block: int) -> list[str]:
 
 
 def manifest_of(reference: BlocksReference, block: int) -> str:
-    """Return where the manifest of a block lies, from the folder of all blocks."""
+    """Return the path of a block's manifest, relative to the folder of all blocks."""
     return f"{reference.folder(block).name}/{MANIFEST}"
 
 
 def open_block(reference: BlocksReference, block: int) -> TrainBlock:
-    """Return a finished block, mapped read-only from where it lies.
+    """Return a finished block, mapped read-only where it lies.
 
-    Raises: ComputeError for a block that is damaged. A process reads every byte of it once, at about 1 GB/s.
+    Cost: each process reads every byte of a block once, at about 1 GB/s.
+    Raises: ComputeError for a damaged block.
     """
     key = _files(reference.folder(block))
     if reference.digest and key not in _whole:
@@ -145,7 +146,7 @@ def _files(folder: Path) -> Files:
 
 
 def map_block(reference: BlocksReference, block: int) -> TrainBlock:
-    """Return a block that is written, mapped read-only from where it lies, unchecked."""
+    """Return a written block, mapped read-only where it lies, without checks."""
     folder = reference.folder(block)
     center = mapped_array(Path(reference.directory), "center")
     train = dataclasses.replace(mapped_arrays(folder, "a block"), center=center)
@@ -165,11 +166,19 @@ def map_block(reference: BlocksReference, block: int) -> TrainBlock:
 
 
 def rows_of(reference: BlocksReference, rows: Int64s) -> Floats:
-    """Return the embeddings of a few training rows, (n, n_features), read from the blocks' files."""
+    """Return the embeddings of a few training rows, (n, n_features), read from the files of their blocks.
+
+    Nothing is mapped: a process that works on one block may ask for rows of all others. O(n) reads.
+    """
     x = np.empty((len(rows), reference.n_features), reference.dtype)
     blocks = rows // reference.block_rows
-    for block in np.unique(blocks):
-        here = blocks == block
-        mapped = np.load(reference.folder(int(block)) / "x.npy", mmap_mode="r", allow_pickle=False)
-        x[here] = mapped[rows[here] - reference.first_row(int(block))]
+    for block in np.unique(blocks).tolist():
+        here = np.flatnonzero(blocks == block)
+        with (reference.folder(block) / "x.npy").open("rb") as file:
+            np.lib.format.read_magic(file)
+            np.lib.format.read_array_header_1_0(file)
+            start = file.tell()
+            for place in here.tolist():
+                file.seek(start + (int(rows[place]) - reference.first_row(block)) * x.itemsize * x.shape[1])
+                file.readinto(x[place])
     return x

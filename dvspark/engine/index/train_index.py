@@ -22,10 +22,12 @@ COLUMN_FILES = ("targets", "weights", "owners")
 
 @dataclass(frozen=True)
 class IndexReference:
-    """What a worker needs to find an index: small, picklable.
+    """What a worker needs to find an index: a small, picklable object.
 
-    ``directory`` holds the files where the driver packed them; ``shipping`` says how a host gets them:
-    "in_place" (same host), "artifact" (shipped with the job), "shared" (``directory`` is on shared storage).
+    ``directory`` is where the driver packed the files. ``shipping`` says how a host gets them:
+    - "in_place": the host is the driver's own;
+    - "artifact": the files travel with the job;
+    - "shared": ``directory`` is on storage that all hosts see.
     ``digest`` is the sha256 of the manifest, which holds the sha256 of every file.
     """
 
@@ -46,9 +48,10 @@ class IndexReference:
 
 @dataclass(frozen=True)
 class TrainKeys:
-    """What validation rows are read against: ``keys`` (id, label, owner, weight), ``words`` (vocabulary), dtype of x.
+    """The columns of training rows beside embeddings: ``keys`` (id, label, owner, weight), and what follows from them.
 
-    ``columns`` are the keys as arrays; ``owners`` names them.
+    ``words`` is the vocabulary of labels. ``columns`` are the keys as arrays, and ``owners`` names the owners in them.
+    ``dtype`` is that of the embeddings.
     """
 
     keys: pa.Table
@@ -59,7 +62,7 @@ class TrainKeys:
 
     @classmethod
     def of(cls, keys: pa.Table, dtype: str) -> TrainKeys:
-        """Return the keys of training rows with what follows from them; O(n log n)."""
+        """Return the keys of training rows with what follows from them. Cost: O(n log n)."""
         labels = keys["label"].combine_chunks()
         given = {name: keys[name].combine_chunks() for name in ("owner", "weight") if name in keys.column_names}
         owners = columns.label_vocabulary(given["owner"].drop_null()) if "owner" in given else None
@@ -73,7 +76,7 @@ class TrainKeys:
 
     @classmethod
     def read(cls, directory: Path, dtype: str) -> TrainKeys:
-        """Return what `write` left in a directory, mapped."""
+        """Return the keys that `write` wrote to a directory, mapped."""
         words = read_arrow(directory / "words.arrow")["word"].combine_chunks()
         named = directory / "owners.arrow"
         owners = read_arrow(named)["owner"].combine_chunks() if named.exists() else None
@@ -82,7 +85,7 @@ class TrainKeys:
         return cls(read_arrow(directory / "keys.arrow"), words, dtype, found, owners)
 
     def write(self, directory: Path) -> None:
-        """Write the tables' files."""
+        """Write the keys and the vocabulary as files."""
         _write_arrow(directory / "keys.arrow", self.keys)
         _write_arrow(directory / "words.arrow", pa.table({"word": self.words}))
         if self.owners is not None:
@@ -95,14 +98,14 @@ class TrainKeys:
 
 @dataclass(frozen=True)
 class TrainIndex:
-    """An open index: ``arrays`` for the kernels, and the keys of their rows."""
+    """An open index: ``arrays`` for the kernels, and the keys of the rows."""
 
     arrays: TrainArrays
     train_keys: TrainKeys
 
     @property
     def keys(self) -> pa.Table:
-        """Id, label and, where known, owner of the rows."""
+        """Ids, labels and, where known, owners of the rows."""
         return self.train_keys.keys
 
     @property
@@ -112,14 +115,14 @@ class TrainIndex:
 
 
 def finished_index(directory: Path, digest: str) -> IndexReference | None:
-    """Return the index that was finished in ``directory``, None if it is not there whole; reads every byte."""
+    """Return the index that was finished in ``directory``, or None if it is missing or damaged. Reads every byte."""
     if damaged_files(directory, digest) or "metric" not in read_manifest(directory):  # without: blocks lie there
         return None
     return reference_to(directory, digest)
 
 
 def reference_to(directory: Path, digest: str) -> IndexReference:
-    """Return the reference to the index in ``directory``, whose manifest has this sha256."""
+    """Return the reference to the index in ``directory``, whose manifest has the sha256 ``digest``."""
     x, manifest = np.load(directory / "x.npy", mmap_mode="r", allow_pickle=False), read_manifest(directory)
     dtype = str(x.dtype)
     return IndexReference(
@@ -135,16 +138,16 @@ def reference_to(directory: Path, digest: str) -> IndexReference:
 
 
 def open_index(directory: Path) -> TrainIndex:
-    """Return the index in ``directory``, mapped read-only: pages are shared by all processes of a host."""
+    """Return the index in ``directory``, mapped read-only; all processes of a host share its pages."""
     arrays = with_search(mapped_arrays(directory, "an index"), read_manifest(directory)["metric"], directory)
     keys = TrainKeys.read(directory, str(arrays.x.dtype))
     return TrainIndex(dataclasses.replace(arrays, columns=keys.columns), keys)
 
 
 def mapped_arrays(directory: Path, what: str) -> TrainArrays:
-    """Return the train arrays whose files lie in ``directory``, mapped read-only; ``what`` they are, for messages.
+    """Return the train arrays whose files lie in ``directory``, mapped read-only; ``what`` names them in messages.
 
-    Raises: ComputeError when a file is missing.
+    Raises: ComputeError if a file is missing.
     """
 
     def needed(name: str) -> npt.NDArray[Any]:
@@ -153,14 +156,14 @@ def mapped_arrays(directory: Path, what: str) -> TrainArrays:
             raise ComputeError(Problem(str(directory), f"{what} with {name}.npy", "no such file", "build it again"))
         return found
 
-    norms = needed("squared_norm")  # asked for first: a block that is not finished has rows, but no norms
+    norms = needed("squared_norm")  # norms come first here: an unfinished block has rows but no norms
     labels = TrainLabels(*(mapped_array(directory, f"label_{name}") for name in ("codes", "offsets", "postings")))
     scale, center = mapped_array(directory, "scale"), mapped_array(directory, "center")
     return TrainArrays(needed("x"), labels, scale, center, norms, needed("duplicates"))
 
 
 def mapped_array(directory: Path, name: str) -> npt.NDArray[Any] | None:
-    """Return the array of that name in ``directory``, mapped read-only, or None if there is none."""
+    """Return the array of that name in ``directory``, mapped read-only, or None if there is no such file."""
     path = directory / f"{name}.npy"
     return np.load(path, mmap_mode="r", allow_pickle=False) if path.exists() else None
 
@@ -171,5 +174,5 @@ def _write_arrow(path: Path, table: pa.Table) -> None:
 
 
 def read_arrow(path: Path) -> pa.Table:
-    """Return the table in a file of Arrow, mapped."""
+    """Return the table in an Arrow file, mapped."""
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()

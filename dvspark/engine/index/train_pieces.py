@@ -1,4 +1,4 @@
-"""Train pieces: packed training rows on their way into an index, as files on storage that all hosts see."""
+"""Pieces: packed training rows on their way into an index, in files on storage that all hosts see."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ Piece = dict[str, Any]
 
 
 def write_pieces(packed: Iterator[pa.RecordBatch], folder: Path) -> Iterator[pa.RecordBatch]:
-    """Write `PACKED_ROWS` to a file in ``folder``, and yield the one row of `PIECES` that tells of it, if any came.
+    """Write `PACKED_ROWS` to a file in ``folder``; yield the `PIECES` row that names the file, if any rows came.
 
-    No other attempt writes a file of that name, and nobody reads one that was not told of. Memory: one batch.
-    Raises: ComputeError when this host does not see the folder, or has no space there.
+    No other attempt writes a file of this name, and a file that is named in no `PIECES` row is never read.
+    Memory: one batch.
+    Raises: ComputeError if this host does not see the folder, or the folder has no space.
     """
     first = next(packed, None)
     if first is None:
@@ -39,10 +40,10 @@ def write_pieces(packed: Iterator[pa.RecordBatch], folder: Path) -> Iterator[pa.
 
 
 def read_pieces(pieces: list[Piece], folder: Path) -> Iterator[PackedRow]:
-    """Yield the packed rows of files in the order given; each file goes once it is read.
+    """Yield the packed rows of the files in the order given; each file is removed after it is read.
 
-    Memory: one batch. Time: each byte is read twice, the second time from memory.
-    Raises: ComputeError when a file is not the one that was written.
+    Cost: each byte is read twice, the second time from memory. Memory: one batch.
+    Raises: ComputeError if a file is not as it was written.
     """
     for piece in pieces:
         path = folder / piece["name"]

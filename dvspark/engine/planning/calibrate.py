@@ -1,7 +1,7 @@
-"""Calibrate: what one validation point costs on this machine, from about a second of the method's own kernel.
+"""Calibration: what one validation point costs on this machine, measured by a second or so of the method's own kernel.
 
-The kernel runs in a process of its own, `python -m dvspark.engine.planning.calibrate`: the threads of a BLAS are
-counted when it is loaded, and a Python worker has one.
+The kernel runs in a process of its own, `python -m dvspark.engine.planning.calibrate`. A BLAS fixes its number of
+threads when it is loaded; a Python worker has one thread, and so has this process.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from dvspark.schemas import ChunkArrays, TrainArrays, TrainColumns, TrainLabels
 
 # The first size is small enough to be done in a tenth of a second, and larger than the rows ranked exactly.
 FIRST_ROWS = 16_384
-# A kernel that takes so long for one point of fewer rows is not tried on more: its cost may grow faster than the table.
+# A kernel that takes so long for one point is not tried on more rows: its cost may grow faster than the table.
 # From the fewest rows on, each size is four times the one before.
 SLOW_SECONDS = 0.1
 FEWEST_ROWS = 128
 # CPU seconds that the second size may take, by what the first one took.
 BUDGET_SECONDS = 0.8
-# Owners of random rows, whose real number nothing tells before the rows are read.
+# Owners of the random rows. The real number of owners is not known before the rows are read.
 N_OWNERS = 100
 # Random rows of the second size stay under this many bytes: drawing and preparing them takes time too.
 LARGEST_SAMPLE_BYTES = 256 * 2**20
 
-# Two seconds, on a machine that swaps or has a hundred times more to do.
+# Usually two seconds; a machine that swaps or is very busy may need a hundred times as long.
 LONGEST_SECONDS = 300.0
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -44,27 +44,27 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 
 @dataclass(frozen=True)
 class PointCost:
-    """CPU seconds of one validation point: ``fixed``, and ``per_row`` of the training table, to some ``power``."""
+    """CPU seconds of one validation point: ``fixed`` + ``per_row`` × (training rows) ^ ``power``."""
 
     fixed: float
     per_row: float
     power: float = 1.0
 
     def seconds(self, n_train: int) -> float:
-        """Return the CPU seconds of a point among so many training rows."""
+        """Return the CPU seconds of a point with so many training rows."""
         return self.fixed + self.per_row * n_train**self.power
 
 
 def calibrate(sizes: Sizes, options: ValueOptions, *, n_labels: int, chunk_rows: int) -> PointCost:
-    """Return what a point costs in the real dimension and ranking, on random rows with so many labels.
+    """Return what a point costs with the run's dimension and ranking, on random rows that have ``n_labels`` labels.
 
-    Raises: ComputeError when the kernel's process fails, or does not end.
     Cost: about two seconds, half of them imports.
+    Raises: ComputeError if the kernel's process fails or does not end.
     """
     points = min(chunk_rows, sizes.n_validation, sizes.method.points_at_once(sizes.n_train))
     told = {one.name: getattr(sizes, one.name) for one in fields(sizes) if one.name != "method"}
     task = {"sizes": told, "options": options.record(), "n_labels": n_labels, "points": points}
-    # A package that travels as a zip is found where this process found it.
+    # The other process must find the package where this one found it, in a zip file for instance.
     environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     # -P: nothing is imported from the folder one stands in, which may be anybody's.
     command = [sys.executable, "-P", "-m", "dvspark.engine.planning.calibrate"]
@@ -88,12 +88,12 @@ def calibrate(sizes: Sizes, options: ValueOptions, *, n_labels: int, chunk_rows:
 
 
 def measure(sizes: Sizes, options: ValueOptions, *, n_labels: int, points: int) -> PointCost:
-    """Return what a point costs in this process, as a line through two sizes of the training table.
+    """Return what a point costs in this process, from a line through two sizes of the training table.
 
-    Of a slow kernel, as the power of the table's size that two small sizes suggest.
+    For a slow kernel, two small sizes give the power by which the cost grows.
     """
     least = max(FIRST_ROWS, 2 * sizes.n_nearest)
-    if not sizes.method.adds_up:  # passes over all rows, whatever the number of points, or their labels
+    if not sizes.method.adds_up:  # passes over all rows, however many points and labels
         rows, options = min(least, sizes.n_train), dataclasses.replace(options, self_validation=True)
         return PointCost(0.0, _kernel_seconds(sizes, options, rows, n_labels, 1) / rows / sizes.n_validation)
     first = least if sizes.n_train > 2 * least else sizes.n_train
@@ -112,11 +112,14 @@ def measure(sizes: Sizes, options: ValueOptions, *, n_labels: int, points: int) 
 
 
 def _slow_cost(sizes: Sizes, options: ValueOptions, most: int, n_labels: int) -> PointCost | None:
-    """Return the cost of a kernel that is slow before ``most`` rows, or None; what first calls load is then loaded."""
+    """Return the cost of a kernel that is slow with fewer than ``most`` rows, or None.
+
+    The first calls also load what later calls need.
+    """
     rows, before = min(most, max(FEWEST_ROWS, 2 * sizes.n_nearest)), (1, 0.0)
     while True:
         seconds = _kernel_seconds(sizes, options, rows, n_labels, 1)
-        if seconds > SLOW_SECONDS:  # or loops were loaded, if not compiled, that fewer rows did without
+        if seconds > SLOW_SECONDS:  # or the call loaded loops that a call with fewer rows does not use
             seconds = min(seconds, _kernel_seconds(sizes, options, rows, n_labels, 1))
         if seconds > SLOW_SECONDS and before[1] > 0:
             power = max(1.0, math.log(seconds / before[1]) / math.log(rows / before[0]))
@@ -127,7 +130,7 @@ def _slow_cost(sizes: Sizes, options: ValueOptions, most: int, n_labels: int) ->
 
 
 def _kernel_seconds(sizes: Sizes, options: ValueOptions, n_train: int, n_labels: int, points: int) -> float:
-    """Return the CPU seconds of the kernel for each of some points on random rows."""
+    """Return the CPU seconds that the kernel takes for each of some points on random rows."""
     method, parameters = options.declaration, options.resolved(n_labels)
     train, chunk = _random_rows(sizes, options, n_train, n_labels, points)
     asked = options.ranking_options(parameters, sizes.n_train)
@@ -140,7 +143,7 @@ def _kernel_seconds(sizes: Sizes, options: ValueOptions, n_train: int, n_labels:
         method.calibrated_partial(train, some, asked, parameters)
         return time.process_time() - started
 
-    if points > 1:  # so many rows may ask for loops that fewer did without
+    if points > 1:  # this many rows may use loops that fewer rows do not use
         seconds(chunk.take(np.arange(1)))
     return seconds(chunk) / points
 
@@ -148,7 +151,7 @@ def _kernel_seconds(sizes: Sizes, options: ValueOptions, n_train: int, n_labels:
 def _random_rows(
     sizes: Sizes, options: ValueOptions, n_train: int, n_labels: int, points: int
 ) -> tuple[TrainArrays, ChunkArrays]:
-    """Return random rows with all that a method may ask of them, and random points."""
+    """Return random training rows with every column that a method may use, and random points."""
     rng, dtype = np.random.default_rng(0), np.dtype(sizes.dtype).type
     # Around zero: rows with a common offset would be moved tile by tile.
     x = rng.random((n_train, sizes.n_features), dtype) - dtype(0.5)
@@ -166,7 +169,7 @@ def _random_rows(
 
 
 def main() -> int:
-    """Measure what standard input asks for, and print the cost."""
+    """Measure the cost of the sizes and options that standard input gives, and print it."""
     task = json.loads(sys.stdin.read())
     options = ValueOptions(**task["options"])
     sizes = Sizes(**task["sizes"], method=options.declaration)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from dvspark.engine.planning.plan import Hosts, parse_bytes, this_host_bytes
+from dvspark.engine.planning.plan import Hosts, this_host_bytes
 from dvspark.spark.session import is_connect, is_same_host
+from dvspark.units import parse_bytes
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -16,7 +17,7 @@ PROBE_ROWS = 2**16
 
 
 def read_hosts(spark: SparkSession, host_memory: str | None) -> Hosts:
-    """Return the session's hosts; ``host_memory`` is a size, left out: other hosts are like this machine.
+    """Return the hosts of the session; ``host_memory`` is a size such as "64g", None: that of this machine.
 
     Cost: nothing in a classic session, one small query on Spark Connect.
     """
@@ -29,7 +30,7 @@ def read_hosts(spark: SparkSession, host_memory: str | None) -> Hosts:
 
 
 def _parallelism(spark: SparkSession) -> int:
-    """Return how many cores Spark spreads a query over."""
+    """Return the number of cores over which Spark spreads a query."""
     if not is_connect(spark):
         return int(spark.sparkContext.defaultParallelism)
     places = spark.range(PROBE_ROWS).selectExpr("spark_partition_id() AS place")

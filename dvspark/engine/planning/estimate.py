@@ -1,4 +1,4 @@
-"""Estimate: what a planned run will take, from its sizes and one second of its kernel; no Spark in sight."""
+"""Estimate: what a planned run will take, from its sizes and a short measurement of its kernel. No Spark."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dvspark.engine.planning.sizes import Sizes
 # Fitted to CPU seconds of whole runs, as `python -m tests.bench.plan_estimate` takes them (Intel Xeon, 2 cores,
 # local[2], 2026-11-22): 24 s for 20,000 × 64 float32 by 512 validation rows, 27 s for 100,000 × 256 by 512, 43 s for
 # 300,000 × 128 by 4,096.
-# A run of a few rows: Java and Spark start, a few queries of the checks, the report.
+# What a run of a few rows takes: Java and Spark start, the checks run a few queries, the report is written.
 START_CORE_SECONDS = 23.0
 START_SECONDS = 15.5
 # A byte of embeddings is read, checked, hashed and put in its place by all cores; where Spark reads, twice as much.
@@ -28,7 +28,7 @@ EXCHANGE_CORE_SECONDS_PER_BYTE = 1e-8
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run is expected to take: CPU seconds of all processes, by ``parts`` too, and seconds by the clock."""
+    """What a run is expected to take: CPU seconds of all processes, in all and by ``parts``, and elapsed seconds."""
 
     core_seconds: float
     wall_seconds: float
@@ -36,7 +36,7 @@ class Estimate:
 
     @property
     def core_hours(self) -> float:
-        """The same in core-hours."""
+        """The CPU seconds as core-hours."""
         return self.core_seconds / 3600
 
     def record(self) -> dict[str, Any]:
@@ -45,7 +45,7 @@ class Estimate:
 
 
 def estimate(plan: Plan, sizes: Sizes, hosts: Hosts, point: PointCost) -> Estimate:
-    """Return what a run by this plan will take on these hosts, when a point costs so much of one core."""
+    """Return what a run by this plan will take on these hosts, if a point costs ``point`` on one core."""
     exchanged = plan.shuffle_bytes - sizes.index_bytes  # the training rows' own way is in the figure for checks
     spread = {
         "check": sizes.row_bytes * (sizes.n_train + sizes.n_validation) * CHECK_CORE_SECONDS_PER_BYTE,
@@ -61,7 +61,7 @@ def estimate(plan: Plan, sizes: Sizes, hosts: Hosts, point: PointCost) -> Estima
 
 
 def _longest_share(plan: Plan, hosts: Hosts) -> float:
-    """Return the share of all chunks that the busiest core values, each wave waiting for its last task."""
+    """Return the share of all chunks that the busiest core values. Each wave waits for its last task."""
     if plan.name == "sharded":  # blocks are the tasks, and there are at least two for each core
         return -(-plan.n_blocks // hosts.n_tasks) / plan.n_blocks
     full, rest = divmod(plan.n_chunks, WAVE_CHUNKS)

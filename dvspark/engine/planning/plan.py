@@ -1,4 +1,4 @@
-"""Plan: how a valuation will be spread, decided before it starts, with the reason."""
+"""Plan: how a valuation will be spread over hosts, decided before it starts, with the reason."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import logging
 import math
 import os
-import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from dvspark.engine.chunks import WAVE_CHUNKS, count_chunks
 from dvspark.engine.planning.sizes import Sizes, shuffle_bytes, worker_bytes
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.distances.distances import TILE_ROWS
+from dvspark.units import parse_bytes, show_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ LARGEST_BLOCK_BYTES = 2**30
 
 @dataclass(frozen=True)
 class Hosts:
-    """Where a run takes place: tasks at once in all and on one host, and one host's memory."""
+    """Where a run takes place: tasks that run at once, in all and on one host, and the memory of one host in bytes."""
 
     n_tasks: int
     n_tasks_here: int
@@ -39,17 +39,19 @@ class Hosts:
 
     @property
     def share_bytes(self) -> int:
-        """What the index may take of one host."""
+        """The bytes that the index may take of one host."""
         return int(self.memory_bytes * HOST_SHARE)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The plan of a run: bytes are estimates before the index is built.
+    """The plan of a run. Bytes are estimates, made before the index is built.
 
-    ``n_waves`` at least, more where chunks take long; ``block_rows`` training rows of one block, all of them if
-    replicated; ``worker_bytes`` of one Python worker beside what it maps; ``shuffle_bytes`` between tasks in all;
-    ``flops`` of the matrix products.
+    - ``n_waves``: at least so many waves; more if chunks take long.
+    - ``block_rows``: training rows of one block; all rows if replicated.
+    - ``worker_bytes``: memory of one Python worker beside what it maps.
+    - ``shuffle_bytes``: what travels between tasks in all.
+    - ``flops``: floating-point operations of the matrix products.
     """
 
     name: str
@@ -70,9 +72,9 @@ class Plan:
 
 
 def make_plan(sizes: Sizes, hosts: Hosts, *, chunk_rows: int, asked: str = "auto") -> Plan:
-    """Return the plan for these sizes; the first clause that holds decides.
+    """Return the plan for these sizes: the first clause that holds decides.
 
-    Raises: ComputeError when no plan fits, or not the one that was asked for.
+    Raises: ComputeError if no plan fits, or if the plan that was asked for does not fit.
     """
     name, reason = _choose(sizes, hosts, chunk_rows, asked)
     logger.debug("plan: %s: %s", name, reason)
@@ -95,7 +97,7 @@ def make_plan(sizes: Sizes, hosts: Hosts, *, chunk_rows: int, asked: str = "auto
 
 
 def turning_point(sizes: Sizes, hosts: Hosts, *, asked: str = "auto") -> str:
-    """Return what would change the choice: so many rows, or so much memory of a host."""
+    """Return, as text, what would change the choice: another number of rows, or another memory of a host."""
     fits = sizes.index_bytes <= hosts.share_bytes
     if asked != "auto":
         return f"plan: auto, which chooses {'replicated' if fits else 'sharded'} here"
@@ -106,7 +108,7 @@ def turning_point(sizes: Sizes, hosts: Hosts, *, asked: str = "auto") -> str:
 
 
 def _choose(sizes: Sizes, hosts: Hosts, chunk_rows: int, asked: str) -> tuple[str, str]:
-    """Return the plan's name and the clause that chose it."""
+    """Return the name of the plan and the clause that chose it."""
     index = f"index of {show_bytes(sizes.index_bytes)}"
     share = f"{show_bytes(hosts.share_bytes)}, {HOST_SHARE:.0%} of a host's memory"
     fits, block_rows = sizes.index_bytes <= hosts.share_bytes, _block_rows(sizes, hosts, chunk_rows)
@@ -139,7 +141,7 @@ def _task_bytes(hosts: Hosts) -> int:
 
 
 def _block_rows(sizes: Sizes, hosts: Hosts, chunk_rows: int) -> int:
-    """Return the rows of the largest block that is allowed and fits with its scratch; 0 if none does."""
+    """Return the rows of the largest block that is allowed and fits together with its scratch; 0 if none does."""
     most_bytes = min(LARGEST_BLOCK_BYTES, _task_bytes(hosts)) // sizes.row_bytes
     most_rows = min(most_bytes, sizes.n_train // LARGEST_BLOCK_SHARE, sizes.n_train // (2 * hosts.n_tasks))
     for tiles in range(max(1, most_rows // TILE_ROWS), 0, -1):
@@ -151,14 +153,15 @@ def _block_rows(sizes: Sizes, hosts: Hosts, chunk_rows: int) -> int:
 
 
 def this_host_bytes() -> int:
-    """Return the memory of this machine, or what the container, that is the control group, of this process may take."""
+    """Return the memory of this machine, or the limit of this process's control group (a container's) if less."""
     return min(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *group_limits(Path("/")))
 
 
 def group_limits(root: Path) -> list[int]:
-    """Return the memory limits of this process's control groups and those above, of both versions of them, in bytes.
+    """Return the memory limits in bytes of this process's control groups and those above, in both versions of groups.
 
-    A container sees its own group as the root, while /proc may name its place on the host: both are looked at.
+    A container sees its own group as the root, while /proc may name the group's place on the host. So both places are
+    looked at.
     """
     found = []
     with contextlib.suppress(OSError):
@@ -174,19 +177,8 @@ def group_limits(root: Path) -> list[int]:
     return [limit for limit in found if limit > 0]
 
 
-def parse_bytes(size: str) -> int | None:
-    """Return the bytes of a size such as 4g, 512m or 1.5t, or None if it is none."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgt])b?", size.strip().lower())
-    return int(float(found[1]) * 2 ** (10 * (1 + "kmgt".index(found[2])))) if found else None
-
-
 def host_memory_problems(host_memory: object) -> list[Problem]:
-    """Return what is wrong with a setting of host_memory; None stands for left out."""
+    """Return what is wrong with the setting ``host_memory``; None stands for left out."""
     if host_memory is None or (isinstance(host_memory, str) and parse_bytes(host_memory)):
         return []
     return [Problem("host_memory", "a size", repr(host_memory), "write 4g or 512m; leave it out for this machine's")]
-
-
-def show_bytes(n_bytes: int) -> str:
-    """Return a size in MiB or GiB, as messages show it."""
-    return f"{n_bytes / 2**30:.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:.1f} MiB"

@@ -1,9 +1,10 @@
-"""Sizes: what a plan depends on, and what it takes: bytes of the index, of a worker, and between tasks."""
+"""Sizes: the numbers on which a plan depends, and the bytes of the index, of a worker, and between tasks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.methods import METHODS
 from dvspark.methods.base import Method
 from dvspark.methods.options import ValueOptions
@@ -12,17 +13,17 @@ from dvspark.methods.search_index import search_bytes
 # Beside the embeddings an index holds norm, scale, label code, id and offsets of a row.
 KEY_BYTES = 64
 
-# What travels of a partial: value and squared value of a train row, and its certificate where rows have their own.
+# Of a partial travel, for each train row, value and squared value, and the certificate if rows have their own.
 PARTIAL_ROW_BYTES = 16
 ROW_BOUND_BYTES = 8
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a plan depends on; ``ranking`` is sorted or binned, resolved; ``row_bounds`` as in `schemas.Partial`.
+    """The numbers on which a plan depends.
 
-    ``search_bytes``: of one row in an approximate index. ``n_nearest``: how many rows a method asks for that does not
-    ask for all.
+    ``ranking`` is "sorted" or "binned", never "auto"; ``row_bounds`` as in `schemas.Partial`. ``search_bytes`` are
+    those of one row in an approximate index. ``n_nearest`` is how many rows a method asks for, unless it asks for all.
     """
 
     n_train: int
@@ -35,13 +36,13 @@ class Sizes:
     tolerance: float = 1e-8
     search_bytes: int = 0
     n_nearest: int = 0
-    method: Method = METHODS["knn_shapley"]
+    method: Method[Parameters] = METHODS["knn_shapley"]
 
     @classmethod
     def of(cls, options: ValueOptions, *, n_train: int, n_validation: int, n_features: int, dtype: str) -> Sizes:
         """Return the sizes of a run with these options.
 
-        Raises: ConfigError for parameters that so few rows have no use for.
+        Raises: ConfigError for parameters that do not fit so few rows.
         """
         method, n_players = options.declaration, n_train - options.self_validation
         parameters = options.resolved(n_classes=1)  # no size depends on their number
@@ -66,7 +67,7 @@ class Sizes:
 
     @property
     def asked(self) -> str:
-        """What is asked of the training rows of a point, in words."""
+        """What the method asks of the training rows of a point, in words."""
         return self.method.asked(self)
 
     @property
@@ -76,12 +77,12 @@ class Sizes:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of one row in the index, about."""
+        """Approximate bytes of one row in the index."""
         return self.n_features * self.item_bytes + KEY_BYTES + self.search_bytes
 
     @property
     def index_bytes(self) -> int:
-        """Bytes of the index, about."""
+        """Approximate bytes of the index."""
         return self.n_train * self.row_bytes
 
 
@@ -94,7 +95,7 @@ def worker_bytes(sizes: Sizes, name: str, block_rows: int, chunk_rows: int) -> i
 
 
 def shuffle_bytes(sizes: Sizes, name: str, n_chunks: int, n_blocks: int) -> int:
-    """Return what travels between tasks: the training rows once, and what the plan exchanges."""
+    """Return the bytes that travel between tasks: the training rows once, and what the plan exchanges."""
     if not sizes.method.adds_up:
         return sizes.index_bytes
     partials = n_chunks * sizes.n_train * (PARTIAL_ROW_BYTES + ROW_BOUND_BYTES * sizes.row_bounds)

@@ -1,4 +1,4 @@
-"""Audited rows: the validation rows that are valued once more, some drawn, some for their wide certificates."""
+"""The validation rows that the audit values once more: some drawn, some with the widest certificates."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dvspark.engine.chunks import in_chunks
 from dvspark.engine.replicated.replicated import chunked, sample_rows
 from dvspark.errors import ComputeError, Problem
 from dvspark.schemas import Float64s
@@ -19,17 +20,16 @@ if TYPE_CHECKING:
 def audited_rows(validation_rows: DataFrame, n_drawn: int, n_chunks: int, widest: Float64s) -> pa.Table:
     """Return ``n_drawn`` rows and those of the ``widest`` certificates, see `schemas.Partial`, each once, in id order.
 
-    ``n_chunks``: into how many the rows are cut.
-    Raises: ComputeError where a place of the widest is not in the table.
+    ``n_chunks`` is the number of chunks into which the rows are cut.
+    Raises: ComputeError if a place in ``widest`` is not in the table.
     """
     drawn = sample_rows(validation_rows, n_drawn)
     if not len(widest):
         return drawn
     places = widest[:, 1:].astype(np.int64).tolist()
-    chunks = ", ".join(str(chunk) for chunk, _ in places)
     wide = (
         chunked(validation_rows, n_chunks)
-        .where(f"chunk_id IN ({chunks})")
+        .where(in_chunks(chunk for chunk, _ in places))
         .selectExpr("*", "row_number() OVER (PARTITION BY chunk_id ORDER BY id) - 1 AS place")
         .where(" OR ".join(f"(chunk_id = {chunk} AND place = {place})" for chunk, place in places))
         .drop("chunk_id", "place")
@@ -43,7 +43,7 @@ def audited_rows(validation_rows: DataFrame, n_drawn: int, n_chunks: int, widest
 
 
 def each_a_chunk(rows: pa.Table, like: DataFrame) -> DataFrame:
-    """Return rows of another frame, each as a chunk of its own, in their order."""
+    """Return ``rows`` as a DataFrame of the session of ``like``, each row as a chunk of its own, in their order."""
     from pyspark.sql.types import IntegerType, StructField, StructType  # noqa: PLC0415 - an extra
 
     numbered = rows.append_column("chunk_id", pa.array(np.arange(len(rows), dtype=np.int32)))

@@ -1,6 +1,6 @@
-"""Gradient sums on Spark: exact sums of the rows of each game, and values of the rows once they are known.
+"""Gradient sums on Spark: exact sums of the rows of each game, and the values of rows that follow from these sums.
 
-The sums are exact, so neither partitions nor batches nor their order change a bit of them; nothing is sorted.
+The sums are exact. So partitions, batches and their order change no bit, and nothing is sorted.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ Sums = dict[str, ExactSum]
 
 
 def sum_batches(batches: Batches, n_numbers: int) -> Batches:
-    """Yield the `GRADIENT_SUMS` of all batches in `ROWS` format, gradients as embeddings and classes as labels.
+    """Yield the `GRADIENT_SUMS` of all batches in `ROWS` format, with gradients as embeddings and classes as labels.
 
-    O(rows × p) time; some 40 p bytes a class and one batch of memory.
+    Cost: O(rows × p). Memory: about 40 p bytes for each class, and one batch.
     """
     found: dict[Any, Sums] = {}
     kind = None
@@ -43,15 +43,15 @@ def sum_batches(batches: Batches, n_numbers: int) -> Batches:
 
 
 def add_sums(told: pa.Table) -> pa.Table:
-    """Return the one `GRADIENT_SUMS` row of those of one class, part and level: whole numbers added up."""
+    """Return one `GRADIENT_SUMS` row from those of one class, part and level: whole numbers added up."""
     counts = sum(np.frombuffer(one, np.int64) for one in told["counts"].to_pylist())
     return told.slice(0, 1).set_column(3, "counts", pa.array([np.asarray(counts).tobytes()], pa.binary()))
 
 
 def games_of(told: pa.Table, n_numbers: int, alpha: Float64s | None) -> dict[Any, GradientGame]:
-    """Return the game of each class from the `GRADIENT_SUMS` of all tasks; ``alpha`` None: the mean of its rows.
+    """Return the game of each class from the `GRADIENT_SUMS` of all tasks; with ``alpha`` None, the target is the mean.
 
-    Exact until the last step, in fractions: some 10 microseconds a number of the gradients and class.
+    All steps but the last are exact, in fractions. Cost: about 10 microseconds for each class and number of a gradient.
     """
     found: dict[Any, Sums] = {}
     for row in told.to_pylist():
@@ -61,7 +61,7 @@ def games_of(told: pa.Table, n_numbers: int, alpha: Float64s | None) -> dict[Any
 
 
 def value_batches(batches: Batches, games: Mapping[Any, GradientGame]) -> Batches:
-    """Yield the `GRADIENT_VALUES` of batches in `ROWS` format; a row's bits do not depend on the others."""
+    """Yield the `GRADIENT_VALUES` of batches in `ROWS` format; the bits of a row do not depend on other rows."""
     for batch in batches:
         for word, rows in _by_class(batch):
             value = games[word].values(embedding_matrix(rows.column("embedding"), np.dtype(np.float64)))
@@ -71,7 +71,7 @@ def value_batches(batches: Batches, games: Mapping[Any, GradientGame]) -> Batche
 
 
 def _by_class(batch: pa.RecordBatch) -> Iterator[tuple[Any, pa.RecordBatch]]:
-    """Yield each class that is in the batch and its rows."""
+    """Yield each class in the batch with its rows."""
     words = pc.unique(batch.column("label"))
     for word in words:
         yield word.as_py(), batch if len(words) == 1 else batch.filter(pc.equal(batch.column("label"), word))

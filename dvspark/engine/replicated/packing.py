@@ -16,8 +16,7 @@ from dvspark.engine.index.train_index import IndexReference
 from dvspark.engine.index.train_pieces import PackedRow, read_pieces, write_pieces
 from dvspark.engine.tasks import pack_keys, pack_rows, unpack_row
 from dvspark.errors import ComputeError, Problem
-from dvspark.methods.search_index import EXACT
-from dvspark.schemas import PACKED_KEYS, PACKED_ROWS, PIECES, PLACES, Int64s
+from dvspark.schemas import EXACT, PACKED_KEYS, PACKED_ROWS, PIECES, PLACES, Int64s
 from dvspark.schemas.columns import from_ipc
 from dvspark.spark import worker
 from dvspark.spark.session import is_same_host
@@ -26,7 +25,7 @@ from dvspark.spark.worker import OverBatches
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-# Takes a function of batches, the columns of these and the DDL of what it yields; returns what it makes of all rows.
+# Applies a function of batches to all rows; takes the function, the columns it reads and the DDL of what it yields.
 MapBatches = Callable[[OverBatches, list[str], str], "DataFrame"]
 
 # Embeddings in a partition that streams through the driver, whose heap holds several at once and in several forms. With
@@ -55,13 +54,14 @@ def build_index(
     keys: pa.Table | None = None,
     map_batches: MapBatches | None = None,
 ) -> IndexReference:
-    """Pack train rows (`ROWS` format) into an index, in id order; ``index``: see `IndexWriter.finish`.
+    """Pack train rows (`ROWS` format) into an index, in id order; ``index`` as in `IndexWriter.finish`.
 
-    In local mode tasks write the rows where they belong: rows that ``map_batches`` hands them, or else Spark; and the
-    driver knows the ``keys``, or asks Spark. Elsewhere rows arrive in order: through files beside ``directory`` if all
-    hosts see it under the same path (``shared``), else through Spark's own driver process, a few partitions of
-    PARTITION_BYTES at a time. Memory besides: 40 bytes a row.
-    Raises: ComputeError when the rows are not the ones that were counted, or hosts do not see the directory.
+    - In local mode, tasks write the rows to their places. Tasks get the rows from ``map_batches``, or else from Spark.
+      The driver has the ``keys``, or asks Spark for them.
+    - If all hosts see ``directory`` under the same path (``shared``), the rows travel in order through files beside it.
+    - Otherwise the rows stream in order through Spark's driver process, a few partitions of PARTITION_BYTES at a time.
+    Memory besides: 40 bytes a row.
+    Raises: ComputeError if the rows are not those that were counted, or hosts do not see the directory.
     """
     writer = IndexWriter(directory, n_train, n_features, dtype)
     if is_same_host(train_rows.sparkSession):
@@ -82,9 +82,9 @@ def build_index(
 
 
 def sorted_keys(train_rows: DataFrame, n_train: int, keys: pa.Table | None = None) -> pa.Table:
-    """Return id, label and, where known, owner of train rows (`ROWS` format), in id order: ``keys`` if at hand.
+    """Return ids, labels and, where known, owners of train rows (`ROWS` format) in id order; ``keys`` if given.
 
-    Raises: ComputeError when the rows are not the ones that were counted.
+    Raises: ComputeError if the rows are not those that were counted.
     """
     if keys is not None:
         return checked_keys([keys], n_train)
@@ -95,13 +95,13 @@ def sorted_keys(train_rows: DataFrame, n_train: int, keys: pa.Table | None = Non
 
 
 def _packed_rows(train_rows: DataFrame, n_bytes: int, partition_bytes: int, dtype: str) -> DataFrame:
-    """Return `PACKED_ROWS` of all rows, ``n_bytes`` in all; partitions and what is in them in id order."""
+    """Return the `PACKED_ROWS` of all rows, which have ``n_bytes``; in id order across and within partitions."""
     ordered = train_rows.repartitionByRange(-(-n_bytes // partition_bytes), "id").sortWithinPartitions("id")
     return ordered.mapInArrow(lambda batches: pack_rows(batches, dtype), PACKED_ROWS.ddl())
 
 
 def _through_files(packed: DataFrame, folder: Path) -> Iterator[PackedRow]:
-    """Yield the rows in their order, which only their files' names and digests reach through Spark."""
+    """Yield the rows in order. They travel through files; only names and digests of the files travel through Spark."""
     written = packed.mapInArrow(lambda batches: write_pieces(batches, folder), PIECES.ddl())
     return read_pieces(written.toArrow().to_pylist(), folder)
 

@@ -1,4 +1,4 @@
-"""The replicated plan on Spark: every host maps the whole index, chunks of validation rows are spread."""
+"""The replicated plan on Spark: every host maps the whole index; tasks value chunks of validation rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from dvspark.engine.chunks import Cut, chunk_expression, queries, sizes_of
+from dvspark.engine.chunks import Cut, chunk_expression, in_chunks, queries, sizes_of
 from dvspark.engine.index.host_cache import open_on_host
 from dvspark.engine.index.manifest import MANIFEST, read_manifest
 from dvspark.engine.index.train_index import IndexReference, TrainIndex, TrainKeys
@@ -35,6 +35,7 @@ from dvspark.kernels.nearest.nearest import merge_nearest
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.kinds import radius as methods_radius
+from dvspark.methods.kinds.nearest import NearestMethod
 from dvspark.schemas import (
     CHUNK_SIZES,
     NEIGHBOR_COUNTS,
@@ -49,6 +50,7 @@ from dvspark.schemas import (
 from dvspark.spark import worker
 from dvspark.spark.progress import watch_tasks
 from dvspark.spark.session import is_same_host
+from dvspark.units import show_bytes
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -61,10 +63,10 @@ Batches = Iterator[pa.RecordBatch]
 
 
 def choose_shipping(spark: SparkSession, index_bytes: int, *, shared: bool) -> str:
-    """Return how an index reaches the executors' hosts, for `ship_index`; the first clause that holds decides.
+    """Return how an index reaches the hosts of executors, for `ship_index`; the first clause that holds decides.
 
     ``shared``: the index is packed in a folder that all hosts see under the same path.
-    Raises: ComputeError when the index is too large to travel and there is no such folder.
+    Raises: ComputeError if the index is too large to travel with the job and there is no such folder.
     """
     if is_same_host(spark):  # 1. local mode: the files are mapped where they lie
         return "in_place"
@@ -74,11 +76,11 @@ def choose_shipping(spark: SparkSession, index_bytes: int, *, shared: bool) -> s
         return "artifact"
     expected = f"an index of at most {LARGEST_ARTIFACT_BYTES / 2**30:.0f} GiB, or a shared folder"
     hint = "set work_dir to a folder that the driver and all hosts see"
-    raise ComputeError(Problem("shipping the index", expected, f"{index_bytes / 2**30:.1f} GiB", hint))
+    raise ComputeError(Problem("shipping the index", expected, show_bytes(index_bytes), hint))
 
 
 def ship_index(spark: SparkSession, reference: IndexReference, shipping: str) -> IndexReference:
-    """Make the index reachable from every executor; return the reference that says how."""
+    """Make the index reachable from every executor; return the reference that says how to reach it."""
     if shipping == "artifact":
         directory = Path(reference.directory)
         for name in [MANIFEST, *read_manifest(directory)["files"]]:
@@ -93,8 +95,8 @@ def ship_index(spark: SparkSession, reference: IndexReference, shipping: str) ->
 def _shipped_folder() -> Path:
     """Return a folder that lasts as long as this process.
 
-    Classic Spark reads a file it was given when an executor asks for it, and an executor that joins later asks
-    for every file ever given before it takes any task: one that is gone would fail them all.
+    Classic Spark reads a given file when an executor asks for it, and an executor that joins later asks for every file
+    ever given before it takes a task. So a file that is gone would make all its tasks fail.
     """
     own = OwnFolder.make(Path(tempfile.gettempdir()))
     atexit.register(own.remove)
@@ -102,33 +104,33 @@ def _shipped_folder() -> Path:
 
 
 def open_here(reference: IndexReference) -> TrainIndex:
-    """Return the index on whatever host this runs: driver or executor."""
+    """Return the index, opened on the host that runs this, driver or executor."""
     return open_on_host(reference, lambda name: _source_of(reference, name))
 
 
 def train_keys(reference: IndexReference) -> TrainKeys:
-    """Return id, label and, where known, owner of all training rows, and what follows from them."""
+    """Return the ids, labels and, where known, owners of all training rows, as `TrainKeys`."""
     return open_here(reference).train_keys
 
 
 def train_pieces(reference: IndexReference) -> Iterator[TrainArrays]:
-    """Yield the training rows in id order, mapped on this host: the whole index."""
+    """Yield the training rows in id order, mapped on this host; here in one piece, the whole index."""
     yield open_here(reference).arrays
 
 
 def listed_rows(reference: IndexReference, rows: list[int]) -> ListedRows:
-    """Return a few training rows, read on this host."""
+    """Return the training rows at these places, read on this host."""
     index = open_here(reference)
     return ListedRows(rows, np.asarray(index.arrays.x[rows]), index.keys["id"].take(pa.array(rows, pa.int64())))
 
 
 def chunked(validation_rows: DataFrame, n_chunks: int) -> DataFrame:
-    """Return the rows with their chunk_id, which depends on the id alone."""
+    """Return the validation rows with the column chunk_id, which depends on the id alone."""
     return validation_rows.selectExpr("*", f"{chunk_expression(n_chunks)} AS chunk_id")
 
 
 def chunk_sizes(chunks: DataFrame) -> dict[int, int]:
-    """Return how many validation rows each chunk has; chunks without rows do not appear."""
+    """Return the number of validation rows of each chunk that has any."""
     # Not by Spark's groupBy: Java takes half a second to get ready for its first one.
     found = Counter[int]()
     for batch in chunks.select("chunk_id").mapInArrow(sizes_of, CHUNK_SIZES.ddl()).toArrow().to_pylist():
@@ -137,7 +139,7 @@ def chunk_sizes(chunks: DataFrame) -> dict[int, int]:
 
 
 def sample_rows(validation_rows: DataFrame, n_points: int) -> pa.Table:
-    """Return a few validation rows, drawn by a hash of their ids whatever the partitions, in id order."""
+    """Return ``n_points`` validation rows in id order, chosen by a hash of their ids, so partitions play no part."""
     drawn = validation_rows.selectExpr("*", "xxhash64(id, 'sample') AS draw").orderBy("draw", "id")
     return drawn.limit(n_points).drop("draw").toArrow().sort_by("id")
 
@@ -152,12 +154,12 @@ def value_waves(
     n_tasks: int = 1,
     cut: Cut | None = None,
 ) -> Iterator[Wave]:
-    """Yield the waves of chunks, ascending, but those that are done; their pairwise sum is the result.
+    """Yield the waves of chunks in ascending order, without those that are done; their pairwise sum is the result.
 
-    ``sizes``: validation rows of all chunks, of which the first ``n_done`` are done; ``n_tasks`` run at once. ``cut``:
-    the places of the waves, by default as `chunks.queries` yields them.
-    A task values one chunk after the other; partials meet by wave and block of train rows and are added pairwise by
-    their order, so neither tasks, retries, hosts nor the sizes of waves change a bit.
+    ``sizes`` has the validation rows of all chunks, of which the first ``n_done`` are done. ``n_tasks`` run at once.
+    ``cut`` has the places of the waves, by default as `chunks.queries` yields them.
+    A task values one chunk after the other. Partials meet by wave and block of train rows, and are added pairwise in
+    order. So tasks, retries, hosts and the sizes of waves change no bit.
     """
     spark, ids = chunks.sparkSession, list(sizes)
     for places in cut or queries(len(ids), n_done, n_tasks):
@@ -173,19 +175,19 @@ def value_waves(
 
 
 def neighbor_counts(chunks: DataFrame, sizes: dict[int, int], reference: IndexReference, work: ChunkWork) -> pa.Table:
-    """Return `NEIGHBOR_COUNTS` of all validation rows, for a `radius` method; 16 bytes a row reach the driver."""
+    """Return `NEIGHBOR_COUNTS` of all validation rows, for `radius` methods; 16 bytes a row reach the driver."""
 
     def count(batches: Batches) -> Batches:
         worker.get_ready(loops.fastest)
         return count_chunks(batches, open_here(reference), work)
 
     kind = chunks.schema["id"].dataType.simpleString()
-    counted = (
+    return (
         one_value_a_task(chunks, "chunk_id", sorted(sizes))
         .sortWithinPartitions("chunk_id", "id")
         .mapInArrow(count, NEIGHBOR_COUNTS.ddl(id=kind))
+        .toArrow()
     )
-    return counted.toArrow()
 
 
 def tenth_distances(
@@ -196,7 +198,7 @@ def tenth_distances(
     *,
     self_validation: bool,
 ) -> Float64s:
-    """Return how far a few training rows away each validation row of the sample is, see `methods.radius`."""
+    """Return each sampled validation row's distance to its tenth nearest training row, float64 (n_points,)."""
     opened = open_here(reference)
     points = chunk_arrays(sample, opened.train_keys, self_validation=self_validation)
     return methods_radius.tenth_distances(opened.arrays, points, options)
@@ -210,21 +212,21 @@ def nearest_rows(
     *,
     exact: bool,
 ) -> list[Int64s]:
-    """Return the rows that decide the values of each validation row of the sample; ``exact``: not by an index."""
+    """Return for each sampled validation row the training rows that decide its values; ``exact``: not by an index."""
     opened, alone = open_here(reference), work.options.self_validation
     train = dataclasses.replace(opened.arrays, search=None) if exact else opened.arrays
     points = chunk_arrays(sample, opened.train_keys, self_validation=alone)
     options, n_players = work.options.ranking_options(work.parameters, train.n_train), train.n_train - alone
-    near = work.method.near(train, points, options, n_players, work.parameters, Workspace())
-    asked = work.method.n_asked(n_players, work.parameters)
+    method, asked = NearestMethod.of(work.method), work.method.n_asked(n_players, work.parameters)
+    near = method.near(train, points, options, n_players, method.own(work.parameters), Workspace())
     return [merge_nearest([part], asked, options.metric).rows for part in near]
 
 
 def nearest_validation_rows(validation_rows: DataFrame, listed: ListedRows, metric: str, n_nearest: int) -> pa.Table:
-    """Return `NEIGHBORS` with a column position, from 1: the nearest validation rows of some train rows.
+    """Return the nearest validation rows of some train rows as `NEIGHBORS`, with a column ``position`` from 1.
 
-    Ties go by validation id. Cost: one pass over the validation rows; ``n_nearest`` rows a batch and train
-    row reach the driver.
+    Validation rows at equal distance rank by id. Cost: one pass over the validation rows; ``n_nearest`` rows reach the
+    driver for each batch and train row.
     """
 
     def nearest(batches: Batches) -> Batches:
@@ -244,8 +246,7 @@ def nearest_validation_rows(validation_rows: DataFrame, listed: ListedRows, metr
 def one_value_a_task(rows: DataFrame, column: str, values: list[int]) -> DataFrame:
     """Return the rows partitioned so that every value of an integer column has a task of its own.
 
-    Hashing chunk ids into as many partitions leaves a third of them empty and others with two or three
-    chunks, whose task everybody then waits for. Spark 4.1 takes the number of a partition (docs/decisions/0005).
+    Hashed, a third of as many partitions would be empty. Spark 4.1 accepts partition numbers (docs/decisions/0005).
     """
     if len(values) == 1:
         return rows.repartition(1)
@@ -257,7 +258,7 @@ def one_value_a_task(rows: DataFrame, column: str, values: list[int]) -> DataFra
 
 
 def hashed_to_place(rows: DataFrame, column: str, values: list[int]) -> DataFrame:
-    """Do so in Spark 4.0: each value is sent by a number that Spark itself says hashes to the partition wanted."""
+    """Do the same in Spark 4.0: each value is replaced by a number that Spark itself hashes to the wanted partition."""
     n = len(values)
     draws = rows.sparkSession.range(32 * n).selectExpr("id AS number", f"pmod(hash(id), {n}) AS place")
     numbers = {
@@ -277,7 +278,7 @@ def _wave_totals(chunks: DataFrame, waves: list[list[int]], reference: IndexRefe
         return value_chunks(batches, open_here(reference), work)
 
     return (
-        chunks.where(f"chunk_id IN ({', '.join(map(str, ids))})")
+        chunks.where(in_chunks(ids))
         .transform(lambda rows: one_value_a_task(rows, "chunk_id", ids))
         .sortWithinPartitions("chunk_id", "id")
         .mapInArrow(value, PARTIALS.ddl())

@@ -1,7 +1,7 @@
-"""Binned exchange: blocks tell counts and near rows of each point, one task values them, blocks add the values up.
+"""Binned exchange: blocks report counts and near rows of each point, one task values them, and blocks add up.
 
-Plain iterators of Arrow batches in and out. What is as long as rows × points, the codes, stays in files beside the
-blocks: 2 bytes a row and point, for as long as the job takes.
+All functions take and yield plain iterators of Arrow batches. The codes, which need 2 bytes for each row and point,
+stay in files beside the blocks as long as the job runs.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ VALUE_TYPES = arrow_schema(POINT_VALUES)
 
 SAMPLE_FILE = "sample.npz"
 
-# A Python worker lives through many tasks, one after the other.
+# A Python worker runs many tasks, one after the other.
 _workspace = Workspace()
 
 
 @dataclass(frozen=True)
 class BinnedRound:
-    """One round of the exchange: ``points`` of each chunk (places in it), and how many rows are to be near."""
+    """One round of the exchange: the ``points`` of each chunk, as places in it, and how many rows should be near."""
 
     reference: BlocksReference
     work: ChunkWork
@@ -58,12 +58,12 @@ class BinnedRound:
 
     @property
     def options(self) -> RankingOptions:
-        """How rows are compared."""
+        """The options that say how rows are ranked."""
         return self.work.options.ranking_options(self.work.parameters, self.reference.n_train)
 
 
 def write_sample(reference: BlocksReference) -> None:
-    """Write the sample of training rows that tells where bins go, as their blocks have them, beside the blocks."""
+    """Write the sample of training rows that says where bins lie to a file beside the blocks, from which it is read."""
     rows = bins.sample_rows(reference.n_train)
     blocks, norms, scales = rows // reference.block_rows, np.empty(len(rows)), np.empty(0)
     for block in np.unique(blocks).tolist():
@@ -78,7 +78,7 @@ def write_sample(reference: BlocksReference) -> None:
 
 
 def read_sample(reference: BlocksReference) -> TrainArrays:
-    """Return the sample that was written."""
+    """Return the sample that `write_sample` wrote."""
     none, center = np.empty((0, 2), np.int32), open_block(reference, 0).train.center
     with np.load(Path(reference.directory) / SAMPLE_FILE, allow_pickle=False) as arrays:
         scale = arrays["scale"] if len(arrays["scale"]) else None
@@ -87,7 +87,7 @@ def read_sample(reference: BlocksReference) -> TrainArrays:
 
 
 def part_batches(batches: Iterator[pa.RecordBatch], now: BinnedRound) -> Iterator[pa.RecordBatch]:
-    """Yield the `BINNED_PARTS` of every point of the round, for each block whose number is in the batches.
+    """Yield, for each block whose number is in the batches, the `BINNED_PARTS` of every point of the round.
 
     Memory: the block, mapped, and what `merged_bins.binned_parts` takes.
     """
@@ -98,7 +98,7 @@ def part_batches(batches: Iterator[pa.RecordBatch], now: BinnedRound) -> Iterato
             chunk = read_chunk(now.folder, chunk_id)
             given = (now.options.metric, reference.n_train, now.n_near, _workspace)
             for some, codes, parts in binned_parts(block, sample, chunk, points, *given):
-                # No other attempt at this block has the name; who values the points hears of one attempt's only.
+                # No other attempt at this block uses the name; the task that values points hears of one file.
                 path = now.folder / f"codes-{number:05d}-{uuid.uuid4().hex}.npy"
                 np.save(path, codes)
                 lines = itertools.count()
@@ -110,7 +110,7 @@ def part_batches(batches: Iterator[pa.RecordBatch], now: BinnedRound) -> Iterato
 
 
 def value_batches(batches: Iterator[pa.RecordBatch], now: BinnedRound) -> Iterator[pa.RecordBatch]:
-    """Yield the `POINT_VALUES` of every block, from `BINNED_PARTS` sorted by (chunk_id, point, block).
+    """Yield the `POINT_VALUES` for every block, from `BINNED_PARTS` that are sorted by (chunk_id, point, block).
 
     Memory: one batch, one point's parts, and 64 bytes a training row for the method's weights.
     """
@@ -139,7 +139,7 @@ def value_batches(batches: Iterator[pa.RecordBatch], now: BinnedRound) -> Iterat
 
 
 def sum_batches(batches: Iterator[pa.RecordBatch], now: BinnedRound) -> Iterator[pa.RecordBatch]:
-    """Yield the `BLOCK_SUMS` of every chunk, from `POINT_VALUES` sorted by (block, chunk_id, point).
+    """Yield the `BLOCK_SUMS` of every chunk, from `POINT_VALUES` that are sorted by (block, chunk_id, point).
 
     Memory: one batch, and 16 bytes a row of the block, or 24 with certificates.
     """
@@ -204,7 +204,7 @@ def _value_row(valued: MergedValues, near: slice, near_rows: bytes, *, with_boun
 
 
 def _rows(batches: Iterator[pa.RecordBatch]) -> Iterator[dict[str, Any]]:
-    """Yield the rows one by one; binary cells as buffers of their batch."""
+    """Yield the rows one by one, with binary cells as buffers of their batch."""
     for batch in batches:
         for place in range(len(batch)):
             yield {name: _cell(batch.column(name)[place]) for name in batch.schema.names}

@@ -1,4 +1,4 @@
-"""Block sums: what the rows of one block of training rows get from one chunk, and how blocks make a partial."""
+"""Block sums: the sums that rows of one block get from one chunk, and how the sums of all blocks make a partial."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUM_TYPES = arrow_schema(BLOCK_SUMS)
 
 
 def sum_batch(chunk_id: int, block: int, sums: Partial, failed: list[int]) -> pa.RecordBatch:
-    """Return one block's sums as `BLOCK_SUMS`; ``failed``: places of the chunk's rows that are not in them."""
+    """Return the sums of one block as `BLOCK_SUMS`; ``failed``: places of points that are not in the sums."""
     told = {
         "chunk_id": chunk_id,
         "block": block,
@@ -34,10 +34,10 @@ def sum_batch(chunk_id: int, block: int, sums: Partial, failed: list[int]) -> pa
 def chunk_sums(
     sums: pa.Table, reference: BlocksReference, n_points: dict[int, int]
 ) -> dict[int, tuple[Partial, Int64s]]:
-    """Return each chunk's partial, and the places of points that are not in it, from the `BLOCK_SUMS` of all blocks.
+    """Return for each chunk its partial, and the places of points that are not in it, from all blocks' `BLOCK_SUMS`.
 
-    ``n_points``: validation rows of each chunk that were asked for.
-    Raises: ComputeError when a block is missing or there twice, or points are not those asked for.
+    ``n_points`` has for each chunk the number of validation rows that were asked for.
+    Raises: ComputeError if a block is missing or there twice, or if the points are not those that were asked for.
     """
     rows = sorted(sums.to_pylist(), key=lambda row: (row["chunk_id"], row["block"]))
     found = {}
@@ -62,10 +62,7 @@ def chunk_sums(
 
 
 def require_all(blocks: list[int], reference: BlocksReference, where: str) -> None:
-    """Refuse parts that are not those of all blocks, each once, in order.
-
-    Raises: ComputeError.
-    """
+    """Raise ComputeError unless ``blocks`` are all blocks, each once, in order."""
     if blocks != list(range(reference.n_blocks)):
         expected, got = f"parts of {reference.n_blocks} blocks, each once", f"parts of the blocks {blocks}"
         raise ComputeError(Problem(where, expected, got, "run it again; if it stays, report it"))

@@ -1,6 +1,6 @@
-"""Exchange: blocks of training rows tell their part of each validation point, and one task merges a chunk's points.
+"""Exchange of keys: blocks report keys and matches of their rows for each point, and one task merges a chunk's points.
 
-Plain iterators of Arrow batches in and out, as in `dvspark.engine.tasks`.
+All functions take and yield plain iterators of Arrow batches, as in `dvspark.engine.tasks`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PartialOf = Callable[[Iterator[MergedPoint]], Partial]
 
 @dataclass(frozen=True)
 class Halves:
-    """The two halves of a computation: what a block tells of each point, and what becomes of a chunk's points."""
+    """The two halves of a computation: what a block reports of each point, and what one task makes of a chunk."""
 
     parts_of: PartsOf
     partial_of: PartialOf
@@ -39,7 +39,7 @@ PART_TYPES = arrow_schema(PARTS)
 
 
 def method_halves(reference: BlocksReference, work: ChunkWork) -> Halves:
-    """Return what a method does with a block, and with a chunk's merged points, under ``ranking: sorted``."""
+    """Return the two halves of a method under ``ranking: sorted``."""
     n_train = reference.n_train
     options = work.options.ranking_options(work.parameters, n_train)
     n_players = n_train - work.options.self_validation
@@ -52,7 +52,7 @@ def method_halves(reference: BlocksReference, work: ChunkWork) -> Halves:
 
 
 def write_chunk(folder: Path, chunk_id: int, chunk: ChunkArrays) -> None:
-    """Write a chunk's file, which every block reads."""
+    """Write the file of a chunk, which the tasks of all blocks read."""
     codes, n_codes = np.concatenate(chunk.labels), np.array([len(row) for row in chunk.labels])
     optional = {name: getattr(chunk, name) for name in ("train_rows", "targets", "counts")}
     given = {name: array for name, array in optional.items() if array is not None}
@@ -60,7 +60,7 @@ def write_chunk(folder: Path, chunk_id: int, chunk: ChunkArrays) -> None:
 
 
 def read_chunk(folder: Path, chunk_id: int) -> ChunkArrays:
-    """Return the chunk that was written."""
+    """Return the chunk that `write_chunk` wrote."""
     with np.load(_chunk_path(folder, chunk_id), allow_pickle=False) as arrays:
         labels = np.split(arrays["codes"], np.cumsum(arrays["n_codes"])[:-1])
         train_rows, targets, counts = (arrays.get(name) for name in ("train_rows", "targets", "counts"))
@@ -68,7 +68,7 @@ def read_chunk(folder: Path, chunk_id: int) -> ChunkArrays:
 
 
 def keep_points(folder: Path, points: dict[int, Int64s]) -> None:
-    """Write the files of these chunks again with some of their points only."""
+    """Write the files of these chunks again with only the points at these places."""
     for chunk_id, kept in points.items():
         write_chunk(folder, chunk_id, read_chunk(folder, chunk_id).take(kept))
 
@@ -80,7 +80,7 @@ def part_batches(
     chunk_ids: list[int],
     parts_of: PartsOf,
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the `PARTS` of every point of the chunks, for each block whose number is in the batches."""
+    """Yield, for each block whose number is in the batches, the `PARTS` of every point of the chunks."""
     for number in block_numbers(batches):
         block = open_block(reference, number)
         for chunk_id in chunk_ids:
@@ -102,9 +102,9 @@ def part_batches(
 def merge_chunks(
     batches: Iterator[pa.RecordBatch], reference: BlocksReference, folder: Path, partial_of: PartialOf
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the `PARTIALS` of every chunk, from `PARTS` sorted by (chunk_id, point, block).
+    """Yield the `PARTIALS` of every chunk, from `PARTS` that are sorted by (chunk_id, point, block).
 
-    Memory: one batch, one point's parts and keys (10 bytes a training row), and what ``partial_of`` takes.
+    Memory: one batch, the parts and keys of one point (10 bytes a training row), and what ``partial_of`` takes.
     """
     merged = _merged_points(batches, reference, folder)
     for chunk_id, points in itertools.groupby(merged, key=lambda found: found[0]):
@@ -114,7 +114,7 @@ def merge_chunks(
 def _merged_points(
     batches: Iterator[pa.RecordBatch], reference: BlocksReference, folder: Path
 ) -> Iterator[tuple[int, MergedPoint]]:
-    """Yield (chunk id, point), whose keys and matches hold until the next one; the chunks' files are in ``folder``."""
+    """Yield (chunk id, point); keys and matches of a point hold until the next one. Chunk files are in ``folder``."""
     opened: tuple[int, ChunkArrays] | None = None
     keys: Floats = np.empty(0, np.float32)
     matches = np.empty(reference.n_train, np.bool_)
@@ -139,7 +139,7 @@ def _merged_points(
 
 
 def _part_rows(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, int, dict[str, pa.Scalar]]]:
-    """Yield (chunk id, point, the row), which refers to its batch's memory."""
+    """Yield (chunk id, point, row); the row refers to memory of its batch."""
     for batch in batches:
         names = batch.schema.names
         for place in range(len(batch)):

@@ -1,7 +1,7 @@
-"""The exchange of `nearest` methods: blocks tell their nearest rows, one task values a chunk, blocks add values up.
+"""Exchange of `nearest` methods: blocks report their nearest rows, one task values a chunk, and blocks add values up.
 
-Plain iterators of Arrow batches in and out, as in `dvspark.engine.tasks`. Of each validation row and block, m rows with
-key and match travel; values come back by files beside the chunks'.
+All functions take and yield plain iterators of Arrow batches, as in `dvspark.engine.tasks`. For each validation row and
+block, m rows with key and match travel. Values come back in files beside those of the chunks.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from dvspark.engine.tasks import ChunkWork
 from dvspark.kernels.nearest.near_values import NearValues
 from dvspark.kernels.nearest.nearest import NearestRows, NearRows, merge_nearest
 from dvspark.kernels.workspace import Workspace
-from dvspark.methods.kinds.nearest import add_near, match_flags
+from dvspark.methods.kinds.nearest import NearestMethod, add_near, match_flags
 from dvspark.schemas import NEAR_PARTS, NEAR_VALUED, SCALARS, ChunkArrays, Partial, TrainBlock
 from dvspark.schemas.arrow import arrow_schema
 
-# What a block's rows say about each point of a chunk.
+# What a block reports about each point of a chunk.
 NearOf = Callable[[TrainBlock, ChunkArrays], Iterator[NearRows]]
 
 NEAR_TYPES = arrow_schema(NEAR_PARTS)
@@ -37,20 +37,19 @@ _workspace = Workspace()
 
 
 def method_near(reference: BlocksReference, work: ChunkWork) -> NearOf:
-    """Return what a method asks the blocks."""
+    """Return the function that gives what a method asks of a block."""
     options = work.options.ranking_options(work.parameters, reference.n_train)
-    n_players = reference.n_train - work.options.self_validation
+    method, n_players = NearestMethod.of(work.method), reference.n_train - work.options.self_validation
+    parameters = method.own(work.parameters)
 
     def near_of(block: TrainBlock, chunk: ChunkArrays) -> Iterator[NearRows]:
-        given = (options, n_players, work.parameters, _workspace, block.first_row)
-        near: Iterator[NearRows] = work.method.near(block.train, chunk, *given)
-        return near
+        return method.near(block.train, chunk, options, n_players, parameters, _workspace, block.first_row)
 
     return near_of
 
 
 def chunk_of(block: TrainBlock, chunk: ChunkArrays) -> ChunkArrays:
-    """Return a chunk whose training rows, under self-validation, are counted in the block."""
+    """Return the chunk with its own training rows, under self-validation, as places in the block."""
     rows = None if chunk.train_rows is None else chunk.train_rows - block.first_row
     return ChunkArrays(chunk.x, chunk.labels, rows)
 
@@ -58,7 +57,7 @@ def chunk_of(block: TrainBlock, chunk: ChunkArrays) -> ChunkArrays:
 def near_batches(
     batches: Iterator[pa.RecordBatch], reference: BlocksReference, folder: Path, chunk_ids: list[int], near_of: NearOf
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the `NEAR_PARTS` of every point of the chunks, for each block whose number is in the batches."""
+    """Yield, for each block whose number is in the batches, the `NEAR_PARTS` of every point of the chunks."""
     for number in block_numbers(batches):
         block = open_block(reference, number)
         for chunk_id in chunk_ids:
@@ -78,9 +77,9 @@ def near_batches(
 def merged_points(
     rows: Iterator[dict[str, Any]], reference: BlocksReference, m: int, metric: str
 ) -> Iterator[tuple[int, NearestRows]]:
-    """Yield (chunk_id, a point's m nearest rows) from `NEAR_PARTS` in the order of chunks and points.
+    """Yield (chunk_id, the m nearest rows of a point) from `NEAR_PARTS` that are in the order of chunks and points.
 
-    Raises: ComputeError when a block is missing or there twice.
+    Raises: ComputeError if a block is missing or there twice.
     """
     for (chunk_id, point), found in itertools.groupby(rows, key=lambda row: (row["chunk_id"], row["point"])):
         parts = list(found)
@@ -91,21 +90,23 @@ def merged_points(
 def value_batches(
     batches: Iterator[pa.RecordBatch], reference: BlocksReference, folder: Path, work: ChunkWork
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the `NEAR_VALUED` of every chunk, from `NEAR_PARTS` sorted by (chunk_id, point, block).
+    """Yield the `NEAR_VALUED` of every chunk, from `NEAR_PARTS` that are sorted by (chunk_id, point, block).
 
-    Writes each chunk's values to a file in ``folder``. Memory: one batch, and the nearest rows of one chunk.
+    The values of each chunk go to a file in ``folder``. Memory: one batch, and the nearest rows of one chunk.
     """
     n_players = reference.n_train - work.options.self_validation
-    m = work.method.n_asked(n_players, work.parameters)
+    method = NearestMethod.of(work.method)
+    parameters = method.own(work.parameters)
+    m = method.n_asked(n_players, parameters)
     rows = (row for batch in batches for row in batch.to_pylist())
     merged = merged_points(rows, reference, m, work.options.metric)
     for chunk_id, points in itertools.groupby(merged, key=lambda found: found[0]):
         total, found = Partial.zeros(0), []
-        error = work.method.own_error(n_players, work.parameters)
+        error = method.own_error(n_players, parameters)
         for _, near in points:
-            utility, empty_utility = work.method.point_total(near, n_players, work.parameters)
+            utility, empty_utility = method.point_total(near, n_players, parameters)
             total.count(utility, empty_utility, error)
-            found.append((near.rows, work.method.values(near, n_players, work.parameters)))
+            found.append((near.rows, method.values(near, n_players, parameters)))
         # No other attempt at this chunk has the name; the driver hears of one attempt's only.
         name = f"values-{chunk_id}-{uuid.uuid4().hex}.npz"
         np.savez(
@@ -127,7 +128,7 @@ def sum_batches(
     *,
     row_bounds: bool = False,
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the `BLOCK_SUMS` of every chunk that was valued, for each block whose number is in the batches.
+    """Yield, for each block whose number is in the batches, the `BLOCK_SUMS` of every chunk that was valued.
 
     ``row_bounds``: with certificates, which are the same for all rows of a point.
     """

@@ -1,8 +1,8 @@
 """The sharded plan on Spark: training rows stay in blocks on shared storage; validation rows go to the blocks.
 
-Under ``ranking: sorted`` every block tells its keys of every point, which meet where the point's chunk is valued:
-4 bytes a training row and point travel. Under ``ranking: binned`` only counts of bins and near rows do, and values come
-out where the rows are. The values are those of the replicated plan, bit for bit.
+Under ``ranking: sorted`` every block reports its keys of every point, which meet where the chunk is valued: 4 bytes
+travel for each training row and point. Under ``ranking: binned`` only counts of bins and near rows travel, and values
+are computed where the rows are. The values have the same bits as under the replicated plan.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
 
-from dvspark.engine.chunks import Cut, queries
+from dvspark.engine.chunks import Cut, in_chunks, queries
 from dvspark.engine.index.train_blocks import BlocksReference, open_block, rows_of
 from dvspark.engine.index.train_index import TrainKeys
 from dvspark.engine.reduce import sketch_of
@@ -51,31 +51,40 @@ __all__ = [
 EXCHANGE_BYTES = 16 * 2**30
 # What one job may return to the driver in partials, well under Spark's limit of 1 GiB.
 PARTIAL_BYTES = 256 * 2**20
-# Rows of the exchange that Spark hands to a task at once: its default number of rows would be gigabytes.
+# Bytes of the exchange that Spark hands to a task at a time. Spark's default number of rows would be gigabytes.
 BATCH_BYTES = 64 * 2**20
 BATCH_ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
 
-# (session, validation rows of each chunk, blocks, folder of the chunks' files) to the partial of each chunk.
+# Maps (session, validation rows of each chunk, blocks, folder of the chunks' files) to the partial of each chunk.
 PartialsOf = Callable[["SparkSession", dict[int, int], BlocksReference, Path], dict[int, Partial]]
 
 
-# What blocks exchange, by kind; kinds that are not here exchange keys or bins.
-EXCHANGES: dict[str, Callable[..., dict[int, Partial]]] = {"radius": by_counts, "nearest": by_nearest}
+class Exchange(Protocol):
+    """What blocks exchange to value some chunks; ``sizes``: the validation rows of each."""
+
+    def __call__(
+        self, spark: SparkSession, sizes: dict[int, int], reference: BlocksReference, folder: Path, *, work: ChunkWork
+    ) -> dict[int, Partial]:
+        """Return the partial of each chunk, whose files are in the folder."""
+
+
+# By kind; kinds that are not here exchange keys or bins.
+EXCHANGES: dict[str, Exchange] = {"radius": by_counts, "nearest": by_nearest}
 
 
 def train_keys(reference: BlocksReference) -> TrainKeys:
-    """Return id, label and, where known, owner of all training rows, and what follows from them, mapped."""
+    """Return the ids, labels and, where known, owners of all training rows, as `TrainKeys`, mapped."""
     return reference.train_keys()
 
 
 def train_pieces(reference: BlocksReference) -> Iterator[TrainArrays]:
-    """Yield the training rows in id order, block by block, each mapped on this host while it is asked for."""
+    """Yield the training rows in id order, block by block; a block is mapped on this host while the caller uses it."""
     for block in range(reference.n_blocks):
         yield open_block(reference, block).train
 
 
 def listed_rows(reference: BlocksReference, rows: list[int]) -> ListedRows:
-    """Return a few training rows, read on this host."""
+    """Return the training rows at these places, read on this host."""
     x = rows_of(reference, np.array(rows, np.int64))
     return ListedRows(rows, x, train_keys(reference).keys["id"].take(pa.array(rows, pa.int64())))
 
@@ -91,24 +100,17 @@ def value_waves(
     cut: Cut | None = None,
 ) -> Iterator[Wave]:
     """Yield the waves of chunks, as `replicated.value_waves` does, with the same bits."""
-    alone = work.options.self_validation
-    given: dict[str, Any] = {
-        "self_validation": alone,
-        "report": report,
-        "n_done": n_done,
-        "n_tasks": n_tasks,
-        "cut": cut,
-    }
-    if (exchange := EXCHANGES.get(work.method.kind)) is not None:
-        yield from _waves(chunks, sizes, reference, partial(exchange, work=work), **given)
-        return
-    if work.options.ranking_options(work.parameters, reference.n_train).is_binned(reference.n_train - alone):
-        binned_exchange.write_sample(reference)
-        yield from _waves(chunks, sizes, reference, partial(by_bins, work=work), **given)
-        return
-    halves, n_values = method_halves(reference, work), work.n_values(reference)
-    exchanged = partial(by_all_keys, halves=halves, n_values=n_values)
-    yield from _waves(chunks, sizes, reference, exchanged, **given)
+    yield from _waves(
+        chunks,
+        sizes,
+        reference,
+        _exchanged(reference, work),
+        self_validation=work.options.self_validation,
+        report=report,
+        n_done=n_done,
+        n_tasks=n_tasks,
+        cut=cut,
+    )
 
 
 def exchanged_waves(
@@ -121,9 +123,20 @@ def exchanged_waves(
     self_validation: bool,
     cut: Cut | None = None,
 ) -> Iterator[Wave]:
-    """Yield the waves; ``halves`` say what a block tells and what becomes of a chunk's points."""
+    """Yield the waves; ``halves`` says what a block reports and what one task makes of a chunk's points."""
     exchanged = partial(by_all_keys, halves=halves, n_values=n_values)
     yield from _waves(chunks, sizes, reference, exchanged, self_validation=self_validation, cut=cut)
+
+
+def _exchanged(reference: BlocksReference, work: ChunkWork) -> PartialsOf:
+    """Return what makes partials of chunks: by nearest rows or counts, by bins, or by the keys of all rows."""
+    if (exchange := EXCHANGES.get(work.method.kind)) is not None:
+        return partial(exchange, work=work)
+    n_players = reference.n_train - work.options.self_validation
+    if work.options.ranking_options(work.parameters, reference.n_train).is_binned(n_players):
+        binned_exchange.write_sample(reference)
+        return partial(by_bins, work=work)
+    return partial(by_all_keys, halves=method_halves(reference, work), n_values=work.n_values(reference))
 
 
 def _waves(
@@ -138,9 +151,9 @@ def _waves(
     n_tasks: int = 1,
     cut: Cut | None = None,
 ) -> Iterator[Wave]:
-    """Yield the waves, whose chunks are valued in jobs of some of them and added pairwise by their order.
+    """Yield the waves. Their chunks are valued in jobs of several chunks, and added pairwise in order.
 
-    A job may go on from one wave of a query to the next.
+    A job may have chunks of two waves of a query.
     Memory of the driver: the validation rows and partials of one job, and 16 N bytes for each doubling of a wave.
     """
     spark, ids, done = chunks.sparkSession, list(sizes), n_done
@@ -148,7 +161,7 @@ def _waves(
         starts, ends = [start for start, _ in places], {end for _, end in places}
         total, sketches = Pairwise(), list[Float64s]()
         for some in _cut(ids[starts[0] : places[-1][1]], sizes, reference.n_train):
-            rows = chunks.where(f"chunk_id IN ({', '.join(map(str, some))})").toArrow()
+            rows = chunks.where(in_chunks(some)).toArrow()
             with (
                 chunk_files(rows, reference, self_validation=self_validation) as folder,
                 _small_batches(spark, 8 * min(reference.block_rows, reference.n_train)),
@@ -167,7 +180,7 @@ def _waves(
 
 
 def _cut(ids: list[int], sizes: dict[int, int], n_train: int) -> Iterator[list[int]]:
-    """Yield the chunks of a query in jobs that keep to EXCHANGE_BYTES and PARTIAL_BYTES, a chunk at least."""
+    """Yield the chunks of a query in jobs within EXCHANGE_BYTES and PARTIAL_BYTES, at least one chunk in each."""
     exchanged = EXCHANGE_BYTES // (8 * n_train * max(sizes[chunk] for chunk in ids))
     step = max(1, min(exchanged, PARTIAL_BYTES // (16 * n_train)))
     for start in range(0, len(ids), step):
@@ -176,7 +189,7 @@ def _cut(ids: list[int], sizes: dict[int, int], n_train: int) -> Iterator[list[i
 
 @contextmanager
 def _small_batches(spark: SparkSession, row_bytes: int) -> Iterator[None]:
-    """Let Spark hand tasks BATCH_BYTES of such rows at once while the block runs."""
+    """Let Spark hand tasks about BATCH_BYTES of such rows at a time while the block runs."""
     before = spark.conf.get(BATCH_ROWS)
     spark.conf.set(BATCH_ROWS, max(1, BATCH_BYTES // row_bytes))
     try:

@@ -1,4 +1,4 @@
-"""Blocks on Spark: training rows go from task to task into files on shared storage, and a task works on each block."""
+"""Building blocks on Spark: training rows go from task to task into files on shared storage, one task a block."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dvspark.engine.chunks import rows_of_chunk
 from dvspark.engine.index.block_writing import combine_blocks, finish_blocks, seal_blocks, write_blocks
 from dvspark.engine.index.train_blocks import BlocksReference, damaged_blocks, sealed_blocks
 from dvspark.engine.index.train_index import TrainKeys
@@ -21,8 +22,7 @@ from dvspark.engine.sharded.exchange import write_chunk
 from dvspark.engine.tasks import chunk_arrays
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.distances.distances import TILE_ROWS
-from dvspark.methods.search_index import EXACT
-from dvspark.schemas import BLOCKS, DAMAGE
+from dvspark.schemas import BLOCKS, DAMAGE, EXACT
 from dvspark.spark.session import is_same_host
 
 if TYPE_CHECKING:
@@ -42,12 +42,13 @@ def build_blocks(
     index: str = EXACT,
     keys: pa.Table | None = None,
 ) -> BlocksReference:
-    """Write train rows (`ROWS` format) as blocks of ``block_rows`` below ``directory``.
+    """Write train rows (`ROWS` format) as blocks of ``block_rows`` below ``directory``; return the reference.
 
-    ``block_rows`` a multiple of `kernels.distances.TILE_ROWS`: blocks are cut where tiles are. ``shared``: all hosts
-    see the directory under the same path. ``index``: as in `BlocksReference`. ``keys``: as in `packing.sorted_keys`.
-    The rows go from task to task, never through the driver, which holds the keys and 60 bytes a row.
-    Raises: ComputeError when the rows are not the ones that were counted, or hosts do not see the directory.
+    ``block_rows`` is a multiple of `kernels.distances.TILE_ROWS`, so blocks are cut where tiles are. ``shared``: all
+    hosts see the directory under the same path. ``index`` as in `BlocksReference`, ``keys`` as in
+    `packing.sorted_keys`.
+    The rows never go through the driver, which holds the keys and 60 bytes a row.
+    Raises: ComputeError if the rows are not those that were counted, or hosts do not see the directory.
     """
     if not shared and not is_same_host(train_rows.sparkSession):
         hint = "set work_dir to a folder that the driver and all hosts see"
@@ -70,9 +71,9 @@ def build_blocks(
 
 
 def finished_blocks(spark: SparkSession, directory: Path, digest: str, block_rows: int) -> BlocksReference | None:
-    """Return the blocks of ``block_rows`` that were finished in ``directory``, None if they are not there whole.
+    """Return the blocks of ``block_rows`` rows that were finished in ``directory``; None if any is missing or damaged.
 
-    A task reads every byte of each.
+    Tasks read every byte of each block.
     """
     reference = sealed_blocks(directory, digest)
     if reference is None or reference.block_rows != block_rows:
@@ -84,23 +85,23 @@ def finished_blocks(spark: SparkSession, directory: Path, digest: str, block_row
 
 
 def block_numbers_of(spark: SparkSession, reference: BlocksReference) -> DataFrame:
-    """Return the numbers of the blocks, a partition each."""
+    """Return a DataFrame with the numbers of the blocks, each in a partition of its own."""
     return spark.range(0, reference.n_blocks, 1, reference.n_blocks).withColumnRenamed("id", "block")
 
 
 @contextmanager
 def chunk_files(rows: pa.Table, reference: BlocksReference, *, self_validation: bool) -> Iterator[Path]:
-    """Yield a folder beside the blocks with a file for each chunk in the rows; removed afterwards."""
+    """Yield a folder beside the blocks with one file for each chunk in the rows. The folder is removed afterward."""
     with tempfile.TemporaryDirectory(prefix="chunks-", dir=reference.directory) as folder:
         keys = reference.train_keys()
         for chunk_id in pc.unique(rows["chunk_id"]).to_pylist():
-            chunk = rows.filter(pc.equal(rows["chunk_id"], chunk_id)).sort_by("id")
-            write_chunk(Path(folder), chunk_id, chunk_arrays(chunk, keys, self_validation=self_validation))
+            chunk = chunk_arrays(rows_of_chunk(rows, chunk_id), keys, self_validation=self_validation)
+            write_chunk(Path(folder), chunk_id, chunk)
         yield Path(folder)
 
 
 def _write_blocks(train_rows: DataFrame, firsts: list[Any], reference: BlocksReference) -> DataFrame:
-    """Return the `BLOCKS` written, a task each; ``firsts``: the ids of the blocks' first rows."""
+    """Return the `BLOCKS` rows of the blocks that tasks wrote; ``firsts`` are the ids of the blocks' first rows."""
     from pyspark.sql import functions  # noqa: PLC0415 - an extra
 
     number = functions.when(functions.lit(False), 0)

@@ -1,4 +1,4 @@
-"""The sharded plan for `nearest` methods: blocks tell their nearest rows, and add up values where the rows are."""
+"""The sharded plan for `nearest` methods: blocks report their nearest rows, and add up values where the rows are."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PART_ORDER = [(name, "ascending") for name in ("chunk_id", "point", "block")]
 def by_nearest(
     spark: SparkSession, sizes: dict[int, int], reference: BlocksReference, folder: Path, *, work: ChunkWork
 ) -> dict[int, Partial]:
-    """Return the partial of each chunk: out to one task a chunk, which values its points, and back to the blocks."""
+    """Return the partial of each chunk: one task for each chunk values its points, then blocks add up the values."""
 
     def value(batches: Batches) -> Batches:
         return nearest_exchange.value_batches(batches, reference, folder, work)
@@ -58,7 +58,7 @@ def tenth_distances(
     *,
     self_validation: bool,
 ) -> Float64s:
-    """Return how far a few training rows away each validation row of the sample is, see `methods.radius`."""
+    """Return each sampled validation row's distance to its tenth nearest training row, float64 (n_points,)."""
 
     def near_of(block: TrainBlock, chunk: ChunkArrays) -> Iterator[NearRows]:
         return near_rows(block.train, chunk, options, SAMPLE_NEIGHBORS, Workspace(), block.first_row)
@@ -71,7 +71,10 @@ def tenth_distances(
 def nearest_rows(
     spark: SparkSession, sample: pa.Table, reference: BlocksReference, work: ChunkWork, *, exact: bool
 ) -> list[Int64s]:
-    """Return the rows that decide the values of each validation row of the sample; ``exact``: not by an index."""
+    """Return for each validation row of the sample the training rows that decide its values.
+
+    ``exact``: search all rows, even if the run has an approximate index.
+    """
     near_of, alone = nearest_exchange.method_near(reference, work), work.options.self_validation
 
     def exactly(block: TrainBlock, chunk: ChunkArrays) -> Iterator[NearRows]:

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from dvspark.engine.chunks import pieces
+from dvspark.engine.chunks import in_chunks, pieces, rows_of_chunk
 from dvspark.engine.index.train_blocks import BlocksReference
 from dvspark.engine.sharded import radius_exchange
 from dvspark.engine.sharded.block_sums import chunk_sums
@@ -26,22 +25,21 @@ Batches = Iterator[pa.RecordBatch]
 
 
 def neighbor_counts(chunks: DataFrame, sizes: dict[int, int], reference: BlocksReference, work: ChunkWork) -> pa.Table:
-    """Return `NEIGHBOR_COUNTS` of all validation rows, for a `radius` method, piece by piece."""
+    """Return `NEIGHBOR_COUNTS` of all validation rows, for methods of the kind `radius`, some chunks at a time."""
     found = []
     for wave in pieces(list(sizes)):
-        rows = chunks.where(f"chunk_id IN ({', '.join(map(str, wave))})").toArrow()
+        rows = chunks.where(in_chunks(wave)).toArrow()
         with chunk_files(rows, reference, self_validation=work.options.self_validation) as folder:
             n_points = {chunk: sizes[chunk] for chunk in wave}
             for chunk, counts in _counts(chunks.sparkSession, n_points, reference, folder, work).items():
-                of_chunk = rows.filter(pc.equal(rows["chunk_id"], chunk)).sort_by("id")
-                found.append(counts_table(of_chunk["id"], counts))
+                found.append(counts_table(rows_of_chunk(rows, chunk)["id"], counts))
     return pa.concat_tables(found)
 
 
 def by_counts(
     spark: SparkSession, sizes: dict[int, int], reference: BlocksReference, folder: Path, *, work: ChunkWork
 ) -> dict[int, Partial]:
-    """Return the partial of each chunk: its neighbors are counted, unless its file has counts, then valued."""
+    """Return the partial of each chunk. Neighbors are counted, unless the chunk's file has counts, and then valued."""
     if read_chunk(folder, next(iter(sizes))).counts is None:
         for chunk, counts in _counts(spark, sizes, reference, folder, work).items():
             write_chunk(folder, chunk, dataclasses.replace(read_chunk(folder, chunk), counts=counts))

@@ -1,4 +1,4 @@
-"""The sharded plan for `ranking` methods: by all keys, which meet where a chunk is valued, or by bins."""
+"""The sharded plan for `ranking` methods, sorted or binned: all keys meet where a chunk is valued, or only bins do."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def by_all_keys(
     halves: Halves,
     n_values: int,
 ) -> dict[int, Partial]:
-    """Return the partial of each chunk, of which there is a file in ``folder``: one task adds up a chunk's points."""
+    """Return the partial of each chunk that has a file in ``folder``; one task values and adds up a chunk's points."""
     found = _partials(spark, [*sizes], reference, folder, halves).toArrow()
     return {chunk: _of_chunk(found, chunk, n_rows, n_values) for chunk, n_rows in sizes.items()}
 
@@ -44,9 +44,9 @@ def by_all_keys(
 def by_bins(
     spark: SparkSession, sizes: dict[int, int], reference: BlocksReference, folder: Path, *, work: ChunkWork
 ) -> dict[int, Partial]:
-    """Return the partial of each chunk by rounds of the binned exchange, the last points by the sorted one.
+    """Return the partial of each chunk by rounds of the binned exchange; the last points go by the exchange of keys.
 
-    As `kernels.binned` does: points that one number of near rows does not serve come again with more of them.
+    As in `kernels.binned`, a point that bins do not serve with one number of near rows comes again with more near rows.
     """
     options = work.options.ranking_options(work.parameters, reference.n_train)
     left = {chunk: np.arange(n_rows) for chunk, n_rows in sizes.items()}
@@ -70,7 +70,7 @@ def by_bins(
 
 
 def _binned_sums(spark: SparkSession, now: binned_exchange.BinnedRound) -> DataFrame:
-    """Return the `BLOCK_SUMS` of a round: out to the chunks, where points are valued, and back to the blocks."""
+    """Return the `BLOCK_SUMS` of a round: parts go to the chunks' tasks, values go back to the blocks."""
     blocks = [*range(now.reference.n_blocks)]
     return (
         block_numbers_of(spark, now.reference)
@@ -103,7 +103,7 @@ def _partials(
 
 
 def _of_chunk(partials: pa.Table, chunk: int, n_rows: int, n_values: int) -> Partial:
-    """Return one chunk's partial, checked."""
+    """Return the partial of one chunk, checked."""
     rows = partials.filter(pc.equal(partials["chunk_id"], chunk))
     totals = [reduce_block(rows.slice(place, 1)) for place in range(len(rows))]
     return assemble(pa.concat_tables([TOTAL_TYPES.empty_table(), *totals]), n_values, {chunk: n_rows})

@@ -1,4 +1,4 @@
-"""Stored keys: exact keys of training rows that lie in blocks, for whoever merges what blocks tell of a point."""
+"""Stored keys: exact keys of training rows that lie in blocks, for the task that merges a point's parts."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from dvspark.schemas import Float64s, Floats, Int64s, TrainArrays, TrainLabels
 
 
 def stored_keys(reference: BlocksReference, z: Floats, listed: Int64s | None = None) -> NearKeys:
-    """Return what tells a point's exact keys, read from the blocks.
+    """Return the function that gives a point's exact keys of training rows, which it reads from the blocks.
 
-    They are those of training rows or, with ``listed`` (n,), of places in a list of them; ``z`` (n_features,). The bits
-    are those of `near_order.near_keys` of one table. O(n_features) a row asked for, some hundred rows a point, where
-    float32 keys leave their order in doubt.
+    The function takes training rows; with ``listed`` (n,), it takes places in this list of rows. ``z`` (n_features,) is
+    the point. The bits are those of `near_order.near_keys` on one table.
+    Cost: O(n_features) for each row asked for. These are a few hundred rows a point, where float32 keys leave the order
+    in doubt.
     """
     table = _table(reference)
 
@@ -40,13 +41,13 @@ def stored_keys(reference: BlocksReference, z: Floats, listed: Int64s | None = N
 
 
 def largest_norm(reference: BlocksReference) -> float:
-    """Return the largest squared norm of all rows; a process reads them once, 8 bytes a row."""
+    """Return the largest squared norm of all rows. A process reads the norms once, 8 bytes a row."""
     return max(float(_norms_of(reference.folder(block)).max(initial=0.0)) for block in range(reference.n_blocks))
 
 
 @functools.lru_cache(maxsize=4)
 def _table(reference: BlocksReference) -> TrainArrays:
-    """Return the table without its rows: how they enter products, and the longest of them."""
+    """Return the table without its rows: how rows enter products, and the largest norm."""
     center = mapped_array(Path(reference.directory), "center")
     scale = np.empty(0) if reference.metric == "cosine" else None
     x, none = np.empty((0, reference.n_features), reference.dtype), np.empty((0, 2), np.int32)
@@ -54,7 +55,7 @@ def _table(reference: BlocksReference) -> TrainArrays:
 
 
 def _norms(reference: BlocksReference, rows: Int64s) -> Float64s:
-    """Return the squared norms of some rows as they enter products, (n,) float64."""
+    """Return the squared norms of some rows in the form in which they enter products, (n,) float64."""
     norms, blocks = np.empty(len(rows)), rows // reference.block_rows
     for block in np.unique(blocks).tolist():
         here = blocks == block

@@ -1,7 +1,8 @@
-"""The binned ranking of a chunk: near rows sorted, the rest by bins, the full sort where bins would not do.
+"""The binned ranking of a chunk: near rows are sorted, the rest lie in bins, and all rows are sorted if bins do not do.
 
-Two passes over the rows for a block of points: one gives every row of every point its code (bin and match), the other
-adds up what the codes are worth. Between them each point's bins are counted, certified and valued.
+Two passes over the rows value a block of points. The first pass gives every row of every point a code (bin and match).
+The second pass adds up what the codes are worth. Between the passes, the bins of each point are counted, certified and
+valued.
 """
 
 from __future__ import annotations
@@ -23,18 +24,18 @@ from dvspark.kernels.ranking.row_values import value_rows
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int64s, Partial, TrainArrays
 
-# Where a point's certificate is too wide, this many times more rows are ordered, then four times that; then all.
+# If a point's certificate is too wide, this many times more rows are ordered, then four times that, then all.
 MORE_NEAR = (1, 4, 16)
 
-# What adding up a value in float64 may be off, in proportion to the largest weight: bins far away are that sure.
+# Error of adding up a value in float64, in proportion to the largest weight. Bins far away are certain up to this.
 ROUNDING = 2.0**-50
 
 
 @dataclass(frozen=True)
 class RankingGame:
-    """What the games of all points share: how rows are compared, and the method for so many players.
+    """What the games of all points have in common: how rows are compared, and the method for so many players.
 
-    ``utility`` tells U(N) and U(∅) of a point's ranked rows, of which the nearest are enough.
+    ``utility`` returns U(N) and U(∅) of a point from its ranked rows; the nearest rows are enough for it.
     """
 
     options: RankingOptions
@@ -46,9 +47,9 @@ class RankingGame:
 
 @dataclass(frozen=True)
 class ValuedPoint:
-    """One point's near rows in rank order, as places in the list of them, their values by place, the certificate.
+    """The near rows of one point in rank order (as places in the list of near rows), their values, the certificate.
 
-    ``values`` (n_near,) float64; ``bound``: no value of the point is further from the exact one.
+    ``values`` (n_near,) float64 is by place; ``bound``: no value of the point is further from the exact one.
     """
 
     near: RankedRows
@@ -68,12 +69,15 @@ def value_point(
     bound_of_code: Float64s,
     workspace: Workspace,
 ) -> ValuedPoint | None:
-    """Return one point's values, or None where none can be certified to keep the tolerance.
+    """Return the values of one point, or None if they cannot be certified to keep the tolerance.
 
-    ``counts`` (4 N_BINS,) rows of each code; what is in ``doubt`` of the bins; ``keys`` (n_near,) float32 and
-    ``matches`` of the near rows, in order of their rows; ``near`` tells their exact keys by place; ``most_near`` as in
-    `row_codes.most_near_rows`. What codes are worth, and its certificate, fill ``of_code`` and ``bound_of_code`` (2
-    N_BINS,) float64. O(bins + n_near log n_near).
+    - ``counts`` (4 N_BINS,): rows of each code; ``doubt``: what is in doubt about the bins.
+    - ``keys`` (n_near,) float32 and ``matches`` of the near rows, in the order of their rows; ``near`` gives their
+      exact keys by place.
+    - ``most_near`` as in `row_codes.most_near_rows`.
+    - ``of_code`` and ``bound_of_code`` (2 N_BINS,) float64 are filled with what codes are worth, and with its
+      certificate.
+    Cost: O(bins + n_near log n_near).
     """
     n_near = int(counts[0] + counts[1])
     with_loops = loops.fastest()
@@ -86,14 +90,14 @@ def value_point(
     bound, of_near = float(bound_of_code.max()), float(bound_of_code[0])
     if not bound <= game.options.tolerance:
         return None
-    # The terms that depend on the match alone count all matches; near rows lose to those beyond them too.
+    # Terms that depend on the match alone count all matches. Near rows also lose to matches in the bins.
     of_match, of_other = game.weights.constants(int(counts[1::2].sum()))
     alone = game.weights.of_nearest(n_near, of_other - near_loss)
     values = workspace.array("of_place", (n_near,), np.float64)
     options = replace(game.options, tolerance=game.options.tolerance - of_near)
     limits = np.array([doubt.limit])
     ranked = value_rows(keys, matches, None, near, alone, options, workspace, values, limits)
-    # Near rows that may be in the bins, in truth, may also be in doubt with others before them.
+    # A near row that may really belong to the bins may also be in doubt with rows before it.
     n_last, _ = with_loops.count_from(keys, matches, doubt.low - 2.0 * doubt.limit)
     with_others = n_last * float(game.weights.suffix[n_near - n_last])
     of_order = max(ranked.bound, crossed + min(ranked.bound, with_others))
@@ -108,17 +112,18 @@ def value_point(
 
 
 def fewest_near(game: RankingGame) -> int:
-    """Return how many near rows there must be before the bins: the k nearest, and all whose suffix weights rise."""
+    """Return the fewest near rows before the bins: the k nearest, and all ranks where suffix weights rise."""
     return max(ranking.sorted_rows(game.options.k), game.tails.falls_from)
 
 
 def binned_partial(
     train: TrainArrays, chunk: ChunkArrays, game: RankingGame, workspace: Workspace
 ) -> tuple[Partial, Int64s]:
-    """Return the partial of the points of a chunk that bins serve, and the points that they do not.
+    """Return the partial of the points of a chunk that bins serve, and the points that bins do not serve.
 
-    Points that one number of near rows does not serve come again with more of them. The certificates add up in
-    ``error_bound``. Cost: O(V N D) for the products and O(V N) beyond; memory: `memory.scratch_bytes`.
+    A point that bins do not serve with one number of near rows comes again with more near rows. The certificates are
+    added up in ``error_bound``.
+    Cost: O(V N D) for the products and O(V N) for the rest. Memory: `memory.scratch_bytes`.
     """
     options = game.options
     sample, left = row_codes.sample_arrays(train), np.arange(chunk.n_validation)
@@ -133,7 +138,7 @@ def binned_partial(
 
 
 def near_rounds(n_train: int, options: RankingOptions) -> list[int]:
-    """Return with how many near rows to try, one after the other, before all rows are sorted."""
+    """Return the numbers of near rows to try, one after the other, before all rows are sorted."""
     fewest = bins.near_rows(n_train, ranking.sorted_rows(options.k), options.tolerance)
     return [more * fewest for more in MORE_NEAR if 2 * more * fewest <= n_train]
 
@@ -147,7 +152,7 @@ def _round(
     game: RankingGame,
     workspace: Workspace,
 ) -> tuple[Partial, Int64s]:
-    """Return the partial of those points that so many near rows serve, and the other points."""
+    """Return the partial of the points that so many near rows serve, and the other points."""
     partial, done = Partial.zeros(train.n_train, row_bounds=game.options.row_bounds), np.empty(0, np.int64)
     capacity = row_codes.near_capacity(train.n_train, n_near)
     for points, edges in row_codes.point_blocks(
@@ -174,7 +179,7 @@ def _value_block(
     partial: Partial,
     workspace: Workspace,
 ) -> Bools:
-    """Add the points' values to the partial; return which points they could be certified for."""
+    """Add the values of the points to the partial; return for which points they could be certified."""
     n_points = len(block.codes)
     tables = workspace.array("tables", (n_points, 2 * bins.N_BINS), np.float64)
     with_bounds = partial.row_bounds is not None

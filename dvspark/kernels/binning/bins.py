@@ -1,7 +1,8 @@
-"""Bins: rows beyond the nearest are ordered by bins of nearly equal distance, in O(n) and with a certificate.
+"""Bins: rows beyond the nearest are ordered by bins of nearly equal distance, in O(n), with a certificate.
 
-Rows of one bin count as tied, averaged over all their orders; so the values are an average of exact ones, sum
-to U(N) - U(∅) as these do, and lie in an interval that the counts of the bins certify.
+Rows of one bin count as tied, so their values are averaged over all orders of the rows. Therefore the values are an
+average of exact values, they sum to U(N) - U(∅) as exact values do, and each lies in an interval that follows from the
+counts of the bins.
 """
 
 from __future__ import annotations
@@ -21,28 +22,28 @@ if TYPE_CHECKING:
 # Bin 0 holds the near rows, the last one is open. With its match flag a bin takes 14 bits, and the tables of a point
 # (128 KiB) stay in the second-level cache.
 N_BINS = 2**13
-# Set in the code of a row whose key is so near to an end of its bin that in truth it may be in the next one.
+# Set in the code of a row whose key is so near to an end of its bin that the row may really be in the next bin.
 IN_DOUBT = 2 * N_BINS
 
-# Bins are laid out in so many cells of one width each, on the root of the distance beyond the near rows.
+# Bins lie in so many cells of equal width, on a scale of the root of the distance beyond the near rows.
 N_CELLS = 512
 
-# Where cells lie and how many bins each takes is told by the keys of so many training rows, evenly spread in id order:
+# The keys of a sample say where cells lie and how many bins each has: training rows evenly spread in id order,
 # one in 64, within these limits. Their products cost as much as theirs elsewhere; twice as many make the
 # widest certificate a tenth narrower (docs/decisions/0015).
 SAMPLE_ONE_IN = 64
 SAMPLE_LIMITS = (1_024, 16_384)
 
-# Between the lines that give bins and the whole numbers at the ends of a cell; float32 rounds off a tenth of that.
+# Distance of a line's ends from whole numbers at the ends of a cell; float32 rounds off a tenth of that.
 LINE_MARGIN = 0.01
 
-# Tables over all ranks are made in pieces of so many, beside which nothing is held.
+# Tables over all ranks are made in pieces of so many ranks, so no second array of their length is held.
 PIECE_ROWS = 65_536
 
-# Where rounding may move a row by so much of a bin, or more, bins are too narrow to tell which it is in.
+# If rounding may move a row by this share of a bin or more, bins are too narrow to say which bin a row is in.
 LARGEST_MARGIN = 0.45
 
-# Ranks between two of the sample's keys are interpolated over so many keys, ever more outward: single gaps are noise.
+# Ranks are interpolated over so many keys of the sample, and over more farther out, because single gaps are noise.
 KNOT_STEP, KNOT_GROWTH = 24, 1.3
 
 # Of the bins, this share is spread evenly over the rows, the rest as the certificate asks for. It keeps bins that lie
@@ -52,12 +53,13 @@ EVEN_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Tails:
-    """Sums over the ranks beyond r, r = 0..n, of a method's weights: differences of small numbers, not of large.
+    """Sums of a method's weights over the ranks beyond r, for r = 0..n; so differences are of small numbers.
 
-    ``suffix`` (n + 1,) float64: Σ suffix_j over j > r, apart since certificates ask for it alone, at ranks near to each
-    other; ``sums`` (n + 1, 2) float64: Σ j suffix_j and Σ own_j, side by side since a bin asks for both; ``own`` (n,)
-    the method's weights. ``falls_from``: beyond so many ranks suffix weights do not grow with the rank, which the
-    certificate of bins rests on.
+    - ``suffix`` (n + 1,) float64: Σ suffix_j over j > r. It is an array of its own, since certificates use it alone, at
+      neighboring ranks.
+    - ``sums`` (n + 1, 2) float64: Σ j suffix_j and Σ own_j, side by side, since a bin uses both.
+    - ``own`` (n,): the method's own weights.
+    - ``falls_from``: from this rank on, suffix weights do not grow with the rank. The certificate of bins needs this.
     """
 
     suffix: Float64s
@@ -67,7 +69,7 @@ class Tails:
 
     @classmethod
     def of(cls, weights: RankWeights) -> Tails:
-        """Return the tails of a method's weights; O(n), in place but for a piece of rows."""
+        """Return the tails of a method's weights. Cost: O(n), in place except for one piece of ranks."""
         n = len(weights.own)
         total, sums = np.zeros(n + 1), np.zeros((n + 1, 2))
         total[:n] = weights.suffix
@@ -82,10 +84,11 @@ class Tails:
 
 @dataclass(frozen=True)
 class BinDoubt:
-    """What rounding leaves in doubt of one point's bins.
+    """What rounding leaves in doubt about the bins of one point.
 
-    ``linked`` (N_BINS,) bool: bins that are too narrow to tell which rows are in them, and which in the bin beyond.
-    ``low``, up to which keys are near, and how close keys may be there for their order to be in doubt: ``limit``.
+    - ``linked`` (N_BINS,) bool: bins so narrow that a row in them may really be in the next bin.
+    - ``low``: the largest key of a near row. ``limit``: how close two keys near ``low`` may be for their order to be in
+      doubt.
     """
 
     linked: Bools
@@ -97,11 +100,12 @@ class BinDoubt:
 class BinEdges:
     """Where the bins of one point lie.
 
-    Rows with keys up to ``low`` are near: bin 0. Another key's place among the cells is sqrt((key - low) per_unit),
-    N_CELLS at most: the whole part tells its cell, the fraction f where in the cell. Its bin is the whole part of
-    f × slope + offset, these being the cell's column of ``lines`` (3, N_CELLS + 1) float32. The last cell is
-    the open bin. Rows no further from an end of their bin than the cell's third number, a share of the bin, are
-    in doubt: in truth they may be in the next one; ``doubt`` says what else is.
+    Rows with keys up to ``low`` are near: they are in bin 0. The place of another key among the cells is sqrt((key -
+    low) per_unit), at most N_CELLS. The whole part of the place is the cell, and the fraction f the position in the
+    cell. The bin is the whole part of f × slope + offset, where slope and offset are in the cell's column of ``lines``
+    (3, N_CELLS + 1) float32. The last cell is the open bin.
+    The third number in the column is a share of the bin. A row that is no further than this from an end of its bin may
+    really be in the next bin, so it is in doubt. ``doubt`` has what else is in doubt.
     """
 
     low: np.float32
@@ -113,21 +117,21 @@ class BinEdges:
 def near_rows(n_train: int, n_exact: int, tolerance: float) -> int:
     """Return how many rows to order before the bins begin.
 
-    The certificate of bins that begin at rank m and hold n rows each there is about n / (2 m²). So that n is not so
-    small that chance rules it, m is 3.4 / sqrt(tolerance) at least, and more where the sample says less about it
+    If bins begin at rank m and hold n rows each there, the certificate is about n / (2 m²). To keep n from being so
+    small that chance rules it, m is at least 3.4 / sqrt(tolerance), and more if the sample says little about it
     (docs/decisions/0008).
     """
     certified = 3.4 / np.sqrt(tolerance) + 10.0 * np.sqrt(n_train)
-    return min(n_train, int(max(1.2 * n_exact, certified)))  # the sample tells only about where rank n_exact is
+    return min(n_train, int(max(1.2 * n_exact, certified)))  # the sample says only roughly where rank n_exact is
 
 
 def edges(sample_keys: Floats, n_train: int, n_near: int, limits_of: Callable[[Float64s], Float64s]) -> BinEdges | None:
-    """Return where bins begin and end, from the keys of the sample; O(sample log sample).
+    """Return where bins begin and end, from the keys of the sample; None if the sample gives no bins.
 
-    ``limits_of`` keys says how near another key may be for the order of the two to be in doubt.
-
-    Bins hold ever more rows outward, about in proportion to the square of the rank, as the certificate asks for.
-    None where the sample's keys beyond the near rows are all equal, or as good as that: there are no bins then.
+    There are no bins if the sample's keys beyond the near rows are all equal, or almost equal. Bins hold more rows the
+    farther out they lie, about in proportion to the square of the rank, as the certificate needs. ``limits_of`` returns
+    for keys how near another key may be for the order of the two to be in doubt.
+    Cost: O(sample log sample).
     """
     ordered = np.sort(sample_keys).astype(np.float64)
     last = len(ordered) - 1
@@ -144,13 +148,13 @@ def edges(sample_keys: Floats, n_train: int, n_near: int, limits_of: Callable[[F
     share = (1.0 - EVEN_SHARE) * reach + EVEN_SHARE * (rank - rank[0]) / (rank[-1] - rank[0])
     # Bins 1 .. N_BINS - 2 lie in the cells, one at least in each.
     begins = 1 + np.arange(N_CELLS + 1) + np.floor(share * (N_BINS - 2 - N_CELLS)).astype(np.int64)
-    # A little inside of whole numbers at both ends, so that no rounding takes a key into the bins of another cell.
+    # A little inside the whole numbers at both ends, so that no rounding moves a key into a bin of another cell.
     slopes = np.append(np.diff(begins), 1) - 2.0 * LINE_MARGIN
     # A key's place moves most where the cell begins, by slope × per_unit / (2 × place) bins a unit of the key.
     limits = limits_of(float(low) + np.append(distance, 2.0 * distance[-1]))
     margins = np.empty(N_CELLS + 1)
     margins[1:] = limits[2:] * slopes[1:] * per_unit / (2.0 * np.arange(1, N_CELLS + 1)) + 1.1 * LINE_MARGIN
-    margins[0] = 1.0  # bins of the first cell are as narrow as they like
+    margins[0] = 1.0  # bins of the first cell have no least width
     margins[-1] = 1.0  # keys beyond the last cell have no place
     wide = np.append(margins[:-1] > LARGEST_MARGIN, False)
     linked = np.zeros(N_BINS, np.bool_)
@@ -173,10 +177,10 @@ def _knots(n_sample: int, n_train: int, n_near: int) -> tuple[Int64s, Float64s]:
 
 
 def sample_size(n_train: int) -> int:
-    """Return how many training rows tell where bins go."""
+    """Return how many training rows are in the sample that says where bins lie."""
     return min(n_train, int(np.clip(n_train // SAMPLE_ONE_IN, *SAMPLE_LIMITS)))
 
 
 def sample_rows(n_train: int) -> Int64s:
-    """Return the training rows whose keys tell where bins go; the same whatever the machine."""
+    """Return the training rows in the sample that says where bins lie; the same on every machine."""
     return np.unique(np.linspace(0, n_train - 1, sample_size(n_train)).astype(np.int64))

@@ -1,4 +1,4 @@
-"""Codes: bin and match of every row for a block of points, and the near rows: the first pass of the binned ranking."""
+"""Row codes: the first pass of the binned ranking, which gives every row of every point a code and finds near rows."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ TABLE_ROW_BYTES = 57
 
 # Near rows have a place for so many standard deviations more than are expected, as the sample tells their number.
 NEAR_DEVIATIONS = 3.5
-# A point is given up when so few places are left. What is counted does not show by one or two how many there were, for
-# copies and the row that sits out are moved afterwards.
+# A point is given up when so few places are left. The count may be off by one or two rows, because
+# copies, and the row that sits out, are moved afterward.
 SPARE_PLACES = 64
 
 
@@ -42,9 +42,10 @@ SPARE_PLACES = 64
 class BinnedBlock:
     """A block of points between the two passes.
 
-    ``codes`` (n_points, n_rows) uint16; ``near_rows`` (n_points, capacity) int32, ascending, of which ``n_near``
-    (n_points,) int64 are there, or more than the capacity where they found no place; ``near_values`` (n_points,
-    capacity) float64, for what they are worth.
+    - ``codes`` (n_points, n_rows) uint16: bin and match of every row.
+    - ``near_rows`` (n_points, capacity) int32, ascending. ``n_near`` (n_points,) int64 of them are there; if ``n_near``
+      exceeds the capacity, the near rows found no place.
+    - ``near_values`` (n_points, capacity) float64: room for their values.
     """
 
     codes: UInt16s
@@ -54,7 +55,7 @@ class BinnedBlock:
 
     @classmethod
     def empty(cls, n_points: int, n_rows: int, capacity: int, workspace: Workspace) -> BinnedBlock:
-        """Return a block without rows, in the workspace."""
+        """Return a block whose rows have no codes yet, in arrays of the workspace."""
         return cls(
             workspace.array("block", (n_points, n_rows), np.uint16),
             workspace.array("near_rows", (n_points, capacity), np.int32),
@@ -69,17 +70,20 @@ class BinnedBlock:
 
     @property
     def near_keys(self) -> Floats:
-        """The float32 keys of the near rows, (n_points, 2 capacity), in the place of their values to come."""
+        """The float32 keys of the near rows, (n_points, 2 capacity), in the memory that their values will take."""
         return self.near_values.view(np.float32)
 
     def near(self, point: int) -> tuple[Int32s, Floats]:
-        """Return a point's near rows and their keys; none where they found no place, then no values come of it."""
+        """Return a point's near rows and their keys; none if they found no place.
+
+        Such a point is not valued in this block.
+        """
         n_near = int(self.n_near[point])
         n_near = n_near if n_near <= self.capacity else 0
         return self.near_rows[point, :n_near], self.near_keys[point, :n_near]
 
     def matches(self, point: int, rows: Int32s) -> Bools:
-        """Return which of some rows match the point, (n,) bool."""
+        """Return which of the given rows match the point, (n,) bool."""
         found = np.empty(len(rows), np.bool_)
         loops.fastest().matches_of(self.codes[point], rows, found)
         return found
@@ -92,17 +96,17 @@ def near_capacity(n_train: int, n_near: int) -> int:
 
 
 def most_near_rows(n_train: int, capacity: int) -> int:
-    """Return up to how many near rows a point is served, so many having a place."""
+    """Return the largest number of near rows with which a point is served, if ``capacity`` of them have a place."""
     return capacity if capacity == n_train else capacity - SPARE_PLACES
 
 
 def point_bytes(n_train: int, n_features: int, capacity: int) -> int:
-    """Return the bytes of a point's codes, near rows and their values, its table, its products and its features."""
+    """Return the bytes of one point: its codes, near rows and their values, table, products and features."""
     return 2 * n_train + 12 * capacity + 16 * bins.N_BINS + 4 * distances.TILE_ROWS + 24 * n_features
 
 
 def table_bytes(n_train: int, n_features: int) -> int:
-    """Return the bytes of what all points share: tables and sums over the rows, the sample, tiles in float64."""
+    """Return the bytes that all points share: tables and sums over the rows, the sample, and tiles in float64."""
     return TABLE_ROW_BYTES * n_train + (4 * bins.SAMPLE_LIMITS[1] + 12 * distances.TILE_ROWS) * n_features + 2**22
 
 
@@ -113,12 +117,12 @@ def points_per_block(n_train: int, n_features: int, capacity: int) -> int:
 
 
 def even_blocks(points: Int64s, most: int) -> Iterator[Int64s]:
-    """Yield the points in as few blocks of at most ``most`` as there can be, of nearly equal size."""
+    """Yield the points in blocks of nearly equal size: as few blocks as possible, of at most ``most`` points."""
     yield from np.array_split(points, -(-len(points) // most)) if len(points) else ()
 
 
 def sample_arrays(train: TrainArrays) -> TrainArrays:
-    """Return the training rows whose keys tell where bins go, as rows of their own."""
+    """Return the sample of training rows that says where bins lie, as train arrays of their own."""
     rows = bins.sample_rows(train.n_train)
     scale = None if train.scale is None else train.scale[rows]
     none = np.empty((0, 2), np.int32)
@@ -135,10 +139,11 @@ def point_blocks(
     n_near: int,
     workspace: Workspace,
 ) -> Iterator[tuple[Int64s, list[BinEdges | None]]]:
-    """Yield the points that go through both passes together, and where each one's bins lie.
+    """Yield the points that go through both passes together, and where the bins of each point lie.
 
-    None where the sample does not tell. The cut depends on ``n_train``, the rows of the whole table, alone: the last
-    bits of a product may depend on how many points it has. The sample's keys lie where the codes go.
+    The bins are None if the sample does not give them. The cut into blocks depends only on ``n_train``, the rows of the
+    whole table, because the last bits of a product may depend on the number of points in it. The sample's keys use the
+    memory that codes will take.
     """
     most = points_per_block(n_train, sample.x.shape[1], near_capacity(n_train, n_near))
     for some in even_blocks(points, most):
@@ -154,7 +159,7 @@ def point_blocks(
 def _edges(
     sample: TrainArrays, keys: Floats, z: Floats, weight: float, metric: str, n_train: int, n_near: int
 ) -> BinEdges | None:
-    """Return where one point's bins lie, by its float32 ``keys`` of the sample."""
+    """Return where the bins of one point lie, from its float32 ``keys`` of the sample."""
     some = near_order.error_sample(sample.n_train)
     exact = distances.exact_keys(sample.x, some, z, metric)
     size = key_size(sample, weight, metric)
@@ -170,15 +175,15 @@ def assign_rows(
     block: BinnedBlock,
     workspace: Workspace,
 ) -> Float64s:
-    """Fill ``block`` with the codes and near rows of ``train``, for all points of the chunk: the first pass.
+    """Fill ``block`` with the codes and near rows of ``train`` for all points of the chunk: the first pass.
 
-    Returns the norms of the points' weights, for `key_sizes.key_size`. 2 N D n_points floating-point operations.
+    Return the norms of the points' weights, for `key_sizes.key_size`. Cost: 2 N D n_points floating-point operations.
     """
     assign = loops.fastest().assign_bins
     points = distances.place_points(train, chunk.x, metric)
     low, per_unit = np.array([e.low for e in edges]), np.array([e.per_unit for e in edges])
     lines = np.stack([e.lines for e in edges])
-    # One label a row and a point: compared on the way. Otherwise the rows that match are looked up afterwards.
+    # If rows and points have one label each, labels are compared on the way; otherwise matches are looked up afterward.
     labels = train.labels.codes
     alone = np.array([labels is not None and len(codes) == 1 for codes in chunk.labels])
     asked = np.array([codes[0] if single else -1 for codes, single in zip(chunk.labels, alone, strict=True)], np.int32)
@@ -197,10 +202,10 @@ def assign_rows(
 
 
 def give_copies_their_key(block: BinnedBlock, pairs: Int32s, source: BinnedBlock) -> None:
-    """Give rows the bins of other ones and, if these are near, their keys.
+    """Give copies the bins of their originals and, if these are near, the keys.
 
-    ``pairs`` (n, 2) int32 of a row of the block and the row of ``source``, the block itself or another of the same
-    points, that it is a copy of.
+    ``pairs`` (n, 2) int32 has a row of the block and the row of ``source`` of which it is a copy. ``source`` is the
+    block itself, or another block of the same points.
     """
     if not len(pairs):
         return
@@ -226,9 +231,9 @@ def give_copies_their_key(block: BinnedBlock, pairs: Int32s, source: BinnedBlock
 
 
 def take_out(block: BinnedBlock, train_rows: Int64s | None) -> None:
-    """Take each point's row of ``train_rows``, if it is in the block, out of its game.
+    """Take each point's own row in ``train_rows``, if the block has it, out of the point's game.
 
-    It is no near row then, and its code is worth nothing.
+    The row is then no near row, and its code is worth nothing.
     """
     for point, row in enumerate([] if train_rows is None else train_rows.tolist()):
         if not 0 <= row < block.codes.shape[1]:
@@ -243,7 +248,10 @@ def take_out(block: BinnedBlock, train_rows: Int64s | None) -> None:
 
 
 def count_rows(block: BinnedBlock, point: int, absent: int) -> Int64s:
-    """Return how many rows have each code, (4 N_BINS,) int64; ``absent`` of them, 0 or 1, were taken out."""
+    """Return how many rows have each code, (4 N_BINS,) int64.
+
+    The ``absent`` rows (0 or 1) that were taken out are not counted.
+    """
     counts = np.empty(2 * bins.IN_DOUBT, np.int64)
     loops.fastest().count_codes(block.codes[point], counts)
     counts[0] -= absent

@@ -1,3 +1,3 @@
-"""Blocks: validation points put together from what each block of training rows tells of them."""
+"""Blocks: validation points that are put together from the parts that blocks of training rows report."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Points merged from parts: each block of training rows gives its keys, and one place ranks them all."""
+"""Merged points: each block of training rows reports its keys of a point, and one place ranks them all."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from dvspark.schemas import Bools, ChunkArrays, Floats, Int64s, Partial, TrainBl
 
 @dataclass(frozen=True)
 class BlockPart:
-    """A block's part of one point; holds until the next point is asked for.
+    """A block's part of one point; valid until the next point.
 
-    ``keys`` (n_rows,) float32, or float64 that need no others; ``matches`` (n_rows,) bool.
+    ``keys`` (n_rows,) float32, or float64 if they are exact; ``matches`` (n_rows,) bool.
     """
 
     keys: Floats
@@ -30,10 +30,10 @@ class BlockPart:
 
 @dataclass(frozen=True)
 class MergedPoint(BlockPart):
-    """One point's parts, one after the other, rows counted in the whole table.
+    """The parts of one point, one after the other, with rows numbered in the whole table.
 
-    ``near`` tells exact keys where those given are float32. The row that is ``absent`` sits out the game; ``target``
-    the number to predict, under regression; ``counts`` (2,) int64 as in `ChunkArrays`.
+    ``near`` gives exact keys if the keys are float32. The row that is ``absent`` sits out the game. ``target`` is the
+    number to predict, under regression; ``counts`` (2,) int64 as in `ChunkArrays`.
     """
 
     near: NearKeys | None = None
@@ -43,11 +43,11 @@ class MergedPoint(BlockPart):
 
 
 def block_parts(block: TrainBlock, chunk: ChunkArrays, options: RankingOptions, n_train: int) -> Iterator[BlockPart]:
-    """Yield the block's part of each point of the chunk; ``n_train`` rows of all blocks.
+    """Yield the block's part of each point of the chunk; ``n_train`` is the number of rows in all blocks.
 
     Rows meet the same points in the same places of the same tiles as in one table, so their keys have the same bits.
-    Cost a point: O(n_rows D). Memory beside the block's arrays: 4 P B + (40 T + 24 P) D + 8 B bytes, for
-    P = `ranking.points_per_block` of ``n_train``, B rows of the block and its guests, T of a tile, D features.
+    Cost of a point: O(n_rows D). Memory beside the block's arrays: 4 P B + (40 T + 24 P) D + 8 B bytes, for P =
+    `ranking.points_per_block` of ``n_train``, B rows of the block and its guests, T rows of a tile, D features.
     """
     train = block.train
     if options.precision == "float64":
@@ -71,7 +71,7 @@ def block_parts(block: TrainBlock, chunk: ChunkArrays, options: RankingOptions, 
 
 
 def block_keys(block: TrainBlock, z: Floats, metric: str, out: Floats) -> None:
-    """Fill ``out`` (n_points, n_rows) as `distances.approximate_keys` does for the rows in one table."""
+    """Fill ``out`` (n_points, n_rows) with the keys that `distances.approximate_keys` gives these rows in one table."""
     distances.approximate_keys(block.train, z, metric, out)
     if block.guests is not None:
         of_guests = np.empty((len(z), block.guests.n_train), np.float32)
@@ -87,10 +87,10 @@ def merged_partial(
     weights_of: WeightsOf,
     utility_of: UtilityOf,
 ) -> Partial:
-    """Return the partial of points, added up as they come: the bits of `partials.ranking_partial` when sorted.
+    """Return the partial of points, added up in order, with the bits of `partials.ranking_partial` when sorted.
 
-    ``n_players`` rows play, all ``n_train`` or, under self-validation, all but one.
-    Cost a point: O(n_train log n_train); memory: 160 bytes a training row, or 240 where ties are averaged.
+    ``n_players`` rows play: all ``n_train``, or under self-validation all but one.
+    Cost of a point: O(n_train log n_train). Memory: 160 bytes a training row, or 240 if ties are averaged.
     """
     scratch, weights = Scratch(n_train, Workspace()), weights_of(n_players) if n_players else None
     ranked = (rank_merged(point, options, scratch, weights) for point in points)
@@ -100,9 +100,9 @@ def merged_partial(
 def rank_merged(
     point: MergedPoint, options: RankingOptions, scratch: Scratch, weights: RankWeights | None = None
 ) -> RankedRows:
-    """Return the rows that play, nearest first, as `ranking.ranked_points` does; the arrays are the scratch's.
+    """Return the playing rows, nearest first, as `ranking.ranked_points` does; the arrays belong to ``scratch``.
 
-    Raises: ValueError for float32 keys of a point that was made without exact ones.
+    Raises: ValueError for a point with float32 keys that was made without exact ones.
     """
     if len(point.keys) == 1 and point.absent is not None:
         return ranking.NO_ROWS
@@ -114,7 +114,7 @@ def rank_merged(
 
 
 def _absent_row(block: TrainBlock, chunk: ChunkArrays, point: int) -> int | None:
-    """Return the row of the block that sits out the point's game, if it is in this block."""
+    """Return the row that sits out the point's game, if it is in this block."""
     if chunk.train_rows is None:
         return None
     row = int(chunk.train_rows[point]) - block.first_row

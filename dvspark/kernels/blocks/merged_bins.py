@@ -1,4 +1,4 @@
-"""Binned points merged from parts: blocks count their rows by bin, one place values the bins, blocks add that up."""
+"""Merged points under bins: blocks count their rows by bin, one place values the bins, and blocks add the values up."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int32s, Int64s
 
 @dataclass(frozen=True)
 class BinnedPart:
-    """A block's part of one point, rows counted in the block.
+    """A block's part of one point, with rows numbered in the block.
 
-    ``counts`` (4 N_BINS,) int64 rows of each code; ``near_rows`` (n_near,) int32, ascending, ``near_keys`` float32 and
-    ``near_matches`` bool; what is in ``doubt`` of the point's bins, the same in all blocks.
+    ``counts`` (4 N_BINS,) int64: rows of each code. ``near_rows`` (n_near,) int32, ascending, ``near_keys`` float32,
+    ``near_matches`` bool. ``doubt``: what is in doubt about the point's bins; the same in all blocks.
     """
 
     counts: Int64s
@@ -34,7 +34,7 @@ class BinnedPart:
 
 @dataclass(frozen=True)
 class MergedValues:
-    """What all rows get from one point, by code and for the near rows one by one, in the order of the parts.
+    """What all rows get from one point: by code, and for each near row in the order of the parts.
 
     ``values`` and ``bounds`` (2 N_BINS,) float64; ``near_values`` (n_near,) float64; utilities and the certificate.
     """
@@ -56,12 +56,13 @@ def binned_parts(
     n_near: int,
     workspace: Workspace,
 ) -> Iterator[tuple[Int64s, UInt16s, list[BinnedPart | None]]]:
-    """Yield (points, codes, parts) of those of ``points`` that go through together; arrays hold until the next.
+    """Yield (points, codes, parts) for those of ``points`` that go through together; arrays are valid until the next.
 
-    ``codes`` (n_served, n_rows) uint16 of the points that have a part; the sample does not tell where the bins of the
-    others lie. ``n_train`` rows of all blocks, of which some ``n_near`` are to be near a point. The bits are those of
-    one table, since tiles and blocks of points are.
-    Cost a point: O(n_rows D); memory: `memory.scratch_bytes` of the block's rows, of as many points as of ``n_train``.
+    ``codes`` (n_served, n_rows) uint16 are those of the points that have a part; for other points the sample does not
+    say where bins lie. ``n_train`` is the number of rows in all blocks, of which about ``n_near`` should be near a
+    point. Tiles and blocks of points are those of one table, and so are the bits.
+    Cost of a point: O(n_rows D). Memory: `memory.scratch_bytes` of the block's rows, for as many points as with
+    ``n_train`` rows.
     """
     train = block.train
     capacity = min(row_codes.near_capacity(n_train, n_near), train.n_train)
@@ -103,10 +104,10 @@ def value_parts(
     game: RankingGame,
     workspace: Workspace,
 ) -> MergedValues | None:
-    """Return what one point's parts, those of all blocks in order, are worth; None if bins do not serve the point.
+    """Return what the parts of one point, from all blocks in order, are worth; None if bins do not serve the point.
 
-    ``first_rows`` the place of each block's first row in the whole table; ``near_of`` rows of it tells their exact
-    keys; ``most_near`` as in `row_codes.most_near_rows`. Cost and bits as in `binned.value_point`.
+    ``first_rows`` are the places of each block's first row in the whole table. ``near_of`` gives exact keys of rows of
+    the whole table. ``most_near`` as in `row_codes.most_near_rows`. Cost and bits as in `binned.value_point`.
     """
     told = [part for part in parts if part is not None]
     if len(told) < len(parts):
@@ -131,7 +132,7 @@ def add_point(
     value: Float64s,
     squared: Float64s,
 ) -> None:
-    """Add one point's values and their squares to those of the rows of a block; arrays as in `loops.add_values`."""
+    """Add one point's values and their squares to the sums of a block's rows; arrays as in `loops.add_values`."""
     near = near_rows[None], near_values[None], np.array([len(near_rows)])
     loops.fastest().add_values(
         codes[None], np.zeros(1, np.int64), table[None], *near, bins.IN_DOUBT - 1, value, squared
@@ -139,7 +140,7 @@ def add_point(
 
 
 def add_bounds(codes: UInt16s, table: Float64s, bounds: Float64s) -> None:
-    """Add one point's certificates to those of the rows of a block."""
+    """Add one point's certificates to the sums of a block's rows."""
     loops.fastest().add_bounds(codes[None], np.zeros(1, np.int64), table[None], bounds)
 
 

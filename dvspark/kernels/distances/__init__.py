@@ -1,3 +1,3 @@
-"""Distances: keys that are ordered as distances are, how far they may be off, and weights that follow from them."""
+"""Distances: keys that are ordered like distances, bounds on their errors, and weights that follow from distances."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Distances: float32 keys of all training rows by matrix products, float64 keys of a few by differences."""
+"""Distances: float32 keys of all training rows by matrix products, and float64 keys of a few rows by differences."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, TrainArrays
 
 METRICS = ("euclidean", "cosine", "inner_product")
 
-# Products of this shape run as fast as any, 4 to 10 times as fast as one product into a fresh (points, N) array,
+# Products of this shape are as fast as any: 4 to 10 times as fast as one product into a fresh (points, N) array,
 # which loses its time in page faults; and are still in a cache when they are looked at.
 TILE_ROWS = 4_096
 # A chunk of 256 points, give or take, is one product.
@@ -36,9 +36,9 @@ LARGEST_SCALE = 2.0**40
 
 
 def prepare(x: Floats, labels: TrainLabels, metric: str) -> TrainArrays:
-    """Return what the kernels need of training rows ``x``, which come in id order and are not copied.
+    """Return train arrays of the rows ``x``, which are in id order and are not copied.
 
-    ``x`` (n_train, n_features) float32 or float64, finite, without zero rows under cosine.
+    ``x`` (n_train, n_features) is float32 or float64, finite, and under cosine has no zero rows.
     Cost: O(N D) time in four passes; 24 N bytes and a few tiles beside ``x``.
     """
     scale = row_scale(x, metric)
@@ -47,15 +47,15 @@ def prepare(x: Floats, labels: TrainLabels, metric: str) -> TrainArrays:
 
 
 def row_scale(x: Floats, metric: str) -> Float64s | None:
-    """Return 1 / |x| of each row under cosine, (n,) float64, else None."""
+    """Return 1 / |x| of each row under cosine, (n,) float64; None under other metrics."""
     return 1.0 / np.sqrt(squared_norms(x)) if metric == "cosine" else None
 
 
 def tile_sums(x: Floats, scale: Float64s | None) -> tuple[Floats, Float64s]:
-    """Return the sum of the rows, scaled, of each tile (n_tiles, n_features), and of their squares (n_tiles,)."""
+    """Return for each tile the sum of its scaled rows (n_tiles, n_features), and of their squares (n_tiles,)."""
     sums, squares = np.empty((-(-len(x) // TILE_ROWS), x.shape[1]), x.dtype), []
     for start, tile in _tiles(x):
-        # Rows shorter than float32 has reciprocals count for less.
+        # Rows so short that float32 has no reciprocal of their length count for less.
         units = None if scale is None else np.minimum(scale[start : start + TILE_ROWS, None], 1e38).astype(tile.dtype)
         rows = tile if units is None else tile * units
         sums[start // TILE_ROWS] = rows.sum(axis=0)  # in the rows' own precision: any center near the mean will do
@@ -64,10 +64,10 @@ def tile_sums(x: Floats, scale: Float64s | None) -> tuple[Floats, Float64s]:
 
 
 def common_offset(sums: Floats, squares: Float64s, n_rows: int) -> Float64s | None:
-    """Return the mean row where it would swamp the products (OFFSET_RATIO), else None.
+    """Return the mean row if it would swamp the products (OFFSET_RATIO), else None.
 
-    ``sums`` and ``squares`` of all rows' tiles in order, from `tile_sums`: the bits do not depend on who added up
-    which tile.
+    ``sums`` and ``squares`` are those of all tiles in order, from `tile_sums`. So it does not matter for the bits who
+    added up which tile.
     """
     total = np.zeros(sums.shape[1])
     for of_tile in sums:
@@ -78,7 +78,7 @@ def common_offset(sums: Floats, squares: Float64s, n_rows: int) -> Float64s | No
 
 
 def placed_norms(x: Floats, scale: Float64s | None, center: Float64s | None) -> Float64s:
-    """Return the squared norms of the rows as they enter products, (n,) float64."""
+    """Return the squared norms of the rows in the form in which they enter products, (n,) float64."""
     norms = np.empty(len(x))
     for start, tile in _tiles(x):
         placed = _place(tile, None if scale is None else scale[start : start + TILE_ROWS], center)
@@ -87,7 +87,7 @@ def placed_norms(x: Floats, scale: Float64s | None, center: Float64s | None) -> 
 
 
 def squared_norms(x: Floats) -> Float64s:
-    """Return the squared norms of the rows of ``x``, (n,) float64; O(n D), one tile of scratch."""
+    """Return the squared norms of the rows of ``x``, (n,) float64. Cost: O(n D), one tile of scratch."""
     out = np.empty(len(x))
     for start, tile in _tiles(x):
         wide = np.asarray(tile, np.float64)
@@ -98,7 +98,7 @@ def squared_norms(x: Floats) -> Float64s:
 def duplicate_rows(x: Floats) -> Int32s:
     """Return pairs (row, first row with the same embedding), (n_duplicates, 2) int32, rows ascending.
 
-    Rows are compared value by value among those with equal random projections; O(N D + N log N).
+    Rows with equal random projections are compared value by value. Cost: O(N D + N log N).
     """
     direction = np.random.default_rng(0).standard_normal(x.shape[1])
     # A product would round a row differently by its place in the block; a sum along the row does not.
@@ -122,8 +122,8 @@ def duplicate_rows(x: Floats) -> Int32s:
 def first_copies(order: Int64s, differs: Bools) -> Int32s:
     """Return pairs (row, first row that equals it), (n_duplicates, 2) int32, rows ascending.
 
-    ``order`` (n,) the rows so that equal ones are together, ascending; ``differs`` (n - 1,) whether the next one is
-    another.
+    ``order`` (n,) has the rows so that equal rows are next to each other, ascending. ``differs`` (n - 1,) says whether
+    the next row differs.
     """
     begins = np.flatnonzero(np.r_[True, differs])
     first = order[np.repeat(begins, np.diff(np.r_[begins, len(order)]))]
@@ -134,11 +134,11 @@ def first_copies(order: Int64s, differs: Bools) -> Int32s:
 
 @dataclass(frozen=True)
 class PlacedPoints:
-    """Validation points as they enter products with training rows.
+    """Validation points in the form in which they enter products with training rows.
 
-    ``weights`` (n_points, n_features) float32; ``norms`` (n_points,) float64, the weights' norms, for
-    `key_sizes.key_size`; ``units`` (n_points,) float64, the weights' reciprocal lengths, under cosine without a center,
-    else None.
+    - ``weights`` (n_points, n_features) float32.
+    - ``norms`` (n_points,) float64: norms of the weights, for `key_sizes.key_size`.
+    - ``units`` (n_points,) float64: reciprocal lengths of the weights, under cosine without a center; otherwise None.
     """
 
     weights: Floats
@@ -147,7 +147,7 @@ class PlacedPoints:
 
 
 def place_points(train: TrainArrays, z: Floats, metric: str) -> PlacedPoints:
-    """Return points ``z`` (n_points, n_features) as they enter products with ``train``."""
+    """Return points ``z`` (n_points, n_features) in the form in which they enter products with ``train``."""
     units = None if train.scale is None else 1.0 / np.sqrt(squared_norms(z))
     if units is not None and train.center is None:
         z, units = _lifted(z, units)
@@ -161,11 +161,11 @@ def place_points(train: TrainArrays, z: Floats, metric: str) -> PlacedPoints:
 def tile_products(
     train: TrainArrays, points: PlacedPoints, metric: str, block: Floats
 ) -> Iterator[tuple[int, Floats, Floats]]:
-    """Yield (first row, products, addend) of each tile of training rows: a key is products + addend, in float32.
+    """Yield (first row, products, addend) of each tile of training rows; a key is products + addend, in float32.
 
-    Products (n_points, rows) lie in ``block`` (n_points × a tile's rows,) float32 until the next tile, or stay in the
-    columns of a block (n_points, n_train); addend (rows,).
-    A constant of each point is left out, which no order depends on. 2 N D n_points floating-point operations.
+    Products (n_points, rows) lie in ``block`` (n_points × a tile's rows,) float32 until the next tile. In a block
+    (n_points, n_train) they stay in the tile's columns. The addend is (rows,).
+    A constant of each point is left out, since no order depends on it. Cost: 2 N D n_points floating-point operations.
     """
     for start, given in _tiles(train.x):
         here = slice(start, start + len(given))
@@ -178,7 +178,7 @@ def tile_products(
         np.matmul(points.weights, placed.T, out=products)
         addend = np.zeros(len(tile), np.float32)
         if points.units is not None and scale is not None:
-            # In float64 before it is rounded once: then equal cosines of whole numbers give equal keys.
+            # In float64, rounded only once, so that equal cosines of whole numbers give equal keys.
             loops.fastest().scale_products(products, scale, points.units)
         elif metric != "inner_product":
             norms = train.squared_norm[here] if metric == "euclidean" else 0.5 * train.squared_norm[here]
@@ -189,8 +189,8 @@ def tile_products(
 def approximate_keys(train: TrainArrays, z: Floats, metric: str, out: Floats) -> Float64s:
     """Fill ``out`` (n_points, n_train) float32 with the keys of points ``z`` (n_points, n_features).
 
-    Duplicates of a row get the key of their first copy. Returns the norm of each point's weights, (n_points,)
-    float64, for `key_sizes.key_size`.
+    Duplicates of a row get the key of their first copy. Return the norm of each point's weights, (n_points,) float64,
+    for `key_sizes.key_size`.
     Cost: 2 N D n_points floating-point operations and one pass over the keys; scratch: a tile.
     """
     points = place_points(train, z, metric)
@@ -202,10 +202,10 @@ def approximate_keys(train: TrainArrays, z: Floats, metric: str, out: Floats) ->
 
 
 def exact_keys(x: Floats, rows: Int64s, z: Floats, metric: str) -> Float64s:
-    """Return the float64 keys of some ``rows`` (n,) of ``x`` to one point ``z``, from differences, ties not settled.
+    """Return the float64 keys of ``rows`` (n,) of ``x`` to one point ``z``, from differences, before `settle_ties`.
 
-    Others stand for keys that would vanish, see `small_keys`. A key depends on its row and the point alone, not on the
-    rows around it. O(n D) time; a tile in float64.
+    Keys that would vanish are replaced, see `small_keys`. A key depends on its row and the point alone, not on
+    neighboring rows. Cost: O(n D) time; a tile in float64.
     """
     keys, point = np.empty(len(rows)), np.asarray(z, np.float64)
     if metric == "cosine":
@@ -225,7 +225,7 @@ def exact_keys(x: Floats, rows: Int64s, z: Floats, metric: str) -> Float64s:
 
 
 def settle_ties(keys: Float64s, metric: str) -> Float64s:
-    """Return one point's exact keys with those that differ by rounding alone made equal; O(n log n).
+    """Return the exact keys of one point, with keys that differ only by rounding made equal. Cost: O(n log n).
 
     Only cosine needs it: squared differences and products of the same numbers round alike. Ascending keys are made
     equal to the first one that is no further below them than rounding, never to one further away by way of others.
@@ -273,9 +273,9 @@ def _tiles(x: npt.NDArray[Any]) -> Iterator[tuple[int, npt.NDArray[Any]]]:
 
 
 def _lifted(rows: Floats, scale: Float64s) -> tuple[Floats, Float64s]:
-    """Return rows and 1 / |row|, short ones times a power of two that brings them to about unit length.
+    """Return rows and 1 / |row|, with short rows multiplied by a power of two that makes their length about one.
 
-    Their products would vanish among float32 numbers, or lose bits.
+    Otherwise their products would vanish in float32, or lose bits.
     """
     short = np.flatnonzero(scale > LARGEST_SCALE)
     if not len(short):
@@ -288,8 +288,8 @@ def _lifted(rows: Floats, scale: Float64s) -> tuple[Floats, Float64s]:
 
 
 def _place(rows: Floats, scale: Float64s | None, center: Float64s | None) -> Floats:
-    """Return rows as they enter a product, float32: as they are, or scaled and moved by the center."""
-    with np.errstate(over="ignore"):  # under precision float64 numbers may be larger, and no key comes from a product
+    """Return rows as float32 in the form in which they enter a product: as they are, or scaled and centered."""
+    with np.errstate(over="ignore"):  # precision float64 allows larger numbers, and takes no key from a product
         if center is None:
             return np.asarray(rows, np.float32)
         wide = np.array(rows, np.float64)

@@ -1,4 +1,4 @@
-"""Key bounds: how far the float32 keys of `distances` can be from exact ones, for certain, in any order of addition."""
+"""Key bounds: proven bounds on the errors of the float32 keys of `distances`, for any order of addition."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from dvspark.schemas import Float64s, Floats, Int64s, TrainArrays
 # Relative error of one float32, and of one float64, operation.
 UNIT = 2.0**-24
 WIDE_UNIT = 2.0**-53
-# What one operation whose result is subnormal may be off, even where such numbers are taken for zero.
+# Error of one operation whose result is subnormal, even on processors that take such numbers for zero.
 UNDERFLOW = 2.0**-126
-# Float32 numbers that add up to so much may overflow on the way.
+# Sums of float32 numbers up to so much may overflow on the way.
 OVERFLOW = 2.0**126
-# Roundings beside those of a product's D terms: of both inputs, norms and scale, the last addition and float64 keys,
+# Roundings besides those of a product's D terms: both inputs, norms and scale, the last addition, float64 keys,
 # and some to spare for products of errors.
 OTHER_ROUNDINGS = 8
 
 
 @dataclass(frozen=True)
 class KeyBounds:
-    """How to compare float32 keys of some points with exact ones; all arrays (n_points,) float64.
+    """How the float32 keys of some points compare with exact keys; all arrays are (n_points,) float64.
 
-    An exact key is the float32 key plus the point's number of ``constants``, which `distances.tile_products` leaves
-    out, within what `errors` says.
+    An exact key is the float32 key plus the point's number in ``constants`` (which `distances.tile_products` leaves
+    out), within the bound that `errors` returns.
     """
 
     constants: Float64s
@@ -37,9 +37,10 @@ class KeyBounds:
     per_square: float
 
     def errors(self, points: Int64s | slice, norms: Float64s, scales: Float64s | float) -> Float64s:
-        """Return the bounds for points and rows side by side, float64, infinite where a float32 number may overflow.
+        """Return the bounds for pairs of points and rows, float64; infinite where a float32 number may overflow.
 
-        ``norms`` of the rows as they enter products; ``scales`` 1 / |x| under cosine, else anything.
+        ``norms`` are those of the rows in the form in which they enter products. ``scales`` are 1 / |x| under cosine;
+        under other metrics they are not used.
         """
         squares = norms * norms
         bounds = self.fixed[points] + self.per_norm[points] * norms + self.per_square * squares
@@ -48,10 +49,11 @@ class KeyBounds:
 
 
 def key_bounds(train: TrainArrays, points: PlacedPoints, z: Floats, metric: str) -> KeyBounds:
-    """Return the bounds of placed points, that `distances.place_points` made of ``z`` (n_points, n_features).
+    """Return the bounds of placed points, which `distances.place_points` made of ``z`` (n_points, n_features).
 
-    A float32 product of D terms added up in any order is within gamma_D |w| |x| of the exact one, gamma_n = n u /
-    (1 - n u), u = 2^-24; so is each rounding of an input, a norm or a sum, with gamma_1. O(n_points D).
+    A float32 product of D terms, added up in any order, is within gamma_D |w| |x| of the exact one, where gamma_n = n u
+    / (1 - n u) and u = 2^-24. Each rounding of an input, a norm or a sum adds gamma_1.
+    Cost: O(n_points D).
     Source: Higham, Accuracy and Stability of Numerical Algorithms, 2002, doi:10.1137/1.9780898718027, section 3.1.
     """
     n_features = z.shape[1]

@@ -1,3 +1,3 @@
-"""Formulas: what each method's game is worth to a row; one file a method, and what several of them share."""
+"""Formulas: the value of a row in the game of each method; one file for each method, and what several share."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""CHG-Shapley: U(S) = |alpha|² - |mean of S - alpha|², U(∅) = 0: rows are worth what they bring the mean to alpha."""
+"""CHG-Shapley: U(S) = |alpha|² - |mean of S - alpha|², U(∅) = 0: how near rows bring the mean to alpha."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from dvspark.schemas import Float64s, Floats
 class GradientGame:
     """A game of ``n`` rows x.
 
-    ``alpha`` the target; of the offsets d = x - alpha, ``total`` the sum, ``squares`` the sum of |d|². alpha and total
-    have the shape of a row: (p,), or (n_classes, n_features + 1).
+    ``alpha`` is the target. Of the offsets d = x - alpha, ``total`` is the sum, and ``squares`` the sum of |d|². alpha
+    and total have the shape of a row: (p,), or (n_classes, n_features + 1).
     """
 
     n: int
@@ -31,11 +31,11 @@ class GradientGame:
 
     @property
     def size(self) -> float:
-        """Of what the values are made of, to which their rounding is in proportion: squares of alpha and offsets."""
+        """The size of the terms of the values (squares of alpha and offsets); rounding is in proportion to it."""
         return float(np.vdot(self.alpha, self.alpha)) + self.squares / self.n
 
     def values(self, x: Floats) -> Float64s:
-        """Return the values of some of the rows, (n, p) to (n,), whose bits do not depend on the others; O(n p)."""
+        """Return the values of some of the rows, (n, p) to (n,); their bits do not depend on other rows. O(n p)."""
         own, with_total, shared = self._terms()
         offset = np.asarray(x, np.float64) - self.alpha
         # Sums of single rows: a product of matrices may round a row by the place it stands at.
@@ -43,14 +43,14 @@ class GradientGame:
         return value
 
     def row_formula(self) -> RowFormula:
-        """Return the same in terms of rows that are not written out."""
+        """Return the same formula for rows that are not written out."""
         own, with_total, shared = self._terms()
         direction = with_total * self.total - 2.0 * own * self.alpha
         at_alpha = own * np.vdot(self.alpha, self.alpha) - with_total * np.vdot(self.alpha, self.total)
         return RowFormula(own, direction, shared + float(at_alpha))
 
     def _terms(self) -> tuple[float, float, float]:
-        """Return what |d|² and d·total count, and what all rows get."""
+        """Return the factors of |d|² and d·total, and the term that all rows get."""
         own, with_total, total_squared, squares = _coefficients(self.n)
         lengths = np.vdot(self.alpha, self.alpha), np.vdot(self.total, self.total)
         return own, with_total, float(lengths[0] / self.n + total_squared * lengths[1] + squares * self.squares)
@@ -60,10 +60,10 @@ def chg_values(x: Floats, alpha: Floats | None = None) -> Float64s:
     """Return the values of the rows of ``x`` (n, p), (n,) float64, any n >= 0; ``alpha`` (p,), None: their mean.
 
     value_j = |alpha|² / n + q |d_j|² + c d_j·T + s |T|² + o Σ |d|², with d_j = x_j - alpha, T = Σ d, and q, c, s, o
-    of n alone. Distances from alpha do not cancel where the rows lie far from 0, as squares of x do. On the mean
-    T = 0: the nearer to the mean, the more valuable. The values sum to |alpha|² - |T / n|².
-    Rows are gradients of the last layer, loss times gradient: x and alpha must be on one scale.
-    O(n p) time, 24 n p bytes.
+    that depend on n alone. Distances from alpha do not cancel if the rows lie far from 0, as squares of x do. If alpha
+    is the mean, T = 0, and a row is worth more, the nearer it lies to the mean. The values sum to |alpha|² - |T / n|².
+    Rows are gradients in the last layer, loss times gradient; x and alpha must be on one scale.
+    Cost: O(n p) time, 24 n p bytes.
     Source: Cai, CHG Shapley, 2024, arXiv:2406.11730, equation (3), which is 0 / 0 for n <= 2; here in centered form.
     """
     rows = np.asarray(x, np.float64)
@@ -71,7 +71,7 @@ def chg_values(x: Floats, alpha: Floats | None = None) -> Float64s:
 
 
 def game_of(rows: Float64s, alpha: Floats | None = None) -> GradientGame:
-    """Return the game of all rows (n, p), at least one."""
+    """Return the game of all rows (n, p); there is at least one row."""
     target = rows.mean(axis=0) if alpha is None else np.asarray(alpha, np.float64)
     offset = rows - target
     total = offset.sum(axis=0) if alpha is not None else np.zeros(rows.shape[1])
@@ -79,7 +79,10 @@ def game_of(rows: Float64s, alpha: Floats | None = None) -> GradientGame:
 
 
 def game_of_sums(sums: GradientSums, target: GradientSums | None) -> GradientGame:
-    """Return the game of gradients that add up to ``sums``; its alpha is the mean of the ``target``'s, or their own."""
+    """Return the game of gradients that add up to ``sums``; alpha is the mean of ``target``, or their own mean.
+
+    Their own mean is the target if ``target`` is None.
+    """
     alpha = sums.total / sums.n if target is None else target.total / target.n
     total = np.zeros_like(alpha) if target is None else sums.total - sums.n * alpha
     squares = sums.squares - 2.0 * np.vdot(sums.total, alpha) + sums.n * np.vdot(alpha, alpha)
@@ -97,9 +100,9 @@ def utility(x: Floats, alpha: Floats | None = None) -> tuple[float, float]:
 
 
 def reference_values(x: Floats, alpha: Floats | None = None) -> Float64s:
-    """Return the same from the squares and products of x itself, for checks: another formula. O(n p).
+    """Return the values by another formula, from squares and products of x itself, for checks. Cost: O(n p).
 
-    U(S) = 2 mean·alpha - |mean|². Loses digits where rows lie far from 0. Source: Cai 2024, equation (3).
+    U(S) = 2 mean·alpha - |mean|². The formula loses digits if rows lie far from 0. Source: Cai 2024, equation (3).
     """
     rows = np.asarray(x, np.float64)
     n, total = len(rows), rows.sum(axis=0)
@@ -108,7 +111,7 @@ def reference_values(x: Floats, alpha: Floats | None = None) -> Float64s:
 
 
 def reference_of_sums(rows: Float64s, n: int, total: Float64s, squares: float, target: Float64s) -> Float64s:
-    """Return the reference of some (m, p) of ``n`` rows that add up to ``total`` and their squares to ``squares``."""
+    """Return the reference values of (m, p) ``rows``, of n rows with sum ``total`` and sum of squares ``squares``."""
     squared = (rows * rows).sum(axis=1)
     if n < 2:
         return 2.0 * (rows @ target) - squared
@@ -123,7 +126,7 @@ def reference_of_sums(rows: Float64s, n: int, total: Float64s, squares: float, t
 
 @lru_cache
 def _coefficients(n: int) -> tuple[float, float, float, float]:
-    """Return what |d_j|², d_j·T, |T|² and Σ |d|² count among n rows: means over the size of the coalition."""
+    """Return the factors of |d_j|², d_j·T, |T|² and Σ |d|² for n rows: means over the size of the coalition."""
     if n == 1:
         return -1.0, 0.0, 0.0, 0.0
     reciprocals = 1.0 / np.arange(n, 0, -1)

@@ -1,43 +1,58 @@
-"""The scores of cleanlab's `data_shapley_knn`: KNN-Shapley truncated at k, each row valued by all others.
+"""The scores of cleanlab's `data_shapley_knn`: KNN-Shapley truncated at k, with each row valued by all other rows.
 
-Tested against cleanlab 2.9.0, to the last bit where no two distances are equal. It is self-validation: every row is a
-validation point of which it is itself no neighbor.
+The scores are tested against cleanlab 2.9.0, and equal to the last bit if no two distances are equal. This is
+self-validation: every row is a validation point, and is not a neighbor of itself.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import scipy
 
+from dvspark.arguments import count_problems
 from dvspark.errors import ConfigError, InputError, Problem
-from dvspark.kernels.formulas import knn_shapley, truncated_knn_shapley
-from dvspark.kernels.nearest.near_values import NearValues
+from dvspark.kernels.formulas.kinds import NearestFormulas
+from dvspark.kernels.formulas.knn_shapley import KnnShapley
+from dvspark.kernels.formulas.truncated_knn_shapley import TruncatedKnnShapley
+from dvspark.kernels.nearest.near_values import NearestPoint, NearValues
 from dvspark.schemas import Bools, Float64s, Int64s
 
 
-def n_nearest(n_players: int, *, k: int) -> int:
-    """Return how many nearest rows are asked for: k. Raises: ConfigError where there are fewer."""
-    if k > n_players:
-        hint = "cleanlab refuses this too; lower k"
-        raise ConfigError(Problem("parameter 'k'", f"at most the {n_players} other rows", str(k), hint))
-    return k
+@dataclass(frozen=True)
+class CleanlabKnnShapley(NearestFormulas):
+    """The mean values from which `score` makes cleanlab's scores."""
 
+    @property
+    def efficient(self) -> bool:
+        """False: a point's values sum to U(N) less the term of its k-th row."""
+        return False
 
-def near_values(
-    matches: Bools,
-    n_players: int,  # noqa: ARG001 - every kernel of this kind is told
-    n_matches: int,  # noqa: ARG001
-    *,
-    k: int,
-) -> NearValues:
-    """Return (a_i - a_k) / k of the k nearest rows; all others get nothing. O(k).
+    def n_nearest(self, n_players: int) -> int:
+        """Return how many nearest rows are needed: k. Raises: ConfigError if there are fewer."""
+        if self.k > n_players:
+            hint = "cleanlab refuses this too; lower k"
+            raise ConfigError(Problem("parameter 'k'", f"at most the {n_players} other rows", str(self.k), hint))
+        return self.k
 
-    Source: cleanlab 2.9.0, `data_valuation.data_shapley_knn`, by its behavior; Jia et al., PVLDB 12(11), 2019,
-    doi:10.14778/3342263.3342637, theorem 2 with k* = k.
-    """
-    flags = matches.astype(np.float64)
-    return NearValues((flags - flags[-1]) / k)
+    def near_values(self, point: NearestPoint) -> NearValues:
+        """Return (a_i - a_k) / k for the k nearest rows; all others get nothing. Cost: O(k).
+
+        Source: the behavior of cleanlab 2.9.0, `data_valuation.data_shapley_knn`; Jia et al., PVLDB 12(11), 2019,
+        doi:10.14778/3342263.3342637, theorem 2 with k* = k.
+        """
+        flags = point.matches.astype(np.float64)
+        return NearValues((flags - flags[-1]) / self.k)
+
+    def utilities(self, n_nearest_matches: float, n_players: int) -> tuple[float, float]:
+        """Return U(N) and U(∅) of a point with that many matches among its min(k, n_players) nearest rows."""
+        return KnnShapley(self.k).utilities(n_nearest_matches, n_players)
+
+    def reference_values(self, matches: Bools) -> Float64s:
+        """Return the values of the rows at ranks 1..n, (n,) float64, from those of all ranks, for checks. O(n)."""
+        return TruncatedKnnShapley(self.k, k_star=self.k).reference_values(matches)
 
 
 def score(mean: Float64s) -> Float64s:
@@ -45,25 +60,16 @@ def score(mean: Float64s) -> Float64s:
     return 0.5 * (mean + 1.0)
 
 
-def utility(n_nearest_matches: float, n_players: int, *, k: int) -> tuple[float, float]:
-    """Return U(N) and U(∅) of a point with that many matches among its min(k, n_players) nearest rows."""
-    return knn_shapley.utility(n_nearest_matches, n_players, k=k)
-
-
-def reference_values(matches: Bools, *, k: int) -> Float64s:
-    """Return the values of the rows at ranks 1..n, (n,) float64, from exact values of all ranks, for checks. O(n)."""
-    return truncated_knn_shapley.reference_values(matches, k=k, k_star=k)
-
-
 def graph_scores(knn_graph: scipy.sparse.csr_matrix, labels: npt.NDArray[np.integer], k: int) -> Float64s:
     """Return the scores of all rows, (n,) float64, from a graph of their nearest neighbors.
 
-    ``knn_graph`` (n, n): the stored numbers of a row are distances to its neighbors, k others at least, in any order;
-    equal ones rank as they are stored. ``labels`` (n,) codes. O(stored numbers) time and bytes; never n × n.
-    Raises: ConfigError for a k below 1; InputError for a graph that does not serve.
+    ``knn_graph`` (n, n): the stored numbers of a row are the distances to at least k other rows, in any order; equal
+    distances rank as they are stored. ``labels`` (n,) are codes.
+    Cost: O(stored numbers) time and bytes, never n × n.
+    Raises: ConfigError for a k below 1; InputError for an unusable graph.
     """
-    if k < 1:
-        raise ConfigError(Problem("parameter 'k'", "a whole number from 1", str(k), "10 is usual"))
+    if problems := count_problems("parameter 'k'", k, "10 is usual"):
+        raise ConfigError(problems)
     n = len(labels)
     if knn_graph.shape != (n, n):
         hint = "give the graph of exactly the rows that have labels"
@@ -71,7 +77,7 @@ def graph_scores(knn_graph: scipy.sparse.csr_matrix, labels: npt.NDArray[np.inte
     nearest = _nearest(knn_graph, k)
     matches = (labels[nearest] == labels[:, None]).astype(np.float64)
     values = (matches - matches[:, -1:]) / k
-    # Added up in the order of the validation points, as a sum over a table of n × n numbers is.
+    # Added up in the order of the validation points, like a sum over a table of n × n numbers.
     total = np.bincount(nearest.ravel(), weights=values.ravel(), minlength=n)
     return score(total / n)
 

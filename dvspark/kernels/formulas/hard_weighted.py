@@ -1,4 +1,4 @@
-"""Weighted KNN-Shapley, hard: U(S) = 1 where the k nearest rows' whole weights vote for the point's label."""
+"""Weighted KNN-Shapley, hard: U(S) = 1 if the whole weights of the k nearest rows vote for the point's label."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REFERENCE_CELLS = 2**20
 
 
 def hard_limits(k: int, bits: int, n_nearest: int | None) -> list[Problem]:
-    """Return which of the parameters cannot be had, if any."""
+    """Return the problems of parameters that are out of range, if any."""
     found = []
     if not 1 <= bits <= LARGEST_BITS:
         expected = f"a whole number from 1 to {LARGEST_BITS}: weights are whole numbers up to 2**bits - 1"
@@ -31,9 +31,9 @@ def hard_limits(k: int, bits: int, n_nearest: int | None) -> list[Problem]:
 
 
 def truncation_bound(n: int, k: int, n_nearest: int) -> float:
-    """Return how far a value that looks at displaced rows up to rank ``n_nearest`` >= k only may be from the exact one.
+    """Return how far a value that looks at displaced rows only up to rank ``n_nearest`` >= k may be from the exact one.
 
-    k (1 / n_nearest - 1 / n): what is left out at rank r is at most k / (r (r - 1)).
+    The bound is k (1 / n_nearest - 1 / n), because what is left out at rank r is at most k / (r (r - 1)).
     """
     return k * (1.0 / n_nearest - 1.0 / n) if n_nearest < n else 0.0
 
@@ -41,8 +41,8 @@ def truncation_bound(n: int, k: int, n_nearest: int) -> float:
 def quantized(weights: Float64s, bits: int) -> Int64s:
     """Return weights as whole numbers from 0 to 2**bits - 1, int64.
 
-    Whole numbers in that range are taken as they are. Otherwise all weights of the point are scaled so that the
-    largest is 2**bits - 1, and rounded, halves to even.
+    Whole numbers in that range are taken as they are. Otherwise all weights of the point are scaled so that the largest
+    is 2**bits - 1, and rounded, with halves to even.
     """
     largest = 2**bits - 1
     top = float(weights.max(initial=0.0))
@@ -56,20 +56,22 @@ def point_values(
 ) -> Float64s:
     """Return the values of the rows at ranks 1..n, (n,) float64; ``n_nearest`` as in `truncation_bound`.
 
-    U(S) = 1 where Σ of +weight of a match, -weight of another row, over the k nearest of S is >= 0 (a tie is right).
-    Row i gets 1 / n of what it changes in a random coalition of each size l < k, and at each rank r > max(i, k) it
-    gets k / (r (r - 1)) of what it changes by taking r's place beside k - 1 random rows nearer than r. Both need how
-    random l-subsets of rows without i add up, which depends on i's signed weight alone: one table for each of at most
-    2**(bits + 1) - 1 signed weights, grown by one row a rank, in place of one for each row. (Values are not alike for
-    equal weights: the ranks differ.)
-    Tables hold probabilities, not counts, so that C(n, k) may pass 1e308, and grow by additions alone.
-    O(m 4**bits k**2) for m = n_nearest or n, in 100 4**bits k**2 + 32 m 2**bits bytes. Seconds a point (one core):
+    U(S) = 1 if Σ of +weight of a match, -weight of another row, over the k nearest of S is >= 0 (a tie is right).
+    Row i gets two things. For each size l < k, it gets 1 / n of what it changes in a random coalition of size l. For
+    each rank r > max(i, k), it gets k / (r (r - 1)) of what it changes by taking r's place beside k - 1 random rows
+    nearer than r. Both need the distribution of sums of random l-subsets of the rows without i. This depends on i only
+    through i's signed weight. So one table for each of at most 2**(bits + 1) - 1 signed weights, grown by one row at
+    each rank, replaces one table for each row. (Rows of equal weight still have different values, because their ranks
+    differ.)
+    Tables hold probabilities, not counts, so C(n, k) may exceed 1e308, and they grow by additions alone.
+    Cost: O(m 4**bits k**2) for m = n_nearest or n, in 100 4**bits k**2 + 32 m 2**bits bytes. Seconds a point (one
+    core):
 
         n = 1,000, k = 5, bits = 3   0.05        n = 100,000, k = 5, bits = 3                        4.6
         n = 1,000, k = 5, bits = 8   17          n = 1 million, k = 5, bits = 3, n_nearest = 1,000   0.14
 
     Source: Wang, Mittal & Jia, Efficient Data Shapley for Weighted Nearest Neighbor Algorithms, AISTATS 2024,
-    arXiv:2401.11103, whose count is quadratic in n; one table a signed weight is ours.
+    arXiv:2401.11103, whose count is quadratic in n; one table for each signed weight is this project's own.
     """
     signed = _signed(point, bits)
     n = len(signed)
@@ -84,7 +86,7 @@ def point_values(
         kind = codes[rank - 1]
         if rank > k:
             changed[rank - 1] = tables.changed(k - 1, signed[rank - 1]) * (k / (rank * (rank - 1)))
-        # Without row i is without one of its kind: each kind's table leaves out the first it meets.
+        # Leaving out row i is leaving out one row of its kind. Each kind's table leaves out the first such row.
         tables.add_row(signed[rank - 1], seen | (np.arange(len(kinds)) != kind))
         seen[kind] = True
     np.cumsum(changed[::-1], axis=0, out=changed[::-1])
@@ -107,10 +109,10 @@ def utility(point: OrderedPoint, *, k: int, bits: int = 3, empty_utility: float 
 def reference_values(
     point: OrderedPoint, *, k: int, bits: int = 3, empty_utility: float = 0.0, n_nearest: int | None = None
 ) -> Float64s:
-    """Return the same by counting subsets for each row apart, for checks.
+    """Return the values by counting subsets for each row separately, for checks.
 
-    O(n² k² 2**bits), 0.5 s at n = 1,000, k = 5, bits = 3, in 30 MiB. Counts are float64: C(n, k - 1) < 1e300.
-    Source: Wang, Mittal & Jia 2024, with weights from the Shapley value's definition.
+    Cost: O(n² k² 2**bits), 0.5 s at n = 1,000, k = 5, bits = 3, in 30 MiB. Counts are float64: C(n, k - 1) < 1e300.
+    Source: Wang, Mittal & Jia 2024, with weights from the definition of the Shapley value.
     """
     signed = _signed(point, bits)
     n, width = len(signed), (k - 1) * int(np.abs(signed).max(initial=0))
@@ -123,10 +125,10 @@ def reference_values(
 
 @dataclass
 class SumTables:
-    """How random subsets of some rows add up: for each kind of row, a table of the rows without one of that kind.
+    """Distributions of sums of random subsets: for each kind of row, a table of the rows without one row of that kind.
 
-    ``kinds`` (n_kinds,) signed weights; ``odds`` (n_kinds, n_sizes, n_sums) float64, the probability that a uniform
-    l-subset has the sum s - width, 0 where there are fewer rows than l; ``n_rows`` (n_kinds,) float64.
+    ``kinds`` (n_kinds,): signed weights. ``odds`` (n_kinds, n_sizes, n_sums) float64: the probability that a uniform
+    l-subset has the sum s - width, 0 if there are fewer than l rows. ``n_rows`` (n_kinds,) float64.
     """
 
     kinds: Int64s
@@ -136,7 +138,7 @@ class SumTables:
 
     @classmethod
     def empty(cls, kinds: Int64s, n_sizes: int) -> SumTables:
-        """Return the tables of no rows, for subsets of fewer than ``n_sizes`` of them."""
+        """Return the tables of no rows, for subsets of fewer than ``n_sizes`` rows."""
         width = (n_sizes - 1) * int(np.abs(kinds).max())
         odds = np.zeros((len(kinds), n_sizes, 2 * width + 1))
         odds[:, 0, width] = 1.0
@@ -150,7 +152,7 @@ class SumTables:
     def changed(self, size: int, other: int) -> Float64s:
         """Return P(a subset's sum + kind >= 0) - P(its sum + other >= 0), (n_kinds,).
 
-        Added up between the two thresholds only: nothing cancels.
+        Only the terms between the two thresholds are added up, so nothing cancels.
         """
         low = np.clip(self.width - np.maximum(self.kinds, other), 0, 2 * self.width + 1)
         high = np.clip(self.width - np.minimum(self.kinds, other), 0, 2 * self.width + 1)
@@ -159,7 +161,7 @@ class SumTables:
         return np.sign(self.kinds - other) * np.einsum("ks,ks->k", self.odds[:, size], between)
 
     def add_row(self, weight: int, to: Bools) -> None:
-        """Add one row to some of the tables, (n_kinds,) bool."""
+        """Add one row to the tables where ``to`` (n_kinds,) bool is True."""
         self.n_rows += to
         size = np.arange(self.n_sizes)
         drawn = np.where(to[:, None], size / np.maximum(self.n_rows, 1.0)[:, None], 0.0)
@@ -168,7 +170,7 @@ class SumTables:
         self._target(1, weight)[...] += moved
 
     def add_rows(self, weight: int, copies: Int64s) -> None:
-        """Add that many rows of one signed weight to each table, (n_kinds,), by the odds of drawing j of them."""
+        """Add ``copies`` (n_kinds,) rows of one signed weight to each table, by the chances of drawing j of them."""
         drawn = _draw_odds(self.n_rows, copies, self.n_sizes)
         before = SumTables(self.kinds, self.odds.copy(), self.n_rows, self.width)
         self.odds *= drawn[:, :, 0, None]
@@ -177,12 +179,12 @@ class SumTables:
         self.n_rows += copies
 
     def _moved(self, more: int, by: int) -> Float64s:
-        """Return the odds that reach a place when ``more`` rows and their sum ``by`` are added, a view."""
+        """Return a view of the odds that move to another place when ``more`` rows with the sum ``by`` are added."""
         end = self.odds.shape[2]
         return self.odds[:, : self.n_sizes - more, max(-by, 0) : max(end - max(by, 0), 0)]
 
     def _target(self, more: int, by: int) -> Float64s:
-        """Return the places that `_moved` goes to, a view."""
+        """Return a view of the places to which the odds of `_moved` go."""
         end = self.odds.shape[2]
         return self.odds[:, more:, max(by, 0) : max(end - max(-by, 0), 0)]
 
@@ -194,7 +196,7 @@ def _signed(point: OrderedPoint, bits: int) -> Int64s:
 
 
 def _draw_odds(n_rows: Float64s, copies: Int64s, n_sizes: int) -> Float64s:
-    """Return P(j of l rows drawn are copies), (n_kinds, l, j), among n_rows others and the copies; draw by draw."""
+    """Return P(j of l rows drawn are copies), (n_kinds, l, j), among n_rows others and the copies."""
     odds = np.zeros((len(copies), n_sizes, n_sizes))
     odds[:, 0, 0] = 1.0
     j = np.arange(n_sizes)
@@ -206,7 +208,7 @@ def _draw_odds(n_rows: Float64s, copies: Int64s, n_sizes: int) -> Float64s:
 
 
 def _counted_values(signed: Int64s, rows: Int64s, k: int, width: int, empty_utility: float, n_nearest: int) -> Float64s:
-    """Return the values of some rows; the table of each counts the l-subsets of the others by signed sum."""
+    """Return the values of some rows; each row's table counts the l-subsets of the other rows by signed sum."""
     n, sums = len(signed), np.arange(-width, width + 1)
     counts = np.zeros((len(rows), k, 2 * width + 1))
     counts[:, 0, width] = 1.0

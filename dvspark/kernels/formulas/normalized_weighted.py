@@ -20,7 +20,7 @@ BLOCK_SETS = 2**17
 
 
 def normalized_limit(k: int) -> list[Problem]:
-    """Return the problem of a k whose sets are too many, or none."""
+    """Return the problem of a k with too many sets, or nothing."""
     if k <= LARGEST_K:
         return []
     expected = f"k <= {LARGEST_K} under kind='normalized', which looks at every set of k rows, n**k / k! of them"
@@ -31,14 +31,14 @@ def normalized_limit(k: int) -> list[Problem]:
 def point_values(point: OrderedPoint, *, k: int, empty_utility: float = 0.0) -> Float64s:
     """Return the values of the rows at ranks 1..n, (n,) float64; k <= 3.
 
-    A set of k rows, the farthest at rank r, is what the vote is taken of as often as its rows come before the other
-    r - k of the first r; each member gets 1 / (k C(r, k)) of its share, each of the others loses 1 / ((r - k) C(r, k)).
-    A smaller set counts only while it is the coalition: the same with n in place of r.
-    Rows whose weights are all 0 have no share: a set of them is worth ``empty_utility``, as the empty set is.
-    O(n**k / k!) shares of O(k), 8 MiB. At n = 1,000: 0.02 s for k = 2, 1 s for k = 3 (one core).
-    Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, on weighted KNN; by sets, where they
-    have marginals.
+    A set of k rows, the farthest at rank r, votes whenever its rows come before the other r - k of the first r rows.
+    Each member then gets 1 / (k C(r, k)) of the set's share, and each of the others loses 1 / ((r - k) C(r, k)). A
+    smaller set counts only while it is the whole coalition: the same with n in place of r.
+    A set of rows whose weights are all 0 has no share, and is worth ``empty_utility`` like the empty set.
+    Cost: O(n**k / k!) shares of O(k), 8 MiB. At n = 1,000: 0.02 s for k = 2, 1 s for k = 3 (one core).
     Raises: ValueError for k > 3; ask `normalized_limit` before.
+    Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, on weighted KNN; here a sum over sets where
+    the source has marginals.
     """
     _refuse_large(k)
     weights, n = given(point.weights, "weights"), len(point.matches)
@@ -68,12 +68,12 @@ def utility(point: OrderedPoint, *, k: int, empty_utility: float = 0.0) -> tuple
 
 
 def reference_values(point: OrderedPoint, *, k: int, empty_utility: float = 0.0) -> Float64s:
-    """Return the same by the differences of neighbors in rank, for checks: another formula.
+    """Return the values from differences of neighbors in rank, for checks: another formula.
 
-    value_i - value_(i+1) is the mean of U(R + i) - U(R + (i + 1)) over the sets R of up to k - 1 other rows: of size
-    l < k - 1 with weight 1 / ((n - 1) C(n - 2, l)); of size k - 1 with 1 / ((r - 1) C(r - 2, k - 1)), r the farthest
-    rank of R, i and i + 1. The level is set by the sum of all values, U(N) - U(∅).
-    O(n**k) shares, 50 n**(k - 1) bytes and a few MiB; at n = 1,000, k = 3, 17 s.
+    value_i - value_(i+1) is the mean of U(R + i) - U(R + (i + 1)) over the sets R of up to k - 1 other rows. Sets of
+    size l < k - 1 have weight 1 / ((n - 1) C(n - 2, l)). Sets of size k - 1 have weight 1 / ((r - 1) C(r - 2, k - 1)),
+    with r the farthest rank of R, i and i + 1. The sum of all values, U(N) - U(∅), sets the level.
+    Cost: O(n**k) shares, 50 n**(k - 1) bytes and a few MiB; at n = 1,000, k = 3, 17 s.
     Source: Jia et al. 2019, the lemma on differences of two values.
     """
     _refuse_large(k)
@@ -104,7 +104,7 @@ def _refuse_large(k: int) -> None:
 
 
 def _paid(with_row: Float64s, size: int) -> Float64s:
-    """Return what sets of one size pay to the n rows they are of, given the sum of shares of each row's sets, (n,)."""
+    """Return what sets of one size pay to n rows, from the sum of shares of each row's sets, (n,)."""
     n = len(with_row)
     n_sets = math.comb(n, size)
     lost = 1.0 / ((n - size) * n_sets) if n > size else 0.0
@@ -114,7 +114,7 @@ def _paid(with_row: Float64s, size: int) -> Float64s:
 def _shares_with_row(weights: Float64s, matches: Bools, size: int, none: float) -> Float64s:
     """Return for each of n rows the sum of the shares of its sets of ``size`` rows, the last row among them, (n,).
 
-    ``none``: the share of a set without weight.
+    ``none`` is the share of a set without weight.
     """
     n, gains = len(weights), weights * matches
     sums = np.zeros(n)
@@ -137,7 +137,7 @@ def _shares_with_row(weights: Float64s, matches: Bools, size: int, none: float) 
 
 
 def _share(gain: Float64s, weight: Float64s, none: float) -> Float64s:
-    """Return gain / weight, and ``none`` where there is no weight; fills ``gain``, (any,)."""
+    """Return gain / weight, or ``none`` if there is no weight; overwrites ``gain``, (any,)."""
     if weight.min(initial=np.inf) > 0:
         return np.divide(gain, weight, out=gain)
     gain[weight == 0] = none
@@ -146,7 +146,7 @@ def _share(gain: Float64s, weight: Float64s, none: float) -> Float64s:
 
 @dataclass(frozen=True)
 class _RowSets:
-    """All sets of 0, 1 or 2 rows, ``rows`` (n_sets, size), with their sums, each (n_sets,), for the reference."""
+    """All sets of 0, 1 or 2 rows, ``rows`` (n_sets, size), with their sums, (n_sets,) each, for the reference."""
 
     point: OrderedPoint
     weights: Float64s
@@ -169,12 +169,12 @@ class _RowSets:
         return gain[self.rows].sum(axis=1), self.weights[self.rows].sum(axis=1)
 
     def shares(self, row: int, none: float) -> Float64s:
-        """Return U of each set with one more row, by its definition; ``none`` without weight."""
+        """Return U of each set with one more row, by the definition; ``none`` without weight."""
         gain, weight = self.sums
         own = self.weights[row]
         total = weight + own
         return np.where(total > 0, (gain + own * self.point.matches[row]) / np.where(total > 0, total, 1.0), none)
 
     def gained(self, row: int, other: int, none: float) -> Float64s:
-        """Return U with the one row minus U with the other."""
+        """Return for each set U with the one row minus U with the other row."""
         return self.shares(row, none) - self.shares(other, none)

@@ -1,54 +1,55 @@
-"""Threshold KNN-Beta: the threshold game with coalition sizes weighed by Beta(alpha, beta); (1, 1) is Shapley."""
+"""Threshold KNN-Beta: the threshold game, with coalition sizes weighed by Beta(alpha, beta); (1, 1) gives Shapley."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import scipy
 
+from dvspark.kernels.formulas.kinds import RadiusFormulas
 from dvspark.kernels.radius import neighbor_values as of_neighbors
 from dvspark.schemas import Float64s, Int64s
 
 
-def neighbor_values(
-    n: Int64s, n_matches: Int64s, *, n_classes: int, alpha: float, beta: float
-) -> tuple[Float64s, Float64s]:
-    """Return what a match and another row within the radius get from each point, (n_points,) float64 each.
+@dataclass(frozen=True)
+class ThresholdKnnBeta(RadiusFormulas):
+    """Threshold KNN-Beta of Beta(``alpha``, ``beta``), both > 0."""
 
-    A row joins with probability t ~ Beta(beta, alpha), both > 0; a large alpha is for small coalitions. For n neighbors
-    of which A match: p (1 - 1/C) + e (n - A) / (n - 1) and -p / C - e A / (n - 1), with p = E[(1 - t)^(n - 1)] and
-    e + p = E[(1 - (1 - t)^n) / (n t)] = (1 + alpha (1 - q) / (beta - 1)) / n, where q = Π (alpha + i) /
-    (alpha + beta - 1 + i) over 1 <= i < n; zero for n = 0. Relative error some 1e-15 (1 + alpha / (beta n)).
-    O(n_points).
-    Source: Kwon & Zou, Beta Shapley, AISTATS 2022, arXiv:2110.14049; Wang et al., Threshold KNN-Shapley, NeurIPS
-    2023, arXiv:2308.15709, its equation for semivalues in closed form.
-    """
-    joined = np.maximum(n - 1, 0)
-    alone = np.exp(-of_neighbors.log_product(joined, alpha, beta))
-    excess = beta - 1.0
-    if excess == 0.0:
-        rise = of_neighbors.reciprocal_sum(joined, alpha + 1.0)
-    else:
-        rise = -np.expm1(-of_neighbors.log_product(joined, alpha + 1.0, excess)) / excess
-    beyond = (1.0 + alpha * rise) / np.maximum(n, 1) - alone
-    return of_neighbors.two_values(n, n_matches, alone, beyond, n_classes)
+    alpha: float
+    beta: float
 
+    @property
+    def efficient(self) -> bool:
+        """False: among semivalues, only the Shapley value is efficient."""
+        return False
 
-def counted_values(n: int, n_matches: int, *, n_classes: int, alpha: float, beta: float) -> tuple[float, float]:
-    """Return the same for one point by another formula, for checks: sizes are beta-binomially distributed. O(n)."""
-    size = np.arange(n)
-    betaln, gammaln = scipy.special.betaln, scipy.special.gammaln
-    logs = gammaln(n) - gammaln(size + 1) - gammaln(n - size) - betaln(beta, alpha)
-    weights = np.exp(logs + betaln(size + beta, n - 1 - size + alpha))
-    return of_neighbors.counted_values(n, n_matches, weights, n_classes=n_classes)
+    def neighbor_values(self, n: Int64s, n_matches: Int64s) -> tuple[Float64s, Float64s]:
+        """Return what a match and another row within the radius get from each point, (n_points,) float64 each.
 
+        A row joins with chance t ~ Beta(beta, alpha), both > 0; a large alpha favors small coalitions. For n neighbors
+        of which A match: a match gets p (1 - 1/C) + e (n - A) / (n - 1), another neighbor -p / C - e A / (n - 1); zero
+        for n = 0. Here p = E[(1 - t)^(n - 1)] and e + p = E[(1 - (1 - t)^n) / (n t)] = (1 + alpha (1 - q) / (beta - 1))
+        / n, where q = Π (alpha + i) / (alpha + beta - 1 + i) over 1 <= i < n. The relative error is about 1e-15 (1 +
+        alpha / (beta n)).
+        Cost: O(n_points).
+        Source: Kwon & Zou, Beta Shapley, AISTATS 2022, arXiv:2110.14049; Wang et al., Threshold KNN-Shapley, NeurIPS
+        2023, arXiv:2308.15709, its equation for semivalues in closed form.
+        """
+        alpha, beta, joined = self.alpha, self.beta, np.maximum(n - 1, 0)
+        alone = np.exp(-of_neighbors.log_product(joined, alpha, beta))
+        excess = beta - 1.0
+        if excess == 0.0:
+            rise = of_neighbors.reciprocal_sum(joined, alpha + 1.0)
+        else:
+            rise = -np.expm1(-of_neighbors.log_product(joined, alpha + 1.0, excess)) / excess
+        beyond = (1.0 + alpha * rise) / np.maximum(n, 1) - alone
+        return of_neighbors.two_values(n, n_matches, alone, beyond, self.n_classes)
 
-def utility(
-    n: Int64s,
-    n_matches: Int64s,
-    *,
-    n_classes: int,
-    alpha: float,  # noqa: ARG001 - every function of a method takes its parameters
-    beta: float,  # noqa: ARG001
-) -> tuple[Float64s, Float64s]:
-    """Return U(N) and U(∅), see `neighbor_values.utility`; they do not depend on ``alpha`` and ``beta``."""
-    return of_neighbors.utility(n, n_matches, n_classes=n_classes)
+    def counted_values(self, n: int, n_matches: int) -> tuple[float, float]:
+        """Return the two values of one point by another formula, for checks; sizes are beta-binomial. Cost: O(n)."""
+        alpha, beta, size = self.alpha, self.beta, np.arange(n)
+        betaln, gammaln = scipy.special.betaln, scipy.special.gammaln
+        logs = gammaln(n) - gammaln(size + 1) - gammaln(n - size) - betaln(beta, alpha)
+        weights = np.exp(logs + betaln(size + beta, n - 1 - size + alpha))
+        return of_neighbors.counted_values(n, n_matches, weights, n_classes=self.n_classes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dvspark.kernels.formulas import knn_shapley
+from dvspark.kernels.formulas.knn_shapley import KnnShapley
 from dvspark.schemas import Float64s
 
 
@@ -15,14 +15,14 @@ def top_sum_values(gains: Float64s, k: int) -> Float64s:
     Source: Jia et al., PVLDB 12(11), 2019, doi:10.14778/3342263.3342637, theorem 1 times k: the game is linear in
     the gains, which need not be matches.
     """
-    weights = knn_shapley.rank_weights(len(gains), k=k)
+    weights = KnnShapley(k).rank_weights(len(gains))
     return k * (gains * weights.own - beyond(gains * weights.suffix))
 
 
 def recursive_top_sum_values(gains: Float64s, k: int) -> Float64s:
-    """Return the same by theorem 1's recursion, for checks.
+    """Return the values by theorem 1's recursion, for checks.
 
-    value_i = value_(i+1) + (gain_i - gain_(i+1)) min(1, k / i). O(n).
+    value_i = value_(i+1) + (gain_i - gain_(i+1)) min(1, k / i). Cost: O(n).
     """
     n = len(gains)
     steps = np.append(gains[:-1] - gains[1:], gains[-1:]) * (np.minimum(k, np.arange(1, n + 1)) / np.arange(1, n + 1))

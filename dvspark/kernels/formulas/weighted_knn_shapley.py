@@ -1,92 +1,102 @@
-"""Weighted KNN-Shapley: nearest rows vote by weight; kind says how: raw, normalized or hard."""
+"""Weighted KNN-Shapley: the nearest rows vote by weight, in one of three kinds: raw, normalized or hard."""
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import dataclass
+
 from dvspark.errors import Problem
+from dvspark.kernels.distances import distance_weights
 from dvspark.kernels.formulas import hard_weighted, normalized_weighted
+from dvspark.kernels.formulas.kinds import OrderedFormulas
 from dvspark.kernels.formulas.top_sums import recursive_top_sum_values, top_sum_values
 from dvspark.kernels.ranking.ordered import OrderedPoint, given
 from dvspark.schemas import Float64s
 
 KINDS = ("raw", "normalized", "hard")
 BITS = 3
+# Of ``weight``: the weights are given; else they follow from distances.
+GIVEN = "given"
 
 
-def point_values(
-    point: OrderedPoint,
-    *,
-    k: int,
-    kind: str = "raw",
-    bits: int = BITS,
-    empty_utility: float = 0.0,
-    n_nearest: int | None = None,
-) -> Float64s:
-    """Return the values of the rows at ranks 1..n, (n,) float64, any n >= 0, k >= 1.
+@dataclass(frozen=True)
+class WeightedKnnShapley(OrderedFormulas):
+    """Weighted KNN-Shapley: ``kind`` says how weights vote, ``weight`` where weights come from.
 
-    Kind "raw": U(S) = Σ weights of matches among the k nearest of S, U(∅) = 0 whatever ``empty_utility``; O(n), 40 n
-    bytes; `top_sums.top_sum_values`. "normalized": `normalized_weighted.point_values`, k <= 3. "hard":
-    `hard_weighted.point_values`, with ``bits``, and ``n_nearest``, the truncation (None: exact).
-    A row of weight 0 is not worth 0 under the last two: it can keep a farther row out of the vote.
+    ``gamma`` is for the weight "rbf". ``bits``, and ``n_nearest`` for truncation (None: exact), are for the kind
+    "hard". ``empty_utility``, U(∅), is for the kinds "normalized" and "hard".
     """
-    if kind == "raw":
-        return top_sum_values(_raw_gains(point), k)
-    if kind == "normalized":
-        return normalized_weighted.point_values(point, k=k, empty_utility=empty_utility)
-    return hard_weighted.point_values(point, k=k, bits=bits, empty_utility=empty_utility, n_nearest=n_nearest)
 
+    kind: str = "raw"
+    weight: str = GIVEN
+    gamma: float = 1.0
+    bits: int = BITS
+    empty_utility: float = 0.0
+    n_nearest: int | None = None
 
-def utility(
-    point: OrderedPoint,
-    *,
-    k: int,
-    kind: str = "raw",
-    bits: int = BITS,
-    empty_utility: float = 0.0,
-    n_nearest: int | None = None,  # noqa: ARG001
-) -> tuple[float, float]:
-    """Return U(N) and U(∅); without rows both are that of the empty set. A truncated value sums to another total."""
-    if kind == "raw":
-        return float(_raw_gains(point)[:k].sum()), 0.0
-    if kind == "normalized":
-        return normalized_weighted.utility(point, k=k, empty_utility=empty_utility)
-    return hard_weighted.utility(point, k=k, bits=bits, empty_utility=empty_utility)
+    @property
+    def efficient(self) -> bool:
+        """Whether the values sum to U(N) - U(∅). Truncated values have another sum."""
+        return self.n_nearest is None
 
+    def error_bound(self, n_players: int) -> float:
+        """Return how far a truncated value may be from the exact one."""
+        m = self.n_nearest
+        return 0.0 if m is None else hard_weighted.truncation_bound(n_players, self.k, m)
 
-def largest_utility(
-    point: OrderedPoint,
-    *,
-    k: int,
-    kind: str = "raw",
-    bits: int = BITS,  # noqa: ARG001
-    empty_utility: float = 0.0,
-    n_nearest: int | None = None,  # noqa: ARG001
-) -> float:
-    """Return the most that |U| of any rows, or of none, can be."""
-    if kind == "raw":
-        gains = _raw_gains(point)
-        return min(k, len(gains)) * float(gains.max(initial=0.0))
-    return max(1.0, abs(empty_utility))
+    def point_values(self, point: OrderedPoint) -> Float64s:
+        """Return the values of the rows at ranks 1..n, (n,) float64, any n >= 0, k >= 1.
 
+        - "raw": U(S) = Σ weights of matches among the k nearest of S, U(∅) = 0 whatever ``empty_utility``; see
+          `top_sums.top_sum_values`. Cost: O(n), 40 n bytes.
+        - "normalized": `normalized_weighted.point_values`, k <= 3.
+        - "hard": `hard_weighted.point_values`.
+        Under the last two kinds, a row of weight 0 may have a value other than 0, because it can keep a farther row out
+        of the vote.
+        """
+        point, k, empty = self.weighed(point), self.k, self.empty_utility
+        if self.kind == "raw":
+            return top_sum_values(_raw_gains(point), k)
+        if self.kind == "normalized":
+            return normalized_weighted.point_values(point, k=k, empty_utility=empty)
+        return hard_weighted.point_values(point, k=k, bits=self.bits, empty_utility=empty, n_nearest=self.n_nearest)
 
-def reference_values(
-    point: OrderedPoint,
-    *,
-    k: int,
-    kind: str = "raw",
-    bits: int = BITS,
-    empty_utility: float = 0.0,
-    n_nearest: int | None = None,
-) -> Float64s:
-    """Return the same by another formula, for checks; "raw" in O(n), the others as slow as they say."""
-    if kind == "raw":
-        return recursive_top_sum_values(_raw_gains(point), k)
-    if kind == "normalized":
-        return normalized_weighted.reference_values(point, k=k, empty_utility=empty_utility)
-    return hard_weighted.reference_values(point, k=k, bits=bits, empty_utility=empty_utility, n_nearest=n_nearest)
+    def utilities(self, point: OrderedPoint) -> tuple[float, float]:
+        """Return U(N) and U(∅); without rows both are that of the empty set."""
+        point, k, empty = self.weighed(point), self.k, self.empty_utility
+        if self.kind == "raw":
+            return float(_raw_gains(point)[:k].sum()), 0.0
+        if self.kind == "normalized":
+            return normalized_weighted.utility(point, k=k, empty_utility=empty)
+        return hard_weighted.utility(point, k=k, bits=self.bits, empty_utility=empty)
+
+    def largest_utility(self, point: OrderedPoint) -> float:
+        """Return the largest |U| of any rows, or of none."""
+        if self.kind == "raw":
+            gains = _raw_gains(self.weighed(point))
+            return min(self.k, len(gains)) * float(gains.max(initial=0.0))
+        return max(1.0, abs(self.empty_utility))
+
+    def reference_values(self, point: OrderedPoint) -> Float64s:
+        """Return the values by another formula, for checks. Cost: O(n) for "raw"; for others see their reference."""
+        point, k, empty = self.weighed(point), self.k, self.empty_utility
+        if self.kind == "raw":
+            return recursive_top_sum_values(_raw_gains(point), k)
+        if self.kind == "normalized":
+            return normalized_weighted.reference_values(point, k=k, empty_utility=empty)
+        return hard_weighted.reference_values(point, k=k, bits=self.bits, empty_utility=empty, n_nearest=self.n_nearest)
+
+    def weighed(self, point: OrderedPoint) -> OrderedPoint:
+        """Return the point with weights that follow from its distances, unless weights are given."""
+        if self.weight == GIVEN or point.distances is None:
+            return point
+        far, by_rbf = point.distances, self.weight == "rbf"
+        weights = distance_weights.rbf(far, self.gamma) if by_rbf else distance_weights.inverse_distance(far)
+        return dataclasses.replace(point, weights=weights)
 
 
 def problems(*, k: int, kind: str, bits: int = BITS, n_nearest: int | None = None) -> list[Problem]:
-    """Return why these parameters cannot be had together; none of it needs the data."""
+    """Return why these parameters cannot be combined, as far as this follows without the data."""
     if kind not in KINDS:
         return [Problem("parameter 'kind'", ", ".join(KINDS), repr(kind), "raw is the default")]
     found = normalized_weighted.normalized_limit(k) if kind == "normalized" else []

@@ -1,3 +1,3 @@
-"""Gradients: a softmax head, gradients in it, and sums of them that do not depend on any order."""
+"""Gradients: a softmax head, gradients in it, and sums of them that do not depend on the order of rows."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Exact sums: float64 rows added up without rounding, so that no order or grouping of them changes a bit."""
+"""Exact sums: float64 rows added up without rounding, so neither order nor grouping changes a bit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from dvspark.schemas import Float64s, Floats, Int64s
 
-# A level counts in units of 2^(24 level): what a row has of it is below 2^24 units, so int64 holds 2^39 rows.
+# A level counts in units of 2^(24 level). A row has less than 2^24 units of it, so int64 holds 2^39 rows.
 LEVEL_BITS = 24
 # Rows are split while they lie in a cache; also, float64 adds up 2^29 rows of such counts exactly.
 PIECE_NUMBERS = 2**16
@@ -18,28 +18,28 @@ PIECE_NUMBERS = 2**16
 
 @dataclass
 class ExactSum:
-    """The sum of rows of numbers below 1e290: ``levels`` (width,) int64 by number, in units of 2^(24 number).
+    """The sum of rows of numbers below 1e290: ``levels`` (width,) int64 by level number, in units of 2^(24 number).
 
-    Rows are cut into levels, largest first, until nothing is left of them: three to five levels where numbers are of
-    like size.
+    Rows are cut into levels, the largest first, until nothing is left of them. Numbers of similar size take three to
+    five levels.
     """
 
     width: int
     levels: dict[int, Int64s] = field(default_factory=dict)
 
     def add(self, rows: Floats) -> None:
-        """Add rows (n, width). Time: some 10 operations a number and level; 1 MiB of scratch."""
+        """Add rows (n, width). Cost: about 10 operations for each number and level; 1 MiB of scratch."""
         step = max(1, PIECE_NUMBERS // max(1, self.width))
         for start in range(0, len(rows), step):
             self._add_piece(rows[start : start + step].astype(np.float64))
 
     def merge(self, levels: Mapping[int, Int64s]) -> None:
-        """Add another sum's levels."""
+        """Add the levels of another sum."""
         for level, counts in levels.items():
             self.levels[level] = self.levels[level] + counts if level in self.levels else counts
 
     def fractions(self) -> list[Fraction]:
-        """Return the sum, exact."""
+        """Return the exact sum."""
         if not self.levels:
             return [Fraction(0)] * self.width
         least = min(self.levels)

@@ -1,6 +1,7 @@
-"""Head gradients: each row's loss times its gradient in a softmax head, never written out, and what they add up to.
+"""Head gradients: each row's loss times its gradient in a softmax head, and sums of these; no gradient is written out.
 
-A row's is the product of its scaled residuals r, one a class, and its features f: <g, h> = <r_g, r_h> <f_g, f_h>.
+The gradient of a row is the product of its scaled residuals r, one for each class, and its features f. So <g, h> =
+<r_g, r_h> <f_g, f_h>.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Piece = tuple[Floats, Int32s]
 
 @dataclass(frozen=True)
 class GradientSums:
-    """Of ``n`` gradients: ``total`` (n_classes, n_features + 1) the sum, ``squares`` that of their squared lengths."""
+    """Sums of ``n`` gradients: ``total`` (n_classes, n_features + 1), and ``squares``, the sum of squared lengths."""
 
     n: int
     total: Float64s
@@ -29,7 +30,7 @@ class GradientSums:
 
 @dataclass(frozen=True)
 class RowFormula:
-    """What a row of gradient g gets: ``own`` |g|² + <g, ``direction``> + ``shared``; direction as the total."""
+    """What a row with gradient g gets: ``own`` |g|² + <g, ``direction``> + ``shared``; direction is shaped like g."""
 
     own: float
     direction: Float64s
@@ -37,9 +38,9 @@ class RowFormula:
 
 
 def gradient_sums(head: SoftmaxHead, pieces: Iterable[Piece]) -> GradientSums:
-    """Return the sums over all rows, tile by tile: pieces that are whole tiles do not change a bit.
+    """Return the sums over all rows, tile by tile, so how rows are cut into pieces of whole tiles changes no bit.
 
-    O(n × classes × features) time; a tile of residuals and of features in float64.
+    Cost: O(n × classes × features) time; a tile of residuals and of features in float64.
     """
     n, total, squares = 0, np.zeros_like(head.weights), 0.0
     for residuals, features in _tiles(head, pieces):
@@ -50,7 +51,7 @@ def gradient_sums(head: SoftmaxHead, pieces: Iterable[Piece]) -> GradientSums:
 
 
 def gradient_values(head: SoftmaxHead, formula: RowFormula, pieces: Iterable[Piece]) -> Float64s:
-    """Return what all rows get, in their order; cost as of the sums."""
+    """Return what all rows get, in their order. Cost as in `gradient_sums`."""
     found = [
         formula.own * squared_lengths(residuals, features)
         + np.einsum("nc,nc->n", residuals, features @ formula.direction.T)
@@ -67,7 +68,7 @@ def squared_lengths(residuals: Float64s, features: Float64s) -> Float64s:
 
 
 def _tiles(head: SoftmaxHead, pieces: Iterable[Piece]) -> Iterator[tuple[Float64s, Float64s]]:
-    """Yield residuals and features of the rows, a tile at a time."""
+    """Yield residuals and features of the rows, one tile at a time."""
     for x, codes in pieces:
         for start in range(0, len(x), TILE_ROWS):
             here = slice(start, start + TILE_ROWS)

@@ -14,7 +14,7 @@ from dvspark.schemas import Float64s, Floats, Int32s, Int64s
 # or a class is not among the rows, and neither a shift nor a scale of the embeddings changes the probabilities
 # (docs/decisions/0013).
 PENALTY = 1e-4
-# L-BFGS ends at the first of so many steps and a slope so flat: no partial derivative is larger.
+# L-BFGS ends after so many steps, or when no partial derivative is larger than this, whichever comes first.
 MOST_STEPS = 500
 FLAT_SLOPE = 1e-7
 # The rows to train on, with their probabilities, take at most so many numbers, 256 MiB of float64.
@@ -24,11 +24,11 @@ SEED = 2406
 
 @dataclass(frozen=True)
 class SoftmaxHead:
-    """``weights`` (n_classes, n_features + 1) of the features of a row: its embedding, centered and scaled, and 1.
+    """``weights`` (n_classes, n_features + 1) of a row's features: its embedding, centered and scaled, and a 1.
 
-    ``center`` (n_features,) is subtracted and ``scale`` divided by, in training and in gradients alike: else these
-    would depend on where the origin of the embeddings is. How it was trained: ``n_rows`` of the training rows,
-    ``n_steps``, the ``slope`` and mean ``loss`` at the end.
+    ``center`` (n_features,) is subtracted and then ``scale`` divides, in training and in gradients alike; otherwise
+    gradients would depend on the origin of the embeddings. About the training: ``n_rows``, ``n_steps``, and ``slope``
+    and mean ``loss`` at the end.
     """
 
     weights: Float64s
@@ -40,7 +40,7 @@ class SoftmaxHead:
     loss: float
 
     def features(self, x: Floats) -> Float64s:
-        """Return what the weights are of, (n, n_features + 1): centered, scaled, and last the bias's 1."""
+        """Return the features, (n, n_features + 1): the embedding, centered and scaled, and last a 1 for the bias."""
         found = np.ones((len(x), self.weights.shape[1]))
         np.subtract(x, self.center, out=found[:, :-1])
         found[:, :-1] /= self.scale
@@ -51,22 +51,22 @@ class SoftmaxHead:
         return _log_softmax(features @ self.weights.T)
 
     def scaled_residuals(self, features: Float64s, codes: Int32s) -> Float64s:
-        """Return loss_j (p_j - 1 at the row's class), (n, n_classes): times the features it is loss times gradient.
+        """Return loss_j (p_j - 1 at the row's class), (n, n_classes); times the features, it is loss times gradient.
 
-        O(n × classes × features); 24 bytes a row and class.
+        Cost: O(n × classes × features); 24 bytes a row and class.
         """
         logs, rows = self.log_probabilities(features), np.arange(len(codes))
         own = logs[rows, codes]
         residuals: Float64s = np.exp(logs)
-        residuals[rows, codes] = np.expm1(own)  # p - 1 without cancelling
+        residuals[rows, codes] = np.expm1(own)  # p - 1 without cancellation
         residuals *= -own[:, None]
         return residuals
 
 
 def drawn_rows(n_train: int, n_features: int, n_classes: int) -> Int64s:
-    """Return the places, in id order, of the rows a head is trained on: all, or as many as MOST_NUMBERS allows.
+    """Return the places, in id order, of the rows on which a head is trained: all, or as many as MOST_NUMBERS allows.
 
-    Drawn by their number alone: the same on every engine.
+    The places depend only on the sizes, so they are the same on every engine.
     """
     n_rows = max(n_classes, MOST_NUMBERS // (n_features + n_classes))
     if n_rows >= n_train:
@@ -75,9 +75,9 @@ def drawn_rows(n_train: int, n_features: int, n_classes: int) -> Int64s:
 
 
 def fit_head(x: Floats, codes: Int32s, n_classes: int) -> SoftmaxHead:
-    """Return the head trained on rows ``x`` (n, n_features) of classes ``codes`` (n,).
+    """Return the head trained on rows ``x`` (n, n_features) with classes ``codes`` (n,).
 
-    O(steps × n × classes × features) time; two copies of x and three (n, n_classes) in float64.
+    Cost: O(steps × n × classes × features) time; two copies of x and three (n, n_classes) in float64.
     Source: Liu & Nocedal, On the limited memory BFGS method, 1989, doi:10.1007/BF01589116; SciPy's L-BFGS-B.
     """
     center, scale = _placed(x)
@@ -102,7 +102,10 @@ def fit_head(x: Floats, codes: Int32s, n_classes: int) -> SoftmaxHead:
 
 
 def _placed(x: Floats) -> tuple[Float64s, float]:
-    """Return the mean of the rows, (n_features,), and their root mean squared distance to it, 1 of rows all alike."""
+    """Return the mean of the rows, (n_features,), and the root mean square of their distances to it.
+
+    The second number is 1 if all rows are equal.
+    """
     # Offsets from a row, whose mean rounds in proportion to the rows' spread, not to how far from 0 they lie; rows all
     # alike have it as their center, to the bit.
     first = np.asarray(x[0], np.float64)

@@ -1,20 +1,18 @@
-"""Loops: what is done to every row of every point, in NumPy; `compiled_loops` has the same in Numba.
+"""Loops over every row of every point, in NumPy; `compiled_loops` has the same loops in Numba.
 
-Both give the same bits, one loop excepted: floats are added in the same order, compared as the same float32 numbers.
+Both give the same bits, except for one loop: they add floats in the same order, and compare the same float32 numbers.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
-import tempfile
+from collections.abc import Callable
 from types import ModuleType
 
 import numpy as np
 import scipy
 
-from dvspark.host.owned import is_own_folder
 from dvspark.kernels.binning.bins import IN_DOUBT
 from dvspark.kernels.loops.bin_loops import count_from, value_bins
 from dvspark.kernels.loops.doubt_loops import gap_starts, list_doubtful, order_groups, relative_error
@@ -27,6 +25,7 @@ __all__ = [
     "add_rows",
     "add_values",
     "assign_bins",
+    "before_numba",
     "count_codes",
     "count_from",
     "decide_tile",
@@ -49,24 +48,28 @@ __all__ = [
     "value_packed",
 ]
 
-# "numpy" keeps to these loops where Numba is installed; "numba" insists on the compiled ones.
+# "numpy" uses these loops even if Numba is installed; "numba" requires the compiled ones.
 CHOICE_VARIABLE = "DVSPARK_LOOPS"
 
-# Training rows whose sums one sweep over the points adds to (docs/decisions/0009): fewer would stay in a nearer cache,
-# but ask for every point's table more often.
+# One sweep over the points adds to the sums of so many rows (docs/decisions/0009). Fewer would fit a nearer cache,
+# but read every point's table more often.
 ADDED_ROWS = 65_536
+
+
+# Done before Numba is loaded: kernels know no folders, so who has them run says where Numba keeps what it compiles.
+before_numba: Callable[[], None] | None = None
 
 
 @functools.cache
 def fastest() -> ModuleType:
-    """Return the module whose loops to use: the compiled ones where Numba is installed, else this one.
+    """Return the module whose loops to use: the compiled loops if Numba is installed, else this module.
 
-    Raises: ImportError when DVSPARK_LOOPS asks for Numba and there is none.
+    Raises: ImportError if DVSPARK_LOOPS asks for Numba and it is not installed.
     """
     choice = os.environ.get(CHOICE_VARIABLE, "")
     if choice != "numpy":
-        if "NUMBA_CACHE_DIR" not in os.environ:  # the package may lie where nobody can write
-            os.environ["NUMBA_CACHE_DIR"] = private_cache()
+        if before_numba is not None:
+            before_numba()
         try:
             from dvspark.kernels.loops import compiled_loops  # noqa: PLC0415 - an extra
 
@@ -79,32 +82,22 @@ def fastest() -> ModuleType:
     return here
 
 
-def private_cache() -> str:
-    """Return a folder of this user alone for compiled loops: Numba runs what it finds there."""
-    folder = f"{tempfile.gettempdir()}/dvspark-numba-{os.getuid()}"
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(folder, 0o700)  # noqa: PTH102 - kernels know no paths
-    if is_own_folder(folder):
-        return folder
-    return tempfile.mkdtemp(prefix="dvspark-numba-")  # somebody else was there first
-
-
 def name(loops: ModuleType) -> str:
-    """Return what to call a module of loops in logs and records: numba or numpy."""
+    """Return the name of a module of loops in logs and records: numba or numpy."""
     return "numba" if loops.__name__.endswith("compiled_loops") else "numpy"
 
 
 def squared_distances(x: Floats, rows: Int64s, z: Float64s, out: Float64s) -> None:
     """Fill ``out`` (n,) float64 with the squared distances of ``rows`` (n,) of ``x`` (n_train, n_features) to ``z``.
 
-    In float64, from differences; a row's depends on the row and the point alone. O(n D). The bits of this loop and the
-    next one differ in Numba, which adds a row's squares in another order.
+    They are computed in float64 from differences, and depend on the row and the point alone. The bits of this loop and
+    the next one differ in Numba, which adds the squares of a row in another order. Cost: O(n D).
     """
     out[:] = _cdist(z, x[rows].astype(np.float64))
 
 
 def unit_squared_distances(x: Floats, rows: Int64s, z: Float64s, out: Float64s) -> None:
-    """Fill ``out`` as `squared_distances` does, of rows divided by their lengths, none of which is zero."""
+    """Fill ``out`` as `squared_distances` does, for rows divided by their lengths; no length is zero."""
     units = x[rows].astype(np.float64)
     units /= np.sqrt(np.einsum("ij,ij->i", units, units))[:, None]
     out[:] = _cdist(z, units)
@@ -135,15 +128,15 @@ def assign_bins(
     near_keys: Floats,
     n_near: Int64s,
 ) -> None:
-    """Give a tile of training rows, ``start`` the first of them, their code for a block of points.
+    """Give a tile of training rows their codes for a block of points; ``start`` is the first row of the tile.
 
-    A code is 2 × bin + match, with the bit `bins.IN_DOUBT` set where the row is near an end of its bin.
-
-    Keys are ``products`` (n_points, n) float32 + ``addend`` (n,) float32; a match is a row of ``labels`` (n,) int32
-    that equals the point's of ``point_labels`` (n_points,). ``low`` and ``per_unit`` (n_points,) float32 and ``lines``
-    (n_points, 3, N_CELLS + 1) float32 are the points' `bins.BinEdges`. Fills ``codes`` (n_points, n_train) uint16, and
-    appends the near rows and their keys to ``near_rows`` and ``near_keys`` (n_points, capacity), counted in
-    ``n_near``; beyond the capacity they are counted only. O(n_points × n).
+    A code is 2 × bin + match, with the bit `bins.IN_DOUBT` set if the row is near an end of its bin.
+    Keys are ``products`` (n_points, n) float32 + ``addend`` (n,) float32. A row matches if its label in ``labels`` (n,)
+    int32 is the point's in ``point_labels`` (n_points,). ``low`` and ``per_unit`` (n_points,) float32 and ``lines``
+    (n_points, 3, N_CELLS + 1) float32 are the points' `bins.BinEdges`.
+    The loop fills ``codes`` (n_points, n_train) uint16. It appends the near rows and their keys to ``near_rows`` and
+    ``near_keys`` (n_points, capacity), counted in ``n_near``; near rows beyond the capacity are only counted. Cost:
+    O(n_points × n).
     """
     last_place = np.float32(lines.shape[2] - 1)
     for point in range(len(products)):
@@ -173,10 +166,10 @@ def assign_bins(
 
 
 def places_up_to(products: Floats, addend: Floats, highest: Floats, places: Int64s) -> int:
-    """Fill in the ``places`` of keys that are not above their point's ``highest``; return how many they are.
+    """Fill in the ``places`` of keys that are not above their point's ``highest``; return how many there are.
 
-    Keys are ``products`` (n_points, n) float32 + ``addend`` (n,) float32, ``highest`` (n_points,) float32; a place is
-    that in the flat products, ascending, and there is room for all of them. A key that is no number is not above.
+    Keys are ``products`` (n_points, n) float32 + ``addend`` (n,) float32, ``highest`` (n_points,) float32. A place is a
+    position in the flat products; places ascend, and there is room for all. A key that is NaN is not above. Cost:
     O(n_points × n).
     """
     found = np.flatnonzero(~(products + addend > highest[:, None]))
@@ -185,10 +178,10 @@ def places_up_to(products: Floats, addend: Floats, highest: Floats, places: Int6
 
 
 def decide_tile(products: Floats, addend: Floats, low: Floats, high: Floats, bits: UInt8s, places: Int64s) -> int:
-    """Fill ``bits`` with the keys below their point's ``low``, ``places`` with others up to ``high``; return how many.
+    """Fill ``bits`` with keys below their point's ``low``, ``places`` with others up to ``high``; return how many.
 
     Keys and places as in `places_up_to`; ``low`` and ``high`` (n_points,) float32; ``bits`` (n_points, ceil(n / 8))
-    uint8, the first of eight in the highest bit. A key that is no number has a place. O(n_points × n).
+    uint8, the first of eight in the highest bit. A key that is NaN has a place. Cost: O(n_points × n).
     """
     keys = products + addend
     inside = keys < low[:, None]
@@ -199,7 +192,7 @@ def decide_tile(products: Floats, addend: Floats, low: Floats, high: Floats, bit
 
 
 def count_codes(codes: UInt16s, counts: Int64s) -> None:
-    """Fill ``counts`` (4 N_BINS,) int64 with how often each code stands in ``codes`` (n,) uint16; O(n)."""
+    """Fill ``counts`` (4 N_BINS,) int64 with how often each code occurs in ``codes`` (n,) uint16. Cost: O(n)."""
     counts[:] = 0
     step = 2**19  # bincount makes a table and an index array each time
     for start in range(0, len(codes), step):
@@ -222,11 +215,12 @@ def add_values(
     value: Float64s,
     squared: Float64s,
 ) -> None:
-    """Add the values of some ``points`` of a block, in that order, and their squares, to every training row's.
+    """Add the values of some ``points`` of a block, in this order, and their squares, to every training row's sums.
 
-    ``tables`` (n_points, n_codes) float64 values by code, ``codes`` (n_points, n_train) uint16, of which the bits of
-    ``mask`` count; the near rows, ascending in ``near_rows`` (n_points, capacity), get their ``near_values``.
-    ``value``, ``squared`` (n_train,). O(points × n_train), in blocks of rows that stay in the second-level cache.
+    ``tables`` (n_points, n_codes) float64 has values by code. Of ``codes`` (n_points, n_train) uint16, the bits of
+    ``mask`` count. Near rows, ascending in ``near_rows`` (n_points, capacity), get their ``near_values``. ``value`` and
+    ``squared`` are (n_train,).
+    Cost: O(points × n_train), in blocks of rows that stay in the second-level cache.
     """
     for start in range(0, codes.shape[1], ADDED_ROWS):
         here = slice(start, min(start + ADDED_ROWS, codes.shape[1]))
@@ -242,7 +236,7 @@ def add_values(
 
 
 def add_bounds(codes: UInt16s, points: Int64s, tables: Float64s, bounds: Float64s) -> None:
-    """Add the certificates of some ``points`` of a block to every row's; arrays as in `add_values`, by bins."""
+    """Add the certificates of some ``points`` of a block to every row's sum; arrays as in `add_values`, by bins."""
     for start in range(0, codes.shape[1], ADDED_ROWS):
         here = slice(start, start + ADDED_ROWS)
         for point in points:

@@ -1,4 +1,4 @@
-"""What the rows of bins are worth, and how sure that is, in NumPy; `compiled_bins` has the same in Numba."""
+"""Values and certificates of rows in bins, in NumPy; `compiled_bins` has the same in Numba."""
 
 from __future__ import annotations
 
@@ -23,17 +23,21 @@ def value_bins(
     values: Float64s,
     bounds: Float64s,
 ) -> tuple[float, float]:
-    """Fill in what the bins' rows get, and how far that may be from their values under the exact order, by code.
+    """Fill in by code what the rows of bins get, and how far that may be from their values in the exact order.
 
-    ``counts`` (4 N_BINS,) int64 rows of each code, of which those of bin 0, the near rows, are at least k; ``linked``
-    (N_BINS,) bool as in `bins.BinEdges`; ``near_doubt`` (2,) how many near rows, and matches among them, may be in the
-    bins in truth; ``suffix`` (n + 1,), ``tails`` (n + 1, 2) and ``own`` (n,) float64 as in `bins.Tails`, of weights
-    that do not grow with the rank. ``values`` (2 N_BINS,) float64 are zero for the near rows, ``bounds`` the
-    certificate of every row, near or not, the order among near rows aside. Returns what every near row loses to the
-    rows beyond, and what those in doubt may change beside their certificate. O(bins). Linked bins are one group, any
-    other bin is one of its own. In truth a group may hold the rows in doubt of the next ones, too, and its own rows in
-    doubt may be in these. Source: mean over tie orders of Jia et al. 2019, doi:10.14778/3342263.3342637,
-    theorem 1; the interval is that of all orders within what the groups may hold.
+    - ``counts`` (4 N_BINS,) int64: rows of each code; bin 0, the near rows, has at least k.
+    - ``linked`` (N_BINS,) bool as in `bins.BinDoubt`.
+    - ``near_doubt`` (2,): how many near rows, and how many matches among them, may really be in the bins.
+    - ``suffix`` (n + 1,), ``tails`` (n + 1, 2) and ``own`` (n,) float64 as in `bins.Tails`, of weights that do not grow
+      with the rank.
+    - ``values`` (2 N_BINS,) float64 are zero for near rows. ``bounds`` are the certificates of all rows, near or not,
+      without the order among near rows.
+    Return what every near row loses to the rows beyond, and what near rows in doubt may change beside their
+    certificate. Linked bins form one group, and any other bin is a group of its own. A group may really hold the rows
+    in doubt of the next groups, and its own rows in doubt may be in those.
+    Cost: O(bins).
+    Source: mean over tie orders of Jia et al. 2019, doi:10.14778/3342263.3342637, theorem 1; the interval is that of
+    all orders within what the groups may hold.
     """
     surely, in_doubt = np.split(counts, 2)
     by_code = (surely + in_doubt)[: 2 * len(linked)]
@@ -73,12 +77,12 @@ def _certify(
 ) -> float:
     """Fill in the certificates, and return what near rows in doubt may change beside them.
 
-    ``of_bins``: those that hold rows, how many and how many matches, rows before each and up to its end, and what rows
-    before it lose to it.
+    ``of_bins`` are for each bin with rows: the bin, its rows and matches, rows before it and up to its end, and what
+    rows before it lose to it.
     """
     full, n, q, before, end, lost = of_bins
     match, other = values[2 * full + 1], values[2 * full]
-    # Groups: an empty bin between linked ones does not part them.
+    # An empty bin between linked bins does not separate them into groups.
     parts = np.append(0, np.cumsum(~linked[:-1]))[full]
     first = np.flatnonzero(np.diff(parts, prepend=-1))
     in_group = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(full))))

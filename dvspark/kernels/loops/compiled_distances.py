@@ -1,4 +1,4 @@
-"""The loops of `loops` for exact distances in Numba; the ones whose bits are not NumPy's."""
+"""The loops of `loops` for exact distances, in Numba; only these have other bits than in NumPy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ reordered = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"r
 
 @reordered
 def squared_distances(x: Floats, rows: Int64s, z: Float64s, out: Float64s) -> None:
-    """See `loops.squared_distances`; squares are added in the order SIMD likes, the same for every row."""
+    """See `loops.squared_distances`. Squares are added in the order that suits SIMD, the same for every row."""
     n_features, last = x.shape[1], len(rows) - 1
     # Rows lie anywhere in memory: four are waited for at once. The last four may be one row again and again, since
     # another loop for what is left would add in another order.

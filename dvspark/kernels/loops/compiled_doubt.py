@@ -8,7 +8,7 @@ from dvspark.kernels.loops.compiled_ranks import compiled, inlined, unpack_keys
 from dvspark.kernels.loops.doubt_loops import LARGE_GROUP
 from dvspark.schemas import Float64s, Floats, Int32s, Int64s, UInt8s, UInt64s
 
-# Rows that are looked at together for keys that are in doubt.
+# So many rows are looked at together for keys that are in doubt.
 TILE_ROWS = 4_096
 
 
@@ -46,14 +46,14 @@ def gap_starts(packed: UInt64s, ranks: Int32s) -> None:
 
 @inlined
 def _least_key(keys: Floats, place: int, limits: Float64s) -> float:
-    """Return which key before a row's is in doubt with it, and so are all from there on."""
+    """Return the smallest key before a row's that is in doubt with it; all keys from there on are in doubt too."""
     least = np.float64(keys[place]) - (limits[place] if len(limits) > 1 else limits[0])
     return -np.inf if np.isnan(least) else least
 
 
 @compiled
 def _mark_doubt(packed: UInt64s, keys: Floats, limits: Float64s, all_rows: np.uint64, flags: UInt8s) -> None:
-    """Flag rows (n,) but the first that are in doubt with the row before, one of the two making groups."""
+    """Flag rows (n,), except the first, that are in doubt with the row before, if one of the two forms groups."""
     # Loops that count from 0, each of which runs by SIMD; in one nothing does.
     before, here = keys[:-1], keys[1:]
     if len(limits) > 1:
@@ -78,7 +78,10 @@ def _first_in_doubt(keys: Floats, place: int, limits: Float64s) -> int:
 
 @compiled
 def _group_of(packed: UInt64s, keys: Floats, place: int, limits: Float64s, all_rows: np.uint64) -> tuple[int, int]:
-    """Return where the group of a row begins and ends that is in doubt with the one before; none beyond is listed."""
+    """Return where the group of a row begins and ends; the row is in doubt with the row before.
+
+    No group beyond this one is listed.
+    """
     # One of the two makes the group; the farther one is the last that does.
     last = place if (packed[place] | all_rows) & np.uint64(1) else place - 1
     end, key = place + 1, np.float64(keys[last])
@@ -103,9 +106,9 @@ def _group_of(packed: UInt64s, keys: Floats, place: int, limits: Float64s, all_r
 
 @inlined
 def _unlike(packed: UInt64s, keys: Floats, ranks: Int32s, place: int, limits: Float64s) -> tuple[int, int, int, int]:
-    """Return how many rows in doubt with one are of the other kind, before it and beyond, and how many of its own kind.
+    """Return how many rows of the other kind are in doubt with a row, before and beyond, and how many of its kind.
 
-    And the lowest rank that it may have: a match passes others, another row the matches before it.
+    Also return the lowest rank that the row may have: a match may come before other rows, another row before matches.
     """
     own, key, least = packed[place] & np.uint64(1), np.float64(keys[place]), _least_key(keys, place, limits)
     first, before, beyond, alike, lowest = place, 0, 0, 0, ranks[place]
@@ -146,9 +149,9 @@ def _weigh(
 
 @inlined
 def _is_pair(packed: UInt64s, keys: Floats, place: int, limits: Float64s) -> bool:
-    """Return whether a row and the one before, in doubt and one of them a match, are a group for themselves.
+    """Return whether a row and the row before, which are in doubt and one of which is a match, form a group of two.
 
-    No is said of some that are, with others in doubt before them that do not match.
+    For some such pairs the answer is False: those with rows before them that are in doubt and do not match.
     """
     if place > 1 and np.float64(keys[place - 2]) >= _least_key(keys, place - 1, limits):
         return False
@@ -159,7 +162,7 @@ def _is_pair(packed: UInt64s, keys: Floats, place: int, limits: Float64s) -> boo
 
 @inlined
 def _weigh_pair(packed: UInt64s, ranks: Int32s, place: int, suffix: Float64s) -> tuple[float, float]:
-    """Return the same as `_weigh` of a row and the one before, which are a group; weights do not grow from there on."""
+    """Return what `_weigh` returns for a group of a row and the row before; weights do not grow from there on."""
     rank = ranks[place - 1]
     first, second = packed[place - 1] & np.uint64(1), packed[place] & np.uint64(1)
     match = rank if first else ranks[place] - 1
@@ -169,12 +172,12 @@ def _weigh_pair(packed: UInt64s, ranks: Int32s, place: int, suffix: Float64s) ->
 
 @compiled
 def _list_marked(flags: UInt8s, marked: Int32s) -> int:
-    """List the flagged places, ascending; of eight at once, one look tells that none is. Returns how many they are."""
+    """List the flagged places, ascending, and return their number; eight places without a flag take one look."""
     eights, count = flags.view(np.uint64), 0
     for eight in range(len(eights)):
         if eights[eight] != 0:
             for place in range(8 * eight, 8 * eight + 8):
-                marked[count] = place  # listed whether flagged or not: no branch to be guessed
+                marked[count] = place  # listed whether flagged or not, so that no branch must be predicted
                 count += flags[place]
     return count
 

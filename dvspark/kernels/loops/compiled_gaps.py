@@ -1,4 +1,4 @@
-"""The loops of `gap_values`, in Numba alone: without it all rows are sorted, which gives the same bits."""
+"""The loops of `gap_values`, only in Numba. Without Numba all rows are sorted, which gives the same bits."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import numpy as np
 from dvspark.kernels.loops.compiled_ranks import compiled, ordered_bits, packed_row, unpack_keys
 from dvspark.schemas import Float64s, Floats, Int32s, UInt16s, UInt32s, UInt64s
 
-# So many of the matches tell where places lie.
+# So many of the matches determine where places lie.
 SAMPLED_MATCHES = 256
 TILE_ROWS = 4_096
 
-# Where rows take more steps beyond the second, in the mean, to find their gap, the sort is faster.
+# If rows need more steps than this after the second, in the mean, to find their gap, the sort is faster.
 STEPS_PER_ROW = 1
 
 
 @compiled
 def place_rows(keys: Floats, matching: Int32s, n_places: int, places: UInt16s) -> None:
-    """Fill ``places`` (n,) with the place of every row, which ascends with its key.
+    """Fill ``places`` (n,) with the place of every row; places ascend with keys.
 
-    Places grow with the distance from the nearest ``matching`` row, about as its logarithm does beyond the geometric
-    mean: a float's bits are such a scale. The first and the last one are open.
+    Places grow with the distance from the nearest ``matching`` row, beyond the geometric mean about as its logarithm:
+    the bits of a float are such a scale. The first and the last place are open.
     """
     sampled = range(0, len(matching), max(1, len(matching) // SAMPLED_MATCHES))
     low = high = keys[matching[0]]
@@ -45,7 +45,7 @@ def place_rows(keys: Floats, matching: Int32s, n_places: int, places: UInt16s) -
 
 @compiled
 def count_before(matching: Int32s, places: UInt16s, before: UInt16s) -> None:
-    """Fill ``before`` (n_places,) with how many matching rows have a place before each."""
+    """Fill ``before`` (n_places,) with the number of matching rows that have an earlier place."""
     before[:] = 0
     for index in range(len(matching)):
         before[places[matching[index]]] += np.uint16(1)
@@ -58,21 +58,21 @@ def count_before(matching: Int32s, places: UInt16s, before: UInt16s) -> None:
 
 @compiled
 def pack_matches(keys: Floats, rows: Int32s, packed: UInt64s) -> None:
-    """Pack some ``rows`` as `rank_loops.pack` does, all of which match."""
+    """Pack the given ``rows``, which all match, as `rank_loops.pack` does."""
     for index in range(len(rows)):
         packed[index] = packed_row(ordered_bits(keys[rows[index]]), rows[index]) | np.uint64(1)
 
 
 @compiled
 def pack_rows(keys: Floats, rows: Int32s, packed: UInt64s) -> None:
-    """Pack some ``rows`` as `rank_loops.pack` does, none of which matches."""
+    """Pack the given ``rows``, none of which matches, as `rank_loops.pack` does."""
     for index in range(len(rows)):
         packed[index] = packed_row(ordered_bits(keys[rows[index]]), rows[index])
 
 
 @compiled
 def _gap_insides(ends: Floats, limit: float) -> Floats:
-    """Return the middle of each gap and how near to it no row is in doubt with a match, (n_matches + 1, 2) float32.
+    """Return the middle of each gap, and how near to it no row is in doubt with a match, (n_matches + 1, 2) float32.
 
     ``ends`` as in `find_gaps`. All rows of the first and of the last gap may be in doubt.
     """
@@ -92,12 +92,12 @@ def _gap_insides(ends: Floats, limit: float) -> Floats:
 def find_gaps(
     keys: Floats, before: UInt16s, packed: UInt64s, limit: float, ends: Floats, gaps: UInt16s, doubtful: Int32s
 ) -> int:
-    """Replace the places in ``gaps`` (n,) by how many of the sorted matches come before each row.
+    """Replace the places in ``gaps`` (n,) by the number of sorted matches that come before each row.
 
-    ``packed`` are the matches, in order, and one that comes after all rows; their keys fill ``ends`` (n_matches + 2,),
-    between those of no match. Lists in ``doubtful`` (n + 1,) the other rows that are in doubt with a match, ascending:
-    whose keys are no further than ``limit`` from its key, as `doubt_loops.list_doubtful` compares them. Returns how
-    many these are, or -1, as soon as too many rows have one place.
+    ``packed`` are the matches in order, and one that comes after all rows. Their keys fill ``ends`` (n_matches + 2,),
+    between two keys of no match. The loop lists in ``doubtful`` (n + 1,), ascending, the other rows that are in doubt
+    with a match: rows whose keys are no further than ``limit`` from its key, compared as in
+    `doubt_loops.list_doubtful`. Return how many these are, or -1 as soon as too many rows have one place.
     """
     bits, steps_left = np.empty(TILE_ROWS, np.uint32), STEPS_PER_ROW * len(keys)
     unpack_keys(packed[:-1], ends[1:-1])
@@ -124,7 +124,7 @@ def find_gaps(
             gap_of[index] = np.uint16(gap)
         n_near = np.uint32(0)
         for index in range(size):
-            near_match[n_near] = index  # listed whether near a match or not: no branch to be guessed
+            near_match[n_near] = index  # listed whether near a match or not, so that no branch must be predicted
             gap = np.uint32(gap_of[index])
             n_near += np.uint32(abs(key_of[index] - insides[gap, 0]) >= insides[gap, 1])
         given = (packed, limit, ends, key_of, bits, start)
@@ -148,7 +148,7 @@ def _look_again(
     n_doubtful: int,
     steps_left: int,
 ) -> tuple[int, int]:
-    """Settle the gaps of rows near a match, and list those in doubt; return how many are listed, and steps left."""
+    """Settle the gaps of rows near a match, and list those in doubt; return the number listed and the steps left."""
     for place in range(len(near_match)):
         index = near_match[place]
         gap, word = np.uint32(gaps[index]), packed_row(bits[index], start + index)
@@ -165,9 +165,9 @@ def _look_again(
 
 @compiled
 def merge_doubtful(matches: UInt64s, others: UInt64s, counts: Int32s, packed: UInt64s, ranks: Int32s) -> None:
-    """Fill ``packed`` with sorted matches, and other rows between them, and ``ranks`` as `doubt_loops.gap_starts` does.
+    """Fill ``packed`` with sorted matches and other rows between them, and ``ranks`` as `doubt_loops.gap_starts` does.
 
-    ``matches`` (n_matches + 1,), the last of which comes after all rows; ``counts`` (n_matches + 1,) rows of each gap.
+    ``matches`` (n_matches + 1,): the last comes after all rows. ``counts`` (n_matches + 1,): rows of each gap.
     """
     place, other, rank = 0, 0, np.int32(0)
     for match in range(len(matches)):
@@ -182,9 +182,9 @@ def merge_doubtful(matches: UInt64s, others: UInt64s, counts: Int32s, packed: UI
 
 @compiled
 def place_settled(packed: UInt64s, matches: UInt64s, counts: Int32s, gaps: UInt16s) -> None:
-    """Take over the order of ``packed`` rows: that of matches, and in which gaps others are.
+    """Take over the order of ``packed`` rows: the order of matches, and the gaps of other rows.
 
-    Fills ``matches`` in their order, changes ``gaps`` of others and how many rows these have, ``counts``.
+    The loop fills ``matches`` in their order, and changes ``gaps`` of other rows and ``counts``, the rows of each gap.
     """
     match = 0
     for place in range(len(packed)):
@@ -202,7 +202,7 @@ def place_settled(packed: UInt64s, matches: UInt64s, counts: Int32s, gaps: UInt1
 
 @compiled
 def count_gaps(gaps: UInt16s, counts: Int32s) -> None:
-    """Fill ``counts`` (n_matches + 1,) with how many rows are in each gap, the match at its end being one."""
+    """Fill ``counts`` (n_matches + 1,) with the number of rows in each gap, the match at its end included."""
     counts[:] = 0
     for row in range(len(gaps)):
         counts[gaps[row]] += np.int32(1)
@@ -212,10 +212,10 @@ def count_gaps(gaps: UInt16s, counts: Int32s) -> None:
 def value_gaps(
     counts: Int32s, of_rank: Float64s, of_match: float, of_other: float, of_gap: Float64s, of_matches: Float64s
 ) -> None:
-    """Fill in what rows in a gap are worth, ``of_gap``, and the matches.
+    """Fill ``of_gap`` with what rows in each gap are worth, and ``of_matches`` with what the matches are worth.
 
-    ``of_rank`` (n_players, 2) are the weights own and suffix, side by side since a match asks for both. Adds what
-    `rank_loops.rank_values` does, in its order.
+    ``of_rank`` (n_players, 2) has the weights own and suffix side by side, since a match uses both. The order of
+    additions is that of `rank_loops.rank_values`.
     """
     beyond, begin = 0.0, len(of_rank)
     for gap in range(len(counts) - 1, -1, -1):
@@ -229,6 +229,6 @@ def value_gaps(
 
 @compiled
 def number_packed(packed: UInt64s, first: int, codes: UInt16s) -> None:
-    """Give packed rows, in their order, the codes from ``first`` on."""
+    """Give packed rows, in their order, consecutive codes from ``first`` on."""
     for index in range(len(packed)):
         codes[np.uint32(packed[index]) >> np.uint32(1)] = first + index

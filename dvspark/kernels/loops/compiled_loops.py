@@ -1,6 +1,6 @@
 """The loops of `loops` in Numba: the same functions, the same bits, one pass over memory each.
 
-Compiled once a machine, into the folder that `loops.fastest` says.
+They are compiled once on each machine, into the folder that `loops.fastest` chooses.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def matches_of(codes: UInt16s, rows: Int32s, out: Bools) -> None:
 def _add_near(
     rows: Int32s, added: Float64s, place: int, start: int, end: int, value: Float64s, squared: Float64s
 ) -> int:
-    """Add values from ``place`` on to their rows up to ``end``, those of ``start`` and later; return the next place."""
+    """Add values from ``place`` on to their rows in ``start`` to ``end``; return the next place."""
     beyond = int(np.searchsorted(rows, end))
     here, values = rows[place:beyond], added[place:beyond]
     for index in range(len(here)):

@@ -19,14 +19,17 @@ inlined = numba.njit(nogil=True, error_model="numpy", inline="always")
 
 @compiled
 def ordered_bits(key: np.float32) -> np.uint32:
-    """Return the bits of a float32 key, changed so that they ascend with it; minus zero counts as zero."""
+    """Return the bits of a float32 key, changed so that they ascend with the key; minus zero counts as zero."""
     bits = np.float32(key + np.float32(0.0)).view(np.int32)
     return np.uint32(bits ^ ((bits >> 31) | np.int32(-(2**31))))
 
 
 @compiled
 def packed_row(bits: np.uint32, row: int) -> np.uint64:
-    """Return a row as `rank_loops.pack` does, from its key's `ordered_bits`; its match flag, the last bit, is unset."""
+    """Return a row in the form of `rank_loops.pack`, from its key's `ordered_bits`, without its match flag.
+
+    The match flag is the last bit.
+    """
     return (np.uint64(bits) << np.uint64(32)) | np.uint64(2 * row)
 
 
@@ -39,9 +42,9 @@ def pack(keys: Floats, matches: Bools, packed: UInt64s) -> None:
 
 @compiled
 def sort_packed(packed: UInt64s, spare: UInt64s) -> None:
-    """See `rank_loops.sort_packed`: keys are sorted digit by digit, the last first, which leaves ties in their order.
+    """See `rank_loops.sort_packed`. Keys are sorted digit by digit, the last first, which keeps the order of ties.
 
-    Two digits do for keys that are 2²⁶ float32 numbers apart or less, as distances mostly are.
+    Two digits are enough for keys at most 2²⁶ float32 numbers apart, as distances mostly are.
     """
     lowest = highest = packed[0] if len(packed) else np.uint64(0)
     for index in range(len(packed)):  # by SIMD
@@ -117,7 +120,7 @@ def rank_values(
 def value_packed(
     packed: UInt64s, own: Float64s, suffix: Float64s, of_match: float, of_other: float, out: Float64s
 ) -> None:
-    """See `rank_loops.value_packed`; nothing in rank order is written."""
+    """See `rank_loops.value_packed`. Nothing is written in rank order."""
     beyond = 0.0
     for rank in range(len(packed) - 1, -1, -1):
         word = packed[rank]

@@ -1,4 +1,4 @@
-"""The loops of `loops` over rows that float32 keys leave in doubt, in NumPy; `compiled_doubt` has the same in Numba."""
+"""Loops over rows whose order float32 keys leave in doubt, in NumPy; `compiled_doubt` has the same in Numba."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import numpy as np
 from dvspark.kernels.loops.rank_loops import unpack
 from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt64s
 
-# Of a group of more rows a coarse bound is enough: its rows, times the weight of its first rank.
+# For a group of more rows a coarse bound is enough: the number of its rows times the weight of its first rank.
 LARGE_GROUP = 512
 
 
 def relative_error(exact: Float64s, keys: Floats, sizes: Float64s, least: float) -> float:
-    """Return the standard deviation of ``exact`` less ``keys``, in proportion to ``sizes``, ``least`` at least.
+    """Return the standard deviation of ``exact`` - ``keys``, relative to ``sizes``; at least ``least``.
 
-    The mean, which keys leave out, is told by each row as well as its size allows: one row much longer than the others
-    says little about it, and what it rounds off is not theirs. All (n,), n >= 1; sums are added up in order, as the
-    compiled loop does. O(n).
+    Keys leave out a constant, so the mean of the differences is subtracted. Each row counts for this mean as much as
+    its size allows: a row much longer than the others says little about the mean, and its rounding is not theirs. All
+    arrays are (n,), n >= 1. Sums are added up in order, as in the compiled loop.
+    Cost: O(n).
     """
     error, sizes = exact - keys, np.maximum(sizes, least)
     total, weight = np.cumsum(error / sizes / sizes)[-1], np.cumsum(1.0 / sizes / sizes)[-1]
@@ -25,9 +26,9 @@ def relative_error(exact: Float64s, keys: Floats, sizes: Float64s, least: float)
 
 
 def gap_starts(packed: UInt64s, ranks: Int32s) -> None:
-    """Fill ``ranks`` (n,) with the rank of each match, from 0; of another row, with the first after the match before.
+    """Fill ``ranks`` (n,): for a match its rank from 0; for another row the first rank after the match before it.
 
-    O(n).
+    Cost: O(n).
     """
     matches, here = (packed & np.uint64(1)).astype(np.bool_), np.arange(len(packed), dtype=np.int32)
     np.maximum.accumulate(np.append(np.int32(-1), np.where(matches, here, -1))[:-1], out=ranks)
@@ -47,19 +48,22 @@ def list_doubtful(
     places: Int32s,
     groups: Int32s,
 ) -> tuple[int, int, float]:
-    """List which of sorted ``packed`` rows (n,) float32 keys do not tell apart, where that matters.
+    """List the sorted ``packed`` rows (n,) whose order float32 keys leave in doubt, where that matters.
 
-    Two rows are in doubt where the smaller key is not below the larger one less that row's limit: ``limits`` (1,)
-    float64 for all rows, or (n,), by which no limit grows faster than the key. A match, the rows in doubt with it,
-    other matches in doubt with these, and so on, are a group: in truth no row of another group, and no other match,
-    stands among them. A group matters if a row may be worth ``row_allowed`` less or more, or all rows before it
-    ``sum_allowed``, by all groups from there on. How much follows from the ``suffix`` weights of all ranks, which do
-    not grow beyond the first ``falls_from`` ranks, from ``ranks`` (n,) as in `gap_starts`, and from how many rows in
-    doubt, that match or do not as it does not or does, stand before a row, and how many beyond. Without weights, of
-    length 0, every row makes groups as a match does, and all groups matter. Fills ``keys`` (n,) float32, and in the
-    ``places`` of rows in groups that matter, descending, and the numbers of their ``groups``, which descend from 0.
-    Returns how many rows these are, the rows of the largest group, and what the other groups may change. O(n log n)
-    here, O(n) in Numba.
+    - Two rows are in doubt if the smaller key is not below the larger one less that row's limit. ``limits`` is (1,)
+      float64 for all rows, or (n,), where no limit grows faster than the key.
+    - A match, the rows in doubt with it, other matches in doubt with these, and so on, form a group. No row of another
+      group, and no other match, can really stand among them.
+    - A group matters if it can change the value of a row by more than ``row_allowed``, or if all groups from there on
+      can change the values of all rows before them by more than ``sum_allowed``. How much they can change follows from
+      the ``suffix`` weights of all ranks (which do not grow beyond the first ``falls_from`` ranks), from ``ranks`` (n,)
+      as in `gap_starts`, and from how many rows of the other kind, match or not, are in doubt with a row on either
+      side.
+    - Without weights (length 0), every row forms groups as a match does, and all groups matter.
+    The loop fills ``keys`` (n,) float32. For rows in groups that matter it fills ``places``, descending, and
+    ``groups``, numbers that descend from 0. Return how many rows these are, the rows of the largest group, and what the
+    other groups may change.
+    Cost: O(n log n) here, O(n) in Numba.
     """
     n = len(packed)
     rows, matches = np.empty(n, np.int64), np.empty(n, np.bool_)
@@ -79,7 +83,7 @@ def list_doubtful(
     if len(suffix) and len(begins):
         of_row, of_sum = _weights(matches, first, end, ranks, suffix)
         of_row = np.array([of_row[b:e].max() for b, e in zip(begins, ends, strict=True)])
-        # From the far end, a group at a time: so the compiled loop adds.
+        # From the far end, one group after the other, as the compiled loop adds.
         sums = np.array([np.cumsum(of_sum[b:e][::-1])[-1] for b, e in zip(begins, ends, strict=True)])
         large, most = ends - begins > LARGE_GROUP, suffix[ranks[begins]]
         of_row[large] = ((ends - begins) * most)[large]
@@ -102,7 +106,7 @@ def list_doubtful(
 def _weights(matches: Bools, first: Int64s, end: Int64s, ranks: Int32s, suffix: Float64s) -> tuple[Float64s, Float64s]:
     """Return what doubt may change for each row, and for all rows before it, (n,) float64 each.
 
-    ``first`` and ``end`` (n,): the rows in doubt with a row are those from the first one to before the end.
+    ``first`` and ``end`` (n,): the rows in doubt with a row are those from ``first`` to before ``end``.
     """
     here, of_matches = np.arange(len(matches)), np.flatnonzero(matches)
     before = np.concatenate([[0], np.cumsum(matches)])
@@ -110,7 +114,7 @@ def _weights(matches: Bools, first: Int64s, end: Int64s, ranks: Int32s, suffix: 
     others = np.stack([here - first - matches_before, end - here - 1 - matches_beyond])
     unlike = np.where(matches, others, np.stack([matches_before, matches_beyond]))
     alike = matches & (matches_before + matches_beyond > 0)
-    # The lowest rank that a row may have: a match passes others, another row the matches before it.
+    # The lowest rank that a row may have: a match may come before other rows, another row before matches.
     lowest = np.where(matches, ranks - unlike[0], ranks)
     passes = ~matches & (matches_before > 0)
     lowest[passes] = ranks[of_matches[before[first[passes]]]]
@@ -120,8 +124,8 @@ def _weights(matches: Bools, first: Int64s, end: Int64s, ranks: Int32s, suffix: 
 
 
 def order_groups(groups: Int32s, exact: Float64s, rows: Int64s, order: Int64s) -> None:
-    """Fill ``order`` (n,) with the order of rows by ``exact`` key, then by row, each in its group; groups ascend.
+    """Fill ``order`` (n,) with the order of rows by group, then by ``exact`` key, then by row.
 
-    O(n log n) here, O(n × the rows of a group) in Numba.
+    Cost: O(n log n) here, O(n × the rows of a group) in Numba.
     """
     order[:] = np.lexsort((rows, exact, groups))

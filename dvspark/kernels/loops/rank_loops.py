@@ -1,4 +1,4 @@
-"""The loops of `loops` over ranked rows, in NumPy; `compiled_ranks` has the same in Numba."""
+"""Loops over ranked rows, in NumPy; `compiled_ranks` has the same in Numba."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dvspark.schemas import Bools, Float64s, Floats, Int64s, UInt64s
 
 
 def pack(keys: Floats, matches: Bools, packed: UInt64s) -> None:
-    """Fill ``packed`` (n,) with one unsigned integer a row: key bits in numeric order above place and match flag.
+    """Fill ``packed`` (n,) with one unsigned integer a row: key bits in numeric order, then place and match flag.
 
     Minus zero counts as zero.
     """
@@ -21,9 +21,9 @@ def pack(keys: Floats, matches: Bools, packed: UInt64s) -> None:
 
 
 def sort_packed(packed: UInt64s, spare: UInt64s) -> None:  # noqa: ARG001 - the compiled loop asks for it
-    """Sort ``packed`` rows (n,), whose places come ascending; what is left in ``spare`` (n,) tells nothing.
+    """Sort ``packed`` rows (n,), whose places come ascending; ``spare`` (n,) is scratch.
 
-    O(n log n) here, O(n) in Numba.
+    Cost: O(n log n) here, O(n) in Numba.
     """
     packed.sort()
 
@@ -41,12 +41,12 @@ def unpack(packed: UInt64s, places: Int64s, matches: Bools, keys: Floats) -> Non
 def rank_values(
     matches: Bools, own: Float64s, suffix: Float64s, of_match: float, of_other: float, beyond: float, out: Float64s
 ) -> float:
-    """Fill ``out`` (n,) with a_r own_r - Σ_{j>r} a_j suffix_j for the match flags a of ranks 1..n; O(n).
+    """Fill ``out`` (n,) with a_r own_r - Σ_{j>r} a_j suffix_j for the match flags a of ranks 1..n. Cost: O(n).
 
-    To that comes ``of_match`` for a match, ``of_other`` for another row; ``beyond`` is the sum beyond rank n. Returns
-    that beyond rank 0.
+    ``of_match`` is added for a match, ``of_other`` for another row. ``beyond`` is the sum beyond rank n. Return the sum
+    beyond rank 0.
     """
-    # What a row loses to the matches beyond it: a running sum from the far end, one place behind.
+    # What a row loses to the matches beyond it is a running sum from the far end, one place behind.
     lost = np.cumsum(np.append(beyond, (suffix * matches)[::-1]))
     np.subtract(own * matches, lost[-2::-1], out=out)
     out += np.where(matches, of_match, of_other)
@@ -56,7 +56,10 @@ def rank_values(
 def value_packed(
     packed: UInt64s, own: Float64s, suffix: Float64s, of_match: float, of_other: float, out: Float64s
 ) -> None:
-    """Fill ``out`` at the places of sorted ``packed`` rows (n,) as `rank_values` does from their ranks; O(n)."""
+    """Fill ``out``, at the places of sorted ``packed`` rows (n,), with the values that `rank_values` gives their ranks.
+
+    Cost: O(n).
+    """
     places, matches, values = np.empty(len(packed), np.int64), np.empty(len(packed), np.bool_), np.empty(len(packed))
     unpack(packed, places, matches, np.empty(len(packed), np.float32))
     rank_values(matches, own, suffix, of_match, of_other, 0.0, values)
@@ -64,12 +67,12 @@ def value_packed(
 
 
 def add_rows(values: Float64s, value: Float64s, squared: Float64s) -> None:
-    """Add a point's values (n,) and their squares to those of all rows; O(n)."""
+    """Add a point's values (n,) and their squares to the sums of all rows. Cost: O(n)."""
     value += values
     squared += values * values
 
 
 def add_ranked(rows: Int64s, values: Float64s, value: Float64s, squared: Float64s) -> None:
-    """Add values and their squares to those of ``rows`` (n,), each of which comes once; O(n)."""
+    """Add values and their squares to the sums of ``rows`` (n,), each of which occurs once. Cost: O(n)."""
     value[rows] += values
     squared[rows] += values * values

@@ -1,3 +1,3 @@
-"""Nearest: the m nearest training rows in exact order, and values that these decide."""
+"""Nearest: the m nearest training rows in exact order, and the values that these rows decide."""
 
 from __future__ import annotations

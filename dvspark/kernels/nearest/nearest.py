@@ -15,10 +15,10 @@ from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int64s, Search, TrainArrays
 
-# Candidates kept before all but the nearest are dropped: so many for each of the m asked for, and some at least.
+# Candidates that are kept before all but the nearest are dropped: so many for each of the m rows, and a minimum.
 CANDIDATES_PER_ROW = 8
 FEWEST_CANDIDATES = 2_048
-# What a point's constant adds to the rounding of keys, in float64.
+# Rounding in float64 that a point's constant adds to keys.
 KEY_ERROR = 2.0**-50
 # Under cosine, rows within one tie gap of the m-th may tie with it. The second one is for the rounding of this bound.
 TIE_GAPS = 2
@@ -31,11 +31,11 @@ SPARE_ROWS = 16
 
 @dataclass(frozen=True)
 class NearRows:
-    """What a table, or a block of one, has to say about one point: (n,) each, ascending by (key, row).
+    """What a table, or a block of a table, reports about one point: (n,) each, ascending by (key, row).
 
-    ``rows`` int64 of the whole table, ``keys`` float64 exact ones, ties not settled, ``matches`` bool. All rows that
-    can be among the m nearest, or tie those, are there; of an approximate search, those it found. ``n_matches`` counts
-    all rows that match the point and play, near or far.
+    ``rows`` int64 are places in the whole table, ``keys`` float64 exact keys before `settle_ties`, ``matches`` bool.
+    All rows are there that can be among the m nearest, or tie with those; after an approximate search, the rows that it
+    found. ``n_matches`` counts all playing rows that match the point, near or far.
     """
 
     rows: Int64s
@@ -48,8 +48,8 @@ class NearRows:
 class NearestRows:
     """The nearest rows of one point, (n,) each, nearest first; rows whose distances tie are in row order.
 
-    ``rows`` int64, ``matches`` bool; ``distances`` float64, in the metric's unit: of exact keys, so that under cosine
-    distances that tie may differ by rounding, and need not ascend. ``n_matches`` as in `NearRows`.
+    ``rows`` int64, ``matches`` bool, ``distances`` float64 in the metric's unit. The distances come from exact keys. So
+    under cosine, tied distances may differ by rounding and need not ascend. ``n_matches`` as in `NearRows`.
     """
 
     rows: Int64s
@@ -59,14 +59,14 @@ class NearestRows:
 
     @property
     def farthest(self) -> float:
-        """How far the last of them is, which under the inner product may be below zero; 0 where there is none."""
+        """The distance of the last row, which may be negative under the inner product; 0 if there is no row."""
         return float(self.distances.max()) if len(self.distances) else 0.0
 
 
 def nearest_points(
     train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, m: int, workspace: Workspace
 ) -> Iterator[NearestRows]:
-    """Yield the m nearest rows of each point of the chunk, fewer where fewer play; the same at any precision.
+    """Yield the m nearest rows of each point of the chunk, or all if fewer play; the same at any precision.
 
     Under self-validation a point's own row is not among them. Cost and memory as in `near_rows`.
     """
@@ -75,9 +75,9 @@ def nearest_points(
 
 
 def merge_nearest(parts: Sequence[NearRows], m: int, metric: str) -> NearestRows:
-    """Return the m nearest rows of one point from what each block of training rows says: the bits of one table.
+    """Return the m nearest rows of one point from the parts of all blocks, with the bits of one table.
 
-    O(n log n) for n rows in all parts.
+    Cost: O(n log n) for n rows in all parts.
     """
     near = _cut(
         NearRows(
@@ -102,12 +102,12 @@ def near_rows(
     workspace: Workspace,
     first_row: int = 0,
 ) -> Iterator[NearRows]:
-    """Yield what a table whose first row is ``first_row`` has to say about each point of the chunk, for m rows.
+    """Yield for each point of the chunk what a table reports whose first row is ``first_row``, for m rows.
 
-    Rows whose float32 key is surely beyond the m-th get no exact key. Cost a point: O(N D), and O(D) for each row
-    that is left. Memory beside the train arrays: `scratch_bytes`, unless more rows than it counts tie.
-    Where there is a ``train.search``, and more than m rows, only what it finds gets exact keys: beside the search a
-    point costs O(m D), and O(N) for its matches; fewer than m rows may be found.
+    Rows whose float32 key is surely beyond the m-th get no exact key. With a ``train.search``, if there are more than m
+    rows, only the rows that it finds get exact keys, and fewer than m rows may be found.
+    Cost of a point: O(N D), and O(D) for each row that is left. With a search, beside the search itself: O(m D), and
+    O(N) for the matches. Memory beside the train arrays: `scratch_bytes`, unless more rows tie than it counts.
     """
     search = train.search if m < train.n_train else None
     for start in range(0, chunk.n_validation, distances.POINTS_PER_PRODUCT):
@@ -129,8 +129,8 @@ def near_rows(
 def scratch_bytes(n_train: int, n_features: int, m: int) -> int:
     """Return a bound on the memory beside the train arrays, in bytes, for the m nearest rows of each point.
 
-    Products of P points with a tile of T rows and what is kept of them, pairs of a point and a row that wait, those of
-    one more tile with them; of one point, exact keys of m rows, flags and values of all; five tiles in float64.
+    For P points: products with a tile of T rows and what is kept of them, waiting pairs of a point and a row, and those
+    of one more tile. For one point: exact keys of m rows, flags and values of all rows, and five tiles in float64.
     """
     points, tile = distances.POINTS_PER_PRODUCT, min(n_train, distances.TILE_ROWS)
     waiting = min(n_train, max(CANDIDATES_PER_ROW * m, FEWEST_CANDIDATES)) + tile
@@ -139,10 +139,10 @@ def scratch_bytes(n_train: int, n_features: int, m: int) -> int:
 
 
 def _cut(near: NearRows, m: int, metric: str) -> NearRows:
-    """Return what of some rows the m nearest, or what ties them, can depend on, ascending by (key, row).
+    """Return the rows on which the m nearest, or rows that tie with those, can depend, ascending by (key, row).
 
-    The m-th key, and what is within `_reach` of it, does not depend on how the rows came in parts. Of one key the
-    first m rows are enough: all others follow those.
+    The m-th key, and what lies within `_reach` of it, do not depend on how the rows came in parts. Of the rows with one
+    key, the first m are enough, because all others come after them.
     """
     order = np.lexsort((near.rows, near.keys))
     keys = near.keys[order]
@@ -154,7 +154,7 @@ def _cut(near: NearRows, m: int, metric: str) -> NearRows:
 
 
 def _reach(keys: Float64s, metric: str) -> Float64s:
-    """Return the largest key that may count as tied with each of ``keys``.
+    """Return for each of ``keys`` the largest key that may count as tied with it.
 
     The square roots of keys that `distances.settle_ties` makes equal differ by less than the gap.
     """
@@ -164,7 +164,7 @@ def _reach(keys: Float64s, metric: str) -> Float64s:
 
 
 def _searched(search: Search, z: Floats, m: int, n_train: int, absent: Int64s | None) -> list[Int64s]:
-    """Return for each point the rows that a search takes for near, ascending."""
+    """Return for each point the rows that a search finds, ascending."""
     asked = min(n_train, SEARCHED_PER_ROW * m + SPARE_ROWS)
     own = np.full(len(z), -1) if absent is None else absent
     return [np.unique(rows[(rows >= 0) & (rows != row)]) for rows, row in zip(search(z, asked), own, strict=True)]
@@ -173,7 +173,7 @@ def _searched(search: Search, z: Floats, m: int, n_train: int, absent: Int64s | 
 def _candidates(
     train: TrainArrays, z: Floats, metric: str, m: int, absent: Int64s | None, workspace: Workspace
 ) -> list[Int64s]:
-    """Return for each point the rows that are not surely beyond the m-th nearest or what ties it, ascending."""
+    """Return for each point the rows that are not surely beyond the m-th nearest and its ties, ascending."""
     placed = distances.place_points(train, z, metric)
     n_pairs = len(z) * min(distances.TILE_ROWS, train.n_train)
     block = workspace.array("tile_keys", (n_pairs,), np.float32)
@@ -194,10 +194,10 @@ def _candidates(
 
 
 class _Waiting:
-    """Pairs of a point and a row that may be among its m nearest, with the least and the most their keys can be.
+    """Pairs of a point and a row that may be among the m nearest, with a lower and an upper bound of each key.
 
-    ``limits`` (n_points,) float64: the keys of m rows are surely no larger, or infinite; ``absent`` (n_points,)
-    the rows that sit out a game; ``places`` (n_points × a tile's rows,) what `loops.places_up_to` fills.
+    ``limits`` (n_points,) float64: the keys of m rows are surely no larger, or it is infinite. ``absent`` (n_points,):
+    the rows that sit out a game. ``places`` (n_points × a tile's rows,): filled by `loops.places_up_to`.
     """
 
     def __init__(self, m: int, metric: str, bounds: KeyBounds, absent: Int64s | None, places: Int64s) -> None:
@@ -210,11 +210,11 @@ class _Waiting:
     def add_tile(
         self, products: Floats, addend: Floats, squared_norms: Float64s, scale: Float64s | None, start: int
     ) -> None:
-        """Add the rows of a tile, the first of them ``start``, that are not surely beyond the limits."""
+        """Add the rows of a tile that are not surely beyond the limits; the first row of the tile is ``start``."""
         norms, scales = np.sqrt(squared_norms), np.zeros(1) if scale is None else scale
-        # One bound for all rows of the tile; those that are left get their own.
+        # One bound for all rows of the tile; the rows that are left get bounds of their own.
         errors = self.bounds.errors(slice(None), norms.max(keepdims=True), scales.max(keepdims=True)) + self.margins
-        with np.errstate(over="ignore", invalid="ignore"):  # what cannot be told is kept
+        with np.errstate(over="ignore", invalid="ignore"):  # rows in doubt are kept
             highest = np.nextafter(
                 (self.limits - self.bounds.constants + errors).astype(np.float32), np.float32(np.inf)
             )
@@ -230,7 +230,7 @@ class _Waiting:
         self._append(points, start + rows, least, most)
 
     def drop(self) -> tuple[Int64s, Int64s]:
-        """Drop the pairs that are surely beyond m others; return the others' points, ascending, and rows."""
+        """Drop the pairs that are surely beyond m others; return points, ascending, and rows of the pairs that stay."""
         points, rows, least, most = (np.concatenate(part) for part in zip(*self.parts, strict=True))
         order = np.argsort(points, kind="stable")
         ends = np.searchsorted(points[order], np.arange(len(self.limits)), side="right")

@@ -1,4 +1,4 @@
-"""Values of neighbors: under U(S) = share of matches, a point's neighbors take one of two values, by counts alone."""
+"""Values of neighbors if U(S) is a share of matches: each neighbor gets one of two values, which follow from counts."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def two_values(
 ) -> tuple[Float64s, Float64s]:
     """Return the values of a match and of another neighbor, (n_points,) float64 each; zero without neighbors.
 
-    Of any semivalue: ``alone`` (n_points,) is the weight of joining nobody, ``beyond`` E[1 / |S ∪ i|] over the
-    coalitions S that are not empty, counted as if they were all; not used where there is one neighbor.
+    This holds for any semivalue: ``alone`` (n_points,) is the weight of joining nobody. ``beyond`` is E[1 / |S ∪ i|]
+    over the coalitions S that are not empty; it is not used if there is only one neighbor.
     Source: Wang et al. 2023, theorem 13, in the form that holds for all semivalues.
     """
     others = np.maximum(n - 1, 1)
@@ -38,10 +38,10 @@ def two_values(
 
 
 def counted_values(n: int, n_matches: int, weights: Float64s, *, n_classes: int) -> tuple[float, float]:
-    """Return the values of a match and of another neighbor as a sum over the sizes of coalitions.
+    """Return the values of a match and of another neighbor as a sum over the sizes of coalitions, for checks.
 
-    For checks only. ``weights`` (n,) float64: how likely the semivalue has a player join 0..n - 1 other neighbors.
-    NaN for a kind of neighbor there is none of. O(n).
+    ``weights`` (n,) float64: the chance with which the semivalue has a player join 0..n - 1 other neighbors. The value
+    is NaN for a kind of neighbor that does not occur. Cost: O(n).
     """
     joined = np.arange(1, n)
     values = []
@@ -54,7 +54,7 @@ def counted_values(n: int, n_matches: int, weights: Float64s, *, n_classes: int)
 
 
 def reciprocal_sum(n_terms: Int64s, first: float) -> Float64s:
-    """Return Σ 1 / (first + i) over i < n_terms, (n_points,) float64; relative error some 1e-15. ``first`` > 0."""
+    """Return Σ 1 / (first + i) over i < n_terms, (n_points,) float64; relative error about 1e-15; ``first`` > 0."""
     terms = 1.0 / (first + np.arange(TABLE_TERMS))
     table = np.concatenate([[0.0], np.cumsum(terms)])
     digamma = scipy.special.digamma
@@ -65,8 +65,8 @@ def reciprocal_sum(n_terms: Int64s, first: float) -> Float64s:
 def log_product(n_terms: Int64s, first: float, step: float) -> Float64s:
     """Return Σ log(1 + step / (first + i)) over i < n_terms, (n_points,) float64; ``first`` and first + step > 0.
 
-    That is ln Γ(first + n + step) Γ(first) / (Γ(first + n) Γ(first + step)), whose log-gammas would lose log10(n)
-    digits each: here relative errors stay some 1e-15 to any n, and for any small step.
+    This is ln Γ(first + n + step) Γ(first) / (Γ(first + n) Γ(first + step)). Each of these log-gammas would lose
+    log10(n) digits. Here the relative error stays about 1e-15 for any n and any small step.
     """
     terms = np.log1p(step / (first + np.arange(TABLE_TERMS)))
     table = np.concatenate([[0.0], np.cumsum(terms)])
@@ -78,6 +78,6 @@ def log_product(n_terms: Int64s, first: float, step: float) -> Float64s:
 def _log_gamma_step(x: npt.NDArray[np.float64] | np.float64, step: float) -> npt.NDArray[np.float64]:
     """Return ln Γ(x + step) - ln Γ(x) by Stirling's series, for x >= TABLE_TERMS."""
     end = x + step
-    # The difference of the second terms divided out: it would be all rounding where the step is small.
+    # The difference of the second terms is divided out, since for a small step it would be nothing but rounding.
     second = step * (x * x + x * end + end * end) / (360.0 * (x * end) ** 3)
     return np.asarray((x - 0.5) * np.log1p(step / x) + step * np.log(end) - step - step / (12.0 * x * end) + second)

@@ -1,4 +1,4 @@
-"""Owner counts: neighbors of a point of which no owner has more than so many, the first in id order."""
+"""Owner counts: the neighbors of a point, at most so many of each owner, the first in id order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def first_of_owners(blocks: Iterable[Neighbors], owners: Int32s, most: int) -> I
     """Return the first ``most`` neighbors of each owner at each point, (n, 3) int64, by point, in id order.
 
     Columns: the point's place in its chunk; the owner, as in ``owners`` (n_train,); 0 for a match, 1 for another
-    neighbor. O(neighbors log neighbors) a point.
+    neighbor. Cost of a point: O(neighbors log neighbors).
     """
     found = [np.empty((0, 3), np.int64)]
     for neighbors in blocks:
@@ -28,9 +28,9 @@ def first_of_owners(blocks: Iterable[Neighbors], owners: Int32s, most: int) -> I
 
 
 def owner_counts(of_blocks: Iterable[Int64s], n_points: int, most: int) -> Int64s:
-    """Return how many neighbors match each point and how many do not, (n_points, 2) int64, ``most`` of an owner.
+    """Return how many neighbors match each point and how many do not, (n_points, 2) int64, ``most`` of each owner.
 
-    ``of_blocks``: what `first_of_owners` has found in each block of training rows, in the order of the blocks.
+    ``of_blocks`` has what `first_of_owners` found in each block of training rows, in the order of the blocks.
     """
     rows = np.concatenate([np.empty((0, 3), np.int64), *of_blocks])
     n_owners = int(rows[:, 1].max(initial=0)) + 1
@@ -41,7 +41,7 @@ def owner_counts(of_blocks: Iterable[Int64s], n_points: int, most: int) -> Int64
 
 
 def _places(keys: Int64s) -> Int64s:
-    """Return the place of each entry among those with its key, from 0, in the order they come."""
+    """Return the place of each entry among the entries with its key, from 0, in the order in which they come."""
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     places = np.empty(len(keys), np.int64)

@@ -1,4 +1,4 @@
-"""Radius: the neighbors of each validation point within a distance, their counts, and what they get."""
+"""Radius: the neighbors of each validation point within a distance, their counts, and their values."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ BLOCK_BYTES = 256 * 2**20
 # Training rows whose sums one sweep over the points adds to: twice as many no longer stay in the second-level cache.
 # Whole bytes of bits, as a tile of rows must be.
 ADDED_ROWS = 32_768
-# Of the points, so many shall have their tenth neighbor within an automatic radius.
+# Share of the points that have their tenth neighbor within an automatic radius.
 SHARE = 0.9
 
 
 @dataclass(frozen=True)
 class Neighbors:
-    """The training rows within the radius of some consecutive points of a chunk, ``points``; holds until the next.
+    """The training rows within the radius of some consecutive ``points`` of a chunk; valid until the next points.
 
-    ``bits`` (n_points, 2, ceil(n_train / 8)) uint8, the first row of eight in the highest bit: neighbors that match
-    the point, other neighbors.
+    ``bits`` (n_points, 2, ceil(n_train / 8)) uint8, the first of eight rows in the highest bit: first neighbors that
+    match the point, then other neighbors.
     """
 
     points: slice
@@ -40,13 +40,13 @@ class Neighbors:
         return np.array([[np.count_nonzero(np.unpackbits(kind)) for kind in point] for point in self.bits], np.int64)
 
     def among(self, rows: UInt8s) -> Neighbors:
-        """Return those neighbors that are among some rows, whose bits are given, (ceil(n_train / 8),) uint8."""
+        """Return the neighbors that are among some rows, which are given as bits (ceil(n_train / 8),) uint8."""
         return Neighbors(self.points, self.bits & rows)
 
     def add(self, values: Float64s, value: Float64s, squared: Float64s) -> None:
-        """Add to the rows' ``value`` and ``squared`` (n_train,) what neighbors get from each point, point by point.
+        """Add what neighbors get from each point to ``value`` and ``squared`` (n_train,), point by point.
 
-        ``values`` (n_points, 2): of a match, of another neighbor. O(n_points n_train); 32 KB a point.
+        ``values`` (n_points, 2): of a match, of another neighbor. Cost: O(n_points n_train); 32 KB a point.
         """
         # 3 ms a point for 1.5 million rows of which half are near, where a compiled loop over the bits was no faster.
         tables = values[:, :, None, None] * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
@@ -71,8 +71,8 @@ class Neighbors:
 class RadiusValues:
     """What the neighbors of some points get: ``values`` (n_points, 2), of a match and of another neighbor.
 
-    ``utility`` and ``empty_utility`` (n_points,), U(N) and U(∅). ``of_others`` (n_points, 2): the same of neighbors
-    outside the sample that was counted, where there is one.
+    ``utility`` and ``empty_utility`` (n_points,) are U(N) and U(∅). ``of_others`` (n_points, 2): the same for neighbors
+    outside the sample that was counted, if there is a sample.
     """
 
     values: Float64s
@@ -81,7 +81,7 @@ class RadiusValues:
     of_others: Float64s
 
 
-# Counts of matching and of other neighbors, (n_points, 2) int64, to what those get.
+# Maps counts of matching and of other neighbors, (n_points, 2) int64, to their values.
 ValuesOf = Callable[[Int64s], RadiusValues]
 
 
@@ -94,11 +94,11 @@ def radius_partial(
     workspace: Workspace,
     first_row: int = 0,
 ) -> Partial:
-    """Return the partial of a chunk for a method that asks how many neighbors within ``radius`` match.
+    """Return the partial of a chunk for a method whose values follow from how many neighbors within ``radius`` match.
 
-    Where the chunk comes with counts, those decide; else the neighbors are counted here, which takes all training
-    rows. ``train`` may be a block of them, of which the first is ``first_row``: its rows get what they get in one
-    table, bit for bit. Cost: O(V N D); memory beside the train arrays: `scratch_bytes`.
+    If the chunk has counts, these decide. Otherwise neighbors are counted here, which needs all training rows.
+    ``train`` may be a block whose first row is ``first_row``; its rows then get the same bits as in one table.
+    Cost: O(V N D). Memory beside the train arrays: `scratch_bytes`.
     """
     partial = Partial.zeros(train.n_train, row_bounds=options.row_bounds)
     sampled = None if train.columns.sampled is None else np.packbits(train.columns.sampled)
@@ -126,8 +126,8 @@ def neighbor_counts(
 ) -> Int64s:
     """Return how many neighbors match each point of a chunk, and how many do not, (n_validation, 2) int64.
 
-    Of a sample of training rows only its rows count. Rows are decided one by one, so the counts of blocks of training
-    rows, the first of which is ``first_row``, add up.
+    If training rows are sampled, only rows of the sample count. Each row is decided by itself, so the counts of blocks
+    of training rows, whose first row is ``first_row``, add up.
     """
     counts = np.zeros((chunk.n_validation, 2), np.int64)
     sampled = None if train.columns.sampled is None else np.packbits(train.columns.sampled)
@@ -145,11 +145,11 @@ def neighbor_blocks(
     workspace: Workspace,
     first_row: int = 0,
 ) -> Iterator[Neighbors]:
-    """Yield the neighbors of a block of points after the other.
+    """Yield the neighbors of one block of points after the other.
 
-    A row is within the radius when its float64 distance, see `distances.exact_keys`, is at most ``radius``. Precision
-    "default" asks for it only where the float32 key cannot tell, for certain; "float64" always: the same rows. Under
-    self-validation a point's own row is no neighbor. Cost a point: O(N D).
+    A row is within the radius if its float64 distance, see `distances.exact_keys`, is at most ``radius``. Precision
+    "default" computes this distance only where the float32 key leaves doubt, "float64" always; the rows are the same.
+    Under self-validation a point's own row is not a neighbor. Cost of a point: O(N D).
     """
     step = points_per_block(train.n_train)
     n_bytes = -(-train.n_train // 8)
@@ -169,15 +169,15 @@ def neighbor_blocks(
 
 
 def points_per_block(n_train: int) -> int:
-    """Return how many validation points have their neighbors in memory at once."""
+    """Return how many validation points have their neighbors in memory at the same time."""
     return int(np.clip(BLOCK_BYTES // (2 * -(-n_train // 8)), 1, distances.POINTS_PER_PRODUCT))
 
 
 def scratch_bytes(n_train: int, n_features: int) -> int:
     """Return a bound on the memory beside the train arrays, in bytes.
 
-    Two bits a row of each of P points, their keys with a tile of T rows and what is asked of them, pairs that wait, the
-    match flags of one point and five tiles in float64.
+    It counts two bits for each row and each of P points, the points' keys with a tile of T rows, waiting pairs, the
+    match flags of one point, and five tiles in float64.
     """
     points, tile = points_per_block(n_train), min(n_train, distances.TILE_ROWS)
     pairs = 96 * (within_radius.WAITING_PAIRS + points * tile)
@@ -193,7 +193,7 @@ def scratch_bytes(n_train: int, n_features: int) -> int:
 def radius_from_neighbors(distances_of_tenth: Float64s, share: float = SHARE) -> float:
     """Return the smallest radius within which ``share`` of the points have their tenth neighbor.
 
-    ``distances_of_tenth`` (n_points,) float64, in the metric's unit; at least one.
+    ``distances_of_tenth`` (n_points,) float64, at least one, in the metric's unit.
     """
     n_points = len(distances_of_tenth)
     needed = max(math.ceil(share * n_points * (1.0 - 1e-12)), 1)  # 0.9 is a little more than nine tenths
@@ -201,7 +201,7 @@ def radius_from_neighbors(distances_of_tenth: Float64s, share: float = SHARE) ->
 
 
 def _split_by_match(train: TrainArrays, labels: Sequence[Int32s], bits: UInt8s) -> None:
-    """Turn ``bits`` (n_points, 2, n_bytes), the first of the two being neighbors, into matches and others."""
+    """Turn ``bits`` (n_points, 2, n_bytes), whose first half has all neighbors, into matches and others."""
     flags_of: tuple[bytes, UInt8s] | None = None
     for point in sorted(range(len(bits)), key=lambda point: labels[point].tobytes()):
         codes = labels[point]

@@ -1,4 +1,4 @@
-"""Within a radius: which training rows are, as float64 distances decide; asked for where float32 keys cannot tell."""
+"""Within a radius: which training rows are, decided by float64 distances where float32 keys leave doubt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dvspark.kernels.distances.key_bounds import KeyBounds, key_bounds
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Bools, Float64s, Floats, Int64s, TrainArrays, UInt8s
 
-# Pairs of a point and a row that wait for their exact keys, together with those of one more tile.
+# So many pairs of a point and a row, and those of one more tile, wait before they get exact keys.
 WAITING_PAIRS = 2**18
 # Radius, its square and its difference to a constant are rounded a few times, in float64.
 RADIUS_ERROR = 2.0**-50
@@ -20,7 +20,7 @@ RADIUS_ERROR = 2.0**-50
 
 @dataclass(frozen=True)
 class _Query:
-    """What is asked about some points: ``limits`` are the float32 keys at the radius, give or take ``margins``."""
+    """A question about some points: ``limits`` are the float32 keys at the radius, with ``margins`` of doubt."""
 
     train: TrainArrays
     z: Floats
@@ -36,7 +36,7 @@ class _Query:
 
 
 def decide(train: TrainArrays, z: Floats, metric: str, radius: float, bits: UInt8s, workspace: Workspace) -> None:
-    """Fill ``bits`` (n_points, n_bytes) with the rows within the radius, by float32 keys where these can tell."""
+    """Fill ``bits`` (n_points, n_bytes) with the rows within the radius, by float32 keys where these leave no doubt."""
     points = distances.place_points(train, z, metric)
     bounds = key_bounds(train, points, z, metric)
     key = radius * abs(radius) if metric == "euclidean" else radius
@@ -61,13 +61,13 @@ def decide(train: TrainArrays, z: Floats, metric: str, radius: float, bits: UInt
 def _decide_tile(
     query: _Query, start: int, products: Floats, addend: Floats, bits: UInt8s, places: Int64s
 ) -> tuple[Int64s, Int64s]:
-    """Set the bits of a tile's rows that are surely within the radius; return (points, rows) not decided."""
+    """Set the bits of a tile's rows that are surely within the radius; return (points, rows) still in doubt."""
     here = slice(start, start + len(addend))
     norms = np.sqrt(query.train.squared_norm[here])
     scales = np.zeros(1) if query.train.scale is None else query.train.scale[here]
-    # One bound for all rows of the tile; those in doubt then get their own.
+    # One bound for all rows of the tile; the rows in doubt then get bounds of their own.
     errors = query.bounds.errors(slice(None), norms.max(keepdims=True), scales.max(keepdims=True)) + query.margins
-    with np.errstate(over="ignore", invalid="ignore"):  # a bound without end leaves all rows in doubt
+    with np.errstate(over="ignore", invalid="ignore"):  # an infinite bound leaves all rows in doubt
         low = np.nextafter((query.limits - errors).astype(np.float32), np.float32(-np.inf))
         high = np.nextafter((query.limits + errors).astype(np.float32), np.float32(np.inf))
     bytes_here = bits[:, start // 8 : start // 8 + -(-len(addend) // 8)]
@@ -81,7 +81,7 @@ def _decide_tile(
 
 
 def _decide_waiting(query: _Query, waiting: list[tuple[Int64s, Int64s]], bits: UInt8s) -> None:
-    """Set the bits of rows within the radius, of pairs that ask for exact keys."""
+    """Set the bits of rows within the radius, for pairs that need exact keys."""
     points, rows = (np.concatenate(parts) for parts in zip(*waiting, strict=True))
     order = np.argsort(points, kind="stable")
     for some in np.split(order, np.flatnonzero(np.diff(points[order])) + 1):

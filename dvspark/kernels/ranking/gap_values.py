@@ -1,9 +1,10 @@
-"""Gap values: what one point's rows are worth where few of them match, by a sort of the matches alone.
+"""Gap values: the values of one point's rows if few of them match, by a sort of the matches alone.
 
-A gap is what lies between two matches in rank order, the match at its end included. A row that does not match loses
-what the matches beyond it take, as all such rows of its gap do: it has to find its gap, not its rank. How many rows are
-in each gap tells the ranks of the matches. Matches, and the rows that float32 keys leave in doubt with one, are put in
-exact order where that matters, as in the sort of all rows.
+A gap is the rows between two matches in rank order, including the farther match. A row that does not match loses what
+the matches beyond it take, and so do all such rows of its gap. So only the row's gap is needed, not its rank. The
+number of rows in each gap gives the ranks of the matches.
+Matches, and rows whose order with a match float32 keys leave in doubt, are put in exact order where that matters, as in
+the sort of all rows.
 """
 
 from __future__ import annotations
@@ -18,20 +19,20 @@ from dvspark.kernels.ranking.ranking import KeyedPoint, RankedRows, RankingOptio
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Float64s, Floats, Int32s, Partial, TrainArrays, UInt16s, UInt64s
 
-# Where more of the rows match the sort of all is as fast (docs/decisions/0018).
+# If a larger share of the rows match, the sort of all rows is as fast (docs/decisions/0018).
 ROWS_PER_MATCH = 7
 FEWEST_MATCHES = 2
-# Fewer rows are sorted in no time.
+# Fewer rows are sorted at once.
 FEWEST_ROWS = 12_288
 
 # Rows look for their gap from their place on, of which there are so many for each match, and more to a power of two.
 PLACES_PER_MATCH = 6
 MOST_PLACES = 2**16
 
-# A row's code, of 16 bits, tells what it is worth: each gap and each match has one, and the absent row.
+# A row's code, of 16 bits, says what the row is worth. Each gap has a code, and so have each match and the absent row.
 MOST_CODES = 2**16
 
-# As no row is packed: behind the last match, so that a row's search ends there.
+# Packed as no row can be. It stands behind the last match, so that the search for a gap ends there.
 AFTER_ALL_ROWS = np.uint64(2**64 - 1)
 
 # So many points are added up together, two in each sweep over the sums.
@@ -39,9 +40,10 @@ POINTS_AT_ONCE = 8
 
 
 class CodedPoints:
-    """Points of a chunk whose rows have a code each, which tells what they are worth, until they are added up.
+    """Points of a chunk whose rows have codes, which say what each row is worth, until they are added up.
 
-    Values are those of `row_values.value_rows`, bit for bit, and are added to ``partial`` in the points' order.
+    The values have the same bits as those of `row_values.value_rows`. They are added to ``partial`` in the order of the
+    points.
     Memory: 101 n bytes, of which 4 n list the rows of each label.
     """
 
@@ -67,10 +69,11 @@ class CodedPoints:
         self._of_rank[:, 0], self._of_rank[:, 1] = weights.own, weights.suffix
 
     def take(self, point: KeyedPoint, near: NearKeys) -> RankedRows | None:
-        """Take a point, and return its k nearest rows, in any order; None where the sort of all rows serves it better.
+        """Take a point, and return its k nearest rows in any order; None if the sort of all rows is faster.
 
-        That is where many rows match, or hardly any, or distances or lengths are very uneven, or nothing is compiled.
-        O(n + matches log matches + rows in doubt × n_features).
+        The sort is faster if many rows match or hardly any, if distances or lengths are very uneven, or if nothing is
+        compiled.
+        Cost: O(n + matches log matches + rows in doubt × n_features).
         """
         if self._most_matches < FEWEST_MATCHES:
             return None
@@ -91,7 +94,7 @@ class CodedPoints:
         return nearest
 
     def add_up(self) -> None:
-        """Add the values of the points that were taken, and their squares, to the partial."""
+        """Add the values of the points taken so far, and their squares, to the partial."""
         if self._waiting:
             points, sums = np.arange(self._waiting), (self._partial.value, self._partial.value_squared)
             # Every row has a code; none are listed as near.
@@ -100,7 +103,7 @@ class CodedPoints:
             self._waiting = 0
 
     def _matching_rows(self, point: KeyedPoint) -> Int32s:
-        """Return the rows that match, ascending; listed once a label."""
+        """Return the rows that match, ascending. The list is made once for each label."""
         label = int(point.labels[0]) if len(point.labels) == 1 and point.absent is None else None
         if label in self._rows_of_label:
             return self._rows_of_label[label]
@@ -110,9 +113,10 @@ class CodedPoints:
         return rows
 
     def _find_gaps(self, keys: Floats, matching: Int32s, limit: float, gaps: UInt16s) -> tuple[UInt64s, Int32s] | None:
-        """Fill ``gaps`` with how many matches come before each row; return these, and the rows in doubt with one.
+        """Fill ``gaps`` with the number of matches before each row; return the matches, and the rows in doubt with one.
 
-        Matches are packed, in order, and one that comes after all rows is behind them. None where it is slow.
+        Matches are packed and in order; behind them stands one that comes after all rows. Return None if this would be
+        slow.
         """
         n_matches = len(matching)
         n_places = min(2 ** (PLACES_PER_MATCH * n_matches - 1).bit_length(), MOST_PLACES)
@@ -141,7 +145,7 @@ class CodedPoints:
         codes: UInt16s,
         of_code: Float64s,
     ) -> RankedRows:
-        """Replace gaps by codes, and fill in what each code is worth; return the k nearest rows, in any order."""
+        """Replace gaps by codes, and fill in what each code is worth; return the k nearest rows in any order."""
         weights, n_matches = self._weights, len(matches) - 1
         counts = self._workspace.array("gap_counts", (n_matches + 1,), np.int32)
         self._loops.count_gaps(codes, counts)
@@ -154,7 +158,7 @@ class CodedPoints:
         self._loops.number_packed(matches[:-1], of_matches, codes)
         if point.absent is not None:
             codes[point.absent], of_code[of_matches + n_matches] = of_matches + n_matches, 0.0
-        # U(N) asks how many of the k nearest match, not which rows they are; before the k-th match there are k rows.
+        # U(N) needs how many of the k nearest match, not which rows. Before the k-th match there are at least k rows.
         n_nearest = min(self._options.k, len(weights.own))
         found = np.zeros(n_nearest, np.bool_)
         ranks = np.cumsum(counts[: min(n_matches, n_nearest)]) - 1
@@ -173,7 +177,7 @@ class CodedPoints:
     ) -> float:
         """Put matches, and rows in doubt with one, in exact order where that matters.
 
-        Returns what the order of others may change.
+        Return what the order of the others may change.
         """
         others = self._workspace.array("packed_doubtful", doubtful.shape, np.uint64)
         self._loops.pack_rows(keys, doubtful, others)

@@ -1,4 +1,4 @@
-"""Near order: rows that float32 keys leave in doubt get exact keys where that matters, elsewhere a certificate."""
+"""Near order: rows whose order float32 keys leave in doubt get exact keys where that matters, else a certificate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dvspark.kernels.ranking.rank_values import RankWeights
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, TrainArrays, UInt64s
 
-# The error of float32 keys is measured on so many rows, the same for all points, relative to the size of what was added
+# The error of float32 keys is measured on so many rows, the same for all points, relative to the size of numbers added
 # up. A key is taken to be within so many standard deviations of the exact one: measured, not proved. A proved
 # bound (key_bounds) is sqrt(D) times larger at least, and would call the order of nearly all rows doubtful.
 ERROR_SAMPLE = 64
@@ -26,7 +26,7 @@ SMALLEST_ERROR = float(np.finfo(np.float32).eps) / 8
 # then far below the smallest error.
 SMALLEST_SIZE = 1e-3
 
-# One limit does for all rows of a point, unless the longest row asks for so many times as much as the nearest one.
+# One limit serves all rows of a point, unless the longest row needs a limit so many times that of the nearest row.
 LARGEST_ROOM = 4.0
 
 # No limit of a row may grow faster than its key. Sizes grow up to 300 times as fast, next to the point: where keys are
@@ -37,16 +37,17 @@ LARGEST_GROWTH = 0.0025
 # than it.
 SHARE_OF_ROW = 0.95
 
-# In a group of so many rows that are not told apart, inserting one after the other into those before is slow.
+# In a larger group of rows with equal keys, inserting one row after the other is slow.
 LARGEST_GROUP = 64
 
 
 @dataclass(frozen=True)
 class NearKeys:
-    """What is known of a point's rows beside their float32 keys.
+    """How to get exact keys of one point's rows, and the size of its float32 keys.
 
-    Given rows (n,) int64, ``exact`` returns their float64 keys, ties not settled, and ``norms`` the squared norms of
-    the rows as they enter products, both (n,) float64. ``size`` says from what sizes of numbers keys are added up.
+    For rows (n,) int64, ``exact`` returns their float64 keys before `settle_ties`, and ``norms`` their squared norms in
+    the form in which they enter products, both (n,) float64. ``size`` is the size of the numbers from which keys are
+    added up.
     """
 
     exact: Callable[[Int64s], Float64s]
@@ -56,11 +57,12 @@ class NearKeys:
 
 @dataclass(frozen=True)
 class SettledRows:
-    """What became of a point's sorted rows.
+    """The result of putting one point's sorted rows in order.
 
-    ``bound``: no value is further from that of the exact order, as far as the order goes. ``places`` (n,) int32, the
-    ranks from 0, ascending, that were put in exact order, ``keys`` (n,) float64 the exact keys there, and ``groups``
-    (n,) int32 in which they were put in order.
+    - ``bound``: no value is further from that of the exact order because of the order of rows.
+    - ``places`` (n,) int32: the ranks, from 0 and ascending, that were put in exact order.
+    - ``keys`` (n,) float64: the exact keys at these places. ``groups`` (n,) int32: the groups in which they were
+      ordered.
     """
 
     bound: float
@@ -70,7 +72,7 @@ class SettledRows:
 
 
 def near_keys(train: TrainArrays, z: Floats, weight: float, metric: str, listed: Int32s | None = None) -> NearKeys:
-    """Return what tells a point's exact keys, of training rows or of the places in a list of them."""
+    """Return how to get a point's exact keys: of training rows, or of places in the list ``listed`` of rows."""
 
     def row_of(places: Int64s) -> Int64s:
         return places if listed is None else listed[places].astype(np.int64)
@@ -93,12 +95,14 @@ def settle(
     allowed: float = 0.0,
     ranks: Int32s | None = None,
 ) -> SettledRows:
-    """Put sorted packed rows (n,) in exact order, in place, where that matters more than is ``allowed``.
+    """Put sorted packed rows (n,) in exact order, in place, where that may change a value by more than ``allowed``.
 
-    Rows that their keys leave in doubt, by ``limits`` of `doubt_limits`, are groups; those that may change a value by
-    more than allowed get float64 keys, then fall by row; what the others may change is the bound. ``weights`` are the
-    method's, by which that is known, and ``ranks`` of the rows, where some are left out: see
-    `doubt_loops.list_doubtful`. Without weights every group is put in order. O(n + rows of groups × n_features).
+    Rows whose order keys leave in doubt, by the ``limits`` of `doubt_limits`, form groups. Groups that may change a
+    value by more than allowed get float64 keys, and rows with equal keys are ordered by row. The bound is what the
+    order within the other groups may change.
+    ``weights`` are those of the method, which say what an order may change; without weights every group is put in
+    order. ``ranks`` are those of the rows, if some rows are left out: see `doubt_loops.list_doubtful`.
+    Cost: O(n + rows of groups × n_features).
     """
     limits = limits if len(limits) == 1 else limits[_rows_of(packed)]
     keys = workspace.array("sorted_keys", packed.shape, np.float32)
@@ -126,7 +130,7 @@ def settle(
 
 
 def tie_starts(keys: Floats, settled: SettledRows) -> Bools:
-    """Return where tie blocks begin in ranked rows, (n,) bool, by their float32 keys, or exact ones of settled rows."""
+    """Return where tie blocks begin in ranked rows, (n,) bool, by float32 keys, or by exact keys of settled rows."""
     starts = np.ones(len(keys), np.bool_)
     np.not_equal(keys[1:], keys[:-1], out=starts[1:])
     if len(settled.places):
@@ -135,16 +139,17 @@ def tie_starts(keys: Floats, settled: SettledRows) -> Bools:
 
 
 def doubt_limits(keys: Floats, absent: int | None, near: NearKeys) -> Float64s:
-    """Return how near a smaller key may be for its order to be in doubt, (1,) for all rows or (n,), one for each.
+    """Return how near a smaller key may be for the order to be in doubt: (1,) for all rows, or (n,), one for each row.
 
-    ``keys`` (n,) float32, infinite for the row that is ``absent``. O(1) but where few rows are much longer than others.
+    ``keys`` (n,) float32 are infinite for the row that is ``absent``. Cost: O(1), unless few rows are much longer than
+    the others.
     """
     rows = error_sample(len(keys))
     if absent is not None:
         rows = rows[rows != absent] if len(rows) > 1 else rows
     of_size = _limit_of_size(near.size, near.exact(rows), keys[rows], near.norms(rows))
     farthest = of_size(np.array([near.size.largest]))
-    # The longest of all rows speaks for all, unless it is an outlier.
+    # The longest row gives the limit for all rows, unless it is an outlier.
     if near.size.is_even(LARGEST_ROOM) or farthest[0] <= LARGEST_ROOM * of_size(near.size.largest_at(keys.min()[None])):
         return farthest
     if farthest[0] > LARGEST_GROWTH * near.size.largest:
@@ -153,17 +158,17 @@ def doubt_limits(keys: Floats, absent: int | None, near: NearKeys) -> Float64s:
 
 
 def key_limits(size: KeySize, exact: Float64s, keys: Floats, norms: Float64s) -> Callable[[Floats], Float64s]:
-    """Return how near a row's key may be to one no larger than its own for the order of the two to be in doubt.
+    """Return a function that gives for a key how near a key that is no larger may be for their order to be in doubt.
 
-    That is a function of the float32 key, (n,) to (n,) float64; ascending. How far float32 keys are off is measured on
-    rows with ``exact`` keys, float32 ``keys`` and squared ``norms``, (n,) each.
+    The function maps float32 keys (n,) to float64 (n,), and ascends. The error of float32 keys is measured on rows with
+    ``exact`` keys, float32 ``keys`` and squared ``norms``, (n,) each.
     """
     of_size = _limit_of_size(size, exact, keys, norms)
     return lambda keys: of_size(size.largest_at(keys))
 
 
 def _limit_of_size(size: KeySize, exact: Float64s, keys: Floats, norms: Float64s) -> Callable[[Float64s], Float64s]:
-    """Return the same as `key_limits`, as a function of the size that a key is added up from."""
+    """Return the same as `key_limits`, as a function of the size of the numbers from which a key is added up."""
     sizes = size.of(norms)
     # A row of zeros adds up nothing, yet its key is compared with keys of the others' size, or of rows as long as the
     # point: whichever is less, lest one long row among the others leave all in doubt. Where all are zero any small
@@ -183,7 +188,7 @@ def _limit_of_size(size: KeySize, exact: Float64s, keys: Floats, norms: Float64s
 
 @functools.lru_cache(maxsize=64)
 def error_sample(n_rows: int) -> Int64s:
-    """Return on which of so many rows the error of float32 keys is measured, ascending."""
+    """Return the rows on which the error of float32 keys is measured, ascending."""
     return np.unique(np.linspace(0, n_rows - 1, ERROR_SAMPLE).astype(np.int64))
 
 

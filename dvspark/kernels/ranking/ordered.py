@@ -1,4 +1,4 @@
-"""Points in order: what methods see of a validation point that value rows by more than rank and match."""
+"""Points in order: one validation point with all that methods of the kind `ordered` need of its rows."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ Asked = TypeVar("Asked")
 
 @dataclass(frozen=True)
 class OrderedPoint:
-    """One validation point as methods see it that value rows by their order and more than a match.
+    """One validation point as methods see it that need more than rank and match.
 
-    All arrays are in rank order, nearest first, (n,): ``matches`` bool; ``targets`` float64 and ``target`` of the
-    point, under regression; ``weights`` float64, not negative; ``owners`` int32 codes 0..n_owners-1; ``distances``
-    float64 in the metric's unit; ``block_starts`` bool, set where a tie block begins, when ties are averaged;
-    ``counts`` (2,) as in `ChunkArrays`, ``sampled`` bool as in `TrainColumns`. What a method does not ask for is None.
+    All arrays are in rank order, nearest first, and (n,). What a method does not ask for is None.
+    - ``matches`` bool.
+    - ``targets`` float64, and ``target`` of the point: under regression.
+    - ``weights`` float64, not negative; ``owners`` int32 codes 0..n_owners-1.
+    - ``distances`` float64, in the metric's unit.
+    - ``block_starts`` bool: set where a tie block begins, if ties are averaged.
+    - ``counts`` (2,) as in `ChunkArrays`; ``sampled`` bool as in `TrainColumns`.
     """
 
     matches: Bools
@@ -46,7 +49,10 @@ Ordered = Iterable[tuple[RankedRows, OrderedPoint]]
 def ordered_points(
     train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, workspace: Workspace
 ) -> Iterator[tuple[RankedRows, OrderedPoint]]:
-    """Yield each validation point's ranked rows, and what is known of them in rank order, until the next point."""
+    """Yield each validation point's ranked rows, and the point with its columns in rank order.
+
+    Both are valid until the next point.
+    """
     for place, ranked in enumerate(ranked_points(train, chunk, options, workspace)):
         target = 0.0 if chunk.targets is None else float(chunk.targets[place])
         weights = train.columns.weights if chunk.weights is None else chunk.weights[place]
@@ -61,7 +67,7 @@ def in_order(
     weights: Float64s | None = None,
     counts: Int64s | None = None,
 ) -> OrderedPoint:
-    """Return a point with what is known of the training rows, ``weights`` (n_train,) among it, in rank order."""
+    """Return a point with the columns of the training rows, and ``weights`` (n_train,), put in rank order."""
     rows = ranked.rows
     return OrderedPoint(
         ranked.matches,
@@ -88,11 +94,12 @@ def sum_ordered(
     *,
     owners: bool,
 ) -> Partial:
-    """Return the partial of some points, added up as they come.
+    """Return the partial of some points, added up in the order in which they come.
 
-    ``values_of`` returns values by rank, or with ``owners`` by owner, ``size_of`` the largest |U| of any rows, and
-    ``error_of`` how far values may be from exact ones, of so many rows; a point without players has none.
-    Cost a point: the method's, and O(n_values).
+    ``values_of`` returns values by rank, or with ``owners`` by owner. ``size_of`` returns the largest |U| of any rows.
+    ``error_of`` returns how far values of a point with so many rows may be from exact ones. A point without players has
+    no values.
+    Cost of a point: that of the method, and O(n_values).
     """
     partial = Partial.zeros(n_values, row_bounds=options.row_bounds)
     add_ranked = loops.fastest().add_ranked
@@ -111,7 +118,7 @@ def sum_ordered(
 
 
 def given(asked: Asked | None, name: str) -> Asked:
-    """Return what a method asks a point for. Raises: ValueError when the point was made without."""
+    """Return a column that a method asked for. Raises: ValueError if the point was made without it."""
     if asked is None:
         raise ValueError(f"expected {name} in rank order; got None; give OrderedPoint({name}=...)")
     return asked

@@ -25,7 +25,7 @@ UtilityOf = Callable[[float, int], tuple[float, float]]
 def point_values(
     train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, weights_of: WeightsOf, workspace: Workspace
 ) -> Iterator[tuple[RankedRows, Float64s]]:
-    """Yield for each validation point its ranked rows and their values in rank order, until the next point."""
+    """Yield each validation point's ranked rows and their values in rank order; valid until the next point."""
     n_players = train.n_train - (chunk.train_rows is not None)
     weights = weights_of(n_players) if n_players else None
     yield from value_points(ranked_points(train, chunk, options, workspace, weights), weights)
@@ -33,7 +33,7 @@ def point_values(
 
 def value_points(points: Iterable[RankedRows], weights: RankWeights | None) -> Iterator[tuple[RankedRows, Float64s]]:
     """Yield each point's ranked rows and their values in rank order, until the next point; none without weights."""
-    if weights is None:  # one training row under self-validation plays no game
+    if weights is None:  # under self-validation a single training row has no game
         yield from ((ranked, np.empty(0)) for ranked in points)
         return
     out = np.empty(len(weights.own))
@@ -49,11 +49,11 @@ def ranking_partial(
     utility_of: UtilityOf,
     workspace: Workspace,
 ) -> Partial:
-    """Return the partial of a chunk: Σ value, Σ value² and the utilities that the audit asks for.
+    """Return the partial of a chunk: Σ value, Σ value² and the utilities that the audit needs.
 
-    U(N) is counted from the labels of the nearest rows, never from the values. Under ties="average" it is
-    the mean over tie orders, so a tie block that straddles rank k counts in part.
-    Cost: O(V (N D + N log N)); memory: `memory.scratch_bytes`.
+    U(N) is counted from the labels of the nearest rows, never from the values. Under ties="average" it is the mean over
+    tie orders, so a tie block across rank k counts in part.
+    Cost: O(V (N D + N log N)). Memory: `memory.scratch_bytes`.
     """
     n_players = train.n_train - (chunk.train_rows is not None)
     if options.is_binned(n_players):
@@ -95,7 +95,7 @@ def _sorted_partial(
 
 
 def game_of(n_players: int, options: RankingOptions, weights_of: WeightsOf, utility_of: UtilityOf) -> RankingGame:
-    """Return the game of ``n_players`` rows, for the binned ranking; O(n_players), 40 bytes a row."""
+    """Return the game of ``n_players`` rows for the binned ranking. Cost: O(n_players), 40 bytes a row."""
     weights = weights_of(n_players)
 
     def utility(ranked: RankedRows, n: int) -> tuple[float, float]:
@@ -107,7 +107,7 @@ def game_of(n_players: int, options: RankingOptions, weights_of: WeightsOf, util
 def sum_points(
     points: Iterable[tuple[RankedRows, Float64s]], n_train: int, options: RankingOptions, utility_of: UtilityOf
 ) -> Partial:
-    """Return the partial of some points, added up as they come; U(N) as in `ranking_partial`. O(n_train) a point."""
+    """Return the partial of some points, added up in order; U(N) as in `ranking_partial`. Cost: O(n_train) a point."""
     partial = Partial.zeros(n_train, row_bounds=options.row_bounds)
     add_ranked = loops.fastest().add_ranked
     for ranked, values in points:
@@ -117,7 +117,7 @@ def sum_points(
 
 
 def nearest_matches(ranked: RankedRows, k: int) -> float:
-    """Return the matches among the min(k, n) nearest rows, in the mean over tie orders."""
+    """Return the number of matches among the min(k, n) nearest rows, in the mean over tie orders."""
     whole = int(np.count_nonzero(ranked.matches[:k]))
     if ranked.block_starts is None or k >= len(ranked.rows) or ranked.block_starts[k]:
         return whole

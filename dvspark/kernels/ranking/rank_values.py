@@ -13,10 +13,10 @@ from dvspark.schemas import Bools, Float64s
 
 @dataclass(frozen=True)
 class RankWeights:
-    """A `ranking` method for n playing rows, as tables over ranks r = 1..n.
+    """The tables of a `ranking` method for n playing rows, over ranks r = 1..n.
 
     value_r = a_r own_r - Σ_{j>r} a_j suffix_j + a_r match + A shared + constant, with A = Σ a_j.
-    ``own`` and ``suffix`` (n,) float64; ``suffix`` is non-zero only where own falls.
+    ``own`` and ``suffix`` are (n,) float64; ``suffix`` is non-zero only where own falls.
     """
 
     own: Float64s
@@ -27,26 +27,26 @@ class RankWeights:
 
     @functools.cached_property
     def falls_from(self) -> int:
-        """Beyond so many ranks suffix weights do not grow with the rank; O(n)."""
+        """The rank from which on suffix weights do not grow with the rank. Cost: O(n)."""
         rises = np.flatnonzero(self.suffix[1:] > self.suffix[:-1])
         return int(rises[-1]) + 1 if len(rises) else 0
 
     def of_nearest(self, n: int, constant: float) -> RankWeights:
-        """Return the weights of the ``n`` nearest ranks, with another ``constant``, which counts all matches."""
+        """Return the weights of the ``n`` nearest ranks, with another ``constant`` (it counts all matches)."""
         nearest = RankWeights(self.own[:n], self.suffix[:n], match=self.match, constant=constant)
         nearest.__dict__["falls_from"] = self.falls_from  # as if computed: each point asks for it
         return nearest
 
     def constants(self, n_matches: int) -> tuple[float, float]:
-        """Return what comes to the value of a match, and to that of another row, where so many rows match."""
+        """Return the terms that are added to the value of a match and of another row, if ``n_matches`` rows match."""
         of_other = self.shared * n_matches + self.constant
         return of_other + self.match, of_other
 
 
 def ranked_values(matches: Bools, block_starts: Bools | None, weights: RankWeights, out: Float64s) -> Float64s:
-    """Return the values of the rows at ranks 1..n, (n,) float64, ties averaged where their blocks are given.
+    """Return the values of the rows at ranks 1..n, (n,) float64, averaged over ties if tie blocks are given.
 
-    The result may lie in ``out`` (n,). O(n).
+    The result may lie in ``out`` (n,). Cost: O(n).
     """
     if block_starts is not None:
         return tied_rank_values(matches, block_starts, weights)
@@ -54,7 +54,10 @@ def ranked_values(matches: Bools, block_starts: Bools | None, weights: RankWeigh
 
 
 def rank_values(matches: Bools, weights: RankWeights, out: Float64s) -> Float64s:
-    """Fill ``out`` with the values of the rows at ranks 1..n, (n,) float64, from their match flags; return it. O(n)."""
+    """Fill ``out`` (n,) float64 with the values of the rows at ranks 1..n, from their match flags; return it.
+
+    Cost: O(n).
+    """
     constants = weights.constants(int(np.count_nonzero(matches)))
     loops.fastest().rank_values(matches, weights.own, weights.suffix, *constants, 0.0, out)
     return out
@@ -63,9 +66,10 @@ def rank_values(matches: Bools, weights: RankWeights, out: Float64s) -> Float64s
 def tied_rank_values(matches: Bools, block_starts: Bools, weights: RankWeights) -> Float64s:
     """Return the values averaged over all orders of tied rows; a tie block begins where its flag is set.
 
-    A block at ranks R+1..R+n with q matches loses, to any row before it, (q / n) times its suffix weights;
-    within it a match has (q - 1) of its n - 1 fellows beyond it on average, a non-match q.
-    O(n). Source: mean over tie orders of Jia et al. 2019, doi:10.14778/3342263.3342637, theorem 1.
+    A block at ranks R+1..R+n with q matches takes (q / n) times its suffix weights from any row before it. Within the
+    block, (q - 1) / (n - 1) of the other rows match for a match, and q / (n - 1) for another row.
+    Cost: O(n).
+    Source: mean over tie orders of Jia et al. 2019, doi:10.14778/3342263.3342637, theorem 1.
     """
     starts = np.flatnonzero(block_starts)
     sizes = np.diff(np.append(starts, len(matches)))

@@ -1,4 +1,4 @@
-"""Ranking: all training rows in order of (distance, train row), one validation point at a time, sorted."""
+"""Ranking: all training rows in order of (distance, train row), for one validation point after the other, by a sort."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int32s, Int64s
 TIES = ("id", "average")
 PRECISIONS = ("default", "float64")
 
-# At least so many of the nearest rows are sorted, whatever ranks the others.
+# At least so many of the nearest rows are sorted, even if bins rank the others.
 SORTED_ROWS = 4_096
 SORTED_ROWS_PER_NEIGHBOR = 16
 
@@ -31,10 +31,10 @@ POINTS_PER_BLOCK = 1_024
 
 @dataclass(frozen=True)
 class RankingOptions:
-    """How rows are compared: ``metric``, ``precision``, ``ties``, and ``k``, the ranks that must be exact.
+    """How rows are compared: ``metric``, ``precision``, ``ties``, and ``k``, the number of ranks that must be exact.
 
-    ``ranking`` "sorted" or "binned"; ``tolerance``: no value may be further from the exact one;
-    ``row_bounds``: add up the certificates row by row.
+    ``ranking`` is "sorted" or "binned". ``tolerance``: no value may be further from the exact one. ``row_bounds``:
+    certificates are added up row by row.
     """
 
     metric: str
@@ -46,7 +46,7 @@ class RankingOptions:
     row_bounds: bool = False
 
     def is_binned(self, n_players: int) -> bool:
-        """Return whether bins rank so many rows; none at all have no game to bin."""
+        """Return whether bins rank so many rows. A point without rows has no game to bin."""
         return self.ranking == "binned" and self.precision == "default" and n_players > 0
 
 
@@ -54,9 +54,10 @@ class RankingOptions:
 class RankedRows:
     """The playing rows of one validation point, nearest first.
 
-    ``rows`` (n,) int64 train rows; ``matches`` (n,) bool; ``block_starts`` (n,) bool, set where a tie block
-    begins, or None when ties break by train row; ``keys`` (n,) float64 exact keys, where all have one, else None.
-    ``bound``: no value is further from that of the exact order; 0 where this is it.
+    - ``rows`` (n,) int64 train rows; ``matches`` (n,) bool.
+    - ``block_starts`` (n,) bool: set where a tie block begins; None if ties break by train row.
+    - ``keys`` (n,) float64: exact keys if all rows have one, else None.
+    - ``bound``: no value is further from that of the exact order; 0 if this is the exact order.
     """
 
     rows: Int64s
@@ -71,9 +72,10 @@ NO_ROWS = RankedRows(np.empty(0, np.int64), np.empty(0, np.bool_), None)
 
 @dataclass(frozen=True)
 class KeyedPoint:
-    """One validation point: ``keys`` (n_train,) float32 and ``weight`` as `distances.approximate_keys` left them.
+    """One validation point: ``keys`` (n_train,) float32 and ``weight`` are those of `distances.approximate_keys`.
 
-    ``z`` (n_features,), ``labels`` its label codes; the row that is ``absent`` from the game has an infinite key.
+    ``z`` (n_features,) is the point, ``labels`` its label codes. The row that is ``absent`` from the game has an
+    infinite key.
     """
 
     z: Floats
@@ -89,12 +91,12 @@ def points_per_block(n_train: int) -> int:
 
 
 def sorted_rows(k: int) -> int:
-    """Return how many of the nearest rows are sorted at least."""
+    """Return the smallest number of nearest rows that are sorted."""
     return max(SORTED_ROWS, SORTED_ROWS_PER_NEIGHBOR * k)
 
 
 class Scratch:
-    """Arrays of one length for the rows of one point after the other, in a workspace."""
+    """Arrays of one length in a workspace, used for the rows of one point after the other."""
 
     def __init__(self, n_rows: int, workspace: Workspace) -> None:
         self.workspace = workspace
@@ -110,14 +112,15 @@ def ranked_points(
     workspace: Workspace,
     weights: RankWeights | None = None,
 ) -> Iterator[RankedRows]:
-    """Yield the ranked rows of each validation point of the chunk, in the chunk's order.
+    """Yield the ranked rows of each validation point of the chunk, in the chunk's order; valid until the next point.
 
-    Precision "default": float32 keys; rows that these do not tell apart are ordered by float64 differences of the
-    stored embeddings, all of them or, where the method's ``weights`` are given, those that matter more than the
-    tolerance. "float64": all rows by those. What is yielded holds until the next point is asked for.
-    Cost a point: O(N D + N log N); memory: `memory.scratch_bytes`.
+    - Precision "default": float32 keys. Rows whose order they leave in doubt are ordered by float64 differences of the
+      stored embeddings: all such rows, or, if the method's ``weights`` are given, those that matter more than the
+      tolerance.
+    - Precision "float64": all rows are ordered by float64 differences.
+    Cost of a point: O(N D + N log N). Memory: `memory.scratch_bytes`.
     """
-    if train.n_train == 1 and chunk.train_rows is not None:  # a single row sits out its own game
+    if train.n_train == 1 and chunk.train_rows is not None:  # a single row sits out its own game, so nobody plays
         yield from [NO_ROWS] * chunk.n_validation
         return
     if options.precision == "float64":
@@ -131,7 +134,7 @@ def ranked_points(
 
 
 def keyed_points(train: TrainArrays, chunk: ChunkArrays, metric: str, workspace: Workspace) -> Iterator[KeyedPoint]:
-    """Yield each validation point with its float32 keys, computed a block of points at a time."""
+    """Yield each validation point with its float32 keys, which are computed for a block of points at a time."""
     step = points_per_block(train.n_train)
     keys = workspace.array("block", (min(step, chunk.n_validation), train.n_train), np.float32)
     for start in range(0, chunk.n_validation, step):
@@ -162,7 +165,7 @@ def match_flags(labels: TrainLabels, codes: Int32s, n_train: int) -> Bools:
 
 
 def matches_of(train: TrainArrays, point: KeyedPoint) -> Bools:
-    """Return which training rows match a point, (n_train,) bool; the absent one does not."""
+    """Return which training rows match a point, (n_train,) bool; False for the absent row."""
     flags = match_flags(train.labels, point.labels, train.n_train)
     if point.absent is not None:
         flags[point.absent] = False
@@ -170,14 +173,14 @@ def matches_of(train: TrainArrays, point: KeyedPoint) -> Bools:
 
 
 def rank_exactly(train: TrainArrays, chunk: ChunkArrays, point: int, options: RankingOptions) -> RankedRows:
-    """Return all rows of a point that play, ranked by float64 keys, computed tile by tile."""
+    """Return all playing rows of a point, ranked by float64 keys that are computed tile by tile."""
     matches = match_flags(train.labels, chunk.labels[point], train.n_train)
     keys = distances.exact_keys(train.x, np.arange(train.n_train), chunk.x[point], options.metric)
     return rank_exact_keys(keys, matches, _absent_row(chunk, point), options)
 
 
 def rank_exact_keys(keys: Float64s, matches: Bools, absent: int | None, options: RankingOptions) -> RankedRows:
-    """Rank all rows by their float64 keys, ties not yet settled."""
+    """Return all playing rows ranked by float64 keys, which come before `settle_ties`."""
     keys = distances.settle_ties(keys, options.metric)
     if absent is not None:
         keys[absent] = np.inf
@@ -197,10 +200,11 @@ def rank_rows(
     weights: RankWeights | None = None,
     limits: Float64s | None = None,
 ) -> RankedRows:
-    """Return all rows that play, nearest first, by float32 keys and, where these leave doubt that matters, exact ones.
+    """Return all playing rows, nearest first, by float32 keys, and by exact keys where doubt matters.
 
-    ``keys`` (n,) float32, infinite for the row that is ``absent``. What doubt matters follows from the method's
-    ``weights``; without them, all does. Arrays are the scratch's. O(n log n), see `loops.pack`.
+    ``keys`` (n,) float32 are infinite for the row that is ``absent``. The method's ``weights`` say which doubt matters;
+    without them, all doubt does. The arrays belong to ``scratch``.
+    Cost: O(n log n), see `loops.pack`.
     """
     packed, settled = sort_rows(keys, matches, absent, near, options, scratch.workspace, weights, limits)
     n_players = len(packed)
@@ -220,7 +224,7 @@ def sort_rows(
     weights: RankWeights | None,
     limits: Float64s | None,
 ) -> tuple[UInt64s, near_order.SettledRows]:
-    """Return the rows that play, packed and in order, and what became of those in doubt; given as `rank_rows` is."""
+    """Return the playing rows, packed and in order, and the result for rows in doubt; arguments as in `rank_rows`."""
     with_loops, packed = loops.fastest(), workspace.array("packed", (len(keys),), np.uint64)
     with_loops.pack(keys, matches, packed)
     with_loops.sort_packed(packed, workspace.array("spare", packed.shape, np.uint64))
@@ -231,7 +235,7 @@ def sort_rows(
 
 
 def _block_starts(sorted_keys: Floats) -> Bools:
-    """Return where a new key begins in sorted keys, (n,) bool; the first one always does."""
+    """Return where a new key begins in sorted keys, (n,) bool; True for the first key."""
     starts = np.ones(len(sorted_keys), np.bool_)
     np.not_equal(sorted_keys[1:], sorted_keys[:-1], out=starts[1:])
     return starts

@@ -1,4 +1,4 @@
-"""Row values: what one point's rows are worth, from their keys by one sort."""
+"""Row values: the values of one point's rows from their keys, by one sort."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ def value_rows(
     out: Float64s,
     limits: Float64s | None = None,
 ) -> RankedRows:
-    """Fill ``out`` (n,) float64 with the values of one point's rows; return the k nearest of them in rank order.
+    """Fill ``out`` (n,) float64 with the values of one point's rows; return at least the k nearest in rank order.
 
-    ``keys`` (n,) float32, infinite for the row that is ``absent``, which gets zero; ``matches`` (n,). Values, order and
-    certificate are those of `ranking.rank_rows` and `ranked_values`, bit for bit. More than k rows may be returned,
-    whose arrays are the workspace's. O(n log n), O(n) in Numba; 16 n bytes, 21 n more where ties are averaged.
+    ``keys`` (n,) float32 are infinite for the row that is ``absent``, whose value is 0; ``matches`` (n,). Values, order
+    and certificate have the bits of `ranking.rank_rows` and `ranked_values`. The arrays returned belong to the
+    workspace.
+    Cost: O(n log n), in Numba O(n). Memory: 16 n bytes, and 21 n more if ties are averaged.
     """
     if options.ties == "average":
         scratch = Scratch(len(keys), workspace)

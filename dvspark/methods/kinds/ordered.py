@@ -1,39 +1,24 @@
-"""Methods that need all rows in order, and value them by more than rank and match: targets, weights, owners."""
+"""Methods of the kind `ordered`: all rows in order, with targets, weights or owners besides rank and match."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from dvspark.kernels.blocks.merged import MergedPoint, rank_merged
+from dvspark.kernels.formulas.kinds import OrderedFormulas
 from dvspark.kernels.ranking.ordered import OrderedPoint, in_order, ordered_points, sum_ordered
 from dvspark.kernels.ranking.ranking import RankedRows, RankingOptions, Scratch
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.base import Method
-from dvspark.methods.parameters import Parameters
 from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays, TrainColumns
 
 
-def one(_point: OrderedPoint, **_parameters: Any) -> float:
-    """Return the largest |U| of a share of matches."""
-    return 1.0
-
-
 @dataclass(frozen=True, kw_only=True)
-class OrderedMethod(Method):
-    """A method that values one `OrderedPoint` after the other.
-
-    ``point_values(point, **parameters)`` and ``utility(point, **parameters)`` are the kernel's, and
-    ``second_values(point, **parameters)`` is a second formula, for the audit, and ``largest(point, **parameters)`` the
-    largest |U| of any rows.
-    """
-
-    point_values: Callable[..., Float64s]
-    utility: Callable[..., tuple[float, float]]
-    second_values: Callable[..., Float64s]
-    largest: Callable[..., float] = one
+class OrderedMethod(Method[OrderedFormulas]):
+    """A method that values one `OrderedPoint` after the other."""
 
     kind: ClassVar[str] = "ordered"
 
@@ -42,10 +27,10 @@ class OrderedMethod(Method):
         train: TrainArrays,
         chunk: ChunkArrays,
         options: RankingOptions,
-        parameters: Parameters,
+        parameters: OrderedFormulas,
         workspace: Workspace | None = None,
     ) -> Partial:
-        """Return the partial of a chunk; cost a point: the ranking's and the kernel's."""
+        """Return the partial of a chunk. Cost of a point: that of the ranking and of the kernel."""
         points = ordered_points(train, chunk, options, workspace or Workspace())
         return self._sum(points, train.n_train, train.columns, options, parameters)
 
@@ -56,7 +41,7 @@ class OrderedMethod(Method):
         n_train: int,
         n_players: int,  # noqa: ARG002 - the rows that play are those of the point
         options: RankingOptions,
-        parameters: Parameters,
+        parameters: OrderedFormulas,
     ) -> Partial:
         """Return the partial of points whose keys came from blocks."""
 
@@ -68,13 +53,13 @@ class OrderedMethod(Method):
 
         return self._sum(ordered(), n_train, columns, options, parameters)
 
-    def size(self, point: OrderedPoint, parameters: Parameters) -> float:
+    def size(self, point: OrderedPoint, parameters: OrderedFormulas) -> float:
         """Return the largest |U| that any rows of a point can have."""
-        return self.largest(point, **parameters)
+        return parameters.largest_utility(point)
 
-    def reference_values(self, point: OrderedPoint, parameters: Parameters) -> Float64s:
+    def reference_values(self, point: OrderedPoint, parameters: OrderedFormulas) -> Float64s:
         """Return the values by rank, or by owner, by the second formula."""
-        return self.second_values(point, **parameters)
+        return parameters.reference_values(point)
 
     def _sum(
         self,
@@ -82,10 +67,9 @@ class OrderedMethod(Method):
         n_train: int,
         columns: TrainColumns,
         options: RankingOptions,
-        parameters: Parameters,
+        parameters: OrderedFormulas,
     ) -> Partial:
-        values_of, utility_of = partial(self.point_values, **parameters), partial(self.utility, **parameters)
-        size_of = partial(self.largest, **parameters)
+        formulas = parameters.point_values, parameters.utilities, parameters.largest_utility
         n_values, owners = self.n_values(n_train, columns.n_owners), self.players == "owners"
         error_of = partial(self.own_error, parameters=parameters)
-        return sum_ordered(points, n_values, options, values_of, utility_of, size_of, error_of, owners=owners)
+        return sum_ordered(points, n_values, options, *formulas, error_of, owners=owners)

@@ -1,35 +1,26 @@
-"""Methods of the `ranking` kind: two tables over the ranks say what a match at each rank is worth."""
+"""Methods of the kind `ranking`: two tables over the ranks say what a match at each rank is worth."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
 from dvspark.kernels.binning.binned import RankingGame
 from dvspark.kernels.blocks.merged import MergedPoint, merged_partial
+from dvspark.kernels.formulas.kinds import RankingFormulas
 from dvspark.kernels.ranking.ordered import OrderedPoint
 from dvspark.kernels.ranking.partials import game_of, point_values, ranking_partial
-from dvspark.kernels.ranking.rank_values import RankWeights, tied_rank_values
+from dvspark.kernels.ranking.rank_values import tied_rank_values
 from dvspark.kernels.ranking.ranking import RankedRows, RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.base import Method
-from dvspark.methods.parameters import Parameters
 from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays, TrainColumns
 
 
 @dataclass(frozen=True, kw_only=True)
-class RankingMethod(Method):
-    """A method that is two tables over the ranks, so that bins may rank the far rows.
-
-    ``rank_weights(n_players, **parameters)`` and ``utility(n_nearest_matches, n_players, **parameters)`` are the
-    kernel's, and ``recursive_values(matches, **parameters)`` is a second formula, for the audit.
-    """
-
-    rank_weights: Callable[..., RankWeights]
-    utility: Callable[..., tuple[float, float]]
-    recursive_values: Callable[..., Float64s]
+class RankingMethod(Method[RankingFormulas]):
+    """A method whose values follow from two tables over the ranks, so that bins may rank the far rows."""
 
     kind: ClassVar[str] = "ranking"
     bins: ClassVar[bool] = True
@@ -40,12 +31,12 @@ class RankingMethod(Method):
         train: TrainArrays,
         chunk: ChunkArrays,
         options: RankingOptions,
-        parameters: Parameters,
+        parameters: RankingFormulas,
         workspace: Workspace | None = None,
     ) -> Partial:
-        """Return the partial of a chunk; cost and memory as in `kernels.partials.ranking_partial`."""
-        weights_of, utility_of = partial(self.rank_weights, **parameters), partial(self.utility, **parameters)
-        return ranking_partial(train, chunk, options, weights_of, utility_of, workspace or Workspace())
+        """Return the partial of a chunk. Cost and memory as in `kernels.partials.ranking_partial`."""
+        formulas = parameters.rank_weights, parameters.utilities
+        return ranking_partial(train, chunk, options, *formulas, workspace or Workspace())
 
     def merged_partial(
         self,
@@ -54,26 +45,24 @@ class RankingMethod(Method):
         n_train: int,
         n_players: int,
         options: RankingOptions,
-        parameters: Parameters,
+        parameters: RankingFormulas,
     ) -> Partial:
         """Return the partial of points whose keys came from blocks; see `kernels.merged.merged_partial`."""
-        weights_of, utility_of = partial(self.rank_weights, **parameters), partial(self.utility, **parameters)
-        return merged_partial(points, n_train, n_players, options, weights_of, utility_of)
+        return merged_partial(points, n_train, n_players, options, parameters.rank_weights, parameters.utilities)
 
-    def reference_values(self, point: OrderedPoint, parameters: Parameters) -> Float64s:
-        """Return the values by rank, by the recursion, or by the tables where ties are averaged."""
+    def reference_values(self, point: OrderedPoint, parameters: RankingFormulas) -> Float64s:
+        """Return the values by rank, from the recursion; if ties are averaged, from the tables."""
         if point.block_starts is not None:
-            weights = self.rank_weights(len(point.matches), **parameters)
+            weights = parameters.rank_weights(len(point.matches))
             return tied_rank_values(point.matches, point.block_starts, weights)
-        return self.recursive_values(point.matches.astype(float), **parameters)
+        return parameters.recursive_values(point.matches.astype(float))
 
-    def game(self, n_players: int, options: RankingOptions, parameters: Parameters) -> RankingGame:
+    def game(self, n_players: int, options: RankingOptions, parameters: RankingFormulas) -> RankingGame:
         """Return the game of ``n_players`` rows, for the binned ranking."""
-        weights_of, utility_of = partial(self.rank_weights, **parameters), partial(self.utility, **parameters)
-        return game_of(n_players, options, weights_of, utility_of)
+        return game_of(n_players, options, parameters.rank_weights, parameters.utilities)
 
     def points(
-        self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: Parameters
+        self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: RankingFormulas
     ) -> Iterator[tuple[RankedRows, Float64s]]:
         """Yield for each validation point its ranked rows and their values in rank order."""
-        return point_values(train, chunk, options, partial(self.rank_weights, **parameters), Workspace())
+        return point_values(train, chunk, options, parameters.rank_weights, Workspace())

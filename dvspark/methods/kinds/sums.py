@@ -1,4 +1,4 @@
-"""Methods of the `sums` kind: one game for all validation rows; a value follows from sums over all rows and the row."""
+"""Methods of the kind `sums`: all validation rows share one game, and a value follows from the row and from sums."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 
 from dvspark.errors import InputError, Problem
 from dvspark.kernels.formulas.chg_shapley import GradientGame
+from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.kernels.gradients.head_gradients import GradientSums, Piece, gradient_sums, gradient_values
 from dvspark.kernels.gradients.softmax_head import SoftmaxHead, drawn_rows, fit_head
 from dvspark.kernels.ranking.ordered import given
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.base import Method
-from dvspark.methods.parameters import Parameters
 from dvspark.schemas import ChunkArrays, Partial, TrainArrays
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 # number is not known before rows are read.
 PRODUCTS = 4
 
-# All training rows in id order, from the first one each time it is called.
+# A function that yields all training rows in id order, from the first row at each call.
 Pieces = Callable[[], Iterator[Piece]]
 
 
 @dataclass(frozen=True)
 class SettledGame:
-    """What is known before rows are valued: the ``head``, and the ``game`` for ``n_points`` validation rows."""
+    """What is known before rows are valued: the ``head``, and the ``game`` of ``n_points`` validation rows."""
 
     head: SoftmaxHead
     game: GradientGame
@@ -40,11 +40,11 @@ class SettledGame:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SumsMethod(Method):
-    """A method that values rows by their gradients in a softmax head, trained on the embeddings.
+class SumsMethod(Method[Parameters]):
+    """A method that values rows by their gradients in a softmax head, which is trained on the embeddings.
 
-    ``game_of(sums, target)`` is the kernel's: the game of gradients that add up to ``sums``, aiming at the mean of the
-    ``target``'s, or (None) their own.
+    ``game_of(sums, target)``, of the kernel file, returns the game of gradients that add up to ``sums``. The target of
+    the game is the mean of ``target``, or with None the mean of the gradients themselves.
     """
 
     game_of: Callable[[GradientSums, GradientSums | None], GradientGame]
@@ -56,10 +56,11 @@ class SumsMethod(Method):
     adds_up: ClassVar[bool] = False
 
     def settle(self, drawn: Piece, pieces: Pieces, points: Iterable[Piece] | None, n_classes: int) -> SettledGame:
-        """Return the head, trained on the ``drawn`` rows, and the game; ``points`` None: those are the training rows.
+        """Return the game, with a head that is trained on the ``drawn`` rows.
 
-        One pass over the training rows and one over the validation rows.
-        Raises: InputError when no validation row has a label that training rows have.
+        ``points`` None stands for the training rows. Cost: one pass over the training rows and one over the validation
+        rows.
+        Raises: InputError if no validation row has a label that training rows have.
         """
         head = fit_head(*drawn, n_classes)
         sums = gradient_sums(head, pieces())
@@ -70,7 +71,7 @@ class SumsMethod(Method):
         return SettledGame(head, self.game_of(sums, target), sums.n if target is None else target.n)
 
     def values_of(self, settled: SettledGame, pieces: Pieces, *, row_bounds: bool = False) -> Partial:
-        """Return the values of all training rows as the partial of all validation rows; one pass."""
+        """Return the values of all training rows as the partial of all validation rows. Cost: one pass."""
         values, n = gradient_values(settled.head, settled.game.row_formula(), pieces()), settled.n_points
         if not np.isfinite(values).all():
             hint = "embed both sides the same way: a row lies so far from the training rows that squares overflow"
@@ -89,7 +90,7 @@ class SumsMethod(Method):
         parameters: Parameters,  # noqa: ARG002 - it has none
         workspace: Workspace | None = None,  # noqa: ARG002
     ) -> Partial:
-        """Return the values with one chunk as all validation rows; under self-validation the training rows are."""
+        """Return the values with one chunk as all validation rows; under self-validation with all training rows."""
         x, codes = labelled(train)
         n_classes = int(codes.max(initial=0)) + 1
         drawn = drawn_rows(len(x), x.shape[1], n_classes)
@@ -98,23 +99,23 @@ class SumsMethod(Method):
         return self.values_of(settled, lambda: iter([(x, codes)]), row_bounds=options.row_bounds)
 
     def asked(self, sizes: Sizes) -> str:  # noqa: ARG002
-        """Return what is asked of the training rows, in words."""
+        """Return in words what the method needs of the training rows."""
         return "sums"
 
     def flops(self, sizes: Sizes) -> int:
-        """Return the floating-point operations of the products."""
+        """Return the number of floating-point operations in matrix products."""
         return 2 * sizes.n_train * sizes.n_features * PRODUCTS
 
     def scratch_bytes(self, sizes: Sizes, rows: int) -> int:  # noqa: ARG002
-        """Return nothing: the driver alone works, see `dvspark.run.sums`."""
+        """Return 0: only the driver works, see `dvspark.run.sums`."""
         return 0
 
     def merging_bytes(self, sizes: Sizes) -> int:  # noqa: ARG002
-        """Return nothing, as above."""
+        """Return 0: only the driver works, see `dvspark.run.sums`."""
         return 0
 
     def label_problems(self, *, several: bool) -> list[Problem]:
-        """Return what is wrong with labels, of which a row may have several."""
+        """Return what is wrong with the labels; ``several``: a row may have several labels."""
         if not several:
             return []
         hint = f"{self.name} trains a softmax head: choose one label of each row, or use knn_shapley"
@@ -122,12 +123,12 @@ class SumsMethod(Method):
 
 
 def labelled(train: TrainArrays) -> Piece:
-    """Return embeddings and label codes of training rows, of which each has one: see `SumsMethod.label_problems`."""
+    """Return embeddings and label codes of training rows, which have one label each (`SumsMethod.label_problems`)."""
     return train.x, given(train.labels.codes, "one label a row")
 
 
 def labelled_points(chunk: ChunkArrays) -> Piece:
-    """Return embeddings and label codes of the validation rows whose label training rows have."""
+    """Return embeddings and label codes of the validation rows whose label some training row has."""
     known = np.array([len(codes) == 1 for codes in chunk.labels], np.bool_)
     codes = [codes for codes in chunk.labels if len(codes) == 1]
     return chunk.x[known], np.concatenate(codes) if codes else np.empty(0, np.int32)

@@ -1,3 +1,3 @@
-"""Sinks: where results are published, staged beside their place, or in one commit."""
+"""Sinks: where results are published, either staged beside their place and renamed, or in one commit."""
 
 from __future__ import annotations

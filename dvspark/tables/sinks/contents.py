@@ -1,4 +1,4 @@
-"""Contents: the sha256 of a run's values, the same from whatever files, in whatever order, they are read."""
+"""Contents: the sha256 of a run's values, which does not depend on files or on the order in which rows are read."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ RUN_ID = VALUES.columns[0].name
 
 
 def values_digest(run_id: str, values: pa.Table, schema: pa.Schema) -> str:
-    """Return the sha256 of a run's values: of the run's id, and of each column's name, type, nulls and bits.
+    """Return the sha256 of a run's values: of the run id, and of each column's name, type, nulls and bits.
 
-    ``values`` has at least the columns of ``schema`` but the run's id. Rows count by rank, which is settled within a
-    run, or within an owner; so files may be compacted, split or written by others.
-    Raises: KeyError or ArrowException for values without these columns, of other types, or with more.
+    ``values`` has the columns of ``schema``; the run id may be missing. Rows are taken in order of rank, which is
+    unique within a run, or within an owner. So files may be compacted, split or rewritten.
     Cost: 0.5 to 0.9 s for 1.5 million rows of text ids.
+    Raises: KeyError or ArrowException for values that lack a column, or have another type or more columns.
     """
     names = [name for name in schema.names if name != RUN_ID]
     if more := [name for name in {*values.column_names} - {*names, RUN_ID} if values[name].null_count < len(values)]:
@@ -38,7 +38,10 @@ def values_digest(run_id: str, values: pa.Table, schema: pa.Schema) -> str:
 
 
 def _add(found: Any, column: pa.ChunkedArray) -> None:
-    """Add which entries of a column are null, how long they are, and their bytes; where chunks end does not matter."""
+    """Add to the hash which entries of a column are null, how long entries are, and their bytes.
+
+    Where chunks end does not matter.
+    """
     for chunk in column.chunks:
         found.update(chunk.is_valid().to_numpy(zero_copy_only=False).tobytes())
     kind = column.type
@@ -68,9 +71,9 @@ def _bytes_of(texts: pa.BinaryArray) -> bytes:
 
 
 def folder_values(storage: Storage, folder: str, schema: pa.Schema) -> pa.Table:
-    """Return what a reader finds in a folder of Parquet files, or in its folders of owners.
+    """Return the rows that a reader finds in a folder of Parquet files, or in its folders of owners.
 
-    Raises: OSError or ArrowException where it is not there, or cannot be read.
+    Raises: OSError or ArrowException if the folder is not there or cannot be read.
     """
     owner = [schema.field(OWNER.name)] if OWNER.name in schema.names else []
     import pyarrow.dataset as ds  # noqa: PLC0415 - it loads pandas, which few ask for

@@ -1,4 +1,4 @@
-"""Owner folders: which owners' names can name a folder each, on any storage and for any reader."""
+"""Owner folders: which names of owners can be names of folders, on any storage and for any reader."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Iterable, Iterator
 
 from dvspark.errors import Problem, shown
 
-# Of a file name, in bytes, on most file systems.
+# Longest file name, in bytes, on most file systems.
 LONGEST = 255
 # Spark writes a name as owner=NAME, these characters and control ones as %XX: slashes and dots lead nowhere else.
 ESCAPED = frozenset("\"#%'*/:=?\\{[]^\x7f")
-# What Spark and Hive write for no name.
+# The name that Spark and Hive write for a missing value.
 NO_NAME = "__HIVE_DEFAULT_PARTITION__"
 FIRST = 5
 
 
 def owner_problems(owners: Iterable[str | int]) -> list[Problem]:
-    """Return which of the owners cannot have a folder of their own, and why, with the first of each kind."""
+    """Return which owners cannot have a folder of their own, and why, with the first owner of each kind."""
     names = sorted({str(owner) for owner in owners})
     found: dict[str, list[str]] = {}
     for name in names:
@@ -37,7 +37,7 @@ def _said(why: str, some: list[str]) -> str:
 
 
 def _why_not(name: str) -> str | None:
-    """Return why a folder cannot have this name, or None."""
+    """Return why a folder cannot have this name, or None if it can."""
     if not name or name == NO_NAME:
         return "is empty, or stands for none"
     n_bytes = sum(3 if one in ESCAPED or one < " " else len(one.encode()) for one in name)
@@ -45,7 +45,7 @@ def _why_not(name: str) -> str | None:
 
 
 def _alike(names: list[str]) -> Iterator[str]:
-    """Yield the names that are one for stores that ignore case, or that code accents one way."""
+    """Yield names that are the same for stores that ignore case or that encode accents in one way only."""
     of_key: dict[str, list[str]] = {}
     for name in names:
         key = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())

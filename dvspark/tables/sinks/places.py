@@ -1,4 +1,4 @@
-"""Places: where the rows of a run may lie, known before they do, so that none of them outlives the run.
+"""Places: where the rows of a run may lie. They are written down first, so that no row outlives its run.
 
 runs/RUN_ID/run.json           the record of what is published; it names the place of the values
 runs/RUN_ID/publishing.json    while there is no record: places that a publication may have reached before it ended
@@ -26,18 +26,18 @@ TO_DO = "choose another run_id or output, or pass --force to publish it again"
 
 @dataclass(frozen=True)
 class Place:
-    """Where the values of a run go, as the settings `output` say: a format, and maybe a named table."""
+    """Where the values of a run go, as the settings in `output` say: a format, and maybe the name of a table."""
 
     format: str = "parquet"
     table: str | None = None
 
     def opened(self, storage: Storage, spark: SparkSession) -> ValuesTable | None:
-        """Return it as a table that commits, None for folders of files; raises as `values_destination`."""
+        """Return the place as a table that commits, or None for folders of files. Raises as `values_destination`."""
         return values_destination(storage, spark, self.format, self.table)
 
 
 def run_places(storage: Storage, run_id: str) -> set[Place]:
-    """Return where rows of a run id may lie: where its record says, or else where a publication wanted to put them."""
+    """Return where rows of a run id may lie: where its record says, or else where a publication meant to put them."""
     if storage.exists(f"runs/{run_id}/run.json"):
         record = json_object(storage.read(f"runs/{run_id}/run.json"))
         return set() if record is None or (place := recorded_place(record)) is None else {place}
@@ -47,7 +47,7 @@ def run_places(storage: Storage, run_id: str) -> set[Place]:
 
 
 def recorded_place(record: dict[str, Any]) -> Place | None:
-    """Return where a run record says that the values are, None if it does not."""
+    """Return where a run record says that the values are, or None if it does not say."""
     try:
         output = record["configuration"]["output"]
         return Place(output.get("format") or "parquet", output.get("table"))
@@ -64,11 +64,12 @@ def announce(storage: Storage, run_id: str, places: set[Place]) -> None:
 
 
 def begin(storage: Storage, spark: SparkSession, run_id: str, own: Place) -> None:
-    """Turn what a run id has published into nothing published, in steps of which each may be the last.
+    """Turn what a run id has published into nothing published.
 
-    First it is written down where its rows may lie, its own place and former ones; then the record goes, without which
-    the rest counts as never published; then the rows that lie in other tables than its own, which its own commit
-    does not replace.
+    The process may die after each of these steps:
+    1. Write down where rows of the run may lie: its own place and former ones.
+    2. Remove the record. From here on everything else counts as never published.
+    3. Remove the rows that lie in tables other than the run's own; a commit to its own table does not replace those.
     Raises: ConfigError, OutputConflictError for a table that cannot be opened.
     """
     places = run_places(storage, run_id) | {own}
@@ -79,7 +80,7 @@ def begin(storage: Storage, spark: SparkSession, run_id: str, own: Place) -> Non
 
 
 def _tables(storage: Storage, spark: SparkSession, places: set[Place]) -> list[ValuesTable]:
-    """Return those of the places that commit; folders of files are replaced as folders."""
+    """Return the places that are tables which commit; folders of files are replaced as folders."""
     is_delta = values_kind(storage) == "delta"
     commits = [place for place in places if place.table is not None or (is_delta and place.format == "delta")]
     opened = (place.opened(storage, spark) for place in sorted(commits, key=str))
@@ -89,7 +90,7 @@ def _tables(storage: Storage, spark: SparkSession, places: set[Place]) -> list[V
 def require_reachable(storage: Storage, spark: SparkSession, run: RunKey, own: Place, *, force: bool) -> None:
     """Refuse, before anything is computed, places that publishing could not clear, or where others have such rows.
 
-    Raises: OutputConflictError where rows of that run id are not known to be this output folder's; what
+    Raises: OutputConflictError if rows of that run id are not known to belong to this output folder; and whatever
     `values_destination` raises for a former table that cannot be opened.
     """
     places = run_places(storage, run.run_id)
@@ -109,7 +110,7 @@ def require_reachable(storage: Storage, spark: SparkSession, run: RunKey, own: P
 def require_values(
     storage: Storage, spark: SparkSession, record: dict[str, Any], own: Place, schema: pa.Schema
 ) -> None:
-    """Refuse a published run whose values are not where they are asked for, or not those it has published.
+    """Refuse a published run whose values are not where they are asked for, or are not those that it published.
 
     Raises: OutputConflictError.
     """

@@ -1,4 +1,4 @@
-"""Values tables: where values go in one commit a run, in place of a folder of Parquet files."""
+"""Values tables: tables that take the values of a run in one commit, in place of a folder of Parquet files."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
+from dvspark.arguments import choice_problems
 from dvspark.errors import OutputConflictError, Problem
-from dvspark.methods.options import choice_problems
 from dvspark.schemas import ERROR_BOUND, OWNER, SCHEMA_VERSION, VALUES
 from dvspark.schemas.arrow import arrow_type
 from dvspark.tables.sinks.contents import values_digest
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 KINDS = {"parquet": "folders of Parquet files", "delta": "a Delta table", "iceberg": "an Iceberg table"}
 FORMATS = tuple(KINDS)
 
-# Columns that a values table may lack; they are added when a run has them first.
+# Columns that a values table may lack; the first run that has such a column adds it.
 OPTIONAL = (OWNER, ERROR_BOUND)
 
-# What tables of values carry: the version of `schemas.VALUES` they were created by.
+# Property of a values table: the version of `schemas.VALUES` by which it was created.
 PROPERTIES = {"dvspark.schema_version": str(SCHEMA_VERSION)}
 
-# Each try that fails has met a commit that did not: tries end, however many runs end at once.
+# Each failed try has met a commit that succeeded. So tries end, however many runs end at the same time.
 COMMIT_TRIES = 10
 
 TABLE_NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
@@ -39,18 +39,18 @@ TABLE_NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
 
 @dataclass(frozen=True)
 class RunKey:
-    """By what a table knows that it has a run: its id, and the fingerprint of what was computed."""
+    """How a table recognizes a run: by its id, and by the fingerprint of what was computed."""
 
     run_id: str
     fingerprint: str
 
     def record(self) -> dict[str, str]:
-        """Return it as metadata of a commit."""
+        """Return the id and the fingerprint as metadata of a commit."""
         return {"dvspark.run-id": self.run_id, "dvspark.fingerprint": self.fingerprint}
 
 
 class LostRaceError(OutputConflictError):
-    """Raised when a commit met another one, or nobody can tell whether it did; the table knows."""
+    """Raised if a commit met another commit, or nobody can tell whether it did; the table itself has the answer."""
 
 
 class ValuesTable(Protocol):
@@ -58,35 +58,35 @@ class ValuesTable(Protocol):
 
     @property
     def place(self) -> str:
-        """Its path or name."""
+        """The path or name of the table."""
 
     def columns(self) -> pa.Schema | None:
-        """Return its columns, or None while there is no such table."""
+        """Return the columns of the table, or None if there is no such table."""
 
     def create(self, schema: pa.Schema) -> None:
-        """Create it, partitioned by run_id, with `PROPERTIES` and the meaning of each column."""
+        """Create the table, partitioned by run_id, with `PROPERTIES` and the meaning of each column."""
 
     def add_columns(self, columns: pa.Schema) -> None:
-        """Add columns, null in the rows that are there."""
+        """Add columns, which are null in the rows that are there."""
 
     def commit(self, values: pa.Table, run: RunKey) -> None:
-        """Add a run's values in one commit, in place of all rows of that run id; none if these are what is there.
+        """Add a run's values in one commit, in place of all rows of that run id; no commit if these values are there.
 
-        Of commits that have looked at the same state one succeeds. Raises: LostRaceError for the others.
+        Of several commits that start from the same state, one succeeds. Raises: LostRaceError for the others.
         """
 
     def rows(self, run_id: str) -> pa.Table:
-        """Return the rows of a run id, which may be none."""
+        """Return the rows of a run id; there may be none."""
 
     def remove(self, run_id: str) -> None:
-        """Remove the rows of a run id in one commit; none if there are none. Raises: LostRaceError."""
+        """Remove the rows of a run id in one commit; no commit if there are none. Raises: LostRaceError."""
 
     def written_by(self, run_id: str) -> str | None:
-        """Return the fingerprint of the commit that last wrote a run id; None where the table does not tell."""
+        """Return the fingerprint of the commit that last wrote a run id; None if the table does not say."""
 
 
 def output_problems(form: str, table: str | None, *, to_owners: bool) -> list[Problem]:
-    """Return what is wrong with where values are to go; ``to_owners``: in a folder each."""
+    """Return what is wrong with where values should go; ``to_owners``: each owner gets a folder."""
     problems = choice_problems("output.format", form, FORMATS)
     if table is not None and not TABLE_NAME.fullmatch(table):
         expected = "names of letters, digits, '_' or '-', with dots between them"
@@ -104,9 +104,10 @@ def output_problems(form: str, table: str | None, *, to_owners: bool) -> list[Pr
 
 
 def values_destination(storage: Storage, spark: SparkSession, form: str, table: str | None) -> ValuesTable | None:
-    """Return the table that values go to, or None if it is a folder of Parquet files.
+    """Return the table that values go to, or None for a folder of Parquet files.
 
-    Raises: ConfigError without the library of a format, OutputConflictError where the folder has the other kind.
+    Raises: ConfigError if the library of a format is not installed, OutputConflictError if the folder has the other
+    kind.
     """
     if form == "iceberg":
         require_library("iceberg")
@@ -130,7 +131,7 @@ def values_destination(storage: Storage, spark: SparkSession, form: str, table: 
 
 
 def values_kind(storage: Storage, folder: str = "values") -> str | None:
-    """Return what a folder is: delta or iceberg by the log in it, else parquet; None where nothing is in it."""
+    """Return the format of a folder: delta or iceberg by the log in it, otherwise parquet; None if it is empty."""
     if storage.exists(f"{folder}/_delta_log"):
         return "delta"
     if any(name.endswith(".metadata.json") for name in storage.names(f"{folder}/metadata")):
@@ -142,7 +143,7 @@ def values_schema(types: dict[str, str], *, row_bounds: bool) -> pa.Schema:
     """Return the columns of a run's values, each with its meaning; ``types`` are those of id, label and maybe owner."""
     has = {OWNER.name: OWNER.name in types, ERROR_BOUND.name: row_bounds}
     columns = [*VALUES.columns, *(column for column in OPTIONAL if has[column.name])]
-    # Delta calls the meaning comment, pyiceberg doc.
+    # Delta calls the meaning of a column "comment", pyiceberg calls it "doc".
     return pa.schema(
         [
             pa.field(c.name, arrow_type(c.type.format(**types)), metadata={"comment": c.meaning, "doc": c.meaning})
@@ -152,9 +153,9 @@ def values_schema(types: dict[str, str], *, row_bounds: bool) -> pa.Schema:
 
 
 def new_columns(table: ValuesTable, schema: pa.Schema) -> pa.Schema | None:
-    """Return the columns that a table lacks, None if there is no table.
+    """Return the columns that a table lacks, or None if there is no table.
 
-    Raises: OutputConflictError if it has one of another type, or lacks one it must have.
+    Raises: OutputConflictError if a column has another type, or a required column is missing.
     """
     there = table.columns()
     if there is None:
@@ -178,24 +179,24 @@ def new_columns(table: ValuesTable, schema: pa.Schema) -> pa.Schema | None:
 
 
 def commit_values(table: ValuesTable, values: pa.Table, schema: pa.Schema, run: RunKey) -> None:
-    """Commit a run's values to a table, which is created, or gets the columns it lacks, before.
+    """Commit a run's values to a table. First create the table, or add the columns that it lacks.
 
-    A commit that met another one looks at the table again: the same run may be there by now.
-    Raises: LostRaceError when none of several tries tells that it is.
+    After a lost race the table is looked at again: the same run may be there by now.
+    Raises: LostRaceError if several tries are lost and the run is still not there.
     """
     _tried(lambda: _commit_once(table, values.select(schema.names).cast(schema), schema, run))
 
 
 def remove_values(table: ValuesTable, run_id: str) -> None:
-    """Remove a run's rows from a table, if there is such a table, in a commit of its own.
+    """Remove a run's rows from a table in a commit of its own, if there is such a table.
 
-    Raises: LostRaceError when none of several tries tells that they are gone.
+    Raises: LostRaceError if several tries are lost and the rows are still there.
     """
     _tried(lambda: table.remove(run_id) if table.columns() is not None else None)
 
 
 def holds(table: ValuesTable, found: pa.Table, values: pa.Table, run: RunKey) -> bool:
-    """Return whether rows that were found are those to be written, and were last written by this very run."""
+    """Return whether the rows that were found are those to be written, and were last written by this very run."""
     if len(found) != len(values) or table.written_by(run.run_id) not in (None, run.fingerprint):
         return False
     try:
@@ -219,7 +220,7 @@ def _commit_once(table: ValuesTable, values: pa.Table, schema: pa.Schema, run: R
     lacking = new_columns(table, schema)
     if lacking is None:
         table.create(schema)
-        lacking = new_columns(table, schema)  # another run may have been first, without some of them
+        lacking = new_columns(table, schema)  # another run may have created it, with fewer columns
     if lacking:
         table.add_columns(lacking)
     table.commit(values, run)
@@ -227,7 +228,7 @@ def _commit_once(table: ValuesTable, values: pa.Table, schema: pa.Schema, run: R
 
 @contextmanager
 def racing(place: str, lost: tuple[type[Exception], ...]) -> Iterator[None]:
-    """Raise LostRaceError for what a library raises where a commit met another one, or its answer was lost."""
+    """Raise LostRaceError for the errors of a library that mean a lost race, or a lost answer."""
     try:
         yield
     except lost as error:
@@ -235,6 +236,6 @@ def racing(place: str, lost: tuple[type[Exception], ...]) -> Iterator[None]:
 
 
 def lost_race(place: str, got: str) -> LostRaceError:
-    """Return what to raise where a commit met another one, or its answer was lost."""
+    """Return the error for a commit that met another one, or whose answer was lost."""
     hint = "start it again: values that are there by then are not committed twice"
     return LostRaceError(Problem(f"values table {place}", "a commit without others", got, hint))

@@ -25,23 +25,23 @@ from dvspark.tables.storage import Storage
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-# Rows of one values file: some 30 to 60 MB.
+# Rows of one values file, which then has some 30 to 60 MB.
 ROWS_PER_FILE = 1_000_000
-# What is told of a run that is done already.
+# Fields of a record that tell of a run that is done.
 TOLD_AGAIN = {"inputs.train": dict, "inputs.n_validation": int, "method": dict, "findings": list, "outputs": dict}
-# What else, and what its values are known by; a private run does not publish these.
+# Further fields, such as the digest of the values; a private run does not publish these.
 TOLD_OF_TABLES = {"inputs.train.n_rows": int, "values_sha256": str}
-# Rows that a private run sets aside are for who runs it.
+# Only whoever runs the job may see the rows that a private run sets aside.
 PRIVATE_REJECTED = "private/rejected"
-# What a run may publish as tables.
+# Names of the tables that a run may publish.
 TABLES = ("values", "rejected", "validation_rows", PRIVATE_REJECTED)
 
 
 @dataclass(frozen=True)
 class Counted:
-    """A table that Spark is to write: its rows, and how many they are, as nobody likes to count them once more.
+    """A table for Spark to write, with its number of rows, so that nobody has to count them again.
 
-    ``by``: the column each of whose values gets a folder.
+    ``by``: a column; each of its values gets a folder.
     """
 
     frame: DataFrame
@@ -56,9 +56,9 @@ def values_table(
     standard_errors: Float64s | None,
     row_bounds: Float64s | None = None,
 ) -> pa.Table:
-    """Return the `VALUES` table of train rows in id order, with what there is of `OWNER` and `ERROR_BOUND`.
+    """Return the `VALUES` table of train rows in id order, with `OWNER` and `ERROR_BOUND` if there are such columns.
 
-    ``keys`` has their id, label and maybe owner.
+    ``keys`` has the ids, labels and maybe owners of the rows.
     """
     n_train = len(values)
     rank = np.empty(n_train, np.int64)
@@ -79,7 +79,7 @@ def values_table(
 
 
 def ranked_by_owner(values: pa.Table) -> pa.Table:
-    """Return the values with each row's rank among those of its owner, to whom other ranks would tell of other rows."""
+    """Return the values with each row's rank among its owner's rows; other ranks would tell of other owners' rows."""
     owners = values[OWNER.name].combine_chunks().dictionary_encode().indices.to_numpy()
     by_rank = np.lexsort((values["rank"].to_numpy(), owners))
     sorted_owners = owners[by_rank]
@@ -89,13 +89,13 @@ def ranked_by_owner(values: pa.Table) -> pa.Table:
 
 
 def values_frame(spark: SparkSession, values: pa.Table, types: dict[str, str]) -> DataFrame:
-    """Return the values as a Spark DataFrame of the documented types, of those columns that they have."""
+    """Return the values as a Spark DataFrame with the documented types, for the columns that they have."""
     columns = tuple(column for column in (*VALUES.columns, OWNER, ERROR_BOUND) if column.name in values.column_names)
     return spark.createDataFrame(values, schema=dataclasses.replace(VALUES, columns=columns).ddl(**types))
 
 
 def published_record(storage: Storage, run_id: str) -> dict[str, Any] | None:
-    """Return the record of a published run, or None. Raises: OutputConflictError when what is there is no record."""
+    """Return the record of a published run, or None. Raises: OutputConflictError if the file is not a record."""
     name = f"runs/{run_id}/run.json"
     if not storage.exists(name):
         return None
@@ -106,7 +106,7 @@ def published_record(storage: Storage, run_id: str) -> dict[str, Any] | None:
 
 
 def require_own_name(storage: Storage, run_id: str) -> None:
-    """Refuse a run id that the store takes for another one, as stores do that make no difference of case.
+    """Refuse a run id that the store takes for another one, as stores do that ignore case.
 
     Raises: OutputConflictError.
     """
@@ -119,9 +119,9 @@ def require_own_name(storage: Storage, run_id: str) -> None:
 def refuse_conflict(
     storage: Storage, run_id: str, fingerprint: str, *, is_private: bool = False
 ) -> dict[str, Any] | None:
-    """Return the record of the same run if it is published already, None if nothing is in the way.
+    """Return the record of the same run if it is published already, or None if nothing is in the way.
 
-    Raises: OutputConflictError when the run id is taken by other inputs, options or code, or the record is damaged.
+    Raises: OutputConflictError if other inputs, options or code have taken the run id, or the record is damaged.
     """
     record = published_record(storage, run_id)
     if record is None:
@@ -151,20 +151,23 @@ def publish(
     force: bool = False,
     published: str | None = None,
 ) -> None:
-    """Publish a run's tables and documents: all staged first, then renamed, `run.json` last; then it is the latest.
+    """Publish a run's tables and documents: all are staged first, then renamed, `run.json` last; then `write_latest`.
 
-    ``tables``: table name to rows, stored under NAME/run_id=…; ``documents``: file name to content, stored under
-    runs/RUN_ID/. A run without `run.json` is not published: what such a run left is replaced. ``commit`` puts values
-    into a table of their own, and is a step that may be taken twice. ``begin`` makes what this id has published count
-    as not published; ``force``: there may be such a thing, which stays as it is until all is staged. ``require_alone``
-    raises when the run is not this process's alone any more. ``published``: as `write_latest` takes it.
-    Raises: OutputConflictError when another run published this id meanwhile.
+    A run without `run.json` is not published, and what such a run left is replaced.
+    - ``tables``: rows by table name, stored under NAME/run_id=…
+    - ``documents``: content by file name, stored under runs/RUN_ID/
+    - ``commit``: puts values into a table of their own; this step may be done twice.
+    - ``begin``: makes what this id has published count as not published.
+    - ``force``: the id may have published something, which stays as it is until all is staged.
+    - ``require_alone``: raises if the run no longer belongs to this process alone.
+    - ``published``: the time that `write_latest` tells; None: now.
+    Raises: OutputConflictError if another run published this id meanwhile.
     """
     staging = f"_staging-{run_id}-{uuid.uuid4().hex[:8]}"
     try:
         if PRIVATE_REJECTED in tables or storage.exists(f"{PRIVATE_REJECTED}/run_id={run_id}"):
             storage.make_private(staging)
-        # Small jobs, each with one task for a million rows: so they go on at once.
+        # These are small jobs, with one task for each million rows, so they run at the same time.
         frames = [table.frame for table in tables.values() if isinstance(table, Counted)]
         with JobThreads(max(1, len(tables)), frames[0].sparkSession if frames else None) as pool:
             jobs = [pool.submit(_write, storage, f"{staging}/{name}", table) for name, table in tables.items()]
@@ -189,10 +192,10 @@ def publish(
 def _take_places(
     storage: Storage, run_id: str, staging: str, tables: Collection[str], documents: Collection[str]
 ) -> None:
-    """Put what is staged in the place of all that the run had: each folder goes whole, and comes whole."""
+    """Put the staged folders in the place of everything that the run had; each folder goes whole, and comes whole."""
     for table in TABLES:
         place = f"{table}/run_id={run_id}"
-        # A table with a log settles itself which files are its own.
+        # A table with a log has its own way to tell which files count.
         if values_kind(storage, table) == "parquet" and storage.exists(place):
             storage.rename(place, f"{staging}/former/{table}")
         if table in tables:
@@ -207,9 +210,10 @@ def _take_places(
 
 
 def _write(storage: Storage, folder: str, table: pa.Table | Counted) -> None:
-    """Write a table's files: by Spark, or those that are here anyway as they are, which Spark would be sent first.
+    """Write a table's files. Spark writes a DataFrame; a table in memory is written here, without a detour by Spark.
 
-    No two publications have files of one name: who has listed the former ones does not read the rest of these.
+    No two publications have a file name in common. So a reader that has listed the files of the former publication does
+    not read files of this one.
     """
     if isinstance(table, Counted):
         writer = table.frame.coalesce(max(1, -(-table.n_rows // ROWS_PER_FILE))).write
@@ -223,7 +227,7 @@ def _write(storage: Storage, folder: str, table: pa.Table | Counted) -> None:
 
 
 def remove_left_over(storage: Storage, run_id: str) -> None:
-    """Remove what killed processes left of a run's publication; for the one that holds the run's lease."""
+    """Remove what killed processes left of a run's publication. Only the holder of the run's lease may call this."""
     for folder in storage.folders():
         if re.fullmatch(rf"_staging-{re.escape(run_id)}-[0-9a-f]{{8}}", folder):
             storage.remove(folder)

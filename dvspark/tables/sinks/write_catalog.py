@@ -1,4 +1,4 @@
-"""Values in a table of Spark's catalogs: a run's rows take the place of all rows of that run id, in one commit."""
+"""Values in a table of Spark's catalogs: in one commit, a run's rows replace all rows of that run id."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-# What Delta's and Iceberg's connectors call a commit that met another one, or of which they cannot tell whether it was
-# made; of a Java error Spark passes on the text.
+# Names by which Delta's and Iceberg's connectors report that a commit met another one, or that they do not know whether
+# the commit was made. Of a Java error, Spark passes on only the text.
 MET_ANOTHER = re.compile(
     r"Concurrent\w+Exception|DELTA_CONCURRENT_\w+|CommitFailedException|CommitStateUnknownException"
     r"|Found (?:new )?conflicting (?:delete )?files"
@@ -35,7 +35,7 @@ class CatalogValues:
     spark: SparkSession
 
     def columns(self) -> pa.Schema | None:
-        """Return its columns, or None while there is no such table.
+        """Return the columns of the table, or None if there is no such table.
 
         Raises: OutputConflictError for Spark's built-in catalog, whose tables are folders that cannot commit.
         """
@@ -46,7 +46,7 @@ class CatalogValues:
         return self.spark.table(self.place).limit(0).toArrow().schema
 
     def create(self, schema: pa.Schema) -> None:
-        """Create it as the catalog does by default."""
+        """Create the table in the way that is the catalog's default."""
         properties = ", ".join(f"'{name}' = '{value}'" for name, value in PROPERTIES.items())
         self._commit_sql(
             f"CREATE TABLE IF NOT EXISTS {self._name()} ({_ddl(schema)}) PARTITIONED BY (run_id) "
@@ -54,13 +54,13 @@ class CatalogValues:
         )
 
     def add_columns(self, columns: pa.Schema) -> None:
-        """Add columns, null in the rows that are there."""
+        """Add columns, which are null in the rows that are there."""
         self._commit_sql(f"ALTER TABLE {self._name()} ADD COLUMNS ({_ddl(columns)})")
 
     def commit(self, values: pa.Table, run: RunKey) -> None:
-        """Put a run's values in the place of all rows of that run id; a second time, nothing changes.
+        """Replace all rows of a run id by a run's values. A second call changes nothing.
 
-        Raises: LostRaceError where the connector says that it met another commit.
+        Raises: LostRaceError if the connector says that it met another commit.
         """
         from pyspark.errors import AnalysisException  # noqa: PLC0415 - an extra
         from pyspark.sql import functions as sf  # noqa: PLC0415
@@ -76,13 +76,13 @@ class CatalogValues:
                 raise self._cannot_commit(str(error).split("\n", 1)[0]) from error
 
     def rows(self, run_id: str) -> pa.Table:
-        """Return the rows of a run id, which may be none."""
+        """Return the rows of a run id; there may be none."""
         from pyspark.sql import functions as sf  # noqa: PLC0415 - an extra
 
         return self.spark.table(self.place).where(sf.col("run_id") == run_id).toArrow()
 
     def remove(self, run_id: str) -> None:
-        """Remove the rows of a run id in one commit. Raises: OutputConflictError where the connector cannot."""
+        """Remove the rows of a run id in one commit. Raises: OutputConflictError if the connector cannot do this."""
         from pyspark.errors import AnalysisException  # noqa: PLC0415 - an extra
 
         try:
@@ -91,7 +91,7 @@ class CatalogValues:
             raise self._cannot_commit(str(error).split("\n", 1)[0]) from error
 
     def written_by(self, run_id: str) -> str | None:  # noqa: ARG002 - of other tables
-        """Return None: how to ask for commits differs from connector to connector."""
+        """Return None: each connector has another way to ask about commits."""
         return None
 
     def _commit_sql(self, statement: str) -> None:

@@ -1,4 +1,4 @@
-"""Values in a Delta table, without Spark: a commit a run, which the table's log knows by the run's id."""
+"""Values in a Delta table, without Spark: one commit for each run; the table's log knows a run by its id."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dvspark.schemas import VALUES
 from dvspark.tables.sinks.values_tables import PROPERTIES, RunKey, holds, racing
 from dvspark.tables.sources.delta_files import path_problem
 
-# A commit by another one at the same time; commits of other runs are none, deltalake follows these.
+# Errors of a conflicting commit. Commits of other runs are no conflict; deltalake commits after them.
 LOST = (CommitFailedError,)
 
 
@@ -25,9 +25,10 @@ class DeltaValues:
     place: str
 
     def columns(self) -> pa.Schema | None:
-        """Return its columns, or None while there is no such table.
+        """Return the columns of the table, or None if there is no such table.
 
-        Raises: ConfigError for a path deltalake cannot open, OutputConflictError for a table of other partitions.
+        Raises: ConfigError for a path that deltalake cannot open, OutputConflictError for a table with other
+        partitions.
         """
         if (problem := path_problem("output.path", self.place)) is not None:
             raise ConfigError(problem)
@@ -40,12 +41,12 @@ class DeltaValues:
         return pa.schema(table.schema().to_arrow())
 
     def create(self, schema: pa.Schema) -> None:
-        """Create it in a commit without rows."""
+        """Create the table in a commit without rows."""
         with racing(self.place, LOST):
             DeltaTable.create(
                 self.place,
                 schema,
-                mode="ignore",  # another run may be as far
+                mode="ignore",  # another run may have created it
                 partition_by=["run_id"],
                 name=VALUES.name,
                 description=VALUES.meaning,
@@ -54,29 +55,29 @@ class DeltaValues:
             )
 
     def add_columns(self, columns: pa.Schema) -> None:
-        """Add columns, null in the rows that are there."""
+        """Add columns, which are null in the rows that are there."""
         with racing(self.place, LOST):
             DeltaTable(self.place).alter.add_columns(Schema.from_arrow(columns).fields)
 
     def commit(self, values: pa.Table, run: RunKey) -> None:
-        """Add a run's values in one commit; its id is the application transaction, so of two at once one fails."""
+        """Add a run's values in one commit. The run id is the application transaction, so of two at once one fails."""
         table = DeltaTable(self.place)
         there = _rows(table, run.run_id)
         if len(there) and holds(self, there, values, run):
-            return  # by a run that was stopped between this commit and its record
+            return  # by a run that was stopped after this commit and before its record
         write = partial(write_deltalake, table, values, schema_mode="merge", commit_properties=_properties(table, run))
-        with racing(self.place, LOST):  # schema_mode: columns of other runs are null
+        with racing(self.place, LOST):  # schema_mode: columns that only other runs have become null
             if len(there):
                 write(mode="overwrite", predicate=_of_run(run.run_id))
             else:
                 write(mode="append")
 
     def rows(self, run_id: str) -> pa.Table:
-        """Return the rows of a run id, which may be none."""
+        """Return the rows of a run id; there may be none."""
         return _rows(DeltaTable(self.place), run_id)
 
     def remove(self, run_id: str) -> None:
-        """Remove the rows of a run id in one commit; none if there are none."""
+        """Remove the rows of a run id in one commit; no commit if there are none."""
         table = DeltaTable(self.place)
         if not len(_rows(table, run_id)):
             return
@@ -84,7 +85,7 @@ class DeltaValues:
             table.delete(_of_run(run_id), commit_properties=_properties(table, RunKey(run_id, "")))
 
     def written_by(self, run_id: str) -> str | None:
-        """Return the fingerprint of the commit that last wrote a run id; None where the log does not tell any more."""
+        """Return the fingerprint of the commit that last wrote a run id; None if the log no longer says."""
         for commit in DeltaTable(self.place).history():  # the latest first
             if commit.get("dvspark.run-id") == run_id:
                 return str(commit["dvspark.fingerprint"])
@@ -92,7 +93,7 @@ class DeltaValues:
 
 
 def _properties(table: DeltaTable, run: RunKey) -> CommitProperties:
-    """Return what a commit says of the run, whose commits at the same time, whatever they write, meet each other."""
+    """Return the properties by which a commit names the run; two commits of one run at once always conflict."""
     application = f"dvspark:{run.run_id}"
     number = (table.transaction_version(application) or 0) + 1
     return CommitProperties(

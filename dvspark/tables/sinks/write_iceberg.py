@@ -1,4 +1,4 @@
-"""Values in an Iceberg table, without Spark: a snapshot a run, whose summary has the run's id."""
+"""Values in an Iceberg table, without Spark: one snapshot for each run; its summary has the run id."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from dvspark.tables.sinks.values_tables import PROPERTIES, RunKey, holds, racing
 
 # A snapshot came in between, or the catalog's answer is lost: then the snapshot is there, or never will be on this one.
 LOST = (CommitFailedException, ValidationException, CommitStateUnknownException, RequestException)
-# Of the table as it was read here, nobody else sees it.
+# Changes this copy of the table only; nobody else sees it.
 NO_RETRIES = "commit.retry.num-retries"
 
 
 @dataclass(frozen=True)
 class IcebergValues:
-    """A values table CATALOG.NAMESPACE.TABLE of a catalog pyiceberg is configured for; see `ValuesTable`."""
+    """The values table CATALOG.NAMESPACE.TABLE in a catalog of pyiceberg's configuration; see `ValuesTable`."""
 
     place: str
 
     def columns(self) -> pa.Schema | None:
-        """Return its columns, or None while there is no such table."""
+        """Return the columns of the table, or None if there is no such table."""
         catalog, name = self._catalog()
         try:
             return schema_to_pyarrow(catalog.load_table(name).schema(), include_field_ids=False)
@@ -44,7 +44,7 @@ class IcebergValues:
             return None
 
     def create(self, schema: pa.Schema) -> None:
-        """Create it, and its namespace, without a snapshot."""
+        """Create the table, and its namespace, without a snapshot."""
         catalog, name = self._catalog()
         properties = {**PROPERTIES, "comment": VALUES.meaning}
         namespace = name.rpartition(".")[0]
@@ -54,22 +54,22 @@ class IcebergValues:
             if not catalog.namespace_exists(namespace):
                 raise
         with (
-            contextlib.suppress(TableAlreadyExistsError, CommitFailedException),  # another run was as far
+            contextlib.suppress(TableAlreadyExistsError, CommitFailedException),  # another run has created it
             catalog.create_table_transaction(name, schema=schema, properties=properties) as creation,
         ):
             creation.update_spec().add_identity("run_id").commit()
 
     def add_columns(self, columns: pa.Schema) -> None:
-        """Add columns, null in the rows that are there."""
+        """Add columns, which are null in the rows that are there."""
         with racing(self.place, LOST), self._table().update_schema() as update:
             update.union_by_name(columns)
 
     def commit(self, values: pa.Table, run: RunKey) -> None:
-        """Add a run's values in one snapshot, on top of the one that did not have them."""
+        """Add a run's values in one snapshot, directly on top of the snapshot that did not have them."""
         table = self._table_as_read()
         there = _rows(table, run.run_id)
         if len(there) and holds(self, there, values, run):
-            return  # by a run that was stopped between this commit and its record
+            return  # by a run that was stopped after this commit and before its record
         with racing(self.place, LOST):
             if len(there):
                 table.overwrite(values, overwrite_filter=_of_run(run.run_id), snapshot_properties=run.record())
@@ -77,11 +77,11 @@ class IcebergValues:
                 table.append(values, snapshot_properties=run.record())
 
     def rows(self, run_id: str) -> pa.Table:
-        """Return the rows of a run id, which may be none."""
+        """Return the rows of a run id; there may be none."""
         return _rows(self._table(), run_id)
 
     def remove(self, run_id: str) -> None:
-        """Remove the rows of a run id in one snapshot; none if there are none."""
+        """Remove the rows of a run id in one snapshot; no snapshot if there are none."""
         table = self._table_as_read()
         if not len(_rows(table, run_id)):
             return
@@ -89,7 +89,7 @@ class IcebergValues:
             table.delete(_of_run(run_id), snapshot_properties=RunKey(run_id, "").record())
 
     def written_by(self, run_id: str) -> str | None:
-        """Return the fingerprint of the snapshot that last wrote a run id; None where none that is kept tells."""
+        """Return the fingerprint of the snapshot that last wrote a run id; None if no snapshot that is kept says."""
         table = self._table()
         last = table.current_snapshot()
         while last is not None:

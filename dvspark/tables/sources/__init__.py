@@ -1,3 +1,3 @@
-"""Sources: tables as they are read, each pinned to one state, each column with one meaning."""
+"""Sources: how tables are read, each pinned to one state, each column with one meaning."""
 
 from __future__ import annotations

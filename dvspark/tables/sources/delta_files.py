@@ -1,4 +1,4 @@
-"""Delta: the files of one version of a Delta table, found without Spark."""
+"""Delta: finds the files of one version of a Delta table, without Spark."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dvspark.tables.sources.pinned import SCHEME, Pinned, full_path, latest_at, 
 if TYPE_CHECKING:
     from dvspark.tables.sources.read import TableReference
 
-# Reader features under which a live file still holds its rows and columns as they are.
+# Reader features that do not change which rows and columns a live file holds.
 HARMLESS = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}
 
 
@@ -25,7 +25,7 @@ ODD = re.compile(r"[\[\]^|\\\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}")
 
 
 def path_problem(where: str, place: str) -> Problem | None:
-    """Return why deltalake cannot open a table at a place, or None if it can."""
+    """Return why deltalake cannot open a table at this place, or None if it can."""
     found = ODD.search(place)
     if found is None:
         return None
@@ -35,10 +35,10 @@ def path_problem(where: str, place: str) -> Problem | None:
 
 
 def pinned_delta(side: str, reference: TableReference) -> Pinned:
-    """Return the version of a Delta table that is asked for, or else the latest.
+    """Return the version of a Delta table that is asked for, or else the latest version.
 
-    Raises: InputError for no such table or version, and where the protocol of that version has reader features
-    (deletion vectors, column mapping, any we do not know) without which its files are not its rows.
+    Raises: InputError if there is no such table or version; and if the protocol of that version has reader features
+    (deletion vectors, column mapping, or any that dvspark does not know) without which the files are not the rows.
     """
     if reference.path is None:
         expected, hint = "a table of a catalog of this Spark", f"give the table's folder as {side}.path"
@@ -46,7 +46,7 @@ def pinned_delta(side: str, reference: TableReference) -> Pinned:
     place = full_path(reference.path)
     if (problem := path_problem(f"{side} table {reference}", place)) is not None:
         raise InputError(problem)
-    # The protocol is that of the version: older ones may need less.
+    # The protocol is that of this version; older versions may need fewer features.
     table = read_or_refuse(side, reference, lambda: DeltaTable(place, version=reference.version), (DeltaError, OSError))
     if reference.timestamp is not None:
         commits = [(commit["timestamp"], commit["version"]) for commit in table.history() if "timestamp" in commit]
@@ -65,15 +65,15 @@ def pinned_delta(side: str, reference: TableReference) -> Pinned:
 
 
 def _features(table: DeltaTable) -> set[str]:
-    """Return the names of what a reader of the table must know."""
+    """Return the names of the features that a reader of the table must know."""
     protocol = table.protocol()
-    if protocol.min_reader_version == 2:  # features had no names then, and there was one
+    if protocol.min_reader_version == 2:  # features had no names in these versions, and there was only one
         return {"columnMapping"}
     unknown = {f"of protocol {protocol.min_reader_version}"} if protocol.min_reader_version > 3 else set()
     return set(protocol.reader_features or ()) | unknown
 
 
 def _path(root: str, path: str) -> str:
-    """Return where a file is that the log names: below the table, or elsewhere by its full path; the log escapes."""
+    """Return the place of a file that the log names, undoing the log's escapes: below the table, or a full path."""
     told = unquote(path)
     return told if SCHEME.match(told) or told.startswith("/") else f"{root}/{told}"

@@ -1,4 +1,4 @@
-"""Folders: what the names of a plain table's folders tell of its rows, and what is refused in them."""
+"""Folders: the columns in the names of a plain table's folders, and the names that are refused."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from urllib.parse import unquote, urlsplit
 
 from dvspark.errors import Problem, shown
 
-# What Spark calls a folder whose rows have no value.
+# The name of a folder whose rows have no value, as Spark writes it.
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
-# What Spark reads differently from those who write UTF-8 in escapes: one letter a byte.
+# Escapes that Spark reads as one letter for each byte, where writers meant UTF-8.
 ESCAPED_LETTER = re.compile(r"%[89A-Fa-f][0-9A-Fa-f]")
 ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
-# Numbers that are the same number as text and as bigint, and those that a double can have.
+# Texts that name the same number as text and as bigint, and texts of numbers that a double can have.
 WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 # Characters of which Spark's path patterns are made; in the path of a table they mean themselves.
@@ -24,16 +24,19 @@ PATTERN = re.compile(r"([\\{}\[\]*?])")
 
 @dataclass(frozen=True)
 class Folders:
-    """The files of a plain table, by their paths below its root, and the columns that its folders' names tell.
+    """The files of a plain table, as paths below its root, and the columns in the names of its folders.
 
-    ``values``: by column, the text of each file's folder, None for no value.
+    ``values`` has for each column the text of each file's folder, None for a missing value.
     """
 
     files: tuple[str, ...]
     values: dict[str, list[str | None]] = field(default_factory=dict)
 
     def kind(self, name: str, *, as_number: bool) -> str:
-        """Return the Spark type in which a column of folder names keeps its text; ``as_number``: it is only counted."""
+        """Return the Spark type that keeps the text of a column of folder names.
+
+        ``as_number``: the column is used as numbers, so texts of numbers may become doubles.
+        """
         told = [text for text in self.values[name] if text is not None]
         if all(WHOLE.fullmatch(text) for text in told) and told:
             return "bigint"
@@ -41,12 +44,12 @@ class Folders:
 
 
 def literal(place: str) -> str:
-    """Return a path as Spark's readers take it for itself, and not for a pattern."""
+    """Return a path in the form that Spark's readers take as the path itself, not as a pattern."""
     return PATTERN.sub(r"\\\1", place)
 
 
 def below(place: str, uris: Iterable[str]) -> list[str]:
-    """Return the paths below a table's root, ascending, of the files that Spark names; a file alone is its name."""
+    """Return the files that Spark names as paths below a table's root, ascending; a single file as its name."""
     paths = [unquote(urlsplit(uri).path) for uri in uris]
     given = urlsplit(place).path if "://" in place or place.startswith("file:") else place
     parts = posixpath.normpath(given).strip("/").split("/")
@@ -63,7 +66,7 @@ def _below(path: str, root: Sequence[str], *, absolute: bool) -> str:
 
 
 def folders_of(where: str, files: Sequence[str]) -> Folders | list[Problem]:
-    """Return what the folders' names tell, or why Spark would leave rows out or take a name for another."""
+    """Return the columns in the folders' names, or the reasons why Spark would leave out rows or misread a name."""
     problems = [_colon(where, path) for path in files if ":" in posixpath.basename(path)][:1]
     keys = {tuple(name for name, _ in _named(path)) for path in files}
     if None in [text for path in files for _, text in _named(path)] or len(keys) > 1:
@@ -89,12 +92,12 @@ def folders_of(where: str, files: Sequence[str]) -> Folders | list[Problem]:
 
 
 def unescaped(name: str) -> str:
-    """Return a part of a folder's name as Spark reads it."""
+    """Return a part of a folder's name in the form in which Spark reads it."""
     return ESCAPE.sub(lambda found: chr(int(found[1], 16)), name)
 
 
 def twins(where: str, used: Iterable[str], known: Iterable[str]) -> Iterator[Problem]:
-    """Yield what is wrong with columns that differ from used ones in case alone: Spark may take one for the other."""
+    """Yield problems of columns whose names differ from used ones in case alone: Spark may take one for the other."""
     names = set(known)
     for name in used:
         others = sorted(other for other in names if other != name and other.lower() == name.lower())
@@ -104,7 +107,7 @@ def twins(where: str, used: Iterable[str], known: Iterable[str]) -> Iterator[Pro
 
 
 def _named(path: str) -> list[tuple[str, str | None]]:
-    """Return the names and texts of a file's folders; None for the text of one that names no column."""
+    """Return the names and texts of a file's folders; the text is None for a folder that names no column."""
     found = []
     for part in posixpath.dirname(path).split("/") if "/" in path else []:
         name, equals, text = part.partition("=")

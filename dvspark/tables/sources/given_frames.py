@@ -1,16 +1,16 @@
-"""Given frames: what is wrong with DataFrames and names of columns that a caller has given, before Spark sees them."""
+"""Given frames: checks of the DataFrames and column names that a caller passes, before Spark sees them."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from dvspark.arguments import choice_problems
 from dvspark.errors import Problem, close_matches
-from dvspark.methods.options import choice_problems
 from dvspark.tables.sources.typed_bytes import DTYPES
 
 
 def frame_problems(frames: dict[str, Any]) -> list[Problem]:
-    """Return what keeps arguments from being DataFrames of one session."""
+    """Return why arguments are not DataFrames of one session."""
     from pyspark.sql import DataFrame  # noqa: PLC0415 - an extra
 
     problems = []

@@ -1,4 +1,4 @@
-"""Gradients as a table: one column of them beside ids, under fixed names, and everything wrong with it."""
+"""Gradients as a table: a column of gradients beside ids, brought to fixed names, with all checks."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 SIDE = "gradients"
-# The name of a column that stands in where all rows are one game.
+# Name of the column that takes the place of a class if all rows are one game.
 ALL_ROWS_ALIKE = "(all rows)"
 
 
 def gradient_rows(frame: DataFrame, id_column: str, gradient: str, by: str | None) -> Rows:
-    """Return the rows in `ROWS` format: gradients as embeddings, and as label what they are games by, else 0.
+    """Return the rows in `ROWS` format: gradients as embeddings, and as label the class of the row's game, else 0.
 
-    Raises: InputError with everything wrong with the columns.
+    Raises: InputError with everything that is wrong with the columns.
     """
     label = by or ALL_ROWS_ALIKE
     given = frame if by else frame.selectExpr("*", f"0L AS `{label}`")
     reference = TableReference.of_frame("gradients_df", {"id": id_column, "embedding": gradient, "label": label})
-    if dict(frame.dtypes).get(gradient) == "binary":  # gradients may have any size: no look at them tells another type
+    if dict(frame.dtypes).get(gradient) == "binary":  # gradients have any size, so it does not show their type
         reference = dataclasses.replace(reference, embedding_dtype="float32")
     rows = canonical_rows(SIDE, given, reference)
     if isinstance(rows, Rows) and rows.is_multi_label:
@@ -39,9 +39,10 @@ def gradient_rows(frame: DataFrame, id_column: str, gradient: str, by: str | Non
 
 
 def require_gradients(rows: Rows) -> int:
-    """Return how many numbers the gradients have.
+    """Return how many numbers each gradient has.
 
-    Raises: InputError with everything wrong with the rows. Cost: two passes, one of them over ids alone.
+    Cost: two passes, one of them over ids alone.
+    Raises: InputError with everything that is wrong with the rows.
     """
     # Of numbers whose squares float32 holds, sums of squares are far from what exact sums can hold.
     tallies = tally(rows, RowChecks("euclidean", "default"))

@@ -1,4 +1,4 @@
-"""Iceberg: the files of one snapshot of an Iceberg table, found without Spark."""
+"""Iceberg: finds the files of one snapshot of an Iceberg table, without Spark."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
-from pyarrow import fs
 from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.io.pyarrow import schema_to_pyarrow
@@ -20,7 +19,7 @@ from dvspark.errors import InputError, Problem
 from dvspark.tables.sources.markers import METADATA_FILE
 from dvspark.tables.sources.pinned import Pinned, full_path, latest_at, read_or_refuse, unreadable_files
 from dvspark.tables.sources.row_files import FOOTER_THREADS
-from dvspark.tables.storage import open_storage
+from dvspark.tables.storage import entries, open_storage
 
 if TYPE_CHECKING:
     from pyiceberg.schema import Schema
@@ -33,10 +32,10 @@ FIELD_ID = b"PARQUET:field_id"
 
 
 def pinned_iceberg(side: str, reference: TableReference) -> Pinned:
-    """Return the snapshot of an Iceberg table that is asked for, or else the current one.
+    """Return the snapshot of an Iceberg table that is asked for, or else the current snapshot.
 
-    Raises: InputError for no such table or snapshot, and where its files are not its rows: with delete files, files
-    that are not Parquet, a format after 2, or columns that files have under another name or field id.
+    Raises: InputError if there is no such table or snapshot; and if its files are not its rows, which holds for delete
+    files, files that are not Parquet, formats after 2, and columns that have another name or field id in the files.
     """
     table = read_or_refuse(side, reference, lambda: _table(reference), (NoSuchTableError, OSError, ValueError))
     snapshot = _snapshot(side, reference, table)
@@ -61,7 +60,7 @@ def pinned_iceberg(side: str, reference: TableReference) -> Pinned:
 
 
 def _table(reference: TableReference) -> Table:
-    """Return a table of pyiceberg's catalogs, CATALOG.NAMESPACE.TABLE, or the one at a path."""
+    """Return the table CATALOG.NAMESPACE.TABLE of pyiceberg's catalogs, or the table at a path."""
     if reference.table is not None:
         catalog, _, name = reference.table.partition(".")
         return load_catalog(catalog).load_table(name)
@@ -70,15 +69,14 @@ def _table(reference: TableReference) -> Table:
 
 
 def _latest_metadata(folder: str) -> str:
-    """Return the metadata file of a table's folder that version-hint.text names, or else the one of the last number.
+    """Return the metadata file that version-hint.text in a table's folder names, or else the one of the last number.
 
-    Raises: ValueError if none, or several, have the last number: of commits that failed one may be left.
+    Raises: ValueError if no file, or several, have the last number; a failed commit may have left one.
     """
     storage = open_storage(folder)
     if storage.exists("metadata/version-hint.text"):
         return full_path(folder)
-    selector = fs.FileSelector(storage.path("metadata"), allow_not_found=True)
-    names = [file.base_name for file in storage.file_system.get_file_info(selector)]
+    names = [file.base_name for file in entries(storage.file_system, storage.path("metadata"))]
     numbered = [(int(found[1] or found[2]), name) for name in names if (found := METADATA_FILE.fullmatch(name))]
     last = [name for number, name in numbered if number == max(numbered)[0]]
     if len(last) != 1:
@@ -101,16 +99,16 @@ def _snapshot(side: str, reference: TableReference, table: Table) -> Snapshot:
 
 
 def _is_live(manifest: Any) -> bool:
-    """Return whether a manifest has files that count; where it does not say so, it may."""
+    """Return whether a manifest has files that count; True if it does not say."""
     counts = (manifest.added_files_count, manifest.existing_files_count)
     return None in counts or sum(counts) > 0
 
 
 def _changed_columns(table: Table, schema: Schema, files: tuple[str, ...]) -> str:
-    """Return why a column read by its name would be another one, or nothing."""
+    """Return why reading a column by its name would give another column, or an empty text."""
     names = table.name_mapping()
     if len(table.schemas()) == 1 and schema.schema_id == 0 and names is None:
-        return ""  # columns are as the table was created, and files were written for it
+        return ""  # the columns never changed, and all files were written for this table
     by_id = {field.field_id: field.name for field in schema.fields}
     partitioned = {
         field.source_id for spec in table.specs().values() for field in spec.fields if _is_identity(field.transform)
@@ -127,7 +125,7 @@ def _changed_in_file(
         stored = pq.read_schema(file)
     told = {field.name: (field.metadata or {}).get(FIELD_ID) for field in stored}
     ids = {name: int(field_id) for name, field_id in told.items() if field_id is not None}
-    if not ids and names is not None:  # a file that was written elsewhere and added
+    if not ids and names is not None:  # the file was written elsewhere and then added
         mapped = {name: known.field_id for known in names for name in known.names}
         ids = {name: field_id for name in stored.names if (field_id := mapped.get(name)) is not None}
     for field_id, name in by_id.items():

@@ -1,4 +1,4 @@
-"""Keys: what ids and labels tell of a table; by Spark, or here where they are at hand."""
+"""Key columns: what the ids and labels of a table tell, counted by Spark, or here if the columns are at hand."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
     from dvspark.tables.sources.read import Rows
 
-# The keys of so many rows come with the pass that checks them, some 60 MB; those of more stay where they are.
+# Up to so many rows, the pass that checks rows also brings their key columns here, some 60 MB.
 KEYS_AT_HAND = 1_000_000
 
-# How many ids there are of a kind, and the first five.
+# The number of ids of some kind, and the first five of them.
 Ids = tuple[int, list[object]]
 
 
 def keys_in_id_order(packed: list[bytes]) -> pa.Table:
-    """Return the keys of a table from those of its batches."""
+    """Return the key columns of a table in id order, from those of its batches."""
     return pa.concat_tables([from_ipc(keys) for keys in packed]).sort_by("id").combine_chunks()
 
 
@@ -44,7 +44,7 @@ def repeated_frame(rows: Rows) -> DataFrame:
 
 
 def label_counts(rows: Rows) -> dict[str | int, int]:
-    """Return how many rows carry each label; none where labels are numbers to predict."""
+    """Return how many rows carry each label; empty if labels are numbers to predict."""
     if rows.types["label"] == "double":
         return {}
     if rows.keys is None:

@@ -1,4 +1,4 @@
-"""Lake: Delta and Iceberg tables as Spark DataFrames, by Spark's connector or else by their files."""
+"""Lake: Delta and Iceberg tables as Spark DataFrames, read by Spark's connector or else by their files."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
     from dvspark.tables.sources.read import TableReference
 
-# What the connectors call the option that reads one state.
+# Names of the connectors' options that choose one state.
 VERSION_OPTION = {"delta": "versionAsOf", "iceberg": "snapshot-id"}
 
-# What Spark says of a format without connector, and of a name that no catalog of its own can have.
+# Names of Spark's errors for a format without connector, and for a table name that none of its catalogs can have.
 MISSING = ("DATA_SOURCE_NOT_FOUND", "CATALOG_NOT_FOUND", "REQUIRES_SINGLE_PART_NAMESPACE")
 
 FILE = "_dvspark_file"
 
 
 def lake_frame(spark: SparkSession, side: str, reference: TableReference) -> tuple[DataFrame, dict[str, Any]]:
-    """Return one state of a Delta or Iceberg table, and what the run record says of it.
+    """Return one state of a Delta or Iceberg table, and what the run record says about this state.
 
-    The state is settled before anything is read: commits that come later do not show.
-    Raises: InputError and ConfigError as `pinned`; Spark's own errors where it has the connector.
+    The state is settled before anything is read, so later commits do not show.
+    Raises: InputError and ConfigError as `pinned`; Spark's own errors if it has the connector.
     """
     if has_connector(spark, reference):
         version = _version_by_spark(spark, side, reference)
@@ -43,7 +43,7 @@ def lake_frame(spark: SparkSession, side: str, reference: TableReference) -> tup
 
 
 def has_connector(spark: SparkSession, reference: TableReference) -> bool:
-    """Return whether this Spark can read the format; a table, whether a catalog of Spark's has it."""
+    """Return whether this Spark can read the format; for a table, whether one of Spark's catalogs has it."""
     from pyspark.errors import PySparkException  # noqa: PLC0415 - an extra
 
     try:
@@ -51,8 +51,8 @@ def has_connector(spark: SparkSession, reference: TableReference) -> bool:
             return bool(spark.catalog.tableExists(reference.table))
         _ = _load(spark.read, reference).schema
     except PySparkException as error:
-        return not is_missing(error)  # it can, and knows what is wrong with the table
-    except Exception as error:  # classic Spark throws this one of Java's as it is
+        return not is_missing(error)  # Spark has the connector, and the connector says what is wrong with the table
+    except Exception as error:  # classic Spark passes on this Java exception as it is
         if not is_missing(error):
             raise
         return False
@@ -60,7 +60,7 @@ def has_connector(spark: SparkSession, reference: TableReference) -> bool:
 
 
 def is_missing(error: Exception) -> bool:
-    """Return whether Spark says that it has no connector for a format, or no catalog of that name."""
+    """Return whether an error of Spark says that a connector or catalog is missing."""
     return any(condition in str(error) for condition in MISSING)
 
 
@@ -97,7 +97,7 @@ def _load(reader: Any, reference: TableReference) -> DataFrame:
 
 
 def _version_by_spark(spark: SparkSession, side: str, reference: TableReference) -> int:
-    """Return the version or snapshot id that is asked for, or else the latest, as the connector has it."""
+    """Return the version or snapshot id that is asked for, or else the latest, as the connector reports it."""
     asked = reference.version if reference.format == "delta" else reference.snapshot
     if asked is not None:
         return asked

@@ -1,4 +1,4 @@
-"""Markers: which table format a folder is of, whatever it is said to be."""
+"""Markers: signs of the table format to which a folder belongs, whatever format the settings name."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ import pyarrow as pa
 from pyarrow import fs
 
 from dvspark.errors import ConfigError, Problem
-from dvspark.tables.storage import Storage, open_storage
+from dvspark.tables.storage import Storage, entries, open_storage
 
 # 00012-….metadata.json of a catalog, v12.metadata.json of a file system's tables.
 METADATA_FILE = re.compile(r"(?:v(\d+)|(\d+)-.*)\.metadata\.json")
-# By format, the folder in which such a table keeps what tells its rows.
+# By format, the folder in which such a table keeps its log or metadata.
 LOGS = {"delta": "_delta_log", "iceberg": "metadata", "hudi": ".hoodie"}
 READABLE = ("delta", "iceberg")
 
 
 @dataclass(frozen=True)
 class Marker:
-    """A table of ``format`` whose root is ``place``: the folder asked for, one above it, or one below."""
+    """A table of ``format`` whose root is ``place``: the folder asked for, or one above or below it."""
 
     format: str
     place: str
 
 
 def contradiction(side: str, place: str, given: str, inside: Iterable[fs.FileInfo] = ()) -> Problem | None:
-    """Return why a folder cannot be read in the format that is given, as far as this process sees it.
+    """Return why a folder cannot be read in the given format, as far as this process sees the folder.
 
-    ``inside``: what is below it.
+    ``inside``: everything below the folder.
     """
     try:
         storage = open_storage(place)
         found = list(_markers(storage, inside))
-    except (ConfigError, OSError, pa.ArrowException):  # a store that only Spark speaks
+    except (ConfigError, OSError, pa.ArrowException):  # a store that only Spark can read
         return None
     if not found or (given == "iceberg" and place.endswith(".metadata.json")):
         return None
@@ -72,6 +72,6 @@ def _at(seen: fs.FileSystem, place: str) -> Iterator[Marker]:
         folder = f"{place.rstrip('/')}/{name}"
         if seen.get_file_info(folder).type != fs.FileType.Directory:
             continue
-        inside = seen.get_file_info(fs.FileSelector(folder))
+        inside = entries(seen, folder)
         if kind != "iceberg" or any(METADATA_FILE.fullmatch(info.base_name) for info in inside):
             yield Marker(kind, place)

@@ -1,4 +1,4 @@
-"""Metadata: what a table tells of its rows without being read."""
+"""Metadata: what can be known of a table's rows without reading the table."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from dvspark.tables.sources.plain import look
 if TYPE_CHECKING:
     from dvspark.tables.sources.read import Rows, TableReference
 
-# Rows that tell the dimension, and how many labels there are, about.
+# Rows that show the dimension, and about how many labels there are.
 SAMPLE_ROWS = 1_000
 
 
 @dataclass(frozen=True)
 class Preview:
-    """One side before it is read: ``n_labels`` are those of the sample, ``n_rows`` includes rows that may be bad."""
+    """One side before it is read: ``n_labels`` counts labels in the sample, ``n_rows`` includes possible bad rows."""
 
     n_rows: int
     n_features: int
@@ -33,18 +33,18 @@ class Preview:
 
     @property
     def dtype(self) -> str:
-        """The dtype of its embeddings in the index."""
+        """The dtype that the side's embeddings have in the index."""
         return "float64" if self.types["embedding"] == "array<double>" else "float32"
 
 
 def preview(rows: Rows, reference: TableReference) -> Preview | list[Problem]:
-    """Return what metadata and `SAMPLE_ROWS` rows tell of a table, or that it has no rows.
+    """Return what metadata and `SAMPLE_ROWS` rows show of a table, or the problem that it has no rows.
 
     Cost: the footers of its Parquet files, or else a count by Spark without the embeddings; and the sample.
     """
     sample = rows.frame.select("embedding", "label").limit(SAMPLE_ROWS).toArrow()
     lengths = _lengths(sample["embedding"].combine_chunks())
-    # The dimension most rows have is taken for the intended one, as in validate.
+    # The dimension that most rows have is taken as the intended one, as in `validate`.
     n_features = lengths.most_common(1)[0][0] if lengths else 0
     if n_features == 0:
         expected = f"embeddings with numbers in the first {SAMPLE_ROWS} rows"
@@ -71,7 +71,7 @@ def _lengths(embeddings: pa.Array) -> Counter[int]:
 
 
 def _parquet_rows(reference: TableReference) -> int | None:
-    """Return the rows by the footers of a Parquet file or folder, or None where this process cannot see it."""
+    """Return the number of rows from the footers of a Parquet file or folder; None if this process cannot see it."""
     try:
         seen = look(str(reference.path))
         return (

@@ -1,4 +1,4 @@
-"""Pinned: one state of a Delta or Iceberg table, as the files and columns it consists of."""
+"""Pinned: one state of a Delta or Iceberg table, with the files and columns of which it consists."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dvspark.errors import ConfigError, InputError, Problem
 if TYPE_CHECKING:
     from dvspark.tables.sources.read import TableReference
 
-# Formats whose tables have versions, and what one is called: in the settings, and in the run record.
+# Formats whose tables have states, and the name of a state's number in settings and in the run record.
 VERSIONED = {"delta": ("version", "version"), "iceberg": ("snapshot", "snapshot_id")}
 
 # Package of the Python library that knows a format where Spark has no connector for it; the extra is the format.
@@ -30,10 +30,10 @@ SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:/*")
 
 @dataclass(frozen=True)
 class Pinned:
-    """One state of a table: ``version`` is Delta's version or Iceberg's snapshot id, ``schema_id`` Iceberg's.
+    """One state of a table: ``version`` is Delta's version or Iceberg's snapshot id, ``schema_id`` is Iceberg's.
 
-    ``files`` are the paths of its Parquet files as they are, nothing in them escaped; ``schema`` all its columns;
-    ``partitions``, one row a file, the columns whose values are not in the files.
+    ``files`` are the paths of its Parquet files, without escapes. ``schema`` has all columns. ``partitions`` has one
+    row for each file, with the columns whose values are not in the files.
     """
 
     format: str
@@ -44,7 +44,7 @@ class Pinned:
     schema_id: int | None = None
 
     def record(self) -> dict[str, Any]:
-        """Return what the run record says of it."""
+        """Return what the run record says about this state."""
         schema_id = {} if self.schema_id is None else {"schema_id": self.schema_id}
         return {VERSIONED[self.format][1]: self.version, **schema_id, "n_files": len(self.files)}
 
@@ -52,8 +52,8 @@ class Pinned:
 def pinned(side: str, reference: TableReference) -> Pinned:
     """Return the state of a Delta or Iceberg table that is asked for, or else its latest one, without Spark.
 
-    Cost: the table's metadata; of an Iceberg table whose columns have changed, also the footers of its files.
-    Raises: ConfigError without the extra, InputError for a table whose files alone do not tell its rows.
+    Cost: the table's metadata; for an Iceberg table whose columns have changed, also the footers of its files.
+    Raises: ConfigError if the extra is not installed, InputError if the files of a table are not its rows.
     """
     require_library(reference.format)
     if reference.format == "delta":
@@ -74,7 +74,7 @@ def require_library(name: str) -> None:
 
 
 def version_problems(side: str, reference: TableReference) -> list[Problem]:
-    """Return what is wrong with the state of a table that is asked for."""
+    """Return what is wrong with the settings that choose a state of a table."""
     asked = {name: getattr(reference, name) for name in ("version", "snapshot", "timestamp")}
     given = [name for name, value in asked.items() if value is not None]
     if len(given) > 1:
@@ -90,20 +90,20 @@ def version_problems(side: str, reference: TableReference) -> list[Problem]:
 
 
 def as_milliseconds(timestamp: datetime) -> int:
-    """Return a time as milliseconds since 1970; one without an offset is UTC."""
+    """Return a time as milliseconds since 1970. A time without an offset is UTC."""
     aware = timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
     return int(aware.timestamp() * 1000)
 
 
 def as_text(milliseconds: int) -> str:
-    """Return a time as people write it, in UTC."""
+    """Return a time as text in UTC."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def latest_at(side: str, reference: TableReference, states: list[tuple[int, int]]) -> int:
-    """Return the last of a table's states that was there at the reference's timestamp.
+    """Return the last state of a table that existed at the reference's timestamp.
 
-    ``states``: (milliseconds, version or snapshot id) in the order they came to be.
+    ``states`` has (milliseconds, version or snapshot id) in the order in which the states were made.
     Raises: InputError if there was none.
     """
     assert reference.timestamp is not None  # noqa: S101 - callers ask only then
@@ -117,7 +117,7 @@ def latest_at(side: str, reference: TableReference, states: list[tuple[int, int]
 
 
 def unreadable_files(side: str, reference: TableReference, expected: str, got: str) -> InputError:
-    """Return the refusal of a table whose files, read one by one, would not be its rows."""
+    """Return the error for a table whose files, read one by one, would not be its rows."""
     hint = "give Spark the format's connector, which reads them, or write the rows to a new table or to Parquet"
     return InputError(Problem(f"{side} table {reference}", expected, got, hint))
 
@@ -125,7 +125,7 @@ def unreadable_files(side: str, reference: TableReference, expected: str, got: s
 def read_or_refuse(
     side: str, reference: TableReference, read: Callable[[], T], kinds: tuple[type[Exception], ...]
 ) -> T:
-    """Return what ``read`` returns; an error of those kinds is an InputError that names the table."""
+    """Return what ``read`` returns. An error of one of ``kinds`` becomes an InputError that names the table."""
     try:
         return read()
     except kinds as error:
@@ -136,10 +136,10 @@ def read_or_refuse(
 
 
 def full_path(place: str) -> str:
-    """Return a path or URI without its last slash; a local path from the root."""
+    """Return a path or URI without its last slash; a local path becomes absolute."""
     return place.rstrip("/") if SCHEME.match(place) else str(Path(place).expanduser().resolve())
 
 
 def file_key(path: str) -> str:
-    """Return by what a path is known, whichever way its scheme and first slashes are written."""
+    """Return a path in a form that does not depend on how its scheme and first slashes are written."""
     return SCHEME.sub("", path).lstrip("/")

@@ -1,4 +1,4 @@
-"""Plain tables: files in a folder, without a log that says which; each column has one meaning, or is refused."""
+"""Plain tables: files in a folder without a log that says which files count; each column must have one meaning."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from dvspark.tables.sources.listing import Listing, data_files, is_hidden, listi
 from dvspark.tables.sources.markers import contradiction
 from dvspark.tables.sources.row_files import FOOTER_THREADS
 from dvspark.tables.sources.types import spark_type
-from dvspark.tables.storage import Storage, open_storage
+from dvspark.tables.storage import Storage, entries, open_storage
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from dvspark.tables.sources.read import TableReference
 
-# Formats of files, of whose folders Spark tells columns by their names.
+# Formats of files for which Spark reads columns from folder names.
 FILE_FORMATS = ("parquet", "orc", "avro", "csv", "json", "text", "xml")
-# Rows that cannot be read are an error, whatever the session has it.
+# Rows that cannot be read are an error, whatever the session's settings say.
 STRICT = {"ignoreCorruptFiles": "false", "ignoreMissingFiles": "false", "mode": "FAILFAST"}
-# Roles whose columns are counted, not told apart by their text.
+# Roles whose columns hold numbers, where two texts of one number are equal.
 NUMBERS = ("weight", "target")
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A table's place as this process sees it: everything in it, and the files that Spark reads."""
+    """A table's place as this process sees it: everything in it, and the files that Spark would read."""
 
     storage: Storage
     inside: list[fs.FileInfo]
     files: list[fs.FileInfo]
 
     def path(self, name: str) -> str:
-        """Return the path of a file of the table, as the file system knows it."""
+        """Return the path of a file of the table within the file system."""
         return self.storage.root if len(self.files) == 1 and self.is_file else self.storage.path(name)
 
     @property
@@ -52,7 +52,7 @@ class Seen:
         return not self.inside and bool(self.files)
 
     def names(self) -> list[str]:
-        """Return the paths of the files below the place, ascending; a file alone is its name."""
+        """Return the paths of the files below the place, ascending; for a single file its name."""
         start = len(self.storage.root.rstrip("/")) + 1
         return sorted(file.base_name if self.is_file else file.path[start:] for file in self.files)
 
@@ -60,15 +60,15 @@ class Seen:
 def plain_table(
     spark: SparkSession, side: str, reference: TableReference, roles: dict[str, str]
 ) -> tuple[DataFrame, Listing | None]:
-    """Return a plain table's rows, of the columns that are used, and its listing where this process sees it.
+    """Return the used columns of a plain table, and its listing if this process sees the table.
 
-    ``roles``: the column of each role, of which "target" is a label to predict.
-    Raises: InputError with why its files are not its rows, or a column has two meanings; Spark's own errors.
+    ``roles`` names the column of each role; the role "target" is a label to predict.
     Cost: a listing of the place, here and by Spark; the footers of Parquet files that this process sees.
+    Raises: InputError if the files are not the rows, or a column has two meanings; Spark's own errors.
     """
     place, where = str(reference.path), f"{side} table {reference}"
     seen = look(place)
-    # Before Spark lists them: a file that comes in between is then a change.
+    # This comes before Spark's listing, so a file that arrives in between counts as a change.
     listing = listing_of(seen.files) if seen and seen.files else None
     _refuse(contradiction(side, place, reference.format, seen.inside if seen else ()))
     _refuse(*_unread(where, seen))
@@ -91,21 +91,20 @@ def plain_table(
 
 
 def look(place: str) -> Seen | None:
-    """Return what is at a place, None where this process cannot see it. Cost: a listing."""
+    """Return what is at a place, or None if this process cannot see it. Cost: a listing."""
     try:
         storage = open_storage(place)
         found = storage.file_system.get_file_info(storage.root)
         if found.is_file:
             return Seen(storage, [], [found])
-        selector = fs.FileSelector(storage.root, recursive=True, allow_not_found=True)
-        inside = storage.file_system.get_file_info(selector)
+        inside = entries(storage.file_system, storage.root, recursive=True)
         return Seen(storage, inside, data_files(inside, storage.root))
-    except (ConfigError, OSError, pa.ArrowException):  # a store that only Spark speaks
+    except (ConfigError, OSError, pa.ArrowException):  # a store that only Spark can read
         return None
 
 
 def _unread(where: str, seen: Seen | None) -> Iterator[Problem]:
-    """Yield what Spark would pass over without a word."""
+    """Yield problems of files that Spark would silently pass over."""
     if seen is None:
         return
     if seen.is_file and is_hidden(seen.files[0].base_name):
@@ -122,14 +121,14 @@ def _unread(where: str, seen: Seen | None) -> Iterator[Problem]:
 
 
 def _listed(spark: SparkSession, reference: TableReference) -> list[str]:
-    """Return all files at a table's place as Spark names them, those that it would not read included."""
+    """Return all files at a table's place as Spark names them, including those that Spark would not read."""
     reader = spark.read.format(reference.format).options(**STRICT, recursiveFileLookup="true").schema("_none int")
     uris: list[str] = reader.load(literal(str(reference.path))).inputFiles()
     return [uri for uri in uris if not is_hidden(urlsplit(uri).path.rsplit("/", 1)[-1])]
 
 
 def _is_there(uris: list[str], seen: Seen, names: list[str]) -> bool:
-    """Return whether the files that Spark lists are those that this process sees."""
+    """Return whether Spark lists the same files as this process."""
     local = all(uri.startswith("file:") for uri in uris) == (seen.storage.file_system.type_name == "local")
     return local and seen.names() == names
 
@@ -143,7 +142,7 @@ def _schema(
     seen: Seen | None,
     used: list[str],
 ) -> Any:
-    """Return the Spark schema of the columns that are used: those in the files, then those of folder names."""
+    """Return the Spark schema of the used columns: first those in the files, then those in folder names."""
     stored = None
     if seen is not None and reference.format == "parquet":
         near = seen.storage.file_system.type_name == "local" or not set(used).isdisjoint(folders.values)
@@ -160,20 +159,20 @@ def _schema(
     for name in used:
         if name in folders.values and name not in types:
             types[name] = folders.kind(name, as_number=_only_counted(name, roles))
-    if not types or not set(used) <= set(types):  # what there is, for the hint
+    if not types or not set(used) <= set(types):  # the columns that exist, for the hint
         types = {name: types.get(name) or "string" for name in dict.fromkeys(known)}
     return ", ".join(f"`{name.replace('`', '``')}` {kind}" for name, kind in types.items())
 
 
 def _stored(seen: Seen, files: tuple[str, ...]) -> tuple[dict[str, pa.Schema], dict[str, pa.DataType]] | None:
-    """Return the schemas of files, and their columns with the type of the first file that has it."""
+    """Return the schema of each file, and all columns with the type in the first file that has them."""
 
     def schema_of(name: str) -> pa.Schema | None:
         try:
             with seen.storage.file_system.open_input_file(seen.path(name)) as file:
                 return pq.read_schema(file)
         except (OSError, pa.ArrowException):
-            return None  # Spark says what is wrong with it, or reads it
+            return None  # Spark will read it, or say what is wrong
 
     with ThreadPoolExecutor(FOOTER_THREADS) as pool:
         found = dict(zip(files, pool.map(schema_of, files), strict=True))
@@ -195,12 +194,12 @@ def _inferred(
     folders: Folders,
     used: list[str],
 ) -> Any:
-    """Return the schema of the columns that are used as Spark finds it in the files, folder names as text."""
+    """Return the schema of the used columns that Spark finds in the files, with folder names as text."""
     from pyspark.sql.types import DoubleType, LongType, StringType, StructField, StructType  # noqa: PLC0415 - an extra
 
     of_text = {"bigint": LongType(), "double": DoubleType(), "string": StringType()}
     reader = spark.read.format(reference.format).options(**STRICT, recursiveFileLookup="true")
-    stored = reader.load(literal(str(reference.path))).schema  # without what folder names tell
+    stored = reader.load(literal(str(reference.path))).schema  # without the columns of folder names
     both = sorted(set(used) & set(folders.values) & set(stored.names))
     _refuse(*(_two_meanings(side, name, "in the files and in folder names", "") for name in both))
     fields = [one for one in stored.fields if one.name in used]
@@ -217,7 +216,7 @@ def _only_counted(name: str, roles: dict[str, str]) -> bool:
 def _disagreement(
     side: str, name: str, seen: Seen | None, folders: Folders, schemas: dict[str, pa.Schema]
 ) -> Problem | None:
-    """Return where a file's column and its folder's name differ; None where they agree everywhere."""
+    """Return the problem of a column whose values in files and in folder names differ; None if they agree."""
     for path, text in zip(folders.files, folders.values[name], strict=True):
         if seen is None or name not in schemas[path].names:
             continue
@@ -233,7 +232,7 @@ def _disagreement(
 
 
 def _says(value: Any, text: str | None) -> bool:
-    """Return whether a file's value is what a folder's name says."""
+    """Return whether a value in a file is the same as the text of a folder's name."""
     if value is None or text is None or isinstance(value, bool):
         return value is None and text is None
     if isinstance(value, float):
@@ -248,6 +247,6 @@ def _two_meanings(side: str, name: str, got: str, path: str) -> Problem:
 
 
 def _refuse(*problems: Problem | None) -> None:
-    """Raise InputError with the problems, if there are any."""
+    """Raise InputError with the problems that are not None, if there are any."""
     if found := [problem for problem in problems if problem is not None]:
         raise InputError(found)

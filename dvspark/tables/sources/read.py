@@ -1,4 +1,4 @@
-"""Read: table references or DataFrames become rows under fixed column names."""
+"""Read: table references and DataFrames become rows under fixed column names."""
 
 from __future__ import annotations
 
@@ -33,10 +33,11 @@ INTEGERS = ("tinyint", "smallint", "int", "bigint")
 
 @dataclass(frozen=True)
 class TableReference:
-    """Where rows are, and what their columns are called; either ``path`` with ``format``, or ``table``.
+    """Where rows are, and what their columns are called. Either ``path`` with ``format`` is given, or ``table``.
 
-    ``embedding_dtype``: what binary embeddings hold (`typed_bytes.DTYPES`).
-    ``version`` (of Delta), ``snapshot`` (id, of Iceberg) or ``timestamp``: which state of the table; else its latest.
+    ``embedding_dtype`` is the type of numbers in binary embeddings (`typed_bytes.DTYPES`).
+    ``version`` (of Delta), ``snapshot`` (an id, of Iceberg) or ``timestamp`` chooses the state of the table; without
+    them, the latest state.
     """
 
     path: str | None = None
@@ -54,22 +55,22 @@ class TableReference:
 
     @classmethod
     def of_frame(cls, name: str, columns: Mapping[str, Any] | None) -> TableReference:
-        """Return the reference of a DataFrame that is at hand; ``columns`` maps roles to its columns' names."""
+        """Return the reference of a given DataFrame; ``columns`` maps roles to the names of its columns."""
         return cls(path=name, **(columns or {}))
 
     def asked(self, asks: tuple[str, ...]) -> TableReference:
-        """Return it with the default names of those columns that a method asks for."""
+        """Return the reference with default names for the columns that a method asks for."""
         owner = self.owner or ("owner" if "owners" in asks else None)
         weight = self.weight or ("weight" if "weights" in asks else None)
         return replace(self, owner=owner, weight=weight)
 
     def columns(self) -> dict[str, str]:
-        """Return the names of its columns by role: id, embedding, label and, if asked for, owner and weight."""
+        """Return the names of the columns by role: id, embedding, label and, if asked for, owner and weight."""
         names = {role: getattr(self, role) for role in ("id", "embedding", "label", "owner", "weight")}
         return {role: name for role, name in names.items() if name is not None}
 
     def without_train_columns(self) -> TableReference:
-        """Return it without the columns that only training rows have."""
+        """Return the reference without the columns that only training rows have."""
         return replace(self, owner=None, weight=None)
 
     def __str__(self) -> str:
@@ -81,10 +82,12 @@ class TableReference:
 class Rows:
     """Rows of one side in `ROWS` format: ``frame`` has id, embedding, label and, if asked for, owner and weight.
 
-    ``types`` maps id, embedding, label (owner, weight) to their Spark DDL; ``reference`` names the source, ``source``
-    says which state of it was read, for the run record, and ``listing`` which files, where they could change;
-    ``files`` are those of all its rows, where Arrow can read them; ``keys`` all its columns but the embedding, in id
-    order, where they are at hand. ``bytes_declared``: somebody has said what numbers binary embeddings are.
+    - ``types``: the Spark DDL of id, embedding, label (owner, weight).
+    - ``reference``: name of the source; ``source``: the state that was read, for the run record.
+    - ``listing``: the files that were read, if they could change; ``files``: the files of all rows, if Arrow can read
+      them.
+    - ``keys``: all columns but the embedding, in id order, if they are at hand.
+    - ``bytes_declared``: whether the type of numbers in binary embeddings was given.
     """
 
     side: str
@@ -98,17 +101,17 @@ class Rows:
     bytes_declared: bool = False
 
     def with_frame(self, frame: DataFrame) -> Rows:
-        """Return them with other rows."""
+        """Return the same with other rows."""
         return replace(self, frame=frame, files=None, keys=None)
 
     def map_batches(self, function: OverBatches, columns: list[str], ddl: str) -> DataFrame:
-        """Return what ``function`` makes of batches with these columns of all rows, in any order."""
+        """Return what ``function`` yields for batches with these columns of all rows, in any order."""
         if self.files is not None:
             return self.files.map_batches(self.frame.sparkSession, function, columns, ddl)
         return worker.map_batches(self.frame, function, columns, ddl)
 
     def require_unchanged(self) -> None:
-        """Raise InputError if the files that were read have changed since, where they could."""
+        """Raise InputError if files that were read have changed since."""
         if self.listing is not None:
             seen = look(self.reference)
             now = listing_of(seen.files) if seen and seen.files else None
@@ -116,12 +119,12 @@ class Rows:
 
     @property
     def is_multi_label(self) -> bool:
-        """Whether each row carries an array of labels."""
+        """Whether each row has an array of labels."""
         return self.types["label"].startswith("array")
 
 
 def read_rows(spark: SparkSession, side: str, reference: TableReference, target: str = "label") -> Rows | list[Problem]:
-    """Return the rows of a table under fixed names and types, or everything wrong with it."""
+    """Return the rows of a table under fixed names and types, or all problems of the table."""
     found = read_table(spark, side, reference, target)
     if isinstance(found, list):
         return found
@@ -138,10 +141,10 @@ def read_rows(spark: SparkSession, side: str, reference: TableReference, target:
 def read_table(
     spark: SparkSession, side: str, reference: TableReference, target: str = "label"
 ) -> tuple[DataFrame, dict[str, Any], Listing | None] | list[Problem]:
-    """Return a table, its state for the run record and its files, or what is wrong with the reference.
+    """Return a table, its state for the run record and its listing, or the problems of the reference.
 
-    Of files only the columns that are used are read. Raises: ConfigError where nothing that is installed knows the
-    format.
+    Of files, only the columns that are used are read.
+    Raises: ConfigError if nothing that is installed knows the format.
     """
     try:
         if reference.format in VERSIONED:
@@ -156,7 +159,7 @@ def read_table(
             frame, listing = plain_table(spark, side, reference, roles)
         else:
             frame = spark.read.format(reference.format).load(str(reference.path))
-        _ = frame.schema  # Spark Connect resolves a table only when it is asked about it
+        _ = frame.schema  # Spark Connect looks a table up only when something about the table is asked
     except InputError as error:
         return list(error.problems)
     except spark_errors() as error:
@@ -168,14 +171,14 @@ def read_table(
 
 
 def kind_of(role: str, target: str) -> str:
-    """Return what a column is used as: its role, or "target" for labels that are numbers to predict."""
+    """Return how a column is used: as its role, or as "target" for labels that are numbers to predict."""
     return "target" if role == "label" and target == "number" else role
 
 
 def published_rows(spark: SparkSession, spark_path: Callable[[str], str], run_id: str) -> DataFrame:
-    """Return (id, row_hash) of the validation rows that a published run rests on.
+    """Return (id, row_hash) of the validation rows on which a published run rests.
 
-    Raises: ConfigError when they are not there any more, or not as they were written.
+    Raises: ConfigError if the rows are gone, or not as they were written.
     """
     place = spark_path(f"{VALIDATION_ROWS.name}/run_id={run_id}")
     try:
@@ -190,10 +193,10 @@ def published_rows(spark: SparkSession, spark_path: Callable[[str], str], run_id
 def canonical_rows(
     side: str, frame: DataFrame, reference: TableReference, target: str = "label"
 ) -> Rows | list[Problem]:
-    """Return a table's rows under fixed names and types, or everything wrong with its columns.
+    """Return a table's rows under fixed names and types, or all problems of its columns.
 
-    Integers widen to bigint, ml vectors become array<double>, weights and, with ``target`` "number", labels double;
-    nothing else is converted.
+    Integers become bigint, ml vectors array<double>, weights double, and with ``target`` "number" labels double too.
+    Nothing else is converted.
     """
     fields, where = frame.schema.fields, f"{side} table {reference}"
     given = {field.name: field.dataType for field in fields}
@@ -227,7 +230,7 @@ def canonical_rows(
 
 
 def _twin_problems(where: str, frame: DataFrame, reference: TableReference) -> list[Problem]:
-    """Return which columns that are used are there twice, as Spark compares names."""
+    """Return problems of used columns that are there twice in Spark's comparison of names."""
     names, used = [field.name for field in frame.schema.fields], set(reference.columns().values())
     expected, hint = "each name once", "drop or rename all but one: frame.drop(...), frame.toDF(...)"
     problems = [
@@ -260,7 +263,7 @@ HINTS = {
 
 
 def canonical_type(role: str, given: DataType) -> str | None:
-    """Return the DDL under which a column of that type is used, or None if it cannot be."""
+    """Return the DDL under which a column of that type is used, or None if it cannot be used."""
     name = given.simpleString()
     if role == "embedding":
         if name in ("array<float>", "array<double>", "binary"):

@@ -1,4 +1,4 @@
-"""Row files: Parquet files that tasks read by Arrow itself, past Java, which takes rows apart number by number."""
+"""Row files: Parquet files that tasks read by Arrow itself, because Java would take rows apart number by number."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from dvspark.tables.sources.unreadable import unreadable_file
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-# Row groups that one task reads, by their bytes in memory, of the columns that are used.
+# A task reads row groups of about so many bytes in memory, in the columns that are used.
 PART_BYTES = 32 * 2**20
-# A batch of this size stays in cache while it is decoded, and is looked at as a whole.
+# A batch of this size stays in the cache while it is decoded and checked.
 BATCH_BYTES = 4 * 2**20
 # A column's bytes are read from its file in pieces of this size, not row group by row group.
 BUFFER_BYTES = 2**20
-# Numbers of a row, on average of a row group: more come from a file that is made to unpack, of a kilobyte it may be.
+# Most numbers in a row, in the mean of a row group. More come from a file built to explode, maybe of only a kilobyte.
 MOST_NUMBERS = 2**22
 # A column whose pages are larger than this may be one long word that many rows repeat.
 LARGE_WORDS = 2**24
-# What the words of one batch may take: of 100,000 rows that repeat a word of 50 MB nothing would hold them.
+# What the words of one batch may take. If 100,000 rows repeat a word of 50 MB, no memory holds them.
 MOST_WORD_BYTES = 2**28
-# Footers are small, and may be far away: most of the time of each is waiting.
+# Footers are small and may be far away, so reading one is mostly waiting.
 FOOTER_THREADS = 16
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one task reads: some row groups of a file, ``n_rows`` in batches of ``batch_rows``."""
+    """What one task reads: some row groups of a file, ``n_rows`` rows in batches of ``batch_rows``."""
 
     path: str
     row_groups: tuple[int, ...]
@@ -66,7 +66,7 @@ class RowFiles:
         return sum(part.n_rows for part in self.parts)
 
     def map_batches(self, spark: SparkSession, function: OverBatches, columns: list[str], ddl: str) -> DataFrame:
-        """Return what ``function`` makes of batches with these columns, of which a task reads one part."""
+        """Return what ``function`` yields for batches with these columns; a task reads one part."""
 
         def read_and_apply(numbers: Batches) -> Batches:
             for batch in numbers:
@@ -76,8 +76,9 @@ class RowFiles:
         return worker.map_batches(spark.range(0, len(self.parts), 1, len(self.parts)), read_and_apply, ["id"], ddl)
 
     def read(self, part: Part, columns: list[str]) -> Batches:
-        """Yield the rows of a part as Spark would hand them to Python. Memory: a batch, and a page of each column.
+        """Yield the rows of a part in the form in which Spark would give them to Python.
 
+        Memory: a batch, and a page of each column.
         Raises: InputError with the name of a file that cannot be read.
         """
         names = [self.names[column] for column in columns]
@@ -88,7 +89,7 @@ class RowFiles:
                 groups, n_rows = list(part.row_groups), part.batch_rows
                 for batch in file.iter_batches(n_rows, row_groups=groups, columns=names, use_threads=False):
                     given = [_unpacked(batch.column(name), part.path) for name in names]
-                    # Not safe: Spark rounds integers that a double does not hold, too.
+                    # An unsafe cast, as in Spark, which also rounds integers that a double cannot hold.
                     arrays = [one.cast(kind, safe=False) for one, kind in zip(given, schema.types, strict=True)]
                     yield pa.RecordBatch.from_arrays(arrays, schema=schema)
         except (OSError, pa.ArrowException) as error:
@@ -96,7 +97,7 @@ class RowFiles:
 
 
 def _large_words(part: Part, names: list[str]) -> list[str]:
-    """Return the text columns of a part whose words are looked at before rows repeat them."""
+    """Return the text columns of a part whose words must be checked before rows repeat them."""
     footer = pq.read_metadata(part.path)
     groups = [footer.row_group(number) for number in part.row_groups]
     places = [n for n in range(footer.num_columns) if footer.schema.column(n).path in names]
@@ -109,7 +110,7 @@ def _large_words(part: Part, names: list[str]) -> list[str]:
 
 
 def _unpacked(column: pa.Array, path: str) -> pa.Array:
-    """Return a column with each word in its row. Raises: InputError where the words of the batch are too long."""
+    """Return a column with each word in its row. Raises: InputError if the words of the batch are too long."""
     if not pa.types.is_dictionary(column.type):
         return column
     lengths = pc.binary_length(column.dictionary).take(column.indices)
@@ -121,10 +122,10 @@ def _unpacked(column: pa.Array, path: str) -> pa.Array:
 
 
 def row_files(frame: DataFrame, names: dict[str, str], types: dict[str, str]) -> RowFiles | None:
-    """Return the files whose rows ``frame`` is, all of them, or None where Spark has to read it.
+    """Return the files that hold exactly the rows of ``frame``, or None if Spark has to read them.
 
-    Arrow reads files of this host's file system, or one that all hosts mount, with every column in every file, of the
-    type that Spark sees. Cost: the files' footers.
+    Arrow can read files that are on this host's file system, or on one that all hosts mount, if every file has every
+    column in the type that Spark sees. Cost: the files' footers.
     """
     if "connect" in type(frame).__module__:  # the server may see other files under the same paths
         return None
@@ -133,7 +134,7 @@ def row_files(frame: DataFrame, names: dict[str, str], types: dict[str, str]) ->
     paths = [_local_path(uri) for uri in listed]
     given = {field.name: field.dataType.simpleString() for field in frame.schema.fields}
     stored = {name: given[name] for name in names.values()}
-    if not paths or None in paths or any("." in name for name in stored):  # a dot is a way into a struct for Arrow
+    if not paths or None in paths or any("." in name for name in stored):  # Arrow reads a dot as a step into a struct
         return None
     with ThreadPoolExecutor(FOOTER_THREADS) as pool:
         found = list(pool.map(partial(parts_of, stored=stored), sorted(filter(None, paths))))
@@ -143,19 +144,19 @@ def row_files(frame: DataFrame, names: dict[str, str], types: dict[str, str]) ->
 
 
 def _local_path(uri: str) -> str | None:
-    """Return the path of a file that Spark names, None if it is on another file system or not seen here."""
+    """Return the path of a file that Spark names; None if it is on another file system or not seen here."""
     split = urlsplit(uri)
     path = unquote(split.path)
     return path if split.scheme == "file" and not split.netloc and Path(path).is_file() else None
 
 
 def parts_of(path: str, stored: Mapping[str, str]) -> list[Part] | None:
-    """Return the parts of a file, None where one of the columns ``stored`` (name to Spark's type) is not in it so."""
+    """Return the parts of a file; None if a column in ``stored`` (name to Spark's type) is missing or differs."""
     try:
         footer = pq.read_metadata(path)
         schema = footer.schema.to_arrow_schema()
     except (OSError, pa.ArrowException):
-        return None  # Spark says what is wrong with it, or reads it
+        return None  # Spark will read it, or say what is wrong
     for name, kind in stored.items():
         if schema.names.count(name) != 1 or _type(schema.field(name)) != kind:
             return None
@@ -163,14 +164,14 @@ def parts_of(path: str, stored: Mapping[str, str]) -> list[Part] | None:
 
 
 def _type(field: pa.Field) -> str | None:
-    # Doubles of decimals are rounded by Spark in its own way.
+    # Spark has its own way of rounding decimals to doubles.
     return None if pa.types.is_decimal(field.type) else spark_type(field.type)
 
 
 def _cut(path: str, footer: Any, names: list[str]) -> list[Part]:
-    """Return row groups in parts of about PART_BYTES, in their order, without those that have no rows.
+    """Return row groups in parts of about PART_BYTES, in order, without row groups that have no rows.
 
-    Raises: InputError for rows of more numbers than anybody's embedding has.
+    Raises: InputError for rows with more numbers than any embedding has.
     """
     groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
     held = [(number, group.num_rows) for number, group in enumerate(groups) if group.num_rows]
@@ -192,6 +193,9 @@ def _cut(path: str, footer: Any, names: list[str]) -> list[Part]:
 
 
 def _decoded_bytes(group: Any, leaves: list[int]) -> int:
-    """Return about how large columns of a row group are in memory: repeated numbers take next to nothing in a file."""
+    """Return about how many bytes columns of a row group take in memory.
+
+    In the file, repeated numbers take almost none.
+    """
     columns = [group.column(number) for number in leaves]
     return sum(max(column.total_uncompressed_size, 4 * column.num_values) for column in columns)

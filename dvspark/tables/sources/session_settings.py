@@ -1,4 +1,4 @@
-"""Session settings under which every session gives the same rows, for as long as a run uses it."""
+"""Session settings under which every session gives the same rows, set as long as a run uses the session."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ R = TypeVar("R")
 
 # Values that are wrong here, and what is set instead.
 RULES: dict[str, tuple[Callable[[str], bool], str]] = {
-    # Rows of files that are damaged, or gone, would be missing without a word.
+    # Rows of damaged or missing files would silently be missing.
     "spark.sql.files.ignoreCorruptFiles": (lambda value: value.lower() == "true", "false"),
     "spark.sql.files.ignoreMissingFiles": (lambda value: value.lower() == "true", "false"),
-    # A partition's name that is not of its column's type would be null.
+    # A partition's name that does not fit its column's type would become null.
     "spark.sql.sources.validatePartitionColumns": (lambda value: value.lower() == "false", "true"),
-    # Batches would come in types that they do not leave in.
+    # Batches would arrive in other types than those in which they must leave.
     "spark.sql.execution.arrow.useLargeVarTypes": (lambda value: value.lower() == "true", "false"),
     # Without limit; createDataFrame takes no such batch.
     "spark.sql.execution.arrow.maxRecordsPerBatch": (lambda value: int(value) <= 0, "10000"),
     # Quoted names of columns would be patterns.
     "spark.sql.parser.quotedRegexColumnNames": (lambda value: value.lower() == "true", "false"),
-    # Columns of our own have names that are reserved then.
+    # These would reserve names that dvspark's own columns have.
     "spark.sql.ansi.enforceReservedKeywords": (lambda value: value.lower() == "true", "false"),
 }
 
@@ -40,9 +40,9 @@ _IN_USE: dict[int, tuple[int, dict[str, str]]] = {}
 
 @contextmanager
 def own_settings(spark: SparkSession) -> Iterator[None]:
-    """Give a session the settings that a run needs, and what it had back after the last run that uses it.
+    """Give a session the settings that a run needs, and restore the former ones after the last run that uses it.
 
-    Raises: ConfigError where the session does not let them be set.
+    Raises: ConfigError if the session does not let them be set.
     """
     key = id(spark)
     with _LOCK:
@@ -62,7 +62,7 @@ def own_settings(spark: SparkSession) -> Iterator[None]:
 
 
 def in_own_settings(function: Callable[P, R]) -> Callable[P, R]:
-    """Return a function that works under `own_settings` of the session that is, or that knows, one of its arguments."""
+    """Return a function that runs under `own_settings` of the session that an argument is, or belongs to."""
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -77,7 +77,7 @@ def in_own_settings(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _set(spark: SparkSession) -> dict[str, str]:
-    """Set what is wrong, and return what was there."""
+    """Set the settings that are wrong, and return their former values."""
     before: dict[str, str] = {}
     for key, (is_wrong, needed) in RULES.items():
         given = spark.conf.get(key, None)

@@ -1,4 +1,4 @@
-"""Typed bytes: embeddings in binary columns, whose numbers have a declared type, or can have only one."""
+"""Typed bytes: embeddings in binary columns, whose numbers have a declared type, or can have only one type."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from dvspark.errors import Problem
 if TYPE_CHECKING:
     from dvspark.tables.sources.read import Rows
 
-# What bytes may be declared to hold, little-endian, and the Spark type in which it is used.
+# Types that bytes may be declared to hold, little-endian, and the Spark type in which each is used.
 DTYPES = {"float16": "array<float>", "float32": "binary", "float64": "array<double>"}
-# Rows that tell whether bytes hold float32.
+# Rows that are looked at to tell whether bytes hold float32.
 SAMPLE_ROWS = 1_000
 # Numbers of a table lie within so many powers of two, 5th to 95th percentile; bits of another type, read as exponents,
 # lie farther apart: random ones of float16 within 27, those of float32 within 230.
@@ -26,7 +26,7 @@ SMALLEST = 2.0**-126
 
 
 def decoded(batches: Iterator[pa.RecordBatch], dtype: str) -> Iterator[pa.RecordBatch]:
-    """Yield batches with their binary column `embedding` as lists of numbers; bytes of no whole number are one NaN."""
+    """Yield batches with their binary column `embedding` as lists of numbers; bytes that do not fit become one NaN."""
     stored = np.dtype(dtype).newbyteorder("<")
     used = np.float32 if dtype == "float16" else np.float64
     for batch in batches:
@@ -44,7 +44,7 @@ def decoded(batches: Iterator[pa.RecordBatch], dtype: str) -> Iterator[pa.Record
 
 
 def undeclared_problem(rows: Rows) -> Problem | None:
-    """Return why bytes of undeclared type cannot be taken for float32; None where they can be nothing else.
+    """Return why bytes of undeclared type cannot be taken for float32; None if they can be nothing else.
 
     Cost: some rows.
     """
@@ -60,10 +60,11 @@ def undeclared_problem(rows: Rows) -> Problem | None:
 
 
 def doubt(held: bytes) -> str:
-    """Return why bytes may not be float32, or nothing; ``held``: those of many rows, whole float32 numbers.
+    """Return why bytes may not be float32, or an empty text; ``held`` has many rows of whole float32 numbers.
 
-    In float32 the lower half of a number is the end of its mantissa: all zero, or bits as if drawn. In two float16 or
-    bfloat16 it is a number, of the size of others; in a float64 each second float32 is the end of a mantissa.
+    In float32, the lower half of a number is the end of its mantissa: all zero, or bits that look random. In two
+    float16 or bfloat16 numbers, the lower half is a number of about the size of the others. In a float64, each second
+    float32 is the end of a mantissa.
     """
     singles, lower = np.frombuffer(held, "<f4"), np.frombuffer(held, "<u2")[0::2]
     sizes = np.abs(singles[singles != 0])
@@ -79,7 +80,7 @@ def doubt(held: bytes) -> str:
 
 
 def _is_plausible(numbers: npt.NDArray[np.floating]) -> bool:
-    """Return whether numbers look like those that somebody has computed: finite, and of not too different sizes."""
+    """Return whether numbers look like computed ones: finite, and of sizes that are not too different."""
     with np.errstate(invalid="ignore"):  # NaN that signal
         wide = numbers.astype(np.float64)
     if not np.isfinite(wide).all():

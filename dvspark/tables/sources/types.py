@@ -1,4 +1,4 @@
-"""Types: what Spark calls Arrow's types, and the other way round."""
+"""Types: Spark's names of Arrow's types, and the reverse."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dvspark.schemas.arrow import ARROW_TYPES
 
 
 def spark_type(kind: pa.DataType) -> str | None:
-    """Return a type as Spark calls it, None for structs, maps and what Spark lacks; how elements are called is lost."""
+    """Return Spark's name of a type; None for structs, maps and types that Spark lacks. Names of elements are lost."""
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         inner = spark_type(kind.value_type)
         return None if inner is None else f"array<{inner}>"

@@ -1,4 +1,4 @@
-"""Unreadable: what Spark says of tables and files that it cannot read, as problems of ours."""
+"""Unreadable: Spark's errors about tables and files that it cannot read, told as problems of dvspark."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dvspark.errors import ComputeError, DvsparkError, InputError, Problem
 if TYPE_CHECKING:
     from dvspark.tables.sources.read import TableReference
 
-# How Spark says that it could not read one of a table's files. A Java exception's text has its causes, too, and it may
-# be one of them that says so.
+# Names by which Spark reports that it could not read a file of a table. The text of a Java exception includes its
+# causes, one of which may be the one that reports it.
 _FAILED_READ = re.compile(r"\[FAILED_READ_FILE\.(\w+)\] (.*)")
 
 
@@ -23,9 +23,10 @@ LONGEST_LINE = 500
 
 @contextmanager
 def readable() -> Iterator[None]:
-    """Tell of files that Spark cannot read while it works, which is when it first looks into most of them.
+    """Turn Spark's errors about unreadable files into InputErrors while the block runs.
 
-    Raises: InputError with the file's name; anything else as it is.
+    Spark looks into most files only while it works.
+    Raises: InputError with the file's name; any other error as it is.
     """
     try:
         yield
@@ -41,9 +42,9 @@ def readable() -> Iterator[None]:
 
 @contextmanager
 def own_errors(where: str) -> Iterator[None]:
-    """Tell of all that Spark, or anything else, raises while it works as errors of ours.
+    """Turn all errors that are raised while the block runs into errors of dvspark.
 
-    Raises: InputError for what Spark cannot make of the tables, ComputeError for the rest.
+    Raises: InputError for errors about the tables, ComputeError for the others.
     """
     try:
         yield
@@ -64,13 +65,13 @@ def _is_of_analysis(error: Exception) -> bool:
 
 
 def unreadable_file(said: str) -> InputError:
-    """Return the refusal of a file of which somebody who tried to read it says so."""
+    """Return the error for a file that a reader reported as unreadable."""
     hint = "write this file again, or take it away"
     return InputError(Problem("a table's files", "files that can be read", said, hint))
 
 
 def spark_errors() -> tuple[type[Exception], ...]:
-    """Return the exceptions of Spark: its own, and those of Java that nobody has translated."""
+    """Return the exception classes of Spark: its own, and Java errors without a translation."""
     from py4j.protocol import Py4JJavaError  # noqa: PLC0415 - an extra
     from pyspark.errors import PySparkException  # noqa: PLC0415
 
@@ -78,7 +79,7 @@ def spark_errors() -> tuple[type[Exception], ...]:
 
 
 def unreadable(side: str, reference: TableReference, error: Any) -> Problem:
-    """Return what kept Spark from reading a table, with what to do about the known causes."""
+    """Return the problem that kept Spark from reading a table, with what to do about known causes."""
     condition, said = condition_of(error)
     if "FLOAT16" in said:
         expected, hint = (
@@ -93,7 +94,7 @@ def unreadable(side: str, reference: TableReference, error: Any) -> Problem:
 
 
 def condition_of(error: Any) -> tuple[str | None, str]:
-    """Return the name of an exception of Spark, where it has one, and the first line of what it says."""
+    """Return the name of a Spark exception's condition, if it has one, and the first line of its message."""
     if (java := getattr(error, "java_exception", None)) is not None:
         return None, str(java.getMessage()).split("\n", 1)[0]
     return error.getCondition(), str(error).split("\n", 1)[0]

@@ -1,4 +1,4 @@
-"""Words: text columns that must be UTF-8, which neither Parquet's readers nor Spark look at."""
+"""Words: text columns must be UTF-8, which neither Parquet's readers nor Spark check."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Bools = npt.NDArray[np.bool_]
 
 
 def readable_words(column: pa.Array) -> tuple[pa.Array, Bools | None]:
-    """Return a column with what is not UTF-8 shown as escapes, and which rows had such text; None where none had.
+    """Return a column with bytes that are not UTF-8 shown as escapes, and which rows had such text; None if no row had.
 
-    ``column``: text, lists of text, or any other type, which is returned as it is. Cost: one look at its bytes.
+    ``column`` is text, lists of text, or any other type, which is returned as it is. Cost: one look at its bytes.
     """
     if pa.types.is_list(column.type) and pa.types.is_string(column.type.value_type):
         values, bad = readable_words(column.flatten())
@@ -28,7 +28,7 @@ def readable_words(column: pa.Array) -> tuple[pa.Array, Bools | None]:
         return column, None
     stored = column.cast(pa.binary())
     try:
-        stored.cast(pa.string())  # which looks
+        stored.cast(pa.string())  # this check looks at the bytes
     except pa.ArrowInvalid:
         words = [None if word is None else word.decode("utf-8", "backslashreplace") for word in stored.to_pylist()]
         shown = pa.array(words, pa.string())
@@ -37,7 +37,7 @@ def readable_words(column: pa.Array) -> tuple[pa.Array, Bools | None]:
 
 
 def readable_batch(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, dict[str, Bools]]:
-    """Return a batch of `ROWS` with readable text, and the rows of each problem that there was."""
+    """Return a batch of `ROWS` with readable text, and for each problem the rows that have it."""
     found = {name: readable_words(batch.column(name)) for name in batch.schema.names if name != "embedding"}
     problems = {f"{name} is not UTF-8": bad for name, (_, bad) in found.items() if bad is not None}
     if not problems:

@@ -12,7 +12,7 @@ import numpy as np
 from dvspark.kernels import loops
 from dvspark.kernels.binning import bins
 from dvspark.kernels.binning.bins import N_BINS, N_CELLS
-from dvspark.kernels.formulas import knn_shapley
+from dvspark.kernels.formulas.knn_shapley import KnnShapley
 
 N_TRAIN = 1_500_000
 KINDS = ("normal, 256 features", "uniform", "a tenth at half the scale", "heavy tails")
@@ -20,7 +20,7 @@ KINDS = ("normal, 256 features", "uniform", "a tenth at half the scale", "heavy 
 
 def main() -> int:
     """Print one line a kind of distances: the certificate under each layout."""
-    tails = bins.Tails.of(knn_shapley.rank_weights(N_TRAIN, k=10))
+    tails = bins.Tails.of(KnnShapley(10).rank_weights(N_TRAIN))
     n_near = bins.near_rows(N_TRAIN, 4_096, 1e-8)
     sample_rows = bins.sample_rows(N_TRAIN)
     print(f"{n_near:,} near rows, {N_BINS:,} bins; certificate with bins of equal width, by the root, in cells")

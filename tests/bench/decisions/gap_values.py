@@ -11,7 +11,7 @@ import numpy as np  # isort: skip
 
 from dvspark.kernels.distances import distances
 from dvspark.kernels.distances.distances import prepare
-from dvspark.kernels.formulas import knn_shapley
+from dvspark.kernels.formulas.knn_shapley import KnnShapley
 from dvspark.kernels.ranking import gap_values, ranking
 from dvspark.kernels.ranking.gap_values import CodedPoints
 from dvspark.kernels.ranking.partials import ranking_partial
@@ -68,7 +68,7 @@ def _line(n_train: int, n_classes: int, spread: str = "normal") -> str:
     def partial() -> None:
         ranking_partial(train, ChunkArrays(z, codes), options, weights_of, lambda m, _n: (m / K, 0.0), workspace)
 
-    def weights_of(n_players: int, weights: object = knn_shapley.rank_weights(n_train, k=K)) -> object:
+    def weights_of(n_players: int, weights: object = KnnShapley(K).rank_weights(n_train)) -> object:
         return weights
 
     with (

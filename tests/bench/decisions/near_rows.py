@@ -55,7 +55,8 @@ def _certificates(metric: str, n_features: int, factor: float) -> np.ndarray:
         mock.patch.object(bins, "near_rows", return_value=n_near),
         mock.patch.object(binned, "value_point", value_point),
     ):
-        options.declaration.partial(train, chunk, options.ranking_options({"k": 10}, N_TRAIN), {"k": 10})
+        parameters = options.resolved(10)
+        options.declaration.partial(train, chunk, options.ranking_options(parameters, N_TRAIN), parameters)
     return np.array(found[:N_POINTS])
 
 

@@ -10,7 +10,7 @@ from tests.bench.decisions import cpu_seconds, print_machine
 
 import numpy as np  # isort: skip
 
-from dvspark.kernels.formulas import knn_shapley
+from dvspark.kernels.formulas.knn_shapley import KnnShapley
 from dvspark.kernels.loops import compiled_loops as loops
 
 # Rows and classes, of which one in so many rows is a match.
@@ -20,7 +20,7 @@ SHAPES = ((50_000, 10), (50_000, 2), (200_000, 10), (200_000, 100))
 def ways(keys: np.ndarray, matches: np.ndarray) -> dict[str, Callable[[], Any]]:
     """Return two ways from one point's keys and matches to sums over rows, which add the same."""
     n = len(keys)
-    weights = knn_shapley.rank_weights(n, k=10)
+    weights = KnnShapley(10).rank_weights(n)
     packed, spare = np.empty((2, n), np.uint64)
     of_row, value, squared = np.empty(n), np.zeros(n), np.zeros(n)
     rows, flags, ordered = np.empty(n, np.int64), np.empty(n, np.bool_), np.empty(n, np.float32)

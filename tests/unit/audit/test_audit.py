@@ -18,9 +18,11 @@ from dvspark.audit import approximation, reference
 from dvspark.audit.checks import check_efficiency, check_finite, check_sample, require, verdict
 from dvspark.audit.reference import reference_partial
 from dvspark.errors import AuditError
+from dvspark.kernels.formulas.knn_shapley import KnnShapley
+from dvspark.kernels.formulas.soft_knn_shapley import SoftKnnShapley
+from dvspark.kernels.formulas.truncated_knn_shapley import TruncatedKnnShapley
 from dvspark.kernels.ranking.rank_values import rank_values
 from dvspark.methods import METHODS as DECLARATIONS
-from dvspark.methods.kinds.ranking import RankingMethod
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import Finding, Partial, TrainColumns
 
@@ -279,15 +281,13 @@ def test_reference_partial__leaves_a_lone_row_without_a_game() -> None:
     method=st.sampled_from(METHODS),
 )
 def test_recursive_values__equal_the_tables(matches: list[bool], k: int, n_classes: int, method: str) -> None:
-    declaration = DECLARATIONS[method]
-    assert isinstance(declaration, RankingMethod)
-    parameters = {"k": k} | ({"n_classes": n_classes} if method == "soft_knn_shapley" else {})
+    formulas = SoftKnnShapley(k, n_classes) if method == "soft_knn_shapley" else KnnShapley(k)
     flags = np.array(matches)
-    weights = declaration.rank_weights(len(flags), **parameters)
+    weights = formulas.rank_weights(len(flags))
     by_tables = rank_values(flags, weights, np.empty(len(flags)))
-    by_recursion = declaration.recursive_values(flags.astype(np.float64), **parameters)
+    by_recursion = formulas.recursive_values(flags.astype(np.float64))
     np.testing.assert_allclose(by_recursion, by_tables, rtol=0, atol=1e-13)
-    full, empty = declaration.utility(float(np.count_nonzero(flags[:k])), len(flags), **parameters)
+    full, empty = formulas.utilities(float(np.count_nonzero(flags[:k])), len(flags))
     assert by_tables.sum() == pytest.approx(full - empty, abs=1e-13)
 
 
@@ -338,7 +338,7 @@ def passes_and_fails(given_rows: Arguments, aggregate: str) -> float:
     own_error = asked.declaration.own_error(len(engine.value), parameters)
     assert check_sample(engine, by_reference, own_error).verdict == "pass"
     assert check_sample(off, by_reference, own_error).verdict == "fail"
-    if asked.declaration.efficient(parameters):
+    if parameters.efficient:
         assert check_efficiency(engine.value / scale, engine, aggregate).verdict == "pass"
         assert check_efficiency(off.value / scale, engine, aggregate).verdict == "fail"
     return size
@@ -395,17 +395,17 @@ def test_require__names_float64_where_it_is_the_way_out(options: dict[str, Any],
 
 def approximated(k_star: int, **more: Any) -> tuple[Arguments, Partial, Partial]:
     """Return a truncated valuation and its partial, and that of exact values of the same points."""
-    train, chunk, asked, parameters = arguments(random_rows(5), method="truncated_knn_shapley")
-    parameters |= {"k_star": k_star, **more}
+    train, chunk, asked, _ = arguments(random_rows(5), method="truncated_knn_shapley")
+    parameters = TruncatedKnnShapley(K, k_star=k_star, **more)
     others, exact_parameters = approximation.approximated(asked, parameters)
-    assert (others.method, exact_parameters) == ("knn_shapley", {"k": K})
+    assert (others.method, exact_parameters) == ("knn_shapley", KnnShapley(K))
     exact = reference_partial(train, chunk, others, exact_parameters)
     return (train, chunk, asked, parameters), engine_partial(train, chunk, asked, parameters), exact
 
 
 def findings_of(given_rows: Arguments, engine: Partial, exact: Partial) -> dict[str, Finding]:
     _, chunk, asked, parameters = given_rows
-    asked = replace(asked, parameters=parameters)
+    asked = replace(asked, parameters=parameters.plain())
     values = engine.value / chunk.n_validation
     found = approximation.approximation_findings(asked, parameters, 90, engine, exact, values)
     return {finding.name: finding for finding in found}

@@ -154,7 +154,7 @@ def test_load_config__options_are_those_of_the_valuation() -> None:
         "sum",
         1e-6,
     )
-    assert config_of(*PLACES).options().resolved(3) == {"k": 10}
+    assert config_of(*PLACES).options().resolved(3).plain() == {"k": 10}
 
 
 # --- words of the command line ----------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from property_tests import examples
 
 import dvspark
 from dvspark.engine import reduce
-from dvspark.engine.chunks import WAVE_CHUNKS, count_chunks, pieces, whole_chunks
+from dvspark.engine.chunks import WAVE_CHUNKS, count_chunks, in_chunks, pieces, rows_of_chunk, whole_chunks
 from dvspark.engine.index import host_cache
 from dvspark.engine.index.index_writing import IndexWriter, place_rows, places_of
 from dvspark.engine.index.manifest import MANIFEST, damaged_files, read_manifest
@@ -31,7 +31,7 @@ from dvspark.engine.index.train_index import IndexReference, open_index
 from dvspark.engine.reduce import PARTIAL_TYPES, assemble, partial_batches, reduce_block, wave_of
 from dvspark.engine.tasks import ChunkWork, ListedRows, nearest_validation, pack_rows, unpack_row, value_chunks
 from dvspark.errors import ComputeError
-from dvspark.host.own_folder import KEEP_SECONDS
+from dvspark.host.locks import KEEP_SECONDS
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import Partial
 from dvspark.schemas.sketch import distance
@@ -110,6 +110,17 @@ def test_count_chunks__holds_all_rows(n_validation: int, rows: int) -> None:
     n_chunks = count_chunks(n_validation, rows)
     assert n_chunks >= 1
     assert (n_chunks - 1) * rows < max(n_validation, 1) <= max(n_chunks * rows, 1)
+
+
+def test_in_chunks__is_true_of_their_rows() -> None:
+    assert in_chunks([3]) == "chunk_id IN (3)"
+    assert in_chunks(np.array([0, 12])) == "chunk_id IN (0, 12)"
+
+
+def test_rows_of_chunk__are_in_id_order() -> None:
+    rows = pa.table({"chunk_id": [1, 0, 1, 2], "id": ["b", "a", "a", "c"]})
+    assert rows_of_chunk(rows, 1)["id"].to_pylist() == ["a", "b"]
+    assert len(rows_of_chunk(rows, 7)) == 0
 
 
 @given(st.sets(st.integers(0, 1_000), max_size=300))

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from dvspark.host.own_folder import KEEP_SECONDS, LOCK, OwnFolder, own_folder
+from dvspark.host.locks import KEEP_SECONDS
+from dvspark.host.own_folder import LOCK, OwnFolder, own_folder
 
 # Makes a folder, tells its name, and lives until it is killed.
 HOLDER = """

@@ -21,9 +21,8 @@ from dvspark.engine.index.train_index import IndexReference, reference_to
 from dvspark.engine.planning.calibrate import calibrate
 from dvspark.engine.planning.sizes import Sizes
 from dvspark.errors import ComputeError
-from dvspark.host import owned
+from dvspark.host import numba_cache, owned
 from dvspark.host.own_folder import LOCK, PREFIX, OwnFolder, own_folder
-from dvspark.kernels import loops
 from dvspark.methods.options import ValueOptions
 from dvspark.spark import session
 
@@ -315,7 +314,7 @@ def test_own_folder__on_storage_that_knows_no_owners_is_used(shared: Path, monke
 def test_private_cache__is_not_what_a_second_user_has_put_there(shared: Path) -> None:
     usual = shared / f"dvspark-numba-{os.getuid()}"
     as_nobody(lambda: usual.mkdir(0o777))
-    found = Path(loops.private_cache())
+    found = numba_cache.private_cache()
     assert found != usual
     assert own_tree(found) == []
 

@@ -16,19 +16,20 @@ from property_tests import examples
 
 import dvspark
 from dvspark.kernels import loops
-from dvspark.kernels.formulas import knn_banzhaf, knn_beta, knn_shapley, soft_knn_shapley
+from dvspark.kernels.formulas.kinds import RankingFormulas
+from dvspark.kernels.formulas.knn_banzhaf import KnnBanzhaf
+from dvspark.kernels.formulas.knn_beta import KnnBeta
+from dvspark.kernels.formulas.knn_shapley import KnnShapley
+from dvspark.kernels.formulas.soft_knn_shapley import SoftKnnShapley
 from dvspark.kernels.ranking import ranking
 
 K = 3
 N_CLASSES = 3
-METHODS: dict[str, tuple[Any, dict[str, Any]]] = {
-    "knn_shapley": (knn_shapley.recursive_values, {"k": K}),
-    "soft_knn_shapley": (soft_knn_shapley.recursive_values, {"k": K, "n_classes": N_CLASSES}),
-    "knn_banzhaf": (knn_banzhaf.recursive_values, {"k": K, "utility": "jia2019", "n_classes": N_CLASSES}),
-    "knn_beta": (
-        knn_beta.recursive_values,
-        {"k": K, "alpha": 1.0, "beta": 4.0, "utility": "jia2019", "n_classes": N_CLASSES},
-    ),
+METHODS: dict[str, RankingFormulas] = {
+    "knn_shapley": KnnShapley(K),
+    "soft_knn_shapley": SoftKnnShapley(K, N_CLASSES),
+    "knn_banzhaf": KnnBanzhaf(K, "jia2019", N_CLASSES),
+    "knn_beta": KnnBeta(K, "jia2019", N_CLASSES, alpha=1.0, beta=4.0),
 }
 FAMILIES = (
     "normal",
@@ -73,11 +74,10 @@ def rows_of(family: str, n: int, rng: np.random.Generator) -> np.ndarray:
 
 def exact_values(x: Any, y: Any, z: Any, y_z: Any, method: str) -> np.ndarray:
     """Return the mean values over the points by float64 differences and the method's recursion."""
-    recursive, parameters = METHODS[method]
     found = np.zeros(len(x))
     for point, label in zip(z.astype(np.float64), y_z, strict=True):
         order = np.argsort(((x.astype(np.float64) - point) ** 2).sum(axis=1), kind="stable")
-        found[order] += recursive((y[order] == label).astype(np.float64), **parameters)
+        found[order] += METHODS[method].recursive_values((y[order] == label).astype(np.float64))
     return found / len(z)
 
 
@@ -134,7 +134,7 @@ def check(
         patch.setattr(ranking, "SORTED_ROWS_PER_NEIGHBOR", 1)
         patch.setenv(loops.CHOICE_VARIABLE, choice)
         loops.fastest.cache_clear()
-        parameters = {name: value for name, value in METHODS[method][1].items() if name != "n_classes"}
+        parameters = {name: value for name, value in METHODS[method].plain().items() if name != "n_classes"}
         found, bound = dvspark.value_arrays(
             x, y, z, y_z, method=method, ranking=how, tolerance=tolerance, error_bound=True, n_classes=N_CLASSES,
             **parameters,
@@ -159,5 +159,5 @@ def test_certificate__covers_unit_rows_that_are_one_but_for_rounding(
         found, bound = dvspark.value_arrays(
             x[:200], y, x[200:], [1], k=2, metric="cosine", ranking=ranking_of, error_bound=True
         )
-        want = knn_shapley.recursive_values((y == 1).astype(np.float64), k=2)
+        want = KnnShapley(2).recursive_values((y == 1).astype(np.float64))
         assert (np.abs(found - want) <= bound + 1e-12).all()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from dvspark import logs
-from dvspark.logs import Stage, log_event, set_up_logs, stage
+from dvspark.logs import Stage, Stages, log_event, set_up_logs
 
 
 class Clock:
@@ -80,24 +80,24 @@ def new_stage(clock: Clock) -> Stage:
 
 
 def test_stage__is_one_line_for_a_person(stream_of: Any, clock: Clock) -> None:
-    stream, stages = stream_of("text"), list[dict[str, Any]]()
-    with stage("index", stages) as now:
+    stream, stages = stream_of("text"), Stages()
+    with stages.stage("index") as now:
         clock.now += 3.25
         now.rows, now.note = 12_345, "1.5 MiB"
     assert stream.getvalue() == "index         3.25 s       12,345 rows 1.5 MiB\n"
-    assert stages == [{"stage": "index", "seconds": 3.25, "rows": 12_345}]
+    assert stages.record() == [{"stage": "index", "seconds": 3.25, "rows": 12_345}]
 
 
 def test_stage__without_rows_or_note_is_a_short_line(stream_of: Any, clock: Clock) -> None:
     stream = stream_of("text")
-    with stage("plan", []):
+    with Stages().stage("plan"):
         pass
     assert stream.getvalue() == "plan          0.00 s\n"
 
 
 def test_stage__is_fields_for_a_machine(stream_of: Any, clock: Clock) -> None:
     stream = stream_of("json")
-    with stage("index", []) as now:
+    with Stages().stage("index") as now:
         clock.now += 3.25
         now.rows, now.note = 12_345, "1.5 MiB"
     (line,) = json_lines(stream)
@@ -108,19 +108,19 @@ def test_stage__is_fields_for_a_machine(stream_of: Any, clock: Clock) -> None:
 
 
 def test_stage__that_fails_is_not_said_to_have_ended(stream_of: Any, clock: Clock) -> None:
-    stream, stages = stream_of("json"), list[dict[str, Any]]()
-    with pytest.raises(ValueError, match="broken"), stage("index", stages):
+    stream, stages = stream_of("json"), Stages()
+    with pytest.raises(ValueError, match="broken"), stages.stage("index"):
         raise ValueError("broken")
-    assert (stream.getvalue(), stages) == ("", [])
+    assert (stream.getvalue(), stages.record()) == ("", [])
 
 
 def test_stages__come_in_order(stream_of: Any, clock: Clock) -> None:
     stream_of("json")
-    stages: list[dict[str, Any]] = []
+    stages = Stages()
     for name in ("read", "plan", "value"):
-        with stage(name, stages):
+        with stages.stage(name):
             clock.now += 1
-    assert [(one["stage"], one["seconds"]) for one in stages] == [("read", 1), ("plan", 1), ("value", 1)]
+    assert [(one["stage"], one["seconds"]) for one in stages.record()] == [("read", 1), ("plan", 1), ("value", 1)]
 
 
 # --- progress ---------------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ def test_progress__is_fields_for_a_machine(stream_of: Any, clock: Clock) -> None
 
 def test_progress__on_a_terminal_stays_in_its_line_and_is_wiped(stream_of: Any, clock: Clock) -> None:
     stream = stream_of("auto", is_terminal=True)
-    with stage("value", []) as now:
+    with Stages().stage("value") as now:
         clock.now += 2
         now.progress(1, 4)
         clock.now += 2

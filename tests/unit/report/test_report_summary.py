@@ -8,7 +8,7 @@ from report_data import FINDINGS, NO_NEIGHBORS, RUN, neighbors_table, realistic_
 from dvspark.errors import InputError
 from dvspark.report import listed_ids, summarize
 from dvspark.report.distribution import N_CURVE_END_POINTS, N_CURVE_POINTS, Curve, curve, histogram
-from dvspark.report.text import clip, count, distance, seconds, share, significant, size, value_formatter
+from dvspark.report.text import clip, count, distance, seconds, share, significant, value_formatter
 
 
 def summary_of(values, run=RUN, findings=FINDINGS, neighbors=NO_NEIGHBORS):
@@ -231,7 +231,7 @@ def test_card__says_what_the_run_record_says():
     assert facts["Parameters"] == ("k = 10", "")
     assert facts["Training rows"] == ("8,000", "lake/train · 3 rejected")
     assert facts["Validation rows"] == ("500", "lake/validation")
-    assert facts["Plan"] == ("replicated", "8 chunks · index of 12.3 MB · it fits")
+    assert facts["Plan"] == ("replicated", "8 chunks · index of 11.8 MiB · it fits")
     assert "Self-validation" not in facts
     assert card.created == "2026-11-22 02:30:00 UTC"
     assert [stage.share for stage in card.stages] == [0.25, 0.75]
@@ -323,4 +323,3 @@ def test_numbers_as_text():
         "2 min 05 s",
         "1 h 02 min",
     ]
-    assert [size(n) for n in (12, 12345678, 5e9)] == ["12 bytes", "12.3 MB", "5 GB"]

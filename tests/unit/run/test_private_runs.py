@@ -225,7 +225,7 @@ def test_automatic_radius__is_that_of_the_points_whatever_the_training_rows(monk
     count = PrivateMethod.counts
 
     def counts(*arguments: Any) -> Any:
-        seen.append(arguments[4]["radius"])
+        seen.append(arguments[4].radius)
         return count(*arguments)
 
     monkeypatch.setattr(PrivateMethod, "counts", counts)

@@ -54,7 +54,7 @@ def _start(storage: Storage, fingerprint: str = "a" * 64, barrier: Barrier | Non
             barrier.wait(60)
         return counts_table(pa.chunked_array([IDS]), np.full((len(IDS), 2), 5))
 
-    _, _, noisy = released(work.method, work, len(IDS), counts_of, Keep(storage, "run", fingerprint))
+    _, _, noisy = released(work, len(IDS), counts_of, Keep(storage, "run", fingerprint))
     assert noisy["id"].to_pylist() == IDS
     return np.stack([noisy["n_matches"].to_numpy(), noisy["n_others"].to_numpy()], axis=1).tolist()
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from dvspark.logs import stage
 from dvspark.spark.job_names import DESCRIPTION, named_jobs
 
 
@@ -53,19 +52,19 @@ def shown(spark: Any) -> Any:
 def test_named_jobs__say_the_stage_and_the_run_once_it_is_known(kind: Any) -> None:
     spark: Any = kind()
     with named_jobs(spark, None) as stages:
-        with stage("read", stages):
+        with stages.stage("read"):
             assert shown(spark) == {"dvspark: read"}
         stages.run_id = "first"
-        with stage("value", stages):
+        with stages.stage("value"):
             assert shown(spark) == {"dvspark first: value"}
     assert spark.tags == {"the caller's"} if kind is Connect else shown(spark) == {"the caller's"}
-    assert [one["stage"] for one in stages] == ["read", "value"]
+    assert [one["stage"] for one in stages.record()] == ["read", "value"]
 
 
 @pytest.mark.parametrize("kind", [Classic, Connect])
 def test_named_jobs__of_a_run_that_fails_are_not_the_callers(kind: Any) -> None:
     spark: Any = kind()
-    with pytest.raises(ValueError, match="broken"), named_jobs(spark, "first") as stages, stage("read", stages):
+    with pytest.raises(ValueError, match="broken"), named_jobs(spark, "first") as stages, stages.stage("read"):
         raise ValueError("broken")
     assert spark.tags == {"the caller's"} if kind is Connect else shown(spark) == {"the caller's"}
 
@@ -76,6 +75,6 @@ def test_named_jobs__a_session_that_takes_no_names_runs_all_the_same() -> None:
         def sparkContext(self) -> Any:
             raise RuntimeError("stopped")
 
-    with named_jobs(Gone(), None) as stages, stage("read", stages):  # type: ignore[arg-type]
+    with named_jobs(Gone(), None) as stages, stages.stage("read"):  # type: ignore[arg-type]
         pass
-    assert [one["stage"] for one in stages] == ["read"]
+    assert [one["stage"] for one in stages.record()] == ["read"]

@@ -9,7 +9,7 @@ import pytest
 from pyarrow import fs
 
 from dvspark.errors import ConfigError
-from dvspark.tables.storage import Storage, open_storage
+from dvspark.tables.storage import Storage, entries, open_storage
 
 
 @pytest.fixture(params=["path", "path with a slash", "relative path", "home", "file URI", "short file URI"])
@@ -96,3 +96,18 @@ def test_storage__other_file_systems_are_shown_as_spark_knows_them() -> None:
     assert bucket.spark_path("values") == "s3a://bucket/out/values"
     assert bucket.shown_path("values") == "s3a://bucket/out/values"
     assert bucket.path("values") == "bucket/out/values"
+
+
+def test_entries__are_files_and_folders_there_or_below(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    (tmp_path / "runs" / "run.json").write_text("{}")
+    (tmp_path / "runs" / "a" / "b").write_text("")
+    storage = open_storage(str(tmp_path))
+
+    def names(folder: str, *, recursive: bool = False) -> list[str]:
+        return sorted(info.base_name for info in entries(storage.file_system, folder, recursive=recursive))
+
+    assert names(storage.path("runs")) == ["a", "run.json"]
+    assert names(storage.root, recursive=True) == ["a", "b", "run.json", "runs"]
+    assert names(storage.path("none")) == []
+    assert (storage.names("runs"), storage.folders("runs"), storage.folders()) == (["run.json"], ["a"], ["runs"])

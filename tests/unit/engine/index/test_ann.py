@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from blocks import N_TRAIN, TILE, built_blocks, index_of, planted_rows
-from kernel_arguments import arguments, engine_partial
+from kernel_arguments import K, arguments, engine_partial
 from oracles import METRICS
 
 import dvspark
@@ -22,6 +22,7 @@ from dvspark.engine.index.train_blocks import open_block
 from dvspark.engine.index.train_index import open_index
 from dvspark.errors import ConfigError
 from dvspark.kernels.distances import distances
+from dvspark.kernels.formulas.truncated_knn_shapley import TruncatedKnnShapley
 from dvspark.kernels.nearest.nearest import NearestRows, merge_nearest, near_rows, nearest_points
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
@@ -90,8 +91,8 @@ def test_index__neither_offset_nor_size_of_the_numbers_matters(metric: str, chan
 
 
 def test_index__nothing_is_searched_where_all_rows_are_near() -> None:
-    train, chunk, asked, parameters = arguments(rows_of(3, n=60), method=METHOD)
-    parameters |= {"k_star": 60}
+    train, chunk, asked, _ = arguments(rows_of(3, n=60), method=METHOD)
+    parameters = TruncatedKnnShapley(K, k_star=60)
     found = engine_partial(dataclasses.replace(train, search=Finds([3])), chunk, asked, parameters)
     np.testing.assert_array_equal(found.value, engine_partial(train, chunk, asked, parameters).value)
 
@@ -105,8 +106,8 @@ def test_index__approximate_ones_find_most_rows_and_the_axiom_holds_for_these(fa
     if factory == "LSH" and metric == "inner_product":
         pytest.skip("FAISS has it for Euclidean distances only")
     n = 12_000 if factory.startswith("PQ") else N_ROWS  # it needs many rows to learn from
-    train, chunk, asked, parameters = arguments(rows_of(4, n=n), method=METHOD, metric=metric)
-    parameters |= {"k_star": 50, "index": factory}
+    train, chunk, asked, _ = arguments(rows_of(4, n=n), method=METHOD, metric=metric)
+    parameters = TruncatedKnnShapley(K, k_star=50, index=factory)
     found = search.searched(train, factory, metric)
     assert found.search is not None
     pairs = list(zip(nearest_of(found, chunk, metric, 50), nearest_of(train, chunk, metric, 50), strict=True))
@@ -150,10 +151,10 @@ class Finds:
 @pytest.mark.parametrize("n_found", [1, 2, 5])
 def test_found__fewer_rows_than_asked_get_the_values_they_have_alone(n_found: int, tail: str) -> None:
     (x, y, z, y_z), rows = rows_of(6, n=60), [7, 3, 11, 40, 2][:n_found]
-    train, chunk, asked, parameters = arguments((x, y, z, y_z), method=METHOD, k=5)
+    train, chunk, asked, _ = arguments((x, y, z, y_z), method=METHOD, k=5)
     if tail == "bound" and n_found == 5:
         tail = "zero"  # with k rows the others are in the bin, and get values too
-    parameters |= {"k_star": 20, "tail": tail}
+    parameters = TruncatedKnnShapley(5, k_star=20, tail=tail)
     partial = engine_partial(dataclasses.replace(train, search=Finds(rows)), chunk, asked, parameters)
     kept = sorted(rows)
     alone = dvspark.value_arrays(x[kept], y[kept], z, y_z, method=METHOD, k=5, k_star=20, aggregate="sum")
@@ -162,17 +163,14 @@ def test_found__fewer_rows_than_asked_get_the_values_they_have_alone(n_found: in
 
 
 def test_found__nothing_at_all_is_worth_nothing() -> None:
-    declaration = METHODS[METHOD]
-    assert isinstance(declaration, NearestMethod)
-    train, chunk, asked, parameters = arguments(rows_of(7, n=60), method=METHOD)
+    train, chunk, asked, _ = arguments(rows_of(7, n=60), method=METHOD)
     for tail in ("zero", "bound"):
-        partial = engine_partial(
-            dataclasses.replace(train, search=Finds([])), chunk, asked, parameters | {"k_star": 20, "tail": tail}
-        )
+        parameters = TruncatedKnnShapley(K, k_star=20, tail=tail)
+        partial = engine_partial(dataclasses.replace(train, search=Finds([])), chunk, asked, parameters)
         assert not partial.value.any()
         assert (partial.n_validation, partial.utility, partial.empty_utility) == (40, 0.0, 0.0)
         none = NearestRows(np.empty(0, np.int64), np.empty(0, np.bool_), np.empty(0), n_matches=20)
-        assert len(declaration.values(none, 60, parameters | {"k_star": 20, "tail": tail}).values) == 0
+        assert len(NearestMethod.of(METHODS[METHOD]).values(none, 60, parameters).values) == 0
 
 
 def test_found__a_point_does_not_find_itself() -> None:

@@ -32,6 +32,7 @@ from dvspark.engine.tasks import ChunkWork, chunk_arrays
 from dvspark.errors import ComputeError
 from dvspark.kernels.blocks.merged import block_keys, block_parts
 from dvspark.kernels.distances import distances
+from dvspark.kernels.formulas.knn_shapley import KnnShapley
 from dvspark.kernels.ranking import ranking
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.options import ValueOptions
@@ -94,7 +95,8 @@ def test_exchange__has_the_bits_of_one_index(
     data = planted_rows(**kinds)
     train = data.train if ties == "id" else replace(data.train, x=data.train.x + data.train.x.dtype.type(7.0))
     options = ValueOptions("soft_knn_shapley", {"k": K, "n_classes": 7}, metric, precision, ties)
-    work = ChunkWork(replace(options, ranking="sorted", self_validation=self_validation), {"k": K, "n_classes": 7})
+    asked = replace(options, ranking="sorted", self_validation=self_validation)
+    work = ChunkWork(asked, asked.resolved(7))
     index = index_of(tmp_path / "index", train, metric)
     rows = pa.Table.from_batches([batch_of(train if self_validation else data.validation)])
     chunks = {
@@ -117,7 +119,8 @@ def test_exchange__has_the_bits_of_one_index(
 def test_exchange__of_one_row_that_sits_out_its_own_game(tmp_path: Path) -> None:
     train = planted_rows().train.take(slice(1))
     options = ValueOptions(parameters={"k": K}, self_validation=True)
-    work, reference = ChunkWork(options, {"k": K}), built_blocks(tmp_path / "blocks", train, "euclidean", TILE)
+    work = ChunkWork(options, options.resolved(7))
+    reference = built_blocks(tmp_path / "blocks", train, "euclidean", TILE)
     rows = pa.Table.from_batches([batch_of(train)])
     parts = _exchanged(reference, {0: chunk_arrays(rows, reference.train_keys(), self_validation=True)}, work, tmp_path)
     partials = merge_chunks(iter(parts.to_batches()), reference, tmp_path, method_halves(reference, work).partial_of)
@@ -128,7 +131,8 @@ def test_exchange__of_one_row_that_sits_out_its_own_game(tmp_path: Path) -> None
 def test_merge_chunks__refuses_a_point_without_all_blocks(tmp_path: Path, damage: str) -> None:
     data = planted_rows()
     reference = built_blocks(tmp_path / "blocks", data.train, "euclidean", 16)
-    work = ChunkWork(ValueOptions(parameters={"k": K}), {"k": K})
+    options = ValueOptions(parameters={"k": K})
+    work = ChunkWork(options, options.resolved(7))
     rows = pa.Table.from_batches([batch_of(data.validation)])
     parts = _exchanged(
         reference, {3: chunk_arrays(rows, reference.train_keys(), self_validation=False)}, work, tmp_path
@@ -207,7 +211,7 @@ def test_block_parts__multiply_as_many_points_at_once_as_one_index(
     rows = pa.Table.from_batches([batch_of(data.validation)])
     chunk = chunk_arrays(rows, index.train_keys, self_validation=False)
     block = open_block(built_blocks(tmp_path / "blocks", data.train, "euclidean", 16), 0)
-    options = ValueOptions(parameters={"k": K}).ranking_options({"k": K}, N_TRAIN)
+    options = ValueOptions(parameters={"k": K}).ranking_options(KnnShapley(K), N_TRAIN)
     shapes: list[tuple[int, int]] = []
     product = distances.approximate_keys
 

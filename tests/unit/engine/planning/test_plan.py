@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dvspark.engine.chunks import WAVE_CHUNKS, count_chunks, pieces
 from dvspark.engine.planning import plan, sizes
-from dvspark.engine.planning.plan import Hosts, Plan, host_memory_problems, make_plan, parse_bytes, turning_point
+from dvspark.engine.planning.plan import Hosts, Plan, host_memory_problems, make_plan, turning_point
 from dvspark.engine.planning.sizes import Sizes
 from dvspark.errors import ComputeError, ConfigError
 from dvspark.kernels.distances.distances import TILE_ROWS
@@ -253,12 +253,8 @@ def test_turning_point__of_a_plan_asked_for_is_not_to_ask(memory_bytes: int, nam
 # --- settings ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("size", "n_bytes"),
-    [("4g", 4 * GIB), ("512m", GIB // 2), ("1.5G", 3 * GIB // 2), ("64k", 2**16), ("1tb", 2**40), (" 2g ", 2 * GIB)],
-)
-def test_parse_bytes__reads_sizes(size: str, n_bytes: int) -> None:
-    assert parse_bytes(size) == n_bytes
+@pytest.mark.parametrize("size", ["4g", "512m", "1.5G", "64k", "1tb", " 2g "])
+def test_host_memory_problems__takes_sizes(size: str) -> None:
     assert host_memory_problems(size) == []
 
 

@@ -86,7 +86,7 @@ def case(tmp_path: Path, metric: str, ties: str, self_validation: bool, **kinds:
     train = data.train if ties == "id" else replace(data.train, x=data.train.x + data.train.x.dtype.type(7.0))
     options = ValueOptions("soft_knn_shapley", {"k": K, "n_classes": 7}, metric, "default", ties)
     options = replace(options, ranking="binned", tolerance=0.02, self_validation=self_validation)
-    work = ChunkWork(options, {"k": K, "n_classes": 7})
+    work = ChunkWork(options, options.resolved(7))
     index = index_of(tmp_path / "index", train, metric)
     rows = pa.Table.from_batches([batch_of(train if self_validation else data.validation)])
     chunks = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,9 @@ from dvspark.kernels import loops
 from dvspark.kernels.binning import binned, bins
 from dvspark.kernels.binning.bins import Tails
 from dvspark.kernels.distances import distances
-from dvspark.kernels.formulas import knn_banzhaf, knn_beta
+from dvspark.kernels.formulas.kinds import RankingFormulas
+from dvspark.kernels.formulas.knn_banzhaf import KnnBanzhaf
+from dvspark.kernels.formulas.knn_beta import KnnBeta
 from dvspark.kernels.ranking import ranking
 from dvspark.kernels.ranking.partials import game_of, ranking_partial
 from dvspark.kernels.ranking.ranking import RankingOptions
@@ -22,12 +23,12 @@ from dvspark.schemas import ChunkArrays, Partial, TrainArrays, TrainLabels
 N, D, V = 700, 6, 3
 LAYOUTS = ("random", "sorted by distance", "alternating", "one class far away")
 SHAPES = {
-    "banzhaf": (knn_banzhaf, {}),
-    "beta(1, 1)": (knn_beta, {"alpha": 1.0, "beta": 1.0}),
-    "beta(16, 1)": (knn_beta, {"alpha": 16.0, "beta": 1.0}),
-    "beta(1, 4)": (knn_beta, {"alpha": 1.0, "beta": 4.0}),
-    "beta(0.5, 0.5)": (knn_beta, {"alpha": 0.5, "beta": 0.5}),
-    "beta(4, 0.1)": (knn_beta, {"alpha": 4.0, "beta": 0.1}),
+    "banzhaf": (KnnBanzhaf, {}),
+    "beta(1, 1)": (KnnBeta, {"alpha": 1.0, "beta": 1.0}),
+    "beta(16, 1)": (KnnBeta, {"alpha": 16.0, "beta": 1.0}),
+    "beta(1, 4)": (KnnBeta, {"alpha": 1.0, "beta": 4.0}),
+    "beta(0.5, 0.5)": (KnnBeta, {"alpha": 0.5, "beta": 0.5}),
+    "beta(4, 0.1)": (KnnBeta, {"alpha": 4.0, "beta": 0.1}),
 }
 # The rows lie on a grid that float32 products keep, so only the rounding of sums remains.
 ROUNDING = 1e-12
@@ -68,16 +69,16 @@ def rows_in_layout(layout: str, n_classes: int, seed: int, n: int = N) -> tuple[
 
 
 def both_rankings(
-    rows: tuple[TrainArrays, ChunkArrays], kernel: Any, parameters: dict[str, Any], ties: str
+    rows: tuple[TrainArrays, ChunkArrays], formulas: RankingFormulas, ties: str
 ) -> tuple[Partial, Partial]:
     """Return the partial of the points that bins serve, all of them, and the one of the sort in float64."""
     train, chunk = rows
-    weights_of, utility_of = partial(kernel.rank_weights, **parameters), partial(kernel.utility, **parameters)
-    options = RankingOptions("euclidean", "default", ties, parameters["k"], "binned", 2.0, row_bounds=True)
+    weights_of, utility_of = formulas.rank_weights, formulas.utilities
+    options = RankingOptions("euclidean", "default", ties, formulas.k, "binned", 2.0, row_bounds=True)
     game = game_of(train.n_train, options, weights_of, utility_of)
     found, left = binned.binned_partial(train, chunk, game, Workspace())
     assert not len(left)
-    in_order = RankingOptions("euclidean", "float64", ties, parameters["k"])
+    in_order = RankingOptions("euclidean", "float64", ties, formulas.k)
     return found, ranking_partial(train, chunk, in_order, weights_of, utility_of, Workspace())
 
 
@@ -92,7 +93,7 @@ def test_binned__semivalues_stay_within_their_certificates(
     for n_classes, k, ties, seed in cases:
         parameters = {"k": k, "utility": utility, "n_classes": n_classes, **own}
         rows = rows_in_layout(layout, n_classes, seed)
-        found, in_order = both_rankings(rows, kernel, parameters, ties)
+        found, in_order = both_rankings(rows, kernel(**parameters), ties)
         assert found.row_bounds is not None
         assert np.all(found.row_bounds >= -ROUNDING)
         assert np.all(np.abs(found.value - in_order.value) <= found.row_bounds + ROUNDING)
@@ -106,14 +107,14 @@ def test_binned__the_most_neighbors_that_few_exact_rows_allow(shape: str) -> Non
     kernel, own = SHAPES[shape]
     parameters = {"k": ranking.SORTED_ROWS // 16, "utility": "jia2019", "n_classes": 2, **own}
     rows = rows_in_layout("sorted by distance", 2, 4, n=14_000)
-    found, in_order = both_rankings(rows, kernel, parameters, "id")
+    found, in_order = both_rankings(rows, kernel(**parameters), "id")
     assert found.row_bounds is not None
     assert np.all(np.abs(found.value - in_order.value) <= found.row_bounds + ROUNDING)
 
 
 def test_tails__say_from_where_suffix_weights_fall() -> None:
     for k, alpha, beta in ((1, 1.0, 1.0), (10, 16.0, 1.0), (10, 200.0, 1.0), (30, 4.0, 0.1), (5, 1.0, 16.0)):
-        weights = knn_beta.rank_weights(3_000, k=k, utility="jia2019", n_classes=2, alpha=alpha, beta=beta)
+        weights = KnnBeta(k, utility="jia2019", n_classes=2, alpha=alpha, beta=beta).rank_weights(3_000)
         tails = Tails.of(weights)
         # Section 7's ratio of neighbors falls below 1 beyond rank (k - 1) (alpha + beta) / (1 + beta) + 1.
         assert tails.falls_from == pytest.approx(max((k - 1) * (alpha + beta) / (1 + beta) + 1, k + 1) - 1, abs=2)
@@ -122,10 +123,9 @@ def test_tails__say_from_where_suffix_weights_fall() -> None:
 
 def test_binned__leaves_points_alone_where_suffix_weights_still_rise(small_bins: Any) -> None:
     train, chunk = rows_in_layout("random", 2, 5)
-    parameters = {"k": 4, "utility": "jia2019", "n_classes": 2, "alpha": 1_000.0, "beta": 1.0}
-    weights_of, utility_of = partial(knn_beta.rank_weights, **parameters), partial(knn_beta.utility, **parameters)
+    formulas = KnnBeta(4, "jia2019", 2, alpha=1_000.0, beta=1.0)
     options = RankingOptions("euclidean", "default", "id", 4, "binned", 2.0)
-    game = game_of(train.n_train, options, weights_of, utility_of)
+    game = game_of(train.n_train, options, formulas.rank_weights, formulas.utilities)
     assert game.tails.falls_from > 16 * 30
     _, left = binned.binned_partial(train, chunk, game, Workspace())
     assert list(left) == [0, 1, 2]

@@ -15,7 +15,7 @@ from property_tests import examples
 import dvspark
 from dvspark.kernels import loops
 from dvspark.kernels.distances import distances, small_keys
-from dvspark.kernels.formulas import knn_shapley
+from dvspark.kernels.formulas.knn_shapley import KnnShapley
 from dvspark.schemas import Float64s, Int64s
 
 
@@ -80,7 +80,7 @@ def test_values__of_rows_that_lie_that_near_are_those_of_rational_numbers(
     expected = np.zeros(80)
     for z, label in zip(x[80:], y[80:], strict=True):
         order = np.argsort(exact_ranks(x[:80], z, metric), kind="stable")
-        expected[order] += knn_shapley.recursive_values((y[:80][order] == label).astype(np.float64), k=3) / 3
+        expected[order] += KnnShapley(3).recursive_values((y[:80][order] == label).astype(np.float64)) / 3
     found = dvspark.value_arrays(x[:80], y[:80], x[80:], y[80:], k=3, metric=metric, precision=precision)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-14)
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from ordered_cases import OrderedCase, enumerated_values, ordered_cases
 
-from dvspark.kernels.formulas import knn_shapley, owner_sum_of_points
-from dvspark.kernels.formulas import owner_knn_shapley as kernel
+from dvspark.kernels.formulas.knn_shapley import KnnShapley
+from dvspark.kernels.formulas.owner_knn_shapley import LARGEST_K, OwnerKnnShapley, owner_limit
+from dvspark.kernels.formulas.owner_sum_of_points import OwnerSumOfPoints
 from dvspark.kernels.ranking.ordered import OrderedPoint
 
-FORMULAS = (kernel.point_values, kernel.reference_values)
+FORMULAS = (OwnerKnnShapley.point_values, OwnerKnnShapley.reference_values)
 
 
 def some_point(n: int, n_owners: int, seed: int, share: float = 0.6) -> OrderedPoint:
@@ -34,7 +35,9 @@ def owner_values(point: OrderedPoint, k: int) -> list[float]:
 @pytest.mark.parametrize("formula", FORMULAS)
 @pytest.mark.parametrize("case", ordered_cases("owner_", by_owner=True), ids=lambda case: case.name)
 def test_owner_values__are_those_of_the_worked_cases(case: OrderedCase, formula) -> None:
-    np.testing.assert_allclose(formula(case.point, k=case.params["K"]), case.expected, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(
+        formula(OwnerKnnShapley(case.params["K"]), case.point), case.expected, rtol=0, atol=1e-15
+    )
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
@@ -44,24 +47,24 @@ def test_owner_values__are_those_of_all_coalitions(n_owners: int, k: int, formul
     for n in range(13):  # from owners without rows to k rows of each
         for share in (0.5, 1.0, 0.0):
             point = some_point(n, n_owners, seed=n, share=share)
-            np.testing.assert_allclose(formula(point, k=k), owner_values(point, k), rtol=0, atol=1e-15)
+            np.testing.assert_allclose(formula(OwnerKnnShapley(k), point), owner_values(point, k), rtol=0, atol=1e-15)
 
 
 @pytest.mark.parametrize("k", [1, 7])
 def test_owner_values__of_owners_with_one_row_each_are_the_2019_values(k: int) -> None:
     matches = np.random.default_rng(1).random(300) < 0.5
     point = OrderedPoint(matches, owners=np.arange(300, dtype=np.int32)[::-1], n_owners=300)
-    expected = knn_shapley.recursive_values(matches.astype(np.float64), k=k)[::-1]
-    for module in (kernel, owner_sum_of_points):
-        np.testing.assert_allclose(module.point_values(point, k=k), expected, rtol=0, atol=1e-14)
+    expected = KnnShapley(k).recursive_values(matches.astype(np.float64))[::-1]
+    for formulas in (OwnerKnnShapley, OwnerSumOfPoints):
+        np.testing.assert_allclose(formulas(k).point_values(point), expected, rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize(("n", "n_owners", "k"), [(3_000, 1_000, 10), (2_000, 40, 10), (500, 60, 30), (200, 3, 60)])
 def test_owner_values__agree_with_whole_numbers_on_larger_points(n: int, n_owners: int, k: int) -> None:
     point = some_point(n, n_owners, seed=2)
-    values = kernel.point_values(point, k=k)
-    np.testing.assert_allclose(values, kernel.reference_values(point, k=k), rtol=0, atol=1e-14)
-    assert values.sum() == pytest.approx(kernel.utility(point, k=k)[0], abs=1e-12)
+    values = OwnerKnnShapley(k).point_values(point)
+    np.testing.assert_allclose(values, OwnerKnnShapley(k).reference_values(point), rtol=0, atol=1e-14)
+    assert values.sum() == pytest.approx(OwnerKnnShapley(k).utilities(point)[0], abs=1e-12)
 
 
 def test_owner_values__do_not_see_rows_after_the_first_k_of_an_owner() -> None:
@@ -70,35 +73,35 @@ def test_owner_values__do_not_see_rows_after_the_first_k_of_an_owner() -> None:
     changed = OrderedPoint(
         np.where(np.array(place) < k, point.matches, ~point.matches), owners=point.owners, n_owners=4
     )
-    assert kernel.point_values(changed, k=k).tolist() == kernel.point_values(point, k=k).tolist()
+    assert OwnerKnnShapley(k).point_values(changed).tolist() == OwnerKnnShapley(k).point_values(point).tolist()
 
 
 def test_owner_values__splitting_a_data_set_pays_only_in_the_sum_of_points() -> None:
     point = OrderedPoint(np.ones(3, np.bool_), owners=np.array([0, 0, 1], np.int32), n_owners=2)
-    np.testing.assert_allclose(kernel.point_values(point, k=1), [1 / 2, 1 / 2], rtol=0, atol=1e-15)
-    np.testing.assert_allclose(owner_sum_of_points.point_values(point, k=1), [2 / 3, 1 / 3], rtol=0, atol=1e-15)
+    np.testing.assert_allclose(OwnerKnnShapley(1).point_values(point), [1 / 2, 1 / 2], rtol=0, atol=1e-15)
+    np.testing.assert_allclose(OwnerSumOfPoints(1).point_values(point), [2 / 3, 1 / 3], rtol=0, atol=1e-15)
 
 
 @pytest.mark.parametrize("n", [0, 1, 9, 2_000])
 def test_owner_sum_of_points__two_formulas_agree_and_sum_to_the_utility(n: int) -> None:
     point = some_point(n, 6, seed=4)
-    values = owner_sum_of_points.point_values(point, k=4)
-    np.testing.assert_allclose(values, owner_sum_of_points.reference_values(point, k=4), rtol=0, atol=1e-14)
-    assert values.sum() == pytest.approx(owner_sum_of_points.utility(point, k=4)[0], abs=1e-12)
+    values = OwnerSumOfPoints(4).point_values(point)
+    np.testing.assert_allclose(values, OwnerSumOfPoints(4).reference_values(point), rtol=0, atol=1e-14)
+    assert values.sum() == pytest.approx(OwnerSumOfPoints(4).utilities(point)[0], abs=1e-12)
 
 
 def test_owner_limit__refuses_k_whose_odds_leave_float64() -> None:
     point = OrderedPoint(np.arange(150) > 146, owners=np.arange(150, dtype=np.int32), n_owners=150)
-    of_rows = knn_shapley.recursive_values(point.matches.astype(np.float64), k=kernel.LARGEST_K)
-    np.testing.assert_allclose(kernel.point_values(point, k=kernel.LARGEST_K), of_rows, rtol=0, atol=1e-14)
-    (problem,) = kernel.owner_limit(kernel.LARGEST_K + 1)
+    of_rows = KnnShapley(LARGEST_K).recursive_values(point.matches.astype(np.float64))
+    np.testing.assert_allclose(OwnerKnnShapley(LARGEST_K).point_values(point), of_rows, rtol=0, atol=1e-14)
+    (problem,) = owner_limit(LARGEST_K + 1)
     assert problem.expected
     assert problem.hint
     with pytest.raises(ValueError, match="k <= 140"):
-        kernel.point_values(point, k=kernel.LARGEST_K + 1)
+        OwnerKnnShapley(LARGEST_K + 1).point_values(point)
 
 
 def test_owner_values__ask_for_owners() -> None:
-    for module in (kernel, owner_sum_of_points):
+    for formulas in (OwnerKnnShapley, OwnerSumOfPoints):
         with pytest.raises(ValueError, match="expected owners"):
-            module.point_values(OrderedPoint(np.ones(2, np.bool_)), k=1)
+            formulas(1).point_values(OrderedPoint(np.ones(2, np.bool_)))

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from ordered_cases import OrderedCase, enumerated_values, game_of_nearest, ordered_cases
 
-from dvspark.kernels.formulas import knn_regression_shapley as kernel
+from dvspark.kernels.formulas.knn_regression_shapley import KnnRegressionShapley
 from dvspark.kernels.ranking.ordered import OrderedPoint
 
-FORMULAS = (kernel.point_values, kernel.reference_values)
+FORMULAS = (KnnRegressionShapley.point_values, KnnRegressionShapley.reference_values)
 
 
 def point_of(targets: np.ndarray, target: float) -> OrderedPoint:
@@ -25,7 +25,7 @@ def squared_error(targets: np.ndarray, target: float, k: int, ranks: list[int]) 
 @pytest.mark.parametrize("formula", FORMULAS)
 @pytest.mark.parametrize("case", ordered_cases("knnreg_"), ids=lambda case: case.name)
 def test_regression_values__are_those_of_the_worked_cases(case: OrderedCase, formula) -> None:
-    values = formula(case.point, k=case.params["K"], empty_utility=case.params["U_empty"])
+    values = formula(KnnRegressionShapley(case.params["K"], empty_utility=case.params["U_empty"]), case.point)
     np.testing.assert_allclose(values, case.expected, rtol=0, atol=1e-13)
 
 
@@ -37,7 +37,7 @@ def test_regression_values__are_those_of_all_coalitions(n: int, k: int, empty_ut
     targets, target = np.random.default_rng(n).integers(-4, 5, n) / 2, 1.5
     empty = -(Fraction(target) ** 2) if empty_utility == "formula" else Fraction(empty_utility)
     expected = enumerated_values(n, game_of_nearest(k, lambda ranks: squared_error(targets, target, k, ranks), empty))
-    values = formula(point_of(targets, target), k=k, empty_utility=empty_utility)
+    values = formula(KnnRegressionShapley(k, empty_utility=empty_utility), point_of(targets, target))
     np.testing.assert_allclose(values, expected, rtol=0, atol=1e-13)
 
 
@@ -45,9 +45,9 @@ def test_regression_values__are_those_of_all_coalitions(n: int, k: int, empty_ut
 @pytest.mark.parametrize("n", [1, 2, 4_000, 1_000_000])
 def test_regression_values__two_formulas_agree_and_sum_to_the_utility(n: int, k: int) -> None:
     point = point_of(np.random.default_rng(7).normal(1.0, 2.0, n), 1.25)
-    values = kernel.point_values(point, k=k)
-    full, empty = kernel.utility(point, k=k)
-    np.testing.assert_allclose(values, kernel.reference_values(point, k=k), rtol=0, atol=1e-13)
+    values = KnnRegressionShapley(k).point_values(point)
+    full, empty = KnnRegressionShapley(k).utilities(point)
+    np.testing.assert_allclose(values, KnnRegressionShapley(k).reference_values(point), rtol=0, atol=1e-13)
     assert values.sum() == pytest.approx(full - empty, abs=1e-9)
 
 
@@ -67,20 +67,20 @@ def test_regression_values__an_offset_of_all_targets_leaves_their_digits() -> No
         inner = ((y + following) / k - 2 * target) * Fraction(min(k, i), i) + (pairs[i - 1] * nearer + farther) / k
         exact.append(exact[-1] + (following - y) / k * inner)
         farther += following * pairs[i - 1]
-    values = kernel.point_values(point_of(wanted + offset, float(offset)), k=k)
+    values = KnnRegressionShapley(k).point_values(point_of(wanted + offset, float(offset)))
     # U is of the size of 1e12, its last bit 1e-4.
     np.testing.assert_allclose(values, [float(value) for value in reversed(exact)], rtol=0, atol=1e-5)
 
 
 def test_utility__of_no_rows_is_that_of_the_empty_set() -> None:
-    assert kernel.utility(point_of(np.empty(0), 2.0), k=3) == (-4.0, -4.0)
-    assert kernel.utility(point_of(np.empty(0), 2.0), k=3, empty_utility=1.0) == (1.0, 1.0)
+    assert KnnRegressionShapley(3).utilities(point_of(np.empty(0), 2.0)) == (-4.0, -4.0)
+    assert KnnRegressionShapley(3, empty_utility=1.0).utilities(point_of(np.empty(0), 2.0)) == (1.0, 1.0)
 
 
 def test_utility__divides_by_k_however_few_rows_there_are() -> None:
-    assert kernel.utility(point_of(np.array([3.0]), 2.0), k=3) == (-1.0, -4.0)
+    assert KnnRegressionShapley(3).utilities(point_of(np.array([3.0]), 2.0)) == (-1.0, -4.0)
 
 
 def test_regression_values__ask_for_targets() -> None:
     with pytest.raises(ValueError, match="expected targets"):
-        kernel.point_values(OrderedPoint(np.ones(2, np.bool_)), k=1)
+        KnnRegressionShapley(1).point_values(OrderedPoint(np.ones(2, np.bool_)))

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from oracle_games import Point, SizeWeights, banzhaf, beta, nearest_game, semivalues
 
 from dvspark.errors import ConfigError
-from dvspark.kernels.formulas import knn_banzhaf, knn_beta, knn_shapley, soft_knn_shapley
+from dvspark.kernels.formulas.knn_banzhaf import KnnBanzhaf
+from dvspark.kernels.formulas.knn_beta import KnnBeta
+from dvspark.kernels.formulas.knn_shapley import KnnShapley
 from dvspark.kernels.formulas.semivalues import UTILITIES, running_sums
+from dvspark.kernels.formulas.soft_knn_shapley import SoftKnnShapley
 from dvspark.kernels.ranking.rank_values import RankWeights, rank_values
 
 MANY = 10_000_000
@@ -25,8 +28,8 @@ POSITIVES = st.fractions(Fraction(1, 8), 20, max_denominator=8)
 def kernel_of(shape: tuple[Any, Any] | None) -> tuple[Any, dict[str, float], SizeWeights]:
     """Return the kernel, its own parameters and the oracle's weights; None is Banzhaf."""
     if shape is None:
-        return knn_banzhaf, {}, banzhaf
-    return knn_beta, {"alpha": float(shape[0]), "beta": float(shape[1])}, beta(*shape)
+        return KnnBanzhaf, {}, banzhaf
+    return KnnBeta, {"alpha": float(shape[0]), "beta": float(shape[1])}, beta(*shape)
 
 
 @given(
@@ -46,11 +49,11 @@ def test_rank_weights__give_the_enumerated_semivalues(
     values = semivalues(rows, game, size_weights)
     expected = np.array([float(values[row]) for row in rows])
     parameters = {"k": k, "utility": utility, "n_classes": n_classes, **own}
-    found = rank_values(matches, kernel.rank_weights(len(flags), **parameters), np.empty(len(flags)))
+    found = rank_values(matches, kernel(**parameters).rank_weights(len(flags)), np.empty(len(flags)))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-14)
-    recursive = kernel.recursive_values(matches.astype(np.float64), **parameters)
+    recursive = kernel(**parameters).recursive_values(matches.astype(np.float64))
     np.testing.assert_allclose(recursive, expected, rtol=0, atol=1e-13)
-    full, empty = kernel.utility(float(matches[:k].sum()), len(flags), **parameters)
+    full, empty = kernel(**parameters).utilities(float(matches[:k].sum()), len(flags))
     assert full == pytest.approx(float(game(rows)), abs=1e-15)
     assert empty == pytest.approx(float(game([])), abs=1e-15)
 
@@ -62,8 +65,8 @@ def test_recursive_values__agree_with_the_weights_on_many_rows(shape: Any, utili
     for n, k in ((200_000, 10), (5_000, 700), (3_000, 2_999), (900, 2_000)):
         matches = np.random.default_rng(n).random(n) < 0.4
         parameters = {"k": k, "utility": utility, "n_classes": 5, **own}
-        found = rank_values(matches, kernel.rank_weights(n, **parameters), np.empty(n))
-        recursive = kernel.recursive_values(matches.astype(np.float64), **parameters)
+        found = rank_values(matches, kernel(**parameters).rank_weights(n), np.empty(n))
+        recursive = kernel(**parameters).recursive_values(matches.astype(np.float64))
         np.testing.assert_allclose(found, recursive, rtol=0, atol=1e-12)
 
 
@@ -72,10 +75,10 @@ def test_rank_weights__of_beta_1_1_are_those_of_shapley(n: int) -> None:
     one = {"alpha": 1.0, "beta": 1.0, "n_classes": 3}
     for k in (1, 10, 300):
         pairs = [
-            (knn_beta.rank_weights(n, k=k, utility="jia2019", **one), knn_shapley.rank_weights(n, k=k)),
+            (KnnBeta(k, utility="jia2019", **one).rank_weights(n), KnnShapley(k).rank_weights(n)),
             (
-                knn_beta.rank_weights(n, k=k, utility="wang2023", **one),
-                soft_knn_shapley.rank_weights(n, k=k, n_classes=3),
+                KnnBeta(k, utility="wang2023", **one).rank_weights(n),
+                SoftKnnShapley(k, n_classes=3).rank_weights(n),
             ),
         ]
         for found, shapley in pairs:
@@ -130,7 +133,7 @@ def test_rank_weights__of_ten_million_rows_are_those_of_mpmath(shape: Any) -> No
     k, n_classes = 10, 7
     exact = Exact(MANY, k, shape)
     kernel, own, _ = kernel_of(shape)
-    weights: RankWeights = kernel.rank_weights(MANY, k=k, utility="wang2023", n_classes=n_classes, **own)
+    weights: RankWeights = kernel(k, utility="wang2023", n_classes=n_classes, **own).rank_weights(MANY)
     ranks = np.unique([1, 2, *range(k, k + 6), 20, 40, 900, *np.geomspace(k + 6, MANY, 30).astype(int), MANY - 1])
     for rank in map(int, ranks):
         assert_exact(weights.suffix[rank - 1], exact.suffix(rank))
@@ -146,7 +149,7 @@ def test_rank_weights__of_many_neighbors_neither_overflow_nor_vanish() -> None:
     # Of 2 k or fewer rows, it is mostly not the k-th that decides but that fewer than k join.
     for n, k in ((30_000, 20_000), (39_990, 20_000), (60_000, 20_000)):
         exact = Exact(n, k, None)
-        weights = knn_banzhaf.rank_weights(n, k=k, utility="jia2019", n_classes=2)
+        weights = KnnBanzhaf(k, utility="jia2019", n_classes=2).rank_weights(n)
         for rank in (k + 2, int(1.4 * k), n):
             assert_exact(weights.suffix[rank - 1], exact.suffix(rank))
         assert np.all(np.isfinite(weights.own))
@@ -162,7 +165,7 @@ def test_running_sums__are_rounded_a_few_hundred_times_only() -> None:
 
 
 def test_rank_weights__refuse_an_unknown_utility() -> None:
-    for call in (knn_banzhaf.rank_weights, knn_banzhaf.utility):
-        arguments = (5,) if call is knn_banzhaf.rank_weights else (1.0, 5)
+    formulas = KnnBanzhaf(1, "soft", 2)
+    for call, arguments in ((formulas.rank_weights, (5,)), (formulas.utilities, (1.0, 5))):
         with pytest.raises(ConfigError, match="'jia2019', 'wang2023'"):
-            call(*arguments, k=1, utility="soft", n_classes=2)
+            call(*arguments)

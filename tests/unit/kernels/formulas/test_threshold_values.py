@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import mpmath
@@ -16,40 +15,44 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dvspark.kernels.formulas import threshold_knn_banzhaf, threshold_knn_beta, threshold_knn_loo, threshold_knn_shapley
+from dvspark.kernels.formulas.kinds import RadiusFormulas
+from dvspark.kernels.formulas.threshold_knn_banzhaf import ThresholdKnnBanzhaf
+from dvspark.kernels.formulas.threshold_knn_beta import ThresholdKnnBeta
+from dvspark.kernels.formulas.threshold_knn_loo import ThresholdKnnLoo
+from dvspark.kernels.formulas.threshold_knn_shapley import ThresholdKnnShapley
 from dvspark.kernels.radius.neighbor_values import log_product, reciprocal_sum
 
 VECTORS = Path(__file__).parents[3] / "vectors"
-KERNELS = [threshold_knn_shapley, threshold_knn_banzhaf, threshold_knn_beta, threshold_knn_loo]
+KERNELS = [ThresholdKnnShapley, ThresholdKnnBanzhaf, ThresholdKnnBeta, ThresholdKnnLoo]
 METHOD_OF_VECTOR = {
-    "tknn_shapley": threshold_knn_shapley,
-    "tknn_banzhaf": threshold_knn_banzhaf,
-    "tknn_beta": threshold_knn_beta,
+    "tknn_shapley": ThresholdKnnShapley,
+    "tknn_banzhaf": ThresholdKnnBanzhaf,
+    "tknn_beta": ThresholdKnnBeta,
 }
 TOLERANCE = 1e-12
 STEPS = st.one_of(st.floats(1e-12, 50), st.floats(-0.04, -1e-12))
 LARGE = [2, 3, 10, 64, 65, 127, 128, 129, 130, 1_000, 12_345, 1_000_000, 100_000_000]
 
 
-def parameters_of(kernel: ModuleType, alpha: Any = 16, beta: Any = 1) -> dict[str, Any]:
-    return {"alpha": alpha, "beta": beta} if kernel is threshold_knn_beta else {}
+def parameters_of(kernel: type[RadiusFormulas], alpha: Any = 16, beta: Any = 1) -> dict[str, Any]:
+    return {"alpha": alpha, "beta": beta} if kernel is ThresholdKnnBeta else {}
 
 
 def rising(x: Fraction, n: int) -> Fraction:
     return math.prod((x + i for i in range(n)), start=Fraction(1))
 
 
-def weight_of(kernel: ModuleType, n: int, alpha: int, beta: int) -> Callable[[int], Fraction]:
+def weight_of(kernel: type[RadiusFormulas], n: int, alpha: int, beta: int) -> Callable[[int], Fraction]:
     """Return the weight of one coalition of s of the n - 1 other players, by the semivalue's definition."""
 
     def beta_weight(s: int) -> Fraction:  # B(s + beta, n - 1 - s + alpha) / B(alpha, beta)
         return rising(Fraction(beta), s) * rising(Fraction(alpha), n - 1 - s) / rising(Fraction(alpha + beta), n - 1)
 
     return {
-        threshold_knn_shapley: lambda s: Fraction(math.factorial(s) * math.factorial(n - 1 - s), math.factorial(n)),
-        threshold_knn_banzhaf: lambda s: Fraction(1, 2 ** (n - 1)),
-        threshold_knn_beta: beta_weight,
-        threshold_knn_loo: lambda s: Fraction(s == n - 1),
+        ThresholdKnnShapley: lambda s: Fraction(math.factorial(s) * math.factorial(n - 1 - s), math.factorial(n)),
+        ThresholdKnnBanzhaf: lambda s: Fraction(1, 2 ** (n - 1)),
+        ThresholdKnnBeta: beta_weight,
+        ThresholdKnnLoo: lambda s: Fraction(s == n - 1),
     }[kernel]
 
 
@@ -82,32 +85,32 @@ def semivalues(inside: Sequence[bool], flags: Sequence[bool], n_classes: int, we
     beta=st.integers(1, 4),
 )
 def test_neighbor_values__are_the_semivalues_of_all_coalitions(
-    kernel: ModuleType, players: list[tuple[bool, bool]], n_classes: int, alpha: int, beta: int
+    kernel: type[RadiusFormulas], players: list[tuple[bool, bool]], n_classes: int, alpha: int, beta: int
 ) -> None:
     inside, flags = zip(*players, strict=True)
     expected = semivalues(inside, flags, n_classes, weight_of(kernel, len(players), alpha, beta))
     n, n_matches = sum(inside), sum(a and b for a, b in players)
     counts = np.array([n]), np.array([n_matches])
     parameters = parameters_of(kernel, alpha, beta)
-    match, other = kernel.neighbor_values(*counts, n_classes=n_classes, **parameters)
+    match, other = kernel(radius=1.0, n_classes=n_classes, **parameters).neighbor_values(*counts)
     found = [(match[0] if flag else other[0]) if near else 0.0 for near, flag in players]
     np.testing.assert_allclose(found, [float(value) for value in expected], rtol=TOLERANCE, atol=1e-15)
-    full, empty = kernel.utility(*counts, n_classes=n_classes, **parameters)
+    full, empty = kernel(radius=1.0, n_classes=n_classes, **parameters).utilities(*counts)
     assert empty[0] == 1 / n_classes
     assert full[0] == (n_matches / n if n else 1 / n_classes)
-    if kernel is threshold_knn_shapley:
+    if kernel is ThresholdKnnShapley:
         assert sum(expected) == (Fraction(n_matches, n) if n else Fraction(1, n_classes)) - Fraction(1, n_classes)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @given(n=st.integers(1, 3_000), share=st.floats(0, 1), n_classes=st.integers(1, 10), beta=st.sampled_from([0.5, 1, 4]))
 def test_neighbor_values__agree_with_the_sum_over_coalition_sizes(
-    kernel: ModuleType, n: int, share: float, n_classes: int, beta: float
+    kernel: type[RadiusFormulas], n: int, share: float, n_classes: int, beta: float
 ) -> None:
     n_matches = round(share * n)
     parameters = parameters_of(kernel, 0.75, beta)
-    counted = kernel.counted_values(n, n_matches, n_classes=n_classes, **parameters)
-    found = kernel.neighbor_values(np.array([n]), np.array([n_matches]), n_classes=n_classes, **parameters)
+    counted = kernel(radius=1.0, n_classes=n_classes, **parameters).counted_values(n, n_matches)
+    found = kernel(radius=1.0, n_classes=n_classes, **parameters).neighbor_values(np.array([n]), np.array([n_matches]))
     for one, other, there in zip(counted, found, (n_matches > 0, n_matches < n), strict=True):
         assert np.isnan(one) != there
         if there:  # log-gammas of n lose some digits
@@ -115,25 +118,25 @@ def test_neighbor_values__agree_with_the_sum_over_coalition_sizes(
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_neighbor_values__are_zero_and_silent_where_nobody_is_near(kernel: ModuleType) -> None:
+def test_neighbor_values__are_zero_and_silent_where_nobody_is_near(kernel: type[RadiusFormulas]) -> None:
     nobody = np.zeros(2, np.int64)
     with np.errstate(all="raise"):
-        match, other = kernel.neighbor_values(nobody, nobody, n_classes=3, **parameters_of(kernel))
+        match, other = kernel(radius=1.0, n_classes=3, **parameters_of(kernel)).neighbor_values(nobody, nobody)
     assert not match.any()
     assert not other.any()
 
 
-def many_digits(kernel: ModuleType, n: int, a: int, n_classes: int, alpha: float, beta: float) -> Any:
+def many_digits(kernel: type[RadiusFormulas], n: int, a: int, n_classes: int, alpha: float, beta: float) -> Any:
     """Return both values in 60 digits, from the published expectation over the probability of joining."""
     mp = mpmath.mp
     one, size = mp.mpf(1), mp.mpf(n)
     x, y = mp.mpf(alpha), mp.mpf(beta)
-    if kernel is threshold_knn_shapley:
+    if kernel is ThresholdKnnShapley:
         alone, mean = one / n, mp.harmonic(n) / n
-    elif kernel is threshold_knn_banzhaf:
+    elif kernel is ThresholdKnnBanzhaf:
         alone = mp.mpf(2) ** (1 - size)
         mean = 2 * (1 - mp.mpf(2) ** -size) / n
-    elif kernel is threshold_knn_loo:
+    elif kernel is ThresholdKnnLoo:
         alone, mean = mp.mpf(0), one / n
     else:
         alone = mp.beta(y, n - 1 + x) / mp.beta(x, y)
@@ -149,22 +152,22 @@ def many_digits(kernel: ModuleType, n: int, a: int, n_classes: int, alpha: float
 @pytest.mark.parametrize(
     ("kernel", "alpha", "beta"),
     [
-        (threshold_knn_shapley, 1, 1),
-        (threshold_knn_banzhaf, 1, 1),
-        (threshold_knn_loo, 1, 1),
+        (ThresholdKnnShapley, 1, 1),
+        (ThresholdKnnBanzhaf, 1, 1),
+        (ThresholdKnnLoo, 1, 1),
         *[
-            (threshold_knn_beta, alpha, beta)
+            (ThresholdKnnBeta, alpha, beta)
             for alpha, beta in [(1, 1), (16, 1), (1, 16), (4, 1), (0.5, 0.25), (16, 1.000001), (16, 0.999), (100, 2.5)]
         ],
     ],
 )
 def test_neighbor_values__keep_twelve_digits_to_a_hundred_million_neighbors(
-    kernel: ModuleType, alpha: float, beta: float
+    kernel: type[RadiusFormulas], alpha: float, beta: float
 ) -> None:
     n = np.repeat(LARGE, 3)
     n_matches = np.array([count for size in LARGE for count in (1, (size + 1) // 2, size - 1)])
     parameters = parameters_of(kernel, alpha, beta)
-    found = np.stack(kernel.neighbor_values(n, n_matches, n_classes=7, **parameters))
+    found = np.stack(kernel(radius=1.0, n_classes=7, **parameters).neighbor_values(n, n_matches))
     with mpmath.workdps(60):
         expected = [
             many_digits(kernel, int(size), int(a), 7, alpha, beta) for size, a in zip(n, n_matches, strict=True)
@@ -204,7 +207,7 @@ def test_neighbor_values__equal_the_worked_cases(case: dict[str, Any]) -> None:
         inside = np.array(squares) <= parameters["tau"] ** 2
         flags = np.array([row["y"] == point["y"] for row in train])
         counts = np.array([inside.sum()]), np.array([(inside & flags).sum()])
-        match, other = kernel.neighbor_values(*counts, n_classes=parameters["C"], **given_ones)
+        match, other = kernel(radius=1.0, n_classes=parameters["C"], **given_ones).neighbor_values(*counts)
         line[:] = np.where(inside, np.where(flags, match, other), 0.0)
     players = [row["id"] for row in train]
     assert players == case["expected"]["players"]

@@ -12,12 +12,12 @@ from ordered_cases import OrderedCase, enumerated_values, game_of_nearest, order
 import dvspark
 from dvspark.kernels.distances import distance_weights
 from dvspark.kernels.formulas import hard_weighted, normalized_weighted
-from dvspark.kernels.formulas import weighted_knn_shapley as kernel
+from dvspark.kernels.formulas.weighted_knn_shapley import KINDS, WeightedKnnShapley, problems
 from dvspark.kernels.ranking.ordered import OrderedPoint
 
-FORMULAS = (kernel.point_values, kernel.reference_values)
+FORMULAS = (WeightedKnnShapley.point_values, WeightedKnnShapley.reference_values)
 KIND_OF_VECTOR = {"wknn_raw": "raw", "wknn_norm": "normalized", "wknn_hard": "hard"}
-KINDS_AND_K = [(kind, k) for kind in kernel.KINDS for k in (1, 2, 3, 4, 9) if kind != "normalized" or k <= 3]
+KINDS_AND_K = [(kind, k) for kind in KINDS for k in (1, 2, 3, 4, 9) if kind != "normalized" or k <= 3]
 
 
 def worth(point: OrderedPoint, kind: str, ranks: list[int], empty: Fraction) -> Fraction:
@@ -48,7 +48,7 @@ def test_weighted_values__are_those_of_the_worked_cases(prefix: str, formula) ->
     assert cases
     for case in cases:
         options = {"kind": KIND_OF_VECTOR[prefix], "empty_utility": empty_utility_of(case.params)}
-        values = formula(case.point, k=case.params["K"], **options)
+        values = formula(WeightedKnnShapley(case.params["K"], **options), case.point)
         np.testing.assert_allclose(values, case.expected, rtol=0, atol=1e-14)
 
 
@@ -60,7 +60,7 @@ def test_weighted_values__are_those_of_all_coalitions(n: int, kind: str, k: int,
     for seed, share in ((0, 0.6), (1, 0.4), (2, 1.0), (3, 0.0)):  # the last two: one class
         point = some_point(n, seed, share=share)
         expected = enumerated_values(n, game_of_nearest(k, lambda ranks: worth(point, kind, ranks, empty), empty))  # noqa: B023
-        values = formula(point, k=k, kind=kind, empty_utility=0.25)
+        values = formula(WeightedKnnShapley(k, kind=kind, empty_utility=0.25), point)
         np.testing.assert_allclose(values, expected, rtol=0, atol=1e-14)
 
 
@@ -68,8 +68,9 @@ def test_weighted_values__are_those_of_all_coalitions(n: int, kind: str, k: int,
 @pytest.mark.parametrize("n", [0, 1, 2, 60, 300])
 def test_weighted_values__sum_to_the_utility(n: int, kind: str, k: int) -> None:
     point = some_point(n, 5, largest=7)
-    full, empty = kernel.utility(point, k=k, kind=kind, empty_utility=0.5)
-    assert kernel.point_values(point, k=k, kind=kind, empty_utility=0.5).sum() == pytest.approx(full - empty, abs=1e-12)
+    formulas = WeightedKnnShapley(k, kind=kind, empty_utility=0.5)
+    full, empty = formulas.utilities(point)
+    assert formulas.point_values(point).sum() == pytest.approx(full - empty, abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -78,22 +79,22 @@ def test_weighted_values__sum_to_the_utility(n: int, kind: str, k: int) -> None:
 def test_weighted_values__two_formulas_agree_on_larger_points(kind: str, k: int, n: int) -> None:
     rng = np.random.default_rng(4)
     point = OrderedPoint(rng.random(n) < 0.5, weights=rng.random(n) * (rng.random(n) < 0.9))
-    values = kernel.point_values(point, k=k, kind=kind)
-    np.testing.assert_allclose(values, kernel.reference_values(point, k=k, kind=kind), rtol=0, atol=1e-14)
+    values = WeightedKnnShapley(k, kind=kind).point_values(point)
+    np.testing.assert_allclose(values, WeightedKnnShapley(k, kind=kind).reference_values(point), rtol=0, atol=1e-14)
 
 
 def test_raw_values__two_formulas_agree_at_a_million_rows() -> None:
     rng = np.random.default_rng(8)
     point = OrderedPoint(rng.random(1_000_000) < 0.5, weights=rng.random(1_000_000))
-    values = kernel.point_values(point, k=10)
-    np.testing.assert_allclose(values, kernel.reference_values(point, k=10), rtol=0, atol=1e-14)
-    assert values.sum() == pytest.approx(kernel.utility(point, k=10)[0], abs=1e-9)
+    values = WeightedKnnShapley(10).point_values(point)
+    np.testing.assert_allclose(values, WeightedKnnShapley(10).reference_values(point), rtol=0, atol=1e-14)
+    assert values.sum() == pytest.approx(WeightedKnnShapley(10).utilities(point)[0], abs=1e-9)
 
 
 def test_raw_values__with_weights_of_one_are_k_times_the_2019_values() -> None:
     point = OrderedPoint(np.array([True, False, True, True]), weights=np.ones(4))
     # phi of k = 2 by hand: 1/2 - t, -t, (1/3 - 1/12), 1/4 with t = 1/6 + 1/12.
-    np.testing.assert_allclose(kernel.point_values(point, k=2), [0.5, -0.5, 0.5, 0.5], rtol=0, atol=1e-15)
+    np.testing.assert_allclose(WeightedKnnShapley(2).point_values(point), [0.5, -0.5, 0.5, 0.5], rtol=0, atol=1e-15)
 
 
 # --- normalized -------------------------------------------------------------------------------------------
@@ -104,9 +105,9 @@ def test_raw_values__with_weights_of_one_are_k_times_the_2019_values() -> None:
 @pytest.mark.parametrize("empty", [0.0, 0.3, 1.0])
 def test_normalized_values__rows_that_are_all_without_weight_change_nothing(empty: float, k: int, formula) -> None:
     point = OrderedPoint(np.array([True, False, True, False, True]), weights=np.zeros(5))
-    values = formula(point, k=k, kind="normalized", empty_utility=empty)
+    values = formula(WeightedKnnShapley(k, kind="normalized", empty_utility=empty), point)
     np.testing.assert_allclose(values, np.zeros(5), rtol=0, atol=1e-15)
-    assert kernel.utility(point, k=k, kind="normalized", empty_utility=empty) == (empty, empty)
+    assert WeightedKnnShapley(k, kind="normalized", empty_utility=empty).utilities(point) == (empty, empty)
 
 
 @pytest.mark.parametrize("self_validation", [False, True])
@@ -137,7 +138,7 @@ def test_normalized_limit__refuses_k_above_three_and_says_what_to_do() -> None:
     assert "hard" in problem.hint
     for formula in FORMULAS:
         with pytest.raises(ValueError, match="k <= 3"):
-            formula(some_point(5, 0), k=4, kind="normalized")
+            formula(WeightedKnnShapley(4, kind="normalized"), some_point(5, 0))
 
 
 def test_normalized_values__do_not_depend_on_the_size_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,11 +155,11 @@ def test_normalized_values__do_not_depend_on_the_size_of_blocks(monkeypatch: pyt
 @pytest.mark.parametrize("n_nearest", [6, 7, 20, 79, 80, 500])
 def test_hard_values__truncated_stay_within_the_proven_bound(k: int, n_nearest: int) -> None:
     point = some_point(80, 9, largest=7)
-    exact = kernel.point_values(point, k=k, kind="hard")
-    truncated = kernel.point_values(point, k=k, kind="hard", n_nearest=n_nearest)
+    exact = WeightedKnnShapley(k, kind="hard").point_values(point)
+    truncated = WeightedKnnShapley(k, kind="hard", n_nearest=n_nearest).point_values(point)
     bound = hard_weighted.truncation_bound(80, k, n_nearest)
     assert np.abs(truncated - exact).max() <= bound + 1e-14
-    counted = kernel.reference_values(point, k=k, kind="hard", n_nearest=n_nearest)
+    counted = WeightedKnnShapley(k, kind="hard", n_nearest=n_nearest).reference_values(point)
     np.testing.assert_allclose(truncated, counted, rtol=0, atol=1e-14)
 
 
@@ -172,30 +173,30 @@ def test_truncation_bound__is_the_sum_of_what_is_left_out() -> None:
 def test_hard_values__of_a_row_of_weight_zero_need_not_be_zero() -> None:
     # Nearest, without weight: with k = 1 it is right, and keeps the wrong one out.
     point = OrderedPoint(np.array([False, False]), weights=np.array([0.0, 1.0]))
-    np.testing.assert_allclose(kernel.point_values(point, k=1, kind="hard"), [1.0, 0.0], rtol=0, atol=1e-15)
+    np.testing.assert_allclose(WeightedKnnShapley(1, kind="hard").point_values(point), [1.0, 0.0], rtol=0, atol=1e-15)
 
 
 def test_hard_values__of_more_sets_than_floats_can_count_stay_exact() -> None:
     # C(4,000, 149) is 1e274; C(40,000, 149), of which there is no float64, is behind the truncated values.
     n, k = 4_000, 150
     point = some_point(n, 1, largest=1, share=0.52)
-    values = kernel.point_values(point, k=k, kind="hard", bits=1)
-    full, empty = kernel.utility(point, k=k, kind="hard", bits=1)
+    values = WeightedKnnShapley(k, kind="hard", bits=1).point_values(point)
+    full, empty = WeightedKnnShapley(k, kind="hard", bits=1).utilities(point)
     assert values.sum() == pytest.approx(full - empty, abs=1e-12)
     of_one_kind = [values[(point.matches == match) & (point.weights == 1)] for match in (True, False)]
     assert (np.diff(of_one_kind[0]) <= 1e-15).all()
     assert (np.diff(of_one_kind[1]) >= -1e-15).all()
     wrong = OrderedPoint(np.zeros(10 * n, np.bool_), weights=np.ones(10 * n))
     # No match: U = 0 of every set but the empty one, so the first of an order takes 1 away.
-    values = kernel.point_values(wrong, k=k, kind="hard", bits=1, empty_utility=1.0, n_nearest=k)
+    values = WeightedKnnShapley(k, kind="hard", bits=1, empty_utility=1.0, n_nearest=k).point_values(wrong)
     np.testing.assert_allclose(values, -0.1 / n, rtol=1e-12)
 
 
 def test_hard_values__two_formulas_agree_across_blocks_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     point = some_point(50, 3, largest=7)
-    values = kernel.point_values(point, k=4, kind="hard")
+    values = WeightedKnnShapley(4, kind="hard").point_values(point)
     monkeypatch.setattr(hard_weighted, "REFERENCE_CELLS", 1_000)
-    np.testing.assert_allclose(values, kernel.reference_values(point, k=4, kind="hard"), rtol=0, atol=1e-14)
+    np.testing.assert_allclose(values, WeightedKnnShapley(4, kind="hard").reference_values(point), rtol=0, atol=1e-14)
 
 
 def test_quantized__takes_whole_weights_as_they_are_and_scales_others_to_the_largest() -> None:
@@ -215,20 +216,20 @@ def test_quantized__takes_whole_weights_as_they_are_and_scales_others_to_the_lar
 
 
 def test_problems__names_what_cannot_be_had_together() -> None:
-    assert kernel.problems(k=5, kind="raw") == []
-    assert kernel.problems(k=5, kind="hard", bits=8, n_nearest=5) == []
-    assert [p.where for p in kernel.problems(k=5, kind="soft")] == ["parameter 'kind'"]
-    assert [p.where for p in kernel.problems(k=5, kind="normalized")] == ["parameter 'k'"]
-    assert [p.where for p in kernel.problems(k=5, kind="raw", n_nearest=9)] == ["parameter 'n_nearest'"]
-    found = kernel.problems(k=5, kind="hard", bits=9, n_nearest=4)
+    assert problems(k=5, kind="raw") == []
+    assert problems(k=5, kind="hard", bits=8, n_nearest=5) == []
+    assert [p.where for p in problems(k=5, kind="soft")] == ["parameter 'kind'"]
+    assert [p.where for p in problems(k=5, kind="normalized")] == ["parameter 'k'"]
+    assert [p.where for p in problems(k=5, kind="raw", n_nearest=9)] == ["parameter 'n_nearest'"]
+    found = problems(k=5, kind="hard", bits=9, n_nearest=4)
     assert [p.where for p in found] == ["parameter 'bits'", "parameter 'n_nearest'"]
     assert all(p.expected and p.got and p.hint for p in found)
 
 
 def test_weighted_values__ask_for_weights() -> None:
-    for kind in kernel.KINDS:
+    for kind in KINDS:
         with pytest.raises(ValueError, match="expected weights"):
-            kernel.point_values(OrderedPoint(np.ones(2, np.bool_)), k=1, kind=kind)
+            WeightedKnnShapley(1, kind=kind).point_values(OrderedPoint(np.ones(2, np.bool_)))
 
 
 def test_distance_weights__are_finite_and_fall_from_one() -> None:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -20,7 +17,7 @@ from hypothesis import strategies as st
 from dvspark.kernels import loops
 from dvspark.kernels.binning import bins
 from dvspark.kernels.binning.bins import N_BINS
-from dvspark.kernels.formulas import knn_shapley
+from dvspark.kernels.formulas.knn_shapley import KnnShapley
 
 compiled = pytest.importorskip("dvspark.kernels.loops.compiled_loops")
 BOTH = (loops, compiled)
@@ -146,7 +143,7 @@ def test_value_bins__is_the_same_in_both(seed: int, n: int, k: int) -> None:
     linked = np.append(False, rng.random(11) < rng.choice([0.0, 0.3])) & (np.arange(12) < 11)
     near_doubt = np.minimum([rng.integers(0, 3), rng.integers(0, 2)], [counts[0] + counts[1], counts[1]])
     near_doubt[1] = min(near_doubt)
-    tails = bins.Tails.of(knn_shapley.rank_weights(n, k=k))
+    tails = bins.Tails.of(KnnShapley(k).rank_weights(n))
     results = []
     for module in BOTH:
         values, bounds = np.full(24, np.nan), np.full(24, np.nan)
@@ -444,17 +441,3 @@ def test_fastest__follows_the_environment(choice: str, expected: str) -> None:
     environment = {"DVSPARK_LOOPS": choice, "PATH": ""}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == expected
-
-
-def test_private_cache__is_no_folder_that_others_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    usual = tmp_path / f"dvspark-numba-{os.getuid()}"
-    assert loops.private_cache() == str(usual)
-    assert usual.stat().st_mode & 0o777 == 0o700
-    usual.chmod(0o777)
-    other = loops.private_cache()
-    assert other != str(usual)
-    assert Path(other).stat().st_mode & 0o777 == 0o700
-    usual.rmdir()
-    usual.symlink_to(other)
-    assert loops.private_cache() not in {str(usual), other}

@@ -25,9 +25,12 @@ from scipy.sparse import csr_matrix
 from worked_cases import VECTORS
 
 from dvspark.errors import ConfigError, InputError
-from dvspark.kernels.formulas import cleanlab_knn_shapley, knn_loo, truncated_knn_shapley
+from dvspark.kernels.formulas.cleanlab_knn_shapley import CleanlabKnnShapley, graph_scores, score
+from dvspark.kernels.formulas.kinds import NearestFormulas
+from dvspark.kernels.formulas.knn_loo import KnnLoo
 from dvspark.kernels.formulas.semivalues import UTILITIES
-from dvspark.kernels.nearest.near_values import NearValues
+from dvspark.kernels.formulas.truncated_knn_shapley import TAILS, TruncatedKnnShapley
+from dvspark.kernels.nearest.near_values import NearestPoint, NearValues
 
 FLAGS = st.lists(st.booleans(), min_size=1, max_size=7)
 
@@ -38,9 +41,9 @@ def point_of(flags: list[bool]) -> Point:
     return Point([Fraction(row) for row in rows], rows, flags)
 
 
-def near_of(kernel: Any, matches: np.ndarray, **parameters: Any) -> NearValues:
-    m = kernel.n_nearest(len(matches), **parameters)
-    return kernel.near_values(matches[:m], len(matches), int(matches.sum()), **parameters)
+def near_of(formulas: NearestFormulas, matches: np.ndarray) -> NearValues:
+    m = formulas.n_nearest(len(matches))
+    return formulas.near_values(NearestPoint(matches[:m], len(matches), int(matches.sum())))
 
 
 def by_rank(near: NearValues, matches: np.ndarray) -> np.ndarray:
@@ -54,7 +57,7 @@ def worked_case(name: str) -> dict[str, Any]:
     return json.loads((VECTORS / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def mean_of_worked_case(case: dict[str, Any], kernel: Any, **parameters: Any) -> list[float]:
+def mean_of_worked_case(case: dict[str, Any], formulas: NearestFormulas) -> list[float]:
     """Return the means over the validation rows of a worked case, in the order of its players."""
     train, validation = case["inputs"]["train"], case["inputs"]["val"]
     columns = [[row[name] for row in part] for part in (train, validation) for name in ("x", "y")]
@@ -63,7 +66,7 @@ def mean_of_worked_case(case: dict[str, Any], kernel: Any, **parameters: Any) ->
     for point in points_of(*columns, train_ids=ids):
         order = point.ranked(range(len(train)))
         matches = np.array(point.flags)[order]
-        total[order] += by_rank(near_of(kernel, matches, **parameters), matches)
+        total[order] += by_rank(near_of(formulas, matches), matches)
     return [float(total[ids.index(player)]) / len(validation) for player in case["expected"]["players"]]
 
 
@@ -76,11 +79,11 @@ def test_knn_loo__is_the_enumerated_difference(flags: list[bool], k: int, utilit
     exact = semivalues(range(len(flags)), game, leave_one_out)
     expected = [float(exact[row]) for row in range(len(flags))]
     matches, parameters = np.array(flags), {"k": k, "utility": utility, "n_classes": n_classes}
-    found = by_rank(near_of(knn_loo, matches, **parameters), matches)
+    found = by_rank(near_of(KnnLoo(**parameters), matches), matches)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-15)
-    reference = knn_loo.reference_values(matches, **parameters)
+    reference = KnnLoo(**parameters).reference_values(matches)
     np.testing.assert_allclose(reference, expected, rtol=0, atol=1e-15)
-    full, empty = knn_loo.utility(float(matches[:k].sum()), len(flags), **parameters)
+    full, empty = KnnLoo(**parameters).utilities(float(matches[:k].sum()), len(flags))
     assert (full, empty) == pytest.approx((float(game(range(len(flags)))), float(game([]))), abs=1e-15)
 
 
@@ -89,7 +92,7 @@ def test_knn_loo__equals_the_worked_case(name: str) -> None:
     case = worked_case(name)
     utility = "wang2023" if name.endswith("2023") else "jia2019"
     parameters = {"k": case["params"]["K"], "utility": utility, "n_classes": case["params"].get("C", 2)}
-    assert mean_of_worked_case(case, knn_loo, **parameters) == pytest.approx(case["expected"]["value"], abs=1e-15)
+    assert mean_of_worked_case(case, KnnLoo(**parameters)) == pytest.approx(case["expected"]["value"], abs=1e-15)
 
 
 # --- truncated --------------------------------------------------------------------------------------------
@@ -101,26 +104,27 @@ def test_truncated__is_the_enumerated_value_less_that_of_the_last_near_row(
 ) -> None:
     matches, parameters = np.array(flags), {"k": k, "k_star": k + more}
     expected = [float(value) for value in truncated_values(point_of(flags), **parameters)]
-    near = near_of(truncated_knn_shapley, matches, **parameters)
+    near = near_of(TruncatedKnnShapley(**parameters), matches)
     np.testing.assert_allclose(by_rank(near, matches), expected, rtol=0, atol=1e-14)
-    reference = truncated_knn_shapley.reference_values(matches, **parameters)
+    reference = TruncatedKnnShapley(**parameters).reference_values(matches)
     np.testing.assert_allclose(reference, expected, rtol=0, atol=1e-14)
     m = min(k + more, len(flags))
+    point = NearestPoint(matches[:m], len(flags), int(matches.sum()))
     assert len(near.values) == m
-    assert near.values.sum() == pytest.approx(truncated_knn_shapley.zero_tail_total(matches[:m], k=k), abs=1e-14)
+    assert near.values.sum() == pytest.approx(TruncatedKnnShapley(**parameters).total(point)[0], abs=1e-14)
     if m >= k:
-        full, _ = truncated_knn_shapley.utility(float(matches[:k].sum()), len(flags), **parameters)
+        full, _ = TruncatedKnnShapley(**parameters).utilities(float(matches[:k].sum()), len(flags))
         assert near.values.sum() == pytest.approx(full - float(matches[m - 1]), abs=1e-14)
 
 
-@given(flags=FLAGS, k=st.integers(1, 4), more=st.integers(0, 3), tail=st.sampled_from(truncated_knn_shapley.TAILS))
+@given(flags=FLAGS, k=st.integers(1, 4), more=st.integers(0, 3), tail=st.sampled_from(TAILS))
 def test_truncated__no_value_is_further_off_than_one_over_the_near_rows(
     flags: list[bool], k: int, more: int, tail: str
 ) -> None:
     matches, parameters = np.array(flags), {"k": k, "k_star": k + more, "tail": tail}
     exact = semivalues(range(len(flags)), nearest_game(point_of(flags), k=k), shapley)
     expected = np.array([float(exact[row]) for row in range(len(flags))])
-    found = by_rank(near_of(truncated_knn_shapley, matches, **parameters), matches)
+    found = by_rank(near_of(TruncatedKnnShapley(**parameters), matches), matches)
     m = max(k, min(k + more, len(flags)))
     assert np.max(np.abs(found - expected)) <= (1.0 if tail == "zero" else 0.5) / m + 1e-14
     if tail == "bound" and k + more >= len(flags):
@@ -131,21 +135,21 @@ def test_truncated__no_value_is_further_off_than_one_over_the_near_rows(
 def test_truncated__the_bound_is_the_middle_between_the_extreme_orders(seed: int, n: int, k: int, more: int) -> None:
     rng = np.random.default_rng(seed)
     matches, parameters = rng.random(n) < rng.random(), {"k": k, "k_star": k + more, "tail": "bound"}
-    found = by_rank(near_of(truncated_knn_shapley, matches, **parameters), matches)
-    reference = truncated_knn_shapley.reference_values(matches, **parameters)
+    found = by_rank(near_of(TruncatedKnnShapley(**parameters), matches), matches)
+    reference = TruncatedKnnShapley(**parameters).reference_values(matches)
     np.testing.assert_allclose(found, reference, rtol=0, atol=1e-14)
 
 
 def test_truncated__epsilon_says_how_many_rows() -> None:
-    asked = [truncated_knn_shapley.n_nearest(1_000, k=7, epsilon=e) for e in (1.0, 0.1, 0.03, 1e-9)]
+    asked = [TruncatedKnnShapley(7, epsilon=e).n_nearest(1_000) for e in (1.0, 0.1, 0.03, 1e-9)]
     assert asked == [7, 10, 34, 1_000]
-    assert truncated_knn_shapley.n_nearest(1_000, k=7, k_star=9) == 9
+    assert TruncatedKnnShapley(7, k_star=9).n_nearest(1_000) == 9
 
 
 def test_truncated__equals_the_worked_case() -> None:
     case = worked_case("knn2019_truncated")
     parameters = {"k": case["params"]["K"], "k_star": case["params"]["K_star"]}
-    found = mean_of_worked_case(case, truncated_knn_shapley, **parameters)
+    found = mean_of_worked_case(case, TruncatedKnnShapley(**parameters))
     assert found == pytest.approx(case["expected"]["value"], abs=1e-15)
 
 
@@ -162,7 +166,7 @@ def test_truncated__equals_the_worked_case() -> None:
 )
 def test_truncated__refuses_parameters_that_say_nothing(parameters: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        truncated_knn_shapley.n_nearest(100, **parameters)
+        TruncatedKnnShapley(**parameters).n_nearest(100)
 
 
 # --- cleanlab ---------------------------------------------------------------------------------------------
@@ -176,9 +180,9 @@ def scores_from_features(x: np.ndarray, y: np.ndarray, k: int, metric: str) -> n
         far[v] = np.inf
         order = np.argsort(far, kind="stable")[: len(x) - 1]
         matches = y[order] == y[v]
-        near = near_of(cleanlab_knn_shapley, matches, k=k)
+        near = near_of(CleanlabKnnShapley(k), matches)
         total[order[:k]] += near.values
-    return cleanlab_knn_shapley.score(total / len(x))
+    return score(total / len(x))
 
 
 def graph_of(x: np.ndarray, k: int, metric: str, rng: np.random.Generator | None = None) -> csr_matrix:
@@ -203,7 +207,7 @@ def test_cleanlab__scores_are_those_of_the_installed_package(n: int, d: int, k: 
     np.testing.assert_array_equal(scores_from_features(x, y, k, metric), valuation.data_shapley_knn(y, features=x, k=k))
     graph = graph_of(x, min(k + 2, n - 1), metric)
     expected = valuation.data_shapley_knn(y, knn_graph=graph, k=k)
-    np.testing.assert_array_equal(cleanlab_knn_shapley.graph_scores(graph, y, k), expected)
+    np.testing.assert_array_equal(graph_scores(graph, y, k), expected)
 
 
 def test_cleanlab__scores_equal_the_enumeration() -> None:
@@ -211,7 +215,7 @@ def test_cleanlab__scores_equal_the_enumeration() -> None:
     x, y = rng.choice(1_000, size=(9, 1), replace=False) ** 2, rng.integers(0, 2, size=9)
     for k in (1, 3, 8):
         expected = [float(s) for s in cleanlab_scores(x.tolist(), y.tolist(), k=k, metric="euclidean")]
-        found = cleanlab_knn_shapley.graph_scores(graph_of(x.astype(float), 8, "euclidean", rng), y, k)
+        found = graph_scores(graph_of(x.astype(float), 8, "euclidean", rng), y, k)
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-15)
 
 
@@ -220,7 +224,7 @@ def test_cleanlab__scores_equal_the_worked_case() -> None:
     # for the last place unless the row is the middle one, whose two last neighbors have one label.
     case = worked_case("cleanlab_scores")
     x, y = (np.array([row[name] for row in case["inputs"]["train"]], float) for name in ("x", "y"))
-    found = cleanlab_knn_shapley.graph_scores(graph_of(x, 4, "euclidean"), y.astype(int), case["params"]["k"])
+    found = graph_scores(graph_of(x, 4, "euclidean"), y.astype(int), case["params"]["k"])
     np.testing.assert_array_equal(found, case["expected"]["value"])
     np.testing.assert_array_equal(scores_from_features(x, y, 4, "euclidean"), case["expected"]["value"])
 
@@ -231,10 +235,10 @@ def test_graph_scores__do_not_hang_on_how_a_row_is_stored(seed: int, n: int, k: 
     x, y = rng.normal(size=(n, 3)), rng.integers(0, 2, size=n)
     expected = scores_from_features(x, y, k, "euclidean")
     graph = graph_of(x, k, "euclidean", rng)
-    np.testing.assert_array_equal(cleanlab_knn_shapley.graph_scores(graph, y, k), expected)
+    np.testing.assert_array_equal(graph_scores(graph, y, k), expected)
     # The row itself, at distance zero, is no neighbor; farther ones than the k-th do not matter.
     with_self = graph_of(x, n - 1, "euclidean", rng) + csr_matrix(np.eye(n) * 1e-9)
-    np.testing.assert_array_equal(cleanlab_knn_shapley.graph_scores(with_self.tocsr(), y, k), expected)
+    np.testing.assert_array_equal(graph_scores(with_self.tocsr(), y, k), expected)
 
 
 def test_graph_scores__of_rows_whose_square_would_fill_any_memory() -> None:
@@ -244,7 +248,7 @@ def test_graph_scores__of_rows_whose_square_would_fill_any_memory() -> None:
     rows = (np.arange(n)[:, None] + np.arange(1, k + 1)) % n
     far = np.broadcast_to(np.arange(1.0, k + 1), (n, k)).ravel()
     graph = csr_matrix((far, rows.ravel(), np.arange(0, n * k + 1, k)), (n, n))
-    found = cleanlab_knn_shapley.graph_scores(graph, y, k)
+    found = graph_scores(graph, y, k)
     matches = np.stack([np.roll(y, -step) == y for step in range(1, k + 1)], axis=1)
     # Each row is the j-th neighbor of the row j places before it.
     total = sum(np.roll(matches[:, j].astype(float) - matches[:, -1], j + 1) for j in range(k)) / k
@@ -254,10 +258,10 @@ def test_graph_scores__of_rows_whose_square_would_fill_any_memory() -> None:
 @given(flags=st.lists(st.booleans(), min_size=1, max_size=20), k=st.integers(1, 20))
 def test_cleanlab__values_equal_those_from_exact_ranks(flags: list[bool], k: int) -> None:
     matches, k = np.array(flags), min(k, len(flags))
-    found = by_rank(near_of(cleanlab_knn_shapley, matches, k=k), matches)
-    reference = cleanlab_knn_shapley.reference_values(matches, k=k)
+    found = by_rank(near_of(CleanlabKnnShapley(k), matches), matches)
+    reference = CleanlabKnnShapley(k).reference_values(matches)
     np.testing.assert_allclose(found, reference, rtol=0, atol=1e-14)
-    full, _ = cleanlab_knn_shapley.utility(float(matches[:k].sum()), len(flags), k=k)
+    full, _ = CleanlabKnnShapley(k).utilities(float(matches[:k].sum()), len(flags))
     assert found.sum() == pytest.approx(full - float(matches[k - 1]), abs=1e-14)
 
 
@@ -265,11 +269,11 @@ def test_graph_scores__refuse_a_graph_that_does_not_serve() -> None:
     graph, y = graph_of(np.arange(6.0)[:, None] ** 2, 3, "euclidean"), np.zeros(6, np.int64)
     for arguments, words in (((graph, y[:5], 2), r"shape \(5, 5\)"), ((graph, y, 4), "3 for row 0")):
         with pytest.raises(InputError, match=words):
-            cleanlab_knn_shapley.graph_scores(*arguments)
+            graph_scores(*arguments)
     graph.data[4] = np.nan
     with pytest.raises(InputError, match="finite"):
-        cleanlab_knn_shapley.graph_scores(graph, y, 2)
+        graph_scores(graph, y, 2)
     with pytest.raises(ConfigError, match="from 1"):
-        cleanlab_knn_shapley.graph_scores(graph, y, 0)
+        graph_scores(graph, y, 0)
     with pytest.raises(ConfigError, match="at most the 5 other rows"):
-        cleanlab_knn_shapley.n_nearest(5, k=6)
+        CleanlabKnnShapley(6).n_nearest(5)

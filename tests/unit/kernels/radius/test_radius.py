@@ -19,7 +19,7 @@ from property_tests import examples
 from dvspark.kernels.distances import distances
 from dvspark.kernels.distances.distances import prepare
 from dvspark.kernels.distances.key_bounds import key_bounds
-from dvspark.kernels.formulas import threshold_knn_shapley
+from dvspark.kernels.formulas.threshold_knn_shapley import ThresholdKnnShapley
 from dvspark.kernels.radius import radius, within_radius
 from dvspark.kernels.radius.radius import RadiusValues, radius_from_neighbors, radius_partial
 from dvspark.kernels.ranking.ranking import RankingOptions
@@ -244,8 +244,8 @@ def own_points(train: TrainArrays, chunk: ChunkArrays) -> ChunkArrays:
 
 def shapley_values(counts: Any) -> RadiusValues:
     of_both = counts.sum(axis=1), counts[:, 0]
-    values = np.stack(threshold_knn_shapley.neighbor_values(*of_both, n_classes=3), axis=1)
-    return RadiusValues(values, *threshold_knn_shapley.utility(*of_both, n_classes=3), of_others=-values)
+    values = np.stack(ThresholdKnnShapley(radius=1.0, n_classes=3).neighbor_values(*of_both), axis=1)
+    return RadiusValues(values, *ThresholdKnnShapley(radius=1.0, n_classes=3).utilities(*of_both), of_others=-values)
 
 
 def partial_of(train: TrainArrays, chunk: ChunkArrays, metric: str, limit: float) -> Partial:
@@ -266,7 +266,7 @@ def test_radius_partial__adds_up_what_each_point_gives(metric: str, seed: int, n
     for inside, codes in zip(expected_inside(train, chunk, metric, limit), chunk.labels, strict=True):
         matches = inside & np.isin(train.labels.codes, codes)
         counts = np.array([inside.sum()]), np.array([matches.sum()])
-        match, other = threshold_knn_shapley.neighbor_values(*counts, n_classes=3)
+        match, other = ThresholdKnnShapley(radius=1.0, n_classes=3).neighbor_values(*counts)
         of_rows = np.where(matches, match, np.where(inside, other, 0.0))
         value, squared = value + of_rows, squared + of_rows**2
         utility += counts[1][0] / counts[0][0] if counts[0][0] else 1 / 3

@@ -13,7 +13,9 @@ from property_tests import examples
 
 from dvspark.kernels import loops
 from dvspark.kernels.distances.distances import prepare
-from dvspark.kernels.formulas import knn_banzhaf, knn_shapley, soft_knn_shapley
+from dvspark.kernels.formulas.knn_banzhaf import KnnBanzhaf
+from dvspark.kernels.formulas.knn_shapley import KnnShapley
+from dvspark.kernels.formulas.soft_knn_shapley import SoftKnnShapley
 from dvspark.kernels.loops import compiled_gaps
 from dvspark.kernels.ranking import gap_values
 from dvspark.kernels.ranking.partials import ranking_partial
@@ -23,9 +25,9 @@ from dvspark.schemas import Bools, ChunkArrays, Floats, Partial, TrainLabels, UI
 
 K = 3
 METHODS = {
-    "knn_shapley": lambda n: knn_shapley.rank_weights(n, k=K),
-    "soft_knn_shapley": lambda n: soft_knn_shapley.rank_weights(n, k=K, n_classes=4),
-    "knn_banzhaf": lambda n: knn_banzhaf.rank_weights(n, k=K, utility="wang2023", n_classes=4),
+    "knn_shapley": lambda n: KnnShapley(K).rank_weights(n),
+    "soft_knn_shapley": lambda n: SoftKnnShapley(K, 4).rank_weights(n),
+    "knn_banzhaf": lambda n: KnnBanzhaf(K, "wang2023", 4).rank_weights(n),
 }
 
 
@@ -136,7 +138,7 @@ def test_values__of_whole_numbers_are_the_recursive_formula_s() -> None:
     expected = np.zeros(len(x))
     for point, label in zip(z, (1, 4, 7), strict=True):
         order = np.argsort(((x - point) ** 2).sum(axis=1), kind="stable")  # exact: whole numbers
-        expected[order] += knn_shapley.recursive_values((y[order] == label).astype(np.float64), k=K)
+        expected[order] += KnnShapley(K).recursive_values((y[order] == label).astype(np.float64))
     assert all(served)
     np.testing.assert_allclose(found.value, expected, rtol=0, atol=1e-14)
 

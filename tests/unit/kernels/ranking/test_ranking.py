@@ -27,7 +27,7 @@ from dvspark.kernels.distances.distances import (
     settle_ties,
     squared_norms,
 )
-from dvspark.kernels.formulas import knn_shapley
+from dvspark.kernels.formulas.knn_shapley import KnnShapley
 from dvspark.kernels.memory import scratch_bytes
 from dvspark.kernels.ranking import ranking
 from dvspark.kernels.ranking.partials import ranking_partial
@@ -248,8 +248,8 @@ def test_ranking_partial__stays_under_the_memory_it_promises(
         train,
         chunk,
         RankingOptions(metric, precision, ties, K, ranked, row_bounds=True),
-        lambda n: knn_shapley.rank_weights(n, k=K),
-        lambda matches, n: knn_shapley.utility(matches, n, k=K),
+        KnnShapley(K).rank_weights,
+        KnnShapley(K).utilities,
     )
     work(Workspace())  # what compiling loops takes is not theirs
     tracemalloc.start()

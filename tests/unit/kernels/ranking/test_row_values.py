@@ -14,7 +14,9 @@ from dvspark.kernels import loops
 from dvspark.kernels.distances import distances
 from dvspark.kernels.distances.distances import approximate_keys, prepare
 from dvspark.kernels.distances.key_sizes import key_size
-from dvspark.kernels.formulas import knn_banzhaf, knn_shapley, soft_knn_shapley
+from dvspark.kernels.formulas.knn_banzhaf import KnnBanzhaf
+from dvspark.kernels.formulas.knn_shapley import KnnShapley
+from dvspark.kernels.formulas.soft_knn_shapley import SoftKnnShapley
 from dvspark.kernels.ranking import near_order, ranking, row_values
 from dvspark.kernels.ranking.rank_values import RankWeights, ranked_values
 from dvspark.kernels.ranking.ranking import RankingOptions, Scratch
@@ -23,9 +25,9 @@ from dvspark.schemas import Float64s, TrainLabels
 
 K = 3
 WEIGHTS = {
-    "knn_shapley": lambda n: knn_shapley.rank_weights(n, k=K),
-    "soft_knn_shapley": lambda n: soft_knn_shapley.rank_weights(n, k=K, n_classes=4),
-    "knn_banzhaf": lambda n: knn_banzhaf.rank_weights(n, k=K, utility="wang2023", n_classes=4),
+    "knn_shapley": lambda n: KnnShapley(K).rank_weights(n),
+    "soft_knn_shapley": lambda n: SoftKnnShapley(K, 4).rank_weights(n),
+    "knn_banzhaf": lambda n: KnnBanzhaf(K, "wang2023", 4).rank_weights(n),
 }
 
 
@@ -86,7 +88,7 @@ def test_value_rows__the_way_groups_are_ordered_does_not_matter(
     # Far from the origin float32 keys tell hardly any rows apart: one group of thousands.
     rng = np.random.default_rng(3)
     x, z = (rng.normal(size=(5_000, 4)) * 1e-3 + 1.0).astype(np.float32), np.ones(4, np.float32)
-    matches, weights = rng.integers(0, 2, 5_000).astype(np.bool_), knn_shapley.rank_weights(5_000, k=K)
+    matches, weights = rng.integers(0, 2, 5_000).astype(np.bool_), KnnShapley(K).rank_weights(5_000)
     expected = valued(x, z, matches, None, weights, "id")[0]
     monkeypatch.setattr(near_order, "LARGEST_GROUP", largest_group)
     np.testing.assert_array_equal(valued(x, z, matches, None, weights, "id")[0], expected)
@@ -107,7 +109,7 @@ def test_value_rows__order_that_matters_less_than_the_tolerance_asks_for_no_exac
     monkeypatch.setattr(distances, "exact_keys", counted)
     rng = np.random.default_rng(4)
     x, z = rng.normal(size=(20_000, 128)).astype(np.float32), rng.normal(size=128).astype(np.float32)
-    matches, weights = rng.random(20_000) < 0.1, knn_shapley.rank_weights(20_000, k=K)
+    matches, weights = rng.random(20_000) < 0.1, KnnShapley(K).rank_weights(20_000)
     of_tolerance = []
     for tolerance in (1e-6, 1e-8, 0.0):
         asked.clear()
@@ -134,14 +136,14 @@ def test_value_rows__one_row_much_longer_than_the_others_leaves_them_no_more_in_
     rng = np.random.default_rng(6)
     x, z = rng.normal(size=(5_000, 8)).astype(np.float32), rng.normal(size=8).astype(np.float32)
     x[rng.random(5_000) < zeros] = 0.0
-    matches, weights = rng.random(5_000) < 0.5, knn_shapley.rank_weights(5_000, k=K)
+    matches, weights = rng.random(5_000) < 0.5, KnnShapley(K).rank_weights(5_000)
     of_length = []
     for length in (1.0, 1e4):
         asked.clear()
         x[place] = length * z[::-1]
         found, expected = valued(x, z, matches, None, weights, "id", 0.0)
         order = np.argsort(((x.astype(np.float64) - z) ** 2).sum(axis=1), kind="stable")
-        by_rank = knn_shapley.recursive_values(matches[order].astype(np.float64), k=K)
+        by_rank = KnnShapley(K).recursive_values(matches[order].astype(np.float64))
         np.testing.assert_array_equal(found, expected)
         np.testing.assert_allclose(found[order], by_rank, rtol=0, atol=1e-14)
         of_length.append(sum(asked))

@@ -1,0 +1,40 @@
+"""Arguments: what is wrong with a choice or a number that was given; nothing is, where the list is empty."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import TypeGuard
+
+from dvspark.errors import Problem, close_matches
+
+
+def choice_problems(where: str, value: object, valid: Sequence[str]) -> list[Problem]:
+    """Return a problem, with the closest valid words, unless the value is one of them."""
+    if value in valid:
+        return []
+    expected = f"one of {', '.join(map(repr, valid))}"
+    return [Problem(where, expected, repr(value), close_matches(str(value), list(valid)))]
+
+
+def count_problems(where: str, value: object, hint: str) -> list[Problem]:
+    """Return a problem unless the value is a whole number from 1."""
+    return [] if is_count(value) else [Problem(where, "a whole number from 1", repr(value), hint)]
+
+
+def positive_problems(where: str, value: object, hint: str) -> list[Problem]:
+    """Return a problem unless the value is positive and finite."""
+    if is_number(value) and 0 < value < math.inf:
+        return []
+    return [Problem(where, "a positive finite number", repr(value), hint)]
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Return whether the value is a real number, and no truth value."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def is_count(value: object) -> TypeGuard[int]:
+    """Return whether the value is a whole number from 1, and no truth value."""
+    return isinstance(value, Integral) and is_number(value) and value >= 1

@@ -1,0 +1,65 @@
+"""Locks: files that one process holds at a time. The kernel releases a lock when its holder ends, however it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from dvspark.host.owned import is_own_folder, open_own_file
+
+# What nobody holds is kept for a day.
+KEEP_SECONDS = 24 * 3600.0
+
+
+def take(file: IO[bytes]) -> bool:
+    """Return whether an open file's lock is this process's now; False where another one holds it.
+
+    Raises: OSError where the storage has no locks.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def locked(path: Path) -> IO[bytes] | None:
+    """Return the open file with its lock; None if there is none of this user, or it cannot be taken."""
+    try:
+        file = open_own_file(path, 0)
+    except OSError:
+        return None
+    try:
+        is_taken = take(file)
+    except OSError:
+        is_taken = False
+    if not is_taken:
+        file.close()
+        return None
+    return file
+
+
+def left_over(root: Path, pattern: str, n_bytes: int) -> Iterator[Path]:
+    """Yield lock files below ``root`` that nobody holds, each held meanwhile, the oldest first.
+
+    Those not touched for KEEP_SECONDS; and others, as long as the storage has not ``n_bytes`` free.
+    """
+    for path in sorted(root.glob(pattern), key=_seconds):
+        if time.time() - _seconds(path) < KEEP_SECONDS and shutil.disk_usage(root).free >= n_bytes:
+            return
+        lock = locked(path) if path.parent == root or is_own_folder(path.parent) else None
+        if lock is not None:
+            with lock:
+                yield path
+
+
+def _seconds(path: Path) -> float:
+    """Return when a file was touched; of one that is gone, or another user's, that it was just now."""
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return time.time()
