@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from dvspark import privacy
+    from dvspark.arrays.cleanlab_scores import data_shapley_knn
+    from dvspark.arrays.estimator import DataValuator
     from dvspark.arrays.local import value_arrays
     from dvspark.arrays.other_inputs import chg_value_arrays
     from dvspark.errors import (
@@ -21,11 +23,13 @@ if TYPE_CHECKING:
         OutputConflictError,
     )
     from dvspark.run.dataframes import Result, value_table
+    from dvspark.tables.sinks.published_values import read_values
 
 __all__ = [
     "AuditError",
     "ComputeError",
     "ConfigError",
+    "DataValuator",
     "DataWarning",
     "DvsparkError",
     "InputError",
@@ -33,7 +37,9 @@ __all__ = [
     "Result",
     "__version__",
     "chg_value_arrays",
+    "data_shapley_knn",
     "privacy",
+    "read_values",
     "value_arrays",
     "value_table",
 ]
@@ -41,8 +47,11 @@ __all__ = [
 # Imported when first used: Spark is an extra, and a command must answer signals before it loads anything large.
 _PLACES = {
     "dvspark.run.dataframes": ("Result", "value_table"),
+    "dvspark.arrays.cleanlab_scores": ("data_shapley_knn",),
+    "dvspark.arrays.estimator": ("DataValuator",),
     "dvspark.arrays.local": ("value_arrays",),
     "dvspark.arrays.other_inputs": ("chg_value_arrays",),
+    "dvspark.tables.sinks.published_values": ("read_values",),
     "dvspark.errors": tuple(name for name in __all__ if name.endswith(("Error", "Warning"))),
 }
 

@@ -1,4 +1,4 @@
-"""The forms in which arrays are given (NumPy, pandas, Arrow, Polars, lists), read as numbers, labels or names.
+"""The forms in which arrays are given, of NumPy, pandas, Arrow, Polars or `datasets`, read as numbers, labels or names.
 
 In every form these stand for a missing element: None, NaN, pandas' NA and NaT, a masked element, an Arrow null.
 """
@@ -110,12 +110,15 @@ def _opened(given: Any) -> Any:  # noqa: PLR0911 - one a guise
         raise TypeError(f"a {type(given).__name__}, which is no column of rows")
     if hasattr(given, "tocsr"):
         raise TypeError("a sparse matrix; give its toarray(), and of one-hot labels the argmax(axis=1)")
-    if type(given).__module__.partition(".")[0] == "pandas":
-        return _of_pandas(given)
+    library = type(given).__module__.partition(".")[0]
+    if library in _OF_LIBRARY:
+        return _OF_LIBRARY[library](given)
     if hasattr(given, "__arrow_c_array__"):
         return _decoded(pa.array(given))
     if hasattr(given, "__arrow_c_stream__"):
         return _decoded(pa.chunked_array(given).combine_chunks())
+    if hasattr(given, "collect"):
+        raise TypeError(f"a {type(given).__name__}, whose rows are not here yet; collect() them")
     if hasattr(given, "__array__") or not isinstance(given, Iterable):
         return np.asarray(given)
     return list(given)
@@ -132,6 +135,19 @@ def _of_pandas(given: Any) -> Any:
     except ERRORS:  # Arrow does not know some types, such as pandas' sparse ones
         return np.asarray(given)
     return _decoded(column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column)
+
+
+def _of_dataset(given: Any) -> Any:
+    """Return a Hugging Face dataset, or a column of one, as it is stored; its own formats may round, and are slower."""
+    column = getattr(given, "column_name", None)
+    source = given if column is None else given.source
+    if type(source).__name__ != "Dataset" or source.format["type"] == "custom":  # rows are not here, or computed
+        return list(given)
+    table = source.select_columns(source.column_names if column is None else [column]).with_format("arrow")[:]
+    return _opened(table if column is None else table[column])
+
+
+_OF_LIBRARY = {"pandas": _of_pandas, "datasets": _of_dataset}
 
 
 def _decoded(array: pa.Array) -> pa.Array:
@@ -209,7 +225,8 @@ def _numbers_of_objects(array: Array) -> Array:
     if {float, int}.issuperset(map(type, array.flat)):
         return array.astype(np.float64)
     elements = [_element(one) for one in array.flat]
-    if array.ndim == 1 and any(isinstance(one, Iterable) and not isinstance(one, str | bytes) for one in elements):
+    is_column = array.ndim == 1 or array.shape[1:] == (1,)  # of a frame of one column, too
+    if is_column and any(isinstance(one, Iterable) and not isinstance(one, str | bytes) for one in elements):
         return _stacked(elements)
     kinds = (numbers.Real, decimal.Decimal)
     others = sorted({type(one).__name__ for one in elements if not is_missing(one) and not isinstance(one, kinds)})

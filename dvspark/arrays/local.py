@@ -80,7 +80,7 @@ def value_arrays(
 ) -> Float64s | tuple[Float64s, Float64s]:
     """Return the value of each training row, float64 (n_train,), in the order given.
 
-    Arrays may be those of NumPy, pandas, Arrow or Polars, or lists.
+    Arrays may be those of NumPy, lists, or frames and columns of pandas, Arrow, Polars or `datasets`.
     - ``x_train`` (n_train, n_features) and ``x_validation`` (n_validation, n_features): finite numbers.
     - ``y_train`` and ``y_validation``: integers or strings; or a sequence of them for each row, where two rows match if
       they share a label; or numbers to predict, under regression.

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from dvspark.arguments import choice_problems
 from dvspark.engine.planning.plan import PLANS, host_memory_problems
 from dvspark.errors import ConfigError, Problem
-from dvspark.logs import Stages
 from dvspark.methods.options import ValueOptions
 from dvspark.run.pipeline import compute
 from dvspark.run.read import RowsOrProblems, Tables
@@ -16,6 +15,7 @@ from dvspark.run.request import Request
 from dvspark.run.validate import validate_tables
 from dvspark.schemas import Finding
 from dvspark.spark.exhausted import translated
+from dvspark.spark.job_names import named_jobs
 from dvspark.tables.sinks.write import values_frame
 from dvspark.tables.sources.given_frames import column_problems, frame_problems
 from dvspark.tables.sources.read import TableReference, canonical_rows
@@ -109,8 +109,10 @@ def value_table(
     if validation_df is not None:
         reference = TableReference.of_frame("validation_df", columns).without_train_columns()
         validation = canonical_rows("validation", validation_df, reference, target)
-    spark, stages = train_df.sparkSession, Stages()
-    checked = validate_tables(Tables(train, validation), request, stages)
-    computed = compute(checked, request, spark, stages)
+    spark = train_df.sparkSession
+    with named_jobs(spark, run_id) as stages:
+        checked = validate_tables(Tables(train, validation), request, stages)
+        stages.run_id = checked.run_id
+        computed = compute(checked, request, spark, stages)
     values = values_frame(spark, computed.finalized.table, checked.types)
     return Result(values, computed.record({}, stages, spark.version), computed.audited.findings)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dvspark.logs import log_event
 from dvspark.run.validate import Checked
+from dvspark.runs.latest import repair_latest
 from dvspark.runs.private import kept_record
 from dvspark.tables.sinks.places import Place, require_reachable, require_values
 from dvspark.tables.sinks.values_tables import RunKey, ValuesTable, new_columns
@@ -45,6 +46,7 @@ class Output:
             whole = kept_record(self.storage, run_id, checked.fingerprint) if is_private else published
             told = {**published, "values_sha256": whole["values_sha256"]}
             require_values(self.storage, self.spark, told, self.place, checked.schema)
+            repair_latest(self.storage, published)
             log_event(f"already done: {run_id} is published", run_id=run_id)
         return published
 

@@ -31,6 +31,7 @@ from dvspark.runs.files import Files
 from dvspark.runs.leases import Lease, held
 from dvspark.runs.ledger import Ledger
 from dvspark.spark.exhausted import ran_out, translated
+from dvspark.spark.job_names import NamedStages, named_jobs
 from dvspark.tables.sinks.places import Place
 from dvspark.tables.sinks.write import require_own_name
 from dvspark.tables.sources.session_settings import in_own_settings
@@ -52,7 +53,8 @@ def run(config: JobConfig, spark: SparkSession, arrived: DataFrame | None = None
     """
     storage = open_storage(config.output.path)
     try:
-        return _run(config, spark, storage, arrived)
+        with named_jobs(spark, config.run_id) as stages:
+            return _run(config, spark, storage, stages, arrived)
     except OSError as error:
         if (exhausted := ran_out(error)) is not None:
             raise exhausted from error
@@ -60,9 +62,11 @@ def run(config: JobConfig, spark: SparkSession, arrived: DataFrame | None = None
         raise ComputeError(Problem("writing", "storage that takes what is written", str(error), hint)) from error
 
 
-def _run(config: JobConfig, spark: SparkSession, storage: Storage, arrived: DataFrame | None) -> dict[str, Any]:
+def _run(
+    config: JobConfig, spark: SparkSession, storage: Storage, stages: NamedStages, arrived: DataFrame | None
+) -> dict[str, Any]:
     """Read and validate the tables; return the record of the same run if it is published, else go on with this one."""
-    request, output, stages = request_of(config), _output(config, spark, storage), Stages()
+    request, output = request_of(config), _output(config, spark, storage)
     train = config.train.reference().asked(config.asks())
     validation = None if config.validation is None else config.validation.reference().without_train_columns()
 
@@ -78,6 +82,7 @@ def _run(config: JobConfig, spark: SparkSession, storage: Storage, arrived: Data
     if checked.secret is not None:  # refuse now whatever can be refused; after `admit` the run's id is final
         output.destination(checked)
         checked = admission.admit(checked, storage, admission.account(config, storage, checked.release))
+    stages.run_id = checked.run_id
     with held(storage, checked.run_id) as lease:
         return _run_alone(checked, request, output, config.kept(), lease, stages)
 

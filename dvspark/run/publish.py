@@ -67,7 +67,16 @@ def publish_results(
             documents, record = presented(computed, {**record, **kept.told}, with_report=with_report)
             documents = kept.documents | documents
             write.publish(
-                storage, run_id, tables | kept.tables, documents, commit, clear, lease.require, force=output.force
+                storage,
+                run_id,
+                tables | kept.tables,
+                documents,
+                commit,
+                clear,
+                lease.require,
+                force=output.force,
+                # How long a private run writes would tell of its table.
+                published=None if checked.secret is None else record["created"],
             )
         if output.mlflow:
             tracking.track(record, documents)

@@ -18,8 +18,8 @@ RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 NUMBER = re.compile(r"(0b[01_]*|0x[0-9a-f._]*(p-?\d*)?|\d[\d_]*(\.[\d_]*)?(e-?\d+)?)[dfl]?", re.IGNORECASE)
 DATE = re.compile(r"\d+-\d{1,2}(-\d{1,2}(T.*)?)?")
 NO_TEXT = ("nan", "inf", "infinity", "null", "none", "true", "false", "epoch", "now", "today", "tomorrow", "yesterday")
-# Names by which people and tools mean the newest run.
-NO_NAME = ("latest",)
+# Names by which people and tools mean the newest run; the second is the file that has its id.
+NO_NAME = ("latest", "latest.json")
 # Names of devices on Windows.
 DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 

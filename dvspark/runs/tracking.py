@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from typing import Any
 
 from dvspark.extras import import_extra
 from dvspark.logs import log_event
+
+# The tables of a run, and what MLflow calls their parts in it.
+CONTEXTS = {"train": "training", "validation": "validation"}
+# MLflow takes no longer digests, nor names.
+DIGEST_LENGTH, NAME_LENGTH = 36, 500
+# Which state of a table was read.
+STATES = ("version", "snapshot", "schema_id", "n_files")
 
 
 def require_mlflow() -> None:
@@ -25,11 +33,26 @@ def track(record: Mapping[str, Any], documents: Mapping[str, str | bytes]) -> No
             mlflow.set_tags({"dvspark.run_id": record["run_id"], "dvspark.fingerprint": record["fingerprint"]})
             mlflow.log_params(_parameters(record))
             mlflow.log_metrics(_measures(record))
+            for side, context in CONTEXTS.items():
+                _log_table(mlflow, record, side, context)
             for name, content in documents.items():
                 if isinstance(content, str):
                     mlflow.log_text(content, name)
     except Exception as error:
         log_event(f"published, but not logged to MLflow: {error}", level=40, run_id=record["run_id"])
+
+
+def _log_table(mlflow: Any, record: Mapping[str, Any], side: str, context: str) -> None:
+    """Log a table as an input of the run, by its place and digest; nothing of one that the record does not tell of."""
+    told = record["inputs"].get(side, {})
+    if "digest" not in told or (side == "validation" and record.get("self_validation")):
+        return
+    reference, digest = told["reference"], told["digest"][:DIGEST_LENGTH]
+    is_table = bool((record.get("configuration", {}).get(side) or {}).get("table"))
+    source = mlflow.data.spark_dataset_source.SparkDatasetSource(**{"table_name" if is_table else "path": reference})
+    dataset = mlflow.data.meta_dataset.MetaDataset(source, name=reference[-NAME_LENGTH:], digest=digest)
+    state = {name: str(told[name]) for name in STATES if told.get(name) is not None}
+    mlflow.log_input(dataset, context=context, tags=state)
 
 
 def _parameters(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,4 +70,7 @@ def _measures(record: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _mlflow() -> Any:
-    return import_extra("mlflow", "mlflow", "mlflow", "MLflow", instead=", or leave mlflow out")
+    mlflow = import_extra("mlflow", "mlflow", "mlflow", "MLflow", instead=", or leave mlflow out")
+    importlib.import_module("mlflow.data.meta_dataset")
+    importlib.import_module("mlflow.data.spark_dataset_source")
+    return mlflow

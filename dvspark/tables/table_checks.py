@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from ast import literal_eval
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from dvspark.methods.options import ValueOptions
 from dvspark.privacy import delta_warning
 from dvspark.schemas import REJECTED, TALLY
 from dvspark.schemas.labels import ListForm, indicator_problem, label_findings
+from dvspark.spark.job_threads import JobThreads
 from dvspark.tables.row_checks import ALL_ROWS, DIMENSION, FACTS, FIRST_IDS, LIST_FORM, RowChecks, mark_rows, tally_rows
 from dvspark.tables.sources.keys import (
     KEYS_AT_HAND,
@@ -129,8 +129,9 @@ def validate(
     problems = [problem for side in sides if isinstance(side, list) for problem in side]
     checks = RowChecks(options.metric, options.precision, with_owners=to_owners or "owners" in options.asks)
     # Each side takes several small jobs that leave most cores idle, so both sides run at the same time.
-    with ThreadPoolExecutor(len(sides)) as pool:
-        found = [pool.submit(_check_side, side, checks, on_bad_row) for side in sides if isinstance(side, Rows)]
+    readable = [side for side in sides if isinstance(side, Rows)]
+    with JobThreads(len(sides), readable[0].frame.sparkSession if readable else None) as pool:
+        found = [pool.submit(_check_side, side, checks, on_bad_row) for side in readable]
         checked = [side.result() for side in found]  # Spark jobs, which take what they take
     problems += [problem for side in checked for problem in side.problems]
     if len(checked) == len(sides) == 2 and not problems:
@@ -185,7 +186,7 @@ def _passed_over(rows: Rows, checks: RowChecks) -> tuple[Rows, list[dict[str, An
         rows = replace(rows, keys=keys_in_id_order([t["keys"] for t in tallies if t["aspect"] == ALL_ROWS]))
         return rows, tallies, repeated_ids(rows), label_counts(rows)
     # What ids and labels tell takes small jobs, most of which is waiting: they go on beside the pass over all columns.
-    with ThreadPoolExecutor(2) as beside:
+    with JobThreads(2, rows.frame.sparkSession) as beside:
         repeated, counted = beside.submit(repeated_ids, rows), beside.submit(label_counts, rows)
         return rows, tally(rows, checks), repeated.result(), counted.result()
 

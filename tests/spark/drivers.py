@@ -74,7 +74,8 @@ def on_connect(conf: dict[str, str], shared: str) -> dict[str, Any]:
     spark = _session("remote", "local[2]", conf)
     try:
         train, validation = frames_of(spark, DATA)
-        result = value_table(train, validation, **SOFT_OPTIONS)
+        with mock.patch.object(type(spark), "addTag", autospec=True, side_effect=type(spark).addTag) as tagged:
+            result = value_table(train, validation, **SOFT_OPTIONS, run_id="tagged")
         with sharded_plan():
             in_blocks = value_table(train, validation, **SOFT_OPTIONS, work_dir=shared)
         given = {
@@ -91,6 +92,8 @@ def on_connect(conf: dict[str, str], shared: str) -> dict[str, Any]:
                 for name, shared_too in through.items()
             ],
             "client": type(spark).__module__,
+            "tags": [call.args[1] for call in tagged.call_args_list],
+            "tags_left": sorted(spark.getTags()),
             "values": _values(result),
             "sharded": _values(in_blocks),
             "gradients": values_by_id(chg_values(train, gradient="embedding"), DATA.train.ids).tolist(),

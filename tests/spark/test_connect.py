@@ -40,6 +40,8 @@ def test_connect__values_equal_the_local_engine(java_home: Path, tmp_path: Path)
     assert "Traceback" not in ended.stderr  # not even from a thread that watches progress
     report = json.loads(ended.stdout.splitlines()[-1])
     assert "connect" in report["client"]
+    assert {"dvspark tagged: validate", "dvspark tagged: value"} <= set(report["tags"])
+    assert report["tags_left"] == []
     assert set(report["findings"]) == {"pass"}
     assert len(set(report["digests"])) == 1  # rows that stream and rows through files make one index
     arrays, given = DATA.arrays()

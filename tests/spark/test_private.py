@@ -172,7 +172,7 @@ def test_private_run__started_twice_at_once_is_one_run_with_one_draw(
     errors = [start.exception() for start in starts]
     # The later one is refused, or finds the run published already.
     assert {type(error) for error in errors if error is not None} <= {OutputConflictError}
-    (run_id,) = (path.name for path in (out / "runs").iterdir())
+    (run_id,) = (path.name for path in (out / "runs").iterdir() if path.is_dir())
     kept, values = _kept(out, run_id), _values(out / "values")
     assert [drawn.tolist() for drawn in draws] == [kept["noisy_counts"]]
     expected = _expected(kept)
@@ -246,7 +246,7 @@ def _published(out: Path) -> dict[str, Any]:
     Ids and times are left out, and so is a document's sha256, in which they are.
     """
     found: dict[str, Any] = {}
-    (run_id,) = (path.name for path in (out / "runs").iterdir())
+    (run_id,) = (path.name for path in (out / "runs").iterdir() if path.is_dir())
     fingerprint = _record(out, run_id)["fingerprint"]
     for path in sorted(path for path in out.rglob("*") if path.is_file()):
         place = str(path.relative_to(out)).replace(run_id, "RUN")
@@ -258,7 +258,7 @@ def _published(out: Path) -> dict[str, Any]:
         else:
             text = path.read_text().replace(str(out), "OUT").replace(run_id, "RUN").replace(fingerprint, "PRINT")
             found[place] = re.sub(
-                r'"created": "[^"]*"|\n "sha256": "[^"]*"|(created_timestamp_seconds.*) \d+', "", text
+                r'"(created|published)": "[^"]*"|\n +"sha256": "[^"]*"|(created_timestamp_seconds.*) \d+', "", text
             )
     return found
 
@@ -282,8 +282,10 @@ def test_private_run__what_is_published_is_the_same_bytes_whatever_a_row_of_anot
         train, out = write_parquet(tmp_path / f"{number}.parquet", rows, owner=owners), tmp_path / f"out{number}"
         assert command("value", "--train", train, *tables[2:], "--radius", "auto", "--output", out) == 0
         seen.append(_published(out))
-        (run_id,) = (path.name for path in (out / "runs").iterdir())
+        (run_id,) = (path.name for path in (out / "runs").iterdir() if path.is_dir())
         identities |= {run_id, _record(out, run_id)["fingerprint"]}
+        told = _record(out, run_id)["created"]  # no other time: how long it writes would tell of the table
+        assert json.loads((out / "runs" / "latest.json").read_text())["published"] == told
     assert len(seen[0]) > 4
     assert seen[0] == seen[1] == seen[2]
     assert len(identities) == 6
@@ -298,7 +300,7 @@ def test_private_run__that_is_refused_draws_nothing_and_withdraws_nothing(
 ) -> None:
     out, budget = tmp_path / "out", ["--epsilon_budget", "1", "--delta_budget", "1e-6"]
     assert command("value", *tables, *budget, "--output", out) == 0
-    (run_id,) = (path.name for path in (out / "runs").iterdir())
+    (run_id,) = (path.name for path in (out / "runs").iterdir() if path.is_dir())
 
     def files() -> dict[str, bytes]:
         return {str(path): path.read_bytes() for path in out.rglob("*") if path.is_file()}

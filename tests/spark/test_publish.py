@@ -23,6 +23,7 @@ import dvspark
 from dvspark.errors import AuditError, ConfigError, OutputConflictError
 from dvspark.methods.finalize import finalize
 from dvspark.runs.identity import run_id_problems
+from dvspark.runs.latest import LATEST
 from dvspark.tables.sinks.write import Counted, publish, published_record
 from dvspark.tables.storage import Storage, open_storage
 
@@ -168,7 +169,11 @@ def test_another_run_id__lives_beside_the_first(
     before = _files(published)
     assert command("value", *tables, "--k", K + 1, "--output", published) == 0
     after = _files(published)
+    assert json.loads(before.pop(LATEST))["run_id"] == "first"
+    latest = json.loads(after.pop(LATEST))
     assert {name: after[name] for name in before} == before
+    assert latest["run_id"] != "first"
+    assert (latest["record"] in after, latest["report"]) == (True, None)
     counts = spark.read.parquet(str(published / "values")).groupBy("run_id").count().collect()
     assert sorted(row["count"] for row in counts) == [50, 50]
     derived = {row["run_id"] for row in counts} - {"first"}
@@ -368,7 +373,8 @@ def test_publish__the_record_comes_last(spark: SparkSession, tmp_path: Path, mon
     monkeypatch.setattr(Storage, "rename", watched)
     _publish(spark, open_storage(str(tmp_path / "out")), 5)
     assert targets[:4] == ["values/run_id=r", "rejected/run_id=r", "runs/r/report.html", "runs/r/run.json"]
-    assert [target[:9] for target in targets[4:]] == ["_removed-"]  # the staging folder
+    assert targets[4] == LATEST
+    assert [target[:9] for target in targets[5:]] == ["_removed-"]  # the staging folder
 
 
 def test_publish__who_reads_meanwhile_finds_one_run_or_none(

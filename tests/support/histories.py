@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,6 +27,7 @@ from pyiceberg.exceptions import CommitStateUnknownException
 
 from dvspark.config.job import JobConfig
 from dvspark.run import pipeline, presenting
+from dvspark.runs.latest import latest_run
 from dvspark.runs.ledger import Ledger
 from dvspark.tables.sinks import write, write_delta
 from dvspark.tables.sinks.values_tables import RunKey, commit_values, values_schema
@@ -147,6 +149,10 @@ class World:
         file = self.folder / "out" / "runs" / run_id / "run.json"
         return json.loads(file.read_text()) if file.exists() else None
 
+    def latest(self) -> str | None:
+        """Return the run that is named as the latest, if it is there."""
+        return (latest_run(self.storage) or {}).get("run_id")
+
     def rows(self, form: str, run_id: str) -> list[dict[str, Any]]:
         """Return a run's rows as a reader of their place finds them, by rank; none where there is no such place."""
         values = self.folder / "out" / "values"
@@ -208,6 +214,8 @@ class _Valued:
         return Ledger(files, self.run_id, self.fingerprint)
 
     def record(self, outputs: dict[str, str], _stages: Any, version: str) -> dict[str, Any]:
-        inputs = {"train": {"n_rows": N_ROWS}, "n_validation": 3}
+        types = {"id": "string", "embedding": "array<float>", "label": "bigint"}
+        inputs = {"train": {"n_rows": N_ROWS, "types": types}, "n_validation": 3}
         told = {"run_id": self.run_id, "fingerprint": self.fingerprint, "outputs": outputs, "spark": version}
+        told["created"] = datetime.now(UTC).isoformat()  # finer than the true one: jobs here take milliseconds
         return {**told, "inputs": inputs, "method": {"name": "knn_shapley"}, "findings": [], "option": self.option}

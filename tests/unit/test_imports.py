@@ -27,6 +27,12 @@ def test_import__core_dependencies_are_enough_for_arrays() -> None:
     assert (done.stdout.strip(), done.returncode) == ("[1.0, 0.0]", 0), done.stderr
 
 
+def test_import__core_dependencies_are_enough_to_read_values(tmp_path: object) -> None:
+    done = run_without_extras(f"import dvspark; dvspark.read_values({str(tmp_path)!r})")
+    assert "no published run" in done.stderr
+    assert done.returncode == 1
+
+
 def test_cli__a_missing_extra_is_a_configuration_error(tmp_path: object) -> None:
     words = ["value", "--train", "a", "--validation", "b", "--output", str(tmp_path)]
     done = run_without_extras(f"import sys; from dvspark.cli import main; sys.exit(main({words!r}))")
@@ -78,5 +84,5 @@ def test_help__comes_without_what_work_needs(words: list[str], unasked: tuple[st
 def test_public_face__names_are_few_and_all_there() -> None:
     import dvspark
 
-    assert len(dvspark.__all__) <= 13
+    assert len(dvspark.__all__) <= 16
     assert all(hasattr(dvspark, name) for name in dvspark.__all__)

@@ -102,6 +102,8 @@ def test_document__python_runs(place: str, capsys: pytest.CaptureFixture[str]) -
         return  # tests/spark/test_readme_example.py runs it
     names: dict[str, Any] = {}
     exec(code, names)
+    if "wrong labels" not in PYTHON[place]:
+        return
     # As the text promises: the five wrong labels come first.
     assert sorted(map(int, re.findall(r"\d+", capsys.readouterr().out))) == [0, 1, 2, 3, 4]
 

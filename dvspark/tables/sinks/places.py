@@ -118,20 +118,32 @@ def require_values(
     if place != own:
         got = "a record without its place" if place is None else _told(place)
         raise OutputConflictError(Problem(f"{storage.uri}: run_id {run_id}", f"values as {_told(own)}", got, TO_DO))
-    table = place.opened(storage, spark)
+    published_rows(storage, place.opened(storage, spark), record, schema, TO_DO)
+
+
+def published_rows(
+    storage: Storage, table: ValuesTable | None, record: dict[str, Any], schema: pa.Schema, to_do: str
+) -> pa.Table:
+    """Return the rows of a published run as a reader finds them in its ``table``, None for the folder of the run.
+
+    Raises: OutputConflictError, with what ``to_do``, when they are not those that the run has published.
+    """
+    run_id = record["run_id"]
     where = storage.shown_path(f"values/run_id={run_id}") if table is None else f"{table.place}: run_id {run_id}"
+    found = pa.table({})
     try:
         if table is None:
             found = folder_values(storage, f"values/run_id={run_id}", schema)
-        else:
-            found = pa.table({}) if table.columns() is None else table.rows(run_id)
+        elif table.columns() is not None:
+            found = table.rows(run_id)
         got = f"{len(found)} rows, or others of as many"
         same = values_digest(run_id, found, schema) == record["values_sha256"]
     except (OSError, KeyError, pa.ArrowException) as error:
         same, got = False, f"what cannot be read as such: {str(error).splitlines()[0] if str(error) else 'nothing'}"
     if not same:
         expected = f"the values that it has published, sha256 {record['values_sha256'][:12]}"
-        raise OutputConflictError(Problem(where, expected, got, TO_DO))
+        raise OutputConflictError(Problem(where, expected, got, to_do))
+    return found
 
 
 def _told(place: Place) -> str:

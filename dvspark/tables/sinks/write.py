@@ -6,7 +6,6 @@ import dataclasses
 import re
 import uuid
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,9 @@ import pyarrow.parquet as pq
 
 from dvspark.errors import OutputConflictError, Problem, taken_run_id
 from dvspark.runs.documents import json_object, missing_in, unsealed
+from dvspark.runs.latest import write_latest
 from dvspark.schemas import ERROR_BOUND, OWNER, VALUES, Float64s
+from dvspark.spark.job_threads import JobThreads
 from dvspark.tables.sinks.places import PUBLISHING
 from dvspark.tables.sinks.values_tables import values_kind
 from dvspark.tables.storage import Storage
@@ -148,8 +149,9 @@ def publish(
     require_alone: Callable[[], None] = lambda: None,
     *,
     force: bool = False,
+    published: str | None = None,
 ) -> None:
-    """Publish a run's tables and documents: all are staged first, then renamed, `run.json` last.
+    """Publish a run's tables and documents: all are staged first, then renamed, `run.json` last; then `write_latest`.
 
     A run without `run.json` is not published, and what such a run left is replaced.
     - ``tables``: rows by table name, stored under NAME/run_id=…
@@ -158,6 +160,7 @@ def publish(
     - ``begin``: makes what this id has published count as not published.
     - ``force``: the id may have published something, which stays as it is until all is staged.
     - ``require_alone``: raises if the run no longer belongs to this process alone.
+    - ``published``: the time that `write_latest` tells; None: now.
     Raises: OutputConflictError if another run published this id meanwhile.
     """
     staging = f"_staging-{run_id}-{uuid.uuid4().hex[:8]}"
@@ -165,7 +168,8 @@ def publish(
         if PRIVATE_REJECTED in tables or storage.exists(f"{PRIVATE_REJECTED}/run_id={run_id}"):
             storage.make_private(staging)
         # These are small jobs, with one task for each million rows, so they run at the same time.
-        with ThreadPoolExecutor(max(1, len(tables))) as pool:
+        frames = [table.frame for table in tables.values() if isinstance(table, Counted)]
+        with JobThreads(max(1, len(tables)), frames[0].sparkSession if frames else None) as pool:
             jobs = [pool.submit(_write, storage, f"{staging}/{name}", table) for name, table in tables.items()]
             for job in jobs:
                 job.result()  # it takes what it takes
@@ -179,6 +183,7 @@ def publish(
         if commit is not None:
             commit()
         _take_places(storage, run_id, staging, tables, documents)
+        write_latest(storage, staging, run_id, has_report="report.html" in documents, published=published)
     finally:
         storage.remove(staging)
         storage.remove_empty("_staging")

@@ -284,6 +284,11 @@ def _tracked(record: dict[str, Any], text: str) -> Iterator[str]:
 
     mlflow = SimpleNamespace(start_run=start_run, set_tags=told_mlflow.append, log_params=told_mlflow.append)
     mlflow.log_metrics, mlflow.log_text = told_mlflow.append, fail
+    mlflow.log_input = lambda dataset, context, tags: told_mlflow.extend([dataset, tags])
+    mlflow.data = SimpleNamespace(
+        spark_dataset_source=SimpleNamespace(SparkDatasetSource=lambda **source: source),
+        meta_dataset=SimpleNamespace(MetaDataset=lambda source, name, digest: {**source, "name": name}),
+    )
     stream = io.StringIO()
     handler, logger = logging.StreamHandler(stream), logs.LOGGER
     handler.setFormatter(logs.JsonLines())

@@ -93,7 +93,7 @@ def test_finalize__standard_errors_are_those_of_two_passes_whatever_the_chunks(
     points[:, 4] = points[0, 4]  # equal ones
     borders = [border for border in np.cumsum([0, *sizes]).tolist() if border < n]
     chunks = [totals_of(points[begin:end]) for begin, end in zip(borders, [*borders[1:], n], strict=True)]
-    # Of two points, squares, sums and the square of a sum round off up to ten times 2⁻⁵³. Less than that counts as zero.
+    # Of two points, squares, sums and the square of a sum round off up to ten times 2⁻⁵³. What is less is zero.
     exact, rounding = points.astype(np.longdouble), 2.0**-49 * np.max(points**2)
     expected = np.sqrt(((exact - exact.mean(axis=0)) ** 2).sum(axis=0) / (n - 1) / n).astype(float)
     for order in (chunks, chunks[::-1]):

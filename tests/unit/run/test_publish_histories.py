@@ -103,7 +103,7 @@ class Histories(RuleBasedStateMachine):
     def run_job(self, run_id: str, option: int, moves: bool, force: bool, fault: Fault) -> None:
         """Run a job in the folder's format or, if it ``moves``, in another one, and check what it says it has done."""
         form = self.form if not moves else "parquet" if self.form == "iceberg" else "iceberg"
-        before = {name: state(self.world, name) for name in RUNS}
+        before, latest = {name: state(self.world, name) for name in RUNS}, self.world.latest()
         is_same = is_published(self.world, run_id, option, form)
         ended = self.world.job(run_id, option, form, fault, force=force)
         after = {name: state(self.world, name) for name in RUNS}
@@ -111,6 +111,9 @@ class Histories(RuleBasedStateMachine):
         assert [after[name] for name in others] == [before[name] for name in others]
         if ended == "done":
             assert is_published(self.world, run_id, option, form)
+            assert self.world.latest() == run_id or (is_same and not force and self.world.latest() == latest)
+        else:
+            assert self.world.latest() in (latest, run_id, None)
         if fault.at is None or fault.count <= fault.at:  # nothing struck
             may = force or is_same or before[run_id]["record"] is None
             assert ended == ("done" if may else REFUSED)
@@ -160,6 +163,43 @@ def test_job__struck_at_any_operation_is_repaired_by_the_next(
         left = [path.name for path in (tmp_path / str(at - 1) / "out").iterdir()]
         assert ended == REFUSED or set(left) <= {"runs", "values"}
     assert at > 12
+
+
+@pytest.mark.parametrize("how", ["before", "after"])
+@pytest.mark.parametrize("force", [False, True])
+def test_latest__is_the_last_run_that_was_published_whenever_one_is_killed(
+    tmp_path: Path, how: str, force: bool
+) -> None:
+    at, struck, repaired = 0, True, 0
+    while struck:
+        world = World(tmp_path / str(at))
+        for run_id in ("b", "a") if force else ("a",):
+            assert world.job(run_id, 1, "parquet", Fault(), force=False) == "done"
+        fault, former = Fault(at, how), world.record("b")
+        world.job("b", 1, "parquet", fault, force=force)
+        struck, at = fault.count > at, at + 1
+        stays = force and world.record("b") == former  # what b has published is older than a
+        killed = world.latest()
+        assert killed in ("a", "b")
+        assert world.record("b") is not None or killed == "a"
+        repaired += killed == "a" and world.record("b") is not None and not stays
+        assert world.job("b", 1, "parquet", Fault(), force=False) == "done"
+        assert world.latest() == ("a" if stays else "b")
+    assert repaired > 0
+
+
+def test_latest__asked_for_again_an_earlier_run_stays_earlier(world: World) -> None:
+    for run_id in ("a", "b"):
+        assert world.job(run_id, 1, "parquet", Fault(), force=False) == "done"
+    file = world.folder / "out" / "runs" / "latest.json"
+    before = file.read_bytes()
+    for run_id in ("a", "b"):
+        assert world.job(run_id, 1, "parquet", Fault(), force=False) == "done"
+        assert file.read_bytes() == before
+    assert world.job("a", 1, "parquet", Fault(), force=True) == "done"
+    assert world.latest() == "a"
+    assert world.job("b", 2, "parquet", Fault(), force=False) == REFUSED
+    assert world.latest() == "a"
 
 
 def test_parquet__who_reads_meanwhile_never_finds_a_mixture(world: World) -> None:

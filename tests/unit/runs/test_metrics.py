@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import math
 import sys
 from typing import Any
@@ -65,15 +66,30 @@ def test_mlflow__that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.skipif(importlib.util.find_spec("mlflow") is None, reason="MLflow is an extra")
-def test_mlflow__is_told_of_a_run(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("is_private", [False, True])
+def test_mlflow__is_told_of_a_run_and_of_its_tables(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, is_private: bool
+) -> None:
     mlflow = pytest.importorskip("mlflow")
     from dvspark.runs.tracking import track
 
+    train = {"reference": "data/train", "version": 12, "digest": "a" * 64, "n_rows": 9}
+    validation = {"reference": "lake.validation", "digest": "b" * 64, "n_rows": 5}
+    tables = {"train": {} if is_private else train, "validation": validation}
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/runs.db")
     monkeypatch.chdir(tmp_path)
     record = {**RECORD, "precision": "default", "ties": "id", "aggregate": "mean", "findings": RECORD["findings"][:1]}
+    record["inputs"] = {**record["inputs"], **tables}
+    record["configuration"] = {"train": {"path": "data/train"}, "validation": {"table": "lake.validation"}}
     track(record, {"run.json": "{}", "totals.npz": b""})
     (run,) = mlflow.search_runs(output_format="list")
     assert run.data.params["k"] == "5"
     assert run.data.metrics["validation_points"] == 50
     assert [artifact.path for artifact in mlflow.artifacts.list_artifacts(run_id=run.info.run_id)] == ["run.json"]
+    found = {
+        one.dataset.name: (one.dataset.digest, json.loads(one.dataset.source), {tag.key: tag.value for tag in one.tags})
+        for one in run.inputs.dataset_inputs
+    }
+    of_validation = ("b" * 36, {"table_name": "lake.validation"}, {"mlflow.data.context": "validation"})
+    of_train = ("a" * 36, {"path": "data/train"}, {"mlflow.data.context": "training", "version": "12"})
+    assert found == {"lake.validation": of_validation} | ({} if is_private else {"data/train": of_train})

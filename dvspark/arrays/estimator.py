@@ -1,0 +1,96 @@
+"""The estimator: `value_arrays` in the manner of scikit-learn, which need not be installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any, Self
+
+from dvspark.arrays.array_guises import ERRORS, numbers_of
+from dvspark.arrays.local import value_arrays
+from dvspark.errors import InputError, Problem
+from dvspark.schemas import Float64s
+
+
+class DataValuator:
+    """Values of training rows, by `fit`; options are those of `dvspark.value_arrays`, checked when rows are there.
+
+    After `fit`: ``values_`` float64 (n_train,), or (n_owners,) where owners are valued; ``error_bounds_`` in the same
+    shape, under ``error_bound=True``; ``n_features_in_``; ``feature_names_in_`` where the columns have names.
+    Options are attributes, and `sklearn.base.clone` copies them.
+    """
+
+    values_: Float64s
+    error_bounds_: Float64s
+    n_features_in_: int
+    feature_names_in_: list[str]
+
+    def __init__(self, method: str = "knn_shapley", k: int = 10, **options: Any) -> None:
+        vars(self).update({"method": method, "k": k, **options})
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002 - scikit-learn gives it
+        """Return the options by name; those that were left out have the defaults of `value_arrays`."""
+        return {name: value for name, value in vars(self).items() if not name.endswith("_")}
+
+    def set_params(self, **options: Any) -> Self:
+        """Return this estimator with other options."""
+        vars(self).update(options)
+        return self
+
+    def fit(
+        self,
+        X: Any,  # noqa: N803 - scikit-learn's name
+        y: Any,
+        X_validation: Any = None,  # noqa: N803
+        y_validation: Any = None,
+        **columns: Any,
+    ) -> Self:
+        """Return this estimator with the values of the rows of ``X``, by those of ``X_validation``, in ``values_``.
+
+        ``X`` (n_train, n_features), ``y`` (n_train,) and the validation arrays as in `value_arrays`, left out under
+        ``self_validation=True``; ``columns`` are its train_ids, owners, weights, knn_graph and release. Features count
+        by their places; where both frames name several, the names must be the same.
+        Raises: ConfigError, InputError as `value_arrays` does. Cost: that of `value_arrays`.
+        """
+        names = feature_names(X)
+        _require_same(names, feature_names(X_validation))
+        with suppress(*ERRORS):  # what cannot be read, `value_arrays` tells of
+            X = X if X is None else numbers_of(X)  # noqa: N806 - once: a generator cannot be read twice
+        found = value_arrays(X, y, X_validation, y_validation, **(self.get_params() | columns))
+        for name in [name for name in vars(self) if name.endswith("_")]:  # of an earlier fit
+            delattr(self, name)
+        if isinstance(found, tuple):
+            self.values_, self.error_bounds_ = found
+        else:
+            self.values_ = found
+        if X is not None:
+            self.n_features_in_ = X.shape[1]
+        if names:
+            self.feature_names_in_ = names
+        return self
+
+    def __repr__(self) -> str:
+        return f"DataValuator({', '.join(f'{name}={value!r}' for name, value in self.get_params().items())})"
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import Tags, TargetTags  # noqa: PLC0415 - it asks, so it is there
+
+        return Tags(estimator_type=None, target_tags=TargetTags(required=True))
+
+
+def feature_names(x: Any) -> list[str]:
+    """Return the names of a frame's columns, if there are several and all are words; else none."""
+    for word in ("columns", "column_names"):  # Arrow has the columns themselves under the first
+        names = getattr(x, word, None)
+        listed = list(names) if isinstance(names, Iterable) else []
+        if len(listed) > 1 and all(isinstance(name, str) for name in listed):
+            return listed
+    return []
+
+
+def _require_same(names: list[str], of_validation: list[str]) -> None:
+    if names and of_validation and names != of_validation:
+        differ = [f"{one!r} for {other!r}" for one, other in zip(of_validation, names, strict=False) if one != other]
+        got = f"{differ[0]} first" if differ else f"{len(of_validation)}"
+        hint = "select the same columns in the same order; or give arrays, which have no names"
+        raise InputError(Problem("X_validation", f"the {len(names)} features of X, in its order", got, hint))

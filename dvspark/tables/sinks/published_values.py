@@ -1,0 +1,88 @@
+"""Published values: those of one run, read and checked without Spark, whatever other runs lie beside them."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any
+
+import pyarrow as pa
+
+from dvspark.errors import ConfigError, OutputConflictError, Problem
+from dvspark.methods import METHODS
+from dvspark.runs.documents import missing_in, unsealed
+from dvspark.runs.identity import published_id_problems
+from dvspark.runs.latest import LATEST, latest_run
+from dvspark.runs.private import kept_record
+from dvspark.schemas import OWNER
+from dvspark.tables.sinks.places import Place, published_rows, recorded_place
+from dvspark.tables.sinks.values_tables import ValuesTable, values_kind, values_schema
+from dvspark.tables.storage import Storage, open_storage
+
+# What of a record is used here.
+USED = {"fingerprint": str, "method.name": str, "inputs.train.types": dict}
+TO_DO = "value again with --force, which publishes them anew"
+
+
+def read_values(output: str | PathLike[str], run_id: str | None = None) -> pa.Table:
+    """Return the values of one run, `schemas.VALUES` with the columns it has, by rank.
+
+    ``output``: the folder of the results, a path or URI; ``run_id`` None: the run that was published last. Values lie
+    in Parquet files, a Delta table (extra ``delta``) or an Iceberg table (extra ``iceberg``); the record tells where.
+    Of a private run only who runs it can read them so.
+    Raises: ConfigError for a run that is not published, or values in a table of Spark's catalogs; OutputConflictError
+    for a record or values that are not as they were published.
+    Cost: one pass over the run's rows for their sha256, and one sort.
+    """
+    storage = open_storage(str(output))
+    record = _record(storage, _latest(storage) if run_id is None else run_id)
+    run_id, table = record["run_id"], _table(storage, record)
+    schema = _schema(record)
+    found = published_rows(storage, table, record, schema, TO_DO)
+    rows = found.select(schema.names[1:]).cast(pa.schema(list(schema)[1:]))
+    rows = rows.sort_by([("rank", "ascending"), ("id", "ascending")])
+    return rows.add_column(0, schema.field(0), pa.array([run_id] * len(rows), pa.string()))
+
+
+def _latest(storage: Storage) -> str:
+    """Return the id of the run that was published last. Raises: ConfigError where nobody tells."""
+    if (latest := latest_run(storage)) is None:
+        runs = [name for name in sorted(storage.folders("runs")) if storage.exists(f"runs/{name}/run.json")]
+        got = f"none, of {len(runs)} published runs: {', '.join(runs[:5])}" if runs else "no published run"
+        hint = "name one by run_id" if runs else "give the folder that a run has as its output"
+        raise ConfigError(Problem(storage.shown_path(LATEST), "the run that was published last", got, hint))
+    return str(latest["run_id"])
+
+
+def _record(storage: Storage, run_id: str) -> dict[str, Any]:
+    """Return the whole record of a published run. Raises: ConfigError, OutputConflictError."""
+    if problems := published_id_problems(run_id):
+        raise ConfigError(problems)
+    name = f"runs/{run_id}/run.json"
+    if not storage.exists(name):
+        hint = "give the id of a published run, and the output folder it is in"
+        raise ConfigError(Problem(f"run {run_id}", f"a published run with {storage.shown_path(name)}", "none", hint))
+    record = unsealed(storage.read(name))
+    if record is None or missing_in(record, USED) or record.get("run_id") != run_id:
+        got = "a file that was changed since, or another run's"
+        raise OutputConflictError(Problem(storage.shown_path(name), "the record of a run", got, TO_DO))
+    if record.get("privacy") is not None:  # its sha256 would tell of other owners' values
+        record["values_sha256"] = kept_record(storage, run_id, record["fingerprint"])["values_sha256"]
+    return record
+
+
+def _table(storage: Storage, record: dict[str, Any]) -> ValuesTable | None:
+    """Return the table with a run's values, None for a folder of files. Raises: ConfigError, OutputConflictError."""
+    place = recorded_place(record) or Place(values_kind(storage) or "parquet")
+    if place.table is not None and place.format != "iceberg":
+        hint = f"spark.table('{place.table}').where(\"run_id = '{record['run_id']}'\")"
+        raise ConfigError(Problem(f"run {record['run_id']}", "values that files hold", f"table {place.table}", hint))
+    no_spark: Any = None
+    return place.opened(storage, no_spark)
+
+
+def _schema(record: dict[str, Any]) -> pa.Schema:
+    """Return the columns of a run's values."""
+    types, method = dict(record["inputs"]["train"]["types"]), METHODS.get(record["method"]["name"])
+    if method is not None and method.players != "rows":
+        types["id"] = types.pop(OWNER.name)
+    return values_schema(types, row_bounds=bool(record.get("row_bounds")))
