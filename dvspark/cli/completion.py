@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dvspark.arguments import choice_problems
 from dvspark.cli.declared import COMMANDS, SHELLS, Command
+from dvspark.cli.printing import tell
 from dvspark.cli.words import own_words
 from dvspark.config.declared import declared_settings
 from dvspark.config.job import SECTIONS
@@ -59,7 +60,7 @@ def run(words: Sequence[str]) -> int:
     shell = operands[0] if operands else ""
     if problems := choice_problems("shell", shell, SHELLS):
         raise ConfigError(problems)
-    print({"bash": bash_script, "zsh": zsh_script, "fish": fish_script}[shell](), end="")
+    tell({"bash": bash_script, "zsh": zsh_script, "fish": fish_script}[shell]())
     return 0
 
 

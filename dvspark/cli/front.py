@@ -13,6 +13,7 @@ from importlib import import_module
 from dvspark import logs
 from dvspark.cli.declared import COMMANDS
 from dvspark.cli.help import command_help, overview
+from dvspark.cli.printing import tell
 from dvspark.errors import ConfigError, DvsparkError, Problem, close_matches
 from dvspark.host.ending import answered, is_ending
 from dvspark.version import __version__
@@ -50,16 +51,16 @@ def _dispatch(words: list[str]) -> int:
         return 2
     name, *others = words
     if name == "--version":
-        print(f"dvspark {__version__}")
+        tell(f"dvspark {__version__}\n")
         return 0
     if name in (*HELP, "help"):
         known = COMMANDS.get(others[0]) if others else None
-        print(command_help(known) if known else overview(), end="")
+        tell(command_help(known) if known else overview())
         return 0
     if name not in COMMANDS:
         raise ConfigError(_unknown(name))
     if {*HELP} & set(others):
-        print(command_help(COMMANDS[name]), end="")
+        tell(command_help(COMMANDS[name]))
         return 0
     module, function = COMMANDS[name].place
     exit_code: int = getattr(import_module(module), function)(others)

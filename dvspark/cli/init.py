@@ -7,8 +7,10 @@ from importlib.resources import files
 from pathlib import Path
 
 from dvspark.cli.declared import COMMANDS
+from dvspark.cli.printing import tell
 from dvspark.cli.words import own_words
 from dvspark.errors import ConfigError, OutputConflictError, Problem
+from dvspark.logs.redact import visible
 
 PATH = "value.yaml"
 
@@ -40,7 +42,7 @@ def run(words: Sequence[str]) -> int:
     except (OSError, ValueError) as error:
         got = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ConfigError(Problem(str(path), "a path that can be written", got, "give another path")) from None
-    print(NEXT.format(path=path), end="")
+    tell(NEXT.format(path=visible(str(path))))
     return 0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dvspark.arguments import choice_problems
 from dvspark.cli.declared import COMMANDS
 from dvspark.cli.help import entries
+from dvspark.cli.printing import tell
 from dvspark.cli.setting_groups import meaning_alone, option
 from dvspark.cli.words import own_words
 from dvspark.config.declared import declared_settings
@@ -15,6 +16,7 @@ from dvspark.methods import METHODS
 
 LIST_END = "`dvspark methods METHOD` says when to take a method, its parameters, its cost and its source"
 METHOD_END = "`dvspark value --help` has all settings"
+PAGE = "https://github.com/dvspark/dvspark/blob/main/docs/methods/{name}.md"
 DISTANCES = "O(n d) for the distances of n rows of d features; then: "
 
 # What a method asks for, as the settings call it.
@@ -26,14 +28,14 @@ def run(words: Sequence[str]) -> int:
     names, _ = own_words(COMMANDS["methods"], words)
     if names and (problems := choice_problems("method", names[0], sorted(METHODS))):
         raise ConfigError(problems)
-    print(method_text(names[0]) if names else list_text())
+    tell(method_text(names[0]) if names else list_text())
     return 0
 
 
 def list_text() -> str:
     """Return all methods, each with what a row's value is."""
     rows = ((name, method.gives) for name, method in METHODS.items())
-    return "\n".join(["what the value of a row is, by method:", *entries(rows), "", LIST_END])
+    return "\n".join(["what the value of a row is, by method:", *entries(rows), "", LIST_END, ""])
 
 
 def method_text(name: str) -> str:
@@ -46,8 +48,8 @@ def method_text(name: str) -> str:
         *([("needs by default", columns)] if columns else []),
         ("cost of a point", (DISTANCES if method.compares else "") + method.cost),
         ("reference", method.reference),
-        ("page", f"docs/methods/{name}.md in the source of dvspark"),
+        ("page", PAGE.format(name=name)),
     ]
     own = [setting for setting in declared_settings() if name in setting.methods]
     parameters = entries((option(setting), meaning_alone(setting)) for setting in own) or ["  none"]
-    return "\n".join([name, *entries(facts), "", "parameters:", *parameters, "", METHOD_END])
+    return "\n".join([name, *entries(facts), "", "parameters:", *parameters, "", METHOD_END, ""])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# Beside modules. The settings and their schema lie in conf/, from where the build takes them.
+# Beside modules. Some lie in conf/, from where the build takes them; the settings file lies in both.
 FILES = {
     "dvspark/config/cluster.conf": "conf/spark/cluster.conf",
     "dvspark/config/job.schema.json": "conf/job.schema.json",

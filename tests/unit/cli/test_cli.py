@@ -110,6 +110,16 @@ def test_main__help_of_a_command_is_on_standard_output(
     assert not sessions
 
 
+@pytest.mark.parametrize("words", [["value", "--help"], ["methods"], ["completion", "bash"]])
+def test_main__a_reader_that_has_seen_enough_is_no_error(words: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "dvspark", *words]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_usage__names_every_exit_code() -> None:
     codes = {error.exit_code for error in DvsparkError.__subclasses__()} | {0, 1, 130, 143}
     assert all(f"{code}" in overview().rpartition("exit codes:")[2] for code in codes)

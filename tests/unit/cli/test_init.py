@@ -24,14 +24,6 @@ def test_settings_file__is_the_one_in_conf() -> None:
     assert (ROOT / "conf" / "jobs" / "value.yaml").read_text(encoding="utf-8") == settings_file()
 
 
-def test_wheel__has_the_settings_file(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as packed:
-        assert packed.read("dvspark/config/value.yaml").decode() == settings_file()
-
-
 def test_settings_file__is_read_where_the_package_is_a_zip(tmp_path: Path) -> None:
     packed = tmp_path / "dvspark.zip"
     with zipfile.ZipFile(packed, "w") as file:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dvspark.cli import main
+from dvspark.cli.methods_text import PAGE
 from dvspark.cli.setting_groups import shown_default
 from dvspark.methods import METHODS
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +46,12 @@ def test_methods__says_of_one_what_its_declaration_says(name: str, capsys: Any) 
         assert parameter.meaning in parameters
         assert parameter.default is None or f"default: {shown_default(parameter.default)}]" in parameters
     assert method.parameters or parameters.split()[0] == "none"
+
+
+def test_page__is_where_the_project_says_that_its_documents_are() -> None:
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+    assert PAGE.startswith(urls["Documentation"].replace("/tree/", "/blob/"))
+    assert all((ROOT / PAGE.partition("/main/")[2].format(name=name)).is_file() for name in METHODS)
 
 
 @pytest.mark.parametrize(
