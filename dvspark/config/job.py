@@ -21,7 +21,7 @@ from dvspark.kernels.ranking.ranking import PRECISIONS, TIES
 from dvspark.methods import METHODS
 from dvspark.methods.options import AGGREGATES, RANKINGS, ValueOptions
 from dvspark.runs.identity import published_id_problems, run_id_problems
-from dvspark.tables.sinks.values_tables import output_problems
+from dvspark.tables.sinks.values_tables import FORMATS, output_problems
 from dvspark.tables.sources.pinned import version_problems
 from dvspark.tables.sources.read import TableReference
 
@@ -79,7 +79,7 @@ class OutputConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     path: str = Field(min_length=1, description="folder of values/, runs/ and rejected/")
-    format: str = Field("parquet", description="format of the values: parquet, delta or iceberg (in table)")
+    format: str = choice("parquet", FORMATS, "format of the values: parquet, delta or iceberg (in table)")
     table: str | None = Field(None, description="table for the values: Spark's; for iceberg, pyiceberg's")
 
 
