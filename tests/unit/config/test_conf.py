@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from dvspark.config.declared import declared_settings
 from dvspark.config.job import JobConfig, OutputConfig, SparkConfig, StreamConfig, TableConfig, json_schema
 from dvspark.config.sources import load_config
 
@@ -62,6 +63,17 @@ def test_value_yaml__explains_every_key() -> None:
     begin, end = lines.index("validation:"), lines.index("output:")
     first_time = lines[:begin] + lines[end:]  # the keys of validation are those of train
     assert [line for line in first_time if " # " not in line and not line.endswith(":")] == []
+
+
+def test_value_yaml__says_what_the_declarations_say() -> None:
+    lines = dict(re.findall(r"^ *(\w+): (.*)$", VALUE.read_text().split("\nmethod:")[1], flags=re.MULTILINE))
+    for setting in declared_settings():
+        if setting.name in lines and setting.methods:
+            default, said = setting.default, lines[setting.name]
+            told = f"{default:g}" if isinstance(default, int | float) else default
+            assert default is None or re.search(rf"; null: (.*, else )?{told}\b|; null: {told}\b", said), setting.name
+        if setting.name in lines and setting.words != ("true", "false"):
+            assert [word for word in setting.words if word not in lines[setting.name]] == []
 
 
 def test_job_schema__is_that_of_the_model() -> None:
