@@ -91,7 +91,7 @@ _ALL = (
     ),
     Command(
         "methods",
-        "list the methods; say what one is for, what it takes and what it costs",
+        "list the methods; say what one is for and what it takes",
         ("dvspark.cli.methods_text", "run"),
         ("dvspark methods [METHOD]",),
         examples=("dvspark methods knn_shapley",),

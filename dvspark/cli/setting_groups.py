@@ -8,6 +8,7 @@ from dvspark.cli.declared import Command
 from dvspark.config.declared import Setting, declared_settings
 from dvspark.config.fields import PARAMETERS
 from dvspark.config.job import SECTIONS, JobConfig
+from dvspark.config.sources import FLAGS
 from dvspark.methods.options import ValueOptions
 
 PRECEDENCE = (
@@ -37,7 +38,8 @@ def setting_groups(command: Command) -> dict[str, list[tuple[str, str]]]:
     for name, field in JobConfig.model_fields.items():
         rows = groups[CLAIMED.get(name, RUN)]
         if name in SECTIONS:
-            rows.append((f"--{name} PATH", f"{field.description}; the same as --{name}.path"))
+            needed = "; needed" if field.is_required() else ""
+            rows.append((f"--{name} PATH", f"{field.description}; the same as --{name}.path{needed}"))
         if name in ALIKE:
             rows.append((f"--{name}.KEY VALUE", f"each KEY of {ALIKE[name]}, of this table"))
         else:
@@ -49,7 +51,8 @@ def setting_groups(command: Command) -> dict[str, list[tuple[str, str]]]:
 
 def option(setting: Setting) -> str:
     """Return how a setting is written on the command line, in short."""
-    return f"--{setting.name}{'.NAME' if isinstance(setting.default, dict) else ''} {setting.form}"
+    form = f"[{setting.form}]" if setting.name in FLAGS else setting.form
+    return f"--{setting.name}{'.NAME' if isinstance(setting.default, dict) else ''} {form}"
 
 
 def meaning(setting: Setting) -> str:

@@ -33,8 +33,7 @@ class Setting:
     """One setting, its name with its section.
 
     ``form``: how a value is written, in short. ``expected``: what it accepts, in words. ``words``: the only words that
-    it accepts, if it accepts only some. ``methods``: those that have it as this parameter. ``is_needed``: it cannot be
-    left out.
+    it accepts, if it accepts only some. ``methods``: those that have it as this parameter.
     """
 
     name: str
@@ -44,7 +43,6 @@ class Setting:
     expected: str
     words: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
-    is_needed: bool = False
 
 
 @cache
@@ -112,7 +110,7 @@ def _setting(name: str, field: FieldInfo) -> Setting:
     else:
         form, expected = FORMS.get(kind, FORMS[str])
         expected += _bounds(field)
-    return Setting(name, field.description or "", default, form, expected, words, is_needed=field.is_required())
+    return Setting(name, field.description or "", default, form, expected, words)
 
 
 def _kind(field: FieldInfo) -> Any:

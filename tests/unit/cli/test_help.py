@@ -14,6 +14,7 @@ from dvspark.cli.help import command_help, entries, overview
 from dvspark.cli.setting_groups import ALIKE, CLAIMED, setting_groups, shown_default
 from dvspark.config.declared import declared_settings
 from dvspark.config.job import SECTIONS, JobConfig
+from dvspark.config.sources import FLAGS
 from dvspark.methods import METHODS
 
 JOBS = [name for name, command in COMMANDS.items() if command.takes_settings]
@@ -83,6 +84,13 @@ def test_command_help__has_each_parameter_of_each_method_once_with_its_default(m
         assert parameter.meaning in said[0]
         assert all(word in said[0] for word in parameter.words)
         assert (f"default: {shown_default(parameter.default)}]" in said[0]) == (parameter.default is not None)
+
+
+def test_command_help__says_what_is_needed_and_what_may_stand_alone() -> None:
+    text = command_help(COMMANDS["value"])
+    told = dict(shown(text))
+    assert {name for name, said in told.items() if said.endswith("; needed")} == {"--train", "--output"}
+    assert {name for name, said in told.items() if said.startswith("[true|false] ")} == {f"--{flag}" for flag in FLAGS}
 
 
 def test_groups__know_the_settings_that_they_claim() -> None:
