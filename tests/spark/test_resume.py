@@ -79,6 +79,7 @@ class Mortal(Storage):
 def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Two tables whose run takes three waves."""
     monkeypatch.setattr("dvspark.engine.chunks.WAVE_CHUNKS", 4)
+    monkeypatch.setattr("dvspark.engine.chunks.QUERY_SECONDS", 3600.0)  # a slow machine would make more waves of them
     paths = {side: str(tmp_path / f"{side}.parquet") for side in ("train", "validation")}
     write_parquet(Path(paths["train"]), DATA.train)
     write_parquet(Path(paths["validation"]), DATA.validation)
