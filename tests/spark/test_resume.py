@@ -225,7 +225,9 @@ def test_run__that_goes_on_with_waves_of_other_options_fails_its_audit(
         ledgers.append(Ledger(open_storage(str(tmp_path / f"{k}")), "run", begun["fingerprint"]))
     mine, others = ledgers
     mine.begin()
-    for number, wave in enumerate(others.waves()):  # sealed as its own
+    foreign = list(others.waves())
+    assert foreign
+    for number, wave in enumerate(foreign):  # sealed as its own
         mine.commit(number, wave)
     dying_at(-1, monkeypatch)
     with pytest.raises(AuditError, match="audit: earlier_waves"):
