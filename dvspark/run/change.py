@@ -5,9 +5,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow as pa
+
 from dvspark.errors import ConfigError, InputError, Problem, shown
+from dvspark.local.hashes import xxhash64
+from dvspark.local.rows import LocalRows
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
 from dvspark.runs.documents import missing_in, unsealed
@@ -46,7 +52,8 @@ USED_SETTINGS = {
 }
 FIRST_IDS = 5
 # What distinguishes validation rows with the same id.
-ROW_HASH = "xxhash64(id, embedding, label) AS row_hash"
+HASHED = ("id", "embedding", "label")
+ROW_HASH = f"xxhash64({', '.join(HASHED)}) AS row_hash"
 
 
 @dataclass(frozen=True)
@@ -155,16 +162,28 @@ def parent_rows(spark: SparkSession, spark_path: Callable[[str], str], record: d
     return rows
 
 
-def rows_seal(rows: DataFrame) -> dict[str, Any]:
+def rows_seal(rows: DataFrame | pa.Table) -> dict[str, Any]:
     """Return by what validation rows (id, row_hash) are known again: their number, and their sha256 as a set.
 
     Four numbers of each row's sha256 are added up, so the order plays no part. Cost: O(rows), on the executors.
     """
+    if isinstance(rows, pa.Table):
+        return _seal_here(rows)
     each = rows.selectExpr("sha2(concat(cast(id AS string), ':', cast(row_hash AS string)), 256) AS h")
     parts = [f"sum(cast(conv(substring(h, {1 + 16 * n}, 16), 16, 10) AS decimal(20, 0))) AS s{n}" for n in range(4)]
     found = each.selectExpr("count(*) AS n", *parts).collect()[0]
-    text = ":".join(str(int(found[name] or 0)) for name in ("n", "s0", "s1", "s2", "s3"))
-    return {"n_rows": int(found["n"]), "sha256": digest(text.encode())}
+    return _seal(int(found["n"]), [int(found[f"s{n}"] or 0) for n in range(4)])
+
+
+def _seal_here(rows: pa.Table) -> dict[str, Any]:
+    sums = np.zeros(4, object)
+    for id_, row_hash in zip(rows["id"].to_pylist(), rows["row_hash"].to_pylist(), strict=True):
+        sums += np.frombuffer(sha256(f"{id_}:{row_hash}".encode()).digest(), ">u8").astype(object)
+    return _seal(len(rows), sums.tolist())
+
+
+def _seal(n_rows: int, sums: list[int]) -> dict[str, Any]:
+    return {"n_rows": n_rows, "sha256": digest(":".join(map(str, [n_rows, *sums])).encode())}
 
 
 def own_rows(spark: SparkSession, spark_path: Callable[[str], str], parent: Parent, given: Rows) -> DataFrame | None:
@@ -174,7 +193,7 @@ def own_rows(spark: SparkSession, spark_path: Callable[[str], str], parent: Pare
     """
     if given.types != parent.record["inputs"]["validation"]["types"]:
         return None
-    had, now, before = given.frame.selectExpr("*", ROW_HASH), parent.rows, parent.record.get("parent")
+    had, now, before = given.data_frame.selectExpr("*", ROW_HASH), parent.rows, parent.record.get("parent")
     if before is not None:
         try:
             earlier = published_rows(spark, spark_path, before["run_id"])
@@ -244,10 +263,10 @@ def without_known(parent: Parent, rows: Rows) -> tuple[Rows, DataFrame | None]:
         "cast(id AS string) AS id",
         f"'valued already in {parent.record['run_id']}' AS reason",
     )
-    known = rows.frame.join(ids, "id", "left_semi").selectExpr(*told)
+    known = rows.data_frame.join(ids, "id", "left_semi").selectExpr(*told)
     if parent.change != "add" or known.isEmpty():
         return rows, None
-    return rows.with_frame(rows.frame.join(ids, "id", "left_anti").select(*rows.types)), known
+    return rows.with_frame(rows.data_frame.join(ids, "id", "left_anti").select(*rows.types)), known
 
 
 def changed_rows(parent: Parent, rows: Rows) -> DataFrame:
@@ -255,7 +274,7 @@ def changed_rows(parent: Parent, rows: Rows) -> DataFrame:
 
     Raises: InputError for rows to add that are there already, or rows to remove that are not there in this form.
     """
-    told = hashed_rows(rows)
+    told = rows.data_frame.selectExpr("id", ROW_HASH)
     if parent.change == "add":
         _refuse(told.join(parent.rows.select("id"), "id", "left_semi"), "added", "are valued already", parent)
         return parent.rows.unionByName(told)
@@ -263,9 +282,14 @@ def changed_rows(parent: Parent, rows: Rows) -> DataFrame:
     return parent.rows.join(told.select("id"), "id", "left_anti")
 
 
-def hashed_rows(rows: Rows) -> DataFrame:
+def hashed_rows(rows: Rows) -> DataFrame | pa.Table:
     """Return (id, row_hash) of validation rows."""
-    return rows.frame.selectExpr("id", ROW_HASH)
+    if not isinstance(rows.frame, LocalRows):
+        return rows.frame.selectExpr("id", ROW_HASH)
+    table = rows.frame.table
+    hashes = xxhash64(table[name].combine_chunks() for name in HASHED)
+    types = pa.schema([("id", table["id"].type), pa.field("row_hash", pa.int64(), nullable=False)])
+    return pa.table([table["id"], pa.array(hashes)], schema=types)
 
 
 def _refuse(bad: DataFrame, what: str, why: str, parent: Parent) -> None:

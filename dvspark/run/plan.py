@@ -12,10 +12,10 @@ from dvspark.run.request import Request
 from dvspark.tables.table_checks import ValidatedInputs
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from dvspark.local.session import Session
 
 
-def plan_run(inputs: ValidatedInputs, request: Request, spark: SparkSession, stages: Stages) -> Plan:
+def plan_run(inputs: ValidatedInputs, request: Request, session: Session, stages: Stages) -> Plan:
     """Return how the run is spread. Raises: ComputeError if no plan fits."""
     with stages.stage("plan") as now:
         sizes = Sizes.of(
@@ -25,7 +25,7 @@ def plan_run(inputs: ValidatedInputs, request: Request, spark: SparkSession, sta
             n_features=inputs.n_features,
             dtype=inputs.dtype,
         )
-        hosts = read_hosts(spark, request.host_memory)
+        hosts = read_hosts(session, request.host_memory)
         plan = make_plan(sizes, hosts, chunk_rows=request.chunk_rows, asked=request.plan)
         now.note = f"{plan.name}, {plan.n_chunks} chunks: {plan.reason}"
     return plan
