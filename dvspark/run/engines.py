@@ -45,6 +45,7 @@ def open_engine(config: JobConfig) -> Iterator[Session]:
         name, why = chosen(config, local)
         log_event(f"engine    {name}: {why}", engine=name, reason=why)
         if name == "local":
+            local.workers.start(1)  # it loads what it needs while the tables are read
             yield local
             return
     with open_session(config.spark.master, config.spark.conf) as spark:

@@ -98,7 +98,7 @@ def _told(record: dict[str, Any], out: Path) -> dict[str, Any]:
     """Return what a record tells of the run, and not of the engine, the time or the place."""
     record = json.loads(json.dumps(record).replace(str(out), "OUT"))
     for name in ("engine", "created", "sha256"):
-        del record[name]
+        record.pop(name, None)  # of a private run it is not published
     for name in ("spark", "pyspark"):
         del record["environment"][name]
     return {**record, "stages": [(one["stage"], one["rows"]) for one in record["stages"]]}
