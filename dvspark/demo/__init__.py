@@ -7,7 +7,7 @@ from pathlib import Path
 from dvspark import logs
 from dvspark.config.sources import load_config
 from dvspark.run import pipeline
-from dvspark.spark.session import open_session
+from dvspark.run.engines import open_engine
 
 DATA = Path(__file__).parent
 
@@ -26,10 +26,11 @@ def run(output: Path) -> int:
         "method": "knn_shapley",
         "k": 10,
         "metric": "cosine",
+        "engine": "local",
     }
     config = load_config(None, settings)
-    with open_session("local[*]", {}) as spark:
-        record = pipeline.run(config, spark)
+    with open_engine(config) as session:
+        record = pipeline.run(config, session)
     verdicts = ", ".join(f"{finding['name']} {finding['verdict']}" for finding in record["findings"])
     print(f"\naudit: {verdicts}")
     print("\nthe lowest values       package                       section      nearest packages' sections")

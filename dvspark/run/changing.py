@@ -15,13 +15,13 @@ from dvspark.methods.options import ValueOptions
 from dvspark.run.change import (
     Parent,
     changed_rows,
-    hashed_rows,
     option_problems,
     own_rows,
     parent_record,
     parent_rows,
     parent_totals,
 )
+from dvspark.run.hashed_rows import hashed_rows
 from dvspark.run.request import Request
 from dvspark.tables.sources.local_files import not_local
 from dvspark.tables.sources.read import Rows, read_rows

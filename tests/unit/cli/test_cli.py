@@ -321,7 +321,7 @@ def test_main__the_log_is_for_a_person_on_a_terminal_and_json_elsewhere(
         assert engine["engine"] == "spark"
         assert (line["message"], line["stage"], line["rows"]) == ("reading 3 rows", "read", 3)
     else:
-        assert err == "reading 3 rows\n"
+        assert err == "engine    spark: of the test\nreading 3 rows\n"
 
 
 @pytest.mark.parametrize("as_json", [True, False])
