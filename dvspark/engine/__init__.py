@@ -1,4 +1,4 @@
-r"""Engine: how Spark, or this machine alone, does the work of the kernels. Two plans, one contract (`engines.Engine`), the same bits.
+r"""Engine: how Spark, or this machine alone, does the kernels' work. Two plans, one contract, the same bits.
 
 Replicated (`engine.replicated`), if the index fits a host:
 
