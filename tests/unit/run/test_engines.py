@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +17,10 @@ from dvspark.config.sources import load_config
 from dvspark.engine.planning.calibrate import PointCost
 from dvspark.errors import ConfigError
 from dvspark.local.session import LocalSession, open_local_session
-from dvspark.run import engines
+from dvspark.logs import Stages
+from dvspark.methods.options import ValueOptions
+from dvspark.run import engines, plan
+from dvspark.run.request import Request
 
 DATA = draw_data(40, 20, seed=3)
 
@@ -108,3 +112,15 @@ def _settings(folder: Path, train: Path) -> dict[str, Any]:
 def test_auto__tells_of_a_bad_table_without_spark(local: LocalSession, tmp_path: Path) -> None:
     name, why = _chosen(local, tmp_path, train={"path": str(tmp_path / "missing.parquet")})
     assert (name, "train table" in why) == ("local", True)
+
+
+def test_plan__of_an_index_that_does_not_fit_this_machine_is_refused(
+    local: LocalSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = SimpleNamespace(name="sharded", reason="3. it does not fit")
+    monkeypatch.setattr(plan, "make_plan", lambda *_, **__: found)
+    inputs: Any = SimpleNamespace(
+        train_facts=SimpleNamespace(n_rows=9), validation_facts=SimpleNamespace(n_rows=9), n_features=2, dtype="float32"
+    )
+    with pytest.raises(ConfigError, match="it does not fit"):
+        plan.plan_run(inputs, Request(ValueOptions("knn_shapley", {"k": 1})), local, Stages())
