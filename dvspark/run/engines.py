@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from dvspark.config.job import JobConfig
@@ -19,6 +20,7 @@ from dvspark.logs import log_event
 from dvspark.spark.session import has_active_session, open_session
 from dvspark.tables.sources.local_files import SPARK_HINT, NotLocalError, format_problem
 from dvspark.tables.sources.metadata import Preview, preview
+from dvspark.tables.sources.pinned import VERSIONED
 from dvspark.tables.sources.read import Rows, TableReference, read_rows
 from dvspark.units import show_seconds
 
@@ -124,8 +126,10 @@ def _by_size(config: JobConfig, local: LocalSession) -> tuple[str, str]:
         references["validation"] = config.validation.reference().without_train_columns()
     for side, reference in references.items():
         found = _preview(local, side, reference, target)
-        if found is None:  # which needs no Spark to be told
-            return "local", f"the {side} table cannot be valued as it is"
+        if found is None:
+            # A connector of Spark's may read what files alone do not tell; the rest needs no Spark to be told.
+            by_connector = reference.format in VERSIONED and find_spec("pyspark") is not None
+            return "spark" if by_connector else "local", f"the {side} table cannot be valued as it is"
         sides.append(found)
     train, validation = sides[0], sides[-1]
     sizes = Sizes.of(
@@ -149,6 +153,12 @@ def _by_size(config: JobConfig, local: LocalSession) -> tuple[str, str]:
 
 
 def _preview(local: LocalSession, side: str, reference: TableReference, target: str) -> Preview | None:
-    rows = read_rows(local, side, reference, target)
+    """Return what a table tells of its size, None if there is something wrong with it."""
+    try:
+        rows = read_rows(local, side, reference, target)
+    except NotLocalError:
+        raise
+    except ConfigError as error:  # the library of a format, for which Spark may have a connector
+        raise NotLocalError(error.problems) from error
     found = preview(rows, reference) if isinstance(rows, Rows) else None
     return found if isinstance(found, Preview) else None

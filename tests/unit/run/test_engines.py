@@ -114,6 +114,18 @@ def test_auto__tells_of_a_bad_table_without_spark(local: LocalSession, tmp_path:
     assert (name, "train table" in why) == ("local", True)
 
 
+def test_auto__is_spark_where_a_connector_may_read_what_files_do_not_tell(
+    local: LocalSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = {"path": str(tmp_path / "none"), "format": "delta"}
+    assert _chosen(local, tmp_path, train=table)[0] == "spark"
+    monkeypatch.setattr(engines, "find_spec", lambda _: None)
+    assert _chosen(local, tmp_path, train=table)[0] == "local"
+    monkeypatch.setattr("dvspark.tables.sources.pinned.find_spec", lambda _: None)
+    name, why = _chosen(local, tmp_path, train=table)
+    assert (name, "delta" in why) == ("spark", True)
+
+
 def test_plan__of_an_index_that_does_not_fit_this_machine_is_refused(
     local: LocalSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
