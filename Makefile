@@ -28,7 +28,7 @@ $(READY): pyproject.toml conf/requirements.txt conf/requirements-java.txt
 	       $(BIN)/python -m pip install $(HASHED) conf/requirements-java.txt; }
 	@touch $@
 
-demo: $(READY) ## value a real data set in local Spark, print what was found, write the report
+demo: $(READY) ## value a real data set, print what was found, write the report
 	$(BIN)/dvspark demo
 
 test: lint types law docs unit spark ## everything that CI checks

@@ -66,7 +66,7 @@ def build_index(
     rows = canonical_rows("train", train_df, TableReference.of_frame("train_df", columns))
     inputs = validate(rows, None, options, "fail")
     packed = packing.build_index(
-        inputs.train.frame,
+        inputs.train.data_frame,
         n_train=inputs.train_facts.n_rows,
         n_features=inputs.n_features,
         dtype=inputs.dtype,
@@ -154,10 +154,10 @@ def chg_values(
         hint = "alpha is on the scale of the rows"
         raise InputError(Problem("alpha", f"shape ({n_numbers},)", f"shape {target.shape}", hint))
     types = {"id": rows.types["id"], "label": rows.types["label"]}
-    told = rows.frame.mapInArrow(lambda batches: sum_batches(batches, n_numbers), GRADIENT_SUMS.ddl(**types))
+    told = rows.data_frame.mapInArrow(lambda batches: sum_batches(batches, n_numbers), GRADIENT_SUMS.ddl(**types))
     added = told.groupBy("by", "part", "level").applyInArrow(add_sums, GRADIENT_SUMS.ddl(**types)).toArrow()
     games = games_of(added, n_numbers, target)
-    values = rows.frame.mapInArrow(lambda batches: value_batches(batches, games), GRADIENT_VALUES.ddl(**types))
+    values = rows.data_frame.mapInArrow(lambda batches: value_batches(batches, games), GRADIENT_VALUES.ddl(**types))
     _require_sums(values, games)
     return values if by else values.drop("by")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dvspark import logs
 from dvspark.cli.declared import COMMANDS
@@ -16,28 +17,25 @@ from dvspark.errors import ConfigError, Problem
 from dvspark.logs.redact import redacted_tree, visible_tree
 from dvspark.run import pipeline, plan_job, stream
 from dvspark.run.change import parent_record
-from dvspark.spark.session import open_session
+from dvspark.run.engines import open_engine, open_spark
 from dvspark.tables.storage import open_storage
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
 CHANGE_WORDS = {"--add-validation": "add", "--remove-validation": "remove"}
 
 
 def run_value(words: list[str]) -> int:
     """Value training rows and publish the values."""
-    return _job(words, pipeline.run, _summary, _summary_json)
+    return _job(words, pipeline.run, _summary, _summary_json, open_engine)
 
 
 def run_plan(words: list[str]) -> int:
     """Tell what a job would take; write nothing."""
-    return _job(words, plan_job.plan_job, plan_job.plan_text, json.dumps)
+    return _job(words, plan_job.plan_job, plan_job.plan_text, json.dumps, open_spark)
 
 
 def run_stream(words: list[str]) -> int:
     """Value again whenever validation rows arrive."""
-    return _job(words, stream.run_stream, stream.stream_text, json.dumps)
+    return _job(words, stream.run_stream, stream.stream_text, json.dumps, open_spark)
 
 
 def run_demo(words: list[str]) -> int:
@@ -51,9 +49,10 @@ def run_demo(words: list[str]) -> int:
 
 def _job(
     words: list[str],
-    work: Callable[[JobConfig, SparkSession], dict[str, Any]],
+    work: Callable[[JobConfig, Any], dict[str, Any]],
     text: Callable[[dict[str, Any]], str],
     one_line: Callable[[dict[str, Any]], str],
+    opened: Callable[[JobConfig], AbstractContextManager[Any]],
 ) -> int:
     """Do the work of a job in a session, and print the result, for a person or as one line of JSON."""
     logs.set_up_logs(asked_log_format(words))
@@ -65,8 +64,8 @@ def _job(
         _changed_config(change, path, parse_overrides(words)) if change else load_config(path, parse_overrides(words))
     )
     logs.set_up_logs(config.log_format)
-    with open_session(config.spark.master, config.spark.conf) as spark:
-        found = work(config, spark)
+    with opened(config) as session:
+        found = work(config, session)
     found = redacted_tree(found)
     print(one_line(found) if as_json else text(visible_tree(found)))
     return 0

@@ -174,6 +174,9 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
     log_format: Literal["auto", "text", "json"] = Field(
         "auto", description="text, json, or auto: text on a terminal, else json"
     )
+    engine: Literal["auto", "local", "spark"] = Field(
+        "auto", description="spark; local: this machine alone, without Java; auto: local for jobs of under a minute"
+    )
     stream: StreamConfig = Field(default_factory=StreamConfig, description="how validation rows arrive")
     spark: SparkConfig = Field(default_factory=SparkConfig, description="for a session that dvspark starts")
 
@@ -214,7 +217,7 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
     def kept(self) -> dict[str, Any]:
         """Return the settings that the run record keeps: all except those of one start or of the Spark session."""
         return self.model_dump(
-            mode="json", exclude={"spark", "stream", "run_id", "force", "parent", "change", "log_format"}
+            mode="json", exclude={"spark", "stream", "engine", "run_id", "force", "parent", "change", "log_format"}
         )
 
     def problems(self) -> list[Problem]:

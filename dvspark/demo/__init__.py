@@ -1,4 +1,4 @@
-"""The demo: a real sample of 10,000 Debian packages, valued in local Spark. README.md beside this file says more."""
+"""The demo: a real sample of 10,000 Debian packages, valued on this machine. README.md beside this file says more."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from dvspark import logs
 from dvspark.config.sources import load_config
 from dvspark.run import pipeline
-from dvspark.spark.session import open_session
+from dvspark.run.engines import open_engine
 
 DATA = Path(__file__).parent
 
@@ -15,7 +15,7 @@ DATA = Path(__file__).parent
 def run(output: Path) -> int:
     """Value the sample, print what was found, and return the exit code.
 
-    Cost: 20 to 40 s on two cores, most of it Spark's start and the first use of each of its parts.
+    Cost: some 5 s on two cores.
     """
     logs.set_up_logs("text")
     print("Which of 8,000 Debian packages are filed under the wrong section? 2,000 others tell.\n")
@@ -26,10 +26,11 @@ def run(output: Path) -> int:
         "method": "knn_shapley",
         "k": 10,
         "metric": "cosine",
+        "engine": "local",
     }
     config = load_config(None, settings)
-    with open_session("local[*]", {}) as spark:
-        record = pipeline.run(config, spark)
+    with open_engine(config) as session:
+        record = pipeline.run(config, session)
     verdicts = ", ".join(f"{finding['name']} {finding['verdict']}" for finding in record["findings"])
     print(f"\naudit: {verdicts}")
     print("\nthe lowest values       package                       section      nearest packages' sections")

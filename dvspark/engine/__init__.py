@@ -1,4 +1,4 @@
-r"""Engine: how Spark does the work of the kernels. Two plans, one contract (`engines.Engine`), the same bits.
+r"""Engine: how Spark, or this machine alone, does the kernels' work. Two plans, one contract, the same bits.
 
 Replicated (`engine.replicated`), if the index fits a host:
 
@@ -13,6 +13,9 @@ Sharded (`engine.sharded`), if the index does not fit a host:
         blocks tell of each point    keys of all rows, or bins and near rows, nearest rows, or two counts (`EXCHANGES`)
         one task merges a point      and gives back what its rows get
         blocks add up values         of a chunk (`block_sums`) --> waves --> totals
+
+Local (`engine.local`): the replicated plan without Spark, by workers of this machine. `points`: what stages ask of
+validation rows besides values, by where the rows are.
 
 `index`: how training rows are written, described, cached and opened, whole or in blocks. `planning`: which plan, what
 it takes, what it will cost. `chunks`, `tasks` and `reduce` serve both plans: how validation rows are cut, what runs on

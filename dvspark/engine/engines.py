@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import pyarrow as pa
 
 from dvspark.engine.chunks import Cut
 from dvspark.engine.index.train_blocks import BlocksReference
 from dvspark.engine.index.train_index import IndexReference, TrainKeys
+from dvspark.engine.local import local
+from dvspark.engine.local.local import LocalIndex
 from dvspark.engine.replicated import replicated
 from dvspark.engine.sharded import sharded
 from dvspark.engine.tasks import ChunkWork, ListedRows
@@ -18,14 +20,20 @@ from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.schemas import Float64s, Int64s, TrainArrays, Wave
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
+
+    from dvspark.engine.local.points import LocalChunks
+    from dvspark.local.rows import LocalRows
 
 Index = IndexReference | BlocksReference
 IndexOf = TypeVar("IndexOf", bound=Index)
 Index_contra = TypeVar("Index_contra", contravariant=True)
+# Validation rows, and validation rows with their chunks.
+Rows_contra = TypeVar("Rows_contra", contravariant=True)
+Chunks_contra = TypeVar("Chunks_contra", contravariant=True)
 
 
-class Engine(Protocol[Index_contra]):
+class Engine(Protocol[Index_contra, Rows_contra, Chunks_contra]):
     """The functions that the module of a plan has, to value with its kind of index."""
 
     def train_keys(self, reference: Index_contra) -> TrainKeys:
@@ -39,7 +47,7 @@ class Engine(Protocol[Index_contra]):
 
     def value_waves(
         self,
-        chunks: DataFrame,
+        chunks: Chunks_contra,
         sizes: dict[int, int],
         reference: Index_contra,
         work: ChunkWork,
@@ -51,13 +59,13 @@ class Engine(Protocol[Index_contra]):
         """Yield the waves of chunks in ascending order, without those that are done."""
 
     def neighbor_counts(
-        self, chunks: DataFrame, sizes: dict[int, int], reference: Index_contra, work: ChunkWork
+        self, chunks: Chunks_contra, sizes: dict[int, int], reference: Index_contra, work: ChunkWork
     ) -> pa.Table:
         """Return `NEIGHBOR_COUNTS` of all validation rows, for methods of the kind `radius`."""
 
     def tenth_distances(
         self,
-        spark: SparkSession,
+        validation_rows: Rows_contra,
         sample: pa.Table,
         reference: Index_contra,
         options: RankingOptions,
@@ -67,7 +75,7 @@ class Engine(Protocol[Index_contra]):
         """Return each sampled validation row's distance to its tenth nearest training row, float64 (n_points,)."""
 
     def nearest_rows(
-        self, spark: SparkSession, sample: pa.Table, reference: Index_contra, work: ChunkWork, *, exact: bool
+        self, validation_rows: Rows_contra, sample: pa.Table, reference: Index_contra, work: ChunkWork, *, exact: bool
     ) -> list[Int64s]:
         """Return for each validation row of the sample the training rows that decide its values.
 
@@ -75,12 +83,12 @@ class Engine(Protocol[Index_contra]):
         """
 
 
-class IndexBuilder(Protocol):
+class IndexBuilder(Protocol[Rows_contra]):
     """What writes the index of training rows: `packing.build_index` or `sharded.build_blocks`, bound to its own."""
 
     def __call__(
         self,
-        train_rows: DataFrame,
+        train_rows: Rows_contra,
         *,
         n_train: int,
         n_features: int,
@@ -94,8 +102,11 @@ class IndexBuilder(Protocol):
         """Return the index that was written."""
 
 
-def engine_of(index: IndexOf) -> Engine[IndexOf]:
+def engine_of(index: IndexOf) -> Engine[IndexOf, Any, Any]:
     """Return the module that values with this kind of index."""
-    of_blocks: Engine[BlocksReference] = sharded
-    of_whole: Engine[IndexReference] = replicated
-    return cast("Engine[IndexOf]", of_blocks if isinstance(index, BlocksReference) else of_whole)
+    of_blocks: Engine[BlocksReference, DataFrame, DataFrame] = sharded
+    of_whole: Engine[IndexReference, DataFrame, DataFrame] = replicated
+    here: Engine[LocalIndex, LocalRows, LocalChunks] = local
+    if isinstance(index, LocalIndex):
+        return cast("Engine[IndexOf, Any, Any]", here)
+    return cast("Engine[IndexOf, Any, Any]", of_blocks if isinstance(index, BlocksReference) else of_whole)

@@ -73,6 +73,16 @@ def _partial(partials: pa.Table, place: int, *, bounded: bool) -> Partial:
     return Partial(array("value"), array("value_squared"), row_bounds=bounds, widest=widest, **counted)
 
 
+def chunk_partial(partials: pa.Table) -> Partial:
+    """Return a chunk's partial from its `PARTIALS`, all blocks in their order; its arrays may be written to."""
+    partials = partials.sort_by("train_block")
+    first = _partial(partials, 0, bounded=False)
+    for name in ("value", "value_squared", "row_bounds"):
+        blocks = [block.as_buffer() for block in partials[name] if block.is_valid]
+        setattr(first, name, np.concatenate([np.frombuffer(block) for block in blocks]) if blocks else None)
+    return first
+
+
 def widest_of(told: bytes) -> Float64s:
     """Return the points with the widest certificates, as the bytes of a partial's table encode them."""
     return np.frombuffer(told).reshape(-1, 3)

@@ -180,8 +180,9 @@ def nearest_validation(
         for place, row in enumerate(listed.rows):
             distances = distance_from_key(exact_keys(z, np.arange(len(z)), listed.x[place], metric), metric)
             distances[np.asarray(pc.equal(ids, own_ids[place]))] = np.inf
-            nearest = np.argsort(distances, kind="stable")[:n_nearest]
-            nearest = nearest[np.isfinite(distances[nearest])]
+            farthest = np.partition(distances, n_nearest - 1)[n_nearest - 1] if len(z) > n_nearest else np.inf
+            nearest = np.flatnonzero((distances <= farthest) & np.isfinite(distances))  # all ties: their ids decide
+            nearest = nearest[np.argsort(distances[nearest], kind="stable")]
             yield pa.RecordBatch.from_pydict(
                 {
                     "train_row": pa.array([row] * len(nearest), pa.int64()),

@@ -70,7 +70,9 @@ def run_card(run: Mapping[str, Any]) -> RunCard:
         stages=stages,
         total_seconds=sum(stage.seconds for stage in stages),
         warnings=tuple(_warned(warning) for warning in _list(run, "warnings")),
-        environment=tuple(Fact(str(name), _text(text)) for name, text in _dict(run, "environment").items()),
+        environment=tuple(
+            Fact(str(name), _text(text)) for name, text in _dict(run, "environment").items() if text is not None
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dvspark.errors import ConfigError, InputError, Problem, shown
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
+from dvspark.run.hashed_rows import ROW_HASH, rows_seal
 from dvspark.runs.documents import missing_in, unsealed
 from dvspark.runs.files import Files
 from dvspark.runs.identity import published_id_problems
@@ -45,8 +46,6 @@ USED_SETTINGS = {
     "validation_rows": dict,
 }
 FIRST_IDS = 5
-# What distinguishes validation rows with the same id.
-ROW_HASH = "xxhash64(id, embedding, label) AS row_hash"
 
 
 @dataclass(frozen=True)
@@ -155,18 +154,6 @@ def parent_rows(spark: SparkSession, spark_path: Callable[[str], str], record: d
     return rows
 
 
-def rows_seal(rows: DataFrame) -> dict[str, Any]:
-    """Return by what validation rows (id, row_hash) are known again: their number, and their sha256 as a set.
-
-    Four numbers of each row's sha256 are added up, so the order plays no part. Cost: O(rows), on the executors.
-    """
-    each = rows.selectExpr("sha2(concat(cast(id AS string), ':', cast(row_hash AS string)), 256) AS h")
-    parts = [f"sum(cast(conv(substring(h, {1 + 16 * n}, 16), 16, 10) AS decimal(20, 0))) AS s{n}" for n in range(4)]
-    found = each.selectExpr("count(*) AS n", *parts).collect()[0]
-    text = ":".join(str(int(found[name] or 0)) for name in ("n", "s0", "s1", "s2", "s3"))
-    return {"n_rows": int(found["n"]), "sha256": digest(text.encode())}
-
-
 def own_rows(spark: SparkSession, spark_path: Callable[[str], str], parent: Parent, given: Rows) -> DataFrame | None:
     """Return those of the ``given`` rows that the parent has valued itself, and not taken over from its own parent.
 
@@ -174,7 +161,7 @@ def own_rows(spark: SparkSession, spark_path: Callable[[str], str], parent: Pare
     """
     if given.types != parent.record["inputs"]["validation"]["types"]:
         return None
-    had, now, before = given.frame.selectExpr("*", ROW_HASH), parent.rows, parent.record.get("parent")
+    had, now, before = given.data_frame.selectExpr("*", ROW_HASH), parent.rows, parent.record.get("parent")
     if before is not None:
         try:
             earlier = published_rows(spark, spark_path, before["run_id"])
@@ -244,10 +231,10 @@ def without_known(parent: Parent, rows: Rows) -> tuple[Rows, DataFrame | None]:
         "cast(id AS string) AS id",
         f"'valued already in {parent.record['run_id']}' AS reason",
     )
-    known = rows.frame.join(ids, "id", "left_semi").selectExpr(*told)
+    known = rows.data_frame.join(ids, "id", "left_semi").selectExpr(*told)
     if parent.change != "add" or known.isEmpty():
         return rows, None
-    return rows.with_frame(rows.frame.join(ids, "id", "left_anti").select(*rows.types)), known
+    return rows.with_frame(rows.data_frame.join(ids, "id", "left_anti").select(*rows.types)), known
 
 
 def changed_rows(parent: Parent, rows: Rows) -> DataFrame:
@@ -255,17 +242,12 @@ def changed_rows(parent: Parent, rows: Rows) -> DataFrame:
 
     Raises: InputError for rows to add that are there already, or rows to remove that are not there in this form.
     """
-    told = hashed_rows(rows)
+    told = rows.data_frame.selectExpr("id", ROW_HASH)
     if parent.change == "add":
         _refuse(told.join(parent.rows.select("id"), "id", "left_semi"), "added", "are valued already", parent)
         return parent.rows.unionByName(told)
     _refuse(told.join(parent.rows, ["id", "row_hash"], "left_anti"), "removed", "are not in it as they are", parent)
     return parent.rows.join(told.select("id"), "id", "left_anti")
-
-
-def hashed_rows(rows: Rows) -> DataFrame:
-    """Return (id, row_hash) of validation rows."""
-    return rows.frame.selectExpr("id", ROW_HASH)
 
 
 def _refuse(bad: DataFrame, what: str, why: str, parent: Parent) -> None:

@@ -5,36 +5,44 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from pydantic import ValidationError
 
 from dvspark.config.job import TableConfig
 from dvspark.errors import ConfigError, DvsparkError
+from dvspark.local.session import LocalSession
 from dvspark.methods.options import ValueOptions
 from dvspark.run.change import (
     Parent,
     changed_rows,
-    hashed_rows,
     option_problems,
     own_rows,
     parent_record,
     parent_rows,
     parent_totals,
 )
+from dvspark.run.hashed_rows import hashed_rows
 from dvspark.run.request import Request
+from dvspark.tables.sources.local_files import not_local
 from dvspark.tables.sources.read import Rows, read_rows
 from dvspark.tables.storage import Storage
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+    from dvspark.local.session import Session
 
-def parent_of(request: Request, spark: SparkSession, storage: Storage) -> Parent | None:
+
+def parent_of(request: Request, session: Session, storage: Storage) -> Parent | None:
     """Return the run that is to change, or None if the request changes no run.
 
     Raises: ConfigError if that run is not published, has other options, or is not as it was published.
     """
     if request.parent is None or request.change is None:
         return None
+    if isinstance(session, LocalSession):
+        raise not_local("parent", "a run of its own", f"a change of run {request.parent}")
+    spark = session
     record = parent_record(storage, request.parent)
     if problems := option_problems(record, request.options, request.run_id):
         raise ConfigError(problems)
@@ -53,6 +61,6 @@ def _valued_by(parent: Parent, options: ValueOptions, spark: SparkSession, stora
     return None if isinstance(given, list) else own_rows(spark, storage.spark_path, parent, given)
 
 
-def rows_after(rows: Rows, parent: Parent | None) -> DataFrame:
+def rows_after(rows: Rows, parent: Parent | None) -> DataFrame | pa.Table:
     """Return the validation rows on which the values rest. Raises: InputError for a change that cannot be made."""
     return hashed_rows(rows) if parent is None else changed_rows(parent, rows)

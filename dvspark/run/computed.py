@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from dvspark.engine.planning.plan import Plan
 from dvspark.engine.reduce import sketch_of
+from dvspark.local.session import LocalSession
 from dvspark.logs import Stages
 from dvspark.methods.options import ValueOptions
 from dvspark.run.audit import Audited
@@ -21,6 +22,9 @@ from dvspark.runs.kept_totals import KeptTotals
 from dvspark.runs.record import run_record
 from dvspark.tables.sources.read import Rows
 from dvspark.tables.table_checks import Facts
+
+if TYPE_CHECKING:
+    from dvspark.local.session import Session
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Computed:
             before, sign = sketch_of(parent.kept.totals), parent.sign
         return KeptTotals(totals, own.chunks, own.n_chunks, before, sign)
 
-    def record(self, outputs: dict[str, str], stages: Stages, spark_version: str) -> dict[str, Any]:
+    def record(self, outputs: dict[str, str], stages: Stages, session: Session) -> dict[str, Any]:
         """Return the run record."""
         checked, inputs = self.checked, self.checked.inputs
         parent = checked.parent
@@ -62,7 +66,7 @@ class Computed:
             findings=self.audited.findings,
             warnings=inputs.warnings,
             outputs=outputs,
-            spark_version=spark_version,
+            spark_version=None if isinstance(session, LocalSession) else session.version,
         )
 
 

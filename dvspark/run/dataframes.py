@@ -115,4 +115,4 @@ def value_table(
         stages.run_id = checked.run_id
         computed = compute(checked, request, spark, stages)
     values = values_frame(spark, computed.finalized.table, checked.types)
-    return Result(values, computed.record({}, stages, spark.version), computed.audited.findings)
+    return Result(values, computed.record({}, stages, spark), computed.audited.findings)

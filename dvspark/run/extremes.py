@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from dvspark.engine.engines import Index, engine_of
-from dvspark.engine.replicated import replicated
+from dvspark.engine.points import points_of
 from dvspark.logs import Stages
 from dvspark.methods.options import ValueOptions
 from dvspark.report.rows import listed_positions
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from dvspark.local.rows import Frame
 
 # The report shows so many nearest validation rows for each row that it lists.
 EXTREME_NEIGHBORS = 5
 
 
 def find_extremes(
-    table: pa.Table, validation_rows: DataFrame, index: Index, options: ValueOptions, stages: Stages
+    table: pa.Table, validation_rows: Frame, index: Index, options: ValueOptions, stages: Stages
 ) -> pa.Table:
     """Return the nearest validation rows of a value table's extremes; empty if owners are valued."""
     if options.declaration.players != "rows":
@@ -28,7 +28,9 @@ def find_extremes(
     with stages.stage("extremes") as now:
         rows = listed_positions(table).tolist()  # the table is in the index's order
         listed = engine_of(index).listed_rows(index, rows)
-        found = replicated.nearest_validation_rows(validation_rows, listed, options.metric, EXTREME_NEIGHBORS)
+        found = points_of(validation_rows).nearest_validation_rows(
+            validation_rows, listed, options.metric, EXTREME_NEIGHBORS
+        )
         ids = engine_of(index).train_keys(index).keys["id"].take(found["train_row"])
         now.rows = len(found)
     return found.append_column("train_id", ids)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
 
@@ -14,8 +14,8 @@ from dvspark.engine import tasks
 from dvspark.engine.chunks import singly
 from dvspark.engine.engines import Index, engine_of
 from dvspark.engine.index.train_blocks import BlocksReference
+from dvspark.engine.points import points_of
 from dvspark.engine.replicated import replicated
-from dvspark.engine.replicated.audited_rows import audited_rows, each_a_chunk
 from dvspark.engine.sharded import sharded
 from dvspark.engine.sharded.exchange import Halves
 from dvspark.kernels.blocks.merged import MergedPoint
@@ -26,13 +26,16 @@ from dvspark.schemas import EXACT, Finding, Float64s, Partial
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from dvspark.engine.points import Chunked
+    from dvspark.local.rows import Frame
+
 # The audit values at least so many points at the same time, and more if so many bytes hold their values.
 POINTS_AT_ONCE = 4
 BYTES_AT_ONCE = 64 * 2**20
 
 
 def run_findings(
-    validation_rows: DataFrame, index: Index, work: tasks.ChunkWork, own: Summed, totals: Partial, values: Float64s
+    validation_rows: Frame, index: Index, work: tasks.ChunkWork, own: Summed, totals: Partial, values: Float64s
 ) -> list[Finding]:
     """Return the audit's findings: the axiom over all points, and some points valued again by the reference.
 
@@ -44,16 +47,15 @@ def run_findings(
     options, method = work.options, work.method
     if work.settled is not None:
         return sums.sums_findings(sums.TrainRows(engine_of(index), index), work.settled, totals, values)
-    sample = audited_rows(validation_rows, reference.SAMPLE_POINTS, own.n_chunks, own.totals.widest)
+    points, n_drawn = points_of(validation_rows), reference.SAMPLE_POINTS
+    sample = points.audited_rows(validation_rows, n_drawn, own.n_chunks, own.totals.widest)
     of_points, by_engine, exact = _valued_again(validation_rows, sample, index, work)
     findings = [checks.check_finite(values)]
     if options.index == EXACT:
         findings.append(checks.worst(of_points))
     else:
         find = engine_of(index).nearest_rows
-        rows, nearest = (
-            find(validation_rows.sparkSession, sample, index, work, exact=exact) for exact in (False, True)
-        )
+        rows, nearest = (find(validation_rows, sample, index, work, exact=exact) for exact in (False, True))
         findings.append(approximation.check_recall(rows, nearest))
     findings += method.findings(totals)
     if work.parameters.efficient:
@@ -65,7 +67,7 @@ def run_findings(
 
 
 def _valued_again(
-    validation_rows: DataFrame, sample: pa.Table, index: Index, work: tasks.ChunkWork
+    validation_rows: Frame, sample: pa.Table, index: Index, work: tasks.ChunkWork
 ) -> tuple[list[Finding], Partial, Partial]:
     """Return for each of a few points whether engine and reference agree, and all points' partials if needed.
 
@@ -78,7 +80,8 @@ def _valued_again(
     step = max(POINTS_AT_ONCE, BYTES_AT_ONCE // (16 * n_values))
     for start in range(0, len(sample), step):
         some = sample.slice(start, step)
-        chunks, sizes = each_a_chunk(some, validation_rows), dict.fromkeys(range(len(some)), 1)
+        chunks = points_of(validation_rows).each_a_chunk(some, validation_rows)
+        sizes = dict.fromkeys(range(len(some)), 1)
         with ThreadPoolExecutor(1) as beside:
             waves = engine_of(index).value_waves(chunks, sizes, index, work, cut=singly(len(some)))
             by_reference = _beside(beside, chunks, some, index, work) if options.index == EXACT else None
@@ -95,7 +98,7 @@ def _valued_again(
 
 
 def _beside(
-    beside: ThreadPoolExecutor, chunks: DataFrame, sample: pa.Table, index: Index, work: tasks.ChunkWork
+    beside: ThreadPoolExecutor, chunks: Chunked, sample: pa.Table, index: Index, work: tasks.ChunkWork
 ) -> Iterator[Partial]:
     """Return the reference's partial of each point, computed while tasks value the points.
 
@@ -110,7 +113,7 @@ def _told(soon: Future[list[Partial]]) -> Iterator[Partial]:
     yield from soon.result()
 
 
-def _by_reference(chunks: DataFrame, sample: pa.Table, index: Index, work: tasks.ChunkWork) -> Iterator[Partial]:
+def _by_reference(chunks: Chunked, sample: pa.Table, index: Index, work: tasks.ChunkWork) -> Iterator[Partial]:
     """Yield the reference's partial of each of a few points, computed in this process, or where the blocks are.
 
     ``sample`` has the rows of ``chunks`` in this process, in their order.
@@ -127,7 +130,8 @@ def _by_reference(chunks: DataFrame, sample: pa.Table, index: Index, work: tasks
         halves = Halves(lambda block, chunk: reference.reference_parts(block.train, chunk, metric), partial_of)
         sizes, n_values = dict.fromkeys(range(len(sample)), 1), work.n_values(index)
         alone, cut = options.self_validation, singly(len(sizes))
-        for wave in sharded.exchanged_waves(chunks, sizes, index, halves, n_values, self_validation=alone, cut=cut):
+        on_spark = cast("DataFrame", chunks)  # who has blocks has Spark
+        for wave in sharded.exchanged_waves(on_spark, sizes, index, halves, n_values, self_validation=alone, cut=cut):
             yield wave.totals
         return
     opened = replicated.open_here(index)

@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dvspark.engine.engines import Index, IndexBuilder
 from dvspark.engine.index.train_index import IndexReference, finished_index
+from dvspark.engine.local import local
+from dvspark.engine.local.local import LocalIndex
 from dvspark.engine.planning.plan import Plan
 from dvspark.engine.replicated import packing, replicated
 from dvspark.engine.sharded import sharded
 from dvspark.host.own_folder import own_folder
+from dvspark.local.rows import LocalRows
 from dvspark.logs import Stages
 from dvspark.methods.options import ValueOptions
 from dvspark.runs.ledger import KeptIndex, Ledger
@@ -23,7 +26,7 @@ from dvspark.tables.table_checks import ValidatedInputs
 from dvspark.units import show_bytes
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from dvspark.local.rows import Frame
 
 
 @contextmanager
@@ -45,7 +48,7 @@ def index_rows(
     with own_folder(root, plan.index_bytes, kept.folder if kept else None) as folder:
         directory = folder / "index"
         with stages.stage("index") as now:
-            index = _finished(frame.sparkSession, plan, directory, kept.digest) if kept else None
+            index = _finished(frame, plan, directory, kept.digest) if kept else None
             now.note = "finished before; " if index else ""
             if index is None:
                 for left in folder.glob("*/"):  # half done or damaged
@@ -63,24 +66,29 @@ def index_rows(
                     keys=inputs.train.keys,
                 )
             _keep(ledger, folder, index.digest)
-            if isinstance(index, IndexReference):
-                shipping = replicated.choose_shipping(frame.sparkSession, plan.index_bytes, shared=shared)
-                index = replicated.ship_index(frame.sparkSession, index, shipping)
+            if isinstance(index, IndexReference) and not isinstance(index, LocalIndex):
+                spark = inputs.train.data_frame.sparkSession
+                shipping = replicated.choose_shipping(spark, plan.index_bytes, shared=shared)
+                index = replicated.ship_index(spark, index, shipping)
             now.rows, now.note = index.n_train, f"{now.note}{show_bytes(index.n_bytes)}, {index.shipping}"
         yield index
 
 
-def _builder(plan: Plan, inputs: ValidatedInputs) -> IndexBuilder:
-    """Return what writes an index of the kind that the plan needs."""
+def _builder(plan: Plan, inputs: ValidatedInputs) -> IndexBuilder[Any]:
+    """Return what writes an index of the kind that the plan needs, where the rows are."""
+    if isinstance(inputs.train.frame, LocalRows):
+        return partial(local.build_index, gather=inputs.train.gathered)
     if plan.name == "sharded":
         return partial(sharded.build_blocks, block_rows=plan.block_rows)
-    return partial(packing.build_index, map_batches=inputs.train.map_batches)
+    return partial(packing.build_index, gather=inputs.train.gathered)
 
 
-def _finished(spark: SparkSession, plan: Plan, directory: Path, digest: str) -> Index | None:
+def _finished(frame: Frame, plan: Plan, directory: Path, digest: str) -> Index | None:
     """Return the index for this plan that was finished in ``directory``; None if it is missing or damaged."""
+    if isinstance(frame, LocalRows):
+        return local.finished(directory, digest)
     if plan.name == "sharded":
-        return sharded.finished_blocks(spark, directory, digest, plan.block_rows)
+        return sharded.finished_blocks(frame.sparkSession, directory, digest, plan.block_rows)
     return finished_index(directory, digest)
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from dvspark.run.change import rows_seal
 from dvspark.run.computed import Computed
+from dvspark.run.hashed_rows import rows_seal
 from dvspark.runs.ledger import digest
 from dvspark.schemas import VALIDATION_ROWS
-from dvspark.tables.sinks.write import Counted
+from dvspark.tables.sinks.write import Counted, counted
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -29,18 +29,28 @@ class KeptRows:
 
 
 @contextmanager
-def kept_for_changes(computed: Computed, validation_rows: DataFrame | None) -> Iterator[KeptRows]:
+def kept_for_changes(computed: Computed, validation_rows: DataFrame | pa.Table | None) -> Iterator[KeptRows]:
     """Yield what a change of this run needs: its totals and ``validation_rows``; nothing if these are None."""
     if validation_rows is None:
         yield KeptRows()
         return
-    totals = computed.kept_totals().content()
-    rows = validation_rows.persist()  # without this, the table would be read once more
-    try:
+    with _persisted(validation_rows) as rows:
+        totals = computed.kept_totals().content()
         yield KeptRows(
-            tables={VALIDATION_ROWS.name: Counted(rows, computed.valued.totals.n_validation)},
+            tables={VALIDATION_ROWS.name: counted(rows, computed.valued.totals.n_validation)},
             documents={"totals.npz": totals},
             told={"totals_sha256": digest(totals), "validation_rows": rows_seal(rows)},
         )
+
+
+@contextmanager
+def _persisted(rows: DataFrame | pa.Table) -> Iterator[DataFrame | pa.Table]:
+    """Yield the rows, persisted; without this, Spark would read the table once more."""
+    if isinstance(rows, pa.Table):
+        yield rows
+        return
+    kept = rows.persist()
+    try:
+        yield kept
     finally:
-        rows.unpersist()
+        kept.unpersist()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,11 +17,8 @@ from dvspark.methods.kinds.radius import RadiusMethod
 from dvspark.privacy import Release, private_release
 from dvspark.runs.documents import sealed, unsealed
 from dvspark.runs.files import Files
-from dvspark.schemas import NEIGHBOR_COUNTS, Float64s
+from dvspark.schemas import Float64s
 from dvspark.schemas.columns import embedding_matrix
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 
 @dataclass(frozen=True)
@@ -112,10 +109,3 @@ def released(
     key = None if kept["sample_key"] is None else bytes.fromhex(kept["sample_key"])
     table = counts_table(pa.chunked_array([kept["ids"]]), np.array(kept["noisy_counts"], np.int64).reshape(-1, 2))
     return Release(**kept["release"]), key, table
-
-
-def with_counts(validation_rows: DataFrame, noisy: pa.Table) -> DataFrame:
-    """Return validation rows with their noisy counts as a column."""
-    kind = validation_rows.schema["id"].dataType.simpleString()
-    counts = validation_rows.sparkSession.createDataFrame(noisy, schema=NEIGHBOR_COUNTS.ddl(id=kind))
-    return validation_rows.join(counts, "id")

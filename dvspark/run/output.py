@@ -15,7 +15,7 @@ from dvspark.tables.sinks.write import refuse_conflict, remove_left_over
 from dvspark.tables.storage import Storage
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from dvspark.local.session import Session
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Output:
     """
 
     storage: Storage
-    spark: SparkSession
+    session: Session
     place: Place
     force: bool
     to_owners: bool
@@ -45,7 +45,7 @@ class Output:
         if published is not None:
             whole = kept_record(self.storage, run_id, checked.fingerprint) if is_private else published
             told = {**published, "values_sha256": whole["values_sha256"]}
-            require_values(self.storage, self.spark, told, self.place, checked.schema)
+            require_values(self.storage, self.session, told, self.place, checked.schema)
             repair_latest(self.storage, published)
             log_event(f"already done: {run_id} is published", run_id=run_id)
         return published
@@ -55,11 +55,11 @@ class Output:
 
         Raises: OutputConflictError.
         """
-        destination = self.place.opened(self.storage, self.spark)
+        destination = self.place.opened(self.storage, self.session)
         if destination is not None:
             new_columns(destination, checked.schema)
         run = RunKey(checked.run_id, checked.fingerprint)
-        require_reachable(self.storage, self.spark, run, self.place, force=self.force)
+        require_reachable(self.storage, self.session, run, self.place, force=self.force)
         return destination
 
     def clear(self, checked: Checked) -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from dvspark import report
 from dvspark.config.job import JobConfig
 from dvspark.errors import AuditError, ComputeError, InputError, OutputConflictError, Problem
+from dvspark.local.session import spark_of
 from dvspark.logs import Stages
 from dvspark.run import admission
 from dvspark.run.audit import audit_values
@@ -39,13 +40,15 @@ from dvspark.tables.sources.unreadable import readable
 from dvspark.tables.storage import Storage, open_storage
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
+
+    from dvspark.local.session import Session
 
 
 @readable()
 @translated()
 @in_own_settings
-def run(config: JobConfig, spark: SparkSession, arrived: DataFrame | None = None) -> dict[str, Any]:
+def run(config: JobConfig, session: Session, arrived: DataFrame | None = None) -> dict[str, Any]:
     """Run a job from its tables to its published results; return the run record.
 
     A run that is published already is not repeated. ``arrived`` are validation rows in place of those of the table.
@@ -53,8 +56,8 @@ def run(config: JobConfig, spark: SparkSession, arrived: DataFrame | None = None
     """
     storage = open_storage(config.output.path)
     try:
-        with named_jobs(spark, config.run_id) as stages:
-            return _run(config, spark, storage, stages, arrived)
+        with named_jobs(spark_of(session), config.run_id) as stages:
+            return _run(config, session, storage, stages, arrived)
     except OSError as error:
         if (exhausted := ran_out(error)) is not None:
             raise exhausted from error
@@ -63,14 +66,14 @@ def run(config: JobConfig, spark: SparkSession, arrived: DataFrame | None = None
 
 
 def _run(
-    config: JobConfig, spark: SparkSession, storage: Storage, stages: NamedStages, arrived: DataFrame | None
+    config: JobConfig, session: Session, storage: Storage, stages: NamedStages, arrived: DataFrame | None
 ) -> dict[str, Any]:
     """Read and validate the tables; return the record of the same run if it is published, else go on with this one."""
-    request, output = request_of(config), _output(config, spark, storage)
+    request, output = request_of(config), _output(config, session, storage)
     train = config.train.reference().asked(config.asks())
     validation = None if config.validation is None else config.validation.reference().without_train_columns()
 
-    tables = read_tables(train, validation, request, spark, storage, stages, arrived)
+    tables = read_tables(train, validation, request, session, storage, stages, arrived)
     checked = validate_tables(tables, request, stages)
 
     checked = admission.known(checked, storage)
@@ -103,7 +106,7 @@ def _run_alone(
     destination = output.destination(checked)
     rest_on = rows_after(checked.inputs.validation, checked.parent) if checked.may_change else None
     try:
-        computed = compute(checked, request, output.spark, stages, output.storage)
+        computed = compute(checked, request, output.session, stages, output.storage)
         record = publish_results(computed, output, destination, rest_on, configuration, lease, stages)
     except (AuditError, InputError):  # waves of such tables, or waves that contain such an error, are of no use
         output.clear(checked)
@@ -115,7 +118,7 @@ def _run_alone(
 def compute(
     checked: Checked,
     request: Request,
-    spark: SparkSession,
+    session: Session,
     stages: Stages,
     files: Files | None = None,
 ) -> Computed:
@@ -126,7 +129,7 @@ def compute(
     """
     options, inputs, parent = checked.options, checked.inputs, checked.parent
     ledger = None if files is None else _begun(checked, files)
-    plan = plan_run(inputs, request, spark, stages)
+    plan = plan_run(inputs, request, session, stages)
     with index_rows(inputs, options, plan, request.work_dir, ledger, stages) as index:
         prepared = prepare_method(checked, plan.n_chunks, index, files, stages)
         valued = value_rows(prepared, index, ledger, parent, checked.ranking, stages)
@@ -147,11 +150,11 @@ def _begun(checked: Checked, files: Files) -> Ledger:
     return ledger
 
 
-def _output(config: JobConfig, spark: SparkSession, storage: Storage) -> Output:
+def _output(config: JobConfig, session: Session, storage: Storage) -> Output:
     """Return where results go. Raises: ConfigError if a package that the output needs is not installed."""
     if config.report:
         report.require_extras()
     if config.mlflow:
         tracking.require_mlflow()
     place = Place(config.output.format, config.output.table)
-    return Output(storage, spark, place, config.force, config.to_owners(), config.report, config.mlflow)
+    return Output(storage, session, place, config.force, config.to_owners(), config.report, config.mlflow)

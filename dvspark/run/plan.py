@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING
 from dvspark.engine.planning.cluster import read_hosts
 from dvspark.engine.planning.plan import Plan, make_plan
 from dvspark.engine.planning.sizes import Sizes
+from dvspark.local.session import LocalSession
 from dvspark.logs import Stages
 from dvspark.run.request import Request
+from dvspark.tables.sources.local_files import not_local
 from dvspark.tables.table_checks import ValidatedInputs
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from dvspark.local.session import Session
 
 
-def plan_run(inputs: ValidatedInputs, request: Request, spark: SparkSession, stages: Stages) -> Plan:
-    """Return how the run is spread. Raises: ComputeError if no plan fits."""
+def plan_run(inputs: ValidatedInputs, request: Request, session: Session, stages: Stages) -> Plan:
+    """Return how the run is spread.
+
+    Raises: ComputeError if no plan fits, NotLocalError for an index that does not fit a machine without Spark.
+    """
     with stages.stage("plan") as now:
         sizes = Sizes.of(
             request.options,
@@ -25,7 +30,9 @@ def plan_run(inputs: ValidatedInputs, request: Request, spark: SparkSession, sta
             n_features=inputs.n_features,
             dtype=inputs.dtype,
         )
-        hosts = read_hosts(spark, request.host_memory)
+        hosts = read_hosts(session, request.host_memory)
         plan = make_plan(sizes, hosts, chunk_rows=request.chunk_rows, asked=request.plan)
+        if plan.name == "sharded" and isinstance(session, LocalSession):
+            raise not_local("plan", "an index that fits this machine", plan.reason)
         now.note = f"{plan.name}, {plan.n_chunks} chunks: {plan.reason}"
     return plan

@@ -12,26 +12,26 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from dvspark.engine.engines import Index, engine_of
-from dvspark.engine.replicated import replicated
+from dvspark.engine.points import points_of
 from dvspark.engine.tasks import ChunkWork
 from dvspark.logs import Stages
 from dvspark.methods.kinds.radius import AUTO, SAMPLE_POINTS, RadiusMethod
 from dvspark.privacy import Release
 from dvspark.run import neighbors, sums
-from dvspark.run.neighbors import Keep, released, with_counts
+from dvspark.run.neighbors import Keep, released
 from dvspark.run.validate import Checked
 from dvspark.runs.files import Files
 from dvspark.schemas import Float64s
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from dvspark.local.rows import Frame
 
 
 @dataclass(frozen=True)
 class Prepared:
     """The validation rows in ``n_chunks`` chunks, what tasks must know, and what a private run releases."""
 
-    validation_rows: DataFrame
+    validation_rows: Frame
     n_chunks: int
     work: ChunkWork
     release: Release | None = None
@@ -55,11 +55,11 @@ def _find_neighbors(prepared: Prepared, index: Index, keep: Keep | None, n_rows:
     parameters = method.own(work.parameters)
     if parameters.radius == AUTO:
         options = work.options.ranking_options(work.parameters, index.n_train)
-        sample = replicated.sample_rows(frame, SAMPLE_POINTS)
+        sample = points_of(frame).sample_rows(frame, SAMPLE_POINTS)
 
         def tenth_of(points: pa.Table) -> Float64s:
             alone = work.options.self_validation
-            return engine.tenth_distances(frame.sparkSession, points, index, options, self_validation=alone)
+            return engine.tenth_distances(frame, points, index, options, self_validation=alone)
 
         radius = neighbors.automatic_radius(method, sample, tenth_of, options.metric, index.n_train)
         parameters = replace(parameters, radius=radius)
@@ -67,17 +67,18 @@ def _find_neighbors(prepared: Prepared, index: Index, keep: Keep | None, n_rows:
     said = f"radius {parameters.settled_radius:.6g}"
     if not method.is_private:
         return replace(prepared, work=work), said
-    chunks = replicated.chunked(frame, prepared.n_chunks)
+    points = points_of(frame)
+    chunks = points.chunked(frame, prepared.n_chunks)
 
     def counts_of(sampled: ChunkWork) -> pa.Table:
-        return engine.neighbor_counts(chunks, replicated.chunk_sizes(chunks), index, sampled)
+        return engine.neighbor_counts(chunks, points.chunk_sizes(chunks), index, sampled)
 
     if keep is not None:
         keep.files.make_private("private")
     release, sample_key, noisy = released(work, n_rows, counts_of, keep)
     said += f", noise of sigma {release.sigma:.4g} on the counts"
     work = replace(work, sample_key=sample_key)
-    return Prepared(with_counts(frame, noisy), prepared.n_chunks, work, release), said
+    return Prepared(points.with_counts(frame, noisy), prepared.n_chunks, work, release), said
 
 
 def _settle_sums(prepared: Prepared, index: Index, _keep: Keep | None, _n_rows: int) -> tuple[Prepared, str]:

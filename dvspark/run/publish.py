@@ -22,7 +22,7 @@ from dvspark.tables.sinks import write
 from dvspark.tables.sinks.contents import values_digest
 from dvspark.tables.sinks.places import begin
 from dvspark.tables.sinks.values_tables import RunKey, ValuesTable, commit_values
-from dvspark.tables.sinks.write import PRIVATE_REJECTED, Counted, ranked_by_owner, values_frame
+from dvspark.tables.sinks.write import PRIVATE_REJECTED, Counted, counted, ranked_by_owner, typed_values
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -32,7 +32,7 @@ def publish_results(
     computed: Computed,
     output: Output,
     destination: ValuesTable | None,
-    validation_rows: DataFrame | None,
+    validation_rows: DataFrame | pa.Table | None,
     configuration: dict[str, Any],
     lease: Lease,
     stages: Stages,
@@ -53,7 +53,7 @@ def publish_results(
         tables, commit = _tables(computed, output, destination, values)
         record = redacted_tree(
             {
-                **computed.record(_outputs(computed, output, destination), stages, output.spark.version),
+                **computed.record(_outputs(computed, output, destination), stages, output.session),
                 "configuration": configuration,
             }
         )
@@ -61,7 +61,7 @@ def publish_results(
         if checked.secret is not None:
             keep_record(storage, run_id, record)
             record = public_record(record)
-        clear = partial(begin, storage, output.spark, run_id, output.place)
+        clear = partial(begin, storage, output.session, run_id, output.place)
         with kept_for_changes(computed, validation_rows) as kept:
             with_report = output.report and not output.to_owners
             documents, record = presented(computed, {**record, **kept.told}, with_report=with_report)
@@ -111,11 +111,11 @@ def _tables(
     if destination is None:
         tables["values"] = values.drop_columns(["run_id"])  # the folder's name says it
         if output.to_owners:
-            frame = values_frame(output.spark, tables["values"], checked.types)
+            frame = typed_values(output.session, tables["values"], checked.types)
             tables["values"] = Counted(frame, len(values), by=OWNER.name)
     else:
         run = RunKey(checked.run_id, checked.fingerprint)
         commit = partial(commit_values, destination, values, checked.schema, run)
     if checked.inputs.rejected is not None:
-        tables[_rejected(computed)] = Counted(checked.inputs.rejected, checked.inputs.n_rejected)
+        tables[_rejected(computed)] = counted(checked.inputs.rejected, checked.inputs.n_rejected)
     return tables, commit

@@ -15,7 +15,9 @@ from dvspark.tables.sources.read import Rows, TableReference, canonical_rows, re
 from dvspark.tables.storage import Storage
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
+
+    from dvspark.local.session import Session
 
 RowsOrProblems = Rows | list[Problem]
 
@@ -38,7 +40,7 @@ def read_tables(
     train: TableReference,
     validation: TableReference | None,
     request: Request,
-    spark: SparkSession,
+    session: Session,
     storage: Storage,
     stages: Stages,
     arrived: DataFrame | None = None,
@@ -49,15 +51,15 @@ def read_tables(
     """
     target = request.options.declaration.target
     with stages.stage("read"):
-        of_train = read_rows(spark, "train", train, target)
+        of_train = read_rows(session, "train", train, target)
         if isinstance(of_train, list) and request.to_owners:
             of_train = [_with_way_out(problem) for problem in of_train]
         rows: RowsOrProblems | None = None
         if validation is not None and arrived is None:
-            rows = read_rows(spark, "validation", validation, target)
+            rows = read_rows(session, "validation", validation, target)
         elif validation is not None and arrived is not None:
             rows = canonical_rows("validation", arrived, validation, target)
-        known, parent = None, parent_of(request, spark, storage)
+        known, parent = None, parent_of(request, session, storage)
         if parent is not None and request.on_bad_row == "reject" and isinstance(rows, Rows):
             rows, known = without_known(parent, rows)
     return Tables(of_train, rows, parent, known)

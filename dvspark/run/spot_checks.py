@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dvspark.audit.checks import check_taken_over
-from dvspark.engine.chunks import in_chunks
 from dvspark.engine.engines import Index, engine_of
+from dvspark.engine.points import points_of
 from dvspark.engine.reduce import sketch_of
-from dvspark.engine.replicated import replicated
 from dvspark.engine.tasks import ChunkWork
 from dvspark.run.change import Parent
 from dvspark.schemas import Chunks, Finding, Float64s, Partial
 from dvspark.schemas.sketch import distance
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from dvspark.local.rows import Frame
 
 # One chunk of each of so many waves, drawn anew each time, so that nobody can know which chunks are not checked.
 CHECKED_WAVES = 8
@@ -42,7 +41,7 @@ class Summed:
     apart: float = 0.0
 
 
-def earlier_waves_findings(validation_rows: DataFrame, index: Index, work: ChunkWork, summed: Summed) -> list[Finding]:
+def earlier_waves_findings(validation_rows: Frame, index: Index, work: ChunkWork, summed: Summed) -> list[Finding]:
     """Return whether waves of an earlier start are what this start would have computed; empty if there are none.
 
     Cost: that of CHECKED_WAVES chunks at most.
@@ -80,22 +79,22 @@ def parent_findings(parent: Parent, index: Index, work: ChunkWork) -> list[Findi
     return [check_taken_over("parent", apart, f"{what}, and one chunk of its rows, valued again")]
 
 
-def _drawn_chunk(parent: Parent) -> tuple[int, DataFrame] | None:
+def _drawn_chunk(parent: Parent) -> tuple[int, Frame] | None:
     """Return the place and the rows of a chunk; None if the rows are not at hand."""
     chunks = parent.kept.chunks
     if parent.valued is None or not len(chunks.ids):
         return None
     place = secrets.randbelow(len(chunks.ids))
-    cut = replicated.chunked(parent.valued, parent.kept.n_chunks)
-    rows = cut.where(in_chunks([chunks.ids[place]])).drop("chunk_id")
-    return (place, rows) if rows.count() == chunks.n_rows[place] else None
+    points = points_of(parent.valued)
+    rows = points.rows_of(points.chunked(parent.valued, parent.kept.n_chunks), int(chunks.ids[place]))
+    return (place, rows) if points.n_rows(rows) == chunks.n_rows[place] else None
 
 
 def valued_again(
-    validation_rows: DataFrame, n_chunks: int, chunks: Chunks, places: list[int], index: Index, work: ChunkWork
+    validation_rows: Frame, n_chunks: int, chunks: Chunks, places: list[int], index: Index, work: ChunkWork
 ) -> Float64s:
     """Return the sketches of the chunks at these places, ascending, after valuing them. Raises: ComputeError."""
     sizes = dict(zip(chunks.ids[places].tolist(), chunks.n_rows[places].tolist(), strict=True))
-    cut = replicated.chunked(validation_rows, n_chunks)
+    cut = points_of(validation_rows).chunked(validation_rows, n_chunks)
     waves = engine_of(index).value_waves(cut, sizes, index, work, n_tasks=len(sizes))
     return np.vstack([wave.sketches for wave in waves])

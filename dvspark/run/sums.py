@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from dvspark.audit import checks, gradients
-from dvspark.engine.chunks import in_chunks, pieces, rows_of_chunk
+from dvspark.engine.chunks import pieces, rows_of_chunk
 from dvspark.engine.engines import Engine, Index
 from dvspark.engine.index.train_index import TrainKeys
-from dvspark.engine.replicated import replicated
+from dvspark.engine.points import points_of
 from dvspark.engine.tasks import ChunkWork, chunk_arrays
 from dvspark.kernels.gradients.head_gradients import Piece
 from dvspark.kernels.gradients.softmax_head import FLAT_SLOPE, drawn_rows
@@ -27,7 +27,8 @@ from dvspark.methods.kinds.sums import SettledGame, SumsMethod, labelled, labell
 from dvspark.schemas import Finding, Float64s, Int32s, Partial, columns
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from dvspark.engine.points import Chunked
+    from dvspark.local.rows import Frame
 
 # Training rows that the audit values again.
 SAMPLE_ROWS = 8
@@ -37,7 +38,7 @@ SAMPLE_ROWS = 8
 class TrainRows:
     """The training rows of an index, read through the ``engine`` that values with its kind."""
 
-    engine: Engine[Index]
+    engine: Engine[Index, Any, Any]
     index: Index
 
     def pieces(self) -> Iterator[Piece]:
@@ -57,7 +58,7 @@ class TrainRows:
         return listed.x, codes
 
 
-def settled(validation_rows: DataFrame, n_chunks: int, rows: TrainRows, work: ChunkWork) -> SettledGame:
+def settled(validation_rows: Frame, n_chunks: int, rows: TrainRows, work: ChunkWork) -> SettledGame:
     """Return the head and the game: one pass over the training rows, and one over the validation rows, by chunk.
 
     Memory of the driver: at most 0.6 GiB for the head, a tile, and the validation rows of a wave.
@@ -66,14 +67,15 @@ def settled(validation_rows: DataFrame, n_chunks: int, rows: TrainRows, work: Ch
     drawn = rows.some(drawn_rows(rows.index.n_train, rows.index.n_features, n_classes).tolist())
     points = None
     if not work.options.self_validation:
-        points = _points(replicated.chunked(validation_rows, n_chunks), rows.keys)
+        points = _points(points_of(validation_rows).chunked(validation_rows, n_chunks), rows.keys)
     return SumsMethod.of(work.method).settle(drawn, rows.pieces, points, n_classes)
 
 
-def _points(chunks: DataFrame, known: TrainKeys) -> Iterator[Piece]:
+def _points(chunks: Chunked, known: TrainKeys) -> Iterator[Piece]:
     """Yield the validation rows whose label some training row has, chunk by chunk in id order."""
-    for wave in pieces(list(replicated.chunk_sizes(chunks))):
-        rows = chunks.where(in_chunks(wave)).toArrow()
+    asked = points_of(chunks)
+    for wave in pieces(list(asked.chunk_sizes(chunks))):
+        rows = asked.chunk_rows(chunks, wave)
         for chunk_id in wave:
             yield labelled_points(chunk_arrays(rows_of_chunk(rows, chunk_id), known, self_validation=False))
 

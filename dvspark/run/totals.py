@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dvspark.engine.engines import Index, engine_of
-from dvspark.engine.planning.cluster import read_hosts
+from dvspark.engine.planning.cluster import read_hosts, session_of
+from dvspark.engine.points import points_of
 from dvspark.engine.reduce import sketch_of
-from dvspark.engine.replicated import replicated
 from dvspark.engine.tasks import ChunkWork
 from dvspark.errors import ComputeError, Problem
 from dvspark.logs import log_event
@@ -20,11 +20,11 @@ from dvspark.schemas.pairwise import Pairwise
 from dvspark.schemas.sketch import distance
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from dvspark.local.rows import Frame
 
 
 def add_up(
-    validation_rows: DataFrame,
+    validation_rows: Frame,
     n_chunks: int,
     index: Index,
     work: ChunkWork,
@@ -39,8 +39,9 @@ def add_up(
     """
     if work.settled is not None:  # all validation rows share one game, valued in one pass
         return Summed(sums.values(sums.TrainRows(engine_of(index), index), work, work.settled), n_chunks)
-    chunks, n_values = replicated.chunked(validation_rows, n_chunks), work.n_values(index)
-    sizes, totals, known = replicated.chunk_sizes(chunks), Pairwise(), list[Chunks]()
+    points, n_values = points_of(validation_rows), work.n_values(index)
+    chunks = points.chunked(validation_rows, n_chunks)
+    sizes, totals, known = points.chunk_sizes(chunks), Pairwise(), list[Chunks]()
     before, apart = list[int](), 0.0
     for wave in [] if ledger is None else ledger.waves():
         _require_fitting(wave, sizes, n_values)
@@ -50,7 +51,7 @@ def add_up(
     if before:
         left = len(sizes) - n_done
         log_event(f"ledger: {n_waves} waves were done before; {left} chunks are left", waves=n_waves, chunks=left)
-    n_tasks = read_hosts(chunks.sparkSession, None).n_tasks
+    n_tasks = read_hosts(session_of(validation_rows), None).n_tasks
     for wave in engine_of(index).value_waves(chunks, sizes, index, work, report, n_done, n_tasks):
         if ledger is not None:
             ledger.commit(n_waves, wave)

@@ -99,7 +99,7 @@ def validate_tables(tables: Tables, request: Request, stages: Stages) -> Checked
 
 
 def _owners(inputs: ValidatedInputs) -> list[str | int]:
-    return [row[0] for row in inputs.train.frame.select("owner").distinct().collect()]
+    return inputs.train.distinct("owner")
 
 
 def _require_options_that_fit(options: ValueOptions, parameters: Parameters, inputs: ValidatedInputs) -> None:

@@ -15,7 +15,7 @@ from dvspark.privacy import Release
 from dvspark.schemas import EXACT, SCHEMA_VERSION, Finding
 from dvspark.version import __version__
 
-PACKAGES = ("pyspark", "numpy", "scipy", "pyarrow")
+PACKAGES = ("numpy", "scipy", "pyarrow")
 
 
 def run_record(
@@ -34,9 +34,9 @@ def run_record(
     findings: list[Finding],
     warnings: tuple[Problem, ...],
     outputs: dict[str, str],
-    spark_version: str,
+    spark_version: str | None,
 ) -> dict[str, Any]:
-    """Return the run record as plain data, ready for JSON."""
+    """Return the run record as plain data, ready for JSON; ``spark_version`` None: without Spark."""
     settings = options.record()
     return {
         "schema_version": SCHEMA_VERSION,
@@ -44,6 +44,7 @@ def run_record(
         "fingerprint": fingerprint,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "dvspark_version": __version__,
+        "engine": "local" if spark_version is None else "spark",
         "method": {
             "name": options.method,
             "parameters": parameters,
@@ -66,6 +67,7 @@ def run_record(
             "loops": loops.name(loops.fastest()),
             "python": platform.python_version(),
             "spark": spark_version,
+            "pyspark": None if spark_version is None else _version("pyspark"),
             **{name: _version(name) for name in PACKAGES},
             **({} if options.index == EXACT else {"faiss-cpu": _version("faiss-cpu")}),
             "platform": platform.platform(),

@@ -23,7 +23,7 @@ class NamedStages(Stages):
     stays, by which the caller may cancel.
     """
 
-    def __init__(self, spark: SparkSession, run_id: str | None) -> None:
+    def __init__(self, spark: SparkSession | None, run_id: str | None) -> None:
         super().__init__()
         self.run_id = run_id
         self._spark = spark
@@ -37,6 +37,8 @@ class NamedStages(Stages):
             yield current
 
     def _begin(self, name: str) -> None:
+        if self._spark is None:  # there are no jobs
+            return
         text = f"dvspark {self.run_id}: {name}" if self.run_id else f"dvspark: {name}"
         with suppress(Exception):  # a name: a session that is gone ends the stage itself, which tells of it
             if is_connect(self._spark):
@@ -48,15 +50,18 @@ class NamedStages(Stages):
 
     def untag(self) -> None:
         """Take the tag of a stage that has ended off a Connect session."""
-        if self._tag is not None:
+        if self._tag is not None and self._spark is not None:
             self._spark.removeTag(self._tag)
             self._tag = None
 
 
 @contextmanager
-def named_jobs(spark: SparkSession, run_id: str | None) -> Iterator[NamedStages]:
+def named_jobs(spark: SparkSession | None, run_id: str | None) -> Iterator[NamedStages]:
     """Yield the stages of a run, whose jobs have names in this thread; the caller's description is there afterward."""
     stages, before = NamedStages(spark, run_id), None
+    if spark is None:
+        yield stages
+        return
     if not is_connect(spark):
         with suppress(Exception):
             before = spark.sparkContext.getLocalProperty(DESCRIPTION)

@@ -55,6 +55,15 @@ JAVA_OPTIONS = tuple(
 )
 
 
+def has_active_session() -> bool:
+    """Return whether this process has a session of Spark; pyspark is not loaded for the question."""
+    if "pyspark" not in sys.modules:
+        return False
+    from pyspark.sql import SparkSession  # noqa: PLC0415 - an extra
+
+    return SparkSession.getActiveSession() is not None
+
+
 @contextmanager
 def open_session(master: str | None, conf: dict[str, str]) -> Iterator[SparkSession]:
     """Yield a Spark session, and stop it afterward if, and only if, it was started here.

@@ -31,7 +31,7 @@ NO_JAVA_HINT = (
 
 def require_pyspark() -> None:
     """Raise ConfigError unless pyspark is installed, is new enough, and accepts its own dependencies."""
-    hint = "pip install 'dvspark[spark]'; under spark-submit Spark itself must be 4.x, since it brings its own pyspark"
+    hint = "pip install 'dvspark[spark]', or set engine: local; spark-submit brings its own pyspark, of Spark 4.x"
     try:
         import pyspark  # noqa: PLC0415 - an extra; its absence has an answer
 

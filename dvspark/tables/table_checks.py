@@ -14,16 +14,15 @@ import pyarrow as pa
 from dvspark.errors import InputError, Problem, shown
 from dvspark.methods.options import ValueOptions
 from dvspark.privacy import delta_warning
-from dvspark.schemas import REJECTED, TALLY
+from dvspark.schemas import TALLY
 from dvspark.schemas.labels import ListForm, indicator_problem, label_findings
 from dvspark.spark.job_threads import JobThreads
-from dvspark.tables.row_checks import ALL_ROWS, DIMENSION, FACTS, FIRST_IDS, LIST_FORM, RowChecks, mark_rows, tally_rows
+from dvspark.tables.rejecting import split, together
+from dvspark.tables.row_checks import ALL_ROWS, DIMENSION, FACTS, FIRST_IDS, LIST_FORM, RowChecks, tally_rows
 from dvspark.tables.sources.keys import (
-    KEYS_AT_HAND,
     Ids,
     keys_in_id_order,
     label_counts,
-    repeated_frame,
     repeated_ids,
     shared_ids,
 )
@@ -32,6 +31,8 @@ from dvspark.tables.sources.typed_bytes import undeclared_problem
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from dvspark.tables.rejecting import Rejected
 
 ON_BAD_ROW = ("fail", "reject")
 
@@ -69,7 +70,7 @@ class ValidatedInputs:
     n_features: int
     n_classes: int
     warnings: tuple[Problem, ...]
-    rejected: DataFrame | None
+    rejected: Rejected | None
 
     @property
     def absent_labels(self) -> list[str | int]:
@@ -89,8 +90,8 @@ class ValidatedInputs:
     def also_rejected(self, known: DataFrame) -> ValidatedInputs:
         """Return the inputs with further validation rows that were set aside before (`REJECTED`)."""
         facts = replace(self.validation_facts, n_rejected=self.validation_facts.n_rejected + known.count())
-        rejected = known if self.rejected is None else self.rejected.unionByName(known)
-        return replace(self, validation_facts=facts, rejected=rejected)
+        before = [] if self.rejected is None else [self.rejected]
+        return replace(self, validation_facts=facts, rejected=together([*before, known]))
 
     @property
     def dtype(self) -> str:
@@ -106,7 +107,7 @@ class _Side:
     rows: Rows
     facts: Facts
     n_features: int
-    rejected: DataFrame | None
+    rejected: Rejected | None
     problems: list[Problem]
 
 
@@ -130,7 +131,7 @@ def validate(
     checks = RowChecks(options.metric, options.precision, with_owners=to_owners or "owners" in options.asks)
     # Each side takes several small jobs that leave most cores idle, so both sides run at the same time.
     readable = [side for side in sides if isinstance(side, Rows)]
-    with JobThreads(len(sides), readable[0].frame.sparkSession if readable else None) as pool:
+    with JobThreads(len(sides), readable[0].spark if readable else None) as pool:
         found = [pool.submit(_check_side, side, checks, on_bad_row) for side in readable]
         checked = [side.result() for side in found]  # Spark jobs, which take what they take
     problems += [problem for side in checked for problem in side.problems]
@@ -151,7 +152,7 @@ def validate(
         n_features=left.n_features,
         n_classes=len(labels),
         warnings=tuple(_warnings(left, None if validation is None else right, options)),
-        rejected=rejected[0].unionByName(rejected[1]) if len(rejected) == 2 else next(iter(rejected), None),
+        rejected=together(rejected),
     )
 
 
@@ -168,7 +169,7 @@ def _check_side(rows: Rows, checks: RowChecks, on_bad_row: str) -> _Side:
         problems.append(Problem(f"{rows.side} ids", "unique ids", got, hint))
     rejected, n_good, alike = None, n_rows, _label_problem(rows, tallies, labels)
     if problems and on_bad_row == "reject":
-        rows, rejected = _split(rows, replace(checks, n_features=n_features))
+        rows, rejected = split(rows, replace(checks, n_features=n_features))
         n_good, digest = _content(rows, tally(rows, checks))
         problems, labels = [], label_counts(rows)
     problems += [problem for problem in (alike, undeclared_problem(rows)) if problem is not None]
@@ -181,12 +182,12 @@ def _check_side(rows: Rows, checks: RowChecks, on_bad_row: str) -> _Side:
 
 def _passed_over(rows: Rows, checks: RowChecks) -> tuple[Rows, list[dict[str, Any]], Ids, dict[str | int, int]]:
     """Return the rows (with their key columns if they are few), tallies, repeated ids, and number of rows by label."""
-    if rows.files is not None and rows.files.n_rows <= KEYS_AT_HAND:
+    if rows.few_keys:
         tallies = tally(rows, checks, with_keys=True)
         rows = replace(rows, keys=keys_in_id_order([t["keys"] for t in tallies if t["aspect"] == ALL_ROWS]))
         return rows, tallies, repeated_ids(rows), label_counts(rows)
     # What ids and labels tell takes small jobs, most of which is waiting: they go on beside the pass over all columns.
-    with JobThreads(2, rows.frame.sparkSession) as beside:
+    with JobThreads(2, rows.spark) as beside:
         repeated, counted = beside.submit(repeated_ids, rows), beside.submit(label_counts, rows)
         return rows, tally(rows, checks), repeated.result(), counted.result()
 
@@ -197,7 +198,7 @@ def tally(rows: Rows, checks: RowChecks, *, with_keys: bool = False) -> list[dic
     def told(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return tally_rows(batches, checks, with_keys=with_keys)
 
-    return rows.map_batches(told, list(rows.types), TALLY.ddl()).toArrow().to_pylist()
+    return rows.gathered(told, list(rows.types), TALLY).to_pylist()
 
 
 def _content(rows: Rows, tallies: list[dict[str, Any]]) -> tuple[int, str]:
@@ -243,22 +244,6 @@ def _label_problem(rows: Rows, tallies: list[dict[str, Any]], labels: dict[str |
     if not forms:
         return None
     return indicator_problem(f"{rows.side} labels", labels, reduce(ListForm.added, forms))
-
-
-def _split(rows: Rows, checks: RowChecks) -> tuple[Rows, DataFrame]:
-    """Return the good rows, and the rejected rows with their reasons. All rows with a repeated id are bad."""
-
-    def mark(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return mark_rows(batches, checks)
-
-    ddl = ", ".join(f"{name} {kind}" for name, kind in rows.types.items()) + ", reason string"
-    marked = rows.frame.mapInArrow(mark, ddl)
-    marked = marked.join(repeated_frame(rows).selectExpr("id", "'id occurs more than once' AS again"), "id", "left")
-    marked = marked.selectExpr(*rows.types, "nullif(concat_ws('; ', reason, again), '') AS reason")
-    good = marked.where("reason IS NULL").select(*rows.types)
-    bad = marked.where("reason IS NOT NULL")
-    rejected = bad.selectExpr(f"'{rows.side}' AS side", "cast(id AS string) AS id", "reason")
-    return rows.with_frame(good), rejected.select(*REJECTED.names)
 
 
 def _pair_problems(train: _Side, validation: _Side) -> list[Problem]:

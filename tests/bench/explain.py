@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from dvspark.demo import DATA
-from dvspark.engine.replicated import packing, replicated
+from dvspark.engine.replicated import packing, points, replicated
 from dvspark.engine.tasks import ChunkWork
 from dvspark.kernels.formulas.knn_shapley import KnnShapley
 from dvspark.methods.options import ValueOptions
@@ -33,7 +33,7 @@ def main() -> int:
             directory=Path(folder) / "index",
         )
         work = ChunkWork(ValueOptions(metric="cosine"), KnnShapley(10))
-        chunks = replicated.chunked(validation.select(*columns), N_CHUNKS)
+        chunks = points.chunked(validation.select(*columns), N_CHUNKS)
         replicated._wave_totals(chunks, [[*range(N_CHUNKS)]], index, work).explain("simple")
     return 0
 

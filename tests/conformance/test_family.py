@@ -207,6 +207,7 @@ class Tables:
 
     def totals(self, name: str, options: ValueOptions, n_blocks: int | None) -> Partial:
         """Return the totals under the sharded plan, or (None) the replicated one."""
+        from dvspark.engine.replicated import points as on_spark
         from dvspark.engine.replicated import replicated
         from dvspark.engine.sharded import sharded
         from dvspark.run import neighbors, sums
@@ -223,9 +224,9 @@ class Tables:
 
             def tenth_of(sample: Any) -> Float64s:
                 alone = options.self_validation
-                return engine.tenth_distances(self.spark, sample, index, ranking, self_validation=alone)
+                return engine.tenth_distances(points, sample, index, ranking, self_validation=alone)
 
-            sample = replicated.sample_rows(points, 256)
+            sample = on_spark.sample_rows(points, 256)
             method = RadiusMethod.of(options.declaration)
             radius = neighbors.automatic_radius(method, sample, tenth_of, options.metric, len(data.train))
             work = replace(work, parameters=replace(method.own(work.parameters), radius=radius))
@@ -234,24 +235,24 @@ class Tables:
         if options.declaration.kind == "sums":
             rows = sums.TrainRows(engine, index)
             return sums.values(rows, work, sums.settled(points, N_CHUNKS, rows, work))
-        chunks = replicated.chunked(points, N_CHUNKS)
+        chunks = on_spark.chunked(points, N_CHUNKS)
         totals = Partial.zeros(work.n_values(index), row_bounds=options.error_bound)
-        for wave in engine.value_waves(chunks, replicated.chunk_sizes(chunks), index, work):
+        for wave in engine.value_waves(chunks, on_spark.chunk_sizes(chunks), index, work):
             totals.add(wave.totals)
         return totals
 
     def _released(self, engine: Any, points: DataFrame, index: Any, work: ChunkWork) -> tuple[DataFrame, ChunkWork]:
-        from dvspark.engine.replicated import replicated
+        from dvspark.engine.replicated import points as on_spark
         from dvspark.run import neighbors
 
-        chunks = replicated.chunked(points, N_CHUNKS)
-        sizes = replicated.chunk_sizes(chunks)
+        chunks = on_spark.chunked(points, N_CHUNKS)
+        sizes = on_spark.chunk_sizes(chunks)
 
         def counts_of(asked: ChunkWork) -> Any:
             return engine.neighbor_counts(chunks, sizes, index, asked)
 
         _, key, noisy = neighbors.released(work, N_VALIDATION, counts_of, None)
-        return neighbors.with_counts(points, noisy), replace(work, sample_key=key)
+        return on_spark.with_counts(points, noisy), replace(work, sample_key=key)
 
     def _index(self, name: str, metric: str, n_blocks: int | None) -> Index:
         asked = (name, metric, n_blocks)

@@ -81,7 +81,7 @@ def _value(
     spark: SparkSession, data: Data, options: ValueOptions, folder: Path, n_blocks: int | None
 ) -> tuple[Partial, np.ndarray]:
     """Return the totals under the sharded plan, or (None) the replicated one."""
-    from dvspark.engine.replicated import packing, replicated
+    from dvspark.engine.replicated import packing, points, replicated
     from dvspark.engine.sharded import sharded
     from dvspark.engine.tasks import ChunkWork
 
@@ -93,8 +93,8 @@ def _value(
         "metric": options.metric,
         "directory": folder / f"{n_blocks}",
     }
-    chunks = replicated.chunked(train if options.self_validation else validation, N_CHUNKS)
-    sizes = replicated.chunk_sizes(chunks)
+    chunks = points.chunked(train if options.self_validation else validation, N_CHUNKS)
+    sizes = points.chunk_sizes(chunks)
     work = ChunkWork(options, options.resolved(7))
     if n_blocks is None:
         waves = replicated.value_waves(chunks, sizes, packing.build_index(train, **same), work)

@@ -61,7 +61,7 @@ def _require_the_same(rows: Rows) -> None:
     assert _sorted(rows) == _sorted(by_spark)
     found = [_facts(rows), _facts(by_spark)]
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(table_checks, "KEYS_AT_HAND", 0)
+        patched.setattr(read, "KEYS_AT_HAND", 0)
         found.append(_facts(rows))
     assert found[0] == found[1] == found[2]
 

@@ -11,8 +11,9 @@ import pytest
 from frames import Data, Side, draw_data, frames_of
 
 import dvspark
+from dvspark.engine.replicated import points as on_spark
 from dvspark.engine.replicated import replicated
-from dvspark.engine.replicated.audited_rows import audited_rows, each_a_chunk
+from dvspark.engine.replicated.points import audited_rows, each_a_chunk
 from dvspark.errors import AuditError, ComputeError
 
 if TYPE_CHECKING:
@@ -80,11 +81,11 @@ def test_audit__finds_a_kernel_that_is_wrong_for_a_few_dense_points(
 @pytest.mark.parametrize("id_type", ["bigint", "string"])
 def test_audited_rows__are_drawn_ones_and_those_at_the_places_of_the_widest(spark: SparkSession, id_type: str) -> None:
     points = frames_of(spark, draw_data(5, 90, seed=3, id_type=id_type))[1].repartition(4)
-    by_chunk = replicated.chunked(points, 4).toArrow().sort_by("id")
+    by_chunk = on_spark.chunked(points, 4).toArrow().sort_by("id")
     widest = np.array([[0.5, 3, 0], [0.5, 3, 7], [0.25, 0, 2], [0.125, 1, 11]])
     of_chunks = [by_chunk.filter(pc.equal(by_chunk["chunk_id"], chunk))["id"].to_pylist() for chunk in range(4)]
     expected = {of_chunks[int(chunk)][int(place)] for _, chunk, place in widest}
-    drawn = set(replicated.sample_rows(points, 8)["id"].to_pylist())
+    drawn = set(on_spark.sample_rows(points, 8)["id"].to_pylist())
     found = audited_rows(points, 8, 4, widest)
     assert found["id"].to_pylist() == sorted(drawn | expected)
     assert found.schema.names == ["id", "embedding", "label"]

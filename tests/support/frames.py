@@ -119,6 +119,12 @@ def values_by_id(values: DataFrame, ids: list[Any], column: str = "value") -> np
     return np.array([found[i] for i in ids], dtype=np.float64)
 
 
+def rows_table(side: Side) -> pa.Table:
+    """Return the rows as a table with id, embedding and label."""
+    x = pa.array(list(side.x), pa.list_(pa.from_numpy_dtype(side.x.dtype)))
+    return pa.table({"id": side.ids, "embedding": x, "label": side.labels})
+
+
 def write_parquet(path: Any, side: Side, **columns: Any) -> str:
     """Write the rows as one Parquet file, further columns added or replaced; return its path."""
     import pyarrow.parquet as pq

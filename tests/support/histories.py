@@ -213,9 +213,9 @@ class _Valued:
     def ledger(self, files: Any) -> Ledger:
         return Ledger(files, self.run_id, self.fingerprint)
 
-    def record(self, outputs: dict[str, str], _stages: Any, version: str) -> dict[str, Any]:
+    def record(self, outputs: dict[str, str], _stages: Any, session: Any) -> dict[str, Any]:
         types = {"id": "string", "embedding": "array<float>", "label": "bigint"}
         inputs = {"train": {"n_rows": N_ROWS, "types": types}, "n_validation": 3}
-        told = {"run_id": self.run_id, "fingerprint": self.fingerprint, "outputs": outputs, "spark": version}
+        told = {"run_id": self.run_id, "fingerprint": self.fingerprint, "outputs": outputs, "spark": session.version}
         told["created"] = datetime.now(UTC).isoformat()  # finer than the true one: jobs here take milliseconds
         return {**told, "inputs": inputs, "method": {"name": "knn_shapley"}, "findings": [], "option": self.option}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,13 @@ from dvspark.engine.index.search import write_ann
 from dvspark.engine.index.train_index import IndexReference, TrainKeys, read_arrow, reference_to
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.distances.distances import prepare
-from dvspark.schemas import EXACT, Floats, Int64s, TrainArrays, columns
+from dvspark.schemas import EXACT, PLACES, Floats, Int64s, TrainArrays, columns
 from dvspark.schemas.columns import embedding_matrix
+from dvspark.schemas.tables import Table
+
+OverBatches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+# Applies a function of batches to all rows; takes the function, the columns it reads and the table that it yields.
+Gather = Callable[[OverBatches, list[str], Table], pa.Table]
 
 
 class RowFile:
@@ -78,6 +83,14 @@ class IndexWriter:
         self._keys = TrainKeys.of(keys, self.dtype)
         self._keys.write(self.directory)
         return self._keys
+
+    def place(self, gather: Gather) -> None:
+        """Put the rows (id, embedding) that ``gather`` hands over in their places; their keys are written before.
+
+        Raises: ComputeError if the rows are not those of the keys, each once.
+        """
+        placed = gather(lambda batches: place_rows(batches, self.directory), ["id", "embedding"], PLACES)
+        _require_every_place(placed["place"].to_numpy(), self.n_train)
 
     def finish(self, metric: str, index: str = EXACT) -> IndexReference:
         """Write everything that follows from the rows, then the manifest; return the reference.
@@ -149,6 +162,15 @@ def places_of(wanted: pa.Array, ids: pa.Array) -> Int64s:
         less = np.asarray(pc.less(ids.take(pa.array(np.minimum(middle, len(ids) - 1))), wanted)) & (low < high)
         low, high = np.where(less, middle + 1, low), np.where(less, high, middle)
     return low
+
+
+def _require_every_place(places: Int64s, n_train: int) -> None:
+    if not np.array_equal(np.sort(places), np.arange(n_train)):
+        expected, got = (
+            f"{n_train} training rows, each once",
+            f"{len(places)}, {len(np.unique(places))} of them different",
+        )
+        raise ComputeError(Problem("packing the index", expected, got, "did the table change meanwhile?"))
 
 
 def _array_files(arrays: TrainArrays) -> dict[str, npt.NDArray[Any]]:

@@ -6,26 +6,39 @@ import os
 from typing import TYPE_CHECKING
 
 from dvspark.engine.planning.plan import Hosts, this_host_bytes
+from dvspark.local.rows import LocalRows
+from dvspark.local.session import LocalSession
 from dvspark.spark.session import is_connect, is_same_host
 from dvspark.units import parse_bytes
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from dvspark.local.rows import Frame
+    from dvspark.local.session import Session
+
 # As many rows as no cluster has cores: each partition of the probe gets some.
 PROBE_ROWS = 2**16
 
 
-def read_hosts(spark: SparkSession, host_memory: str | None) -> Hosts:
+def session_of(rows: Frame) -> Session:
+    """Return the session that the rows belong to."""
+    return rows.session if isinstance(rows, LocalRows) else rows.sparkSession
+
+
+def read_hosts(session: Session, host_memory: str | None) -> Hosts:
     """Return the hosts of the session; ``host_memory`` is a size such as "64g", None: that of this machine.
 
-    Cost: nothing in a classic session, one small query on Spark Connect.
+    Cost: nothing in a local or a classic session, one small query on Spark Connect.
     """
+    memory = None if host_memory is None else parse_bytes(host_memory)
+    if isinstance(session, LocalSession):
+        return Hosts(session.n_tasks, session.n_tasks, memory or this_host_bytes())
+    spark = session
     cores_a_task = int(spark.conf.get("spark.task.cpus", "") or 1)
     n_tasks = max(1, _parallelism(spark) // cores_a_task)
     cores_here = int(spark.conf.get("spark.executor.cores", "") or os.cpu_count() or 1)
     n_tasks_here = n_tasks if is_same_host(spark) else max(1, min(n_tasks, cores_here // cores_a_task))
-    memory = None if host_memory is None else parse_bytes(host_memory)
     return Hosts(n_tasks, n_tasks_here, memory or this_host_bytes())
 
 

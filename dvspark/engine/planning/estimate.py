@@ -16,6 +16,8 @@ from dvspark.engine.planning.sizes import Sizes
 # What a run of a few rows takes: Java and Spark start, the checks run a few queries, the report is written.
 START_CORE_SECONDS = 23.0
 START_SECONDS = 15.5
+# The same without Spark: Python and its workers start, and a report is drawn.
+LOCAL_START_SECONDS = 3.0
 # A byte of embeddings is read, checked, hashed and put in its place by all cores; where Spark reads, twice as much.
 CHECK_CORE_SECONDS_PER_BYTE = 1.2e-8
 # One process, the driver's, prepares the packed rows and hashes them, and audits a dozen points.
@@ -58,6 +60,11 @@ def estimate(plan: Plan, sizes: Sizes, hosts: Hosts, point: PointCost) -> Estima
     by_clock = START_SECONDS + index + sum(spread.values()) / hosts.n_tasks + kernel * _longest_share(plan, hosts)
     rounded = {name: round(seconds, 3) for name, seconds in parts.items()}
     return Estimate(round(sum(parts.values()), 1), round(by_clock, 1), rounded)
+
+
+def local_seconds(plan: Plan, sizes: Sizes, hosts: Hosts, point: PointCost) -> float:
+    """Return the seconds by the clock that a run takes without Spark, whose start it saves."""
+    return estimate(plan, sizes, hosts, point).wall_seconds - START_SECONDS + LOCAL_START_SECONDS
 
 
 def _longest_share(plan: Plan, hosts: Hosts) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,22 +11,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from dvspark.engine.index.index_writing import IndexWriter, checked_keys, place_rows
+from dvspark.engine.index.index_writing import Gather, IndexWriter, checked_keys
 from dvspark.engine.index.train_index import IndexReference
 from dvspark.engine.index.train_pieces import PackedRow, read_pieces, write_pieces
 from dvspark.engine.tasks import pack_keys, pack_rows, unpack_row
-from dvspark.errors import ComputeError, Problem
-from dvspark.schemas import EXACT, PACKED_KEYS, PACKED_ROWS, PIECES, PLACES, Int64s
+from dvspark.schemas import EXACT, PACKED_KEYS, PACKED_ROWS, PIECES
 from dvspark.schemas.columns import from_ipc
+from dvspark.schemas.tables import Table
 from dvspark.spark import worker
 from dvspark.spark.session import is_same_host
 from dvspark.spark.worker import OverBatches
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-# Applies a function of batches to all rows; takes the function, the columns it reads and the DDL of what it yields.
-MapBatches = Callable[[OverBatches, list[str], str], "DataFrame"]
 
 # Embeddings in a partition that streams through the driver, whose heap holds several at once and in several forms. With
 # partitions of 50 MB the second job of a session ran out of 2 GB, shared with the executors. Java keeps some 1.6 times
@@ -52,11 +49,11 @@ def build_index(
     shared: bool = False,
     index: str = EXACT,
     keys: pa.Table | None = None,
-    map_batches: MapBatches | None = None,
+    gather: Gather | None = None,
 ) -> IndexReference:
     """Pack train rows (`ROWS` format) into an index, in id order; ``index`` as in `IndexWriter.finish`.
 
-    - In local mode, tasks write the rows to their places. Tasks get the rows from ``map_batches``, or else from Spark.
+    - In local mode, tasks write the rows to their places. Tasks get the rows from ``gather``, or else from Spark.
       The driver has the ``keys``, or asks Spark for them.
     - If all hosts see ``directory`` under the same path (``shared``), the rows travel in order through files beside it.
     - Otherwise the rows stream in order through Spark's driver process, a few partitions of PARTITION_BYTES at a time.
@@ -66,9 +63,7 @@ def build_index(
     writer = IndexWriter(directory, n_train, n_features, dtype)
     if is_same_host(train_rows.sparkSession):
         writer.write_keys(sorted_keys(train_rows, n_train, keys))
-        map_batches = map_batches or partial(worker.map_batches, train_rows)
-        placed = map_batches(lambda batches: place_rows(batches, directory), ["id", "embedding"], PLACES.ddl())
-        _require_every_place(placed.toArrow()["place"].to_numpy(), n_train)
+        writer.place(gather or partial(_gathered, train_rows))
         return writer.finish(metric, index)
     n_bytes = n_train * n_features * np.dtype(dtype).itemsize
     if not shared:
@@ -94,6 +89,10 @@ def sorted_keys(train_rows: DataFrame, n_train: int, keys: pa.Table | None = Non
     return checked_keys([from_ipc(row["keys"]) for row in packed.toLocalIterator(prefetchPartitions=True)], n_train)
 
 
+def _gathered(train_rows: DataFrame, function: OverBatches, columns: list[str], told: Table) -> pa.Table:
+    return worker.map_batches(train_rows, function, columns, told.ddl()).toArrow()
+
+
 def _packed_rows(train_rows: DataFrame, n_bytes: int, partition_bytes: int, dtype: str) -> DataFrame:
     """Return the `PACKED_ROWS` of all rows, which have ``n_bytes``; in id order across and within partitions."""
     ordered = train_rows.repartitionByRange(-(-n_bytes // partition_bytes), "id").sortWithinPartitions("id")
@@ -104,12 +103,3 @@ def _through_files(packed: DataFrame, folder: Path) -> Iterator[PackedRow]:
     """Yield the rows in order. They travel through files; only names and digests of the files travel through Spark."""
     written = packed.mapInArrow(lambda batches: write_pieces(batches, folder), PIECES.ddl())
     return read_pieces(written.toArrow().to_pylist(), folder)
-
-
-def _require_every_place(places: Int64s, n_train: int) -> None:
-    if not np.array_equal(np.sort(places), np.arange(n_train)):
-        expected, got = (
-            f"{n_train} training rows, each once",
-            f"{len(places)}, {len(np.unique(places))} of them different",
-        )
-        raise ComputeError(Problem("packing the index", expected, got, "did the table change meanwhile?"))

@@ -7,7 +7,6 @@ import dataclasses
 import functools
 import os
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from dvspark.engine.chunks import Cut, chunk_expression, in_chunks, queries, sizes_of
+from dvspark.engine.chunks import Cut, in_chunks, queries
 from dvspark.engine.index.host_cache import open_on_host
 from dvspark.engine.index.manifest import MANIFEST, read_manifest
 from dvspark.engine.index.train_index import IndexReference, TrainIndex, TrainKeys
@@ -25,7 +24,6 @@ from dvspark.engine.tasks import (
     ListedRows,
     chunk_arrays,
     count_chunks,
-    nearest_validation,
     value_chunks,
 )
 from dvspark.errors import ComputeError, Problem
@@ -37,9 +35,7 @@ from dvspark.kernels.workspace import Workspace
 from dvspark.methods.kinds import radius as methods_radius
 from dvspark.methods.kinds.nearest import NearestMethod
 from dvspark.schemas import (
-    CHUNK_SIZES,
     NEIGHBOR_COUNTS,
-    NEIGHBORS,
     PARTIALS,
     TOTALS,
     Float64s,
@@ -124,26 +120,6 @@ def listed_rows(reference: IndexReference, rows: list[int]) -> ListedRows:
     return ListedRows(rows, np.asarray(index.arrays.x[rows]), index.keys["id"].take(pa.array(rows, pa.int64())))
 
 
-def chunked(validation_rows: DataFrame, n_chunks: int) -> DataFrame:
-    """Return the validation rows with the column chunk_id, which depends on the id alone."""
-    return validation_rows.selectExpr("*", f"{chunk_expression(n_chunks)} AS chunk_id")
-
-
-def chunk_sizes(chunks: DataFrame) -> dict[int, int]:
-    """Return the number of validation rows of each chunk that has any."""
-    # Not by Spark's groupBy: Java takes half a second to get ready for its first one.
-    found = Counter[int]()
-    for batch in chunks.select("chunk_id").mapInArrow(sizes_of, CHUNK_SIZES.ddl()).toArrow().to_pylist():
-        found[batch["chunk_id"]] += batch["n_rows"]
-    return dict(sorted(found.items()))
-
-
-def sample_rows(validation_rows: DataFrame, n_points: int) -> pa.Table:
-    """Return ``n_points`` validation rows in id order, chosen by a hash of their ids, so partitions play no part."""
-    drawn = validation_rows.selectExpr("*", "xxhash64(id, 'sample') AS draw").orderBy("draw", "id")
-    return drawn.limit(n_points).drop("draw").toArrow().sort_by("id")
-
-
 def value_waves(
     chunks: DataFrame,
     sizes: dict[int, int],
@@ -191,7 +167,7 @@ def neighbor_counts(chunks: DataFrame, sizes: dict[int, int], reference: IndexRe
 
 
 def tenth_distances(
-    spark: SparkSession,  # noqa: ARG001 - blocks are asked through it
+    validation_rows: object,  # noqa: ARG001 - blocks are asked through their session
     sample: pa.Table,
     reference: IndexReference,
     options: RankingOptions,
@@ -205,7 +181,7 @@ def tenth_distances(
 
 
 def nearest_rows(
-    spark: SparkSession,  # noqa: ARG001 - blocks are asked through it
+    validation_rows: object,  # noqa: ARG001 - blocks are asked through their session
     sample: pa.Table,
     reference: IndexReference,
     work: ChunkWork,
@@ -220,27 +196,6 @@ def nearest_rows(
     method, asked = NearestMethod.of(work.method), work.method.n_asked(n_players, work.parameters)
     near = method.near(train, points, options, n_players, method.own(work.parameters), Workspace())
     return [merge_nearest([part], asked, options.metric).rows for part in near]
-
-
-def nearest_validation_rows(validation_rows: DataFrame, listed: ListedRows, metric: str, n_nearest: int) -> pa.Table:
-    """Return the nearest validation rows of some train rows as `NEIGHBORS`, with a column ``position`` from 1.
-
-    Validation rows at equal distance rank by id. Cost: one pass over the validation rows; ``n_nearest`` rows reach the
-    driver for each batch and train row.
-    """
-
-    def nearest(batches: Batches) -> Batches:
-        return nearest_validation(batches, listed, metric, n_nearest)
-
-    found = validation_rows.mapInArrow(
-        nearest, NEIGHBORS.ddl(label=validation_rows.schema["label"].dataType.simpleString())
-    ).toArrow()
-    order = [("train_row", "ascending"), ("distance", "ascending"), ("validation_id", "ascending")]
-    found = found.sort_by(order)
-    rows = found["train_row"].to_numpy()
-    first = np.searchsorted(rows, rows, side="left")
-    position = np.arange(len(rows)) - first + 1
-    return found.append_column("position", pa.array(position)).filter(pa.array(position <= n_nearest))
 
 
 def one_value_a_task(rows: DataFrame, column: str, values: list[int]) -> DataFrame:

@@ -51,7 +51,7 @@ def by_nearest(
 
 
 def tenth_distances(
-    spark: SparkSession,
+    validation_rows: DataFrame,
     sample: pa.Table,
     reference: BlocksReference,
     options: RankingOptions,
@@ -64,12 +64,12 @@ def tenth_distances(
         return near_rows(block.train, chunk, options, SAMPLE_NEIGHBORS, Workspace(), block.first_row)
 
     given = (near_of, SAMPLE_NEIGHBORS, options.metric)
-    found = _nearest_of(spark, sample, reference, *given, self_validation=self_validation)
+    found = _nearest_of(validation_rows.sparkSession, sample, reference, *given, self_validation=self_validation)
     return np.array([near.farthest for near in found])
 
 
 def nearest_rows(
-    spark: SparkSession, sample: pa.Table, reference: BlocksReference, work: ChunkWork, *, exact: bool
+    validation_rows: DataFrame, sample: pa.Table, reference: BlocksReference, work: ChunkWork, *, exact: bool
 ) -> list[Int64s]:
     """Return for each validation row of the sample the training rows that decide its values.
 
@@ -82,7 +82,9 @@ def nearest_rows(
 
     m = work.method.n_asked(reference.n_train - alone, work.parameters)
     asked = exactly if exact else near_of
-    found = _nearest_of(spark, sample, reference, asked, m, work.options.metric, self_validation=alone)
+    found = _nearest_of(
+        validation_rows.sparkSession, sample, reference, asked, m, work.options.metric, self_validation=alone
+    )
     return [near.rows for near in found]
 
 

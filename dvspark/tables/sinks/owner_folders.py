@@ -32,6 +32,11 @@ def owner_problems(owners: Iterable[str | int]) -> list[Problem]:
     ]
 
 
+def escaped(owner: str) -> str:
+    """Return an owner's name as Spark writes it into a folder's."""
+    return "".join(f"%{ord(one):02X}" if one in ESCAPED or one < " " else one for one in owner)
+
+
 def _said(why: str, some: list[str]) -> str:
     return f"cannot, since the name {why}; the first: {shown(some[:FIRST])}"
 

@@ -18,7 +18,7 @@ from dvspark.tables.sinks.values_tables import RunKey, ValuesTable, remove_value
 from dvspark.tables.storage import Storage
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from dvspark.local.session import Session
 
 PUBLISHING = "publishing.json"
 TO_DO = "choose another run_id or output, or pass --force to publish it again"
@@ -31,9 +31,9 @@ class Place:
     format: str = "parquet"
     table: str | None = None
 
-    def opened(self, storage: Storage, spark: SparkSession) -> ValuesTable | None:
+    def opened(self, storage: Storage, session: Session) -> ValuesTable | None:
         """Return the place as a table that commits, or None for folders of files. Raises as `values_destination`."""
-        return values_destination(storage, spark, self.format, self.table)
+        return values_destination(storage, session, self.format, self.table)
 
 
 def run_places(storage: Storage, run_id: str) -> set[Place]:
@@ -63,7 +63,7 @@ def announce(storage: Storage, run_id: str, places: set[Place]) -> None:
     storage.rename(f"{name}.staged", name)
 
 
-def begin(storage: Storage, spark: SparkSession, run_id: str, own: Place) -> None:
+def begin(storage: Storage, session: Session, run_id: str, own: Place) -> None:
     """Turn what a run id has published into nothing published.
 
     The process may die after each of these steps:
@@ -75,30 +75,30 @@ def begin(storage: Storage, spark: SparkSession, run_id: str, own: Place) -> Non
     places = run_places(storage, run_id) | {own}
     announce(storage, run_id, places)
     storage.remove_file(f"runs/{run_id}/run.json")
-    for table in _tables(storage, spark, places - {own}):
+    for table in _tables(storage, session, places - {own}):
         remove_values(table, run_id)
 
 
-def _tables(storage: Storage, spark: SparkSession, places: set[Place]) -> list[ValuesTable]:
+def _tables(storage: Storage, session: Session, places: set[Place]) -> list[ValuesTable]:
     """Return the places that are tables which commit; folders of files are replaced as folders."""
     is_delta = values_kind(storage) == "delta"
     commits = [place for place in places if place.table is not None or (is_delta and place.format == "delta")]
-    opened = (place.opened(storage, spark) for place in sorted(commits, key=str))
+    opened = (place.opened(storage, session) for place in sorted(commits, key=str))
     return [table for table in opened if table is not None]
 
 
-def require_reachable(storage: Storage, spark: SparkSession, run: RunKey, own: Place, *, force: bool) -> None:
+def require_reachable(storage: Storage, session: Session, run: RunKey, own: Place, *, force: bool) -> None:
     """Refuse, before anything is computed, places that publishing could not clear, or where others have such rows.
 
     Raises: OutputConflictError if rows of that run id are not known to belong to this output folder; and whatever
     `values_destination` raises for a former table that cannot be opened.
     """
     places = run_places(storage, run.run_id)
-    for table in _tables(storage, spark, places - {own}):
+    for table in _tables(storage, session, places - {own}):
         table.columns()
     if own.table is None or own in places or force:
         return
-    named = own.opened(storage, spark)
+    named = own.opened(storage, session)
     if named is not None and named.columns() is not None and len(named.rows(run.run_id)):
         by = named.written_by(run.run_id)
         if by != run.fingerprint:
@@ -107,9 +107,7 @@ def require_reachable(storage: Storage, spark: SparkSession, run: RunKey, own: P
             raise taken_run_id(f"{own.table}: run_id {run.run_id}", run.fingerprint, got, hint)
 
 
-def require_values(
-    storage: Storage, spark: SparkSession, record: dict[str, Any], own: Place, schema: pa.Schema
-) -> None:
+def require_values(storage: Storage, session: Session, record: dict[str, Any], own: Place, schema: pa.Schema) -> None:
     """Refuse a published run whose values are not where they are asked for, or are not those that it published.
 
     Raises: OutputConflictError.
@@ -118,7 +116,7 @@ def require_values(
     if place != own:
         got = "a record without its place" if place is None else _told(place)
         raise OutputConflictError(Problem(f"{storage.uri}: run_id {run_id}", f"values as {_told(own)}", got, TO_DO))
-    published_rows(storage, place.opened(storage, spark), record, schema, TO_DO)
+    published_rows(storage, place.opened(storage, session), record, schema, TO_DO)
 
 
 def published_rows(

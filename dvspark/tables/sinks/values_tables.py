@@ -12,15 +12,17 @@ import pyarrow as pa
 
 from dvspark.arguments import choice_problems
 from dvspark.errors import OutputConflictError, Problem
+from dvspark.local.session import LocalSession
 from dvspark.schemas import ERROR_BOUND, OWNER, SCHEMA_VERSION, VALUES
 from dvspark.schemas.arrow import arrow_type
 from dvspark.tables.sinks.contents import values_digest
+from dvspark.tables.sources.local_files import not_local
 from dvspark.tables.sources.pinned import require_library
 from dvspark.tables.sources.types import spark_type
 from dvspark.tables.storage import Storage
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from dvspark.local.session import Session
 
 KINDS = {"parquet": "folders of Parquet files", "delta": "a Delta table", "iceberg": "an Iceberg table"}
 FORMATS = tuple(KINDS)
@@ -103,7 +105,7 @@ def output_problems(form: str, table: str | None, *, to_owners: bool) -> list[Pr
     return problems
 
 
-def values_destination(storage: Storage, spark: SparkSession, form: str, table: str | None) -> ValuesTable | None:
+def values_destination(storage: Storage, session: Session, form: str, table: str | None) -> ValuesTable | None:
     """Return the table that values go to, or None for a folder of Parquet files.
 
     Raises: ConfigError if the library of a format is not installed, OutputConflictError if the folder has the other
@@ -117,7 +119,9 @@ def values_destination(storage: Storage, spark: SparkSession, form: str, table: 
     if table is not None:
         from dvspark.tables.sinks.write_catalog import CatalogValues  # noqa: PLC0415 - an extra
 
-        return CatalogValues(table, spark)
+        if isinstance(session, LocalSession):
+            raise not_local("output.table", "parquet, delta, or iceberg in a catalog of pyiceberg's", table)
+        return CatalogValues(table, session)
     kind = values_kind(storage)
     if kind is not None and kind != form:
         got, hint = KINDS[kind], "choose another output.path or format"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +14,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dvspark.errors import OutputConflictError, Problem, taken_run_id
+from dvspark.local.session import LocalSession
 from dvspark.runs.documents import json_object, missing_in, unsealed
 from dvspark.runs.latest import write_latest
 from dvspark.schemas import ERROR_BOUND, OWNER, VALUES, Float64s
 from dvspark.spark.job_threads import JobThreads
+from dvspark.tables.sinks.owner_folders import escaped
 from dvspark.tables.sinks.places import PUBLISHING
 from dvspark.tables.sinks.values_tables import values_kind
 from dvspark.tables.storage import Storage
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+    from dvspark.local.session import Session
 
 # Rows of one values file, which then has some 30 to 60 MB.
 ROWS_PER_FILE = 1_000_000
@@ -44,9 +48,14 @@ class Counted:
     ``by``: a column; each of its values gets a folder.
     """
 
-    frame: DataFrame
+    frame: DataFrame | pa.Table
     n_rows: int
     by: str | None = None
+
+
+def counted(rows: DataFrame | pa.Table, n_rows: int) -> pa.Table | Counted:
+    """Return a table to write: the rows as they are if they are here, else with their number."""
+    return rows if isinstance(rows, pa.Table) else Counted(rows, n_rows)
 
 
 def values_table(
@@ -92,6 +101,11 @@ def values_frame(spark: SparkSession, values: pa.Table, types: dict[str, str]) -
     """Return the values as a Spark DataFrame with the documented types, for the columns that they have."""
     columns = tuple(column for column in (*VALUES.columns, OWNER, ERROR_BOUND) if column.name in values.column_names)
     return spark.createDataFrame(values, schema=dataclasses.replace(VALUES, columns=columns).ddl(**types))
+
+
+def typed_values(session: Session, values: pa.Table, types: dict[str, str]) -> DataFrame | pa.Table:
+    """Return the values as a table of what writes them: a DataFrame under Spark."""
+    return values if isinstance(session, LocalSession) else values_frame(session, values, types)
 
 
 def published_record(storage: Storage, run_id: str) -> dict[str, Any] | None:
@@ -169,7 +183,8 @@ def publish(
             storage.make_private(staging)
         # These are small jobs, with one task for each million rows, so they run at the same time.
         frames = [table.frame for table in tables.values() if isinstance(table, Counted)]
-        with JobThreads(max(1, len(tables)), frames[0].sparkSession if frames else None) as pool:
+        sessions = [frame.sparkSession for frame in frames if not isinstance(frame, pa.Table)]
+        with JobThreads(max(1, len(tables)), next(iter(sessions), None)) as pool:
             jobs = [pool.submit(_write, storage, f"{staging}/{name}", table) for name, table in tables.items()]
             for job in jobs:
                 job.result()  # it takes what it takes
@@ -215,6 +230,10 @@ def _write(storage: Storage, folder: str, table: pa.Table | Counted) -> None:
     No two publications have a file name in common. So a reader that has listed the files of the former publication does
     not read files of this one.
     """
+    if isinstance(table, Counted) and isinstance(table.frame, pa.Table):
+        for value, rows in _by_value(table.frame, str(table.by)):
+            _write(storage, f"{folder}/{table.by}={escaped(value)}", rows)
+        return
     if isinstance(table, Counted):
         writer = table.frame.coalesce(max(1, -(-table.n_rows // ROWS_PER_FILE))).write
         (writer.partitionBy(table.by) if table.by else writer).parquet(storage.spark_path(folder))
@@ -224,6 +243,16 @@ def _write(storage: Storage, folder: str, table: pa.Table | Counted) -> None:
     for number, start in enumerate(range(0, max(1, len(table)), ROWS_PER_FILE)):
         with storage.file_system.open_output_stream(storage.path(f"{folder}/part-{number:05d}-{own}.parquet")) as file:
             pq.write_table(table.slice(start, ROWS_PER_FILE), file)
+
+
+def _by_value(table: pa.Table, column: str) -> Iterator[tuple[str, pa.Table]]:
+    """Yield each value of a column as text, and its rows without it, in their order."""
+    codes = table[column].combine_chunks().dictionary_encode()
+    order = np.argsort(codes.indices.to_numpy(), kind="stable")
+    ends = np.cumsum(np.bincount(codes.indices.to_numpy(), minlength=len(codes.dictionary)))
+    rows = table.drop_columns([column]).take(pa.array(order))
+    for value, start, end in zip(codes.dictionary.to_pylist(), [0, *ends[:-1]], ends, strict=True):
+        yield str(value), rows.slice(int(start), int(end - start))
 
 
 def remove_left_over(storage: Storage, run_id: str) -> None:

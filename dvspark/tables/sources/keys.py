@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from dvspark.tables.sources.read import Rows
 
-# Up to so many rows, the pass that checks rows also brings their key columns here, some 60 MB.
-KEYS_AT_HAND = 1_000_000
-
 # The number of ids of some kind, and the first five of them.
 Ids = tuple[int, list[object]]
 
@@ -40,7 +37,7 @@ def repeated_ids(rows: Rows) -> Ids:
 
 def repeated_frame(rows: Rows) -> DataFrame:
     """Return the ids that occur more than once, by Spark."""
-    return rows.frame.where("id IS NOT NULL").groupBy("id").count().where("count > 1").select("id")
+    return rows.data_frame.where("id IS NOT NULL").groupBy("id").count().where("count > 1").select("id")
 
 
 def label_counts(rows: Rows) -> dict[str | int, int]:
@@ -49,7 +46,7 @@ def label_counts(rows: Rows) -> dict[str | int, int]:
         return {}
     if rows.keys is None:
         label = "explode(array_distinct(label))" if rows.is_multi_label else "label"
-        counts = rows.frame.selectExpr(f"{label} AS label").groupBy("label").count()
+        counts = rows.data_frame.selectExpr(f"{label} AS label").groupBy("label").count()
         found = counts.toArrow()
         labels, _ = readable_words(found["label"].combine_chunks())
         return dict(zip(labels.to_pylist(), found["count"].to_pylist(), strict=True))
@@ -59,7 +56,7 @@ def label_counts(rows: Rows) -> dict[str | int, int]:
 def shared_ids(train: Rows, validation: Rows) -> Ids:
     """Return the ids that both tables have."""
     if train.keys is None or validation.keys is None:
-        return _ids_of(train.frame.select("id").join(validation.frame.select("id"), "id", "left_semi"))
+        return _ids_of(train.data_frame.select("id").join(validation.data_frame.select("id"), "id", "left_semi"))
     ids = train.keys["id"]
     both = ids.filter(pc.is_in(ids, value_set=validation.keys["id"].combine_chunks()))
     return len(both), both[:FIRST_IDS].to_pylist()

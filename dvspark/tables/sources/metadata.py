@@ -42,7 +42,7 @@ def preview(rows: Rows, reference: TableReference) -> Preview | list[Problem]:
 
     Cost: the footers of its Parquet files, or else a count by Spark without the embeddings; and the sample.
     """
-    sample = rows.frame.select("embedding", "label").limit(SAMPLE_ROWS).toArrow()
+    sample = rows.first(["embedding", "label"], SAMPLE_ROWS)
     lengths = _lengths(sample["embedding"].combine_chunks())
     # The dimension that most rows have is taken as the intended one, as in `validate`.
     n_features = lengths.most_common(1)[0][0] if lengths else 0
@@ -57,7 +57,7 @@ def preview(rows: Rows, reference: TableReference) -> Preview | list[Problem]:
     if n_rows is None and reference.table is None and reference.format == "parquet":
         n_rows = _parquet_rows(reference)
     if n_rows is None:
-        n_rows = rows.frame.select("id").count()
+        n_rows = rows.data_frame.select("id").count()
     labels = sample["label"].combine_chunks()
     n_labels = len(columns.label_vocabulary(labels.drop_null()))
     return Preview(n_rows, n_features, max(1, n_labels), rows.types)

@@ -70,14 +70,14 @@ def plain_table(
     seen = look(place)
     # This comes before Spark's listing, so a file that arrives in between counts as a change.
     listing = listing_of(seen.files) if seen and seen.files else None
-    _refuse(contradiction(side, place, reference.format, seen.inside if seen else ()))
-    _refuse(*_unread(where, seen))
+    refuse(contradiction(side, place, reference.format, seen.inside if seen else ()))
+    refuse(*unread(where, seen))
     uris = _listed(spark, reference)
     names = below(place, uris)
     if seen is not None and not _is_there(uris, seen, names):
         if "connect" not in type(spark).__module__ and uris[:1] and uris[0].startswith("file:"):
             got = f"{len(names)} of {len(seen.files)}"
-            _refuse(
+            refuse(
                 Problem(where, "a folder of which Spark lists every file", got, "run again once nothing writes there")
             )
         seen = None
@@ -103,7 +103,7 @@ def look(place: str) -> Seen | None:
         return None
 
 
-def _unread(where: str, seen: Seen | None) -> Iterator[Problem]:
+def unread(where: str, seen: Seen | None) -> Iterator[Problem]:
     """Yield problems of files that Spark would silently pass over."""
     if seen is None:
         return
@@ -146,25 +146,25 @@ def _schema(
     stored = None
     if seen is not None and reference.format == "parquet":
         near = seen.storage.file_system.type_name == "local" or not set(used).isdisjoint(folders.values)
-        stored = _stored(seen, folders.files if near else folders.files[:1])
+        stored = stored_columns(seen, folders.files if near else folders.files[:1])
     types = None if stored is None else {name: spark_type(kind) for name, kind in stored[1].items() if name in used}
     if stored is None or types is None or None in types.values():
         return _inferred(spark, side, reference, roles, folders, used)
     known = [*stored[1], *folders.values]
     if str(spark.conf.get("spark.sql.caseSensitive", "false")).lower() != "true":
-        _refuse(*twins(f"{side} table {reference}", used, known))
+        refuse(*twins(f"{side} table {reference}", used, known))
     both = [name for name in used if name in folders.values and name in types]
     for name in both:
-        _refuse(_disagreement(side, name, seen, folders, stored[0]))
+        refuse(disagreement(side, name, seen, folders, stored[0]))
     for name in used:
         if name in folders.values and name not in types:
-            types[name] = folders.kind(name, as_number=_only_counted(name, roles))
+            types[name] = folder_type(folders, name, roles)
     if not types or not set(used) <= set(types):  # the columns that exist, for the hint
         types = {name: types.get(name) or "string" for name in dict.fromkeys(known)}
     return ", ".join(f"`{name.replace('`', '``')}` {kind}" for name, kind in types.items())
 
 
-def _stored(seen: Seen, files: tuple[str, ...]) -> tuple[dict[str, pa.Schema], dict[str, pa.DataType]] | None:
+def stored_columns(seen: Seen, files: tuple[str, ...]) -> tuple[dict[str, pa.Schema], dict[str, pa.DataType]] | None:
     """Return the schema of each file, and all columns with the type in the first file that has them."""
 
     def schema_of(name: str) -> pa.Schema | None:
@@ -201,19 +201,21 @@ def _inferred(
     reader = spark.read.format(reference.format).options(**STRICT, recursiveFileLookup="true")
     stored = reader.load(literal(str(reference.path))).schema  # without the columns of folder names
     both = sorted(set(used) & set(folders.values) & set(stored.names))
-    _refuse(*(_two_meanings(side, name, "in the files and in folder names", "") for name in both))
+    refuse(*(_two_meanings(side, name, "in the files and in folder names", "") for name in both))
     fields = [one for one in stored.fields if one.name in used]
     told = [name for name in folders.values if name in used]
-    kinds = {name: of_text[folders.kind(name, as_number=_only_counted(name, roles))] for name in told}
+    kinds = {name: of_text[folder_type(folders, name, roles)] for name in told}
     fields += [StructField(name, kind) for name, kind in kinds.items()]
     return StructType(fields) if {one.name for one in fields} >= set(used) else stored
 
 
-def _only_counted(name: str, roles: dict[str, str]) -> bool:
-    return all(role in NUMBERS for role, column in roles.items() if column == name)
+def folder_type(folders: Folders, name: str, roles: dict[str, str]) -> str:
+    """Return the Spark type of a column from folder names, by how the column is used."""
+    only_counted = all(role in NUMBERS for role, column in roles.items() if column == name)
+    return folders.kind(name, as_number=only_counted)
 
 
-def _disagreement(
+def disagreement(
     side: str, name: str, seen: Seen | None, folders: Folders, schemas: dict[str, pa.Schema]
 ) -> Problem | None:
     """Return the problem of a column whose values in files and in folder names differ; None if they agree."""
@@ -246,7 +248,7 @@ def _two_meanings(side: str, name: str, got: str, path: str) -> Problem:
     return Problem(f"{side} column {name!r}", expected, f"{got} {path}".strip(), hint)
 
 
-def _refuse(*problems: Problem | None) -> None:
+def refuse(*problems: Problem | None) -> None:
     """Raise InputError with the problems that are not None, if there are any."""
     if found := [problem for problem in problems if problem is not None]:
         raise InputError(found)

@@ -6,17 +6,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from dvspark.errors import ConfigError, InputError, Problem, close_matches
+from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.local.rows import LocalRows
+from dvspark.local.session import LocalSession
 from dvspark.schemas import VALIDATION_ROWS
+from dvspark.schemas.arrow import arrow_schema
+from dvspark.schemas.tables import Table
 from dvspark.spark import worker
 from dvspark.spark.worker import OverBatches
-from dvspark.tables.sources.folders import literal, twins
+from dvspark.tables.sources.canonical import canonical_columns, kind_of
+from dvspark.tables.sources.folders import literal
 from dvspark.tables.sources.lake import is_missing, lake_frame
 from dvspark.tables.sources.listing import Listing, listing_of, require_unchanged
+from dvspark.tables.sources.local_files import local_files, local_frame, local_table, local_types
 from dvspark.tables.sources.markers import contradiction
 from dvspark.tables.sources.pinned import VERSIONED
 from dvspark.tables.sources.plain import FILE_FORMATS, STRICT, look, plain_table
@@ -26,9 +33,13 @@ from dvspark.tables.sources.unreadable import condition_of, spark_errors, unread
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.types import DataType
 
-INTEGERS = ("tinyint", "smallint", "int", "bigint")
+    from dvspark.local.rows import Frame
+    from dvspark.local.session import Session
+
+
+# Up to so many rows, the pass that checks rows also brings their key columns here, some 60 MB.
+KEYS_AT_HAND = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -91,7 +102,7 @@ class Rows:
     """
 
     side: str
-    frame: DataFrame
+    frame: Frame
     types: dict[str, str]
     reference: str
     source: dict[str, Any] = field(default_factory=dict)
@@ -100,15 +111,50 @@ class Rows:
     keys: pa.Table | None = None
     bytes_declared: bool = False
 
-    def with_frame(self, frame: DataFrame) -> Rows:
-        """Return the same with other rows."""
+    @property
+    def spark(self) -> SparkSession | None:
+        """The session of Spark that has the rows, None if they are here."""
+        return None if isinstance(self.frame, LocalRows) else self.frame.sparkSession
+
+    @property
+    def data_frame(self) -> DataFrame:
+        """The rows as Spark's, where a session is Spark's."""
+        return cast("DataFrame", self.frame)
+
+    def with_frame(self, frame: Frame) -> Rows:
+        """Return them with other rows."""
         return replace(self, frame=frame, files=None, keys=None)
 
+    @property
+    def few_keys(self) -> bool:
+        """Whether the keys of all rows are few enough to come with the pass that checks the rows, or belong here."""
+        if isinstance(self.frame, LocalRows):
+            return True
+        return self.files is not None and self.files.n_rows <= KEYS_AT_HAND
+
     def map_batches(self, function: OverBatches, columns: list[str], ddl: str) -> DataFrame:
-        """Return what ``function`` yields for batches with these columns of all rows, in any order."""
+        """Return what ``function`` makes, on Spark, of batches with these columns of all rows, in any order."""
         if self.files is not None:
-            return self.files.map_batches(self.frame.sparkSession, function, columns, ddl)
-        return worker.map_batches(self.frame, function, columns, ddl)
+            return self.files.map_batches(self.data_frame.sparkSession, function, columns, ddl)
+        return worker.map_batches(self.data_frame, function, columns, ddl)
+
+    def gathered(self, function: OverBatches, columns: list[str], told: Table) -> pa.Table:
+        """Return what ``function`` tells, as the table ``told``, of batches with these columns of all rows."""
+        if isinstance(self.frame, LocalRows):
+            return pa.Table.from_batches(function(self.frame.read(columns)), arrow_schema(told))
+        return self.map_batches(function, columns, told.ddl()).toArrow()
+
+    def first(self, columns: list[str], n_rows: int) -> pa.Table:
+        """Return some columns of a few rows."""
+        if isinstance(self.frame, LocalRows):
+            return self.frame.first(columns, n_rows)
+        return self.frame.select(*columns).limit(n_rows).toArrow()
+
+    def distinct(self, column: str) -> list[Any]:
+        """Return the values of one of the keys, each once."""
+        if isinstance(self.frame, LocalRows):
+            return [] if self.keys is None else pc.unique(self.keys[column]).to_pylist()
+        return [row[0] for row in self.frame.select(column).distinct().collect()]
 
     def require_unchanged(self) -> None:
         """Raise InputError if files that were read have changed since."""
@@ -123,9 +169,14 @@ class Rows:
         return self.types["label"].startswith("array")
 
 
-def read_rows(spark: SparkSession, side: str, reference: TableReference, target: str = "label") -> Rows | list[Problem]:
-    """Return the rows of a table under fixed names and types, or all problems of the table."""
-    found = read_table(spark, side, reference, target)
+def read_rows(session: Session, side: str, reference: TableReference, target: str = "label") -> Rows | list[Problem]:
+    """Return the rows of a table under fixed names and types, or everything wrong with it.
+
+    Raises: ConfigError where nothing that is installed knows the format; NotLocalError for what only Spark reads.
+    """
+    if isinstance(session, LocalSession):
+        return _read_here(session, side, reference, target)
+    found = read_table(session, side, reference, target)
     if isinstance(found, list):
         return found
     frame, source, listing = found
@@ -136,6 +187,21 @@ def read_rows(spark: SparkSession, side: str, reference: TableReference, target:
     in_files = in_files and reference.embedding_dtype in (None, "float32")
     files = row_files(frame, reference.columns(), rows.types) if in_files else None
     return replace(rows, source=source, listing=listing, files=files)
+
+
+def _read_here(session: LocalSession, side: str, reference: TableReference, target: str) -> Rows | list[Problem]:
+    """Return the rows of a table that this process reads."""
+    try:
+        table = local_table(side, reference, target)
+        types = local_types(side, reference, table, target)
+        if isinstance(types, list):
+            return types
+        files = local_files(side, reference, table, types)
+    except InputError as error:
+        return list(error.problems)
+    dtype = reference.embedding_dtype
+    frame, declared = local_frame(session, files, dtype), dtype is not None
+    return Rows(side, frame, frame.types, str(reference), table.source, table.listing, files, bytes_declared=declared)
 
 
 def read_table(
@@ -170,11 +236,6 @@ def read_table(
     return frame, {} if listing is None else listing.record(), listing
 
 
-def kind_of(role: str, target: str) -> str:
-    """Return how a column is used: as its role, or as "target" for labels that are numbers to predict."""
-    return "target" if role == "label" and target == "number" else role
-
-
 def published_rows(spark: SparkSession, spark_path: Callable[[str], str], run_id: str) -> DataFrame:
     """Return (id, row_hash) of the validation rows on which a published run rests.
 
@@ -193,35 +254,15 @@ def published_rows(spark: SparkSession, spark_path: Callable[[str], str], run_id
 def canonical_rows(
     side: str, frame: DataFrame, reference: TableReference, target: str = "label"
 ) -> Rows | list[Problem]:
-    """Return a table's rows under fixed names and types, or all problems of its columns.
-
-    Integers become bigint, ml vectors array<double>, weights double, and with ``target`` "number" labels double too.
-    Nothing else is converted.
-    """
-    fields, where = frame.schema.fields, f"{side} table {reference}"
-    given = {field.name: field.dataType for field in fields}
-    problems, types, expressions = _twin_problems(where, frame, reference), dict[str, str](), []
-    for role, name in reference.columns().items():
-        if name not in given:
-            hint = close_matches(name, list(given)) + f" Set {side}.{role} to the column's name."
-            got = f"columns {', '.join(given)}"
-            problems.append(Problem(where, f"a column {name!r} ({role})", got, hint))
-            continue
-        kind = kind_of(role, target)
-        ddl = canonical_type(kind, given[name])
-        if ddl is None:
-            column, got = f"{side} column {name!r}", given[name].simpleString()
-            problems.append(Problem(column, EXPECTED_TYPES[kind], got, HINTS[kind]))
-            continue
-        types[role] = ddl
-        expressions.append(_column(role, name, ddl, given[name]))
-    dtype = reference.embedding_dtype
-    if dtype is not None and types.get("embedding", "binary") != "binary":
-        hint = f"leave {side}.embedding_dtype out: numbers in arrays have their own type"
-        problems.append(Problem(f"{side}.embedding_dtype", "embeddings in bytes", types["embedding"], hint))
-    if problems:
-        return problems
-    used = frame.select(*expressions)
+    """Return a DataFrame's rows under fixed names and types, see `canonical_columns`, or what is wrong with it."""
+    given = {one.name: one.dataType.simpleString() for one in frame.schema.fields}
+    tells_case = str(frame.sparkSession.conf.get("spark.sql.caseSensitive", "false")).lower() == "true"
+    fields = [(one.name, given[one.name]) for one in frame.schema.fields]
+    types = canonical_columns(side, reference, target, fields, tells_case=tells_case)
+    if isinstance(types, list):
+        return types
+    names, dtype = reference.columns(), reference.embedding_dtype
+    used = frame.select(*(_column(role, names[role], ddl, given[names[role]]) for role, ddl in types.items()))
     if dtype is not None and DTYPES[dtype] != "binary":
         types["embedding"] = DTYPES[dtype]
         ddl = ", ".join(f"{name} {kind}" for name, kind in types.items())
@@ -229,65 +270,11 @@ def canonical_rows(
     return Rows(side, used, types, str(reference), bytes_declared=dtype is not None)
 
 
-def _twin_problems(where: str, frame: DataFrame, reference: TableReference) -> list[Problem]:
-    """Return problems of used columns that are there twice in Spark's comparison of names."""
-    names, used = [field.name for field in frame.schema.fields], set(reference.columns().values())
-    expected, hint = "each name once", "drop or rename all but one: frame.drop(...), frame.toDF(...)"
-    problems = [
-        Problem(where, expected, f"{names.count(name)} columns {name!r}", hint)
-        for name in sorted(used)
-        if names.count(name) > 1
-    ]
-    if str(frame.sparkSession.conf.get("spark.sql.caseSensitive", "false")).lower() != "true":
-        problems += twins(where, sorted(used), names)
-    return problems
-
-
-EXPECTED_TYPES = {
-    "id": "a string or an integer",
-    "embedding": "array<float>, array<double>, binary (of embedding_dtype, little-endian) or an ml vector",
-    "label": "a string, an integer, or an array of either",
-    "owner": "a string or an integer",
-    "weight": "a number",
-    "target": "a number, which regression predicts",
-}
-HINTS = {
-    "id": "cast it to string",
-    "embedding": "cast the elements to float",
-    "label": "cast it to string or integer, NaN to null; of one-hot rows give the class, the argmax; "
-    "numbers to predict are for knn_regression_shapley",
-    "owner": "cast it to string",
-    "weight": "cast it to double",
-    "target": "cast it to double",
-}
-
-
-def canonical_type(role: str, given: DataType) -> str | None:
-    """Return the DDL under which a column of that type is used, or None if it cannot be used."""
-    name = given.simpleString()
-    if role == "embedding":
-        if name in ("array<float>", "array<double>", "binary"):
-            return name
-        return "array<double>" if name == "vector" else None
-    if role in ("target", "weight"):
-        return "double" if name in (*INTEGERS, "float", "double") or name.startswith("decimal") else None
-    if role == "label" and name.startswith("array<"):
-        inner = _key_type(name[len("array<") : -1])
-        return None if inner is None else f"array<{inner}>"
-    return _key_type(name)
-
-
-def _key_type(name: str) -> str | None:
-    if name == "string" or name.startswith(("varchar", "char(")):
-        return "string"
-    return "bigint" if name in INTEGERS else None
-
-
-def _column(role: str, name: str, ddl: str, given: DataType) -> Any:
+def _column(role: str, name: str, ddl: str, given: str) -> Any:
     from pyspark.sql import functions as sf  # noqa: PLC0415 - an extra
 
     source = sf.col(f"`{name.replace('`', '``')}`")
-    if given.simpleString() == "vector":
+    if given == "vector":
         from pyspark.ml.functions import vector_to_array  # noqa: PLC0415 - loads pyspark.ml
 
         return vector_to_array(source).alias(role)

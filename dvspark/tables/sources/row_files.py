@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -44,12 +46,16 @@ FOOTER_THREADS = 16
 
 @dataclass(frozen=True)
 class Part:
-    """What one task reads: some row groups of a file, ``n_rows`` rows in batches of ``batch_rows``."""
+    """What one task reads: some row groups of a file, ``n_rows`` rows in batches of ``batch_rows``.
+
+    ``told``: columns that are not in the file, and their value in all of its rows.
+    """
 
     path: str
     row_groups: tuple[int, ...]
     n_rows: int
     batch_rows: int
+    told: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,14 +87,20 @@ class RowFiles:
         Memory: a batch, and a page of each column.
         Raises: InputError with the name of a file that cannot be read.
         """
-        names = [self.names[column] for column in columns]
+        names, told = [self.names[column] for column in columns], dict(part.told)
+        stored = [name for name in names if name not in told]
         schema = pa.schema([(column, arrow_type(self.types[column])) for column in columns])
         try:
-            large = _large_words(part, names)
+            large = _large_words(part, stored)
             with pq.ParquetFile(part.path, buffer_size=BUFFER_BYTES, pre_buffer=False, read_dictionary=large) as file:
                 groups, n_rows = list(part.row_groups), part.batch_rows
-                for batch in file.iter_batches(n_rows, row_groups=groups, columns=names, use_threads=False):
-                    given = [_unpacked(batch.column(name), part.path) for name in names]
+                for batch in file.iter_batches(n_rows, row_groups=groups, columns=stored, use_threads=False):
+                    given = [
+                        pa.array([told[name]]).take(pa.array(np.zeros(len(batch), np.int8)))
+                        if name in told
+                        else _unpacked(batch.column(name), part.path)
+                        for name in names
+                    ]
                     # An unsafe cast, as in Spark, which also rounds integers that a double cannot hold.
                     arrays = [one.cast(kind, safe=False) for one, kind in zip(given, schema.types, strict=True)]
                     yield pa.RecordBatch.from_arrays(arrays, schema=schema)
@@ -148,6 +160,12 @@ def _local_path(uri: str) -> str | None:
     split = urlsplit(uri)
     path = unquote(split.path)
     return path if split.scheme == "file" and not split.netloc and Path(path).is_file() else None
+
+
+def local_path(place: str) -> str | None:
+    """Return the path of a file from a path or an unescaped URI; None if the file is not of this machine."""
+    path = re.sub(r"^file:/*", "/", place)
+    return path if path.startswith("/") and Path(path).is_file() else None
 
 
 def parts_of(path: str, stored: Mapping[str, str]) -> list[Part] | None:

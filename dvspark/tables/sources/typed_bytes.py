@@ -50,7 +50,7 @@ def undeclared_problem(rows: Rows) -> Problem | None:
     """
     if rows.types["embedding"] != "binary" or rows.bytes_declared:
         return None
-    sample = rows.frame.select("embedding").limit(SAMPLE_ROWS).toArrow()["embedding"]
+    sample = rows.first(["embedding"], SAMPLE_ROWS)["embedding"]
     said = doubt(b"".join(held for held in sample.to_pylist() if held is not None and len(held) % 4 == 0))
     if not said:
         return None

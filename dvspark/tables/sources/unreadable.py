@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -71,7 +72,9 @@ def unreadable_file(said: str) -> InputError:
 
 
 def spark_errors() -> tuple[type[Exception], ...]:
-    """Return the exception classes of Spark: its own, and Java errors without a translation."""
+    """Return the exception classes of Spark: its own, and Java errors without a translation; none without Spark."""
+    if "pyspark" not in sys.modules:
+        return ()
     from py4j.protocol import Py4JJavaError  # noqa: PLC0415 - an extra
     from pyspark.errors import PySparkException  # noqa: PLC0415
 

@@ -22,6 +22,7 @@ from dvspark.cli import commands, main
 from dvspark.cli.declared import COMMANDS
 from dvspark.cli.help import command_help, overview
 from dvspark.errors import DvsparkError, Problem
+from dvspark.run import engines
 
 VALUE = ["value", "--train", "t", "--validation", "v", "--output", "o"]
 
@@ -49,7 +50,8 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         yield "session"
         asked.append(("closed",))
 
-    monkeypatch.setattr(commands, "open_session", open_session)
+    monkeypatch.setattr(engines, "open_session", open_session)
+    monkeypatch.setattr(engines, "chosen", lambda *_: ("spark", "of the test"))
     monkeypatch.setattr(commands.pipeline, "run", lambda config, spark: PUBLISHED)
     return asked
 
@@ -167,7 +169,8 @@ def test_main__an_expected_error_is_its_exit_code(
     assert main(VALUE) == kind.exit_code
     out, err = capsys.readouterr()
     assert out == ""
-    (line,) = json_lines(err)
+    engine, line = json_lines(err)
+    assert engine["engine"] == "spark"
     assert (line["error"], line["exit_code"]) == (kind.__name__, kind.exit_code)
     for words in ("2 problems", "1. here", "expected: this", "got: that", "what to do: do so", "2. there"):
         assert words in line["message"]
@@ -186,7 +189,8 @@ def test_main__an_unexpected_error_is_exit_code_1_with_its_traceback_in_the_log(
     assert main([*VALUE, "--json"]) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    (line,) = json_lines(err)
+    engine, line = json_lines(err)
+    assert engine["engine"] == "spark"
     assert line["exit_code"] == 1
     assert "Traceback" in line["message"]
     assert "ZeroDivisionError: by accident" in line["message"]
@@ -208,6 +212,7 @@ from contextlib import contextmanager
 # A shell starts its background jobs with this signal ignored, and the tests may run in one.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from dvspark.cli import commands, main
+from dvspark.run import engines
 
 @contextmanager
 def open_session(master, conf):
@@ -220,7 +225,7 @@ def run(config, spark):
     print("waiting", flush=True)
     time.sleep(60)
 
-commands.open_session, commands.pipeline.run = open_session, run
+engines.open_session, engines.chosen, commands.pipeline.run = open_session, lambda *_: ("spark", "of the test"), run
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -343,10 +348,11 @@ def test_main__the_log_is_for_a_person_on_a_terminal_and_json_elsewhere(
     assert main([*VALUE, "--log_format", log_format]) == 0
     err = capsys.readouterr().err
     if is_json:
-        (line,) = json_lines(err)
+        engine, line = json_lines(err)
+        assert engine["engine"] == "spark"
         assert (line["message"], line["stage"], line["rows"]) == ("reading 3 rows", "read", 3)
     else:
-        assert err == "reading 3 rows\n"
+        assert err == "engine    spark: of the test\nreading 3 rows\n"
 
 
 @pytest.mark.parametrize("as_json", [True, False])

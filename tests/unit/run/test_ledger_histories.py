@@ -90,12 +90,14 @@ WORK: Any = SimpleNamespace(
 @contextmanager
 def engine(option: int) -> Iterator[Engine]:
     """Let `add_up` and spot checks ask this engine."""
+    points = SimpleNamespace(chunked=lambda *_: None, chunk_sizes=lambda _: dict(SIZES))
     used, clock = Engine(option), SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
     with ExitStack() as stack:
         for module, name, replaced in [
             (totals, "read_hosts", lambda *_: SimpleNamespace(n_tasks=1)),
-            (totals.replicated, "chunked", lambda *_: SimpleNamespace(sparkSession=None)),
-            (totals.replicated, "chunk_sizes", lambda _: dict(SIZES)),
+            (totals, "points_of", lambda _: points),
+            (spot_checks, "points_of", lambda _: points),
+            (totals, "session_of", lambda _: None),
             (totals, "engine_of", lambda _: used),
             (spot_checks, "engine_of", lambda _: used),
             (chunks, "time", clock),

@@ -61,14 +61,15 @@ def finding(
     told: KeptTotals, monkeypatch: pytest.MonkeyPatch, now: int = 1, n_rows: int | None = 5
 ) -> tuple[str, float]:
     """Return verdict and measure of a change of a run, whose rows have now the values of an option."""
-    rows: Any = SimpleNamespace(where=lambda _: rows, drop=lambda _: rows, count=lambda: n_rows)
+    rows: Any = SimpleNamespace()
+    points = SimpleNamespace(chunked=lambda *_: rows, rows_of=lambda *_: rows, n_rows=lambda _: n_rows)
     parent = Parent({"run_id": "first"}, told, rows, "add", None if n_rows is None else rows)
 
     def again(_rows: Any, _n: int, chunks: Chunks, places: list[int], *_: Any) -> np.ndarray[Any, Any]:
         return np.stack([reduce.sketch_of(drawn(now, int(chunks.ids[place]))) for place in places])
 
     monkeypatch.setattr(spot_checks, "valued_again", again)
-    monkeypatch.setattr(spot_checks.replicated, "chunked", lambda *_: rows)
+    monkeypatch.setattr(spot_checks, "points_of", lambda _: points)
     (found,) = parent_findings(parent, NUMBERS, NUMBERS)
     return found.verdict, found.measured
 

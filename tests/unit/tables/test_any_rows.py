@@ -105,7 +105,7 @@ def _is_bad_embedding(embedding: Any, checks: RowChecks) -> bool:
         return True
     squared = sum(number * number for number in embedding)
     too_large = not squared <= columns.LARGEST_SQUARED_NORM[checks.precision]
-    return too_large or (checks.metric == "cosine" and squared == 0)
+    return too_large or (checks.metric == "cosine" and squared < columns.SMALLEST_SQUARED_NORM)
 
 
 @examples(300)

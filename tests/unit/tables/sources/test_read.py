@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
-from dvspark.tables.sources.read import EXPECTED_TYPES, HINTS, TableReference, canonical_type
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A Spark type that knows its name."""
-
-    name: str
-
-    def simpleString(self) -> str:
-        """Return the name."""
-        return self.name
-
+from dvspark.tables.sources.canonical import EXPECTED_TYPES, HINTS, canonical_type
+from dvspark.tables.sources.read import TableReference
 
 NUMBERS = ["tinyint", "smallint", "int", "bigint", "float", "double", "decimal(10,2)"]
 OTHERS = ["string", "boolean", "date", "array<double>", "vector", "binary", "struct<a:int>"]
@@ -30,7 +18,7 @@ OTHERS = ["string", "boolean", "date", "array<double>", "vector", "binary", "str
 @pytest.mark.parametrize("role", ["weight", "target"])
 @pytest.mark.parametrize("given", [*NUMBERS, *OTHERS])
 def test_canonical_type__weights_and_targets_are_any_numbers_used_as_double(role: str, given: str) -> None:
-    assert canonical_type(role, Kind(given)) == ("double" if given in NUMBERS else None)  # type: ignore[arg-type]
+    assert canonical_type(role, given) == ("double" if given in NUMBERS else None)
 
 
 @pytest.mark.parametrize("role", ["owner", "id"])
@@ -39,11 +27,11 @@ def test_canonical_type__weights_and_targets_are_any_numbers_used_as_double(role
     [("string", "string"), ("varchar(9)", "string"), ("int", "bigint"), ("double", None), ("array<string>", None)],
 )
 def test_canonical_type__owners_are_words_or_whole_numbers_like_ids(role: str, given: str, used: str | None) -> None:
-    assert canonical_type(role, Kind(given)) == used  # type: ignore[arg-type]
+    assert canonical_type(role, given) == used
 
 
 def test_canonical_type__a_label_is_no_target() -> None:
-    assert canonical_type("label", Kind("double")) is None  # type: ignore[arg-type]
+    assert canonical_type("label", "double") is None
     assert "knn_regression_shapley" in HINTS["label"]
     assert set(HINTS) == set(EXPECTED_TYPES)
 

@@ -1,0 +1,131 @@
+"""Points here: what stages ask of validation rows that this process holds; see `engine.points.Points`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dvspark.engine.picked import drawn_and_wide, with_positions
+from dvspark.engine.tasks import ListedRows, nearest_validation
+from dvspark.local.hashes import xxhash64
+from dvspark.local.rows import LocalRows
+from dvspark.schemas import Float64s, Int32s, Int64s
+from dvspark.schemas.arrow import arrow_type
+
+# Validation rows of one batch in the search for neighbors of the extremes, which takes memory by the batch.
+BATCH_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class LocalChunks:
+    """Validation rows in id order as ``table``, and by chunk: ``places`` (n,) of the rows, ``ids`` (n,) of the chunks.
+
+    Both in the order of chunks and, within one, of the rows' ids.
+    """
+
+    rows: LocalRows
+    table: pa.Table
+    places: Int64s
+    ids: Int32s
+
+    def places_of(self, chunk_id: int) -> Int64s:
+        """Return the places of a chunk's rows in the table, (n,) int64, ascending."""
+        start, end = np.searchsorted(self.ids, [chunk_id, chunk_id + 1])
+        return self.places[start:end]
+
+    def take(self, chunk_ids: list[int]) -> pa.Table:
+        """Return the rows of chunks, by chunk and id, with their chunk_id."""
+        places = [self.places_of(chunk) for chunk in chunk_ids]
+        numbers = np.repeat(np.array(chunk_ids, np.int32), [len(here) for here in places])
+        rows = self.table.take(pa.array(np.concatenate([np.empty(0, np.int64), *places])))
+        return rows.append_column("chunk_id", pa.array(numbers))
+
+
+def chunked(validation_rows: LocalRows, n_chunks: int) -> LocalChunks:
+    """Return the rows by their chunk, which depends on the id alone."""
+    table = validation_rows.table
+    numbers = np.mod(xxhash64([table["id"].combine_chunks()]), n_chunks).astype(np.int32)
+    places = np.argsort(numbers, kind="stable")
+    return LocalChunks(validation_rows, table, places, numbers[places])
+
+
+def chunk_sizes(chunks: LocalChunks) -> dict[int, int]:
+    """Return how many validation rows each chunk has; chunks without rows do not appear."""
+    ids, sizes = np.unique(chunks.ids, return_counts=True)
+    return dict(zip(ids.tolist(), sizes.tolist(), strict=True))
+
+
+def chunk_rows(chunks: LocalChunks, ids: list[int]) -> pa.Table:
+    """Return the rows of some chunks, with their chunk_id."""
+    return chunks.take(ids)
+
+
+def rows_of(chunks: LocalChunks, chunk_id: int) -> LocalRows:
+    """Return the rows of a chunk."""
+    rows = chunks.rows
+    return LocalRows.of_table(rows.session, rows.types, chunks.take([chunk_id]).drop_columns(["chunk_id"]))
+
+
+def n_rows(rows: LocalRows) -> int:
+    """Return how many rows there are."""
+    return len(rows.table)
+
+
+def sample_rows(validation_rows: LocalRows, n_points: int) -> pa.Table:
+    """Return a few validation rows, drawn by a hash of their ids, in id order."""
+    table = validation_rows.table
+    ids = table["id"].combine_chunks()
+    draws = xxhash64([ids, pa.array(["sample"]).take(pa.array(np.zeros(len(ids), np.int8)))])
+    drawn = np.argsort(draws, kind="stable")[:n_points]  # of equal draws the lower id
+    return table.take(pa.array(np.sort(drawn)))
+
+
+def audited_rows(validation_rows: LocalRows, n_drawn: int, n_chunks: int, widest: Float64s) -> pa.Table:
+    """Return ``n_drawn`` rows and those of the ``widest`` certificates, see `schemas.Partial`, each once, in id order.
+
+    ``n_chunks``: into how many the rows are cut.
+    Raises: ComputeError where a place of the widest is not in the table.
+    """
+    drawn = sample_rows(validation_rows, n_drawn)
+    if not len(widest):
+        return drawn
+    chunks = chunked(validation_rows, n_chunks)
+    asked = widest[:, 1:].astype(np.int64).tolist()
+    found = [chunks.places_of(chunk)[place : place + 1] for chunk, place in asked]
+    return drawn_and_wide(drawn, chunks.table.take(pa.array(np.concatenate(found))), len(asked))
+
+
+def each_a_chunk(rows: pa.Table, like: LocalRows) -> LocalChunks:
+    """Return rows of a table, each as a chunk of its own, in their order."""
+    return LocalChunks(like, rows, np.arange(len(rows)), np.arange(len(rows), dtype=np.int32))
+
+
+def with_counts(validation_rows: LocalRows, noisy: pa.Table) -> LocalRows:
+    """Return validation rows with their noisy counts, `NEIGHBOR_COUNTS`."""
+    table, counts = validation_rows.table, ("n_matches", "n_others")
+    places = pc.index_in(table["id"], value_set=noisy["id"].combine_chunks().cast(table["id"].type))
+    for name in counts:
+        table = table.append_column(name, noisy[name].take(places))
+    types = {**validation_rows.types, **dict.fromkeys(counts, "bigint")}
+    return LocalRows.of_table(validation_rows.session, types, table)
+
+
+def nearest_validation_rows(validation_rows: LocalRows, listed: ListedRows, metric: str, n_nearest: int) -> pa.Table:
+    """Return `NEIGHBORS` with a column position, from 1: the nearest validation rows of some train rows.
+
+    Cost: one pass over the validation rows.
+    """
+    table = validation_rows.table.select(["id", "embedding", "label"])
+    found = nearest_validation(iter(table.to_batches(BATCH_ROWS)), listed, metric, n_nearest)
+    schema = pa.schema(
+        [
+            ("train_row", pa.int64()),
+            ("distance", pa.float64()),
+            ("validation_id", pa.string()),
+            ("validation_label", arrow_type(validation_rows.types["label"])),
+        ]
+    )
+    return with_positions(pa.Table.from_batches(found, schema), n_nearest)

@@ -1,0 +1,69 @@
+"""Points: what stages ask of validation rows besides their values, by where the rows are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import pyarrow as pa
+
+from dvspark.engine.local import points as here
+from dvspark.engine.replicated import points as on_spark
+from dvspark.engine.tasks import ListedRows
+from dvspark.local.rows import LocalRows
+from dvspark.schemas import Float64s
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from dvspark.local.rows import Frame
+
+    # Validation rows with their chunks.
+    Chunked = DataFrame | here.LocalChunks
+
+Rows = TypeVar("Rows")
+Chunks = TypeVar("Chunks")
+
+
+class Points(Protocol[Rows, Chunks]):
+    """What can be asked: a module's functions."""
+
+    def chunked(self, validation_rows: Rows, n_chunks: int) -> Chunks:
+        """Return the rows with their chunks, which depend on the id alone."""
+
+    def chunk_sizes(self, chunks: Chunks) -> dict[int, int]:
+        """Return how many validation rows each chunk has; chunks without rows do not appear."""
+
+    def chunk_rows(self, chunks: Chunks, ids: list[int]) -> pa.Table:
+        """Return the rows of some chunks, in any order, with their chunk_id."""
+
+    def rows_of(self, chunks: Chunks, chunk_id: int) -> Rows:
+        """Return the rows of a chunk."""
+
+    def n_rows(self, rows: Rows) -> int:
+        """Return how many rows there are."""
+
+    def sample_rows(self, validation_rows: Rows, n_points: int) -> pa.Table:
+        """Return a few validation rows, drawn by a hash of their ids, in id order."""
+
+    def audited_rows(self, validation_rows: Rows, n_drawn: int, n_chunks: int, widest: Float64s) -> pa.Table:
+        """Return ``n_drawn`` rows and those of the ``widest`` certificates, each once, in id order."""
+
+    def each_a_chunk(self, rows: pa.Table, like: Rows) -> Chunks:
+        """Return rows of a table, each as a chunk of its own, in their order."""
+
+    def with_counts(self, validation_rows: Rows, noisy: pa.Table) -> Rows:
+        """Return validation rows with their noisy counts, `NEIGHBOR_COUNTS`."""
+
+    def nearest_validation_rows(
+        self, validation_rows: Rows, listed: ListedRows, metric: str, n_nearest: int
+    ) -> pa.Table:
+        """Return `NEIGHBORS` with a column position, from 1: the nearest validation rows of some train rows."""
+
+
+def points_of(rows: Frame | Chunked) -> Points[Any, Any]:
+    """Return what answers for such rows."""
+    local: Points[LocalRows, here.LocalChunks] = here
+    if isinstance(rows, LocalRows | here.LocalChunks):
+        return local
+    of_spark: Points[DataFrame, DataFrame] = on_spark
+    return of_spark

@@ -1,0 +1,108 @@
+"""Points on Spark: what stages ask of validation rows besides values, under either plan; see `engine.points.Points`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from dvspark.engine.chunks import chunk_expression, in_chunks, sizes_of
+from dvspark.engine.picked import drawn_and_wide, with_positions
+from dvspark.engine.tasks import ListedRows, nearest_validation
+from dvspark.schemas import CHUNK_SIZES, NEIGHBOR_COUNTS, NEIGHBORS, Float64s
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+Batches = Iterator[pa.RecordBatch]
+
+
+def chunked(validation_rows: DataFrame, n_chunks: int) -> DataFrame:
+    """Return the rows with their chunk_id, which depends on the id alone."""
+    return validation_rows.selectExpr("*", f"{chunk_expression(n_chunks)} AS chunk_id")
+
+
+def chunk_sizes(chunks: DataFrame) -> dict[int, int]:
+    """Return how many validation rows each chunk has; chunks without rows do not appear."""
+    # Not by Spark's groupBy: Java takes half a second to get ready for its first one.
+    found = Counter[int]()
+    for batch in chunks.select("chunk_id").mapInArrow(sizes_of, CHUNK_SIZES.ddl()).toArrow().to_pylist():
+        found[batch["chunk_id"]] += batch["n_rows"]
+    return dict(sorted(found.items()))
+
+
+def chunk_rows(chunks: DataFrame, ids: list[int]) -> pa.Table:
+    """Return the rows of some chunks, in any order, with their chunk_id."""
+    return chunks.where(in_chunks(ids)).toArrow()
+
+
+def rows_of(chunks: DataFrame, chunk_id: int) -> DataFrame:
+    """Return the rows of a chunk."""
+    return chunks.where(in_chunks([chunk_id])).drop("chunk_id")
+
+
+def n_rows(rows: DataFrame) -> int:
+    """Return how many rows there are."""
+    return rows.count()
+
+
+def sample_rows(validation_rows: DataFrame, n_points: int) -> pa.Table:
+    """Return a few validation rows, drawn by a hash of their ids whatever the partitions, in id order."""
+    drawn = validation_rows.selectExpr("*", "xxhash64(id, 'sample') AS draw").orderBy("draw", "id")
+    return drawn.limit(n_points).drop("draw").toArrow().sort_by("id")
+
+
+def audited_rows(validation_rows: DataFrame, n_drawn: int, n_chunks: int, widest: Float64s) -> pa.Table:
+    """Return ``n_drawn`` rows and those of the ``widest`` certificates, see `schemas.Partial`, each once, in id order.
+
+    ``n_chunks``: into how many the rows are cut.
+    Raises: ComputeError where a place of the widest is not in the table.
+    """
+    drawn = sample_rows(validation_rows, n_drawn)
+    if not len(widest):
+        return drawn
+    places = widest[:, 1:].astype(np.int64).tolist()
+    wide = (
+        chunked(validation_rows, n_chunks)
+        .where(in_chunks(chunk for chunk, _ in places))
+        .selectExpr("*", "row_number() OVER (PARTITION BY chunk_id ORDER BY id) - 1 AS place")
+        .where(" OR ".join(f"(chunk_id = {chunk} AND place = {place})" for chunk, place in places))
+        .drop("chunk_id", "place")
+        .toArrow()
+    )
+    return drawn_and_wide(drawn, wide, len(places))
+
+
+def each_a_chunk(rows: pa.Table, like: DataFrame) -> DataFrame:
+    """Return rows of another frame, each as a chunk of its own, in their order."""
+    from pyspark.sql.types import IntegerType, StructField, StructType  # noqa: PLC0415 - an extra
+
+    numbered = rows.append_column("chunk_id", pa.array(np.arange(len(rows), dtype=np.int32)))
+    schema = StructType([*like.schema.fields, StructField("chunk_id", IntegerType())])
+    return like.sparkSession.createDataFrame(numbered, schema=schema)
+
+
+def with_counts(validation_rows: DataFrame, noisy: pa.Table) -> DataFrame:
+    """Return validation rows with their noisy counts, `NEIGHBOR_COUNTS`."""
+    kind = validation_rows.schema["id"].dataType.simpleString()
+    counts = validation_rows.sparkSession.createDataFrame(noisy, schema=NEIGHBOR_COUNTS.ddl(id=kind))
+    return validation_rows.join(counts, "id")
+
+
+def nearest_validation_rows(validation_rows: DataFrame, listed: ListedRows, metric: str, n_nearest: int) -> pa.Table:
+    """Return `NEIGHBORS` with a column position, from 1: the nearest validation rows of some train rows.
+
+    Ties go by validation id. Cost: one pass over the validation rows; ``n_nearest`` rows a batch and train
+    row reach the driver.
+    """
+
+    def nearest(batches: Batches) -> Batches:
+        return nearest_validation(batches, listed, metric, n_nearest)
+
+    found = validation_rows.mapInArrow(
+        nearest, NEIGHBORS.ddl(label=validation_rows.schema["label"].dataType.simpleString())
+    ).toArrow()
+    return with_positions(found, n_nearest)

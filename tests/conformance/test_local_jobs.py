@@ -1,0 +1,137 @@
+"""A job without Spark publishes what the job on Spark publishes: values, record and report, for every method."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from frames import Data, draw_data, write_parquet
+
+from dvspark.config.sources import load_config
+from dvspark.local.session import LocalSession, open_local_session
+from dvspark.methods import METHODS
+from dvspark.run import pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyspark.sql import SparkSession
+
+    from dvspark.local.session import Session
+
+pytestmark = pytest.mark.spark
+
+Tables = dict[str, pa.Table]
+N_TRAIN, N_VALIDATION = 90, 50
+# Several chunks, in several waves.
+SETTINGS: dict[str, Any] = {"chunk_rows": 8, "on_bad_row": "reject"}
+# What a method asks for beside its defaults.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "knn_shapley": {"k": 3, "metric": "cosine"},
+    "soft_knn_shapley": {"k": 3, "ties": "average"},
+    "truncated_knn_shapley": {"k": 2, "epsilon": 0.1},
+    "knn_regression_shapley": {"k": 3},
+    "weighted_knn_shapley": {"k": 2, "kind": "normalized", "weight": "rbf"},
+    "owner_knn_shapley": {"k": 3},
+    "dp_threshold_knn_shapley": {"epsilon": 1.0, "delta": 1e-4, "sampling_rate": 0.5},
+    "cleanlab_knn_shapley": {"k": 3},
+    "chg_shapley": {},
+}
+
+
+@pytest.fixture(scope="module")
+def local() -> Iterator[LocalSession]:
+    """A session whose workers all tests of this module share."""
+    with open_local_session() as session:
+        yield session
+
+
+def _tables(folder: Path, data: Data, method: str) -> dict[str, Any]:
+    """Write both tables, a bad row in each, and return the settings that name them."""
+    rng = np.random.default_rng(3)
+    is_target = METHODS[method].target == "number"
+    sides = {"train": data.train, "validation": data.validation}
+    settings: dict[str, Any] = {}
+    for name, side in sides.items():
+        labels = rng.normal(size=len(side)).tolist() if is_target else list(side.labels)
+        owners = [f"owner {row % 7}" for row in range(len(side))]
+        columns = {"owner": owners, "weight": rng.random(len(side)).tolist(), "label": [None, *labels[1:]]}
+        settings[name] = {"path": write_parquet(folder / f"{name}.parquet", side, **columns)}
+    settings["train"]["owner"] = "owner"
+    if METHODS[method].self_validates:
+        del settings["validation"]
+    return settings
+
+
+def _published(
+    session: Session, settings: dict[str, Any], out: Path
+) -> tuple[dict[str, Any], dict[str, pa.Table], str]:
+    """Run a job; return its record, its tables by name, and its report, "" where there is none."""
+    config = load_config(None, {**SETTINGS, **settings, "output": {"path": str(out)}})
+    told = pipeline.run(config, session)
+    record = json.loads((out / "runs" / told["run_id"] / "run.json").read_text())
+    names = ("values", "rejected", "validation_rows", "private/rejected")
+    tables = {name: _rows(out / name) for name in names if (out / name).exists()}
+    report = out / "runs" / told["run_id"] / "report.html"
+    return record, tables, report.read_text() if report.exists() else ""
+
+
+def _rows(place: Path) -> pa.Table:
+    table = pq.read_table(place)
+    table = table.cast(pa.schema([one.with_type(_plain(one.type)) for one in table.schema]))
+    return table.sort_by([(name, "ascending") for name in ("id", *sorted({*table.column_names} - {"id"}))])
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _told(record: dict[str, Any], out: Path) -> dict[str, Any]:
+    """Return what a record tells of the run, and not of the engine, the time or the place."""
+    record = json.loads(json.dumps(record).replace(str(out), "OUT"))
+    for name in ("engine", "created", "sha256"):
+        record.pop(name, None)  # of a private run it is not published
+    for name in ("spark", "pyspark"):
+        del record["environment"][name]
+    return {**record, "stages": [(one["stage"], one["rows"]) for one in record["stages"]]}
+
+
+# Of a report: when, how long, and the versions of Spark.
+TIMES = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC|width: [\d.]+%|\b[\d.,]+ (ms|s|min|h)\b")
+SPARK = re.compile(r"<tr><th[^>]*><bdi>(py)?spark</bdi>.*?</tr>\s*", re.DOTALL)
+
+
+def _apart(report: str, here: Path, report_there: str, there: Path) -> list[tuple[str, str]]:
+    """Return the first lines of two reports that differ, but for times, versions of Spark, and the place."""
+    reports = ((report, here), (report_there, there))
+    lines, others = (
+        TIMES.sub("TIME", SPARK.sub("", text).replace(str(out), "OUT")).splitlines() for text, out in reports
+    )
+    return [pair for pair in zip_longest(lines, others, fillvalue="") if pair[0] != pair[1]][:3]
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_local_job__publishes_what_the_job_on_spark_publishes(
+    spark: SparkSession, local: LocalSession, tmp_path: Path, method: str
+) -> None:
+    data = draw_data(N_TRAIN, N_VALIDATION, seed=5, id_type="string", label_type="string")
+    settings = {"method": method, **OPTIONS.get(method, {}), **_tables(tmp_path, data, method)}
+    here, there = tmp_path / "here", tmp_path / "there"
+    record, tables, report = _published(local, settings, here)
+    if METHODS[method].is_private:  # noise is drawn once
+        shutil.copytree(here / "private", there / "private", ignore=shutil.ignore_patterns("record.json", "rejected"))
+    record_there, tables_there, report_there = _published(spark, settings, there)
+    assert _told(record, here) == _told(record_there, there)
+    assert {name: table.schema for name, table in tables.items()} == {
+        name: table.schema for name, table in tables_there.items()
+    }
+    assert tables == tables_there
+    assert _apart(report, here, report_there, there) == []

@@ -1,0 +1,140 @@
+"""Tables that this process reads itself: the same columns and rows as Spark's, or a refusal that says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from lake_tables import open_catalog, write_delta, write_iceberg
+
+from dvspark.errors import Problem
+from dvspark.local.session import LocalSession
+from dvspark.local.workers import Workers
+from dvspark.tables.sources.local_files import NotLocalError
+from dvspark.tables.sources.read import Rows, TableReference, read_rows
+
+SESSION = LocalSession(Workers("nothing", 1))
+X = pa.array([[1.0, 2.0], [3.0, 4.0]], pa.list_(pa.float32()))
+
+
+def _write(place: Path, **columns: Any) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({"id": [1, 2], "embedding": X, "label": ["a", "b"], **columns}), place)
+
+
+def _read(place: Path, **given: Any) -> Rows | list[Problem]:
+    return read_rows(SESSION, "train", TableReference(path=str(place), **given), "label")
+
+
+def _rows(found: Rows | list[Problem]) -> list[dict[str, Any]]:
+    assert isinstance(found, Rows), found
+    return pa.Table.from_batches(found.frame.read(list(found.types))).to_pylist()  # type: ignore[union-attr]
+
+
+def test_rows__have_fixed_names_and_types_in_the_order_of_the_files(tmp_path: Path) -> None:
+    _write(tmp_path / "b.parquet", id=pa.array([3, 4], pa.int16()))
+    _write(tmp_path / "a.parquet", id=pa.array([1, 2], pa.int16()))
+    _write(tmp_path / "_hidden.parquet")
+    _write(tmp_path / ".hidden.parquet")
+    found = _read(tmp_path)
+    assert [row["id"] for row in _rows(found)] == [1, 2, 3, 4]
+    assert isinstance(found, Rows)
+    assert found.types == {"id": "bigint", "embedding": "array<float>", "label": "string"}
+    assert found.source["n_files"] == 2
+    assert found.first(["label"], 3).to_pydict() == {"label": ["a", "b", "a"]}
+    found.require_unchanged()
+
+
+def test_rows__columns_of_folder_names_are_read_as_spark_reads_them(tmp_path: Path) -> None:
+    for year, label in ((2025, "x"), (2026, "__HIVE_DEFAULT_PARTITION__")):
+        place = tmp_path / f"owner={year}" / f"label={label}" / "part.parquet"
+        place.parent.mkdir(parents=True)
+        pq.write_table(pa.table({"id": [year, -year], "embedding": X}), place)
+    found = _read(tmp_path, owner="owner")
+    assert isinstance(found, Rows)
+    assert (found.types["owner"], found.types["label"]) == ("bigint", "string")
+    assert [(row["owner"], row["label"]) for row in _rows(found)] == [(2025, "x")] * 2 + [(2026, None)] * 2
+
+
+def test_rows__bytes_of_a_declared_type_are_numbers(tmp_path: Path) -> None:
+    held = [b"\x00\x3c\x00\x40", None]
+    _write(tmp_path / "t.parquet", embedding=pa.array(held, pa.binary()))
+    found = _read(tmp_path, embedding_dtype="float16")
+    assert [row["embedding"] for row in _rows(found)] == [[1.0, 2.0], None]
+    assert isinstance(found, Rows)
+    assert found.types["embedding"] == "array<float>"
+
+
+def test_rows__of_no_rows_are_an_empty_table(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": [1], "embedding": X[:1], "label": ["a"]}).slice(0, 0), tmp_path / "t.parquet")
+    assert _rows(_read(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ({"format": "csv"}, "train.format"),
+        ({"format": "orc"}, "train.format"),
+        ({"path": None, "table": "a.b"}, "of Spark's catalogs"),
+        ({"path": "hdfs://nowhere/t"}, "files of this machine"),
+    ],
+)
+def test_tables__that_only_spark_reads_are_refused(tmp_path: Path, reference: dict[str, Any], said: str) -> None:
+    _write(tmp_path / "t.parquet")
+    with pytest.raises(NotLocalError, match=said) as refused:
+        read_rows(SESSION, "train", TableReference(**{"path": str(tmp_path), **reference}))
+    assert "engine: spark" in str(refused.value)
+
+
+def test_tables__whose_rows_spark_would_fill_up_are_refused(tmp_path: Path) -> None:
+    _write(tmp_path / "a.parquet", owner=["x", "y"])
+    _write(tmp_path / "b.parquet")
+    with pytest.raises(NotLocalError, match="each with the same columns"):
+        _read(tmp_path, owner="owner")
+    assert len(_rows(_read(tmp_path))) == 4
+
+
+def test_tables__that_are_wrong_are_told(tmp_path: Path) -> None:
+    _write(tmp_path / "t.parquet", label=[1.5, 2.5])
+    found = _read(tmp_path, id="name")
+    assert isinstance(found, list)
+    assert [problem.expected.split(",")[0] for problem in found] == ["a column 'name' (id)", "a string"]
+    missing = _read(tmp_path / "missing")
+    assert isinstance(missing, list)
+    assert missing[0].expected == "a table that exists"
+    (tmp_path / "empty.parquet").touch()
+    empty = _read(tmp_path)
+    assert isinstance(empty, list)
+    assert "without a byte" in empty[0].got
+
+
+def _lake_rows(labels: list[str], ids: list[int]) -> pa.Table:
+    return pa.table({"id": ids, "embedding": X, "label": labels})
+
+
+def test_delta__is_read_at_its_version_with_what_its_log_tells(tmp_path: Path) -> None:
+    commits = (_lake_rows(["a", "b"], [1, 2]), _lake_rows(["b", "c"], [3, 4]))
+    place = Path(write_delta(tmp_path / "t", *commits, partition_by=["label"]))
+    found = _read(place, format="delta")
+    assert isinstance(found, Rows)
+    rows = {row["id"]: row["label"] for row in _rows(found)}
+    assert rows == {1: "a", 2: "b", 3: "b", 4: "c"}
+    assert found.source == {"format": "delta", "version": 1, "n_files": 4, "reader": "log"}
+    assert len(_rows(_read(place, format="delta", version=0))) == 2
+    plain = _read(place)
+    assert isinstance(plain, list)
+    assert "format delta" in plain[0].got
+
+
+def test_iceberg__is_read_at_its_snapshot(tmp_path: Path) -> None:
+    catalog = open_catalog(tmp_path / "lake")
+    table = write_iceberg(catalog, "t", _lake_rows(["a", "b"], [1, 2]), _lake_rows(["b", "c"], [3, 4]))
+    found = _read(table.metadata_location, format="iceberg")
+    assert isinstance(found, Rows)
+    assert {row["id"]: row["label"] for row in _rows(found)} == {1: "a", 2: "b", 3: "b", 4: "c"}
+    assert found.source["snapshot_id"] == table.current_snapshot().snapshot_id
+    first = table.snapshots()[0].snapshot_id
+    assert len(_rows(_read(table.metadata_location, format="iceberg", snapshot=first))) == 2
