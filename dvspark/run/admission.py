@@ -30,28 +30,25 @@ def known(checked: Checked, files: Files) -> Checked:
     return checked
 
 
-def admit(checked: Checked, files: Files, account: budget.Account | None) -> Checked:
+def admit(checked: Checked, files: Files, config: JobConfig) -> Checked:
     """Return a private run with the identity that is kept, after its release is counted once in its table's budget.
 
     Raises: OutputConflictError if the budget does not allow the release; then nothing is left behind.
     """
     if checked.secret is None or checked.release is None:
         return checked
-    if account is not None:
-        account.require(checked.release, checked.fingerprint)
+    account = _account(config, files, checked.release)
+    account.require(checked.release, checked.fingerprint)
     kept = keep_identity(files, checked.secret, Identity(checked.run_id, checked.fingerprint))
-    if account is not None:
-        account.spend(checked.release, kept.fingerprint)
+    account.spend(checked.release, kept.fingerprint)
     return replace(checked, run_id=kept.run_id, fingerprint=kept.fingerprint)
 
 
-def account(config: JobConfig, files: Files, release: Release | None) -> budget.Account | None:
+def _account(config: JobConfig, files: Files, release: Release) -> budget.Account:
     """Return the account of the private table, in the output's private folder unless ``budget`` is set.
 
     The account knows a table by its path or name: links are followed, version and snapshot do not matter.
     """
-    if release is None:
-        return None
     reference = config.train.reference()
     table = str(reference.table or reference.path)
     if reference.table is None and "://" not in table and not table.startswith("file:"):

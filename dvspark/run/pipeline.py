@@ -69,7 +69,8 @@ def _run(
     config: JobConfig, session: Session, storage: Storage, stages: NamedStages, arrived: DataFrame | None
 ) -> dict[str, Any]:
     """Read and validate the tables; return the record of the same run if it is published, else go on with this one."""
-    request, output = request_of(config), _output(config, session, storage)
+    request = request_of(config)
+    output = _output(config, session, storage)
     train = config.train.reference().asked(config.asks())
     validation = None if config.validation is None else config.validation.reference().without_train_columns()
 
@@ -84,7 +85,7 @@ def _run(
         return published
     if checked.secret is not None:  # refuse now whatever can be refused; after `admit` the run's id is final
         output.destination(checked)
-        checked = admission.admit(checked, storage, admission.account(config, storage, checked.release))
+        checked = admission.admit(checked, storage, config)
     stages.run_id = checked.run_id
     with held(storage, checked.run_id) as lease:
         return _run_alone(checked, request, output, config.kept(), lease, stages)
