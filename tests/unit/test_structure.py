@@ -48,6 +48,12 @@ def test_classes__have_names_of_their_own() -> None:
     assert [name for name, n in found.items() if n > 1] == []
 
 
+def test_test_files__have_names_of_their_own() -> None:
+    # pytest imports them by name alone, and refuses the second one.
+    found = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, n in found.items() if n > 1] == []
+
+
 def test_kinds__are_asked_and_nobody_asks_which_kind_it_is() -> None:
     pattern = re.compile(r"needs ==|(method|declaration)\.kind ==|isinstance\([^)]*Method\)")
     outside = [path for path in MODULES if "kinds" not in path.parts]
