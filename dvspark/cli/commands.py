@@ -17,7 +17,7 @@ from dvspark.errors import ConfigError, Problem
 from dvspark.logs.redact import redacted_tree, visible_tree
 from dvspark.run import pipeline, plan_job, stream
 from dvspark.run.change import parent_record
-from dvspark.run.engines import open_engine, open_spark
+from dvspark.run.engine_choice import open_engine, open_spark
 from dvspark.tables.storage import open_storage
 
 CHANGE_WORDS = {"--add-validation": "add", "--remove-validation": "remove"}

@@ -7,7 +7,7 @@ from pathlib import Path
 from dvspark import logs
 from dvspark.config.sources import load_config
 from dvspark.run import pipeline
-from dvspark.run.engines import open_engine
+from dvspark.run.engine_choice import open_engine
 
 DATA = Path(__file__).parent
 

@@ -22,7 +22,7 @@ from dvspark.cli import commands, main
 from dvspark.cli.declared import COMMANDS
 from dvspark.cli.help import command_help, overview
 from dvspark.errors import DvsparkError, Problem
-from dvspark.run import engines
+from dvspark.run import engine_choice
 
 VALUE = ["value", "--train", "t", "--validation", "v", "--output", "o"]
 
@@ -50,8 +50,8 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         yield "session"
         asked.append(("closed",))
 
-    monkeypatch.setattr(engines, "open_session", open_session)
-    monkeypatch.setattr(engines, "chosen", lambda *_: ("spark", "of the test"))
+    monkeypatch.setattr(engine_choice, "open_session", open_session)
+    monkeypatch.setattr(engine_choice, "chosen", lambda *_: ("spark", "of the test"))
     monkeypatch.setattr(commands.pipeline, "run", lambda config, spark: PUBLISHED)
     return asked
 
@@ -212,7 +212,7 @@ from contextlib import contextmanager
 # A shell starts its background jobs with this signal ignored, and the tests may run in one.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from dvspark.cli import commands, main
-from dvspark.run import engines
+from dvspark.run import engine_choice
 
 @contextmanager
 def open_session(master, conf):
@@ -225,7 +225,8 @@ def run(config, spark):
     print("waiting", flush=True)
     time.sleep(60)
 
-engines.open_session, engines.chosen, commands.pipeline.run = open_session, lambda *_: ("spark", "of the test"), run
+engine_choice.open_session, engine_choice.chosen = open_session, lambda *_: ("spark", "of the test")
+commands.pipeline.run = run
 sys.exit(main(sys.argv[1:]))
 """
 

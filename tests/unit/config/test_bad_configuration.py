@@ -21,7 +21,7 @@ from dvspark.cli import main
 from dvspark.config.job import JobConfig
 from dvspark.config.sources import load_config, parse_overrides
 from dvspark.errors import ConfigError
-from dvspark.run import engines
+from dvspark.run import engine_choice
 
 PLACES = ["--train", "t", "--validation", "v", "--output", "o"]
 FILE = "train: t\nvalidation: v\noutput: o\n"
@@ -147,8 +147,8 @@ def _left_as_found(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def open_session(*_: Any) -> None:
         raise AssertionError("a session was asked for")
 
-    monkeypatch.setattr(engines, "open_session", open_session)
-    monkeypatch.setattr(engines, "open_local_session", open_session)
+    monkeypatch.setattr(engine_choice, "open_session", open_session)
+    monkeypatch.setattr(engine_choice, "open_local_session", open_session)
     logger = logging.getLogger("dvspark")
     handler, before = signal.getsignal(signal.SIGTERM), (logger.handlers[:], logger.level, logger.propagate)
     yield

@@ -20,7 +20,7 @@ from dvspark.config.sources import load_config, parse_overrides
 from dvspark.errors import ConfigError, InputError, Problem, shown
 from dvspark.logs import redact
 from dvspark.logs.redact import HIDDEN, is_secret, redacted, redacted_tree, remember, visible, visible_lines
-from dvspark.run import engines
+from dvspark.run import engine_choice
 
 SECRET = "hunter2-hunter2"
 PLACES = ["--train", "t", "--validation", "v", "--output", "o"]
@@ -218,8 +218,8 @@ def test_main__no_output_tells_a_secret(
             raise ZeroDivisionError(f"{config.model_dump()}")
         return {**PUBLISHED, "outputs": {"values": config.train.path}}
 
-    monkeypatch.setattr(engines, "open_session", _session)
-    monkeypatch.setattr(engines, "chosen", lambda *_: ("spark", "of the test"))
+    monkeypatch.setattr(engine_choice, "open_session", _session)
+    monkeypatch.setattr(engine_choice, "chosen", lambda *_: ("spark", "of the test"))
     monkeypatch.setattr(commands.pipeline, "run", run)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: log_format == "text", raising=False)
     code = main(["value", *PLACES, *PLANTED[name]])

@@ -19,7 +19,7 @@ from dvspark.errors import ConfigError
 from dvspark.local.session import LocalSession, open_local_session
 from dvspark.logs import Stages
 from dvspark.methods.options import ValueOptions
-from dvspark.run import engines, plan
+from dvspark.run import engine_choice, plan
 from dvspark.run.request import Request
 
 DATA = draw_data(40, 20, seed=3)
@@ -29,7 +29,7 @@ DATA = draw_data(40, 20, seed=3)
 def local(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalSession]:
     for name in ("PYSPARK_GATEWAY_PORT", "SPARK_REMOTE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(engines, "has_active_session", lambda: False)
+    monkeypatch.setattr(engine_choice, "has_active_session", lambda: False)
     with open_local_session() as session:
         yield session
 
@@ -40,7 +40,7 @@ def _chosen(local: LocalSession, folder: Path, **settings: Any) -> tuple[str, st
         "validation": {"path": write_parquet(folder / "validation.parquet", DATA.validation)},
         "output": {"path": str(folder / "out")},
     }
-    return engines.chosen(load_config(None, {**given, **settings}), local)
+    return engine_choice.chosen(load_config(None, {**given, **settings}), local)
 
 
 def test_auto__is_local_for_a_small_job(local: LocalSession, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_auto__is_spark_under_spark_submit_and_connect(
 def test_auto__is_spark_in_a_process_with_a_session(
     local: LocalSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "has_active_session", lambda: True)
+    monkeypatch.setattr(engine_choice, "has_active_session", lambda: True)
     assert _chosen(local, tmp_path) == ("spark", "a session is active")
 
 
@@ -87,10 +87,10 @@ def test_auto__is_spark_in_a_process_with_a_session(
 def test_auto__is_settled_by_the_estimate(
     local: LocalSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point_seconds: float, name: str
 ) -> None:
-    monkeypatch.setattr(engines, "FEW_PAIRS", 0)
-    monkeypatch.setattr(engines, "calibrate", lambda *_, **__: PointCost(point_seconds, 0.0))
-    hosts = engines.read_hosts(local, None)
-    monkeypatch.setattr(engines, "read_hosts", lambda *_: replace(hosts, n_tasks=1, n_tasks_here=1))
+    monkeypatch.setattr(engine_choice, "FEW_PAIRS", 0)
+    monkeypatch.setattr(engine_choice, "calibrate", lambda *_, **__: PointCost(point_seconds, 0.0))
+    hosts = engine_choice.read_hosts(local, None)
+    monkeypatch.setattr(engine_choice, "read_hosts", lambda *_: replace(hosts, n_tasks=1, n_tasks_here=1))
     assert _chosen(local, tmp_path)[0] == name
 
 
@@ -101,7 +101,7 @@ def test_auto__is_spark_for_files_that_only_spark_reads(local: LocalSession, tmp
     name, why = _chosen(local, tmp_path, train={"path": str(place)})
     assert (name, "halffloat" in why) == ("spark", True)
     with pytest.raises(ConfigError, match="halffloat"):
-        engines._by_size(load_config(None, _settings(tmp_path, place)), local)
+        engine_choice._by_size(load_config(None, _settings(tmp_path, place)), local)
 
 
 def _settings(folder: Path, train: Path) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def test_auto__is_spark_where_a_connector_may_read_what_files_do_not_tell(
 ) -> None:
     table = {"path": str(tmp_path / "none"), "format": "delta"}
     assert _chosen(local, tmp_path, train=table)[0] == "spark"
-    monkeypatch.setattr(engines, "find_spec", lambda _: None)
+    monkeypatch.setattr(engine_choice, "find_spec", lambda _: None)
     assert _chosen(local, tmp_path, train=table)[0] == "local"
     monkeypatch.setattr("dvspark.tables.sources.pinned.find_spec", lambda _: None)
     name, why = _chosen(local, tmp_path, train=table)
