@@ -23,7 +23,7 @@ with DAG(
         conn_id="spark_default",
         application=f"{REPOSITORY}/jobs/value.py",
         properties_file=f"{REPOSITORY}/conf/spark/cluster.conf",
-        py_files=f"{REPOSITORY}/dvspark.zip",  # python -m zipfile -c dvspark.zip dvspark
+        py_files=f"{REPOSITORY}/dvspark.zip",  # dvspark pack dvspark.zip
         application_args=[
             f"{REPOSITORY}/conf/jobs/value.yaml",
             "--train.path",

@@ -108,6 +108,16 @@ _ALL = (
         operands=("PATH",),
     ),
     Command(
+        "pack",
+        "write the package as a zip for spark-submit",
+        ("dvspark.cli.pack", "run"),
+        ("dvspark pack [PATH] [--force]",),
+        about="PATH is dvspark.zip if left out. The zip is for --py-files; the demo's data is not in it.",
+        options=(Option("--force", "overwrite a file that is there"),),
+        examples=("dvspark pack dvspark.zip",),
+        operands=("PATH",),
+    ),
+    Command(
         "completion",
         "print a script for completion in bash, zsh or fish",
         ("dvspark.cli.completion", "run"),

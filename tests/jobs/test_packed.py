@@ -72,7 +72,7 @@ def test_zip_of_the_package__runs_where_dvspark_is_not_installed(
     cluster: Cluster, bare: Path, config: Path, tmp_path: Path
 ) -> None:
     archive = tmp_path / "dvspark.zip"
-    subprocess.run([sys.executable, "-m", "zipfile", "-c", archive, "dvspark"], cwd=REPOSITORY, check=True)
+    subprocess.run([sys.executable, "-m", "dvspark", "pack", archive], cwd=REPOSITORY, check=True)
     python = bare / "bin" / "python"
     ended = _submit(cluster, config, python, str(python), "--py-files", str(archive))
     found = _origins(ended)
