@@ -94,8 +94,8 @@ def test_answered__a_process_deep_in_c_ends_with_its_folders_removed() -> None:
 folder = tempfile.mkdtemp()
 ending.remove_at_end(Path(folder))
 with ending.at_once(lambda: say(folder)):
-    say('ready')
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # this thread has no turn at all
+    say('ready')
     while True: ctypes.CDLL(None).sleep(60)"""
     returned, said, _ = signaled(work, signal.SIGHUP)
     assert returned == 129
