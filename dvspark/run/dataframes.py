@@ -12,6 +12,7 @@ from dvspark.methods.options import ValueOptions
 from dvspark.run.pipeline import compute
 from dvspark.run.read import RowsOrProblems, Tables
 from dvspark.run.request import Request
+from dvspark.run.showing import result_html, result_line
 from dvspark.run.validate import validate_tables
 from dvspark.schemas import Finding
 from dvspark.spark.exhausted import translated
@@ -34,6 +35,14 @@ class Result:
     values: DataFrame
     run: dict[str, Any]
     findings: list[Finding]
+
+    def __repr__(self) -> str:
+        """Return what a prompt shows: the record alone would fill pages."""
+        return f"<{result_line(self.run, self.findings)}; values: {self.values}>"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the run, and a table of the findings."""
+        return result_html(self.run, self.findings)
 
 
 @own_errors("value_table")

@@ -1,0 +1,33 @@
+"""Showing: a result as a notebook or a prompt shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from dvspark.schemas import Finding
+from dvspark.schemas.finding import worst_verdict
+
+
+def result_line(record: Mapping[str, Any], findings: Sequence[Finding]) -> str:
+    """Return one line: the run, the method, how many rows were valued by how many, and the audit's verdict."""
+    inputs = record["inputs"]
+    n_train = inputs["train"].get("n_rows")  # a private run does not say this
+    train = "training rows" if n_train is None else f"{n_train:,} training rows"
+    verdict = worst_verdict(finding.verdict for finding in findings)
+    valued = f"{record['method']} of {train} by {inputs['n_validation']:,} validation rows"
+    return f"run {record['run_id']}: {valued}, audit: {verdict}"
+
+
+def result_html(record: Mapping[str, Any], findings: Sequence[Finding]) -> str:
+    """Return the line and a table of the findings as HTML, every word of it escaped."""
+    head = "".join(f"<th>{name}</th>" for name in ("finding", "verdict", "measured", "allowed", "meaning"))
+    rows = "".join(f"<tr>{_cells(finding)}</tr>" for finding in findings)
+    line = escape(result_line(record, findings))
+    return f"<p>{line}</p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _cells(finding: Finding) -> str:
+    words = (finding.name, finding.verdict, f"{finding.measured:.2g}", f"{finding.allowed:.2g}", finding.meaning)
+    return "".join(f"<td>{escape(word)}</td>" for word in words)
