@@ -160,6 +160,34 @@ def test_path__is_taken_as_it_is_given(spark: SparkSession, tmp_path: Path, name
         assert [row_id for (row_id,) in _keys(rows, "id")] == sorted(TRAIN.ids, key=lambda one: str((one,)))
 
 
+@pytest.mark.parametrize("goes", [True, False])
+def test_folder__that_somebody_writes_to_meanwhile_is_refused(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, goes: bool
+) -> None:
+    from dvspark.tables.sources import plain
+
+    folder = tmp_path / "train"
+    folder.mkdir()
+    for name, part in {"a": slice(0, 12), "b": slice(12, 24)}.items():
+        write_parquet(folder / f"{name}.parquet", TRAIN.take(part))
+    look = plain.look
+
+    def looked(place: str) -> Any:
+        seen = look(place)
+        if goes:
+            (folder / "b.parquet").unlink()
+        else:
+            write_parquet(folder / "c.parquet", TRAIN.take(slice(0, 3)))
+        return seen
+
+    monkeypatch.setattr(plain, "look", looked)
+    listed = "1 of 2" if goes else "3 of 2"
+    found = _read(spark, folder)
+    assert isinstance(found, str)
+    assert "a folder of which Spark lists every file" in found
+    assert listed in found
+
+
 def test_path__that_fits_other_files_only_is_no_table(spark: SparkSession, tmp_path: Path) -> None:
     write_parquet(tmp_path / "ta.parquet", TRAIN)
     assert "a table that exists" in str(_read(spark, tmp_path / "t*.parquet"))
