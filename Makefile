@@ -66,7 +66,7 @@ fuzz: $(READY) ## property tests with twenty times the examples, other ones each
 	.venv-mutants/bin/python -m pip install --quiet "cosmic-ray>=8.4"
 	@touch $@
 
-mutants: $(READY) .venv-mutants/.ready ## 100 small faults, drawn by seed: do unit tests find them; goes on where it was; hours
+mutants: $(READY) .venv-mutants/.ready ## 100 small faults, drawn by seed: do the tests find them; goes on where it was; hours
 	.venv-mutants/bin/python -m tests.mutants.sample --python $(BIN)/python
 
 notebooks: $(READY) ## run the notebooks

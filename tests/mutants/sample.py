@@ -1,4 +1,4 @@
-"""Mutants: a seeded sample of small faults, each put into a copy of the project, for its unit tests to find.
+"""Mutants: a seeded sample of small faults, each put into a copy of the project, for its tests to find.
 
 Faults are those of cosmic-ray's operators. Its own runs take all of them, in the working tree, with one command for all
 modules; hence this driver. usage: python -m tests.mutants.sample --python .venv/bin/python [--n 100] [--seed 0]
@@ -30,6 +30,8 @@ HERE = Path(__file__).parent
 PACKAGES = ("kernels", "privacy", "runs", "tables")
 # What tells games apart whatever the kernel.
 OF_KERNELS = tuple(f"tests/unit/test_{name}.py" for name in ("vectors", "value_properties", "family_properties"))
+# A file of Spark tests takes a minute or two.
+MOST_SPARK_FILES = 2
 # A mutant that takes longer than this hangs, and is found.
 MOST_SECONDS = 1200
 
@@ -190,16 +192,26 @@ def tested(mutant: Mutant, copy: Path, python: Path) -> dict[str, object]:
 
 
 def covering(module: str) -> list[str]:
-    """Return the unit tests that name the module, what it defines, or a module that imports it, most often first."""
+    """Return the tests that cover a module, those of `tests/unit` first.
+
+    What reads tables and keeps runs meets Spark: there the Spark tests that name it most often come after these.
+    """
+    with_spark = naming(module, "spark")[:MOST_SPARK_FILES] if module.split("/")[1] in ("runs", "tables") else []
+    return naming(module, "unit") + with_spark
+
+
+def naming(module: str, folder: str) -> list[str]:
+    """Return the tests that name the module, what it defines, or a module that imports it: first its own."""
     source = ast.parse((ROOT / module).read_text())
     kinds = ast.FunctionDef | ast.ClassDef
     names = [node.name for node in source.body if isinstance(node, kinds) and not node.name.startswith("_")]
     words = re.compile(rf"\b(?:{'|'.join([Path(module).stem, *names, *importers(module)])})\b")
-    tests = sorted((ROOT / "tests" / "unit").rglob("test_*.py"))
+    tests = sorted((ROOT / "tests" / folder).rglob("test_*.py"))
     counts = {str(path.relative_to(ROOT)): len(words.findall(path.read_text())) for path in tests}
-    if module.startswith("dvspark/kernels/"):
+    if folder == "unit" and module.startswith("dvspark/kernels/"):
         counts |= {name: counts[name] or 1 for name in OF_KERNELS}
-    return sorted((name for name, n in counts.items() if n), key=lambda name: -counts[name])
+    own = f"test_{Path(module).stem}.py"
+    return sorted((name for name, n in counts.items() if n), key=lambda name: (Path(name).name != own, -counts[name]))
 
 
 def importers(module: str) -> list[str]:
