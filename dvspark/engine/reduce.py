@@ -93,6 +93,24 @@ def sketch_of(partial: Partial) -> Float64s:
     return sketch(partial, BLOCK_ROWS)
 
 
+class WaveSum:
+    """The sum of a wave's chunks, which come one by one in ascending order, where no reducer of Spark adds them."""
+
+    def __init__(self) -> None:
+        self._total, self._sketches = Pairwise(), list[Float64s]()
+
+    def add(self, partial: Partial) -> None:
+        """Add the next chunk's partial."""
+        self._sketches.append(sketch_of(partial))
+        self._total.add(partial)
+
+    def wave(self, place: int, chunk_rows: dict[int, int]) -> Wave:
+        """Return what was added as the wave of these chunks, the first of them at ``place``."""
+        total = self._total.total()
+        assert total is not None  # noqa: S101 - a wave has chunks
+        return Wave(place, chunk_rows, total, np.stack(self._sketches))
+
+
 def wave_of(totals: pa.Table, n_train: int, place: int, chunk_sizes: dict[int, int]) -> Wave:
     """Return a wave from its `TOTALS`, checked by `assemble`; ``place`` is that of the wave's first chunk."""
     found = assemble(totals, n_train, chunk_sizes)

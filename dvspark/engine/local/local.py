@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from dvspark.engine.chunks import Cut, queries
@@ -15,7 +14,7 @@ from dvspark.engine.index.index_writing import Gather, IndexWriter, checked_keys
 from dvspark.engine.index.train_index import IndexReference, finished_index
 from dvspark.engine.local.points import LocalChunks
 from dvspark.engine.local.worker import request
-from dvspark.engine.reduce import chunk_partial, sketch_of
+from dvspark.engine.reduce import WaveSum, chunk_partial
 from dvspark.engine.replicated.replicated import (
     listed_rows,
     nearest_rows,
@@ -26,9 +25,8 @@ from dvspark.engine.replicated.replicated import (
 from dvspark.engine.tasks import ChunkWork
 from dvspark.errors import ComputeError, Problem
 from dvspark.local.rows import LocalRows
-from dvspark.schemas import EXACT, Float64s, Partial, Wave
+from dvspark.schemas import EXACT, Partial, Wave
 from dvspark.schemas.columns import from_ipc
-from dvspark.schemas.pairwise import Pairwise
 
 __all__ = [
     "LocalIndex",
@@ -127,16 +125,13 @@ def _wave(
     report: Callable[[int, int], None],
 ) -> Wave:
     """Return the next chunks as a wave. Raises: ComputeError when the rows valued are not those assigned."""
-    total, sketches = Pairwise(), list[Float64s]()
+    added = WaveSum()
     for place, (chunk, n_rows) in enumerate(sizes.items(), start):
         part = next(partials)
         if part.n_validation != n_rows:
             expected, got = f"{n_rows} validation rows", f"{part.n_validation}"
             hint = "did the validation table change meanwhile?"
             raise ComputeError(Problem(f"chunk {chunk}", expected, got, hint))
-        sketches.append(sketch_of(part))
-        total.add(part)
+        added.add(part)
         report(place + 1, n_chunks)
-    found = total.total()
-    assert found is not None  # noqa: S101 - a wave has chunks
-    return Wave(start, sizes, found, np.vstack(sketches))
+    return added.wave(start, sizes)

@@ -19,7 +19,7 @@ import pyarrow as pa
 from dvspark.engine.chunks import Cut, in_chunks, queries
 from dvspark.engine.index.train_blocks import BlocksReference, open_block, rows_of
 from dvspark.engine.index.train_index import TrainKeys
-from dvspark.engine.reduce import sketch_of
+from dvspark.engine.reduce import WaveSum
 from dvspark.engine.sharded import binned_exchange
 from dvspark.engine.sharded.exchange import Halves, method_halves
 from dvspark.engine.sharded.sharded_blocks import build_blocks, chunk_files, finished_blocks
@@ -27,8 +27,7 @@ from dvspark.engine.sharded.sharded_nearest import by_nearest, nearest_rows, ten
 from dvspark.engine.sharded.sharded_radius import by_counts, neighbor_counts
 from dvspark.engine.sharded.sharded_ranking import by_all_keys, by_bins
 from dvspark.engine.tasks import ChunkWork, ListedRows
-from dvspark.schemas import Float64s, Partial, TrainArrays, Wave
-from dvspark.schemas.pairwise import Pairwise
+from dvspark.schemas import Partial, TrainArrays, Wave
 from dvspark.spark.progress import watch_tasks
 
 if TYPE_CHECKING:
@@ -159,7 +158,7 @@ def _waves(
     spark, ids, done = chunks.sparkSession, list(sizes), n_done
     for places in cut or queries(len(ids), n_done, n_tasks):
         starts, ends = [start for start, _ in places], {end for _, end in places}
-        total, sketches = Pairwise(), list[Float64s]()
+        added = WaveSum()
         for some in _cut(ids[starts[0] : places[-1][1]], sizes, reference.n_train):
             rows = chunks.where(in_chunks(some)).toArrow()
             with (
@@ -170,13 +169,12 @@ def _waves(
                 found = partials_of(spark, {chunk: sizes[chunk] for chunk in some}, reference, folder)
             report(done + len(some), len(ids))
             for chunk in some:
-                sketches.append(sketch_of(found[chunk]))
-                total.add(found[chunk])
+                added.add(found[chunk])
                 done += 1
-                if done in ends and (added := total.total()) is not None:
+                if done in ends:
                     start = starts.pop(0)
-                    yield Wave(start, {chunk: sizes[chunk] for chunk in ids[start:done]}, added, np.stack(sketches))
-                    total, sketches = Pairwise(), []
+                    yield added.wave(start, {chunk: sizes[chunk] for chunk in ids[start:done]})
+                    added = WaveSum()
 
 
 def _cut(ids: list[int], sizes: dict[int, int], n_train: int) -> Iterator[list[int]]:
