@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from dvspark.engine.engines import Index, engine_of
-from dvspark.engine.points import points_of
+from dvspark.engine.points import nearest_validation_rows
 from dvspark.logs import Stages
 from dvspark.methods.options import ValueOptions
 from dvspark.report.rows import listed_positions
@@ -28,9 +28,7 @@ def find_extremes(
     with stages.stage("extremes") as now:
         rows = listed_positions(table).tolist()  # the table is in the index's order
         listed = engine_of(index).listed_rows(index, rows)
-        found = points_of(validation_rows).nearest_validation_rows(
-            validation_rows, listed, options.metric, EXTREME_NEIGHBORS
-        )
+        found = nearest_validation_rows(validation_rows, listed, options.metric, EXTREME_NEIGHBORS)
         ids = engine_of(index).train_keys(index).keys["id"].take(found["train_row"])
         now.rows = len(found)
     return found.append_column("train_id", ids)

@@ -14,7 +14,7 @@ from dvspark.engine import tasks
 from dvspark.engine.chunks import singly
 from dvspark.engine.engines import Index, engine_of
 from dvspark.engine.index.train_blocks import BlocksReference
-from dvspark.engine.points import points_of
+from dvspark.engine.points import audited_rows, points_of
 from dvspark.engine.replicated import replicated
 from dvspark.engine.sharded import sharded
 from dvspark.engine.sharded.exchange import Halves
@@ -47,8 +47,7 @@ def run_findings(
     options, method = work.options, work.method
     if work.settled is not None:
         return sums.sums_findings(sums.TrainRows(engine_of(index), index), work.settled, totals, values)
-    points, n_drawn = points_of(validation_rows), reference.SAMPLE_POINTS
-    sample = points.audited_rows(validation_rows, n_drawn, own.n_chunks, own.totals.widest)
+    sample = audited_rows(validation_rows, reference.SAMPLE_POINTS, own.n_chunks, own.totals.widest)
     of_points, by_engine, exact = _valued_again(validation_rows, sample, index, work)
     findings = [checks.check_finite(values)]
     if options.index == EXACT:

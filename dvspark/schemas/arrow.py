@@ -27,6 +27,6 @@ def arrow_type(ddl: str) -> pa.DataType:
     return pa.list_(arrow_type(ddl[len("array<") : -1])) if ddl.startswith("array<") else ARROW_TYPES[ddl]
 
 
-def arrow_schema(table: Table) -> pa.Schema:
-    """Return the Arrow schema of a table whose columns have one type each, whatever the input."""
-    return pa.schema([(column.name, arrow_type(column.type)) for column in table.columns])
+def arrow_schema(table: Table, **types: str) -> pa.Schema:
+    """Return the Arrow schema of a table; ``types``: those of columns that follow the input, as for `Table.ddl`."""
+    return pa.schema([(column.name, arrow_type(column.type.format(**types))) for column in table.columns])

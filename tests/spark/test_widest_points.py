@@ -11,9 +11,10 @@ import pytest
 from frames import Data, Side, draw_data, frames_of
 
 import dvspark
+from dvspark.engine.points import audited_rows
 from dvspark.engine.replicated import points as on_spark
 from dvspark.engine.replicated import replicated
-from dvspark.engine.replicated.points import audited_rows, each_a_chunk
+from dvspark.engine.replicated.points import each_a_chunk
 from dvspark.errors import AuditError, ComputeError
 
 if TYPE_CHECKING:

@@ -8,12 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dvspark.engine.picked import drawn_and_wide, with_positions
 from dvspark.engine.tasks import ListedRows, nearest_validation
 from dvspark.local.hashes import xxhash64
 from dvspark.local.rows import LocalRows
-from dvspark.schemas import Float64s, Int32s, Int64s
-from dvspark.schemas.arrow import arrow_type
+from dvspark.schemas import NEIGHBORS, Int32s, Int64s
+from dvspark.schemas.arrow import arrow_schema
 
 # Validation rows of one batch in the search for neighbors of the extremes, which takes memory by the batch.
 BATCH_ROWS = 10_000
@@ -83,19 +82,11 @@ def sample_rows(validation_rows: LocalRows, n_points: int) -> pa.Table:
     return table.take(pa.array(np.sort(drawn)))
 
 
-def audited_rows(validation_rows: LocalRows, n_drawn: int, n_chunks: int, widest: Float64s) -> pa.Table:
-    """Return ``n_drawn`` rows and those of the ``widest`` certificates, see `schemas.Partial`, each once, in id order.
-
-    ``n_chunks``: into how many the rows are cut.
-    Raises: ComputeError where a place of the widest is not in the table.
-    """
-    drawn = sample_rows(validation_rows, n_drawn)
-    if not len(widest):
-        return drawn
+def rows_at(validation_rows: LocalRows, n_chunks: int, places: list[tuple[int, int]]) -> pa.Table:
+    """Return the rows at these places, each a chunk and a row's place in it in id order; those that are there."""
     chunks = chunked(validation_rows, n_chunks)
-    asked = widest[:, 1:].astype(np.int64).tolist()
-    found = [chunks.places_of(chunk)[place : place + 1] for chunk, place in asked]
-    return drawn_and_wide(drawn, chunks.table.take(pa.array(np.concatenate(found))), len(asked))
+    found = [chunks.places_of(chunk)[place : place + 1] for chunk, place in places]
+    return chunks.table.take(pa.array(np.concatenate(found)))
 
 
 def each_a_chunk(rows: pa.Table, like: LocalRows) -> LocalChunks:
@@ -113,19 +104,8 @@ def with_counts(validation_rows: LocalRows, noisy: pa.Table) -> LocalRows:
     return LocalRows.of_table(validation_rows.session, types, table)
 
 
-def nearest_validation_rows(validation_rows: LocalRows, listed: ListedRows, metric: str, n_nearest: int) -> pa.Table:
-    """Return `NEIGHBORS` with a column position, from 1: the nearest validation rows of some train rows.
-
-    Cost: one pass over the validation rows.
-    """
+def neighbors(validation_rows: LocalRows, listed: ListedRows, metric: str, n_nearest: int) -> pa.Table:
+    """Return `NEIGHBORS`: of each batch of validation rows the nearest ones of some train rows."""
     table = validation_rows.table.select(["id", "embedding", "label"])
     found = nearest_validation(iter(table.to_batches(BATCH_ROWS)), listed, metric, n_nearest)
-    schema = pa.schema(
-        [
-            ("train_row", pa.int64()),
-            ("distance", pa.float64()),
-            ("validation_id", pa.string()),
-            ("validation_label", arrow_type(validation_rows.types["label"])),
-        ]
-    )
-    return with_positions(pa.Table.from_batches(found, schema), n_nearest)
+    return pa.Table.from_batches(found, arrow_schema(NEIGHBORS, label=validation_rows.types["label"]))

@@ -10,9 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from dvspark.engine.chunks import chunk_expression, in_chunks, sizes_of
-from dvspark.engine.picked import drawn_and_wide, with_positions
 from dvspark.engine.tasks import ListedRows, nearest_validation
-from dvspark.schemas import CHUNK_SIZES, NEIGHBOR_COUNTS, NEIGHBORS, Float64s
+from dvspark.schemas import CHUNK_SIZES, NEIGHBOR_COUNTS, NEIGHBORS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -55,17 +54,9 @@ def sample_rows(validation_rows: DataFrame, n_points: int) -> pa.Table:
     return drawn.limit(n_points).drop("draw").toArrow().sort_by("id")
 
 
-def audited_rows(validation_rows: DataFrame, n_drawn: int, n_chunks: int, widest: Float64s) -> pa.Table:
-    """Return ``n_drawn`` rows and those of the ``widest`` certificates, see `schemas.Partial`, each once, in id order.
-
-    ``n_chunks``: into how many the rows are cut.
-    Raises: ComputeError where a place of the widest is not in the table.
-    """
-    drawn = sample_rows(validation_rows, n_drawn)
-    if not len(widest):
-        return drawn
-    places = widest[:, 1:].astype(np.int64).tolist()
-    wide = (
+def rows_at(validation_rows: DataFrame, n_chunks: int, places: list[tuple[int, int]]) -> pa.Table:
+    """Return the rows at these places, each a chunk and a row's place in it in id order; those that are there."""
+    return (
         chunked(validation_rows, n_chunks)
         .where(in_chunks(chunk for chunk, _ in places))
         .selectExpr("*", "row_number() OVER (PARTITION BY chunk_id ORDER BY id) - 1 AS place")
@@ -73,7 +64,6 @@ def audited_rows(validation_rows: DataFrame, n_drawn: int, n_chunks: int, widest
         .drop("chunk_id", "place")
         .toArrow()
     )
-    return drawn_and_wide(drawn, wide, len(places))
 
 
 def each_a_chunk(rows: pa.Table, like: DataFrame) -> DataFrame:
@@ -92,17 +82,11 @@ def with_counts(validation_rows: DataFrame, noisy: pa.Table) -> DataFrame:
     return validation_rows.join(counts, "id")
 
 
-def nearest_validation_rows(validation_rows: DataFrame, listed: ListedRows, metric: str, n_nearest: int) -> pa.Table:
-    """Return `NEIGHBORS` with a column position, from 1: the nearest validation rows of some train rows.
-
-    Ties go by validation id. Cost: one pass over the validation rows; ``n_nearest`` rows a batch and train
-    row reach the driver.
-    """
+def neighbors(validation_rows: DataFrame, listed: ListedRows, metric: str, n_nearest: int) -> pa.Table:
+    """Return `NEIGHBORS`: of each batch of validation rows the nearest ones of some train rows."""
 
     def nearest(batches: Batches) -> Batches:
         return nearest_validation(batches, listed, metric, n_nearest)
 
-    found = validation_rows.mapInArrow(
-        nearest, NEIGHBORS.ddl(label=validation_rows.schema["label"].dataType.simpleString())
-    ).toArrow()
-    return with_positions(found, n_nearest)
+    ddl = NEIGHBORS.ddl(label=validation_rows.schema["label"].dataType.simpleString())
+    return validation_rows.mapInArrow(nearest, ddl).toArrow()

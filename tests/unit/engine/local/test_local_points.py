@@ -10,6 +10,7 @@ import pytest
 
 from dvspark.engine.chunks import sizes_of, whole_chunks
 from dvspark.engine.local import points
+from dvspark.engine.points import audited_rows, nearest_validation_rows
 from dvspark.engine.tasks import ListedRows, counts_table
 from dvspark.errors import ComputeError
 from dvspark.local.hashes import xxhash64
@@ -67,11 +68,11 @@ def test_audited_rows__are_drawn_ones_and_those_with_the_widest_certificates(row
     widest = np.array([[0.5, chunk, place] for chunk, place in wide])
     expected = set(points.sample_rows(rows, 5)["id"].to_pylist())
     expected |= {points.chunk_rows(chunks, [chunk])["id"][place].as_py() for chunk, place in wide}
-    found = points.audited_rows(rows, 5, 4, widest)
+    found = audited_rows(rows, 5, 4, widest)
     assert found["id"].to_pylist() == sorted(expected)
-    assert points.audited_rows(rows, 5, 4, np.empty((0, 3))).equals(points.sample_rows(rows, 5))
+    assert audited_rows(rows, 5, 4, np.empty((0, 3))).equals(points.sample_rows(rows, 5))
     with pytest.raises(ComputeError, match="did the validation table change"):
-        points.audited_rows(rows, 5, 4, np.array([[0.5, wide[0][0], N]]))
+        audited_rows(rows, 5, 4, np.array([[0.5, wide[0][0], N]]))
 
 
 def test_each_a_chunk__is_in_the_order_of_the_rows(rows: LocalRows) -> None:
@@ -94,9 +95,9 @@ def test_neighbors__of_equal_distance_go_by_id_whatever_the_batches(
     rows: LocalRows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listed = ListedRows([3, 8], np.array([[0.0, 1.0], [2.0, 2.0]], np.float32), pa.array(["row-3", "other"]))
-    found = points.nearest_validation_rows(rows, listed, "euclidean", 4)
+    found = nearest_validation_rows(rows, listed, "euclidean", 4)
     monkeypatch.setattr(points, "BATCH_ROWS", 3)
-    assert points.nearest_validation_rows(rows, listed, "euclidean", 4).equals(found)
+    assert nearest_validation_rows(rows, listed, "euclidean", 4).equals(found)
     table = rows.table
     x = np.stack(table["embedding"].to_pylist())
     for row, point, own in ((3, [0.0, 1.0], "row-3"), (8, [2.0, 2.0], "")):
