@@ -9,7 +9,7 @@ from pathlib import Path
 from dvspark.cli.declared import COMMANDS
 from dvspark.cli.printing import tell
 from dvspark.cli.words import own_words
-from dvspark.errors import ConfigError, OutputConflictError, Problem
+from dvspark.cli.writing import write_new
 from dvspark.logs.redact import visible
 
 PATH = "value.yaml"
@@ -33,15 +33,7 @@ def run(words: Sequence[str]) -> int:
     """
     operands, options = own_words(COMMANDS["init"], words)
     path = Path(operands[0] if operands else PATH)
-    try:
-        with path.open("w" if "--force" in options else "x", encoding="utf-8") as file:
-            file.write(settings_file())
-    except FileExistsError:
-        hint = "give another path, or --force to overwrite it"
-        raise OutputConflictError(Problem(str(path), "a path where nothing is", "a file or folder", hint)) from None
-    except (OSError, ValueError) as error:
-        got = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise ConfigError(Problem(str(path), "a path that can be written", got, "give another path")) from None
+    write_new(path, settings_file().encode(), force="--force" in options)
     tell(NEXT.format(path=visible(str(path))))
     return 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 import zipfile
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
@@ -12,7 +12,7 @@ from pathlib import Path
 from dvspark.cli.declared import COMMANDS
 from dvspark.cli.printing import tell
 from dvspark.cli.words import own_words
-from dvspark.errors import ConfigError, OutputConflictError, Problem
+from dvspark.cli.writing import write_new
 from dvspark.logs.redact import visible
 
 PATH = "dvspark.zip"
@@ -43,21 +43,19 @@ def run(words: Sequence[str]) -> int:
     """
     operands, options = own_words(COMMANDS["pack"], words)
     path = Path(operands[0] if operands else PATH)
-    if "--force" not in options and (path.exists() or path.is_symlink()):
-        hint = "give another path, or --force to overwrite it"
-        raise OutputConflictError(Problem(str(path), "a path where nothing is", "a file or folder", hint))
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with zipfile.ZipFile(part, "x", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in packed_files():
-                archive.writestr(zipfile.ZipInfo(name, TIME), content, zipfile.ZIP_DEFLATED)
-        part.replace(path)
-    except (OSError, ValueError) as error:
-        part.unlink(missing_ok=True)
-        got = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise ConfigError(Problem(str(path), "a path that can be written", got, "give another path")) from None
-    tell(NEXT.format(path=visible(str(path)), n_bytes=path.stat().st_size))
+    content = packed()
+    write_new(path, content, force="--force" in options)
+    tell(NEXT.format(path=visible(str(path)), n_bytes=len(content)))
     return 0
+
+
+def packed() -> bytes:
+    """Return the zip, under 1 MB; of the same files the same bytes."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, of_file in packed_files():
+            archive.writestr(zipfile.ZipInfo(name, TIME), of_file, zipfile.ZIP_DEFLATED)
+    return content.getvalue()
 
 
 def packed_files() -> Iterator[tuple[str, bytes]]:
