@@ -18,6 +18,7 @@ from dvspark.logs.redact import redacted_tree, visible_tree
 from dvspark.run import pipeline, plan_job, stream
 from dvspark.run.change import parent_record
 from dvspark.run.engine_choice import open_engine, open_spark
+from dvspark.run.showing import sizes
 from dvspark.tables.storage import open_storage
 
 CHANGE_WORDS = {"--add-validation": "add", "--remove-validation": "remove"}
@@ -110,11 +111,8 @@ def _changed_config(change: tuple[str, str, str], path: Path | None, overrides: 
 
 def _summary(record: dict[str, Any]) -> str:
     """Return the text that a person reads at the end of a run."""
-    inputs, parent = record["inputs"], record.get("parent")
-    n_train = inputs["train"].get("n_rows")  # a private run does not say this
-    train = "training rows" if n_train is None else f"{n_train:,} training rows"
-    sizes = f"{train} valued by {inputs['n_validation']:,} validation rows"
-    lines = [f"run {record['run_id']}: {sizes}"]
+    parent, (train, validation) = record.get("parent"), sizes(record)
+    lines = [f"run {record['run_id']}: {train} valued by {validation}"]
     if parent is not None:
         done = {"add": "added to", "remove": "removed from"}[parent["change"]]
         lines.append(f"{parent['n_rows']:,} {done} those of run {parent['run_id']}")

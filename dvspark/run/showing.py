@@ -12,12 +12,17 @@ from dvspark.schemas.finding import worst_verdict
 
 def result_line(record: Mapping[str, Any], findings: Sequence[Finding]) -> str:
     """Return one line: the run, the method, how many rows were valued by how many, and the audit's verdict."""
+    train, validation = sizes(record)
+    verdict = worst_verdict(finding.verdict for finding in findings)
+    return f"run {record['run_id']}: {record['method']['name']} of {train} by {validation}, audit: {verdict}"
+
+
+def sizes(record: Mapping[str, Any]) -> tuple[str, str]:
+    """Return how many training rows were valued, and by how many validation rows, in words."""
     inputs = record["inputs"]
     n_train = inputs["train"].get("n_rows")  # a private run does not say this
     train = "training rows" if n_train is None else f"{n_train:,} training rows"
-    verdict = worst_verdict(finding.verdict for finding in findings)
-    valued = f"{record['method']} of {train} by {inputs['n_validation']:,} validation rows"
-    return f"run {record['run_id']}: {valued}, audit: {verdict}"
+    return train, f"{inputs['n_validation']:,} validation rows"
 
 
 def result_html(record: Mapping[str, Any], findings: Sequence[Finding]) -> str:

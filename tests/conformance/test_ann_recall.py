@@ -30,8 +30,11 @@ def _run(spark: SparkSession, plan: str, index: str, work_dir: Path) -> tuple[np
 
     found = value_table(*frames_of(spark, DATA), **ASKED, index=index, plan=plan, work_dir=str(work_dir))
     assert found.run["plan"]["n_blocks"] == (3 if plan == "sharded" else 1)
-    assert all(name in found._repr_html_() for name in ("knn_shapley", "efficiency"))  # in a notebook
-    assert "DataFrame[" in repr(found)
+    line = (
+        f": {ASKED['method']} of {len(DATA.train):,} training rows by {len(DATA.validation)} validation rows, audit: "
+    )
+    assert all(text in found._repr_html_() for text in (line, "<td>efficiency</td>"))  # in a notebook
+    assert line in repr(found)
     return values_by_id(found.values, DATA.train.ids), {finding.name: finding for finding in found.findings}
 
 

@@ -7,7 +7,11 @@ from xml.etree import ElementTree
 from dvspark.run.showing import result_html, result_line
 from dvspark.schemas import Finding
 
-RECORD = {"run_id": "a<b>&", "method": "knn_shapley", "inputs": {"train": {"n_rows": 1400}, "n_validation": 397}}
+RECORD = {
+    "run_id": "a<b>&",
+    "method": {"name": "knn_shapley"},
+    "inputs": {"train": {"n_rows": 1400}, "n_validation": 397},
+}
 FINDINGS = [
     Finding("efficiency", "pass", 1e-17, 1e-9, "values add up"),
     Finding("labels", "warn", 1, 0, "7 <script>"),
