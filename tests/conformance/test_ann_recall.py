@@ -34,7 +34,7 @@ def _run(spark: SparkSession, plan: str, index: str, work_dir: Path) -> tuple[np
         f": {ASKED['method']} of {len(DATA.train):,} training rows by {len(DATA.validation)} validation rows, audit: "
     )
     assert all(text in found._repr_html_() for text in (line, "<td>efficiency</td>"))  # in a notebook
-    assert line in repr(found)
+    assert all(text in repr(found) for text in (line, "DataFrame["))
     return values_by_id(found.values, DATA.train.ids), {finding.name: finding for finding in found.findings}
 
 
