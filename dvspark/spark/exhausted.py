@@ -63,7 +63,7 @@ def ran_out(error: Exception) -> ComputeError | None:
     if line := _line(MEMORY, text):
         expected = "processes that have the memory they ask for"
         return ComputeError(Problem("memory", expected, line, MEMORY_HINT))
-    return java_ended(text.splitlines()[0][:LONGEST_LINE]) if _is_cut_off(error) else None
+    return java_ended(text.splitlines()[0][:LONGEST_LINE]) if is_cut_off(error) else None
 
 
 def java_ended(got: str) -> ComputeError:
@@ -71,12 +71,17 @@ def java_ended(got: str) -> ComputeError:
     return ComputeError(Problem("Java", "a Java that lives as long as the run", got, JAVA_HINT))
 
 
-def _is_cut_off(error: Exception) -> bool:
-    """Return whether Spark's connection to Java broke. Errors of Java itself arrive whole."""
-    if type(error).__name__ == "Py4JNetworkError":
-        return True
+def is_cut_off(error: BaseException | None) -> bool:
+    """Return whether this error, or what caused it, is that Spark's connection to Java broke.
+
+    Errors of Java itself arrive whole.
+    """
+    if error is None or type(error).__name__ == "Py4JNetworkError":
+        return error is not None
     frames = traceback.extract_tb(error.__traceback__)
-    return isinstance(error, ConnectionError | EOFError) and any(OF_JAVA.search(frame.filename) for frame in frames)
+    if isinstance(error, ConnectionError | EOFError) and any(OF_JAVA.search(frame.filename) for frame in frames):
+        return True
+    return is_cut_off(error.__cause__)
 
 
 def _line(pattern: re.Pattern[str], text: str) -> str:

@@ -16,6 +16,7 @@ from dvspark.errors import ConfigError, Problem
 from dvspark.host.ending import answer_signals, at_once, is_ending
 from dvspark.host.owned import made_own_folder, others_may_write
 from dvspark.logs.redact import is_secret, redacted, remember
+from dvspark.spark.exhausted import is_cut_off
 from dvspark.spark.java import find_java_home
 from dvspark.spark.processes import children, end, terminate
 from dvspark.spark.starting import java_gone, require_pyspark, started
@@ -23,6 +24,8 @@ from dvspark.spark.starting import java_gone, require_pyspark, started
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+# A process that dies closes its connections before the system tells how it ended; its memory goes in between.
+DEATH_SECONDS = 5.0
 # How long a session that was interrupted may take to stop.
 STOP_SECONDS = 5.0
 WAREHOUSE = "spark.sql.warehouse.dir"
@@ -93,7 +96,7 @@ def open_session(master: str | None, conf: dict[str, str]) -> Iterator[SparkSess
             with at_once(spark.interruptAll):
                 yield spark
         except Exception as error:
-            if spark is not None and (gone := java_gone(java)) is not None:
+            if spark is not None and (gone := java_gone(java, DEATH_SECONDS if is_cut_off(error) else 0.0)) is not None:
                 raise gone from error
             raise
         finally:
@@ -136,14 +139,15 @@ def _stop(spark: SparkSession | None, java: frozenset[int]) -> None:
         stopping = threading.Thread(target=spark.stop, daemon=True)  # with a connection of its own
         stopping.start()
         stopping.join(STOP_SECONDS)
-    elif java_gone(java) is not None:
-        end(java)
-        with suppress(Exception), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Spark's word on a Java that is gone, of which we have told
-            if spark is not None:
-                spark.stop()
     elif spark is not None:
-        spark.stop()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Spark's word on a Java that is gone, of which we tell ourselves
+                spark.stop()
+        except Exception as error:
+            if not is_cut_off(error):
+                raise
+            end(java)
 
 
 def _launch_without_secrets(conf: dict[str, str]) -> None:

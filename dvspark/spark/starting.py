@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from dvspark.errors import ComputeError, ConfigError, DvsparkError, Problem
 from dvspark.spark.exhausted import LONGEST_LINE, java_ended
+from dvspark.spark.processes import LOOK_SECONDS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -81,8 +83,15 @@ def _said_by_java(memory: str | None) -> str:
     return "; ".join(said.stderr.splitlines()[:3]) if said.returncode else "for another reason than its memory"
 
 
-def java_gone(processes: Iterable[int]) -> ComputeError | None:
-    """Return how the session's Java, a child of this process, has ended; None if it has not ended."""
+def java_gone(processes: Iterable[int], seconds: float = 0.0) -> ComputeError | None:
+    """Return how the session's Java, a child of this process, has ended; None if it has not ended in ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while (gone := _ended(processes)) is None and time.monotonic() < deadline:
+        time.sleep(LOOK_SECONDS)
+    return gone
+
+
+def _ended(processes: Iterable[int]) -> ComputeError | None:
     for process in processes:
         try:
             status = os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT)

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from dvspark.errors import ComputeError, ConfigError, Problem
-from dvspark.spark.exhausted import JAVA_HINT, LONGEST_LINE, ran_out, translated
+from dvspark.spark.exhausted import JAVA_HINT, LONGEST_LINE, is_cut_off, ran_out, translated
 
 JOB = "Job aborted due to stage failure: Task 0 in stage 6.0 failed 4 times\n\tat org.apache.spark\n{}\n\t... 12 more"
 
@@ -90,3 +90,14 @@ def test_ran_out__a_java_that_takes_no_connection_is_gone_and_another_server_is_
     assert told is not None
     assert told.problems[0].where == "Java"
     assert ran_out(others.value) is None
+
+
+def test_is_cut_off__also_by_what_the_error_was_raised_from() -> None:
+    from py4j.protocol import Py4JNetworkError
+
+    told = ComputeError([])
+    assert not is_cut_off(told)
+    told.__cause__ = OSError()
+    assert not is_cut_off(told)
+    told.__cause__.__cause__ = Py4JNetworkError("Answer from Java side is empty")
+    assert is_cut_off(told)

@@ -99,6 +99,15 @@ def test_java_gone__says_how_it_ended() -> None:
     assert java_gone([]) is None
 
 
+def test_java_gone__waits_for_one_that_is_dying() -> None:
+    """Its connections close before the system tells how it ended: the error comes first."""
+    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read(); raise SystemExit(3)"], stdin=-1) as one:
+        assert java_gone([one.pid]) is None
+        assert one.stdin is not None
+        one.stdin.close()
+        assert "exit code 3" in str(java_gone([one.pid], 60.0))
+
+
 def test_end__forces_what_does_not_end_and_reaps_it() -> None:
     deaf = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
