@@ -3,14 +3,19 @@
     values, run record, findings, neighbors ──summarize──▶ Summary ──render_html──▶ one HTML text
 
 ``summarize`` is pure: PyArrow and NumPy, no Spark, files or clock. It costs one pass over the values and one sort of
-the ranks. ``render_html`` draws the figures and fills the template. The page stands alone: it loads nothing and runs
-nothing, and the same summary gives the same bytes.
+the ranks. ``render_html`` draws the figures and fills the template. The page stands alone: it loads
+nothing and runs no script but its own, and the same summary gives the same bytes.
 
+    browse         the rows to search, sort and decide on, suspects first
+    shown          what a person recognizes a row by: a text, a link, a picture
+    decisions      what a review decided, in counts; sets of copies
+    against        another run: what rose, fell, appeared
     distribution   histogram and sorted curve, as a few hundred numbers
     classes        one line for each class
     rows           the lowest and highest rows with their nearest validation points
     card           the run record as lines to read
-    text           numbers and foreign text, made fit to be shown
+    scale          the one unit of all values
+    text           other numbers and foreign text, made fit to be shown
     figures        the two drawings
     summary, render   the two calls above
 

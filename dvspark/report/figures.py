@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from dvspark.report.extras import report_module
+from dvspark.report.scale import Scale
 
 if TYPE_CHECKING:
     from dvspark.report.distribution import Curve, Histogram
@@ -50,13 +51,12 @@ STYLE = {
 }
 
 
-def histogram_svg(shape: Histogram) -> str:
+def histogram_svg(shape: Histogram, scale: Scale) -> str:
     """Return the histogram as SVG: bars left of zero in one color, the others in another.
 
     Raises: ConfigError if matplotlib is not installed.
     """
-    exponent = _exponent(shape.edges[0], shape.edges[-1])
-    edges = [_scaled(edge, exponent) for edge in shape.edges]
+    edges = [scale.multiple(edge) for edge in shape.edges]
     widths = [right - left for left, right in itertools.pairwise(edges)]
     # The middle of a bin decides, because an edge at zero may be off by a rounding error.
     colors = [NEGATIVE if left + right < 0 else POSITIVE for left, right in itertools.pairwise(edges)]
@@ -65,7 +65,7 @@ def histogram_svg(shape: Histogram) -> str:
         axes.bar(edges[:-1], shape.counts, [0.92 * width for width in widths], align="edge", color=colors)
         if edges[0] < 0 < edges[-1]:
             axes.axvline(0, color=INK, linewidth=1)
-        axes.set_xlabel(_value_title(exponent))
+        axes.set_xlabel(_value_title(scale))
         axes.set_ylabel("rows")
         axes.yaxis.set_major_formatter(lambda tick, _: f"{tick:,.0f}")
         axes.yaxis.get_major_locator().set_params(integer=True, nbins=6)
@@ -73,13 +73,12 @@ def histogram_svg(shape: Histogram) -> str:
     return _svg(draw, "histogram", "Histogram of the values")
 
 
-def curve_svg(shape: Curve) -> str:
+def curve_svg(shape: Curve, scale: Scale) -> str:
     """Return the values from the highest to the lowest as SVG, with the line at zero.
 
     Raises: ConfigError if matplotlib is not installed.
     """
-    exponent = _exponent(shape.values[0], shape.values[-1])
-    values = [_scaled(value, exponent) for value in shape.values]
+    values = [scale.multiple(value) for value in shape.values]
 
     def draw(axes: Any) -> None:
         for color, keep in ((POSITIVE, max), (NEGATIVE, min)):
@@ -91,7 +90,7 @@ def curve_svg(shape: Curve) -> str:
             axes.plot(shape.positions, half, color=color, linewidth=2, marker=marker)
         axes.axhline(0, color=INK, linewidth=1)
         axes.set_xlabel("rows, most valuable first")
-        axes.set_ylabel(_value_title(exponent))
+        axes.set_ylabel(_value_title(scale))
         axes.xaxis.set_major_formatter(lambda tick, _: f"{tick:,.0f}")
         axes.xaxis.get_major_locator().set_params(integer=True, nbins=6)
         axes.margins(x=0.01)
@@ -132,19 +131,5 @@ def _for_the_page(svg: str, title: str) -> str:
     return head + re.sub(r"\n\s*", "\n", body).strip()
 
 
-def _exponent(*ends: float) -> int:
-    scale = max(abs(end) for end in ends)
-    exponent = math.floor(math.log10(scale)) if scale > 0 else 0
-    return exponent if not -2 <= exponent <= 3 else 0
-
-
-def _scaled(value: float, exponent: int) -> float:
-    # Powers beyond the range of a float64 would overflow; such values are drawn as the zeros they are.
-    return 0.0 if exponent < -300 else float(value) / 10.0**exponent
-
-
-def _value_title(exponent: int) -> str:
-    if not exponent:
-        return "value"
-    digits = str(exponent).translate(str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"))
-    return f"value, × 10{digits}"
+def _value_title(scale: Scale) -> str:
+    return f"value, {scale.unit}" if scale.unit else "value"

@@ -1,19 +1,26 @@
-"""A summary as one HTML file that needs nothing else: no network, no scripts, no fonts."""
+"""A summary as one HTML file that needs nothing else: no network, no fonts, and no script but its own."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
+import re
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from dvspark.report.extras import report_module
 from dvspark.report.figures import curve_svg, histogram_svg
-from dvspark.report.text import clip, count, distance, seconds, share, significant, value_formatter
+from dvspark.report.text import clip, count, distance, seconds, share, significant
 
 if TYPE_CHECKING:
     from dvspark.report.summary import Summary
 
 TEMPLATE = "report.html.j2"
 STYLE_SHEET = "report.css"
+SCRIPT = "report.js"
+# What could end a script element, and what is not plain ASCII and may be invisible.
+IN_SCRIPT = re.compile(r"[<>&]|[^ -~]")
 
 VERDICT_TEXT = {
     "pass": ("✓", "Audit passed"),
@@ -36,19 +43,45 @@ def render_html(summary: Summary) -> str:
         card=summary.card,
         numbers=numbers,
         verdict_text=VERDICT_TEXT,
-        value=value_formatter(numbers.lowest, numbers.highest),
-        histogram=histogram_svg(summary.histogram) if summary.histogram else "",
-        curve=curve_svg(summary.curve) if summary.curve else "",
+        value=summary.scale.show,
+        histogram=histogram_svg(summary.histogram, summary.scale) if summary.histogram else "",
+        curve=curve_svg(summary.curve, summary.scale) if summary.curve else "",
+        data=_data(summary),
+        script=_packaged(SCRIPT),
+        script_hash=base64.b64encode(hashlib.sha256(_packaged(SCRIPT).encode()).digest()).decode(),
         audits_efficiency=any(finding.name == "efficiency" for finding in summary.findings),
     )
     return html
 
 
+def _data(summary: Summary) -> str:
+    """Return the rows for the page's script as JSON that cannot end the element in which it stands."""
+    rows = summary.browsed
+    data = {
+        "n_rows": rows.n_rows,
+        "n_table": rows.n_table,
+        "decimals": summary.scale.decimals,
+        "unit": summary.scale.unit,
+        "columns": rows.columns,
+    }
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return IN_SCRIPT.sub(lambda found: _escaped(found[0]), text)
+
+
+def _escaped(character: str) -> str:
+    if character in "<>&":
+        return f"\\u{ord(character):04x}"
+    return character if character.isprintable() else json.dumps(character)[1:-1]
+
+
+def _packaged(name: str) -> str:
+    """Return a file of this package. It is read as a resource: the package may travel as a zip file."""
+    return resources.files("dvspark.report").joinpath(name).read_text(encoding="utf-8")
+
+
 def _environment() -> Any:
     jinja2 = report_module("jinja2")
-    # Read through resources, not from a folder: the package may travel as a zip file.
-    folder = resources.files("dvspark.report")
-    sources = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in (TEMPLATE, STYLE_SHEET)}
+    sources = {name: _packaged(name) for name in (TEMPLATE, STYLE_SHEET)}
     environment = jinja2.Environment(
         loader=jinja2.DictLoader(sources),
         autoescape=True,

@@ -64,7 +64,7 @@ def listed_rows(values: pa.Table, neighbors: pa.Table) -> tuple[tuple[RowLine, .
     ``values`` and ``neighbors`` as for ``summarize``. Cost: O(n log n).
     """
     lowest, highest = _listed_positions(values)
-    near = _neighbors_by_row(neighbors, listed_ids(values))
+    near = neighbors_by_row(neighbors, listed_ids(values))
     return _lines(values, lowest, near), _lines(values, highest, near)
 
 
@@ -73,7 +73,8 @@ def _listed_positions(values: pa.Table) -> tuple[np.ndarray[Any, Any], np.ndarra
     return order[::-1][:N_LISTED], order[:N_LISTED]
 
 
-def _neighbors_by_row(neighbors: pa.Table, ids: list[Hashable]) -> dict[Hashable, list[dict[str, Any]]]:
+def neighbors_by_row(neighbors: pa.Table, ids: list[Hashable]) -> dict[Hashable, list[dict[str, Any]]]:
+    """Return the lines of some rows in a table of neighbors, nearest first."""
     near: dict[Hashable, list[dict[str, Any]]] = {}
     if not neighbors.num_rows:
         return near
@@ -107,14 +108,15 @@ def _line(row: Mapping[str, Any], near: list[dict[str, Any]]) -> RowLine:
                 validation_id=line["validation_id"],
                 label=line["validation_label"],
                 distance=_known(line.get("distance")),
-                differs=_differs(label, line["validation_label"]),
+                differs=differs(label, line["validation_label"]),
             )
             for line in near
         ),
     )
 
 
-def _differs(label: Any, other: Any) -> bool:
+def differs(label: Any, other: Any) -> bool:
+    """Return whether a row and a validation row share no label."""
     # Targets of a regression all differ, so a mark would say nothing.
     if isinstance(label, float):
         return False

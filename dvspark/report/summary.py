@@ -10,10 +10,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dvspark.errors import InputError, Problem
+from dvspark.report.against import Comparison
+from dvspark.report.browse import Browsed, browsed
 from dvspark.report.card import RunCard, run_card
 from dvspark.report.classes import ClassLine, class_lines
+from dvspark.report.decisions import Decisions, decisions_of
 from dvspark.report.distribution import Curve, Histogram, curve, histogram
 from dvspark.report.rows import RowLine, listed_rows
+from dvspark.report.scale import Scale, scale_of
+from dvspark.report.shown import Shown
 from dvspark.schemas.finding import VERDICTS, Verdict, worst_verdict
 
 if TYPE_CHECKING:
@@ -57,7 +62,10 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Summary:
-    """Everything that one report shows; ``histogram`` and ``curve`` are None if no value is finite."""
+    """Everything that one report shows; ``histogram`` and ``curve`` are None if no value is finite.
+
+    ``decisions`` are None without a review, ``comparison`` without another run.
+    """
 
     card: RunCard
     verdict: Verdict | Literal["none"]
@@ -67,6 +75,12 @@ class Summary:
     curve: Curve | None
     classes: tuple[ClassLine, ...]
     n_classes_hidden: int
+    owners: tuple[ClassLine, ...]
+    n_owners_hidden: int
+    scale: Scale
+    browsed: Browsed
+    decisions: Decisions | None
+    comparison: Comparison | None
     lowest: tuple[RowLine, ...]
     highest: tuple[RowLine, ...]
 
@@ -76,6 +90,10 @@ def summarize(
     run: Mapping[str, Any],
     findings: Iterable[Mapping[str, Any]],
     neighbors: pa.Table,
+    *,
+    review: pa.Table | None = None,
+    shown: Shown | None = None,
+    comparison: Comparison | None = None,
 ) -> Summary:
     """Return what the report of one run shows.
 
@@ -84,6 +102,8 @@ def summarize(
     - ``findings``: name, verdict (pass, warn, fail), measured, allowed, meaning.
     - ``neighbors`` of the rows of ``listed_ids``, or empty: train_id, position, validation_id, validation_label,
       distance.
+    - ``review``: one row for each row of ``values``, in any order, with the columns of the review table.
+    - ``shown``: what a person recognizes rows by, for the rows of ``browsed_ids``.
     Cost: O(n log n) in time, a few arrays of n float64 in memory.
     Raises: InputError if a column is missing or there are no rows.
     """
@@ -94,20 +114,33 @@ def summarize(
     if "label" in values.column_names:
         labels = values["label"] if finite.all() else values["label"].filter(pa.array(finite))
         classes = class_lines(labels, numbers_of[finite])
+    owners = class_lines(values["owner"].filter(pa.array(finite)), numbers_of[finite]) if _is_owned(values) else ()
+    numbers = _numbers(numbers_of, numbers_of[finite])
+    scale = scale_of(numbers.lowest, numbers.highest)
     lowest, highest = listed_rows(values, neighbors)
     checked = tuple(_finding(finding) for finding in findings)
     return Summary(
         card=run_card(run),
         verdict=worst_verdict(finding.verdict for finding in checked) if checked else "none",
         findings=checked,
-        numbers=_numbers(numbers_of, numbers_of[finite]),
+        numbers=numbers,
         histogram=histogram(numbers_of[finite]) if finite.any() else None,
         curve=curve(numbers_of[finite]) if finite.any() else None,
         classes=classes[:N_CLASSES_SHOWN],
         n_classes_hidden=max(0, len(classes) - N_CLASSES_SHOWN),
+        owners=owners[:N_CLASSES_SHOWN],
+        n_owners_hidden=max(0, len(owners) - N_CLASSES_SHOWN),
+        scale=scale,
+        browsed=browsed(values, neighbors, review, shown, scale),
+        decisions=None if review is None else decisions_of(review),
+        comparison=comparison,
         lowest=lowest,
         highest=highest,
     )
+
+
+def _is_owned(values: pa.Table) -> bool:
+    return "owner" in values.column_names and not pa.types.is_null(values["owner"].type)
 
 
 def _check_columns(values: pa.Table, neighbors: pa.Table) -> None:

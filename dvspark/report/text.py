@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from dvspark.logs.redact import visible
+from dvspark.report.scale import ABSENT, MINUS, power_of_ten
 
 SHOWN_CHARACTERS = 80
 TITLE_CHARACTERS = 400
-
-ABSENT = "–"
-MINUS = "\N{MINUS SIGN}"
 
 _JOINERS = "\u200d\ufe0f"
 
@@ -39,14 +37,6 @@ def clip(value: Any, limit: int = SHOWN_CHARACTERS) -> Clipped:
     if len(text) <= limit:
         return Clipped(text, "")
     return Clipped(_cut(text, limit), _cut(text, TITLE_CHARACTERS) if len(text) > TITLE_CHARACTERS else text)
-
-
-def value_formatter(lowest: float, highest: float) -> Callable[[float | None], str]:
-    """Return the function that writes all values of a report in one form, so that columns line up."""
-    scale = max(abs(lowest), abs(highest))
-    fixed = scale == 0 or 0.01 <= scale < 1e6
-    pattern = "{:.6f}" if fixed else "{:.5e}"
-    return lambda number: _formatted(number, pattern)
 
 
 def significant(number: float | None, digits: int = 6) -> str:
@@ -92,7 +82,8 @@ def _formatted(number: float | None, pattern: str) -> str:
         return ABSENT
     if math.isinf(number):
         return "∞" if number > 0 else f"{MINUS}∞"
-    return pattern.format(number + 0.0).replace("-", MINUS)
+    digits, _, exponent = pattern.format(number + 0.0).partition("e")
+    return digits.replace("-", MINUS) + (f" {power_of_ten(int(exponent))}" if exponent else "")
 
 
 def _joined(value: Any, longest: int) -> str:

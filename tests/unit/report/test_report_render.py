@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import importlib
+import json
 import os
 import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from importlib import resources
 
 import pyarrow as pa
 import pytest
@@ -28,7 +32,6 @@ HOSTILE = [
 ]
 
 LOADING_TAGS = {
-    "script",
     "iframe",
     "object",
     "embed",
@@ -48,16 +51,21 @@ class Page(HTMLParser):
 
     def __init__(self, html):
         super().__init__()
-        self.tags, self.attributes, self.text = [], [], []
+        self.tags, self.attributes, self.text, self.scripts = [], [], [], []
+        self.in_script = False
         self.feed(html)
         self.close()
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
+        self.in_script = tag == "script"
         self.attributes += [(tag, name, value or "") for name, value in attrs]
 
+    def handle_endtag(self, tag):
+        self.in_script = False
+
     def handle_data(self, data):
-        self.text.append(data)
+        (self.scripts if self.in_script else self.text).append(data)
 
 
 def rendered(values, run=RUN, findings=FINDINGS, neighbors=NO_NEIGHBORS):
@@ -85,8 +93,12 @@ def hostile_page():
 
 
 @pytest.mark.parametrize("make", [hostile_page, lambda: rendered(realistic_values())])
-def test_page__loads_and_runs_nothing(make):
+def test_page__loads_nothing_and_runs_only_its_own_script(make):
     page = Page(make())
+    data, script = page.scripts[0], page.scripts[-1]
+    assert page.tags.count("script") == 2
+    assert json.loads(data)["n_rows"] > 0
+    assert script == resources.files("dvspark.report").joinpath("report.js").read_text(encoding="utf-8")
     assert LOADING_TAGS.isdisjoint(page.tags)
     assert [a for a in page.attributes if a[1].startswith("on")] == []
     targets = [value for _, name, value in page.attributes if name in LOADING_ATTRIBUTES]
@@ -103,8 +115,11 @@ def test_page__style_sheet_loads_nothing():
 def test_page__policy_forbids_the_network():
     page = Page(rendered(values_table([1.0])))
     policy = next(value for _, name, value in page.attributes if name == "content" and "default-src" in value)
-    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:")
-    assert "script-src" not in policy
+    own = base64.b64encode(hashlib.sha256(page.scripts[-1].encode()).digest()).decode()
+    assert policy == (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{own}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
 def test_page__hostile_text_is_only_text():
@@ -182,7 +197,7 @@ def test_page__says_what_the_run_did():
         "knn_shapley-1a2b3c4d5e6f",
         "doi:10.14778/3342263.3342637",
         "k = 10",
-        "3.2e−14",
+        "3.2 × 10⁻¹⁴",
         "Expected finite features; got 3 with NaN",
         "What to do: look there",
         "8,000",
@@ -191,7 +206,7 @@ def test_page__says_what_the_run_did():
         "U(N) − U(∅)",
         "averaged over the validation points",
         "Values by class",
-        "Lowest values",
+        "Rows to look at first",
         "Highest values",
         "kernel",
         "4.0.1",

@@ -8,7 +8,8 @@ from report_data import FINDINGS, NO_NEIGHBORS, RUN, neighbors_table, realistic_
 from dvspark.errors import InputError
 from dvspark.report import listed_ids, summarize
 from dvspark.report.distribution import N_CURVE_END_POINTS, N_CURVE_POINTS, Curve, curve, histogram
-from dvspark.report.text import clip, count, distance, seconds, share, significant, value_formatter
+from dvspark.report.scale import scale_of
+from dvspark.report.text import clip, count, distance, seconds, share, significant
 
 
 def summary_of(values, run=RUN, findings=FINDINGS, neighbors=NO_NEIGHBORS):
@@ -289,24 +290,30 @@ def test_clip__never_ends_in_a_joiner():
 
 
 @pytest.mark.parametrize(
-    ("scale", "number", "expected"),
+    ("largest", "number", "expected", "unit"),
     [
-        (1e-4, -1.5e-5, "−1.50000e−05"),
-        (1e-4, 0.0, "0.00000e+00"),
-        (0.5, -1.5e-5, "−0.000015"),
-        (0.5, -0.0, "0.000000"),
-        (0.5, None, "–"),
-        (0.5, float("nan"), "–"),
-        (0.5, float("-inf"), "−∞"),
-        (1e7, 1234567.0, "1.23457e+06"),
+        (1e-4, -1.5e-5, "−0.1500", "× 10⁻⁴"),
+        (1e-4, 0.0, "0", "× 10⁻⁴"),
+        (1e-4, 1e-12, "0.0000", "× 10⁻⁴"),
+        (0.5, -1.5e-5, "−0.00002", ""),
+        (0.5, -0.0, "0", ""),
+        (0.5, None, "–", ""),
+        (0.5, float("nan"), "–", ""),
+        (0.5, float("-inf"), "−∞", ""),
+        (43.21, 1.5, "1.500", ""),
+        (123456.0, 3.0, "3", ""),
+        (1e7, 1234567.0, "0.1235", "× 10⁷"),
+        (5e-324, 5e-324, "0.0000", "× 10⁻³²⁴"),
     ],
 )
-def test_value_formatter__one_form_for_a_report(scale, number, expected):
-    assert value_formatter(-scale, 0.0)(number) == expected
+def test_scale__one_unit_for_a_report(largest, number, expected, unit):
+    scale = scale_of(-largest, 0.0)
+    assert (scale.show(number), scale.unit) == (expected, unit)
 
 
 def test_numbers_as_text():
     assert significant(0.1234567) == "0.123457"
+    assert significant(-1.53347e-3 / 100, 3) == "−1.53 × 10⁻⁵"
     assert distance(5.48) == "5.480"
     assert count(1234567) == "1,234,567"
     assert [share(part) for part in (0.0, 1e-9, 0.125, 0.99999, 1.0)] == [
