@@ -15,6 +15,7 @@ from dvspark.config.job import JobConfig
 from dvspark.config.sources import asked_log_format, load_config, parse_overrides
 from dvspark.errors import ConfigError, Problem
 from dvspark.logs.redact import redacted_tree, visible_tree
+from dvspark.report.lowest import lowest_lines
 from dvspark.run import pipeline, plan_job, stream
 from dvspark.run.change import parent_record
 from dvspark.run.engine_choice import open_engine, open_spark
@@ -121,6 +122,8 @@ def _summary(record: dict[str, Any]) -> str:
         told = "not told" if measured is None else f"{measured:.2g}, allowed {allowed:.2g}"
         lines.append(f"audit {finding['name']}: {finding['verdict']} ({told})")
     lines += [f"{name}: {place}" for name, place in record["outputs"].items()]
+    if found := lowest_lines(record.get("lowest_rows", ())):
+        lines += ["", *found]
     return "\n".join(lines)
 
 

@@ -90,6 +90,21 @@ _ALL = (
         options=(Option("--output", "folder for the results", "FOLDER", "demo-output"),),
     ),
     Command(
+        "report",
+        "write the report of a published run anew, maybe beside another run",
+        ("dvspark.cli.report", "run"),
+        ("dvspark report RUN [--against RUN] [--to FILE] [--force]",),
+        about="RUN is OUTPUT/runs/RUN_ID, or OUTPUT for the run that was published last. FILE is report-RUN_ID.html if "
+        "left out. No row is valued again.",
+        options=(
+            Option("--against", "show what rose, fell, appeared and is gone since that run", "RUN"),
+            Option("--to", "the file to write", "FILE"),
+            Option("--force", "overwrite a file that is there"),
+        ),
+        examples=("dvspark report results --against results/runs/before",),
+        operands=("RUN",),
+    ),
+    Command(
         "methods",
         "list the methods; say what one is for and what it takes",
         ("dvspark.cli.methods_text", "run"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dvspark import logs
 from dvspark.config.sources import load_config
+from dvspark.report.lowest import lowest_lines
 from dvspark.run import pipeline
 from dvspark.run.engine_choice import open_engine
 
@@ -33,10 +34,6 @@ def run(output: Path) -> int:
         record = pipeline.run(config, session)
     verdicts = ", ".join(f"{finding['name']} {finding['verdict']}" for finding in record["findings"])
     print(f"\naudit: {verdicts}")
-    print("\nthe lowest values       package                       section      nearest packages' sections")
-    for row in record["lowest_rows"]:
-        near = ", ".join(str(label) for label in row["neighbor_labels"])
-        print(f"{row['value']:>14.6f}          {row['id']:<28.28}  {row['label']:<11.11}  {near}")
+    print("\nA row is a package, and its label the section.", *lowest_lines(record["lowest_rows"]), sep="\n")
     print(f"\nvalues  {record['outputs']['values']}\nreport  {record['outputs']['report']}")
-    print("\nA low value is a reason to look at a row, not a verdict on it.")
     return 0

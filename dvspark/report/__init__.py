@@ -8,6 +8,7 @@ nothing and runs no script but its own, and the same summary gives the same byte
 
     browse         the rows to search, sort and decide on, suspects first
     shown          what a person recognizes a row by: a text, a link, a picture
+    lowest         the lowest rows as lines for a terminal
     decisions      what a review decided, in counts; sets of copies
     against        another run: what rose, fell, appeared
     distribution   histogram and sorted curve, as a few hundred numbers

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
 N_LISTED = 25
+# Of so many of the lowest rows the page shows the nearest validation rows.
+N_NEAR = 100
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class RowLine:
 
 
 def listed_ids(values: pa.Table) -> list[Hashable]:
-    """Return the ids of the rows that the report lists, without repeats; these rows need neighbors.
+    """Return the ids of the rows that need neighbors, without repeats, see `listed_positions`.
 
     ``values`` has the columns id and rank. Cost: O(n log n).
     """
@@ -54,8 +56,12 @@ def listed_ids(values: pa.Table) -> list[Hashable]:
 
 
 def listed_positions(values: pa.Table) -> np.ndarray[Any, Any]:
-    """Return the positions of the listed rows in ``values``, ascending, without repeats. Cost: O(n log n)."""
-    return np.unique(np.concatenate(_listed_positions(values)))
+    """Return the positions of the rows that need neighbors, ascending, without repeats. Cost: O(n log n).
+
+    They are the 100 rows with the lowest values and the 25 with the highest.
+    """
+    order = _order(values)
+    return np.unique(np.concatenate([order[::-1][:N_NEAR], order[:N_LISTED]]))
 
 
 def listed_rows(values: pa.Table, neighbors: pa.Table) -> tuple[tuple[RowLine, ...], tuple[RowLine, ...]]:
@@ -69,8 +75,13 @@ def listed_rows(values: pa.Table, neighbors: pa.Table) -> tuple[tuple[RowLine, .
 
 
 def _listed_positions(values: pa.Table) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    order = np.argsort(values["rank"].to_numpy(), kind="stable")
+    order = _order(values)
     return order[::-1][:N_LISTED], order[:N_LISTED]
+
+
+def _order(values: pa.Table) -> np.ndarray[Any, Any]:
+    """Return the positions of the rows, the highest value first."""
+    return np.argsort(values["rank"].to_numpy(), kind="stable")
 
 
 def neighbors_by_row(neighbors: pa.Table, ids: list[Hashable]) -> dict[Hashable, list[dict[str, Any]]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dvspark import report
 from dvspark.run.computed import Computed
+from dvspark.run.report_again import NEIGHBORS, sealed_neighbors
 from dvspark.runs.documents import sealed
 from dvspark.runs.metrics import run_metrics
 
@@ -25,6 +26,7 @@ def presented(
         shown = report.summarize(computed.finalized.table, record, record["findings"], computed.extremes)
         record = {**record, "lowest_rows": [_row_record(row) for row in shown.lowest[:LOWEST_ROWS]]}
         documents["report.html"] = report.render_html(shown)
+        documents[NEIGHBORS] = sealed_neighbors(record["run_id"], computed.extremes)
     documents |= {"metrics.prom": run_metrics(record), "run.json": sealed(record, indent=1).decode()}
     return documents, record
 

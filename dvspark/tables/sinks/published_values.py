@@ -43,6 +43,15 @@ def read_values(output: str | PathLike[str], run_id: str | None = None) -> pa.Ta
     return rows.add_column(0, schema.field(0), pa.array([run_id] * len(rows), pa.string()))
 
 
+def read_record(output: str | PathLike[str], run_id: str | None = None) -> dict[str, Any]:
+    """Return the run record of one run; ``run_id`` None: of the run that was published last.
+
+    Raises: ConfigError for a run that is not published, OutputConflictError for a record that was changed since.
+    """
+    storage = open_storage(str(output))
+    return _record(storage, _latest(storage) if run_id is None else run_id)
+
+
 def _latest(storage: Storage) -> str:
     """Return the id of the run that was published last. Raises: ConfigError where nobody tells."""
     if (latest := latest_run(storage)) is None:

@@ -163,7 +163,7 @@ def test_rows__of_one_row_are_that_row():
 
 
 def test_listed_ids__names_each_listed_row_once():
-    assert len(listed_ids(realistic_values(1000))) == 50
+    assert len(listed_ids(realistic_values(1000))) == 125
     assert sorted(listed_ids(values_table([1.0, 3.0, 2.0], ids=[7, 8, 9]))) == [7, 8, 9]
 
 

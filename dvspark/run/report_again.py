@@ -1,0 +1,62 @@
+"""Report again: the report of a published run, made anew from what was published, maybe beside another run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from dvspark import report
+from dvspark.errors import ConfigError, OutputConflictError, Problem
+from dvspark.report.against import compared
+from dvspark.runs.documents import sealed, unsealed
+from dvspark.tables.sinks.published_values import read_record, read_values
+from dvspark.tables.storage import open_storage
+
+# Beside the report: the nearest validation rows of the rows it lists, which values and record do not have.
+NEIGHBORS = "neighbors.json"
+
+
+def sealed_neighbors(run_id: str, neighbors: pa.Table) -> bytes:
+    """Return the nearest validation rows of a report as a document that says whose it is."""
+    return sealed({"run_id": run_id, "neighbors": neighbors.to_pylist()})
+
+
+def report_again(output: str, run_id: str | None, against: tuple[str, str | None] | None = None) -> tuple[str, str]:
+    """Return a run's id and its report as HTML; ``against``: the output and id of a run to compare it with.
+
+    An id that is None stands for the run that was published last.
+    Raises: ConfigError for a run that is not published or is private, OutputConflictError for a damaged one.
+    Cost: a pass over the run's values and a sort; no row is valued again.
+    """
+    record, values = _published(output, run_id)
+    comparison = None
+    if against is not None:
+        other, other_values = _published(*against)
+        comparison = compared(values, record, other_values, other)
+    neighbors = _neighbors(output, record["run_id"])
+    summary = report.summarize(values, record, record["findings"], neighbors, comparison=comparison)
+    return record["run_id"], report.render_html(summary)
+
+
+def _published(output: str, run_id: str | None) -> tuple[dict[str, Any], pa.Table]:
+    record = read_record(output, run_id)
+    if record.get("privacy") is not None:
+        where, hint = f"run {record['run_id']}", "each owner's values are in the owner's folder"
+        raise ConfigError(Problem(where, "a run whose values may be shown together", "a private run", hint))
+    return record, read_values(output, record["run_id"]).drop_columns(["run_id"])
+
+
+def _neighbors(output: str, run_id: str) -> pa.Table:
+    """Return the nearest validation rows of a report; none where the run kept none.
+
+    Raises: OutputConflictError for a file that is another run's, or was changed.
+    """
+    storage, name = open_storage(output), f"runs/{run_id}/{NEIGHBORS}"
+    if not storage.exists(name):
+        return pa.table({})
+    kept = unsealed(storage.read(name))
+    if kept is None or kept.get("run_id") != run_id:
+        got, hint = "a file that was changed since, or another run's", "value again with --force"
+        raise OutputConflictError(Problem(storage.shown_path(name), "the neighbors of the run's rows", got, hint))
+    return pa.Table.from_pylist(kept["neighbors"])

@@ -1,0 +1,77 @@
+"""`dvspark report`: the report of a published run, made anew from what the run published."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from frames import draw_data, write_parquet
+
+from dvspark.cli import main
+from dvspark.run.report_again import NEIGHBORS
+
+DATA = draw_data(60, 20, seed=71)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of two runs, of which the later one is the latest."""
+    folder = tmp_path_factory.mktemp("results")
+    for side in ("train", "validation"):
+        write_parquet(folder / f"{side}.parquet", getattr(DATA, side))
+    tables = [word for side in ("train", "validation") for word in (f"--{side}", str(folder / f"{side}.parquet"))]
+    for run_id, k in (("before", "3"), ("second", "7")):
+        words = ["value", *tables, "--output", str(folder / "out"), "--run_id", run_id, "--k", k, "--engine", "local"]
+        assert main(words) == 0
+    return folder / "out"
+
+
+def test_report__made_anew_is_the_published_one(results: Path, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", str(results)]) == 0
+    assert capsys.readouterr().out == "wrote report-second.html\n"
+    anew = (tmp_path / "report-second.html").read_text(encoding="utf-8")
+    assert anew == (results / "runs" / "second" / "report.html").read_text(encoding="utf-8")
+    assert "differs" in anew
+
+
+def test_report__against_another_run_says_what_differs(results: Path, tmp_path: Path) -> None:
+    path = tmp_path / "both.html"
+    words = ["report", str(results / "runs" / "second"), "--against", str(results / "runs" / "before"), "--to", str(path)]
+    assert main(words) == 0
+    html = path.read_text(encoding="utf-8")
+    assert "Compared with run" in html
+    assert "60 rows are in both runs" in html
+    assert main(words) == 4
+    assert main([*words, "--force"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "says"),
+    [
+        ([], 2, "OUTPUT/runs/RUN_ID"),
+        (["OUT/runs/nowhere"], 2, "a published run"),
+        (["OUT", "--against", "OUT/runs/nowhere"], 2, "a published run"),
+        (["OUT", "--onto", "x"], 2, "an option of dvspark report"),
+    ],
+)
+def test_report__refusals(
+    results: Path, tmp_path: Path, monkeypatch: Any, capsys: Any, words: list[str], exit_code: int, says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", *(word.replace("OUT", str(results), 1) for word in words)]) == exit_code
+    assert says in capsys.readouterr().err
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_report__of_neighbors_that_were_changed_is_refused(results: Path, tmp_path: Path, capsys: Any) -> None:
+    path = results / "runs" / "before" / NEIGHBORS
+    kept = path.read_bytes()
+    told = json.loads(kept)
+    for damaged in (kept[:-20], json.dumps({**told, "run_id": "before2"}).encode()):
+        path.write_bytes(damaged)
+        assert main(["report", str(results / "runs" / "before"), "--to", str(tmp_path / "x.html")]) == 4
+        assert NEIGHBORS in capsys.readouterr().err
+    path.write_bytes(kept)
