@@ -39,7 +39,8 @@ def test_report__made_anew_is_the_published_one(results: Path, tmp_path: Path, m
 
 def test_report__against_another_run_says_what_differs(results: Path, tmp_path: Path) -> None:
     path = tmp_path / "both.html"
-    words = ["report", str(results / "runs" / "second"), "--against", str(results / "runs" / "before"), "--to", str(path)]
+    runs = results / "runs"
+    words = ["report", str(runs / "second"), "--against", str(runs / "before"), "--to", str(path)]
     assert main(words) == 0
     html = path.read_text(encoding="utf-8")
     assert "Compared with run" in html
