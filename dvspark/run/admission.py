@@ -6,12 +6,12 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from dvspark.config.job import JobConfig
 from dvspark.logs.redact import redacted
 from dvspark.privacy import Release
 from dvspark.run.neighbors import Keep
+from dvspark.run.request import Budget
 from dvspark.run.validate import Checked
-from dvspark.runs import budget
+from dvspark.runs.budget import Account
 from dvspark.runs.files import Files
 from dvspark.runs.private import Identity, keep_identity, kept_identity
 from dvspark.tables.storage import open_storage
@@ -30,32 +30,31 @@ def known(checked: Checked, files: Files) -> Checked:
     return checked
 
 
-def admit(checked: Checked, files: Files, config: JobConfig) -> Checked:
+def admit(checked: Checked, files: Files, budget: Budget) -> Checked:
     """Return a private run with the identity that is kept, after its release is counted once in its table's budget.
 
     Raises: OutputConflictError if the budget does not allow the release; then nothing is left behind.
     """
     if checked.secret is None or checked.release is None:
         return checked
-    account = _account(config, files, checked.release)
+    account = _account(budget, files, checked.release)
     account.require(checked.release, checked.fingerprint)
     kept = keep_identity(files, checked.secret, Identity(checked.run_id, checked.fingerprint))
     account.spend(checked.release, kept.fingerprint)
     return replace(checked, run_id=kept.run_id, fingerprint=kept.fingerprint)
 
 
-def _account(config: JobConfig, files: Files, release: Release) -> budget.Account:
-    """Return the account of the private table, in the output's private folder unless ``budget`` is set.
+def _account(budget: Budget, files: Files, release: Release) -> Account:
+    """Return the account of the private table, in the output's private folder unless the budget names one.
 
     The account knows a table by its path or name: links are followed, version and snapshot do not matter.
     """
-    reference = config.train.reference()
-    table = str(reference.table or reference.path)
-    if reference.table is None and "://" not in table and not table.startswith("file:"):
+    table = str(budget.table)
+    if budget.table.table is None and "://" not in table and not table.startswith("file:"):
         table = str(Path(table).expanduser().resolve())
-    if config.budget is not None:
-        files, folder = open_storage(config.budget), "releases"
+    if budget.folder is not None:
+        files, folder = open_storage(budget.folder), "releases"
     else:
         folder = f"private/budget/{hashlib.sha256(table.encode()).hexdigest()[:16]}"
-    delta = release.delta if config.delta_budget is None else config.delta_budget
-    return budget.Account(files, folder, redacted(table), config.epsilon_budget, delta)
+    delta = release.delta if budget.delta is None else budget.delta
+    return Account(files, folder, redacted(table), budget.epsilon, delta)

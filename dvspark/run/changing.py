@@ -22,7 +22,7 @@ from dvspark.run.change import (
     parent_totals,
 )
 from dvspark.run.hashed_rows import hashed_rows
-from dvspark.run.request import Request
+from dvspark.run.request import Change
 from dvspark.tables.sources.local_files import not_local
 from dvspark.tables.sources.read import Rows, read_rows
 from dvspark.tables.storage import Storage
@@ -33,22 +33,20 @@ if TYPE_CHECKING:
     from dvspark.local.session import Session
 
 
-def parent_of(request: Request, session: Session, storage: Storage) -> Parent | None:
-    """Return the run that is to change, or None if the request changes no run.
+def read_parent(change: Change, options: ValueOptions, session: Session, storage: Storage) -> Parent:
+    """Return the run that is to change.
 
     Raises: ConfigError if that run is not published, has other options, or is not as it was published.
     """
-    if request.parent is None or request.change is None:
-        return None
     if isinstance(session, LocalSession):
-        raise not_local("parent", "a run of its own", f"a change of run {request.parent}")
+        raise not_local("parent", "a run of its own", f"a change of run {change.parent}")
     spark = session
-    record = parent_record(storage, request.parent)
-    if problems := option_problems(record, request.options, request.run_id):
+    record = parent_record(storage, change.parent)
+    if problems := option_problems(record, options, change.run_id):
         raise ConfigError(problems)
     rows = parent_rows(spark, storage.spark_path, record)
-    parent = Parent(record, parent_totals(storage, record), rows, request.change)
-    return dataclasses.replace(parent, valued=_valued_by(parent, request.options, spark, storage))
+    parent = Parent(record, parent_totals(storage, record), rows, change.kind)
+    return dataclasses.replace(parent, valued=_valued_by(parent, options, spark, storage))
 
 
 def _valued_by(parent: Parent, options: ValueOptions, spark: SparkSession, storage: Storage) -> DataFrame | None:

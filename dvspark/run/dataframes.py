@@ -11,7 +11,7 @@ from dvspark.errors import ConfigError, Problem
 from dvspark.methods.options import ValueOptions
 from dvspark.run.pipeline import compute
 from dvspark.run.read import RowsOrProblems, Tables
-from dvspark.run.request import Request
+from dvspark.run.request import RowRules, Spread
 from dvspark.run.showing import result_html, result_line
 from dvspark.run.validate import validate_tables
 from dvspark.schemas import Finding
@@ -108,9 +108,6 @@ def value_table(
     problems += column_problems(columns)
     if problems:
         raise ConfigError(problems)
-    request = Request(
-        options, on_bad_row, run_id=run_id, work_dir=work_dir, plan=plan, host_memory=host_memory, extremes=False
-    )
     target = options.declaration.target
     reference = TableReference.of_frame("train_df", columns).asked(options.asks)
     train = canonical_rows("train", train_df, reference, target)
@@ -118,10 +115,12 @@ def value_table(
     if validation_df is not None:
         reference = TableReference.of_frame("validation_df", columns).without_train_columns()
         validation = canonical_rows("validation", validation_df, reference, target)
-    spark = train_df.sparkSession
+    spark, spread = train_df.sparkSession, Spread(plan, host_memory=host_memory, work_dir=work_dir)
     with named_jobs(spark, run_id) as stages:
-        checked = validate_tables(Tables(train, validation), request, stages)
+        checked = validate_tables(
+            Tables(train, validation), RowRules(on_bad_row), options, run_id, spread.chunk_rows, stages
+        )
         stages.run_id = checked.run_id
-        computed = compute(checked, request, spark, stages)
+        computed = compute(checked, spread, spark, stages, with_extremes=False)
     values = values_frame(spark, computed.finalized.table, checked.types)
     return Result(values, computed.record({}, stages, spark), computed.audited.findings)

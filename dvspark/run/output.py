@@ -1,69 +1,85 @@
-"""Output: where a run's results go, what is there already, and what only unpublished runs need."""
+"""Output: the folder of results, what a run has published there already, and what only unpublished runs need."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from dvspark import report
+from dvspark.errors import ComputeError, Problem
 from dvspark.logs import log_event
+from dvspark.run.request import Delivery
 from dvspark.run.validate import Checked
+from dvspark.runs import tracking
 from dvspark.runs.latest import repair_latest
 from dvspark.runs.private import kept_record
-from dvspark.tables.sinks.places import Place, require_reachable, require_values
+from dvspark.spark.exhausted import ran_out
+from dvspark.tables.sinks.places import require_reachable, require_values
 from dvspark.tables.sinks.values_tables import RunKey, ValuesTable, new_columns
 from dvspark.tables.sinks.write import refuse_conflict, remove_left_over
-from dvspark.tables.storage import Storage
+from dvspark.tables.storage import Storage, open_storage
 
 if TYPE_CHECKING:
     from dvspark.local.session import Session
 
 
-@dataclass(frozen=True)
-class Output:
-    """Where results go: values to ``place``, or to a folder for each owner if ``to_owners``; a ``report``, or none.
+@contextmanager
+def open_output(folder: str) -> Iterator[Storage]:
+    """Yield the folder of results. Raises: ComputeError where it, or a folder of this machine, takes no more."""
+    storage = open_storage(folder)
+    try:
+        yield storage
+    except OSError as error:
+        if (exhausted := ran_out(error)) is not None:
+            raise exhausted from error
+        hint = "choose another output or work_dir; started again, the run goes on after its last wave"
+        raise ComputeError(Problem("writing", "storage that takes what is written", str(error), hint)) from error
 
-    ``force``: what the run id has published before is replaced. ``mlflow``: the run is also logged to MLflow.
+
+def require_packages(delivery: Delivery) -> None:
+    """Refuse a delivery whose packages are not installed. Raises: ConfigError."""
+    if delivery.report:
+        report.require_extras()
+    if delivery.mlflow:
+        tracking.require_mlflow()
+
+
+def already_published(
+    checked: Checked, delivery: Delivery, storage: Storage, session: Session
+) -> dict[str, Any] | None:
+    """Return the record of the same run if it and its values are published; None otherwise, or by force.
+
+    Raises: OutputConflictError if another run is published here, or the values are not there as published.
     """
+    run_id, is_private = checked.run_id, checked.secret is not None
+    if delivery.force:
+        return None
+    published = refuse_conflict(storage, run_id, checked.fingerprint, is_private=is_private)
+    if published is not None:
+        whole = kept_record(storage, run_id, checked.fingerprint) if is_private else published
+        told = {**published, "values_sha256": whole["values_sha256"]}
+        require_values(storage, session, told, delivery.place, checked.schema)
+        repair_latest(storage, published)
+        log_event(f"already done: {run_id} is published", run_id=run_id)
+    return published
 
-    storage: Storage
-    session: Session
-    place: Place
-    force: bool
-    to_owners: bool
-    report: bool
-    mlflow: bool
 
-    def already(self, checked: Checked) -> dict[str, Any] | None:
-        """Return the record of the same run if it and its values are published; None otherwise, or with ``force``.
+def destination_of(checked: Checked, delivery: Delivery, storage: Storage, session: Session) -> ValuesTable | None:
+    """Return the table that values go to, or None for a folder. Conflicts should show before hours of work.
 
-        Raises: OutputConflictError if another run is published here, or the values are not there as published.
-        """
-        run_id, is_private = checked.run_id, checked.secret is not None
-        if self.force:
-            return None
-        published = refuse_conflict(self.storage, run_id, checked.fingerprint, is_private=is_private)
-        if published is not None:
-            whole = kept_record(self.storage, run_id, checked.fingerprint) if is_private else published
-            told = {**published, "values_sha256": whole["values_sha256"]}
-            require_values(self.storage, self.session, told, self.place, checked.schema)
-            repair_latest(self.storage, published)
-            log_event(f"already done: {run_id} is published", run_id=run_id)
-        return published
+    Raises: OutputConflictError.
+    """
+    place = delivery.place
+    destination = place.opened(storage, session)
+    if destination is not None:
+        new_columns(destination, checked.schema)
+    require_reachable(storage, session, RunKey(checked.run_id, checked.fingerprint), place, force=delivery.force)
+    return destination
 
-    def destination(self, checked: Checked) -> ValuesTable | None:
-        """Return the table that values go to, or None for a folder. Conflicts should show before hours of work.
 
-        Raises: OutputConflictError.
-        """
-        destination = self.place.opened(self.storage, self.session)
-        if destination is not None:
-            new_columns(destination, checked.schema)
-        run = RunKey(checked.run_id, checked.fingerprint)
-        require_reachable(self.storage, self.session, run, self.place, force=self.force)
-        return destination
-
-    def clear(self, checked: Checked) -> None:
-        """Remove what only a run that is not yet published needs."""
-        checked.ledger(self.storage).remove()
-        self.storage.remove_empty("ledger")
-        remove_left_over(self.storage, checked.run_id)
+def clear(checked: Checked, storage: Storage) -> None:
+    """Remove what only a run that is not yet published needs."""
+    checked.ledger(storage).remove()
+    storage.remove_empty("ledger")
+    remove_left_over(storage, checked.run_id)

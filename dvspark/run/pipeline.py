@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from dvspark import report
 from dvspark.config.job import JobConfig
-from dvspark.errors import AuditError, ComputeError, InputError, OutputConflictError, Problem
+from dvspark.errors import AuditError, InputError, OutputConflictError
 from dvspark.local.session import spark_of
 from dvspark.logs import Stages
 from dvspark.run import admission
@@ -19,25 +18,24 @@ from dvspark.run.computed import Computed
 from dvspark.run.extremes import find_extremes
 from dvspark.run.finalize import finalize_totals
 from dvspark.run.index import index_rows
-from dvspark.run.output import Output
+from dvspark.run.output import already_published, clear, destination_of, open_output, require_packages
 from dvspark.run.plan import plan_run
 from dvspark.run.prepare import prepare_method
 from dvspark.run.publish import publish_results
 from dvspark.run.read import read_tables
-from dvspark.run.request import Request, request_of
+from dvspark.run.request import Budget, Change, Delivery, RowRules, Spread
 from dvspark.run.validate import Checked, validate_tables
 from dvspark.run.value import value_rows
-from dvspark.runs import tracking
 from dvspark.runs.files import Files
 from dvspark.runs.leases import Lease, held
 from dvspark.runs.ledger import Ledger
-from dvspark.spark.exhausted import ran_out, translated
-from dvspark.spark.job_names import NamedStages, named_jobs
+from dvspark.spark.exhausted import translated
+from dvspark.spark.job_names import named_jobs
 from dvspark.tables.sinks.places import Place
 from dvspark.tables.sinks.write import require_own_name
 from dvspark.tables.sources.session_settings import in_own_settings
 from dvspark.tables.sources.unreadable import readable
-from dvspark.tables.storage import Storage, open_storage
+from dvspark.tables.storage import Storage
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -54,74 +52,74 @@ def run(config: JobConfig, session: Session, arrived: DataFrame | None = None) -
     A run that is published already is not repeated. ``arrived`` are validation rows in place of those of the table.
     Raises: the DvsparkError of the stage that could not go on; then nothing is published.
     """
-    storage = open_storage(config.output.path)
-    try:
-        with named_jobs(spark_of(session), config.run_id) as stages:
-            return _run(config, session, storage, stages, arrived)
-    except OSError as error:
-        if (exhausted := ran_out(error)) is not None:
-            raise exhausted from error
-        hint = "choose another output or work_dir; started again, the run goes on after its last wave"
-        raise ComputeError(Problem("writing", "storage that takes what is written", str(error), hint)) from error
-
-
-def _run(
-    config: JobConfig, session: Session, storage: Storage, stages: NamedStages, arrived: DataFrame | None
-) -> dict[str, Any]:
-    """Read and validate the tables; return the record of the same run if it is published, else go on with this one."""
-    request = request_of(config)
-    output = _output(config, session, storage)
+    options = config.options()
+    rules = RowRules(config.on_bad_row, config.to_owners())
     train = config.train.reference().asked(config.asks())
     validation = None if config.validation is None else config.validation.reference().without_train_columns()
+    change = None
+    if config.parent is not None and config.change is not None:
+        change = Change(config.parent, config.change, config.run_id)
+    spread = Spread(config.plan, config.chunk_rows, config.host_memory, config.work_dir)
+    place = Place(config.output.format, config.output.table)
+    delivery = Delivery(place, config.force, config.to_owners(), config.report, config.mlflow)
+    budget = Budget(train, config.budget, config.epsilon_budget, config.delta_budget)
 
-    tables = read_tables(train, validation, request, session, storage, stages, arrived)
-    checked = validate_tables(tables, request, stages)
-
-    checked = admission.known(checked, storage)
-    require_own_name(storage, checked.run_id)
-    if (published := output.already(checked)) is not None:
-        with suppress(OutputConflictError), held(storage, checked.run_id):
-            output.clear(checked)
-        return published
-    if checked.secret is not None:  # refuse now whatever can be refused; after `admit` the run's id is final
-        output.destination(checked)
-        checked = admission.admit(checked, storage, config)
-    stages.run_id = checked.run_id
-    with held(storage, checked.run_id) as lease:
-        return _run_alone(checked, request, output, config.kept(), lease, stages)
+    with open_output(config.output.path) as storage, named_jobs(spark_of(session), config.run_id) as stages:
+        require_packages(delivery)
+        tables = read_tables(train, validation, rules, options, change, session, storage, stages, arrived)
+        checked = validate_tables(tables, rules, options, config.run_id, spread.chunk_rows, stages)
+        checked = admission.known(checked, storage)
+        require_own_name(storage, checked.run_id)
+        if (published := already_published(checked, delivery, storage, session)) is not None:
+            with suppress(OutputConflictError), held(storage, checked.run_id):
+                clear(checked, storage)
+            return published
+        if checked.secret is not None:  # refuse now whatever can be refused; after `admit` the run's id is final
+            destination_of(checked, delivery, storage, session)
+            checked = admission.admit(checked, storage, budget)
+        stages.run_id = checked.run_id
+        with held(storage, checked.run_id) as lease:
+            return _run_alone(checked, spread, delivery, config.kept(), session, storage, lease, stages)
 
 
 def _run_alone(
     checked: Checked,
-    request: Request,
-    output: Output,
+    spread: Spread,
+    delivery: Delivery,
     configuration: dict[str, Any],
+    session: Session,
+    storage: Storage,
     lease: Lease,
     stages: Stages,
 ) -> dict[str, Any]:
     """Value and publish, or return the record of the same run if it was published meanwhile."""
-    if output.force:
-        checked.ledger(output.storage).remove()  # what is published stays until it can be replaced
-    elif (published := output.already(checked)) is not None:
+    if delivery.force:
+        checked.ledger(storage).remove()  # what is published stays until it can be replaced
+    elif (published := already_published(checked, delivery, storage, session)) is not None:
         return published
-    destination = output.destination(checked)
+    destination = destination_of(checked, delivery, storage, session)
     rest_on = rows_after(checked.inputs.validation, checked.parent) if checked.may_change else None
+    with_extremes = delivery.report and checked.shows_distances
     try:
-        computed = compute(checked, request, output.session, stages, output.storage)
-        record = publish_results(computed, output, destination, rest_on, configuration, lease, stages)
+        computed = compute(checked, spread, session, stages, storage, with_extremes=with_extremes)
+        record = publish_results(
+            computed, delivery, destination, rest_on, configuration, session, storage, lease, stages
+        )
     except (AuditError, InputError):  # waves of such tables, or waves that contain such an error, are of no use
-        output.clear(checked)
+        clear(checked, storage)
         raise
-    output.clear(checked)
+    clear(checked, storage)
     return record
 
 
 def compute(
     checked: Checked,
-    request: Request,
+    spread: Spread,
     session: Session,
     stages: Stages,
     files: Files | None = None,
+    *,
+    with_extremes: bool = True,
 ) -> Computed:
     """Return audited values of validated tables; nothing is published.
 
@@ -130,14 +128,14 @@ def compute(
     """
     options, inputs, parent = checked.options, checked.inputs, checked.parent
     ledger = None if files is None else _begun(checked, files)
-    plan = plan_run(inputs, request, session, stages)
-    with index_rows(inputs, options, plan, request.work_dir, ledger, stages) as index:
+    plan = plan_run(inputs, options, spread, session, stages)
+    with index_rows(inputs, options, plan, spread.work_dir, ledger, stages) as index:
         prepared = prepare_method(checked, plan.n_chunks, index, files, stages)
         valued = value_rows(prepared, index, ledger, parent, checked.ranking, stages)
         finalized = finalize_totals(valued.totals, checked.run_id, index, options, stages)
         audited = audit_values(finalized.values, valued, prepared, index, parent, stages)
         extremes = pa.table({})
-        if request.extremes:
+        if with_extremes:
             extremes = find_extremes(finalized.table, prepared.validation_rows, index, options, stages)
     return Computed(checked, plan, prepared, valued, finalized, audited, extremes)
 
@@ -149,13 +147,3 @@ def _begun(checked: Checked, files: Files) -> Ledger:
         files.make_private(ledger.folder)  # it has sums of values in it
     ledger.begin()
     return ledger
-
-
-def _output(config: JobConfig, session: Session, storage: Storage) -> Output:
-    """Return where results go. Raises: ConfigError if a package that the output needs is not installed."""
-    if config.report:
-        report.require_extras()
-    if config.mlflow:
-        tracking.require_mlflow()
-    place = Place(config.output.format, config.output.table)
-    return Output(storage, session, place, config.force, config.to_owners(), config.report, config.mlflow)

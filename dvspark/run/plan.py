@@ -9,7 +9,8 @@ from dvspark.engine.planning.plan import Plan, make_plan
 from dvspark.engine.planning.sizes import Sizes
 from dvspark.local.session import LocalSession
 from dvspark.logs import Stages
-from dvspark.run.request import Request
+from dvspark.methods.options import ValueOptions
+from dvspark.run.request import Spread
 from dvspark.tables.sources.local_files import not_local
 from dvspark.tables.table_checks import ValidatedInputs
 
@@ -17,21 +18,21 @@ if TYPE_CHECKING:
     from dvspark.local.session import Session
 
 
-def plan_run(inputs: ValidatedInputs, request: Request, session: Session, stages: Stages) -> Plan:
+def plan_run(inputs: ValidatedInputs, options: ValueOptions, spread: Spread, session: Session, stages: Stages) -> Plan:
     """Return how the run is spread.
 
     Raises: ComputeError if no plan fits, NotLocalError for an index that does not fit a machine without Spark.
     """
     with stages.stage("plan") as now:
         sizes = Sizes.of(
-            request.options,
+            options,
             n_train=inputs.train_facts.n_rows,
             n_validation=inputs.validation_facts.n_rows,
             n_features=inputs.n_features,
             dtype=inputs.dtype,
         )
-        hosts = read_hosts(session, request.host_memory)
-        plan = make_plan(sizes, hosts, chunk_rows=request.chunk_rows, asked=request.plan)
+        hosts = read_hosts(session, spread.host_memory)
+        plan = make_plan(sizes, hosts, chunk_rows=spread.chunk_rows, asked=spread.plan)
         if plan.name == "sharded" and isinstance(session, LocalSession):
             raise not_local("plan", "an index that fits this machine", plan.reason)
         now.note = f"{plan.name}, {plan.n_chunks} chunks: {plan.reason}"

@@ -12,8 +12,8 @@ from dvspark.logs import Stages
 from dvspark.logs.redact import redacted_tree
 from dvspark.run.computed import Computed
 from dvspark.run.keeping import kept_for_changes
-from dvspark.run.output import Output
 from dvspark.run.presenting import presented
+from dvspark.run.request import Delivery
 from dvspark.runs import tracking
 from dvspark.runs.leases import Lease
 from dvspark.runs.private import keep_record, public_record
@@ -23,17 +23,22 @@ from dvspark.tables.sinks.contents import values_digest
 from dvspark.tables.sinks.places import begin
 from dvspark.tables.sinks.values_tables import RunKey, ValuesTable, commit_values
 from dvspark.tables.sinks.write import PRIVATE_REJECTED, Counted, counted, ranked_by_owner, typed_values
+from dvspark.tables.storage import Storage
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from dvspark.local.session import Session
+
 
 def publish_results(
     computed: Computed,
-    output: Output,
+    delivery: Delivery,
     destination: ValuesTable | None,
     validation_rows: DataFrame | pa.Table | None,
     configuration: dict[str, Any],
+    session: Session,
+    storage: Storage,
     lease: Lease,
     stages: Stages,
 ) -> dict[str, Any]:
@@ -42,18 +47,20 @@ def publish_results(
     ``validation_rows``: (id, row_hash) of the rows on which the values rest, if they may change later.
     Raises: InputError if a table has changed meanwhile, OutputConflictError if another run published this id.
     """
-    checked, storage = computed.checked, output.storage
+    checked = computed.checked
     run_id, inputs = checked.run_id, checked.inputs
     with stages.stage("write") as now:
         now.rows, now.note = inputs.train_facts.n_rows, run_id
         for rows in (inputs.train, inputs.validation):
             rows.require_unchanged()
         table = computed.finalized.table
-        values = ranked_by_owner(table) if output.to_owners else table
-        tables, commit = _tables(computed, output, destination, values)
+        values = ranked_by_owner(table) if delivery.to_owners else table
+        tables, commit = _tables(computed, session, destination, values, to_owners=delivery.to_owners)
+        with_report = delivery.report and not delivery.to_owners
+        outputs = _outputs(computed, storage, destination, with_report=with_report)
         record = redacted_tree(
             {
-                **computed.record(_outputs(computed, output, destination), stages, output.session),
+                **computed.record(outputs, stages, session),
                 "configuration": configuration,
             }
         )
@@ -61,9 +68,8 @@ def publish_results(
         if checked.secret is not None:
             keep_record(storage, run_id, record)
             record = public_record(record)
-        clear = partial(begin, storage, output.session, run_id, output.place)
+        clear = partial(begin, storage, session, run_id, delivery.place)
         with kept_for_changes(computed, validation_rows) as kept:
-            with_report = output.report and not output.to_owners
             documents, record = presented(computed, {**record, **kept.told}, with_report=with_report)
             documents = kept.documents | documents
             write.publish(
@@ -74,20 +80,22 @@ def publish_results(
                 commit,
                 clear,
                 lease.require,
-                force=output.force,
+                force=delivery.force,
                 # How long a private run writes would tell of its table.
                 published=None if checked.secret is None else record["created"],
             )
-        if output.mlflow:
+        if delivery.mlflow:
             tracking.track(record, documents)
     return {**record, "stages": stages.record()}  # this one among them, which ended after the record was written
 
 
-def _outputs(computed: Computed, output: Output, destination: ValuesTable | None) -> dict[str, str]:
+def _outputs(
+    computed: Computed, storage: Storage, destination: ValuesTable | None, *, with_report: bool
+) -> dict[str, str]:
     """Return where results are, in the form in which the record names them."""
-    run_id, shown = computed.checked.run_id, output.storage.shown_path
+    run_id, shown = computed.checked.run_id, storage.shown_path
     names = {"run": "run.json", "metrics": "metrics.prom"}
-    if output.report and not output.to_owners:
+    if with_report:
         names["report"] = "report.html"
     outputs = {"values": shown(f"values/run_id={run_id}") if destination is None else destination.place}
     outputs |= {name: shown(f"runs/{run_id}/{file}") for name, file in names.items()}
@@ -102,7 +110,7 @@ def _rejected(computed: Computed) -> str:
 
 
 def _tables(
-    computed: Computed, output: Output, destination: ValuesTable | None, values: pa.Table
+    computed: Computed, session: Session, destination: ValuesTable | None, values: pa.Table, *, to_owners: bool
 ) -> tuple[dict[str, pa.Table | Counted], Callable[[], None] | None]:
     """Return the tables to stage, by name, and a function that commits values to a table of their own, or None."""
     checked = computed.checked
@@ -110,8 +118,8 @@ def _tables(
     commit: Callable[[], None] | None = None
     if destination is None:
         tables["values"] = values.drop_columns(["run_id"])  # the folder's name says it
-        if output.to_owners:
-            frame = typed_values(output.session, tables["values"], checked.types)
+        if to_owners:
+            frame = typed_values(session, tables["values"], checked.types)
             tables["values"] = Counted(frame, len(values), by=OWNER.name)
     else:
         run = RunKey(checked.run_id, checked.fingerprint)

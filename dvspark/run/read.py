@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from dvspark.errors import Problem
 from dvspark.logs import Stages
+from dvspark.methods.options import ValueOptions
 from dvspark.run.change import Parent, without_known
-from dvspark.run.changing import parent_of
-from dvspark.run.request import Request
+from dvspark.run.changing import read_parent
+from dvspark.run.request import Change, RowRules
 from dvspark.tables.sources.read import Rows, TableReference, canonical_rows, read_rows
 from dvspark.tables.storage import Storage
 
@@ -39,7 +40,9 @@ class Tables:
 def read_tables(
     train: TableReference,
     validation: TableReference | None,
-    request: Request,
+    rules: RowRules,
+    options: ValueOptions,
+    change: Change | None,
     session: Session,
     storage: Storage,
     stages: Stages,
@@ -49,18 +52,18 @@ def read_tables(
 
     Raises: ConfigError if the run that is to change cannot change.
     """
-    target = request.options.declaration.target
+    target = options.declaration.target
     with stages.stage("read"):
         of_train = read_rows(session, "train", train, target)
-        if isinstance(of_train, list) and request.to_owners:
+        if isinstance(of_train, list) and rules.to_owners:
             of_train = [_with_way_out(problem) for problem in of_train]
         rows: RowsOrProblems | None = None
         if validation is not None and arrived is None:
             rows = read_rows(session, "validation", validation, target)
         elif validation is not None and arrived is not None:
             rows = canonical_rows("validation", arrived, validation, target)
-        known, parent = None, parent_of(request, session, storage)
-        if parent is not None and request.on_bad_row == "reject" and isinstance(rows, Rows):
+        known, parent = None, None if change is None else read_parent(change, options, session, storage)
+        if parent is not None and rules.on_bad_row == "reject" and isinstance(rows, Rows):
             rows, known = without_known(parent, rows)
     return Tables(of_train, rows, parent, known)
 

@@ -1,46 +1,69 @@
-"""Request: what a run is asked for besides its tables."""
+"""Request: the parts of a configuration; each stage gets the parts that it needs, and none gets the whole."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dvspark.config.job import JobConfig
 from dvspark.engine.chunks import CHUNK_ROWS
-from dvspark.methods.options import ValueOptions
+from dvspark.tables.sinks.places import Place
+from dvspark.tables.sources.read import TableReference
 
 
 @dataclass(frozen=True)
-class Request:
-    """What a run is asked for besides its tables; `dvspark.config.job.JobConfig` explains each field."""
+class RowRules:
+    """What becomes of bad rows, "fail" or "reject", and whether each training row must have an owner to go to."""
 
-    options: ValueOptions
     on_bad_row: str = "fail"
-    chunk_rows: int = CHUNK_ROWS
-    run_id: str | None = None
-    work_dir: str | None = None
-    plan: str = "auto"
-    host_memory: str | None = None
-    extremes: bool = True
     to_owners: bool = False
-    parent: str | None = None
-    change: str | None = None
 
 
-def request_of(config: JobConfig) -> Request:
-    """Return what the configuration of a job asks for."""
-    options = config.options()
-    return Request(
-        options=options,
-        on_bad_row=config.on_bad_row,
-        chunk_rows=config.chunk_rows,
-        run_id=config.run_id,
-        work_dir=config.work_dir,
-        plan=config.plan,
-        host_memory=config.host_memory,
-        # The nearest rows might be among the parent's validation rows, which are not at hand.
-        # A private run shows no distances.
-        extremes=config.report and not options.declaration.is_private and config.parent is None,
-        to_owners=config.to_owners(),
-        parent=config.parent,
-        change=config.change,
-    )
+@dataclass(frozen=True)
+class Change:
+    """A change of the validation rows of the published run ``parent``: the ``kind`` is "add" or "remove".
+
+    ``run_id`` is the id that the changed run is asked to have.
+    """
+
+    parent: str
+    kind: str
+    run_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How the work is to be spread; `dvspark.config.job.JobConfig` explains each field.
+
+    ``work_dir`` None: the index lies in a temporary folder of this machine.
+    """
+
+    plan: str = "auto"
+    chunk_rows: int = CHUNK_ROWS
+    host_memory: str | None = None
+    work_dir: str | None = None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Where values go: to ``place``, or to a folder for each owner if ``to_owners``; with a ``report``, or without.
+
+    ``force``: what the run id has published before is replaced. ``mlflow``: the run is also logged to MLflow.
+    """
+
+    place: Place
+    force: bool
+    to_owners: bool
+    report: bool
+    mlflow: bool
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What all private releases of ``table`` may come to; ``folder`` counts them, None: a folder in the output.
+
+    ``epsilon`` None: there is no limit. ``delta`` None: that of the release.
+    """
+
+    table: TableReference
+    folder: str | None
+    epsilon: float | None
+    delta: float | None

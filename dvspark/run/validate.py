@@ -13,7 +13,7 @@ from dvspark.methods.options import ValueOptions
 from dvspark.privacy import Release
 from dvspark.run.change import Parent, require_fitting
 from dvspark.run.read import Tables
-from dvspark.run.request import Request
+from dvspark.run.request import RowRules
 from dvspark.runs.files import Files
 from dvspark.runs.identity import derived_run_id, fingerprint
 from dvspark.runs.ledger import Ledger
@@ -61,6 +61,14 @@ class Checked:
         return method.adds_up and not (self.options.self_validation or method.is_private)
 
     @property
+    def shows_distances(self) -> bool:
+        """Whether the report may show the nearest validation rows of a row.
+
+        They might be among the parent's validation rows, which are not at hand. A private run shows no distances.
+        """
+        return self.parent is None and not self.options.declaration.is_private
+
+    @property
     def types(self) -> dict[str, str]:
         """The Spark types of id, label and owner in the values table."""
         types = self.inputs.train.types
@@ -75,26 +83,28 @@ class Checked:
         return values_schema(types, row_bounds=self.options.error_bound)
 
 
-def validate_tables(tables: Tables, request: Request, stages: Stages) -> Checked:
-    """Validate the tables and settle what decides the run.
+def validate_tables(
+    tables: Tables, rules: RowRules, options: ValueOptions, run_id: str | None, chunk_rows: int, stages: Stages
+) -> Checked:
+    """Validate the tables and settle what decides the run; ``run_id`` None: its id follows from that.
 
     Raises: InputError with everything that is wrong in the tables, ConfigError for options that do not fit them.
     """
-    options, parent = request.options, tables.parent
+    parent = tables.parent
     with stages.stage("validate") as now:
-        inputs = validate(tables.train, tables.validation, options, request.on_bad_row, to_owners=request.to_owners)
+        inputs = validate(tables.train, tables.validation, options, rules.on_bad_row, to_owners=rules.to_owners)
         parameters = options.resolved(inputs.n_classes)
         if parent is not None:
             require_fitting(parent, inputs)
             parameters = options.declaration.resolved(parent.record["method"]["parameters"], inputs.n_classes)
         now.rows = inputs.train_facts.n_rows + (inputs.validation_facts.n_rows if tables.validation else 0)
-        if request.to_owners and (unfit := owner_problems(_owners(inputs))):
+        if rules.to_owners and (unfit := owner_problems(_owners(inputs))):
             raise InputError(unfit)
         _require_options_that_fit(options, parameters, inputs)
         now.note = f"{inputs.n_features} features, {inputs.n_classes} classes"
     for warning in inputs.warnings:
         log_event(f"note: {warning}", where=warning.where, got=warning.got)
-    checked = _identified(request, inputs, parameters, parent)
+    checked = _identified(inputs, options, parameters, run_id, chunk_rows, parent)
     return checked if tables.known is None else replace(checked, inputs=inputs.also_rejected(tables.known))
 
 
@@ -112,23 +122,28 @@ def _require_options_that_fit(options: ValueOptions, parameters: Parameters, inp
         raise ConfigError(problems)
 
 
-def _identified(request: Request, inputs: ValidatedInputs, parameters: Parameters, parent: Parent | None) -> Checked:
+def _identified(
+    inputs: ValidatedInputs,
+    options: ValueOptions,
+    parameters: Parameters,
+    run_id: str | None,
+    chunk_rows: int,
+    parent: Parent | None,
+) -> Checked:
     """Return the inputs with the run's identity: from all that decides its values, or random if private."""
-    options = request.options
     decisive = {
         "version": __version__,
         "options": {**options.record(), "parameters": parameters.plain()},
-        "chunk_rows": request.chunk_rows,
+        "chunk_rows": chunk_rows,
         "train": inputs.train_facts.digest,
         "validation": inputs.validation_facts.digest,
         **({} if parent is None else {"parent": [parent.record["fingerprint"], parent.change]}),
     }
     if options.declaration.is_private:
         # A digest of the private table could reveal a single label in it.
-        shown = new_identity(options.method, request.run_id)
-        secret = fingerprint({**decisive, "run_id": request.run_id})
+        shown = new_identity(options.method, run_id)
+        secret = fingerprint({**decisive, "run_id": run_id})
         release = options.declaration.release(parameters, inputs.validation_facts.n_rows)
         return Checked(options, inputs, parameters, shown.fingerprint, shown.run_id, secret=secret, release=release)
     full = fingerprint(decisive)
-    run_id = request.run_id or derived_run_id(options.method, full)
-    return Checked(options, inputs, parameters, full, run_id, parent)
+    return Checked(options, inputs, parameters, full, run_id or derived_run_id(options.method, full), parent)

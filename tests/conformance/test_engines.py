@@ -214,17 +214,19 @@ def _bits(train: DataFrame, validation: DataFrame, chunk_rows: int = CHUNK_ROWS)
     from dvspark.methods.options import ValueOptions
     from dvspark.run.pipeline import compute
     from dvspark.run.read import Tables
-    from dvspark.run.request import Request
+    from dvspark.run.request import RowRules, Spread
     from dvspark.run.validate import validate_tables
     from dvspark.tables.sources.read import TableReference, canonical_rows
 
-    request = Request(ValueOptions(parameters={"k": K}), chunk_rows=chunk_rows, extremes=False)
+    options = ValueOptions(parameters={"k": K})
     sides = (
         canonical_rows("train", train, TableReference()),
         canonical_rows("validation", validation, TableReference()),
     )
-    checked = validate_tables(Tables(*sides), request, Stages())
-    table = compute(checked, request, train.sparkSession, Stages()).finalized.table
+    checked = validate_tables(Tables(*sides), RowRules(), options, None, chunk_rows, Stages())
+    table = compute(
+        checked, Spread(chunk_rows=chunk_rows), train.sparkSession, Stages(), with_extremes=False
+    ).finalized.table
     place = {key: row for row, key in enumerate(table["id"].to_pylist())}
     rows = [place[key] for key in DATA.train.ids]
     return np.stack([table[name].to_numpy()[rows] for name in ("value", "standard_error")])

@@ -146,7 +146,7 @@ def test_valuation__is_the_same_under_both_plans(spark: SparkSession, tmp_path: 
     from dvspark.run.computed import Computed
     from dvspark.run.pipeline import compute
     from dvspark.run.read import Tables
-    from dvspark.run.request import Request
+    from dvspark.run.request import RowRules, Spread
     from dvspark.run.validate import validate_tables
     from dvspark.tables.sources.read import TableReference, canonical_rows
 
@@ -155,9 +155,10 @@ def test_valuation__is_the_same_under_both_plans(spark: SparkSession, tmp_path: 
     options = replace(PLAIN, self_validation=self_validation)
 
     def computed(plan: str) -> Computed:
-        request = Request(options, work_dir=str(tmp_path), plan=plan)
+        spread = Spread(plan, work_dir=str(tmp_path))
         tables = Tables(sides[0], None if self_validation else sides[1])
-        return compute(validate_tables(tables, request, Stages()), request, spark, Stages())
+        checked = validate_tables(tables, RowRules(), options, None, spread.chunk_rows, Stages())
+        return compute(checked, spread, spark, Stages())
 
     expected, found = computed("replicated"), computed("sharded")
     assert found.plan.name == "sharded"

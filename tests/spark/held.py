@@ -63,14 +63,14 @@ def _hold_task(folder: str) -> None:
 
 
 def _hold_published(folder: str) -> None:
-    from dvspark.run.output import Output
+    from dvspark.run import pipeline
 
     def clear(*given: Any) -> None:
         hold(folder)
         true(*given)
 
-    true = Output.clear
-    Output.clear = clear
+    true = pipeline.clear
+    pipeline.clear = clear
 
 
 def _hold_java(folder: str) -> None:

@@ -232,8 +232,8 @@ def test_listing__that_changes_meanwhile_stops_the_job_before_anything_is_publis
     compute, folder = pipeline.compute, tmp_path / "train"
     write_parquet(folder / "one.parquet", EARLY)
 
-    def meanwhile(*arguments: Any) -> Any:
-        done = compute(*arguments)
+    def meanwhile(*arguments: Any, **options: Any) -> Any:
+        done = compute(*arguments, **options)
         write_parquet(folder / ("two.parquet" if change == "added" else "one.parquet"), LATE)
         return done
 

@@ -109,7 +109,7 @@ def dying_at(dies_at: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         storage = open_storage(place)
         return Mortal(storage.uri, storage.root, storage.file_system, dies_at, changes)
 
-    monkeypatch.setattr("dvspark.run.pipeline.open_storage", opened)
+    monkeypatch.setattr("dvspark.run.output.open_storage", opened)
     return changes
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.logs import Stages
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
 from dvspark.run import validate
-from dvspark.run.request import Request
+from dvspark.run.request import RowRules
 from dvspark.run.validate import Checked, validate_tables
 
 N_CLASSES = 3
@@ -165,7 +166,7 @@ def checked_of(method: str, given: dict[str, Any], monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(validate, "validate", lambda *_given, **_more: inputs)
     monkeypatch.setattr(validate, "__version__", "any")
     tables: Any = SimpleNamespace(train=rows, validation=rows, parent=None, known=None)
-    return validate_tables(tables, Request(ValueOptions(method, given), run_id="a-run"), Stages())
+    return validate_tables(tables, RowRules(), ValueOptions(method, given), "a-run", CHUNK_ROWS, Stages())
 
 
 def recorded(checked: Checked) -> dict[str, Any]:

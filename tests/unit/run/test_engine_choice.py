@@ -20,7 +20,7 @@ from dvspark.local.session import LocalSession, open_local_session
 from dvspark.logs import Stages
 from dvspark.methods.options import ValueOptions
 from dvspark.run import engine_choice, plan
-from dvspark.run.request import Request
+from dvspark.run.request import Spread
 
 DATA = draw_data(40, 20, seed=3)
 
@@ -135,4 +135,4 @@ def test_plan__of_an_index_that_does_not_fit_this_machine_is_refused(
         train_facts=SimpleNamespace(n_rows=9), validation_facts=SimpleNamespace(n_rows=9), n_features=2, dtype="float32"
     )
     with pytest.raises(ConfigError, match="it does not fit"):
-        plan.plan_run(inputs, Request(ValueOptions("knn_shapley", {"k": 1})), local, Stages())
+        plan.plan_run(inputs, ValueOptions("knn_shapley", {"k": 1}), Spread(), local, Stages())
