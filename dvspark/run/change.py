@@ -11,11 +11,11 @@ from dvspark.errors import ConfigError, InputError, Problem, shown
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
 from dvspark.run.hashed_rows import ROW_HASH, rows_seal
-from dvspark.runs.documents import missing_in, unsealed
+from dvspark.runs.documents import missing_in
 from dvspark.runs.files import Files
-from dvspark.runs.identity import published_id_problems
 from dvspark.runs.kept_totals import KeptTotals
 from dvspark.runs.ledger import digest
+from dvspark.runs.published import record_of
 from dvspark.schemas import Partial
 from dvspark.tables.sources.read import Rows, published_rows
 from dvspark.tables.sources.unreadable import condition_of, spark_errors
@@ -85,22 +85,10 @@ class Parent:
 
 def parent_record(files: Files, run_id: str) -> dict[str, Any]:
     """Return the record of a run that can change. Raises: ConfigError if it is not published, or cannot change."""
-    if problems := published_id_problems(run_id, "run to change"):
-        raise ConfigError(problems)
-    name = f"runs/{run_id}/run.json"
-    if not files.exists(name):
-        hint = "give the id of a published run, and the output folder it is in"
-        raise ConfigError(Problem(f"run {run_id}", f"a published run with {name}", "none", hint))
-    try:
-        record = unsealed(files.read(name))
-    except OSError as error:
-        raise ConfigError(Problem(f"run {run_id}", f"a file {name} that can be read", str(error))) from error
-    if record is None or (lost := missing_in(record, USED)) or record["run_id"] != run_id:
-        got = "another file, or one that was changed" if record is None else f"another file, without {', '.join(lost)}"
-        if record is not None and not lost:
-            got = f"that of run {record['run_id']}"
-        hint = "value all rows at once"
-        raise ConfigError(Problem(f"run {run_id}", f"a record {name} of this version, as it was written", got, hint))
+    record, got = record_of(files, run_id, USED, asked="run to change")
+    if record is None:
+        expected = f"a record runs/{run_id}/run.json of this version, as it was written"
+        raise ConfigError(Problem(f"run {run_id}", expected, got, "value all rows at once"))
     if problems := _obstacles(record):
         raise ConfigError(problems)
     return record

@@ -9,10 +9,9 @@ import pyarrow as pa
 
 from dvspark.errors import ConfigError, OutputConflictError, Problem
 from dvspark.methods import METHODS
-from dvspark.runs.documents import missing_in, unsealed
-from dvspark.runs.identity import published_id_problems
 from dvspark.runs.latest import LATEST, latest_run
 from dvspark.runs.private import kept_record
+from dvspark.runs.published import record_of
 from dvspark.schemas import OWNER
 from dvspark.tables.sinks.places import Place, published_rows, recorded_place
 from dvspark.tables.sinks.values_tables import ValuesTable, values_kind, values_schema
@@ -64,16 +63,10 @@ def _latest(storage: Storage) -> str:
 
 def _record(storage: Storage, run_id: str) -> dict[str, Any]:
     """Return the whole record of a published run. Raises: ConfigError, OutputConflictError."""
-    if problems := published_id_problems(run_id):
-        raise ConfigError(problems)
-    name = f"runs/{run_id}/run.json"
-    if not storage.exists(name):
-        hint = "give the id of a published run, and the output folder it is in"
-        raise ConfigError(Problem(f"run {run_id}", f"a published run with {storage.shown_path(name)}", "none", hint))
-    record = unsealed(storage.read(name))
-    if record is None or missing_in(record, USED) or record.get("run_id") != run_id:
-        got = "a file that was changed since, or another run's"
-        raise OutputConflictError(Problem(storage.shown_path(name), "the record of a run", got, TO_DO))
+    record, _ = record_of(storage, run_id, USED, shown=storage.shown_path)
+    if record is None:
+        where, got = storage.shown_path(f"runs/{run_id}/run.json"), "a file that was changed since, or another run's"
+        raise OutputConflictError(Problem(where, "the record of a run", got, TO_DO))
     if record.get("privacy") is not None:  # its sha256 would tell of other owners' values
         record["values_sha256"] = kept_record(storage, run_id, record["fingerprint"])["values_sha256"]
     return record
