@@ -21,6 +21,7 @@ from dvspark.kernels.distances.distances import squared_norms
 from dvspark.kernels.formulas.chg_shapley import GradientGame
 from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.methods import METHODS
+from dvspark.methods.kinds.ranking import RankingMethod
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import GRADIENT_SUMS, GRADIENT_VALUES, ChunkArrays, Contributors, Float64s, Partial
 from dvspark.schemas.columns import (
@@ -216,8 +217,8 @@ def _contributors(
 ) -> list[list[dict[str, Any]]]:
     ids = index.keys["id"]
     shown = []
-    method, ranking = options.declaration, options.ranking_options(parameters, index.arrays.n_train)
-    for ranked, values in method.points(index.arrays, points, ranking, parameters):
+    method, ranking = RankingMethod.of(options.declaration), options.ranking_options(parameters, index.arrays.n_train)
+    for ranked, values in method.points(index.arrays, points, ranking, method.own(parameters)):
         # The rows are in rank order and the sorts are stable, so among equal values the nearer row comes first.
         helped = [place for place in np.argsort(-values, kind="stable")[:top] if values[place] > 0]
         hurt = [place for place in np.argsort(values, kind="stable")[:top][::-1] if values[place] < 0]

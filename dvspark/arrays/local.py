@@ -18,12 +18,13 @@ from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.index.search import searched
 from dvspark.errors import ConfigError, DataWarning, InputError, Problem
 from dvspark.kernels.distances.distances import prepare
-from dvspark.kernels.formulas.kinds import Parameters
+from dvspark.kernels.formulas.kinds import Parameters, RadiusFormulas
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods import METHODS
 from dvspark.methods.base import Method
 from dvspark.methods.finalize import certificate, finalize
+from dvspark.methods.kinds.private import PrivateMethod
 from dvspark.methods.options import ValueOptions
 from dvspark.privacy import KeptRelease, private_release
 from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays, columns
@@ -170,7 +171,8 @@ def local_totals(inputs: ArrayInputs, options: ValueOptions, release: KeptReleas
     parameters = method.settled_parameters(train, points, ranking_options, parameters)
     if method.is_private:
         kept = release or KeptRelease()
-        train, points = _released(method, train, points, ranking_options, parameters, kept)
+        private = PrivateMethod.of(method)
+        train, points = _released(private, train, points, ranking_options, private.own(parameters), kept)
     totals, workspace = _no_points(method, train, options), Workspace()
     for chunk in _chunks(points):
         totals.add(method.partial(train, chunk, ranking_options, parameters, workspace))
@@ -189,11 +191,11 @@ def _chunks(points: ChunkArrays) -> Iterator[ChunkArrays]:
 
 
 def _released(
-    method: Method[Parameters],
+    method: PrivateMethod,
     train: TrainArrays,
     points: ChunkArrays,
     options: RankingOptions,
-    parameters: Parameters,
+    parameters: RadiusFormulas,
     kept: KeptRelease,
 ) -> tuple[TrainArrays, ChunkArrays]:
     """Return training rows and points with noisy counts, which are drawn once and kept in ``kept``.

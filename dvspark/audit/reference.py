@@ -13,6 +13,7 @@ from dvspark.kernels.distances.small_keys import replace_small
 from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.kernels.ranking.ordered import in_order
 from dvspark.kernels.ranking.ranking import RankedRows
+from dvspark.methods.base import PointMethod
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Partial, TrainArrays, TrainColumns
 
@@ -59,7 +60,7 @@ def merged_reference_partial(
     parameters: Parameters,
 ) -> Partial:
     """Return the reference's partial of points that have their distances to all train rows."""
-    method = options.declaration
+    method = PointMethod[Parameters].of(options.declaration)
     partial = Partial.zeros(method.n_values(n_train, columns.n_owners))
     for point in points:
         distance = settle_ties(np.asarray(point.keys, np.float64), options.metric)

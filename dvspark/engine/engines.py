@@ -83,21 +83,18 @@ class Engine(Protocol[Index_contra, Rows_contra, Chunks_contra]):
         """
 
 
-class IndexBuilder(Protocol[Rows_contra]):
+class IndexBuilder(Protocol):
     """What writes the index of training rows: `packing.build_index` or `sharded.build_blocks`, bound to its own."""
 
     def __call__(
         self,
-        train_rows: Rows_contra,
         *,
         n_train: int,
         n_features: int,
         dtype: str,
         metric: str,
         directory: Path,
-        shared: bool,
         index: str,
-        keys: pa.Table | None,
     ) -> Index:
         """Return the index that was written."""
 

@@ -18,6 +18,8 @@ from dvspark.kernels.distances.distances import distance_from_key, exact_keys
 from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.base import Method
+from dvspark.methods.kinds.private import PrivateMethod
+from dvspark.methods.kinds.radius import RadiusMethod
 from dvspark.methods.kinds.sums import SettledGame
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import Bools, ChunkArrays, Floats, Int64s, TrainArrays, TrainColumns, columns
@@ -117,10 +119,10 @@ def value_chunks(batches: Iterator[pa.RecordBatch], index: TrainIndex, work: Chu
 def count_chunks(batches: Iterator[pa.RecordBatch], index: TrainIndex, work: ChunkWork) -> Iterator[pa.RecordBatch]:
     """Yield the `NEIGHBOR_COUNTS` of every chunk in the batches, which are sorted by (chunk_id, id)."""
     ranking = work.options.ranking_options(work.parameters, index.arrays.n_train)
-    train = with_sample(index.arrays, index.keys["id"], work)
+    train, method = with_sample(index.arrays, index.keys["id"], work), RadiusMethod.of(work.method)
     for _, table in whole_chunks(batches):
         chunk = chunk_arrays(table, index.train_keys, self_validation=work.options.self_validation)
-        counts = work.method.counts(train, chunk, ranking, work.parameters, _workspace)
+        counts = method.counts(train, chunk, ranking, method.own(work.parameters), _workspace)
         yield counts_table(table["id"], counts).to_batches()[0]
 
 
@@ -145,7 +147,8 @@ def sampled_columns(columns: TrainColumns, ids: pa.ChunkedArray, work: ChunkWork
     asked = (work.sample_key, len(ids), ids[0].as_py())
     if asked not in _samples:
         _samples.clear()
-        _samples[asked] = work.method.sample(ids.to_pylist(), work.sample_key, work.parameters)
+        method = PrivateMethod.of(work.method)
+        _samples[asked] = method.sample(ids.to_pylist(), work.sample_key, method.own(work.parameters))
     return dataclasses.replace(columns, sampled=_samples[asked])
 
 

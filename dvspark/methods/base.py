@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from dvspark.errors import Problem
 from dvspark.kernels import memory
-from dvspark.kernels.binning.binned import RankingGame
 from dvspark.kernels.binning.bins import near_rows
 from dvspark.kernels.blocks.merged import MergedPoint
 from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.kernels.ranking import ranking
 from dvspark.kernels.ranking.ordered import OrderedPoint
-from dvspark.kernels.ranking.ranking import RankedRows, RankingOptions
+from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.parameters import Parameter, parameter_problems, resolved_parameters
-from dvspark.privacy import Release
-from dvspark.schemas import Bools, ChunkArrays, Finding, Float64s, Int64s, Partial, TrainArrays, TrainColumns
+from dvspark.schemas import ChunkArrays, Finding, Float64s, Partial, TrainArrays, TrainColumns
 
 if TYPE_CHECKING:
     from dvspark.engine.planning.sizes import Sizes
@@ -58,7 +57,7 @@ P = TypeVar("P", bound=Parameters)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(Generic[P]):
+class Method(ABC, Generic[P]):
     """One way to value training rows: a declaration. The computation is in one kernel file.
 
     - ``parameters``: what the user may choose. ``formulas``: the class in the kernel file that has these parameters as
@@ -104,6 +103,7 @@ class Method(Generic[P]):
     compares: ClassVar[bool] = True
     adds_up: ClassVar[bool] = True
 
+    @abstractmethod
     def partial(
         self,
         train: TrainArrays,
@@ -113,40 +113,6 @@ class Method(Generic[P]):
         workspace: Workspace | None = None,
     ) -> Partial:
         """Return the partial of a chunk."""
-        raise NotImplementedError
-
-    def merged_partial(
-        self,
-        points: Iterable[MergedPoint],
-        columns: TrainColumns,
-        n_train: int,
-        n_players: int,
-        options: RankingOptions,
-        parameters: P,
-    ) -> Partial:
-        """Return the partial of points whose keys came from blocks, for kinds whose blocks exchange keys."""
-        raise NotImplementedError
-
-    def points(
-        self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: P
-    ) -> Iterator[tuple[RankedRows, Float64s]]:
-        """Yield for each validation point its ranked rows and their values in rank order, for kinds with ``bins``."""
-        raise NotImplementedError
-
-    def game(self, n_players: int, options: RankingOptions, parameters: P) -> RankingGame:
-        """Return the game of ``n_players`` rows for the binned ranking, for kinds with ``bins``."""
-        raise NotImplementedError
-
-    def reference_values(self, point: OrderedPoint, parameters: P) -> Float64s:
-        """Return the values by rank, or by owner, from another formula than the kernel's; for the audit."""
-        raise NotImplementedError
-
-    def size(self, point: OrderedPoint, parameters: P) -> float:  # noqa: ARG002
-        """Return the largest |U| that any rows of a point can have. Rounding is in proportion to it.
-
-        It is one, the largest share of matches, unless a kind or method overrides this.
-        """
-        return 1.0
 
     def own_error(self, n_players: int, parameters: P) -> float:
         """Return how far a value of a point with so many rows may be off because of what the method leaves out."""
@@ -159,25 +125,6 @@ class Method(Generic[P]):
     def n_asked(self, n_players: int, parameters: P) -> int:  # noqa: ARG002
         """Return how many nearest rows of a point the method needs; all rows, unless a kind overrides this."""
         return n_players
-
-    def release(self, parameters: P, n_validation: int) -> Release:
-        """Return what a private method promises, and the noise that this takes."""
-        raise NotImplementedError
-
-    def sample(self, ids: Sequence[int | str], key: bytes, parameters: P) -> Bools:
-        """Return which training rows with these ids the sample of a private method holds."""
-        raise NotImplementedError
-
-    def counts(
-        self,
-        train: TrainArrays,
-        chunk: ChunkArrays,
-        options: RankingOptions,
-        parameters: P,
-        workspace: Workspace | None = None,
-    ) -> Int64s:
-        """Return how many neighbors that count match each point and how many do not, (n_validation, 2) int64."""
-        raise NotImplementedError
 
     def settled_parameters(
         self,
@@ -287,3 +234,36 @@ class Method(Generic[P]):
         if not isinstance(parameters, self.formulas):
             raise TypeError(f"expected parameters of {self.name}; got {parameters}")
         return parameters
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointMethod(Method[P], ABC):
+    """A method that gives each point values of its own, so that the audit can value a few points again."""
+
+    @abstractmethod
+    def reference_values(self, point: OrderedPoint, parameters: P) -> Float64s:
+        """Return the values by rank, or by owner, from another formula than the kernel's; for the audit."""
+
+    def size(self, point: OrderedPoint, parameters: P) -> float:  # noqa: ARG002
+        """Return the largest |U| that any rows of a point can have. Rounding is in proportion to it.
+
+        It is one, the largest share of matches, unless a kind or method overrides this.
+        """
+        return 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankedMethod(PointMethod[P], ABC):
+    """A method that needs all rows of a point in order; under the sharded plan, blocks exchange their keys."""
+
+    @abstractmethod
+    def merged_partial(
+        self,
+        points: Iterable[MergedPoint],
+        columns: TrainColumns,
+        n_train: int,
+        n_players: int,
+        options: RankingOptions,
+        parameters: P,
+    ) -> Partial:
+        """Return the partial of points whose keys came from blocks."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import reprlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -13,7 +14,7 @@ from dvspark.errors import Problem, close_matches
 
 
 @dataclass(frozen=True)
-class Parameter:
+class Parameter(ABC):
     """One parameter. ``default`` is used if it is left out; None means that the inputs or the method decide.
 
     ``words``: those that it accepts, if any.
@@ -33,13 +34,13 @@ class Parameter:
         return "|".join(filter(None, [self.placeholder, *self.words]))
 
     @property
+    @abstractmethod
     def expected(self) -> str:
         """The values that the parameter accepts, in words for messages."""
-        raise NotImplementedError
 
+    @abstractmethod
     def accepts(self, value: Any) -> bool:
         """Return whether the parameter accepts a value."""
-        raise NotImplementedError
 
     def read(self, value: Any) -> Any:
         """Return an accepted value as plain data."""

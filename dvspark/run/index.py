@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dvspark.engine.engines import Index, IndexBuilder
 from dvspark.engine.index.train_index import IndexReference, finished_index
@@ -18,6 +18,7 @@ from dvspark.engine.planning.plan import Plan
 from dvspark.engine.replicated import packing, replicated
 from dvspark.engine.sharded import sharded
 from dvspark.host.own_folder import own_folder
+from dvspark.kernels.ranking.ordered import given
 from dvspark.local.rows import LocalRows
 from dvspark.logs import Stages
 from dvspark.methods.options import ValueOptions
@@ -54,16 +55,13 @@ def index_rows(
                 for left in folder.glob("*/"):  # half done or damaged
                     shutil.rmtree(left, ignore_errors=True)
                 _keep(ledger, folder, "")
-                index = _builder(plan, inputs)(
-                    frame,
+                index = _builder(plan, inputs, shared=shared)(
                     n_train=inputs.train_facts.n_rows,
                     n_features=inputs.n_features,
                     dtype=inputs.dtype,
                     metric=options.metric,
                     directory=directory,
-                    shared=shared,
                     index=options.index,
-                    keys=inputs.train.keys,
                 )
             _keep(ledger, folder, index.digest)
             if isinstance(index, IndexReference) and not isinstance(index, LocalIndex):
@@ -74,13 +72,14 @@ def index_rows(
         yield index
 
 
-def _builder(plan: Plan, inputs: ValidatedInputs) -> IndexBuilder[Any]:
+def _builder(plan: Plan, inputs: ValidatedInputs, *, shared: bool) -> IndexBuilder:
     """Return what writes an index of the kind that the plan needs, where the rows are."""
-    if isinstance(inputs.train.frame, LocalRows):
-        return partial(local.build_index, gather=inputs.train.gathered)
+    train = inputs.train
+    if isinstance(train.frame, LocalRows):
+        return partial(local.build_index, gather=train.gathered, keys=given(train.keys, "keys of rows read here"))
     if plan.name == "sharded":
-        return partial(sharded.build_blocks, block_rows=plan.block_rows)
-    return partial(packing.build_index, gather=inputs.train.gathered)
+        return partial(sharded.build_blocks, train.frame, block_rows=plan.block_rows, keys=train.keys, shared=shared)
+    return partial(packing.build_index, train.frame, gather=train.gathered, keys=train.keys, shared=shared)
 
 
 def _finished(frame: Frame, plan: Plan, directory: Path, digest: str) -> Index | None:

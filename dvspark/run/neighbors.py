@@ -13,6 +13,7 @@ import pyarrow as pa
 from dvspark.engine.tasks import ChunkWork, counts_table
 from dvspark.errors import OutputConflictError, Problem, taken_run_id
 from dvspark.logs import log_event
+from dvspark.methods.kinds.private import PrivateMethod
 from dvspark.methods.kinds.radius import RadiusMethod
 from dvspark.privacy import Release, private_release
 from dvspark.runs.documents import sealed, unsealed
@@ -92,7 +93,8 @@ def released(
     started again uses the kept noise; so do all but the first of several starts at the same time. ``counts_of`` counts
     the neighbors.
     """
-    release = work.method.release(work.parameters, n_validation)
+    method = PrivateMethod.of(work.method)
+    release = method.release(method.own(work.parameters), n_validation)
     kept = None if keep is None else keep.read()
     if kept is None:
         key = secrets.token_bytes(32) if release.sampling_rate < 1 else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -37,14 +38,25 @@ class Prepared:
     release: Release | None = None
 
 
+# What settles something before rows are valued; it also returns a text about it.
+Preparation = Callable[[Prepared, Index], tuple[Prepared, str]]
+
+
 def prepare_method(checked: Checked, n_chunks: int, index: Index, files: Files | None, stages: Stages) -> Prepared:
     """Return what is needed to value rows; ``files`` is where a private release is kept before its use."""
     work = ChunkWork(checked.options, checked.parameters)
     prepared = Prepared(checked.inputs.validation.frame, n_chunks, work, checked.release)
     keep = None if files is None else Keep(files, checked.run_id, checked.fingerprint)
-    for name, settle in PREPARATIONS.get(checked.options.declaration.kind, {}).items():
+    find_neighbors = partial(_find_neighbors, keep=keep, n_rows=checked.inputs.validation_facts.n_rows)
+    # By kind, the stage that settles something before rows are valued.
+    preparations: dict[str, tuple[str, Preparation]] = {
+        "radius": ("neighbors", find_neighbors),
+        "sums": ("sums", _settle_sums),
+    }
+    if (found := preparations.get(checked.options.declaration.kind)) is not None:
+        name, settle = found
         with stages.stage(name) as now:
-            prepared, now.note = settle(prepared, index, keep, checked.inputs.validation_facts.n_rows)
+            prepared, now.note = settle(prepared, index)
     return prepared
 
 
@@ -81,16 +93,9 @@ def _find_neighbors(prepared: Prepared, index: Index, keep: Keep | None, n_rows:
     return Prepared(points.with_counts(frame, noisy), prepared.n_chunks, work, release), said
 
 
-def _settle_sums(prepared: Prepared, index: Index, _keep: Keep | None, _n_rows: int) -> tuple[Prepared, str]:
+def _settle_sums(prepared: Prepared, index: Index) -> tuple[Prepared, str]:
     """Settle the head and the game."""
     rows = sums.TrainRows(engine_of(index), index)
     settled = sums.settled(prepared.validation_rows, prepared.n_chunks, rows, prepared.work)
     said = f"softmax head on {settled.head.n_rows} rows"
     return replace(prepared, work=replace(prepared.work, settled=settled)), said
-
-
-# By kind, the stage that settles something before rows are valued, and returns a text about it.
-PREPARATIONS: dict[str, dict[str, Callable[[Prepared, Index, Keep | None, int], tuple[Prepared, str]]]] = {
-    "radius": {"neighbors": _find_neighbors},
-    "sums": {"sums": _settle_sums},
-}

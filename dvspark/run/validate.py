@@ -9,6 +9,7 @@ import pyarrow as pa
 from dvspark.errors import ConfigError, InputError
 from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.logs import Stages, log_event
+from dvspark.methods.kinds.private import PrivateMethod
 from dvspark.methods.options import ValueOptions
 from dvspark.privacy import Release
 from dvspark.run.change import Parent, require_fitting
@@ -143,7 +144,8 @@ def _identified(
         # A digest of the private table could reveal a single label in it.
         shown = new_identity(options.method, run_id)
         secret = fingerprint({**decisive, "run_id": run_id})
-        release = options.declaration.release(parameters, inputs.validation_facts.n_rows)
+        method = PrivateMethod.of(options.declaration)
+        release = method.release(method.own(parameters), inputs.validation_facts.n_rows)
         return Checked(options, inputs, parameters, shown.fingerprint, shown.run_id, secret=secret, release=release)
     full = fingerprint(decisive)
     return Checked(options, inputs, parameters, full, run_id or derived_run_id(options.method, full), parent)

@@ -24,7 +24,6 @@ from dvspark.engine.replicated.replicated import (
 )
 from dvspark.engine.tasks import ChunkWork
 from dvspark.errors import ComputeError, Problem
-from dvspark.local.rows import LocalRows
 from dvspark.schemas import EXACT, Partial, Wave
 from dvspark.schemas.columns import from_ipc
 
@@ -48,7 +47,6 @@ class LocalIndex(IndexReference):
 
 
 def build_index(
-    train_rows: LocalRows,  # noqa: ARG001 - who hands them over knows them
     *,
     gather: Gather,
     n_train: int,
@@ -56,15 +54,13 @@ def build_index(
     dtype: str,
     metric: str,
     directory: Path,
-    shared: bool = False,  # noqa: ARG001 - nobody else has to see the directory
     index: str = EXACT,
-    keys: pa.Table | None = None,
+    keys: pa.Table,
 ) -> LocalIndex:
     """Pack train rows into an index, in id order; ``keys``: all they have but embeddings; ``index``: of a search.
 
     Raises: ComputeError when the rows are not those of the keys.
     """
-    assert keys is not None  # noqa: S101 - rows that are read here come with them
     writer = IndexWriter(directory, n_train, n_features, dtype)
     writer.write_keys(checked_keys([keys], n_train))
     writer.place(gather)

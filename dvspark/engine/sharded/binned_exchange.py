@@ -34,6 +34,7 @@ from dvspark.kernels.blocks.merged_bins import (
 )
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
+from dvspark.methods.kinds.ranking import RankingMethod
 from dvspark.schemas import BINNED_PARTS, POINT_VALUES, Bools, ChunkArrays, Int64s, Partial, TrainArrays, TrainLabels
 from dvspark.schemas.arrow import arrow_schema
 
@@ -117,7 +118,8 @@ def value_batches(batches: Iterator[pa.RecordBatch], now: BinnedRound) -> Iterat
     reference = now.reference
     first_rows = [reference.first_row(block) for block in range(reference.n_blocks)]
     n_players = reference.n_train - now.work.options.self_validation
-    game = now.work.options.declaration.game(n_players, now.options, now.work.parameters)
+    method = RankingMethod.of(now.work.method)
+    game = method.game(n_players, now.options, method.own(now.work.parameters))
     most = row_codes.most_near_rows(reference.n_train, row_codes.near_capacity(reference.n_train, now.n_near))
     opened: tuple[int, ChunkArrays] | None = None
     for (chunk_id, point), found in itertools.groupby(_rows(batches), lambda row: (row["chunk_id"], row["point"])):

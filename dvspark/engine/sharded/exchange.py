@@ -20,6 +20,8 @@ from dvspark.engine.sharded.block_sums import require_all
 from dvspark.engine.sharded.stored_keys import stored_keys
 from dvspark.engine.tasks import ChunkWork
 from dvspark.kernels.blocks.merged import BlockPart, MergedPoint, block_parts
+from dvspark.kernels.formulas.kinds import Parameters
+from dvspark.methods.base import RankedMethod
 from dvspark.schemas import PARTS, ChunkArrays, Floats, Int64s, Partial, TrainBlock
 from dvspark.schemas.arrow import arrow_schema
 
@@ -42,11 +44,11 @@ def method_halves(reference: BlocksReference, work: ChunkWork) -> Halves:
     """Return the two halves of a method under ``ranking: sorted``."""
     n_train = reference.n_train
     options = work.options.ranking_options(work.parameters, n_train)
-    n_players = n_train - work.options.self_validation
+    n_players, method = n_train - work.options.self_validation, RankedMethod[Parameters].of(work.method)
 
     def merged(points: Iterator[MergedPoint]) -> Partial:
         columns = reference.train_keys().columns  # mapped where the task runs
-        return work.options.declaration.merged_partial(points, columns, n_train, n_players, options, work.parameters)
+        return method.merged_partial(points, columns, n_train, n_players, options, method.own(work.parameters))
 
     return Halves(partial(block_parts, options=options, n_train=n_train), merged)
 

@@ -33,7 +33,7 @@ class Parameters:
         """Whether the values sum to U(N) - U(∅), or to what is counted in their place."""
         return True
 
-    def error_bound(self, _n_players: int) -> float:
+    def error_bound(self, n_players: int) -> float:  # noqa: ARG002 - most formulas leave nothing out
         """Return how far a value may be from that of the game by what the formulas leave out, of so many rows."""
         return 0.0
 
@@ -87,7 +87,7 @@ class OrderedFormulas(NearestVote, ABC):
     def reference_values(self, point: OrderedPoint) -> Float64s:
         """Return the values by another formula, for the audit."""
 
-    def largest_utility(self, _point: OrderedPoint) -> float:
+    def largest_utility(self, point: OrderedPoint) -> float:  # noqa: ARG002 - of a share of matches it is one
         """Return the most that |U| of any rows, or of none, can be: one for a share of matches."""
         return 1.0
 

@@ -40,6 +40,6 @@ class KnnShapley(RankingFormulas):
         last = matches[-1] / max(self.k, n_players)
         return np.cumsum(np.append(falls, last)[::-1])[::-1]
 
-    def utilities(self, n_nearest_matches: float, _n_players: int) -> tuple[float, float]:
+    def utilities(self, n_nearest_matches: float, n_players: int) -> tuple[float, float]:  # noqa: ARG002 - shares of k
         """Return U(N) and U(∅) of a point with that many matches among its min(k, n) nearest rows."""
         return n_nearest_matches / self.k, 0.0

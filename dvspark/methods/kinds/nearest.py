@@ -19,7 +19,7 @@ from dvspark.kernels.ranking import ranking
 from dvspark.kernels.ranking.ordered import OrderedPoint
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
-from dvspark.methods.base import Method
+from dvspark.methods.base import PointMethod
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Partial, TrainArrays
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ NEAREST_ROW_BYTES = 17 + 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class NearestMethod(Method[NearestFormulas]):
+class NearestMethod(PointMethod[NearestFormulas]):
     """A method that needs only the nearest rows of a point."""
 
     kind: ClassVar[str] = "nearest"

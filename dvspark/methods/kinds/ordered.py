@@ -12,12 +12,12 @@ from dvspark.kernels.formulas.kinds import OrderedFormulas
 from dvspark.kernels.ranking.ordered import OrderedPoint, in_order, ordered_points, sum_ordered
 from dvspark.kernels.ranking.ranking import RankedRows, RankingOptions, Scratch
 from dvspark.kernels.workspace import Workspace
-from dvspark.methods.base import Method
+from dvspark.methods.base import RankedMethod
 from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays, TrainColumns
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderedMethod(Method[OrderedFormulas]):
+class OrderedMethod(RankedMethod[OrderedFormulas]):
     """A method that values one `OrderedPoint` after the other."""
 
     kind: ClassVar[str] = "ordered"

@@ -16,7 +16,7 @@ from dvspark.kernels.radius.radius import RadiusValues, neighbor_counts, radius_
 from dvspark.kernels.ranking.ordered import OrderedPoint, given
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
-from dvspark.methods.base import Method
+from dvspark.methods.base import PointMethod
 from dvspark.methods.parameters import Number
 from dvspark.schemas import ChunkArrays, Finding, Float64s, Floats, Int64s, Partial, TrainArrays, TrainLabels
 
@@ -41,7 +41,7 @@ CALIBRATED_POINTS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class RadiusMethod(Method[RadiusFormulas]):
+class RadiusMethod(PointMethod[RadiusFormulas]):
     """A method whose values follow from two counts for each point."""
 
     kind: ClassVar[str] = "radius"

@@ -14,12 +14,12 @@ from dvspark.kernels.ranking.partials import game_of, point_values, ranking_part
 from dvspark.kernels.ranking.rank_values import tied_rank_values
 from dvspark.kernels.ranking.ranking import RankedRows, RankingOptions
 from dvspark.kernels.workspace import Workspace
-from dvspark.methods.base import Method
+from dvspark.methods.base import RankedMethod
 from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays, TrainColumns
 
 
 @dataclass(frozen=True, kw_only=True)
-class RankingMethod(Method[RankingFormulas]):
+class RankingMethod(RankedMethod[RankingFormulas]):
     """A method whose values follow from two tables over the ranks, so that bins may rank the far rows."""
 
     kind: ClassVar[str] = "ranking"

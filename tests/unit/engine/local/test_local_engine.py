@@ -55,7 +55,7 @@ def index(tmp_path: Path) -> LocalIndex:
         return pa.Table.from_batches(function(rows.read(columns)))
 
     keys = rows.table.drop_columns(["embedding"])
-    return local.build_index(rows, gather=gather, **given, directory=tmp_path / "index", keys=keys)
+    return local.build_index(gather=gather, **given, directory=tmp_path / "index", keys=keys)
 
 
 @pytest.fixture
