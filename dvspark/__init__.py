@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from dvspark import privacy
+    from dvspark.arrays.array_values import value_arrays
     from dvspark.arrays.cleanlab_scores import data_shapley_knn
     from dvspark.arrays.estimator import DataValuator
-    from dvspark.arrays.local import value_arrays
     from dvspark.arrays.other_inputs import chg_value_arrays
     from dvspark.errors import (
         AuditError,
@@ -49,7 +49,7 @@ _PLACES = {
     "dvspark.run.dataframes": ("Result", "value_table"),
     "dvspark.arrays.cleanlab_scores": ("data_shapley_knn",),
     "dvspark.arrays.estimator": ("DataValuator",),
-    "dvspark.arrays.local": ("value_arrays",),
+    "dvspark.arrays.array_values": ("value_arrays",),
     "dvspark.arrays.other_inputs": ("chg_value_arrays",),
     "dvspark.tables.sinks.published_values": ("read_values",),
     "dvspark.errors": tuple(name for name in __all__ if name.endswith(("Error", "Warning"))),

@@ -10,7 +10,7 @@ from typing import Any
 from dvspark.arguments import count_problems
 from dvspark.arrays.array_columns import read_numbers
 from dvspark.arrays.array_guises import ERRORS, numbers_of
-from dvspark.arrays.local import value_arrays
+from dvspark.arrays.array_values import value_arrays
 from dvspark.errors import ConfigError, DvsparkError, InputError, Problem
 from dvspark.extras import import_extra
 from dvspark.kernels.distances.distances import METRICS

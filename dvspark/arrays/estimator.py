@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, Self
 
 from dvspark.arrays.array_guises import ERRORS, numbers_of
-from dvspark.arrays.local import value_arrays
+from dvspark.arrays.array_values import value_arrays
 from dvspark.errors import InputError, Problem
 from dvspark.schemas import Float64s
 

@@ -14,7 +14,7 @@ Sharded (`engine.sharded`), if the index does not fit a host:
         one task merges a point      and gives back what its rows get
         blocks add up values         of a chunk (`block_sums`) --> waves --> totals
 
-Local (`engine.local`): the replicated plan without Spark, by workers of this machine. `points`: what stages ask of
+By workers: the replicated plan without Spark, by workers of this machine. `points`: what stages ask of
 validation rows besides values, by where the rows are.
 
 `index`: how training rows are written, described, cached and opened, whole or in blocks. `planning`: which plan, what

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import pyarrow as pa
 
+from dvspark.engine.by_workers import by_workers
+from dvspark.engine.by_workers.by_workers import LocalIndex
 from dvspark.engine.chunks import Cut
 from dvspark.engine.index.train_blocks import BlocksReference
 from dvspark.engine.index.train_index import IndexReference, TrainKeys
-from dvspark.engine.local import local
-from dvspark.engine.local.local import LocalIndex
 from dvspark.engine.replicated import replicated
 from dvspark.engine.sharded import sharded
 from dvspark.engine.tasks import ChunkWork, ListedRows
@@ -22,7 +22,7 @@ from dvspark.schemas import Float64s, Int64s, TrainArrays, Wave
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from dvspark.engine.local.points import LocalChunks
+    from dvspark.engine.by_workers.points import LocalChunks
     from dvspark.local.rows import LocalRows
 
 Index = IndexReference | BlocksReference
@@ -103,7 +103,7 @@ def engine_of(index: IndexOf) -> Engine[IndexOf, Any, Any]:
     """Return the module that values with this kind of index."""
     of_blocks: Engine[BlocksReference, DataFrame, DataFrame] = sharded
     of_whole: Engine[IndexReference, DataFrame, DataFrame] = replicated
-    here: Engine[LocalIndex, LocalRows, LocalChunks] = local
+    here: Engine[LocalIndex, LocalRows, LocalChunks] = by_workers
     if isinstance(index, LocalIndex):
         return cast("Engine[IndexOf, Any, Any]", here)
     return cast("Engine[IndexOf, Any, Any]", of_blocks if isinstance(index, BlocksReference) else of_whole)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dvspark.engine.local import points as here
+from dvspark.engine.by_workers import points as here
 from dvspark.engine.replicated import points as on_spark
 from dvspark.engine.tasks import ListedRows
 from dvspark.errors import ComputeError, Problem

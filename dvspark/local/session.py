@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Session: TypeAlias = "SparkSession | LocalSession"
 
 # The program of a worker: what tasks do is the engine's.
-WORKER = "dvspark.engine.local.worker"
+WORKER = "dvspark.engine.by_workers.worker"
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dvspark.engine.by_workers import by_workers
+from dvspark.engine.by_workers.by_workers import LocalIndex
 from dvspark.engine.engines import Index, IndexBuilder
 from dvspark.engine.index.train_index import IndexReference, finished_index
-from dvspark.engine.local import local
-from dvspark.engine.local.local import LocalIndex
 from dvspark.engine.planning.plan import Plan
 from dvspark.engine.replicated import packing, replicated
 from dvspark.engine.sharded import sharded
@@ -76,7 +76,7 @@ def _builder(plan: Plan, inputs: ValidatedInputs, *, shared: bool) -> IndexBuild
     """Return what writes an index of the kind that the plan needs, where the rows are."""
     train = inputs.train
     if isinstance(train.frame, LocalRows):
-        return partial(local.build_index, gather=train.gathered, keys=given(train.keys, "keys of rows read here"))
+        return partial(by_workers.build_index, gather=train.gathered, keys=given(train.keys, "keys of rows read here"))
     if plan.name == "sharded":
         return partial(sharded.build_blocks, train.frame, block_rows=plan.block_rows, keys=train.keys, shared=shared)
     return partial(packing.build_index, train.frame, gather=train.gathered, keys=train.keys, shared=shared)
@@ -85,7 +85,7 @@ def _builder(plan: Plan, inputs: ValidatedInputs, *, shared: bool) -> IndexBuild
 def _finished(frame: Frame, plan: Plan, directory: Path, digest: str) -> Index | None:
     """Return the index for this plan that was finished in ``directory``; None if it is missing or damaged."""
     if isinstance(frame, LocalRows):
-        return local.finished(directory, digest)
+        return by_workers.finished(directory, digest)
     if plan.name == "sharded":
         return sharded.finished_blocks(frame.sparkSession, directory, digest, plan.block_rows)
     return finished_index(directory, digest)

@@ -1,4 +1,4 @@
-"""An approximate index on Spark: the values of the local engine, and what the audit tells of them."""
+"""An approximate index on Spark: the values of `value_arrays`, and what the audit tells of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 pytest.importorskip("faiss")
 pytestmark = pytest.mark.spark
 
-# Three blocks, each with rows enough for 16 lists; all points in one chunk, as in the local engine.
+# Three blocks, each with rows enough for 16 lists; all points in one chunk, as in `value_arrays`.
 DATA = draw_data(2 * TILE_ROWS + 900, 60, seed=12, n_features=8)
 ASKED: dict[str, Any] = {"method": "truncated_knn_shapley", "k": 5, "k_star": 60}
 TOLD = {"finite", "efficiency", "near_rows", "rank_correlation", "approximation_error", "untouched"}

@@ -187,7 +187,7 @@ def test_replicated__row_bounds_have_the_bits_of_the_local_engine(spark: SparkSe
     from dvspark.run.dataframes import value_table
 
     drawn = draw_data(BLOCK_ROWS + 5_000, 12, seed=15, n_features=8)
-    # One chunk, whose rows the local engine is given in the order in which Spark adds them.
+    # One chunk, whose rows `value_arrays` is given in the order in which Spark adds them.
     data = Data(drawn.train, drawn.validation.take(np.argsort(drawn.validation.ids)), drawn.types)
     arrays, given = data.arrays()
     options: dict[str, Any] = {"k": K, "ranking": "binned", "tolerance": 1e-6, "error_bound": True}
@@ -234,7 +234,7 @@ def _bits(train: DataFrame, validation: DataFrame, chunk_rows: int = CHUNK_ROWS)
 
 @pytest.fixture(scope="module")
 def expected(spark_session: SparkSession) -> np.ndarray:
-    """The bits of a plain run, which the local engine agrees with."""
+    """The bits of a plain run, which `value_arrays` agrees with."""
     bits = _bits(*frames_of(spark_session, DATA))
     arrays, given = DATA.arrays()
     local = dvspark.value_arrays(*arrays, **given, k=K)

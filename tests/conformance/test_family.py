@@ -1,4 +1,4 @@
-"""Every method under every plan: replicated, the local engine's values; sharded, the same bits from several blocks."""
+"""Every method under every plan: replicated, those of `value_arrays`; sharded, the same bits from several blocks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from frames import Data, draw_data, frame_of, frames_of
 
 from dvspark.arrays.array_inputs import Given, read_array_inputs
-from dvspark.arrays.local import local_totals
+from dvspark.arrays.array_values import array_totals
 from dvspark.engine.tasks import ChunkWork
 from dvspark.kernels.distances.distances import TILE_ROWS
 from dvspark.methods import METHODS
@@ -154,7 +154,7 @@ def test_cases__name_every_method() -> None:
 def test_family__replicated_is_the_local_engine_and_sharded_has_its_bits(
     name: str, case: str, tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("dvspark.arrays.local", "dvspark.run.neighbors"):
+    for module in ("dvspark.arrays.array_values", "dvspark.run.neighbors"):
         monkeypatch.setattr(f"{module}.private_release", lambda counts, _release: counts + OFFSET)
     monkeypatch.setattr("dvspark.run.neighbors.secrets.token_bytes", lambda _n: KEY)
     asked = CASES[name][case]
@@ -162,7 +162,7 @@ def test_family__replicated_is_the_local_engine_and_sharded_has_its_bits(
     assert options.problems() == []
     on_spark = tables.totals(asked.data, options, None)
     with monkeypatch.context() as patch:
-        # Row by row, where the local engine draws by place and Spark by id.
+        # Row by row, where `value_arrays` draws by place and Spark by id.
         drawn = "dvspark.methods.kinds.private.sampled_rows"
         patch.setattr(drawn, lambda _, __, rate: sampled_rows(_ids(data), KEY, rate))
         local = _local(data, options)
@@ -188,14 +188,14 @@ def _ids(data: Data) -> list[str]:
 
 
 def _local(data: Data, options: ValueOptions) -> Partial:
-    """Return the local engine's totals; of its own points, of the first ones by id."""
+    """Return the totals of `value_arrays`; of its own points, of the first ones by id."""
     arrays, given = data.arrays(self_validation=options.self_validation)
     columns = {name: data.train.columns[name.removesuffix("s")] for name in options.asks}
     inputs = read_array_inputs(Given(*arrays, train_ids=given["train_ids"], **columns), options)
     if options.self_validation:
         few = inputs.x_validation[:N_VALIDATION], inputs.validation_labels.slice(0, N_VALIDATION)
         inputs = replace(inputs, x_validation=few[0], validation_labels=few[1])
-    return local_totals(inputs, options)
+    return array_totals(inputs, options)
 
 
 class Tables:

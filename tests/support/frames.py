@@ -1,4 +1,4 @@
-"""Problems of a few hundred rows, as arrays for the local engine and as Spark DataFrames of the same rows."""
+"""Problems of a few hundred rows, as arrays for `value_arrays` and as Spark DataFrames of the same rows."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 
 import dvspark
 from dvspark.arrays.array_inputs import Given, read_array_inputs
-from dvspark.arrays.local import local_totals
+from dvspark.arrays.array_values import array_totals
 from dvspark.kernels import loops
 from dvspark.kernels.binning import binned, bins, row_codes
 from dvspark.kernels.distances import distances
@@ -65,7 +65,7 @@ def rows_in_layout(layout: str, n_classes: int, seed: int) -> tuple[np.ndarray, 
 def totals(rows: tuple[Any, ...], **changes: Any) -> Partial:
     options = ValueOptions(**changes)
     four = (*rows, None, None)[:4]
-    return local_totals(read_array_inputs(Given(*four), options), options)
+    return array_totals(read_array_inputs(Given(*four), options), options)
 
 
 def gap(one: Partial, other: Partial) -> float:

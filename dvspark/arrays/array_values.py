@@ -1,4 +1,4 @@
-"""The local engine: values of NumPy arrays in one process. The Spark engine is tested against it."""
+"""Array values: values of NumPy arrays in this process. The engines are tested against them."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def value_arrays(
     inputs = read_array_inputs(given, options)
     for finding in inputs.findings(options):
         warnings.warn(str(finding), DataWarning, stacklevel=2)
-    totals = local_totals(inputs, options, release)
+    totals = array_totals(inputs, options, release)
     values, _ = finalize(totals, aggregate, options.declaration.score)
     _, bounds = certificate(totals, aggregate)
     if options.declaration.players == "owners":  # owners are in ascending order, whatever the order of the rows
@@ -139,7 +139,7 @@ def value_arrays(
     return result if bounds is None else (result, _as_given(bounds, inputs))
 
 
-def local_totals(inputs: ArrayInputs, options: ValueOptions, release: KeptRelease | None = None) -> Partial:
+def array_totals(inputs: ArrayInputs, options: ValueOptions, release: KeptRelease | None = None) -> Partial:
     """Return the sums over all validation points, added chunk by chunk in the order given.
 
     ``release`` is for private methods: it keeps the noise.

@@ -1,4 +1,4 @@
-"""Local: the replicated plan without Spark, for jobs of one machine.
+"""By workers: the replicated plan without Spark, for jobs of one machine.
 
     training rows --places--> index: the same files, in a folder of this process, which workers map
     validation rows --hash of id--> chunks, held here --> workers, a chunk at a time, `tasks.value_chunks`

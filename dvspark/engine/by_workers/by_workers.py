@@ -1,4 +1,4 @@
-"""The local engine: chunks go to workers of this machine, and their partials are added as Spark's are."""
+"""By workers: chunks go to workers of this machine, and their partials are added as Spark's are."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from dvspark.engine.by_workers.points import LocalChunks
+from dvspark.engine.by_workers.worker import request
 from dvspark.engine.chunks import Cut, queries
 from dvspark.engine.index.index_writing import Gather, IndexWriter, checked_keys
 from dvspark.engine.index.train_index import IndexReference, finished_index
-from dvspark.engine.local.points import LocalChunks
-from dvspark.engine.local.worker import request
 from dvspark.engine.reduce import WaveSum, chunk_partial
 from dvspark.engine.replicated.replicated import (
     listed_rows,

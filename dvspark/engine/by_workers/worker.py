@@ -1,4 +1,4 @@
-"""A local worker: `python -m dvspark.engine.local.worker` does what Spark's executors do with a chunk.
+"""A local worker: `python -m dvspark.engine.by_workers.worker` does what Spark's executors do with a chunk.
 
 A request is an Arrow stream of the chunk's rows, whose metadata say what is to be done; the answer is an Arrow stream
 of what the task yields, or the text of its error.

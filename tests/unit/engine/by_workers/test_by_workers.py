@@ -1,4 +1,4 @@
-"""The local engine adds partials as Spark's reducers do: the same waves, bit for bit, however they are cut."""
+"""Workers of this machine add partials as Spark's reducers do: the same waves, bit for bit, however they are cut."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from frames import draw_data, rows_table
 
 from dvspark.engine import chunks as chunking
 from dvspark.engine import reduce
-from dvspark.engine.local import local, points
-from dvspark.engine.local.local import LocalIndex
-from dvspark.engine.local.worker import answer, request
+from dvspark.engine.by_workers import by_workers, points
+from dvspark.engine.by_workers.by_workers import LocalIndex
+from dvspark.engine.by_workers.worker import answer, request
 from dvspark.engine.reduce import chunk_partial, reduce_block, wave_of
 from dvspark.engine.replicated.replicated import open_here
 from dvspark.engine.tasks import ChunkWork, value_chunks
@@ -55,7 +55,7 @@ def index(tmp_path: Path) -> LocalIndex:
         return pa.Table.from_batches(function(rows.read(columns)))
 
     keys = rows.table.drop_columns(["embedding"])
-    return local.build_index(gather=gather, **given, directory=tmp_path / "index", keys=keys)
+    return by_workers.build_index(gather=gather, **given, directory=tmp_path / "index", keys=keys)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def _reduced(chunks: points.LocalChunks, sizes: dict[int, int], wave: Wave, inde
 def test_waves__have_the_bits_of_those_that_reducers_add_up(index: LocalIndex, error_bound: bool) -> None:
     work, chunks = _work(error_bound=error_bound), points.chunked(_rows(DATA.validation), N_CHUNKS)
     sizes, said = points.chunk_sizes(chunks), list[tuple[int, int]]()
-    waves = list(local.value_waves(chunks, sizes, index, work, lambda *told: said.append(told)))
+    waves = list(by_workers.value_waves(chunks, sizes, index, work, lambda *told: said.append(told)))
     assert [chunk for wave in waves for chunk in wave.chunk_rows] == list(sizes)
     assert len(waves) > 1
     assert said == [(done, len(sizes)) for done in range(1, len(sizes) + 1)]
@@ -93,7 +93,7 @@ def test_waves__have_the_bits_of_those_that_reducers_add_up(index: LocalIndex, e
         np.testing.assert_array_equal(wave.sketches, expected.sketches)
         for name, value in vars(expected.totals).items():
             np.testing.assert_array_equal(getattr(wave.totals, name), value, err_msg=name)
-    left = list(local.value_waves(chunks, sizes, index, work, n_done=waves[-1].place))
+    left = list(by_workers.value_waves(chunks, sizes, index, work, n_done=waves[-1].place))
     np.testing.assert_array_equal(left[-1].totals.value, waves[-1].totals.value)
 
 
@@ -115,7 +115,7 @@ def test_waves__of_other_rows_than_those_counted_are_refused(index: LocalIndex) 
     chunks = points.chunked(_rows(DATA.validation), N_CHUNKS)
     sizes = {chunk: n_rows + 1 for chunk, n_rows in points.chunk_sizes(chunks).items()}
     with pytest.raises(ComputeError, match="did the validation table change"):
-        list(local.value_waves(chunks, sizes, index, _work(error_bound=False)))
+        list(by_workers.value_waves(chunks, sizes, index, _work(error_bound=False)))
 
 
 def test_request__tells_a_worker_all_that_it_needs(index: LocalIndex) -> None:
@@ -126,6 +126,6 @@ def test_request__tells_a_worker_all_that_it_needs(index: LocalIndex) -> None:
 
 def test_index__that_was_finished_is_taken_over_and_a_damaged_one_is_not(index: LocalIndex) -> None:
     directory = Path(index.directory)
-    assert local.finished(directory, index.digest) == index
+    assert by_workers.finished(directory, index.digest) == index
     (directory / "squared_norm.npy").write_bytes(b"")
-    assert local.finished(directory, index.digest) is None
+    assert by_workers.finished(directory, index.digest) is None

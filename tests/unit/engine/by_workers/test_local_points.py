@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from dvspark.engine.by_workers import points
 from dvspark.engine.chunks import sizes_of, whole_chunks
-from dvspark.engine.local import points
 from dvspark.engine.points import audited_rows, nearest_validation_rows
 from dvspark.engine.tasks import ListedRows, counts_table
 from dvspark.errors import ComputeError
