@@ -10,11 +10,15 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Column:
-    """One column: ``type`` is Spark DDL, or ``{id}``, ``{label}`` or ``{owner}`` for the type in the input."""
+    """One column: ``type`` is Spark DDL, or ``{id}``, ``{label}`` or ``{owner}`` for the type in the input.
+
+    ``unit`` is that of the numbers, of a column that is published; "" where they have none.
+    """
 
     name: str
     type: str
     meaning: str
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,16 +113,20 @@ VALUES = Table(
     "values",
     "the result, one row a train row; stored under run_id=… , from which readers take `run_id`",
     (
-        Column("run_id", "string", "the run that computed it"),
-        Column("id", "{id}", "the train row"),
-        Column("value", "double", "its value: share of the utility, mean (or sum) over validation rows"),
-        Column("standard_error", "double", "of the value over validation rows; null for a single one, or one game"),
-        Column("rank", "bigint", "1 = the most valuable; equal values in id order"),
-        Column("label", "{label}", "its label"),
+        Column("run_id", "string", "the run that computed it; readers take it from the folder's name"),
+        Column("id", "{id}", "the training row; the owner, where owners are valued"),
+        Column("value", "double", "its value, mean (or sum) over the validation rows", "utility"),
+        Column(
+            "standard_error", "double", "of the value over the validation rows; null if there is only one", "utility"
+        ),
+        Column("rank", "bigint", "place by value, 1 is the highest value; equal values in id order"),
+        Column("label", "{label}", "its label; null for an owner"),
     ),
 )
-OWNER = Column("owner", "{owner}", "who owns the row, when the input says")
-ERROR_BOUND = Column("error_bound", "double", "how far the value may be from the exact one, when asked for")
+OWNER = Column("owner", "{owner}", "its owner, if the input has owners")
+ERROR_BOUND = Column(
+    "error_bound", "double", "how far its value may be from the exact one; under `error_bound: true`", "utility"
+)
 REJECTED = Table(
     "rejected",
     "rows left out under on_bad_row: reject",

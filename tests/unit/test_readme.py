@@ -180,6 +180,12 @@ def test_outputs__values_columns_are_those_of_the_data_dictionary() -> None:
     columns = [*schemas.VALUES.names, schemas.OWNER.name, schemas.ERROR_BOUND.name]
     values = page("outputs.md").split("\n## The values table\n")[1].split("\n## ")[0]
     assert re.findall(r"^\| `(\w+)` \|", values, flags=re.MULTILINE) == columns
+    told = [
+        f"| `{column.name}` | {'as given' if column.type.startswith('{') else column.type} | {column.unit} "
+        f"| {column.meaning} |"
+        for column in (*schemas.VALUES.columns, schemas.OWNER, schemas.ERROR_BOUND)
+    ]
+    assert [line for line in values.splitlines() if line.startswith("| `")][: len(told)] == told
     summary = README.split("**A values table**")[1].split("**A run record**")[0]
     assert sorted(re.findall(r"`(\w+)`", summary)) == sorted(columns)
 

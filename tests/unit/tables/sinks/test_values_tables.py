@@ -415,14 +415,12 @@ def test_catalog__a_table_is_created_and_grows_as_documented(monkeypatch: pytest
     assert new_columns(table, SCHEMA) is None
     table.create(SCHEMA)
     assert said[0].startswith("CREATE TABLE IF NOT EXISTS `lake`.`db`.`values` (`run_id` string COMMENT 'the run that")
-    assert "`label` array<bigint> COMMENT 'its label') PARTITIONED BY (run_id)" in said[0]
+    assert "`label` array<bigint> COMMENT 'its label; null for an owner') PARTITIONED BY (run_id)" in said[0]
     assert said[0].endswith("TBLPROPERTIES ('dvspark.schema_version' = '1')")
     lacking = new_columns(table, WIDE)
     assert lacking is not None
     table.add_columns(lacking)
-    assert said[1].startswith(
-        "ALTER TABLE `lake`.`db`.`values` ADD COLUMNS (`owner` bigint COMMENT 'who owns the row, "
-    )
+    assert said[1].startswith("ALTER TABLE `lake`.`db`.`values` ADD COLUMNS (`owner` bigint COMMENT 'its owner, ")
 
 
 @pytest.mark.parametrize(
