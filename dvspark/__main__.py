@@ -14,10 +14,12 @@ from collections.abc import Sequence
 
 from dvspark import logs
 from dvspark.host.ending import answered
+from dvspark.host.printing import open_standard_streams
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line in a process of its own and return its exit code."""
+    open_standard_streams()
     logs.set_up_logs()
 
     def command() -> int:

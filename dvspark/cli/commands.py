@@ -14,6 +14,7 @@ from dvspark.cli.words import own_words
 from dvspark.config.job import JobConfig
 from dvspark.config.sources import asked_log_format, load_config, parse_overrides
 from dvspark.errors import ConfigError, Problem
+from dvspark.host.printing import tell
 from dvspark.logs.redact import redacted_tree, visible_tree
 from dvspark.report.lowest import lowest_lines
 from dvspark.run import pipeline, plan_job, stream
@@ -69,7 +70,7 @@ def _job(
     with opened(config) as session:
         found = work(config, session)
     found = redacted_tree(found)
-    print(one_line(found) if as_json else text(visible_tree(found)))
+    tell((one_line(found) if as_json else text(visible_tree(found))) + "\n")
     return 0
 
 

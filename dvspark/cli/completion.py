@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from dvspark.arguments import choice_problems
 from dvspark.cli.declared import COMMANDS, SHELLS, Command
-from dvspark.cli.printing import tell
 from dvspark.cli.words import own_words
 from dvspark.config.declared import declared_settings
 from dvspark.config.job import SECTIONS
 from dvspark.errors import ConfigError
+from dvspark.host.printing import tell
 from dvspark.methods import METHODS
 
 # Words of which an operand is one.

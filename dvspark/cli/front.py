@@ -13,9 +13,9 @@ from importlib import import_module
 from dvspark import logs
 from dvspark.cli.declared import COMMANDS
 from dvspark.cli.help import command_help, overview
-from dvspark.cli.printing import tell
 from dvspark.errors import ConfigError, DvsparkError, Problem, close_matches
 from dvspark.host.ending import answered, is_ending
+from dvspark.host.printing import tell
 from dvspark.version import __version__
 
 HELP = ("-h", "--help")

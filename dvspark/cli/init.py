@@ -7,9 +7,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from dvspark.cli.declared import COMMANDS
-from dvspark.cli.printing import tell
 from dvspark.cli.words import own_words
 from dvspark.cli.writing import write_new
+from dvspark.host.printing import tell
 from dvspark.logs.redact import visible
 
 PATH = "value.yaml"

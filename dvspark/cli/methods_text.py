@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dvspark.arguments import choice_problems
 from dvspark.cli.declared import COMMANDS
 from dvspark.cli.help import entries
-from dvspark.cli.printing import tell
 from dvspark.cli.setting_groups import meaning_alone, option
 from dvspark.cli.words import own_words
 from dvspark.config.declared import declared_settings
 from dvspark.errors import ConfigError
+from dvspark.host.printing import tell
 from dvspark.methods import METHODS
 
 LIST_END = "`dvspark methods METHOD` says when to take a method, its parameters, its cost and its source"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from dvspark import logs
 from dvspark.config.sources import load_config
+from dvspark.host.printing import tell
 from dvspark.report.lowest import lowest_lines
 from dvspark.run import pipeline
 from dvspark.run.engine_choice import open_engine
@@ -19,7 +21,7 @@ def run(output: Path) -> int:
     Cost: some 5 s on two cores.
     """
     logs.set_up_logs("text")
-    print("Which of 8,000 Debian packages are filed under the wrong section? 2,000 others tell.\n")
+    tell("Which of 8,000 Debian packages are filed under the wrong section? 2,000 others tell.\n\n")
     settings = {
         "train": {"path": str(DATA / "train.parquet"), "owner": "owner"},
         "validation": {"path": str(DATA / "validation.parquet")},
@@ -32,8 +34,14 @@ def run(output: Path) -> int:
     config = load_config(None, settings)
     with open_engine(config) as session:
         record = pipeline.run(config, session)
-    verdicts = ", ".join(f"{finding['name']} {finding['verdict']}" for finding in record["findings"])
-    print(f"\naudit: {verdicts}")
-    print("\nA row is a package, and its label the section.", *lowest_lines(record["lowest_rows"]), sep="\n")
-    print(f"\nvalues  {record['outputs']['values']}\nreport  {record['outputs']['report']}")
+    tell(_summary(record))
     return 0
+
+
+def _summary(record: dict[str, Any]) -> str:
+    """Return what was found as text for a person."""
+    verdicts = ", ".join(f"{finding['name']} {finding['verdict']}" for finding in record["findings"])
+    lines = [f"\naudit: {verdicts}", "\nA row is a package, and its label the section."]
+    lines += lowest_lines(record["lowest_rows"])
+    lines.append(f"\nvalues  {record['outputs']['values']}\nreport  {record['outputs']['report']}\n")
+    return "\n".join(lines)

@@ -12,13 +12,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dvspark.logs.displays import display_for
+from dvspark.logs.progress import Progress
 from dvspark.logs.redact import redacted, redacted_tree, visible_lines
-from dvspark.units import show_seconds
+from dvspark.logs.rounds import Rounds
 
 LOGGER = logging.getLogger("dvspark")
-
-# Seconds between two progress lines; on a terminal, the new line replaces the old one.
-PROGRESS_SECONDS = {"text": 1.0, "json": 10.0}
 
 
 class JsonLines(logging.Formatter):
@@ -82,22 +81,22 @@ class Stage:
     rows: int | None = None
     note: str = ""
     started: float = field(default_factory=time.monotonic)
-    _said: float = 0.0
+    _progress: Progress | None = None
 
-    def progress(self, done: int, total: int) -> None:
-        """Log how far the stage is, in percent, and the time left; not too often."""
-        now = time.monotonic()
-        interval = PROGRESS_SECONDS["json" if _is_json() else "text"]
-        if done == 0 or now - max(self.started, self._said) < interval:
-            return
-        self._said = now
-        left = (now - self.started) / done * (total - done)
-        text = f"{self.name:<9} {100 * done // total:>3} %  {done} of {total} chunks, {show_seconds(left)} left"
-        if _is_json() or not sys.stderr.isatty():
-            log_event(text, stage=self.name, percent=100 * done // total, seconds_left=round(left, 1))
-        else:
-            sys.stderr.write(f"\r{text:<78}")
-            sys.stderr.flush()
+    def expect(self, done: int, total: int, at_once: int, phase: str) -> Progress:
+        """Return what to call with (chunks done, chunks in all) as chunks end; ``done`` were done before.
+
+        ``at_once`` chunks run at a time; ``phase`` says what the first of them do besides.
+        """
+        rounds = Rounds(self.name, done, at_once, phase)
+        self._progress = Progress(rounds, display_for(log_event, as_json=_is_json()), self.started, time.monotonic)
+        self._progress(done, total)
+        return self._progress
+
+    def end_progress(self, *, failed: bool = False) -> None:
+        """Show that no more chunks are computed."""
+        if self._progress is not None:
+            self._progress.end(failed=failed)
 
 
 @dataclass(frozen=True)
@@ -119,11 +118,14 @@ class Stages:
     def stage(self, name: str) -> Iterator[Stage]:
         """Time the stage that the block is, and log it when it ends."""
         current = Stage(name)
-        yield current
+        try:
+            yield current
+        except BaseException:
+            current.end_progress(failed=True)
+            raise
+        current.end_progress()
         ended = EndedStage(name, round(time.monotonic() - current.started, 3), current.rows)
         self._ended.append(ended)
-        if current._said and not _is_json() and sys.stderr.isatty():
-            sys.stderr.write("\r" + " " * 78 + "\r")
         rows = "" if ended.rows is None else f"{ended.rows:>12,} rows"
         message = f"{name:<9} {ended.seconds:>8.2f} s {rows:<17} {current.note}".rstrip()
         log_event(message, **asdict(ended), note=current.note)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dvspark.engine.engines import Index, engine_of
@@ -11,7 +10,8 @@ from dvspark.engine.points import points_of
 from dvspark.engine.reduce import sketch_of
 from dvspark.engine.tasks import ChunkWork
 from dvspark.errors import ComputeError, Problem
-from dvspark.logs import log_event
+from dvspark.kernels import loops
+from dvspark.logs import Stage, log_event
 from dvspark.run import sums
 from dvspark.run.spot_checks import Summed
 from dvspark.runs.ledger import Ledger
@@ -22,6 +22,10 @@ from dvspark.schemas.sketch import distance
 if TYPE_CHECKING:
     from dvspark.local.rows import Frame
 
+# What happens in the first round of chunks besides, by whether there are loops to compile: which of them a host has
+# compiled before only its workers know.
+FIRST_ROUND = {False: "starting workers", True: "starting workers, compiling any new loops"}
+
 
 def add_up(
     validation_rows: Frame,
@@ -29,12 +33,12 @@ def add_up(
     index: Index,
     work: ChunkWork,
     ledger: Ledger | None,
-    report: Callable[[int, int], None],
+    stage: Stage,
 ) -> Summed:
     """Return the totals over all validation rows. Each wave is committed to the ledger, if there is one, when it ends.
 
-    Waves are added in a tree of the places of their chunks. So the bits do not depend on whether waves come from the
-    ledger or from tasks, nor on how many chunks each wave has.
+    ``stage`` shows how many chunks are done. Waves are added in a tree of the places of their chunks. So the bits do
+    not depend on whether waves come from the ledger or from tasks, nor on how many chunks each wave has.
     Raises: ComputeError if the ledger's chunks are not those of the table.
     """
     if work.settled is not None:  # all validation rows share one game, valued in one pass
@@ -52,6 +56,7 @@ def add_up(
         left = len(sizes) - n_done
         log_event(f"ledger: {n_waves} waves were done before; {left} chunks are left", waves=n_waves, chunks=left)
     n_tasks = read_hosts(session_of(validation_rows), None).n_tasks
+    report = stage.expect(n_done, len(sizes), n_tasks, FIRST_ROUND[loops.is_compiled()])
     for wave in engine_of(index).value_waves(chunks, sizes, index, work, report, n_done, n_tasks):
         if ledger is not None:
             ledger.commit(n_waves, wave)

@@ -34,7 +34,7 @@ def value_rows(
     """Return the totals. Each wave is committed to the ledger, if there is one. Raises: ComputeError."""
     work = prepared.work
     with stages.stage("value") as now:
-        own = add_up(prepared.validation_rows, prepared.n_chunks, index, work, ledger, now.progress)
+        own = add_up(prepared.validation_rows, prepared.n_chunks, index, work, ledger, now)
         now.rows = own.totals.n_validation
         totals = own.totals if parent is None else parent.changed(own.totals)
         how = f"{ranking} ranking" if ranking else work.options.declaration.kind

@@ -23,7 +23,9 @@ def watch_tasks(
 ) -> Iterator[None]:
     """Call ``report(before + tasks done, total)`` while the block runs, for the stage with ``n_tasks`` tasks.
 
-    Spark Connect sends events; classic Spark is asked twice a second from a thread.
+    Spark Connect sends events; classic Spark is asked twice a second from a thread. The first stage of a query or job,
+    which reads the rows, may have as many tasks by chance, and is left out. Of the others one that comes later, too,
+    but the number of chunks done that is told may only be too low.
     """
 
     def done(n_done: int) -> None:
@@ -46,7 +48,7 @@ def watch_tasks(
 @contextmanager
 def _events(spark: SparkSession, n_tasks: int, report: Callable[[int], None]) -> Iterator[None]:
     def handle(*, stages: Any = (), **_: Any) -> None:
-        for stage in stages or ():
+        for stage in sorted(stages or (), key=lambda stage: stage.stage_id)[1:]:
             if stage.num_tasks == n_tasks:
                 report(stage.num_completed_tasks)
 
@@ -61,7 +63,9 @@ def _poll(spark: SparkSession, n_tasks: int, report: Callable[[int], None], stop
     tracker = spark.sparkContext.statusTracker()
     with suppress(Exception):  # Java that is gone ends the job itself, which tells of it
         while not stop.wait(POLL_SECONDS):
-            for stage_id in tracker.getActiveStageIds():
-                stage = tracker.getStageInfo(stage_id)
-                if stage is not None and stage.numTasks == n_tasks:
-                    report(stage.numCompletedTasks)
+            for job_id in tracker.getActiveJobsIds():
+                job = tracker.getJobInfo(job_id)
+                for stage_id in [] if job is None else sorted(job.stageIds)[1:]:
+                    stage = tracker.getStageInfo(stage_id)
+                    if stage is not None and stage.numTasks == n_tasks:
+                        report(stage.numCompletedTasks)

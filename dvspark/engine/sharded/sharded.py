@@ -28,7 +28,6 @@ from dvspark.engine.sharded.sharded_radius import by_counts, neighbor_counts
 from dvspark.engine.sharded.sharded_ranking import by_all_keys, by_bins
 from dvspark.engine.tasks import ChunkWork, ListedRows
 from dvspark.schemas import Partial, TrainArrays, Wave
-from dvspark.spark.progress import watch_tasks
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -152,7 +151,8 @@ def _waves(
 ) -> Iterator[Wave]:
     """Yield the waves. Their chunks are valued in jobs of several chunks, and added pairwise in order.
 
-    A job may have chunks of two waves of a query.
+    A job may have chunks of two waves of a query. Its chunks are reported when it ends: it reads the blocks for all of
+    them before the first one is done.
     Memory of the driver: the validation rows and partials of one job, and 16 N bytes for each doubling of a wave.
     """
     spark, ids, done = chunks.sparkSession, list(sizes), n_done
@@ -164,7 +164,6 @@ def _waves(
             with (
                 chunk_files(rows, reference, self_validation=self_validation) as folder,
                 _small_batches(spark, 8 * min(reference.block_rows, reference.n_train)),
-                watch_tasks(spark, len(some), report, done, len(ids)),
             ):
                 found = partials_of(spark, {chunk: sizes[chunk] for chunk in some}, reference, folder)
             report(done + len(some), len(ids))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
+from importlib.util import find_spec
 from types import ModuleType
 
 import numpy as np
@@ -31,6 +32,7 @@ __all__ = [
     "decide_tile",
     "fastest",
     "gap_starts",
+    "is_compiled",
     "list_doubtful",
     "matches_of",
     "name",
@@ -80,6 +82,11 @@ def fastest() -> ModuleType:
     import dvspark.kernels.loops as here  # noqa: PLC0415 - the module is the value
 
     return here
+
+
+def is_compiled() -> bool:
+    """Return whether `fastest` takes the compiled loops, without loading them."""
+    return os.environ.get(CHOICE_VARIABLE, "") != "numpy" and find_spec("numba") is not None
 
 
 def name(loops: ModuleType) -> str:

@@ -29,6 +29,7 @@ from dvspark.audit import checks
 from dvspark.config.job import JobConfig, OutputConfig
 from dvspark.engine import chunks, reduce
 from dvspark.errors import AuditError
+from dvspark.logs import Stage
 from dvspark.run import pipeline, presenting, spot_checks, totals
 from dvspark.run.spot_checks import earlier_waves_findings
 from dvspark.run.totals import add_up
@@ -109,7 +110,7 @@ def engine(option: int) -> Iterator[Engine]:
 def alone(option: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return the values of a run that nothing happened to."""
     with engine(option):
-        return add_up(SPARK, 14, SPARK, WORK, None, lambda *_: None).totals.value
+        return add_up(SPARK, 14, SPARK, WORK, None, Stage("value")).totals.value
 
 
 def computed(valued: Any, _spread: Any, _spark: Any, _stages: Any, files: Storage, *, with_extremes: bool) -> Any:
@@ -117,7 +118,7 @@ def computed(valued: Any, _spread: Any, _spark: Any, _stages: Any, files: Storag
     ledger: Ledger = valued.ledger(files)
     ledger.begin()
     with engine(valued.option) as used:
-        own = add_up(SPARK, 14, SPARK, WORK, ledger, lambda *_: None)
+        own = add_up(SPARK, 14, SPARK, WORK, ledger, Stage("value"))
         valued.valued = list(used.valued)
         findings = earlier_waves_findings(SPARK, SPARK, WORK, own)
     checks.require(findings, WORK.options)
