@@ -29,6 +29,7 @@ class _State:
     """The state of this process's end."""
 
     signal: signal.Signals | None = None
+    is_answering = False
     last_words = threading.Lock()  # of the main thread, or of the one that ends the process without it
     at_once: tuple[Callable[[], object], ...] = ()
     left: frozenset[Path] = frozenset()
@@ -47,14 +48,16 @@ def answered(work: Callable[[], int], *, last: bool = False) -> int:
     """
     if threading.current_thread() is not threading.main_thread():
         return work()
-    before = {number: signal.getsignal(number) for number in EXIT_CODES}
+    before, was_answering = {number: signal.getsignal(number) for number in EXIT_CODES}, _State.is_answering
     after = dict.fromkeys(before, signal.SIG_IGN) if last else before  # Python's own handlers end before Python does
     with _watched() as is_over:
         try:
             try:
+                _State.is_answering = True
                 answer_signals()
                 exit_code = work()
             finally:
+                _State.is_answering = was_answering
                 with suppress(Ended):  # it comes once
                     _set(after)
                 _set(after)
@@ -73,9 +76,10 @@ def answered(work: Callable[[], int], *, last: bool = False) -> int:
 def answer_signals() -> None:
     """Install handlers of the signals that end a command; again after Spark's start, which takes SIGINT over.
 
-    A hang-up that is already ignored, as under nohup, stays ignored.
+    A hang-up that is already ignored, as under nohup, stays ignored. In a process that is no command's, such as a
+    notebook's, whose user interrupts one cell and goes on with the next, signals are left to others.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread() or not _State.is_answering:
         return
     for number in EXIT_CODES:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:

@@ -123,6 +123,14 @@ def test_answered__gives_a_process_that_goes_on_its_handlers_back() -> None:
     assert signal.set_wakeup_fd(-1) == -1
 
 
+def test_answer_signals__in_a_process_that_is_no_command_leaves_them_to_others() -> None:
+    before = [signal.getsignal(number) for number, _ in NUMBERS]
+    ending.answer_signals()
+    ending.answered(lambda: 0)
+    ending.answer_signals()
+    assert [signal.getsignal(number) for number, _ in NUMBERS] == before
+
+
 @pytest.mark.parametrize("entry", [["-m", "dvspark"], ["JOB"]])
 def test_main__a_signal_during_imports_is_answered(entry: list[str], tmp_path: Path) -> None:
     # In place of NumPy, which the command imports first of all that is large.
