@@ -12,6 +12,9 @@ from unittest import mock
 import nbformat
 from nbclient import NotebookClient
 
+# Tests run beside others: threads of small products would wait for each other.
+ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
+
 
 class WatchedClient(NotebookClient):
     """Runs a notebook and keeps the text of all that was displayed, each change of an output included."""
@@ -37,7 +40,8 @@ def run_notebook(notebook: nbformat.NotebookNode, folder: Path) -> list[str]:
     kernel.mkdir(parents=True)
     (kernel / "kernel.json").write_text(json.dumps({**spec, "display_name": "Python 3", "language": "python"}))
     client = WatchedClient(notebook, kernel_name="python3", timeout=240, resources={"metadata": {"path": str(folder)}})
-    with mock.patch.dict(os.environ, {"JUPYTER_PATH": str(folder)}):  # `python3`, whatever kernels the machine has
+    # The kernel `python3` is then this interpreter's, whatever kernels the machine has.
+    with mock.patch.dict(os.environ, ENVIRONMENT | {"JUPYTER_PATH": str(folder)}):
         client.execute()
     assert all(cell.execution_count is not None for cell in code_cells(notebook))
     return client.displayed
