@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dvspark.config.job import JobConfig
 from dvspark.engine.planning.calibrate import PointCost, calibrate
 from dvspark.engine.planning.cluster import read_hosts
-from dvspark.engine.planning.estimate import local_seconds
+from dvspark.engine.planning.estimate import local_seconds, not_counted
 from dvspark.engine.planning.plan import make_plan
 from dvspark.engine.planning.sizes import Sizes
 from dvspark.errors import ComputeError, ConfigError, Problem
@@ -149,6 +149,8 @@ def _by_size(config: JobConfig, local: LocalSession) -> tuple[str, str]:
         point = calibrate(sizes, config.options(), n_labels=n_labels, chunk_rows=config.chunk_rows)
     seconds = local_seconds(plan, sizes, hosts, point)
     takes = f"about {show_seconds(seconds)} for {train.n_rows:,} rows by {validation.n_rows:,}"
+    if left_out := not_counted():
+        takes += f"; not counted: {left_out}"
     return ("local" if seconds < MOST_SECONDS else "spark"), takes
 
 

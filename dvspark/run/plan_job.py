@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dvspark.config.job import JobConfig
 from dvspark.engine.planning.calibrate import calibrate
 from dvspark.engine.planning.cluster import read_hosts
-from dvspark.engine.planning.estimate import estimate
+from dvspark.engine.planning.estimate import estimate, not_counted
 from dvspark.engine.planning.plan import make_plan, turning_point
 from dvspark.engine.planning.sizes import Sizes
 from dvspark.errors import InputError, Problem
@@ -54,6 +54,7 @@ def plan_job(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
         "cores": hosts.n_tasks,
         "plan": plan.record(),
         "estimate": estimate(plan, sizes, hosts, point).record(),
+        "not_counted": not_counted(),
         "turning_point": turning_point(sizes, hosts, asked=config.plan),
     }
 
@@ -77,6 +78,7 @@ def plan_text(found: dict[str, Any]) -> str:
         "products": f"{plan['flops']:.2g} floating-point operations",
         "cost": f"{cost['core_hours']:.2g} core-hours: {parts}",
         "wall time": f"{show_seconds(cost['wall_seconds'])} on {_count(found['cores'], 'core')}",
+        **({"not counted": found["not_counted"]} if found["not_counted"] else {}),
     }
     return "\n".join(f"{name:<13}{line}" for name, line in lines.items())
 

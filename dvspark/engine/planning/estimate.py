@@ -9,10 +9,12 @@ from dvspark.engine.chunks import WAVE_CHUNKS
 from dvspark.engine.planning.calibrate import PointCost
 from dvspark.engine.planning.plan import Hosts, Plan
 from dvspark.engine.planning.sizes import Sizes
+from dvspark.kernels import loops
 
 # Fitted to CPU seconds of whole runs, as `python -m tests.bench.plan_estimate` takes them (Intel Xeon, 2 cores,
 # local[2], 2026-11-22): 24 s for 20,000 × 64 float32 by 512 validation rows, 27 s for 100,000 × 256 by 512, 43 s for
 # 300,000 × 128 by 4,096.
+# Loops had been compiled before: see `not_counted`.
 # What a run of a few rows takes: Java and Spark start, the checks run a few queries, the report is written.
 START_CORE_SECONDS = 23.0
 START_SECONDS = 15.5
@@ -26,6 +28,15 @@ INDEX_SECONDS_PER_BYTE = 5e-9
 ROW_CORE_SECONDS = 5e-6
 # What the plan exchanges is written, read and added up; 1.8 s for ten partials of 1.5 million rows.
 EXCHANGE_CORE_SECONDS_PER_BYTE = 1e-8
+
+
+def not_counted() -> str:
+    """Return what an estimate leaves out here, "" if nothing: a host compiles loops once, the first time it needs them.
+
+    Those of `knn_shapley` took 12 s of CPU: `dvspark value` of the demo's tables, with NUMBA_CACHE_DIR empty and then
+    filled (same machine, 2026-11-29).
+    """
+    return "compiling loops, once on each host, some 10 s" if loops.is_compiled() else ""
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ import pytest
 
 from dvspark.engine.planning import calibrate as calibration
 from dvspark.engine.planning.calibrate import PointCost, calibrate, measure
-from dvspark.engine.planning.estimate import START_CORE_SECONDS, START_SECONDS, Estimate, estimate
+from dvspark.engine.planning.estimate import START_CORE_SECONDS, START_SECONDS, Estimate, estimate, not_counted
 from dvspark.engine.planning.plan import Hosts, make_plan
 from dvspark.engine.planning.sizes import Sizes
 from dvspark.errors import ComputeError
+from dvspark.kernels import loops
 from dvspark.kernels.ranking import gap_values
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
@@ -25,6 +26,22 @@ def expected(n_tasks: int = 2, point: PointCost = POINT, asked: str = "auto", **
     sizes = Sizes(**{**vars(SIZES), **changes})
     hosts = Hosts(n_tasks, n_tasks, 64 * GIB)
     return estimate(make_plan(sizes, hosts, chunk_rows=256, asked=asked), sizes, hosts, point)
+
+
+@pytest.mark.parametrize(("asked", "told"), [("numpy", False), ("numba", True), ("", True)])
+def test_not_counted__is_compiling_where_loops_are_compiled(
+    asked: str, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("numba", reason="needs the extra `fast`")
+    monkeypatch.setenv(loops.CHOICE_VARIABLE, asked)
+    loops.fastest.cache_clear()
+    try:
+        assert (loops.name(loops.fastest()) == "numba") is told
+    finally:
+        monkeypatch.undo()
+        loops.fastest.cache_clear()
+    monkeypatch.setenv(loops.CHOICE_VARIABLE, asked)
+    assert ("compiling" in not_counted()) is told
 
 
 def test_estimate__is_the_sum_of_its_parts() -> None:
