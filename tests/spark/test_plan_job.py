@@ -123,6 +123,7 @@ def test_plan__tells_what_each_kind_of_method_asks_of_the_training_rows(
     assert (found["asked"], found["ranking"]) == (asked, ranking)
     assert found["estimate"]["parts"]["kernel"] > 0
     assert f"plan         replicated, {asked}\n" in plan_job.plan_text(found)
+    assert plan_job.plan_text(found | {"not_counted": "this"}).endswith("\nnot counted  this")
     assert not (tmp_path / "out").exists()
 
 
