@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dvspark.cli.declared import COMMANDS
-from dvspark.cli.printing import tell
 from dvspark.cli.words import own_words
 from dvspark.cli.writing import write_new
 from dvspark.errors import ConfigError, Problem
+from dvspark.host.printing import tell
 from dvspark.logs.redact import visible
 from dvspark.report import require_extras
 from dvspark.run.report_again import report_again
