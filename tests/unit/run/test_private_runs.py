@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 import dvspark
-from dvspark.arrays import local
+from dvspark.arrays import array_values
 from dvspark.errors import ConfigError, InputError, OutputConflictError
 from dvspark.kernels.radius.owner_counts import first_of_owners, owner_counts
 from dvspark.kernels.radius.radius import Neighbors
@@ -160,7 +160,7 @@ def _exact(monkeypatch: pytest.MonkeyPatch, **options: Any) -> np.ndarray:
     """Return the counts that would get noise."""
     seen: list[np.ndarray] = []
     with monkeypatch.context() as patch:
-        patch.setattr(local, "private_release", lambda counts, _: seen.append(counts) or counts)
+        patch.setattr(array_values, "private_release", lambda counts, _: seen.append(counts) or counts)
         dvspark.value_arrays(options.pop("x", X), options.pop("y", Y), Z, T, **{**OPTIONS, **options})
     return seen[0]
 
@@ -245,7 +245,7 @@ def test_value_arrays__with_a_release_draws_once_and_spends_once(monkeypatch: py
     def never(*_: Any) -> None:
         raise AssertionError("noise is drawn again")
 
-    monkeypatch.setattr(local, "private_release", never)
+    monkeypatch.setattr(array_values, "private_release", never)
     np.testing.assert_array_equal(dvspark.value_arrays(X, Y, Z, T, release=kept, **OPTIONS), first)
     other = Y.copy()
     other[0] ^= 1
