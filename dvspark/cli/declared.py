@@ -41,6 +41,14 @@ CHANGES = (
     Option("--add-validation", "add the validation rows in TABLE to those of a published run", "TABLE RUN"),
     Option("--remove-validation", "take the validation rows in TABLE away from those of a published run", "TABLE RUN"),
 )
+# What `dvspark evaluate` asks.
+QUESTIONS = {
+    "detect": "are spoiled rows the ones with the lowest values?",
+    "removal": "do models get better without the rows of lowest value?",
+    "membership": "does the value of a copy tell whether a row is in the table?",
+    "stability": "do rows rank alike in another run, by other k, methods and validation rows?",
+    "compare": "all of these in one table and one figure, with time.",
+}
 SETTINGS_USAGE = "[CONFIG.yaml] [--section.key VALUE ...] [--json]"
 TABLES = "--train train.parquet --validation validation.parquet --output results"
 
@@ -103,6 +111,43 @@ _ALL = (
         ),
         examples=("dvspark report results --against results/runs/before",),
         operands=("RUN",),
+    ),
+    Command(
+        "evaluate",
+        "tell how well values do what they are for, on your own rows",
+        ("dvspark.cli.evaluate", "run"),
+        (f"dvspark evaluate {'|'.join(QUESTIONS)} [--train TABLE --validation TABLE] [...]",),
+        about=" ".join(f"{name}: {asks}" for name, asks in QUESTIONS.items()) + " Without tables it takes the demo's. "
+        "It works in this process's memory. Models need the extra `models`, figures the extra `report`.",
+        options=(
+            Option("--train", "training rows: file or folder", "TABLE"),
+            Option("--validation", "validation rows: file or folder", "TABLE"),
+            Option("--format", "format of both tables: parquet, delta or iceberg", "NAME", "parquet"),
+            Option("--id", "column of ids", "NAME", "id"),
+            Option("--embedding", "column of embeddings", "NAME", "embedding"),
+            Option("--label", "column of labels, one a row", "NAME", "label"),
+            Option(
+                "--methods",
+                "METHOD or METHOD:OPTION=VALUE:..., with commas between",
+                "A,B",
+                "knn_shapley,soft_knn_shapley,threshold_knn_shapley",
+            ),
+            Option("--k", "k of all methods that have one", "N", "10"),
+            Option("--metric", "euclidean, cosine or inner_product; without tables cosine, else euclidean", "NAME"),
+            Option("--protocol", "how rows are drawn and spoiled: plain or threshold-knn-2023", "NAME", "plain"),
+            Option("--spoil", "what is spoiled: labels or features", "WHAT", "labels"),
+            Option("--share", "share of training rows that are spoiled; 0.1 if left out, for removal 0", "SHARE"),
+            Option("--noise", "noise in features, in standard deviations (plain) or lengths of columns", "SIZE", "1"),
+            Option("--seeds", "how many trials, each with a seed of its own", "N", "3"),
+            Option("--output", "folder for JSON, CSV and a figure; never overwritten", "FOLDER"),
+            Option("--json", "print the result as one line of JSON"),
+        ),
+        examples=(
+            "dvspark evaluate detect",
+            "dvspark evaluate compare --train train.parquet --validation validation.parquet --output evaluation",
+            "dvspark evaluate removal --methods knn_shapley,knn_shapley:k=1 --seeds 5",
+        ),
+        operands=("QUESTION",),
     ),
     Command(
         "methods",

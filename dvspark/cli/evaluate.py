@@ -1,0 +1,158 @@
+"""`dvspark evaluate`: does it help? Spoils, removes or guesses rows of a person's own tables, and tells how well."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pyarrow as pa
+
+from dvspark import demo
+from dvspark.arguments import choice_problems
+from dvspark.cli.declared import COMMANDS, QUESTIONS
+from dvspark.cli.printing import tell
+from dvspark.cli.words import own_words
+from dvspark.cli.writing import write_new
+from dvspark.errors import ConfigError, InputError, OutputConflictError, Problem
+from dvspark.evaluate.compare import compare
+from dvspark.evaluate.contenders import Contender, contenders_of
+from dvspark.evaluate.detect import detect
+from dvspark.evaluate.evaluation import Evaluation
+from dvspark.evaluate.figure import figure_if_possible
+from dvspark.evaluate.labeled import LabeledRows
+from dvspark.evaluate.membership import membership
+from dvspark.evaluate.protocols import PLAIN, Protocol
+from dvspark.evaluate.removal import removal
+from dvspark.evaluate.stability import stability
+from dvspark.local.session import open_local_session
+from dvspark.logs.redact import visible
+from dvspark.schemas.columns import embedding_matrix
+from dvspark.tables.sources.read import TableReference, read_rows
+
+if TYPE_CHECKING:
+    from dvspark.local.rows import LocalRows
+
+METRIC_OF_DEMO = "cosine"
+
+
+def run(words: Sequence[str]) -> int:
+    """Evaluate methods, print what was found, and write it where asked.
+
+    Raises: ConfigError for unusable words, InputError for unusable tables, OutputConflictError for a folder that has
+    something in it.
+    """
+    declared = COMMANDS["evaluate"]
+    operands, given = own_words(declared, words)
+    problems = choice_problems("dvspark evaluate", operands[0] if operands else "", list(QUESTIONS))
+    if ("--train" in given) != ("--validation" in given):
+        problems.append(Problem("tables", "--train and --validation", "one of them", "leave both out for the demo's"))
+    if problems:
+        raise ConfigError(problems)
+    options = {one.name: one.default for one in declared.options if one.default is not None} | given
+    is_demo = "--train" not in options
+    metric = options.get("--metric", METRIC_OF_DEMO if is_demo else "euclidean")
+    common = {"k": _whole("--k", options), "metric": metric}
+    contenders = contenders_of(options["--methods"].split(","), common)
+    protocol, seeds = _protocol(operands[0], options), _whole("--seeds", options)
+    folder = _new_folder(options["--output"]) if "--output" in options else None
+    paths = {side: options.get(f"--{side}") or str(demo.DATA / f"{side}.parquet") for side in ("train", "validation")}
+    train, validation = (_rows(side, path, options) for side, path in paths.items())
+    found = _evaluated(operands[0], train, validation, contenders, protocol, protocol.seeds(seeds))
+    found.settings["tables"] = {side: str(path) for side, path in paths.items()} if not is_demo else "the demo's"
+    _tell(found, folder, as_json="--json" in options)
+    return 0
+
+
+def _evaluated(
+    asked: str,
+    train: LabeledRows,
+    validation: LabeledRows,
+    contenders: list[Contender],
+    protocol: Protocol,
+    seeds: list[int],
+) -> Evaluation:
+    if asked == "membership":
+        return membership(train, validation, contenders, seeds=seeds)
+    if asked == "stability":
+        return stability(train, validation, contenders, seeds=seeds)
+    spoiling: dict[str, Any] = {"protocol": protocol, "seeds": seeds}
+    return {"detect": detect, "removal": removal, "compare": compare}[asked](train, validation, contenders, **spoiling)
+
+
+def _protocol(asked: str, options: dict[str, str]) -> Protocol:
+    """Return the protocol; without --share, `removal` takes rows as they are, others spoil every tenth.
+
+    Raises: ConfigError for one that is not usable.
+    """
+    share = _number("--share", options) if "--share" in options else 0.0 if asked == "removal" else 0.1
+    protocol = Protocol(options.get("--protocol", PLAIN), options["--spoil"], share, _number("--noise", options))
+    if problems := protocol.problems():
+        raise ConfigError([Problem(f"--{one.where}", one.expected, one.got, one.hint) for one in problems])
+    return protocol
+
+
+def _rows(side: str, path: str, options: dict[str, str]) -> LabeledRows:
+    """Return the rows of a table that this process can read, in id order."""
+    names = {role: options[f"--{role}"] for role in ("id", "embedding", "label")}
+    reference = TableReference(path=path, format=options["--format"], **names)  # type: ignore[arg-type] # all words
+    with open_local_session() as session:
+        rows = read_rows(session, side, reference)
+        if isinstance(rows, list):
+            raise InputError(rows)
+        table = cast("LocalRows", rows.frame).table  # the session is a local one
+    return LabeledRows.of(side, _embeddings(table.column("embedding")), table.column("label").to_numpy())
+
+
+def _embeddings(column: pa.ChunkedArray) -> Any:
+    """Return the embeddings as a matrix, or as they are where they are none; bytes are float32."""
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        return embedding_matrix(column.combine_chunks(), np.dtype(np.float32))
+    return column
+
+
+def _new_folder(path: str) -> Path:
+    """Return the folder for the results, which is made; one with something in it is left alone.
+
+    Raises: OutputConflictError if it has something in it, ConfigError if it cannot be made.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = next(folder.iterdir(), None)
+    except OSError as error:
+        got = error.strerror or str(error)
+        raise ConfigError(Problem("--output", "a folder that can be made", got, "give another path")) from None
+    if taken is not None:
+        raise OutputConflictError(Problem("--output", "an empty folder", f"{taken.name} in it", "give another path"))
+    return folder
+
+
+def _tell(found: Evaluation, folder: Path | None, *, as_json: bool) -> None:
+    lines = [found.text()]
+    if folder is not None:
+        drawn, note = figure_if_possible(found)
+        for name, content in {**found.files(), **drawn}.items():
+            write_new(folder / name, content, force=False)
+        lines += [f"note: {note}"] if note else []
+        lines += [f"wrote {visible(str(folder))}"]
+    tell(f"{json.dumps(found.plain()) if as_json else chr(10).join(lines)}\n")
+
+
+def _whole(name: str, options: dict[str, str]) -> int:
+    try:
+        found = int(options[name])
+    except ValueError:
+        found = 0
+    if found < 1:
+        raise ConfigError(Problem(name, "a whole number from 1", repr(options[name])))
+    return found
+
+
+def _number(name: str, options: dict[str, str]) -> float:
+    try:
+        return float(options[name])
+    except ValueError:
+        raise ConfigError(Problem(name, "a number", repr(options[name]))) from None

@@ -1,0 +1,97 @@
+"""`dvspark evaluate` on tables: what it prints and writes, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dvspark.cli import main
+from dvspark.cli.declared import QUESTIONS
+
+METHODS = "knn_shapley:k=3,threshold_knn_shapley:radius=6"
+
+
+def write_rows(path: Path, n: int, seed: int, as_bytes: bool = False) -> None:
+    """Write rows of two classes that lie far apart."""
+    draw = np.random.default_rng(seed)
+    y = np.arange(n) % 2
+    x = (draw.normal(size=(n, 3)) + 10 * y[:, None]).astype(np.float32)
+    embedding = pa.array([row.tobytes() for row in x], pa.binary()) if as_bytes else pa.array(x.tolist())
+    table = {"id": np.arange(n), "embedding": embedding, "label": np.array(["b", "a"])[y]}
+    pq.write_table(pa.table(table), path)
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> list[str]:
+    write_rows(tmp_path / "train.parquet", 150, 0)
+    write_rows(tmp_path / "validation.parquet", 50, 1)
+    sides = [word for side in ("train", "validation") for word in (f"--{side}", str(tmp_path / f"{side}.parquet"))]
+    return [*sides, "--methods", METHODS, "--seeds", "1"]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_evaluate__answers_each_question(question: str, tables: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    if question in ("removal", "compare"):
+        pytest.importorskip("sklearn")
+    methods = "knn_shapley,threshold_knn_shapley:radius=6"
+    assert main(["evaluate", question, *tables, "--k", "3", "--methods", methods, "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    first = next(iter(found["tables"].values()))
+    assert {row["method"] for row in first} == {*methods.split(",")}
+    assert found["settings"]["methods"]["knn_shapley"]["k"] == 3
+
+
+def test_evaluate__writes_once_and_never_over_what_is_there(
+    tables: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "found"
+    assert main(["evaluate", "detect", *tables, "--output", str(folder)]) == 0
+    names = {path.name for path in folder.iterdir()}
+    assert names >= {"evaluation.json", "detection.csv", "curves.csv", "trials.csv"}
+    assert "detection" in capfd.readouterr().out
+    kept = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert main(["evaluate", "detect", *tables, "--output", str(folder)]) == 4
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == kept
+
+
+def test_evaluate__bytes_are_read_as_numbers(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    said = []
+    for as_bytes in (False, True):
+        write_rows(tmp_path / "t.parquet", 80, 0, as_bytes)
+        write_rows(tmp_path / "v.parquet", 30, 1, as_bytes)
+        words = ["--train", str(tmp_path / "t.parquet"), "--validation", str(tmp_path / "v.parquet")]
+        assert main(["evaluate", "detect", *words, "--methods", "knn_shapley", "--seeds", "1", "--json"]) == 0
+        said.append(json.loads(capfd.readouterr().out)["tables"]["trials"])
+    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["detekt"], 2, "did you mean 'detect'"),
+        ([], 2, "one of 'detect'"),
+        (["detect", "--train", "x"], 2, "one of them"),
+        (["detect", "--seeds", "0"], 2, "a whole number from 1"),
+        (["detect", "--share", "much"], 2, "a number"),
+        (["detect", "--share", "1"], 2, "--share"),
+        (["detect", "--methods", "knn"], 2, "did you mean"),
+        (["detect", "--protocol", "planes"], 2, "--protocol"),
+        (["detect", "--train", "/nowhere", "--validation", "/nowhere"], 3, "/nowhere"),
+    ],
+)
+def test_evaluate__refuses(words: list[str], code: int, said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", *words]) == code
+    assert said in capfd.readouterr().err
+
+
+def test_evaluate__labels_that_are_sets_are_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    table = pa.table({"id": [1, 2], "embedding": [[1.0], [2.0]], "label": [["a"], ["a", "b"]]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    words = ["--train", str(tmp_path / "t.parquet"), "--validation", str(tmp_path / "t.parquet")]
+    assert main(["evaluate", "detect", *words]) == 3
+    assert "one label a row" in capfd.readouterr().err
