@@ -74,6 +74,23 @@ class KnnCopies:
 
 
 @dataclass(frozen=True)
+class SoftKnnCopies:
+    """Soft-label KNN-Shapley (Wang & Jia 2023) of copies: KNN-Shapley, and a term that follows from the match alone."""
+
+    k: int
+    n_classes: int
+
+    def __call__(self, pool: Pool, members: Int64s, asked: Int64s, *, is_in: bool) -> Float64s:
+        """Return the values, see `CopyValues`."""
+        n = len(members) + 1 + is_in
+        k, matches = min(self.k, n), pool.matches[:, asked]
+        n_matches = pool.matches[:, members].sum(axis=1)[:, None] + (1 + is_in) * matches
+        slope = (np.sum(1.0 / np.arange(1, k + 1)) - 1.0) / max(n - 1, 1)
+        beyond = slope * (matches - n_matches / n) - 1.0 / (self.n_classes * n)
+        return KnnCopies(k)(pool, members, asked, is_in=is_in) + beyond.mean(axis=0)
+
+
+@dataclass(frozen=True)
 class ThresholdCopies:
     """Threshold KNN-Shapley of copies. Cost a call: O(n_points (n + n_asked))."""
 

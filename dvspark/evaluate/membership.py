@@ -10,7 +10,15 @@ import numpy as np
 
 from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.evaluate.contenders import Contender
-from dvspark.evaluate.copies import SCIPY_NAMES, CopyValues, KnnCopies, Pool, PrivateThresholdCopies, ThresholdCopies
+from dvspark.evaluate.copies import (
+    SCIPY_NAMES,
+    CopyValues,
+    KnnCopies,
+    Pool,
+    PrivateThresholdCopies,
+    SoftKnnCopies,
+    ThresholdCopies,
+)
 from dvspark.evaluate.evaluation import Evaluation, Row
 from dvspark.evaluate.labeled import LabeledRows
 from dvspark.evaluate.measures import auroc, band
@@ -22,9 +30,11 @@ from dvspark.schemas import Float64s, Int64s
 QUESTION = "Can somebody who knows a row tell from the value of its copy whether the row is in the table?"
 # As in the article: shadow sets, and rows asked about, half of them members.
 N_SHADOWS, N_QUERIES = 32, 400
+# Of more validation rows so many are drawn, as many as the article has.
+N_POINTS = 200
 # The smallest spread of shadow values, of the spread of all of them: values that never differ tell nothing by chance.
 LEAST_SPREAD = 1e-6
-ATTACKED = ("knn_shapley", "threshold_knn_shapley", "dp_threshold_knn_shapley")
+ATTACKED = ("knn_shapley", "soft_knn_shapley", "threshold_knn_shapley", "dp_threshold_knn_shapley")
 DELTA = 1e-5
 
 
@@ -47,6 +57,7 @@ def membership(
     n_shadows: int = N_SHADOWS,
     n_queries: int | None = None,
     n_private: int | None = None,
+    n_points: int = N_POINTS,
 ) -> Evaluation:
     """Return how well a published attack tells members from others, AUROC; 0.5 is as good as guessing.
 
@@ -56,7 +67,7 @@ def membership(
     the value of a copy in the private set.
     - ``membership``: by contender, AUROC with its band over seeds.
     ``n_private``: a third of the rows if left out. ``n_queries``: 400, or two fifths of the rows if fewer. Only
-    `ATTACKED` methods, by euclidean or cosine distance.
+    `ATTACKED` methods, by euclidean or cosine distance. Of more than ``n_points`` validation rows so many are drawn.
     Cost a seed: 2 n_shadows passes over n_points × (n_private + n_queries) distances.
     Raises: ConfigError for other methods, InputError for too few rows.
     Source: Wang et al., Threshold KNN-Shapley, NeurIPS 2023, arXiv:2308.15709, appendix B, algorithm 1.
@@ -74,6 +85,9 @@ def membership(
         raise InputError(
             Problem("train", expected, f"{len(rows):,}", "ask about fewer rows, or make n_private smaller")
         )
+    if len(validation) > n_points:
+        drawn = np.random.Generator(np.random.PCG64(n_points)).choice(len(validation), n_points, replace=False)
+        validation = validation.take(np.sort(drawn))
     pools = {metric: Pool.of(rows, validation, metric) for metric in {_metric(one) for one in contenders}}
     n_classes = len(np.unique(np.concatenate([rows.y, validation.y])))
     found: dict[str, list[float]] = {one.name: [] for one in contenders}
@@ -123,7 +137,10 @@ def _copies(one: Contender, pool: Pool, parts: _Parts, n_classes: int, noise: np
     given = one.options
     if one.method == "knn_shapley":
         return KnnCopies(given.get("k", 10))
-    radius, n_classes = given.get("radius", "auto"), given.get("n_classes") or n_classes
+    n_classes = given.get("n_classes") or n_classes
+    if one.method == "soft_knn_shapley":
+        return SoftKnnCopies(given.get("k", 10), n_classes)
+    radius = given.get("radius", "auto")
     if radius in (None, "auto"):
         place = min(SAMPLE_NEIGHBORS, len(parts.shadows)) - 1
         radius = radius_from_neighbors(np.partition(pool.distances[:, parts.shadows], place, axis=1)[:, place])

@@ -4,40 +4,37 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from dvspark.evaluate.labeled import LabeledRows
 from tests.bench.frame import result
 from tests.bench.reproductions.article import article_cells, compared
 from tests.bench.reproductions.data import paper_sets, public_sets
 from tests.bench.reproductions.figures import figure_rows
 from tests.bench.reproductions.page import RESULTS, page
 
+PARTS = ("article", "public")
 PAGE = Path(__file__).parents[3] / "docs" / "reproductions.md"
 
 
-def made(
-    folder: Path | None,
-    fashion: Path | None = None,
-    wordnet: Path | None = None,
-    wordllama: Path | None = None,
-    *,
-    n_article: int = 3,
-    n_public: int = 3,
-    tiny: bool = False,
-) -> dict[str, Any]:
-    """Return everything as plain data; ``tiny``: one small set and one cell a table."""
-    article, public = list(range(999, 999 + n_article)), list(range(n_public))
-    sets = [] if folder is None else list(paper_sets(folder))
-    cells = article_cells(sets[:1] if tiny else sets, article, tiny=tiny)
-    shown = public_sets(fashion, wordnet, wordllama)
-    sizes = (60, 30) if tiny else (500, 200)
-    figures = figure_rows([next(shown)] if tiny else shown, public, *sizes)
+def article_part(folder: Path | None, seeds: Sequence[int]) -> dict[str, Any]:
+    """Return the article's cells, and those of them that are published; no cells without its sets."""
+    cells = [] if folder is None else article_cells(paper_sets(folder), seeds)
+    published = None if folder is None else folder / "published.json"
+    return {**_about(seeds), "cells": cells, "compared": compared(cells, published)}
+
+
+def public_part(sets: Iterable[tuple[str, LabeledRows]], seeds: Sequence[int]) -> dict[str, Any]:
+    """Return the figures of the public sets."""
+    return {**_about(seeds), "figures": figure_rows(sets, seeds)}
+
+
+def _about(seeds: Sequence[int]) -> dict[str, Any]:
+    """Return when and on what it is made, with which versions and seeds."""
     about = result("reproductions", "", "", [], {})
-    kept = {name: about[name] for name in ("date", "machine", "versions")}
-    found = compared(cells, None if folder is None else folder / "published.json")
-    seeds = {"article": article, "public": public}
-    return {**kept, "seeds": seeds, "article": cells, "compared": found, "figures": figures}
+    return {**{name: about[name] for name in ("date", "machine", "versions")}, "seeds": [*seeds]}
 
 
 def main() -> None:
@@ -49,11 +46,16 @@ def main() -> None:
     parser.add_argument("--wordllama", type=Path, help="folder of the Python package wordllama")
     parser.add_argument("--article-seeds", type=int, default=3, help="how many, from 999")
     parser.add_argument("--public-seeds", type=int, default=3, help="how many, from 0")
+    parser.add_argument("--only", choices=PARTS, help="make one part, and keep the other as it is in the file")
     parser.add_argument("--out", type=Path, default=RESULTS, help="file for the result as JSON")
     parser.add_argument("--page", type=Path, default=PAGE, help="file for the page")
     given = parser.parse_args()
-    seeds = {"n_article": given.article_seeds, "n_public": given.public_seeds}
-    found = made(given.folder, given.fashion, given.wordnet, given.wordllama, **seeds)
+    found = json.loads(given.out.read_text(encoding="utf-8")) if given.only and given.out.exists() else {}
+    if given.only != "public":
+        found["article"] = article_part(given.folder, range(999, 999 + given.article_seeds))
+    if given.only != "article":
+        sets = public_sets(given.fashion, given.wordnet, given.wordllama)
+        found["public"] = public_part(sets, range(given.public_seeds))
     given.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     given.page.write_text(page(found), encoding="utf-8")
 

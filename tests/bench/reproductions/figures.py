@@ -16,7 +16,7 @@ from dvspark.kernels.gradients.softmax_head import fit_head
 from tests.bench.frame import Row, say
 
 N_TRAIN, N_VALIDATION = 500, 200
-METHODS = ("knn_shapley:k=5", "threshold_knn_shapley", "chg_shapley")
+FIGURE_METHODS = ("knn_shapley:k=5", "threshold_knn_shapley", "chg_shapley")
 NOISES = (0.5, 1.0, 2.0, 4.0)
 SHARES = (0.0, 0.5, 1.0)
 # Of the fast gradient sign: standard deviations of all features together.
@@ -53,7 +53,7 @@ def _spoiled(rows: LabeledRows, protocol: Protocol, seeds: Sequence[int], n_trai
     scores: dict[str, list[Row]] = {}
     for seed in seeds:
         found = detect(
-            *drawn(rows, seed, n_train, n_validation), contenders_of(METHODS), protocol=protocol, seeds=[seed]
+            *drawn(rows, seed, n_train, n_validation), contenders_of(FIGURE_METHODS), protocol=protocol, seeds=[seed]
         )
         for row in found.tables["detection"]:
             scores.setdefault(row["method"], []).append(row)
@@ -85,7 +85,7 @@ def _adversarial(rows: LabeledRows, seeds: Sequence[int], n_train: int, n_valida
             for share in SHARES:
                 is_adversarial = order < round(share * len(validation))
                 shown = LabeledRows(np.where(is_adversarial[:, None], points, validation.x), validation.y)
-                for one in contenders_of(METHODS):
+                for one in contenders_of(FIGURE_METHODS):
                     values = one.values(LabeledRows(moved, train.y), shown)
                     found.setdefault((attack, share, one.name), []).append(auroc(is_moved, values))
     return [

@@ -14,56 +14,66 @@ RESULTS = Path(__file__).parent / "results.json"
 HEAD = """\
 # Reproductions
 
-Published tables and figures, made again. Every figure on this page is made by a command of this repository; none is typed.
+Published tables and figures, made again. Every figure on this page is made by a command of this repository.
 
     python -m tests.bench.reproductions FOLDER
 
-`FOLDER` has the article's data sets, as .npz files with `X` and `y`; they are not ours to pass on. Without it the command makes
-the public part alone: the digits of scikit-learn and 2dplanes as generated, and with `--fashion`, `--wordnet` and
-`--wordllama` the images of Debian's package dataset-fashion-mnist, and the glosses of Debian's wordnet-base embedded by the
-token table of PyPI's wordllama. Protocols and measures: [evaluating](evaluating.md).
+`FOLDER` has the article's data sets, as .npz files with `X` and `y`; they are not ours to pass on. Without it the
+command makes the public part alone: the digits of scikit-learn and 2dplanes as generated; with `--fashion`, `--wordnet`
+and `--wordllama` also images of Debian's package dataset-fashion-mnist, and glosses of Debian's wordnet-base embedded
+by the token table of PyPI's wordllama. Protocols and measures: [evaluating](evaluating.md).
 """
 ARTICLE = f"""\
 ## The threshold article
 
-Wang et al., *Threshold KNN-Shapley*, NeurIPS 2023, [arXiv:2308.15709](https://arxiv.org/abs/2308.15709), by the protocol
-`threshold-knn-2023`: 2,000 training rows, 200 validation rows, every tenth row spoiled, KNN by Euclidean distance, threshold by
-cosine. The article's tau is its negative cosine, so tau -0.5 is `radius=0.5`. Tables 13 and 14 are printed with reversed columns:
-where the article says K, read 16 - K, as is done here. Cells are means over seeds, with the standard deviation behind.
+Wang et al., *Threshold KNN-Shapley*, NeurIPS 2023, [arXiv:2308.15709](https://arxiv.org/abs/2308.15709), by the
+protocol `threshold-knn-2023`: 2,000 training rows, 200 validation rows, every tenth row spoiled; KNN by Euclidean
+distance, threshold by cosine. The article's distance is the negative cosine, so its tau -0.5 is `radius=0.5`. Tables 13
+and 14 are printed with reversed columns: where the article says K, read 16 - K, as is done here. Cells are means over
+seeds; behind them, in parentheses, stands the standard deviation of one trial.
 
-**What is compared, and what is not.** A cell counts as reproduced within {WITHIN}. The order in which the article's program
-draws is not documented, so our trials have other rows than its one trial, and differ from it as trials differ from each
-other: by the standard deviation. Only cells of trials with the same rows could agree within {WITHIN}. A list of published cells
-(`published.json` in FOLDER: table, set, column, value) is compared cell by cell. Without one only five cells are known here:
-two from the page of the article's program, and three of the attack at K = 1. Tables 1, 4, 6, 8 and 9 are not made: what their
-cells are is not known here without the article's text.
+**What is compared, and what is not.**
+
+- A cell counts as reproduced if both are within {WITHIN}.
+- The order in which the article's program draws is not documented. So our trials have other rows than the article's one
+  trial, and differ from it as trials differ from each other: by about the standard deviation, which is larger than
+  {WITHIN} nearly everywhere.
+- A list of published cells (`published.json` in FOLDER: table, set, column, value) is compared cell by cell. Without
+  one five cells are known: two from the page of the article's program, and three of the attack at K = 1, where the
+  sizes of the article's private sets are not known.
+- Private cells are by this package's noise (one release, analytic Gaussian mechanism, no sampling), which is not the
+  article's: its program samples a hundredth of the rows and charges a row only for points that it is near.
+- The columns of tables 11 to 14 follow from how many cells these tables have: nine of tau, fifteen of K. Of tables 1,
+  2, 4 to 6, 8 and 9 this page has what is known of their subject, the private values and the attack, not their layout.
 """
 TITLES = {
     "11": ("Table 11: wrong labels, AUROC of threshold KNN-Shapley by tau", [f"tau {tau}" for tau in TAUS]),
     "12": ("Table 12: noisy features, AUROC of threshold KNN-Shapley by tau", [f"tau {tau}" for tau in TAUS]),
     "13": ("Table 13: wrong labels, AUROC of KNN-Shapley by K", [f"K {k}" for k in KS]),
     "14": ("Table 14: noisy features, AUROC of KNN-Shapley by K", [f"K {k}" for k in KS]),
-    "2": ("Table 2: wrong labels, AUROC of private threshold KNN-Shapley", []),
-    "5": ("Noisy features, AUROC of private threshold KNN-Shapley", []),
-    "membership": ("Membership attack, AUROC", []),
+    "private, labels": ("Private values: wrong labels, AUROC of threshold KNN-Shapley, tau -0.5, delta 1e-4", []),
+    "private, features": ("Private values: noisy features, the same", []),
+    "membership": ("Membership attack: AUROC, 200 private rows, 100 members and 100 others, 200 points", []),
 }
 OF_TABLE_10 = (("K 11", "13", "KNN, wrong labels"), ("tau -0.5", "11", "threshold, wrong labels"))
 OF_TABLE_10 += (("K 11", "14", "KNN, noisy features"), ("tau -0.5", "12", "threshold, noisy features"))
 FIGURES = {
     "wrong labels": "A tenth of the training labels are wrong: AUROC of finding them (protocol `plain`).",
-    "half of the rows noisy": "Half of the training rows have noise in each feature, in standard deviations of its column.",
-    "adversarial rows": "Half of the training rows are led astray in a softmax head fitted to all of them, by one fast "
-    "gradient sign step (a quarter of a standard deviation a feature) or by iterative L2 steps, and so is a share of the "
-    "validation rows. AUROC of finding these training rows by low values: above 0.5 they look worse than others, below 0.5 "
-    "better.",
+    "half of the rows noisy": "Half of the training rows have noise in each feature, in standard deviations of its "
+    "column.",
+    "adversarial rows": """\
+Half of the training rows are led astray in a softmax head fitted to all of them, by one fast gradient sign step (a
+quarter of a standard deviation a feature) or by iterative L2 steps, and so is a share of the validation rows. AUROC of
+finding these training rows by low values: above 0.5 they look worse than others, below 0.5 better.""",
 }
 
 
 def page(result: dict[str, Any]) -> str:
     """Return the page: the article's tables, then the public part."""
-    parts = [HEAD, _made(result)]
-    if cells := result["article"]:
-        parts += [ARTICLE, "### Cells that are published\n", table(result["compared"])]
+    parts = [HEAD]
+    if cells := result["article"]["cells"]:
+        parts += [ARTICLE, _made(result["article"])]
+        parts += ["### Cells that are published\n", table(result["article"]["compared"])]
         parts += ["### Table 10: without privacy\n", table(_table_10(cells))]
         for name, (title, columns) in TITLES.items():
             own = [cell for cell in cells if cell["table"] == name]
@@ -71,17 +81,17 @@ def page(result: dict[str, Any]) -> str:
                 f"### {title}\n",
                 table(_across(own, columns or [*dict.fromkeys(cell["column"] for cell in own)])),
             ]
-    parts += ["## The public part\n"]
-    for title, rows in result["figures"].items():
+    parts += ["## The public part\n", _made(result["public"])]
+    for title, rows in result["public"]["figures"].items():
         parts += [f"### {title.capitalize()}\n", FIGURES[title] + "\n", table(rows)]
     return "\n".join(parts)
 
 
-def _made(result: dict[str, Any]) -> str:
-    machine, versions = result["machine"], dict(result["versions"])
+def _made(part: dict[str, Any]) -> str:
+    machine, versions = part["machine"], part["versions"]
     used = ", ".join(f"{name} {version}" for name, version in versions.items())
-    seeds = f"article: seeds {result['seeds']['article']}, public part: seeds {result['seeds']['public']}"
-    return f"{result['date']}; {machine['processor']}, {machine['cores']} cores; {used}; {seeds}.\n"
+    seeds = f"seeds {', '.join(map(str, part['seeds']))}"
+    return f"{part['date']}; {machine['processor']}, {machine['cores']} cores; {used}; {seeds}.\n"
 
 
 def _across(cells: list[dict[str, Any]], columns: list[str]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ import pytest
 import dvspark
 from dvspark.errors import ConfigError, InputError
 from dvspark.evaluate.contenders import contenders_of
-from dvspark.evaluate.copies import CopyValues, KnnCopies, Pool, PrivateThresholdCopies, ThresholdCopies
+from dvspark.evaluate.copies import CopyValues, KnnCopies, Pool, PrivateThresholdCopies, SoftKnnCopies, ThresholdCopies
 from dvspark.evaluate.labeled import LabeledRows
 from dvspark.evaluate.membership import attack, membership
 
@@ -37,6 +37,9 @@ def test_knn_copies__are_what_value_arrays_gives(k: int, metric: str, is_in: boo
     found = KnnCopies(k)(Pool.of(ROWS, POINTS, metric), MEMBERS, ASKED, is_in=is_in)
     expected = [valued(place, is_in, k=k, metric=metric) for place in ASKED]
     np.testing.assert_allclose(found, expected, atol=1e-14)
+    soft = [valued(place, is_in, k=k, metric=metric, method="soft_knn_shapley", n_classes=4) for place in ASKED]
+    found = SoftKnnCopies(k, 4)(Pool.of(ROWS, POINTS, metric), MEMBERS, ASKED, is_in=is_in)
+    np.testing.assert_allclose(found, soft, atol=1e-14)
 
 
 @pytest.mark.parametrize("is_in", [False, True])
@@ -70,7 +73,12 @@ def test_attack__sees_what_values_tell(step: float, least: float, most: float) -
 
 
 def test_membership__a_seed_gives_the_same_bits_for_private_values_too() -> None:
-    methods = ["knn_shapley:k=1", "threshold_knn_shapley:radius=1", "dp_threshold_knn_shapley:epsilon=1:delta=1e-5"]
+    methods = [
+        "knn_shapley:k=1",
+        "soft_knn_shapley",
+        "threshold_knn_shapley:radius=1",
+        "dp_threshold_knn_shapley:epsilon=1:delta=1e-5",
+    ]
     rows, points = on_a_grid(400, 2), on_a_grid(20, 3)
     once, again = (
         membership(rows, points, contenders_of(methods), seeds=[0, 1], n_shadows=4, n_queries=60) for _ in range(2)
