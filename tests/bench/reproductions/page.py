@@ -14,7 +14,8 @@ RESULTS = Path(__file__).parent / "results.json"
 HEAD = """\
 # Reproductions
 
-Published tables and figures, made again. Every figure on this page is made by a command of this repository.
+Published tables and figures, made again. A command of this repository makes every figure on this page, but for those
+called published.
 
     python -m tests.bench.reproductions FOLDER
 
@@ -83,7 +84,7 @@ def page(result: dict[str, Any]) -> str:
             ]
     parts += ["## The public part\n", _made(result["public"])]
     for title, rows in result["public"]["figures"].items():
-        parts += [f"### {title.capitalize()}\n", FIGURES[title] + "\n", table(rows)]
+        parts += [f"### {title.capitalize()}\n", FIGURES[title] + "\n", table(_wide(rows))]
     return "\n".join(parts)
 
 
@@ -111,6 +112,20 @@ def _table_10(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
         | {title: _cell(found[of, name, column]) for column, of, title in OF_TABLE_10 if (of, name, column) in found}
         for name in sets
     ]
+
+
+def _wide(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return a row a set, attack and method, with AUROC and its standard deviation for each noise or share, if any."""
+    sizes = [name for name in ("noise", "adversarial points") if name in rows[0]]
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for row in rows:
+        about: dict[str, Any] = {name: row[name] for name in ("set", "attack", "method") if name in row}
+        told = found.setdefault(tuple(about.values()), about)
+        column = f"{sizes[0]} {row[sizes[0]]:g}" if sizes else "AUROC"
+        told[column] = _cell({"mean": row["auroc"], "sd": row["sd"]})
+        if not sizes:
+            told["precision"] = f"{row['precision']:.3f}"
+    return [*found.values()]
 
 
 def _cell(cell: dict[str, Any]) -> str:
