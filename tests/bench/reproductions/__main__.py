@@ -21,9 +21,10 @@ PAGE = Path(__file__).parents[3] / "docs" / "reproductions.md"
 
 def article_part(folder: Path | None, seeds: Sequence[int]) -> dict[str, Any]:
     """Return the article's cells, and those of them that are published; no cells without its sets."""
+    about = _about(seeds)  # before the work: code may change meanwhile
     cells = [] if folder is None else article_cells(paper_sets(folder), seeds)
     published = None if folder is None else folder / "published.json"
-    return {**_about(seeds), "cells": cells, "compared": compared(cells, published)}
+    return {**about, "cells": cells, "compared": compared(cells, published)}
 
 
 def public_part(sets: Iterable[tuple[str, LabeledRows]], seeds: Sequence[int]) -> dict[str, Any]:

@@ -57,6 +57,11 @@ def test_evaluate__writes_once_and_never_over_what_is_there(
     kept = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert main(["evaluate", "detect", *tables, "--output", str(folder)]) == 4
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == kept
+    for name in kept:  # what is left is somebody else's, and no file of ours would be written over
+        (folder / name).unlink()
+    (folder / "notes.txt").write_text("mine")
+    assert main(["evaluate", "detect", *tables, "--output", str(folder)]) == 4
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 
 
 def test_evaluate__bytes_are_read_as_numbers(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
