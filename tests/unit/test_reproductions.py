@@ -65,3 +65,9 @@ def test_page__is_what_the_result_makes() -> None:
     # python -m tests.bench.reproductions.page > docs/reproductions.md
     made = page(json.loads(RESULTS.read_text(encoding="utf-8")))
     assert (ROOT / "docs" / "reproductions.md").read_text(encoding="utf-8") == made
+
+
+@pytest.mark.parametrize("part", ["article", "public"])
+def test_page__can_have_one_part_alone(part: str) -> None:
+    alone = page({part: json.loads(RESULTS.read_text(encoding="utf-8"))[part]})
+    assert ("## The threshold article" in alone, "## The public part" in alone) == (part == "article", part == "public")

@@ -72,7 +72,7 @@ finding these training rows by low values: above 0.5 they look worse than others
 def page(result: dict[str, Any]) -> str:
     """Return the page: the article's tables, then the public part."""
     parts = [HEAD]
-    if cells := result["article"]["cells"]:
+    if "article" in result and (cells := result["article"]["cells"]):
         parts += [ARTICLE, _made(result["article"])]
         parts += ["### Cells that are published\n", table(result["article"]["compared"])]
         parts += ["### Table 10: without privacy\n", table(_table_10(cells))]
@@ -82,6 +82,8 @@ def page(result: dict[str, Any]) -> str:
                 f"### {title}\n",
                 table(_across(own, columns or [*dict.fromkeys(cell["column"] for cell in own)])),
             ]
+    if "public" not in result:
+        return "\n".join(parts)
     parts += ["## The public part\n", _made(result["public"])]
     for title, rows in result["public"]["figures"].items():
         parts += [f"### {title.capitalize()}\n", FIGURES[title] + "\n", table(_wide(rows))]
