@@ -13,7 +13,6 @@ import pyarrow as pa
 from dvspark import demo
 from dvspark.arguments import choice_problems
 from dvspark.cli.declared import COMMANDS, QUESTIONS
-from dvspark.cli.printing import tell
 from dvspark.cli.words import own_words
 from dvspark.cli.writing import write_new
 from dvspark.errors import ConfigError, InputError, OutputConflictError, Problem
@@ -27,6 +26,7 @@ from dvspark.evaluate.membership import membership
 from dvspark.evaluate.protocols import PLAIN, Protocol
 from dvspark.evaluate.removal import removal
 from dvspark.evaluate.stability import stability
+from dvspark.host.printing import tell
 from dvspark.local.session import open_local_session
 from dvspark.logs.redact import visible
 from dvspark.schemas.columns import embedding_matrix
