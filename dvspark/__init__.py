@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         InputError,
         OutputConflictError,
     )
+    from dvspark.market.payouts import payout
     from dvspark.run.dataframes import Result, value_table
     from dvspark.tables.sinks.published_values import read_values
 
@@ -38,6 +39,7 @@ __all__ = [
     "__version__",
     "chg_value_arrays",
     "data_shapley_knn",
+    "payout",
     "privacy",
     "read_values",
     "value_arrays",
@@ -51,6 +53,7 @@ _PLACES = {
     "dvspark.arrays.estimator": ("DataValuator",),
     "dvspark.arrays.array_values": ("value_arrays",),
     "dvspark.arrays.other_inputs": ("chg_value_arrays",),
+    "dvspark.market.payouts": ("payout",),
     "dvspark.tables.sinks.published_values": ("read_values",),
     "dvspark.errors": tuple(name for name in __all__ if name.endswith(("Error", "Warning"))),
 }
