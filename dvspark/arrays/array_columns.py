@@ -118,27 +118,27 @@ def read_owners(owners: Any, n_rows: int, problems: list[Problem]) -> Int32s | N
     return np.unique(names, return_inverse=True)[1].astype(np.int32)
 
 
-def id_order(train_ids: Any, n_rows: int, problems: list[Problem]) -> Int64s:
+def id_order(train_ids: Any, n_rows: int, problems: list[Problem], where: str = "train_ids") -> Int64s:
     """Return the positions of the training rows in ascending order of their ids, int64 (n_train,)."""
     as_given = np.arange(n_rows)
-    ids = None if train_ids is None else _names("train_ids", "id", train_ids, n_rows, problems)
+    ids = None if train_ids is None else _names(where, "id", train_ids, n_rows, problems)
     if ids is None:
         return as_given
     if ids.shape != (n_rows,) or ids.dtype.kind not in "iuUSO":
         got = f"shape {ids.shape}, dtype {ids.dtype}"
-        problems.append(Problem("train_ids", f"{n_rows} integers or strings", got, "one id a training row"))
+        problems.append(Problem(where, f"{n_rows} integers or strings", got, "one id a training row"))
         return as_given
     kinds = sorted({_kind(one) for one in ids}) if ids.dtype == object else ["integer"]
     if kinds not in (["integer"], ["string"]):
         got = f"ids of kind {', '.join(kinds)}"
-        problems.append(Problem("train_ids", "ids of one kind", got, "all integers or all strings"))
+        problems.append(Problem(where, "ids of one kind", got, "all integers or all strings"))
         return as_given
     order = np.argsort(ids, kind="stable")
     twice = np.flatnonzero(ids[order][1:] == ids[order][:-1])
     if len(twice):
         first = ", ".join(repr(i) for i in ids[order][twice][:FIRST_ROWS].tolist())
         got = f"{len(twice)} repeated; the first: {first}"
-        problems.append(Problem("train_ids", "unique ids", got, "make the ids unique: they decide ties"))
+        problems.append(Problem(where, "unique ids", got, "make the ids unique: they decide ties"))
     return order
 
 

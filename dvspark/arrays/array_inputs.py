@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dvspark.arrays.array_columns import first_rows, id_order, read_labels, read_owners, read_targets, read_weights
+from dvspark.arrays.array_columns import first_rows, read_labels, read_owners, read_targets, read_weights
 from dvspark.arrays.array_guises import ERRORS, numbers_of
+from dvspark.arrays.owned_inputs import GivenOwned, JoinedRows, join_owned
 from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
-from dvspark.schemas import Float64s, Floats, Int64s, TrainColumns, columns
+from dvspark.schemas import OWNED, Float64s, Floats, Int64s, TrainColumns, columns
 from dvspark.schemas.columns import LARGEST_SQUARED_NORM, SMALLEST_SQUARED_NORM
 from dvspark.schemas.labels import label_findings, rows_by_label
 
 
 @dataclass(frozen=True)
 class ArrayInputs:
-    """Checked inputs, training rows in id order; ``train_order`` (n_train,) has their positions in the arrays given."""
+    """Checked inputs, training rows in id order; ``train_order`` (n_train,) has their positions in the arrays given.
+
+    Owned rows are among them, after all others in ``train_order``; the first ``n_valued`` of these get values.
+    """
 
     x_train: Floats
     train_labels: pa.Array
@@ -31,6 +35,7 @@ class ArrayInputs:
     n_classes: int
     train_columns: TrainColumns
     point_weights: Float64s | None
+    n_valued: int
 
     def findings(self, options: ValueOptions) -> list[Problem]:
         """Return warnings about labels that are legal but say nothing, such as one label that all rows share."""
@@ -58,6 +63,7 @@ class Given:
     train_ids: Any = None
     owners: Any = None
     weights: Any = None
+    owned: GivenOwned = field(default_factory=GivenOwned)
 
 
 def read_array_inputs(given: Given, options: ValueOptions) -> ArrayInputs:
@@ -67,13 +73,14 @@ def read_array_inputs(given: Given, options: ValueOptions) -> ArrayInputs:
     """
     problems = options.problems() + _pairing_problems(given.x_validation, given.y_validation, options)
     if options.method in list(METHODS):
-        problems += _asked_problems(given, options)
+        problems += _asked_problems(given, options) + given.owned.problems(options)
     if problems:
         raise ConfigError(problems)
     problems = []
     x = _embeddings("x_train", given.x_train, options, problems)
     y = _answers("y_train", given.y_train, len(x), options, problems)
-    order = id_order(given.train_ids, len(x), problems)
+    joined = _with_owned(x, y, given, options, problems)
+    n_valued, x, y, order = len(x), joined.x, joined.labels, joined.order
     if options.self_validation:
         z, y_z = x[order], y if problems else y.take(pa.array(order))
     else:
@@ -100,6 +107,7 @@ def read_array_inputs(given: Given, options: ValueOptions) -> ArrayInputs:
         weights=weights[order] if weights is not None and for_all else None,
         owners=None if owners is None else owners[order],
         n_owners=0 if owners is None else int(owners.max()) + 1,
+        owned=joined.owned[order] if OWNED.name in options.asks else None,
     )
     return ArrayInputs(
         x_train=np.asarray(x, dtype),
@@ -110,7 +118,20 @@ def read_array_inputs(given: Given, options: ValueOptions) -> ArrayInputs:
         n_classes=n_classes,
         train_columns=train_columns,
         point_weights=None if weights is None or for_all else _in_order(weights, order, options),
+        n_valued=n_valued,
     )
+
+
+def _with_owned(x: Floats, y: pa.Array, given: Given, options: ValueOptions, problems: list[Problem]) -> JoinedRows:
+    """Return the training rows with the owned ones, if there are any; add what is wrong to ``problems``."""
+
+    def rows(name: str, some: Any) -> Floats:
+        return _embeddings(name, some, options, problems)
+
+    def labels(name: str, some: Any, n_rows: int) -> pa.Array:
+        return _answers(name, some, n_rows, options, problems)
+
+    return join_owned(x, y, given.train_ids, given.owned, (rows, labels), problems)
 
 
 def _in_order(weights: Float64s, order: Int64s, options: ValueOptions) -> Float64s:

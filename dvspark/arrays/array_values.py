@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from dvspark.arrays.array_inputs import ArrayInputs, Given, read_array_inputs
 from dvspark.arrays.other_inputs import graph_values
+from dvspark.arrays.owned_inputs import GivenOwned
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.index.search import searched
 from dvspark.errors import ConfigError, DataWarning, InputError, Problem
@@ -27,7 +28,7 @@ from dvspark.methods.finalize import certificate, finalize
 from dvspark.methods.kinds.private import PrivateMethod
 from dvspark.methods.options import ValueOptions
 from dvspark.privacy import KeptRelease, private_release
-from dvspark.schemas import ChunkArrays, Float64s, Partial, TrainArrays, columns
+from dvspark.schemas import OWNED, ChunkArrays, Float64s, Partial, TrainArrays, columns
 
 
 # Overloads say what the result depends on; names and types of the options are those of the function below.
@@ -67,6 +68,9 @@ def value_arrays(
     train_ids: Any = None,
     owners: Any = None,
     weights: Any = None,
+    x_owned: npt.ArrayLike | None = None,
+    y_owned: Any = None,
+    owned_ids: Any = None,
     n_classes: int | None = None,
     aggregate: str = "mean",
     precision: str = "default",
@@ -88,6 +92,9 @@ def value_arrays(
     - ``train_ids`` (n_train,): rows at equal distance rank by ascending id; without ids, by position.
     - ``owners`` (n_train,), integers or strings, and ``weights`` (n_train,) or (n_validation, n_train), from 0: only
       for methods that use them. Methods that value owners return (n_owners,), in ascending order of the owners.
+    - ``x_owned`` (n_owned, n_features), ``y_owned`` and ``owned_ids`` (n_owned,): only for knn_acquisition_shapley,
+      rows that are owned already. They get no values. Give ids of both tables or of neither; without ids, an owned row
+      comes before a training row at the same distance.
     - ``knn_graph`` (n_train, n_train): only for cleanlab_knn_shapley, a scipy sparse matrix of distances in place of
       ``x_train``, which may then be None.
     - ``self_validation=True``: leave the validation arrays out. Every training row is then a validation point too, and
@@ -126,9 +133,10 @@ def value_arrays(
         raise ConfigError(Problem("release", "a private method", repr(method), hint))
     if knn_graph is not None:
         return graph_values(knn_graph, y_train, options)
-    given = Given(x_train, y_train, x_validation, y_validation, train_ids, owners, weights)
+    owned = GivenOwned(x_owned, y_owned, owned_ids)
+    given = Given(x_train, y_train, x_validation, y_validation, train_ids, owners, weights, owned)
     inputs = read_array_inputs(given, options)
-    for finding in inputs.findings(options):
+    for finding in inputs.findings(options) + (owned.findings() if OWNED.name in options.asks else []):
         warnings.warn(str(finding), DataWarning, stacklevel=2)
     totals = array_totals(inputs, options, release)
     values, _ = finalize(totals, aggregate, options.declaration.score)
@@ -231,4 +239,4 @@ def _digest(train: TrainArrays, points: ChunkArrays, options: RankingOptions, pa
 def _as_given(in_id_order: Float64s, inputs: ArrayInputs) -> Float64s:
     result = np.empty_like(in_id_order)
     result[inputs.train_order] = in_id_order
-    return result
+    return result[: inputs.n_valued]

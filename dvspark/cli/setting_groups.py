@@ -21,7 +21,8 @@ TABLES, OUTPUT, STREAM, SPARK = "tables", "output", "stream", "Spark, where dvsp
 COMPUTED, OF_METHODS, RUN = "what is computed", "parameters of methods", "how the job runs"
 GROUPS = (TABLES, COMPUTED, OF_METHODS, OUTPUT, RUN, STREAM, SPARK)
 
-CLAIMED = {"train": TABLES, "validation": TABLES, "output": OUTPUT, "stream": STREAM, "spark": SPARK}
+CLAIMED = dict.fromkeys(("train", "owned", "validation"), TABLES)
+CLAIMED |= {"output": OUTPUT, "stream": STREAM, "spark": SPARK}
 CLAIMED |= dict.fromkeys((field.name for field in fields(ValueOptions)), COMPUTED)
 CLAIMED |= dict.fromkeys(PARAMETERS, OF_METHODS)
 
@@ -29,7 +30,7 @@ CLAIMED |= dict.fromkeys(PARAMETERS, OF_METHODS)
 PLAIN = ("a whole number", "a number")
 
 # Sections with the keys of another one.
-ALIKE = {"validation": "train"}
+ALIKE = {"owned": "train", "validation": "train"}
 
 
 def setting_groups(command: Command) -> dict[str, list[tuple[str, str]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal, get_args
 
@@ -19,14 +20,15 @@ from dvspark.errors import Problem
 from dvspark.kernels.distances.distances import METRICS
 from dvspark.kernels.ranking.ranking import PRECISIONS, TIES
 from dvspark.methods import METHODS
-from dvspark.methods.options import AGGREGATES, RANKINGS, ValueOptions
+from dvspark.methods.options import AGGREGATES, RANKINGS, ValueOptions, owned_problems
 from dvspark.runs.identity import published_id_problems, run_id_problems
+from dvspark.schemas import OWNED
 from dvspark.tables.sinks.values_tables import FORMATS, output_problems
 from dvspark.tables.sources.pinned import version_problems
 from dvspark.tables.sources.read import TableReference
 
 # Sections for which a file or the command line may also give a path alone.
-SECTIONS = ("train", "validation", "output")
+SECTIONS = ("train", "owned", "validation", "output")
 
 # What a run may do with the validation rows of its parent.
 CHANGES = ("add", "remove")
@@ -110,6 +112,7 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
     model_config = SettingsConfigDict(env_prefix="DVSPARK_", env_nested_delimiter="__", extra="forbid")
 
     train: TableConfig = Field(description="the rows that get values")
+    owned: TableConfig | None = Field(None, description="rows that are owned, for knn_acquisition_shapley")
     validation: TableConfig | None = Field(None, description="the rows by which training rows are valued")
     output: OutputConfig = Field(description="where results go")
     method: str = choice("knn_shapley", METHODS, "name of a method; `dvspark methods` lists them")
@@ -207,6 +210,11 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
         """Return which of "owners" and "weights" training rows must have, for the method or for its output."""
         return self.options().asks + ("owners",) * self.to_owners()
 
+    def train_reference(self) -> TableReference:
+        """Return the reference of the training rows, with the owned ones, and with the columns that are asked for."""
+        owned = None if self.owned is None else self.owned.reference().without_train_columns()
+        return replace(self.train.reference().asked(self.asks()), owned=owned)
+
     def _parameters(self) -> dict[str, Any]:
         """Return the parameters that are set; `n_classes` only if the method has this parameter."""
         given = {name: getattr(self, name) for name in PARAMETERS if getattr(self, name) is not None}
@@ -229,13 +237,13 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
             got = "only one of them"
             problems.append(Problem("parent, change", "both or neither", got, "give --add-validation TABLE RUN"))
         problems += choice_problems("plan", self.plan, PLANS) + host_memory_problems(self.host_memory)
-        for side, table in (("train", self.train), ("validation", self.validation)):
+        for side, table in (("train", self.train), (OWNED.name, self.owned), ("validation", self.validation)):
             if table is not None and (table.path is None) == (table.table is None):
                 got = "neither" if table.path is None else "both"
                 problems.append(Problem(side, "either a path or a table", got, f"set {side}.path or {side}.table"))
             if table is not None:
                 problems += version_problems(side, table.reference())
-        problems += self._budget_problems()
+        problems += self._budget_problems() + self._owned_problems()
         problems += output_problems(self.output.format, self.output.table, to_owners=not problems and self.to_owners())
         alone = self._validates_itself()
         if alone == (self.validation is not None):
@@ -243,6 +251,10 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
             got = "both" if alone else "neither"
             problems.append(Problem("validation", expected, got, "give --validation PATH, or --self_validation true"))
         return problems
+
+    def _owned_problems(self) -> list[Problem]:
+        """Return whether owned rows are missing, or there without use."""
+        return owned_problems(self.options(), given=self.owned is not None) if self.method in METHODS else []
 
     def _budget_problems(self) -> list[Problem]:
         """Return what is wrong with the settings of a private table's budget."""

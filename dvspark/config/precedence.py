@@ -7,7 +7,7 @@ from typing import Any
 # Settings that say where a table is, and which state of it. A state belongs to its place.
 PLACE = ("path", "table")
 STATE = ("version", "snapshot", "timestamp")
-TABLES = ("train", "validation")
+TABLES = ("train", "owned", "validation")
 
 
 def without_excluded(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,8 @@ validation label,
 Four other kinds need something else:
 
     ordered:   all rows in order with targets, weights or owners (`ordered.OrderedPoint`): `knn_regression_shapley`,
-               `weighted_knn_shapley`, `owner_knn_shapley`, `owner_sum_of_points`
+               `weighted_knn_shapley`, `owner_knn_shapley`, `owner_sum_of_points`,
+               `knn_acquisition_shapley`
     nearest:   the m nearest rows in order (`nearest`), what they get (`near_values.NearValues`): `knn_loo`,
                `truncated_knn_shapley`, `cleanlab_knn_shapley`
     radius:    which rows lie within a radius (`radius`), and two counts of them: `threshold_knn_shapley`,

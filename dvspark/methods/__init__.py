@@ -9,6 +9,7 @@ from dvspark.methods.base import Method
 from dvspark.methods.chg_shapley import CHG_SHAPLEY
 from dvspark.methods.cleanlab_knn_shapley import CLEANLAB_KNN_SHAPLEY
 from dvspark.methods.dp_threshold_knn_shapley import DP_THRESHOLD_KNN_SHAPLEY
+from dvspark.methods.knn_acquisition_shapley import KNN_ACQUISITION_SHAPLEY
 from dvspark.methods.knn_banzhaf import KNN_BANZHAF
 from dvspark.methods.knn_beta import KNN_BETA
 from dvspark.methods.knn_loo import KNN_LOO
@@ -41,6 +42,7 @@ _ALL = (
     DP_THRESHOLD_KNN_SHAPLEY,
     OWNER_KNN_SHAPLEY,
     OWNER_SUM_OF_POINTS,
+    KNN_ACQUISITION_SHAPLEY,
     CHG_SHAPLEY,
 )
 

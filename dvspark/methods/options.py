@@ -14,7 +14,7 @@ from dvspark.kernels.ranking.ranking import PRECISIONS, TIES, RankingOptions
 from dvspark.methods import METHODS
 from dvspark.methods.base import Method
 from dvspark.methods.search_index import INDEX, table_problems
-from dvspark.schemas import EXACT
+from dvspark.schemas import EXACT, OWNED
 
 AGGREGATES = ("mean", "sum")
 RANKINGS = ("auto", "sorted", "binned")
@@ -149,3 +149,18 @@ class ValueOptions:
     def record(self) -> dict[str, Any]:
         """Return the options as plain data."""
         return asdict(self)
+
+
+def owned_problems(options: ValueOptions, *, given: bool) -> list[Problem]:
+    """Return whether a table of owned rows is missing, or there without use; ``given``: there is one."""
+    asked = options.method in list(METHODS) and OWNED.name in options.asks
+    if asked and not given:
+        hint = "give one; to someone who owns nothing, rows are worth what knn_shapley says"
+        return [Problem(OWNED.name, f"a table of rows that are owned, for {options.method}", "none", hint)]
+    if given and not asked:
+        hint = "leave it out, or choose knn_acquisition_shapley"
+        return [Problem(OWNED.name, f"no owned rows, for {options.method}", "a table", hint)]
+    if given and options.self_validation:
+        hint = "give validation rows; owned rows play in every game"
+        return [Problem("self_validation", "false with owned rows", "true", hint)]
+    return []

@@ -20,6 +20,7 @@ from dvspark.run.validate import Checked
 from dvspark.run.value import Valued
 from dvspark.runs.kept_totals import KeptTotals
 from dvspark.runs.record import run_record
+from dvspark.schemas import OWNED
 from dvspark.tables.sources.read import Rows
 from dvspark.tables.table_checks import Facts
 
@@ -58,7 +59,7 @@ class Computed:
             parameters=self.prepared.work.parameters.plain(),
             ranking=checked.ranking,
             error_bound=self.finalized.error_bound,
-            inputs=_inputs_record(checked, self.valued.totals.n_validation),
+            inputs=_inputs_record(checked, self.valued.totals.n_validation) | self._owned_record(),
             parent=parent.described(inputs.validation_facts.n_rows) if parent else None,
             plan=self.plan.record(),
             stages=stages.record(),
@@ -68,6 +69,12 @@ class Computed:
             outputs=outputs,
             spark_version=None if isinstance(session, LocalSession) else session.version,
         )
+
+    def _owned_record(self) -> dict[str, int]:
+        """Return how many of the training rows are owned, where some may be."""
+        if OWNED.name not in self.checked.options.asks:
+            return {}
+        return {"n_owned": len(self.finalized.values) - len(self.finalized.table)}
 
 
 def _inputs_record(checked: Checked, n_validation: int) -> dict[str, Any]:

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 from dvspark.arguments import choice_problems
 from dvspark.engine.planning.plan import PLANS, host_memory_problems
 from dvspark.errors import ConfigError, Problem
-from dvspark.methods.options import ValueOptions
+from dvspark.methods.options import ValueOptions, owned_problems
 from dvspark.run.pipeline import compute
 from dvspark.run.read import RowsOrProblems, Tables
 from dvspark.run.request import RowRules, Spread
 from dvspark.run.showing import result_html, result_line
 from dvspark.run.validate import validate_tables
-from dvspark.schemas import Finding
+from dvspark.schemas import OWNED, Finding
 from dvspark.spark.exhausted import translated
 from dvspark.spark.job_names import named_jobs
 from dvspark.tables.sinks.write import values_frame
 from dvspark.tables.sources.given_frames import column_problems, frame_problems
+from dvspark.tables.sources.owned import with_owned
 from dvspark.tables.sources.read import TableReference, canonical_rows
 from dvspark.tables.sources.session_settings import in_own_settings
 from dvspark.tables.sources.unreadable import own_errors, readable
@@ -53,6 +54,7 @@ def value_table(
     train_df: DataFrame,
     validation_df: DataFrame | None = None,
     *,
+    owned_df: DataFrame | None = None,
     method: str = "knn_shapley",
     k: int = 10,
     metric: str = "euclidean",
@@ -77,6 +79,7 @@ def value_table(
     - Both DataFrames have the columns id, embedding and label. ``columns`` maps these names (and owner, weight) to the
       names in the DataFrames. Its ``embedding_dtype`` is the type of numbers in binary embeddings: float16, float32 or
       float64.
+    - ``owned_df``: only for knn_acquisition_shapley, a DataFrame of rows that are owned already, which get no values.
     - Options are those of `dvspark.value_arrays`. ``work_dir`` is a folder that all hosts see, for an index too large
       to travel. ``plan`` (auto, replicated, sharded) and ``host_memory``, such as "64g", are those of
       `dvspark.config.job.JobConfig`.
@@ -103,14 +106,18 @@ def value_table(
     if options.self_validation == (validation_df is not None):
         expected = "a validation DataFrame, or self_validation=True; not both"
         problems.append(Problem("validation_df", expected, "both" if options.self_validation else "neither"))
-    given = {"train_df": train_df} | ({} if validation_df is None else {"validation_df": validation_df})
-    problems += frame_problems(given)
+    problems += owned_problems(options, given=owned_df is not None)
+    optional = {"validation_df": validation_df, "owned_df": owned_df}
+    problems += frame_problems({"train_df": train_df, **{n: df for n, df in optional.items() if df is not None}})
     problems += column_problems(columns)
     if problems:
         raise ConfigError(problems)
     target = options.declaration.target
     reference = TableReference.of_frame("train_df", columns).asked(options.asks)
     train = canonical_rows("train", train_df, reference, target)
+    if owned_df is not None:
+        reference = TableReference.of_frame("owned_df", columns).without_train_columns()
+        train = with_owned(train, canonical_rows(OWNED.name, owned_df, reference, target))
     validation: RowsOrProblems | None = None
     if validation_df is not None:
         reference = TableReference.of_frame("validation_df", columns).without_train_columns()

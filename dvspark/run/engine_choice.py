@@ -92,7 +92,7 @@ def obstacles(config: JobConfig) -> list[Problem]:
     problems = [] if config.plan != "sharded" else [_problem("plan", "replicated, or auto", "sharded")]
     if config.parent is not None:
         problems.append(_problem("parent", "a run of its own", f"a change of run {config.parent}"))
-    for side, table in (("train", config.train), ("validation", config.validation)):
+    for side, table in (("train", config.train), ("owned", config.owned), ("validation", config.validation)):
         if table is not None:
             problems += format_problem(side, table.reference())
     if config.output.table is not None and config.output.format != "iceberg":
@@ -121,7 +121,7 @@ def _spark_is_there(config: JobConfig) -> str | None:
 def _by_size(config: JobConfig, local: LocalSession) -> tuple[str, str]:
     """Return the engine that suits a job's size. Raises: NotLocalError for tables that only Spark reads."""
     target, sides = config.options().declaration.target, list[Preview]()
-    references = {"train": config.train.reference().asked(config.asks())}
+    references = {"train": config.train_reference()}
     if config.validation is not None:
         references["validation"] = config.validation.reference().without_train_columns()
     for side, reference in references.items():

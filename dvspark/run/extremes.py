@@ -11,6 +11,7 @@ from dvspark.engine.points import nearest_validation_rows
 from dvspark.logs import Stages
 from dvspark.methods.options import ValueOptions
 from dvspark.report.rows import listed_positions
+from dvspark.run.finalize import valued_rows
 
 if TYPE_CHECKING:
     from dvspark.local.rows import Frame
@@ -26,9 +27,11 @@ def find_extremes(
     if options.declaration.players != "rows":
         return pa.table({})
     with stages.stage("extremes") as now:
-        rows = listed_positions(table).tolist()  # the table is in the index's order
+        known = engine_of(index).train_keys(index)
+        valued, places = valued_rows(known), listed_positions(table)  # the table is in the index's order
+        rows = (places if valued is None else valued[places]).tolist()
         listed = engine_of(index).listed_rows(index, rows)
         found = nearest_validation_rows(validation_rows, listed, options.metric, EXTREME_NEIGHBORS)
-        ids = engine_of(index).train_keys(index).keys["id"].take(found["train_row"])
+        ids = known.keys["id"].take(found["train_row"])
         now.rows = len(found)
     return found.append_column("train_id", ids)

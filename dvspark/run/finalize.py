@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from dvspark.engine.engines import Index, engine_of
@@ -11,13 +12,16 @@ from dvspark.engine.index.train_index import TrainKeys
 from dvspark.logs import Stages
 from dvspark.methods.finalize import certificate, finalize
 from dvspark.methods.options import ValueOptions
-from dvspark.schemas import Float64s, Partial
+from dvspark.schemas import Float64s, Int64s, Partial
 from dvspark.tables.sinks.write import values_table
 
 
 @dataclass(frozen=True)
 class Finalized:
-    """The values, also as the `VALUES` table in the order of the index; ``error_bound`` holds for all of them."""
+    """The values, also as the `VALUES` table in the order of the index; ``error_bound`` holds for all of them.
+
+    Owned rows are among ``values``, with 0, and not in the table.
+    """
 
     values: Float64s
     table: pa.Table
@@ -30,10 +34,16 @@ def finalize_totals(totals: Partial, run_id: str, index: Index, options: ValueOp
     with stages.stage("finalize") as now:
         values, standard_errors = finalize(totals, aggregate, method.score, with_errors=method.adds_up)
         error_bound, row_bounds = certificate(totals, aggregate)
-        keys = _players(engine_of(index).train_keys(index), options)
-        table = values_table(run_id, keys, values, standard_errors, row_bounds)
-        now.rows = len(values)
+        known = engine_of(index).train_keys(index)
+        table = values_table(run_id, _players(known, options), values, standard_errors, row_bounds, valued_rows(known))
+        now.rows = len(table)
     return Finalized(values, table, error_bound)
+
+
+def valued_rows(known: TrainKeys) -> Int64s | None:
+    """Return the positions of the rows that get values, or None if all do: owned rows get none."""
+    owned = known.columns.owned
+    return None if owned is None else np.flatnonzero(~owned)
 
 
 def _players(known: TrainKeys, options: ValueOptions) -> pa.Table:

@@ -54,7 +54,7 @@ def run(config: JobConfig, session: Session, arrived: DataFrame | None = None) -
     """
     options = config.options()
     rules = RowRules(config.on_bad_row, config.to_owners())
-    train = config.train.reference().asked(config.asks())
+    train = config.train_reference()
     validation = None if config.validation is None else config.validation.reference().without_train_columns()
     change = None
     if config.parent is not None and config.change is not None:

@@ -85,7 +85,7 @@ def plan_text(found: dict[str, Any]) -> str:
 
 def _previews(config: JobConfig, spark: SparkSession) -> tuple[Preview, Preview]:
     """Return what metadata and samples show of the two sides; under self-validation both sides are one table."""
-    references = {"train": config.train.reference().asked(config.asks())}
+    references = {"train": config.train_reference()}
     if config.validation is not None:
         references["validation"] = config.validation.reference().without_train_columns()
     target = config.options().declaration.target

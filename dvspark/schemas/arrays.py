@@ -43,6 +43,7 @@ class TrainColumns:
     - ``weights`` (n_train,) float64, not negative.
     - ``owners`` (n_train,) int32: positions among all owners in ascending order, of which there are ``n_owners``.
     - ``sampled`` (n_train,) bool: the rows that a private release drew.
+    - ``owned`` (n_train,) bool: the rows that are in every coalition and get no values; the others are candidates.
     """
 
     targets: Float64s | None = None
@@ -50,6 +51,7 @@ class TrainColumns:
     owners: Int32s | None = None
     n_owners: int = 0
     sampled: Bools | None = None
+    owned: Bools | None = None
 
 
 # Of a method's parameter `index`: the nearest rows themselves, found by no approximate search.

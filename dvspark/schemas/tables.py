@@ -127,6 +127,7 @@ OWNER = Column("owner", "{owner}", "its owner, if the input has owners")
 ERROR_BOUND = Column(
     "error_bound", "double", "how far its value may be from the exact one; under `error_bound: true`", "utility"
 )
+OWNED = Column("owned", "boolean", "whether the row is owned already: it plays, but gets no value")
 REJECTED = Table(
     "rejected",
     "rows left out under on_bad_row: reject",

@@ -66,8 +66,18 @@ def _table_values(case: WorkedCase, request: pytest.FixtureRequest, plan: str) -
     if validation:
         names = list(range(len(validation[1])))
         frames.append(frame_of(spark, Side(names, np.array(validation[0], np.float64), validation[1]), types))
+    if "x_owned" in options:
+        x, y, names = (options.pop(name) for name in ("x_owned", "y_owned", "owned_ids"))
+        options["owned_df"] = _owned_frame(spark, Side(names, x, y), types)
     values = value_table(*frames, **options, precision="float64", plan=plan).values
     return values_by_id(values, ids if owners is None else sorted(set(owners)))
+
+
+def _owned_frame(spark: SparkSession, side: Side, types: dict[str, str]) -> DataFrame:
+    """Return owned rows; of no rows Spark cannot tell the columns."""
+    if len(side):
+        return frame_of(spark, side, types)
+    return spark.createDataFrame([], ", ".join(f"{name} {types[name]}" for name in ("id", "embedding", "label")))
 
 
 def _replicated_values(case: WorkedCase, request: pytest.FixtureRequest) -> np.ndarray:

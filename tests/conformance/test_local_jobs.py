@@ -13,12 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from frames import Data, draw_data, write_parquet
+from frames import Data, Side, draw_data, with_rows, write_parquet
 
 from dvspark.config.sources import load_config
 from dvspark.local.session import LocalSession, open_local_session
 from dvspark.methods import METHODS
 from dvspark.run import pipeline
+from dvspark.schemas import OWNED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,9 +67,17 @@ def _tables(folder: Path, data: Data, method: str) -> dict[str, Any]:
         columns = {"owner": owners, "weight": rng.random(len(side)).tolist(), "label": [None, *labels[1:]]}
         settings[name] = {"path": write_parquet(folder / f"{name}.parquet", side, **columns)}
     settings["train"]["owner"] = "owner"
+    if OWNED.name in METHODS[method].asks({}):
+        settings["owned"] = {"path": write_parquet(folder / "owned.parquet", _owned(data.train))}
     if METHODS[method].self_validates:
         del settings["validation"]
     return settings
+
+
+def _owned(train: Side) -> Side:
+    """Return rows that are owned, near those of the table, under ids of their own."""
+    half = train.take(slice(len(train) // 2))
+    return with_rows(half, ids=[f"owned {one}" for one in half.ids])
 
 
 def _published(

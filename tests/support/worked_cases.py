@@ -8,6 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 VECTORS = Path(__file__).parents[1] / "vectors"
 
 # Of each kind of vector: the method, and the options that are not among the vector's own parameters.
@@ -30,6 +32,7 @@ METHOD_OF_VECTOR: dict[str, tuple[str, dict[str, Any]]] = {
     "wknn_soft_normalised": ("weighted_knn_shapley", {"kind": "normalized"}),
     "wknn_hard_quantised": ("weighted_knn_shapley", {"kind": "hard", "bits": 3}),
     "owner_knn_shapley_2019": ("owner_knn_shapley", {}),
+    "knn_acquisition_shapley": ("knn_acquisition_shapley", {}),
     "cleanlab_2_9_0_scores": ("cleanlab_knn_shapley", {"self_validation": True}),
 }
 # What the vectors call the parameters.
@@ -92,6 +95,10 @@ def _case(content: dict[str, Any]) -> WorkedCase:
     if method.startswith("owner"):
         options["owners"] = [row["owner"] for row in train]
         ids = sorted(set(options["owners"]))
+    if "owned" in inputs:
+        n_features, owned = len(train[0]["x"]), inputs["owned"]
+        options["x_owned"] = np.array([row["x"] for row in owned], np.float64).reshape(len(owned), n_features)
+        options |= {"y_owned": [row["y"] for row in owned], "owned_ids": [row["id"] for row in owned]}
     if "weights_per_val_in_train_order" in inputs:
         options["weights"] = inputs["weights_per_val_in_train_order"]
     data: tuple[Any, ...] = ([row["x"] for row in train], [row["y"] for row in train])

@@ -30,7 +30,8 @@ def local() -> Iterator[LocalSession]:
 def _write(place: Path, case: WorkedCase, ids: list[Any], x: Any, y: Any, **columns: Any) -> dict[str, Any]:
     numbers = pa.float64() if case.options["method"] == "knn_regression_shapley" else pa.int64()
     embedding = pa.array(np.array(x, np.float64).tolist(), pa.list_(pa.float64()))
-    pq.write_table(pa.table({"id": ids, "embedding": embedding, "label": pa.array(y, numbers), **columns}), place)
+    rows = {"id": pa.array(ids, None if ids else pa.int64()), "embedding": embedding, "label": pa.array(y, numbers)}
+    pq.write_table(pa.table({**rows, **columns}), place)
     return {"path": str(place), **{name: name for name in columns}}
 
 
@@ -41,6 +42,9 @@ def _values(case: WorkedCase, local: LocalSession, folder: Path) -> np.ndarray:
     columns = {name: case.options[given] for given, name in COLUMNS.items() if given in case.options}
     settings = {name: value for name, value in case.options.items() if name not in ("train_ids", *COLUMNS)}
     settings["train"] = _write(folder / "train.parquet", case, ids, x_train, y_train, **columns)
+    if "x_owned" in settings:
+        x, y, names = (settings.pop(name) for name in ("x_owned", "y_owned", "owned_ids"))
+        settings["owned"] = _write(folder / "owned.parquet", case, names, x, y)
     if validation:
         names = list(range(len(validation[1])))
         settings["validation"] = _write(folder / "validation.parquet", case, names, *validation)

@@ -17,7 +17,7 @@ from dvspark.errors import ComputeError, Problem
 from dvspark.schemas import TrainArrays, TrainColumns, TrainLabels, columns
 
 # Files of `TrainColumns`.
-COLUMN_FILES = ("targets", "weights", "owners")
+COLUMN_FILES = ("targets", "weights", "owners", "owned")
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,16 @@ class TrainKeys:
     def of(cls, keys: pa.Table, dtype: str) -> TrainKeys:
         """Return the keys of training rows with what follows from them. Cost: O(n log n)."""
         labels = keys["label"].combine_chunks()
-        given = {name: keys[name].combine_chunks() for name in ("owner", "weight") if name in keys.column_names}
+        given = {
+            name: keys[name].combine_chunks() for name in ("owner", "weight", "owned") if name in keys.column_names
+        }
         owners = columns.label_vocabulary(given["owner"].drop_null()) if "owner" in given else None
         found = TrainColumns(
             targets=columns.target_numbers(labels),
             weights=np.asarray(given["weight"], np.float64) if "weight" in given else None,
             owners=None if owners is None else columns.codes_of(given["owner"], owners),
             n_owners=0 if owners is None else len(owners),
+            owned=np.asarray(given["owned"]) if "owned" in given else None,
         )
         return cls(keys, columns.label_vocabulary(labels), dtype, found, owners)
 

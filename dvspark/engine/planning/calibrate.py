@@ -157,7 +157,8 @@ def _random_rows(
     x = rng.random((n_train, sizes.n_features), dtype) - dtype(0.5)
     codes, n_owners = rng.integers(0, n_labels, n_train, np.int32), min(n_train, N_OWNERS)
     owners = rng.permutation(np.arange(n_train, dtype=np.int32) % n_owners)
-    columns = TrainColumns(rng.random(n_train), rng.random(n_train), owners, n_owners)
+    owned = np.arange(n_train) % 2 == 0
+    columns = TrainColumns(rng.random(n_train), rng.random(n_train), owners, n_owners, owned=owned)
     train = dataclasses.replace(prepare(x, TrainLabels(codes), options.metric), columns=columns)
     chunk = ChunkArrays(
         rng.random((points, sizes.n_features), dtype) - dtype(0.5),

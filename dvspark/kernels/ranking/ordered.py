@@ -25,7 +25,7 @@ class OrderedPoint:
     - ``weights`` float64, not negative; ``owners`` int32 codes 0..n_owners-1.
     - ``distances`` float64, in the metric's unit.
     - ``block_starts`` bool: set where a tie block begins, if ties are averaged.
-    - ``counts`` (2,) as in `ChunkArrays`; ``sampled`` bool as in `TrainColumns`.
+    - ``counts`` (2,) as in `ChunkArrays`; ``sampled`` and ``owned`` bool as in `TrainColumns`.
     """
 
     matches: Bools
@@ -38,6 +38,7 @@ class OrderedPoint:
     block_starts: Bools | None = None
     counts: Int64s | None = None
     sampled: Bools | None = None
+    owned: Bools | None = None
 
 
 ValuesOf = Callable[[OrderedPoint], Float64s]
@@ -80,6 +81,7 @@ def in_order(
         block_starts=ranked.block_starts,
         counts=counts,
         sampled=None if columns.sampled is None else columns.sampled[rows],
+        owned=None if columns.owned is None else columns.owned[rows],
     )
 
 

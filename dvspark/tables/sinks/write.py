@@ -17,7 +17,7 @@ from dvspark.errors import OutputConflictError, Problem, taken_run_id
 from dvspark.local.session import LocalSession
 from dvspark.runs.documents import json_object, missing_in, unsealed
 from dvspark.runs.latest import write_latest
-from dvspark.schemas import ERROR_BOUND, OWNER, VALUES, Float64s
+from dvspark.schemas import ERROR_BOUND, OWNER, VALUES, Float64s, Int64s
 from dvspark.spark.job_threads import JobThreads
 from dvspark.tables.sinks.owner_folders import escaped
 from dvspark.tables.sinks.places import PUBLISHING
@@ -64,11 +64,17 @@ def values_table(
     values: Float64s,
     standard_errors: Float64s | None,
     row_bounds: Float64s | None = None,
+    valued: Int64s | None = None,
 ) -> pa.Table:
     """Return the `VALUES` table of train rows in id order, with `OWNER` and `ERROR_BOUND` if there are such columns.
 
-    ``keys`` has the ids, labels and maybe owners of the rows.
+    ``keys`` has the ids, labels and maybe owners of the rows. ``valued``: the positions of the rows that are in the
+    table, ascending; None stands for all.
     """
+    if valued is not None:
+        keys, values = keys.take(pa.array(valued)), values[valued]
+        standard_errors = None if standard_errors is None else standard_errors[valued]
+        row_bounds = None if row_bounds is None else row_bounds[valued]
     n_train = len(values)
     rank = np.empty(n_train, np.int64)
     rank[np.argsort(-values, kind="stable")] = np.arange(1, n_train + 1)

@@ -53,14 +53,20 @@ def preview(rows: Rows, reference: TableReference) -> Preview | list[Problem]:
             f"none in {'most of ' if len(sample) else ''}{len(sample)} rows",
         )
         return [Problem(where, expected, got, "check the path, and how the embeddings were made")]
-    n_rows = None if rows.files is None else rows.files.n_rows  # known from the same footers
-    if n_rows is None and reference.table is None and reference.format == "parquet":
-        n_rows = _parquet_rows(reference)
-    if n_rows is None:
-        n_rows = rows.data_frame.select("id").count()
+    if rows.parts and reference.owned is not None:
+        n_rows = sum(_n_rows(*part) for part in zip(rows.parts, (reference, reference.owned), strict=True))
+    else:
+        n_rows = _n_rows(rows, reference)
     labels = sample["label"].combine_chunks()
     n_labels = len(columns.label_vocabulary(labels.drop_null()))
     return Preview(n_rows, n_features, max(1, n_labels), rows.types)
+
+
+def _n_rows(rows: Rows, reference: TableReference) -> int:
+    n_rows = None if rows.files is None else rows.files.n_rows  # known from the same footers
+    if n_rows is None and reference.table is None and reference.format == "parquet":
+        n_rows = _parquet_rows(reference)
+    return rows.data_frame.select("id").count() if n_rows is None else n_rows
 
 
 def _lengths(embeddings: pa.Array) -> Counter[int]:

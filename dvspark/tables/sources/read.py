@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.local.rows import LocalRows
 from dvspark.local.session import LocalSession
-from dvspark.schemas import VALIDATION_ROWS
+from dvspark.schemas import OWNED, VALIDATION_ROWS
 from dvspark.schemas.arrow import arrow_schema
 from dvspark.schemas.tables import Table
 from dvspark.spark import worker
@@ -25,6 +25,7 @@ from dvspark.tables.sources.lake import is_missing, lake_frame
 from dvspark.tables.sources.listing import Listing, listing_of, require_unchanged
 from dvspark.tables.sources.local_files import local_files, local_frame, local_table, local_types
 from dvspark.tables.sources.markers import contradiction
+from dvspark.tables.sources.owned import with_owned
 from dvspark.tables.sources.pinned import VERSIONED
 from dvspark.tables.sources.plain import FILE_FORMATS, STRICT, look, plain_table
 from dvspark.tables.sources.row_files import RowFiles, row_files
@@ -48,7 +49,7 @@ class TableReference:
 
     ``embedding_dtype`` is the type of numbers in binary embeddings (`typed_bytes.DTYPES`).
     ``version`` (of Delta), ``snapshot`` (an id, of Iceberg) or ``timestamp`` chooses the state of the table; without
-    them, the latest state.
+    them, the latest state. ``owned``: a table whose rows are read with these, as rows that are owned.
     """
 
     path: str | None = None
@@ -63,6 +64,7 @@ class TableReference:
     owner: str | None = None
     weight: str | None = None
     embedding_dtype: str | None = None
+    owned: TableReference | None = None
 
     @classmethod
     def of_frame(cls, name: str, columns: Mapping[str, Any] | None) -> TableReference:
@@ -99,6 +101,7 @@ class Rows:
       them.
     - ``keys``: all columns but the embedding, in id order, if they are at hand.
     - ``bytes_declared``: whether the type of numbers in binary embeddings was given.
+    - ``parts``: training rows and owned rows, if these are both.
     """
 
     side: str
@@ -110,6 +113,7 @@ class Rows:
     files: RowFiles | None = None
     keys: pa.Table | None = None
     bytes_declared: bool = False
+    parts: tuple[Rows, ...] = ()
 
     @property
     def spark(self) -> SparkSession | None:
@@ -158,7 +162,9 @@ class Rows:
 
     def require_unchanged(self) -> None:
         """Raise InputError if files that were read have changed since."""
-        if self.listing is not None:
+        for part in self.parts:
+            part.require_unchanged()
+        if self.listing is not None and not self.parts:
             seen = look(self.reference)
             now = listing_of(seen.files) if seen and seen.files else None
             require_unchanged(self.side, self.reference, self.listing, now)
@@ -174,6 +180,9 @@ def read_rows(session: Session, side: str, reference: TableReference, target: st
 
     Raises: ConfigError where nothing that is installed knows the format; NotLocalError for what only Spark reads.
     """
+    if reference.owned is not None:
+        rows = read_rows(session, side, replace(reference, owned=None), target)
+        return with_owned(rows, read_rows(session, OWNED.name, reference.owned, target))
     if isinstance(session, LocalSession):
         return _read_here(session, side, reference, target)
     found = read_table(session, side, reference, target)
