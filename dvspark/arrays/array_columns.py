@@ -105,6 +105,22 @@ def read_weights(weights: Any, shape: tuple[int, int], problems: list[Problem]) 
     return array
 
 
+def read_validation_weights(weights: Any, n_rows: int, problems: list[Problem]) -> Float64s | None:
+    """Return the weights of validation rows, float64 (n_validation,), or None if there are none or a problem."""
+    where, hint = "validation_weights", "weights say how much a validation row counts; one above 0 at least"
+    array = None if weights is None else read_small_numbers(where, weights, problems)
+    if array is None:
+        return None
+    if array.shape != (n_rows,):
+        hint = "one a validation row"
+        problems.append(Problem(where, f"shape ({n_rows},)", f"shape {array.shape}", hint))
+    elif n_negative := int(np.count_nonzero(array < 0)):
+        problems.append(Problem(where, "weights of at least 0", f"{n_negative} negative ones", hint))
+    elif not array.any():
+        problems.append(Problem(where, "a weight above 0", f"{n_rows} zeros", hint))
+    return array
+
+
 def read_owners(owners: Any, n_rows: int, problems: list[Problem]) -> Int32s | None:
     """Return each training row's owner as a position among all owners in ascending order, int32 (n_train,)."""
     names = None if owners is None else _names("owners", "owner", owners, n_rows, problems)

@@ -9,7 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dvspark.arrays.array_columns import first_rows, read_labels, read_owners, read_targets, read_weights
+from dvspark.arrays.array_columns import (
+    first_rows,
+    read_labels,
+    read_owners,
+    read_targets,
+    read_validation_weights,
+    read_weights,
+)
 from dvspark.arrays.array_guises import ERRORS, numbers_of
 from dvspark.arrays.owned_inputs import GivenOwned, JoinedRows, join_owned
 from dvspark.errors import ConfigError, InputError, Problem
@@ -36,6 +43,7 @@ class ArrayInputs:
     train_columns: TrainColumns
     point_weights: Float64s | None
     n_valued: int
+    validation_weights: Float64s | None = None
 
     def findings(self, options: ValueOptions) -> list[Problem]:
         """Return warnings about labels that are legal but say nothing, such as one label that all rows share."""
@@ -63,6 +71,7 @@ class Given:
     train_ids: Any = None
     owners: Any = None
     weights: Any = None
+    validation_weights: Any = None
     owned: GivenOwned = field(default_factory=GivenOwned)
 
 
@@ -74,6 +83,7 @@ def read_array_inputs(given: Given, options: ValueOptions) -> ArrayInputs:
     problems = options.problems() + _pairing_problems(given.x_validation, given.y_validation, options)
     if options.method in list(METHODS):
         problems += _asked_problems(given, options) + given.owned.problems(options)
+        problems += _weighing_problems(given, options)
     if problems:
         raise ConfigError(problems)
     problems = []
@@ -88,6 +98,7 @@ def read_array_inputs(given: Given, options: ValueOptions) -> ArrayInputs:
         y_z = _answers("y_validation", given.y_validation, len(z), options, problems)
     owners = read_owners(given.owners, len(x), problems)
     weights = read_weights(given.weights, (len(z), len(x)), problems)
+    of_points = read_validation_weights(given.validation_weights, len(z), problems)
     if not problems and x.shape[1] != z.shape[1]:
         got = f"{x.shape[1]} in x_train, {z.shape[1]} in x_validation"
         problems.append(Problem("x_validation", "as many features as x_train", got, "embed both the same way"))
@@ -119,6 +130,7 @@ def read_array_inputs(given: Given, options: ValueOptions) -> ArrayInputs:
         train_columns=train_columns,
         point_weights=None if weights is None or for_all else _in_order(weights, order, options),
         n_valued=n_valued,
+        validation_weights=of_points[order] if of_points is not None and options.self_validation else of_points,
     )
 
 
@@ -152,6 +164,15 @@ def _asked_problems(given: Given, options: ValueOptions) -> list[Problem]:
             hint = f"leave {name} out, or choose a method that uses it"
             problems.append(Problem(name, f"no {name}, for {options.method}", "given", hint))
     return problems
+
+
+def _weighing_problems(given: Given, options: ValueOptions) -> list[Problem]:
+    """Return why validation rows cannot have weights under this method."""
+    method = options.declaration
+    if given.validation_weights is None or (method.adds_up and method.score is None):
+        return []
+    hint = "leave validation_weights out, or choose a method whose values add up point by point, such as knn_shapley"
+    return [Problem("validation_weights", f"none, for {options.method}", "given", hint)]
 
 
 def _answers(name: str, y: Any, n_rows: int, options: ValueOptions, problems: list[Problem]) -> pa.Array:

@@ -6,7 +6,8 @@ import dataclasses
 import hashlib
 import secrets
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import reduce
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -27,8 +28,9 @@ from dvspark.methods.base import Method
 from dvspark.methods.finalize import certificate, finalize
 from dvspark.methods.kinds.private import PrivateMethod
 from dvspark.methods.options import ValueOptions
+from dvspark.methods.point_weights import alike_points, weighted_totals
 from dvspark.privacy import KeptRelease, private_release
-from dvspark.schemas import OWNED, ChunkArrays, Float64s, Partial, TrainArrays, columns
+from dvspark.schemas import OWNED, ChunkArrays, Float64s, Int64s, Partial, TrainArrays, columns
 
 
 # Overloads say what the result depends on; names and types of the options are those of the function below.
@@ -68,6 +70,7 @@ def value_arrays(
     train_ids: Any = None,
     owners: Any = None,
     weights: Any = None,
+    validation_weights: Any = None,
     x_owned: npt.ArrayLike | None = None,
     y_owned: Any = None,
     owned_ids: Any = None,
@@ -92,6 +95,8 @@ def value_arrays(
     - ``train_ids`` (n_train,): rows at equal distance rank by ascending id; without ids, by position.
     - ``owners`` (n_train,), integers or strings, and ``weights`` (n_train,) or (n_validation, n_train), from 0: only
       for methods that use them. Methods that value owners return (n_owners,), in ascending order of the owners.
+    - ``validation_weights`` (n_validation,), from 0: how much each validation row counts, such as those of several
+      tasks, buyers or months.
     - ``x_owned`` (n_owned, n_features), ``y_owned`` and ``owned_ids`` (n_owned,): only for knn_acquisition_shapley,
       rows that are owned already. They get no values. Give ids of both tables or of neither; without ids, an owned row
       comes before a training row at the same distance.
@@ -102,15 +107,17 @@ def value_arrays(
     - ``error_bound=True``: the result is a pair, the values and, in the same shape, how far each value may be from the
       exact one.
 
-    The value is the mean over validation points, or with ``aggregate="sum"`` their sum. The function warns
+    The value is the mean over validation points, or with ``aggregate="sum"`` their sum; of points with weights w, the
+    values φ give Σ w φ / Σ w, or Σ w φ. The function warns
     (DataWarning) of labels that say nothing, such as one label that all rows share.
 
     A private method draws noise: **every call spends epsilon and delta again**, and noise that is drawn several times
     can be averaged away. Pass the same ``release``, a `dvspark.privacy.KeptRelease`, to each call. It keeps the noise
     of the first call; later calls on the same tables and parameters use this noise and spend nothing.
 
-    Cost: O(V (N D + N log N)) for V validation points. Memory beside the inputs: `kernels.memory.scratch_bytes`, and
-    one copy of ``x_train`` unless it is float32 or float64 and in id order.
+    Cost: O(V (N D + N log N)) for V validation points; points of one validation weight share products. Memory beside
+    the inputs: `kernels.memory.scratch_bytes`, and one copy of ``x_train`` unless it is float32 or float64 and in id
+    order.
     Raises: ConfigError for unusable options, InputError for unusable data; each names all problems.
     Source: that of the method, see `dvspark.methods`.
     """
@@ -134,21 +141,42 @@ def value_arrays(
     if knn_graph is not None:
         return graph_values(knn_graph, y_train, options)
     owned = GivenOwned(x_owned, y_owned, owned_ids)
-    given = Given(x_train, y_train, x_validation, y_validation, train_ids, owners, weights, owned)
+    given = Given(x_train, y_train, x_validation, y_validation, train_ids, owners, weights, validation_weights, owned)
     inputs = read_array_inputs(given, options)
     for finding in inputs.findings(options) + (owned.findings() if OWNED.name in options.asks else []):
         warnings.warn(str(finding), DataWarning, stacklevel=2)
-    totals = array_totals(inputs, options, release)
-    values, _ = finalize(totals, aggregate, options.declaration.score)
-    _, bounds = certificate(totals, aggregate)
+    if inputs.validation_weights is not None:
+        values, bounds = _weighted(inputs, options, inputs.validation_weights, release)
+    else:
+        totals = array_totals(inputs, options, release)
+        values, _ = finalize(totals, aggregate, options.declaration.score)
+        _, bounds = certificate(totals, aggregate)
     if options.declaration.players == "owners":  # owners are in ascending order, whatever the order of the rows
         return values if bounds is None else (values, bounds)
     result = _as_given(values, inputs)
     return result if bounds is None else (result, _as_given(bounds, inputs))
 
 
+def _weighted(
+    inputs: ArrayInputs, options: ValueOptions, weights: Float64s, release: KeptRelease | None
+) -> tuple[Float64s, Float64s | None]:
+    """Return the values by validation points with weights, and the certificates if they were asked for."""
+    alike = alike_points(weights)
+    sums = array_sums(inputs, options, release, [group.places for group in alike])
+    totals = weighted_totals([(group.weight, partial) for group, partial in zip(alike, sums, strict=True)])
+    over = totals.weight if options.aggregate == "mean" else 1.0 / float(weights.max())
+    return totals.value / over, None if totals.bounds is None else totals.bounds / over
+
+
 def array_totals(inputs: ArrayInputs, options: ValueOptions, release: KeptRelease | None = None) -> Partial:
-    """Return the sums over all validation points, added chunk by chunk in the order given.
+    """Return the sums over all validation points, see `array_sums`."""
+    return array_sums(inputs, options, release, [np.arange(len(inputs.validation_labels))])[0]
+
+
+def array_sums(
+    inputs: ArrayInputs, options: ValueOptions, release: KeptRelease | None, groups: Sequence[Int64s]
+) -> list[Partial]:
+    """Return for each group of validation points, at these places, the sums over them, chunk by chunk in this order.
 
     ``release`` is for private methods: it keeps the noise.
     Raises: ConfigError for options or parameters that do not fit the tables; InputError for a release of other tables
@@ -175,27 +203,30 @@ def array_totals(inputs: ArrayInputs, options: ValueOptions, release: KeptReleas
         weights=inputs.point_weights,
     )
     if not method.adds_up:  # all points share one game, so they are not cut into chunks
-        return method.partial(train, points, ranking_options, parameters)
+        return [method.partial(train, points, ranking_options, parameters)]
     parameters = method.settled_parameters(train, points, ranking_options, parameters)
     if method.is_private:
         kept = release or KeptRelease()
         private = PrivateMethod.of(method)
         train, points = _released(private, train, points, ranking_options, private.own(parameters), kept)
-    totals, workspace = _no_points(method, train, options), Workspace()
-    for chunk in _chunks(points):
-        totals.add(method.partial(train, chunk, ranking_options, parameters, workspace))
-    for said in method.warnings(totals):
-        warnings.warn(said, DataWarning, stacklevel=3)
-    return totals
+    sums, workspace = list[Partial](), Workspace()
+    for places in groups:
+        sums.append(_no_points(method, train, options))
+        for chunk in _chunks(points, places):
+            sums[-1].add(method.partial(train, chunk, ranking_options, parameters, workspace))
+    total = sums[0] if len(sums) == 1 else reduce(Partial.plus, sums, _no_points(method, train, options))
+    for said in method.warnings(total):
+        warnings.warn(said, DataWarning, stacklevel=4)
+    return sums
 
 
 def _no_points(method: Method[Parameters], train: TrainArrays, options: ValueOptions) -> Partial:
     return Partial.zeros(method.n_values(train.n_train, train.columns.n_owners), row_bounds=options.error_bound)
 
 
-def _chunks(points: ChunkArrays) -> Iterator[ChunkArrays]:
-    for start in range(0, points.n_validation, CHUNK_ROWS):
-        yield points.take(np.arange(start, min(start + CHUNK_ROWS, points.n_validation)))
+def _chunks(points: ChunkArrays, places: Int64s) -> Iterator[ChunkArrays]:
+    for start in range(0, len(places), CHUNK_ROWS):
+        yield points.take(places[start : start + CHUNK_ROWS])
 
 
 def _released(
@@ -222,7 +253,10 @@ def _released(
         drawn = method.sample(range(train.n_train), kept.sample_key, parameters)
         train = dataclasses.replace(train, columns=dataclasses.replace(train.columns, sampled=drawn))
     if kept.noisy_counts is None and kept.release is not None:
-        counts = [method.counts(train, chunk, options, parameters) for chunk in _chunks(points)]
+        counts = [
+            method.counts(train, chunk, options, parameters)
+            for chunk in _chunks(points, np.arange(points.n_validation))
+        ]
         kept.noisy_counts = private_release(np.concatenate(counts), kept.release)
     return train, dataclasses.replace(points, counts=kept.noisy_counts)
 

@@ -1,0 +1,134 @@
+"""Validation rows that count differently: weighted sums of single games, by definition, for every method."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from family import FAMILY, SCORES, Case, expected_points, value_of
+from family_strategies import cases
+from hypothesis import given
+from hypothesis import strategies as st
+from oracles import EXACT_ORDER_TOLERANCE
+from property_tests import examples
+
+import dvspark
+from dvspark.methods.point_weights import alike_points, weighted_totals
+from dvspark.schemas import Partial
+
+pytestmark = pytest.mark.filterwarnings("ignore::dvspark.DataWarning")
+
+WEIGHED = [method for method in FAMILY if method != SCORES]
+positive = st.sampled_from([0.5, 1.0, 3.0, 1e-3, 7.25])
+
+
+def drawn_weights(case: Case, data: st.DataObject) -> list[float]:
+    n = len(case.validation[0])
+    return data.draw(st.lists(positive | st.just(0.0), min_size=n, max_size=n).filter(any))
+
+
+@pytest.mark.parametrize("method", WEIGHED)
+@examples(20)
+@given(data=st.data(), aggregate=st.sampled_from(["mean", "sum"]))
+def test_value_arrays__weighs_the_games_of_validation_rows(method: str, data: st.DataObject, aggregate: str) -> None:
+    case = data.draw(cases(method))
+    weights = drawn_weights(case, data)
+    points = np.array(expected_points(case), float)
+    expected = np.array(weights) @ points / (sum(weights) if aggregate == "mean" else 1.0)
+    found = value_of(case, validation_weights=weights, aggregate=aggregate)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=EXACT_ORDER_TOLERANCE["default"] * max(1, sum(weights)))
+
+
+@examples(30)
+@given(data=st.data(), weight=st.sampled_from([1.0, 0.1, 3.0]))
+def test_value_arrays__of_equal_weights_has_the_bits_of_no_weights(data: st.DataObject, weight: float) -> None:
+    case = data.draw(cases("knn_shapley"))
+    weights = [weight] * len(case.validation[0])
+    assert value_of(case, validation_weights=weights).tolist() == value_of(case).tolist()
+
+
+@examples(30)
+@given(data=st.data())
+def test_value_arrays__does_not_see_validation_rows_of_weight_zero(data: st.DataObject) -> None:
+    case = data.draw(cases("knn_shapley", self_validation=False))
+    weights = drawn_weights(case, data)
+    kept = [place for place, weight in enumerate(weights) if weight]
+    there = value_of(case, validation_weights=weights)
+    assert there.tolist() == value_of(case.with_points(kept), validation_weights=[weights[v] for v in kept]).tolist()
+
+
+def test_value_arrays__weighs_certificates_too() -> None:
+    rng = np.random.default_rng(1)
+    x, y, z = rng.normal(size=(300, 4)).astype(np.float32), rng.integers(0, 3, 300), rng.normal(size=(9, 4))
+    options: dict[str, Any] = {"ranking": "binned", "tolerance": 0.01, "error_bound": True, "k": 3}
+    weights = rng.random(9)
+    values, bounds = dvspark.value_arrays(x, y, z, y[:9], validation_weights=weights, **options)
+    apart = [dvspark.value_arrays(x, y, z[v : v + 1], y[v : v + 1], **options) for v in range(9)]
+    np.testing.assert_allclose(values, weights @ [one for one, _ in apart] / weights.sum(), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(bounds, weights @ [one for _, one in apart] / weights.sum(), rtol=0, atol=1e-12)
+
+
+# --- standard errors --------------------------------------------------------------------------------------
+
+
+def partial_of(values: np.ndarray) -> Partial:
+    """Return the partial of points with these values, (n_points, n_train)."""
+    partial = Partial.zeros(values.shape[1])
+    partial.value, partial.value_squared = values.sum(axis=0), (values**2).sum(axis=0)
+    for _ in values:
+        partial.count(0.0, 0.0)
+    return partial.centered()
+
+
+@examples(100)
+@given(data=st.data(), n=st.integers(2, 12))
+def test_weighted_totals__have_the_standard_errors_of_the_formula(data: st.DataObject, n: int) -> None:
+    values = np.array(data.draw(st.lists(st.floats(-1, 1), min_size=n, max_size=n)))[:, None]
+    weights = np.array(data.draw(st.lists(positive, min_size=n, max_size=n)))
+    groups = [(group.weight, partial_of(values[group.places])) for group in alike_points(weights)]
+    totals = weighted_totals(groups)
+    mean = weights @ values / weights.sum()
+    np.testing.assert_allclose(totals.mean(), mean, rtol=0, atol=1e-14)
+    error = np.sqrt((weights**2) @ (values - mean) ** 2) / weights.sum() * np.sqrt(n / (n - 1))
+    errors = totals.standard_errors()
+    assert errors is not None
+    np.testing.assert_allclose(errors, error, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("weights", [[1.0, 1.0, 1.0], [1.0, 2.0, 3.0], [0.1, 0.2, 0.7]])
+def test_weighted_totals__of_points_alike_have_no_error(weights: list[float]) -> None:
+    values = np.full((3, 1), 0.1)
+    groups = [(group.weight, partial_of(values[group.places])) for group in alike_points(np.array(weights))]
+    assert weighted_totals(groups).standard_errors().tolist() == [0.0]  # type: ignore[union-attr]
+
+
+def test_weighted_totals__of_a_single_point_have_no_standard_error() -> None:
+    (group,) = alike_points(np.array([0.0, 2.0]))
+    assert group.places.tolist() == [1]
+    assert weighted_totals([(group.weight, partial_of(np.ones((1, 2))))]).standard_errors() is None
+
+
+# --- what is refused --------------------------------------------------------------------------------------
+
+X, Y = np.arange(12.0).reshape(6, 2), [0, 1, 0, 1, 0, 1]
+UNUSABLE: dict[str, tuple[Any, dict[str, Any], str]] = {
+    "too few": ([1.0] * 5, {}, "shape (5,)"),
+    "a table": (np.ones((6, 2)), {}, "shape (6, 2)"),
+    "negative": ([1.0, -1.0, 0, 0, 0, 0], {}, "1 negative"),
+    "all zero": ([0.0] * 6, {}, "6 zeros"),
+    "NaN": ([np.nan] * 6, {}, "6 that are NaN"),
+    "words": (["a"] * 6, {}, "numbers"),
+    "a game of all": ([1.0] * 6, {"method": "chg_shapley"}, "add up point by point"),
+}
+
+
+@pytest.mark.parametrize(("weights", "options", "said"), UNUSABLE.values(), ids=UNUSABLE)
+def test_value_arrays__tells_what_is_wrong_with_validation_weights(
+    weights: Any, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(dvspark.DvsparkError) as caught:
+        dvspark.value_arrays(X, Y, X, Y, validation_weights=weights, **options)
+    assert [problem.where for problem in caught.value.problems] == ["validation_weights"]
+    assert said in str(caught.value)
+    assert caught.value.problems[0].hint
