@@ -142,7 +142,7 @@ def test_outputs__exit_codes_are_those_of_the_errors() -> None:
 
 
 def test_settings__options_are_those_of_the_configuration() -> None:
-    elsewhere = {"train", "validation", "output", "stream", "spark", *PARAMETERS}
+    elsewhere = {"train", "owned", "validation", "output", "stream", "spark", *PARAMETERS}
     options = table("settings.md", "option")
     assert list(options) == [name for name in JobConfig.model_fields if name not in elsewhere]
     for name, (default, _) in options.items():

@@ -300,6 +300,8 @@ def test_load_config__a_value_of_the_wrong_kind_is_told_what_the_setting_accepts
 ) -> None:
     settings: dict[str, Any] = {"train": {"path": "t"}, "validation": {"path": "v"}, "output": {"path": "o"}}
     section, _, key = name.rpartition(".")
+    if section == "owned":
+        settings |= {"owned": {"path": "w"}, "method": "knn_acquisition_shapley"}
     words = ()
     if source == "command line":
         words = (f"--{name}", "five")
