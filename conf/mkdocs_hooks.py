@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "deploy/README.md", "dvspark/demo/README.md")
-MODULES = ("dvspark", "dvspark.functions", "dvspark.privacy")
+MODULES = ("dvspark", "dvspark.functions", "dvspark.market", "dvspark.privacy")
 LINK = re.compile(r"(?<=\]\()[^)#\s:]+")
 LABELED = re.compile(r"\n(?=(?:Raises|Cost|Cost a point|Source|Warns): )")
 ITEM = re.compile(r" *([-*]|\d+\.) +")

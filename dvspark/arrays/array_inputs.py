@@ -99,13 +99,7 @@ def read_array_inputs(given: Given, options: ValueOptions) -> ArrayInputs:
     owners = read_owners(given.owners, len(x), problems)
     weights = read_weights(given.weights, (len(z), len(x)), problems)
     of_points = read_validation_weights(given.validation_weights, len(z), problems)
-    if not problems and x.shape[1] != z.shape[1]:
-        got = f"{x.shape[1]} in x_train, {z.shape[1]} in x_validation"
-        problems.append(Problem("x_validation", "as many features as x_train", got, "embed both the same way"))
-    if not problems and _flat(y).type != _flat(y_z).type:
-        got = f"{_flat(y).type} in y_train, {_flat(y_z).type} in y_validation"
-        problems.append(Problem("labels", "one kind of label", got, "make both integers or both strings"))
-    if problems:
+    if problems := problems or _side_problems(x, y, z, y_z):
         raise InputError(problems)
     dtype = np.result_type(x, z)
     in_order = bool(np.all(order[:-1] < order[1:]))
@@ -132,6 +126,17 @@ def read_array_inputs(given: Given, options: ValueOptions) -> ArrayInputs:
         n_valued=n_valued,
         validation_weights=of_points[order] if of_points is not None and options.self_validation else of_points,
     )
+
+
+def _side_problems(x: Floats, y: pa.Array, z: Floats, y_z: pa.Array) -> list[Problem]:
+    """Return why training and validation rows cannot be compared; one problem, the first."""
+    if x.shape[1] != z.shape[1]:
+        got = f"{x.shape[1]} in x_train, {z.shape[1]} in x_validation"
+        return [Problem("x_validation", "as many features as x_train", got, "embed both the same way")]
+    if _flat(y).type != _flat(y_z).type:
+        got = f"{_flat(y).type} in y_train, {_flat(y_z).type} in y_validation"
+        return [Problem("labels", "one kind of label", got, "make both integers or both strings")]
+    return []
 
 
 def _with_owned(x: Floats, y: pa.Array, given: Given, options: ValueOptions, problems: list[Problem]) -> JoinedRows:

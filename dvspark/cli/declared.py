@@ -150,6 +150,50 @@ _ALL = (
         operands=("QUESTION",),
     ),
     Command(
+        "pay",
+        "split a budget by the values of a published run",
+        ("dvspark.cli.pay", "run"),
+        ("dvspark pay RUN --budget AMOUNT [--by owner] [--negative WORD] [--decimals N] [--to PATH]",),
+        about="RUN is OUTPUT/runs/RUN_ID, or OUTPUT for the run that was published last, or a CSV or Parquet file with "
+        "columns id and value. The payouts add up to the budget exactly; they go to PATH.csv and PATH.parquet, where "
+        "nothing may be yet. PATH is payouts-RUN_ID if left out.",
+        options=(
+            Option("--budget", "the amount of money that is paid; needed", "AMOUNT"),
+            Option("--by", "owner: pay owners, whose rows' values are added up", "owner"),
+            Option("--negative", "what a negative value does", "pays-nothing|owes", "pays-nothing"),
+            Option("--decimals", "decimals of a unit: 2 pays in cents, 0 in whole amounts", "N", "2"),
+            Option("--to", "where the payouts go, without .csv", "PATH"),
+        ),
+        examples=("dvspark pay results --budget 10000", "dvspark pay results/runs/offer --budget 9999.99 --by owner"),
+        operands=("RUN",),
+    ),
+    Command(
+        "select",
+        "select the rows of a published run that a budget should keep",
+        ("dvspark.cli.select", "run"),
+        (
+            "dvspark select RUN --rows N | --share SHARE [--by GROUP] [--to PATH]",
+            "dvspark select RUN --budget AMOUNT --costs FILE [--cost-column NAME] [--by GROUP] [--to PATH]",
+        ),
+        about="RUN is OUTPUT/runs/RUN_ID, or OUTPUT for the run that was published last, or a CSV or Parquet file with "
+        "columns id, label and value. The rows go to PATH.csv and PATH.parquet with weights for training; nothing may "
+        "be there yet. PATH is selection-RUN_ID if left out.",
+        options=(
+            Option("--rows", "how many rows to keep", "N"),
+            Option("--share", "which share of the rows to keep", "SHARE"),
+            Option("--budget", "what the rows may cost together", "AMOUNT"),
+            Option("--costs", "a CSV or Parquet file with the cost of each id", "FILE"),
+            Option("--cost-column", "its column of costs", "NAME", "cost"),
+            Option("--by", "keep rows of each label, or of each owner, in proportion", "label|owner"),
+            Option("--to", "where the rows go, without .csv", "PATH"),
+        ),
+        examples=(
+            "dvspark select results --share 0.5 --by label",
+            "dvspark select results --budget 500 --costs prices.csv --by owner",
+        ),
+        operands=("RUN",),
+    ),
+    Command(
         "methods",
         "list the methods; say what one is for and what it takes",
         ("dvspark.cli.methods_text", "run"),

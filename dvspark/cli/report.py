@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dvspark.cli.declared import COMMANDS
-from dvspark.cli.words import own_words
+from dvspark.cli.words import own_words, place_of
 from dvspark.cli.writing import write_new
 from dvspark.errors import ConfigError, Problem
 from dvspark.host.printing import tell
@@ -31,9 +31,3 @@ def run(words: Sequence[str]) -> int:
     write_new(path, html.encode(), force="--force" in options)
     tell(f"wrote {visible(str(path))}\n")
     return 0
-
-
-def place_of(run: str) -> tuple[str, str | None]:
-    """Return the output folder and the id of a run as a person names it; None for the run published last."""
-    output, found, run_id = run.rstrip("/").rpartition("/runs/")
-    return (output, run_id) if found else (run, None)

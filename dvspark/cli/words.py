@@ -1,4 +1,4 @@
-"""Words of commands that take no settings: operands and options, as the command declares them."""
+"""Words of commands that take no settings: operands and options, as the command declares them; names of runs."""
 
 from __future__ import annotations
 
@@ -45,3 +45,9 @@ def _known(command: Command, name: str) -> Option:
 
 def _hint(command: Command) -> str:
     return f"see `dvspark {command.name} --help`"
+
+
+def place_of(run: str) -> tuple[str, str | None]:
+    """Return the output folder and the id of a run as a person names it; None for the run published last."""
+    output, found, run_id = run.rstrip("/").rpartition("/runs/")
+    return (output, run_id) if found else (run, None)

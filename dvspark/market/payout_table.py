@@ -17,7 +17,7 @@ from dvspark.schemas.arrow import arrow_type
 SURE = 2.0
 
 
-def payout_table(values: pa.Table, budget: Any, *, by_owner: bool, floor: bool = True, decimals: int = 2) -> pa.Table:
+def payout_table(values: pa.Table, budget: Any, *, by_owner: bool, floor: bool = True, decimals: Any = 2) -> pa.Table:
     """Return the `PAYOUTS` of values, in their order; ``by_owner``: of owners, ascending, whose rows' values add up.
 
     ``values`` has the columns id and value, standard_error if it is known, and owner under ``by_owner``.

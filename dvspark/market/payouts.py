@@ -22,7 +22,7 @@ MOST_DECIMALS = 12
 FIRST = 5
 
 
-def payout(values: npt.ArrayLike, budget: Any, floor: bool = True, decimals: int = 2) -> Float64s:
+def payout(values: npt.ArrayLike, budget: Any, floor: bool = True, decimals: Any = 2) -> Float64s:
     """Return what each value earns of the budget, float64 (n,), in the order given; the payouts add up to it exactly.
 
     ``values`` (n,): finite numbers, such as those of owners. ``budget``: an amount of money from 0, an integer, a

@@ -27,6 +27,7 @@ from dvspark.schemas.arrays import (
     UInt64s,
 )
 from dvspark.schemas.finding import Finding
+from dvspark.schemas.market_tables import PAYOUTS, SELECTION
 from dvspark.schemas.partial import (
     N_WIDEST,
     SCALARS,
@@ -54,7 +55,6 @@ from dvspark.schemas.tables import (
     PACKED_ROWS,
     PARTIALS,
     PARTS,
-    PAYOUTS,
     PIECES,
     PLACES,
     POINT_VALUES,
@@ -100,6 +100,7 @@ __all__ = [
     "ROWS",
     "SCALARS",
     "SCHEMA_VERSION",
+    "SELECTION",
     "TALLY",
     "TOTALS",
     "VALIDATION_ROWS",

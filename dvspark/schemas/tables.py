@@ -128,22 +128,6 @@ ERROR_BOUND = Column(
     "error_bound", "double", "how far its value may be from the exact one; under `error_bound: true`", "utility"
 )
 OWNED = Column("owned", "boolean", "whether the row is owned already: it plays, but gets no value")
-PAYOUTS = Table(
-    "payouts",
-    "what `dvspark pay` writes: one row for each training row, or owner, who is paid",
-    (
-        Column("id", "{id}", "the training row, or the owner"),
-        Column("n_rows", "bigint", "how many rows of the owner were added up; null where none were"),
-        Column("value", "double", "its value"),
-        Column("standard_error", "double", "of the value; of a sum of rows an upper bound; null if not known"),
-        Column("share", "double", "its share of the budget, before units"),
-        Column("share_standard_error", "double", "an upper bound of the share's standard error; null if not known"),
-        Column("payout", "double", "what it is paid, a whole number of units"),
-        Column("rank", "bigint", "1 = the highest value; of equal ones the earlier row first"),
-        Column("rank_low", "bigint", "the best rank within two standard errors of all values; null if not known"),
-        Column("rank_high", "bigint", "the worst such rank"),
-    ),
-)
 REJECTED = Table(
     "rejected",
     "rows left out under on_bad_row: reject",

@@ -111,7 +111,7 @@ def test_document__python_runs(place: str, capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.filterwarnings("error::dvspark.DataWarning")
-@pytest.mark.parametrize("name", ["reading_values.md", "how_do_i.md"])
+@pytest.mark.parametrize("name", ["reading_values.md", "how_do_i.md", "markets.md"])
 def test_page__what_it_shows_is_what_comes_out(name: str) -> None:
     found = doctest.testfile(str(DOCS / name), module_relative=False, encoding="utf-8")
     assert found.failed == 0

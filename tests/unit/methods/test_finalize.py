@@ -118,7 +118,8 @@ def test_finalize__equal_points_give_standard_errors_of_zero(method: str, self_v
     own = {"radius": 2.5, "k_star": 50, "k": 3}
     options = ValueOptions(method, {name: value for name, value in own.items() if declaration.knows(name)})
     x, y = rng.normal(size=(300, 4)), rng.integers(0, 3, size=300).astype(np.int32)
-    columns = TrainColumns(1e3 * y + rng.random(300), rng.random(300), (np.arange(300) % 5).astype(np.int32), 5)
+    owners, owned = (np.arange(300) % 5).astype(np.int32), np.arange(300) % 4 == 0
+    columns = TrainColumns(1e3 * y + rng.random(300), rng.random(300), owners, 5, owned=owned)
     train = replace(prepare(x, TrainLabels(y), "euclidean"), columns=columns)
     parameters, total = options.resolved(3), Partial.zeros(declaration.n_values(300, 5))
     for n in (40, 7, 23):

@@ -55,6 +55,10 @@ RECORDED: dict[str, tuple[str, str]] = {
         '{"k": 10, "kind": "raw", "weight": "given", "gamma": 1.0, "bits": 3, "empty_utility": 0.0, "n_nearest": null}',
         "978fbf20c69e93f72dfdedc9909f03f78afe480e093936e0dbc1168af781dc9f",
     ),
+    "knn_acquisition_shapley": (
+        '{"k": 10}',
+        "e2959e3caa842233a95eaf83c2803b1ca9056feac9fe398da9fc18d9130aeb62",
+    ),
     "knn_banzhaf": (
         '{"k": 10, "utility": "jia2019", "n_classes": 3}',
         "335c34bdd32b14faff666ac7928970b9d6666aa1f30e1e2a4aa3e0936dff0085",

@@ -1,0 +1,99 @@
+"""`dvspark select`: selects the rows of a published run that a budget of rows or of money should keep."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from dvspark.arguments import choice_problems
+from dvspark.cli.declared import COMMANDS
+from dvspark.host.printing import tell
+from dvspark.cli.words import own_words, place_of
+from dvspark.cli.writing import write_new
+from dvspark.errors import ConfigError, Problem
+from dvspark.logs.redact import visible
+from dvspark.market.given_tables import (
+    costs_of,
+    csv_bytes,
+    is_file,
+    number_of,
+    parquet_bytes,
+    read_table,
+    require_free,
+)
+from dvspark.market.selection import GROUPS, select_rows, select_within
+from dvspark.tables.sinks.published_values import read_values
+
+SIZES = ("--rows", "--share", "--budget")
+# So many groups are told.
+MOST_GROUPS = 20
+
+
+def run(words: Sequence[str]) -> int:
+    """Write the selected rows as CSV and Parquet, and say what is left of each group.
+
+    Raises: ConfigError for unusable words or a budget that covers too little, InputError for unusable tables,
+    OutputConflictError if something is there already.
+    """
+    operands, options = own_words(COMMANDS["select"], words)
+    if problems := _problems(operands, options):
+        raise ConfigError(problems)
+    place = operands[0]
+    values = read_table(place) if is_file(place) else read_values(*place_of(place))
+    name = Path(place).stem if is_file(place) else str(values["run_id"][0])
+    to = options.get("--to", f"selection-{name}")
+    places = [Path(f"{to}.csv"), Path(f"{to}.parquet")]
+    require_free(*places)
+    selected = _selected(values, options)
+    for path, content in zip(places, (csv_bytes(selected), parquet_bytes(selected)), strict=True):
+        write_new(path, content, force=False)
+    lines = [f"{len(selected):,} of {len(values):,} rows are selected", *_told(values, selected, options.get("--by"))]
+    lines += [f"wrote {visible(str(path))}" for path in places]
+    tell("\n".join(lines) + "\n")
+    return 0
+
+
+def _selected(values: pa.Table, options: dict[str, str]) -> pa.Table:
+    by = options.get("--by")
+    if "--budget" in options:
+        costs = costs_of(values["id"], read_table(options["--costs"]), options.get("--cost-column", "cost"))
+        return select_within(values, costs, number_of("--budget", options["--budget"]), by)
+    if "--share" in options:
+        share = number_of("--share", options["--share"])
+        if not 0 < share <= 1:
+            raise ConfigError(Problem("--share", "a number above 0, up to 1", options["--share"], "0.5 keeps half"))
+        return select_rows(values, max(1, int(share * len(values))), by)
+    n_rows = number_of("--rows", options["--rows"])
+    if not n_rows.is_integer():
+        raise ConfigError(Problem("--rows", "a whole number", options["--rows"], "give --share for a part"))
+    return select_rows(values, int(n_rows), by)
+
+
+def _told(values: pa.Table, selected: pa.Table, by: str | None) -> list[str]:
+    """Return what is left of each group, the largest first."""
+    if by is None:
+        return []
+    before, after = (Counter(table[by].to_pylist()) for table in (values, selected))
+    lines = [f"  {visible(str(group))}: {after[group]:,} of {n:,}" for group, n in before.most_common(MOST_GROUPS)]
+    more = len(before) - MOST_GROUPS
+    return lines + ([f"  and {more:,} more groups"] if more > 0 else [])
+
+
+def _problems(operands: list[str], options: dict[str, str]) -> list[Problem]:
+    problems = []
+    if not operands:
+        hint = "a CSV or Parquet file with columns id, label and value will do, too"
+        problems.append(Problem("dvspark select", "RUN: OUTPUT/runs/RUN_ID, or OUTPUT", "nothing", hint))
+    given = [name for name in SIZES if name in options]
+    if len(given) != 1:
+        expected, got = f"one of {', '.join(SIZES)}", ", ".join(given) or "none"
+        problems.append(Problem("dvspark select", expected, got, "--share 0.5 keeps half of the rows"))
+    if ("--budget" in options) != ("--costs" in options):
+        expected, hint = "--budget and --costs together", "give --costs FILE, with columns id and cost"
+        problems.append(Problem("--budget, --costs", expected, "only one of them", hint))
+    if "--by" in options:
+        problems += choice_problems("--by", options["--by"], GROUPS)
+    return problems

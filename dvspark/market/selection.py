@@ -1,0 +1,119 @@
+"""Selection: the rows that a budget of rows or of money should keep, with every group covered, and their weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dvspark.errors import ConfigError, InputError, Problem, shown
+from dvspark.market.payouts import largest_remainders
+from dvspark.schemas import SELECTION, Float64s, Int64s
+
+GROUPS = ("label", "owner")
+
+
+def select_rows(values: pa.Table, n_rows: int, by: str | None = None) -> pa.Table:
+    """Return ``n_rows`` rows of a values table as `SELECTION`, the highest values first.
+
+    With ``by``, "label" or "owner", each group keeps its share of the rows, by largest remainders, and one row at
+    least; in a group the highest values are taken. Without it the highest values of all are taken.
+    Cost: O(n log n). Raises: ConfigError for fewer rows than groups, InputError for a table that lacks what is needed.
+    """
+    n = len(values)
+    if not 1 <= n_rows <= n:
+        raise ConfigError(Problem("rows", f"a whole number from 1 to {n}", str(n_rows), "select some of the rows"))
+    order, groups = _by_value(_values(values)), _groups(values, by)
+    if groups is None:
+        return _selected(values, order[:n_rows], None, None)
+    sizes = np.bincount(groups)
+    if n_rows < len(sizes):
+        hint = f"select {len(sizes)} rows or more, or leave --by {by} out"
+        raise ConfigError(Problem("rows", f"a row of each of {len(sizes)} groups by {by}", str(n_rows), hint))
+    quotas = np.array(largest_remainders(sizes.tolist(), n_rows))
+    while (empty := np.flatnonzero(quotas == 0)).size:  # the largest groups give up a row each
+        quotas[empty[0]] += 1
+        quotas[int(np.argmax(quotas))] -= 1
+    taken = order[_place_in_group(groups[order]) < quotas[groups[order]]]
+    return _selected(values, taken, groups, None)
+
+
+def select_within(values: pa.Table, costs: Float64s, budget: float, by: str | None = None) -> pa.Table:
+    """Return rows whose ``costs`` (n,), above 0, add up to no more than ``budget``, as `SELECTION`.
+
+    With ``by``, the row of the highest value for its cost of each group comes first, whatever its value. Then rows come
+    by value for cost as long as they fit; rows without a positive value are not bought.
+    Cost: O(n log n). Raises: ConfigError for a budget that does not cover the groups, InputError for unusable costs.
+    """
+    if costs.shape != (len(values),) or not np.all(np.isfinite(costs) & (costs > 0)):
+        got = f"{int(np.count_nonzero(~(np.isfinite(costs) & (costs > 0))))} others"
+        raise InputError(Problem("costs", "a finite cost above 0 of each row", got, "give every row its price"))
+    worth, groups = _values(values), _groups(values, by)
+    order = _by_value(worth / costs)
+    first = np.empty(0, np.int64)
+    if groups is not None:
+        first = order[_place_in_group(groups[order]) == 0]
+        if costs[first].sum() > budget:
+            hint = f"raise the budget, or leave --by {by} out"
+            expected = f"enough for a row of each of {len(first)} groups by {by}: {costs[first].sum():g}"
+            raise ConfigError(Problem("budget", expected, f"{budget:g}", hint))
+    rest = order[~np.isin(order, first) & (worth[order] > 0)]
+    left, bought = budget - float(costs[first].sum()), list[int]()
+    for row in rest.tolist():
+        if costs[row] <= left:
+            left -= float(costs[row])
+            bought.append(row)
+    taken = np.concatenate([first, np.array(bought, np.int64)])
+    if not len(taken):
+        hint = "raise the budget: nothing of positive value costs so little"
+        raise ConfigError(Problem("budget", "enough for one row", f"{budget:g}", hint))
+    return _selected(values, taken[_by_value(worth[taken])], groups, costs)
+
+
+def _selected(values: pa.Table, rows: Int64s, groups: Int64s | None, costs: Float64s | None) -> pa.Table:
+    """Return some rows with their weights, in this order."""
+    weights = np.ones(len(rows))
+    if groups is not None:  # what a group weighs stays: n of group / n over selected of group / selected
+        before, after = (np.bincount(some, minlength=int(groups.max()) + 1) for some in (groups, groups[rows]))
+        weights = (before / len(groups))[groups[rows]] / (after / len(rows))[groups[rows]]
+    columns: dict[str, Any] = {name: values[name].take(pa.array(rows)) for name in ("id", "label", "value")}
+    if "owner" in values.column_names:
+        columns["owner"] = values["owner"].take(pa.array(rows))
+    if costs is not None:
+        columns["cost"] = pa.array(costs[rows])
+    columns["weight"] = pa.array(weights)
+    return pa.table({name: columns[name] for name in SELECTION.names if name in columns})
+
+
+def _by_value(worth: Float64s) -> Int64s:
+    """Return positions by value, the highest first; of equal ones the earlier first."""
+    return np.argsort(-worth, kind="stable")
+
+
+def _place_in_group(groups: Int64s) -> Int64s:
+    """Return for each row, in this order, how many rows of its group come before it."""
+    order = np.argsort(groups, kind="stable")
+    in_order = groups[order]
+    places = np.empty(len(groups), np.int64)
+    places[order] = np.arange(len(groups)) - np.searchsorted(in_order, in_order)
+    return places
+
+
+def _values(values: pa.Table) -> Float64s:
+    if "value" not in values.column_names or values["value"].null_count:
+        raise InputError(Problem("values", "a column 'value' without nulls", shown(values.column_names)))
+    return np.asarray(values["value"].to_numpy(), np.float64)
+
+
+def _groups(values: pa.Table, by: str | None) -> Int64s | None:
+    """Return the group of each row as a number, groups in the order in which they first occur; None without ``by``."""
+    if by is None:
+        return None
+    column = values[by].combine_chunks() if by in values.column_names else None
+    if column is None or column.null_count or pa.types.is_list(column.type):
+        got = "no such column" if column is None else f"{column.null_count} nulls, of type {column.type}"
+        hint = "value with train.owner" if by == "owner" else "select by owner, or without --by"
+        raise InputError(Problem(f"column {by}", f"one {by} in every row", got, hint))
+    return np.asarray(pc.index_in(column, value_set=pc.unique(column)).to_numpy(), np.int64)

@@ -1,0 +1,127 @@
+"""`dvspark pay` and `dvspark select`: on a published run and on files; what they write, and never overwrite."""
+
+from __future__ import annotations
+
+import csv
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from frames import Side, write_parquet
+
+import dvspark
+from dvspark.cli import main
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output folder of a run with owners."""
+    folder = tmp_path_factory.mktemp("run")
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 3)).astype(np.float32)
+    labels = [f"class {row % 3}" for row in range(60)]
+    train = Side(list(range(40)), x[:40], labels[:40])
+    owners = [f"owner {row % 4}" for row in range(40)]
+    words = ["--train", write_parquet(folder / "train.parquet", train, owner=owners), "--train.owner", "owner"]
+    validation = Side(list(range(40, 60)), x[40:], labels[40:])
+    words += ["--validation", write_parquet(folder / "validation.parquet", validation)]
+    words += ["--output", str(folder / "out"), "--k", "3", "--report", "false", "--engine", "local"]
+    assert main(["value", *words]) == 0
+    return folder / "out"
+
+
+def rows_of(place: Path) -> list[dict[str, str]]:
+    with place.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_pay__splits_a_budget_by_owner_in_cents(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    assert main(["pay", str(results), "--budget", "9999.99", "--by", "owner", "--to", "paid"]) == 0
+    said = capsys.readouterr().out
+    assert "an owner who splits gains nothing" in said
+    rows = rows_of(tmp_path / "paid.csv")
+    assert sum(Decimal(row["payout"]) for row in rows) == Decimal("9999.99")
+    assert [row["id"] for row in rows] == [f"owner {n}" for n in range(4)]
+    values = dvspark.read_values(str(results))
+    owners = np.array(values["owner"].to_pylist())
+    for row in rows:
+        assert float(row["value"]) == pytest.approx(values["value"].to_numpy()[owners == row["id"]].sum(), abs=1e-15)
+        assert int(row["rank_low"]) <= int(row["rank"]) <= int(row["rank_high"])
+    assert [float(row["payout"]) for row in rows] == pq.read_table(tmp_path / "paid.parquet")["payout"].to_pylist()
+
+
+def test_pay__never_overwrites(results: Path, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "paid.csv").write_text("mine")
+    assert main(["pay", str(results), "--budget", "1", "--to", str(tmp_path / "paid")]) == 4
+    assert "nothing is overwritten" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["paid.csv"]
+    assert (tmp_path / "paid.csv").read_text() == "mine"
+
+
+def test_pay__takes_given_values_and_lets_negative_ones_owe(tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "given.csv").write_text("id,value\na,3\nb,-1\n")
+    words = ["pay", str(tmp_path / "given.csv"), "--budget", "10", "--decimals", "0", "--to"]
+    assert main([*words, str(tmp_path / "one"), "--negative", "owes"]) == 0
+    assert main([*words, str(tmp_path / "two")]) == 0
+    assert [row["payout"] for row in rows_of(tmp_path / "one.csv")] == ["15", "-5"]
+    assert [row["payout"] for row in rows_of(tmp_path / "two.csv")] == ["10", "0"]
+    assert [row["rank_low"] for row in rows_of(tmp_path / "two.csv")] == ["", ""]
+
+
+def test_select__keeps_a_share_of_each_label(results: Path, tmp_path: Path, capsys: Any) -> None:
+    assert main(["select", str(results), "--share", "0.5", "--by", "label", "--to", str(tmp_path / "kept")]) == 0
+    said = capsys.readouterr().out
+    assert "20 of 40 rows are selected" in said
+    assert "class 0: 7 of 14" in said
+    kept = pq.read_table(tmp_path / "kept.parquet")
+    assert kept.column_names == ["id", "label", "owner", "value", "weight"]
+    assert len(rows_of(tmp_path / "kept.csv")) == len(kept) == 20
+
+
+def test_select__buys_within_a_budget(results: Path, tmp_path: Path, capsys: Any) -> None:
+    pq.write_table(pa.table({"id": range(40), "price": [1.5] * 40}), tmp_path / "prices.parquet")
+    words = ["select", str(results), "--costs", str(tmp_path / "prices.parquet"), "--cost-column", "price"]
+    assert main([*words, "--budget", "6", "--by", "owner", "--to", str(tmp_path / "kept")]) == 0
+    assert sorted(row["owner"] for row in rows_of(tmp_path / "kept.csv")) == [f"owner {n}" for n in range(4)]
+    assert main([*words, "--budget", "5", "--by", "owner", "--to", str(tmp_path / "less")]) == 2
+    assert "a row of each of 4 groups" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["pay"], 2, "OUTPUT/runs/RUN_ID"),
+        (["pay", "nowhere", "--budget", "5"], 2, "no published run"),
+        (["pay", "RESULTS", "--budget", "much"], 2, "an amount of money"),
+        (["pay", "RESULTS", "--budget", "1e400"], 2, "10^15 units"),
+        (["pay", "RESULTS", "--budget", "-1"], 2, "from 0"),
+        (["pay", "RESULTS", "--budget", "5", "--by", "label"], 2, "'owner'"),
+        (["pay", "RESULTS", "--budget", "5", "--decimals", "1.5"], 2, "a whole number from 0 to 12"),
+        (["pay", "RESULTS", "--budget", "5", "--negative", "gets"], 2, "pays-nothing"),
+        (["pay", "none.csv", "--budget", "5"], 3, "a CSV or Parquet file"),
+        (["select", "RESULTS"], 2, "one of --rows, --share, --budget"),
+        (["select", "RESULTS", "--rows", "5", "--share", "0.5"], 2, "--rows, --share"),
+        (["select", "RESULTS", "--rows", "4.5"], 2, "a whole number"),
+        (["select", "RESULTS", "--rows", "many"], 2, "a number"),
+        (["select", "RESULTS", "--share", "1.5"], 2, "up to 1"),
+        (["select", "RESULTS", "--budget", "5"], 2, "only one of them"),
+        (["select", "RESULTS", "--rows", "5", "--by", "id"], 2, "'label'"),
+    ],
+)
+def test_market_commands__tell_what_is_wrong(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, words: list[str], code: int, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    assert main([str(results) if word == "RESULTS" else word for word in words]) == code
+    assert said in json.loads(capsys.readouterr().err.strip().splitlines()[-1])["message"]
+    assert list(tmp_path.iterdir()) == []

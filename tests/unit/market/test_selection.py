@@ -1,0 +1,102 @@
+"""Selections: sizes, covered groups, the highest values in each, costs within the budget, weights; what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dvspark.errors import ConfigError, InputError
+from dvspark.market.selection import select_rows, select_within
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> pa.Table:
+    rows = draw(st.lists(st.tuples(st.sampled_from("aaab"), st.integers(-3, 3)), min_size=1, max_size=14))
+    labels, values = zip(*rows, strict=True)
+    return pa.table({"id": range(len(rows)), "label": labels, "value": [v / 4 for v in values]})
+
+
+@given(table=tables(), data=st.data(), by=st.sampled_from([None, "label"]))
+def test_select_rows__keeps_the_highest_values_of_each_group(
+    table: pa.Table, data: st.DataObject, by: str | None
+) -> None:
+    labels, values = np.array(table["label"]), table["value"].to_numpy()
+    groups = labels if by else np.zeros(len(labels))
+    n_rows = data.draw(st.integers(len(set(groups.tolist())), len(table)))
+    found = select_rows(table, n_rows, by)
+    rows = found["id"].to_numpy()
+    assert len(set(rows.tolist())) == n_rows
+    assert np.all(np.diff(found["value"].to_numpy()) <= 0)
+    for group in set(groups.tolist()):
+        inside = np.flatnonzero(groups == group)
+        kept = np.isin(inside, rows)
+        share = len(inside) * n_rows / len(table)
+        assert kept.sum() >= 1
+        assert abs(kept.sum() - share) < 1 or kept.sum() == 1 or by
+        if not kept.all():
+            assert values[inside[kept]].min() >= values[inside[~kept]].max()
+    weights = found["weight"].to_numpy()
+    assert weights.mean() == pytest.approx(1.0)
+    if by:  # each label weighs what it weighed
+        for label in set(labels.tolist()):
+            assert weights[labels[rows] == label].sum() / n_rows == pytest.approx(np.mean(labels == label))
+
+
+def test_select_rows__keeps_the_proportions_of_groups() -> None:
+    table = pa.table({"id": range(100), "label": ["a"] * 70 + ["b"] * 29 + ["c"], "value": np.arange(100) / 100})
+    found = select_rows(table, 10, "label")
+    assert {label: found["label"].to_pylist().count(label) for label in "abc"} == {"a": 6, "b": 3, "c": 1}
+    assert set(select_rows(table, 10)["label"].to_pylist()) == {"b", "c"}
+
+
+@given(table=tables(), data=st.data(), by=st.sampled_from([None, "label"]))
+def test_select_within__stays_in_the_budget_and_covers(table: pa.Table, data: st.DataObject, by: str | None) -> None:
+    n = len(table)
+    costs = np.array(data.draw(st.lists(st.sampled_from([1.0, 2.0, 5.0]), min_size=n, max_size=n)))
+    budget = data.draw(st.sampled_from([1.0, 4.0, 12.0, 100.0]))
+    try:
+        found = select_within(table, costs, budget, by)
+    except ConfigError:
+        return
+    rows = found["id"].to_numpy()
+    assert found["cost"].to_pylist() == costs[rows].tolist()
+    assert costs[rows].sum() <= budget
+    left = budget - costs[rows].sum()
+    values = table["value"].to_numpy()
+    others = np.setdiff1d(np.arange(n), rows)
+    assert not np.any((values[others] > 0) & (costs[others] <= left))  # nothing of value that fits is left
+    if by:
+        assert set(found["label"].to_pylist()) == set(table["label"].to_pylist())
+
+
+TABLE = pa.table({"id": [1, 2, 3], "label": ["a", "a", "b"], "value": [0.5, 0.4, -0.1], "owner": ["x", None, "y"]})
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "by", "kind", "said"),
+    [
+        (0, None, ConfigError, "from 1 to 3"),
+        (4, None, ConfigError, "from 1 to 3"),
+        (1, "label", ConfigError, "a row of each of 2 groups"),
+        (2, "owner", InputError, "1 nulls"),
+    ],
+)
+def test_select_rows__tells_what_cannot_be(n_rows: int, by: str | None, kind: Any, said: str) -> None:
+    with pytest.raises(kind, match=said):
+        select_rows(TABLE, n_rows, by)
+
+
+def test_select_within__tells_what_cannot_be() -> None:
+    with pytest.raises(InputError, match="a finite cost above 0"):
+        select_within(TABLE, np.array([1.0, 0.0, 1.0]), 5)
+    with pytest.raises(ConfigError, match="a row of each of 2 groups by label: 2"):
+        select_within(TABLE, np.ones(3), 1.5, "label")
+    with pytest.raises(ConfigError, match="enough for one row"):
+        select_within(TABLE, np.ones(3), 0.5)
+    with pytest.raises(InputError, match="one label in every row"):
+        select_rows(TABLE.set_column(1, "label", pa.array([["a"], ["a"], ["b"]])), 2, "label")
