@@ -71,8 +71,8 @@ def weighted_totals(groups: Sequence[tuple[float, Partial]]) -> WeightedTotals:
     spreads = []
     for w, partial in groups:
         apart = partial.value / partial.n_validation - mean
-        # What is left of equal values is rounding.
-        apart[np.abs(apart) <= 2.0**-50 * np.abs(mean)] = 0.0
+        # What is left of equal values is rounding, of one addition a group.
+        apart[np.abs(apart) <= 2.0**-51 * (len(groups) + 1) * np.abs(mean)] = 0.0
         spreads.append(w * w * (np.maximum(partial.value_squared, 0.0) + partial.n_validation * apart * apart))
     bounds = [w * partial.row_bounds for w, partial in groups if partial.row_bounds is not None]
     n_validation = sum(partial.n_validation for _, partial in groups)

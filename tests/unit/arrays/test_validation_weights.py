@@ -96,9 +96,11 @@ def test_weighted_totals__have_the_standard_errors_of_the_formula(data: st.DataO
     np.testing.assert_allclose(errors, error, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("weights", [[1.0, 1.0, 1.0], [1.0, 2.0, 3.0], [0.1, 0.2, 0.7]])
-def test_weighted_totals__of_points_alike_have_no_error(weights: list[float]) -> None:
-    values = np.full((3, 1), 0.1)
+@pytest.mark.parametrize("n", [1, 3, 50])
+@pytest.mark.parametrize("seed", range(10))
+def test_weighted_totals__of_points_alike_have_no_error(n: int, seed: int) -> None:
+    weights = [*np.random.default_rng(seed).random(n), 0.5]
+    values = np.full((n + 1, 1), 0.1)
     groups = [(group.weight, partial_of(values[group.places])) for group in alike_points(np.array(weights))]
     assert weighted_totals(groups).standard_errors().tolist() == [0.0]  # type: ignore[union-attr]
 

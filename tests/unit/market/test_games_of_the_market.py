@@ -13,6 +13,7 @@ from oracle_games import nearest_game, points_of, semivalues, shapley, threshold
 from property_tests import examples
 from strategies import problems
 
+import dvspark
 from dvspark.errors import ConfigError, InputError
 from dvspark.market.composite import composite_values
 from dvspark.market.gaming import gaming_gains
@@ -90,6 +91,22 @@ def test_gaming_gains__sums_resist_splitting_and_one_place_resists_copies(proble
     np.testing.assert_allclose(sums["gain_of_split"], 0, atol=1e-12)
     game = gaming_gains(*given_rows, method="owner_knn_shapley", k=1)
     np.testing.assert_allclose(game["gain_of_copies"], 0, atol=1e-12)
+
+
+def test_gaming_gains__splits_rows_in_turn_and_copies_come_last() -> None:
+    x, y = [[1.0], [2.0], [3.0], [4.0], [5.0]], ["a", "b", "a", "a", "b"]
+    data = {"x_validation": [[0.0]], "y_validation": ["a"], "method": "owner_knn_shapley", "k": 2}
+    found = gaming_gains(x, y, data.pop("x_validation"), data.pop("y_validation"), list("AAAAB"), **data)
+
+    def value(rows: Any, labels: Any, owners: str) -> np.ndarray:
+        return dvspark.value_arrays(rows, labels, [[0.0]], ["a"], owners=list(owners), **data)
+
+    before = value(x, y, "AAAAB")[0]
+    parts = value(x, y, "ACACB")
+    copied = value([*x, *x[:4]], [*y, *y[:4]], "AAAABAAAA")[0]
+    assert found["gain_of_split"][0].as_py() == pytest.approx(parts[0] + parts[2] - before, abs=1e-15)
+    assert found["gain_of_copies"][0].as_py() == pytest.approx(copied - before, abs=1e-15)
+    assert found["n_rows"].to_pylist() == [4, 1]
 
 
 def test_gaming_gains__tells_what_is_wrong() -> None:

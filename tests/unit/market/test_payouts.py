@@ -122,6 +122,7 @@ def test_payout__of_some_cases(values: Any, budget: Any, options: dict[str, Any]
         ([1, 2], 10.005, {}, ConfigError, "budget.*whole units of 10\\^-2.*10.005.*round"),
         ([1, 2], 0.5, {"decimals": 0}, ConfigError, "budget.*whole units"),
         ([1, 2], 2**53, {}, ConfigError, "budget.*10\\^15 units.*fewer decimals"),
+        ([1, 2], Decimal("10000000000000.01"), {}, ConfigError, "budget.*10\\^15 units"),
         ([1, 2], 1, {"decimals": -1}, ConfigError, "decimals.*from 0 to 12.*-1"),
         ([1, 2], 1, {"decimals": 2.0}, ConfigError, "decimals.*2.0"),
         ([1, 2], 1, {"floor": "yes"}, ConfigError, "floor.*True or False.*yes"),

@@ -70,6 +70,8 @@ def test_select_within__stays_in_the_budget_and_covers(table: pa.Table, data: st
     values = table["value"].to_numpy()
     others = np.setdiff1d(np.arange(n), rows)
     assert not np.any((values[others] > 0) & (costs[others] <= left))  # nothing of value that fits is left
+    n_covering = len(set(table["label"].to_pylist())) if by else 0
+    assert np.count_nonzero(values[rows] <= 0) <= n_covering  # bought for coverage alone
     if by:
         assert set(found["label"].to_pylist()) == set(table["label"].to_pylist())
 
