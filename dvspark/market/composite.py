@@ -8,7 +8,7 @@ from typing import Any
 import numpy.typing as npt
 
 from dvspark.arguments import choice_problems
-from dvspark.arrays.local import value_arrays
+from dvspark.arrays.array_values import value_arrays
 from dvspark.errors import ConfigError, Problem
 from dvspark.schemas import Float64s
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dvspark.arrays.array_columns import read_owners
-from dvspark.arrays.local import value_arrays
+from dvspark.arrays.array_values import value_arrays
 from dvspark.errors import ConfigError, InputError, Problem
 
 # The methods whose values are of owners.
