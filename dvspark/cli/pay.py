@@ -8,10 +8,10 @@ from pathlib import Path
 
 from dvspark.arguments import choice_problems
 from dvspark.cli.declared import COMMANDS
-from dvspark.host.printing import tell
 from dvspark.cli.words import own_words, place_of
 from dvspark.cli.writing import write_new
 from dvspark.errors import ConfigError, Problem
+from dvspark.host.printing import tell
 from dvspark.logs.redact import visible
 from dvspark.market.gaming import RESISTS, SUMS
 from dvspark.market.given_tables import csv_bytes, is_file, number_of, parquet_bytes, read_table, require_free

@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from dvspark.arguments import choice_problems
 from dvspark.cli.declared import COMMANDS
-from dvspark.host.printing import tell
 from dvspark.cli.words import own_words, place_of
 from dvspark.cli.writing import write_new
 from dvspark.errors import ConfigError, Problem
+from dvspark.host.printing import tell
 from dvspark.logs.redact import visible
 from dvspark.market.given_tables import (
     costs_of,
