@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 HASHED := --quiet --require-hashes --requirement
 COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
   --constraint conf/constraints.txt
-EXTRAS := spark,connect,report,fast,dp,ann,delta,iceberg
+EXTRAS := spark,connect,fast,dp,ann,delta,iceberg
 comma := ,
 RESULTS := tests/bench/results
 
@@ -89,7 +89,7 @@ spark-oldest: ## the Spark tests on the oldest PySpark supported, in an environm
 
 # The two variables go together: half of a pair that was set for another processor slows products down.
 bench: $(READY) .venv-bench/.ready ## measure speed, overhead, memory and scaling, write docs/performance.md; half an hour
-	for name in kernel family certificates self_validation engine_overhead memory scaling sharded plan_estimate soak; do \
+	for name in first_report kernel family certificates self_validation engine_overhead memory scaling sharded plan_estimate soak; do \
 	  env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE \
 	    $(BIN)/python -m tests.bench.$$name --out $(RESULTS)/$$name.json || exit 1; done
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE \

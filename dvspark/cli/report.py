@@ -11,7 +11,7 @@ from dvspark.cli.writing import write_new
 from dvspark.errors import ConfigError, Problem
 from dvspark.host.printing import tell
 from dvspark.logs.redact import visible
-from dvspark.report import require_extras
+from dvspark.report import require_packages
 from dvspark.run.report_again import report_again
 
 
@@ -24,7 +24,7 @@ def run(words: Sequence[str]) -> int:
     if not operands:
         hint = "the folder of the results has the run that was published last"
         raise ConfigError(Problem("dvspark report", "RUN: OUTPUT/runs/RUN_ID, or OUTPUT", "nothing", hint))
-    require_extras()
+    require_packages()
     against = place_of(options["--against"]) if "--against" in options else None
     run_id, html = report_again(*place_of(operands[0]), against)
     path = Path(options.get("--to", f"report-{run_id}.html"))

@@ -172,7 +172,7 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
     publish_all_values: bool = Field(
         False, description="for the private method: true writes one table, false a folder for each owner"
     )
-    report: bool = Field(True, description="write report.html (extra `report`)")
+    report: bool = Field(True, description="write report.html")
     mlflow: bool = Field(False, description="log the published run to MLflow (extra `mlflow`)")
     log_format: Literal["auto", "text", "json"] = Field(
         "auto", description="text, json, or auto: text on a terminal, else json"

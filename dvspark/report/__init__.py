@@ -20,15 +20,15 @@ nothing and runs no script but its own, and the same summary gives the same byte
     figures        the two drawings
     summary, render   the two calls above
 
-Rows are listed in the order of ``rank``, so ties fall as in the values table. Rendering needs the extra ``report``
-(jinja2, matplotlib), which is imported when first used.
+Rows are listed in the order of ``rank``, so ties fall as in the values table. Jinja2 and Matplotlib are imported when
+something is rendered.
 """
 
 from __future__ import annotations
 
-from dvspark.report.extras import require_extras
+from dvspark.report.packages import require_packages
 from dvspark.report.render import render_html
 from dvspark.report.rows import listed_ids
 from dvspark.report.summary import Summary, summarize
 
-__all__ = ["Summary", "listed_ids", "render_html", "require_extras", "summarize"]
+__all__ = ["Summary", "listed_ids", "render_html", "require_packages", "summarize"]

@@ -8,7 +8,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from dvspark.report.extras import report_module
+from dvspark.report.packages import report_module
 from dvspark.report.scale import Scale
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import re
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from dvspark.report.extras import report_module
 from dvspark.report.figures import curve_svg, histogram_svg
+from dvspark.report.packages import report_module
 from dvspark.report.text import clip, count, distance, seconds, share, significant
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from dvspark.report.extras import report_module
+from dvspark.report.packages import report_module
 from dvspark.report.text import clip
 
 # Of 5,000 rows this is 0.7 million letters at most.

@@ -40,7 +40,7 @@ def open_output(folder: str) -> Iterator[Storage]:
 def require_packages(delivery: Delivery) -> None:
     """Refuse a delivery whose packages are not installed. Raises: ConfigError."""
     if delivery.report:
-        report.require_extras()
+        report.require_packages()
     if delivery.mlflow:
         tracking.require_mlflow()
 

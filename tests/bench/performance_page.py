@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-# The order of the page: the kernel, then what is around it.
+# The order of the page: what a new user sees first, the kernel, then what is around it.
 ORDER = (
+    "first_report",
     "kernel",
     "family",
     "against_pydvl",
