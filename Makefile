@@ -11,7 +11,7 @@ comma := ,
 RESULTS := tests/bench/results
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types law docs unit spark fuzz mutants spark-oldest bench notebooks requirements audit clean
+.PHONY: help demo test lint types law docs unit spark fuzz mutants spark-oldest bench notebooks newest requirements audit clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,16 @@ spark-oldest: ## the Spark tests on the oldest PySpark supported, in an environm
 	  "pyspark==4.0.*" --editable ".[$(EXTRAS)]" --group dev
 	.venv-oldest/bin/pytest tests/conformance tests/spark tests/jobs
 
+# Nothing is pinned here but by pyproject.toml: what fails will fail at a user's, or soon.
+newest: ## a canary that may fail: the unit tests on the newest versions of all dependencies
+	$(PYTHON) -m venv --clear .venv-newest
+	.venv-newest/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv-newest/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager \
+	  --editable ".[$(EXTRAS),models]" --group dev
+	@echo "newer, but out of the ranges in pyproject.toml or of another package:"
+	.venv-newest/bin/python -m pip list --outdated
+	.venv-newest/bin/pytest tests/unit -n 2 --hypothesis-profile ci
+
 # pyDVL refuses NumPy 2, so it gets an environment of its own.
 .venv-bench/.ready: pyproject.toml
 	$(PYTHON) -m venv .venv-bench
@@ -107,6 +117,6 @@ audit: ## look for known vulnerabilities in what is installed; needs pip-audit
 	pip-audit --strict --require-hashes --disable-pip --requirement conf/requirements-java.txt
 
 clean: ## remove environments, caches and the demo's output
-	rm -rf .venv .venv-oldest .venv-bench .venv-mutants demo-output build dist *.egg-info
+	rm -rf .venv .venv-oldest .venv-newest .venv-bench .venv-mutants demo-output build dist *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis spark-warehouse
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

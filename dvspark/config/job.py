@@ -90,7 +90,9 @@ class SparkConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    master: str | None = Field(None, description="such as local[4]; all cores of this machine if left out")
+    master: str | None = Field(
+        None, description="such as local[4]; left out: Spark's own default, or all cores of this machine"
+    )
     conf: dict[str, str] = Field(default_factory=dict, description="spark.* settings, as strings")
 
 

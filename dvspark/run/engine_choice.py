@@ -17,6 +17,8 @@ from dvspark.engine.planning.sizes import Sizes
 from dvspark.errors import ComputeError, ConfigError, Problem
 from dvspark.local.session import LocalSession, open_local_session
 from dvspark.logs import log_event
+from dvspark.logs.redact import redacted
+from dvspark.spark.defaults import default_master
 from dvspark.spark.session import has_active_session, open_session
 from dvspark.tables.sources.local_files import SPARK_HINT, NotLocalError, format_problem
 from dvspark.tables.sources.metadata import Preview, preview
@@ -115,7 +117,10 @@ def _spark_is_there(config: JobConfig) -> str | None:
         return f"spark.master is {config.spark.master}"
     if config.spark.conf:
         return "spark.conf has settings of Spark"
-    return "a session is active" if has_active_session() else None
+    if has_active_session():
+        return "a session is active"
+    named = default_master()
+    return None if named is None else f"{named[1]} names {redacted(named[0])}"
 
 
 def _by_size(config: JobConfig, local: LocalSession) -> tuple[str, str]:

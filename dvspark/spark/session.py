@@ -16,6 +16,7 @@ from dvspark.errors import ConfigError, Problem
 from dvspark.host.ending import answer_signals, at_once, is_ending
 from dvspark.host.owned import made_own_folder, others_may_write
 from dvspark.logs.redact import is_secret, redacted, remember
+from dvspark.spark.defaults import default_master
 from dvspark.spark.exhausted import is_cut_off
 from dvspark.spark.java import find_java_home
 from dvspark.spark.processes import children, end, terminate
@@ -72,8 +73,8 @@ def open_session(master: str | None, conf: dict[str, str]) -> Iterator[SparkSess
     """Yield a Spark session, and stop it afterward if, and only if, it was started here.
 
     An active session is used as it is. Under spark-submit, the master is that of the submission. Otherwise Spark starts
-    with ``master``, or in local mode on all cores. On a signal, the jobs of the session are canceled, and a Java that
-    was started here ends with all its processes.
+    with ``master``, with that of its own settings (`default_master`), or in local mode on all cores. On a signal, the
+    jobs of the session are canceled, and a Java that was started here ends with all its processes.
     Raises: ConfigError if pyspark or Java is missing, too old or does not start; ComputeError if Java dies.
     """
     require_pyspark()
@@ -108,6 +109,8 @@ def _builder(master: str | None, conf: dict[str, str]) -> SparkSession.Builder:
 
     builder = SparkSession.builder.appName("dvspark")
     if "PYSPARK_GATEWAY_PORT" not in os.environ:  # not under spark-submit
+        if master is None and "SPARK_REMOTE" not in os.environ:
+            master = (default_master() or (None,))[0]
         builder = builder.master(master or "local[*]")
         conf = {**_local_conf(conf), **conf} if (master or "local").startswith("local") else conf
         if not (master or "").startswith("sc://"):

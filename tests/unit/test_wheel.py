@@ -115,10 +115,11 @@ def _write_digits(folder: Path) -> int:
     digits = datasets.load_digits()
     rows = pa.array(list(digits.data.astype("float32")))
     table = pa.table({"id": range(len(rows)), "embedding": rows, "label": digits.target})
-    halves = {name: table.take(pa.array(range(start, len(table), 2))) for start, name in enumerate(("train", "validation"))}
-    for name, half in halves.items():
+    n_rows = len(table) // 2 + len(table) % 2
+    for start, name in enumerate(("train", "validation")):
+        half = table.take(pa.array(range(start, len(table), 2)))
         pq.write_table(half, folder / f"{name}.parquet")
-    return len(halves["train"])
+    return n_rows
 
 
 def _assert_report(place: Path, n_rows: int) -> None:

@@ -30,6 +30,7 @@ def local(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalSession]:
     for name in ("PYSPARK_GATEWAY_PORT", "SPARK_REMOTE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(engine_choice, "has_active_session", lambda: False)
+    monkeypatch.setattr(engine_choice, "default_master", lambda: None)
     with open_local_session() as session:
         yield session
 
@@ -81,6 +82,15 @@ def test_auto__is_spark_in_a_process_with_a_session(
 ) -> None:
     monkeypatch.setattr(engine_choice, "has_active_session", lambda: True)
     assert _chosen(local, tmp_path) == ("spark", "a session is active")
+
+
+def test_auto__is_spark_where_its_own_settings_name_a_master(
+    local: LocalSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = ("sc://host:15002/;token=hunter2", "spark-defaults.conf")
+    monkeypatch.setattr(engine_choice, "default_master", lambda: named)
+    name, why = _chosen(local, tmp_path)
+    assert (name, "spark-defaults.conf names sc://host:15002" in why, "hunter2" in why) == ("spark", True, False)
 
 
 @pytest.mark.parametrize(("point_seconds", "name"), [(1.0, "local"), (10.0, "spark")])
