@@ -213,12 +213,17 @@ _ALL = (
     ),
     Command(
         "pack",
-        "write the package as a zip for spark-submit",
+        "write the package as a zip for spark-submit, or the whole environment",
         ("dvspark.cli.pack", "run"),
-        ("dvspark pack [PATH] [--force]",),
-        about="PATH is dvspark.zip if left out. The zip is for --py-files; the demo's data is not in it.",
-        options=(Option("--force", "overwrite a file that is there"),),
-        examples=("dvspark pack dvspark.zip",),
+        ("dvspark pack [PATH] [--environment] [--force]",),
+        about="PATH is dvspark.zip, or environment.tar.gz, if left out. The zip is for --py-files, the environment for "
+        "--archives: Python, dvspark, and all that it needs or can use and that is installed here, but for Spark, Java "
+        "and Python's standard library. The demo's data is in neither.",
+        options=(
+            Option("--environment", "write the environment in which this command runs"),
+            Option("--force", "overwrite a file that is there"),
+        ),
+        examples=("dvspark pack dvspark.zip", "dvspark pack --environment environment.tar.gz"),
         operands=("PATH",),
     ),
     Command(

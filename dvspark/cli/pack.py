@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
@@ -11,11 +12,11 @@ from pathlib import Path
 
 from dvspark.cli.declared import COMMANDS
 from dvspark.cli.words import own_words
-from dvspark.cli.writing import write_new
+from dvspark.cli.writing import new_file, write_new
 from dvspark.host.printing import tell
 from dvspark.logs.redact import visible
 
-PATH = "dvspark.zip"
+PATH, ENVIRONMENT_PATH = "dvspark.zip", "environment.tar.gz"
 
 # Nine tenths of the package's bytes are the demo's tables, which no executor asks for.
 LEFT_OUT = (".parquet", ".pyc")
@@ -23,29 +24,51 @@ LEFT_OUT = (".parquet", ".pyc")
 # Zips of the same files have the same bytes. A zip knows no earlier time.
 TIME = (1980, 1, 1, 0, 0, 0)
 
-NEXT = """\
-wrote {path}, {n_bytes:,} bytes
-
-next:
-  spark-submit --py-files {path} value.py value.yaml
-
+JOB = """
 value.py is jobs/value.py of the repository, or these lines:
   import sys
   from dvspark.__main__ import main
   sys.exit(main(["value", *sys.argv[1:]]))
 """
+NEXT = """\
+wrote {path}, {n_bytes:,} bytes
+
+next:
+  spark-submit --py-files {path} value.py value.yaml
+"""
+NEXT_ENVIRONMENT = """\
+wrote {path}, {n_bytes:,} bytes
+
+next:
+  spark-submit --archives {path}#environment --conf spark.pyspark.python=./environment/bin/python value.py value.yaml
+
+In client mode add --conf spark.pyspark.driver.python={python}
+All hosts must have Python {version} in {home}, which is not in the archive.
+"""
 
 
 def run(words: Sequence[str]) -> int:
-    """Write the zip and say how it is used.
+    """Write the zip, or the environment, and say how it is used.
 
     Raises: OutputConflictError if something is there already, ConfigError if the file cannot be written.
     """
     operands, options = own_words(COMMANDS["pack"], words)
+    if "--environment" in options:
+        from dvspark.cli.packed_environment import write_environment  # noqa: PLC0415 - no zip needs what it imports
+
+        path = Path(operands[0] if operands else ENVIRONMENT_PATH)
+        with new_file(path, force="--force" in options) as file:
+            home = write_environment(file)
+            n_bytes = file.tell()
+        version = ".".join(map(str, sys.version_info[:2]))
+        told = {"python": sys.executable, "version": version, "home": home}
+        shown = {name: visible(value) for name, value in told.items()}
+        tell(NEXT_ENVIRONMENT.format(path=visible(str(path)), n_bytes=n_bytes, **shown) + JOB)
+        return 0
     path = Path(operands[0] if operands else PATH)
     content = packed()
     write_new(path, content, force="--force" in options)
-    tell(NEXT.format(path=visible(str(path)), n_bytes=len(content)))
+    tell(NEXT.format(path=visible(str(path)), n_bytes=len(content)) + JOB)
     return 0
 
 

