@@ -24,6 +24,7 @@ from dvspark.methods.options import AGGREGATES, RANKINGS, ValueOptions, owned_pr
 from dvspark.runs.identity import published_id_problems, run_id_problems
 from dvspark.schemas import OWNED
 from dvspark.tables.sinks.values_tables import FORMATS, output_problems
+from dvspark.tables.sources.numpy_files import numpy_problems
 from dvspark.tables.sources.pinned import version_problems
 from dvspark.tables.sources.read import TableReference
 
@@ -56,7 +57,7 @@ class TableConfig(NumbersAreNoTruths, BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     path: str | None = Field(None, min_length=1, description="file or folder, as every executor sees it")
-    format: str = Field("parquet", description="any format that Spark reads, and delta and iceberg")
+    format: str = Field("parquet", description="parquet, csv, delta, iceberg, or another that Spark reads")
     table: str | None = Field(None, description="a table of Spark's catalogs or pyiceberg's, in place of path")
     version: int | None = Field(None, description="version of a Delta table; the latest if left out")
     snapshot: int | None = Field(None, description="id of an Iceberg snapshot; the current one if left out")
@@ -67,8 +68,9 @@ class TableConfig(NumbersAreNoTruths, BaseModel):
     owner: str | None = Field(None, description="column of owners, which the values table repeats")
     weight: str | None = Field(None, description="column of weights, for weighted methods")
     embedding_dtype: Literal["float16", "float32", "float64"] | None = Field(
-        None, description="numbers in binary embeddings; left out: float32, if the bytes can be nothing else"
+        None, description="numbers in binary embeddings, left out: float32, if sure; in CSV files, left out: float64"
     )
+    embedding_file: str | None = Field(None, description="NumPy file with the embeddings of one Parquet file's rows")
 
     def reference(self) -> TableReference:
         """Return the same as a reference that `dvspark.tables` reads."""
@@ -245,6 +247,7 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
                 problems.append(Problem(side, "either a path or a table", got, f"set {side}.path or {side}.table"))
             if table is not None:
                 problems += version_problems(side, table.reference())
+                problems += numpy_problems(side, table.reference())
         problems += self._budget_problems() + self._owned_problems()
         problems += output_problems(self.output.format, self.output.table, to_owners=not problems and self.to_owners())
         alone = self._validates_itself()

@@ -92,6 +92,11 @@ def _arriving(table: TableReference, schema_ddl: str | None, spark: SparkSession
     """Return the validation table as a stream. Raises: InputError if it cannot be read."""
     if table.table is not None:
         return spark.readStream.table(table.table)
+    if table.format == "csv" or table.embedding_file is not None:
+        got = "embedding_file" if table.embedding_file is not None else "csv"
+        raise InputError(
+            Problem("validation.format", "a format of Spark's own streams", got, "let Parquet files arrive")
+        )
     schema: Any = schema_ddl
     if schema is None:
         read = read_table(spark, "validation", table)

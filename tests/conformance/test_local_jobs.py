@@ -144,3 +144,56 @@ def test_local_job__publishes_what_the_job_on_spark_publishes(
     }
     assert tables == tables_there
     assert _apart(report, here, report_there, there) == []
+
+
+FORMATS = ("csv", "csv of float32", "numpy")
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_formats__that_arrow_reads_give_the_bits_of_parquet_in_both_engines(
+    spark: SparkSession, local: LocalSession, tmp_path: Path, kind: str
+) -> None:
+    data = draw_data(N_TRAIN, N_VALIDATION, seed=6, id_type="string", label_type="string")
+    settings = {"method": "knn_shapley", "k": 3, **_tables(tmp_path, data, "knn_shapley")}
+    if kind == "csv":
+        _widen(settings, tmp_path)
+    _, plain, _ = _published(local, {**settings, "run_id": "same"}, tmp_path / "plain")
+    for name in ("train", "validation"):
+        settings[name] = {**settings[name], **_written(kind, Path(settings[name]["path"]))}
+    here, there = tmp_path / "here", tmp_path / "there"
+    record, tables, report = _published(local, {**settings, "run_id": "same"}, here)
+    record_there, tables_there, report_there = _published(spark, {**settings, "run_id": "same"}, there)
+    assert _told(record, here) == _told(record_there, there)
+    assert tables == tables_there
+    assert tables == plain
+    assert _apart(report, here, report_there, there) == []
+
+
+def _widen(settings: dict[str, Any], folder: Path) -> None:
+    """Write both tables again with embeddings of float64, as texts hold them."""
+    for name in ("train", "validation"):
+        table = pq.read_table(settings[name]["path"])
+        place, wide = folder / f"wide-{name}.parquet", table["embedding"].cast(pa.list_(pa.float64()))
+        pq.write_table(table.set_column(table.schema.get_field_index("embedding"), "embedding", wide), place)
+        settings[name]["path"] = str(place)
+
+
+def _written(kind: str, path: Path) -> dict[str, Any]:
+    """Write a table in a kind of format; return the settings that name it."""
+    table = pq.read_table(path)
+    x = np.array([[np.nan] * 4 if row is None else row for row in table["embedding"].to_pylist()])
+    others = table.drop_columns(["embedding"])
+    if kind == "numpy":
+        place = path.with_name(f"others-{path.name}")
+        np.save(path.with_suffix(".npy"), x.astype(np.float32))
+        pq.write_table(others, place, row_group_size=33)
+        return {"path": str(place), "embedding_file": str(path.with_suffix(".npy"))}
+    frame = others.to_pandas()
+    for column, numbers in enumerate(x.astype(np.float32 if "float32" in kind else np.float64).T):
+        frame[f"embedding_{column}"] = numbers
+    place = path.with_suffix("")
+    place.mkdir()
+    for number, rows in enumerate(np.array_split(np.arange(len(frame)), 3)):
+        frame.iloc[rows].to_csv(place / f"{number}.csv", index=False)
+    dtype = {"embedding_dtype": "float32"} if "float32" in kind else {}
+    return {"path": str(place), "format": "csv", **dtype}

@@ -12,18 +12,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dvspark.errors import ConfigError, InputError, Problem
-from dvspark.local.rows import LocalRows
+from dvspark.local.rows import Batches, LocalRows
 from dvspark.local.session import LocalSession
 from dvspark.schemas import OWNED, VALIDATION_ROWS
 from dvspark.schemas.arrow import arrow_schema
 from dvspark.schemas.tables import Table
 from dvspark.spark import worker
+from dvspark.spark.session import is_connect
 from dvspark.spark.worker import OverBatches
 from dvspark.tables.sources.canonical import canonical_columns, kind_of
 from dvspark.tables.sources.folders import literal
 from dvspark.tables.sources.lake import is_missing, lake_frame
 from dvspark.tables.sources.listing import Listing, listing_of, require_unchanged
-from dvspark.tables.sources.local_files import local_files, local_frame, local_table, local_types
+from dvspark.tables.sources.local_files import (
+    LOCAL,
+    LocalTable,
+    NotLocalError,
+    local_files,
+    local_frame,
+    local_table,
+    local_types,
+)
 from dvspark.tables.sources.markers import contradiction
 from dvspark.tables.sources.owned import with_owned
 from dvspark.tables.sources.pinned import VERSIONED
@@ -47,7 +56,8 @@ KEYS_AT_HAND = 1_000_000
 class TableReference:
     """Where rows are, and what their columns are called. Either ``path`` with ``format`` is given, or ``table``.
 
-    ``embedding_dtype`` is the type of numbers in binary embeddings (`typed_bytes.DTYPES`).
+    ``embedding_dtype`` is the type of numbers in binary embeddings (`typed_bytes.DTYPES`), and in CSV files.
+    ``embedding_file`` is a NumPy file with the embeddings of a Parquet file's rows (`numpy_files`).
     ``version`` (of Delta), ``snapshot`` (an id, of Iceberg) or ``timestamp`` chooses the state of the table; without
     them, the latest state. ``owned``: a table whose rows are read with these, as rows that are owned.
     """
@@ -65,6 +75,7 @@ class TableReference:
     weight: str | None = None
     embedding_dtype: str | None = None
     owned: TableReference | None = None
+    embedding_file: str | None = None
 
     @classmethod
     def of_frame(cls, name: str, columns: Mapping[str, Any] | None) -> TableReference:
@@ -102,6 +113,7 @@ class Rows:
     - ``keys``: all columns but the embedding, in id order, if they are at hand.
     - ``bytes_declared``: whether the type of numbers in binary embeddings was given.
     - ``parts``: training rows and owned rows, if these are both.
+    - ``beside``: a file that has the embeddings, if the table has not.
     """
 
     side: str
@@ -114,6 +126,7 @@ class Rows:
     keys: pa.Table | None = None
     bytes_declared: bool = False
     parts: tuple[Rows, ...] = ()
+    beside: str | None = None
 
     @property
     def spark(self) -> SparkSession | None:
@@ -165,8 +178,9 @@ class Rows:
         for part in self.parts:
             part.require_unchanged()
         if self.listing is not None and not self.parts:
-            seen = look(self.reference)
-            now = listing_of(seen.files) if seen and seen.files else None
+            seen = [look(place) for place in (self.reference, self.beside) if place is not None]
+            files = [file for one in seen if one is not None for file in one.files]
+            now = listing_of(files) if files else None
             require_unchanged(self.side, self.reference, self.listing, now)
 
     @property
@@ -185,6 +199,8 @@ def read_rows(session: Session, side: str, reference: TableReference, target: st
         return with_owned(rows, read_rows(session, OWNED.name, reference.owned, target))
     if isinstance(session, LocalSession):
         return _read_here(session, side, reference, target)
+    if reference.format == "csv" or reference.embedding_file is not None:
+        return _read_in_tasks(session, side, reference, target)
     found = read_table(session, side, reference, target)
     if isinstance(found, list):
         return found
@@ -200,17 +216,62 @@ def read_rows(session: Session, side: str, reference: TableReference, target: st
 
 def _read_here(session: LocalSession, side: str, reference: TableReference, target: str) -> Rows | list[Problem]:
     """Return the rows of a table that this process reads."""
+    found = _files(side, reference, target)
+    if isinstance(found, list):
+        return found
+    table, files = found
+    dtype = None if reference.format == "csv" else reference.embedding_dtype
+    frame = local_frame(session, files, dtype)
+    return _rows(side, reference, table, files, frame, dtype)
+
+
+def _read_in_tasks(spark: SparkSession, side: str, reference: TableReference, target: str) -> Rows | list[Problem]:
+    """Return the rows of a table that Spark has tasks read with Arrow, in formats that Spark itself reads otherwise."""
+    hint = "put the files where all hosts see them under one path, or write the rows as Parquet"
+    if is_connect(spark):
+        expected, got = "a classic session, whose files are seen here", "Spark Connect"
+        return [Problem(f"{side} table {reference}", expected, got, hint)]
+    try:
+        found = _files(side, reference, target)
+    except NotLocalError as error:
+        return [replace(one, expected=one.expected.removesuffix(LOCAL), hint=hint) for one in error.problems]
+    if isinstance(found, list):
+        return found
+    table, files = found
+    ddl = ", ".join(f"{name} {kind}" for name, kind in files.types.items())
+    frame = files.map_batches(spark, _as_it_is, list(files.types), ddl)
+    return _rows(side, reference, table, files, frame, None)
+
+
+def _files(side: str, reference: TableReference, target: str) -> tuple[LocalTable, RowFiles] | list[Problem]:
+    """Return the files of a table that this process sees, or everything wrong with it."""
     try:
         table = local_table(side, reference, target)
         types = local_types(side, reference, table, target)
-        if isinstance(types, list):
-            return types
-        files = local_files(side, reference, table, types)
+        return types if isinstance(types, list) else (table, local_files(side, reference, table, types))
     except InputError as error:
         return list(error.problems)
-    dtype = reference.embedding_dtype
-    frame, declared = local_frame(session, files, dtype), dtype is not None
-    return Rows(side, frame, frame.types, str(reference), table.source, table.listing, files, bytes_declared=declared)
+
+
+def _rows(
+    side: str, reference: TableReference, table: LocalTable, files: RowFiles, frame: Frame, dtype: str | None
+) -> Rows:
+    types = frame.types if isinstance(frame, LocalRows) else files.types
+    return Rows(
+        side,
+        frame,
+        types,
+        str(reference),
+        table.source,
+        table.listing,
+        files,
+        bytes_declared=dtype is not None,
+        beside=reference.embedding_file,
+    )
+
+
+def _as_it_is(batches: Batches) -> Batches:
+    yield from batches
 
 
 def read_table(

@@ -22,6 +22,7 @@ from dvspark.schemas.arrow import arrow_type
 from dvspark.spark import worker
 from dvspark.spark.worker import Batches, OverBatches
 from dvspark.tables.sources.listing import is_hidden
+from dvspark.tables.sources.parts import BATCH_BYTES, ParquetPart, Part
 from dvspark.tables.sources.types import spark_type
 from dvspark.tables.sources.unreadable import unreadable_file
 
@@ -30,32 +31,12 @@ if TYPE_CHECKING:
 
 # A task reads row groups of about so many bytes in memory, in the columns that are used.
 PART_BYTES = 32 * 2**20
-# A batch of this size stays in the cache while it is decoded and checked.
-BATCH_BYTES = 4 * 2**20
-# A column's bytes are read from its file in pieces of this size, not row group by row group.
-BUFFER_BYTES = 2**20
 # Most numbers in a row, in the mean of a row group. More come from a file built to explode, maybe of only a kilobyte.
 MOST_NUMBERS = 2**22
-# A column whose pages are larger than this may be one long word that many rows repeat.
-LARGE_WORDS = 2**24
 # What the words of one batch may take. If 100,000 rows repeat a word of 50 MB, no memory holds them.
 MOST_WORD_BYTES = 2**28
 # Footers are small and may be far away, so reading one is mostly waiting.
 FOOTER_THREADS = 16
-
-
-@dataclass(frozen=True)
-class Part:
-    """What one task reads: some row groups of a file, ``n_rows`` rows in batches of ``batch_rows``.
-
-    ``told``: columns that are not in the file, and their value in all of its rows.
-    """
-
-    path: str
-    row_groups: tuple[int, ...]
-    n_rows: int
-    batch_rows: int
-    told: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,41 +65,25 @@ class RowFiles:
     def read(self, part: Part, columns: list[str]) -> Batches:
         """Yield the rows of a part in the form in which Spark would give them to Python.
 
-        Memory: a batch, and a page of each column.
+        Memory: that of `Part.stored`.
         Raises: InputError with the name of a file that cannot be read.
         """
         names, told = [self.names[column] for column in columns], dict(part.told)
         stored = [name for name in names if name not in told]
         schema = pa.schema([(column, arrow_type(self.types[column])) for column in columns])
         try:
-            large = _large_words(part, stored)
-            with pq.ParquetFile(part.path, buffer_size=BUFFER_BYTES, pre_buffer=False, read_dictionary=large) as file:
-                groups, n_rows = list(part.row_groups), part.batch_rows
-                for batch in file.iter_batches(n_rows, row_groups=groups, columns=stored, use_threads=False):
-                    given = [
-                        pa.array([told[name]]).take(pa.array(np.zeros(len(batch), np.int8)))
-                        if name in told
-                        else _unpacked(batch.column(name), part.path)
-                        for name in names
-                    ]
-                    # An unsafe cast, as in Spark, which also rounds integers that a double cannot hold.
-                    arrays = [one.cast(kind, safe=False) for one, kind in zip(given, schema.types, strict=True)]
-                    yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-        except (OSError, pa.ArrowException) as error:
+            for batch in part.stored(stored):
+                given = [
+                    pa.array([told[name]]).take(pa.array(np.zeros(len(batch), np.int8)))
+                    if name in told
+                    else _unpacked(batch.column(name), part.path)
+                    for name in names
+                ]
+                # An unsafe cast, as in Spark, which also rounds integers that a double cannot hold.
+                arrays = [one.cast(kind, safe=False) for one, kind in zip(given, schema.types, strict=True)]
+                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+        except (OSError, ValueError, pa.ArrowException) as error:
             raise unreadable_file(f"{part.path}: {error}") from error
-
-
-def _large_words(part: Part, names: list[str]) -> list[str]:
-    """Return the text columns of a part whose words must be checked before rows repeat them."""
-    footer = pq.read_metadata(part.path)
-    groups = [footer.row_group(number) for number in part.row_groups]
-    places = [n for n in range(footer.num_columns) if footer.schema.column(n).path in names]
-    texts = [n for n in places if footer.schema.column(n).physical_type == "BYTE_ARRAY"]
-    return [
-        footer.schema.column(n).path
-        for n in texts
-        if any(group.column(n).total_uncompressed_size > LARGE_WORDS for group in groups)
-    ]
 
 
 def _unpacked(column: pa.Array, path: str) -> pa.Array:
@@ -168,7 +133,7 @@ def local_path(place: str) -> str | None:
     return path if path.startswith("/") and Path(path).is_file() else None
 
 
-def parts_of(path: str, stored: Mapping[str, str]) -> list[Part] | None:
+def parts_of(path: str, stored: Mapping[str, str]) -> list[ParquetPart] | None:
     """Return the parts of a file; None if a column in ``stored`` (name to Spark's type) is missing or differs."""
     try:
         footer = pq.read_metadata(path)
@@ -186,7 +151,7 @@ def _type(field: pa.Field) -> str | None:
     return None if pa.types.is_decimal(field.type) else spark_type(field.type)
 
 
-def _cut(path: str, footer: Any, names: list[str]) -> list[Part]:
+def _cut(path: str, footer: Any, names: list[str]) -> list[ParquetPart]:
     """Return row groups in parts of about PART_BYTES, in order, without row groups that have no rows.
 
     Raises: InputError for rows with more numbers than any embedding has.
@@ -206,7 +171,7 @@ def _cut(path: str, footer: Any, names: list[str]) -> list[Part]:
     parts = []
     for _, members in groupby(zip(held, ends, strict=True), key=lambda member: (member[1] - 1) // PART_BYTES):
         numbers, n_rows = zip(*(group for group, _ in members), strict=True)
-        parts.append(Part(path, numbers, sum(n_rows), batch_rows))
+        parts.append(ParquetPart(path, sum(n_rows), batch_rows, row_groups=numbers))
     return parts
 
 

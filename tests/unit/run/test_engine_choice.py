@@ -56,7 +56,7 @@ def test_auto__is_local_for_a_small_job(local: LocalSession, tmp_path: Path) -> 
         ({"spark": {"conf": {"spark.executor.memory": "1g"}}}, "spark.conf"),
         ({"plan": "sharded"}, "plan: sharded"),
         ({"train": {"table": "a.b"}}, "train.table: table a.b"),
-        ({"train": {"path": "t.csv", "format": "csv"}}, "train.format: csv"),
+        ({"train": {"path": "t.orc", "format": "orc"}}, "train.format: orc"),
         ({"output": {"path": "out", "table": "a.b"}}, "output.table: table a.b"),
         ({"engine": "spark"}, "it is set"),
     ],

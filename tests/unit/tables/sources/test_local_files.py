@@ -76,7 +76,7 @@ def test_rows__of_no_rows_are_an_empty_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("reference", "said"),
     [
-        ({"format": "csv"}, "train.format"),
+        ({"format": "json"}, "train.format"),
         ({"format": "orc"}, "train.format"),
         ({"path": None, "table": "a.b"}, "of Spark's catalogs"),
         ({"path": "hdfs://nowhere/t"}, "files of this machine"),

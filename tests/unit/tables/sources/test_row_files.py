@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from dvspark.errors import InputError
 from dvspark.schemas.arrow import arrow_type
-from dvspark.tables.sources import row_files
+from dvspark.tables.sources import parts, row_files
 from dvspark.tables.sources.row_files import RowFiles, parts_of
 from dvspark.tables.sources.types import spark_type
 
@@ -154,7 +154,7 @@ def test_parts_of__refuses_rows_of_more_numbers_than_anybody_has(
 def test_read__looks_at_long_words_before_rows_repeat_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_dictionary: bool
 ) -> None:
-    monkeypatch.setattr(row_files, "LARGE_WORDS", 5_000)
+    monkeypatch.setattr(parts, "LARGE_WORDS", 5_000)
     words, path = ["a" * 10_000, "b", None, ""] * 25, str(tmp_path / "x.parquet")
     pq.write_table(pa.table({"label": words}), path, use_dictionary=as_dictionary, compression="zstd")
     files = RowFiles(tuple(parts_of(path, {"label": "string"}) or ()), {"label": "label"}, {"label": "string"})
