@@ -32,7 +32,8 @@ from dvspark.schemas.columns import (
     encode_labels,
 )
 from dvspark.tables.sources.gradients import gradient_rows, require_gradients
-from dvspark.tables.sources.read import TableReference, canonical_rows
+from dvspark.tables.sources.read import canonical_rows
+from dvspark.tables.sources.reference import TableReference
 from dvspark.tables.sources.session_settings import in_own_settings
 from dvspark.tables.sources.unreadable import readable
 from dvspark.tables.table_checks import validate

@@ -26,7 +26,7 @@ from dvspark.schemas import OWNED
 from dvspark.tables.sinks.values_tables import FORMATS, output_problems
 from dvspark.tables.sources.numpy_files import numpy_problems
 from dvspark.tables.sources.pinned import version_problems
-from dvspark.tables.sources.read import TableReference
+from dvspark.tables.sources.reference import TableReference
 
 # Sections for which a file or the command line may also give a path alone.
 SECTIONS = ("train", "owned", "validation", "output")

@@ -20,7 +20,8 @@ from dvspark.spark.job_names import named_jobs
 from dvspark.tables.sinks.write import values_frame
 from dvspark.tables.sources.given_frames import column_problems, frame_problems
 from dvspark.tables.sources.owned import with_owned
-from dvspark.tables.sources.read import TableReference, canonical_rows
+from dvspark.tables.sources.read import canonical_rows
+from dvspark.tables.sources.reference import TableReference
 from dvspark.tables.sources.session_settings import in_own_settings
 from dvspark.tables.sources.unreadable import own_errors, readable
 from dvspark.tables.table_checks import ON_BAD_ROW

@@ -23,7 +23,8 @@ from dvspark.spark.session import has_active_session, open_session
 from dvspark.tables.sources.local_files import SPARK_HINT, NotLocalError, format_problem
 from dvspark.tables.sources.metadata import Preview, preview
 from dvspark.tables.sources.pinned import VERSIONED
-from dvspark.tables.sources.read import Rows, TableReference, read_rows
+from dvspark.tables.sources.read import Rows, read_rows
+from dvspark.tables.sources.reference import TableReference
 from dvspark.units import show_seconds
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from dvspark.engine.planning.sizes import Sizes
 from dvspark.errors import InputError, Problem
 from dvspark.spark.exhausted import translated
 from dvspark.tables.sources.metadata import Preview, preview
-from dvspark.tables.sources.read import TableReference, read_rows
+from dvspark.tables.sources.read import read_rows
+from dvspark.tables.sources.reference import TableReference
 from dvspark.tables.sources.session_settings import in_own_settings
 from dvspark.tables.sources.unreadable import readable
 from dvspark.units import show_bytes, show_seconds

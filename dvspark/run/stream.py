@@ -15,7 +15,8 @@ from dvspark.runs.identity import run_id_problems
 from dvspark.spark.session import is_connect
 from dvspark.tables.sources.folders import literal
 from dvspark.tables.sources.plain import STRICT
-from dvspark.tables.sources.read import TableReference, read_table
+from dvspark.tables.sources.read import read_table
+from dvspark.tables.sources.reference import TableReference
 from dvspark.tables.storage import Storage, open_storage
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from dvspark.tables.sinks.values_tables import RunKey, commit_values, values_sch
 from dvspark.tables.sinks.write_catalog import CatalogValues
 from dvspark.tables.sources import lake
 from dvspark.tables.sources.pinned import Pinned
-from dvspark.tables.sources.read import TableReference, read_rows, read_table
+from dvspark.tables.sources.read import read_rows, read_table
+from dvspark.tables.sources.reference import TableReference
 from dvspark.tables.storage import Storage
 
 if TYPE_CHECKING:

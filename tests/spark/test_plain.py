@@ -18,7 +18,8 @@ import dvspark
 from dvspark.config.sources import load_config
 from dvspark.errors import DvsparkError, InputError
 from dvspark.run import pipeline
-from dvspark.tables.sources.read import Rows, TableReference, read_rows
+from dvspark.tables.sources.read import Rows, read_rows
+from dvspark.tables.sources.reference import TableReference
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

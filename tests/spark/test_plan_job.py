@@ -18,7 +18,8 @@ from dvspark.kernels.distances.distances import TILE_ROWS
 from dvspark.run import plan_job
 from dvspark.tables.sources import metadata, plain, read
 from dvspark.tables.sources.metadata import preview
-from dvspark.tables.sources.read import TableReference, read_rows
+from dvspark.tables.sources.read import read_rows
+from dvspark.tables.sources.reference import TableReference
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -21,7 +21,8 @@ from dvspark.methods.options import ValueOptions
 from dvspark.run import pipeline
 from dvspark.tables import table_checks
 from dvspark.tables.sources import read
-from dvspark.tables.sources.read import Rows, TableReference, read_rows
+from dvspark.tables.sources.read import Rows, read_rows
+from dvspark.tables.sources.reference import TableReference
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -84,7 +84,7 @@ def test_readme__arguments_parse(command: str) -> None:
 
 
 def test_readme__has_all_platforms() -> None:
-    assert len(SUBMITTED) == 5  # zip, PEX, conda-pack, EMR, Dataproc
+    assert len(SUBMITTED) == 5  # zip, environment, PEX, EMR, Dataproc
     assert {path.name for path in DEPLOY.iterdir()} - {"README.md", "Dockerfile.dockerignore"} == set(
         re.findall(r"\]\(([\w.]+)\)", README.split("\n\n## ")[0])
     )

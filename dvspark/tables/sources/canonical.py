@@ -9,7 +9,7 @@ from dvspark.errors import Problem, close_matches
 from dvspark.tables.sources.folders import twins
 
 if TYPE_CHECKING:
-    from dvspark.tables.sources.read import TableReference
+    from dvspark.tables.sources.reference import TableReference
 
 INTEGERS = ("tinyint", "smallint", "int", "bigint")
 

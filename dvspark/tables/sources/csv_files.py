@@ -19,7 +19,7 @@ from dvspark.tables.sources.parts import CsvPart, opened_csv
 from dvspark.tables.sources.unreadable import unreadable_file
 
 if TYPE_CHECKING:
-    from dvspark.tables.sources.read import TableReference
+    from dvspark.tables.sources.reference import TableReference
 
 # Types that numbers in texts may be declared to have, and the Spark type of each.
 NUMBERS = {None: "double", "float64": "double", "float32": "float"}

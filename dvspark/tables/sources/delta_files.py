@@ -14,7 +14,7 @@ from dvspark.errors import InputError, Problem
 from dvspark.tables.sources.pinned import SCHEME, Pinned, full_path, latest_at, read_or_refuse, unreadable_files
 
 if TYPE_CHECKING:
-    from dvspark.tables.sources.read import TableReference
+    from dvspark.tables.sources.reference import TableReference
 
 # Reader features that do not change which rows and columns a live file holds.
 HARMLESS = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pyiceberg.schema import Schema
     from pyiceberg.table.snapshots import Snapshot
 
-    from dvspark.tables.sources.read import TableReference
+    from dvspark.tables.sources.reference import TableReference
 
 LATEST_FORMAT = 2
 FIELD_ID = b"PARQUET:field_id"

@@ -13,7 +13,7 @@ from dvspark.tables.sources.types import spark_type
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from dvspark.tables.sources.read import TableReference
+    from dvspark.tables.sources.reference import TableReference
 
 # Names of the connectors' options that choose one state.
 VERSION_OPTION = {"delta": "versionAsOf", "iceberg": "snapshot-id"}

@@ -26,7 +26,7 @@ from dvspark.tables.sources.typed_bytes import DTYPES, decoded
 from dvspark.tables.sources.types import spark_type
 
 if TYPE_CHECKING:
-    from dvspark.tables.sources.read import TableReference
+    from dvspark.tables.sources.reference import TableReference
 
 # Of a job without Spark.
 LOCAL = ", under engine: local"

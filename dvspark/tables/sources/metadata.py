@@ -16,7 +16,8 @@ from dvspark.schemas import columns
 from dvspark.tables.sources.plain import look
 
 if TYPE_CHECKING:
-    from dvspark.tables.sources.read import Rows, TableReference
+    from dvspark.tables.sources.read import Rows
+    from dvspark.tables.sources.reference import TableReference
 
 # Rows that show the dimension, and about how many labels there are.
 SAMPLE_ROWS = 1_000

@@ -14,7 +14,7 @@ from dvspark.tables.sources.parts import BATCH_BYTES, NumpyPart, ParquetPart
 from dvspark.tables.sources.plain import look
 
 if TYPE_CHECKING:
-    from dvspark.tables.sources.read import TableReference
+    from dvspark.tables.sources.reference import TableReference
 
 # Types of numbers, and the Spark type in which rows of them are used.
 TYPES = {"float16": "array<float>", "float32": "array<float>", "float64": "array<double>"}

@@ -15,7 +15,7 @@ import pyarrow as pa
 from dvspark.errors import ConfigError, InputError, Problem
 
 if TYPE_CHECKING:
-    from dvspark.tables.sources.read import TableReference
+    from dvspark.tables.sources.reference import TableReference
 
 # Formats whose tables have states, and the name of a state's number in settings and in the run record.
 VERSIONED = {"delta": ("version", "version"), "iceberg": ("snapshot", "snapshot_id")}

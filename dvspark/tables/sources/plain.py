@@ -24,7 +24,7 @@ from dvspark.tables.storage import Storage, entries, open_storage
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from dvspark.tables.sources.read import TableReference
+    from dvspark.tables.sources.reference import TableReference
 
 # Formats of files for which Spark reads columns from folder names.
 FILE_FORMATS = ("parquet", "orc", "avro", "csv", "json", "text", "xml")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dvspark.errors import ComputeError, DvsparkError, InputError, Problem
 
 if TYPE_CHECKING:
-    from dvspark.tables.sources.read import TableReference
+    from dvspark.tables.sources.reference import TableReference
 
 # Names by which Spark reports that it could not read a file of a table. The text of a Java exception includes its
 # causes, one of which may be the one that reports it.

@@ -40,7 +40,10 @@ CASES: dict[str, tuple[list[str], set[str]]] = {
     "a command": ([""], {*COMMANDS, "help", "--help", "--version"}),
     "part of a command": (["pl"], {"plan"}),
     "an option": (["value", "--me"], {"--method", "--metric"}),
-    "an option of a section": (["plan", "--train.emb"], {"--train.embedding", "--train.embedding_dtype"}),
+    "an option of a section": (
+        ["plan", "--train.emb"],
+        {"--train.embedding", "--train.embedding_dtype", "--train.embedding_file"},
+    ),
     "an option after others": (["value", "a.yaml", "--k", "3", "--ti"], {"--ties"}),
     "a word": (["value", "--metric", ""], {*METRICS}),
     "part of a word": (["stream", "--metric", "co"], {"cosine"}),

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from dvspark.errors import InputError
 from dvspark.local.session import LocalSession
-from dvspark.tables.sources.read import Rows, TableReference, read_rows
+from dvspark.local.workers import Workers
+from dvspark.tables.sources.read import Rows, read_rows
+from dvspark.tables.sources.reference import TableReference
 
-SESSION = LocalSession(None)  # type: ignore[arg-type] - nothing is computed
+SESSION = LocalSession(Workers("nothing", 1))
 HEAD = "id,embedding_0,embedding_1,label\n"
 
 

@@ -14,7 +14,8 @@ from dvspark.errors import Problem
 from dvspark.local.session import LocalSession
 from dvspark.local.workers import Workers
 from dvspark.tables.sources.local_files import NotLocalError
-from dvspark.tables.sources.read import Rows, TableReference, read_rows
+from dvspark.tables.sources.read import Rows, read_rows
+from dvspark.tables.sources.reference import TableReference
 
 SESSION = LocalSession(Workers("nothing", 1))
 X = pa.array([[1.0, 2.0], [3.0, 4.0]], pa.list_(pa.float32()))

@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from dvspark.config.sources import load_config
 from dvspark.errors import ConfigError, InputError
 from dvspark.local.session import LocalSession
+from dvspark.local.workers import Workers
 from dvspark.tables.sources import numpy_files
-from dvspark.tables.sources.read import TableReference, read_rows
+from dvspark.tables.sources.read import read_rows
+from dvspark.tables.sources.reference import TableReference
 
-SESSION = LocalSession(None)  # type: ignore[arg-type] - nothing is computed
+SESSION = LocalSession(Workers("nothing", 1))
 
 
 def write(folder: Path, numbers: Any, group: int = 5, **columns: Any) -> Path:

@@ -20,7 +20,7 @@ from dvspark.errors import ConfigError, InputError
 from dvspark.schemas.arrow import ARROW_TYPES, arrow_type
 from dvspark.tables.sources import pinned as pinned_module
 from dvspark.tables.sources.pinned import Pinned, as_milliseconds, latest_at, pinned, version_problems
-from dvspark.tables.sources.read import TableReference
+from dvspark.tables.sources.reference import TableReference
 from dvspark.tables.sources.types import spark_type
 
 pytest.importorskip("deltalake")

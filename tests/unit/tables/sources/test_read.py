@@ -10,7 +10,7 @@ from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import OWNED
 from dvspark.tables.sources.canonical import EXPECTED_TYPES, HINTS, canonical_type
-from dvspark.tables.sources.read import TableReference
+from dvspark.tables.sources.reference import TableReference
 
 NUMBERS = ["tinyint", "smallint", "int", "bigint", "float", "double", "decimal(10,2)"]
 OTHERS = ["string", "boolean", "date", "array<double>", "vector", "binary", "struct<a:int>"]

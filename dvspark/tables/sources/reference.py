@@ -1,0 +1,58 @@
+"""References: where a table is, and what its columns are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TableReference:
+    """Where rows are, and what their columns are called. Either ``path`` with ``format`` is given, or ``table``.
+
+    ``embedding_dtype`` is the type of numbers in binary embeddings (`typed_bytes.DTYPES`), and in CSV files.
+    ``embedding_file`` is a NumPy file with the embeddings of a Parquet file's rows (`numpy_files`).
+    ``version`` (of Delta), ``snapshot`` (an id, of Iceberg) or ``timestamp`` chooses the state of the table; without
+    them, the latest state. ``owned``: a table whose rows are read with these, as rows that are owned.
+    """
+
+    path: str | None = None
+    format: str = "parquet"
+    table: str | None = None
+    version: int | None = None
+    snapshot: int | None = None
+    timestamp: datetime | None = None
+    id: str = "id"
+    embedding: str = "embedding"
+    label: str = "label"
+    owner: str | None = None
+    weight: str | None = None
+    embedding_dtype: str | None = None
+    embedding_file: str | None = None
+    owned: TableReference | None = None
+
+    @classmethod
+    def of_frame(cls, name: str, columns: Mapping[str, Any] | None) -> TableReference:
+        """Return the reference of a given DataFrame; ``columns`` maps roles to the names of its columns."""
+        return cls(path=name, **(columns or {}))
+
+    def asked(self, asks: tuple[str, ...]) -> TableReference:
+        """Return the reference with default names for the columns that a method asks for."""
+        owner = self.owner or ("owner" if "owners" in asks else None)
+        weight = self.weight or ("weight" if "weights" in asks else None)
+        return replace(self, owner=owner, weight=weight)
+
+    def columns(self) -> dict[str, str]:
+        """Return the names of the columns by role: id, embedding, label and, if asked for, owner and weight."""
+        names = {role: getattr(self, role) for role in ("id", "embedding", "label", "owner", "weight")}
+        return {role: name for role, name in names.items() if name is not None}
+
+    def without_train_columns(self) -> TableReference:
+        """Return the reference without the columns that only training rows have."""
+        return replace(self, owner=None, weight=None)
+
+    def __str__(self) -> str:
+        """Return the place as people write it."""
+        return self.table or str(self.path)
