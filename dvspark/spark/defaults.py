@@ -24,18 +24,18 @@ def default_master() -> tuple[str, str] | None:
     First come PYSPARK_SUBMIT_ARGS, then spark-defaults.conf in SPARK_CONF_DIR or below SPARK_HOME or pyspark, then
     MASTER, as in Spark. None where nothing names one, or no pyspark is installed that could use it.
     """
-    if find_spec("pyspark") is None:
-        return None
-    return next(_named(), None)
+    home = _pyspark()
+    return None if home is None else next(_named(home), None)
 
 
-def _named() -> Iterator[tuple[str, str]]:
+def _named(home: Path) -> Iterator[tuple[str, str]]:
     words = shlex.split(os.environ.get("PYSPARK_SUBMIT_ARGS", ""))
     for word, value in itertools.pairwise(words):
         found = CONF.fullmatch(value) if word in ("--conf", "-c") else None
         if word in WORDS or found is not None:
             yield (found[1] if found is not None else value), "PYSPARK_SUBMIT_ARGS"
-    path = _folder() / DEFAULTS
+    folder = os.environ.get("SPARK_CONF_DIR") or Path(os.environ.get("SPARK_HOME") or home) / "conf"
+    path = Path(folder) / DEFAULTS
     try:
         names = LINE.findall(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
@@ -46,9 +46,10 @@ def _named() -> Iterator[tuple[str, str]]:
         yield os.environ["MASTER"], "MASTER"
 
 
-def _folder() -> Path:
-    if os.environ.get("SPARK_CONF_DIR"):
-        return Path(os.environ["SPARK_CONF_DIR"])
-    found = find_spec("pyspark")
-    origin = Path(os.curdir) if found is None or found.origin is None else Path(found.origin).parent
-    return Path(os.environ.get("SPARK_HOME") or origin) / "conf"
+def _pyspark() -> Path | None:
+    """Return where pyspark is, which is not loaded for the question."""
+    try:
+        found = find_spec("pyspark")
+    except ImportError:
+        return None
+    return None if found is None or found.origin is None else Path(found.origin).parent
