@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from frames import draw_data, write_parquet
-from standalone_cluster import REPOSITORY
+from standalone_cluster import REPOSITORY, run_process
 
 import dvspark
 from dvspark.errors import AuditError, ConfigError, InputError, OutputConflictError
@@ -109,3 +110,22 @@ def test_failed_audit__exits_6_and_publishes_nothing(cluster: Cluster, folder: P
     ended = cluster.spark_submit(Path(__file__).parent / "planted_error.py", config)
     _assert_refused(ended, AuditError.exit_code, "audit: efficiency", "nothing was published")
     assert not any((folder / "planted").iterdir())
+
+
+def test_value__without_spark_submit_runs_where_spark_defaults_say(
+    cluster: Cluster, folder: Path, tmp_path: Path
+) -> None:
+    lines = {"spark.master": cluster.master, **cluster.conf()}
+    (tmp_path / "spark-defaults.conf").write_text("".join(f"{name} {value}\n" for name, value in lines.items()))
+    words = ["value", _config(folder, output={"path": str(tmp_path / "out")}), "--json"]
+    variables = {**cluster.environment(), "SPARK_CONF_DIR": str(tmp_path)}
+    before = _registered(cluster)
+    ended = run_process([sys.executable, "-m", "dvspark", *words], variables, tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert f"spark-defaults.conf names {cluster.master}" in ended.stderr
+    assert _registered(cluster) == before + 1  # the cluster has had one more application
+    assert pq.read_table(tmp_path / "out" / "values").num_rows == len(DATA.train)
+
+
+def _registered(cluster: Cluster) -> int:
+    return (cluster.folder / "master.log").read_text(errors="replace").count("Registered app dvspark")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Types that numbers in texts may be declared to have, and the Spark type of each.
 NUMBERS = {None: "double", "float64": "double", "float32": "float"}
 # A text that may be the list of a row's labels, as other tools write it.
-LIST = r"^\s*[\[{(].*[\])}]\s*$"
+LIST = r"(?s)^\s*\[.*\]\s*$"
 
 
 # What a column's texts may be; a mark stays once a text has set it.

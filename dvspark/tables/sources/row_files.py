@@ -60,7 +60,8 @@ class RowFiles:
                 for number in batch.column("id").to_pylist():
                     yield from function(self.read(self.parts[number], columns))
 
-        return worker.map_batches(spark.range(0, len(self.parts), 1, len(self.parts)), read_and_apply, ["id"], ddl)
+        numbers = spark.range(0, len(self.parts), 1, max(1, len(self.parts)))
+        return worker.map_batches(numbers, read_and_apply, ["id"], ddl)
 
     def read(self, part: Part, columns: list[str]) -> Batches:
         """Yield the rows of a part in the form in which Spark would give them to Python.
