@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.tables.sinks.places import Place
-from dvspark.tables.sources.read import TableReference
+from dvspark.tables.sources.reference import TableReference
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ FILES = {
     "dvspark/py.typed": "dvspark/py.typed",
     "dvspark/report/report.css": "dvspark/report/report.css",
     "dvspark/report/report.html.j2": "dvspark/report/report.html.j2",
+    "dvspark/report/report.js": "dvspark/report/report.js",
     "dvspark/spark/log4j2.properties": "dvspark/spark/log4j2.properties",
 }
 # The demo's tables are 7.5 MB of it; the rest is held to what `dvspark pack` promises.
