@@ -30,7 +30,8 @@ from dvspark.host.printing import tell
 from dvspark.local.session import open_local_session
 from dvspark.logs.redact import visible
 from dvspark.schemas.columns import embedding_matrix
-from dvspark.tables.sources.read import TableReference, read_rows
+from dvspark.tables.sources.read import read_rows
+from dvspark.tables.sources.reference import TableReference
 
 if TYPE_CHECKING:
     from dvspark.local.rows import LocalRows
