@@ -163,9 +163,9 @@ def sum_batches(batches: Iterator[pa.RecordBatch], now: BinnedRound) -> Iterator
 
 
 def _part_row(part: BinnedPart) -> dict[str, Any]:
-    counts, matches, linked = part.counts.astype(np.int32), np.packbits(part.near_matches), part.doubt.linked
+    matches, linked = np.packbits(part.near_matches), part.doubt.linked
     return {
-        "counts": counts.tobytes(),
+        "counts": part.counts.tobytes(),
         "near_rows": part.near_rows.tobytes(),
         "near_keys": part.near_keys.tobytes(),
         "near_matches": matches.tobytes(),
@@ -180,7 +180,7 @@ def _part_of(row: dict[str, Any]) -> BinnedPart | None:
         return None
     near_rows = np.frombuffer(row["near_rows"], np.int32)
     return BinnedPart(
-        counts=np.frombuffer(row["counts"], np.int32).astype(np.int64),
+        counts=np.frombuffer(row["counts"], np.int32),
         near_rows=near_rows,
         near_keys=np.frombuffer(row["near_keys"], np.float32),
         near_matches=_bits(row["near_matches"], len(near_rows)),

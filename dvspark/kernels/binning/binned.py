@@ -58,7 +58,7 @@ class ValuedPoint:
 
 
 def value_point(
-    counts: Int64s,
+    counts: Int32s,
     doubt: BinDoubt,
     keys: Floats,
     matches: Bools,
@@ -71,7 +71,7 @@ def value_point(
 ) -> ValuedPoint | None:
     """Return the values of one point, or None if they cannot be certified to keep the tolerance.
 
-    - ``counts`` (4 N_BINS,): rows of each code; ``doubt``: what is in doubt about the bins.
+    - ``counts`` (6 N_BINS,): rows of each code; ``doubt``: what is in doubt about the bins.
     - ``keys`` (n_near,) float32 and ``matches`` of the near rows, in the order of their rows; ``near`` gives their
       exact keys by place.
     - ``most_near`` as in `row_codes.most_near_rows`.
@@ -198,7 +198,7 @@ def _value_block(
             partial.count(*game.utility(valued.near, game.n_players), valued.bound)
     points, sums = np.flatnonzero(done), (partial.value, partial.value_squared)
     of_near = (block.near_rows, block.near_values, block.n_near)
-    with_loops.add_values(block.codes, points, tables, *of_near, bins.IN_DOUBT - 1, *sums)
+    with_loops.add_values(block.codes, points, tables, *of_near, bins.AT_BEGIN - 1, *sums)
     if partial.row_bounds is not None:
         with_loops.add_bounds(block.codes, points, bounds, partial.row_bounds)
     return done

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 # Bin 0 holds the near rows, the last one is open. With its match flag a bin takes 14 bits, and the tables of a point
 # (128 KiB) stay in the second-level cache.
 N_BINS = 2**13
-# Set in the code of a row whose key is so near to an end of its bin that the row may really be in the next bin.
-IN_DOUBT = 2 * N_BINS
+# Set in the code of a row whose key is so near to the beginning, or to the end, of its bin that the row may really be
+# in the bin before, or in the one behind.
+AT_BEGIN, AT_END = 2 * N_BINS, 4 * N_BINS
+N_COUNTS = 6 * N_BINS
 
 # Bins lie in so many cells of equal width, on a scale of the root of the distance beyond the near rows.
 N_CELLS = 512
@@ -37,11 +39,15 @@ SAMPLE_LIMITS = (1_024, 16_384)
 # Distance of a line's ends from whole numbers at the ends of a cell; float32 rounds off a tenth of that.
 LINE_MARGIN = 0.01
 
+# Cells that are too narrow for a bin are near if that makes no more of the rows near than such a share more.
+MORE_NEAR = 0.01
+
 # Tables over all ranks are made in pieces of so many ranks, so no second array of their length is held.
 PIECE_ROWS = 65_536
 
-# If rounding may move a row by this share of a bin or more, bins are too narrow to say which bin a row is in.
-LARGEST_MARGIN = 0.45
+# Rows in such a share of their bin at its beginning, or at its end, are taken to be in doubt. Bins are so wide that
+# rounding moves no row by more. One share for all bins needs no look-up for each row (docs/decisions/0029).
+SHARE_AT_END = 0.125
 
 # Ranks are interpolated over so many keys of the sample, and over more farther out, because single gaps are noise.
 KNOT_STEP, KNOT_GROWTH = 24, 1.3
@@ -101,14 +107,14 @@ class BinEdges:
     """Where the bins of one point lie.
 
     Rows with keys up to ``low`` are near: they are in bin 0. The place of another key among the cells is sqrt((key -
-    low) per_unit), at most N_CELLS. The whole part of the place is the cell, and the fraction f the position in the
+    origin) per_unit), at most N_CELLS. The whole part of the place is the cell, and the fraction f the position in the
     cell. The bin is the whole part of f × slope + offset, where slope and offset are in the cell's column of ``lines``
-    (3, N_CELLS + 1) float32. The last cell is the open bin.
-    The third number in the column is a share of the bin. A row that is no further than this from an end of its bin may
-    really be in the next bin, so it is in doubt. ``doubt`` has what else is in doubt.
+    (2, N_CELLS + 1) float32. The last cell is the open bin. A row that is no further than `SHARE_AT_END` of the bin from
+    an end of its bin may really be in the next bin. ``doubt`` has what else is in doubt.
     """
 
     low: np.float32
+    origin: np.float32
     per_unit: np.float32
     lines: Floats
     doubt: BinDoubt
@@ -121,7 +127,7 @@ def near_rows(n_train: int, n_exact: int, tolerance: float) -> int:
     small that chance rules it, m is at least 3.4 / sqrt(tolerance), and more if the sample says little about it
     (docs/decisions/0008).
     """
-    certified = 3.4 / np.sqrt(tolerance) + 10.0 * np.sqrt(n_train)
+    certified = 3.4 / np.sqrt(tolerance) + 12.0 * np.sqrt(n_train)
     return min(n_train, int(max(1.2 * n_exact, certified)))  # the sample says only roughly where rank n_exact is
 
 
@@ -136,31 +142,32 @@ def edges(sample_keys: Floats, n_train: int, n_near: int, limits_of: Callable[[F
     ordered = np.sort(sample_keys).astype(np.float64)
     last = len(ordered) - 1
     knots, ranks = _knots(len(ordered), n_train, n_near)
-    low = np.float32(ordered[knots[0]])
+    origin = np.float32(ordered[knots[0]])
     # The farthest rows lie beyond the sample's last key, by about as much as its last 64th part is wide.
     high = 2.0 * ordered[last] - ordered[last - len(ordered) // 64 - 1]
-    per_unit = N_CELLS**2 / (high - float(low)) if high > float(low) else np.inf
+    per_unit = N_CELLS**2 / (high - float(origin)) if high > float(origin) else np.inf
     if per_unit > np.finfo(np.float32).max:
         return None
-    distance = (high - float(low)) * (np.arange(N_CELLS + 1) / N_CELLS) ** 2
-    rank = np.interp(distance, np.append(ordered[knots], high) - float(low), ranks)
+    distance = (high - float(origin)) * (np.arange(N_CELLS + 1) / N_CELLS) ** 2
+    rank = np.interp(distance, np.append(ordered[knots], high) - float(origin), ranks)
     reach = (1.0 / rank[0] - 1.0 / rank) / (1.0 / rank[0] - 1.0 / rank[-1])
     share = (1.0 - EVEN_SHARE) * reach + EVEN_SHARE * (rank - rank[0]) / (rank[-1] - rank[0])
-    # Bins 1 .. N_BINS - 2 lie in the cells, one at least in each.
-    begins = 1 + np.arange(N_CELLS + 1) + np.floor(share * (N_BINS - 2 - N_CELLS)).astype(np.int64)
-    # A little inside the whole numbers at both ends, so that no rounding moves a key into a bin of another cell.
-    slopes = np.append(np.diff(begins), 1) - 2.0 * LINE_MARGIN
-    # A key's place moves most where the cell begins, by slope × per_unit / (2 × place) bins a unit of the key.
-    limits = limits_of(float(low) + np.append(distance, 2.0 * distance[-1]))
-    margins = np.empty(N_CELLS + 1)
-    margins[1:] = limits[2:] * slopes[1:] * per_unit / (2.0 * np.arange(1, N_CELLS + 1)) + 1.1 * LINE_MARGIN
-    margins[0] = 1.0  # bins of the first cell have no least width
-    margins[-1] = 1.0  # keys beyond the last cell have no place
-    wide = np.append(margins[:-1] > LARGEST_MARGIN, False)
+    # Bins 1 .. N_BINS - 2 lie in the cells, one at least in each, and no more than are so wide that rows in doubt are
+    # at their ends. A key's place moves most where the cell begins, by per_unit / (2 × place) a unit of the key.
+    limits = limits_of(float(origin) + distance)
+    moved = limits[2:] * per_unit / (2.0 * np.arange(1, N_CELLS))
+    most = np.append(0.0, np.floor((SHARE_AT_END - 2.0 * LINE_MARGIN) / moved + 2.0 * LINE_MARGIN))
+    n_bins = np.minimum(1 + np.diff(np.floor(share * (N_BINS - 2 - N_CELLS))), np.maximum(most, 1)).astype(np.int64)
+    begins = 1 + np.append(0, np.cumsum(n_bins))
     linked = np.zeros(N_BINS, np.bool_)
-    linked[1 : begins[-1]] = np.repeat(wide[:-1], np.diff(begins))
-    lines = np.stack([slopes, begins + LINE_MARGIN, margins]).astype(np.float32)
-    return BinEdges(low, np.float32(per_unit), lines, BinDoubt(linked, float(low), float(limits[0])))
+    linked[1 : begins[-1]] = np.repeat(most < 1, n_bins)
+    # The first cells are too narrow for a bin. Where few rows are in them, these count as near.
+    first = int(np.argmax(most >= 1))
+    first = first if rank[first] <= (1.0 + MORE_NEAR) * rank[0] else 0
+    low = np.float32(float(origin) + (first + 0.1 * LINE_MARGIN) ** 2 / per_unit) if first else origin
+    # A little inside the whole numbers at both ends, so that no rounding moves a key into a bin of another cell.
+    lines = np.stack([np.append(n_bins, 1) - 2.0 * LINE_MARGIN, begins + LINE_MARGIN]).astype(np.float32)
+    return BinEdges(low, origin, np.float32(per_unit), lines, BinDoubt(linked, float(low), float(limits[first + (first > 0)])))
 
 
 @functools.lru_cache(maxsize=64)

@@ -28,7 +28,7 @@ from dvspark.schemas import (
 
 # What a worker takes beside the training rows stays under this many bytes, as long as 8 points do not take more: half
 # the points in a product cost a quarter more time in it. A block of points gets what tables and sums over rows leave.
-WORKER_BYTES = 2**30
+WORKER_BYTES = 9 * 2**27
 TABLE_ROW_BYTES = 57
 
 # Near rows have a place for so many standard deviations more than are expected, as the sample tells their number.
@@ -181,7 +181,7 @@ def assign_rows(
     """
     assign = loops.fastest().assign_bins
     points = distances.place_points(train, chunk.x, metric)
-    low, per_unit = np.array([e.low for e in edges]), np.array([e.per_unit for e in edges])
+    low, origin, per_unit = (np.array(of) for of in zip(*((e.low, e.origin, e.per_unit) for e in edges), strict=True))
     lines = np.stack([e.lines for e in edges])
     # If rows and points have one label each, labels are compared on the way; otherwise matches are looked up afterward.
     labels = train.labels.codes
@@ -193,7 +193,7 @@ def assign_rows(
     for start, tile, addend in distances.tile_products(train, points, metric, products):
         of_tile = labels[start : start + len(addend)]
         near = (block.near_rows, block.near_keys, block.n_near)
-        assign(tile, addend, of_tile, asked, low, per_unit, lines, start, block.codes, *near)
+        assign(tile, addend, of_tile, asked, low, origin, per_unit, lines, start, block.codes, *near)
     for point in np.flatnonzero(~alone).tolist():
         flags = ranking.match_flags(train.labels, chunk.labels[point], train.n_train)
         np.bitwise_or(block.codes[point], flags, out=block.codes[point])
@@ -247,12 +247,12 @@ def take_out(block: BinnedBlock, train_rows: Int64s | None) -> None:
         block.codes[point, row] = 0
 
 
-def count_rows(block: BinnedBlock, point: int, absent: int) -> Int64s:
-    """Return how many rows have each code, (4 N_BINS,) int64.
+def count_rows(block: BinnedBlock, point: int, absent: int) -> Int32s:
+    """Return how many rows have each code, (6 N_BINS,) int32.
 
     The ``absent`` rows (0 or 1) that were taken out are not counted.
     """
-    counts = np.empty(2 * bins.IN_DOUBT, np.int64)
+    counts = np.empty(bins.N_COUNTS, np.int32)
     loops.fastest().count_codes(block.codes[point], counts)
     counts[0] -= absent
     return counts

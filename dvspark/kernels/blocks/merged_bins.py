@@ -21,11 +21,11 @@ from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int32s, Int64s
 class BinnedPart:
     """A block's part of one point, with rows numbered in the block.
 
-    ``counts`` (4 N_BINS,) int64: rows of each code. ``near_rows`` (n_near,) int32, ascending, ``near_keys`` float32,
+    ``counts`` (6 N_BINS,) int32: rows of each code. ``near_rows`` (n_near,) int32, ascending, ``near_keys`` float32,
     ``near_matches`` bool. ``doubt``: what is in doubt about the point's bins; the same in all blocks.
     """
 
-    counts: Int64s
+    counts: Int32s
     near_rows: Int32s
     near_keys: Floats
     near_matches: Bools
@@ -112,7 +112,7 @@ def value_parts(
     told = [part for part in parts if part is not None]
     if len(told) < len(parts):
         return None
-    counts = np.sum([part.counts for part in told], axis=0)
+    counts = np.sum([part.counts for part in told], axis=0, dtype=np.int32)
     near = near_of(_joined([part.near_rows for part in told], first_rows))
     keys = np.concatenate([part.near_keys for part in told])
     matches = np.concatenate([part.near_matches for part in told])
@@ -135,7 +135,7 @@ def add_point(
     """Add one point's values and their squares to the sums of a block's rows; arrays as in `loops.add_values`."""
     near = near_rows[None], near_values[None], np.array([len(near_rows)])
     loops.fastest().add_values(
-        codes[None], np.zeros(1, np.int64), table[None], *near, bins.IN_DOUBT - 1, value, squared
+        codes[None], np.zeros(1, np.int64), table[None], *near, bins.AT_BEGIN - 1, value, squared
     )
 
 

@@ -14,7 +14,7 @@ from types import ModuleType
 import numpy as np
 import scipy
 
-from dvspark.kernels.binning.bins import IN_DOUBT
+from dvspark.kernels.binning.bins import AT_BEGIN, AT_END, SHARE_AT_END
 from dvspark.kernels.loops.bin_loops import count_from, value_bins
 from dvspark.kernels.loops.doubt_loops import gap_starts, list_doubtful, order_groups, relative_error
 from dvspark.kernels.loops.rank_loops import add_ranked, add_rows, pack, rank_values, sort_packed, unpack, value_packed
@@ -127,6 +127,7 @@ def assign_bins(
     labels: Int32s,
     point_labels: Int32s,
     low: Floats,
+    origin: Floats,
     per_unit: Floats,
     lines: Floats,
     start: int,
@@ -137,10 +138,10 @@ def assign_bins(
 ) -> None:
     """Give a tile of training rows their codes for a block of points; ``start`` is the first row of the tile.
 
-    A code is 2 × bin + match, with the bit `bins.IN_DOUBT` set if the row is near an end of its bin.
+    A code is 2 × bin + match, with the bit `bins.AT_BEGIN` or `bins.AT_END` set if the row is near that end of its bin.
     Keys are ``products`` (n_points, n) float32 + ``addend`` (n,) float32. A row matches if its label in ``labels`` (n,)
-    int32 is the point's in ``point_labels`` (n_points,). ``low`` and ``per_unit`` (n_points,) float32 and ``lines``
-    (n_points, 3, N_CELLS + 1) float32 are the points' `bins.BinEdges`.
+    int32 is the point's in ``point_labels`` (n_points,). ``low``, ``origin`` and ``per_unit`` (n_points,) float32 and
+    ``lines`` (n_points, 2, N_CELLS + 1) float32 are the points' `bins.BinEdges`.
     The loop fills ``codes`` (n_points, n_train) uint16. It appends the near rows and their keys to ``near_rows`` and
     ``near_keys`` (n_points, capacity), counted in ``n_near``; near rows beyond the capacity are only counted. Cost:
     O(n_points × n).
@@ -148,7 +149,7 @@ def assign_bins(
     last_place = np.float32(lines.shape[2] - 1)
     for point in range(len(products)):
         keys = products[point] + addend
-        place = keys - low[point]
+        place = keys - origin[point]
         np.multiply(place, per_unit[point], out=place)
         np.maximum(place, np.float32(0.0), out=place)
         np.sqrt(place, out=place)
@@ -161,9 +162,9 @@ def assign_bins(
         place[near] = 0.0
         found = place.astype(np.int32)
         place -= found
-        margin = np.take(lines[point, 2], cell)
-        in_doubt = ((place < margin) | (place > np.float32(1.0) - margin)) & ~near
-        codes[point, start : start + len(keys)] = 2 * found + (labels == point_labels[point]) + IN_DOUBT * in_doubt
+        at_end = AT_BEGIN * (place < np.float32(SHARE_AT_END)) + AT_END * (place > np.float32(1.0 - SHARE_AT_END))
+        at_end[near] = 0
+        codes[point, start : start + len(keys)] = 2 * found + (labels == point_labels[point]) + at_end
         rows = np.flatnonzero(near)
         count, capacity = int(n_near[point]), near_rows.shape[1]
         kept = rows[: max(capacity - count, 0)]
@@ -198,12 +199,12 @@ def decide_tile(products: Floats, addend: Floats, low: Floats, high: Floats, bit
     return len(found)
 
 
-def count_codes(codes: UInt16s, counts: Int64s) -> None:
-    """Fill ``counts`` (4 N_BINS,) int64 with how often each code occurs in ``codes`` (n,) uint16. Cost: O(n)."""
+def count_codes(codes: UInt16s, counts: Int32s) -> None:
+    """Fill ``counts`` (6 N_BINS,) int32 with how often each code occurs in ``codes`` (n,) uint16. Cost: O(n)."""
     counts[:] = 0
     step = 2**19  # bincount makes a table and an index array each time
     for start in range(0, len(codes), step):
-        counts += np.bincount(codes[start : start + step], minlength=len(counts))
+        counts += np.bincount(codes[start : start + step], minlength=len(counts)).astype(np.int32)
 
 
 def matches_of(codes: UInt16s, rows: Int32s, out: Bools) -> None:
@@ -247,4 +248,4 @@ def add_bounds(codes: UInt16s, points: Int64s, tables: Float64s, bounds: Float64
     for start in range(0, codes.shape[1], ADDED_ROWS):
         here = slice(start, start + ADDED_ROWS)
         for point in points:
-            bounds[here] += np.take(tables[point], codes[point, here] & np.uint16(IN_DOUBT - 1), mode="clip")
+            bounds[here] += np.take(tables[point], codes[point, here] & np.uint16(AT_BEGIN - 1), mode="clip")

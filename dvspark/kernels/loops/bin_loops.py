@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dvspark.schemas import Bools, Float64s, Floats, Int64s
+from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s
 
 
 def count_from(keys: Floats, matches: Bools, least: float) -> tuple[int, int]:
@@ -14,7 +14,7 @@ def count_from(keys: Floats, matches: Bools, least: float) -> tuple[int, int]:
 
 
 def value_bins(
-    counts: Int64s,
+    counts: Int32s,
     linked: Bools,
     near_doubt: Int64s,
     suffix: Float64s,
@@ -25,7 +25,8 @@ def value_bins(
 ) -> tuple[float, float]:
     """Fill in by code what the rows of bins get, and how far that may be from their values in the exact order.
 
-    - ``counts`` (4 N_BINS,) int64: rows of each code; bin 0, the near rows, has at least k.
+    - ``counts`` (6 N_BINS,) int32: rows of each code, a third of them each for rows in the middle, at the beginning and
+      at the end of their bin; bin 0, the near rows, has at least k.
     - ``linked`` (N_BINS,) bool as in `bins.BinDoubt`.
     - ``near_doubt`` (2,): how many near rows, and how many matches among them, may really be in the bins.
     - ``suffix`` (n + 1,), ``tails`` (n + 1, 2) and ``own`` (n,) float64 as in `bins.Tails`, of weights that do not grow
@@ -34,13 +35,14 @@ def value_bins(
       without the order among near rows.
     Return what every near row loses to the rows beyond, and what near rows in doubt may change beside their
     certificate. Linked bins form one group, and any other bin is a group of its own. A group may really hold the rows
-    in doubt of the next groups, and its own rows in doubt may be in those.
+    at the end of the group before it, and those at the beginning of the one behind, and its own such rows may be there.
+    All rows of linked bins are at the beginning of their group; at its end are those of its farthest bin.
     Cost: O(bins).
     Source: mean over tie orders of Jia et al. 2019, doi:10.14778/3342263.3342637, theorem 1; the interval is that of
     all orders within what the groups may hold.
     """
-    surely, in_doubt = np.split(counts, 2)
-    by_code = (surely + in_doubt)[: 2 * len(linked)]
+    counts = counts.astype(np.int64)
+    by_code = np.sum(np.split(counts, 3), axis=0)[: 2 * len(linked)]
     n_all = by_code[0::2] + by_code[1::2]
     full = np.flatnonzero(n_all[1:]) + 1
     n, q = n_all[full], by_code[1::2][full]
@@ -66,7 +68,7 @@ def value_bins(
 
 
 def _certify(
-    counts: Int64s,
+    counts: Int32s,
     linked: Bools,
     near_doubt: Int64s,
     suffix: Float64s,
@@ -86,17 +88,17 @@ def _certify(
     parts = np.append(0, np.cumsum(~linked[:-1]))[full]
     first = np.flatnonzero(np.diff(parts, prepend=-1))
     in_group = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(full))))
-    in_doubt = np.split(counts, 2)[1]
-    doubt_q = in_doubt[1::2][full]
-    doubt_n = doubt_q + in_doubt[0::2][full]
-    several = linked[full]
-    doubt_n, doubt_q = np.where(several, n, doubt_n), np.where(several, q, doubt_q)
-    group_q, doubt_n, doubt_q = (np.add.reduceat(of, first) for of in (q, doubt_n, doubt_q))
+    group_q = np.add.reduceat(q, first)
+    # Rows and matches at the beginning of each group, and at the end of its last bin, which is wide.
+    ends = [np.stack([of[0::2][full] + of[1::2][full], of[1::2][full]]) for of in np.split(counts, 3)[1:]]
+    at_begin, at_end = (np.where(linked[full], (n, q), of) for of in ends)
+    begin_n, begin_q = np.add.reduceat(at_begin, first, axis=1)
+    end_n, end_q = at_end[:, np.append(first[1:], len(full)) - 1]
     group_lost = np.bincount(in_group[::-1], weights=lost[::-1])  # one after the other, as the compiled loop adds
     begin, finish = before[first], np.append(before[first[1:]], end[-1])
-    down_n = np.append(near_doubt[0], doubt_n[:-1])
-    down_q = np.append(near_doubt[1], doubt_q[:-1])
-    up_n, up_q = np.append(doubt_n[1:], 0), np.append(doubt_q[1:], 0)
+    down_n = np.append(near_doubt[0], end_n[:-1])
+    down_q = np.append(near_doubt[1], end_q[:-1])
+    up_n, up_q = np.append(begin_n[1:], 0), np.append(begin_q[1:], 0)
     low_rank, high_rank = begin - down_n, finish + up_n
     least = suffix[high_rank - group_q] - suffix[high_rank]
     most = suffix[low_rank] - suffix[low_rank + group_q]
@@ -119,8 +121,8 @@ def _certify(
     # Matches among near rows may come later, where these may change places with rows in doubt of the first group.
     later = near_doubt[1] * (step[0] - (suffix[high_rank[0] - 1] - suffix[high_rank[0]]))
     bounds[:2] = float(_beyond(np.maximum(most - group_lost, group_lost - least))[0]) + later
-    others = doubt_n[0] - doubt_q[0] if near_doubt[1] else 0
-    return float(max(doubt_q[0], others) * step[0])
+    others = begin_n[0] - begin_q[0] if near_doubt[1] else 0
+    return float(max(begin_q[0], others) * step[0])
 
 
 def _beyond(table: Float64s) -> Float64s:

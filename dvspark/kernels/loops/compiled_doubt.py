@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dvspark.kernels.loops.compiled_ranks import compiled, inlined, unpack_keys
+from dvspark.kernels.loops.compiled_ranks import borrowing, compiled, inlined, unpack_keys
 from dvspark.kernels.loops.doubt_loops import LARGE_GROUP
 from dvspark.schemas import Float64s, Floats, Int32s, Int64s, UInt8s, UInt64s
 
@@ -12,7 +12,7 @@ from dvspark.schemas import Float64s, Floats, Int32s, Int64s, UInt8s, UInt64s
 TILE_ROWS = 4_096
 
 
-@compiled
+@borrowing
 def relative_error(exact: Float64s, keys: Floats, sizes: Float64s, least: float) -> float:
     """See `doubt_loops.relative_error`."""
     n, total, weight, squares = len(exact), 0.0, 0.0, 0.0
@@ -34,7 +34,7 @@ def _key(word: np.uint64) -> np.float32:
     return np.uint32(high ^ (np.uint32(~sign) | np.uint32(1 << 31))).view(np.float32)
 
 
-@compiled
+@borrowing
 def gap_starts(packed: UInt64s, ranks: Int32s) -> None:
     """See `doubt_loops.gap_starts`."""
     start = np.int32(0)
@@ -51,7 +51,7 @@ def _least_key(keys: Floats, place: int, limits: Float64s) -> float:
     return -np.inf if np.isnan(least) else least
 
 
-@compiled
+@borrowing
 def _mark_doubt(packed: UInt64s, keys: Floats, limits: Float64s, all_rows: np.uint64, flags: UInt8s) -> None:
     """Flag rows (n,), except the first, that are in doubt with the row before, if one of the two forms groups."""
     # Loops that count from 0, each of which runs by SIMD; in one nothing does.
@@ -76,7 +76,7 @@ def _first_in_doubt(keys: Floats, place: int, limits: Float64s) -> int:
     return place
 
 
-@compiled
+@borrowing
 def _group_of(packed: UInt64s, keys: Floats, place: int, limits: Float64s, all_rows: np.uint64) -> tuple[int, int]:
     """Return where the group of a row begins and ends; the row is in doubt with the row before.
 
@@ -126,7 +126,7 @@ def _unlike(packed: UInt64s, keys: Floats, ranks: Int32s, place: int, limits: Fl
     return before, beyond, alike, lowest - before if own else lowest
 
 
-@compiled
+@borrowing
 def _weigh(
     packed: UInt64s, keys: Floats, ranks: Int32s, begin: int, end: int, limits: Float64s, suffix: Float64s
 ) -> tuple[float, float]:
@@ -170,7 +170,7 @@ def _weigh_pair(packed: UInt64s, ranks: Int32s, place: int, suffix: Float64s) ->
     return suffix[rank], 0.0 if first & second else of_sum
 
 
-@compiled
+@borrowing
 def _list_marked(flags: UInt8s, marked: Int32s) -> int:
     """List the flagged places, ascending, and return their number; eight places without a flag take one look."""
     eights, count = flags.view(np.uint64), 0
@@ -196,12 +196,32 @@ def list_doubtful(
     groups: Int32s,
 ) -> tuple[int, int, float]:
     """See `doubt_loops.list_doubtful`."""
+    flags, marked = np.empty(TILE_ROWS, np.uint8), np.empty(TILE_ROWS + 1, np.int32)
+    unpack_keys(packed, keys)
+    given = (packed, ranks, limits, suffix, falls_from, row_allowed, sum_allowed, keys)
+    return _list_groups(*given, places, groups, flags, marked)
+
+
+@borrowing
+def _list_groups(
+    packed: UInt64s,
+    ranks: Int32s,
+    limits: Float64s,
+    suffix: Float64s,
+    falls_from: int,
+    row_allowed: float,
+    sum_allowed: float,
+    keys: Floats,
+    places: Int32s,
+    groups: Int32s,
+    flags: UInt8s,
+    marked: Int32s,
+) -> tuple[int, int, float]:
+    """List groups as `list_doubtful` does; ``flags`` (TILE_ROWS,) and ``marked`` (TILE_ROWS + 1,) are scratch."""
     n, all_rows = len(packed), np.uint64(len(suffix) == 0)
-    flags, marked = np.zeros(TILE_ROWS, np.uint8), np.empty(TILE_ROWS + 1, np.int32)
     count, number, largest, done = 0, 0, 1, n
     # What doubt the groups leave that do not matter: the most of one row and the sum, until that is full.
     left_of_row, left_sum, is_full = 0.0, 0.0, False
-    unpack_keys(packed, keys)
     for start in range((n - 1) // TILE_ROWS * TILE_ROWS, -1, -TILE_ROWS):
         tile_end = min(start + TILE_ROWS, n)
         first, flags[:] = max(start - 1, 0), 0  # the first row of a tile is compared with the last one of another
@@ -240,7 +260,7 @@ def _list_group(begin: int, end: int, number: int, count: int, places: Int32s, g
     return count
 
 
-@compiled
+@borrowing
 def order_groups(groups: Int32s, exact: Float64s, rows: Int64s, order: Int64s) -> None:
     """See `doubt_loops.order_groups`."""
     for place in range(len(groups)):

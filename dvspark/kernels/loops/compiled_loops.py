@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dvspark.kernels.binning.bins import IN_DOUBT
+from dvspark.kernels.binning.bins import AT_BEGIN, AT_END, SHARE_AT_END
 from dvspark.kernels.loops import ADDED_ROWS
 from dvspark.kernels.loops.compiled_bins import count_from, value_bins
 from dvspark.kernels.loops.compiled_distances import squared_distances, unit_squared_distances
@@ -67,6 +67,7 @@ def assign_bins(
     labels: Int32s,
     point_labels: Int32s,
     low: Floats,
+    origin: Floats,
     per_unit: Floats,
     lines: Floats,
     start: int,
@@ -79,18 +80,18 @@ def assign_bins(
     n_rows, capacity = products.shape[1], near_rows.shape[1]
     last_place, zero = np.float32(lines.shape[2] - 1), np.float32(0.0)
     places, cells = np.empty(n_rows, np.float32), np.empty(n_rows, np.uint32)
-    margin_of, one = np.empty(n_rows, np.float32), np.float32(1.0)
+    from_begin, from_end = np.float32(SHARE_AT_END), np.float32(1.0 - SHARE_AT_END)
     is_near, near = np.empty(n_rows, np.uint8), np.empty(n_rows, np.uint32)
     for point in range(products.shape[0]):
-        lowest, scale, label = low[point], per_unit[point], point_labels[point]
-        slopes, offsets, margins = lines[point, 0], lines[point, 1], lines[point, 2]
+        lowest, begin, scale, label = low[point], origin[point], per_unit[point], point_labels[point]
+        slopes, offsets = lines[point, 0], lines[point, 1]
         product = products[point]
         code_of = codes[point, start : start + n_rows]
         # Three loops, for the first and the last then run by SIMD; with the look-up among them nothing does.
         for row in range(n_rows):
             key = product[row] + addend[row]
             is_near[row] = not key > lowest
-            place = (key - lowest) * scale
+            place = (key - begin) * scale
             place = np.sqrt(place if place > zero else zero)
             place = place if place < last_place else last_place
             cell = np.int32(place)
@@ -99,14 +100,13 @@ def assign_bins(
         n_found = 0
         for row in range(n_rows):
             places[row] = places[row] * slopes[cells[row]] + offsets[cells[row]]
-            margin_of[row] = margins[cells[row]]
             near[n_found] = row
             n_found += is_near[row]
         for row in range(n_rows):
             whole = np.int32(places[row])
             part = places[row] - np.float32(whole)
-            in_doubt = np.int32(part < margin_of[row]) | np.int32(part > one - margin_of[row])
-            code = np.int32(2) * whole + in_doubt * np.int32(IN_DOUBT)
+            at_end = np.int32(part < from_begin) * np.int32(AT_BEGIN) + np.int32(part > from_end) * np.int32(AT_END)
+            code = np.int32(2) * whole + at_end
             code = np.int32(0) if is_near[row] else code
             code_of[row] = np.uint16(code + np.int32(labels[row] == label))
         count = n_near[point]
@@ -161,13 +161,11 @@ def decide_tile(products: Floats, addend: Floats, low: Floats, high: Floats, bit
 
 
 @compiled
-def count_codes(codes: UInt16s, counts: Int64s) -> None:
+def count_codes(codes: UInt16s, counts: Int32s) -> None:
     """See `loops.count_codes`."""
-    table = np.zeros(len(counts), np.uint32)
+    counts[:] = 0
     for row in range(len(codes)):
-        table[codes[row]] += np.uint32(1)
-    for code in range(len(counts)):
-        counts[code] = table[code]
+        counts[codes[row]] += np.int32(1)
 
 
 @compiled
@@ -236,4 +234,4 @@ def add_bounds(codes: UInt16s, points: Int64s, tables: Float64s, bounds: Float64
         for point in points:
             table, code_of, sums = tables[point], codes[point, start:end], bounds[start:end]
             for row in range(end - start):
-                sums[row] += table[code_of[row] & np.uint16(IN_DOUBT - 1)]
+                sums[row] += table[code_of[row] & np.uint16(AT_BEGIN - 1)]
