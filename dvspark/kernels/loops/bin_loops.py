@@ -100,26 +100,25 @@ def _certify(
     down_q = np.append(near_doubt[1], end_q[:-1])
     up_n, up_q = np.append(begin_n[1:], 0), np.append(begin_q[1:], 0)
     low_rank, high_rank = begin - down_n, finish + up_n
-    least = suffix[high_rank - group_q] - suffix[high_rank]
-    most = suffix[low_rank] - suffix[low_rank + group_q]
+    # Weights fall with the rank: those of a group are no more than its first one, and no less than its last one.
     step = suffix[low_rank] - suffix[low_rank + 1]
+    last_step = suffix[high_rank - 1] - suffix[high_rank]
+    least, most = group_q * last_step, group_q * step
     beyond_least, beyond_most = _beyond(least)[1:], _beyond(most)[1:]
     # A match loses least as the first row with the other matches last, most as the last row.
-    fewer = np.maximum(group_q - 1, 0)
-    high_match = own[low_rank] - (suffix[high_rank - fewer] - suffix[high_rank]) - beyond_least
+    high_match = own[low_rank] - np.maximum(group_q - 1, 0) * last_step - beyond_least
     low_match = own[high_rank - 1] - beyond_most
     # Another row loses least as the last row, with matches of the next group before it, most as the first with the
     # matches next.
-    last = np.minimum(low_rank + 1 + group_q + down_q, high_rank)
     high_other = up_q * step - beyond_least
-    low_other = -(suffix[low_rank + 1] - suffix[last]) - beyond_most
+    low_other = -np.minimum(group_q + down_q, high_rank - low_rank - 1) * step - beyond_most
     high_match, low_match, high_other, low_other = (
         of[in_group] for of in (high_match, low_match, high_other, low_other)
     )
     bounds[2 * full] = np.where(q < n, np.maximum(high_other - other, other - low_other), 0.0)
     bounds[2 * full + 1] = np.where(q > 0, np.maximum(high_match - match, match - low_match), 0.0)
     # Matches among near rows may come later, where these may change places with rows in doubt of the first group.
-    later = near_doubt[1] * (step[0] - (suffix[high_rank[0] - 1] - suffix[high_rank[0]]))
+    later = near_doubt[1] * (step[0] - last_step[0])
     bounds[:2] = float(_beyond(np.maximum(most - group_lost, group_lost - least))[0]) + later
     others = begin_n[0] - begin_q[0] if near_doubt[1] else 0
     return float(max(begin_q[0], others) * step[0])
