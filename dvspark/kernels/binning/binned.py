@@ -22,7 +22,7 @@ from dvspark.kernels.ranking.rank_values import RankWeights
 from dvspark.kernels.ranking.ranking import RankedRows, RankingOptions
 from dvspark.kernels.ranking.row_values import value_rows
 from dvspark.kernels.workspace import Workspace
-from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int64s, Partial, TrainArrays
+from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int32s, Int64s, Partial, TrainArrays
 
 # If a point's certificate is too wide, this many times more rows are ordered, then four times that, then all.
 MORE_NEAR = (1, 4, 16)

@@ -40,7 +40,7 @@ SAMPLE_LIMITS = (1_024, 16_384)
 LINE_MARGIN = 0.01
 
 # Cells that are too narrow for a bin are near if that makes no more of the rows near than such a share more.
-MORE_NEAR = 0.01
+NARROW_SHARE = 0.01
 
 # Tables over all ranks are made in pieces of so many ranks, so no second array of their length is held.
 PIECE_ROWS = 65_536
@@ -109,8 +109,8 @@ class BinEdges:
     Rows with keys up to ``low`` are near: they are in bin 0. The place of another key among the cells is sqrt((key -
     origin) per_unit), at most N_CELLS. The whole part of the place is the cell, and the fraction f the position in the
     cell. The bin is the whole part of f × slope + offset, where slope and offset are in the cell's column of ``lines``
-    (2, N_CELLS + 1) float32. The last cell is the open bin. A row that is no further than `SHARE_AT_END` of the bin from
-    an end of its bin may really be in the next bin. ``doubt`` has what else is in doubt.
+    (2, N_CELLS + 1) float32. The last cell is the open bin. A row that is no further than `SHARE_AT_END` of its bin
+    from an end of it may really be in the next bin. ``doubt`` has what else is in doubt.
     """
 
     low: np.float32
@@ -125,7 +125,7 @@ def near_rows(n_train: int, n_exact: int, tolerance: float) -> int:
 
     If bins begin at rank m and hold n rows each there, the certificate is about n / (2 m²). To keep n from being so
     small that chance rules it, m is at least 3.4 / sqrt(tolerance), and more if the sample says little about it
-    (docs/decisions/0008).
+    (docs/decisions/0029).
     """
     certified = 3.4 / np.sqrt(tolerance) + 12.0 * np.sqrt(n_train)
     return min(n_train, int(max(1.2 * n_exact, certified)))  # the sample says only roughly where rank n_exact is
@@ -163,11 +163,12 @@ def edges(sample_keys: Floats, n_train: int, n_near: int, limits_of: Callable[[F
     linked[1 : begins[-1]] = np.repeat(most < 1, n_bins)
     # The first cells are too narrow for a bin. Where few rows are in them, these count as near.
     first = int(np.argmax(most >= 1))
-    first = first if rank[first] <= (1.0 + MORE_NEAR) * rank[0] else 0
+    first = first if rank[first] <= (1.0 + NARROW_SHARE) * rank[0] else 0
     low = np.float32(float(origin) + (first + 0.1 * LINE_MARGIN) ** 2 / per_unit) if first else origin
+    doubt = BinDoubt(linked, float(low), float(limits[first + (first > 0)]))
     # A little inside the whole numbers at both ends, so that no rounding moves a key into a bin of another cell.
     lines = np.stack([np.append(n_bins, 1) - 2.0 * LINE_MARGIN, begins + LINE_MARGIN]).astype(np.float32)
-    return BinEdges(low, origin, np.float32(per_unit), lines, BinDoubt(linked, float(low), float(limits[first + (first > 0)])))
+    return BinEdges(low, origin, np.float32(per_unit), lines, doubt)
 
 
 @functools.lru_cache(maxsize=64)

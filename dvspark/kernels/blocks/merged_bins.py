@@ -112,7 +112,7 @@ def value_parts(
     told = [part for part in parts if part is not None]
     if len(told) < len(parts):
         return None
-    counts = np.sum([part.counts for part in told], axis=0, dtype=np.int32)
+    counts: Int32s = np.add.reduce([part.counts for part in told], axis=0, dtype=np.int32)
     near = near_of(_joined([part.near_rows for part in told], first_rows))
     keys = np.concatenate([part.near_keys for part in told])
     matches = np.concatenate([part.near_matches for part in told])

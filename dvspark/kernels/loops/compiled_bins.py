@@ -115,8 +115,9 @@ def _rows_of(counts: Int32s, bin_: int) -> int:
 def _bin_of(counts: Int32s, linked: Bools, bin_: int) -> Bin:
     """Return a bin; all rows of a linked bin are at its ends."""
     third = len(counts) // 3
-    begin_q, end_q = np.int64(counts[third + 2 * bin_ + 1]), np.int64(counts[2 * third + 2 * bin_ + 1])
-    begin_n, end_n = counts[third + 2 * bin_] + begin_q, counts[2 * third + 2 * bin_] + end_q
+    at_begin, at_end = third + 2 * bin_, 2 * third + 2 * bin_
+    begin_q, end_q = int(np.int64(counts[at_begin + 1])), int(np.int64(counts[at_end + 1]))  # all of one type
+    begin_n, end_n = counts[at_begin] + begin_q, counts[at_end] + end_q
     q = counts[2 * bin_ + 1] + begin_q + end_q
     n = counts[2 * bin_] + counts[2 * bin_ + 1] + begin_n + end_n
     return Bin(n, q, n, q, n, q) if linked[bin_] else Bin(n, q, begin_n, begin_q, end_n, end_q)

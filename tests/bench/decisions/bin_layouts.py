@@ -49,18 +49,19 @@ def _keys(kind: str, rng: np.random.Generator) -> np.ndarray:
 
 
 def _in_cells(keys: np.ndarray, sample: np.ndarray, n_near: int) -> np.ndarray:
-    found = bins.edges(sample, N_TRAIN, n_near)
+    found = bins.edges(sample, N_TRAIN, n_near, lambda some: np.full(len(some), 1e-6))
     if found is None:
         raise RuntimeError("the sample must tell")
-    place = np.minimum(np.sqrt(np.maximum((keys - found.low) * found.per_unit, 0)), np.float32(N_CELLS))
+    place = np.minimum(np.sqrt(np.maximum((keys - found.origin) * found.per_unit, 0)), np.float32(N_CELLS))
     cell = place.astype(np.int64)
     return (place - cell) * found.lines[0, cell] + found.lines[1, cell]
 
 
 def _certificate(bin_of: np.ndarray, matches: np.ndarray, tails: bins.Tails) -> float:
-    counts = np.bincount(2 * bin_of + matches, minlength=2 * N_BINS)
+    counts = np.bincount(2 * bin_of + matches, minlength=bins.N_COUNTS).astype(np.int32)
     values, bounds = np.empty(2 * N_BINS), np.empty(2 * N_BINS)
-    loops.value_bins(counts, tails.suffix, tails.sums, tails.own, values, bounds)
+    linked, near_doubt = np.zeros(N_BINS, np.bool_), np.zeros(2, np.int64)
+    loops.value_bins(counts, linked, near_doubt, tails.suffix, tails.sums, tails.own, values, bounds)
     return float(bounds.max())
 
 

@@ -15,7 +15,6 @@ import numpy as np
 
 from dvspark.kernels import loops
 from dvspark.kernels.binning import bins
-from dvspark.kernels.binning.bins import N_BINS
 from dvspark.kernels.distances.distances import TILE_ROWS
 from dvspark.kernels.loops import compiled_loops
 from tests.bench.adding import adding, one_by_one, two_at_once
@@ -37,7 +36,7 @@ def main() -> int:
             work = _assign(module, np.ascontiguousarray(rows))
             print(f"codes and near rows, tiles of {tile_rows:>6,} rows, {name}: {_ns(work, tile_rows * N_POINTS):6.2f}")
     codes = _codes(keys)
-    counts = np.empty(2 * N_BINS, np.int64)
+    counts = np.empty(bins.N_COUNTS, np.int32)
     for name, module in (("NumPy", loops), ("Numba", compiled_loops)):
         count = _ns(lambda module=module: module.count_codes(codes[0], counts), N_TRAIN)
         print(f"counts, {name}: {count:6.2f}")
@@ -74,7 +73,7 @@ def _keys() -> np.ndarray:
 
 
 def _edges(keys: np.ndarray) -> bins.BinEdges:
-    found = bins.edges(keys[0], N_TRAIN, bins.near_rows(N_TRAIN, 4_096, 1e-8))
+    found = bins.edges(keys[0], N_TRAIN, bins.near_rows(N_TRAIN, 4_096, 1e-8), lambda some: np.full(len(some), 4e-4))
     if found is None:
         raise RuntimeError("the sample must tell")
     return found
@@ -85,6 +84,7 @@ def _assign(module: ModuleType, keys: np.ndarray) -> Callable[[], None]:
     found = _edges(_keys())
     per_point = (
         np.full(n_points, found.low),
+        np.full(n_points, found.origin),
         np.full(n_points, found.per_unit),
         np.repeat(found.lines[None], n_points, 0),
     )
@@ -105,6 +105,7 @@ def _codes(keys: np.ndarray) -> np.ndarray:
     near: tuple[Any, ...] = (np.empty((n_points, n_rows), np.int32), np.empty((n_points, n_rows), np.float32))
     per_point = (
         np.full(n_points, found.low),
+        np.full(n_points, found.origin),
         np.full(n_points, found.per_unit),
         np.repeat(found.lines[None], n_points, 0),
     )
