@@ -359,6 +359,6 @@ def test_exact_keys__of_integers_are_the_integers(rows: list[list[int]], metric:
     np.testing.assert_array_equal(squared_norms(x), (exact**2).sum(axis=1))
 
 
-def test_scratch_bytes__of_bins_is_a_gibibyte_at_most_up_to_three_million_rows() -> None:
+def test_scratch_bytes__of_bins_has_one_bound_up_to_three_million_rows() -> None:
     for n_train in (200_000, 1_500_000, 3_000_000):
-        assert scratch_bytes(n_train, 256, ranking="binned") <= 2**30
+        assert scratch_bytes(n_train, 256, ranking="binned") <= row_codes.WORKER_BYTES
