@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # What blocks tell and are told of a point under the binned ranking: counts of 8,192 bins, of matches in them and of
 # rows in doubt, two tables of values, and of each near row id, distance, match and value.
-BIN_COUNT_BYTES = 2**17
+BIN_COUNT_BYTES = 3 * 2**16
 BIN_TABLE_BYTES = 2**17
 NEAR_ROW_BYTES = 20
 # Under the sorted ranking, the float32 key of each row.
