@@ -46,7 +46,7 @@ NARROW_SHARE = 0.01
 PIECE_ROWS = 65_536
 
 # Rows in such a share of their bin at its beginning, or at its end, are taken to be in doubt. Bins are so wide that
-# rounding moves no row by more. One share for all bins needs no look-up for each row (docs/decisions/0029).
+# rounding moves no row by more. One share for all bins needs no look-up for each row (docs/decisions/0031).
 SHARE_AT_END = 0.125
 
 # Ranks are interpolated over so many keys of the sample, and over more farther out, because single gaps are noise.
@@ -125,7 +125,7 @@ def near_rows(n_train: int, n_exact: int, tolerance: float) -> int:
 
     If bins begin at rank m and hold n rows each there, the certificate is about n / (2 m²). To keep n from being so
     small that chance rules it, m is at least 3.4 / sqrt(tolerance), and more if the sample says little about it
-    (docs/decisions/0029).
+    (docs/decisions/0031).
     """
     certified = 3.4 / np.sqrt(tolerance) + 12.0 * np.sqrt(n_train)
     return min(n_train, int(max(1.2 * n_exact, certified)))  # the sample says only roughly where rank n_exact is

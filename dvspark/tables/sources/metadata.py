@@ -54,8 +54,8 @@ def preview(rows: Rows, reference: TableReference) -> Preview | list[Problem]:
             f"none in {'most of ' if len(sample) else ''}{len(sample)} rows",
         )
         return [Problem(where, expected, got, "check the path, and how the embeddings were made")]
-    if rows.parts and reference.owned is not None:
-        n_rows = sum(_n_rows(*part) for part in zip(rows.parts, (reference, reference.owned), strict=True))
+    if rows.tables and reference.owned is not None:
+        n_rows = sum(_n_rows(*table) for table in zip(rows.tables, (reference, reference.owned), strict=True))
     else:
         n_rows = _n_rows(rows, reference)
     labels = sample["label"].combine_chunks()

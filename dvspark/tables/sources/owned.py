@@ -43,7 +43,7 @@ def with_owned(train: Rows | list[Problem], owned: Rows | list[Problem]) -> Rows
     else:
         frame = _selected(train, types, is_owned=False).unionByName(_selected(owned, types, is_owned=True))
     source = {**train.source, "owned": {"reference": owned.reference, **owned.source}}
-    return replace(train.with_frame(frame), types=both, source=source, parts=(train, owned))
+    return replace(train.with_frame(frame), types=both, source=source, tables=(train, owned))
 
 
 def _selected(rows: Rows, types: dict[str, str], *, is_owned: bool) -> Any:

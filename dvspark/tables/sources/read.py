@@ -62,8 +62,7 @@ class Rows:
       them.
     - ``keys``: all columns but the embedding, in id order, if they are at hand.
     - ``bytes_declared``: whether the type of numbers in binary embeddings was given.
-    - ``parts``: training rows and owned rows, if these are both.
-    - ``beside``: a file that has the embeddings, if the table has not.
+    - ``tables``: training rows and owned rows, if these are both; ``beside``: a file of embeddings the table lacks.
     """
 
     side: str
@@ -75,7 +74,7 @@ class Rows:
     files: RowFiles | None = None
     keys: pa.Table | None = None
     bytes_declared: bool = False
-    parts: tuple[Rows, ...] = ()
+    tables: tuple[Rows, ...] = ()
     beside: str | None = None
 
     @property
@@ -125,9 +124,9 @@ class Rows:
 
     def require_unchanged(self) -> None:
         """Raise InputError if files that were read have changed since."""
-        for part in self.parts:
-            part.require_unchanged()
-        if self.listing is not None and not self.parts:
+        for table in self.tables:
+            table.require_unchanged()
+        if self.listing is not None and not self.tables:
             seen = [look(place) for place in (self.reference, self.beside) if place is not None]
             files = [file for one in seen if one is not None for file in one.files]
             now = listing_of(files) if files else None
