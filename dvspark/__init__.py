@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dvspark.arrays.array_values import value_arrays
     from dvspark.arrays.cleanlab_scores import data_shapley_knn
     from dvspark.arrays.estimator import DataValuator
+    from dvspark.arrays.games import value_game
     from dvspark.arrays.other_inputs import chg_value_arrays
     from dvspark.errors import (
         AuditError,
@@ -43,6 +44,7 @@ __all__ = [
     "privacy",
     "read_values",
     "value_arrays",
+    "value_game",
     "value_table",
 ]
 
@@ -52,6 +54,7 @@ _PLACES = {
     "dvspark.arrays.cleanlab_scores": ("data_shapley_knn",),
     "dvspark.arrays.estimator": ("DataValuator",),
     "dvspark.arrays.array_values": ("value_arrays",),
+    "dvspark.arrays.games": ("value_game",),
     "dvspark.arrays.other_inputs": ("chg_value_arrays",),
     "dvspark.market.payouts": ("payout",),
     "dvspark.tables.sinks.published_values": ("read_values",),

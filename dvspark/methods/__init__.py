@@ -1,20 +1,30 @@
-"""Methods: what is computed. Each method is one frozen declaration in a file of its own; `METHODS` has them by name."""
+"""Methods: what is computed. Each method is one frozen declaration in a file of its own.
+
+`METHODS` has those that value the rows of tables, by name; `GAMES` those that value players by any utility.
+"""
 
 from __future__ import annotations
 
 from typing import cast
 
 from dvspark.kernels.formulas.kinds import Parameters
+from dvspark.methods.ame import AME
 from dvspark.methods.base import Method
 from dvspark.methods.chg_shapley import CHG_SHAPLEY
 from dvspark.methods.cleanlab_knn_shapley import CLEANLAB_KNN_SHAPLEY
+from dvspark.methods.data_oob import DATA_OOB
 from dvspark.methods.dp_threshold_knn_shapley import DP_THRESHOLD_KNN_SHAPLEY
+from dvspark.methods.group_testing_shapley import GROUP_TESTING_SHAPLEY
 from dvspark.methods.knn_acquisition_shapley import KNN_ACQUISITION_SHAPLEY
 from dvspark.methods.knn_banzhaf import KNN_BANZHAF
 from dvspark.methods.knn_beta import KNN_BETA
 from dvspark.methods.knn_loo import KNN_LOO
 from dvspark.methods.knn_regression_shapley import KNN_REGRESSION_SHAPLEY
 from dvspark.methods.knn_shapley import KNN_SHAPLEY
+from dvspark.methods.leave_one_out import LEAVE_ONE_OUT
+from dvspark.methods.monte_carlo_banzhaf import MONTE_CARLO_BANZHAF
+from dvspark.methods.monte_carlo_beta import MONTE_CARLO_BETA
+from dvspark.methods.monte_carlo_shapley import MONTE_CARLO_SHAPLEY
 from dvspark.methods.owner_knn_shapley import OWNER_KNN_SHAPLEY
 from dvspark.methods.owner_sum_of_points import OWNER_SUM_OF_POINTS
 from dvspark.methods.soft_knn_shapley import SOFT_KNN_SHAPLEY
@@ -48,3 +58,15 @@ _ALL = (
 
 # Parameters are for the method alone that resolved them: nobody else looks into them.
 METHODS = {method.name: cast("Method[Parameters]", method) for method in _ALL}
+
+_ALL_GAMES = (
+    MONTE_CARLO_SHAPLEY,
+    GROUP_TESTING_SHAPLEY,
+    MONTE_CARLO_BANZHAF,
+    MONTE_CARLO_BETA,
+    LEAVE_ONE_OUT,
+    DATA_OOB,
+    AME,
+)
+
+GAMES = {method.name: method for method in _ALL_GAMES}

@@ -35,6 +35,7 @@ from dvspark.schemas.partial import (
     Partial,
     Wave,
 )
+from dvspark.schemas.ranges import RANGE_TOTALS
 from dvspark.schemas.tables import (
     BINNED_PARTS,
     BLOCK_SUMS,
@@ -96,6 +97,7 @@ __all__ = [
     "PIECES",
     "PLACES",
     "POINT_VALUES",
+    "RANGE_TOTALS",
     "REJECTED",
     "ROWS",
     "SCALARS",

@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 from bench_checks import check_result
 
-from tests.bench import against_pydvl, certificates, family, frame, jobs, kernel, performance_page, self_validation
+from tests.bench import (
+    against_pydvl,
+    certificates,
+    family,
+    frame,
+    games,
+    jobs,
+    kernel,
+    performance_page,
+    self_validation,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,6 +60,14 @@ def test_plain_numpy__is_knn_shapley() -> None:
     rng = np.random.default_rng(5)
     arrays = rng.normal(size=(300, 6)), rng.integers(0, 3, 300), rng.normal(size=(20, 6)), rng.integers(0, 3, 20)
     np.testing.assert_allclose(kernel.plain_numpy(*arrays), dvspark.value_arrays(*arrays, k=kernel.K), atol=1e-12)
+
+
+def test_games__runs_tiny() -> None:
+    pytest.importorskip("pydvl", reason="pyDVL is in the group `bench` alone")
+    result = games.main(tiny=True)
+    check_result(result, games)
+    for row in result["tables"]["CPU time of one evaluation"]:
+        assert row["evaluations, pyDVL"] == pytest.approx(row["evaluations, dvspark"], rel=0.1)
 
 
 def test_against_pydvl__runs_tiny() -> None:

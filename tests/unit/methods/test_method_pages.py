@@ -13,7 +13,7 @@ import pytest
 
 import dvspark
 from dvspark.config.fields import PARAMETERS
-from dvspark.methods import METHODS
+from dvspark.methods import GAMES, METHODS
 
 FOLDER = Path(__file__).parents[3] / "docs" / "methods"
 PAGES = {path.stem: path for path in sorted(FOLDER.glob("*.md")) if path.stem != "README"}
@@ -21,6 +21,8 @@ INDEX = (FOLDER / "README.md").read_text(encoding="utf-8")
 
 HEADINGS = ["Definition", "Formula", "Parameters", "When to use it", "Cost", "Worked case", "Reference"]
 MOST_LINES = 90
+
+DECLARED: dict[str, Any] = {**METHODS, **GAMES}
 
 # Pages whose parameters are those of a function, which does without `value_arrays`; the method has none.
 FUNCTIONS = {"chg_shapley": "chg_value_arrays"}
@@ -44,7 +46,7 @@ def declared_parameters(name: str) -> dict[str, Any]:
     if name in FUNCTIONS:
         given = inspect.signature(getattr(dvspark, FUNCTIONS[name])).parameters.values()
         return {each.name: None if each.default is each.empty else each.default for each in given}
-    return {each.name: each.default for each in METHODS[name].parameters}
+    return {each.name: each.default for each in DECLARED[name].parameters}
 
 
 def index_rows() -> dict[str, list[str]]:
@@ -54,7 +56,7 @@ def index_rows() -> dict[str, list[str]]:
 
 
 def test_pages__are_those_of_the_methods() -> None:
-    assert set(PAGES) == set(METHODS) | set(FUNCTIONS)
+    assert set(PAGES) == set(DECLARED) | set(FUNCTIONS)
 
 
 def test_index__has_a_line_a_page_with_its_parameters() -> None:
@@ -64,9 +66,9 @@ def test_index__has_a_line_a_page_with_its_parameters() -> None:
         assert re.findall(r"`(\w+)`", cells[2]) == list(parameters_on_page(name))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", DECLARED)
 def test_index__says_what_the_declaration_says(name: str) -> None:
-    method, (_, gives, _, purpose, cost) = METHODS[name], index_rows()[name]
+    method, (_, gives, _, purpose, cost) = DECLARED[name], index_rows()[name]
     assert (gives, purpose, cost) == (method.gives, method.purpose, method.cost)
 
 
@@ -92,17 +94,19 @@ def test_page__names_no_parameter_that_the_method_has_not(name: str) -> None:
     assert named & set(PARAMETERS) <= set(declared_parameters(name))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", DECLARED)
 def test_page__cites_what_the_declaration_cites(name: str) -> None:
-    cited = re.findall(r"doi:[^\s,;]+|arXiv:\d+\.\d+", METHODS[name].reference)
+    cited = re.findall(r"doi:[^\s,;]+|arXiv:\d+\.\d+", DECLARED[name].reference)
     assert [each for each in cited if each not in section(name, "Reference")] == []
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", DECLARED)
 def test_page__says_whether_values_sum_to_the_utility(name: str) -> None:
-    method = METHODS[name]
-    defaults = method.formulas(**{each.name: each.default for each in method.parameters})
-    assert ("do not sum to U(N) - U(∅)" in section(name, "Formula").replace("\n", " ")) != defaults.efficient
+    method = DECLARED[name]
+    efficient = name in GAMES and method.efficient
+    if name in METHODS:
+        efficient = method.formulas(**{each.name: each.default for each in method.parameters}).efficient
+    assert ("do not sum to U(N) - U(∅)" in section(name, "Formula").replace("\n", " ")) != efficient
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -124,6 +128,6 @@ def test_page__what_it_shows_is_what_comes_out(name: str) -> None:
     assert found.attempted > 0 or name == "README"
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", DECLARED)
 def test_page__worked_case_uses_the_method(name: str) -> None:
     assert f'"{name}"' in section(name, "Worked case")

@@ -1,0 +1,68 @@
+"""Bounds: how far means of draws may be from what they estimate, at most, with a stated chance to be wrong.
+
+Each bound holds for all players together with a chance of 1 - delta (union bound). No normal approximation is made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dvspark.schemas import Float64s
+
+
+@dataclass(frozen=True)
+class Promise:
+    """No value is to be farther off than ``epsilon``, with a chance of 1 - ``delta``; None: as far as it gets.
+
+    ``utility_range``: how far apart the worths of two coalitions can be, at most.
+    """
+
+    utility_range: float
+    delta: float
+    epsilon: float | None = None
+
+
+def hoeffding_error(n_draws: int, n_players: int, size: float, delta: float) -> float:
+    """Return the bound for means of independent draws that lie in [-size, size].
+
+    Source: Hoeffding, JASA 58(301), 1963, doi:10.1080/01621459.1963.10500830, theorem 2.
+    """
+    return size * math.sqrt(2 * math.log(2 * n_players / delta) / n_draws)
+
+
+def bernstein_error(n_draws: int, n_players: int, variance: float, size: float, delta: float) -> float:
+    """Return the bound for means of draws with at most this ``variance``, at most ``size`` from what they estimate.
+
+    Source: Bernstein's inequality, in Boucheron, Lugosi & Massart, Concentration Inequalities, 2013, corollary 2.11.
+    """
+    log = math.log(2 * n_players / delta)
+    part = size * log / 3
+    return (part + math.sqrt(part * part + 2 * n_draws * variance * log)) / n_draws
+
+
+def empirical_bernstein_error(n_draws: int, variance: Float64s, size: float, delta: float, n_looks: int) -> float:
+    """Return the bound for means of draws in [-size, size], from the ``variance`` of each player's draws.
+
+    It may be looked at again and again, and draws stop when it is small: the ``n_looks``-th look spends a share of
+    1 / (n_looks (n_looks + 1)) of ``delta``. Infinite for fewer than two draws.
+    Source: Maurer & Pontil, COLT 2009, arXiv:0907.3740, theorem 4, for both sides.
+    """
+    if n_draws < 2:
+        return math.inf
+    log = math.log(4 * len(variance) * n_looks * (n_looks + 1) / delta)
+    largest = float(variance.max())
+    return math.sqrt(2 * largest * log / n_draws) + 14 * size * log / (3 * (n_draws - 1))
+
+
+def draws_within(error: Callable[[int], float], epsilon: float) -> int:
+    """Return the least number of draws whose ``error``, which falls with their number, is at most ``epsilon``."""
+    most = 1
+    while error(most) > epsilon:
+        most *= 2
+    least = most // 2
+    while least + 1 < most:
+        middle = (least + most) // 2
+        least, most = (least, middle) if error(middle) <= epsilon else (middle, most)
+    return most

@@ -1,0 +1,99 @@
+"""A game that was stopped goes on from its ledger to the bits of one that was not; other games do not touch it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from worked_games import random_game
+
+from dvspark import ComputeError, OutputConflictError, value_game
+from dvspark.engine.games import game_ledger
+
+GAME = random_game(5, 3)
+
+
+@pytest.fixture(autouse=True)
+def _keep_every_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(game_ledger, "KEEP_SECONDS", 0.0)
+
+
+class Breaking:
+    """A utility whose machine goes down at one of its calls."""
+
+    def __init__(self, at: int) -> None:
+        self.at, self.n_calls = at, 0
+
+    def __call__(self, players: np.ndarray) -> float:
+        self.n_calls += 1
+        if self.n_calls == self.at:
+            raise KeyboardInterrupt
+        return GAME(players)
+
+
+@pytest.mark.parametrize("method", ["monte_carlo_shapley", "group_testing_shapley", "monte_carlo_banzhaf"])
+def test_game_that_was_stopped__goes_on(method: str, tmp_path: Path) -> None:
+    whole = value_game(GAME, 5, method, 3_000)
+    with pytest.raises(KeyboardInterrupt):
+        value_game(Breaking(1_700), 5, method, 3_000, ledger=str(tmp_path))
+    again = Breaking(-1)
+    resumed = value_game(again, 5, method, 3_000, ledger=str(tmp_path))
+    assert resumed.values.tobytes() == whole.values.tobytes()
+    assert resumed.standard_errors.tobytes() == whole.standard_errors.tobytes()
+    assert resumed.n_evaluations == whole.n_evaluations
+    assert again.n_calls < 1_700  # what was done is not done again
+
+
+def test_game_that_has_ended__is_not_played_again(tmp_path: Path) -> None:
+    first = value_game(GAME, 5, evaluations=10**6, standard_error=0.02, ledger=str(tmp_path))
+    again = Breaking(-1)
+    second = value_game(again, 5, evaluations=10**6, standard_error=0.02, ledger=str(tmp_path))
+    assert again.n_calls == 2  # both ends, by which the game is known
+    assert second.values.tobytes() == first.values.tobytes()
+    assert second.stopped_by == "standard_error"
+
+
+def test_larger_budget__goes_on_from_a_smaller_one(tmp_path: Path) -> None:
+    value_game(GAME, 5, evaluations=1_000, ledger=str(tmp_path))
+    more = value_game(GAME, 5, evaluations=2_000, ledger=str(tmp_path))
+    assert more.values.tobytes() == value_game(GAME, 5, evaluations=2_000).values.tobytes()
+    with pytest.raises(OutputConflictError, match="at most 500 evaluations"):
+        value_game(GAME, 5, evaluations=500, ledger=str(tmp_path))
+
+
+def test_ledger_of_another_game__is_refused(tmp_path: Path) -> None:
+    value_game(GAME, 5, evaluations=1_000, ledger=str(tmp_path))
+    for game, n, options in (
+        (random_game(5, 4), 5, {}),
+        (GAME, 4, {}),
+        (GAME, 5, {"seed": 1}),
+        (GAME, 5, {"sampling": "permutations"}),
+        (GAME, 5, {"method": "monte_carlo_banzhaf"}),
+        (GAME, 5, {"standard_error": 0.1}),
+    ):
+        with pytest.raises(OutputConflictError, match="another game"):
+            value_game(game, n, **{"evaluations": 1_000, "ledger": str(tmp_path), **options})
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-9], lambda b: b.replace(b[-300:-292], b"damaged!"), lambda b: b""])
+def test_damaged_ledger__is_refused(damage, tmp_path: Path) -> None:
+    value_game(GAME, 5, evaluations=1_000, ledger=str(tmp_path))
+    path = tmp_path / game_ledger.NAME
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(OutputConflictError):
+        value_game(GAME, 5, evaluations=1_000, ledger=str(tmp_path))
+
+
+def test_failures__leave_no_ledger_behind_that_holds_them(tmp_path: Path) -> None:
+    n_calls = 0
+
+    def failing(players: np.ndarray) -> float:
+        nonlocal n_calls
+        n_calls += 1
+        return GAME(players) if n_calls < 500 else float("nan")
+
+    with pytest.raises(ComputeError):
+        value_game(failing, 5, evaluations=2_000, ledger=str(tmp_path))
+    resumed = value_game(GAME, 5, evaluations=2_000, ledger=str(tmp_path))
+    assert resumed.values.tobytes() == value_game(GAME, 5, evaluations=2_000).values.tobytes()
