@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from worked_games import random_game
 
 from dvspark import ComputeError, OutputConflictError, value_game
 from dvspark.engine.games import game_ledger
+from dvspark.schemas import columns
 
 GAME = random_game(5, 3)
 
@@ -82,6 +84,19 @@ def test_damaged_ledger__is_refused(damage, tmp_path: Path) -> None:
     path = tmp_path / game_ledger.NAME
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(OutputConflictError):
+        value_game(GAME, 5, evaluations=1_000, ledger=str(tmp_path))
+
+
+def test_ledger_whose_numbers_were_changed__is_refused(tmp_path: Path) -> None:
+    value_game(GAME, 5, evaluations=1_000, ledger=str(tmp_path))
+    path = tmp_path / game_ledger.NAME
+    table = columns.from_ipc(path.read_bytes())
+    content = bytearray(table["moments"][0].as_py())
+    content[-1] ^= 1
+    changed = table.set_column(table.schema.get_field_index("moments"), "moments", pa.array([bytes(content)]))
+    told = changed.replace_schema_metadata(table.schema.metadata)
+    path.write_bytes(columns.to_ipc(told.to_batches()[0]))
+    with pytest.raises(OutputConflictError, match="other bytes"):
         value_game(GAME, 5, evaluations=1_000, ledger=str(tmp_path))
 
 

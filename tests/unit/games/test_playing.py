@@ -69,6 +69,11 @@ def test_standard_error__stops_when_no_value_has_a_larger_one() -> None:
     assert before.standard_errors.max() > 0.01  # a range before
 
 
+def test_rules__do_not_trust_a_few_draws() -> None:
+    result = value_game(lambda players: float(len(players)), 6, standard_error=10.0)  # of two draws the error is 0
+    assert (result.stopped_by, result.n_draws) == ("standard_error", 32)
+
+
 def test_utility_range_that_is_too_small__is_refused() -> None:
     with pytest.raises(ConfigError, match="utility_range"):
         value_game(lambda players: 3.0 * len(players), 4, utility_range=1.0)
