@@ -11,7 +11,7 @@ from dvspark.errors import Problem
 from dvspark.kernels.distances.distances import METRICS
 from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.kernels.ranking.ranking import PRECISIONS, TIES, RankingOptions
-from dvspark.methods import METHODS
+from dvspark.methods import GAMES, METHODS
 from dvspark.methods.base import Method
 from dvspark.methods.search_index import INDEX, table_problems
 from dvspark.schemas import EXACT, OWNED
@@ -52,7 +52,7 @@ class ValueOptions:
     def problems(self) -> list[Problem]:
         """Return everything that is wrong with the options and can be known without the data."""
         problems = [
-            *choice_problems("method", self.method, sorted(METHODS)),
+            *_method_problems(self.method),
             *choice_problems("metric", self.metric, METRICS),
             *choice_problems("precision", self.precision, PRECISIONS),
             *choice_problems("ties", self.ties, TIES),
@@ -164,3 +164,11 @@ def owned_problems(options: ValueOptions, *, given: bool) -> list[Problem]:
         hint = "give validation rows; owned rows play in every game"
         return [Problem("self_validation", "false with owned rows", "true", hint)]
     return []
+
+
+def _method_problems(method: object) -> list[Problem]:
+    """Return a problem unless it is a method of tables."""
+    if method in list(GAMES):
+        hint = f"dvspark.value_game(utility, n_players, method={method!r}) values players by a utility (docs/games.md)"
+        return [Problem("method", "a method that values the rows of tables", repr(method), hint)]
+    return choice_problems("method", method, sorted(METHODS))
