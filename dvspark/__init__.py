@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         OutputConflictError,
     )
     from dvspark.market.payouts import payout
+    from dvspark.review import ReviewResult, review_arrays
     from dvspark.run.dataframes import Result, value_table
     from dvspark.tables.sinks.published_values import read_values
 
@@ -37,12 +38,14 @@ __all__ = [
     "InputError",
     "OutputConflictError",
     "Result",
+    "ReviewResult",
     "__version__",
     "chg_value_arrays",
     "data_shapley_knn",
     "payout",
     "privacy",
     "read_values",
+    "review_arrays",
     "value_arrays",
     "value_game",
     "value_table",
@@ -50,6 +53,7 @@ __all__ = [
 
 # Imported when first used: Spark is an extra, and a command must answer signals before it loads anything large.
 _PLACES = {
+    "dvspark.review": ("ReviewResult", "review_arrays"),
     "dvspark.run.dataframes": ("Result", "value_table"),
     "dvspark.arrays.cleanlab_scores": ("data_shapley_knn",),
     "dvspark.arrays.estimator": ("DataValuator",),

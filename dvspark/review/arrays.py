@@ -1,0 +1,150 @@
+"""The review of NumPy arrays in one process."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from dvspark.arguments import choice_problems, is_number
+from dvspark.arrays.array_columns import id_order
+from dvspark.arrays.array_guises import names_of
+from dvspark.arrays.array_inputs import ArrayInputs, Given, read_array_inputs
+from dvspark.arrays.local import local_totals
+from dvspark.errors import ConfigError, DataWarning, InputError, Problem
+from dvspark.kernels.distances.distances import prepare
+from dvspark.methods.finalize import finalize
+from dvspark.methods.options import ValueOptions
+from dvspark.review.heads import fold_heads
+from dvspark.review.near import NearTable, near_table
+from dvspark.review.result import ReviewResult
+from dvspark.review.review_rows import Rows, Side, review_rows, vocabulary
+from dvspark.schemas import Floats, TrainLabels, columns
+
+# Rows are held against each other by distance, which may be 0; an inner product is none.
+METRICS = ("euclidean", "cosine")
+AUTO = "auto"
+
+
+def review_arrays(
+    x_train: npt.ArrayLike,
+    y_train: Any,
+    x_validation: npt.ArrayLike | None = None,
+    y_validation: Any = None,
+    *,
+    k: int = 20,
+    metric: str = "euclidean",
+    train_ids: Any = None,
+    validation_ids: Any = None,
+    duplicate_radius: float | str = AUTO,
+) -> ReviewResult:
+    """Return one decision for each training row: keep, relabel, drop or check, and what it rests on.
+
+    Arrays, labels and ids are given as for `dvspark.value_arrays`; rows may have several labels.
+    - Without validation arrays, the rows of the table are held against each other.
+    - ``k``: how many of the nearest rows vote. ``metric``: euclidean or cosine.
+    - ``duplicate_radius``: up to which distance rows count as nearly the same; "auto" takes it from the data, 0 finds
+      equal rows only. ``validation_ids`` (n_validation,): for the column ``leaked_from``; positions if left out.
+
+    The result does not depend on the order of the rows, except that ids, or without ids positions, decide which of
+    several copies stays. The function warns (DataWarning) as `dvspark.value_arrays` does, and of every finding.
+
+    Cost: O(N (N + V) D) for the neighbors, as much again for the values, and three softmax heads. Memory beside the
+    inputs: `dvspark.review.memory_bytes`.
+    Raises: ConfigError for unusable options, InputError for unusable data; each names all problems.
+    Source: docs/review.md.
+    """
+    inputs, ids, validation_ids = _read(
+        Given(x_train, y_train, x_validation, y_validation, train_ids), k, metric, duplicate_radius, validation_ids
+    )
+    options = _options(k, metric, self_validation=x_validation is None)
+    rows = _rows(inputs, options, ids, validation_ids)
+    found = review_rows(rows, None if isinstance(duplicate_radius, str) else float(duplicate_radius))
+    for finding in (*inputs.findings(options), *found.findings):
+        warnings.warn(str(finding), DataWarning, stacklevel=2)
+    as_given = np.empty_like(inputs.train_order)
+    as_given[inputs.train_order] = np.arange(len(as_given))
+    return dataclasses.replace(found, table=found.table.take(pa.array(as_given)))
+
+
+def _options(k: Any, metric: Any, *, self_validation: bool) -> ValueOptions:
+    return ValueOptions.of("knn_shapley", k, None, {}, metric=metric, self_validation=self_validation)
+
+
+def _read(
+    given: Given, k: Any, metric: Any, duplicate_radius: Any, validation_ids: Any
+) -> tuple[ArrayInputs, pa.Array, pa.Array | None]:
+    """Return the inputs and the ids of both tables, those of the training rows in id order.
+
+    Raises: ConfigError with all problems of the options, or else InputError with all problems of the arrays.
+    """
+    alone = given.x_validation is None and given.y_validation is None
+    problems = [] if metric == "inner_product" else choice_problems("metric", metric, METRICS)
+    if metric == "inner_product":
+        hint = "of embeddings that are compared by inner product, take cosine"
+        problems.append(Problem("metric", "a distance: 'euclidean' or 'cosine'", repr(metric), hint))
+    if duplicate_radius != AUTO and not (is_number(duplicate_radius) and 0 <= duplicate_radius < np.inf):
+        hint = "in the unit of the metric; 0 finds equal rows only"
+        problems.append(Problem("duplicate_radius", "'auto' or a number from 0", repr(duplicate_radius), hint))
+    if alone and validation_ids is not None:
+        problems.append(Problem("validation_ids", "none without validation rows", "given", "leave them out"))
+    options = _options(k, metric, self_validation=alone)
+    usual = metric if metric in METRICS else "euclidean"
+    try:
+        if problems := [*problems, *(one for one in options.problems() if one.where != "metric")]:
+            raise ConfigError(problems)
+        inputs = read_array_inputs(given, _options(k, usual, self_validation=alone))
+    except InputError as error:
+        raise InputError([*error.problems, *_id_problems(validation_ids, given.y_validation)]) from None
+    n_validation = len(inputs.validation_labels)
+    problems, of_validation = [], None
+    if not alone:
+        id_order(validation_ids, n_validation, problems)
+        of_validation = _ids(validation_ids, n_validation)
+    if problems:
+        raise InputError([dataclasses.replace(one, where="validation_ids") for one in problems])
+    order = inputs.train_order
+    return inputs, _ids(given.train_ids, len(order)).take(pa.array(order)), of_validation
+
+
+def _id_problems(validation_ids: Any, labels: Any) -> list[Problem]:
+    """Return the problems of validation ids, as far as they show beside other problems."""
+    problems: list[Problem] = []
+    if validation_ids is not None and hasattr(labels, "__len__"):
+        id_order(validation_ids, len(labels), problems)
+    return [dataclasses.replace(one, where="validation_ids") for one in problems]
+
+
+def _ids(given: Any, n_rows: int) -> pa.Array:
+    """Return checked ids, or positions, as int64 or string."""
+    if given is None:
+        return pa.array(np.arange(n_rows))
+    return columns.canonical_labels(pa.array(names_of(given).tolist()))
+
+
+def _rows(inputs: ArrayInputs, options: ValueOptions, ids: pa.Array, validation_ids: pa.Array | None) -> Rows:
+    """Return the rows with their neighbors, values and heads."""
+    metric, k = options.metric, int(options.parameters["k"])
+    words = vocabulary(inputs.train_labels, None if validation_ids is None else inputs.validation_labels)
+    train = prepare(inputs.x_train, columns.encode_train_labels(inputs.train_labels, words), metric)
+    near = near_table(train, train.x, metric, k, itself=True)
+    values, errors = finalize(local_totals(inputs, options), "mean")
+    head = None
+    if not columns.is_multi_label(inputs.train_labels) and not columns.is_multi_label(inputs.validation_labels):
+        head = fold_heads(train.x, columns.codes_of(inputs.train_labels, words), len(words), metric)
+    rows = Rows(Side(ids, inputs.train_labels), near, train.duplicates, values, errors, head=head)
+    if validation_ids is None:
+        return rows
+    near_validation = _near_validation(inputs.x_validation, train.x, metric, k)
+    validation = Side(validation_ids, inputs.validation_labels)
+    return dataclasses.replace(rows, validation=validation, near_validation=near_validation)
+
+
+def _near_validation(z: Floats, x: Floats, metric: str, k: int) -> NearTable:
+    """Return the nearest validation rows of the training rows; rows that tie are in the order given."""
+    unlabelled = TrainLabels(np.zeros(len(z), np.int32))
+    return near_table(prepare(z, unlabelled, metric), x, metric, k, itself=False)

@@ -1,0 +1,148 @@
+"""Review: from rows, their neighbors and their values to one decision a row, in id order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dvspark.errors import Problem, shown
+from dvspark.review.copies import copy_radius, earlier_copies, leaks
+from dvspark.review.decisions import Decided, Evidence, codes_at, decide, same_labels
+from dvspark.review.judged import judge, judge_sets, label_array
+from dvspark.review.near import NearTable
+from dvspark.review.outliers import outlier_scores, outliers
+from dvspark.review.reasons import reasons
+from dvspark.review.result import ReviewResult
+from dvspark.review.votes import LogProbabilities, RowLabels, Voters
+from dvspark.schemas import Float64s, Int32s, columns
+
+
+@dataclass(frozen=True)
+class Side:
+    """The rows of a table in id order: ``ids`` and canonical ``labels``, (n,) each."""
+
+    ids: pa.Array
+    labels: pa.Array
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a review rests on; all of the training rows in id order.
+
+    - ``near``: the nearest other training rows. ``equal`` (any, 2): pairs (row, first row with the same embedding).
+    - ``near_validation``: the nearest validation rows, if there is a ``validation`` table.
+    - ``values`` (n,) and ``standard_errors`` (n,), None if there are none.
+    - ``head``: what softmax heads say of rows that they were not trained on, by code of `vocabulary`.
+    """
+
+    train: Side
+    near: NearTable
+    equal: Int32s
+    values: Float64s
+    standard_errors: Float64s | None
+    validation: Side | None = None
+    near_validation: NearTable | None = None
+    head: LogProbabilities | None = None
+
+
+def vocabulary(train: pa.Array, validation: pa.Array | None) -> pa.Array:
+    """Return the labels of both tables, ascending; codes are places in it."""
+    words = [columns.label_vocabulary(train)]
+    words += [] if validation is None else [columns.label_vocabulary(validation)]
+    distinct = pc.unique(pa.concat_arrays(words))
+    return distinct.take(pc.sort_indices(distinct))
+
+
+def review_rows(rows: Rows, duplicate_radius: float | None) -> ReviewResult:
+    """Return the review, in id order; ``duplicate_radius`` None: it follows from the data.
+
+    Cost: O(n m log m) for m near rows, besides what the rows rest on; `memory_bytes` in `dvspark.review`.
+    """
+    words = vocabulary(rows.train.labels, None if rows.validation is None else rows.validation.labels)
+    labels = row_labels(rows.train.labels, words)
+    voters = [Voters(rows.near, labels)] if rows.near.n_near else []
+    if rows.validation is not None and rows.near_validation is not None:
+        voters.append(Voters(rows.near_validation, row_labels(rows.validation.labels, words)))
+    several = columns.is_multi_label(rows.train.labels)
+    if not voters:  # a single row, with nothing to be held against
+        voters = [Voters(NearTable(np.zeros((labels.n_rows, 0), np.int32), np.zeros((labels.n_rows, 0))), labels)]
+    judged = judge_sets(labels, voters, len(words)) if several else judge(labels, voters, len(words), rows.head)
+    radius = copy_radius(rows.near) if duplicate_radius is None else duplicate_radius
+    scores = outlier_scores(rows.near)
+    copies = earlier_copies(rows.near, rows.equal, radius)
+    evidence = Evidence(
+        labels,
+        judged,
+        copies,
+        same_labels(labels, copies),
+        leaks(rows.near_validation, labels.n_rows, radius),
+        outliers(scores),
+        len(words),
+    )
+    decided = decide(evidence)
+    table = _table(rows, evidence, decided, scores, words)
+    return ReviewResult(table, radius, judged.noise, tuple(_findings(rows, evidence, decided, words)))
+
+
+def row_labels(labels: pa.Array, words: pa.Array) -> RowLabels:
+    """Return labels as codes of the vocabulary."""
+    return RowLabels.of(columns.encode_labels(labels, words))
+
+
+def _table(rows: Rows, evidence: Evidence, decided: Decided, scores: Float64s, words: pa.Array) -> pa.Table:
+    """Return the review table in id order, with `LABEL_CHANGES` if rows have several labels."""
+    judged, kind = evidence.judged, rows.train.labels.type
+    validation_ids = pa.array([], pa.int64()) if rows.validation is None else rows.validation.ids
+    told = reasons(evidence, decided, words.to_pylist(), rows.train.ids.to_pylist(), validation_ids.to_pylist())
+    missing = pa.nulls(len(scores), pa.float64())
+    found = {
+        "id": rows.train.ids,
+        "label": rows.train.labels,
+        "value": pa.array(rows.values),
+        "standard_error": missing if rows.standard_errors is None else pa.array(rows.standard_errors),
+        "label_score": pa.array(judged.score),
+        "label_issue": pa.array(judged.issue),
+        "suggested_label": label_array(judged.suggested, words, kind),
+        "suggested_score": pa.array(judged.suggested_score),
+        "duplicate_of": _named(evidence.copies.of, rows.train.ids),
+        "duplicate_distance": pa.array(evidence.copies.distances, from_pandas=True),
+        "leaked_from": _named(evidence.leaks.of, validation_ids),
+        "outlier_score": pa.array(scores),
+        "decision": pa.array(decided.words.tolist(), pa.string()),
+        "reason": pa.array(told, pa.string()),
+    }
+    if columns.is_multi_label(rows.train.labels):
+        found["labels_to_add"] = label_array(_beyond(judged.suggested, evidence.labels), words, kind)
+        found["labels_to_remove"] = label_array(_beyond(evidence.labels, judged.suggested), words, kind)
+    return pa.table(found)
+
+
+def _named(places: np.ndarray[tuple[int], np.dtype[np.int64]], ids: pa.Array) -> pa.Array:
+    """Return the ids at these places; null where the place is -1."""
+    return ids.take(pa.array(places, mask=places < 0))
+
+
+def _beyond(some: RowLabels, others: RowLabels) -> RowLabels:
+    """Return the labels of each row that the row does not have among the others."""
+    return RowLabels.of([np.setdiff1d(codes_at(some, row), codes_at(others, row)) for row in range(some.n_rows)])
+
+
+def _findings(rows: Rows, evidence: Evidence, decided: Decided, words: pa.Array) -> Iterator[Problem]:
+    """Yield what to look at before rows are dropped."""
+    labels = evidence.labels
+    below = np.repeat(rows.values < 0, np.diff(labels.offsets))
+    n_rows = np.bincount(labels.codes, minlength=len(words))
+    n_below = np.bincount(labels.codes, weights=below, minlength=len(words)).astype(int)
+    for code in np.flatnonzero(2 * n_below > n_rows).tolist():
+        label = shown([words[code].as_py()])
+        got = f"{n_below[code]:,} of {n_rows[code]:,} below 0"
+        hint = "do not drop rows of this class by their value: look at them, and for more rows like them"
+        yield Problem(f"class {label}", "values above 0 for most rows", got, hint)
+    for row in decided.saved.tolist():
+        label = shown(words[code].as_py() for code in codes_at(labels, row))
+        hint = "look at the row: it was to be dropped or relabeled, and nothing of its class would be left"
+        yield Problem(f"class {label}", "rows that stay", f"one, {shown([rows.train.ids[row].as_py()])}", hint)
