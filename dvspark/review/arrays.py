@@ -20,10 +20,10 @@ from dvspark.kernels.distances.distances import prepare
 from dvspark.methods.finalize import finalize
 from dvspark.methods.options import ValueOptions
 from dvspark.review.heads import fold_heads
-from dvspark.review.near import NearTable, near_table
+from dvspark.review.near import near_table
 from dvspark.review.result import ReviewResult
 from dvspark.review.review_rows import Rows, Side, review_rows, vocabulary
-from dvspark.schemas import Floats, TrainLabels, columns
+from dvspark.schemas import TrainLabels, columns
 
 # Rows are held against each other by distance, which may be 0; an inner product is none.
 METRICS = ("euclidean", "cosine")
@@ -50,8 +50,8 @@ def review_arrays(
     - ``duplicate_radius``: up to which distance rows count as nearly the same; "auto" takes it from the data, 0 finds
       equal rows only. ``validation_ids`` (n_validation,): for the column ``leaked_from``; positions if left out.
 
-    The result does not depend on the order of the rows, except that ids, or without ids positions, decide which of
-    several copies stays. The function warns (DataWarning) as `dvspark.value_arrays` does, and of every finding.
+    Of several copies the first by id stays, or without ids the first given; with ids, the order in which rows are given
+    changes nothing. The function warns (DataWarning) as `dvspark.value_arrays` does, and of every finding.
 
     Cost: O(N (N + V) D) for the neighbors, as much again for the values, and three softmax heads. Memory beside the
     inputs: `dvspark.review.memory_bytes`.
@@ -139,12 +139,11 @@ def _rows(inputs: ArrayInputs, options: ValueOptions, ids: pa.Array, validation_
     rows = Rows(Side(ids, inputs.train_labels), near, train.duplicates, values, errors, head=head)
     if validation_ids is None:
         return rows
-    near_validation = _near_validation(inputs.x_validation, train.x, metric, k)
-    validation = Side(validation_ids, inputs.validation_labels)
-    return dataclasses.replace(rows, validation=validation, near_validation=near_validation)
-
-
-def _near_validation(z: Floats, x: Floats, metric: str, k: int) -> NearTable:
-    """Return the nearest validation rows of the training rows; rows that tie are in the order given."""
-    unlabelled = TrainLabels(np.zeros(len(z), np.int32))
-    return near_table(prepare(z, unlabelled, metric), x, metric, k, itself=False)
+    unlabelled = TrainLabels(np.zeros(len(inputs.x_validation), np.int32))
+    others = prepare(inputs.x_validation, unlabelled, metric)
+    return dataclasses.replace(
+        rows,
+        validation=Side(validation_ids, inputs.validation_labels),
+        near_validation=near_table(others, train.x, metric, k, itself=False),
+        near_each_other=near_table(others, others.x, metric, k, itself=True),
+    )

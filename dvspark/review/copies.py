@@ -22,7 +22,7 @@ from dvspark.schemas import Bools, Float64s, Int32s, Int64s
 MOST_BY_CHANCE = 0.01
 # A law needs so many neighbors of a row, and so many rows.
 FEWEST_NEAR, FEWEST_ROWS = 5, 20
-# So many radii are tried.
+# So many radii are tried, and as many again next to the one that serves.
 N_RADII = 256
 
 
@@ -45,7 +45,7 @@ class Copies:
 def copy_radius(near: NearTable) -> float:
     """Return the radius within which rows are nearly the same, in the unit of the distances; 0 if data show none.
 
-    Only distances above 0 count. Cost: `N_RADII` passes over the rows.
+    Only distances above 0 count. Cost: twice `N_RADII` passes over the rows.
     """
     far, m = near.distances, near.n_near
     if m < FEWEST_NEAR:
@@ -57,18 +57,21 @@ def copy_radius(near: NearTable) -> float:
     far, n_equal = far[told], n_equal[told]
     last, middle = far[:, -1], far[np.arange(len(far)), n_equal + (m - n_equal) // 2]
     dimension = _dimension(middle, last, m - n_equal)
-    nearest = far[np.arange(len(far)), n_equal]
-    ordered = np.sort(nearest)
-    places = np.unique(np.geomspace(2, len(ordered), N_RADII).astype(int)) - 1
-    found = 0.0
-    for place in places:
-        radius = float(ordered[place])
-        within = np.minimum(radius / last, 1.0) ** dimension
+    nearest = np.sort(far[np.arange(len(far)), n_equal])
+
+    def serves(place: int) -> bool:
+        within = np.minimum(nearest[place] / last, 1.0) ** dimension
         by_chance = -np.expm1((m - n_equal - 1) * np.log1p(-np.minimum(within, 1.0 - 1e-16)))
-        n_within = int(np.searchsorted(ordered, radius, side="right"))
-        if float(by_chance.sum()) <= MOST_BY_CHANCE * n_within:
-            found = radius
-    return found
+        n_within = int(np.searchsorted(nearest, nearest[place], side="right"))
+        return float(by_chance.sum()) <= MOST_BY_CHANCE * n_within
+
+    places = np.unique(np.geomspace(2, len(nearest), N_RADII).astype(int)) - 1
+    found = max((place for place in places.tolist() if serves(place)), default=-1)
+    if found < 0:
+        return 0.0
+    beyond = int(np.append(places, len(nearest))[np.searchsorted(places, found) + 1])
+    between = np.unique(np.linspace(found, beyond - 1, N_RADII).astype(int))
+    return float(nearest[max(place for place in between.tolist() if serves(place))])
 
 
 def _dimension(middle: Float64s, last: Float64s, n_near: Int64s) -> float:

@@ -64,9 +64,11 @@ def decide(evidence: Evidence) -> Decided:
         (judged.issue | is_copy | evidence.outlying, "check"),
     ]
     words = np.select([fits for fits, _ in rules], [word for _, word in rules], default="keep").astype("<U7")
-    saved = _saving_rows(evidence, words)
-    words[saved] = "check"
-    return Decided(words, saved)
+    saved = [np.empty(0, np.int64)]
+    while len(rows := _saving_rows(evidence, words)):  # a row that stays may have been the last of another class
+        words[rows] = "check"
+        saved.append(rows)
+    return Decided(words, np.unique(np.concatenate(saved)))
 
 
 def same_labels(labels: RowLabels, copies: Copies) -> Bools:

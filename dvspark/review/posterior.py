@@ -1,13 +1,14 @@
 r"""Posterior: how probable each label of a row is, given the label that it has.
 
 The labels that rows have are noisy: a row of class c has label l with probability T(c, l). What speaks for the classes
-of a row, its features f, is joined to P(c) ~ exp(Σ w_f f_c), and
+of a row, its features f, is joined to P(c) ~ exp(Σ w_f f_c + b_c), and
 
     P(c | label l) ~ P(c) T(c, l).
 
 T follows from anchors: of all rows for which a class is the most probable, the third that is surest of it, among which
-wrong labels are the exception. Then the weights w are those under which the labels that rows have are most likely,
-Σ_c P(c) T(c, l): so noise is not taken for doubt.
+wrong labels are the exception. Then w and b are those under which the labels that rows have are most likely,
+Σ_c P(c) T(c, l): so noise is not taken for doubt. If many rows of a class have other labels, it has fewer votes, and b
+makes up for that.
 
 Sources: noise from anchors and the corrected likelihood: Patrini et al., CVPR 2017, doi:10.1109/CVPR.2017.240; counting
 by the most probable class: Northcutt et al., JAIR 70, 2021, doi:10.1613/jair.1.12125. Measured in docs/decisions.
@@ -26,40 +27,40 @@ from dvspark.schemas import Bools, Float64s, Int64s
 # Of the rows whose most probable class is c, the share that is surest of it.
 ANCHOR_SHARE = 1 / 3
 # Each class has so many rows more whose labels are as wrong as those of all anchors.
-PRIOR_ROWS = 50.0
+PRIOR_ROWS = 20.0
 # As if there were so many anchors more, all of them with the right label: a few rows tell nothing of noise.
 RIGHT_ANCHORS = 10.0
 # Noise of labels is taken to be at least, and at most, so large.
 LEAST_NOISE, MOST_NOISE = 1e-3, 0.5
-# Weights stay near 1 by so much of their squared distance, and within these bounds.
-WEIGHT_PENALTY = 1e-3
-WEIGHT_BOUNDS = (0.0, 10.0)
+# Weights stay near 1, and biases near 0, by so much of their squared distance, and within these bounds.
+PENALTY = 1e-3
+WEIGHT_BOUNDS, BIAS_BOUNDS = (0.0, 10.0), (-5.0, 5.0)
 
 
 @dataclass(frozen=True)
 class LabelNoise:
     """T(c, l): with which probability a row of class c has label l.
 
-    ``rate`` is the share of wrong labels among all anchors. ``keys``, c times ``n_codes`` plus l, ascending, and
-    ``counts`` are those of anchors; ``totals`` (n_codes,) counts anchors by class.
+    ``rate`` is the share of wrong labels among all anchors; a wrong one may be any of ``n_others``. ``keys``, c times
+    ``n_codes`` plus l, ascending, and ``counts`` are those of anchors; ``totals`` (n_codes,) counts anchors by class.
     """
 
     rate: float
     n_codes: int
+    n_others: int
     keys: Int64s
     counts: Int64s
     totals: Int64s
 
     @classmethod
-    def same_for_all(cls, rate: float, n_codes: int) -> LabelNoise:
+    def same_for_all(cls, rate: float, n_codes: int, n_others: int) -> LabelNoise:
         """Return noise without anchors."""
-        return cls(rate, n_codes, np.empty(0, np.int64), np.empty(0, np.int64), np.zeros(n_codes, np.int64))
+        return cls(rate, n_codes, n_others, np.empty(0, np.int64), np.empty(0, np.int64), np.zeros(n_codes, np.int64))
 
     def probabilities(self, choices: Choices) -> Float64s:
         """Return T(c, l) for each choice c of an item that has label l, (n_choices,)."""
         observed = choices.given_codes[choices.item_of]
-        other = self.rate / max(1, self.n_codes - 1)
-        prior = np.where(choices.codes == observed, 1.0 - self.rate, other)
+        prior = np.where(choices.codes == observed, 1.0 - self.rate, self.rate / self.n_others)
         n_seen = np.zeros(len(prior))
         if len(self.keys):
             keys = choices.codes.astype(np.int64) * self.n_codes + observed
@@ -70,12 +71,26 @@ class LabelNoise:
 
 
 @dataclass(frozen=True)
+class Joint:
+    """How features are joined: ``weights`` (n_features,), and ``biases`` (n_codes,) of the classes."""
+
+    weights: Float64s
+    biases: Float64s
+
+    def probabilities(self, choices: Choices) -> Float64s:
+        """Return P(c) of each choice, (n_choices,)."""
+        logs = choices.features @ self.weights + self.biases[choices.codes]
+        logs -= np.maximum.reduceat(logs, choices.starts[:-1])[choices.item_of]
+        return _normalized(np.exp(logs), choices)
+
+
+@dataclass(frozen=True)
 class Posterior:
     """Of n items: ``given`` (n,) and ``best`` (n,), probabilities of the label that an item has, and of the best one.
 
     ``best_place`` (n,) is the place of the best label among the choices; of equal ones, that of the item's own label,
-    or the first. ``flagged`` (n,): the items whose labels are probably wrong. ``noise`` and ``weights`` are those of
-    the model.
+    or the first. ``flagged`` (n,): the items whose labels are probably wrong. ``noise`` and ``joint`` are the
+    model.
     """
 
     given: Float64s
@@ -83,23 +98,28 @@ class Posterior:
     best_place: Int64s
     flagged: Bools
     noise: LabelNoise
-    weights: Float64s
+    joint: Joint
 
 
-def posterior(choices: Choices, n_codes: int) -> Posterior:
+def posterior(choices: Choices, n_codes: int, n_others: int, trusted: int | None = None) -> Posterior:
     """Return the probabilities of labels, and as many flags as labels are expected to be wrong.
 
+    ``n_others``: how many other labels an item may have, in general.
+    ``trusted``: the one feature that tells which class is the most probable where noise is looked for; None: all.
     Cost: some 100 passes over the choices; 80 bytes a choice.
     """
-    no_noise = LabelNoise.same_for_all(LEAST_NOISE, n_codes)
-    classes = _joined(choices, _fit(choices, no_noise))
-    noise = _noise_of_anchors(choices, classes, n_codes)
-    weights = _fit(choices, noise)
-    each = _normalized(_joined(choices, weights) * noise.probabilities(choices), choices)
+    if trusted is None:
+        joint = _fit(choices, LabelNoise.same_for_all(LEAST_NOISE, n_codes, n_others), biased=False)
+    else:
+        joint = Joint(np.eye(choices.features.shape[1])[trusted], np.zeros(n_codes))
+    classes = joint.probabilities(choices)
+    noise = _noise_of_anchors(choices, classes, n_codes, n_others)
+    joint = _fit(choices, noise, biased=True)
+    each = _normalized(joint.probabilities(choices) * noise.probabilities(choices), choices)
     best = np.maximum.reduceat(each, choices.starts[:-1])
     given = each[choices.given]
     place = np.where(given >= best, choices.given, _best_places(each, choices))
-    return Posterior(given, best, place, _flags(given), noise, weights)
+    return Posterior(given, best, place, _flags(given), noise, joint)
 
 
 def _flags(given: Float64s) -> Bools:
@@ -110,26 +130,32 @@ def _flags(given: Float64s) -> Bools:
     return flagged
 
 
-def _fit(choices: Choices, noise: LabelNoise) -> Float64s:
-    """Return the weights of the features under which the labels that items have are most likely."""
+def _fit(choices: Choices, noise: LabelNoise, *, biased: bool) -> Joint:
+    """Return how features are joined if the labels that items have are to be most likely; biases 0 unless biased."""
     likely = noise.probabilities(choices)
-    n_features = choices.features.shape[1]
+    n_features, n_biases = choices.features.shape[1], noise.n_codes * biased
+    center = np.append(np.ones(n_features), np.zeros(n_biases))
 
-    def objective(weights: Float64s) -> tuple[float, Float64s]:
-        classes = _joined(choices, weights)
-        joint = classes * likely
-        total = np.add.reduceat(joint, choices.starts[:-1])
-        loss = -float(np.log(total).mean()) + WEIGHT_PENALTY * float(((weights - 1.0) ** 2).sum())
-        moved = (joint / total[choices.item_of] - classes) @ choices.features
-        return loss, -moved / choices.n_items + 2.0 * WEIGHT_PENALTY * (weights - 1.0)
+    def joint_of(flat: Float64s) -> Joint:
+        return Joint(flat[:n_features], flat[n_features:] if biased else np.zeros(noise.n_codes))
 
-    start = np.full(n_features, 1.0 / n_features)
-    found = scipy.optimize.minimize(objective, start, jac=True, method="L-BFGS-B", bounds=[WEIGHT_BOUNDS] * n_features)
-    weights: Float64s = found.x
-    return weights
+    def objective(flat: Float64s) -> tuple[float, Float64s]:
+        classes = joint_of(flat).probabilities(choices)
+        each = classes * likely
+        total = np.add.reduceat(each, choices.starts[:-1])
+        loss = -float(np.log(total).mean()) + PENALTY * float(((flat - center) ** 2).sum())
+        moved = each / total[choices.item_of] - classes
+        slopes = [moved @ choices.features]
+        slopes += [np.bincount(choices.codes, weights=moved, minlength=n_biases)] if biased else []
+        return loss, -np.concatenate(slopes) / choices.n_items + 2.0 * PENALTY * (flat - center)
+
+    start = np.append(np.full(n_features, 1.0 / n_features), np.zeros(n_biases))
+    bounds = [WEIGHT_BOUNDS] * n_features + [BIAS_BOUNDS] * n_biases
+    found = scipy.optimize.minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds)
+    return joint_of(found.x)
 
 
-def _noise_of_anchors(choices: Choices, classes: Float64s, n_codes: int) -> LabelNoise:
+def _noise_of_anchors(choices: Choices, classes: Float64s, n_codes: int, n_others: int) -> LabelNoise:
     """Return the noise among the anchors of all classes."""
     place = _best_places(classes, choices)
     top, sure = choices.codes[place].astype(np.int64), classes[place]
@@ -140,7 +166,7 @@ def _noise_of_anchors(choices: Choices, classes: Float64s, n_codes: int) -> Labe
     keys, counts = np.unique(top[anchors] * n_codes + choices.given_codes[anchors], return_counts=True)
     right = counts[keys // n_codes == keys % n_codes].sum()
     rate = float(np.clip((len(anchors) - right) / (len(anchors) + RIGHT_ANCHORS), LEAST_NOISE, MOST_NOISE))
-    return LabelNoise(rate, n_codes, keys, counts, np.bincount(top[anchors], minlength=n_codes))
+    return LabelNoise(rate, n_codes, n_others, keys, counts, np.bincount(top[anchors], minlength=n_codes))
 
 
 def _best_places(each: Float64s, choices: Choices) -> Int64s:
@@ -150,13 +176,6 @@ def _best_places(each: Float64s, choices: Choices) -> Int64s:
     first = np.searchsorted(choices.item_of[places], np.arange(choices.n_items))
     found: Int64s = places[first]
     return found
-
-
-def _joined(choices: Choices, weights: Float64s) -> Float64s:
-    """Return P(c) of each choice, from its features."""
-    logs = choices.features @ weights
-    logs -= np.maximum.reduceat(logs, choices.starts[:-1])[choices.item_of]
-    return _normalized(np.exp(logs), choices)
 
 
 def _normalized(each: Float64s, choices: Choices) -> Float64s:

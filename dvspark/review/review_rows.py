@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 from dvspark.errors import Problem, shown
 from dvspark.review.copies import copy_radius, earlier_copies, leaks
 from dvspark.review.decisions import Decided, Evidence, codes_at, decide, same_labels
-from dvspark.review.judged import judge, judge_sets, label_array
+from dvspark.review.judged import agreement, judge, judge_sets, label_array
 from dvspark.review.near import NearTable
 from dvspark.review.outliers import outlier_scores, outliers
 from dvspark.review.reasons import reasons
 from dvspark.review.result import ReviewResult
-from dvspark.review.votes import LogProbabilities, RowLabels, Voters
+from dvspark.review.votes import LogProbabilities, RowLabels, Voters, choices_of_rows
 from dvspark.schemas import Float64s, Int32s, columns
 
 
@@ -34,7 +34,8 @@ class Rows:
     """What a review rests on; all of the training rows in id order.
 
     - ``near``: the nearest other training rows. ``equal`` (any, 2): pairs (row, first row with the same embedding).
-    - ``near_validation``: the nearest validation rows, if there is a ``validation`` table.
+    - ``near_validation``: the nearest validation rows, if there is a ``validation`` table; ``near_each_other``: the
+      nearest other validation rows of each validation row.
     - ``values`` (n,) and ``standard_errors`` (n,), None if there are none.
     - ``head``: what softmax heads say of rows that they were not trained on, by code of `vocabulary`.
     """
@@ -46,6 +47,7 @@ class Rows:
     standard_errors: Float64s | None
     validation: Side | None = None
     near_validation: NearTable | None = None
+    near_each_other: NearTable | None = None
     head: LogProbabilities | None = None
 
 
@@ -65,12 +67,15 @@ def review_rows(rows: Rows, duplicate_radius: float | None) -> ReviewResult:
     words = vocabulary(rows.train.labels, None if rows.validation is None else rows.validation.labels)
     labels = row_labels(rows.train.labels, words)
     voters = [Voters(rows.near, labels)] if rows.near.n_near else []
+    agreed = None
     if rows.validation is not None and rows.near_validation is not None:
-        voters.append(Voters(rows.near_validation, row_labels(rows.validation.labels, words)))
+        others = row_labels(rows.validation.labels, words)
+        voters.append(Voters(rows.near_validation, others))
+        agreed = _agreement(others, rows.near_each_other, len(words))
     several = columns.is_multi_label(rows.train.labels)
     if not voters:  # a single row, with nothing to be held against
         voters = [Voters(NearTable(np.zeros((labels.n_rows, 0), np.int32), np.zeros((labels.n_rows, 0))), labels)]
-    judged = judge_sets(labels, voters, len(words)) if several else judge(labels, voters, len(words), rows.head)
+    judged = judge_sets(labels, voters, len(words)) if several else judge(labels, voters, len(words), rows.head, agreed)
     radius = copy_radius(rows.near) if duplicate_radius is None else duplicate_radius
     scores = outlier_scores(rows.near)
     copies = earlier_copies(rows.near, rows.equal, radius)
@@ -86,6 +91,13 @@ def review_rows(rows: Rows, duplicate_radius: float | None) -> ReviewResult:
     decided = decide(evidence)
     table = _table(rows, evidence, decided, scores, words)
     return ReviewResult(table, radius, judged.noise, tuple(_findings(rows, evidence, decided, words)))
+
+
+def _agreement(labels: RowLabels, near: NearTable | None, n_codes: int) -> float | None:
+    """Return how often validation rows have the label of their neighbors; None if that is not known."""
+    if near is None or not near.n_near or len(labels.codes) != labels.n_rows:
+        return None
+    return agreement(choices_of_rows(labels, [Voters(near, labels)], n_codes))
 
 
 def row_labels(labels: pa.Array, words: pa.Array) -> RowLabels:

@@ -125,8 +125,8 @@ def choices_of_rows(
 def choices_of_pairs(labels: RowLabels, voters: list[Voters], n_codes: int) -> tuple[Choices, Int64s, Int32s]:
     """Return the choices of rows with several labels, and the row and the label of each item.
 
-    An item is a row with a label that the row or a near row has; its two choices are 0, the row should not have the
-    label, and 1, it should. Cost: as for `choices_of_rows`.
+    An item is a row with a label that the row or a near row has. Its two choices are twice the label, the row should
+    not have it, and one more, it should. Cost: as for `choices_of_rows`.
     """
     parts = [part for part, _ in _tallies(labels, voters, n_codes, None)]
     keys = np.concatenate([part.keys for part in parts])
@@ -144,7 +144,7 @@ def choices_of_pairs(labels: RowLabels, voters: list[Voters], n_codes: int) -> t
     choices = Choices(
         2 * np.arange(len(keys) + 1),
         np.repeat(items, 2),
-        np.tile(np.array([0, 1], np.int32), len(keys)),
+        (2 * codes[:, None] + np.array([0, 1])).ravel().astype(np.int32),
         features,
         2 * items + has,
         both.astype(np.int32),
