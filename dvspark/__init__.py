@@ -24,8 +24,9 @@ if TYPE_CHECKING:
         OutputConflictError,
     )
     from dvspark.market.payouts import payout
-    from dvspark.review import ReviewResult, review_arrays
+    from dvspark.review import review_arrays
     from dvspark.run.dataframes import Result, value_table
+    from dvspark.run.review_frames import review_table
     from dvspark.tables.sinks.published_values import read_values
 
 __all__ = [
@@ -38,7 +39,6 @@ __all__ = [
     "InputError",
     "OutputConflictError",
     "Result",
-    "ReviewResult",
     "__version__",
     "chg_value_arrays",
     "data_shapley_knn",
@@ -46,6 +46,7 @@ __all__ = [
     "privacy",
     "read_values",
     "review_arrays",
+    "review_table",
     "value_arrays",
     "value_game",
     "value_table",
@@ -53,7 +54,8 @@ __all__ = [
 
 # Imported when first used: Spark is an extra, and a command must answer signals before it loads anything large.
 _PLACES = {
-    "dvspark.review": ("ReviewResult", "review_arrays"),
+    "dvspark.review": ("review_arrays",),
+    "dvspark.run.review_frames": ("review_table",),
     "dvspark.run.dataframes": ("Result", "value_table"),
     "dvspark.arrays.cleanlab_scores": ("data_shapley_knn",),
     "dvspark.arrays.estimator": ("DataValuator",),

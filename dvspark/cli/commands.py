@@ -1,4 +1,4 @@
-"""What `dvspark value`, `plan`, `stream` and `demo` do."""
+"""What `dvspark value`, `review`, `plan`, `stream` and `demo` do."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ def run_value(words: list[str]) -> int:
     return _job(words, pipeline.run, _summary, _summary_json, open_engine)
 
 
+def run_review(words: list[str]) -> int:
+    """Value training rows, and decide for each; by each other if no validation rows are given."""
+    return _job(words, pipeline.run, _summary, _summary_json, open_engine, _reviewing)
+
+
 def run_plan(words: list[str]) -> int:
     """Tell what a job would take; write nothing."""
     return _job(words, plan_job.plan_job, plan_job.plan_text, json.dumps, open_spark)
@@ -56,6 +61,7 @@ def _job(
     text: Callable[[dict[str, Any]], str],
     one_line: Callable[[dict[str, Any]], str],
     opened: Callable[[JobConfig], AbstractContextManager[Any]],
+    also: Callable[[dict[str, Any], Path | None], dict[str, Any]] = lambda overrides, _path: overrides,
 ) -> int:
     """Do the work of a job in a session, and print the result, for a person or as one line of JSON."""
     logs.set_up_logs(asked_log_format(words))
@@ -63,15 +69,20 @@ def _job(
     words = [word for word in words if word != "--json"]
     words, change = _taken_change(words)
     path = Path(words.pop(0)) if words and not words[0].startswith("--") else None
-    config = (
-        _changed_config(change, path, parse_overrides(words)) if change else load_config(path, parse_overrides(words))
-    )
+    overrides = also(parse_overrides(words), path)
+    config = _changed_config(change, path, overrides) if change else load_config(path, overrides)
     logs.set_up_logs(config.log_format)
     with opened(config) as session:
         found = work(config, session)
     found = redacted_tree(found)
     tell((one_line(found) if as_json else text(visible_tree(found))) + "\n")
     return 0
+
+
+def _reviewing(overrides: dict[str, Any], path: Path | None) -> dict[str, Any]:
+    """Return the overrides of a run that is reviewed."""
+    alone = path is None and not {"validation", "self_validation"} & set(overrides)
+    return {**overrides, "review": "true", **({"self_validation": "true"} if alone else {})}
 
 
 def _taken_change(words: list[str]) -> tuple[list[str], tuple[str, str, str] | None]:
@@ -122,12 +133,18 @@ def _summary(record: dict[str, Any]) -> str:
         measured, allowed = finding["measured"], finding["allowed"]
         told = "not told" if measured is None else f"{measured:.2g}, allowed {allowed:.2g}"
         lines.append(f"audit {finding['name']}: {finding['verdict']} ({told})")
+    if (review := record.get("review")) is not None:
+        lines.append("decisions: " + ", ".join(f"{word} {n:,}" for word, n in review["decisions"].items()))
     lines += [f"{name}: {place}" for name, place in record["outputs"].items()]
     if found := lowest_lines(record.get("lowest_rows", ())):
         lines += ["", *found]
+    if review is not None:
+        folder = record["outputs"]["run"].rpartition("/")[0]
+        lines.append(f"next: dvspark clean {folder} --output FOLDER --dry-run")
     return "\n".join(lines)
 
 
 def _summary_json(record: dict[str, Any]) -> str:
     """Return the run as one line of JSON: its id, method, inputs, findings and outputs."""
-    return json.dumps({name: record[name] for name in ("run_id", "method", "inputs", "findings", "outputs")})
+    told = ("run_id", "method", "inputs", "findings", "review", "outputs")
+    return json.dumps({name: record[name] for name in told if name in record})

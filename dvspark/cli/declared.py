@@ -72,6 +72,33 @@ _ALL = (
         takes_settings=True,
     ),
     Command(
+        "review",
+        "value training rows, and decide for each: keep, relabel, drop or check",
+        ("dvspark.cli.commands", "run_review"),
+        (f"dvspark review {SETTINGS_USAGE}",),
+        about="It takes the words of `dvspark value`. Without validation rows, training rows judge each other.",
+        options=(JSON,),
+        examples=(
+            "dvspark review --train train.parquet --output results",
+            f"dvspark review {TABLES}",
+        ),
+        takes_settings=True,
+    ),
+    Command(
+        "clean",
+        "write the training table as a review decided: rows dropped, labels replaced",
+        ("dvspark.cli.clean", "run"),
+        ("dvspark clean RUN --output FOLDER [--decisions FILE.csv] [--dry-run]",),
+        about="RUN is the folder OUTPUT/runs/RUN_ID of a reviewed run. FOLDER gets the table and a log of all changes.",
+        options=(
+            Option("--output", "folder for the table, where nothing is yet", "FOLDER"),
+            Option("--decisions", "decisions in place of the review's: columns id, decision, suggested_label", "FILE"),
+            Option("--dry-run", "tell what would change; write nothing"),
+        ),
+        examples=("dvspark clean results/runs/RUN_ID --output cleaned --dry-run",),
+        operands=("RUN",),
+    ),
+    Command(
         "plan",
         "tell what a job would take in memory and time; write nothing",
         ("dvspark.cli.commands", "run_plan"),

@@ -21,6 +21,7 @@ from dvspark.kernels.distances.distances import METRICS
 from dvspark.kernels.ranking.ranking import PRECISIONS, TIES
 from dvspark.methods import METHODS
 from dvspark.methods.options import AGGREGATES, RANKINGS, ValueOptions, owned_problems
+from dvspark.review.review_rows import review_problems
 from dvspark.runs.identity import published_id_problems, run_id_problems
 from dvspark.schemas import OWNED
 from dvspark.tables.sinks.values_tables import FORMATS, output_problems
@@ -157,6 +158,8 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
     self_validation: bool = Field(
         False, description="true: every training row is a validation row too, and sits out its own game"
     )
+    review: bool = Field(False, description="true: also decide for each row: keep, relabel, drop or check")
+    review_k: int = Field(20, ge=1, description="how many of the nearest rows vote in a review")
     on_bad_row: Literal["fail", "reject"] = Field(
         "fail", description="fail: stop at bad rows; reject: set them aside, with reasons"
     )
@@ -249,6 +252,8 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
                 problems += version_problems(side, table.reference())
                 problems += numpy_problems(side, table.reference())
         problems += self._budget_problems() + self._owned_problems()
+        if self.review:
+            problems += review_problems(self.method, self.metric, self.parent)
         problems += output_problems(self.output.format, self.output.table, to_owners=not problems and self.to_owners())
         alone = self._validates_itself()
         if alone == (self.validation is not None):

@@ -30,7 +30,7 @@ MOST_PROBLEMS = 50
 ALL_SETTINGS = "`dvspark value --help` has all settings"
 
 # Settings that may stand without a value, which is then true.
-FLAGS = ("force", "publish_all_values", "self_validation", "error_bound")
+FLAGS = ("force", "review", "publish_all_values", "self_validation", "error_bound")
 
 
 def load_config(path: Path | None, overrides: dict[str, Any], base: dict[str, Any] | None = None) -> JobConfig:

@@ -63,6 +63,11 @@ class Engine(Protocol[Index_contra, Rows_contra, Chunks_contra]):
     ) -> pa.Table:
         """Return `NEIGHBOR_COUNTS` of all validation rows, for methods of the kind `radius`."""
 
+    def near_points(
+        self, chunks: Chunks_contra, sizes: dict[int, int], reference: Index_contra, work: ChunkWork
+    ) -> pa.Table:
+        """Return `NEAR_POINTS` of training rows in chunks, for a method of the kind `nearest` with self-validation."""
+
     def tenth_distances(
         self,
         validation_rows: Rows_contra,

@@ -16,14 +16,18 @@ from dvspark.engine.index.train_index import TrainIndex, TrainKeys
 from dvspark.engine.reduce import partial_batches
 from dvspark.kernels.distances.distances import distance_from_key, exact_keys
 from dvspark.kernels.formulas.kinds import Parameters
+from dvspark.kernels.nearest.nearest import NearestRows, merge_nearest
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.base import Method
+from dvspark.methods.kinds.nearest import NearestMethod
 from dvspark.methods.kinds.private import PrivateMethod
 from dvspark.methods.kinds.radius import RadiusMethod
 from dvspark.methods.kinds.sums import SettledGame
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import Bools, ChunkArrays, Floats, Int64s, TrainArrays, TrainColumns, columns
+from dvspark.schemas.arrow import arrow_schema
 from dvspark.schemas.columns import embedding_matrix, from_ipc, to_ipc
+from dvspark.schemas.reviewing import NEAR_POINTS
 
 # Rows in one packed row: up to this many bytes of embeddings, well under Arrow's and Spark's 2 GB a cell.
 PACK_BYTES = 4 * 2**20
@@ -124,6 +128,27 @@ def count_chunks(batches: Iterator[pa.RecordBatch], index: TrainIndex, work: Chu
         chunk = chunk_arrays(table, index.train_keys, self_validation=work.options.self_validation)
         counts = method.counts(train, chunk, ranking, method.own(work.parameters), _workspace)
         yield counts_table(table["id"], counts).to_batches()[0]
+
+
+def near_chunks(batches: Iterator[pa.RecordBatch], index: TrainIndex, work: ChunkWork) -> Iterator[pa.RecordBatch]:
+    """Yield the `NEAR_POINTS` of every chunk in the batches, training rows that are sorted by (chunk_id, id)."""
+    method, n_players = NearestMethod.of(work.method), index.arrays.n_train - 1
+    parameters, ranking = method.own(work.parameters), work.options.ranking_options(work.parameters, n_players + 1)
+    m = method.n_asked(n_players, parameters)
+    for _, table in whole_chunks(batches):
+        chunk = chunk_arrays(table, index.train_keys, self_validation=True)
+        parts = method.near(index.arrays, chunk, ranking, n_players, parameters, _workspace)
+        yield near_batch(chunk, [merge_nearest([part], m, ranking.metric) for part in parts])
+
+
+def near_batch(chunk: ChunkArrays, found: list[NearestRows]) -> pa.RecordBatch:
+    """Return the `NEAR_POINTS` of the points of a chunk, which are training rows."""
+    told = {
+        "train_row": chunk.train_rows,
+        "rows": [near.rows.astype(np.int32).tobytes() for near in found],
+        "distances": [near.distances.tobytes() for near in found],
+    }
+    return pa.RecordBatch.from_pydict(told, arrow_schema(NEAR_POINTS))
 
 
 def counts_table(ids: pa.ChunkedArray, counts: Int64s) -> pa.Table:

@@ -14,7 +14,7 @@ from dvspark.arguments import choice_problems, is_number
 from dvspark.arrays.array_columns import id_order
 from dvspark.arrays.array_guises import names_of
 from dvspark.arrays.array_inputs import ArrayInputs, Given, read_array_inputs
-from dvspark.arrays.local import local_totals
+from dvspark.arrays.array_values import array_totals
 from dvspark.errors import ConfigError, DataWarning, InputError, Problem
 from dvspark.kernels.distances.distances import prepare
 from dvspark.methods.finalize import finalize
@@ -22,11 +22,11 @@ from dvspark.methods.options import ValueOptions
 from dvspark.review.heads import fold_heads
 from dvspark.review.near import near_table
 from dvspark.review.result import ReviewResult
-from dvspark.review.review_rows import Rows, Side, review_rows, vocabulary
+from dvspark.review.review_rows import EQUAL_WITHIN, ReviewRows, Side, review_problems, review_rows, vocabulary
 from dvspark.schemas import TrainLabels, columns
 
 # Rows are held against each other by distance, which may be 0; an inner product is none.
-METRICS = ("euclidean", "cosine")
+METRICS = tuple(EQUAL_WITHIN)
 AUTO = "auto"
 
 
@@ -83,10 +83,7 @@ def _read(
     Raises: ConfigError with all problems of the options, or else InputError with all problems of the arrays.
     """
     alone = given.x_validation is None and given.y_validation is None
-    problems = [] if metric == "inner_product" else choice_problems("metric", metric, METRICS)
-    if metric == "inner_product":
-        hint = "of embeddings that are compared by inner product, take cosine"
-        problems.append(Problem("metric", "a distance: 'euclidean' or 'cosine'", repr(metric), hint))
+    problems = review_problems("knn_shapley", metric, None) or choice_problems("metric", metric, METRICS)
     if duplicate_radius != AUTO and not (is_number(duplicate_radius) and 0 <= duplicate_radius < np.inf):
         hint = "in the unit of the metric; 0 finds equal rows only"
         problems.append(Problem("duplicate_radius", "'auto' or a number from 0", repr(duplicate_radius), hint))
@@ -126,24 +123,25 @@ def _ids(given: Any, n_rows: int) -> pa.Array:
     return columns.canonical_labels(pa.array(names_of(given).tolist()))
 
 
-def _rows(inputs: ArrayInputs, options: ValueOptions, ids: pa.Array, validation_ids: pa.Array | None) -> Rows:
+def _rows(inputs: ArrayInputs, options: ValueOptions, ids: pa.Array, validation_ids: pa.Array | None) -> ReviewRows:
     """Return the rows with their neighbors, values and heads."""
     metric, k = options.metric, int(options.parameters["k"])
     words = vocabulary(inputs.train_labels, None if validation_ids is None else inputs.validation_labels)
     train = prepare(inputs.x_train, columns.encode_train_labels(inputs.train_labels, words), metric)
     near = near_table(train, train.x, metric, k, itself=True)
-    values, errors = finalize(local_totals(inputs, options), "mean")
+    values, errors = finalize(array_totals(inputs, options), "mean")
     head = None
     if not columns.is_multi_label(inputs.train_labels) and not columns.is_multi_label(inputs.validation_labels):
-        head = fold_heads(train.x, columns.codes_of(inputs.train_labels, words), len(words), metric)
-    rows = Rows(Side(ids, inputs.train_labels), near, train.duplicates, values, errors, head=head)
+        codes = columns.codes_of(inputs.train_labels, words)
+        head = fold_heads(lambda rows: train.x[rows], train.x.shape[1], codes, len(words), metric)
+    rows = ReviewRows(Side(ids, inputs.train_labels), near, EQUAL_WITHIN[metric], values, errors, head=head)
     if validation_ids is None:
         return rows
     unlabelled = TrainLabels(np.zeros(len(inputs.x_validation), np.int32))
-    others = prepare(inputs.x_validation, unlabelled, metric)
+    order = id_order(validation_ids, len(inputs.x_validation), [])  # rows that tie are in the order of their ids
+    others = prepare(inputs.x_validation[order], unlabelled, metric)
     return dataclasses.replace(
         rows,
-        validation=Side(validation_ids, inputs.validation_labels),
+        validation=Side(validation_ids.take(pa.array(order)), inputs.validation_labels.take(pa.array(order))),
         near_validation=near_table(others, train.x, metric, k, itself=False),
-        near_each_other=near_table(others, others.x, metric, k, itself=True),
     )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dvspark.review.near import NearTable
-from dvspark.schemas import Bools, Float64s, Int32s, Int64s
+from dvspark.schemas import Bools, Float64s, Int64s
 
 # Of the rows that a radius takes for copies, the share that may be near by chance.
 MOST_BY_CHANCE = 0.01
@@ -42,15 +42,15 @@ class Copies:
         return self.of >= 0
 
 
-def copy_radius(near: NearTable) -> float:
+def copy_radius(near: NearTable, equal_within: float) -> float:
     """Return the radius within which rows are nearly the same, in the unit of the distances; 0 if data show none.
 
-    Only distances above 0 count. Cost: twice `N_RADII` passes over the rows.
+    Only distances above ``equal_within`` count. Cost: twice `N_RADII` passes over the rows.
     """
     far, m = near.distances, near.n_near
     if m < FEWEST_NEAR:
         return 0.0
-    n_equal = (far == 0.0).sum(axis=1)
+    n_equal = (far <= equal_within).sum(axis=1)
     told = (m - n_equal) >= FEWEST_NEAR
     if np.count_nonzero(told) < FEWEST_ROWS:
         return 0.0
@@ -86,17 +86,19 @@ def _dimension(middle: Float64s, last: Float64s, n_near: Int64s) -> float:
     return float(expected.sum()) / spread if spread > 0.0 else np.inf
 
 
-def earlier_copies(near: NearTable, equal: Int32s, radius: float) -> Copies:
+def earlier_copies(near: NearTable, equal_within: float, radius: float) -> Copies:
     """Return for each row the nearest earlier row that is the same, or within ``radius`` of it.
 
-    ``equal`` (any, 2) are pairs (row, first row with the same embedding). In row order, a row stays unless a row that
-    stays is within the radius; so every copy has a row nearby that stays. Near copies are those among the nearest rows.
+    In row order, a row stays unless a row that stays is within the radius; so every copy has a row nearby that stays.
+    Rows no farther apart than ``equal_within`` are equal, however many there are; other copies are looked for among the
+    near rows.
     """
     n = len(near.rows)
-    first, distances = np.arange(n), np.full(n, np.nan)
-    first[equal[:, 0]] = equal[:, 1]
-    of = np.full(n, -1, np.int64)
-    of[equal[:, 0]], distances[equal[:, 0]] = equal[:, 1], 0.0
+    first, distances, of = np.arange(n), np.full(n, np.nan), np.full(n, -1, np.int64)
+    if near.n_near:  # of equal rows the first in row order is the nearest
+        equal = np.flatnonzero((near.distances[:, 0] <= equal_within) & (near.rows[:, 0] < first))
+        first[equal] = of[equal] = near.rows[equal, 0]
+        distances[equal] = 0.0
     rows, places = np.nonzero(near.distances <= radius)
     far = near.distances[rows, places]
     one, other = first[rows], first[near.rows[rows, places]]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from dvspark.kernels.gradients.softmax_head import SoftmaxHead, drawn_rows, fit_head
 from dvspark.review.votes import LogProbabilities
-from dvspark.schemas import Floats, Int32s
+from dvspark.schemas import Floats, Int32s, Int64s
 
 FOLDS = 3
 SEED = 2019
@@ -14,14 +16,18 @@ SEED = 2019
 MOST_WEIGHTS = 2**22
 
 
-def fold_heads(x: Floats, codes: Int32s, n_codes: int, metric: str) -> LogProbabilities | None:
-    """Return what the heads say of rows ``x`` (n, n_features) with classes ``codes`` (n,), in id order.
+# From places of rows to their embeddings, (n_places, n_features).
+RowsAt = Callable[[Int64s], Floats]
+
+
+def fold_heads(rows_at: RowsAt, n_features: int, codes: Int32s, n_codes: int, metric: str) -> LogProbabilities | None:
+    """Return what the heads say of rows with classes ``codes`` (n,), in id order.
 
     Under cosine the heads see unit rows. None if there is nothing to learn or too much: fewer than two classes, fewer
     rows than folds, or more than MOST_WEIGHTS weights.
     Cost: three times that of `softmax_head.fit_head` on up to `drawn_rows`; rows are judged as they are asked for.
     """
-    n, n_features = x.shape
+    n = len(codes)
     if n_codes < 2 or n <= FOLDS or n_codes * (n_features + 1) > MOST_WEIGHTS:
         return None
     fold = np.random.default_rng(SEED).permutation(n) % FOLDS
@@ -29,13 +35,15 @@ def fold_heads(x: Floats, codes: Int32s, n_codes: int, metric: str) -> LogProbab
     for own in range(FOLDS):
         others = np.flatnonzero(fold != own)
         drawn = others[drawn_rows(len(others), n_features, n_codes)]
-        heads.append(fit_head(_seen(x[drawn], metric), codes[drawn], n_codes))
+        heads.append(fit_head(_seen(rows_at(drawn), metric), codes[drawn], n_codes))
 
     def log_probabilities(start: int, stop: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
         found = np.empty((stop - start, n_codes))
         for own, head in enumerate(heads):
             rows = np.flatnonzero(fold[start:stop] == own)
-            found[rows] = head.log_probabilities(head.features(_seen(x[start + rows], metric)))
+            if not len(rows):
+                continue
+            found[rows] = head.log_probabilities(head.features(_seen(rows_at(start + rows), metric)))
         return found
 
     return log_probabilities

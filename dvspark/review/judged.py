@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from dvspark.review.posterior import posterior
-from dvspark.review.votes import Choices, LogProbabilities, RowLabels, Voters, choices_of_pairs, choices_of_rows
+from dvspark.review.votes import LogProbabilities, RowLabels, Voters, choices_of_pairs, choices_of_rows
 from dvspark.schemas import Bools, Float64s, Int64s
 
 
@@ -32,21 +32,10 @@ class Judged:
     noise: float
 
 
-def judge(
-    labels: RowLabels,
-    voters: list[Voters],
-    n_codes: int,
-    head: LogProbabilities | None,
-    validation_agreement: float | None,
-) -> Judged:
-    """Return what speaks for the labels of rows with one label each; the second voters are validation rows.
-
-    Where validation rows agree with each other, by ``validation_agreement``, at least as often as training rows do,
-    they alone say what is noise. Few of them, far apart, agree seldom. Cost: that of `posterior`.
-    """
+def judge(labels: RowLabels, voters: list[Voters], n_codes: int, head: LogProbabilities | None) -> Judged:
+    """Return what speaks for the labels of rows with one label each. Cost: that of `posterior`."""
     choices = choices_of_rows(labels, voters, n_codes, head)
-    trusts = validation_agreement is not None and validation_agreement >= agreement(choices)
-    found = posterior(choices, n_codes, max(1, n_codes - 1), trusted=1 if trusts else None)
+    found = posterior(choices, n_codes, max(1, n_codes - 1))
     return Judged(
         found.given,
         found.flagged,
@@ -80,12 +69,6 @@ def judge_sets(labels: RowLabels, voters: list[Voters], n_codes: int) -> Judged:
         np.full(n, -1),
         found.noise.rate,
     )
-
-
-def agreement(choices: Choices) -> float:
-    """Return the share of rows whose label has the most votes, or as many as any other."""
-    most = np.maximum.reduceat(choices.votes, choices.starts[:-1])
-    return float((choices.votes[choices.given] >= most).mean())
 
 
 def _least(each: Float64s, rows: Int64s, n: int) -> Float64s:

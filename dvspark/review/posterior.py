@@ -101,18 +101,14 @@ class Posterior:
     joint: Joint
 
 
-def posterior(choices: Choices, n_codes: int, n_others: int, trusted: int | None = None) -> Posterior:
+def posterior(choices: Choices, n_codes: int, n_others: int) -> Posterior:
     """Return the probabilities of labels, and as many flags as labels are expected to be wrong.
 
     ``n_others``: how many other labels an item may have, in general.
-    ``trusted``: the one feature that tells which class is the most probable where noise is looked for; None: all.
     Cost: some 100 passes over the choices; 80 bytes a choice.
     """
-    if trusted is None:
-        joint = _fit(choices, LabelNoise.same_for_all(LEAST_NOISE, n_codes, n_others), biased=False)
-    else:
-        joint = Joint(np.eye(choices.features.shape[1])[trusted], np.zeros(n_codes))
-    classes = joint.probabilities(choices)
+    no_noise = LabelNoise.same_for_all(LEAST_NOISE, n_codes, n_others)
+    classes = _fit(choices, no_noise, biased=False).probabilities(choices)
     noise = _noise_of_anchors(choices, classes, n_codes, n_others)
     joint = _fit(choices, noise, biased=True)
     each = _normalized(joint.probabilities(choices) * noise.probabilities(choices), choices)
@@ -145,8 +141,9 @@ def _fit(choices: Choices, noise: LabelNoise, *, biased: bool) -> Joint:
         total = np.add.reduceat(each, choices.starts[:-1])
         loss = -float(np.log(total).mean()) + PENALTY * float(((flat - center) ** 2).sum())
         moved = each / total[choices.item_of] - classes
-        slopes = [moved @ choices.features]
-        slopes += [np.bincount(choices.codes, weights=moved, minlength=n_biases)] if biased else []
+        slopes: list[Float64s] = [moved @ choices.features]
+        if biased:
+            slopes.append(np.bincount(choices.codes, weights=moved, minlength=n_biases).astype(np.float64))
         return loss, -np.concatenate(slopes) / choices.n_items + 2.0 * PENALTY * (flat - center)
 
     start = np.append(np.full(n_features, 1.0 / n_features), np.zeros(n_biases))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,6 +31,12 @@ class ReviewResult:
         """Return how many rows have each decision."""
         counted = {one["values"]: one["counts"] for one in pc.value_counts(self.table["decision"]).to_pylist()}
         return {word: counted.get(word, 0) for word in DECISIONS}
+
+    def record(self) -> dict[str, Any]:
+        """Return what a run record tells of the review, as plain data."""
+        findings = [{"where": one.where, "expected": one.expected, "got": one.got} for one in self.findings]
+        numbers = {"duplicate_radius": self.duplicate_radius, "noise_rate": self.noise_rate}
+        return {"decisions": self.counts(), **numbers, "findings": findings}
 
     def __repr__(self) -> str:
         told = ", ".join(f"{word} {n:,}" for word, n in self.counts().items())

@@ -10,15 +10,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dvspark.errors import Problem, shown
+from dvspark.methods import METHODS
 from dvspark.review.copies import copy_radius, earlier_copies, leaks
 from dvspark.review.decisions import Decided, Evidence, codes_at, decide, same_labels
-from dvspark.review.judged import agreement, judge, judge_sets, label_array
+from dvspark.review.judged import judge, judge_sets, label_array
 from dvspark.review.near import NearTable
 from dvspark.review.outliers import outlier_scores, outliers
 from dvspark.review.reasons import reasons
 from dvspark.review.result import ReviewResult
-from dvspark.review.votes import LogProbabilities, RowLabels, Voters, choices_of_rows
-from dvspark.schemas import Float64s, Int32s, columns
+from dvspark.review.votes import LogProbabilities, RowLabels, Voters
+from dvspark.schemas import Float64s, columns
+
+# Metrics that are distances, and up to which distance rows are equal: rounding, under cosine.
+EQUAL_WITHIN = {"euclidean": 0.0, "cosine": 1e-15}
 
 
 @dataclass(frozen=True)
@@ -30,25 +34,38 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Rows:
+class ReviewRows:
     """What a review rests on; all of the training rows in id order.
 
-    - ``near``: the nearest other training rows. ``equal`` (any, 2): pairs (row, first row with the same embedding).
-    - ``near_validation``: the nearest validation rows, if there is a ``validation`` table; ``near_each_other``: the
-      nearest other validation rows of each validation row.
+    - ``near``: the nearest other training rows. Rows no farther apart than ``equal_within`` are equal.
+    - ``near_validation``: the nearest validation rows, if there is a ``validation`` table.
     - ``values`` (n,) and ``standard_errors`` (n,), None if there are none.
     - ``head``: what softmax heads say of rows that they were not trained on, by code of `vocabulary`.
     """
 
     train: Side
     near: NearTable
-    equal: Int32s
+    equal_within: float
     values: Float64s
     standard_errors: Float64s | None
     validation: Side | None = None
     near_validation: NearTable | None = None
-    near_each_other: NearTable | None = None
     head: LogProbabilities | None = None
+
+
+def review_problems(method: str, metric: str, parent: str | None) -> list[Problem]:
+    """Return why a run cannot be reviewed."""
+    problems, declared = [], METHODS.get(method)
+    if declared and (declared.target != "label" or declared.players != "rows" or declared.is_private):
+        hint = "knn_shapley does; or leave review out"
+        problems.append(Problem("review", "a method that values rows by their labels", method, hint))
+    if metric == "inner_product":
+        hint = "of embeddings that are compared by inner product, take cosine"
+        problems.append(Problem("metric", "a distance, for a review: 'euclidean' or 'cosine'", repr(metric), hint))
+    if parent is not None:
+        hint = "review all rows in a run of their own"
+        problems.append(Problem("review", "a run of its own", f"a change of run {parent}", hint))
+    return problems
 
 
 def vocabulary(train: pa.Array, validation: pa.Array | None) -> pa.Array:
@@ -59,7 +76,7 @@ def vocabulary(train: pa.Array, validation: pa.Array | None) -> pa.Array:
     return distinct.take(pc.sort_indices(distinct))
 
 
-def review_rows(rows: Rows, duplicate_radius: float | None) -> ReviewResult:
+def review_rows(rows: ReviewRows, duplicate_radius: float | None) -> ReviewResult:
     """Return the review, in id order; ``duplicate_radius`` None: it follows from the data.
 
     Cost: O(n m log m) for m near rows, besides what the rows rest on; `memory_bytes` in `dvspark.review`.
@@ -67,24 +84,21 @@ def review_rows(rows: Rows, duplicate_radius: float | None) -> ReviewResult:
     words = vocabulary(rows.train.labels, None if rows.validation is None else rows.validation.labels)
     labels = row_labels(rows.train.labels, words)
     voters = [Voters(rows.near, labels)] if rows.near.n_near else []
-    agreed = None
     if rows.validation is not None and rows.near_validation is not None:
-        others = row_labels(rows.validation.labels, words)
-        voters.append(Voters(rows.near_validation, others))
-        agreed = _agreement(others, rows.near_each_other, len(words))
+        voters.append(Voters(rows.near_validation, row_labels(rows.validation.labels, words)))
     several = columns.is_multi_label(rows.train.labels)
     if not voters:  # a single row, with nothing to be held against
         voters = [Voters(NearTable(np.zeros((labels.n_rows, 0), np.int32), np.zeros((labels.n_rows, 0))), labels)]
-    judged = judge_sets(labels, voters, len(words)) if several else judge(labels, voters, len(words), rows.head, agreed)
-    radius = copy_radius(rows.near) if duplicate_radius is None else duplicate_radius
+    judged = judge_sets(labels, voters, len(words)) if several else judge(labels, voters, len(words), rows.head)
+    radius = copy_radius(rows.near, rows.equal_within) if duplicate_radius is None else duplicate_radius
     scores = outlier_scores(rows.near)
-    copies = earlier_copies(rows.near, rows.equal, radius)
+    copies = earlier_copies(rows.near, rows.equal_within, radius)
     evidence = Evidence(
         labels,
         judged,
         copies,
         same_labels(labels, copies),
-        leaks(rows.near_validation, labels.n_rows, radius),
+        leaks(rows.near_validation, labels.n_rows, max(radius, rows.equal_within)),
         outliers(scores),
         len(words),
     )
@@ -93,19 +107,12 @@ def review_rows(rows: Rows, duplicate_radius: float | None) -> ReviewResult:
     return ReviewResult(table, radius, judged.noise, tuple(_findings(rows, evidence, decided, words)))
 
 
-def _agreement(labels: RowLabels, near: NearTable | None, n_codes: int) -> float | None:
-    """Return how often validation rows have the label of their neighbors; None if that is not known."""
-    if near is None or not near.n_near or len(labels.codes) != labels.n_rows:
-        return None
-    return agreement(choices_of_rows(labels, [Voters(near, labels)], n_codes))
-
-
 def row_labels(labels: pa.Array, words: pa.Array) -> RowLabels:
     """Return labels as codes of the vocabulary."""
     return RowLabels.of(columns.encode_labels(labels, words))
 
 
-def _table(rows: Rows, evidence: Evidence, decided: Decided, scores: Float64s, words: pa.Array) -> pa.Table:
+def _table(rows: ReviewRows, evidence: Evidence, decided: Decided, scores: Float64s, words: pa.Array) -> pa.Table:
     """Return the review table in id order, with `LABEL_CHANGES` if rows have several labels."""
     judged, kind = evidence.judged, rows.train.labels.type
     validation_ids = pa.array([], pa.int64()) if rows.validation is None else rows.validation.ids
@@ -143,7 +150,7 @@ def _beyond(some: RowLabels, others: RowLabels) -> RowLabels:
     return RowLabels.of([np.setdiff1d(codes_at(some, row), codes_at(others, row)) for row in range(some.n_rows)])
 
 
-def _findings(rows: Rows, evidence: Evidence, decided: Decided, words: pa.Array) -> Iterator[Problem]:
+def _findings(rows: ReviewRows, evidence: Evidence, decided: Decided, words: pa.Array) -> Iterator[Problem]:
     """Yield what to look at before rows are dropped."""
     labels = evidence.labels
     below = np.repeat(rows.values < 0, np.diff(labels.offsets))

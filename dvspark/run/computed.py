@@ -13,6 +13,7 @@ from dvspark.engine.reduce import sketch_of
 from dvspark.local.session import LocalSession
 from dvspark.logs import Stages
 from dvspark.methods.options import ValueOptions
+from dvspark.review.result import ReviewResult
 from dvspark.run.audit import Audited
 from dvspark.run.finalize import Finalized
 from dvspark.run.prepare import Prepared
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Computed:
-    """Audited values and the results of the stages before; ``extremes`` are empty unless they were asked for."""
+    """Audited values and the results of the stages before; ``extremes`` and ``review`` are there if asked for."""
 
     checked: Checked
     plan: Plan
@@ -39,6 +40,7 @@ class Computed:
     finalized: Finalized
     audited: Audited
     extremes: pa.Table
+    review: ReviewResult | None = None
 
     def kept_totals(self) -> KeptTotals:
         """Return the totals that a later change of this run needs."""
@@ -52,7 +54,7 @@ class Computed:
         """Return the run record."""
         checked, inputs = self.checked, self.checked.inputs
         parent = checked.parent
-        return run_record(
+        record = run_record(
             run_id=checked.run_id,
             fingerprint=checked.fingerprint,
             options=checked.options,
@@ -69,6 +71,7 @@ class Computed:
             outputs=outputs,
             spark_version=None if isinstance(session, LocalSession) else session.version,
         )
+        return record if self.review is None else {**record, "review": self.review.record()}
 
     def _owned_record(self) -> dict[str, int]:
         """Return how many of the training rows are owned, where some may be."""

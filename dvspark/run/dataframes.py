@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 from dvspark.arguments import choice_problems
 from dvspark.engine.planning.plan import PLANS, host_memory_problems
 from dvspark.errors import ConfigError, Problem
+from dvspark.logs import Stages
 from dvspark.methods.options import ValueOptions, owned_problems
+from dvspark.review.review_rows import review_problems
+from dvspark.run.computed import Computed
 from dvspark.run.pipeline import compute
 from dvspark.run.read import RowsOrProblems, Tables
 from dvspark.run.request import RowRules, Spread
@@ -102,8 +105,30 @@ def value_table(
         error_bound=error_bound,
         self_validation=self_validation,
     )
+    spread = Spread(plan, host_memory=host_memory, work_dir=work_dir)
+    computed, stages = computed_frames(options, train_df, validation_df, columns, on_bad_row, run_id, spread, owned_df)
+    spark = train_df.sparkSession
+    values = values_frame(spark, computed.finalized.table, computed.checked.types)
+    return Result(values, computed.record({}, stages, spark), computed.audited.findings)
+
+
+def computed_frames(
+    options: ValueOptions,
+    train_df: DataFrame,
+    validation_df: DataFrame | None,
+    columns: dict[str, str] | None,
+    on_bad_row: str,
+    run_id: str | None,
+    spread: Spread,
+    owned_df: DataFrame | None = None,
+    review: int | None = None,
+) -> tuple[Computed, Stages]:
+    """Return what is computed of DataFrames, and the stages; ``review``: so many of the nearest rows vote in a review.
+
+    Raises: as `value_table` does.
+    """
     problems = options.problems() + choice_problems("on_bad_row", on_bad_row, ON_BAD_ROW)
-    problems += choice_problems("plan", plan, PLANS) + host_memory_problems(host_memory)
+    problems += choice_problems("plan", spread.plan, PLANS) + host_memory_problems(spread.host_memory)
     if options.self_validation == (validation_df is not None):
         expected = "a validation DataFrame, or self_validation=True; not both"
         problems.append(Problem("validation_df", expected, "both" if options.self_validation else "neither"))
@@ -111,6 +136,8 @@ def value_table(
     optional = {"validation_df": validation_df, "owned_df": owned_df}
     problems += frame_problems({"train_df": train_df, **{n: df for n, df in optional.items() if df is not None}})
     problems += column_problems(columns)
+    if review is not None:
+        problems += review_problems(options.method, options.metric, None)
     if problems:
         raise ConfigError(problems)
     target = options.declaration.target
@@ -123,12 +150,11 @@ def value_table(
     if validation_df is not None:
         reference = TableReference.of_frame("validation_df", columns).without_train_columns()
         validation = canonical_rows("validation", validation_df, reference, target)
-    spark, spread = train_df.sparkSession, Spread(plan, host_memory=host_memory, work_dir=work_dir)
+    spark = train_df.sparkSession
     with named_jobs(spark, run_id) as stages:
         checked = validate_tables(
-            Tables(train, validation), RowRules(on_bad_row), options, run_id, spread.chunk_rows, stages
+            Tables(train, validation), RowRules(on_bad_row), options, run_id, spread.chunk_rows, stages, review
         )
         stages.run_id = checked.run_id
         computed = compute(checked, spread, spark, stages, with_extremes=False)
-    values = values_frame(spark, computed.finalized.table, checked.types)
-    return Result(values, computed.record({}, stages, spark), computed.audited.findings)
+    return computed, stages

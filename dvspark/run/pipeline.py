@@ -24,6 +24,7 @@ from dvspark.run.prepare import prepare_method
 from dvspark.run.publish import publish_results
 from dvspark.run.read import read_tables
 from dvspark.run.request import Budget, Change, Delivery, RowRules, Spread
+from dvspark.run.review import review_values
 from dvspark.run.validate import Checked, validate_tables
 from dvspark.run.value import value_rows
 from dvspark.runs.files import Files
@@ -62,12 +63,13 @@ def run(config: JobConfig, session: Session, arrived: DataFrame | None = None) -
     spread = Spread(config.plan, config.chunk_rows, config.host_memory, config.work_dir)
     place = Place(config.output.format, config.output.table)
     delivery = Delivery(place, config.force, config.to_owners(), config.report, config.mlflow)
+    review = config.review_k if config.review else None
     budget = Budget(train, config.budget, config.epsilon_budget, config.delta_budget)
 
     with open_output(config.output.path) as storage, named_jobs(spark_of(session), config.run_id) as stages:
         require_packages(delivery)
         tables = read_tables(train, validation, rules, options, change, session, storage, stages, arrived)
-        checked = validate_tables(tables, rules, options, config.run_id, spread.chunk_rows, stages)
+        checked = validate_tables(tables, rules, options, config.run_id, spread.chunk_rows, stages, review)
         checked = admission.known(checked, storage)
         require_own_name(storage, checked.run_id)
         if (published := already_published(checked, delivery, storage, session)) is not None:
@@ -137,7 +139,10 @@ def compute(
         extremes = pa.table({})
         if with_extremes:
             extremes = find_extremes(finalized.table, prepared.validation_rows, index, options, stages)
-    return Computed(checked, plan, prepared, valued, finalized, audited, extremes)
+        review = None
+        if checked.review is not None:
+            review = review_values(checked, finalized, index, checked.review, spread.chunk_rows, stages)
+    return Computed(checked, plan, prepared, valued, finalized, audited, extremes, review)
 
 
 def _begun(checked: Checked, files: Files) -> Ledger:

@@ -23,7 +23,8 @@ def presented(
     """Return the documents by name, and the record with its entry about the report."""
     documents: dict[str, str | bytes] = {}
     if with_report:
-        shown = report.summarize(computed.finalized.table, record, record["findings"], computed.extremes)
+        review = None if computed.review is None else computed.review.table
+        shown = report.summarize(computed.finalized.table, record, record["findings"], computed.extremes, review=review)
         record = {**record, "lowest_rows": [_row_record(row) for row in shown.lowest[:LOWEST_ROWS]]}
         documents["report.html"] = report.render_html(shown)
         documents[NEIGHBORS] = sealed_neighbors(record["run_id"], computed.extremes)

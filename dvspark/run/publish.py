@@ -99,6 +99,8 @@ def _outputs(
         names["report"] = "report.html"
     outputs = {"values": shown(f"values/run_id={run_id}") if destination is None else destination.place}
     outputs |= {name: shown(f"runs/{run_id}/{file}") for name, file in names.items()}
+    if computed.review is not None:
+        outputs["review"] = shown(f"review/run_id={run_id}")
     if computed.checked.inputs.rejected is not None:
         outputs["rejected"] = shown(f"{_rejected(computed)}/run_id={run_id}")
     return outputs
@@ -124,6 +126,8 @@ def _tables(
     else:
         run = RunKey(checked.run_id, checked.fingerprint)
         commit = partial(commit_values, destination, values, checked.schema, run)
+    if computed.review is not None:
+        tables["review"] = computed.review.table
     if checked.inputs.rejected is not None:
         tables[_rejected(computed)] = counted(checked.inputs.rejected, checked.inputs.n_rejected)
     return tables, commit

@@ -10,7 +10,7 @@ from dvspark import report
 from dvspark.errors import ConfigError, OutputConflictError, Problem
 from dvspark.report.against import compared
 from dvspark.runs.documents import sealed, unsealed
-from dvspark.tables.sinks.published_values import read_record, read_values
+from dvspark.tables.sinks.published_values import read_record, read_review, read_values
 from dvspark.tables.storage import open_storage
 
 # Beside the report: the nearest validation rows of the rows it lists, which values and record do not have.
@@ -34,8 +34,9 @@ def report_again(output: str, run_id: str | None, against: tuple[str, str | None
     if against is not None:
         other, other_values = _published(*against)
         comparison = compared(values, record, other_values, other)
+    review = read_review(output, record)
     neighbors = _neighbors(output, record["run_id"])
-    summary = report.summarize(values, record, record["findings"], neighbors, comparison=comparison)
+    summary = report.summarize(values, record, record["findings"], neighbors, review=review, comparison=comparison)
     return record["run_id"], report.render_html(summary)
 
 

@@ -30,7 +30,7 @@ class Checked:
     """Inputs that can be valued, and the identity of the run.
 
     ``secret``: for a private run, the fingerprint that depends on its table and is never shown; ``fingerprint`` is then
-    random.
+    random. ``review``: how many of the nearest rows vote in a review, if one is asked for.
     """
 
     options: ValueOptions
@@ -41,6 +41,7 @@ class Checked:
     parent: Parent | None = None
     secret: str | None = None
     release: Release | None = None
+    review: int | None = None
 
     def ledger(self, files: Files) -> Ledger:
         """Return the run's ledger."""
@@ -85,10 +86,17 @@ class Checked:
 
 
 def validate_tables(
-    tables: Tables, rules: RowRules, options: ValueOptions, run_id: str | None, chunk_rows: int, stages: Stages
+    tables: Tables,
+    rules: RowRules,
+    options: ValueOptions,
+    run_id: str | None,
+    chunk_rows: int,
+    stages: Stages,
+    review: int | None = None,
 ) -> Checked:
     """Validate the tables and settle what decides the run; ``run_id`` None: its id follows from that.
 
+    ``review``: how many of the nearest rows vote in a review; None: no review.
     Raises: InputError with everything that is wrong in the tables, ConfigError for options that do not fit them.
     """
     parent = tables.parent
@@ -105,7 +113,7 @@ def validate_tables(
         now.note = f"{inputs.n_features} features, {inputs.n_classes} classes"
     for warning in inputs.warnings:
         log_event(f"note: {warning}", where=warning.where, got=warning.got)
-    checked = _identified(inputs, options, parameters, run_id, chunk_rows, parent)
+    checked = _identified(inputs, options, parameters, run_id, chunk_rows, parent, review)
     return checked if tables.known is None else replace(checked, inputs=inputs.also_rejected(tables.known))
 
 
@@ -130,6 +138,7 @@ def _identified(
     run_id: str | None,
     chunk_rows: int,
     parent: Parent | None,
+    review: int | None,
 ) -> Checked:
     """Return the inputs with the run's identity: from all that decides its values, or random if private."""
     decisive = {
@@ -138,6 +147,7 @@ def _identified(
         "chunk_rows": chunk_rows,
         "train": inputs.train_facts.digest,
         "validation": inputs.validation_facts.digest,
+        **({} if review is None else {"review": review}),
         **({} if parent is None else {"parent": [parent.record["fingerprint"], parent.change]}),
     }
     if options.declaration.is_private:
@@ -148,4 +158,6 @@ def _identified(
         release = method.release(method.own(parameters), inputs.validation_facts.n_rows)
         return Checked(options, inputs, parameters, shown.fingerprint, shown.run_id, secret=secret, release=release)
     full = fingerprint(decisive)
-    return Checked(options, inputs, parameters, full, run_id or derived_run_id(options.method, full), parent)
+    return Checked(
+        options, inputs, parameters, full, run_id or derived_run_id(options.method, full), parent, review=review
+    )

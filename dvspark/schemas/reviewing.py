@@ -24,6 +24,15 @@ REVIEW = Table(
         Column("reason", "string", "why, in a sentence"),
     ),
 )
+NEAR_POINTS = Table(
+    "near_points",
+    "the nearest other train rows of train rows; arrays are binary, little-endian",
+    (
+        Column("train_row", "bigint", "position of the train row in id order"),
+        Column("rows", "binary", "int32: positions of the near rows, nearest first"),
+        Column("distances", "binary", "float64: their distances, in the run's metric"),
+    ),
+)
 # Of rows with several labels.
 LABEL_CHANGES = (
     Column("labels_to_add", "{label}", "labels that the row probably lacks"),

@@ -1,4 +1,4 @@
-"""Label errors: `python -m tests.bench.label_errors [--folder FOLDER ...]` (group `bench`).
+"""Label errors: `python -m tests.bench.label_errors [--folder FOLDER ...] [--rows N]` (group `bench`).
 
 Every .npz file of a folder, with arrays X and y, is a data set more.
 """
@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 import dvspark
 from dvspark.arrays.array_inputs import Given, read_array_inputs
-from dvspark.arrays.local import local_totals
+from dvspark.arrays.array_values import array_totals
 from dvspark.methods.finalize import finalize
 from dvspark.methods.options import ValueOptions
 from tests.bench.frame import ROOT, Result, Row, result, say
@@ -33,11 +33,11 @@ the rows by any other label, or of 5 to 35 % of the rows of each class by the ne
 nearest other rows, or from scikit-learn's logistic regression in 5 folds; and the mean of the ranks of three signals:
 value over its standard error, CHG value, lead of the label among the 20 nearest rows. The first table has the wrong
 labels among as many lowest scores; F1 is that of the flags. Tables of numbers are standardized. Means over three seeds
-below 3,000 rows, else one seed."""
+below 1,000 rows, else one seed."""
 K = 20
 CLEANLAB_K = 10
-MOST_ROWS = 20_000
-SEVERAL_SEEDS_BELOW = 3_000
+MOST_ROWS = 5_000
+SEVERAL_SEEDS_BELOW = 1_000
 # Rows with so many numbers are embeddings, and stay as they are.
 EMBEDDED_FROM = 64
 
@@ -66,12 +66,12 @@ class Found:
     suggested_scores: np.ndarray | None = None
 
 
-def main(tiny: bool = False, folders: tuple[Path, ...] = ()) -> Result:
-    """Measure every set under both kinds of noise; a quarter of an hour with a dozen sets in folders."""
+def main(tiny: bool = False, folders: tuple[Path, ...] = (), most_rows: int = MOST_ROWS) -> Result:
+    """Measure every set under both kinds of noise; of the demo's and those of folders at most ``most_rows``."""
     scored: list[Row] = []
     flagged: list[Row] = []
     suggestions: list[tuple[np.ndarray, np.ndarray]] = []
-    for name, x, truth in data_sets(tiny, folders):
+    for name, x, truth in data_sets(tiny, folders, most_rows):
         for noise in ("10 %", "by class"):
             say(f"label_errors: {name}, {len(x):,} × {x.shape[1]}, {noise}")
             seeds = 3 if len(x) < SEVERAL_SEEDS_BELOW and not tiny else 1
@@ -93,7 +93,7 @@ def main(tiny: bool = False, folders: tuple[Path, ...] = ()) -> Result:
     return result("label_errors", QUESTION, METHOD, [], tables)
 
 
-def data_sets(tiny: bool, folders: tuple[Path, ...]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def data_sets(tiny: bool, folders: tuple[Path, ...], most_rows: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Yield name, rows and labels of each set; those of scikit-learn, generated ones, the demo's, and of folders."""
     from sklearn import datasets
 
@@ -106,12 +106,12 @@ def data_sets(tiny: bool, folders: tuple[Path, ...]) -> Iterator[tuple[str, np.n
         4000, 20, n_informative=10, n_redundant=4, n_classes=5, class_sep=1.5, random_state=0
     )
     yield "generated", _standard(x), y
-    demo = pq.read_table(ROOT / "dvspark" / "demo" / "train.parquet")
+    demo = pq.read_table(ROOT / "dvspark" / "demo" / "train.parquet").slice(0, most_rows)
     yield "demo", np.stack(demo["embedding"].to_numpy()), np.unique(demo["label"].to_numpy(), return_inverse=True)[1]
     for path in sorted(path for folder in folders for path in folder.glob("*.npz")):
         with np.load(path, allow_pickle=False) as arrays:
             x, y = arrays["X"].astype(np.float32), arrays["y"]
-        rows = np.sort(np.random.default_rng(0).choice(len(y), min(MOST_ROWS, len(y)), replace=False))
+        rows = np.sort(np.random.default_rng(0).choice(len(y), min(most_rows, len(y)), replace=False))
         yield path.stem, x[rows] if x.shape[1] >= EMBEDDED_FROM else _standard(x[rows]), y[rows]
 
 
@@ -237,7 +237,7 @@ def _cleanlab(codes: np.ndarray, probabilities: np.ndarray) -> Found:
 
 def _valued(case: Flipped, method: str) -> tuple[np.ndarray, np.ndarray | None]:
     options = ValueOptions.of(method, K, None, {}, self_validation=True)
-    return finalize(local_totals(read_array_inputs(Given(case.x, case.y), options), options), "mean")
+    return finalize(array_totals(read_array_inputs(Given(case.x, case.y), options), options), "mean")
 
 
 def _neighbors(x: np.ndarray, k: int) -> np.ndarray:
@@ -265,9 +265,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=sys.modules[__name__].__doc__)
     parser.add_argument("--tiny", action="store_true", help="one small set, to see that it works")
     parser.add_argument("--folder", type=Path, action="append", default=[], help="folder of .npz files with X and y")
+    parser.add_argument("--rows", type=int, default=MOST_ROWS, help="most rows of the demo and of a set of a folder")
     parser.add_argument("--out", type=Path, help="file for the result as JSON")
     given = parser.parse_args()
-    measured = main(given.tiny, tuple(given.folder))
+    measured = main(given.tiny, tuple(given.folder), given.rows)
     print(section(measured))
     if given.out:
         given.out.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")

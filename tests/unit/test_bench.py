@@ -16,6 +16,7 @@ from tests.bench import (
     games,
     jobs,
     kernel,
+    label_errors,
     performance_page,
     self_validation,
 )
@@ -49,6 +50,15 @@ def test_self_validation__runs_tiny() -> None:
     check_result(result, self_validation)
     _, ours, cleanlab = result["tables"]["Scores of rows by each other"]
     assert ours["mean score"] == pytest.approx(cleanlab["mean score"], abs=1e-12)
+
+
+def test_label_errors__runs_tiny() -> None:
+    result = label_errors.main(tiny=True)
+    check_result(result, label_errors)
+    scored, flagged, suggested = result["tables"].values()
+    assert [row["wrong labels"] for row in scored] == [row["wrong labels"] for row in flagged] == ["10 %", "by class"]
+    assert all(row["review"] > 0.8 and row["AUROC review"] > 0.95 for row in scored)
+    assert sum(row["rows"] for row in suggested) == sum(row["rows"] for row in scored)
 
 
 def test_plain_numpy__is_knn_shapley() -> None:

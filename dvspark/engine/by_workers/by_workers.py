@@ -32,6 +32,7 @@ __all__ = [
     "build_index",
     "finished",
     "listed_rows",
+    "near_points",
     "nearest_rows",
     "neighbor_counts",
     "tenth_distances",
@@ -104,6 +105,12 @@ def value_waves(
 def neighbor_counts(chunks: LocalChunks, sizes: dict[int, int], reference: IndexReference, work: ChunkWork) -> pa.Table:
     """Return `NEIGHBOR_COUNTS` of all validation rows, for a `radius` method."""
     asked = (request("count", chunks.take([chunk]), reference, work) for chunk in sizes)
+    return pa.concat_tables([from_ipc(told) for told in chunks.rows.session.workers.map(asked)])
+
+
+def near_points(chunks: LocalChunks, sizes: dict[int, int], reference: IndexReference, work: ChunkWork) -> pa.Table:
+    """Return `NEAR_POINTS` of training rows in chunks."""
+    asked = (request("near", chunks.take([chunk]), reference, work) for chunk in sizes)
     return pa.concat_tables([from_ipc(told) for told in chunks.rows.session.workers.map(asked)])
 
 

@@ -21,13 +21,17 @@ import pyarrow as pa
 
 from dvspark.engine.index.train_index import IndexReference, TrainIndex
 from dvspark.engine.replicated.replicated import open_here
-from dvspark.engine.tasks import ChunkWork, count_chunks, value_chunks
+from dvspark.engine.tasks import ChunkWork, count_chunks, near_chunks, value_chunks
 from dvspark.kernels import loops
 from dvspark.local.workers import DONE, FAILED, read_message, write_message
 from dvspark.methods.options import ValueOptions
 
 Batches = Iterator[pa.RecordBatch]
-TASKS: dict[str, Callable[[Batches, TrainIndex, ChunkWork], Batches]] = {"value": value_chunks, "count": count_chunks}
+TASKS: dict[str, Callable[[Batches, TrainIndex, ChunkWork], Batches]] = {
+    "value": value_chunks,
+    "count": count_chunks,
+    "near": near_chunks,
+}
 # Where a request's metadata say what is to be done.
 TOLD = b"dvspark"
 

@@ -24,6 +24,7 @@ from dvspark.engine.tasks import (
     ListedRows,
     chunk_arrays,
     count_chunks,
+    near_chunks,
     value_chunks,
 )
 from dvspark.errors import ComputeError, Problem
@@ -43,6 +44,7 @@ from dvspark.schemas import (
     TrainArrays,
     Wave,
 )
+from dvspark.schemas.reviewing import NEAR_POINTS
 from dvspark.spark import worker
 from dvspark.spark.progress import watch_tasks
 from dvspark.spark.session import is_same_host
@@ -162,6 +164,21 @@ def neighbor_counts(chunks: DataFrame, sizes: dict[int, int], reference: IndexRe
         one_value_a_task(chunks, "chunk_id", sorted(sizes))
         .sortWithinPartitions("chunk_id", "id")
         .mapInArrow(count, NEIGHBOR_COUNTS.ddl(id=kind))
+        .toArrow()
+    )
+
+
+def near_points(chunks: DataFrame, sizes: dict[int, int], reference: IndexReference, work: ChunkWork) -> pa.Table:
+    """Return `NEAR_POINTS` of training rows in chunks; 12 bytes a near row reach the driver."""
+
+    def find(batches: Batches) -> Batches:
+        worker.get_ready(loops.fastest)
+        return near_chunks(batches, open_here(reference), work)
+
+    return (
+        one_value_a_task(chunks, "chunk_id", sorted(sizes))
+        .sortWithinPartitions("chunk_id", "id")
+        .mapInArrow(find, NEAR_POINTS.ddl())
         .toArrow()
     )
 

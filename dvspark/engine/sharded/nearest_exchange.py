@@ -19,7 +19,7 @@ from dvspark.engine.index.train_blocks import BlocksReference, block_numbers, op
 from dvspark.engine.reduce import widest_of
 from dvspark.engine.sharded.block_sums import require_all, sum_batch
 from dvspark.engine.sharded.exchange import read_chunk
-from dvspark.engine.tasks import ChunkWork
+from dvspark.engine.tasks import ChunkWork, near_batch
 from dvspark.kernels.nearest.near_values import NearValues
 from dvspark.kernels.nearest.nearest import NearestRows, NearRows, merge_nearest
 from dvspark.kernels.workspace import Workspace
@@ -118,6 +118,18 @@ def value_batches(
         )
         told = {"chunk_id": chunk_id, "file": name, **{name: getattr(total, name) for name in SCALARS}}
         yield pa.RecordBatch.from_pylist([{**told, "widest": total.widest.tobytes()}], VALUED_TYPES)
+
+
+def point_batches(
+    batches: Iterator[pa.RecordBatch], reference: BlocksReference, folder: Path, work: ChunkWork
+) -> Iterator[pa.RecordBatch]:
+    """Yield the `NEAR_POINTS` of every chunk, from `NEAR_PARTS` that are sorted by (chunk_id, point, block)."""
+    method = NearestMethod.of(work.method)
+    m = method.n_asked(reference.n_train - 1, method.own(work.parameters))
+    rows = (row for batch in batches for row in batch.to_pylist())
+    merged = merged_points(rows, reference, m, work.options.metric)
+    for chunk_id, points in itertools.groupby(merged, key=lambda found: found[0]):
+        yield near_batch(read_chunk(folder, chunk_id), [near for _, near in points])
 
 
 def sum_batches(

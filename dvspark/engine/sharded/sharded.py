@@ -23,7 +23,7 @@ from dvspark.engine.reduce import WaveSum
 from dvspark.engine.sharded import binned_exchange
 from dvspark.engine.sharded.exchange import Halves, method_halves
 from dvspark.engine.sharded.sharded_blocks import build_blocks, chunk_files, finished_blocks
-from dvspark.engine.sharded.sharded_nearest import by_nearest, nearest_rows, tenth_distances
+from dvspark.engine.sharded.sharded_nearest import by_nearest, near_points, nearest_rows, tenth_distances
 from dvspark.engine.sharded.sharded_radius import by_counts, neighbor_counts
 from dvspark.engine.sharded.sharded_ranking import by_all_keys, by_bins
 from dvspark.engine.tasks import ChunkWork, ListedRows
@@ -37,6 +37,7 @@ __all__ = [
     "exchanged_waves",
     "finished_blocks",
     "listed_rows",
+    "near_points",
     "nearest_rows",
     "neighbor_counts",
     "tenth_distances",

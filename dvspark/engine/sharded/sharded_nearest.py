@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from dvspark.engine.chunks import in_chunks, pieces
 from dvspark.engine.index.train_blocks import BlocksReference
 from dvspark.engine.replicated.replicated import one_value_a_task
 from dvspark.engine.sharded import nearest_exchange
@@ -22,6 +23,7 @@ from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.kinds.radius import SAMPLE_NEIGHBORS
 from dvspark.schemas import BLOCK_SUMS, NEAR_PARTS, NEAR_VALUED, ChunkArrays, Float64s, Int64s, Partial, TrainBlock
+from dvspark.schemas.reviewing import NEAR_POINTS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -48,6 +50,22 @@ def by_nearest(
 
     sums = block_numbers_of(spark, reference).mapInArrow(add_up, BLOCK_SUMS.ddl()).toArrow()
     return {chunk: of_chunk for chunk, (of_chunk, _) in chunk_sums(sums, reference, sizes).items()}
+
+
+def near_points(chunks: DataFrame, sizes: dict[int, int], reference: BlocksReference, work: ChunkWork) -> pa.Table:
+    """Return `NEAR_POINTS` of training rows in chunks, some chunks at a time; 12 bytes a near row reach the driver."""
+    spark, near_of, found = chunks.sparkSession, nearest_exchange.method_near(reference, work), []
+    for wave in pieces(list(sizes)):
+        rows = chunks.where(in_chunks(wave)).toArrow()
+        with chunk_files(rows, reference, self_validation=True) as folder:
+
+            def merge(batches: Batches, folder: Path = folder) -> Batches:
+                return nearest_exchange.point_batches(batches, reference, folder, work)
+
+            parts = _near_parts(spark, wave, reference, folder, near_of)
+            parts = one_value_a_task(parts, "chunk_id", wave).sortWithinPartitions("chunk_id", "point", "block")
+            found.append(parts.mapInArrow(merge, NEAR_POINTS.ddl()).toArrow())
+    return pa.concat_tables(found)
 
 
 def tenth_distances(

@@ -6,6 +6,7 @@ from os import PathLike
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from dvspark.errors import ConfigError, OutputConflictError, Problem
 from dvspark.methods import METHODS
@@ -49,6 +50,15 @@ def read_record(output: str | PathLike[str], run_id: str | None = None) -> dict[
     """
     storage = open_storage(str(output))
     return _record(storage, _latest(storage) if run_id is None else run_id)
+
+
+def read_review(output: str | PathLike[str], record: dict[str, Any]) -> pa.Table | None:
+    """Return the review of a run, `schemas.reviewing.REVIEW`, by its record; None for a run that was not reviewed."""
+    if "review" not in record["outputs"]:
+        return None
+    storage = open_storage(str(output))
+    place = storage.path(f"review/run_id={record['run_id']}")
+    return pq.read_table(place, filesystem=storage.file_system, partitioning=None)
 
 
 def _latest(storage: Storage) -> str:

@@ -18,6 +18,7 @@ from dvspark.local.session import LocalSession
 from dvspark.runs.documents import json_object, missing_in, unsealed
 from dvspark.runs.latest import write_latest
 from dvspark.schemas import ERROR_BOUND, OWNER, VALUES, Float64s, Int64s
+from dvspark.schemas.reviewing import LABEL_CHANGES, REVIEW
 from dvspark.spark.job_threads import JobThreads
 from dvspark.tables.sinks.owner_folders import escaped
 from dvspark.tables.sinks.places import PUBLISHING
@@ -38,7 +39,7 @@ TOLD_OF_TABLES = {"inputs.train.n_rows": int, "values_sha256": str}
 # Only whoever runs the job may see the rows that a private run sets aside.
 PRIVATE_REJECTED = "private/rejected"
 # Names of the tables that a run may publish.
-TABLES = ("values", "rejected", "validation_rows", PRIVATE_REJECTED)
+TABLES = ("values", "review", "rejected", "validation_rows", PRIVATE_REJECTED)
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,12 @@ def values_frame(spark: SparkSession, values: pa.Table, types: dict[str, str]) -
     """Return the values as a Spark DataFrame with the documented types, for the columns that they have."""
     columns = tuple(column for column in (*VALUES.columns, OWNER, ERROR_BOUND) if column.name in values.column_names)
     return spark.createDataFrame(values, schema=dataclasses.replace(VALUES, columns=columns).ddl(**types))
+
+
+def review_frame(spark: SparkSession, review: pa.Table, types: dict[str, str]) -> DataFrame:
+    """Return a review as a Spark DataFrame; ``types``: those of id, label and validation_id."""
+    columns = (*REVIEW.columns, *(column for column in LABEL_CHANGES if column.name in review.column_names))
+    return spark.createDataFrame(review, schema=dataclasses.replace(REVIEW, columns=columns).ddl(**types))
 
 
 def typed_values(session: Session, values: pa.Table, types: dict[str, str]) -> DataFrame | pa.Table:

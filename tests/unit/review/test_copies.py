@@ -11,12 +11,12 @@ from property_tests import examples
 from dvspark.kernels.distances.distances import prepare
 from dvspark.review.copies import copy_radius, earlier_copies
 from dvspark.review.near import NearTable, near_table
-from dvspark.schemas import Int32s, TrainLabels
+from dvspark.schemas import TrainLabels
 
 
-def searched(x: np.ndarray, k: int = 20) -> tuple[NearTable, Int32s]:
+def searched(x: np.ndarray, k: int = 20) -> NearTable:
     train = prepare(np.ascontiguousarray(x), TrainLabels(np.zeros(len(x), np.int32)), "euclidean")
-    return near_table(train, train.x, "euclidean", k, itself=True), train.duplicates
+    return near_table(train, train.x, "euclidean", k, itself=True)
 
 
 @pytest.mark.parametrize("n_features", [2, 5, 30])
@@ -24,9 +24,9 @@ def searched(x: np.ndarray, k: int = 20) -> tuple[NearTable, Int32s]:
 def test_radius__is_0_where_no_rows_are_copies(n_features: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(1500, n_features))
-    assert copy_radius(searched(x)[0]) == 0.0
+    assert copy_radius(searched(x), 0.0) == 0.0
     x[:500] = 0.01 * x[:500] + 5.0  # neither if parts of the table are much denser than others
-    assert copy_radius(searched(x)[0]) == 0.0
+    assert copy_radius(searched(x), 0.0) == 0.0
 
 
 @pytest.mark.parametrize("n_features", [5, 30])
@@ -35,8 +35,8 @@ def test_radius__parts_copies_from_other_rows(n_features: int, n_copies: int) ->
     rng = np.random.default_rng(2)
     x = rng.normal(size=(1500, n_features))
     x = np.concatenate([x, x[:n_copies] + 1e-3 * rng.normal(size=(n_copies, n_features))])
-    near, equal = searched(x)
-    found = earlier_copies(near, equal, copy_radius(near))
+    near = searched(x)
+    found = earlier_copies(near, 0.0, copy_radius(near, 0.0))
     assert found.of[1500:].tolist() == list(range(n_copies))
     # The radius takes at most one row in a hundred that is near by chance.
     assert found.found[:1500].sum() <= np.ceil(0.02 * n_copies)
@@ -44,9 +44,9 @@ def test_radius__parts_copies_from_other_rows(n_features: int, n_copies: int) ->
 
 def test_radius__of_few_rows_or_neighbors_is_0() -> None:
     x = np.arange(12.0)[:, None]
-    assert copy_radius(searched(x)[0]) == 0.0
-    assert copy_radius(searched(x, k=2)[0]) == 0.0
-    assert copy_radius(searched(np.zeros((50, 1)))[0]) == 0.0
+    assert copy_radius(searched(x), 0.0) == 0.0
+    assert copy_radius(searched(x, k=2), 0.0) == 0.0
+    assert copy_radius(searched(np.zeros((50, 1))), 0.0) == 0.0
 
 
 @examples(100)
@@ -58,8 +58,8 @@ def test_every_copy__has_an_earlier_row_that_stays_and_rows_that_stay_are_apart(
     places: list[int], radius: float
 ) -> None:
     x = np.array(places, np.float64)[:, None]
-    near, equal = searched(x, k=len(x))
-    found = earlier_copies(near, equal, radius)
+    near = searched(x, k=len(x))
+    found = earlier_copies(near, 0.0, radius)
     stays = ~found.found
     assert stays[0]
     for row in np.flatnonzero(found.found):

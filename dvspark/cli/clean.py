@@ -1,0 +1,52 @@
+"""`dvspark clean`: writes the training table as a review decided, and a log of every change."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from dvspark.cli.declared import COMMANDS
+from dvspark.cli.printing import tell
+from dvspark.cli.words import own_words
+from dvspark.errors import ConfigError, Problem
+from dvspark.logs.redact import visible
+from dvspark.review.clean import LOG, TABLE, changes_of, log_text, read_reviewed, write_cleaned
+
+# A dry run shows so many changes.
+SHOWN = 20
+
+
+def run(words: Sequence[str]) -> int:
+    """Write the table and say what changed.
+
+    Raises: ConfigError for words or runs that cannot be used, InputError for unusable decisions or another table,
+    OutputConflictError if something is there already.
+    """
+    operands, options = own_words(COMMANDS["clean"], words)
+    problems, dry = [], "--dry-run" in options
+    if not operands:
+        problems.append(Problem("RUN", "the folder OUTPUT/runs/RUN_ID of a reviewed run", "none", "as the run printed"))
+    if not options.get("--output") and not dry:
+        problems.append(Problem("--output", "a folder for the table", "none", "or --dry-run, which writes nothing"))
+    if problems:
+        raise ConfigError(problems)
+    reviewed = read_reviewed(operands[0])
+    decisions = options.get("--decisions")
+    changes = changes_of(reviewed, Path(decisions) if decisions else None)
+    counts = Counter(change.decision for change in changes.values())
+    told = f"{counts['drop']:,} rows dropped, {counts['relabel']:,} relabeled"
+    if dry:
+        lines = log_text(changes).splitlines()
+        left_out = [f"... and {len(changes) - SHOWN:,} more"] if len(changes) > SHOWN else []
+        _tell([*lines[: SHOWN + 1], *left_out, f"nothing written; it would be {told}"])
+        return 0
+    output = Path(options["--output"])
+    before, after = write_cleaned(reviewed, changes, output)
+    done = f"{before:,} rows read, {told}, {after:,} written"
+    _tell([done, f"table: {output / TABLE}", f"changes: {output / LOG}"])
+    return 0
+
+
+def _tell(lines: list[str]) -> None:
+    tell("".join(f"{visible(line)}\n" for line in lines))
