@@ -38,7 +38,7 @@ class Reviewed:
 
 
 @dataclass(frozen=True)
-class Change:
+class RowChange:
     """What becomes of a row: ``decision`` drop or relabel, then with ``new_label``; ``by`` the review or a file."""
 
     decision: str
@@ -68,13 +68,13 @@ def read_reviewed(run: str) -> Reviewed:
     return Reviewed(table, str(train["path"]), str(train["id"]), str(train["label"]))
 
 
-def changes_of(reviewed: Reviewed, decisions: Path | None) -> dict[Any, Change]:
+def changes_of(reviewed: Reviewed, decisions: Path | None) -> dict[Any, RowChange]:
     """Return the rows that change, by id, in the order of the review; ``decisions``: a CSV with a person's own.
 
     Raises: InputError with everything that is wrong in the CSV.
     """
     edited = {} if decisions is None else _edited(reviewed, decisions)
-    found: dict[Any, Change] = {}
+    found: dict[Any, RowChange] = {}
     columns = ("id", "decision", "label", "suggested_label", "reason")
     for row in reviewed.table.select(columns).to_pylist():
         decision, new_label, by = row["decision"], row["suggested_label"], "review"
@@ -83,11 +83,11 @@ def changes_of(reviewed: Reviewed, decisions: Path | None) -> dict[Any, Change]:
             new_label, by = row["suggested_label"] if own is None else own, str(decisions)
         if decision == "drop" or (decision == "relabel" and new_label != row["label"]):
             new_label = new_label if decision == "relabel" else None
-            found[row["id"]] = Change(decision, row["label"], new_label, by, row["reason"])
+            found[row["id"]] = RowChange(decision, row["label"], new_label, by, row["reason"])
     return found
 
 
-def write_cleaned(reviewed: Reviewed, changes: dict[Any, Change], output: Path) -> tuple[int, int]:
+def write_cleaned(reviewed: Reviewed, changes: dict[Any, RowChange], output: Path) -> tuple[int, int]:
     """Write the table without dropped rows and with new labels, and the log; return the rows before and after.
 
     ``output`` gets the folder `cleaned`, Parquet with all columns and types of the input, and `changes.csv`.
@@ -113,7 +113,7 @@ def write_cleaned(reviewed: Reviewed, changes: dict[Any, Change], output: Path) 
     return n_before, n_after
 
 
-def log_text(changes: dict[Any, Change]) -> str:
+def log_text(changes: dict[Any, RowChange]) -> str:
     """Return the log of all changes as CSV, a line a changed row."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -134,7 +134,7 @@ def _require_same_rows(source: pyarrow.dataset.Dataset, reviewed: Reviewed) -> N
         raise InputError(Problem(f"train table {reviewed.path}", "the rows that were reviewed", got, "review it again"))
 
 
-def _changed(rows: pa.Table, reviewed: Reviewed, changes: dict[Any, Change]) -> pa.Table:
+def _changed(rows: pa.Table, reviewed: Reviewed, changes: dict[Any, RowChange]) -> pa.Table:
     """Return rows as the changes leave them."""
     found = [changes.get(row) for row in rows[reviewed.id].to_pylist()]
     if not any(found):

@@ -26,8 +26,8 @@ from dvspark.schemas import Bools, Float64s, Int64s
 
 # Of the rows whose most probable class is c, the share that is surest of it.
 ANCHOR_SHARE = 1 / 3
-# Each class has so many rows more whose labels are as wrong as those of all anchors.
-PRIOR_ROWS = 20.0
+# Each class has so many rows more whose labels are as wrong as those of all anchors; which number, the anchors tell.
+PRIOR_ROWS = np.geomspace(10.0, 1e5, 17)
 # As if there were so many anchors more, all of them with the right label: a few rows tell nothing of noise.
 RIGHT_ANCHORS = 10.0
 # Noise of labels is taken to be at least, and at most, so large.
@@ -43,6 +43,7 @@ class LabelNoise:
 
     ``rate`` is the share of wrong labels among all anchors; a wrong one may be any of ``n_others``. ``keys``, c times
     ``n_codes`` plus l, ascending, and ``counts`` are those of anchors; ``totals`` (n_codes,) counts anchors by class.
+    Beside its anchors, each class has ``prior_rows`` whose labels are wrong at that rate, any label as often.
     """
 
     rate: float
@@ -51,6 +52,7 @@ class LabelNoise:
     keys: Int64s
     counts: Int64s
     totals: Int64s
+    prior_rows: float = 1.0
 
     @classmethod
     def same_for_all(cls, rate: float, n_codes: int, n_others: int) -> LabelNoise:
@@ -66,7 +68,7 @@ class LabelNoise:
             keys = choices.codes.astype(np.int64) * self.n_codes + observed
             place = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
             n_seen = np.where(self.keys[place] == keys, self.counts[place], 0)
-        found: Float64s = (n_seen + PRIOR_ROWS * prior) / (self.totals[choices.codes] + PRIOR_ROWS)
+        found: Float64s = (n_seen + self.prior_rows * prior) / (self.totals[choices.codes] + self.prior_rows)
         return found
 
 
@@ -163,7 +165,22 @@ def _noise_of_anchors(choices: Choices, classes: Float64s, n_codes: int, n_other
     keys, counts = np.unique(top[anchors] * n_codes + choices.given_codes[anchors], return_counts=True)
     right = counts[keys // n_codes == keys % n_codes].sum()
     rate = float(np.clip((len(anchors) - right) / (len(anchors) + RIGHT_ANCHORS), LEAST_NOISE, MOST_NOISE))
-    return LabelNoise(rate, n_codes, n_others, keys, counts, np.bincount(top[anchors], minlength=n_codes))
+    totals = np.bincount(top[anchors], minlength=n_codes)
+    prior = np.where(keys // n_codes == keys % n_codes, 1.0 - rate, rate / n_others)
+    likelihoods = [_log_likelihood(rows, counts, totals, prior) for rows in PRIOR_ROWS.tolist()]
+    prior_rows = float(PRIOR_ROWS[int(np.argmax(likelihoods))])
+    return LabelNoise(rate, n_codes, n_others, keys, counts, totals, prior_rows)
+
+
+def _log_likelihood(prior_rows: float, counts: Int64s, totals: Int64s, prior: Float64s) -> float:
+    """Return how likely the anchors' labels are if each class has a noise of its own, drawn around that of all.
+
+    It is that of a Dirichlet-multinomial distribution: the more classes differ, the fewer prior rows.
+    """
+    log_gamma, mean = scipy.special.gammaln, prior_rows * prior
+    of_cells = log_gamma(mean + counts) - log_gamma(mean)
+    of_classes = log_gamma(prior_rows) - log_gamma(prior_rows + totals)
+    return float(of_cells.sum() + of_classes.sum())
 
 
 def _best_places(each: Float64s, choices: Choices) -> Int64s:

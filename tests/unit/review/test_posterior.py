@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from scipy.stats import dirichlet_multinomial
 
 from dvspark.review.near import NearTable
 from dvspark.review.posterior import ANCHOR_SHARE, PRIOR_ROWS, RIGHT_ANCHORS, posterior
@@ -83,7 +84,16 @@ def test_posterior__is_bayes_rule_with_the_noise_of_anchors(seed: int) -> None:
     rate = min((counts.sum() - np.trace(counts)) / (counts.sum() + RIGHT_ANCHORS), 0.5)
     prior = np.full((n_codes, n_codes), rate / (n_codes - 1))
     np.fill_diagonal(prior, 1 - rate)
-    noise = (counts + PRIOR_ROWS * prior) / (counts.sum(axis=1, keepdims=True) + PRIOR_ROWS)
+    likely = [
+        sum(
+            dirichlet_multinomial(rows * mean, int(row.sum())).logpmf(row.astype(int))
+            for row, mean in zip(counts, prior, strict=True)
+        )
+        for rows in PRIOR_ROWS
+    ]
+    prior_rows = PRIOR_ROWS[int(np.argmax(likely))]
+    assert found.noise.prior_rows == prior_rows
+    noise = (counts + prior_rows * prior) / (counts.sum(axis=1, keepdims=True) + prior_rows)
     assert found.noise.rate == pytest.approx(rate)
     flat = np.append(found.joint.weights, found.joint.biases)
     np.testing.assert_allclose(flat, best(noise, biased=True), atol=5e-3)
