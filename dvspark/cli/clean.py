@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dvspark.cli.declared import COMMANDS
-from dvspark.cli.printing import tell
 from dvspark.cli.words import own_words
 from dvspark.errors import ConfigError, Problem
+from dvspark.host.printing import tell
 from dvspark.logs.redact import visible
 from dvspark.review.clean import LOG, TABLE, changes_of, log_text, read_reviewed, write_cleaned
 

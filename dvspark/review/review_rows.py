@@ -19,7 +19,7 @@ from dvspark.review.outliers import outlier_scores, outliers
 from dvspark.review.reasons import reasons
 from dvspark.review.result import ReviewResult
 from dvspark.review.votes import LogProbabilities, RowLabels, Voters
-from dvspark.schemas import Float64s, columns
+from dvspark.schemas import OWNED, Float64s, columns
 
 # Metrics that are distances, and up to which distance rows are equal: rounding, under cosine.
 EQUAL_WITHIN = {"euclidean": 0.0, "cosine": 1e-15}
@@ -56,7 +56,8 @@ class ReviewRows:
 def review_problems(method: str, metric: str, parent: str | None) -> list[Problem]:
     """Return why a run cannot be reviewed."""
     problems, declared = [], METHODS.get(method)
-    if declared and (declared.target != "label" or declared.players != "rows" or declared.is_private):
+    fits = declared is None or (declared.target == "label" and declared.players == "rows" and not declared.is_private)
+    if not fits or (declared is not None and OWNED.name in declared.asks({})):
         hint = "knn_shapley does; or leave review out"
         problems.append(Problem("review", "a method that values rows by their labels", method, hint))
     if metric == "inner_product":
