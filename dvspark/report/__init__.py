@@ -28,7 +28,6 @@ from __future__ import annotations
 
 from dvspark.report.packages import require_packages
 from dvspark.report.render import render_html
-from dvspark.report.rows import listed_ids
 from dvspark.report.summary import Summary, summarize
 
-__all__ = ["Summary", "listed_ids", "render_html", "require_packages", "summarize"]
+__all__ = ["Summary", "render_html", "require_packages", "summarize"]

@@ -9,13 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dvspark.report.rows import differs, neighbors_by_row
+from dvspark.report.rows import differs, listed_positions, neighbors_by_row
 from dvspark.report.scale import Scale
 from dvspark.report.shown import Shown
 from dvspark.report.text import clip
 
 # 5,000 rows with labels, reasons and a line of text each are about 1.5 MB of the page, and at most 3 MB.
 N_BROWSED = 5_000
+# Of so many of them it also has the nearest validation rows.
+N_NEAR = 100
 # Ids up to here go whole into the page and out of it again; a longer one can be seen, but not decided on.
 LONGEST_ID = 1_000
 KEEP = "keep"
@@ -94,6 +96,15 @@ def _places(values: pa.Table, review: pa.Table | None) -> tuple[np.ndarray[Any, 
     # Rows to decide on first, the most suspicious of them first; a row without a score after those with one.
     order = np.lexsort((n - rank, np.where(np.isnan(score), np.inf, score), ~decided))[:N_BROWSED]
     return order, at[order]
+
+
+def positions_with_neighbors(values: pa.Table, review: pa.Table | None = None) -> np.ndarray[Any, Any]:
+    """Return the positions of the rows whose nearest validation rows the page shows, ascending: 150 at most.
+
+    They are the first 100 of the page's rows, and those with the 25 lowest and highest values. Cost: O(n log n).
+    """
+    lowest, highest = listed_positions(values)
+    return np.unique(np.concatenate([_places(values, review)[0][:N_NEAR], lowest, highest]))
 
 
 def browsed_ids(values: pa.Table, review: pa.Table | None) -> pa.ChunkedArray:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
 N_LISTED = 25
-# Of so many of the lowest rows the page shows the nearest validation rows.
-N_NEAR = 100
 
 
 @dataclass(frozen=True)
@@ -47,41 +45,20 @@ class RowLine:
         return sum(neighbor.differs for neighbor in self.neighbors)
 
 
-def listed_ids(values: pa.Table) -> list[Hashable]:
-    """Return the ids of the rows that need neighbors, without repeats, see `listed_positions`.
-
-    ``values`` has the columns id and rank. Cost: O(n log n).
-    """
-    return list(values["id"].take(pa.array(listed_positions(values))).to_pylist())
-
-
-def listed_positions(values: pa.Table) -> np.ndarray[Any, Any]:
-    """Return the positions of the rows that need neighbors, ascending, without repeats. Cost: O(n log n).
-
-    They are the 100 rows with the lowest values and the 25 with the highest.
-    """
-    order = _order(values)
-    return np.unique(np.concatenate([order[::-1][:N_NEAR], order[:N_LISTED]]))
-
-
 def listed_rows(values: pa.Table, neighbors: pa.Table) -> tuple[tuple[RowLine, ...], tuple[RowLine, ...]]:
     """Return the 25 lowest rows, lowest first, and the 25 highest, highest first.
 
     ``values`` and ``neighbors`` as for ``summarize``. Cost: O(n log n).
     """
-    lowest, highest = _listed_positions(values)
-    near = neighbors_by_row(neighbors, listed_ids(values))
+    lowest, highest = listed_positions(values)
+    near = neighbors_by_row(neighbors, values["id"].take(pa.array(np.concatenate([lowest, highest]))).to_pylist())
     return _lines(values, lowest, near), _lines(values, highest, near)
 
 
-def _listed_positions(values: pa.Table) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    order = _order(values)
+def listed_positions(values: pa.Table) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return the positions of the 25 lowest rows, lowest first, and of the 25 highest, highest first."""
+    order = np.argsort(values["rank"].to_numpy(), kind="stable")
     return order[::-1][:N_LISTED], order[:N_LISTED]
-
-
-def _order(values: pa.Table) -> np.ndarray[Any, Any]:
-    """Return the positions of the rows, the highest value first."""
-    return np.argsort(values["rank"].to_numpy(), kind="stable")
 
 
 def neighbors_by_row(neighbors: pa.Table, ids: list[Hashable]) -> dict[Hashable, list[dict[str, Any]]]:

@@ -100,8 +100,8 @@ def summarize(
     - ``values`` (n rows): id, value float64, standard_error float64, rank int64, label, maybe owner.
     - ``run``: the run record; keys that it lacks are left out.
     - ``findings``: name, verdict (pass, warn, fail), measured, allowed, meaning.
-    - ``neighbors`` of the rows of ``listed_ids``, or empty: train_id, position, validation_id, validation_label,
-      distance.
+    - ``neighbors`` of the rows of ``positions_with_neighbors``, or empty: train_id, position, validation_id,
+      validation_label, distance.
     - ``review``: one row for each row of ``values``, in any order, with the columns of the review table.
     - ``shown``: what a person recognizes rows by, for the rows of ``browsed_ids``.
     Cost: O(n log n) in time, a few arrays of n float64 in memory.

@@ -136,12 +136,13 @@ def compute(
         valued = value_rows(prepared, index, ledger, parent, checked.ranking, stages)
         finalized = finalize_totals(valued.totals, checked.run_id, index, options, stages)
         audited = audit_values(finalized.values, valued, prepared, index, parent, stages)
-        extremes = pa.table({})
-        if with_extremes:
-            extremes = find_extremes(finalized.table, prepared.validation_rows, index, options, stages)
         review = None
         if checked.review is not None:
             review = review_values(checked, finalized, index, checked.review, spread.chunk_rows, stages)
+        extremes = pa.table({})
+        if with_extremes:
+            decided = None if review is None else review.table
+            extremes = find_extremes(finalized.table, decided, prepared.validation_rows, index, options, stages)
     return Computed(checked, plan, prepared, valued, finalized, audited, extremes, review)
 
 

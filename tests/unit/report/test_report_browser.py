@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from chromium import find_browser, opened
 from report_data import FINDINGS, RUN, neighbors_table, realistic_values
 
-from dvspark.report import listed_ids, render_html, summarize
+from dvspark.report import render_html, summarize
+from dvspark.report.browse import positions_with_neighbors
 
 pytestmark = pytest.mark.browser
 
@@ -23,7 +25,7 @@ def report(tmp_path_factory):
     values = realistic_values()
     near = [
         (train_id, place, f"validation_{place}", f"class {place}", 0.1 * place)
-        for train_id in listed_ids(values)
+        for train_id in values["id"].take(pa.array(positions_with_neighbors(values))).to_pylist()
         for place in range(1, 6)
     ]
     path = tmp_path_factory.mktemp("report") / "report.html"

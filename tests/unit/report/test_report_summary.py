@@ -6,7 +6,8 @@ import pytest
 from report_data import FINDINGS, NO_NEIGHBORS, RUN, neighbors_table, realistic_values, values_table
 
 from dvspark.errors import InputError
-from dvspark.report import listed_ids, summarize
+from dvspark.report import summarize
+from dvspark.report.browse import positions_with_neighbors
 from dvspark.report.distribution import N_CURVE_END_POINTS, N_CURVE_POINTS, Curve, curve, histogram
 from dvspark.report.scale import scale_of
 from dvspark.report.text import clip, count, distance, seconds, share, significant
@@ -162,9 +163,23 @@ def test_rows__of_one_row_are_that_row():
     assert summary.lowest == summary.highest
 
 
-def test_listed_ids__names_each_listed_row_once():
-    assert len(listed_ids(realistic_values(1000))) == 125
-    assert sorted(listed_ids(values_table([1.0, 3.0, 2.0], ids=[7, 8, 9]))) == [7, 8, 9]
+def test_positions_with_neighbors__are_those_of_shown_rows_once():
+    values = realistic_values(1000)
+    order = np.argsort(values["value"].to_numpy(), kind="stable")
+    assert positions_with_neighbors(values).tolist() == sorted([*order[:100].tolist(), *order[-25:].tolist()])
+    assert positions_with_neighbors(values_table([1.0, 3.0, 2.0])).tolist() == [0, 1, 2]
+
+
+def test_positions_with_neighbors__follow_a_review_and_keep_the_lowest():
+    values = realistic_values(1000)
+    order = np.argsort(values["value"].to_numpy(), kind="stable")
+    suspects = order[400:500]
+    decision = np.full(1000, "keep", object)
+    decision[suspects] = "relabel"
+    review = pa.table({"id": values["id"], "label_score": np.linspace(0, 1, 1000), "decision": decision.tolist()})
+    shuffled = review.take(pa.array(np.random.default_rng(2).permutation(1000)))
+    expected = sorted([*suspects.tolist(), *order[:25].tolist(), *order[-25:].tolist()])
+    assert positions_with_neighbors(values, shuffled).tolist() == expected
 
 
 @pytest.mark.parametrize("error", [None, float("nan")])
