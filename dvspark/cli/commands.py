@@ -11,6 +11,7 @@ from typing import Any
 from dvspark import logs
 from dvspark.cli.declared import COMMANDS
 from dvspark.cli.words import own_words
+from dvspark.config.goals import GOALS
 from dvspark.config.job import JobConfig
 from dvspark.config.sources import asked_log_format, load_config, parse_overrides
 from dvspark.errors import ConfigError, Problem
@@ -138,10 +139,16 @@ def _summary(record: dict[str, Any]) -> str:
     lines += [f"{name}: {place}" for name, place in record["outputs"].items()]
     if found := lowest_lines(record.get("lowest_rows", ())):
         lines += ["", *found]
-    if review is not None:
-        folder = record["outputs"]["run"].rpartition("/")[0]
-        lines.append(f"next: dvspark clean {folder} --output FOLDER --dry-run")
+    if step := _next_step(record):
+        lines.append(f"next: {step}")
     return "\n".join(lines)
+
+
+def _next_step(record: dict[str, Any]) -> str:
+    """Return the command that comes next, for the run's goal; nothing where that is open."""
+    reviewed = "label_errors" if record.get("review") else "values"
+    goal = record.get("configuration", {}).get("goal") or reviewed
+    return GOALS[goal].next_step.replace("RUN", record["outputs"]["run"].rpartition("/")[0])
 
 
 def _summary_json(record: dict[str, Any]) -> str:

@@ -128,11 +128,12 @@ _ALL = (
         "report",
         "write the report of a published run anew, maybe beside another run",
         ("dvspark.cli.report", "run"),
-        ("dvspark report RUN [--against RUN] [--to FILE] [--force]",),
+        ("dvspark report RUN [--against RUN] [--show COLUMN] [--to FILE] [--force]",),
         about="RUN is OUTPUT/runs/RUN_ID, or OUTPUT for the run that was published last. FILE is report-RUN_ID.html if "
         "left out. No row is valued again.",
         options=(
             Option("--against", "show what rose, fell, appeared and is gone since that run", "RUN"),
+            Option("--show", "column of the training table to show: texts, links, or pictures as bytes", "COLUMN"),
             Option("--to", "the file to write", "FILE"),
             Option("--force", "overwrite a file that is there"),
         ),

@@ -26,7 +26,7 @@ def run(words: Sequence[str]) -> int:
         raise ConfigError(Problem("dvspark report", "RUN: OUTPUT/runs/RUN_ID, or OUTPUT", "nothing", hint))
     require_packages()
     against = place_of(options["--against"]) if "--against" in options else None
-    run_id, html = report_again(*place_of(operands[0]), against)
+    run_id, html = report_again(*place_of(operands[0]), against, options.get("--show"))
     path = Path(options.get("--to", f"report-{run_id}.html"))
     write_new(path, html.encode(), force="--force" in options)
     tell(f"wrote {visible(str(path))}\n")

@@ -23,6 +23,7 @@ GROUPS = (TABLES, COMPUTED, OF_METHODS, OUTPUT, RUN, STREAM, SPARK)
 
 CLAIMED = dict.fromkeys(("train", "owned", "validation"), TABLES)
 CLAIMED |= {"output": OUTPUT, "stream": STREAM, "spark": SPARK}
+CLAIMED |= {"goal": COMPUTED}
 CLAIMED |= dict.fromkeys((field.name for field in fields(ValueOptions)), COMPUTED)
 CLAIMED |= dict.fromkeys(PARAMETERS, OF_METHODS)
 

@@ -8,12 +8,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from dvspark.arguments import choice_problems, positive_problems
+from dvspark.arguments import choice_problems
+from dvspark.config.budgets import budget_problems
 from dvspark.config.fields import PARAMETERS, choice, parameter
+from dvspark.config.goals import GoalName, goal_problems, with_goal
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.planning.plan import PLANS, host_memory_problems
 from dvspark.errors import Problem
@@ -120,6 +122,9 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
     owned: TableConfig | None = Field(None, description="rows that are owned, for knn_acquisition_shapley")
     validation: TableConfig | None = Field(None, description="the rows by which training rows are valued")
     output: OutputConfig = Field(description="where results go")
+    goal: GoalName | None = Field(
+        None, description="what values are for, which sets method and review; --method for who knows"
+    )
     method: str = choice("knn_shapley", METHODS, "name of a method; `dvspark methods` lists them")
     k: int | None = parameter("k")
     n_classes: int | None = parameter("n_classes")
@@ -235,9 +240,15 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
             mode="json", exclude={"spark", "stream", "engine", "run_id", "force", "parent", "change", "log_format"}
         )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_goal(cls, settings: Any) -> Any:
+        return with_goal(settings)
+
     def problems(self) -> list[Problem]:
         """Return the problems that no single field shows: parameters of the method, fields that exclude each other."""
         problems = self.options().problems() + run_id_problems(self.run_id)
+        problems += goal_problems(self.goal, {"method": self.method, "review": self.review})
         problems += [] if self.parent is None else published_id_problems(self.parent, "parent")
         problems += [] if self.change is None else choice_problems("change", self.change, CHANGES)
         if (self.parent is None) != (self.change is None):
@@ -251,7 +262,9 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
             if table is not None:
                 problems += version_problems(side, table.reference())
                 problems += numpy_problems(side, table.reference())
-        problems += self._budget_problems() + self._owned_problems()
+        problems += (
+            budget_problems(self.method, self.epsilon_budget, self.delta_budget, self.budget) + self._owned_problems()
+        )
         if self.review:
             problems += review_problems(self.method, self.metric, self.parent)
         problems += output_problems(self.output.format, self.output.table, to_owners=not problems and self.to_owners())
@@ -265,22 +278,6 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
     def _owned_problems(self) -> list[Problem]:
         """Return whether owned rows are missing, or there without use."""
         return owned_problems(self.options(), given=self.owned is not None) if self.method in METHODS else []
-
-    def _budget_problems(self) -> list[Problem]:
-        """Return what is wrong with the settings of a private table's budget."""
-        given = {name: getattr(self, name) for name in ("epsilon_budget", "delta_budget", "budget")}
-        given = {name: value for name, value in given.items() if value is not None}
-        if given and self.method in METHODS and not METHODS[self.method].is_private:
-            hint = "leave it out: nothing private is released"
-            return [Problem(name, "a private method", self.method, hint) for name in given]
-        problems = []
-        if self.epsilon_budget is not None:
-            hint = "what all releases of the table may come to, such as 4"
-            problems += positive_problems("epsilon_budget", self.epsilon_budget, hint)
-        if self.delta_budget is not None and not 0 < self.delta_budget < 1:
-            hint = "far below 1 / (number of training rows)"
-            problems.append(Problem("delta_budget", "a number between 0 and 1", repr(self.delta_budget), hint))
-        return problems
 
 
 def json_schema() -> str:

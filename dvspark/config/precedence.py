@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from dvspark.config.goals import SET_BY_GOALS
+
 # Settings that say where a table is, and which state of it. A state belongs to its place.
 PLACE = ("path", "table")
 STATE = ("version", "snapshot", "timestamp")
@@ -16,6 +18,7 @@ def without_excluded(below: dict[str, Any], above: dict[str, Any]) -> dict[str, 
     - A path or table above replaces path, table and state below.
     - A version, snapshot or timestamp above replaces the other two below.
     - A validation table above replaces self_validation below, and the reverse.
+    - A goal above replaces below the settings that it stands for; one of these above replaces a goal below.
     Settings that exclude each other within one source all stay, to be refused later.
     """
     kept = dict(below)
@@ -27,6 +30,10 @@ def without_excluded(below: dict[str, Any], above: dict[str, Any]) -> dict[str, 
         kept.pop("self_validation", None)
     if _is_true(above.get("self_validation")):
         kept.pop("validation", None)
+    if above.get("goal") is not None:
+        kept = {name: value for name, value in kept.items() if name not in SET_BY_GOALS}
+    if any(name in above for name in SET_BY_GOALS):
+        kept.pop("goal", None)
     return kept
 
 

@@ -7,10 +7,14 @@ from typing import Any
 import pyarrow as pa
 
 from dvspark import report
+from dvspark.config.job import TableConfig
 from dvspark.errors import ConfigError, OutputConflictError, Problem
 from dvspark.report.against import compared
+from dvspark.report.browse import browsed_ids
+from dvspark.report.shown import Shown, shown_column
 from dvspark.runs.documents import sealed, unsealed
 from dvspark.tables.sinks.published_values import read_record, read_review, read_values
+from dvspark.tables.sources.one_column import one_column
 from dvspark.tables.storage import open_storage
 
 # Beside the report: the nearest validation rows of the rows it lists, which values and record do not have.
@@ -22,12 +26,16 @@ def sealed_neighbors(run_id: str, neighbors: pa.Table) -> bytes:
     return sealed({"run_id": run_id, "neighbors": neighbors.to_pylist()})
 
 
-def report_again(output: str, run_id: str | None, against: tuple[str, str | None] | None = None) -> tuple[str, str]:
+def report_again(
+    output: str, run_id: str | None, against: tuple[str, str | None] | None = None, show: str | None = None
+) -> tuple[str, str]:
     """Return a run's id and its report as HTML; ``against``: the output and id of a run to compare it with.
 
-    An id that is None stands for the run that was published last.
-    Raises: ConfigError for a run that is not published or is private, OutputConflictError for a damaged one.
-    Cost: a pass over the run's values and a sort; no row is valued again.
+    An id that is None stands for the run that was published last. ``show``: a column of the training table by which a
+    person recognizes rows: texts, links, or pictures as bytes.
+    Raises: ConfigError for a run that is not published or is private, or a table that only Spark reads; InputError for
+    a table without the column; OutputConflictError for a damaged run.
+    Cost: a pass over the run's values and a sort, and one over the column; no row is valued again.
     """
     record, values = _published(output, run_id)
     comparison = None
@@ -36,8 +44,17 @@ def report_again(output: str, run_id: str | None, against: tuple[str, str | None
         comparison = compared(values, record, other_values, other)
     review = read_review(output, record)
     neighbors = _neighbors(output, record["run_id"])
-    summary = report.summarize(values, record, record["findings"], neighbors, review=review, comparison=comparison)
+    shown = None if show is None else _shown(record, show, browsed_ids(values, review))
+    summary = report.summarize(
+        values, record, record["findings"], neighbors, review=review, shown=shown, comparison=comparison
+    )
     return record["run_id"], report.render_html(summary)
+
+
+def _shown(record: dict[str, Any], name: str, ids: pa.ChunkedArray) -> Shown:
+    """Return a column of the training table for some rows of the run."""
+    reference = TableConfig(**record["configuration"]["train"]).reference()
+    return shown_column(one_column("train", reference, name, ids), name)
 
 
 def _published(output: str, run_id: str | None) -> tuple[dict[str, Any], pa.Table]:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from frames import draw_data, write_parquet
 
@@ -65,6 +66,21 @@ def test_report__refusals(
     assert main(["report", *(word.replace("OUT", str(results), 1) for word in words)]) == exit_code
     assert says in capsys.readouterr().err
     assert [*tmp_path.iterdir()] == []
+
+
+def test_report__shows_a_column_of_the_training_table(results: Path, tmp_path: Path, capsys: Any) -> None:
+    path = results.parent / "train.parquet"
+    rows = pq.read_table(path)
+    texts = [f"this is row {each}" for each in rows["id"].to_pylist()]
+    pq.write_table(rows.append_column("words", [texts]), path)
+    page = tmp_path / "shown.html"
+    try:
+        assert main(["report", str(results), "--show", "words", "--to", str(page)]) == 0
+        assert all(text in page.read_text(encoding="utf-8") for text in texts)
+        assert main(["report", str(results), "--show", "wrods", "--to", str(tmp_path / "x.html")]) == 3
+        assert "a column 'wrods' to show" in capsys.readouterr().err
+    finally:
+        pq.write_table(rows, path)
 
 
 def test_report__of_neighbors_that_were_changed_is_refused(results: Path, tmp_path: Path, capsys: Any) -> None:

@@ -1,0 +1,41 @@
+"""One column: what some rows of a table have in a column that no stage of a run needs, read by this process."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dvspark.errors import InputError, Problem, close_matches
+from dvspark.tables.sources.canonical import canonical_type
+from dvspark.tables.sources.local_files import local_files, local_table
+
+if TYPE_CHECKING:
+    from dvspark.tables.sources.reference import TableReference
+
+
+def one_column(side: str, reference: TableReference, name: str, ids: pa.ChunkedArray) -> pa.Table:
+    """Return (id, ``name``) of the rows with these ids, in any order; ids that the table has not are left out.
+
+    Raises: InputError for a table without the column, NotLocalError for one that only Spark reads.
+    Cost: one pass over two columns; a batch of rows in memory beside those that are returned.
+    """
+    # The role of owners has no part in embeddings and labels, and a reader takes it in any type.
+    wanted = replace(reference, owner=name)
+    table = local_table(side, wanted, "label")
+    if name not in table.types:
+        got = f"columns {', '.join(table.types)}"
+        hint = close_matches(name, list(table.types))
+        raise InputError(Problem(f"{side} table {reference}", f"a column {name!r} to show", got, hint))
+    id_type = canonical_type("id", table.types[reference.id]) or table.types[reference.id]
+    files = local_files(side, wanted, table, {"id": id_type, "owner": table.types[name]})
+    found = []
+    for part in files.parts:
+        for batch in files.read(part, ["id", "owner"]):
+            kept = batch.filter(pc.is_in(batch.column("id"), value_set=ids.combine_chunks().cast(batch.schema[0].type)))
+            if len(kept):
+                found.append(kept)
+    empty = pa.table({"id": ids.slice(0, 0), name: pa.nulls(0)})
+    return pa.Table.from_batches(found).rename_columns(["id", name]) if found else empty
