@@ -257,8 +257,9 @@ def test_job__killed_again_and_again_does_no_wave_twice_but_the_one_that_was_cut
 
     with mock.patch.object(Engine, "value_waves", seen):
         for at in itertools.count(6, 4):
-            if job(tmp_path, 1, Fault(at)) == "done":
+            if (ended := job(tmp_path, 1, Fault(at))) == "done":
                 break
+            assert ended == "killed"
             deaths += 1
     np.testing.assert_array_equal(values(tmp_path), EXPECTED[1])
     assert deaths > 3
