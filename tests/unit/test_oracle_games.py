@@ -41,7 +41,9 @@ def train_column(case: dict[str, Any], name: str) -> list[Any]:
 def case_points(case: dict[str, Any]) -> list[Point]:
     validation = case["inputs"].get("val", case["inputs"]["train"])
     x, y = [row["x"] for row in validation], [row["y"] for row in validation]
-    return points_of(train_column(case, "x"), train_column(case, "y"), x, y, train_ids=train_column(case, "id"))
+    rows = [*case["inputs"]["train"], *case["inputs"].get("owned", [])]
+    of_train = ([row[name] for row in rows] for name in ("x", "y"))
+    return points_of(*of_train, x, y, train_ids=[row["id"] for row in rows])
 
 
 def case_games(case: dict[str, Any]) -> list[Game]:
@@ -63,7 +65,15 @@ def case_games(case: dict[str, Any]) -> list[Game]:
         pairs, targets = list(zip(points, inputs["val"], strict=True)), train_column(case, "y")
         return [regression_game(point, targets, row["y"], k=k, empty=params["U_empty"]) for point, row in pairs]
     games = [nearest_game(point, k=k, utility=utility, n_classes=params.get("C")) for point in points]
+    if "acquisition" in name:
+        n = len(inputs["train"])
+        return [bought_game(game, list(range(n, n + len(inputs["owned"])))) for game in games]
     return [owner_game(game, train_column(case, "owner")) for game in games] if "owner" in name else games
+
+
+def bought_game(game: Game, owned: list[int]) -> Game:
+    """Return what rows are worth beside owned ones, which are always there (section 16)."""
+    return lambda coalition: game([*coalition, *owned]) - game(owned)
 
 
 def case_weights(case: dict[str, Any]) -> SizeWeights:

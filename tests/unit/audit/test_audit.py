@@ -313,6 +313,8 @@ def sized(method: str, scale: float, own: dict[str, Any], self_validation: bool)
     asked = replace(asked, parameters={"k": K, **own} if asked.declaration.knows("k") else own)
     targets = scale * (4 + rng.normal(size=60))
     columns_ = TrainColumns(targets, scale * rng.random(60), np.arange(60, dtype=np.int32) % 7, 7)
+    if method == "knn_acquisition_shapley":
+        columns_ = replace(columns_, owned=np.arange(60) % 10 == 9)
     rows_of_points = np.arange(60) if self_validation else None
     of_points = targets if self_validation else scale * (4 + rng.normal(size=5))
     chunk = replace(chunk, targets=of_points, train_rows=rows_of_points)
@@ -351,6 +353,8 @@ OF_ROWS = sorted(set(DECLARATIONS) - {"chg_shapley", "dp_threshold_knn_shapley"}
 @pytest.mark.parametrize("aggregate", ["mean", "sum"])
 @pytest.mark.parametrize("method", OF_ROWS)
 def test_audit__passes_what_is_right_and_nothing_else(method: str, aggregate: str, self_validation: bool) -> None:
+    if self_validation and method == "knn_acquisition_shapley":
+        pytest.skip("owned rows play in every game")
     given_rows = sized(method, 1.0, own_parameters(method), self_validation)
     full = max(abs(engine_partial(*given_rows).utility), 1e-300) / given_rows[1].n_validation
     assert passes_and_fails(given_rows, aggregate) >= full
