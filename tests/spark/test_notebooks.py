@@ -81,10 +81,15 @@ def finds_labels(notebook: nbformat.NotebookNode) -> None:
     assert all(count > 2 * by_chance for count in by_values)
 
 
+def pays_it_all(notebook: nbformat.NotebookNode) -> None:
+    assert "10000.00 paid to" in "".join(output.get("text", "") for output in outputs(notebook))
+
+
 CHECKS: dict[str, Callable[[nbformat.NotebookNode], None]] = {
     "01_first_look": is_of_job,
     "02_labels": finds_labels,
     "03_spark_tables": is_of_job,
+    "04_owners": pays_it_all,
 }
 
 
