@@ -146,7 +146,7 @@ _ALL = (
         ("dvspark.cli.evaluate", "run"),
         (f"dvspark evaluate {'|'.join(QUESTIONS)} [--train TABLE --validation TABLE] [...]",),
         about=" ".join(f"{name}: {asks}" for name, asks in QUESTIONS.items()) + " Without tables it takes the demo's. "
-        "It works in this process's memory. Models need the extra `models`, figures the extra `report`.",
+        "It works in this process's memory. Models need the extra `models`.",
         options=(
             Option("--train", "training rows: file or folder", "TABLE"),
             Option("--validation", "validation rows: file or folder", "TABLE"),

@@ -20,14 +20,12 @@ MEASURES = {"auroc": 0.5, "precision": None, "logistic without low": 0.0, "k-nn 
 def figure_bytes(evaluation: Evaluation, kind: str = "svg") -> bytes | None:
     """Return the drawing, the same bytes for the same evaluation; None where nothing is to be drawn.
 
-    Raises: ConfigError where matplotlib is not installed (extra `report`).
+    Raises: ConfigError where matplotlib is not installed.
     """
     panels = _curves(evaluation) + _bars(evaluation)
     if not panels:
         return None
-    matplotlib = import_extra("matplotlib", "report", "figure", "the package matplotlib", "it is not installed")
-    backend = import_extra("matplotlib.backends.backend_agg", "report", "figure", "the package matplotlib")
-    drawing = import_extra("matplotlib.figure", "report", "figure", "the package matplotlib")
+    matplotlib, backend, drawing = (_drawing(name) for name in ("", ".backends.backend_agg", ".figure"))
     settings = {"svg.hashsalt": "dvspark", "font.size": 8, "axes.spines.top": False, "axes.spines.right": False}
     with matplotlib.rc_context(settings):
         across = min(len(panels), 3)
@@ -101,3 +99,9 @@ def _bar_drawer(rows: list[Row], measure: str) -> Any:
         axes.tick_params(axis="y", labelsize=6)
 
     return draw
+
+
+def _drawing(part: str) -> Any:
+    """Return a module of matplotlib, which a host may lack that has only the zip."""
+    where = ("figure", "the package matplotlib", "it is not installed")
+    return import_extra(f"matplotlib{part}", "", *where, packages="matplotlib")
