@@ -16,7 +16,7 @@ DATA = Path(__file__).parent
 
 
 def run(output: Path) -> int:
-    """Value the sample, print what was found, and return the exit code.
+    """Value and review the sample, print what was found, and return the exit code.
 
     Cost: some 5 s on two cores.
     """
@@ -26,7 +26,7 @@ def run(output: Path) -> int:
         "train": {"path": str(DATA / "train.parquet"), "owner": "owner"},
         "validation": {"path": str(DATA / "validation.parquet")},
         "output": {"path": str(output)},
-        "method": "knn_shapley",
+        "goal": "label_errors",
         "k": 10,
         "metric": "cosine",
         "engine": "local",
@@ -43,5 +43,8 @@ def _summary(record: dict[str, Any]) -> str:
     verdicts = ", ".join(f"{finding['name']} {finding['verdict']}" for finding in record["findings"])
     lines = [f"\naudit: {verdicts}", "\nA row is a package, and its label the section."]
     lines += lowest_lines(record["lowest_rows"])
-    lines.append(f"\nvalues  {record['outputs']['values']}\nreport  {record['outputs']['report']}\n")
-    return "\n".join(lines)
+    decisions = ", ".join(f"{n:,} to {word}" for word, n in record["review"]["decisions"].items())
+    lines.append(f"\nThe review decided on each row: {decisions}.\n")
+    lines += [f"{name:<7} {record['outputs'][name]}" for name in ("values", "review", "report")]
+    folder = record["outputs"]["run"].rpartition("/")[0]
+    return "\n".join([*lines, f"next    dvspark clean {folder} --output FOLDER --dry-run", ""])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from dvspark.kernels.gradients.softmax_head import SoftmaxHead, drawn_rows, fit_head
+from dvspark.kernels.one_thread import one_thread
 from dvspark.review.votes import LogProbabilities
 from dvspark.schemas import Floats, Int32s, Int64s
 
@@ -43,7 +44,8 @@ def fold_heads(rows_at: RowsAt, n_features: int, codes: Int32s, n_codes: int, me
             rows = np.flatnonzero(fold[start:stop] == own)
             if not len(rows):
                 continue
-            found[rows] = head.log_probabilities(head.features(_seen(rows_at(start + rows), metric)))
+            with one_thread():
+                found[rows] = head.log_probabilities(head.features(_seen(rows_at(start + rows), metric)))
         return found
 
     return log_probabilities

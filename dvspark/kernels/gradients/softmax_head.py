@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
+from dvspark.kernels.one_thread import one_thread
 from dvspark.schemas import Float64s, Floats, Int32s, Int64s
 
 # Minimized is the mean loss + PENALTY / 2 times the sum of squares of all weights, biases too, on embeddings that are
@@ -94,9 +95,10 @@ def fit_head(x: Floats, codes: Int32s, n_classes: int) -> SoftmaxHead:
         return loss, slope.ravel()
 
     limits = {"maxiter": MOST_STEPS, "maxfun": 2 * MOST_STEPS, "gtol": FLAT_SLOPE, "ftol": 0.0}
-    found = scipy.optimize.minimize(
-        objective, np.zeros(shape[0] * shape[1]), jac=True, method="L-BFGS-B", options=limits
-    )
+    with one_thread():
+        found = scipy.optimize.minimize(
+            objective, np.zeros(shape[0] * shape[1]), jac=True, method="L-BFGS-B", options=limits
+        )
     slope = float(np.abs(found.jac).max())
     return SoftmaxHead(found.x.reshape(shape), center, scale, len(z), int(found.nit), slope, float(found.fun))
 
