@@ -11,7 +11,16 @@ from dvspark.cli.words import own_words
 from dvspark.errors import ConfigError, Problem
 from dvspark.host.printing import tell
 from dvspark.logs.redact import visible
-from dvspark.review.clean import LOG, TABLE, changes_of, log_text, read_reviewed, write_cleaned
+from dvspark.review.clean import (
+    LOG,
+    TABLE,
+    changes_of,
+    log_text,
+    losses,
+    read_reviewed,
+    require_same_table,
+    write_cleaned,
+)
 
 # A dry run shows so many changes.
 SHOWN = 20
@@ -34,17 +43,23 @@ def run(words: Sequence[str]) -> int:
     reviewed = read_reviewed(operands[0])
     decisions = options.get("--decisions")
     changes = changes_of(reviewed, Path(decisions) if decisions else None)
+    require_same_table(reviewed, changes)
+    notes = [f"note: {told}" for told in losses(reviewed, changes)]
     counts = Counter(change.decision for change in changes.values())
     told = f"{counts['drop']:,} rows dropped, {counts['relabel']:,} relabeled"
     if dry:
         lines = log_text(changes).splitlines()
         left_out = [f"... and {len(changes) - SHOWN:,} more"] if len(changes) > SHOWN else []
-        _tell([*lines[: SHOWN + 1], *left_out, f"nothing written; it would be {told}"])
+        _tell([*lines[: SHOWN + 1], *left_out, *notes, f"nothing written; it would be {told}"])
         return 0
     output = Path(options["--output"])
     before, after = write_cleaned(reviewed, changes, output)
     done = f"{before:,} rows read, {told}, {after:,} written"
-    _tell([done, f"table: {output / TABLE}", f"changes: {output / LOG}"])
+    if reviewed.n_rejected:
+        notes.append(
+            f"note: {reviewed.n_rejected:,} rows that the run had set aside as bad were not reviewed, and stay"
+        )
+    _tell([done, *notes, f"table: {output / TABLE}", f"changes: {output / LOG}"])
     return 0
 
 
