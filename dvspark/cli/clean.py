@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dvspark.cli.declared import COMMANDS
-from dvspark.cli.words import own_words
+from dvspark.cli.words import own_words, place_of
 from dvspark.errors import ConfigError, Problem
 from dvspark.host.printing import tell
 from dvspark.logs.redact import visible
@@ -40,7 +40,7 @@ def run(words: Sequence[str]) -> int:
         problems.append(Problem("--output", "a folder for the table", "none", "or --dry-run, which writes nothing"))
     if problems:
         raise ConfigError(problems)
-    reviewed = read_reviewed(operands[0])
+    reviewed = read_reviewed(*place_of(operands[0]))
     decisions = options.get("--decisions")
     changes = changes_of(reviewed, Path(decisions) if decisions else None)
     require_same_table(reviewed, changes)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dvspark.errors import ConfigError, Problem
 from dvspark.evaluate.contenders import Contender
 from dvspark.evaluate.evaluation import Evaluation, Row
 from dvspark.evaluate.labeled import LabeledRows
@@ -41,10 +42,15 @@ def detect(
     for seed in protocol.seeds(5) if seeds is None else seeds:
         trial = protocol.trial(train, validation, seed)
         n_spoiled, share_spoiled = int(trial.is_spoiled.sum()), float(trial.is_spoiled.mean())
+        if not n_spoiled:
+            got = f"none of {len(trial.is_spoiled):,} rows, by a share of {protocol.share}"
+            raise ConfigError(
+                Problem("share", "a row that is spoiled, which values can find", got, "take a larger one")
+            )
         for one in contenders:
             values, took = one.timed_values(trial.train, trial.validation)
             spoiled = trial.is_spoiled
-            precision = precision_at(spoiled, values, n_spoiled) if n_spoiled else float("nan")
+            precision = precision_at(spoiled, values, n_spoiled)
             trials.append({"method": one.name, "seed": seed, "auroc": auroc(spoiled, values), "precision": precision})
             found.setdefault(one.name, []).append(found_share(spoiled, values, shares))
             seconds.setdefault(one.name, []).append(took)

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dvspark.errors import ConfigError, Problem
 from dvspark.report.labels import label_set
 from dvspark.report.text import clip
 
@@ -51,7 +52,12 @@ def compared(values: pa.Table, run: dict[str, Any], other: pa.Table, other_run: 
 
     Values of two runs need not have one scale, so rows are compared by where they stand, not by value.
     ``values``, ``other``: tables with id, value, maybe label. Cost: O(n log n).
+    Raises: ConfigError where ids are numbers in one run and texts in the other.
     """
+    kinds = [table["id"].type for table in (values, other)]
+    if pa.types.is_integer(kinds[0]) != pa.types.is_integer(kinds[1]):
+        expected, got = f"a run whose ids are of type {kinds[0]}, as in this run", str(kinds[1])
+        raise ConfigError(Problem("--against", expected, got, "compare runs of tables with the same ids"))
     found = pc.index_in(values["id"], value_set=other["id"].cast(values["id"].type).combine_chunks())
     here = np.flatnonzero(pc.is_valid(found).to_numpy(zero_copy_only=False))
     there = found.drop_null().to_numpy().astype(np.int64)

@@ -51,18 +51,15 @@ class RowChange:
     reason: str
 
 
-def read_reviewed(run: str) -> Reviewed:
-    """Return the review of a run, given as OUTPUT/runs/RUN_ID.
+def read_reviewed(folder: str, run_id: str | None) -> Reviewed:
+    """Return the review of a run below an output folder; ``run_id`` None: of the run that was published last.
 
     Raises: ConfigError for a run that is not published, was not reviewed, or whose table is not of Parquet files.
     """
-    folder, found, run_id = run.rstrip("/").rpartition("/runs/")
-    if not found:
-        raise ConfigError(Problem("RUN", "the folder OUTPUT/runs/RUN_ID of a run", repr(run), "as the run printed it"))
     record = read_record(folder, run_id)
     if (table := read_review(folder, record)) is None:
         hint = "review the table: dvspark review, or dvspark value --review true"
-        raise ConfigError(Problem(f"run {run_id}", "a run that was reviewed", "values alone", hint))
+        raise ConfigError(Problem(f"run {record['run_id']}", "a run that was reviewed", "values alone", hint))
     train = record["configuration"]["train"]
     if train.get("path") is None or train.get("format") != "parquet":
         got = train.get("table") or f"format {train.get('format')}"

@@ -41,6 +41,12 @@ def test_detect__finds_every_wrong_label_among_clusters() -> None:
     assert len(found.tables["trials"]) == 4
 
 
+@pytest.mark.parametrize("share", [0.0, 0.001])
+def test_detect__of_nothing_spoiled_is_refused(share: float) -> None:
+    with pytest.raises(ConfigError, match="a row that is spoiled"):
+        detect(TRAIN, VALIDATION, contenders_of(METHODS[:1]), protocol=Protocol(share=share), seeds=[0])
+
+
 def test_detect__bits_are_those_of_the_seed() -> None:
     once, again = (detect(TRAIN, VALIDATION, contenders_of(METHODS[:1]), seeds=[3]) for _ in range(2))
     assert once.tables["trials"] == again.tables["trials"]

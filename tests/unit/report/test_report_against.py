@@ -8,6 +8,7 @@ import pytest
 from report_data import RUN, realistic_values, values_table
 from scipy.stats import spearmanr
 
+from dvspark.errors import ConfigError
 from dvspark.report import render_html, summarize
 from dvspark.report.against import compared
 from dvspark.report.decisions import decisions_of
@@ -83,3 +84,10 @@ def test_decisions__are_counted_and_copies_gathered():
         ("a", 2, ("b", "c"), 0.5),
         ("d", 1, ("e",), None),
     ]
+
+
+def test_compared__numbers_and_texts_as_ids_are_refused():
+    now, before = values_table([1.0, 2.0], ids=[1, 2]), values_table([1.0, 2.0], ids=["1", "b"])
+    for pair in ((now, before), (before, now)):
+        with pytest.raises(ConfigError, match="the same ids"):
+            compared(pair[0], RUN, pair[1], OTHER)

@@ -151,7 +151,7 @@ def test_clean__refuses_decisions_all_at_once(folder: Path, tmp_path: Path, capf
     ("words", "code", "said"),
     [
         ([], 2, "RUN"),
-        (["somewhere", "--dry-run"], 2, "OUTPUT/runs/RUN_ID"),
+        (["somewhere", "--dry-run"], 2, "the run that was published last"),
         (["{out}/runs/nobody", "--dry-run"], 2, "a published run"),
         (["{out}/runs/alone"], 2, "--output"),
     ],
