@@ -14,7 +14,7 @@ from dvspark.errors import ConfigError, Problem
 from dvspark.host.printing import tell
 from dvspark.logs.redact import visible
 from dvspark.market.gaming import RESISTS, SUMS
-from dvspark.market.given_tables import csv_bytes, is_file, number_of, parquet_bytes, read_table, require_free
+from dvspark.market.given_tables import csv_bytes, is_file, number_of, parquet_bytes, read_given_values, require_free
 from dvspark.market.payout_table import payout_table
 from dvspark.tables.sinks.published_values import read_record, read_values
 
@@ -32,7 +32,7 @@ def run(words: Sequence[str]) -> int:
         raise ConfigError(problems)
     place, by_owner = operands[0], "--by" in options
     if is_file(place):
-        values, name, method = read_table(place), Path(place).stem, None
+        values, name, method = read_given_values(place), Path(place).stem, None
     else:
         output, run_id = place_of(place)
         record = read_record(output, run_id)

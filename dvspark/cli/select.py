@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,11 +19,13 @@ from dvspark.errors import ConfigError, Problem
 from dvspark.host.printing import tell
 from dvspark.logs.redact import visible
 from dvspark.market.given_tables import (
+    column_of,
     costs_of,
     csv_bytes,
     is_file,
     number_of,
     parquet_bytes,
+    read_given_values,
     read_table,
     require_free,
 )
@@ -42,7 +47,7 @@ def run(words: Sequence[str]) -> int:
     if problems := _problems(operands, options):
         raise ConfigError(problems)
     place = operands[0]
-    values = read_table(place) if is_file(place) else read_values(*place_of(place))
+    values = read_given_values(place) if is_file(place) else read_values(*place_of(place))
     name = Path(place).stem if is_file(place) else str(values["run_id"][0])
     to = options.get("--to", f"selection-{name}")
     places = [Path(f"{to}.csv"), Path(f"{to}.parquet")]
@@ -59,17 +64,27 @@ def run(words: Sequence[str]) -> int:
 def _selected(values: pa.Table, options: dict[str, str]) -> pa.Table:
     by = options.get("--by")
     if "--budget" in options:
-        costs = costs_of(values["id"], read_table(options["--costs"]), options.get("--cost-column", "cost"))
+        ids = pa.chunked_array([column_of(values, "id")])
+        costs = costs_of(ids, read_table(options["--costs"]), options.get("--cost-column", "cost"))
         return select_within(values, costs, number_of("--budget", options["--budget"]), by)
     if "--share" in options:
-        share = number_of("--share", options["--share"])
-        if not 0 < share <= 1:
-            raise ConfigError(Problem("--share", "a number above 0, up to 1", options["--share"], "0.5 keeps half"))
-        return select_rows(values, max(1, int(share * len(values))), by)
+        return select_rows(values, _rows_of_share(options["--share"], len(values)), by)
     n_rows = number_of("--rows", options["--rows"])
     if not n_rows.is_integer():
         raise ConfigError(Problem("--rows", "a whole number", options["--rows"], "give --share for a part"))
     return select_rows(values, int(n_rows), by)
+
+
+def _rows_of_share(text: str, n: int) -> int:
+    """Return how many of n rows a share is, rounded down, one at least. Raises: ConfigError for what is no share."""
+    try:
+        share = Decimal(text)
+    except InvalidOperation:
+        share = Decimal("NaN")
+    if not share.is_finite() or not 0 < share <= 1:
+        raise ConfigError(Problem("--share", "a number above 0, up to 1", repr(text), "0.5 keeps half"))
+    # In floats 0.29 of 100 is less than 29. No table has 10^18 rows, and a fraction has all digits of 1e-99999999.
+    return max(1, math.floor(Fraction(share) * n)) if share.adjusted() >= -18 else 1
 
 
 def _told(values: pa.Table, selected: pa.Table, by: str | None) -> list[str]:
@@ -85,7 +100,7 @@ def _told(values: pa.Table, selected: pa.Table, by: str | None) -> list[str]:
 def _problems(operands: list[str], options: dict[str, str]) -> list[Problem]:
     problems = []
     if not operands:
-        hint = "a CSV or Parquet file with columns id, label and value will do, too"
+        hint = "a CSV or Parquet file with columns id and value will do, too"
         problems.append(Problem("dvspark select", "RUN: OUTPUT/runs/RUN_ID, or OUTPUT", "nothing", hint))
     given = [name for name in SIZES if name in options]
     if len(given) != 1:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dvspark.errors import InputError, Problem
+from dvspark.market.given_tables import column_of, numbers_of
 from dvspark.market.payouts import payout
 from dvspark.schemas import OWNER, PAYOUTS, Float64s, Int64s
 from dvspark.schemas.arrow import arrow_type
@@ -82,12 +83,12 @@ def _share_errors(shares: Float64s, errors: Float64s, total: float, paid: Any, *
 
 def _by_row(values: pa.Table) -> tuple[pa.Array, Float64s, Float64s | None, None]:
     """Return ids, values and standard errors of rows."""
-    return _column(values, "id"), _numbers(values, "value"), _errors(values), None
+    return column_of(values, "id"), numbers_of(values, "value"), _errors(values), None
 
 
 def _by_owner(values: pa.Table) -> tuple[pa.Array, Float64s, Float64s | None, Int64s]:
     """Return owners, ascending, the sums of their rows' values and standard errors, and the numbers of rows."""
-    owners = _column(values, OWNER.name)
+    owners = column_of(values, OWNER.name)
     if owners.null_count:
         got, hint = f"{owners.null_count} without", "give each row an owner, or leave these rows out"
         raise InputError(Problem("owner of rows", "an owner in every row", got, hint))
@@ -96,7 +97,7 @@ def _by_owner(values: pa.Table) -> tuple[pa.Array, Float64s, Float64s | None, In
     codes, n = pc.index_in(owners, value_set=names).to_numpy(), len(names)
     errors = _errors(values)
     added = None if errors is None else np.bincount(codes, errors, n).astype(np.float64)
-    sums = np.bincount(codes, _numbers(values, "value"), n).astype(np.float64)
+    sums = np.bincount(codes, numbers_of(values, "value"), n).astype(np.float64)
     return names, sums, added, np.bincount(codes, minlength=n).astype(np.int64)
 
 
@@ -104,19 +105,4 @@ def _errors(values: pa.Table) -> Float64s | None:
     """Return the standard errors, or None if they are not known of all."""
     if "standard_error" not in values.column_names or values["standard_error"].null_count:
         return None
-    return _numbers(values, "standard_error")
-
-
-def _numbers(values: pa.Table, name: str) -> Float64s:
-    column = _column(values, name)
-    if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
-        raise InputError(Problem(f"column {name}", "numbers", str(column.type), "give numbers"))
-    return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
-
-
-def _column(values: pa.Table, name: str) -> pa.Array:
-    if name not in values.column_names:
-        hint = "value with train.owner, or a method whose players are owners" if name == OWNER.name else ""
-        hint = hint or "give a table of values, as `dvspark value` writes it"
-        raise InputError(Problem("values", f"a column {name!r}", f"columns {', '.join(values.column_names)}", hint))
-    return values[name].combine_chunks()
+    return numbers_of(values, "standard_error")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from numbers import Rational
@@ -19,6 +19,8 @@ from dvspark.schemas import Float64s
 # A float64 tells all decimal numbers of 15 digits apart, and not all of 16.
 MOST_UNITS = 10**15
 MOST_DECIMALS = 12
+# The largest power of ten that can be paid, in whole amounts.
+LARGEST_POWER = 15
 FIRST = 5
 
 
@@ -45,6 +47,13 @@ def payout(values: npt.ArrayLike, budget: Any, floor: bool = True, decimals: Any
         raise ConfigError(problems)
     weights = _weights(_numbers(values), floor=bool(floor), free=units == 0)
     paid = largest_remainders(weights, units) if units else [0] * len(weights)
+    if max(map(abs, paid)) > MOST_UNITS:
+        got, hint = (
+            "values that nearly cancel out",
+            "pay in larger units, or floor=True, which pays positive values alone",
+        )
+        expected = f"payouts of at most 10^15 units of 10^-{decimals}, with floor=False"
+        raise InputError(Problem("values", expected, got, hint))
     return np.array([amount / 10 ** int(decimals) for amount in paid], np.float64)
 
 
@@ -77,18 +86,18 @@ def _units(budget: Any, decimals: Any) -> tuple[int, list[Problem]]:
     exact = _exact(budget)
     if exact is None or exact < 0:
         hint = "a budget is paid out: give an amount from 0"
-        problems.append(Problem("budget", "an amount of money, finite and from 0", repr(budget), hint))
+        problems.append(Problem("budget", "an amount of money, finite and from 0", _written(budget, repr), hint))
     if problems or exact is None:
         return 0, problems
     units = exact * 10 ** int(decimals)
     if units > MOST_UNITS:
         hint = "pay in larger units: fewer decimals, or a budget in thousands"
         expected = f"at most 10^15 units of 10^-{decimals}, which float64 amounts tell apart"
-        problems.append(Problem("budget", expected, str(budget), hint))
+        problems.append(Problem("budget", expected, _written(budget, str), hint))
     elif units.denominator != 1:
         hint = f"round the budget to {decimals} decimals, or pay with more decimals"
         expected = f"whole units of 10^-{decimals}, so that payouts can add up to it"
-        problems.append(Problem("budget", expected, str(budget), hint))
+        problems.append(Problem("budget", expected, _written(budget, str), hint))
     return math.floor(units), problems
 
 
@@ -99,13 +108,32 @@ def _floor_problems(floor: object) -> list[Problem]:
 
 
 def _exact(budget: Any) -> Fraction | None:
-    """Return the number that a budget stands for, or None if it is none."""
+    """Return the number that a budget stands for, or None if it is none.
+
+    A decimal number that is too large or too small for any unit stands for a shorter one that is so, too.
+    """
     if isinstance(budget, Decimal):
-        return Fraction(budget) if budget.is_finite() else None
+        if not budget.is_finite():
+            return None
+        power = budget.adjusted()
+        if budget and not -MOST_DECIMALS <= power <= LARGEST_POWER:
+            # A fraction has all digits: those of 1e99999999 take minutes and 40 MB.
+            power = LARGEST_POWER + 1 if power > 0 else -MOST_DECIMALS - 1
+            return Fraction(Decimal((int(budget.is_signed()), (1,), power)))
+        return Fraction(budget) if budget else Fraction(0)
+    if isinstance(budget, Rational) and is_number(budget):
+        return Fraction(budget)
     if not is_number(budget) or not math.isfinite(budget):
         return None
-    whole = isinstance(budget, Rational)
-    return Fraction(budget if whole else repr(float(budget)))
+    return Fraction(repr(float(budget)))
+
+
+def _written(budget: Any, write: Callable[[Any], str]) -> str:
+    """Return a budget as text, for a message."""
+    try:
+        return write(budget)
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 def _numbers(values: npt.ArrayLike) -> Float64s:
@@ -117,7 +145,7 @@ def _numbers(values: npt.ArrayLike) -> Float64s:
             array = np.array([math.nan if one is None else float(one) for one in array.ravel()]).reshape(array.shape)
         if array.dtype.kind not in "iuf":
             raise ValueError(f"dtype {array.dtype}")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(Problem("values", "an array of numbers", str(error), hint)) from None
     if array.ndim != 1 or not len(array):
         raise InputError(Problem("values", "shape (n,), n from 1", f"shape {array.shape}", hint))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dvspark.errors import ConfigError, InputError, Problem, shown
-from dvspark.market.payouts import largest_remainders
+from dvspark.market.given_tables import column_of, numbers_of
+from dvspark.market.payouts import FIRST, largest_remainders
 from dvspark.schemas import SELECTION, Float64s, Int64s
 
 GROUPS = ("label", "owner")
@@ -45,8 +47,12 @@ def select_within(values: pa.Table, costs: Float64s, budget: float, by: str | No
 
     With ``by``, the row of the highest value for its cost of each group comes first, whatever its value. Then rows come
     by value for cost as long as they fit; rows without a positive value are not bought.
-    Cost: O(n log n). Raises: ConfigError for a budget that does not cover the groups, InputError for unusable costs.
+    Cost: O(n log n). Raises: ConfigError for a budget that does not cover the groups or is no amount, InputError for
+    unusable costs, and for a table that lacks what is needed.
     """
+    if not 0 <= budget < math.inf:
+        hint = "rows are bought by it: give an amount from 0"
+        raise ConfigError(Problem("budget", "an amount of money, finite and from 0", repr(budget), hint))
     if costs.shape != (len(values),) or not np.all(np.isfinite(costs) & (costs > 0)):
         got = f"{int(np.count_nonzero(~(np.isfinite(costs) & (costs > 0))))} others"
         raise InputError(Problem("costs", "a finite cost above 0 of each row", got, "give every row its price"))
@@ -78,9 +84,8 @@ def _selected(values: pa.Table, rows: Int64s, groups: Int64s | None, costs: Floa
     if groups is not None:  # what a group weighs stays: n of group / n over selected of group / selected
         before, after = (np.bincount(some, minlength=int(groups.max()) + 1) for some in (groups, groups[rows]))
         weights = (before / len(groups))[groups[rows]] / (after / len(rows))[groups[rows]]
-    columns: dict[str, Any] = {name: values[name].take(pa.array(rows)) for name in ("id", "label", "value")}
-    if "owner" in values.column_names:
-        columns["owner"] = values["owner"].take(pa.array(rows))
+    kept = ["id", "value", *(name for name in GROUPS if name in values.column_names)]
+    columns: dict[str, Any] = {name: column_of(values, name).take(pa.array(rows)) for name in kept}
     if costs is not None:
         columns["cost"] = pa.array(costs[rows])
     columns["weight"] = pa.array(weights)
@@ -102,9 +107,12 @@ def _place_in_group(groups: Int64s) -> Int64s:
 
 
 def _values(values: pa.Table) -> Float64s:
-    if "value" not in values.column_names or values["value"].null_count:
-        raise InputError(Problem("values", "a column 'value' without nulls", shown(values.column_names)))
-    return np.asarray(values["value"].to_numpy(), np.float64)
+    """Return the values. Raises: InputError unless all are finite numbers."""
+    worth = numbers_of(values, "value")
+    if len(bad := np.flatnonzero(~np.isfinite(worth))):
+        got = f"{len(bad)} NaN, infinite or missing; the first: {shown(bad[:FIRST].tolist())}"
+        raise InputError(Problem("values", "finite numbers", got, "find out why they have no value, or leave them out"))
+    return worth
 
 
 def _groups(values: pa.Table, by: str | None) -> Int64s | None:
@@ -114,6 +122,8 @@ def _groups(values: pa.Table, by: str | None) -> Int64s | None:
     column = values[by].combine_chunks() if by in values.column_names else None
     if column is None or column.null_count or pa.types.is_list(column.type):
         got = "no such column" if column is None else f"{column.null_count} nulls, of type {column.type}"
-        hint = "value with train.owner" if by == "owner" else "select by owner, or without --by"
-        raise InputError(Problem(f"column {by}", f"one {by} in every row", got, hint))
+        hint = (
+            "give each row an owner, or value with train.owner" if by == "owner" else "select by owner, or without --by"
+        )
+        raise InputError(Problem(f"column {by}", f"{'an' if by == 'owner' else 'one'} {by} in every row", got, hint))
     return np.asarray(pc.index_in(column, value_set=pc.unique(column)).to_numpy(), np.int64)

@@ -76,6 +76,11 @@ def test_payout_table__without_standard_errors_tells_none() -> None:
     assert found.equals(payout_table(unknown, 9, by_owner=False))
 
 
+def test_payout_table__takes_whole_numbers_beyond_2_to_the_53() -> None:
+    table = pa.table({"id": [1, 2], "value": [2**60 + 1, 0]})
+    assert payout_table(table, 9, by_owner=False)["payout"].to_pylist() == [9.0, 0.0]
+
+
 def test_payout_table__of_nothing_to_pay_pays_nothing() -> None:
     found = payout_table(VALUES.set_column(1, "value", pa.array([-1.0] * 4)), 0, by_owner=False).to_pydict()
     assert (found["payout"], found["share"]) == ([0.0] * 4, [0.0] * 4)

@@ -100,6 +100,9 @@ def test_payout__does_not_depend_on_the_unit_of_values(values: list[float], powe
         ([2, 1], 0.01, {}, [0.01, 0.0]),
         ([-1, 0], 0, {}, [0.0, 0.0]),  # nothing to pay, nothing to share by
         ([7], 12.34, {}, [12.34]),
+        ([7], Decimal("0e99999999"), {}, [0.0]),
+        ([7], Decimal("1e15"), {"decimals": 0}, [1e15]),
+        ([7], Decimal("1e-12"), {"decimals": 12}, [1e-12]),
         ([1e308, 1e308, 1e308], 3, {}, [1.0, 1.0, 1.0]),
         (np.array([3, 1], np.float32), np.int64(4), {}, [3.0, 1.0]),
     ],
@@ -134,6 +137,16 @@ def test_payout__of_some_cases(values: Any, budget: Any, options: dict[str, Any]
         ([], 1, {}, InputError, "values.*n from 1.*\\(0,\\)"),
         ([[1, 2]], 1, {}, InputError, "values.*\\(1, 2\\)"),
         (["a", "b"], 1, {}, InputError, "values.*numbers"),
+        ([1, 2], Decimal("1e99999999"), {}, ConfigError, "budget.*10\\^15 units.*1E\\+99999999"),
+        ([1, 2], Decimal("1e-99999999"), {}, ConfigError, "budget.*whole units.*1E-99999999"),
+        ([1, 2], Decimal("-1e99999999"), {}, ConfigError, "budget.*from 0.*-1E\\+99999999"),
+        ([1, 2], 10**400, {}, ConfigError, "budget.*10\\^15 units"),
+        pytest.param(
+            [1, 2], 10**5000, {}, ConfigError, "budget.*10\\^15 units.*thousands of digits", id="thousands of digits"
+        ),
+        ([1, 2], Decimal("9e15"), {"decimals": 0}, ConfigError, "budget.*10\\^15 units"),
+        ([10**400, 1], 1, {}, InputError, "values.*an array of numbers.*too large"),
+        ([1e308, -1e308, 5e-324], 1, {"floor": False}, InputError, "values.*10\\^15 units.*nearly cancel"),
     ],
 )
 def test_payout__tells_what_is_wrong(

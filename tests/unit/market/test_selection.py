@@ -85,12 +85,45 @@ TABLE = pa.table({"id": [1, 2, 3], "label": ["a", "a", "b"], "value": [0.5, 0.4,
         (0, None, ConfigError, "from 1 to 3"),
         (4, None, ConfigError, "from 1 to 3"),
         (1, "label", ConfigError, "a row of each of 2 groups"),
-        (2, "owner", InputError, "1 nulls"),
+        (2, "owner", InputError, "an owner in every row(.|\n)*1 nulls"),
     ],
 )
 def test_select_rows__tells_what_cannot_be(n_rows: int, by: str | None, kind: Any, said: str) -> None:
     with pytest.raises(kind, match=said):
         select_rows(TABLE, n_rows, by)
+
+
+def test_select_rows__needs_no_labels_unless_it_goes_by_them() -> None:
+    table = TABLE.drop_columns(["label"])
+    found = select_rows(table, 2)
+    assert (found.column_names, found["id"].to_pylist()) == (["id", "owner", "value", "weight"], [1, 2])
+    with pytest.raises(InputError, match=r"one label in every row(.|\n)*no such column"):
+        select_rows(table, 2, "label")
+    with pytest.raises(InputError, match="a column 'id'"):
+        select_rows(table.drop_columns(["id"]), 2)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (["a", "b", "c"], "numbers(.|\n)*string"),
+        ([True, False, True], "numbers(.|\n)*bool"),
+        ([1.0, np.nan, np.inf], "finite numbers(.|\n)*2 NaN, infinite or missing; the first: 1, 2"),
+        ([1.0, None, 2.0], "1 NaN, infinite or missing; the first: 1"),
+    ],
+)
+def test_select__refuses_values_that_are_no_finite_numbers(values: list[Any], said: str) -> None:
+    table = TABLE.set_column(2, "value", pa.array(values))
+    with pytest.raises(InputError, match=said):
+        select_rows(table, 2)
+    with pytest.raises(InputError, match=said):
+        select_within(table, np.ones(3), 2.0)
+
+
+@pytest.mark.parametrize("budget", [np.nan, np.inf, -1.0])
+def test_select_within__refuses_a_budget_that_is_no_amount(budget: float) -> None:
+    with pytest.raises(ConfigError, match="finite and from 0"):
+        select_within(TABLE, np.ones(3), budget)
 
 
 def test_select_within__tells_what_cannot_be() -> None:
