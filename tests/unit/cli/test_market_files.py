@@ -13,7 +13,7 @@ from dvspark.cli import main
 
 FILES = {
     "plain.csv": "id,value\na,3\nb,1\n",
-    "hundred.csv": "id,value\n" + "".join(f"{row},{row}\n" for row in range(100)),
+    "hundred.csv": "id,label,value\n" + "".join(f"{row},a,{row}\n" for row in range(100)),
     "zeros.csv": "id,owner,label,value\n007,01,01,3\n7,1,1,1\n",
     "zero_costs.csv": "id,cost\n7,5\n007,2\n",
     "twice.csv": "id,value\na,3\na,1\n",
