@@ -148,7 +148,8 @@ def _next_step(record: dict[str, Any]) -> str:
     """Return the command that comes next, for the run's goal; nothing where that is open."""
     reviewed = "label_errors" if record.get("review") else "values"
     goal = record.get("configuration", {}).get("goal") or reviewed
-    return GOALS[goal].next_step.replace("RUN", record["outputs"]["run"].rpartition("/")[0])
+    step = GOALS[goal].next_step
+    return step and step.replace("RUN", record["outputs"]["run"].rpartition("/")[0])
 
 
 def _summary_json(record: dict[str, Any]) -> str:
