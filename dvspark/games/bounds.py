@@ -56,6 +56,20 @@ def empirical_bernstein_error(n_draws: int, variance: Float64s, size: float, del
     return math.sqrt(2 * largest * log / n_draws) + 14 * size * log / (3 * (n_draws - 1))
 
 
+def counted_error(n_draws: int, chance: float, size: float, odds: float) -> float:
+    """Return the bound for a mean of those draws that count, each with this ``chance``, of numbers ``size`` apart.
+
+    Fewer than ``fewest`` count with a chance of at most 1 / ``odds``; given how many do, their mean is off by more than
+    the bound with a chance of at most 1 / ``odds``. Infinite where none may count.
+    Source: Hoeffding, JASA 58(301), 1963, doi:10.1080/01621459.1963.10500830, theorem 2, twice.
+    """
+    log = math.log(odds)
+    fewest = n_draws * chance - math.sqrt(n_draws * log / 2)
+    if fewest < 1:
+        return math.inf
+    return size * math.sqrt((log + math.log(2)) / (2 * math.floor(fewest)))
+
+
 def draws_within(error: Callable[[int], float], epsilon: float) -> int:
     """Return the least number of draws whose ``error``, which falls with their number, is at most ``epsilon``."""
     most = 1

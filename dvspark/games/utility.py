@@ -72,6 +72,15 @@ class Ends:
         """What all players add to none: efficient values sum to it."""
         return self.all - self.none
 
+    @property
+    def center(self) -> float:
+        """Halfway between the two."""
+        return (self.all + self.none) / 2
+
+    def apart(self, utility_range: float) -> float:
+        """Return how far from the center a worth can be, where no two worths are farther apart than the range."""
+        return max(utility_range - abs(self.gain) / 2, 0.0)
+
 
 @dataclass
 class Worths:

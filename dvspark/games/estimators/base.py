@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import scipy
 
-from dvspark.games.bounds import Promise
+from dvspark.games.bounds import Promise, draws_within
 from dvspark.games.draws import Drawn, Draws
 from dvspark.games.moments import Moments
 from dvspark.games.totals import Totals
@@ -88,6 +88,25 @@ class Estimator(ABC):
         """Return the estimate whose values are means of draws, times ``scale``."""
         errors = scale * np.sqrt(moments.error_square)
         return EstimatedValues(scale * moments.mean, errors, np.maximum(moments.n - 1.0, 1.0))
+
+
+@dataclass(frozen=True)
+class BoundedByCount(Estimator):
+    """An estimator whose bound follows from how many draws there are, not from what they gave."""
+
+    @abstractmethod
+    def error_after(self, n_draws: int, ends: Ends, promise: Promise) -> float:
+        """Return the bound after so many draws, which falls with their number."""
+
+    def error_bound(self, totals: Totals, ends: Ends, promise: Promise) -> float:
+        """Return the bound after the draws of the totals."""
+        return self.error_after(totals.n_draws, ends, promise)
+
+    def enough_draws(self, ends: Ends, promise: Promise) -> int | None:
+        """Return the least number of draws that keeps the promise."""
+        if promise.epsilon is None:
+            return None
+        return draws_within(lambda n: self.error_after(n, ends, promise), promise.epsilon)
 
 
 def draws_of(drawn: Drawn, seed: int) -> Draws:

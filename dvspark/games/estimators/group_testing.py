@@ -8,9 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from dvspark.games.bounds import Promise, bernstein_error, draws_within
+from dvspark.games.bounds import Promise, bernstein_error
 from dvspark.games.draws import Drawn
-from dvspark.games.estimators.base import EstimatedValues, Estimator, draws_of
+from dvspark.games.estimators.base import BoundedByCount, EstimatedValues, draws_of
 from dvspark.games.moments import Moments
 from dvspark.games.totals import Totals
 from dvspark.games.utility import Ends, Worths
@@ -18,7 +18,7 @@ from dvspark.schemas import Float64s
 
 
 @dataclass(frozen=True)
-class GroupTesting(Estimator):
+class GroupTesting(BoundedByCount):
     """The Shapley value from coalitions of 1..n - 1 players, sizes k having chances (1 / k + 1 / (n - k)) / Z.
 
     value = (U(N) - U(∅)) / n + mean of Z (U(S) - c) (1[player in S] - k / n), where c lies halfway between U(N) and
@@ -46,7 +46,7 @@ class GroupTesting(Estimator):
     def moments(self, drawn: Drawn, seed: int, worths: Worths, ends: Ends) -> tuple[Moments, ...]:
         """Return the moments of Z (U(S) - c) (1[player in S] - k / n)."""
         n = self.n_players
-        draws, center = draws_of(drawn, seed), (ends.all + ends.none) / 2
+        draws, center = draws_of(drawn, seed), ends.center
         found = np.zeros((drawn.n, n))
         if n == 1:
             return (Moments.of(found),)
@@ -61,24 +61,14 @@ class GroupTesting(Estimator):
         found = self.of_mean(totals.moments[0])
         return EstimatedValues(ends.gain / self.n_players + found.values, found.standard_errors, found.degrees)
 
-    def error_bound(self, totals: Totals, ends: Ends, promise: Promise) -> float:
-        """Return the bound by Bernstein's inequality, see `_error`."""
-        return self._error(totals.n_draws, ends, promise)
-
-    def enough_draws(self, ends: Ends, promise: Promise) -> int | None:
-        """Return the number of draws by Bernstein's inequality: about Z h² 2 ln(2 n / delta) / epsilon²."""
-        if promise.epsilon is None:
-            return None
-        return draws_within(lambda n: self._error(n, ends, promise), promise.epsilon)
-
-    def _error(self, n_draws: int, ends: Ends, promise: Promise) -> float:
-        """Return the bound after so many draws.
+    def error_after(self, n_draws: int, ends: Ends, promise: Promise) -> float:
+        """Return the bound after so many draws, by Bernstein's inequality.
 
         |U(S) - c| is at most h = range - |U(N) - U(∅)| / 2. The mean of (1[player in S] - k / n)² over coalitions of
         size k is k (n - k) / n², and its mean over sizes is (n - 1) / (n Z). So the variance of a draw is at most
-        Z h² (n - 1) / n.
+        Z h² (n - 1) / n, and about Z h² 2 ln(2 n / delta) / epsilon² draws keep the promise.
         """
         share = 1 - 1 / self.n_players
-        apart = max(promise.utility_range - abs(ends.gain) / 2, 0.0)
+        apart = ends.apart(promise.utility_range)
         variance, size = self.z * apart**2 * share, 2 * self.z * apart * share
         return bernstein_error(n_draws, self.n_players, variance, size, promise.delta)

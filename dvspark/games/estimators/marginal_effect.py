@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dvspark.games.bounds import Promise, bernstein_error, draws_within
+from dvspark.games.bounds import Promise, bernstein_error
 from dvspark.games.draws import Drawn
-from dvspark.games.estimators.base import EstimatedValues, Estimator, draws_of
+from dvspark.games.estimators.base import BoundedByCount, EstimatedValues, draws_of
 from dvspark.games.moments import Moments
 from dvspark.games.totals import Totals
 from dvspark.games.utility import Ends, Worths
@@ -19,7 +19,7 @@ CHANCES = np.array([0.2, 0.4, 0.6, 0.8])
 
 
 @dataclass(frozen=True)
-class MarginalEffect(Estimator):
+class MarginalEffect(BoundedByCount):
     """The average marginal effect: what a player adds to a coalition that others join with chance 0.2, 0.4, 0.6 or 0.8.
 
     value = mean of (U(S) - c) (1[player in S] / p - 1[not in S] / (1 - p)), c halfway between U(N) and U(∅): unbiased
@@ -30,7 +30,7 @@ class MarginalEffect(Estimator):
 
     def moments(self, drawn: Drawn, seed: int, worths: Worths, ends: Ends) -> tuple[Moments, ...]:
         """Return the moments of the draws."""
-        draws, center = draws_of(drawn, seed), (ends.all + ends.none) / 2
+        draws, center = draws_of(drawn, seed), ends.center
         found = np.empty((drawn.n, self.n_players))
         for draw in range(drawn.n):
             chance = CHANCES[int(draws.uniform(1)[0] * len(CHANCES))]
@@ -44,22 +44,12 @@ class MarginalEffect(Estimator):
             return EstimatedValues(np.array([ends.gain]), np.zeros(1), np.full(1, np.inf))
         return self.of_mean(totals.moments[0])
 
-    def error_bound(self, totals: Totals, ends: Ends, promise: Promise) -> float:
-        """Return the bound by Bernstein's inequality, see `_error`."""
-        return self._error(totals.n_draws, ends, promise)
-
-    def enough_draws(self, ends: Ends, promise: Promise) -> int | None:
-        """Return the number of draws by Bernstein's inequality."""
-        if promise.epsilon is None:
-            return None
-        return draws_within(lambda n: self._error(n, ends, promise), promise.epsilon)
-
-    def _error(self, n_draws: int, ends: Ends, promise: Promise) -> float:
-        """Return the bound after so many draws.
+    def error_after(self, n_draws: int, ends: Ends, promise: Promise) -> float:
+        """Return the bound after so many draws, by Bernstein's inequality.
 
         |U(S) - c| is at most h = range - |U(N) - U(∅)| / 2, so a draw is at most h / 0.2 in size, and has a variance of
         at most h² times the mean of 1 / (p (1 - p)).
         """
-        apart = max(promise.utility_range - abs(ends.gain) / 2, 0.0)
+        apart = ends.apart(promise.utility_range)
         variance = apart**2 * math.fsum(1 / (CHANCES * (1 - CHANCES))) / len(CHANCES)
         return bernstein_error(n_draws, self.n_players, variance, 2 * apart / CHANCES.min(), promise.delta)

@@ -8,16 +8,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from dvspark.games.bounds import Promise, draws_within
+from dvspark.games.bounds import Promise, counted_error
 from dvspark.games.draws import Drawn
-from dvspark.games.estimators.base import EstimatedValues, Estimator, draws_of
+from dvspark.games.estimators.base import BoundedByCount, EstimatedValues, draws_of
 from dvspark.games.moments import Moments
 from dvspark.games.totals import Totals
 from dvspark.games.utility import Ends, Worths
 
 
 @dataclass(frozen=True)
-class OutOfBag(Estimator):
+class OutOfBag(BoundedByCount):
     """The mean score of a row under models trained on bags that it is not in: no semivalue, but a forecast of one row.
 
     A draw is a bag: n rows drawn with replacement. The utility says what a model trained on a bag scores on each row.
@@ -52,24 +52,10 @@ class OutOfBag(Estimator):
         """Return the mean scores."""
         return self.of_mean(totals.moments[0])
 
-    def error_bound(self, totals: Totals, ends: Ends, promise: Promise) -> float:  # noqa: ARG002
-        """Return the bound by Hoeffding's inequality, see `_error`."""
-        return self._error(totals.n_draws, promise)
-
-    def enough_draws(self, ends: Ends, promise: Promise) -> int | None:  # noqa: ARG002
-        """Return the number of draws by Hoeffding's inequality."""
-        if promise.epsilon is None:
-            return None
-        return draws_within(lambda n: self._error(n, promise), promise.epsilon)
-
-    def _error(self, n_draws: int, promise: Promise) -> float:
-        """Return the bound after so many draws, half of ``delta`` each for the counts and for the means.
+    def error_after(self, n_draws: int, ends: Ends, promise: Promise) -> float:  # noqa: ARG002
+        """Return the bound by Hoeffding's inequality, half of ``delta`` each for the counts and for the means.
 
         A row is out of fewer than ``fewest`` bags with a chance of at most delta / 2n. Given how many these are, its
         mean score is off by more than the bound with a chance of at most delta / 2n.
         """
-        log = math.log(2 * self.n_players / promise.delta)
-        fewest = n_draws * self._chance - math.sqrt(n_draws * log / 2)
-        if fewest < 1:
-            return math.inf
-        return promise.utility_range * math.sqrt((log + math.log(2)) / (2 * math.floor(fewest)))
+        return counted_error(n_draws, self._chance, promise.utility_range, 2 * self.n_players / promise.delta)

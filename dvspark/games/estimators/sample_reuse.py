@@ -8,16 +8,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from dvspark.games.bounds import Promise, draws_within
+from dvspark.games.bounds import Promise, counted_error
 from dvspark.games.draws import Drawn
-from dvspark.games.estimators.base import EstimatedValues, Estimator, draws_of
+from dvspark.games.estimators.base import BoundedByCount, EstimatedValues, draws_of
 from dvspark.games.moments import Moments
 from dvspark.games.totals import Totals
 from dvspark.games.utility import Ends, Worths
 
 
 @dataclass(frozen=True)
-class SampleReuse(Estimator):
+class SampleReuse(BoundedByCount):
     """The Banzhaf value: the mean worth of coalitions with a player, less that of coalitions without.
 
     Every player joins with chance 1/2. Given that both kinds were drawn, the difference is unbiased.
@@ -47,25 +47,11 @@ class SampleReuse(Estimator):
         degrees = np.where(spread > 0, square**2 / np.where(spread > 0, spread, 1.0), np.inf)
         return EstimatedValues(joined.mean - others.mean, np.sqrt(square), degrees)
 
-    def error_bound(self, totals: Totals, ends: Ends, promise: Promise) -> float:  # noqa: ARG002
-        """Return the bound by Hoeffding's inequality, see `_error`."""
-        return self._error(totals.n_draws, promise)
-
-    def enough_draws(self, ends: Ends, promise: Promise) -> int | None:  # noqa: ARG002
-        """Return the number of draws by Hoeffding's inequality."""
-        if promise.epsilon is None:
-            return None
-        return draws_within(lambda n: self._error(n, promise), promise.epsilon)
-
-    def _error(self, n_draws: int, promise: Promise) -> float:
-        """Return the bound after so many draws, half of ``delta`` each for the counts and for the means.
+    def error_after(self, n_draws: int, ends: Ends, promise: Promise) -> float:  # noqa: ARG002
+        """Return the bound by Hoeffding's inequality, half of ``delta`` each for the counts and for the means.
 
         A player is in fewer than ``fewest`` draws, or out of so many, with a chance of at most delta / 4n each. Given
         these counts, either mean of worths is off by ``off`` with a chance of at most delta / 4n.
         """
-        log = math.log(4 * self.n_players / promise.delta)
-        fewest = n_draws / 2 - math.sqrt(n_draws * log / 2)
-        if fewest < 1:
-            return math.inf
-        off = promise.utility_range * math.sqrt((log + math.log(2)) / (2 * math.floor(fewest)))
+        off = counted_error(n_draws, 0.5, promise.utility_range, 4 * self.n_players / promise.delta)
         return 2 * off

@@ -61,8 +61,8 @@ def test_group_testing_count__keeps_its_promise() -> None:
     promise = Promise(1.0, 0.05, 0.1)
     n_draws = GroupTesting(10).enough_draws(Ends(1.0, 0.0), promise)
     assert n_draws is not None
-    assert GroupTesting(10)._error(n_draws, Ends(1.0, 0.0), promise) <= 0.1
-    assert GroupTesting(10)._error(n_draws - 1, Ends(1.0, 0.0), promise) > 0.1
+    assert GroupTesting(10).error_after(n_draws, Ends(1.0, 0.0), promise) <= 0.1
+    assert GroupTesting(10).error_after(n_draws - 1, Ends(1.0, 0.0), promise) > 0.1
     wider = GroupTesting(10).enough_draws(Ends(0.0, 0.0), promise)  # nothing is known of where worths lie
     assert wider is not None
     assert wider > 2 * n_draws
