@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dvspark.report.rows import differs, listed_positions, neighbors_by_row
+from dvspark.report.rows import differs, listed_positions, lowest_positions, neighbors_by_row
 from dvspark.report.scale import Scale
 from dvspark.report.shown import Shown
 from dvspark.report.text import clip
@@ -40,11 +40,6 @@ class Browsed:
     n_rows: int
     n_table: int
     columns: dict[str, Any]
-
-    @property
-    def has_decisions(self) -> bool:
-        """Return whether a review has decided on the rows."""
-        return "decision" in self.columns
 
 
 def browsed(
@@ -86,9 +81,9 @@ def browsed(
 
 def _places(values: pa.Table, review: pa.Table | None) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Return the places of the browsed rows in the values, and in the review."""
-    n, rank = len(values), values["rank"].to_numpy()
     if review is None:
-        return np.argsort(-rank, kind="stable")[:N_BROWSED], np.empty(0, np.int64)
+        return lowest_positions(values, N_BROWSED), np.empty(0, np.int64)
+    n, rank = len(values), values["rank"].to_numpy()
     of_value = pc.index_in(values["id"], value_set=review["id"].combine_chunks()).to_numpy(zero_copy_only=False)
     at = of_value.astype(np.int64)
     decided = pc.not_equal(review["decision"], KEEP).to_numpy(zero_copy_only=False)[at]

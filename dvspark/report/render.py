@@ -37,7 +37,7 @@ def render_html(summary: Summary) -> str:
     Raises: ConfigError if jinja2 or matplotlib is not installed.
     """
     template = _environment().get_template(TEMPLATE)
-    numbers = summary.numbers
+    numbers, script = summary.numbers, _packaged(SCRIPT)
     html: str = template.render(
         summary=summary,
         card=summary.card,
@@ -47,8 +47,8 @@ def render_html(summary: Summary) -> str:
         histogram=histogram_svg(summary.histogram, summary.scale) if summary.histogram else "",
         curve=curve_svg(summary.curve, summary.scale) if summary.curve else "",
         data=_data(summary),
-        script=_packaged(SCRIPT),
-        script_hash=base64.b64encode(hashlib.sha256(_packaged(SCRIPT).encode()).digest()).decode(),
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         audits_efficiency=any(finding.name == "efficiency" for finding in summary.findings),
     )
     return html

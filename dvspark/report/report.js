@@ -45,20 +45,15 @@
     made.dataset.name = name;
     return made;
   };
-  const classButton = (name) => {
+  const linkButton = (name, title, wanted) => {
     const button = element("button", "link", foreign(name));
     button.type = "button";
-    button.title = "Show the rows of this class";
-    button.addEventListener("click", () => choose({ ofClass: name }));
+    button.title = title;
+    button.addEventListener("click", () => choose(wanted));
     return button;
   };
-  const rowButton = (id) => {
-    const button = element("button", "link", foreign(id));
-    button.type = "button";
-    button.title = "Show this row";
-    button.addEventListener("click", () => choose({ search: id }));
-    return button;
-  };
+  const classButton = (name) => linkButton(name, "Show the rows of this class", { ofClass: name });
+  const rowButton = (id) => linkButton(id, "Show this row", { search: id });
 
   const recognized = (row) => {
     const content = columns.shown ? columns.shown.cells[row] : null;

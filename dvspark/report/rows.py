@@ -56,9 +56,20 @@ def listed_rows(values: pa.Table, neighbors: pa.Table) -> tuple[tuple[RowLine, .
 
 
 def listed_positions(values: pa.Table) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return the positions of the 25 lowest rows, lowest first, and of the 25 highest, highest first."""
-    order = np.argsort(values["rank"].to_numpy(), kind="stable")
-    return order[::-1][:N_LISTED], order[:N_LISTED]
+    """Return the positions of the 25 lowest rows, lowest first, and of the 25 highest, highest first. Cost: O(n)."""
+    return lowest_positions(values, N_LISTED), _largest(-values["rank"].to_numpy(), N_LISTED)
+
+
+def lowest_positions(values: pa.Table, n: int) -> np.ndarray[Any, Any]:
+    """Return the positions of the ``n`` rows with the lowest values, or of all, lowest first. Cost: O(rows)."""
+    return _largest(values["rank"].to_numpy(), n)
+
+
+def _largest(numbers: np.ndarray[Any, Any], n: int) -> np.ndarray[Any, Any]:
+    """Return the positions of the ``n`` largest of distinct numbers, or of all, the largest first."""
+    first = max(0, len(numbers) - n)
+    found = np.argpartition(numbers, first)[first:]
+    return found[np.argsort(-numbers[found])]
 
 
 def neighbors_by_row(neighbors: pa.Table, ids: list[Hashable]) -> dict[Hashable, list[dict[str, Any]]]:

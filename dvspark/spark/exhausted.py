@@ -76,8 +76,10 @@ def is_cut_off(error: BaseException | None) -> bool:
 
     Errors of Java itself arrive whole.
     """
-    if error is None or type(error).__name__ == "Py4JNetworkError":
-        return error is not None
+    if error is None:
+        return False
+    if type(error).__name__ == "Py4JNetworkError":
+        return True
     frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, ConnectionError | EOFError) and any(OF_JAVA.search(frame.filename) for frame in frames):
         return True

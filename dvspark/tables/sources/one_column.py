@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dvspark.errors import InputError, Problem, close_matches
+from dvspark.schemas.arrow import arrow_type
 from dvspark.tables.sources.canonical import canonical_type
 from dvspark.tables.sources.local_files import local_files, local_table
 
@@ -31,10 +32,10 @@ def one_column(side: str, reference: TableReference, name: str, ids: pa.ChunkedA
         raise InputError(Problem(f"{side} table {reference}", f"a column {name!r} to show", got, hint))
     id_type = canonical_type("id", table.types[reference.id]) or table.types[reference.id]
     files = local_files(side, wanted, table, {"id": id_type, "owner": table.types[name]})
-    found = []
+    found, asked = list[pa.RecordBatch](), ids.combine_chunks().cast(arrow_type(id_type))
     for part in files.parts:
         for batch in files.read(part, ["id", "owner"]):
-            kept = batch.filter(pc.is_in(batch.column("id"), value_set=ids.combine_chunks().cast(batch.schema[0].type)))
+            kept = batch.filter(pc.is_in(batch.column("id"), value_set=asked))
             if len(kept):
                 found.append(kept)
     empty = pa.table({"id": ids.slice(0, 0), name: pa.nulls(0)})
