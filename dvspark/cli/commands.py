@@ -10,7 +10,7 @@ from typing import Any
 
 from dvspark import logs
 from dvspark.cli.declared import COMMANDS
-from dvspark.cli.words import own_words
+from dvspark.cli.words import own_words, place_of
 from dvspark.config.goals import GOALS
 from dvspark.config.job import JobConfig
 from dvspark.config.sources import asked_log_format, load_config, parse_overrides
@@ -108,8 +108,11 @@ def _changed_config(change: tuple[str, str, str], path: Path | None, overrides: 
     """
     kind, table, run = change
     output = overrides.get("output", {}).get("path")
-    folder, found, run_id = run.rstrip("/").rpartition("/runs/")
-    output = folder if found else output
+    folder, run_id = place_of(run)
+    if run_id is None:
+        run_id = run.rstrip("/")
+    else:
+        output = folder
     if output is None:
         hint = "give --output FOLDER, or the run as OUTPUT/runs/RUN_ID"
         raise ConfigError(Problem("output", "the folder of the run", "none", hint))

@@ -7,30 +7,17 @@ from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
-from pathlib import Path
 
 import pyarrow as pa
 
 from dvspark.arguments import choice_problems
 from dvspark.cli.declared import COMMANDS
-from dvspark.cli.words import own_words, place_of
-from dvspark.cli.writing import write_new
+from dvspark.cli.market_files import asked_values, free_places, write_both
+from dvspark.cli.words import own_words
 from dvspark.errors import ConfigError, Problem
-from dvspark.host.printing import tell
 from dvspark.logs.redact import visible
-from dvspark.market.given_tables import (
-    column_of,
-    costs_of,
-    csv_bytes,
-    is_file,
-    number_of,
-    parquet_bytes,
-    read_given_values,
-    read_table,
-    require_free,
-)
+from dvspark.market.given_tables import column_of, costs_of, number_of, read_table
 from dvspark.market.selection import GROUPS, select_rows, select_within
-from dvspark.tables.sinks.published_values import read_values
 
 SIZES = ("--rows", "--share", "--budget")
 # So many groups are told.
@@ -46,18 +33,11 @@ def run(words: Sequence[str]) -> int:
     operands, options = own_words(COMMANDS["select"], words)
     if problems := _problems(operands, options):
         raise ConfigError(problems)
-    place = operands[0]
-    values = read_given_values(place) if is_file(place) else read_values(*place_of(place))
-    name = Path(place).stem if is_file(place) else str(values["run_id"][0])
-    to = options.get("--to", f"selection-{name}")
-    places = [Path(f"{to}.csv"), Path(f"{to}.parquet")]
-    require_free(*places)
+    asked = asked_values(operands[0])
+    values, places = asked.values, free_places(options.get("--to", f"selection-{asked.name}"))
     selected = _selected(values, options)
-    for path, content in zip(places, (csv_bytes(selected), parquet_bytes(selected)), strict=True):
-        write_new(path, content, force=False)
-    lines = [f"{len(selected):,} of {len(values):,} rows are selected", *_told(values, selected, options.get("--by"))]
-    lines += [f"wrote {visible(str(path))}" for path in places]
-    tell("\n".join(lines) + "\n")
+    told = [f"{len(selected):,} of {len(values):,} rows are selected", *_told(values, selected, options.get("--by"))]
+    write_both(places, selected, told)
     return 0
 
 

@@ -1,0 +1,56 @@
+"""Market files: the values that `dvspark pay` and `dvspark select` start from, and the two files that each writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from dvspark.cli.words import place_of
+from dvspark.cli.writing import write_new
+from dvspark.host.printing import tell
+from dvspark.logs.redact import visible
+from dvspark.market.given_tables import csv_bytes, is_file, parquet_bytes, read_given_values, require_free
+from dvspark.tables.sinks.published_values import read_record, read_values
+
+
+@dataclass(frozen=True)
+class AskedValues:
+    """A table of ``values``, the ``name`` of its run or file, and the run's ``method``; None: a person's own values."""
+
+    values: pa.Table
+    name: str
+    method: str | None = None
+
+
+def asked_values(place: str) -> AskedValues:
+    """Return the values of a run, or of a CSV or Parquet file, as a person names it.
+
+    Raises: ConfigError for a run that is not published, OutputConflictError for a damaged one, InputError for a file
+    that holds no such table.
+    """
+    if is_file(place):
+        return AskedValues(read_given_values(place), Path(place).stem)
+    output, run_id = place_of(place)
+    record = read_record(output, run_id)
+    name = str(record["run_id"])
+    return AskedValues(read_values(output, name), name, str(record["method"]["name"]))
+
+
+def free_places(to: str) -> list[Path]:
+    """Return where the CSV and the Parquet file go. Raises: OutputConflictError if something is there."""
+    places = [Path(f"{to}.csv"), Path(f"{to}.parquet")]
+    require_free(*places)
+    return places
+
+
+def write_both(places: Sequence[Path], table: pa.Table, told: Sequence[str]) -> None:
+    """Write a table to both places, and say what was ``told`` and where it is.
+
+    Raises: OutputConflictError if something has come there meanwhile, ConfigError if it cannot be written.
+    """
+    for path, content in zip(places, (csv_bytes(table), parquet_bytes(table)), strict=True):
+        write_new(path, content, force=False)
+    tell("\n".join([*told, *(f"wrote {visible(str(path))}" for path in places)]) + "\n")
