@@ -18,7 +18,7 @@ DATA = Path(__file__).parent
 def run(output: Path) -> int:
     """Value and review the sample, print what was found, and return the exit code.
 
-    Cost: some 5 s on two cores.
+    Cost: some 15 s of CPU.
     """
     logs.set_up_logs("text")
     tell("Which of 8,000 Debian packages are filed under the wrong section? 2,000 others tell.\n\n")
