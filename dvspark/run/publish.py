@@ -19,7 +19,7 @@ from dvspark.runs.leases import Lease
 from dvspark.runs.private import keep_record, public_record
 from dvspark.schemas import OWNER
 from dvspark.tables.sinks import write
-from dvspark.tables.sinks.contents import values_digest
+from dvspark.tables.sinks.contents import review_digest, values_digest
 from dvspark.tables.sinks.places import begin
 from dvspark.tables.sinks.values_tables import RunKey, ValuesTable, commit_values
 from dvspark.tables.sinks.write import PRIVATE_REJECTED, Counted, counted, ranked_by_owner, typed_values
@@ -65,6 +65,8 @@ def publish_results(
             }
         )
         record = {**record, "values_sha256": values_digest(run_id, values, checked.schema)}
+        if computed.review is not None:
+            record["review_sha256"] = review_digest(run_id, computed.review.table)
         if checked.secret is not None:
             keep_record(storage, run_id, record)
             record = public_record(record)

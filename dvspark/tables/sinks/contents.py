@@ -1,4 +1,4 @@
-"""Contents: the sha256 of a run's values, which does not depend on files or on the order in which rows are read."""
+"""Contents: the sha256 of a run's rows, which does not depend on files or on the order in which rows are read."""
 
 from __future__ import annotations
 
@@ -28,10 +28,23 @@ def values_digest(run_id: str, values: pa.Table, schema: pa.Schema) -> str:
     if more := [name for name in {*values.column_names} - {*names, RUN_ID} if values[name].null_count < len(values)]:
         raise pa.ArrowInvalid(f"columns {', '.join(sorted(more))}, which the run does not have")
     rows = values.select(names).cast(pa.schema([schema.field(name) for name in names]))
-    keys = [(name, "ascending") for name in ("rank", "id")]
-    rows = rows.take(pc.sort_indices(rows.select([name for name, _ in keys]), sort_keys=keys))
+    return _digest(run_id, rows, ("rank", "id"))
+
+
+def review_digest(run_id: str, review: pa.Table) -> str:
+    """Return the sha256 of a run's review: of the run id, and of each column's name, type, nulls and bits, by id.
+
+    Cost: as of `values_digest`, and 0.2 s for each million sentences of reasons.
+    """
+    return _digest(run_id, review, ("id",))
+
+
+def _digest(run_id: str, rows: pa.Table, order: tuple[str, ...]) -> str:
+    """Return the sha256 of rows, taken in the ``order`` of columns by which no two are the same."""
+    keys = [(name, "ascending") for name in order]
+    rows = rows.take(pc.sort_indices(rows.select(list(order)), sort_keys=keys))
     found = hashlib.sha256(f"{run_id}\n{len(rows)}\n".encode())
-    for name in names:
+    for name in rows.column_names:
         found.update(f"{name} {spark_type(rows.schema.field(name).type)}\n".encode())
         _add(found, rows[name])
     return found.hexdigest()
@@ -70,12 +83,13 @@ def _bytes_of(texts: pa.BinaryArray) -> bytes:
     return data.slice(int(within[0]), int(within[-1] - within[0])).to_pybytes()
 
 
-def folder_values(storage: Storage, folder: str, schema: pa.Schema) -> pa.Table:
+def folder_rows(storage: Storage, folder: str, schema: pa.Schema | None) -> pa.Table:
     """Return the rows that a reader finds in a folder of Parquet files, or in its folders of owners.
 
+    ``schema``: that of the values; None for rows that no owner has folders of.
     Raises: OSError or ArrowException if the folder is not there or cannot be read.
     """
-    owner = [schema.field(OWNER.name)] if OWNER.name in schema.names else []
+    owner = [schema.field(OWNER.name)] if schema is not None and OWNER.name in schema.names else []
     import pyarrow.dataset as ds  # noqa: PLC0415 - it loads pandas, which few ask for
 
     by_folder = ds.partitioning(pa.schema(owner), flavor="hive")

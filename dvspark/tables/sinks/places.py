@@ -6,14 +6,16 @@ runs/RUN_ID/publishing.json    while there is no record: places that a publicati
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from dvspark.errors import OutputConflictError, Problem, taken_run_id
 from dvspark.runs.documents import json_object, sealed, unsealed
-from dvspark.tables.sinks.contents import folder_values, values_digest
+from dvspark.tables.sinks.contents import folder_rows, review_digest, values_digest
 from dvspark.tables.sinks.values_tables import RunKey, ValuesTable, remove_values, values_destination, values_kind
 from dvspark.tables.storage import Storage
 
@@ -110,6 +112,7 @@ def require_reachable(storage: Storage, session: Session, run: RunKey, own: Plac
 def require_values(storage: Storage, session: Session, record: dict[str, Any], own: Place, schema: pa.Schema) -> None:
     """Refuse a published run whose values are not where they are asked for, or are not those that it published.
 
+    So for its review, if it has one.
     Raises: OutputConflictError.
     """
     run_id, place = record["run_id"], recorded_place(record)
@@ -117,6 +120,7 @@ def require_values(storage: Storage, session: Session, record: dict[str, Any], o
         got = "a record without its place" if place is None else _told(place)
         raise OutputConflictError(Problem(f"{storage.uri}: run_id {run_id}", f"values as {_told(own)}", got, TO_DO))
     published_rows(storage, place.opened(storage, session), record, schema, TO_DO)
+    published_review(storage, record, TO_DO)
 
 
 def published_rows(
@@ -128,19 +132,47 @@ def published_rows(
     """
     run_id = record["run_id"]
     where = storage.shown_path(f"values/run_id={run_id}") if table is None else f"{table.place}: run_id {run_id}"
+
+    def found() -> pa.Table:
+        if table is None:
+            return folder_rows(storage, f"values/run_id={run_id}", schema)
+        return table.rows(run_id) if table.columns() is not None else pa.table({})
+
+    def digest(rows: pa.Table) -> str:
+        return values_digest(run_id, rows, schema)
+
+    return _as_published(where, found, digest, "values", record["values_sha256"], to_do)
+
+
+def published_review(storage: Storage, record: dict[str, Any], to_do: str) -> pa.Table | None:
+    """Return the review of a published run as a reader finds it, None for a run that was not reviewed.
+
+    Raises: OutputConflictError, with what ``to_do``, when it is not the one that the run has published.
+    """
+    if "review" not in record["outputs"]:
+        return None
+    run_id = record["run_id"]
+    folder = f"review/run_id={run_id}"
+
+    def digest(rows: pa.Table) -> str:
+        return review_digest(run_id, rows)
+
+    found = partial(folder_rows, storage, folder, None)
+    return _as_published(storage.shown_path(folder), found, digest, "review", record.get("review_sha256", ""), to_do)
+
+
+def _as_published(
+    where: str, find: Callable[[], pa.Table], digest: Callable[[pa.Table], str], what: str, sha256: str, to_do: str
+) -> pa.Table:
+    """Return the rows that are found if they have the ``sha256`` of what a run has published, else raise."""
     found = pa.table({})
     try:
-        if table is None:
-            found = folder_values(storage, f"values/run_id={run_id}", schema)
-        elif table.columns() is not None:
-            found = table.rows(run_id)
-        got = f"{len(found)} rows, or others of as many"
-        same = values_digest(run_id, found, schema) == record["values_sha256"]
+        found = find()
+        got, same = f"{len(found)} rows, or others of as many", digest(found) == sha256
     except (OSError, KeyError, pa.ArrowException) as error:
         same, got = False, f"what cannot be read as such: {str(error).splitlines()[0] if str(error) else 'nothing'}"
     if not same:
-        expected = f"the values that it has published, sha256 {record['values_sha256'][:12]}"
-        raise OutputConflictError(Problem(where, expected, got, to_do))
+        raise OutputConflictError(Problem(where, f"the {what} that it has published, sha256 {sha256[:12]}", got, to_do))
     return found
 
 

@@ -6,7 +6,6 @@ from os import PathLike
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dvspark.errors import ConfigError, OutputConflictError, Problem
 from dvspark.methods import METHODS
@@ -14,7 +13,7 @@ from dvspark.runs.latest import LATEST, latest_run
 from dvspark.runs.private import kept_record
 from dvspark.runs.published import record_of
 from dvspark.schemas import OWNER
-from dvspark.tables.sinks.places import Place, published_rows, recorded_place
+from dvspark.tables.sinks.places import Place, published_review, published_rows, recorded_place
 from dvspark.tables.sinks.values_tables import ValuesTable, values_kind, values_schema
 from dvspark.tables.storage import Storage, open_storage
 
@@ -53,12 +52,11 @@ def read_record(output: str | PathLike[str], run_id: str | None = None) -> dict[
 
 
 def read_review(output: str | PathLike[str], record: dict[str, Any]) -> pa.Table | None:
-    """Return the review of a run, `schemas.reviewing.REVIEW`, by its record; None for a run that was not reviewed."""
-    if "review" not in record["outputs"]:
-        return None
-    storage = open_storage(str(output))
-    place = storage.path(f"review/run_id={record['run_id']}")
-    return pq.read_table(place, filesystem=storage.file_system, partitioning=None)
+    """Return the review of a run, `schemas.reviewing.REVIEW`, by its record; None for a run that was not reviewed.
+
+    Raises: OutputConflictError for a review that is not as it was published.
+    """
+    return published_review(open_storage(str(output)), record, TO_DO)
 
 
 def _latest(storage: Storage) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +173,25 @@ def test_clean__refuses_a_table_that_lost_reviewed_rows(folder: Path, tmp_path: 
         assert not (tmp_path / "new").exists()
     finally:
         path.write_bytes(whole)
+
+
+def test_review__that_is_not_the_one_published_is_refused_by_all_who_read_it(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(folder / "out", out)
+    file = next((out / "review" / "run_id=alone").glob("*.parquet"))
+    rows = pq.read_table(file, partitioning=None)
+    decisions = pa.array(["drop", *rows["decision"].to_pylist()[1:]])
+    pq.write_table(rows.set_column(rows.schema.get_field_index("decision"), "decision", decisions), file)
+    again = ["review", "--train", str(folder / "train.parquet"), "--output", str(out), "--engine", "local"]
+    for words in (
+        ["clean", f"{out}/runs/alone", "--output", str(tmp_path / "clean.parquet")],
+        ["report", f"{out}/runs/alone", "--to", str(tmp_path / "report.html")],
+        [*again, "--run_id", "alone", "--report", "false"],
+    ):
+        assert main(words) == 4, words
+        assert "the review that it has published" in capsys.readouterr().err
+    assert not (tmp_path / "clean.parquet").exists()
+    assert main([*again, "--run_id", "alone", "--report", "false", "--force"]) == 0
+    assert review_of(tmp_path, "alone").equals(review_of(folder, "alone"))

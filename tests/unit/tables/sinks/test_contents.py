@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dvspark.tables.sinks.contents import folder_values, values_digest
+from dvspark.tables.sinks.contents import folder_rows, values_digest
 from dvspark.tables.sinks.values_tables import values_schema
 from dvspark.tables.storage import open_storage
 
@@ -86,4 +86,4 @@ def test_folder__is_read_with_its_owners(tmp_path: Path) -> None:
         rows = VALUES.filter(pa.compute.field("owner") == owner).drop_columns(["run_id", "owner"])
         (tmp_path / "values" / f"owner={owner}").mkdir(parents=True)
         pq.write_table(rows, tmp_path / "values" / f"owner={owner}" / "part.parquet")
-    assert values_digest("r", folder_values(open_storage(str(tmp_path)), "values", SCHEMA), SCHEMA) == DIGEST
+    assert values_digest("r", folder_rows(open_storage(str(tmp_path)), "values", SCHEMA), SCHEMA) == DIGEST
