@@ -11,16 +11,8 @@ from dvspark.cli.words import own_words, place_of
 from dvspark.errors import ConfigError, Problem
 from dvspark.host.printing import tell
 from dvspark.logs.redact import visible
-from dvspark.review.clean import (
-    LOG,
-    TABLE,
-    changes_of,
-    log_text,
-    losses,
-    read_reviewed,
-    require_same_table,
-    write_cleaned,
-)
+from dvspark.review.changes import changes_of, log_text, losses
+from dvspark.review.clean import LOG, ORIGINAL, TABLE, read_reviewed, require_same_table, write_cleaned
 
 # A dry run shows so many changes.
 SHOWN = 20
@@ -42,9 +34,9 @@ def run(words: Sequence[str]) -> int:
         raise ConfigError(problems)
     reviewed = read_reviewed(*place_of(operands[0]))
     decisions = options.get("--decisions")
-    changes = changes_of(reviewed, Path(decisions) if decisions else None)
+    changes = changes_of(reviewed.table, Path(decisions) if decisions else None)
     require_same_table(reviewed, changes)
-    notes = [f"note: {told}" for told in losses(reviewed, changes)]
+    notes = [f"note: {told}" for told in losses(reviewed.table, changes)]
     counts = Counter(change.decision for change in changes.values())
     told = f"{counts['drop']:,} rows dropped, {counts['relabel']:,} relabeled"
     if dry:
@@ -59,7 +51,7 @@ def run(words: Sequence[str]) -> int:
         notes.append(
             f"note: {reviewed.n_rejected:,} rows that the run had set aside as bad were not reviewed, and stay"
         )
-    _tell([done, *notes, f"table: {output / TABLE}", f"changes: {output / LOG}"])
+    _tell([done, *notes, f"table: {output / TABLE}", f"as it was: {output / ORIGINAL}", f"changes: {output / LOG}"])
     return 0
 
 

@@ -90,7 +90,7 @@ _ALL = (
         ("dvspark.cli.clean", "run"),
         ("dvspark clean RUN --output FOLDER [--decisions FILE.csv] [--dry-run]",),
         about="RUN is OUTPUT/runs/RUN_ID of a reviewed run, or OUTPUT for the run that was published last. FOLDER gets "
-        "the table and a log of all changes.",
+        "the table in its format, the table as it was, and a log of all changes.",
         options=(
             Option("--output", "folder for the table, where nothing is yet", "FOLDER"),
             Option("--decisions", "decisions in place of the review's: columns id, decision, suggested_label", "FILE"),
