@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -59,23 +60,29 @@ def select_within(values: pa.Table, costs: Float64s, budget: float, by: str | No
     worth, groups = _values(values), _groups(values, by)
     order = _by_value(worth / costs)
     first = np.empty(0, np.int64)
+    left, bought = _decimal(budget), list[int]()
     if groups is not None:
         first = order[_place_in_group(groups[order]) == 0]
-        if costs[first].sum() > budget:
+        if (of_groups := sum(map(_decimal, costs[first].tolist()), Fraction(0))) > left:
             hint = f"raise the budget, or leave --by {by} out"
-            expected = f"enough for a row of each of {len(first)} groups by {by}: {costs[first].sum():g}"
+            expected = f"enough for a row of each of {len(first)} groups by {by}: {float(of_groups):g}"
             raise ConfigError(Problem("budget", expected, f"{budget:g}", hint))
+        left -= of_groups
     rest = order[~np.isin(order, first) & (worth[order] > 0)]
-    left, bought = budget - float(costs[first].sum()), list[int]()
     for row in rest.tolist():
-        if costs[row] <= left:
-            left -= float(costs[row])
+        if (cost := _decimal(costs[row])) <= left:
+            left -= cost
             bought.append(row)
     taken = np.concatenate([first, np.array(bought, np.int64)])
     if not len(taken):
         hint = "raise the budget: nothing of positive value costs so little"
         raise ConfigError(Problem("budget", "enough for one row", f"{budget:g}", hint))
     return _selected(values, taken[_by_value(worth[taken])], groups, costs)
+
+
+def _decimal(amount: float) -> Fraction:
+    """Return an amount as it is written: three rows at 0.1 cost 0.3, which float64 numbers do not."""
+    return Fraction(repr(float(amount)))
 
 
 def _selected(values: pa.Table, rows: Int64s, groups: Int64s | None, costs: Float64s | None) -> pa.Table:

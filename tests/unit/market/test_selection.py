@@ -135,3 +135,10 @@ def test_select_within__tells_what_cannot_be() -> None:
         select_within(TABLE, np.ones(3), 0.5)
     with pytest.raises(InputError, match="one label in every row"):
         select_rows(TABLE.set_column(1, "label", pa.array([["a"], ["a"], ["b"]])), 2, "label")
+
+
+@pytest.mark.parametrize("by", [None, "label"])
+def test_select_within__spends_a_budget_in_decimals_to_the_last_cent(by: str | None) -> None:
+    table = pa.table({"id": range(3), "label": ["a"] * 3, "value": [0.3, 0.2, 0.1]})
+    assert len(select_within(table, np.full(3, 0.1), 0.3, by)) == 3
+    assert len(select_within(table, np.full(3, 0.1), np.nextafter(0.3, 0), by)) == 2
