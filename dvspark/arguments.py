@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import TypeGuard
 
-from dvspark.errors import Problem, close_matches
+from dvspark.errors import Problem, close_matches, written
 
 
 def choice_problems(where: str, value: object, valid: Sequence[str]) -> list[Problem]:
@@ -15,24 +15,32 @@ def choice_problems(where: str, value: object, valid: Sequence[str]) -> list[Pro
     if value in valid:
         return []
     expected = f"one of {', '.join(map(repr, valid))}"
-    return [Problem(where, expected, repr(value), close_matches(str(value), list(valid)))]
+    return [Problem(where, expected, written(value), close_matches(written(value, str), list(valid)))]
 
 
 def count_problems(where: str, value: object, hint: str) -> list[Problem]:
     """Return a problem unless the value is a whole number from 1."""
-    return [] if is_count(value) else [Problem(where, "a whole number from 1", repr(value), hint)]
+    return [] if is_count(value) else [Problem(where, "a whole number from 1", written(value), hint)]
 
 
 def positive_problems(where: str, value: object, hint: str) -> list[Problem]:
     """Return a problem unless the value is positive and finite."""
-    if is_number(value) and 0 < value < math.inf:
+    if is_finite(value) and value > 0:
         return []
-    return [Problem(where, "a positive finite number", repr(value), hint)]
+    return [Problem(where, "a positive finite number", written(value), hint)]
 
 
 def is_number(value: object) -> TypeGuard[float]:
     """Return whether the value is a real number, and no truth value."""
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def is_finite(value: object) -> TypeGuard[float]:
+    """Return whether the value is a number that float64 holds; a whole number of 400 digits is none."""
+    try:
+        return is_number(value) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def is_count(value: object) -> TypeGuard[int]:

@@ -6,8 +6,9 @@ import dataclasses
 import difflib
 import re
 import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dvspark.logs.redact import redacted, visible
 
@@ -94,6 +95,14 @@ def taken_run_id(where: str, own: str, got: str, hint: str) -> OutputConflictErr
     """Return the error for a run id under which something else is stored; ``own`` is the fingerprint of this run."""
     expected = f"fingerprint {own[:12]}: these inputs, options and version"
     return OutputConflictError(Problem(where, expected, got, hint))
+
+
+def written(value: object, write: Callable[[Any], str] = repr) -> str:
+    """Return a value as text, for a message. Python writes no whole number of more than 4,300 digits."""
+    try:
+        return write(value)
+    except ValueError:
+        return "a number of thousands of digits"
 
 
 def shown(values: Iterable[object]) -> str:

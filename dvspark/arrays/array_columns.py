@@ -111,6 +111,8 @@ def read_validation_weights(weights: Any, n_rows: int, problems: list[Problem]) 
     array = None if weights is None else read_small_numbers(where, weights, problems)
     if array is None:
         return None
+    if array.shape == (n_rows, 1):  # a table of one column
+        array = array[:, 0]
     if array.shape != (n_rows,):
         hint = "one a validation row"
         problems.append(Problem(where, f"shape ({n_rows},)", f"shape {array.shape}", hint))

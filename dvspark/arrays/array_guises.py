@@ -21,6 +21,8 @@ Array = npt.NDArray[Any]
 ERRORS = (TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError, pa.ArrowException)
 # Elements of lists that NumPy can stack as they are. From other types it would lose masks and nulls.
 PLAIN = (list, tuple, float, int, np.generic)
+# Spans of time and of numbers, of which Arrow stores numbers that mean something else without their type.
+SPANS = ("pandas.period", "pandas.interval")
 # Types that need no conversion, as for almost all elements. A test by type is 50 times faster than one by one.
 WORDS = {int, str, bool}
 
@@ -79,9 +81,13 @@ def labels_of(given: Any) -> pa.Array:
 def names_of(given: Any) -> Array:
     """Return ids or owners as an array of their own type, or of objects with None where one is missing.
 
-    Raises: one of ERRORS, if they cannot be read.
+    A table or matrix with one column counts as that column. Raises: one of ERRORS, if they cannot be read.
     """
     opened = _opened(given)
+    if isinstance(opened, pa.Array) and pa.types.is_struct(opened.type) and opened.type.num_fields == 1:
+        opened = _decoded(opened.flatten()[0])
+    if isinstance(opened, np.ndarray) and opened.ndim == 2 and opened.shape[1] == 1:
+        opened = opened[:, 0]
     if isinstance(opened, np.ndarray) and opened.dtype.kind not in "OT" and not np.ma.is_masked(opened):
         return _native(opened)
     if isinstance(opened, pa.Array) and pa.types.is_primitive(opened.type) and not opened.null_count:
@@ -153,6 +159,8 @@ _OF_LIBRARY = {"pandas": _of_pandas, "datasets": _of_dataset}
 def _decoded(array: pa.Array) -> pa.Array:
     """Return an Arrow array with plain values: no dictionary, run-end or view encoding."""
     if isinstance(array, pa.ExtensionArray):
+        if array.type.extension_name in SPANS:
+            raise TypeError(f"a column of type {array.type}; give it as text: astype(str)")
         return _decoded(array.storage)
     if pa.types.is_dictionary(array.type):
         words = _decoded(array.dictionary)

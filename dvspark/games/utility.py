@@ -13,8 +13,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dvspark.errors import ComputeError, ConfigError, Problem
+from dvspark.errors import ComputeError, ConfigError, Problem, written
 from dvspark.schemas import Bools, Float64s, Int64s
+from dvspark.schemas.columns import LARGEST_NUMBER
 
 # What a utility takes and gives: a sorted int64 array of players, which is the utility's to keep; a number.
 Utility = Callable[[Int64s], float]
@@ -22,6 +23,7 @@ Utility = Callable[[Int64s], float]
 # After so many failures nothing more is tried: a utility that always fails is not called a million times.
 MOST_FAILURES = 10
 SHOWN_PLAYERS = 10
+SHOWN_CHARACTERS = 100
 
 
 @lru_cache(maxsize=8)
@@ -149,7 +151,7 @@ class Worths:
         except Exception as error:
             self._failed(order, f"{type(error).__name__}: {error}, as players join in this order")
             return
-        for size in np.flatnonzero(~np.isfinite(worths)).tolist():
+        for size in np.flatnonzero(~_is_usable(worths)).tolist():
             self._failed(np.sort(order[:size]), repr(float(worths[size])))
         self.least, self.most = min(self.least, float(worths.min())), max(self.most, float(worths.max()))
 
@@ -169,8 +171,8 @@ class Worths:
         except Exception as error:
             self._failed(bag, f"{type(error).__name__}: {error}")
             return np.zeros(self.n_players)
-        if found.shape != (self.n_players,) or not np.isfinite(found).all():
-            self._failed(bag, f"scores of shape {found.shape}, {np.count_nonzero(~np.isfinite(found))} not finite")
+        if found.shape != (self.n_players,) or not _is_usable(found).all():
+            self._failed(bag, f"scores of shape {found.shape}, {np.count_nonzero(~_is_usable(found))} not finite")
             return np.zeros(self.n_players)
         self.least, self.most = min(self.least, float(found.min())), max(self.most, float(found.max()))
         return found
@@ -182,8 +184,8 @@ class Worths:
         except Exception as error:
             return self._failed(players, f"{type(error).__name__}: {error}")
         number = _number(worth)
-        if not math.isfinite(number):
-            return self._failed(players, repr(worth))
+        if not _is_usable(np.float64(number)):
+            return self._failed(players, written(worth)[:SHOWN_CHARACTERS])
         self.least, self.most = min(self.least, number), max(self.most, number)
         return number
 
@@ -199,16 +201,26 @@ class Worths:
             return
         count = f"{len(self.failures)} of {self.n_calls} calls failed"
         hint = "let the utility give a number for every coalition, the empty one and those of one class included"
-        raise ComputeError(Problem(f"utility, {count}", "a finite number", text, hint) for text in self.failures)
+        raise ComputeError(
+            Problem(f"utility, {count}", f"a number within ±{LARGEST_NUMBER:.0e}", text, hint) for text in self.failures
+        )
+
+
+def _is_usable(worths: Float64s | np.float64) -> Bools:
+    """Return which worths are numbers whose fourth powers float64 holds, for squared errors of values."""
+    return np.asarray(np.abs(worths) <= LARGEST_NUMBER, np.bool_)
 
 
 def _number(worth: Any) -> float:
     """Return a worth as a float; NaN if it is no number."""
     if isinstance(worth, np.generic) or (isinstance(worth, np.ndarray) and worth.ndim == 0):
         worth = worth.item()
-    if isinstance(worth, Real):
+    if not isinstance(worth, Real):
+        return math.nan
+    try:
         return float(worth)
-    return math.nan
+    except OverflowError:  # a whole number of 400 digits
+        return math.inf
 
 
 def digest(players: Int64s) -> bytes:

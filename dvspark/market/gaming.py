@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dvspark.arrays.array_columns import read_owners
+from dvspark.arrays.array_guises import ERRORS, labels_of, numbers_of
 from dvspark.arrays.array_values import value_arrays
 from dvspark.errors import ConfigError, InputError, Problem
 
@@ -44,17 +45,21 @@ def gaming_gains(
         hint = "sums of other Shapley values resist splitting, too, and no copies"
         raise ConfigError(Problem("method", f"one of {', '.join(OWNER_METHODS)}", repr(method), hint))
     problems: list[Problem] = []
-    x, labels = np.asarray(x_train), np.asarray(y_train)
-    codes = read_owners(owners, len(x), problems)
+    try:
+        x, labels = numbers_of(x_train), labels_of(y_train)
+    except ERRORS as error:
+        hint = "give them as to value_arrays"
+        raise InputError(Problem("x_train, y_train", "numbers and a label a row", str(error), hint)) from None
+    codes = read_owners(owners, len(labels), problems)
     if codes is None or problems:
         raise InputError(problems or Problem("owners", "one owner a training row", "None", "pass owners=…"))
+    values = value_arrays(x, labels, x_validation, y_validation, owners=codes, method=method, **options)
 
     def values_of(rows: npt.NDArray[np.int64], of: npt.NDArray[np.int32]) -> Any:
-        given = x[rows], labels[rows], x_validation, y_validation
+        given = x[rows], labels.take(pa.array(rows)), x_validation, y_validation
         return value_arrays(*given, owners=of, method=method, **options)
 
     everything, n_owners = np.arange(len(x)), int(codes.max()) + 1
-    values = values_of(everything, codes)
     split, copied = np.zeros(n_owners), np.zeros(n_owners)
     for owner in range(n_owners):
         own = np.flatnonzero(codes == owner)

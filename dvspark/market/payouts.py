@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 from numbers import Rational
@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dvspark.arguments import is_number
-from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.arrays.array_guises import ERRORS, numbers_of
+from dvspark.errors import ConfigError, InputError, Problem, written
 from dvspark.schemas import Float64s
 
 # A float64 tells all decimal numbers of 15 digits apart, and not all of 16.
@@ -86,18 +87,18 @@ def _units(budget: Any, decimals: Any) -> tuple[int, list[Problem]]:
     exact = _exact(budget)
     if exact is None or exact < 0:
         hint = "a budget is paid out: give an amount from 0"
-        problems.append(Problem("budget", "an amount of money, finite and from 0", _written(budget, repr), hint))
+        problems.append(Problem("budget", "an amount of money, finite and from 0", written(budget), hint))
     if problems or exact is None:
         return 0, problems
     units = exact * 10 ** int(decimals)
     if units > MOST_UNITS:
         hint = "pay in larger units: fewer decimals, or a budget in thousands"
         expected = f"at most 10^15 units of 10^-{decimals}, which float64 amounts tell apart"
-        problems.append(Problem("budget", expected, _written(budget, str), hint))
+        problems.append(Problem("budget", expected, written(budget, str), hint))
     elif units.denominator != 1:
         hint = f"round the budget to {decimals} decimals, or pay with more decimals"
         expected = f"whole units of 10^-{decimals}, so that payouts can add up to it"
-        problems.append(Problem("budget", expected, _written(budget, str), hint))
+        problems.append(Problem("budget", expected, written(budget, str), hint))
     return math.floor(units), problems
 
 
@@ -128,25 +129,17 @@ def _exact(budget: Any) -> Fraction | None:
     return Fraction(repr(float(budget)))
 
 
-def _written(budget: Any, write: Callable[[Any], str]) -> str:
-    """Return a budget as text, for a message."""
-    try:
-        return write(budget)
-    except ValueError:  # Python writes no whole number of more than 4,300 digits
-        return "a number of thousands of digits"
-
-
 def _numbers(values: npt.ArrayLike) -> Float64s:
     """Return the values as float64. Raises: InputError with everything that is wrong."""
     hint = "give one finite number for each who is paid"
     try:
-        array = np.asarray(values)
-        if array.dtype.kind == "O":
-            array = np.array([math.nan if one is None else float(one) for one in array.ravel()]).reshape(array.shape)
+        array = numbers_of(values)
         if array.dtype.kind not in "iuf":
             raise ValueError(f"dtype {array.dtype}")
-    except (TypeError, ValueError, OverflowError) as error:
+    except ERRORS as error:
         raise InputError(Problem("values", "an array of numbers", str(error), hint)) from None
+    if array.ndim == 2 and array.shape[1] == 1:  # a table of one column
+        array = array[:, 0]
     if array.ndim != 1 or not len(array):
         raise InputError(Problem("values", "shape (n,), n from 1", f"shape {array.shape}", hint))
     array = array.astype(np.float64)

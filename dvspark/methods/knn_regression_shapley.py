@@ -5,9 +5,15 @@ from __future__ import annotations
 from dvspark.kernels.formulas.knn_regression_shapley import KnnRegressionShapley
 from dvspark.methods.kinds.ordered import OrderedMethod
 from dvspark.methods.parameters import K, Number
+from dvspark.schemas.columns import LARGEST_NUMBER
 
 EMPTY_UTILITY = Number(
-    "empty_utility", "utility of no rows; formula: the squared error of predicting 0", "formula", words=("formula",)
+    "empty_utility",
+    "utility of no rows; formula: the squared error of predicting 0",
+    "formula",
+    words=("formula",),
+    above=-LARGEST_NUMBER,
+    most=LARGEST_NUMBER,
 )
 
 KNN_REGRESSION_SHAPLEY = OrderedMethod(

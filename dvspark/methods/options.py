@@ -37,7 +37,7 @@ class ValueOptions:
     ranking: str = "auto"
     tolerance: Any = 1e-8
     error_bound: Any = False
-    self_validation: bool = False
+    self_validation: Any = False
 
     @classmethod
     def of(cls, method: str, k: Any, n_classes: Any, method_params: Mapping[str, Any], **options: Any) -> ValueOptions:
@@ -65,6 +65,9 @@ class ValueOptions:
         if not isinstance(self.error_bound, bool):
             hint = "True adds how far each value may be from the exact one"
             problems.append(Problem("error_bound", "True or False", repr(self.error_bound), hint))
+        if not isinstance(self.self_validation, bool):
+            hint = "True: the training rows are the validation rows too"
+            problems.append(Problem("self_validation", "True or False", repr(self.self_validation), hint))
         if self.method in list(METHODS):  # no look-up in the dictionary, because the given value may not be hashable
             problems += METHODS[self.method].parameter_problems(self.parameters) + self._unfit()
         return problems

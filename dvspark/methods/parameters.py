@@ -7,10 +7,11 @@ import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar
 
-from dvspark.errors import Problem, close_matches
+from dvspark.arguments import is_finite
+from dvspark.errors import Problem, close_matches, written
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,16 @@ class Parameter(ABC):
     def problem(self, value: Any) -> Problem:
         """Return why a value is not accepted."""
         expected = f"{self.expected} ({self.meaning})"
-        return Problem(f"parameter {self.name!r}", expected, reprlib.repr(value), self.hint(value))
+        return Problem(f"parameter {self.name!r}", expected, written(value, reprlib.repr), self.hint(value))
+
+
+# The largest whole number that is a parameter: arrays of int64 and float64 hold it, and all smaller ones.
+MOST_WHOLE = 2**53
 
 
 @dataclass(frozen=True)
 class Whole(Parameter):
-    """A whole number of at least ``least``."""
+    """A whole number from ``least`` to `MOST_WHOLE`."""
 
     placeholder = "N"
     least: int = 1
@@ -68,9 +73,14 @@ class Whole(Parameter):
         """The values that the parameter accepts, in words for messages."""
         return f"a whole number of at least {self.least}"
 
+    def hint(self, value: Any) -> str:
+        """Return what to do about a value that is not accepted."""
+        is_large = type(value) is not bool and isinstance(value, Integral) and int(value) > MOST_WHOLE
+        return f"give {self.name} as a number up to 2^53" if is_large else super().hint(value)
+
     def accepts(self, value: Any) -> bool:
         """Return whether the parameter accepts a value."""
-        return type(value) is not bool and isinstance(value, Integral) and int(value) >= self.least
+        return type(value) is not bool and isinstance(value, Integral) and self.least <= int(value) <= MOST_WHOLE
 
     def read(self, value: Any) -> int:
         """Return an accepted value as plain data."""
@@ -96,8 +106,7 @@ class Number(Parameter):
         """Return whether the parameter accepts a value."""
         if isinstance(value, str):
             return value in self.words
-        is_number = type(value) is not bool and isinstance(value, Real)
-        return is_number and math.isfinite(value) and self.above < float(value) <= self.most
+        return is_finite(value) and self.above < float(value) <= self.most
 
     def read(self, value: Any) -> float | str:
         """Return an accepted value as plain data."""
@@ -119,7 +128,7 @@ class Choice(Parameter):
 
     def hint(self, value: Any) -> str:
         """Return what to do about a value that is not accepted."""
-        return close_matches(str(value), self.words)
+        return close_matches(written(value, str), self.words)
 
 
 @dataclass(frozen=True)
@@ -140,8 +149,10 @@ class Words(Parameter):
 
 K = Whole("k", "neighbors that vote", 10)
 UTILITY = Choice("utility", "jia2019: matches / k; wang2023: matches / neighbors", "jia2019", ("jia2019", "wang2023"))
-ALPHA = Number("alpha", "the larger, the more small sets of rows count", 16.0, above=0.0)
-BETA = Number("beta", "the larger, the more large sets of rows count", 1.0, above=0.0)
+# Beyond these, float64 would round what the chances of small and of large sets rest on.
+MOST_BETA = 1e6
+ALPHA = Number("alpha", "the larger, the more small sets of rows count", 16.0, above=1e-10, most=MOST_BETA)
+BETA = Number("beta", "the larger, the more large sets of rows count", 1.0, above=1e-10, most=MOST_BETA)
 N_CLASSES = Whole("n_classes", "size of the label space; counted in both tables if left out")
 
 
@@ -154,7 +165,7 @@ def parameter_problems(method: str, known: tuple[Parameter, ...], given: Mapping
         if name not in names:
             expected = f"a parameter of {method}"
             hint = close_matches(name, [*names]) if names else "leave it out: the method has none"
-            problems.append(Problem(f"parameter {name!r}", expected, reprlib.repr(value), hint))
+            problems.append(Problem(f"parameter {name!r}", expected, written(value, reprlib.repr), hint))
         elif not names[name].accepts(value):
             problems.append(names[name].problem(value))
     return problems

@@ -10,6 +10,7 @@ from dvspark.kernels.formulas.weighted_knn_shapley import BITS as DEFAULT_BITS
 from dvspark.kernels.formulas.weighted_knn_shapley import GIVEN, KINDS, WeightedKnnShapley, problems
 from dvspark.methods.kinds.ordered import OrderedMethod
 from dvspark.methods.parameters import Choice, K, Number, Whole
+from dvspark.schemas.columns import LARGEST_NUMBER
 
 KIND = Choice("kind", "how weights vote", "raw", words=KINDS)
 WEIGHT = Choice(
@@ -20,7 +21,13 @@ WEIGHT = Choice(
 )
 GAMMA = Number("gamma", "with weight: rbf, weights are exp(-gamma distance²)", 1.0, above=0.0)
 BITS = Whole("bits", "with kind: hard, bits of a whole weight", DEFAULT_BITS)
-EMPTY_UTILITY = Number("empty_utility", "utility of no rows, with kind: normalized or hard", 0.0)
+EMPTY_UTILITY = Number(
+    "empty_utility",
+    "utility of no rows, with kind: normalized or hard",
+    0.0,
+    above=-LARGEST_NUMBER,
+    most=LARGEST_NUMBER,
+)
 N_NEAREST = Whole("n_nearest", "with kind: hard, how many nearest rows are looked at; all if left out")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dvspark.arguments import choice_problems, is_number
+from dvspark.arguments import choice_problems, is_finite
 from dvspark.arrays.array_columns import id_order
 from dvspark.arrays.array_guises import names_of
 from dvspark.arrays.array_inputs import ArrayInputs, Given, read_array_inputs
@@ -84,7 +84,7 @@ def _read(
     """
     alone = given.x_validation is None and given.y_validation is None
     problems = review_problems("knn_shapley", metric, None) or choice_problems("metric", metric, METRICS)
-    if duplicate_radius != AUTO and not (is_number(duplicate_radius) and 0 <= duplicate_radius < np.inf):
+    if duplicate_radius != AUTO and not (is_finite(duplicate_radius) and duplicate_radius >= 0):
         hint = "in the unit of the metric; 0 finds equal rows only"
         problems.append(Problem("duplicate_radius", "'auto' or a number from 0", repr(duplicate_radius), hint))
     if alone and validation_ids is not None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from dvspark.arguments import choice_problems, is_number
+from dvspark.arguments import choice_problems, is_finite
 from dvspark.errors import ConfigError, Problem
 from dvspark.games.utilities.game_tables import GameTables
 from dvspark.kernels.distances.distances import METRICS, distance_from_key
+from dvspark.kernels.distances.reach import is_within
 from dvspark.schemas import Bools, Float64s, Int64s
 
 # Coalitions of a walk whose shares are computed at once.
@@ -23,11 +22,11 @@ def threshold_knn(tables: GameTables, *, radius: float, metric: str = "euclidean
     Raises: ConfigError for unusable parameters.
     """
     problems = choice_problems("metric", metric, METRICS)
-    if not is_number(radius) or not math.isfinite(radius):
+    if not is_finite(radius):
         problems.append(Problem("radius", "a finite number", repr(radius), "rows up to this distance vote"))
     if problems:
         raise ConfigError(problems)
-    inside = distance_from_key(tables.keys(metric), metric) <= radius
+    inside = is_within(distance_from_key(tables.keys(metric), metric), radius, metric)
     return ThresholdKnn(tables, n_classes or tables.n_classes(), inside, tables.matches() & inside)
 
 

@@ -19,4 +19,5 @@ def inverse_distance(distances: Float64s) -> Float64s:
 
 def rbf(distances: Float64s, gamma: float) -> Float64s:
     """Return exp(-gamma d²) of distances that are not negative, float64, for gamma > 0; 0 where it is below 1e-323."""
-    return np.exp(-gamma * np.square(distances))
+    with np.errstate(over="ignore"):  # exp(-∞) is 0
+        return np.exp(-gamma * np.square(distances))

@@ -156,12 +156,18 @@ def _log_ratios(n: int, k: int, joining: Joining) -> Float64s:
     # A ratio is close to 1 at far ranks, so its difference from 1 is what is computed.
     if joining.alpha is None:
         farther = (2.0 * (k - 1) - rank) / (2.0 * (rank + 1.0 - k))
-    else:
-        alpha, beta = joining.alpha, joining.beta
-        farther = ((k - 1) * (alpha + beta) - (1.0 + beta) * rank) / ((rank + 1.0 - k) * (rank + alpha + beta))
-        bridge = [ratio * (n - 1 - k + alpha) / (k - 1 + beta) for ratio in bridge]
-        fewer = fewer * (n - 1 - counts + alpha) / (counts - 1 + beta)
-    return np.concatenate([np.log1p(farther), np.log(bridge), np.log(fewer)])
+        return np.concatenate([np.log1p(farther), np.log(bridge), np.log(fewer)])
+    alpha, beta = joining.alpha, joining.beta
+    farther = ((k - 1) * (alpha + beta) - (1.0 + beta) * rank) / ((rank + 1.0 - k) * (rank + alpha + beta))
+    bridge = [ratio * (n - 1 - k + alpha) / (k - 1 + beta) for ratio in bridge]
+    fewer = fewer * (n - 1 - counts + alpha) / (counts - 1 + beta)
+    # A ratio close to 0, as of small alpha, would leave no digit of it in that difference.
+    small = farther < -0.5
+    near = rank[small]
+    ratios = near / (near + 1.0 - k) * ((near - k + alpha) / (near + alpha + beta))
+    farther[~small] = np.log1p(farther[~small])
+    farther[small] = np.log(ratios)
+    return np.concatenate([farther, np.log(bridge), np.log(fewer)])
 
 
 def running_sums(numbers: Float64s) -> Float64s:

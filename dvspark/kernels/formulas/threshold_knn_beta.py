@@ -42,9 +42,19 @@ class ThresholdKnnBeta(RadiusFormulas):
         if excess == 0.0:
             rise = of_neighbors.reciprocal_sum(joined, alpha + 1.0)
         else:
-            rise = -np.expm1(-of_neighbors.log_product(joined, alpha + 1.0, excess)) / excess
+            rise = -np.expm1(-self._log_shrink(joined)) / excess
         beyond = (1.0 + alpha * rise) / np.maximum(n, 1) - alone
         return of_neighbors.two_values(n, n_matches, alone, beyond, self.n_classes)
+
+    def _log_shrink(self, joined: Int64s) -> Float64s:
+        """Return -log q, see `neighbor_values`, (n_points,) float64; ``joined`` is n - 1."""
+        alpha, excess = self.alpha, self.beta - 1.0
+        if excess > -0.5 * (alpha + 1.0):
+            return of_neighbors.log_product(joined, alpha + 1.0, excess)
+        # The first ratio is close to 0, and would be lost in its difference from 1.
+        first = np.log((alpha + self.beta) / (alpha + 1.0))
+        rest = of_neighbors.log_product(np.maximum(joined - 1, 0), alpha + 2.0, excess)
+        return np.where(joined > 0, first + rest, 0.0)
 
     def counted_values(self, n: int, n_matches: int) -> tuple[float, float]:
         """Return the two values of one point by another formula, for checks; sizes are beta-binomial. Cost: O(n)."""

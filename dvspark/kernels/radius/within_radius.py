@@ -9,6 +9,7 @@ import numpy as np
 from dvspark.kernels import loops
 from dvspark.kernels.distances import distances
 from dvspark.kernels.distances.key_bounds import KeyBounds, key_bounds
+from dvspark.kernels.distances.reach import is_within
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Bools, Float64s, Floats, Int64s, TrainArrays, UInt8s
 
@@ -32,7 +33,7 @@ class _Query:
 
     def within(self, point: int, rows: Int64s) -> Bools:
         keys = distances.exact_keys(self.train.x, rows, self.z[point], self.metric)
-        return distances.distance_from_key(keys, self.metric) <= self.radius
+        return is_within(distances.distance_from_key(keys, self.metric), self.radius, self.metric)
 
 
 def decide(train: TrainArrays, z: Floats, metric: str, radius: float, bits: UInt8s, workspace: Workspace) -> None:
@@ -41,6 +42,8 @@ def decide(train: TrainArrays, z: Floats, metric: str, radius: float, bits: UInt
     bounds = key_bounds(train, points, z, metric)
     key = radius * abs(radius) if metric == "euclidean" else radius
     margins = RADIUS_ERROR * (abs(key) + np.abs(bounds.constants))
+    if metric == "cosine":  # what `is_within` takes for rounding
+        margins = margins + 2.0 * distances.COSINE_TIE_GAP * (abs(key) ** 0.5 + distances.COSINE_TIE_GAP)
     query = _Query(train, z, metric, radius, bounds, key - bounds.constants, margins)
     n_pairs = len(z) * min(distances.TILE_ROWS, train.n_train)
     block = workspace.array("tile_keys", (n_pairs,), np.float32)
@@ -101,5 +104,5 @@ def decide_exactly(train: TrainArrays, z: Floats, metric: str, radius: float, bi
         for start in range(0, train.n_train, distances.TILE_ROWS):
             rows = np.arange(start, min(start + distances.TILE_ROWS, train.n_train))
             keys = distances.exact_keys(train.x, rows, point, metric)
-            inside = np.packbits(distances.distance_from_key(keys, metric) <= radius)
+            inside = np.packbits(is_within(distances.distance_from_key(keys, metric), radius, metric))
             of_point[start // 8 : start // 8 + len(inside)] = inside

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from dvspark.kernels import loops
 from dvspark.kernels.distances.distances import distance_from_key
+from dvspark.kernels.distances.reach import is_within
 from dvspark.kernels.ranking.ranking import RankedRows, RankingOptions, ranked_points
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Int32s, Int64s, Partial, TrainArrays, TrainColumns
@@ -23,7 +24,7 @@ class OrderedPoint:
     - ``matches`` bool.
     - ``targets`` float64, and ``target`` of the point: under regression.
     - ``weights`` float64, not negative; ``owners`` int32 codes 0..n_owners-1.
-    - ``distances`` float64, in the metric's unit.
+    - ``distances`` float64, in the unit of ``metric``.
     - ``block_starts`` bool: set where a tie block begins, if ties are averaged.
     - ``counts`` (2,) as in `ChunkArrays`; ``sampled`` and ``owned`` bool as in `TrainColumns`.
     """
@@ -35,10 +36,15 @@ class OrderedPoint:
     owners: Int32s | None = None
     n_owners: int = 0
     distances: Float64s | None = None
+    metric: str = "euclidean"
     block_starts: Bools | None = None
     counts: Int64s | None = None
     sampled: Bools | None = None
     owned: Bools | None = None
+
+    def within(self, radius: float) -> Bools:
+        """Return which rows are at most ``radius`` from the point, (n,) bool."""
+        return is_within(given(self.distances, "distances"), radius, self.metric)
 
 
 ValuesOf = Callable[[OrderedPoint], Float64s]
@@ -78,6 +84,7 @@ def in_order(
         owners=None if columns.owners is None else columns.owners[rows],
         n_owners=columns.n_owners,
         distances=None if ranked.keys is None else distance_from_key(ranked.keys, metric),
+        metric=metric,
         block_starts=ranked.block_starts,
         counts=counts,
         sampled=None if columns.sampled is None else columns.sampled[rows],

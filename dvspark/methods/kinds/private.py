@@ -123,7 +123,7 @@ class PrivateMethod(RadiusMethod):
 
     def reference_values(self, point: OrderedPoint, parameters: RadiusFormulas) -> Float64s:
         """Return the values by rank, from noisy counts by the published formula."""
-        within = given(point.distances, "distances") <= parameters.settled_radius
+        within = point.within(parameters.settled_radius)
         match, other = given(point.counts, "counts").tolist()
         n_classes = parameters.n_classes
         sampled = np.ones(len(within), np.bool_) if point.sampled is None else point.sampled

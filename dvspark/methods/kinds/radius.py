@@ -13,7 +13,7 @@ from dvspark.kernels.formulas.kinds import RadiusFormulas
 from dvspark.kernels.nearest.nearest import nearest_points
 from dvspark.kernels.radius import radius
 from dvspark.kernels.radius.radius import RadiusValues, neighbor_counts, radius_from_neighbors, radius_partial
-from dvspark.kernels.ranking.ordered import OrderedPoint, given
+from dvspark.kernels.ranking.ordered import OrderedPoint
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.base import PointMethod
@@ -85,7 +85,7 @@ class RadiusMethod(PointMethod[RadiusFormulas]):
 
     def reference_values(self, point: OrderedPoint, parameters: RadiusFormulas) -> Float64s:
         """Return the values by rank, by the second formula."""
-        within = given(point.distances, "distances") <= parameters.settled_radius
+        within = point.within(parameters.settled_radius)
         values, n = np.zeros(len(within)), int(np.count_nonzero(within))
         if n:
             match, other = parameters.counted_values(n, int(np.count_nonzero(point.matches[within])))

@@ -459,6 +459,30 @@ def test_value_arrays__what_has_no_rows_in_order_is_refused(where: str, column: 
     assert [problem.where for problem in refused.value.problems] == [where]
 
 
+SPANS = {
+    "intervals": pd.interval_range(0, N),
+    "intervals in a column": pd.Series(pd.interval_range(0, N)),
+    "periods": pd.period_range("2020", periods=N, freq="D"),
+    "periods in a column": pd.Series(pd.period_range("2020", periods=N, freq="M")),
+}
+
+
+@pytest.mark.parametrize("column", SPANS.values(), ids=SPANS)
+@pytest.mark.parametrize("where", ["y_train", "owners", "train_ids"])
+def test_value_arrays__spans_are_neither_sets_nor_numbers(where: str, column: Any) -> None:
+    method = {"owners": "owner_knn_shapley"}.get(where, "knn_shapley")
+    with pytest.raises(InputError, match="astype") as refused:
+        values(**{where: column}, method=method)
+    assert [problem.where for problem in refused.value.problems] == [where]
+
+
+@pytest.mark.parametrize("guise", TABLES.values(), ids=TABLES)
+def test_value_arrays__owners_and_ids_in_a_table_of_one_column_are_that_column(guise: Any) -> None:
+    options = {"method": "owner_knn_shapley", "k": 3}
+    expected = values(owners=OWNERS, train_ids=IDS, **options)
+    np.testing.assert_array_equal(values(owners=guise(OWNERS), train_ids=guise(IDS), **options), expected)
+
+
 class Elsewhere(Tensor):
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         raise RuntimeError("can't convert a tensor that is on another device")

@@ -111,6 +111,13 @@ def test_weighted_totals__of_a_single_point_have_no_standard_error() -> None:
     assert weighted_totals([(group.weight, partial_of(np.ones((1, 2))))]).standard_errors() is None
 
 
+def test_value_arrays__takes_validation_weights_in_a_table_of_one_column() -> None:
+    weights = np.arange(6.0)
+    expected = dvspark.value_arrays(X, Y, X, Y, validation_weights=weights)
+    found = dvspark.value_arrays(X, Y, X, Y, validation_weights=weights[:, None])
+    np.testing.assert_array_equal(found, expected)
+
+
 # --- what is refused --------------------------------------------------------------------------------------
 
 X, Y = np.arange(12.0).reshape(6, 2), [0, 1, 0, 1, 0, 1]

@@ -18,7 +18,7 @@ METHODS = (
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("bad", [math.nan, math.inf, None, "0.5", np.array([0.5]), 1j])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, None, "0.5", np.array([0.5]), 1j, 10**400, 1e308, -1e61])
 def test_worth_that_is_no_number__is_never_averaged_away(method: str, bad: Any) -> None:
     def utility(players: np.ndarray) -> Any:
         return bad if 2 in players and len(players) == 5 else float(len(players))

@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -116,3 +117,17 @@ def test_gaming_gains__tells_what_is_wrong() -> None:
         gaming_gains(*SMALLEST[:4], ["A"])
     with pytest.raises(InputError, match="owners"):
         gaming_gains(*SMALLEST[:4], None)
+    with pytest.raises(InputError, match="1 without; the first: 0"):
+        gaming_gains([[1.0], [2.0]], np.ma.array([1, 2], mask=[True, False]), [[0.0]], [1], ["A", "B"])
+    with pytest.raises(InputError, match="x_train"):
+        gaming_gains(["a", "b"], [1, 2], [[0.0]], [1], ["A", "B"])
+
+
+def test_gaming_gains__takes_sets_of_labels_and_frames() -> None:
+    x, y = [[1.0], [2.0], [3.0]], [["a"], ["a", "b"], ["b"]]
+    owners = ["A", "A", "B"]
+    found = gaming_gains(pd.DataFrame(x), y, [[0.0]], [["a"]], owners, k=1)
+    np.testing.assert_array_equal(
+        found["value"].to_numpy(),
+        dvspark.value_arrays(x, y, [[0.0]], [["a"]], owners=owners, method="owner_knn_shapley", k=1),
+    )

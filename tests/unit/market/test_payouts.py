@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -134,6 +135,8 @@ def test_payout__of_some_cases(values: Any, budget: Any, options: dict[str, Any]
         ([1, -1], 1, {"floor": False}, InputError, "values.*positive sum.*0.0"),
         ([1, np.nan, np.inf], 1, {}, InputError, "values.*finite.*2 NaN.*1, 2"),
         ([1, None], 1, {}, InputError, "values.*finite.*1 NaN"),
+        (np.ma.array([1, 2], mask=[False, True]), 1, {}, InputError, "values.*finite.*1 NaN.*first: 1"),
+        (pa.array([1, None]), 1, {}, InputError, "values.*finite.*1 NaN.*first: 1"),
         ([], 1, {}, InputError, "values.*n from 1.*\\(0,\\)"),
         ([[1, 2]], 1, {}, InputError, "values.*\\(1, 2\\)"),
         (["a", "b"], 1, {}, InputError, "values.*numbers"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 from typing import Any
 
@@ -56,6 +57,23 @@ def test_rank_weights__give_the_enumerated_semivalues(
     full, empty = kernel(**parameters).utilities(float(matches[:k].sum()), len(flags))
     assert full == pytest.approx(float(game(rows)), abs=1e-15)
     assert empty == pytest.approx(float(game([])), abs=1e-15)
+
+
+# The smallest and largest that the parameters accept, and some between.
+EXTREMES = ["0.000000001", "0.0000001", "0.001", "1", "1000", "1000000"]
+
+
+@pytest.mark.parametrize("utility", UTILITIES)
+@pytest.mark.parametrize("k", [1, 2, 9])
+def test_rank_weights__of_very_small_and_very_large_shapes_are_those_of_all_coalitions(utility: str, k: int) -> None:
+    rows, flags = range(6), [True, False, True, False, True, True]
+    point = Point([Fraction(row) for row in rows], list(rows), flags)
+    game = nearest_game(point, k=k, utility=utility, n_classes=3)
+    for shape in itertools.product(EXTREMES, EXTREMES):
+        values = semivalues(rows, game, beta(*shape))
+        kernel = KnnBeta(k=k, utility=utility, n_classes=3, alpha=float(shape[0]), beta=float(shape[1]))
+        found = rank_values(np.array(flags), kernel.rank_weights(6), np.empty(6))
+        np.testing.assert_allclose(found, [float(values[row]) for row in rows], rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("shape", [None, *SHAPES])

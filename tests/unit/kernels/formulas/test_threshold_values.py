@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -42,7 +43,9 @@ def rising(x: Fraction, n: int) -> Fraction:
     return math.prod((x + i for i in range(n)), start=Fraction(1))
 
 
-def weight_of(kernel: type[RadiusFormulas], n: int, alpha: int, beta: int) -> Callable[[int], Fraction]:
+def weight_of(
+    kernel: type[RadiusFormulas], n: int, alpha: Fraction | int, beta: Fraction | int
+) -> Callable[[int], Fraction]:
     """Return the weight of one coalition of s of the n - 1 other players, by the semivalue's definition."""
 
     def beta_weight(s: int) -> Fraction:  # B(s + beta, n - 1 - s + alpha) / B(alpha, beta)
@@ -100,6 +103,21 @@ def test_neighbor_values__are_the_semivalues_of_all_coalitions(
     assert full[0] == (n_matches / n if n else 1 / n_classes)
     if kernel is ThresholdKnnShapley:
         assert sum(expected) == (Fraction(n_matches, n) if n else Fraction(1, n_classes)) - Fraction(1, n_classes)
+
+
+# The smallest and largest that the parameters accept, and some between.
+EXTREMES = [Fraction(1, 10**9), Fraction(1, 10**7), Fraction(1, 1000), Fraction(1), Fraction(1000), Fraction(10**6)]
+
+
+@pytest.mark.parametrize("n", [1, 2, 6])
+def test_neighbor_values__of_very_small_and_very_large_shapes_are_those_of_all_coalitions(n: int) -> None:
+    flags = [True, False, True, True, False, True][:n]
+    for alpha, beta in itertools.product(EXTREMES, EXTREMES):
+        expected = semivalues([True] * n, flags, 3, weight_of(ThresholdKnnBeta, n, alpha, beta))
+        kernel = ThresholdKnnBeta(radius=1.0, n_classes=3, alpha=float(alpha), beta=float(beta))
+        match, other = kernel.neighbor_values(np.array([n]), np.array([sum(flags)]))
+        found = [match[0] if flag else other[0] for flag in flags]
+        np.testing.assert_allclose(found, [float(value) for value in expected], rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

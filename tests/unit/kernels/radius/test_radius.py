@@ -19,6 +19,7 @@ from property_tests import examples
 from dvspark.kernels.distances import distances
 from dvspark.kernels.distances.distances import prepare
 from dvspark.kernels.distances.key_bounds import key_bounds
+from dvspark.kernels.distances.reach import is_within
 from dvspark.kernels.formulas.threshold_knn_shapley import ThresholdKnnShapley
 from dvspark.kernels.radius import radius, within_radius
 from dvspark.kernels.radius.radius import RadiusValues, radius_from_neighbors, radius_partial
@@ -147,7 +148,7 @@ def test_key_bounds__are_infinite_where_float32_overflows(metric: str) -> None:
 def expected_inside(train: TrainArrays, chunk: ChunkArrays, metric: str, limit: float) -> np.ndarray:
     everything = np.arange(train.n_train)
     keys = np.stack([distances.exact_keys(train.x, everything, point, metric) for point in chunk.x])
-    inside = distances.distance_from_key(keys, metric) <= limit
+    inside = is_within(distances.distance_from_key(keys, metric), limit, metric)
     if chunk.train_rows is not None:
         inside[np.arange(len(inside)), chunk.train_rows] = False
     return inside
@@ -217,6 +218,25 @@ def test_neighbor_blocks__include_a_row_exactly_on_the_radius_and_no_other() -> 
     for precision in ("default", "float64"):
         found = found_inside(train, chunk, options_of("euclidean", precision), 5.0)[0]
         np.testing.assert_array_equal(found, [[1, 0, 0, 0, 0], [0, 1, 0, 1, 0]])
+
+
+@pytest.mark.parametrize("precision", ["default", "float64"])
+@examples(60)
+@given(seed=SEEDS, right_angle=st.booleans(), scaled=st.booleans())
+def test_neighbor_blocks__include_rows_at_a_right_angle_and_rows_of_one_direction(
+    precision: str, seed: int, right_angle: bool, scaled: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    rows, points = (rng.integers(-3, 4, (n, 4)) for n in (40, 5))
+    rows[~rows.any(axis=1)], points[~points.any(axis=1)] = [1, 1, 0, 0], [0, 0, 1, 1]
+    rows[:5] = points * rng.integers(1, 9, (5, 1))
+    dots, squares = points @ rows.T, np.outer((points**2).sum(axis=1), (rows**2).sum(axis=1))
+    expected = dots >= 0 if right_angle else (dots > 0) & (dots * dots == squares)
+    x = rows * rng.choice([0.1, 1 / 3, 7.7, 1e-5, 1e9], (40, 1)) if scaled else rows.astype(float)
+    train = prepare(x, TrainLabels(np.zeros(40, np.int32)), "cosine")
+    chunk = ChunkArrays(points.astype(float), [np.zeros(1, np.int32)] * 5)
+    found = found_inside(train, chunk, options_of("cosine", precision), float(right_angle))[:, 0]
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_neighbor_blocks__ask_for_few_exact_keys(monkeypatch: pytest.MonkeyPatch) -> None:
