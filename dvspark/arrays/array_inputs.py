@@ -48,7 +48,7 @@ class ArrayInputs:
     def findings(self, options: ValueOptions) -> list[Problem]:
         """Return warnings about labels that are legal but say nothing, such as one label that all rows share."""
         # A private method may tell nothing of training rows but what is released, so it gives no such warning.
-        if options.declaration.target != "label" or options.declaration.is_private:
+        if options.target != "label" or options.declaration.is_private:
             return []
         of_points = None if options.self_validation else rows_by_label(self.validation_labels)
         n_rows = len(self.train_labels), len(self.validation_labels)
@@ -182,7 +182,7 @@ def _weighing_problems(given: Given, options: ValueOptions) -> list[Problem]:
 
 def _answers(name: str, y: Any, n_rows: int, options: ValueOptions, problems: list[Problem]) -> pa.Array:
     """Return labels, or under regression the numbers to predict; add what is wrong to ``problems``."""
-    read = read_labels if options.declaration.target == "label" else read_targets
+    read = read_labels if options.target == "label" else read_targets
     return read(name, y, n_rows, problems)
 
 

@@ -150,8 +150,8 @@ def value_arrays(
     else:
         totals = array_totals(inputs, options, release)
         values, _ = finalize(totals, aggregate, options.declaration.score)
-        _, bounds = certificate(totals, aggregate)
-    if options.declaration.players == "owners":  # owners are in ascending order, whatever the order of the rows
+        bounds = certificate(totals, aggregate)[1] if error_bound else None
+    if options.players == "owners":  # owners are in ascending order, whatever the order of the rows
         return values if bounds is None else (values, bounds)
     result = _as_given(values, inputs)
     return result if bounds is None else (result, _as_given(bounds, inputs))
@@ -203,7 +203,8 @@ def array_sums(
         weights=inputs.point_weights,
     )
     if not method.adds_up:  # all points share one game, so they are not cut into chunks
-        return [method.partial(train, points, ranking_options, parameters)]
+        labels = inputs.train_labels, inputs.validation_labels
+        return [method.one_game(train, points, labels, ranking_options, parameters)]
     parameters = method.settled_parameters(train, points, ranking_options, parameters)
     if method.is_private:
         kept = release or KeptRelease()
@@ -221,7 +222,7 @@ def array_sums(
 
 
 def _no_points(method: Method[Parameters], train: TrainArrays, options: ValueOptions) -> Partial:
-    return Partial.zeros(method.n_values(train.n_train, train.columns.n_owners), row_bounds=options.error_bound)
+    return Partial.zeros(method.n_values(train.n_train, train.columns.n_owners), row_bounds=options.row_bounds)
 
 
 def _chunks(points: ChunkArrays, places: Int64s) -> Iterator[ChunkArrays]:

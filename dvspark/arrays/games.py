@@ -15,12 +15,13 @@ from dvspark.engine.games.game_ledger import GameLedger
 from dvspark.engine.games.on_spark import play_on
 from dvspark.engine.games.ranges import GameWork, play_here
 from dvspark.errors import ConfigError, Problem
-from dvspark.games.estimators.base import EstimatedValues, Estimator
-from dvspark.games.playing import Played, Rules, play, require_budget
+from dvspark.games.estimators.base import EstimatedValues
+from dvspark.games.playing import play, require_budget
 from dvspark.games.totals import Totals
-from dvspark.games.utility import Ends, Utility, Worths, made_utility
+from dvspark.games.utility import Utility, Worths, made_utility
 from dvspark.methods import GAMES
-from dvspark.methods.kinds.games import GamesMethod
+from dvspark.methods.kinds.games import GamesMethod, Outcome
+from dvspark.methods.parameters import parameter_problems, resolved_parameters
 from dvspark.schemas import Float64s
 from dvspark.tables.storage import open_storage
 
@@ -95,7 +96,7 @@ def value_game(
     declared = _checked(utility, n_players, method, evaluations, seed, method_params)
     if not isinstance(cache, bool):
         raise ConfigError(Problem("cache", "True or False", repr(cache), "True keeps what each coalition is worth"))
-    resolved = declared.resolved(method_params)
+    resolved = resolved_parameters(declared.own_parameters, method_params, 0)
     estimator = declared.estimator_of(int(n_players), resolved)
     rules = declared.rules_of(int(evaluations), resolved)
     require_budget(estimator, rules)
@@ -103,31 +104,28 @@ def value_game(
     work = GameWork(utility, estimator, int(seed), worths.ends(), secrets.token_hex(8), cache)
     begun = Totals.of_ends(estimator.n_moments, worths)
     keep: Callable[[Totals], None] = _keep_nothing
+    play_ranges = play_here(work) if spark is None else play_on(spark, work)
     if ledger is not None:
         kept = GameLedger.of(open_storage(ledger), work, rules)
         begun = kept.read(estimator.n_players, rules.evaluations) or begun
         keep = partial(kept.keep, range_draws=estimator.range_draws)
-    play_ranges = play_here(work) if spark is None else play_on(spark, work)
+        play_ranges = kept.notes.noted(play_ranges)
     played = play(estimator, rules, work.ends, begun, play_ranges, keep)
-    return _result(estimator, work.ends, rules, played, declared.biased(resolved))
+    return _result(declared.outcome(estimator, work.ends, rules, played, declared.biased(resolved)))
 
 
-def _result(estimator: Estimator, ends: Ends, rules: Rules, played: Played, biased: str) -> GameResult:
-    totals = played.totals
-    found = estimator.estimate(totals, ends)
-    bound = None
-    if rules.promise is not None and not biased:
-        bound = estimator.error_bound(totals, ends, rules.promise)
+def _result(outcome: Outcome) -> GameResult:
+    totals, found = outcome.played.totals, outcome.estimate
     return GameResult(
         values=found.values,
         standard_errors=found.standard_errors,
-        error_bound=bound,
+        error_bound=outcome.error_bound,
         n_evaluations=totals.n_asked,
         n_calls=totals.n_calls,
         n_draws=totals.n_draws,
-        utility=(ends.all, ends.none),
-        stopped_by=played.stopped_by,
-        biased=biased,
+        utility=(outcome.ends.all, outcome.ends.none),
+        stopped_by=outcome.played.stopped_by,
+        biased=outcome.biased,
         estimate=found,
     )
 
@@ -145,7 +143,9 @@ def _checked(
     if not (seed == 0 and type(seed) is not bool) and count_problems("seed", seed, ""):
         problems.append(Problem("seed", "a whole number from 0", repr(seed), "the seed decides what is drawn"))
     if method in list(GAMES):
-        problems += GAMES[method].parameter_problems(parameters)
+        declared = GAMES[method]
+        problems += parameter_problems(method, declared.own_parameters, parameters)
+        problems += [] if problems else declared.rule_problems(parameters)
     if problems:
         raise ConfigError(problems)
     return GAMES[method]

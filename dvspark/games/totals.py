@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import Self
 
 from dvspark.games.moments import Moments
-from dvspark.games.utility import Worths
+from dvspark.games.utility import Probe, Worths
 
 
 @dataclass(frozen=True)
 class Totals:
     """The ``moments`` of ``n_draws`` draws of ``n_ranges`` ranges, which asked for ``n_asked`` worths in ``n_calls``.
 
-    What the moments are of, an estimator says. The worths lie from ``least`` to ``most``.
+    What the moments are of, an estimator says. The worths lie from ``least`` to ``most``; of one range, ``probe`` is
+    one of them.
     """
 
     moments: tuple[Moments, ...]
@@ -24,6 +25,7 @@ class Totals:
     n_calls: int = 0
     least: float = math.inf
     most: float = -math.inf
+    probe: Probe | None = None
 
     @classmethod
     def of_ends(cls, n_moments: int, worths: Worths) -> Self:

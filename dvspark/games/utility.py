@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from numbers import Real
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -40,12 +40,22 @@ def _made(path: str) -> Utility:
     return utility
 
 
-def made_utility(utility: Utility | str) -> Utility:
+class Maker(Protocol):
+    """What makes a utility where it is asked, once a process."""
+
+    def made(self) -> Utility:
+        """Return the utility."""
+
+
+def made_utility(utility: Utility | str | Maker) -> Utility:
     """Return the utility; one that is named as "module:function" is what the function returns, once a process.
 
     Raises: ConfigError if there is no such function, or it returns nothing that can be called.
     """
-    return _made(utility) if isinstance(utility, str) else utility
+    if isinstance(utility, str):
+        return _made(utility)
+    makes: Callable[[], Utility] | None = getattr(utility, "made", None)
+    return cast("Utility", utility) if makes is None else makes()
 
 
 class Walk(Protocol):
@@ -84,12 +94,20 @@ class Ends:
         return max(utility_range - abs(self.gain) / 2, 0.0)
 
 
+@dataclass(frozen=True)
+class Probe:
+    """A coalition, bool (n_players,), and the worth that an estimate rests on."""
+
+    joined: Bools
+    worth: float
+
+
 @dataclass
 class Worths:
     """The worths of coalitions of ``n_players``, asked of ``utility``; ``keeps``: none is asked for twice.
 
     ``n_asked`` coalitions, for which the utility was called ``n_calls`` times; the ``least`` and ``most`` that one was
-    worth.
+    worth. ``probe``: one of them, that can be asked for again.
     """
 
     utility: Utility
@@ -99,6 +117,7 @@ class Worths:
     n_calls: int = 0
     least: float = math.inf
     most: float = -math.inf
+    probe: Probe | None = None
     kept: dict[bytes, float] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
 
@@ -111,11 +130,15 @@ class Worths:
         self.n_asked += 1
         players = joined.nonzero()[0]
         if not self.keeps:
-            return self._call(players)
-        key = digest(players)
-        if key not in self.kept:
-            self.kept[key] = self._call(players)
-        return self.kept[key]
+            worth = self._call(players)
+        else:
+            key = digest(players)
+            if key not in self.kept:
+                self.kept[key] = self._call(players)
+            worth = self.kept[key]
+        if self.n_asked & (self.n_asked - 1) == 0:  # the last but a half, so its size is that of many
+            self.probe = Probe(joined.copy(), worth)
+        return worth
 
     def ends(self) -> Ends:
         """Return what all players and no player are worth. Raises: ComputeError where the utility fails."""
@@ -154,6 +177,10 @@ class Worths:
         for size in np.flatnonzero(~_is_usable(worths)).tolist():
             self._failed(np.sort(order[:size]), repr(float(worths[size])))
         self.least, self.most = min(self.least, float(worths.min())), max(self.most, float(worths.max()))
+        if self.probe is None:
+            joined, size = np.zeros(len(order), np.bool_), len(order) // 2
+            joined[order[:size]] = True
+            self.probe = Probe(joined, float(worths[size]))
 
     def scores(self, bag: Int64s) -> Float64s:
         """Return what a model scores on each player, float64 (n_players,), that was trained on a bag (`Scores`).

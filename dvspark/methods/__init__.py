@@ -1,6 +1,6 @@
 """Methods: what is computed. Each method is one frozen declaration in a file of its own.
 
-`METHODS` has those that value the rows of tables, by name; `GAMES` those that value players by any utility.
+`METHODS` has all, by name; `GAMES` those among them that value players by any utility.
 """
 
 from __future__ import annotations
@@ -56,9 +56,6 @@ _ALL = (
     CHG_SHAPLEY,
 )
 
-# Parameters are for the method alone that resolved them: nobody else looks into them.
-METHODS = {method.name: cast("Method[Parameters]", method) for method in _ALL}
-
 _ALL_GAMES = (
     MONTE_CARLO_SHAPLEY,
     GROUP_TESTING_SHAPLEY,
@@ -70,3 +67,6 @@ _ALL_GAMES = (
 )
 
 GAMES = {method.name: method for method in _ALL_GAMES}
+
+# Parameters are for the method alone that resolved them: nobody else looks into them.
+METHODS = {method.name: cast("Method[Parameters]", method) for method in (*_ALL, *_ALL_GAMES)}

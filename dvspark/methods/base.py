@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
+import pyarrow as pa
+
 from dvspark.errors import Problem
 from dvspark.kernels import memory
 from dvspark.kernels.binning.bins import near_rows
@@ -99,9 +101,12 @@ class Method(ABC, Generic[P]):
     # Whether results may depend on training rows only through what is released with noise.
     is_private: ClassVar[bool] = False
     # Whether it compares rows with points by a metric; whether values add up point by point. Only then is there a
-    # standard error, and only then can points come later.
+    # standard error, and only then can points come later. Whether it values rows that lie in blocks; whether training
+    # rows may be the validation rows too, each of which sits out its own game.
     compares: ClassVar[bool] = True
     adds_up: ClassVar[bool] = True
+    in_blocks: ClassVar[bool] = True
+    sits_out: ClassVar[bool] = True
 
     @abstractmethod
     def partial(
@@ -121,6 +126,33 @@ class Method(ABC, Generic[P]):
     def n_values(self, n_train: int, n_owners: int) -> int:
         """Return the number of values: of owners or of training rows."""
         return n_owners if self.players == "owners" else n_train
+
+    def players_of(self, given: Mapping[str, Any]) -> str:  # noqa: ARG002 - most methods leave no choice
+        """Return who is valued under these parameters, "rows" or "owners"."""
+        return self.players
+
+    def target_of(self, given: Mapping[str, Any]) -> str:  # noqa: ARG002
+        """Return what rows have as label under these parameters, "label" or "number"."""
+        return self.target
+
+    def compares_by(self, given: Mapping[str, Any]) -> bool:  # noqa: ARG002
+        """Return whether rows are compared with points by the metric under these parameters."""
+        return self.compares
+
+    def bounds(self, given: Mapping[str, Any]) -> bool | None:  # noqa: ARG002
+        """Return whether values come with a bound of their error, asked for or not; None: if it is asked for."""
+        return None
+
+    def one_game(
+        self,
+        train: TrainArrays,
+        points: ChunkArrays,
+        labels: tuple[pa.Array, pa.Array],  # noqa: ARG002 - codes say as much, but of labels that no training row has
+        options: RankingOptions,
+        parameters: P,
+    ) -> Partial:
+        """Return the partial of all points, if they share one game; ``labels`` of training rows and of points."""
+        return self.partial(train, points, options, parameters)
 
     def n_asked(self, n_players: int, parameters: P) -> int:  # noqa: ARG002
         """Return how many nearest rows of a point the method needs; all rows, unless a kind overrides this."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dvspark.games.estimators.out_of_bag import OutOfBag
+from dvspark.methods.game_parameters import UTILITY_WITH_SCORES, game_parameters
 from dvspark.methods.kinds.games import GamesMethod
 
 DATA_OOB = GamesMethod(
@@ -12,4 +13,6 @@ DATA_OOB = GamesMethod(
     cost="1 training a draw, which counts for the third of rows that is not in the bag",
     reference="Kwon & Zou, Data-OOB, ICML 2023, arXiv:2304.07718",
     estimator=OutOfBag,
+    parameters=game_parameters(utility=UTILITY_WITH_SCORES),
+    scores=True,
 )

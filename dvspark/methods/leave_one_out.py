@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dvspark.games.estimators.leave_one_out import LeaveOneOut
+from dvspark.methods.game_parameters import game_parameters
 from dvspark.methods.kinds.games import GamesMethod
 
 LEAVE_ONE_OUT = GamesMethod(
@@ -12,5 +13,5 @@ LEAVE_ONE_OUT = GamesMethod(
     cost="n + 2 evaluations",
     reference="the definition, U(N) - U(N without i)",
     estimator=LeaveOneOut,
-    draws=False,
+    parameters=game_parameters(draws=False),
 )

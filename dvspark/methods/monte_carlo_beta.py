@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dvspark.games.estimators.permutations import WeightedPermutations
+from dvspark.methods.game_parameters import game_parameters
 from dvspark.methods.kinds.games import GamesMethod
 from dvspark.methods.monte_carlo_shapley import BOUND, MONTE_CARLO_SHAPLEY, SAMPLING, STRATA, TRUNCATION
 from dvspark.methods.parameters import ALPHA, BETA
@@ -14,6 +15,6 @@ MONTE_CARLO_BETA = GamesMethod(
     cost="n - 1 evaluations an order",
     reference="Kwon & Zou, Beta Shapley, AISTATS 2022, arXiv:2110.14049",
     estimator=WeightedPermutations,
-    own_parameters=(ALPHA, BETA, SAMPLING, STRATA, TRUNCATION, BOUND),
+    parameters=game_parameters(ALPHA, BETA, SAMPLING, STRATA, TRUNCATION, BOUND),
     biased=MONTE_CARLO_SHAPLEY.biased,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dvspark.games.estimators.permutations import BOUNDS, SAMPLINGS, Permutations
+from dvspark.methods.game_parameters import game_parameters
 from dvspark.methods.kinds.games import GamesMethod
 from dvspark.methods.parameters import Choice, Number, Whole
 
@@ -18,7 +19,7 @@ MONTE_CARLO_SHAPLEY = GamesMethod(
     cost="n - 1 evaluations an order",
     reference="Castro, Gómez & Tejada, Computers & Operations Research 36(5), 2009, doi:10.1016/j.cor.2008.04.004",
     estimator=Permutations,
-    own_parameters=(SAMPLING, STRATA, TRUNCATION, BOUND),
+    parameters=game_parameters(SAMPLING, STRATA, TRUNCATION, BOUND),
     efficient=True,
     biased=lambda given: "truncation leaves marginals out" if given.get("truncation") is not None else "",
 )

@@ -11,7 +11,7 @@ from dvspark.errors import Problem
 from dvspark.kernels.distances.distances import METRICS
 from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.kernels.ranking.ranking import PRECISIONS, TIES, RankingOptions
-from dvspark.methods import GAMES, METHODS
+from dvspark.methods import METHODS
 from dvspark.methods.base import Method
 from dvspark.methods.search_index import INDEX, table_problems
 from dvspark.schemas import EXACT, OWNED
@@ -52,7 +52,7 @@ class ValueOptions:
     def problems(self) -> list[Problem]:
         """Return everything that is wrong with the options and can be known without the data."""
         problems = [
-            *_method_problems(self.method),
+            *choice_problems("method", self.method, sorted(METHODS)),
             *choice_problems("metric", self.metric, METRICS),
             *choice_problems("precision", self.precision, PRECISIONS),
             *choice_problems("ties", self.ties, TIES),
@@ -84,14 +84,20 @@ class ValueOptions:
         if method.is_private and self.self_validation:
             hint = "give validation rows that may be known to all"
             problems.append(Problem("self_validation", f"False for {method.name}", "True", hint))
+        if self.self_validation and not method.sits_out:
+            hint = "give validation rows: a set has one worth for all its rows"
+            problems.append(Problem("self_validation", f"False for {method.name}", "True", hint))
         if method.exact_distances(self.parameters) and self.metric == "inner_product":
             hint = "an inner product may be negative; use cosine, or give weights"
             problems.append(
                 Problem("metric", "distances of at least 0, for weights by distance", "'inner_product'", hint)
             )
-        if self.metric != "euclidean" and not method.compares:
+        if self.metric != "euclidean" and not method.compares_by(self.parameters):
             hint = "leave metric out: rows are not compared"
             problems.append(Problem("metric", f"'euclidean' for {method.name}", repr(self.metric), hint))
+        if self.error_bound and method.bounds(self.parameters) is False:
+            hint = "give utility_range, how far apart the utilities of two sets can be, and no truncation; or leave it out"
+            problems.append(Problem("error_bound", f"False for {method.name} as it is set", "True", hint))
         if self.aggregate == "sum" and not method.adds_up:
             hint = "leave aggregate out: all validation rows are one game"
             problems.append(Problem("aggregate", f"'mean' for {method.name}", "'sum'", hint))
@@ -112,6 +118,21 @@ class ValueOptions:
     def asks(self) -> tuple[str, ...]:
         """The columns of training rows that the method needs besides embedding and label."""
         return self.declaration.asks(self.parameters)
+
+    @property
+    def players(self) -> str:
+        """Who is valued: "rows" or "owners"."""
+        return self.declaration.players_of(self.parameters)
+
+    @property
+    def target(self) -> str:
+        """What rows have as label: "label" or "number"."""
+        return self.declaration.target_of(self.parameters)
+
+    @property
+    def row_bounds(self) -> bool:
+        """Whether values come with a bound of their error: it was asked for, or it follows from the parameters."""
+        return bool(self.error_bound or self.declaration.bounds(self.parameters))
 
     @property
     def declaration(self) -> Method[Parameters]:
@@ -140,7 +161,7 @@ class ValueOptions:
             parameters.n_voting,
             self.ranking_for(n_train),
             float(self.tolerance),
-            row_bounds=self.error_bound,
+            row_bounds=self.row_bounds,
         )
 
     @property
@@ -167,11 +188,3 @@ def owned_problems(options: ValueOptions, *, given: bool) -> list[Problem]:
         hint = "give validation rows; owned rows play in every game"
         return [Problem("self_validation", "false with owned rows", "true", hint)]
     return []
-
-
-def _method_problems(method: object) -> list[Problem]:
-    """Return a problem unless it is a method of tables."""
-    if method in list(GAMES):
-        hint = f"dvspark.value_game(utility, n_players, method={method!r}) values players by a utility (docs/games.md)"
-        return [Problem("method", "a method that values the rows of tables", repr(method), hint)]
-    return choice_problems("method", method, sorted(METHODS))

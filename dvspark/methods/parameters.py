@@ -147,6 +147,22 @@ class Words(Parameter):
         return isinstance(value, str) and bool(value.strip())
 
 
+@dataclass(frozen=True)
+class Flag(Parameter):
+    """True or false."""
+
+    words: tuple[str, ...] = ("true", "false")
+
+    @property
+    def expected(self) -> str:
+        """The values that the parameter accepts, in words for messages."""
+        return "true or false"
+
+    def accepts(self, value: Any) -> bool:
+        """Return whether the parameter accepts a value."""
+        return isinstance(value, bool)
+
+
 K = Whole("k", "neighbors that vote", 10)
 UTILITY = Choice("utility", "jia2019: matches / k; wang2023: matches / neighbors", "jia2019", ("jia2019", "wang2023"))
 # Beyond these, float64 would round what the chances of small and of large sets rest on.

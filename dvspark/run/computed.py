@@ -96,7 +96,7 @@ def _inputs_record(checked: Checked, n_validation: int) -> dict[str, Any]:
 
 
 def _classes_record(n_classes: int, options: ValueOptions) -> dict[str, Any]:
-    if options.declaration.target == "number":
+    if options.target == "number":
         return {"n_classes": None, "n_classes_source": "none: labels are numbers to predict"}
     if options.parameters.get("n_classes") is not None:
         return {"n_classes": n_classes, "n_classes_source": "given"}

@@ -140,7 +140,7 @@ def computed_frames(
         problems += review_problems(options.method, options.metric, None)
     if problems:
         raise ConfigError(problems)
-    target = options.declaration.target
+    target = options.target
     reference = TableReference.of_frame("train_df", columns).asked(options.asks)
     train = canonical_rows("train", train_df, reference, target)
     if owned_df is not None:

@@ -126,7 +126,7 @@ def _spark_is_there(config: JobConfig) -> str | None:
 
 def _by_size(config: JobConfig, local: LocalSession) -> tuple[str, str]:
     """Return the engine that suits a job's size. Raises: NotLocalError for tables that only Spark reads."""
-    target, sides = config.options().declaration.target, list[Preview]()
+    target, sides = config.options().target, list[Preview]()
     references = {"train": config.train_reference()}
     if config.validation is not None:
         references["validation"] = config.validation.reference().without_train_columns()

@@ -32,7 +32,7 @@ def find_extremes(
 
     These are the rows with the lowest and highest values; after a review, those on which it decided most surely.
     """
-    if options.declaration.players != "rows":
+    if options.players != "rows":
         return pa.table({})
     with stages.stage("extremes") as now:
         known = engine_of(index).train_keys(index)

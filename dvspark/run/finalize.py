@@ -48,6 +48,6 @@ def valued_rows(known: TrainKeys) -> Int64s | None:
 
 def _players(known: TrainKeys, options: ValueOptions) -> pa.Table:
     """Return ids, labels and, where known, owners of all who are valued: training rows, or owners."""
-    if options.declaration.players == "rows":
+    if options.players == "rows":
         return known.keys
     return pa.table({"id": known.owners, "label": pa.nulls(len(known.owners or []), known.keys["label"].type)})

@@ -89,7 +89,7 @@ def _previews(config: JobConfig, spark: SparkSession) -> tuple[Preview, Preview]
     references = {"train": config.train_reference()}
     if config.validation is not None:
         references["validation"] = config.validation.reference().without_train_columns()
-    target = config.options().declaration.target
+    target = config.options().target
     found = {side: _preview(spark, side, reference, target) for side, reference in references.items()}
     problems = [problem for one in found.values() if isinstance(one, list) for problem in one]
     sides = [one for one in found.values() if isinstance(one, Preview)]

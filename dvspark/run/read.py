@@ -53,7 +53,7 @@ def read_tables(
 
     Raises: ConfigError if the run that is to change cannot change.
     """
-    target = options.declaration.target
+    target = options.target
     with stages.stage("read"):
         of_train = read_rows(session, "train", train, target)
         if isinstance(of_train, list) and rules.to_owners:

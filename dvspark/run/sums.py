@@ -82,7 +82,7 @@ def _points(chunks: Chunked, known: TrainKeys) -> Iterator[Piece]:
 
 def values(rows: TrainRows, work: ChunkWork, known: SettledGame) -> Partial:
     """Return the values of all training rows as the partial of all validation rows. Cost: one pass."""
-    return SumsMethod.of(work.method).values_of(known, rows.pieces, row_bounds=work.options.error_bound)
+    return SumsMethod.of(work.method).values_of(known, rows.pieces, row_bounds=work.options.row_bounds)
 
 
 def sums_findings(rows: TrainRows, known: SettledGame, totals: Partial, valued: Float64s) -> list[Finding]:

@@ -62,7 +62,7 @@ def add_up(
             ledger.commit(n_waves, wave)
         _added(wave, totals, known)
         n_waves += 1
-    found = totals.total() or Partial.zeros(n_values, row_bounds=work.options.error_bound)
+    found = totals.total() or Partial.zeros(n_values, row_bounds=work.options.row_bounds)
     return Summed(found, n_chunks, Chunks.joined(known), tuple(before), apart)
 
 

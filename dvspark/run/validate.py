@@ -74,15 +74,15 @@ class Checked:
     def types(self) -> dict[str, str]:
         """The Spark types of id, label and owner in the values table."""
         types = self.inputs.train.types
-        return types if self.options.declaration.players == "rows" else {**types, "id": types["owner"]}
+        return types if self.options.players == "rows" else {**types, "id": types["owner"]}
 
     @property
     def schema(self) -> pa.Schema:
         """The columns of the values table, with their meanings."""
         types = dict(self.types)
-        if self.options.declaration.players != "rows":
+        if self.options.players != "rows":
             types.pop("owner", None)  # they are the ids
-        return values_schema(types, row_bounds=self.options.error_bound)
+        return values_schema(types, row_bounds=self.options.row_bounds)
 
 
 def validate_tables(

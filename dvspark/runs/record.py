@@ -54,7 +54,7 @@ def run_record(
         "ranking": ranking,
         "tolerance": options.tolerance,
         "error_bound": error_bound,
-        "row_bounds": options.error_bound,
+        "row_bounds": options.row_bounds,
         "inputs": inputs,
         "plan": plan,
         "stages": stages,

@@ -35,7 +35,7 @@ from dvspark.schemas.partial import (
     Partial,
     Wave,
 )
-from dvspark.schemas.ranges import RANGE_TOTALS
+from dvspark.schemas.ranges import COALITIONS, RANGE_NOTES, RANGE_TOTALS, WORTHS
 from dvspark.schemas.tables import (
     BINNED_PARTS,
     BLOCK_SUMS,
@@ -76,6 +76,7 @@ __all__ = [
     "BLOCKS",
     "BLOCK_SUMS",
     "CHUNK_SIZES",
+    "COALITIONS",
     "COUNTS",
     "DAMAGE",
     "ERROR_BOUND",
@@ -97,6 +98,7 @@ __all__ = [
     "PIECES",
     "PLACES",
     "POINT_VALUES",
+    "RANGE_NOTES",
     "RANGE_TOTALS",
     "REJECTED",
     "ROWS",
@@ -107,6 +109,7 @@ __all__ = [
     "TOTALS",
     "VALIDATION_ROWS",
     "VALUES",
+    "WORTHS",
     "Bools",
     "ChunkArrays",
     "Chunks",

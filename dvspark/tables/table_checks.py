@@ -264,7 +264,7 @@ def _warnings(train: _Side, validation: _Side | None, options: ValueOptions) -> 
     if (k := options.parameters.get("k")) is not None and k > train.facts.n_rows:
         got = f"k = {k}, {train.facts.n_rows} rows"
         yield Problem("k", "fewer neighbors than training rows", got, "legal: all rows then vote")
-    if options.declaration.target == "label":
+    if options.target == "label":
         of_points = None if validation is None else validation.facts.labels
         n_rows = train.facts.n_rows, (validation or train).facts.n_rows
         yield from label_findings(train.facts.labels, of_points, n_rows)

@@ -53,7 +53,7 @@ class Sizes:
             dtype=dtype,
             ties=options.ties,
             ranking=options.ranking_for(n_train),
-            row_bounds=options.error_bound,
+            row_bounds=options.row_bounds,
             tolerance=float(options.tolerance),
             search_bytes=search_bytes(options.index, options.metric, n_features),
             n_nearest=method.n_nearest_asked(n_players, parameters),

@@ -46,7 +46,7 @@ def by_nearest(
     valued = parts.mapInArrow(value, NEAR_VALUED.ddl()).toArrow().to_pylist()
 
     def add_up(batches: Batches) -> Batches:
-        return nearest_exchange.sum_batches(batches, reference, folder, valued, row_bounds=work.options.error_bound)
+        return nearest_exchange.sum_batches(batches, reference, folder, valued, row_bounds=work.options.row_bounds)
 
     sums = block_numbers_of(spark, reference).mapInArrow(add_up, BLOCK_SUMS.ddl()).toArrow()
     return {chunk: of_chunk for chunk, (of_chunk, _) in chunk_sums(sums, reference, sizes).items()}

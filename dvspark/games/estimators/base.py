@@ -82,7 +82,7 @@ class Estimator(ABC):
         moments = self.moments(drawn, seed, worths, ends)
         worths.require_no_failures()
         counts = worths.n_asked - asked, worths.n_calls - calls
-        return Totals(moments, drawn.n, 1, *counts, worths.least, worths.most)
+        return Totals(moments, drawn.n, 1, *counts, worths.least, worths.most, worths.probe)
 
     def of_mean(self, moments: Moments, scale: float = 1.0) -> EstimatedValues:
         """Return the estimate whose values are means of draws, times ``scale``."""

@@ -2,63 +2,159 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from dvspark.errors import Problem
+import numpy as np
+import pyarrow as pa
+
+from dvspark.errors import ConfigError, Problem
 from dvspark.games.bounds import Promise
-from dvspark.games.estimators.base import Estimator
-from dvspark.games.playing import Rules
-from dvspark.methods.parameters import Number, Parameter, parameter_problems, resolved_parameters
+from dvspark.games.draws import Drawn
+from dvspark.games.estimators.base import EstimatedValues, Estimator
+from dvspark.games.playing import Played, Rules, play, require_budget
+from dvspark.games.totals import Totals
+from dvspark.games.utilities.game_tables import Answers, GameTables
+from dvspark.games.utilities.named import compares_rows, named_utility, read_spec
+from dvspark.games.utility import Ends, Worths
+from dvspark.kernels.ranking.ordered import given as present
+from dvspark.kernels.ranking.ranking import RankingOptions
+from dvspark.kernels.workspace import Workspace
+from dvspark.methods.base import Method
+from dvspark.methods.game_parameters import (
+    OF_JOBS,
+    PLAYERS,
+    RULES,
+    TARGET,
+    UTILITY_RADIUS,
+    Factory,
+    GameParameters,
+    game_parameters,
+)
+from dvspark.methods.parameters import Parameter, resolved_parameters
+from dvspark.schemas import ChunkArrays, Int32s, Int64s, Partial, TrainArrays, columns
 
-STANDARD_ERROR = Number("standard_error", "stop when no value has a larger standard error", above=0.0)
-EPSILON = Number("epsilon", "stop when no value can be farther off, with a chance of 1 - delta", above=0.0)
-DELTA = Number("delta", "the chance that a value is off by more than the error bound", 0.05, above=0.0, most=0.5)
-UTILITY_RANGE = Number("utility_range", "how far apart the utilities of two coalitions can be, at most", above=0.0)
-RULES = (STANDARD_ERROR, EPSILON, DELTA, UTILITY_RANGE)
+if TYPE_CHECKING:
+    from dvspark.engine.planning.sizes import Sizes
+
+# `knn` keeps 5 bytes for each pair of rows, and takes 8 more while it is made.
+UTILITY_BYTES = 13
+
+
+def _owners_of_players(given: Mapping[str, Any]) -> tuple[str, ...]:
+    return ("owners",) if given.get(PLAYERS.name) == "owners" else ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a game has come to: an estimate, and the bound of its error, None where none is promised."""
+
+    estimate: EstimatedValues
+    error_bound: float | None
+    ends: Ends
+    played: Played
+    biased: str
+
+    def partial(self) -> Partial:
+        """Return the values as the partial of one game; without a bound its certificate is infinite."""
+        bound = np.inf if self.error_bound is None else self.error_bound
+        values, totals = self.estimate.values, self.played.totals
+        rows = None if self.error_bound is None else np.full(len(values), bound)
+        size = max(abs(totals.least), abs(totals.most))
+        return Partial(
+            values.copy(), np.zeros(len(values)), 1, self.ends.all, self.ends.none, bound, rows, size=float(size)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class GamesMethod:
-    """A method that values players by the utility of coalitions: a declaration, as of `Method`.
+class GamesMethod(Method[GameParameters]):
+    """A method that values players by the utility of coalitions; all validation rows share one game.
 
     - ``estimator``: the class that has ``n_players`` and the own parameters as fields.
-    - ``draws``: whether coalitions are drawn at random, so that there are rules to stop by.
     - ``biased``: given parameters as plain data, why the values are biased, or nothing.
+    - ``scores``: whether the utility is asked for the scores of single rows.
     """
 
-    name: str
     estimator: Callable[..., Estimator]
-    gives: str
-    purpose: str
-    cost: str
-    reference: str
-    own_parameters: tuple[Parameter, ...] = ()
-    draws: bool = True
+    parameters: tuple[Parameter, ...] = game_parameters()
+    formulas: type[GameParameters] = GameParameters
+    asks: Callable[[Mapping[str, Any]], tuple[str, ...]] = _owners_of_players
     efficient: bool = False
+    scores: bool = False
     biased: Callable[[Mapping[str, Any]], str] = lambda _given: ""
 
+    kind: ClassVar[str] = "games"
+    ranks: ClassVar[bool] = False
+    compares: ClassVar[bool] = False
+    adds_up: ClassVar[bool] = False
+    in_blocks: ClassVar[bool] = False
+    sits_out: ClassVar[bool] = False
+
     @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """All parameters besides evaluations and seed."""
-        return self.own_parameters + (RULES if self.draws else ())
+    def own_parameters(self) -> tuple[Parameter, ...]:
+        """The parameters besides those of a job (`OF_JOBS`)."""
+        return tuple(one for one in self.parameters if one not in OF_JOBS and not isinstance(one, Factory))
+
+    def resolved(self, given: Mapping[str, Any], n_classes: int) -> GameParameters:
+        """Return all parameters: the given value, else the default, else what follows from the inputs."""
+        return GameParameters(resolved_parameters(self.parameters, given, n_classes), self.efficient)
 
     def parameter_problems(self, given: Mapping[str, Any]) -> list[Problem]:
         """Return what is wrong with the given parameters; None stands for left out."""
-        problems = parameter_problems(self.name, self.parameters, given)
-        if not problems and given.get("epsilon") is not None and given.get("utility_range") is None:
-            hint = "a bound follows from it: 1 for an accuracy; or stop by standard_error"
-            problems.append(Problem("parameter 'utility_range'", "a number, with epsilon", "None", hint))
+        return super().parameter_problems(given) or self.rule_problems(given) + self._utility_problems(given)
+
+    def rule_problems(self, given: Mapping[str, Any]) -> list[Problem]:
+        """Return what is wrong with the rules to stop by, taken together."""
+        if given.get("epsilon") is None or given.get("utility_range") is not None:
+            return []
+        hint = "a bound follows from it: 1 for an accuracy; or stop by standard_error"
+        return [Problem("parameter 'utility_range'", "a number, with epsilon", "None", hint)]
+
+    def _utility_problems(self, given: Mapping[str, Any]) -> list[Problem]:
+        utility = given.get("utility")
+        problems = list[Problem]()
+        if isinstance(utility, str):
+            try:
+                name, arguments = read_spec(utility)
+            except ConfigError as error:
+                return list(error.problems)
+            if name == "threshold_knn" and given.get("radius") is None and "radius" not in arguments:
+                problems.append(UTILITY_RADIUS.problem(None))
+            if self.scores and compares_rows(utility):
+                hint = "name a class of scikit-learn, or a function whose utility has scores(bag)"
+                problems.append(Problem("parameter 'utility'", f"a model, for {self.name}", repr(utility), hint))
+        if self.scores and self.players_of(given) == "owners":
+            problems.append(Problem("parameter 'players'", f"'rows', for {self.name}", "'owners'", "bags are of rows"))
         return problems
 
-    def resolved(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return all parameters by name: the given value, else the default."""
-        return resolved_parameters(self.parameters, given, 0)
+    def players_of(self, given: Mapping[str, Any]) -> str:
+        """Return who is valued under these parameters, "rows" or "owners"."""
+        return str(given.get("players") or PLAYERS.default)
+
+    def target_of(self, given: Mapping[str, Any]) -> str:
+        """Return what rows have as label under these parameters, "label" or "number"."""
+        return str(given.get("target") or TARGET.default)
+
+    def compares_by(self, given: Mapping[str, Any]) -> bool:
+        """Return whether the utility compares rows by the metric."""
+        return compares_rows(given.get("utility") or self.parameters[0].default)
+
+    def bounds(self, given: Mapping[str, Any]) -> bool:
+        """Return whether a bound of the error is promised: it follows from how far apart utilities can be."""
+        return given.get("utility_range") is not None and not self.biased(given)
+
+    def label_problems(self, *, several: bool) -> list[Problem]:
+        """Return what is wrong with the labels; ``several``: a row may have several labels."""
+        if not several:
+            return []
+        hint = "choose one label of each row, or use knn_shapley"
+        return [Problem("labels", f"one label a row, for {self.name}", "arrays of labels", hint)]
 
     def estimator_of(self, n_players: int, resolved: Mapping[str, Any]) -> Estimator:
         """Return the estimator for so many players."""
-        return self.estimator(n_players, **{own.name: resolved[own.name] for own in self.own_parameters})
+        own = [one.name for one in self.own_parameters if one not in RULES]
+        return self.estimator(n_players, **{name: resolved[name] for name in own})
 
     def rules_of(self, evaluations: int, resolved: Mapping[str, Any]) -> Rules:
         """Return when to stop."""
@@ -66,3 +162,106 @@ class GamesMethod:
         if resolved.get("utility_range") is not None:
             promise = Promise(resolved["utility_range"], resolved["delta"], resolved["epsilon"])
         return Rules(evaluations, resolved.get("standard_error"), promise)
+
+    def outcome(self, estimator: Estimator, ends: Ends, rules: Rules, played: Played, biased: str) -> Outcome:
+        """Return what the ranges that were played come to; where it is ``biased``, no bound holds."""
+        bound = None
+        if rules.promise is not None and not biased:
+            bound = estimator.error_bound(played.totals, ends, rules.promise)
+        return Outcome(estimator.estimate(played.totals, ends), bound, ends, played, biased)
+
+    def played(self, tables: GameTables, metric: str, parameters: GameParameters) -> Outcome:
+        """Return what the game of these tables comes to, all coalitions being asked for in this process.
+
+        Raises: ConfigError for a utility that cannot be made or too small a budget, ComputeError where it fails.
+        """
+        given = parameters.values
+        utility = named_utility(given["utility"], tables, utility_settings(given, metric))
+        estimator = self.estimator_of(tables.n_players, given)
+        rules = self.rules_of(given["evaluations"], given)
+        require_budget(estimator, rules)
+        worths = Worths(utility, tables.n_players, given["cache"])
+        ends = worths.ends()
+        begun = Totals.of_ends(estimator.n_moments, worths)
+
+        def play_ranges(stretches: Sequence[Drawn]) -> Iterator[Totals]:
+            return (estimator.totals(drawn, given["seed"], worths, ends) for drawn in stretches)
+
+        played = play(estimator, rules, ends, begun, play_ranges, lambda _totals: None)
+        return self.outcome(estimator, ends, rules, played, self.biased(given))
+
+    def partial(
+        self,
+        train: TrainArrays,
+        chunk: ChunkArrays,
+        options: RankingOptions,
+        parameters: GameParameters,
+        workspace: Workspace | None = None,  # noqa: ARG002
+    ) -> Partial:
+        """Return the values with one chunk as all validation rows; a label is known by its code, -1 if it is new."""
+        if chunk.targets is not None and train.columns.targets is not None:
+            answers = train.columns.targets, chunk.targets
+        else:
+            answers = _codes(train), np.array([codes[0] if len(codes) else -1 for codes in chunk.labels], np.int64)
+        return self._partial(train, chunk, answers, options, parameters)
+
+    def one_game(
+        self,
+        train: TrainArrays,
+        points: ChunkArrays,
+        labels: tuple[pa.Array, pa.Array],
+        options: RankingOptions,
+        parameters: GameParameters,
+    ) -> Partial:
+        """Return the partial of all points; ``labels`` of training rows and of points."""
+        return self._partial(train, points, (answers_of(labels[0]), answers_of(labels[1])), options, parameters)
+
+    def _partial(
+        self,
+        train: TrainArrays,
+        points: ChunkArrays,
+        answers: tuple[Answers, Answers],
+        options: RankingOptions,
+        parameters: GameParameters,
+    ) -> Partial:
+        owners = players_in(train.columns.owners, parameters)
+        tables = GameTables(train.x, answers[0], points.x, answers[1], owners)
+        return self.played(tables, options.metric, parameters).partial()
+
+    def asked(self, sizes: Sizes) -> str:  # noqa: ARG002
+        """Return in words what the method needs of the training rows."""
+        return "coalitions"
+
+    def flops(self, sizes: Sizes) -> int:  # noqa: ARG002
+        """Return 0: what a utility computes is not known."""
+        return 0
+
+    def scratch_bytes(self, sizes: Sizes, rows: int) -> int:
+        """Return the memory that a utility of neighbors takes; a model takes what it takes."""
+        return UTILITY_BYTES * rows * sizes.n_validation
+
+    def merging_bytes(self, sizes: Sizes) -> int:  # noqa: ARG002
+        """Return 0: only ranges of draws are played by tasks."""
+        return 0
+
+
+def answers_of(labels: pa.Array) -> Answers:
+    """Return labels as a utility gets them: numbers to predict, integers or texts, (n,)."""
+    targets = columns.target_numbers(labels)
+    return np.array(columns.canonical_labels(labels).to_pylist()) if targets is None else targets
+
+
+def players_in(owners: Int32s | None, parameters: GameParameters) -> Int64s | None:
+    """Return the number of each row's player, None where every row is one."""
+    if parameters.values[PLAYERS.name] == "rows" or owners is None:
+        return None
+    return owners.astype(np.int64)
+
+
+def utility_settings(given: Mapping[str, Any], metric: str) -> dict[str, Any]:
+    """Return what a job's settings say to utilities of neighbors."""
+    return {"metric": metric, **{name: given[name] for name in ("k", "radius", "n_classes")}}
+
+
+def _codes(train: TrainArrays) -> Answers:
+    return present(train.labels.codes, "one label a row").astype(np.int64)

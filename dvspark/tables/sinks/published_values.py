@@ -93,6 +93,6 @@ def _table(storage: Storage, record: dict[str, Any]) -> ValuesTable | None:
 def _schema(record: dict[str, Any]) -> pa.Schema:
     """Return the columns of a run's values."""
     types, method = dict(record["inputs"]["train"]["types"]), METHODS.get(record["method"]["name"])
-    if method is not None and method.players != "rows":
+    if method is not None and method.players_of(record["method"]["parameters"]) != "rows":
         types["id"] = types.pop(OWNER.name)
     return values_schema(types, row_bounds=bool(record.get("row_bounds")))
