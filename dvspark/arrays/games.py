@@ -102,7 +102,7 @@ def value_game(
     require_budget(estimator, rules)
     worths = Worths(made_utility(utility), estimator.n_players)
     work = GameWork(utility, estimator, int(seed), worths.ends(), secrets.token_hex(8), cache)
-    begun = Totals.of_ends(estimator.n_moments, worths)
+    begun = Totals.of_ends(estimator.n_moments, estimator.n_players, work.ends)
     keep: Callable[[Totals], None] = _keep_nothing
     play_ranges = play_here(work) if spark is None else play_on(spark, work)
     if ledger is not None:

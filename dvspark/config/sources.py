@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
 from dvspark.config.declared import at_place
-from dvspark.config.job import NO_TRUTH, SECTIONS, JobConfig, OutputConfig, SparkConfig, StreamConfig, TableConfig
+from dvspark.config.job import SECTIONS, JobConfig
 from dvspark.config.precedence import without_excluded
+from dvspark.config.sections import NO_TRUTH, OutputConfig, SparkConfig, StreamConfig, TableConfig
 from dvspark.config.settings_text import MOST_LEVELS, environment_problems, read_yaml, repeated_settings, text_problems
 from dvspark.errors import ConfigError, Problem, close_matches
 from dvspark.logs.redact import HIDDEN, is_secret, redacted_tree, remember

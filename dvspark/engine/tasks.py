@@ -22,7 +22,6 @@ from dvspark.methods.base import Method
 from dvspark.methods.kinds.nearest import NearestMethod
 from dvspark.methods.kinds.private import PrivateMethod
 from dvspark.methods.kinds.radius import RadiusMethod
-from dvspark.methods.kinds.sums import SettledGame
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import Bools, ChunkArrays, Floats, Int64s, TrainArrays, TrainColumns, columns
 from dvspark.schemas.arrow import arrow_schema
@@ -53,14 +52,12 @@ class HasSizes(Protocol):
 class ChunkWork:
     """Everything that a task must know besides the index; ``parameters`` are the method's, with defaults filled in.
 
-    ``sample_key`` draws the training rows of a private release, see `privacy.sampled_rows`. ``settled`` is what is
-    known before rows are valued, for methods where all points share one game.
+    ``sample_key`` draws the training rows of a private release, see `privacy.sampled_rows`.
     """
 
     options: ValueOptions
     parameters: Parameters
     sample_key: bytes | None = None
-    settled: SettledGame | None = None
 
     @property
     def method(self) -> Method[Parameters]:

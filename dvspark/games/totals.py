@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from dvspark.games.moments import Moments
-from dvspark.games.utility import Probe, Worths
+from dvspark.games.utility import Ends, Probe
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Totals:
     probe: Probe | None = None
 
     @classmethod
-    def of_ends(cls, n_moments: int, worths: Worths) -> Self:
-        """Return the totals before the first draw, when both ends have been asked of ``worths``."""
-        moments = (Moments.none(worths.n_players),) * n_moments
-        return cls(moments, 0, 0, worths.n_asked, worths.n_calls, worths.least, worths.most)
+    def of_ends(cls, n_moments: int, n_players: int, ends: Ends) -> Self:
+        """Return the totals before the first draw, when both ends have been asked for."""
+        moments, worths = (Moments.none(n_players),) * n_moments, (ends.all, ends.none)
+        return cls(moments, n_asked=2, n_calls=2, least=min(worths), most=max(worths))
 
     def plus(self, later: Totals) -> Self:
         """Return the totals of these ranges and later ones. Their order counts: sums are rounded."""

@@ -83,12 +83,12 @@ class Stage:
     started: float = field(default_factory=time.monotonic)
     _progress: Progress | None = None
 
-    def expect(self, done: int, total: int, at_once: int, phase: str) -> Progress:
+    def expect(self, done: int, total: int, at_once: int, phase: str, unit: str = "chunks") -> Progress:
         """Return what to call with (chunks done, chunks in all) as chunks end; ``done`` were done before.
 
-        ``at_once`` chunks run at a time; ``phase`` says what the first of them do besides.
+        ``at_once`` chunks run at a time; ``phase`` says what the first of them do besides. ``unit``: what is counted.
         """
-        rounds = Rounds(self.name, done, at_once, phase)
+        rounds = Rounds(self.name, done, at_once, phase, unit)
         self._progress = Progress(rounds, display_for(log_event, as_json=_is_json()), self.started, time.monotonic)
         self._progress(done, total)
         return self._progress

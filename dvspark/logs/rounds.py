@@ -16,6 +16,7 @@ class Told:
     total: int
     seconds_left: float | None = None
     phase: str = ""
+    unit: str = "chunks"
 
     @property
     def percent(self) -> int:
@@ -26,7 +27,7 @@ class Told:
     def text(self) -> str:
         """All but the name and the percentage, in words."""
         left = self.phase if self.seconds_left is None else f"{show_seconds(self.seconds_left)} left"
-        return f"{self.done} of {self.total} chunks" + (f", {left}" if left else "")
+        return f"{self.done} of {self.total} {self.unit}" + (f", {left}" if left else "")
 
     @property
     def line(self) -> str:
@@ -46,6 +47,7 @@ class Rounds:
     before: int
     at_once: int
     phase: str
+    unit: str = "chunks"
     _done: int = 0
     _first: tuple[int, float] | None = None
 
@@ -53,9 +55,9 @@ class Rounds:
         """Return what to tell when so many chunks are done at the time ``now``; fewer than before change nothing."""
         self._done = done = max(done, self._done, self.before)
         if self._first is None and done - self.before < min(self.at_once, total - self.before):
-            return Told(self.stage, done, total, phase=self.phase)
+            return Told(self.stage, done, total, phase=self.phase, unit=self.unit)
         first_done, first_end = self._first = self._first or (done, now)
         if done == total or done - first_done < self.at_once:
-            return Told(self.stage, done, total)
+            return Told(self.stage, done, total, unit=self.unit)
         left = (now - first_end) / (done - first_done) * (total - done)
-        return Told(self.stage, done, total, seconds_left=left)
+        return Told(self.stage, done, total, seconds_left=left, unit=self.unit)

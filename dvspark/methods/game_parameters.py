@@ -28,8 +28,12 @@ class Factory(Parameter):
         return callable(value) or (isinstance(value, str) and bool(value.strip()))
 
 
-UTILITY_OF_TABLES = Factory("utility", "what a set of rows is worth: a name, or a function of both tables", "knn", (*READY,))
-UTILITY_WITH_SCORES = dataclasses.replace(UTILITY_OF_TABLES, default="sklearn.linear_model.LogisticRegression", words=())
+UTILITY_OF_TABLES = Factory(
+    "utility", "what a set of rows is worth: a name, or a function of both tables", "knn", (*READY,)
+)
+UTILITY_WITH_SCORES = dataclasses.replace(
+    UTILITY_OF_TABLES, default="sklearn.linear_model.LogisticRegression", words=()
+)
 PLAYERS = Choice("players", "who is valued: rows, or the owners of rows", "rows", ("rows", "owners"))
 TARGET = Choice("target", "what rows have as label: a class, or a number to predict", "label", ("label", "number"))
 EVALUATIONS = Whole("evaluations", "the most sets whose worth is asked for", 10_000)
@@ -50,7 +54,7 @@ OF_JOBS = (PLAYERS, TARGET, EVALUATIONS, SEED, CACHE, K, UTILITY_RADIUS, N_CLASS
 def game_parameters(
     *own: Parameter, utility: Parameter = UTILITY_OF_TABLES, draws: bool = True
 ) -> tuple[Parameter, ...]:
-    """Return the parameters of a method with ``own`` ones; ``draws``: coalitions are drawn, so there are rules to stop."""
+    """Return the parameters of a method with ``own`` ones; ``draws``: there are rules to stop by."""
     return (utility, *OF_JOBS, *own, *(RULES if draws else ()))
 
 

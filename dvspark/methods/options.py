@@ -96,7 +96,9 @@ class ValueOptions:
             hint = "leave metric out: rows are not compared"
             problems.append(Problem("metric", f"'euclidean' for {method.name}", repr(self.metric), hint))
         if self.error_bound and method.bounds(self.parameters) is False:
-            hint = "give utility_range, how far apart the utilities of two sets can be, and no truncation; or leave it out"
+            hint = (
+                "give utility_range, how far apart the utilities of two sets can be, and no truncation; or leave it out"
+            )
             problems.append(Problem("error_bound", f"False for {method.name} as it is set", "True", hint))
         if self.aggregate == "sum" and not method.adds_up:
             hint = "leave aggregate out: all validation rows are one game"

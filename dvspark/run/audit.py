@@ -33,8 +33,11 @@ def audit_values(
     """Return the findings about the values that the totals gave. Raises: AuditError if one of them fails."""
     rows, work = prepared.validation_rows, prepared.work
     with stages.stage("audit") as now:
-        findings = run_findings(rows, index, work, valued.own, valued.totals, values)
-        findings += earlier_waves_findings(rows, index, work, valued.own)
+        if valued.shared is not None:
+            findings = valued.shared.findings(values)
+        else:
+            findings = run_findings(rows, index, work, valued.own, valued.totals, values)
+            findings += earlier_waves_findings(rows, index, work, valued.own)
         if parent is not None:
             findings += parent_findings(parent, index, work)
         now.note = f"{checks.verdict(findings)}: {', '.join(f.name for f in findings)}"

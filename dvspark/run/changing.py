@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from pydantic import ValidationError
 
-from dvspark.config.job import TableConfig
+from dvspark.config.sections import TableConfig
 from dvspark.errors import ConfigError, DvsparkError
 from dvspark.local.session import LocalSession
 from dvspark.methods.options import ValueOptions

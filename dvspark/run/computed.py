@@ -61,7 +61,7 @@ class Computed:
             parameters=self.prepared.work.parameters.plain(),
             ranking=checked.ranking,
             error_bound=self.finalized.error_bound,
-            inputs=_inputs_record(checked, self.valued.totals.n_validation) | self._owned_record(),
+            inputs=_inputs_record(checked, self.valued.n_validation) | self._owned_record(),
             parent=parent.described(inputs.validation_facts.n_rows) if parent else None,
             plan=self.plan.record(),
             stages=stages.record(),
@@ -71,6 +71,7 @@ class Computed:
             outputs=outputs,
             spark_version=None if isinstance(session, LocalSession) else session.version,
         )
+        record |= {} if self.valued.shared is None else self.valued.shared.record()
         return record if self.review is None else {**record, "review": self.review.record()}
 
     def _owned_record(self) -> dict[str, int]:

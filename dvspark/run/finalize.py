@@ -12,7 +12,8 @@ from dvspark.engine.index.train_index import TrainKeys
 from dvspark.logs import Stages
 from dvspark.methods.finalize import certificate, finalize
 from dvspark.methods.options import ValueOptions
-from dvspark.schemas import Float64s, Int64s, Partial
+from dvspark.run.value import Valued
+from dvspark.schemas import Float64s, Int64s
 from dvspark.tables.sinks.write import values_table
 
 
@@ -20,24 +21,28 @@ from dvspark.tables.sinks.write import values_table
 class Finalized:
     """The values, also as the `VALUES` table in the order of the index; ``error_bound`` holds for all of them.
 
+    It is None where none is promised.
     Owned rows are among ``values``, with 0, and not in the table.
     """
 
     values: Float64s
     table: pa.Table
-    error_bound: float
+    error_bound: float | None
 
 
-def finalize_totals(totals: Partial, run_id: str, index: Index, options: ValueOptions, stages: Stages) -> Finalized:
+def finalize_values(valued: Valued, run_id: str, index: Index, options: ValueOptions, stages: Stages) -> Finalized:
     """Return the values that follow from the totals."""
+    totals, shared = valued.totals, valued.shared
     method, aggregate = options.declaration, options.aggregate
     with stages.stage("finalize") as now:
         values, standard_errors = finalize(totals, aggregate, method.score, with_errors=method.adds_up)
+        if shared is not None:
+            standard_errors = shared.standard_errors
         error_bound, row_bounds = certificate(totals, aggregate)
         known = engine_of(index).train_keys(index)
         table = values_table(run_id, _players(known, options), values, standard_errors, row_bounds, valued_rows(known))
         now.rows = len(table)
-    return Finalized(values, table, error_bound)
+    return Finalized(values, table, error_bound if np.isfinite(error_bound) else None)
 
 
 def valued_rows(known: TrainKeys) -> Int64s | None:

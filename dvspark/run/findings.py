@@ -19,7 +19,6 @@ from dvspark.engine.replicated import replicated
 from dvspark.engine.sharded import sharded
 from dvspark.engine.sharded.exchange import Halves
 from dvspark.kernels.blocks.merged import MergedPoint
-from dvspark.run import sums
 from dvspark.run.spot_checks import Summed
 from dvspark.schemas import EXACT, Finding, Float64s, Partial
 
@@ -45,8 +44,6 @@ def run_findings(
     nearest rows were found, and how far values are from exact ones.
     """
     options, method = work.options, work.method
-    if work.settled is not None:
-        return sums.sums_findings(sums.TrainRows(engine_of(index), index), work.settled, totals, values)
     sample = audited_rows(validation_rows, reference.SAMPLE_POINTS, own.n_chunks, own.totals.widest)
     of_points, by_engine, exact = _valued_again(validation_rows, sample, index, work)
     findings = [checks.check_finite(values)]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dvspark.engine.by_workers import by_workers
 from dvspark.engine.by_workers.by_workers import LocalIndex
@@ -23,6 +23,8 @@ from dvspark.local.rows import LocalRows
 from dvspark.logs import Stages
 from dvspark.methods.options import ValueOptions
 from dvspark.runs.ledger import KeptIndex, Ledger
+from dvspark.schemas import EXACT
+from dvspark.tables.sources.read import Rows
 from dvspark.tables.table_checks import ValidatedInputs
 from dvspark.units import show_bytes
 
@@ -55,7 +57,7 @@ def index_rows(
                 for left in folder.glob("*/"):  # half done or damaged
                     shutil.rmtree(left, ignore_errors=True)
                 _keep(ledger, folder, "")
-                index = _builder(plan, inputs, shared=shared)(
+                index = _builder(inputs.train, plan, shared=shared)(
                     n_train=inputs.train_facts.n_rows,
                     n_features=inputs.n_features,
                     dtype=inputs.dtype,
@@ -72,14 +74,31 @@ def index_rows(
         yield index
 
 
-def _builder(plan: Plan, inputs: ValidatedInputs, *, shared: bool) -> IndexBuilder:
-    """Return what writes an index of the kind that the plan needs, where the rows are."""
-    train = inputs.train
-    if isinstance(train.frame, LocalRows):
-        return partial(by_workers.build_index, gather=train.gathered, keys=given(train.keys, "keys of rows read here"))
-    if plan.name == "sharded":
-        return partial(sharded.build_blocks, train.frame, block_rows=plan.block_rows, keys=train.keys, shared=shared)
-    return partial(packing.build_index, train.frame, gather=train.gathered, keys=train.keys, shared=shared)
+def index_validation(inputs: ValidatedInputs, metric: str, train: IndexReference) -> IndexReference:
+    """Return an index of the validation rows beside that of the training rows, which hosts reach in the same way."""
+    directory = Path(train.directory).with_name("validation")
+    shutil.rmtree(directory, ignore_errors=True)  # of an earlier start
+    index = _builder(inputs.validation, None, shared=train.shipping == "shared")(
+        n_train=inputs.validation_facts.n_rows,
+        n_features=inputs.n_features,
+        dtype=inputs.dtype,
+        metric=metric,
+        directory=directory,
+        index=EXACT,
+    )
+    whole = cast("IndexReference", index)  # without a plan there are no blocks
+    if isinstance(train, LocalIndex):
+        return whole
+    return replicated.ship_index(inputs.validation.data_frame.sparkSession, whole, train.shipping)
+
+
+def _builder(rows: Rows, plan: Plan | None, *, shared: bool) -> IndexBuilder:
+    """Return what writes an index of the kind that the plan needs, where the rows are; None: that of whole tables."""
+    if isinstance(rows.frame, LocalRows):
+        return partial(by_workers.build_index, gather=rows.gathered, keys=given(rows.keys, "keys of rows read here"))
+    if plan is not None and plan.name == "sharded":
+        return partial(sharded.build_blocks, rows.frame, block_rows=plan.block_rows, keys=rows.keys, shared=shared)
+    return partial(packing.build_index, rows.frame, gather=rows.gathered, keys=rows.keys, shared=shared)
 
 
 def _finished(frame: Frame, plan: Plan, directory: Path, digest: str) -> Index | None:

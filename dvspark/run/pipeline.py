@@ -16,7 +16,7 @@ from dvspark.run.audit import audit_values
 from dvspark.run.changing import rows_after
 from dvspark.run.computed import Computed
 from dvspark.run.extremes import find_extremes
-from dvspark.run.finalize import finalize_totals
+from dvspark.run.finalize import finalize_values
 from dvspark.run.index import index_rows
 from dvspark.run.output import already_published, clear, destination_of, open_output, require_packages
 from dvspark.run.plan import plan_run
@@ -134,7 +134,7 @@ def compute(
     with index_rows(inputs, options, plan, spread.work_dir, ledger, stages) as index:
         prepared = prepare_method(checked, plan.n_chunks, index, files, stages)
         valued = value_rows(prepared, index, ledger, parent, checked.ranking, stages)
-        finalized = finalize_totals(valued.totals, checked.run_id, index, options, stages)
+        finalized = finalize_values(valued, checked.run_id, index, options, stages)
         audited = audit_values(finalized.values, valued, prepared, index, parent, stages)
         review = None
         if checked.review is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dvspark.engine.planning.cluster import read_hosts
 from dvspark.engine.planning.plan import Plan, make_plan
 from dvspark.engine.planning.sizes import Sizes
+from dvspark.errors import ComputeError, Problem
 from dvspark.local.session import LocalSession
 from dvspark.logs import Stages
 from dvspark.methods.options import ValueOptions
@@ -15,7 +16,8 @@ from dvspark.tables.sources.local_files import not_local
 from dvspark.tables.table_checks import ValidatedInputs
 
 if TYPE_CHECKING:
-    from dvspark.local.session import Session
+    from dvspark.errors import ComputeError, Problem
+from dvspark.local.session import Session
 
 
 def plan_run(inputs: ValidatedInputs, options: ValueOptions, spread: Spread, session: Session, stages: Stages) -> Plan:
@@ -35,5 +37,9 @@ def plan_run(inputs: ValidatedInputs, options: ValueOptions, spread: Spread, ses
         plan = make_plan(sizes, hosts, chunk_rows=spread.chunk_rows, asked=spread.plan)
         if plan.name == "sharded" and isinstance(session, LocalSession):
             raise not_local("plan", "an index that fits this machine", plan.reason)
+        if plan.name == "sharded" and not options.declaration.in_blocks:
+            hint = "its utility needs all rows on each host: give hosts more memory, or value fewer rows"
+            expected = f"an index that fits a host, for {options.method}"
+            raise ComputeError(Problem("plan", expected, plan.reason, hint))
         now.note = f"{plan.name}, {plan.n_chunks} chunks: {plan.reason}"
     return plan

@@ -1,6 +1,7 @@
 """Prepare: what a kind of methods must know before rows are valued, what tasks are told, and the validation rows.
 
-The stage is named after what it settles: "neighbors" for `radius` methods, "sums" for `sums` methods.
+The stage is named after what it settles: "neighbors" for `radius` methods, "sums" for `sums` methods,
+"utility" for `games` methods.
 """
 
 from __future__ import annotations
@@ -13,16 +14,21 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from dvspark.engine.engines import Index, engine_of
+from dvspark.engine.planning.cluster import session_of
 from dvspark.engine.points import points_of
 from dvspark.engine.tasks import ChunkWork
 from dvspark.logs import Stages
+from dvspark.methods.kinds.games import GamesMethod
 from dvspark.methods.kinds.radius import AUTO, SAMPLE_POINTS, RadiusMethod
 from dvspark.privacy import Release
-from dvspark.run import neighbors, sums
+from dvspark.run import games, neighbors, sums
+from dvspark.run.index import index_validation
 from dvspark.run.neighbors import Keep, released
+from dvspark.run.shared_game import SharedGame
 from dvspark.run.validate import Checked
 from dvspark.runs.files import Files
 from dvspark.schemas import Float64s
+from dvspark.tables.table_checks import ValidatedInputs
 
 if TYPE_CHECKING:
     from dvspark.local.rows import Frame
@@ -30,12 +36,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The validation rows in ``n_chunks`` chunks, what tasks must know, and what a private run releases."""
+    """The validation rows in ``n_chunks`` chunks, what tasks must know, and what a private run releases.
+
+    ``shared``: the game of all validation rows, for methods where they share one.
+    """
 
     validation_rows: Frame
     n_chunks: int
     work: ChunkWork
     release: Release | None = None
+    shared: SharedGame | None = None
 
 
 # What settles something before rows are valued; it also returns a text about it.
@@ -52,6 +62,7 @@ def prepare_method(checked: Checked, n_chunks: int, index: Index, files: Files |
     preparations: dict[str, tuple[str, Preparation]] = {
         "radius": ("neighbors", find_neighbors),
         "sums": ("sums", _settle_sums),
+        "games": ("utility", partial(_settle_game, inputs=checked.inputs)),
     }
     if (found := preparations.get(checked.options.declaration.kind)) is not None:
         name, settle = found
@@ -96,6 +107,17 @@ def _find_neighbors(prepared: Prepared, index: Index, keep: Keep | None, n_rows:
 def _settle_sums(prepared: Prepared, index: Index) -> tuple[Prepared, str]:
     """Settle the head and the game."""
     rows = sums.TrainRows(engine_of(index), index)
-    settled = sums.settled(prepared.validation_rows, prepared.n_chunks, rows, prepared.work)
-    said = f"softmax head on {settled.head.n_rows} rows"
-    return replace(prepared, work=replace(prepared.work, settled=settled)), said
+    known = sums.settled(prepared.validation_rows, prepared.n_chunks, rows, prepared.work)
+    shared = sums.HeadGame(rows, prepared.work, known)
+    return replace(prepared, shared=shared), shared.note
+
+
+def _settle_game(prepared: Prepared, index: Index, inputs: ValidatedInputs) -> tuple[Prepared, str]:
+    """Settle the utility, which is made of both tables."""
+    work, session = prepared.work, session_of(prepared.validation_rows)
+    method = GamesMethod.of(work.method)
+    metric = work.options.metric if method.compares_by(work.options.parameters) else "euclidean"
+    validation = index_validation(inputs, metric, games.whole(index))
+    given = method.own(work.parameters).values
+    shared = games.settled(method, given, work.options, session, (index, validation))
+    return replace(prepared, shared=shared), shared.note

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from dvspark import report
-from dvspark.config.job import TableConfig
+from dvspark.config.sections import TableConfig
 from dvspark.errors import ConfigError, OutputConflictError, Problem
 from dvspark.report.against import compared
 from dvspark.report.browse import browsed_ids

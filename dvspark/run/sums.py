@@ -23,7 +23,9 @@ from dvspark.engine.points import points_of
 from dvspark.engine.tasks import ChunkWork, chunk_arrays
 from dvspark.kernels.gradients.head_gradients import Piece
 from dvspark.kernels.gradients.softmax_head import FLAT_SLOPE, drawn_rows
+from dvspark.logs import Stage
 from dvspark.methods.kinds.sums import SettledGame, SumsMethod, labelled, labelled_points
+from dvspark.runs.ledger import Ledger
 from dvspark.schemas import Finding, Float64s, Int32s, Partial, columns
 
 if TYPE_CHECKING:
@@ -56,6 +58,51 @@ class TrainRows:
         known = self.keys
         codes: Int32s = columns.codes_of(known.keys["label"].take(pa.array(rows)).combine_chunks(), known.words)
         return listed.x, codes
+
+
+@dataclass(frozen=True)
+class HeadGame:
+    """The game of gradients in a head that is trained, ``known``; a shared game."""
+
+    rows: TrainRows
+    work: ChunkWork
+    known: SettledGame
+
+    @property
+    def note(self) -> str:
+        """What the log says of the stage that settled it."""
+        return f"softmax head on {self.known.head.n_rows} rows"
+
+    def value(self, _ledger: Ledger | None, _stage: Stage) -> HeadValues:
+        """Return the values; they take one pass, so nothing is kept."""
+        return HeadValues(self, values(self.rows, self.work, self.known))
+
+
+@dataclass(frozen=True)
+class HeadValues:
+    """The values of a game of gradients, as ``totals``; they have no standard errors."""
+
+    game: HeadGame
+    totals: Partial
+    standard_errors: None = None
+
+    @property
+    def n_validation(self) -> int:
+        """How many validation rows the values rest on."""
+        return self.totals.n_validation
+
+    @property
+    def note(self) -> str:
+        """What the log says of the stage."""
+        return "sums of gradients"
+
+    def findings(self, valued: Float64s) -> list[Finding]:
+        """Return the audit's findings about the values."""
+        return sums_findings(self.game.rows, self.game.known, self.totals, valued)
+
+    def record(self) -> dict[str, Any]:
+        """Return nothing: the finding of the head says how it was trained."""
+        return {}
 
 
 def settled(validation_rows: Frame, n_chunks: int, rows: TrainRows, work: ChunkWork) -> SettledGame:

@@ -12,7 +12,6 @@ from dvspark.engine.tasks import ChunkWork
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels import loops
 from dvspark.logs import Stage, log_event
-from dvspark.run import sums
 from dvspark.run.spot_checks import Summed
 from dvspark.runs.ledger import Ledger
 from dvspark.schemas import Chunks, Float64s, Partial, Wave
@@ -41,8 +40,6 @@ def add_up(
     not depend on whether waves come from the ledger or from tasks, nor on how many chunks each wave has.
     Raises: ComputeError if the ledger's chunks are not those of the table.
     """
-    if work.settled is not None:  # all validation rows share one game, valued in one pass
-        return Summed(sums.values(sums.TrainRows(engine_of(index), index), work, work.settled), n_chunks)
     points, n_values = points_of(validation_rows), work.n_values(index)
     chunks = points.chunked(validation_rows, n_chunks)
     sizes, totals, known = points.chunk_sizes(chunks), Pairwise(), list[Chunks]()

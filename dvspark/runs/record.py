@@ -25,7 +25,7 @@ def run_record(
     options: ValueOptions,
     parameters: dict[str, Any],
     ranking: str | None,
-    error_bound: float,
+    error_bound: float | None,
     inputs: dict[str, Any],
     plan: dict[str, Any],
     stages: list[dict[str, Any]],

@@ -29,7 +29,7 @@ RANGE_NOTES = Table(
     (
         Column("number", "bigint", "number of the range, from 0"),
         Column("n_draws", "bigint", "draws"),
-        Column("digest", "binary", "of its totals"),
+        Column("sketch", "binary", "a few float64 numbers of its totals, little-endian"),
         Column("probe", "binary", "players of one coalition, a bit each; null in all but a few ranges"),
         Column("probe_worth", "double", "what it is worth"),
     ),

@@ -76,10 +76,14 @@ class GameLedger:
             raise OutputConflictError(Problem(f"ledger, {self.name}", expected, "another game", hint))
         notes = told.get(NOTES, b"")
         if told.get(CONTENT) != _sha256(row, notes):
-            raise OutputConflictError(Problem(f"ledger, {self.name}", "totals as they were written", "other bytes", hint))
+            raise OutputConflictError(
+                Problem(f"ledger, {self.name}", "totals as they were written", "other bytes", hint)
+            )
         if row["n_asked"] > evaluations:
             got = f"{row['n_asked']:,} that were done before"
-            raise OutputConflictError(Problem(f"ledger, {self.name}", f"at most {evaluations:,} evaluations", got, hint))
+            raise OutputConflictError(
+                Problem(f"ledger, {self.name}", f"at most {evaluations:,} evaluations", got, hint)
+            )
         self.notes = RangeNotes.of(notes, n_players)
         return totals_of(row, n_players)
 

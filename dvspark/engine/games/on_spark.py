@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from dvspark.engine.games.ranges import GameWork, in_order, play_numbers
+from dvspark.engine.games.ranges import GameWork, ask_worths, coalitions_table, in_order, play_numbers, worths_in_order
 from dvspark.engine.planning.cluster import read_hosts
 from dvspark.games.draws import Drawn
 from dvspark.games.playing import PlayRanges
 from dvspark.games.totals import Totals
-from dvspark.schemas import RANGE_TOTALS
+from dvspark.games.utility import Maker
+from dvspark.schemas import RANGE_TOTALS, WORTHS, Bools
 from dvspark.spark.exhausted import translated
 
 if TYPE_CHECKING:
@@ -43,6 +44,22 @@ def play_on(spark: SparkSession, work: GameWork) -> PlayRanges:
             size = max(n_tasks, min(4 * size, int(size * WAVE_SECONDS / max(seconds, 1e-3))))
 
     return play_ranges
+
+
+def ask_on(spark: SparkSession, utility: Maker, coalitions: Sequence[Bools]) -> list[dict[str, Any]]:
+    """Return the `WORTHS` of coalitions, asked of tasks of a session, in their order.
+
+    Raises: ComputeError where the utility fails in a task.
+    """
+    table, n_players = coalitions_table(coalitions), len(coalitions[0])
+    n_parts = min(read_hosts(spark, None).n_tasks, len(table))
+
+    def ask(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return ask_worths(batches, utility, n_players)
+
+    with translated():
+        rows = spark.createDataFrame(table).repartitionByRange(n_parts, "number")
+        return worths_in_order(rows.mapInArrow(ask, WORTHS.ddl()).toArrow(), len(table))
 
 
 def _played(spark: SparkSession, wave: Sequence[Drawn], n_tasks: int, work: GameWork) -> pa.Table:

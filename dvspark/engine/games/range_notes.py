@@ -1,4 +1,4 @@
-"""Notes of ranges: what the audit knows of each, so that it can have some of them played again, and worths asked again."""
+"""Notes of ranges: what the audit knows of each, so that it can have some of them played again."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 
-from dvspark.engine.games.ranges import packed, totals_row, unpacked
+from dvspark.engine.games.ranges import packed, unpacked
 from dvspark.games.draws import Drawn
 from dvspark.games.playing import PlayRanges
 from dvspark.games.totals import Totals
 from dvspark.games.utility import Probe
-from dvspark.schemas import RANGE_NOTES
+from dvspark.schemas import RANGE_NOTES, Float64s
 from dvspark.schemas.arrow import arrow_schema
 from dvspark.schemas.columns import from_ipc, to_ipc
 
@@ -23,10 +24,10 @@ MOST_PROBES = 16
 
 @dataclass
 class RangeNotes:
-    """Of each range its draws and a digest of its totals; of a few, drawn by a hash of their number, a probe."""
+    """Of each range its draws and a sketch of its totals; of a few, drawn by a hash of their number, a probe."""
 
     drawn: dict[int, Drawn] = field(default_factory=dict)
-    digests: dict[int, bytes] = field(default_factory=dict)
+    sketches: dict[int, Float64s] = field(default_factory=dict)
     probes: dict[int, Probe] = field(default_factory=dict)
 
     def noted(self, play_ranges: PlayRanges) -> PlayRanges:
@@ -40,7 +41,7 @@ class RangeNotes:
         return play_noted
 
     def _note(self, drawn: Drawn, totals: Totals) -> None:
-        self.drawn[drawn.number], self.digests[drawn.number] = drawn, range_digest(totals)
+        self.drawn[drawn.number], self.sketches[drawn.number] = drawn, range_sketch(totals)
         if totals.probe is not None:
             self.probes[drawn.number] = totals.probe
         if len(self.probes) > MOST_PROBES:
@@ -52,7 +53,7 @@ class RangeNotes:
             {
                 "number": number,
                 "n_draws": drawn.n,
-                "digest": self.digests[number],
+                "sketch": self.sketches[number].astype("<f8").tobytes(),
                 "probe": packed(self.probes[number].joined) if number in self.probes else None,
                 "probe_worth": self.probes[number].worth if number in self.probes else None,
             }
@@ -66,17 +67,23 @@ class RangeNotes:
         found = cls()
         for row in from_ipc(content).to_pylist():
             number = row["number"]
-            found.drawn[number], found.digests[number] = Drawn(number, row["n_draws"]), row["digest"]
+            found.drawn[number] = Drawn(number, row["n_draws"])
+            found.sketches[number] = np.frombuffer(row["sketch"], "<f8")
             if row["probe"] is not None:
                 found.probes[number] = Probe(unpacked(row["probe"], n_players), row["probe_worth"])
         return found
 
 
-def range_digest(totals: Totals) -> bytes:
-    """Return 16 bytes that tell the totals of a range; how often the utility was called does not count."""
-    row = totals_row(0, totals).to_pylist()[0]
-    told = [row[name] for name in ("n_draws", "n_asked", "least", "most", "moments")]
-    return hashlib.blake2b(repr(told).encode(), digest_size=16).digest()
+def range_sketch(totals: Totals) -> Float64s:
+    """Return a few numbers of the totals of a range, float64: counts, the ends of worths, and sums over players.
+
+    Players have weights in them, so that two that have changed places show. How often the utility was called does not
+    count.
+    """
+    weights = np.cos(np.arange(1.0, len(totals.moments[0].mean) + 1))
+    sums = [float(weights @ part) for one in totals.moments for part in (one.n, one.mean, np.sqrt(one.squares))]
+    ends = [totals.least, totals.most] if totals.n_asked else [0.0, 0.0]
+    return np.array([totals.n_draws, totals.n_asked, *ends, *sums])
 
 
 def _place(number: int) -> bytes:

@@ -1,9 +1,9 @@
 """A utility by name, as settings write it: the name of a factory, and in brackets what it is given besides tables.
 
-    knn                                       one that is ready
-    knn(utility="wang2023")                   the same with a parameter
-    my_games:accuracy(rounds=3)               a function of `GameTables`, importable wherever tasks run
-    sklearn.svm.SVC(C=10, score="f1_macro")   `model` with this estimator; its parameters, and those of the factory
+knn                                       one that is ready
+knn(utility="wang2023")                   the same with a parameter
+my_games:accuracy(rounds=3)               a function of `GameTables`, importable wherever tasks run
+sklearn.svm.SVC(C=10, score="f1_macro")   `model` with this estimator; its parameters, and those of the factory
 """
 
 from __future__ import annotations
@@ -98,11 +98,15 @@ def _imported(name: str) -> Factory:
 
 def _made(factory: Factory, tables: GameTables, given: Mapping[str, Any], name: str) -> Utility:
     try:
-        utility = factory(tables, **given)
+        utility: Any = factory(tables, **given)
     except TypeError as error:
         hint = "see docs/games.md for the parameters of utilities that are ready"
-        raise ConfigError(Problem("parameter 'utility'", "arguments that it has", f"{name!r}: {error}", hint)) from error
+        raise ConfigError(
+            Problem("parameter 'utility'", "arguments that it has", f"{name!r}: {error}", hint)
+        ) from error
     if not callable(utility):
         got = f"{name!r} returned {type(utility).__name__}"
-        raise ConfigError(Problem("parameter 'utility'", "a function that returns the utility", got, "return a function"))
+        raise ConfigError(
+            Problem("parameter 'utility'", "a function that returns the utility", got, "return a function")
+        )
     return utility

@@ -182,7 +182,7 @@ class GamesMethod(Method[GameParameters]):
         require_budget(estimator, rules)
         worths = Worths(utility, tables.n_players, given["cache"])
         ends = worths.ends()
-        begun = Totals.of_ends(estimator.n_moments, worths)
+        begun = Totals.of_ends(estimator.n_moments, tables.n_players, ends)
 
         def play_ranges(stretches: Sequence[Drawn]) -> Iterator[Totals]:
             return (estimator.totals(drawn, given["seed"], worths, ends) for drawn in stretches)
@@ -224,7 +224,7 @@ class GamesMethod(Method[GameParameters]):
         options: RankingOptions,
         parameters: GameParameters,
     ) -> Partial:
-        owners = players_in(train.columns.owners, parameters)
+        owners = players_in(train.columns.owners, parameters.values)
         tables = GameTables(train.x, answers[0], points.x, answers[1], owners)
         return self.played(tables, options.metric, parameters).partial()
 
@@ -251,9 +251,9 @@ def answers_of(labels: pa.Array) -> Answers:
     return np.array(columns.canonical_labels(labels).to_pylist()) if targets is None else targets
 
 
-def players_in(owners: Int32s | None, parameters: GameParameters) -> Int64s | None:
+def players_in(owners: Int32s | None, given: Mapping[str, Any]) -> Int64s | None:
     """Return the number of each row's player, None where every row is one."""
-    if parameters.values[PLAYERS.name] == "rows" or owners is None:
+    if given[PLAYERS.name] == "rows" or owners is None:
         return None
     return owners.astype(np.int64)
 

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from dvspark.config.declared import declared_settings
-from dvspark.config.job import JobConfig, OutputConfig, SparkConfig, StreamConfig, TableConfig, json_schema
+from dvspark.config.job import JobConfig, json_schema
+from dvspark.config.sections import OutputConfig, SparkConfig, StreamConfig, TableConfig
 from dvspark.config.sources import load_config
 
 CONF = Path(__file__).parents[3] / "conf"

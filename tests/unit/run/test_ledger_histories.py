@@ -26,7 +26,8 @@ import pytest
 from histories import SPARK, Fault, KilledError, _Valued
 
 from dvspark.audit import checks
-from dvspark.config.job import JobConfig, OutputConfig
+from dvspark.config.job import JobConfig
+from dvspark.config.sections import OutputConfig
 from dvspark.engine import chunks, reduce
 from dvspark.errors import AuditError
 from dvspark.logs import Stage
