@@ -92,8 +92,7 @@ class Method(ABC, Generic[P]):
     score: Callable[[Float64s], Float64s] | None = None
     approximates: str | None = None
 
-    # The name of the kind; whether it needs all rows in order; whether bins may rank far rows; whether ties may be
-    # averaged.
+    # Its name; whether it needs all rows in order; whether bins may rank far rows; whether ties may be averaged.
     kind: ClassVar[str]
     ranks: ClassVar[bool] = True
     bins: ClassVar[bool] = False

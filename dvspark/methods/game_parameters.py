@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
-from dvspark.games.utilities.named import FORM, READY, name_of
+from dvspark.games.utilities.named import FORM, name_of
 from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.methods.parameters import N_CLASSES, Choice, Flag, K, Number, Parameter, Whole
 
@@ -16,7 +15,12 @@ from dvspark.methods.parameters import N_CLASSES, Choice, Flag, K, Number, Param
 class Factory(Parameter):
     """A utility: as settings write it (`games.utilities.named`), or from Python a function of `GameTables`."""
 
-    placeholder: ClassVar[str] = "MODULE:FUNCTION|sklearn.CLASS(…)"
+    shown: str = "UTILITY"
+
+    @property
+    def form(self) -> str:
+        """How a value is written, in short."""
+        return self.shown
 
     @property
     def expected(self) -> str:
@@ -28,11 +32,9 @@ class Factory(Parameter):
         return callable(value) or (isinstance(value, str) and bool(value.strip()))
 
 
-UTILITY_OF_TABLES = Factory(
-    "utility", "what a set of rows is worth: a name, or a function of both tables", "knn", (*READY,)
-)
-UTILITY_WITH_SCORES = dataclasses.replace(
-    UTILITY_OF_TABLES, default="sklearn.linear_model.LogisticRegression", words=()
+UTILITY_OF_TABLES = Factory("utility", "what a set of rows is worth: a name, or a function of both tables", "knn")
+UTILITY_WITH_SCORES = Factory(
+    "utility", "the model that answers rows: a name, or a function of both tables", "model", shown="MODEL"
 )
 PLAYERS = Choice("players", "who is valued: rows, or the owners of rows", "rows", ("rows", "owners"))
 TARGET = Choice("target", "what rows have as label: a class, or a number to predict", "label", ("label", "number"))

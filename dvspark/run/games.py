@@ -65,13 +65,12 @@ class TableGame:
     @cached_property
     def work(self) -> GameWork:
         """What a task must know to play a range."""
-        estimator = self.method.estimator_of(self.n_players, self.given)
-        return GameWork(self.utility, estimator, self.given["seed"], self.ends, self.utility.token, self.given["cache"])
+        return self.utility.work(self.n_players, self.ends)
 
     def play_ranges(self) -> PlayRanges:
         """Return what plays ranges by the workers or tasks of the session."""
         if isinstance(self.session, LocalSession):
-            return play_by(self.session.workers, self.work)
+            return play_by(self.session.workers, self.utility, self.work)
         return play_on(self.session, self.work)
 
     def value(self, ledger: Ledger | None, stage: Stage) -> PlayedGame:
@@ -198,7 +197,7 @@ def settled(
     train, validation = map(whole, tables)
     n_players = train.n_owners if options.players == "owners" else train.n_train
     require_budget(method.estimator_of(n_players, given), method.rules_of(given["evaluations"], given))
-    utility = TableUtility(given, options.metric, train, validation, secrets.token_hex(8))
+    utility = TableUtility(method.name, given, options.metric, train, validation, secrets.token_hex(8))
     worths = asked(session, utility, [np.ones(n_players, np.bool_), np.zeros(n_players, np.bool_)])
     return TableGame(method, utility, n_players, Ends(worths[0]["worth"], worths[1]["worth"]), session)
 

@@ -65,7 +65,7 @@ def test_stages__give_results_that_nobody_writes_to() -> None:
         node
         for path in (PACKAGE / "run").glob("*.py")
         for node in ast.parse(path.read_text()).body
-        if isinstance(node, ast.ClassDef)
+        if isinstance(node, ast.ClassDef) and "Protocol" not in map(ast.unparse, node.bases)
     ]
     assert [c.name for c in classes if "dataclass(frozen=True)" not in map(ast.unparse, c.decorator_list)] == []
 

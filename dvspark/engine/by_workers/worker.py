@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import pickle
 import queue
 import sys
 import threading
@@ -20,11 +19,12 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from dvspark.engine.games.ranges import GameWork, ask_worths, play_numbers
+from dvspark.engine.games.ranges import ask_worths, play_numbers
+from dvspark.engine.games.table_utility import TableUtility
 from dvspark.engine.index.train_index import IndexReference, TrainIndex
 from dvspark.engine.replicated.replicated import open_here
 from dvspark.engine.tasks import ChunkWork, count_chunks, near_chunks, value_chunks
-from dvspark.games.utility import Maker
+from dvspark.games.utility import Ends
 from dvspark.kernels import loops
 from dvspark.local.workers import DONE, FAILED, read_message, write_message
 from dvspark.methods.options import ValueOptions
@@ -35,13 +35,8 @@ TASKS: dict[str, Callable[[Batches, TrainIndex, ChunkWork], Batches]] = {
     "count": count_chunks,
     "near": near_chunks,
 }
-# The same of games; what is to be played comes pickled, since a utility may be any function that can be imported.
-GAME_TASKS: dict[str, Callable[[Batches, Any, int], Batches]] = {
-    "play": lambda numbers, work, n_draws: play_numbers(numbers, n_draws, work),
-    "worths": ask_worths,
-}
 # Where a request's metadata say what is to be done.
-TOLD, GAME = b"dvspark", b"game"
+TOLD = b"dvspark"
 
 
 def request(task: str, rows: pa.Table, reference: IndexReference, work: ChunkWork) -> bytes:
@@ -57,19 +52,25 @@ def request(task: str, rows: pa.Table, reference: IndexReference, work: ChunkWor
     return _stream(rows.schema.with_metadata({TOLD: json.dumps(told).encode()}), rows.to_batches())
 
 
-def game_request(task: str, rows: pa.Table, given: tuple[GameWork | Maker, int]) -> bytes:
-    """Return the request of a task of a game, which takes ``given``, on the numbers of ranges or coalitions."""
-    told = {TOLD: json.dumps({"task": task}).encode(), GAME: pickle.dumps(given)}
-    return _stream(rows.schema.with_metadata(told), rows.to_batches())
+def game_request(task: str, rows: pa.Table, utility: TableUtility, n_players: int, **told: Any) -> bytes:
+    """Return the request of a task of a game, "play" or "worths", on the numbers of ranges, or on coalitions."""
+    told |= {"task": task, "utility": utility.told(), "n_players": n_players}
+    return _stream(rows.schema.with_metadata({TOLD: json.dumps(told).encode()}), rows.to_batches())
+
+
+def _game_answer(rows: Batches, told: dict[str, Any]) -> list[pa.RecordBatch]:
+    utility, n_players = TableUtility.of_told(told["utility"]), told["n_players"]
+    if told["task"] == "worths":
+        return list(ask_worths(rows, utility, n_players))
+    return list(play_numbers(rows, told["n_draws"], utility.work(n_players, Ends(**told["ends"]))))
 
 
 def answer(content: bytes) -> bytes:
     """Return the answer to a request."""
     with pa.ipc.open_stream(pa.py_buffer(content)) as rows:
         told = json.loads(rows.schema.metadata[TOLD])
-        if (game := rows.schema.metadata.get(GAME)) is not None:
-            given = pickle.loads(game)  # noqa: S301 - by the process that has started this one
-            played = list(GAME_TASKS[told["task"]](iter(rows), *given))
+        if "utility" in told:
+            played = _game_answer(iter(rows), told)
             return _stream(played[0].schema, played)
         key = None if told["sample_key"] is None else bytes.fromhex(told["sample_key"])
         options = ValueOptions(**told["options"])

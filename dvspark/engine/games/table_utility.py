@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
+from dvspark.engine.games.ranges import GameWork
 from dvspark.engine.index.train_index import IndexReference
 from dvspark.engine.replicated.replicated import open_here
 from dvspark.games.utilities.game_tables import GameTables
 from dvspark.games.utilities.named import Factory, named_utility
-from dvspark.games.utility import Utility
-from dvspark.methods.kinds.games import answers_of, players_in, utility_settings
+from dvspark.games.utility import Ends, Utility
+from dvspark.methods import METHODS
+from dvspark.methods.kinds.games import GamesMethod, answers_of, players_in, utility_settings
 from dvspark.schemas import Int64s
 
 # The utility of the game that this process plays, by its token: a Python worker plays many ranges.
@@ -20,8 +22,9 @@ _made: dict[str, Utility] = {}
 
 @dataclass(frozen=True)
 class TableUtility:
-    """Makes the utility of two tables; ``given``: the method's parameters, ``token`` tells this game from others."""
+    """Makes the utility of two tables; ``given``: parameters of ``method``; ``token`` tells this game from others."""
 
+    method: str
     given: Mapping[str, Any]
     metric: str
     train: IndexReference
@@ -38,6 +41,20 @@ class TableUtility:
             utility: str | Factory = self.given["utility"]
             _made[self.token] = named_utility(utility, self.tables(), utility_settings(self.given, self.metric))
         return _made[self.token]
+
+    def work(self, n_players: int, ends: Ends) -> GameWork:
+        """Return what a task must know to play a range of this game, in which both ``ends`` are known."""
+        estimator = GamesMethod.of(METHODS[self.method]).estimator_of(n_players, self.given)
+        return GameWork(self, estimator, self.given["seed"], ends, self.token, self.given["cache"])
+
+    def told(self) -> dict[str, Any]:
+        """Return this as plain data, where the utility is a text."""
+        return asdict(self)
+
+    @classmethod
+    def of_told(cls, told: dict[str, Any]) -> Self:
+        """Return what such data tell."""
+        return cls(**{**told, **{side: IndexReference(**told[side]) for side in ("train", "validation")}})
 
     def tables(self) -> GameTables:
         """Return the rows of both tables, mapped, each in id order."""

@@ -30,7 +30,7 @@ READY: dict[str, Factory] = {"knn": knn, "threshold_knn": threshold_knn, "model"
 NEIGHBORS = ("knn", "threshold_knn")
 
 SPEC = re.compile(r"\s*(?P<name>\w+(?:\.\w+)*(?::\w+)?)\s*(?:\((?P<arguments>.*)\))?\s*", re.DOTALL)
-FORM = "knn, threshold_knn, module:function, or a class of scikit-learn, with (name=value, …) or without"
+FORM = "knn, threshold_knn, model, module:function, or a class of scikit-learn, with (name=value, …) or without"
 
 
 def read_spec(text: str) -> tuple[str, dict[str, Any]]:

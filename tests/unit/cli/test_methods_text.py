@@ -9,12 +9,10 @@ from typing import Any
 
 import pytest
 
-from dvspark import value_arrays
 from dvspark.cli import main
 from dvspark.cli.methods_text import PAGE
 from dvspark.cli.setting_groups import shown_default
-from dvspark.errors import ConfigError
-from dvspark.methods import GAMES, METHODS
+from dvspark.methods import METHODS
 
 ROOT = Path(__file__).parents[3]
 
@@ -48,28 +46,6 @@ def test_methods__says_of_one_what_its_declaration_says(name: str, capsys: Any) 
         assert parameter.meaning in parameters
         assert parameter.default is None or f"default: {shown_default(parameter.default)}]" in parameters
     assert method.parameters or parameters.split()[0] == "none"
-
-
-def test_methods__lists_those_for_any_utility_too(capsys: Any) -> None:
-    text = told([], capsys)
-    assert [name for name, method in GAMES.items() if f"{name} {method.gives}" not in text] == []
-
-
-@pytest.mark.parametrize("name", GAMES)
-def test_methods__says_of_a_game_what_its_declaration_says(name: str, capsys: Any) -> None:
-    method, text = GAMES[name], told([name], capsys)
-    for said in (method.gives, method.purpose, method.cost, method.reference, f"docs/methods/{name}.md", "value_game"):
-        assert said in text
-    parameters = text.split("parameters:")[1]
-    for parameter in method.parameters:
-        assert f"{parameter.name}={parameter.form} {parameter.meaning}" in parameters
-        assert parameter.default is None or f"default: {shown_default(parameter.default)}]" in parameters
-    assert method.parameters or parameters.split()[0] == "none"
-
-
-def test_method_of_games__is_told_where_it_belongs() -> None:
-    with pytest.raises(ConfigError, match="value_game"):
-        value_arrays([[0.0]], [0], [[0.0]], [0], method="monte_carlo_shapley")
 
 
 def test_page__is_where_the_project_says_that_its_documents_are() -> None:

@@ -71,7 +71,8 @@ def test_value_yaml__says_what_the_declarations_say() -> None:
     for setting in declared_settings():
         if setting.name in lines and setting.methods:
             default, said = setting.default, lines[setting.name]
-            told = f"{default:g}" if isinstance(default, int | float) else default
+            number = isinstance(default, int | float) and not isinstance(default, bool)
+            told = f"{default:g}" if number else str(default).lower() if isinstance(default, bool) else default
             assert default is None or re.search(rf"; null: (.*, else )?{told}\b|; null: {told}\b", said), setting.name
         if setting.name in lines and setting.words != ("true", "false"):
             assert [word for word in setting.words if word not in lines[setting.name]] == []

@@ -111,7 +111,7 @@ def test_ranges__may_be_played_by_anybody_in_any_order(estimator) -> None:
 
     worths = Worths(game, 5)
     ends = worths.ends()
-    begun = Totals.of_ends(estimator.n_moments, worths)
+    begun = Totals.of_ends(estimator.n_moments, 5, ends)
     first, other = (play(estimator, rules, ends, begun, by, nothing).totals for by in (one_process, others_backwards))
     for one, another in zip(first.moments, other.moments, strict=True):
         assert one.mean.tobytes() == another.mean.tobytes()
@@ -127,10 +127,10 @@ def test_stopped_game__goes_on_to_the_bits_of_one_that_was_not_stopped() -> None
     def by(stretches: Sequence[Drawn]) -> Iterable[Totals]:
         return (estimator.totals(one, 9, worths, ends) for one in stretches)
 
-    begun = Totals.of_ends(1, Worths(game, 5))
+    begun = Totals.of_ends(1, 5, ends)
     whole = play(estimator, Rules(5_000), ends, begun, by, nothing).totals
     range_cost = estimator.range_draws * estimator.draw_cost
-    part = play(estimator, Rules(7 * range_cost), ends, begun, by, nothing).totals
+    part = play(estimator, Rules(2 + 7 * range_cost), ends, begun, by, nothing).totals
     assert part.n_ranges == 7
     assert play(estimator, Rules(5_000), ends, part, by, nothing).totals.moments[0].mean.tobytes() == (
         whole.moments[0].mean.tobytes()

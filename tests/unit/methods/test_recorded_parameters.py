@@ -114,6 +114,63 @@ RECORDED: dict[str, tuple[str, str]] = {
         "{}",
         "2daaaa6534647133b0a44e30dcf21066141e1a4cd0742d5d0574ba145b0915ca",
     ),
+    "monte_carlo_shapley": (
+        (
+            '{"utility": "knn", "players": "rows", "target": "label", "evaluations": 10000, "seed": 0, "cache": '
+            'false, "k": 10, "radius": null, "n_classes": 3, "sampling": "antithetic", "strata": 8, '
+            '"truncation": null, "bound": "empirical_bernstein", "standard_error": null, "epsilon": null, '
+            '"delta": 0.05, "utility_range": null}'
+        ),
+        "84258c076d605c4e4a8e02973c0d526818d82ea24e69ac395e90caf79894ed81",
+    ),
+    "group_testing_shapley": (
+        (
+            '{"utility": "knn", "players": "rows", "target": "label", "evaluations": 10000, "seed": 0, "cache": '
+            'false, "k": 10, "radius": null, "n_classes": 3, "standard_error": null, "epsilon": null, "delta": '
+            '0.05, "utility_range": null}'
+        ),
+        "4fa97c6752816e553cde1dfd67d25dd2518a234b06f689434af107a879093d74",
+    ),
+    "monte_carlo_banzhaf": (
+        (
+            '{"utility": "knn", "players": "rows", "target": "label", "evaluations": 10000, "seed": 0, "cache": '
+            'false, "k": 10, "radius": null, "n_classes": 3, "standard_error": null, "epsilon": null, "delta": '
+            '0.05, "utility_range": null}'
+        ),
+        "d11a8f87043ba2bef8ccc8218993b4ef378a4ea2db4185883e6925ba4af61d5a",
+    ),
+    "monte_carlo_beta": (
+        (
+            '{"utility": "knn", "players": "rows", "target": "label", "evaluations": 10000, "seed": 0, "cache": '
+            'false, "k": 10, "radius": null, "n_classes": 3, "alpha": 16.0, "beta": 1.0, "sampling": '
+            '"antithetic", "strata": 8, "truncation": null, "bound": "empirical_bernstein", "standard_error": '
+            'null, "epsilon": null, "delta": 0.05, "utility_range": null}'
+        ),
+        "ec1b4c88895d3fe22f3201edc489e4607ed3915faef3325106cd871c14af6014",
+    ),
+    "leave_one_out": (
+        (
+            '{"utility": "knn", "players": "rows", "target": "label", "evaluations": 10000, "seed": 0, "cache": '
+            'false, "k": 10, "radius": null, "n_classes": 3}'
+        ),
+        "1408878eb23519b7cb5c62bd5155ec6e1f034705de728a79c515620a1f0c9f28",
+    ),
+    "data_oob": (
+        (
+            '{"utility": "model", "players": "rows", "target": "label", "evaluations": 10000, "seed": 0, '
+            '"cache": false, "k": 10, "radius": null, "n_classes": 3, "standard_error": null, "epsilon": null, '
+            '"delta": 0.05, "utility_range": null}'
+        ),
+        "1f528626e5ad3d5345a6920a27b52dad8fc18fe6587bb6cbd9974ad60b57da15",
+    ),
+    "ame": (
+        (
+            '{"utility": "knn", "players": "rows", "target": "label", "evaluations": 10000, "seed": 0, "cache": '
+            'false, "k": 10, "radius": null, "n_classes": 3, "standard_error": null, "epsilon": null, "delta": '
+            '0.05, "utility_range": null}'
+        ),
+        "48df221d67811baf375c1e8d661cf9684fe9eb9993200d521898868a694cbff0",
+    ),
     "hard": (
         '{"k": 3, "kind": "hard", "weight": "given", "gamma": 1.0, "bits": 2, "empty_utility": 1.0, "n_nearest": 7}',
         "e2c8a13a4ec998be98d8a9fa535a272c0c326edc452a6ab4e035b3ca888f9651",
