@@ -27,6 +27,7 @@ from dvspark.methods import METHODS
 from dvspark.methods.base import Method
 from dvspark.methods.finalize import certificate, finalize
 from dvspark.methods.kinds.private import PrivateMethod
+from dvspark.methods.kinds.shared import SharedMethod
 from dvspark.methods.options import ValueOptions
 from dvspark.methods.point_weights import alike_points, weighted_totals
 from dvspark.privacy import KeptRelease, private_release
@@ -204,7 +205,8 @@ def array_sums(
     )
     if not method.adds_up:  # all points share one game, so they are not cut into chunks
         labels = inputs.train_labels, inputs.validation_labels
-        return [method.one_game(train, points, labels, ranking_options, parameters)]
+        shared: SharedMethod[Parameters] = SharedMethod.of(method)
+        return [shared.one_game(train, points, labels, ranking_options, parameters)]
     parameters = method.settled_parameters(train, points, ranking_options, parameters)
     if method.is_private:
         kept = release or KeptRelease()

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
-import pyarrow as pa
-
 from dvspark.errors import Problem
 from dvspark.kernels import memory
 from dvspark.kernels.binning.bins import near_rows
@@ -142,17 +140,6 @@ class Method(ABC, Generic[P]):
         """Return whether values come with a bound of their error, asked for or not; None: if it is asked for."""
         return None
 
-    def one_game(
-        self,
-        train: TrainArrays,
-        points: ChunkArrays,
-        labels: tuple[pa.Array, pa.Array],  # noqa: ARG002 - codes say as much, but of labels that no training row has
-        options: RankingOptions,
-        parameters: P,
-    ) -> Partial:
-        """Return the partial of all points, if they share one game; ``labels`` of training rows and of points."""
-        return self.partial(train, points, options, parameters)
-
     def n_asked(self, n_players: int, parameters: P) -> int:  # noqa: ARG002
         """Return how many nearest rows of a point the method needs; all rows, unless a kind overrides this."""
         return n_players
@@ -176,6 +163,10 @@ class Method(ABC, Generic[P]):
         return []
 
     # What a plan needs to know about a kind.
+
+    def n_ranges(self, n_players: int, parameters: P) -> int:  # noqa: ARG002
+        """Return how many ranges of draws tasks play, for so many players; 0 where chunks are valued."""
+        return 0
 
     def asked(self, sizes: Sizes) -> str:
         """Return in words what the method needs of the training rows of a point."""

@@ -13,7 +13,7 @@ from dvspark.arrays.array_inputs import Given, read_array_inputs
 from dvspark.arrays.array_values import array_totals
 from dvspark.engine.tasks import ChunkWork
 from dvspark.kernels.distances.distances import TILE_ROWS
-from dvspark.methods import METHODS
+from dvspark.methods import GAMES, METHODS
 from dvspark.methods.kinds.radius import RadiusMethod
 from dvspark.methods.options import ValueOptions
 from dvspark.privacy import sampled_rows
@@ -147,8 +147,8 @@ EACH = [(name, case) for name, cases in CASES.items() for case in cases]
 
 
 def test_cases__name_every_method() -> None:
-    # Owned rows are a table of their own, see tests/spark/test_acquisition_jobs.py.
-    assert {*CASES, "knn_acquisition_shapley"} == set(METHODS)
+    # Owned rows are a table of their own, see tests/spark/test_acquisition_jobs.py; games are played, see test_local_jobs.
+    assert {*CASES, "knn_acquisition_shapley", *GAMES} == set(METHODS)
 
 
 @pytest.mark.parametrize(("name", "case"), EACH)

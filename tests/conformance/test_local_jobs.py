@@ -45,6 +45,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "dp_threshold_knn_shapley": {"epsilon": 1.0, "delta": 1e-4, "sampling_rate": 0.5},
     "cleanlab_knn_shapley": {"k": 3},
     "chg_shapley": {},
+    "monte_carlo_shapley": {"utility": "knn(utility='wang2023')", "k": 3, "metric": "cosine", "utility_range": 1.0},
+    "monte_carlo_banzhaf": {"utility": "sklearn.naive_bayes.GaussianNB", "evaluations": 300, "cache": True},
+    "ame": {"utility": "threshold_knn", "radius": 4, "players": "owners", "evaluations": 400},
+    "data_oob": {"evaluations": 60},
 }
 
 

@@ -13,7 +13,8 @@ from dvspark.games.utilities.game_tables import GameTables
 from dvspark.games.utilities.named import Factory, named_utility
 from dvspark.games.utility import Ends, Utility
 from dvspark.methods import METHODS
-from dvspark.methods.kinds.games import GamesMethod, answers_of, players_in, utility_settings
+from dvspark.methods.game_rows import answers_of, players_in, utility_settings
+from dvspark.methods.kinds.games import GamesMethod
 from dvspark.schemas import Int64s
 
 # The utility of the game that this process plays, by its token: a Python worker plays many ranges.

@@ -17,9 +17,11 @@ from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
-from dvspark.engine.planning.sizes import Sizes
+from dvspark.engine.planning.sizes import N_OWNERS, Sizes
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.distances.distances import prepare
+from dvspark.kernels.formulas.kinds import Parameters
+from dvspark.methods.kinds.shared import SharedMethod
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import ChunkArrays, TrainArrays, TrainColumns, TrainLabels
 
@@ -31,8 +33,6 @@ SLOW_SECONDS = 0.1
 FEWEST_ROWS = 128
 # CPU seconds that the second size may take, by what the first one took.
 BUDGET_SECONDS = 0.8
-# Owners of the random rows. The real number of owners is not known before the rows are read.
-N_OWNERS = 100
 # Random rows of the second size stay under this many bytes: drawing and preparing them takes time too.
 LARGEST_SAMPLE_BYTES = 256 * 2**20
 
@@ -94,8 +94,16 @@ def measure(sizes: Sizes, options: ValueOptions, *, n_labels: int, points: int) 
     """
     least = max(FIRST_ROWS, 2 * sizes.n_nearest)
     if not sizes.method.adds_up:  # passes over all rows, however many points and labels
-        rows, options = min(least, sizes.n_train), dataclasses.replace(options, self_validation=True)
-        return PointCost(0.0, _kernel_seconds(sizes, options, rows, n_labels, 1) / rows / sizes.n_validation)
+        method: SharedMethod[Parameters] = SharedMethod.of(sizes.method)
+        rows, points = method.sample_sizes(sizes, least)
+        parameters, as_points = (
+            options.resolved(n_labels),
+            dataclasses.replace(options, self_validation=method.sits_out),
+        )
+        train, chunk = _random_rows(sizes, as_points, rows, n_labels, points)
+        ranking = options.ranking_options(parameters, rows)
+        seconds = method.shared_seconds(sizes, train, chunk, ranking, parameters)
+        return PointCost(0.0, seconds / sizes.n_train / sizes.n_validation)
     first = least if sizes.n_train > 2 * least else sizes.n_train
     if (slow := _slow_cost(sizes, options, first, n_labels)) is not None:
         return slow

@@ -68,7 +68,9 @@ def estimate(plan: Plan, sizes: Sizes, hosts: Hosts, point: PointCost) -> Estima
     kernel = sizes.n_validation * point.seconds(sizes.n_train)
     index = sizes.index_bytes * INDEX_SECONDS_PER_BYTE
     parts = {"start": START_CORE_SECONDS, "index": index, "kernel": kernel, **spread}
-    by_clock = START_SECONDS + index + sum(spread.values()) / hosts.n_tasks + kernel * _longest_share(plan, hosts)
+    by_clock = (
+        START_SECONDS + index + sum(spread.values()) / hosts.n_tasks + kernel * _longest_share(plan, sizes, hosts)
+    )
     rounded = {name: round(seconds, 3) for name, seconds in parts.items()}
     return Estimate(round(sum(parts.values()), 1), round(by_clock, 1), rounded)
 
@@ -78,8 +80,10 @@ def local_seconds(plan: Plan, sizes: Sizes, hosts: Hosts, point: PointCost) -> f
     return estimate(plan, sizes, hosts, point).wall_seconds - START_SECONDS + LOCAL_START_SECONDS
 
 
-def _longest_share(plan: Plan, hosts: Hosts) -> float:
+def _longest_share(plan: Plan, sizes: Sizes, hosts: Hosts) -> float:
     """Return the share of all chunks that the busiest core values. Each wave waits for its last task."""
+    if sizes.n_ranges:  # they are the tasks
+        return -(-sizes.n_ranges // hosts.n_tasks) / sizes.n_ranges
     if plan.name == "sharded":  # blocks are the tasks, and there are at least two for each core
         return -(-plan.n_blocks // hosts.n_tasks) / plan.n_blocks
     full, rest = divmod(plan.n_chunks, WAVE_CHUNKS)

@@ -13,6 +13,9 @@ from dvspark.methods.search_index import search_bytes
 # Beside the embeddings an index holds norm, scale, label code, id and offsets of a row.
 KEY_BYTES = 64
 
+# Owners where they are not counted yet.
+N_OWNERS = 100
+
 # Of a partial travel, for each train row, value and squared value, and the certificate if rows have their own.
 PARTIAL_ROW_BYTES = 16
 ROW_BOUND_BYTES = 8
@@ -24,6 +27,7 @@ class Sizes:
 
     ``ranking`` is "sorted" or "binned", never "auto"; ``row_bounds`` as in `schemas.Partial`. ``search_bytes`` are
     those of one row in an approximate index. ``n_nearest`` is how many rows a method asks for, unless it asks for all.
+    ``n_ranges``: ranges of draws that tasks play, in place of chunks; 0: chunks.
     """
 
     n_train: int
@@ -36,6 +40,7 @@ class Sizes:
     tolerance: float = 1e-8
     search_bytes: int = 0
     n_nearest: int = 0
+    n_ranges: int = 0
     method: Method[Parameters] = METHODS["knn_shapley"]
 
     @classmethod
@@ -57,6 +62,7 @@ class Sizes:
             tolerance=float(options.tolerance),
             search_bytes=search_bytes(options.index, options.metric, n_features),
             n_nearest=method.n_nearest_asked(n_players, parameters),
+            n_ranges=method.n_ranges(n_players if options.players == "rows" else min(n_players, N_OWNERS), parameters),
             method=method,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -21,7 +22,7 @@ from dvspark.games.utility import Ends, Worths
 from dvspark.kernels.ranking.ordered import given as present
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
-from dvspark.methods.base import Method
+from dvspark.methods.game_cost import evaluation_seconds
 from dvspark.methods.game_parameters import (
     OF_JOBS,
     PLAYERS,
@@ -32,14 +33,18 @@ from dvspark.methods.game_parameters import (
     GameParameters,
     game_parameters,
 )
+from dvspark.methods.game_rows import answers_of, tables_of, utility_settings
+from dvspark.methods.kinds.shared import SharedMethod
 from dvspark.methods.parameters import Parameter, resolved_parameters
-from dvspark.schemas import ChunkArrays, Int32s, Int64s, Partial, TrainArrays, columns
+from dvspark.schemas import ChunkArrays, Partial, TrainArrays
 
 if TYPE_CHECKING:
     from dvspark.engine.planning.sizes import Sizes
 
 # `knn` keeps 5 bytes for each pair of rows, and takes 8 more while it is made.
 UTILITY_BYTES = 13
+# A utility is timed on so many random rows, at most.
+SAMPLE_ROWS, SAMPLE_POINTS = 4096, 1024
 
 
 def _owners_of_players(given: Mapping[str, Any]) -> tuple[str, ...]:
@@ -68,7 +73,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GamesMethod(Method[GameParameters]):
+class GamesMethod(SharedMethod[GameParameters]):
     """A method that values players by the utility of coalitions; all validation rows share one game.
 
     - ``estimator``: the class that has ``n_players`` and the own parameters as fields.
@@ -85,9 +90,6 @@ class GamesMethod(Method[GameParameters]):
     biased: Callable[[Mapping[str, Any]], str] = lambda _given: ""
 
     kind: ClassVar[str] = "games"
-    ranks: ClassVar[bool] = False
-    compares: ClassVar[bool] = False
-    adds_up: ClassVar[bool] = False
     in_blocks: ClassVar[bool] = False
     sits_out: ClassVar[bool] = False
 
@@ -199,11 +201,13 @@ class GamesMethod(Method[GameParameters]):
         workspace: Workspace | None = None,  # noqa: ARG002
     ) -> Partial:
         """Return the values with one chunk as all validation rows; a label is known by its code, -1 if it is new."""
-        if chunk.targets is not None and train.columns.targets is not None:
-            answers = train.columns.targets, chunk.targets
-        else:
-            answers = _codes(train), np.array([codes[0] if len(codes) else -1 for codes in chunk.labels], np.int64)
-        return self._partial(train, chunk, answers, options, parameters)
+        return self._partial(train, chunk, self._answers(train, chunk, parameters), options, parameters)
+
+    def _answers(self, train: TrainArrays, chunk: ChunkArrays, parameters: GameParameters) -> tuple[Answers, Answers]:
+        if self.target_of(parameters.values) == "number":
+            return present(train.columns.targets, "targets"), present(chunk.targets, "targets")
+        codes = present(train.labels.codes, "one label a row").astype(np.int64)
+        return codes, np.array([codes[0] if len(codes) else -1 for codes in chunk.labels], np.int64)
 
     def one_game(
         self,
@@ -224,9 +228,40 @@ class GamesMethod(Method[GameParameters]):
         options: RankingOptions,
         parameters: GameParameters,
     ) -> Partial:
-        owners = players_in(train.columns.owners, parameters.values)
-        tables = GameTables(train.x, answers[0], points.x, answers[1], owners)
+        tables = tables_of(train, points, answers, parameters)
         return self.played(tables, options.metric, parameters).partial()
+
+    def n_ranges(self, n_players: int, parameters: GameParameters) -> int:
+        """Return how many ranges of draws the budget pays for."""
+        estimator, evaluations = self.estimator_of(n_players, parameters.values), parameters.values["evaluations"]
+        return max(1, round(evaluations / (estimator.range_draws * estimator.draw_cost)))
+
+    def sample_sizes(self, sizes: Sizes, most: int) -> tuple[int, int]:
+        """Return of how many random rows and points `shared_seconds` judges."""
+        return min(most, sizes.n_train, SAMPLE_ROWS), min(sizes.n_validation, SAMPLE_POINTS)
+
+    def shared_seconds(
+        self,
+        sizes: Sizes,
+        train: TrainArrays,
+        points: ChunkArrays,
+        options: RankingOptions,
+        parameters: GameParameters,
+    ) -> float:
+        """Return the CPU seconds of the whole budget: the utility is timed on a few coalitions of random rows.
+
+        An evaluation is taken to cost in proportion to rows and points; in a walk, to points.
+        """
+        given = parameters.values
+        tables = tables_of(train, points, self._answers(train, points, parameters), parameters)
+        began = time.process_time()
+        utility = named_utility(given["utility"], tables, utility_settings(given, options.metric))
+        made, larger = time.process_time() - began, sizes.n_validation / points.n_validation
+        each, walks = evaluation_seconds(
+            utility, tables.n_players, scores=self.scores, evaluations=given["evaluations"]
+        )
+        more_rows = sizes.n_train / train.n_train
+        return larger * (made * more_rows + given["evaluations"] * each * (1.0 if walks else more_rows))
 
     def asked(self, sizes: Sizes) -> str:  # noqa: ARG002
         """Return in words what the method needs of the training rows."""
@@ -243,25 +278,3 @@ class GamesMethod(Method[GameParameters]):
     def merging_bytes(self, sizes: Sizes) -> int:  # noqa: ARG002
         """Return 0: only ranges of draws are played by tasks."""
         return 0
-
-
-def answers_of(labels: pa.Array) -> Answers:
-    """Return labels as a utility gets them: numbers to predict, integers or texts, (n,)."""
-    targets = columns.target_numbers(labels)
-    return np.array(columns.canonical_labels(labels).to_pylist()) if targets is None else targets
-
-
-def players_in(owners: Int32s | None, given: Mapping[str, Any]) -> Int64s | None:
-    """Return the number of each row's player, None where every row is one."""
-    if given[PLAYERS.name] == "rows" or owners is None:
-        return None
-    return owners.astype(np.int64)
-
-
-def utility_settings(given: Mapping[str, Any], metric: str) -> dict[str, Any]:
-    """Return what a job's settings say to utilities of neighbors."""
-    return {"metric": metric, **{name: given[name] for name in ("k", "radius", "n_classes")}}
-
-
-def _codes(train: TrainArrays) -> Answers:
-    return present(train.labels.codes, "one label a row").astype(np.int64)

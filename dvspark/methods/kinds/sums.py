@@ -16,7 +16,7 @@ from dvspark.kernels.gradients.softmax_head import SoftmaxHead, drawn_rows, fit_
 from dvspark.kernels.ranking.ordered import given
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
-from dvspark.methods.base import Method
+from dvspark.methods.kinds.shared import SharedMethod
 from dvspark.schemas import ChunkArrays, Partial, TrainArrays
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class SettledGame:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SumsMethod(Method[Parameters]):
+class SumsMethod(SharedMethod[Parameters]):
     """A method that values rows by their gradients in a softmax head, which is trained on the embeddings.
 
     ``game_of(sums, target)``, of the kernel file, returns the game of gradients that add up to ``sums``. The target of
@@ -50,10 +50,7 @@ class SumsMethod(Method[Parameters]):
     game_of: Callable[[GradientSums, GradientSums | None], GradientGame]
 
     kind: ClassVar[str] = "sums"
-    ranks: ClassVar[bool] = False
     averages_ties: ClassVar[bool] = True  # rows are not ranked
-    compares: ClassVar[bool] = False
-    adds_up: ClassVar[bool] = False
 
     def settle(self, drawn: Piece, pieces: Pieces, points: Iterable[Piece] | None, n_classes: int) -> SettledGame:
         """Return the game, with a head that is trained on the ``drawn`` rows.
