@@ -147,7 +147,7 @@ EACH = [(name, case) for name, cases in CASES.items() for case in cases]
 
 
 def test_cases__name_every_method() -> None:
-    # Owned rows are a table of their own, see tests/spark/test_acquisition_jobs.py; games are played, see test_local_jobs.
+    # Owned rows are a table of their own, see tests/spark/test_acquisition_jobs.py; for games test_game_jobs.py.
     assert {*CASES, "knn_acquisition_shapley", *GAMES} == set(METHODS)
 
 

@@ -37,7 +37,7 @@ from oracles import Game, count_classes
 from strategies import Problem
 
 import dvspark
-from dvspark.methods import METHODS
+from dvspark.methods import GAMES, METHODS
 
 KINDS = ("raw", "normalized", "hard")
 # Private counts are noise; cleanlab's scores are (1 + mean) / 2 of rows that all validate each other.
@@ -45,7 +45,7 @@ NOISY = ("dp_threshold_knn_shapley",)
 SCORES = "cleanlab_knn_shapley"
 # One game for all points, of gradients and not of neighbors: tests/unit/kernels/gradients/test_head_values.py.
 GRADIENTS = ("chg_shapley",)
-FAMILY = sorted(set(METHODS) - set(NOISY) - set(GRADIENTS))
+FAMILY = sorted(set(METHODS) - set(NOISY) - set(GRADIENTS) - set(GAMES))
 
 
 @dataclass(frozen=True)

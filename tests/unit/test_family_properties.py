@@ -19,6 +19,7 @@ import dvspark
 from dvspark.kernels.formulas.hard_weighted import truncation_bound
 from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.kernels.formulas.weighted_knn_shapley import WeightedKnnShapley
+from dvspark.methods import GAMES as METHODS_OF_SETS
 from dvspark.methods import METHODS
 
 # Radii without neighbors, and labels that say nothing, are among what is drawn.
@@ -45,7 +46,7 @@ def resolved(case: Case) -> Parameters:
 
 
 def test_family__is_every_neighbor_game_without_noise() -> None:
-    assert set(FAMILY) | (set(METHODS) & {*NOISY, *GRADIENTS}) == set(METHODS)
+    assert set(FAMILY) | (set(METHODS) & {*NOISY, *GRADIENTS, *METHODS_OF_SETS}) == set(METHODS)
 
 
 @pytest.mark.parametrize(("method", "kind"), GAMES)

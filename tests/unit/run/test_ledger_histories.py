@@ -84,9 +84,7 @@ class Engine:
             chunks.time.now += seed.choice([1.0, 50.0, 300.0])  # type: ignore[attr-defined]
 
 
-WORK: Any = SimpleNamespace(
-    settled=None, n_values=lambda _index: N_VALUES, options=SimpleNamespace(error_bound=False, method="fake")
-)
+WORK: Any = SimpleNamespace(n_values=lambda _index: N_VALUES, options=SimpleNamespace(row_bounds=False, method="fake"))
 
 
 @contextmanager
