@@ -8,7 +8,7 @@ counts of the bins.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,9 @@ from dvspark.schemas import Bools, Float64s, Floats, Int64s
 
 if TYPE_CHECKING:
     from dvspark.kernels.ranking.rank_values import RankWeights
+
+# Returns for keys how near another key may be for the order of the two to be in doubt.
+LimitsOf = Callable[[Float64s], Float64s]
 
 # Bin 0 holds the near rows, the last one is open. With its match flag a bin takes 14 bits, and the tables of a point
 # (128 KiB) stay in the second-level cache.
@@ -131,44 +134,68 @@ def near_rows(n_train: int, n_exact: int, tolerance: float) -> int:
     return min(n_train, int(max(1.2 * n_exact, certified)))  # the sample says only roughly where rank n_exact is
 
 
-def edges(sample_keys: Floats, n_train: int, n_near: int, limits_of: Callable[[Float64s], Float64s]) -> BinEdges | None:
-    """Return where bins begin and end, from the keys of the sample; None if the sample gives no bins.
+def edges(sample_keys: Floats, n_train: int, n_near: int, limits_of: Sequence[LimitsOf]) -> list[BinEdges | None]:
+    """Return where the bins of each point begin and end, from the keys of the sample; None if it gives no bins.
 
-    There are no bins if the sample's keys beyond the near rows are all equal, or almost equal. Bins hold more rows the
-    farther out they lie, about in proportion to the square of the rank, as the certificate needs. ``limits_of`` returns
-    for keys how near another key may be for the order of the two to be in doubt.
-    Cost: O(sample log sample).
+    ``sample_keys`` (n_points, n_sample) float32 are sorted in place. A point has no bins if its keys beyond the near
+    rows are all equal, or almost equal. Bins hold more rows the farther out they lie, about in proportion to the square
+    of the rank, as the certificate needs. ``limits_of`` has a function for each point, which returns for keys how near
+    another key may be for the order of the two to be in doubt.
+    Cost: O(n_points × sample log sample).
     """
-    ordered = np.sort(sample_keys).astype(np.float64)
-    last = len(ordered) - 1
-    knots, ranks = _knots(len(ordered), n_train, n_near)
-    origin = np.float32(ordered[knots[0]])
+    sample_keys.sort(axis=1)
+    n_sample = sample_keys.shape[1]
+    knots, ranks = _knots(n_sample, n_train, n_near)
+    at_knots = sample_keys[:, knots].astype(np.float64)
     # The farthest rows lie beyond the sample's last key, by about as much as its last 64th part is wide.
-    high = 2.0 * ordered[last] - ordered[last - len(ordered) // 64 - 1]
-    per_unit = N_CELLS**2 / (high - float(origin)) if high > float(origin) else np.inf
-    if per_unit > np.finfo(np.float32).max:
-        return None
-    distance = (high - float(origin)) * (np.arange(N_CELLS + 1) / N_CELLS) ** 2
-    rank = np.interp(distance, np.append(ordered[knots], high) - float(origin), ranks)
-    reach = (1.0 / rank[0] - 1.0 / rank) / (1.0 / rank[0] - 1.0 / rank[-1])
-    share = (1.0 - EVEN_SHARE) * reach + EVEN_SHARE * (rank - rank[0]) / (rank[-1] - rank[0])
+    high = 2.0 * at_knots[:, -1] - sample_keys[:, n_sample - n_sample // 64 - 2]
+    reach = high - at_knots[:, 0]
+    binned = np.flatnonzero(reach * np.finfo(np.float32).max >= N_CELLS**2)
+    found: list[BinEdges | None] = [None] * len(sample_keys)
+    if len(binned):
+        given = (at_knots[binned], reach[binned], ranks, [limits_of[point] for point in binned.tolist()])
+        for point, of_point in zip(binned.tolist(), _edges(*given), strict=True):
+            found[point] = of_point
+    return found
+
+
+def _edges(at_knots: Float64s, reach: Float64s, ranks: Float64s, limits_of: Sequence[LimitsOf]) -> Iterator[BinEdges]:
+    """Yield where the bins of each point lie, from its keys at the knots, (n_points, n_knots), which have ``ranks``.
+
+    Cells reach so far beyond the first knot. Most steps take all points at once: single ones cost more in calls.
+    """
+    origin, per_unit = at_knots[:, :1], N_CELLS**2 / reach[:, None]
+    distance = reach[:, None] * (np.arange(N_CELLS + 1) / N_CELLS) ** 2
+    places = np.append(at_knots - origin, reach[:, None], axis=1)
+    rank = np.stack([np.interp(*of_point, ranks) for of_point in zip(distance, places, strict=True)])
+    inverse, first_rank = 1.0 / rank, rank[:, :1]
+    nearness = (inverse[:, :1] - inverse) / (inverse[:, :1] - inverse[:, -1:])
+    share = (1.0 - EVEN_SHARE) * nearness + EVEN_SHARE * (rank - first_rank) / (rank[:, -1:] - first_rank)
     # Bins 1 .. N_BINS - 2 lie in the cells, one at least in each, and no more than are so wide that rows in doubt are
     # at their ends. A key's place moves most where the cell begins, by per_unit / (2 × place) a unit of the key.
-    limits = limits_of(float(origin) + distance)
-    moved = limits[2:] * per_unit / (2.0 * np.arange(1, N_CELLS))
-    most = np.append(0.0, np.floor((SHARE_AT_END - 2.0 * LINE_MARGIN) / moved + 2.0 * LINE_MARGIN))
-    n_bins = np.minimum(1 + np.diff(np.floor(share * (N_BINS - 2 - N_CELLS))), np.maximum(most, 1)).astype(np.int64)
-    begins = 1 + np.append(0, np.cumsum(n_bins))
-    linked = np.zeros(N_BINS, np.bool_)
-    linked[1 : begins[-1]] = np.repeat(most < 1, n_bins)
+    limits = np.stack([of_point(keys) for of_point, keys in zip(limits_of, origin + distance, strict=True)])
+    moved = limits[:, 2:] * per_unit / (2.0 * np.arange(1, N_CELLS))
+    most = np.zeros((len(reach), N_CELLS))
+    np.floor((SHARE_AT_END - 2.0 * LINE_MARGIN) / moved + 2.0 * LINE_MARGIN, out=most[:, 1:])
+    wanted = 1 + np.diff(np.floor(share * (N_BINS - 2 - N_CELLS)), axis=1)
+    begins = np.ones((len(reach), N_CELLS + 1), np.int64)
+    n_bins = np.minimum(wanted, np.maximum(most, 1)).astype(np.int64)
+    begins[:, 1:] += np.cumsum(n_bins, axis=1)
     # The first cells are too narrow for a bin. Where few rows are in them, these count as near.
-    first = int(np.argmax(most >= 1))
-    first = first if rank[first] <= (1.0 + NARROW_SHARE) * rank[0] else 0
-    low = np.float32(float(origin) + (first + 0.1 * LINE_MARGIN) ** 2 / per_unit) if first else origin
-    doubt = BinDoubt(linked, float(low), float(limits[first + (first > 0)]))
+    first = np.argmax(most >= 1, axis=1)
+    first[rank[np.arange(len(first)), first] > (1.0 + NARROW_SHARE) * rank[:, 0]] = 0
+    low = np.where(first > 0, origin[:, 0] + (first + 0.1 * LINE_MARGIN) ** 2 / per_unit[:, 0], origin[:, 0])
+    limit = limits[np.arange(len(first)), first + (first > 0)]
     # A little inside the whole numbers at both ends, so that no rounding moves a key into a bin of another cell.
-    lines = np.stack([np.append(n_bins, 1) - 2.0 * LINE_MARGIN, begins + LINE_MARGIN]).astype(np.float32)
-    return BinEdges(low, origin, np.float32(per_unit), lines, doubt)
+    lines = np.empty((len(reach), 2, N_CELLS + 1), np.float32)
+    lines[:, 0, :-1], lines[:, 0, -1] = n_bins - 2.0 * LINE_MARGIN, 1 - 2.0 * LINE_MARGIN
+    lines[:, 1] = begins + LINE_MARGIN
+    begin, scale, lowest = origin[:, 0].astype(np.float32), per_unit[:, 0].astype(np.float32), low.astype(np.float32)
+    for point in range(len(reach)):
+        linked = np.zeros(N_BINS, np.bool_)
+        linked[begins[point, :-1][most[point] < 1]] = True  # such a cell has one bin
+        doubt = BinDoubt(linked, float(lowest[point]), float(limit[point]))
+        yield BinEdges(lowest[point], begin[point], scale[point], lines[point], doubt)
 
 
 @functools.lru_cache(maxsize=64)

@@ -149,22 +149,23 @@ def point_blocks(
     for some in even_blocks(points, most):
         keys = workspace.array("block", (len(some), sample.n_train), np.float32)
         norms = distances.approximate_keys(sample, chunk.x[some], metric, keys)
-        of_points = zip(keys, chunk.x[some], norms.tolist(), strict=True)
-        yield (
-            some,
-            [_edges(sample, of_point[0], of_point[1], of_point[2], metric, n_train, n_near) for of_point in of_points],
-        )
+        yield some, _edges(sample, keys, chunk.x[some], norms, metric, n_train, n_near)
 
 
 def _edges(
-    sample: TrainArrays, keys: Floats, z: Floats, weight: float, metric: str, n_train: int, n_near: int
-) -> BinEdges | None:
-    """Return where the bins of one point lie, from its float32 ``keys`` of the sample."""
+    sample: TrainArrays, keys: Floats, z: Floats, weights: Float64s, metric: str, n_train: int, n_near: int
+) -> list[BinEdges | None]:
+    """Return where the bins of each point lie, from its float32 ``keys`` of the sample, which are sorted in place."""
     some = near_order.error_sample(sample.n_train)
-    exact = distances.exact_keys(sample.x, some, z, metric)
-    size = key_size(sample, weight, metric)
-    limits_of = near_order.key_limits(size, exact, keys[some], sample.squared_norm[some])
-    return bins.edges(keys[np.isfinite(keys)], n_train, n_near, limits_of)
+    norms, limits_of = sample.squared_norm[some], []
+    for of_point, point, weight in zip(keys, z, weights.tolist(), strict=True):
+        exact = distances.exact_keys(sample.x, some, point, metric)
+        limits_of.append(near_order.key_limits(key_size(sample, weight, metric), exact, of_point[some], norms))
+    finite = np.isfinite(keys)
+    if finite.all():
+        return bins.edges(keys, n_train, n_near, limits_of)
+    told = zip(keys, finite, limits_of, strict=True)
+    return [bins.edges(of_point[kept][None], n_train, n_near, [limits])[0] for of_point, kept, limits in told]
 
 
 def assign_rows(

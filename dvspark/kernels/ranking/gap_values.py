@@ -13,7 +13,7 @@ import numpy as np
 
 from dvspark.kernels import loops
 from dvspark.kernels.ranking import near_order, ranking
-from dvspark.kernels.ranking.near_order import NearKeys
+from dvspark.kernels.ranking.near_order import NearKeys, SettledRows
 from dvspark.kernels.ranking.rank_values import RankWeights
 from dvspark.kernels.ranking.ranking import KeyedPoint, RankedRows, RankingOptions
 from dvspark.kernels.workspace import Workspace
@@ -31,9 +31,6 @@ MOST_PLACES = 2**16
 
 # A row's code, of 16 bits, says what the row is worth. Each gap has a code, and so have each match and the absent row.
 MOST_CODES = 2**16
-
-# Packed as no row can be. It stands behind the last match, so that the search for a gap ends there.
-AFTER_ALL_ROWS = np.uint64(2**64 - 1)
 
 # So many points are added up together, two in each sweep over the sums.
 POINTS_AT_ONCE = 8
@@ -59,9 +56,9 @@ class CodedPoints:
             self._most_matches = 0
         if self._most_matches < FEWEST_MATCHES:
             return
-        from dvspark.kernels.loops import compiled_gaps  # noqa: PLC0415 - an extra
+        from dvspark.kernels.loops import compiled_gap_steps  # noqa: PLC0415 - an extra
 
-        self._loops = compiled_gaps
+        self._loops = compiled_gap_steps
         self._codes = workspace.array("gap_codes", (POINTS_AT_ONCE, n), np.uint16)
         n_codes = 2 * self._most_matches + 2
         self._tables = workspace.array("gap_tables", (POINTS_AT_ONCE, n_codes), np.float64)
@@ -112,33 +109,27 @@ class CodedPoints:
             self._rows_of_label[label] = rows
         return rows
 
-    def _find_gaps(self, keys: Floats, matching: Int32s, limit: float, gaps: UInt16s) -> tuple[UInt64s, Int32s] | None:
-        """Fill ``gaps`` with the number of matches before each row; return the matches, and the rows in doubt with one.
-
-        Matches are packed and in order; behind them stands one that comes after all rows. Return None if this would be
-        slow.
-        """
-        n_matches = len(matching)
+    def _find_gaps(
+        self, keys: Floats, matching: Int32s, limit: float, gaps: UInt16s
+    ) -> tuple[UInt64s, Int32s, Int32s] | None:
+        """Fill ``gaps``, and return matches, rows of each gap and rows in doubt, as `code_rows`; None if it is slow."""
+        array, n_matches = self._workspace.array, len(matching)
         n_places = min(2 ** (PLACES_PER_MATCH * n_matches - 1).bit_length(), MOST_PLACES)
-        self._loops.place_rows(keys, matching, n_places, gaps)
-        before = self._workspace.array("matches_before", (n_places,), np.uint16)
-        self._loops.count_before(matching, gaps, before)
-        packed = self._workspace.array("packed_matches", (n_matches + 1,), np.uint64)
-        self._loops.pack_matches(keys, matching, packed)
-        packed[-1] = AFTER_ALL_ROWS
-        self._sort(packed[:n_matches])
-        ends = self._workspace.array("match_keys", (n_matches + 2,), np.float32)
-        doubtful = self._workspace.array("gap_rows", (len(keys) + 1,), np.int32)
-        n_doubtful = self._loops.find_gaps(keys, before, packed, limit, ends, gaps, doubtful)
-        return None if n_doubtful < 0 else (packed, doubtful[:n_doubtful])
-
-    def _sort(self, packed: UInt64s) -> None:
-        loops.fastest().sort_packed(packed, self._workspace.array("spare", packed.shape, np.uint64))
+        before, packed = array("matches_before", (n_places,), np.uint16), array("matches", (n_matches + 1,), np.uint64)
+        spare, ends = array("spare", (n_matches,), np.uint64), array("match_keys", (n_matches + 2,), np.float32)
+        counts, doubtful = (
+            array("gap_counts", (n_matches + 1,), np.int32),
+            array("gap_rows", (len(keys) + 1,), np.int32),
+        )
+        given = (keys, matching, limit, before, packed, spare, ends, gaps, counts, doubtful)
+        n_doubtful = self._loops.code_rows(*given)
+        return None if n_doubtful < 0 else (packed, counts, doubtful[:n_doubtful])
 
     def _value(
         self,
         point: KeyedPoint,
         matches: UInt64s,
+        counts: Int32s,
         doubtful: Int32s,
         limits: Float64s,
         near: NearKeys,
@@ -147,47 +138,30 @@ class CodedPoints:
     ) -> RankedRows:
         """Replace gaps by codes, and fill in what each code is worth; return the k nearest rows in any order."""
         weights, n_matches = self._weights, len(matches) - 1
-        counts = self._workspace.array("gap_counts", (n_matches + 1,), np.int32)
-        self._loops.count_gaps(codes, counts)
         counts[-1] -= point.absent is not None  # its key is infinite
-        bound = self._settle(point.keys, matches, doubtful, limits, near, counts, codes)
-        of_matches = n_matches + 1
-        self._loops.value_gaps(
-            counts, self._of_rank, *weights.constants(n_matches), of_code[:of_matches], of_code[of_matches:]
-        )
-        self._loops.number_packed(matches[:-1], of_matches, codes)
+        packed, settled = self._settle(point.keys, matches, doubtful, limits, near, counts)
+        given = (packed, len(settled.places) > 0, matches, counts, self._of_rank, *weights.constants(n_matches))
+        self._loops.value_rows(*given, codes, of_code)
         if point.absent is not None:
-            codes[point.absent], of_code[of_matches + n_matches] = of_matches + n_matches, 0.0
+            codes[point.absent], of_code[2 * n_matches + 1] = 2 * n_matches + 1, 0.0
         # U(N) needs how many of the k nearest match, not which rows. Before the k-th match there are at least k rows.
         n_nearest = min(self._options.k, len(weights.own))
         found = np.zeros(n_nearest, np.bool_)
         ranks = np.cumsum(counts[: min(n_matches, n_nearest)]) - 1
         found[ranks[ranks < n_nearest]] = True
-        return RankedRows(np.empty(0, np.int64), found, None, bound=bound)
+        return RankedRows(np.empty(0, np.int64), found, None, bound=settled.bound)
 
     def _settle(
-        self,
-        keys: Floats,
-        matches: UInt64s,
-        doubtful: Int32s,
-        limits: Float64s,
-        near: NearKeys,
-        counts: Int32s,
-        gaps: UInt16s,
-    ) -> float:
-        """Put matches, and rows in doubt with one, in exact order where that matters.
-
-        Return what the order of the others may change.
-        """
-        others = self._workspace.array("packed_doubtful", doubtful.shape, np.uint64)
-        self._loops.pack_rows(keys, doubtful, others)
-        self._sort(others)
-        packed = self._workspace.array("packed_merged", (len(matches) - 1 + len(others),), np.uint64)
-        ranks = self._workspace.array("merged_ranks", packed.shape, np.int32)
-        self._loops.merge_doubtful(matches, others, counts, packed, ranks)
-        given = (packed, near, limits, self._options.metric, self._workspace)
-        allowed = self._options.tolerance
-        settled = near_order.settle(*given, weights=self._weights, allowed=allowed, ranks=ranks)
-        if len(settled.places):
-            self._loops.place_settled(packed, matches, counts, gaps)
-        return settled.bound
+        self, keys: Floats, matches: UInt64s, doubtful: Int32s, limits: Float64s, near: NearKeys, counts: Int32s
+    ) -> tuple[UInt64s, SettledRows]:
+        """Put matches, and rows in doubt with one, in exact order where that matters; return them in their order."""
+        array, weights, n_listed = self._workspace.array, self._weights, (len(matches) - 1 + len(doubtful),)
+        others, spare = array("packed_doubtful", doubtful.shape, np.uint64), array("spare", doubtful.shape, np.uint64)
+        packed, ranks = array("packed_merged", n_listed, np.uint64), array("merged_ranks", n_listed, np.int32)
+        sorted_keys, places = array("sorted_keys", n_listed, np.float32), array("doubtful_places", n_listed, np.int32)
+        groups, allowed = array("doubtful_groups", n_listed, np.int32), near_order.shares(self._options.tolerance)
+        of_rows, of_method = (keys, matches, doubtful, counts, others, spare), (weights.suffix, weights.falls_from)
+        listed = self._loops.list_doubt(
+            *of_rows, packed, ranks, limits, *of_method, *allowed, sorted_keys, places, groups
+        )
+        return packed, near_order.put_in_order(packed, places, groups, listed, near, self._options.metric)

@@ -93,7 +93,6 @@ def settle(
     *,
     weights: RankWeights | None = None,
     allowed: float = 0.0,
-    ranks: Int32s | None = None,
 ) -> SettledRows:
     """Put sorted packed rows (n,) in exact order, in place, where that may change a value by more than ``allowed``.
 
@@ -101,7 +100,7 @@ def settle(
     value by more than allowed get float64 keys, and rows with equal keys are ordered by row. The bound is what the
     order within the other groups may change.
     ``weights`` are those of the method, which say what an order may change; without weights every group is put in
-    order. ``ranks`` are those of the rows, if some rows are left out: see `doubt_loops.list_doubtful`.
+    order.
     Cost: O(n + rows of groups × n_features).
     """
     limits = limits if len(limits) == 1 else limits[_rows_of(packed)]
@@ -109,13 +108,25 @@ def settle(
     places = workspace.array("doubtful_places", packed.shape, np.int32)
     groups = workspace.array("doubtful_groups", packed.shape, np.int32)
     suffix, falls_from = (np.empty(0), 0) if weights is None else (weights.suffix, weights.falls_from)
-    if ranks is None:
-        ranks = workspace.array("gap_starts", packed.shape, np.int32)
-        loops.fastest().gap_starts(packed, ranks)
-    of_row = SHARE_OF_ROW * allowed
-    count, largest, bound = loops.fastest().list_doubtful(
-        packed, ranks, limits, suffix, falls_from, of_row, allowed - of_row, keys, places, groups
+    ranks = workspace.array("gap_starts", packed.shape, np.int32)
+    loops.fastest().gap_starts(packed, ranks)
+    listed = loops.fastest().list_doubtful(
+        packed, ranks, limits, suffix, falls_from, *shares(allowed), keys, places, groups
     )
+    return put_in_order(packed, places, groups, listed, near, metric)
+
+
+def shares(allowed: float) -> tuple[float, float]:
+    """Return how much doubt about a row's place may be left for the row itself, and for all nearer rows."""
+    of_row = SHARE_OF_ROW * allowed
+    return of_row, allowed - of_row
+
+
+def put_in_order(
+    packed: UInt64s, places: Int32s, groups: Int32s, listed: tuple[int, int, float], near: NearKeys, metric: str
+) -> SettledRows:
+    """Put the rows that `doubt_loops.list_doubtful` ``listed`` in exact order, in ``packed``, as `settle` does."""
+    count, largest, bound = listed
     places, groups = places[:count][::-1], groups[:count][::-1]
     if not count:
         return SettledRows(bound, places, np.empty(0), groups)

@@ -49,7 +49,7 @@ def _keys(kind: str, rng: np.random.Generator) -> np.ndarray:
 
 
 def _in_cells(keys: np.ndarray, sample: np.ndarray, n_near: int) -> np.ndarray:
-    found = bins.edges(sample, N_TRAIN, n_near, lambda some: np.full(len(some), 1e-6))
+    found = bins.edges(sample[None], N_TRAIN, n_near, [lambda some: np.full(len(some), 1e-6)])[0]
     if found is None:
         raise RuntimeError("the sample must tell")
     place = np.minimum(np.sqrt(np.maximum((keys - found.origin) * found.per_unit, 0)), np.float32(N_CELLS))

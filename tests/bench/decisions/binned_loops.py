@@ -73,7 +73,8 @@ def _keys() -> np.ndarray:
 
 
 def _edges(keys: np.ndarray) -> bins.BinEdges:
-    found = bins.edges(keys[0], N_TRAIN, bins.near_rows(N_TRAIN, 4_096, 1e-8), lambda some: np.full(len(some), 4e-4))
+    n_near = bins.near_rows(N_TRAIN, 4_096, 1e-8)
+    found = bins.edges(keys[:1].copy(), N_TRAIN, n_near, [lambda some: np.full(len(some), 4e-4)])[0]
     if found is None:
         raise RuntimeError("the sample must tell")
     return found

@@ -27,7 +27,7 @@ KEYS = st.lists(st.floats(-1e6, 1e6, width=32), min_size=2, max_size=80)
 
 def edges_of(keys: Any, n_near: int) -> bins.BinEdges | None:
     of_row = np.array(keys, np.float32)
-    return bins.edges(of_row, len(keys), min(n_near, len(keys)), lambda some: 1e-6 * np.abs(some) + 1e-6)
+    return bins.edges(of_row[None], len(keys), min(n_near, len(keys)), [lambda some: 1e-6 * np.abs(some) + 1e-6])[0]
 
 
 def assigned(

@@ -16,7 +16,7 @@ from dvspark.kernels.distances.distances import prepare
 from dvspark.kernels.formulas.knn_banzhaf import KnnBanzhaf
 from dvspark.kernels.formulas.knn_shapley import KnnShapley
 from dvspark.kernels.formulas.soft_knn_shapley import SoftKnnShapley
-from dvspark.kernels.loops import compiled_gaps
+from dvspark.kernels.loops import compiled_gap_steps, compiled_gaps
 from dvspark.kernels.ranking import gap_values
 from dvspark.kernels.ranking.partials import ranking_partial
 from dvspark.kernels.ranking.ranking import RankedRows, RankingOptions
@@ -195,7 +195,7 @@ def test_find_gaps__counts_the_matches_before_each_row(keys: list[float], seed: 
     flags = np.isin(np.arange(len(keys)), matching)
     np.testing.assert_array_equal(packed[:-1], packed_rows(of_row, flags)[matching])
     packed[:-1].sort()
-    packed[-1] = gap_values.AFTER_ALL_ROWS
+    packed[-1] = compiled_gap_steps.AFTER_ALL_ROWS
     limit, ends, doubtful = 0.25, np.empty(len(packed) + 1, np.float32), np.empty(len(keys) + 1, np.int32)
     count = compiled_gaps.find_gaps(of_row, before, packed, limit, ends, gaps, doubtful)
     if count < 0:
