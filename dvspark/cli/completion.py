@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dvspark.arguments import choice_problems
 from dvspark.cli.declared import COMMANDS, SHELLS, Command
+from dvspark.cli.import_words import IMPORTS
 from dvspark.cli.words import own_words
 from dvspark.config.declared import declared_settings
 from dvspark.config.job import SECTIONS
@@ -14,7 +15,7 @@ from dvspark.host.printing import tell
 from dvspark.methods import METHODS
 
 # Words of which an operand is one.
-OPERANDS = {"METHOD": tuple(METHODS), "SHELL": SHELLS}
+OPERANDS = {"METHOD": tuple(METHODS), "SHELL": SHELLS, "FORMAT": tuple(IMPORTS)}
 
 # What is neither a command nor a word after an option is a file, which the shell knows to complete.
 BASH = """\
