@@ -1,4 +1,4 @@
-"""Functions for Spark DataFrames: an index, a column of top contributors, and CHG-Shapley values of given gradients."""
+"""Functions for Spark DataFrames: top contributors and their index, CHG-Shapley values, embeddings, NumPy shards."""
 
 from __future__ import annotations
 
@@ -40,9 +40,63 @@ from dvspark.tables.table_checks import validate
 
 if TYPE_CHECKING:
     import pandas as pd
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import Column, DataFrame, SparkSession
 
     ColumnFunction = Callable[[str | Column, str | Column], Column]
+
+
+def register_sources(spark: SparkSession) -> None:
+    """Let a session read NumPy shards: `spark.read.format("dvspark-npy").load(folder)`.
+
+    The folder has .npy files in img_emb or text_emb, and a Parquet file for each in metadata; the options
+    ``embeddings`` and ``metadata`` name other folders. The table has the columns of the metadata, and ``embedding``.
+    Embeddings are mapped, and given to Spark without a copy; those of float16 become float32. All hosts need dvspark,
+    and see the files under one path. A job reads such a folder with ``train.format: dvspark-npy``.
+    """
+    from dvspark.tables.sources.npy_source import NpySource  # noqa: PLC0415 - needs an extra
+
+    spark.dataSource.register(NpySource)
+
+
+def embed(load: Callable[[], Callable[[Any], Any]], *, batch_size: int = 256) -> Callable[[str | Column], Column]:
+    """Return a column function that makes embeddings of texts, or of images in bytes, by any model.
+
+    Use it as ``frame.withColumn("embedding", embed(load)("text"))``. ``load`` takes nothing and returns the model: a
+    function from an array of n texts (or bytes), at most ``batch_size`` of them, to n rows of numbers, all of one
+    length. It is called once in each Python worker, where it may import, read files and open a device.
+    The column is ``array<float>``. Cost: the model's, and a copy of texts and numbers between Java and Python.
+    Raises: ConfigError for an unusable size; in tasks InputError for nulls, and for a model that returns anything but
+    n rows of finite numbers.
+    """
+    from pyspark.ml.functions import predict_batch_udf  # noqa: PLC0415 - an extra
+    from pyspark.sql.types import ArrayType, FloatType  # noqa: PLC0415 - an extra
+
+    if problems := count_problems("batch_size", batch_size, "how many rows the model is given at once"):
+        raise ConfigError(problems)
+
+    def checked() -> Callable[[Any], Any]:
+        model = load()
+        return lambda given: _embedded(model, given)
+
+    column: Callable[[str | Column], Column] = predict_batch_udf(
+        checked, return_type=ArrayType(FloatType()), batch_size=batch_size
+    )
+    return column
+
+
+def _embedded(model: Callable[[Any], Any], given: Any) -> Any:
+    """Return the model's rows for a batch as float32. Raises: InputError."""
+    where = "dvspark.functions.embed"
+    if nulls := sum(one is None for one in given):
+        got, hint = f"{nulls} nulls in a batch", "filter them out first"
+        raise InputError(Problem(where, "a text, or bytes, in each row", got, hint))
+    made = np.asarray(model(given))
+    is_matrix = made.ndim == 2 and len(made) == len(given) and made.dtype.kind in "fiu"
+    if not is_matrix or not np.isfinite(made).all():
+        got = f"{made.dtype} of shape {made.shape}" if not is_matrix else "NaN or infinity"
+        hint = "return one row of numbers for each row that is given"
+        raise InputError(Problem(where, f"finite numbers of shape ({len(given)}, ...) from the model", got, hint))
+    return made.astype(np.float32, copy=False)
 
 
 @in_own_settings

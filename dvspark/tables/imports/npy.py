@@ -42,6 +42,10 @@ class NpyShards:
         """The shards, in order."""
         return shards_of(self.folder, self.embeddings, self.metadata)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # How files are listed cannot be sent to another process, which looks itself.
+        return {name: value for name, value in self.__dict__.items() if name != "shards"}
+
     @property
     def paths(self) -> tuple[Path, ...]:
         """The .npy files, in order."""

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from dvspark.errors import InputError, Problem
 from dvspark.tables.sources.folders import literal
+from dvspark.tables.sources.npy_shards import NPY
 from dvspark.tables.sources.pinned import VERSIONED, Pinned, file_key, latest_at, pinned
 from dvspark.tables.sources.plain import STRICT
 from dvspark.tables.sources.types import spark_type
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 
     from dvspark.tables.sources.reference import TableReference
 
@@ -122,3 +123,12 @@ def _ddl(types: dict[str, str]) -> str:
 
 def _quoted(name: str) -> str:
     return f"`{name.replace('`', '``')}`"
+
+
+def reader_of(spark: SparkSession, name: str) -> DataFrameReader:
+    """Return Spark's reader of a format; a session learns those that come with dvspark here."""
+    if name == NPY:
+        from dvspark.tables.sources.npy_source import NpySource  # noqa: PLC0415 - an extra
+
+        spark.dataSource.register(NpySource)
+    return spark.read.format(name)

@@ -20,6 +20,8 @@ from dvspark.tables.sources.row_files import parts_of
 from dvspark.tables.sources.types import spark_type
 from dvspark.tables.sources.unreadable import unreadable_file
 
+# The format that Spark reads them by.
+NPY = "dvspark-npy"
 # Folders of embeddings below a folder of shards, the first that is there.
 EMBEDDINGS, METADATA = ("img_emb", "text_emb"), "metadata"
 NUMBER = re.compile(r"(\d+)\.\w+$")

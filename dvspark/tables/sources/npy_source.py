@@ -1,23 +1,18 @@
-"""A data source of Spark: `spark.read.format("dvspark-npy")` reads NumPy shards; registered by `register_sources`."""
+"""A data source of Spark: `spark.read.format("dvspark-npy")` reads NumPy shards."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 
 from dvspark.errors import InputError, Problem
 from dvspark.schemas.arrow import arrow_type
-from dvspark.tables.sources.npy_shards import Shard, shards_of, spark_columns
+from dvspark.tables.sources.npy_shards import NPY, Shard, shards_of, spark_columns
 from dvspark.tables.sources.parts import NumpyPart
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
-NAME = "dvspark-npy"
 
 
 class NpySource(DataSource):
@@ -30,7 +25,7 @@ class NpySource(DataSource):
     @classmethod
     def name(cls) -> str:
         """Return the name by which Spark knows it."""
-        return NAME
+        return NPY
 
     def schema(self) -> str:
         """Return the columns as Spark DDL. Raises: InputError for shards that do not fit together."""
@@ -45,11 +40,12 @@ class NpySource(DataSource):
     def reader(self, schema: Any) -> NpyReader:
         """Return the reader of columns in a schema, which may be fewer than there are."""
         types = {field.name: field.dataType.simpleString() for field in schema.fields}
-        return NpyReader(self._shards(), self._embedding(), types)
+        name, others = self._embedding(), [column for column in types if column != self._embedding()]
+        return NpyReader([part for shard in self._shards() for part in shard.parts(name, others)], types)
 
     def _shards(self) -> list[Shard]:
         if "path" not in self.options:
-            raise InputError(Problem(f"format {NAME}", "a path", "none", ".load(the folder of the shards)"))
+            raise InputError(Problem(f"format {NPY}", "a path", "none", ".load(the folder of the shards)"))
         return shards_of(self.options["path"], self.options.get("embeddings"), self.options.get("metadata"))
 
     def _embedding(self) -> str:
@@ -66,13 +62,12 @@ class NpyPartition(InputPartition):
 class NpyReader(DataSourceReader):
     """Reads shards: embeddings reach Arrow as they are mapped, without a copy; those of float16 become float32."""
 
-    def __init__(self, shards: list[Shard], name: str, types: dict[str, str]) -> None:
-        self._shards, self._name, self._types = shards, name, types
+    def __init__(self, parts: list[NumpyPart], types: dict[str, str]) -> None:
+        self._parts, self._types = parts, types
 
     def partitions(self) -> list[NpyPartition]:
         """Return about 32 MB of embeddings for each task."""
-        others = [column for column in self._types if column != self._name]
-        return [NpyPartition(part) for shard in self._shards for part in shard.parts(self._name, others)]
+        return [NpyPartition(part) for part in self._parts]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a part. Memory: a batch of the metadata."""
@@ -81,8 +76,3 @@ class NpyReader(DataSourceReader):
         for batch in partition.part.stored(list(self._types)):
             columns = [column.cast(field.type) for column, field in zip(batch.columns, schema, strict=True)]
             yield pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
-def register_sources(spark: SparkSession) -> None:
-    """Let a Spark session read `dvspark-npy`; hosts need dvspark, and see the files under one path."""
-    spark.dataSource.register(NpySource)

@@ -21,7 +21,7 @@ from dvspark.spark.session import is_connect
 from dvspark.spark.worker import OverBatches
 from dvspark.tables.sources.canonical import canonical_columns, kind_of
 from dvspark.tables.sources.folders import literal
-from dvspark.tables.sources.lake import is_missing, lake_frame
+from dvspark.tables.sources.lake import is_missing, lake_frame, reader_of
 from dvspark.tables.sources.listing import Listing, listing_of, require_unchanged
 from dvspark.tables.sources.local_files import (
     LOCAL,
@@ -243,7 +243,7 @@ def read_table(
             roles = {kind_of(role, target): name for role, name in reference.columns().items()}
             frame, listing = plain_table(spark, side, reference, roles)
         else:
-            frame = spark.read.format(reference.format).load(str(reference.path))
+            frame = reader_of(spark, reference.format).load(str(reference.path))
         _ = frame.schema  # Spark Connect looks a table up only when something about the table is asked
     except InputError as error:
         return list(error.problems)

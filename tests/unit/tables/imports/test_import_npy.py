@@ -1,0 +1,93 @@
+"""`dvspark import npy`: every row against the arrays that the shards were made of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from npy_folders import write_shards
+
+import dvspark
+from dvspark.cli import main
+from dvspark.tables.imports.sides import SIDES
+
+N_ROWS = 90
+X = np.random.default_rng(1).standard_normal((N_ROWS, 6))
+COLUMNS = {
+    "key": [f"{row * 7:05}" for row in range(N_ROWS)],
+    "caption": [f"class {row % 3}" for row in range(N_ROWS)],
+    "source": [f"site {row % 5}" for row in range(N_ROWS)],
+    "url": [f"https://example.org/{row}" for row in range(N_ROWS)],
+}
+
+
+def words_of(folder: Path, output: Path, *others: str) -> list[str]:
+    words = ["import", "npy", "--folder", str(folder), "--label", "caption", "--output", str(output)]
+    return [*words, "--validation-share", "0.3", *others]
+
+
+def rows_of(output: Path) -> pa.Table:
+    return pa.concat_tables(pq.read_table(output / side) for side in SIDES)
+
+
+@pytest.mark.parametrize(("dtype", "stored"), [("f2", "float"), ("f4", "float"), ("f8", "double")])
+def test_rows__are_those_of_the_shards(dtype: str, stored: str, tmp_path: Path) -> None:
+    x = X.astype(dtype)
+    folder = write_shards(tmp_path / "in", x, COLUMNS, [40, 50])
+    words = words_of(folder, tmp_path / "out", "--id", "key", "--owner", "source", "--keep", "url")
+    assert main(words) == 0
+    rows = rows_of(tmp_path / "out").sort_by("id")
+    assert rows["embedding"].type == pa.list_({"float": pa.float32(), "double": pa.float64()}[stored])
+    np.testing.assert_array_equal(np.stack(rows["embedding"].to_numpy()), x)
+    told = {"id": "key", "label": "caption", "owner": "source", "url": "url"}
+    assert {name: rows[name].to_pylist() for name in told} == {name: COLUMNS[column] for name, column in told.items()}
+
+
+def test_ids__are_places_among_all_rows_if_no_column_has_them(tmp_path: Path) -> None:
+    folder = write_shards(tmp_path / "in", X, COLUMNS, [40, 25, 25])
+    assert main(words_of(folder, tmp_path / "out", "--workers", "2")) == 0
+    rows = rows_of(tmp_path / "out").sort_by("id")
+    assert rows["id"].to_pylist() == list(range(N_ROWS))
+    np.testing.assert_array_equal(np.stack(rows["embedding"].to_numpy()), X)
+
+
+def test_bad_rows__are_set_aside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    x, columns = X.copy(), {name: list(values) for name, values in COLUMNS.items()}
+    x[44, 2], columns["caption"][50], columns["key"][3] = np.nan, None, None
+    folder = write_shards(tmp_path / "in", x, columns, [40, 50])
+    assert main(words_of(folder, tmp_path / "out", "--id", "key", "--json")) == 0
+    told = json.loads(capsys.readouterr().out)
+    expected = {"an embedding with a number that is not finite": 1, "no label": 1, "no id": 1}
+    assert told["bad_lines"] == expected
+    aside = pq.read_table(tmp_path / "out" / "rejected" / "part-00001.parquet").to_pylist()
+    assert [(row["file"], row["line"]) for row in aside] == [("img_emb_1.npy", 5), ("img_emb_1.npy", 11)]
+    assert len(rows_of(tmp_path / "out")) == N_ROWS - 3
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"), [(["--id", "kei"], 2, "'key'"), (["--label", "weight"], 3, "an array of either")]
+)
+def test_columns__that_cannot_be_used(
+    words: list[str], code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns = {**COLUMNS, "weight": [row / 2 for row in range(N_ROWS)]}
+    folder = write_shards(tmp_path / "in", X, columns, [90])
+    assert main([*words_of(folder, tmp_path / "out"), *words]) == code
+    assert said in capsys.readouterr().err
+
+
+def test_values__of_what_was_imported(tmp_path: Path) -> None:
+    x = X.astype(np.float32)
+    folder = write_shards(tmp_path / "in", x, COLUMNS, [40, 50])
+    assert main(words_of(folder, tmp_path / "in2")) == 0
+    tables = [f"--{side}={tmp_path / 'in2' / side}" for side in SIDES]
+    assert main(["value", *tables, "--engine=local", "--k=3", f"--output={tmp_path / 'out'}", "--report=false"]) == 0
+    values = dvspark.read_values(str(tmp_path / "out")).sort_by("id")
+    train, validation = (np.sort(pq.read_table(tmp_path / "in2" / side)["id"].to_numpy()) for side in SIDES)
+    y = np.array(COLUMNS["caption"])
+    expected = dvspark.value_arrays(x[train], y[train], x[validation], y[validation], k=3)
+    np.testing.assert_array_equal(values["value"].to_numpy(), expected)
