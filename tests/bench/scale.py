@@ -1,0 +1,206 @@
+"""Beyond this machine: plans for 10 and 100 million rows, and their waves simulated: `python -m tests.bench.scale`."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from dvspark.engine.planning.calibrate import calibrate
+from dvspark.engine.planning.estimate import EXCHANGE_CORE_SECONDS_PER_BYTE
+from dvspark.engine.planning.plan import Hosts, Plan, make_plan
+from dvspark.engine.planning.sizes import Sizes
+from dvspark.kernels import loops
+from dvspark.kernels.binning import bins
+from dvspark.kernels.blocks.merged_bins import add_point
+from dvspark.methods.base import BIN_COUNT_BYTES, BIN_TABLE_BYTES
+from dvspark.methods.options import ValueOptions
+from dvspark.spark.session import open_session
+from dvspark.units import show_bytes
+from tests.bench.frame import Result, Row, apart, at_most, result, run, say
+from tests.bench.jobs import run_jobs, write_tables
+from tests.bench.simulated_cluster import Cluster, Rates, Work, wave_seconds, without_stragglers
+
+QUESTION = "How far does the sharded plan carry, on 8 to 512 hosts?"
+METHOD = """\
+Plans are those that `dvspark plan` makes, by its own functions, for hosts of 8 cores and 64 GiB and 4,096 float32 a row.
+A wave of 64 chunks of 256 points is simulated task by task. Measured on this machine: what products and codes take for
+a row and a point, what parts take to be merged, values to be added, a task to be started, and how unequal equal tasks
+are; assumed: 10 Gbit/s a host, 1 GB/s from disk where the table exceeds 60 % of all memory. "Stragglers" draws each
+task's time from the measured spread and lets one host of 32, at least one, be three times slower throughout;
+"speculation" starts late tasks again, as Spark does when asked to. Each figure is the mean of ten draws. The simulation
+is held against a real job, which has one host with two cores."""
+N_FEATURES, CHUNK_ROWS, N_CHUNKS = 4_096, 256, 64
+N_ROWS = (10_000_000, 100_000_000)
+N_HOSTS, TINY_HOSTS = (8, 32, 128, 512), (8, 32)
+CORES, MEMORY = 8, 64 * 2**30
+DRAWS = 10
+# Of the job that the simulation is held against.
+REAL_SIZES, TINY_SIZES = (200_000, 512, 512), (3_000, 16, 20)
+LARGEST_RATIO = 2.0
+TASKS = 400
+
+
+def main(tiny: bool = False) -> Result:
+    """Measure the rates, plan, simulate, and hold the simulation against a job; five minutes and 2 GB."""
+    say("scale: measuring rates")
+    rates = measured_rates(N_FEATURES if not tiny else 16, apart(task_seconds))
+    say("scale: a real job")
+    ratio, real = against_real(*(TINY_SIZES if tiny else REAL_SIZES), rates)
+    plans, waves = list[Row](), list[Row]()
+    for n_rows in N_ROWS:
+        for n_hosts in TINY_HOSTS if tiny else N_HOSTS:
+            say(f"scale: {n_rows:,} rows on {n_hosts} hosts")
+            sizes, plan = planned(n_rows, n_hosts)
+            plans.append(plan_row(sizes, plan, n_hosts))
+            waves.append(simulated(plan, n_rows, n_hosts, rates))
+    told = [{"rate": name, "measured": value} for name, value in rate_rows(rates).items()]
+    tables = {"Rates": told, "A real job and its simulation": [real], "Plans": plans, "Waves of 16,384 points": waves}
+    targets = [at_most("value stage of a job and its simulation, the larger / the smaller", LARGEST_RATIO, ratio)]
+    return result("scale", QUESTION, METHOD, targets, tables)
+
+
+def planned(n_rows: int, n_hosts: int, n_features: int = N_FEATURES) -> tuple[Sizes, Plan]:
+    """Return the sizes and the plan of a job of `N_CHUNKS` chunks."""
+    n_points = CHUNK_ROWS * N_CHUNKS
+    options = ValueOptions("knn_shapley", {"k": 10})
+    sizes = Sizes.of(options, n_train=n_rows, n_validation=n_points, n_features=n_features, dtype="float32")
+    return sizes, make_plan(sizes, Hosts(n_hosts * CORES, CORES, MEMORY), chunk_rows=CHUNK_ROWS)
+
+
+def plan_row(sizes: Sizes, plan: Plan, n_hosts: int) -> Row:
+    """Return what a plan says."""
+    return {
+        "N": sizes.n_train,
+        "hosts": n_hosts,
+        "plan": plan.name,
+        "blocks": plan.n_blocks,
+        "rows a block": plan.block_rows,
+        "index": show_bytes(plan.index_bytes),
+        "worker": show_bytes(plan.worker_bytes),
+        "exchanged a point": show_bytes((plan.shuffle_bytes - plan.index_bytes) // sizes.n_validation),
+    }
+
+
+def simulated(plan: Plan, n_rows: int, n_hosts: int, rates: Rates) -> Row:
+    """Return the seconds of a wave by stage, and with stragglers, and the share that products have."""
+    work = work_of(plan, N_FEATURES, CHUNK_ROWS * N_CHUNKS)
+    slow = max(1, n_hosts // 32)
+    equal, unequal = Cluster(n_hosts, CORES, MEMORY), Cluster(n_hosts, CORES, MEMORY, slow)
+    again = Cluster(n_hosts, CORES, MEMORY, slow, speculates=True)
+    means = mean_seconds(work, equal, without_stragglers(rates))
+    ideal = work.n_points * n_rows * rates.row / (n_hosts * CORES)
+    return {
+        "N": n_rows,
+        "hosts": n_hosts,
+        **{f"{name}, s": seconds for name, seconds in means.items()},
+        "in all, s": sum(means.values()),
+        "ms a point": 1e3 * sum(means.values()) / work.n_points,
+        "stragglers, s": sum(mean_seconds(work, unequal, rates).values()),
+        "speculation, s": sum(mean_seconds(work, again, rates).values()),
+        "products / all": ideal / sum(means.values()),
+    }
+
+
+def mean_seconds(work: Work, cluster: Cluster, rates: Rates) -> dict[str, float]:
+    """Return the mean of some draws."""
+    drawn = [wave_seconds(work, cluster, rates, np.random.default_rng(seed)) for seed in range(DRAWS)]
+    return {name: float(np.mean([one[name] for one in drawn])) for name in drawn[0]}
+
+
+def work_of(plan: Plan, n_features: int, n_points: int) -> Work:
+    """Return a wave of a plan as work."""
+    block_rows, block_bytes = plan.block_rows, 4 * n_features * plan.block_rows
+    return Work(n_points, plan.chunk_rows, plan.n_blocks, block_rows, BIN_COUNT_BYTES, BIN_TABLE_BYTES, block_bytes)
+
+
+def measured_rates(n_features: int, task: float) -> Rates:
+    """Return the rates of this machine; ``task``: seconds to start one."""
+    sizes, _ = planned(N_ROWS[0], 8, n_features)
+    cost = calibrate(sizes, ValueOptions("knn_shapley", {"k": 10}), n_labels=10, chunk_rows=CHUNK_ROWS)
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 2 * bins.N_BINS, 2**20, np.uint16)
+    table, sums = rng.random(2 * bins.N_BINS), np.zeros((2, 2**20))
+    near = np.empty(0, np.int32), np.empty(0)
+    added = _median(lambda: add_point(codes, table, *near, sums[0], sums[1])) / len(codes)
+    counts = [rng.integers(0, 9, BIN_COUNT_BYTES // 4, np.int32).tobytes() for _ in range(64)]
+    x, z = rng.random((8_192, n_features), np.float32), rng.random((256, n_features), np.float32)
+    times = [_seconds(lambda: x @ z.T) for _ in range(60)]
+    spread = tuple(float(one) for one in np.array(times) / np.median(times))
+    part = _median(lambda: _merged(counts)) / len(counts)
+    loops.fastest()
+    return Rates(cost.per_row, max(cost.fixed, 0.0), part, added, EXCHANGE_CORE_SECONDS_PER_BYTE, task, spread)
+
+
+def rate_rows(rates: Rates) -> dict[str, float]:
+    """Return the rates as the page shows them."""
+    return {
+        "products and codes, ns a row and point": 1e9 * rates.row,
+        "merging, ms a point": 1e3 * rates.point,
+        "merging, µs a part": 1e6 * rates.part,
+        "adding, ns a row and point": 1e9 * rates.added_row,
+        "exchange, ns a byte": 1e9 * rates.byte,
+        "starting a task, ms": 1e3 * rates.task,
+        "the slowest of 60 equal tasks / the median": max(rates.spread),
+    }
+
+
+def against_real(n: int, d: int, m: int, rates: Rates) -> tuple[float, Row]:
+    """Return how far the simulation of a job's value stage is from the job, and both."""
+    with tempfile.TemporaryDirectory(prefix="dvspark-bench-") as folder:
+        write_tables(folder=folder, n=n, d=d, m=m)
+        asked = {"plan": "sharded", "ranking": "binned", "work_dir": f"{folder}/work"}
+        # The first job loads code.
+        job = apart(run_jobs, folder=folder, master="local[2]", jobs=[asked, asked])[1]
+    sizes, _ = planned(n, 1, d)
+    cost = calibrate(sizes, ValueOptions("knn_shapley", {"k": 10}), n_labels=10, chunk_rows=CHUNK_ROWS)
+    plan = Plan(**job["plan"])
+    here = Rates(cost.per_row, max(cost.fixed, 0.0), rates.part, rates.added_row, rates.byte, rates.task, rates.spread)
+    seconds = sum(mean_seconds(work_of(plan, d, m), Cluster(1, 2, MEMORY), here).values())
+    took = job["stages"]["value"]
+    row = {"N": n, "D": d, "M": m, "blocks": plan.n_blocks, "job, s": took, "simulation, s": seconds}
+    return max(took, seconds) / min(took, seconds), row
+
+
+def task_seconds() -> float:
+    """Return what it takes Spark to start one more task, which does nothing in Python."""
+
+    def nothing(batches: Any) -> Any:
+        yield from batches
+
+    with open_session("local[2]", {}) as spark:
+
+        def run_tasks(n_tasks: int) -> float:
+            started = time.monotonic()
+            spark.range(0, n_tasks, 1, n_tasks).mapInArrow(nothing, "id long").count()
+            return time.monotonic() - started
+
+        run_tasks(4)
+        few, many = run_tasks(4), run_tasks(TASKS)
+    # Two run at a time.
+    return max(many - few, 0.0) / TASKS
+
+
+def _merged(counts: list[bytes]) -> Any:
+    """Do with the parts of a point what a task does: rows, as they travel, are read and added up."""
+    batches = [pa.RecordBatch.from_pylist([{"counts": one}]) for one in counts]
+    read = [np.frombuffer(batch.column(0)[0].as_buffer(), np.int32) for batch in batches]
+    return np.add.reduce(read, axis=0, dtype=np.int32)
+
+
+def _seconds(work: Any) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _median(work: Any, runs: int = 9) -> float:
+    work()
+    return float(np.median([_seconds(work) for _ in range(runs)]))
+
+
+if __name__ == "__main__":
+    run(main)
