@@ -11,6 +11,10 @@ IMPORTS = {
         ("--features", "--autotags", "--output"),
         ("--metadata", "--min-score", "--tags", "--tag-list", *_OF_ALL_IMPORTS),
     ),
+    "table": (
+        ("--from", "--output"),
+        ("--format", "--id", "--embedding", "--label", "--owner", "--keep", *_OF_ALL_IMPORTS),
+    ),
     "npy": (
         ("--folder", "--label", "--output"),
         ("--embeddings", "--metadata", "--id", "--owner", "--keep", *_OF_ALL_IMPORTS),
@@ -19,11 +23,12 @@ IMPORTS = {
 
 IMPORT = Command(
     "import",
-    "make train and validation tables of YFCC100M's files, or of NumPy shards",
+    "make train and validation tables of other tools' files",
     ("dvspark.cli.importing", "run"),
     (
         "dvspark import yfcc100m --features PLACE --autotags FILE --output FOLDER [...]",
         "dvspark import npy --folder FOLDER --label COLUMN --output FOLDER [...]",
+        "dvspark import table --from PLACE [--format NAME] --output FOLDER [...]",
     ),
     about="Rows go to FOLDER/train and FOLDER/validation, in Parquet, bad lines to FOLDER/rejected. An import that was "
     "stopped goes on where it was when the same words are given again.",
@@ -38,12 +43,15 @@ IMPORT = Command(
         Option("--min-score", "yfcc100m: the least score with which a tag counts", "SCORE", "0.5"),
         Option("--tags", "yfcc100m: take the N most frequent tags; all if left out", "N"),
         Option("--tag-list", "yfcc100m: take the tags in a file, one a line", "FILE"),
+        Option("--from", "table: a file or folder", "PLACE"),
+        Option("--format", "table: parquet, delta, iceberg or lance; parquet if left out", "NAME"),
+        Option("--embedding", "table: column of embeddings; embedding if left out", "COLUMN"),
         Option("--folder", "npy: the folder of the shards", "FOLDER"),
         Option("--embeddings", "npy: a folder of .npy files; img_emb or text_emb if left out", "FOLDER"),
-        Option("--id", "npy: column of ids; if left out, ids are places among all rows, from 0", "COLUMN"),
-        Option("--label", "npy: column of labels", "COLUMN"),
-        Option("--owner", "npy: column of owners", "COLUMN"),
-        Option("--keep", "npy: further columns, with commas between", "A,B"),
+        Option("--id", "column of ids; id if left out, for npy places among all rows, from 0", "COLUMN"),
+        Option("--label", "column of labels; label if left out, needed for npy", "COLUMN"),
+        Option("--owner", "npy, table: column of owners", "COLUMN"),
+        Option("--keep", "npy, table: further columns, with commas between", "A,B"),
         Option("--output", "folder for the tables, where nothing is yet", "FOLDER"),
         Option("--validation-share", "which share of the rows is for validation, chosen by id", "SHARE", "0.01"),
         Option("--seed", "another seed chooses other rows for validation", "N", "0"),

@@ -13,6 +13,7 @@ from dvspark.cli.words import own_words
 from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.host.printing import tell
 from dvspark.logs.redact import visible
+from dvspark.tables.imports.given_table import FORMATS, GivenTable, table_files
 from dvspark.tables.imports.importing import GivenFiles, import_tables
 from dvspark.tables.imports.npy import NpyShards
 from dvspark.tables.imports.sides import Split
@@ -44,10 +45,16 @@ def run(words: Sequence[str]) -> int:
 
 def _files(asked: str, options: dict[str, str]) -> GivenFiles:
     """Return the files to import. Raises: ConfigError, InputError."""
+    keep = tuple(options["--keep"].split(",")) if "--keep" in options else ()
     if asked == "npy":
-        keep = tuple(options["--keep"].split(",")) if "--keep" in options else ()
         named = {name: options.get(f"--{name}") for name in ("embeddings", "metadata", "id", "owner")}
         return NpyShards(options["--folder"], options["--label"], keep=keep, **named)
+    if asked == "table":
+        kind = options.get("--format", FORMATS[0])
+        if problems := choice_problems("--format", kind, FORMATS):
+            raise ConfigError(problems)
+        given = {name: options[f"--{name}"] for name in ("id", "embedding", "label", "owner") if f"--{name}" in options}
+        return GivenTable(table_files(options["--from"], kind), kind, keep=keep, **given)
     n_tags = _whole("--tags", options, 1) if "--tags" in options else None
     metadata = Path(options["--metadata"]) if "--metadata" in options else None
     for name in ("--autotags", "--metadata"):

@@ -26,7 +26,7 @@ from tests.bench.simulated_cluster import Cluster, Rates, Work, wave_seconds, wi
 
 QUESTION = "How far does the sharded plan carry, on 8 to 512 hosts?"
 METHOD = """\
-Plans are those that `dvspark plan` makes, by its own functions, for hosts of 8 cores and 64 GiB and 4,096 float32 a row.
+Plans are those that `dvspark plan` makes, by its own functions, for hosts of 8 cores and 64 GiB, 4,096 float32 a row.
 A wave of 64 chunks of 256 points is simulated task by task. Measured on this machine: what products and codes take for
 a row and a point, what parts take to be merged, values to be added, a task to be started, and how unequal equal tasks
 are; assumed: 10 Gbit/s a host, 1 GB/s from disk where the table exceeds 60 % of all memory. "Stragglers" draws each

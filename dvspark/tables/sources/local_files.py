@@ -13,6 +13,7 @@ from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.local.rows import Batches, LocalRows
 from dvspark.local.session import LocalSession
 from dvspark.tables.sources.canonical import canonical_columns, kind_of
+from dvspark.tables.sources.class_labels import unlabeled
 from dvspark.tables.sources.csv_files import csv_table
 from dvspark.tables.sources.folders import Folders, folders_of, twins
 from dvspark.tables.sources.listing import Listing, listing_of
@@ -176,6 +177,7 @@ def _plain(side: str, reference: TableReference, target: str) -> LocalTable:
     }
     if reference.embedding_file is not None:
         return _beside(side, reference, seen, LocalTable(types, told, {}))
+    refuse(*unlabeled(side, reference.label, seen))
     listing = listing_of(seen.files)
     return LocalTable(types, told, listing.record(), listing)
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from dvspark.errors import ConfigError, InputError, Problem, shown
+from dvspark.tables.sources.class_labels import unlabeled
 from dvspark.tables.sources.folders import NUMBER, Folders, below, folders_of, literal, twins
 from dvspark.tables.sources.listing import Listing, data_files, is_hidden, listing_of
 from dvspark.tables.sources.markers import contradiction
@@ -84,6 +85,8 @@ def plain_table(
     folders = folders_of(where, names)
     if isinstance(folders, list):
         raise InputError(folders)
+    if seen is not None and reference.format == "parquet":
+        refuse(*unlabeled(side, reference.label, seen))
     used = list(dict.fromkeys(roles.values()))
     schema = _schema(spark, side, reference, roles, folders, seen, used)
     reader = spark.read.format(reference.format).options(**STRICT).schema(schema)

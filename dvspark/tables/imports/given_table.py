@@ -1,0 +1,184 @@
+"""Given tables: Parquet (Hugging Face's, too), Delta, Iceberg and Lance tables with vectors in any of their forms."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dvspark.errors import ConfigError, InputError, Problem, close_matches
+from dvspark.extras import import_extra
+from dvspark.tables.imports.bad_lines import BadLines
+from dvspark.tables.imports.vectors import vector_type, vectors_of
+from dvspark.tables.sources.canonical import EXPECTED_TYPES, HINTS, canonical_type
+from dvspark.tables.sources.class_labels import class_names
+from dvspark.tables.sources.pinned import pinned
+from dvspark.tables.sources.reference import TableReference
+from dvspark.tables.sources.row_files import local_path
+from dvspark.tables.sources.types import spark_type
+from dvspark.tables.sources.unreadable import unreadable_file
+
+FORMATS = ("parquet", "delta", "iceberg", "lance")
+ROWS_AT_ONCE = 2_048
+NULL, NOT_FINITE, NO_CLASS = "a null in the embedding", "a number that is not finite", "a class that has no name"
+
+
+@dataclass(frozen=True)
+class GivenTable:
+    """The files of a table, in order; a Lance table is one. ``keep``: further columns, under their own names."""
+
+    paths: tuple[Path, ...]
+    format: str
+    id: str = "id"
+    embedding: str = "embedding"
+    label: str = "label"
+    owner: str | None = None
+    keep: tuple[str, ...] = ()
+
+    def settings(self) -> dict[str, Any]:
+        """Return all that the rows follow from."""
+        return {"format": self.format, "columns": {**self._roles(), "keep": list(self.keep)}}
+
+    def prepare(self, work: Path, rejected: Path) -> dict[str, Any]:  # noqa: ARG002 - nothing is put there
+        """Return the types of the columns, how many numbers a row has, and the names of classes.
+
+        Raises: ConfigError for columns that are not there, InputError for types that cannot be used.
+        """
+        schema = self._schema(self.paths[0])
+        roles, problems = {**self._roles(), **{name: name for name in self.keep}}, list[Problem]()
+        for role, name in roles.items():
+            if schema.names.count(name) != 1:
+                hint = close_matches(name, schema.names)
+                raise ConfigError(Problem(f"--{role}", "one column of the table", repr(name), hint))
+        names = class_names(schema, self.label)
+        types = {role: spark_type(schema.field(name).type) or "struct" for role, name in roles.items()}
+        numbers = vector_type(schema.field(self.embedding).type)
+        for role in (role for role in roles if role in EXPECTED_TYPES and role != "embedding"):
+            if canonical_type(role, types[role]) is None:
+                problems.append(Problem(f"column {roles[role]!r}", EXPECTED_TYPES[role], types[role], HINTS[role]))
+        if numbers is None:
+            expected = "numbers in lists, lists of lists, structs of one field, or ml vectors"
+            kind, hint = str(schema.field(self.embedding).type), "numbers in bytes are read by `dvspark value` itself"
+            problems.append(Problem(f"column {self.embedding!r}", expected, kind, hint))
+        if problems:
+            raise InputError(problems)
+        first = next((batch for path in self.paths for batch in self._batches(path) if len(batch)), None)
+        if first is None:
+            raise InputError(Problem(str(self.paths[0]), "rows", "none in any file", "check the path"))
+        lists, _ = vectors_of(first.column(self.embedding))
+        n_numbers = Counter(pc.list_value_length(lists).to_pylist()).most_common(1)[0][0]
+        return {"names": names, "n_numbers": n_numbers, "summary": {"n_numbers": n_numbers}}
+
+    def schema(self, told: dict[str, Any]) -> pa.Schema:
+        """Return id, embedding, label, owner if it is named, and further columns; classes are their names."""
+        given = self._schema(self.paths[0])
+        fields = {role: given.field(name).type for role, name in self._roles().items()}
+        fields["embedding"] = pa.list_(vector_type(fields["embedding"]))
+        if told["names"] is not None:
+            fields["label"] = pa.list_(pa.string()) if pa.types.is_nested(fields["label"]) else pa.string()
+        return pa.schema([*fields.items(), *((name, given.field(name).type) for name in self.keep)])
+
+    def batches(
+        self, number: int, work: Path, told: dict[str, Any], bad: BadLines, left_out: Counter[str]
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a file that can be used; others are set aside. Memory: `ROWS_AT_ONCE` rows."""
+        del work, left_out
+        schema, line = self.schema(told), 1
+        for batch in self._batches(self.paths[number]):
+            given = {role: batch.column(name) for role, name in self._roles().items()}
+            given |= {name: batch.column(name) for name in self.keep}
+            given["embedding"], is_null = vectors_of(given["embedding"])
+            reasons = {NULL: is_null} | _lengths(given["embedding"], told["n_numbers"])
+            reasons[NOT_FINITE] = _not_finite(given["embedding"])
+            if told["names"] is not None:
+                given["label"], reasons[NO_CLASS] = _named(given["label"], told["names"])
+            for name in (name for name in ("id", "label", "owner") if name in given):
+                reasons[f"no {name}"] = pc.is_null(given[name]).to_numpy(zero_copy_only=False)
+            is_good = np.ones(len(batch), np.bool_)
+            for reason, is_odd in reasons.items():
+                for place in np.flatnonzero(is_odd & is_good):
+                    bad.add(line + int(place), reason, str(given["id"][place].as_py()))
+                is_good &= ~is_odd
+            line += len(batch)
+            kept = pa.array(is_good)
+            columns = [given[name].filter(kept).cast(schema.field(name).type) for name in schema.names]
+            yield pa.record_batch(columns, schema=schema)
+
+    def _roles(self) -> dict[str, str]:
+        named = {"id": self.id, "embedding": self.embedding, "label": self.label, "owner": self.owner}
+        return {role: name for role, name in named.items() if name is not None}
+
+    def _schema(self, path: Path) -> pa.Schema:
+        try:
+            return _lance(path).schema if self.format == "lance" else pq.read_schema(path)
+        except (OSError, pa.ArrowException) as error:
+            raise unreadable_file(f"{path}: {error}") from error
+
+    def _batches(self, path: Path) -> Iterator[pa.RecordBatch]:
+        columns = list(dict.fromkeys([*self._roles().values(), *self.keep]))
+        try:
+            if self.format == "lance":
+                yield from _lance(path).to_batches(columns=columns, batch_size=ROWS_AT_ONCE)
+                return
+            with pq.ParquetFile(path, pre_buffer=False) as file:
+                yield from file.iter_batches(ROWS_AT_ONCE, columns=columns, use_threads=False)
+        except (OSError, pa.ArrowException) as error:
+            raise unreadable_file(f"{path}: {error}") from error
+
+
+def table_files(place: str, kind: str) -> tuple[Path, ...]:
+    """Return the files of a table, of a Delta or Iceberg table those of its latest state.
+
+    Raises: InputError for a table that is not there, or whose files are not its rows.
+    """
+    if kind in ("delta", "iceberg"):
+        found = [local_path(path) for path in pinned("import", TableReference(path=place, format=kind)).files]
+        return tuple(Path(path) for path in found if path is not None)
+    path = Path(place)
+    if kind == "lance" or not path.is_dir():
+        files = [path] if path.exists() else []
+    else:
+        files = sorted(one for one in path.rglob("*.parquet") if not one.name.startswith((".", "_")))
+    if not files:
+        raise InputError(Problem("--from", "a table that exists", f"no file at {place}", "check the spelling"))
+    return tuple(files)
+
+
+def _lance(path: Path) -> Any:
+    expected = "a package that reads Lance tables"
+    return import_extra("lance", "lance", "--format lance", expected, "none").dataset(str(path))
+
+
+def _lengths(lists: pa.ListArray, n_numbers: int) -> dict[str, Any]:
+    lengths = pc.fill_null(pc.list_value_length(lists), -1).to_numpy(zero_copy_only=False)
+    return {f"not {n_numbers} numbers": lengths != n_numbers}
+
+
+def _not_finite(lists: pa.ListArray) -> Any:
+    """Return which rows have a number that is NaN or infinite, (n,)."""
+    is_odd = pc.invert(pc.is_finite(lists.flatten())).to_numpy(zero_copy_only=False)
+    rows = pc.list_parent_indices(lists).to_numpy()
+    return np.bincount(rows[is_odd.astype(bool)], minlength=len(lists)) > 0
+
+
+def _named(labels: pa.Array, names: list[str]) -> tuple[pa.Array, Any]:
+    """Return classes as their names, and which rows have one without a name, such as -1."""
+    words = pa.array([*names, None], pa.string())
+    flat = labels.flatten() if pa.types.is_nested(labels.type) else labels
+    codes = pc.fill_null(flat.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
+    is_odd = (codes < 0) | (codes >= len(names))
+    found = pc.if_else(pc.is_null(flat), None, words.take(pa.array(np.where(is_odd, len(names), codes))))
+    if not pa.types.is_nested(labels.type):
+        return found, is_odd
+    rows = pc.list_parent_indices(labels).to_numpy()
+    lengths = pc.fill_null(pc.list_value_length(labels), 0).to_numpy(zero_copy_only=False)
+    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
+    mask = pc.is_null(labels) if labels.null_count else None
+    return pa.ListArray.from_arrays(offsets, found, mask=mask), np.bincount(rows[is_odd], minlength=len(labels)) > 0
