@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from typing import Any
@@ -13,7 +14,6 @@ from dvspark.engine.planning.calibrate import calibrate
 from dvspark.engine.planning.estimate import EXCHANGE_CORE_SECONDS_PER_BYTE
 from dvspark.engine.planning.plan import Hosts, Plan, make_plan
 from dvspark.engine.planning.sizes import Sizes
-from dvspark.kernels import loops
 from dvspark.kernels.binning import bins
 from dvspark.kernels.blocks.merged_bins import add_point
 from dvspark.methods.base import BIN_COUNT_BYTES, BIN_TABLE_BYTES
@@ -29,7 +29,7 @@ METHOD = """\
 Plans are those that `dvspark plan` makes, by its own functions, for hosts of 8 cores and 64 GiB, 4,096 float32 a row.
 A wave of 64 chunks of 256 points is simulated task by task. Measured on this machine: what products and codes take for
 a row and a point, what parts take to be merged, values to be added, a task to be started, and how unequal equal tasks
-are; assumed: 10 Gbit/s a host, 1 GB/s from disk where the table exceeds 60 % of all memory. "Stragglers" draws each
+are, by the clock, beside what else runs on this machine; assumed: 10 Gbit/s a host, 1 GB/s from disk where the table exceeds 60 % of all memory. "Stragglers" draws each
 task's time from the measured spread and lets one host of 32, at least one, be three times slower throughout;
 "speculation" starts late tasks again, as Spark does when asked to. Each figure is the mean of ten draws. The simulation
 is held against a real job, which has one host with two cores."""
@@ -39,7 +39,7 @@ N_HOSTS, TINY_HOSTS = (8, 32, 128, 512), (8, 32)
 CORES, MEMORY = 8, 64 * 2**30
 DRAWS = 10
 # Of the job that the simulation is held against.
-REAL_SIZES, TINY_SIZES = (200_000, 512, 512), (3_000, 16, 20)
+REAL_SIZES, TINY_SIZES = (100_000, 512, 512), (3_000, 16, 20)
 LARGEST_RATIO = 2.0
 TASKS = 400
 
@@ -128,10 +128,9 @@ def measured_rates(n_features: int, task: float) -> Rates:
     added = _median(lambda: add_point(codes, table, *near, sums[0], sums[1])) / len(codes)
     counts = [rng.integers(0, 9, BIN_COUNT_BYTES // 4, np.int32).tobytes() for _ in range(64)]
     x, z = rng.random((8_192, n_features), np.float32), rng.random((256, n_features), np.float32)
-    times = [_seconds(lambda: x @ z.T) for _ in range(60)]
+    times = [_clock_seconds(lambda: x @ z.T) for _ in range(60)]
     spread = tuple(float(one) for one in np.array(times) / np.median(times))
     part = _median(lambda: _merged(counts)) / len(counts)
-    loops.fastest()
     return Rates(cost.per_row, max(cost.fixed, 0.0), part, added, EXCHANGE_CORE_SECONDS_PER_BYTE, task, spread)
 
 
@@ -145,6 +144,7 @@ def rate_rows(rates: Rates) -> dict[str, float]:
         "exchange, ns a byte": 1e9 * rates.byte,
         "starting a task, ms": 1e3 * rates.task,
         "the slowest of 60 equal tasks / the median": max(rates.spread),
+        "processes that ran or waited for a core meanwhile": os.getloadavg()[0],
     }
 
 
@@ -191,10 +191,16 @@ def _merged(counts: list[bytes]) -> Any:
     return np.add.reduce(read, axis=0, dtype=np.int32)
 
 
-def _seconds(work: Any) -> float:
+def _clock_seconds(work: Any) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
+
+
+def _seconds(work: Any) -> float:
+    started = time.process_time()
+    work()
+    return time.process_time() - started
 
 
 def _median(work: Any, runs: int = 9) -> float:
