@@ -17,7 +17,7 @@ from dvspark.tables.sinks.published_values import read_record, read_review
 from dvspark.tables.sinks.write_whole import copy_whole, write_whole
 from dvspark.tables.sources.pinned import VERSIONED
 from dvspark.tables.sources.reference import TableReference
-from dvspark.tables.sources.whole_tables import WholeTable, whole_table
+from dvspark.tables.sources.whole_tables import WholeTable, told_by, whole_table
 
 LOG, TABLE, ORIGINAL = "changes.csv", "cleaned", "original"
 
@@ -37,8 +37,6 @@ class Reviewed:
     def ids_and_labels(self, batch: pa.RecordBatch) -> tuple[pa.Array, pa.Array]:
         """Return ids and labels of rows of the training table in the types of the review. Raises: InputError."""
         ids, labels = batch.column(self.reference.id), batch.column(self.reference.label)
-        if self.whole.format != "csv":
-            return ids, labels
         try:
             return _typed(ids, self.table.schema.field("id").type), _typed(
                 labels, self.table.schema.field("label").type
@@ -46,6 +44,12 @@ class Reviewed:
         except pa.ArrowException as error:
             where, hint = f"train table {self.reference}", "review it again"
             raise InputError(Problem(where, "ids and labels as in the review", str(error), hint)) from None
+
+    def rows(self) -> Iterator[tuple[Any, Any]]:
+        """Yield the id and the label of each row of the training table. Raises: InputError."""
+        with told_by(f"train table {self.reference}"):
+            for batch in self.whole.read([self.reference.id, self.reference.label]):
+                yield from zip(*(each.to_pylist() for each in self.ids_and_labels(batch)), strict=True)
 
 
 def read_reviewed(folder: str, run_id: str | None) -> Reviewed:
@@ -76,15 +80,14 @@ def require_same_table(reviewed: Reviewed, changes: dict[Any, RowChange]) -> Non
         raise InputError(Problem(where, f"columns {', '.join(missing)}, as in the review", got, hint))
     labels = dict(zip(*(reviewed.table[name].to_pylist() for name in ("id", "label")), strict=True))
     seen, others, again, differing = set[Any](), list[Any](), list[Any](), list[Any]()
-    for batch in whole.read(columns):
-        for row, label in zip(*(each.to_pylist() for each in reviewed.ids_and_labels(batch)), strict=True):
-            if row not in labels:
-                others.append(row)
-            elif row in seen:
-                again.append(row)
-            elif not _is_same(label, labels[row]):
-                differing.append(row)
-            seen.add(row)
+    for row, label in reviewed.rows():
+        if row not in labels:
+            others.append(row)
+        elif row in seen:
+            again.append(row)
+        elif not _is_same(label, labels[row]):
+            differing.append(row)
+        seen.add(row)
     gone = [row for row in labels if row not in seen]
     found = {"are gone": gone, "are there twice": again, "have another label now": differing}
     if len(others) != reviewed.n_rejected:
@@ -117,8 +120,8 @@ def write_cleaned(reviewed: Reviewed, changes: dict[Any, RowChange], output: Pat
     Memory: some batches of rows. Disk: twice the table.
     Raises: OutputConflictError if ``output`` is there, ConfigError if it cannot be made or lies in the table.
     """
-    path = reviewed.reference.path
-    if path is not None and output.resolve().is_relative_to(Path(path).resolve()):
+    path = reviewed.whole.root or reviewed.reference.path
+    if path is not None and output.resolve().is_relative_to(Path(path.removeprefix("file://")).resolve()):
         got, hint = str(output), "give a folder elsewhere: the table that was reviewed stays as it is"
         raise ConfigError(Problem("--output", "a folder outside of the training table", got, hint))
     if output.exists() or output.is_symlink():
@@ -131,7 +134,7 @@ def write_cleaned(reviewed: Reviewed, changes: dict[Any, RowChange], output: Pat
             made.mkdir()
             cleaned = _Cleaned(reviewed, changes)
             write_whole(reviewed.whole, cleaned.rows(), made / TABLE, place / TABLE)
-            copy_whole(reviewed.whole, Path(path or ""), made / ORIGINAL, place / ORIGINAL)
+            copy_whole(reviewed.whole, made / ORIGINAL, place / ORIGINAL)
             (made / LOG).write_text(log_text(changes), encoding="utf-8")
             made.rename(output)
     except OSError as error:
@@ -164,9 +167,10 @@ class _Cleaned:
         new = [
             None if one is None or one.decision != "relabel" else _stored(one.new_label, field.type) for one in found
         ]
-        relabeled = pa.array([label is not None for label in new])
-        labels = pc.if_else(relabeled, pa.array(new, field.type), rows.column(place))
-        rows = rows.set_column(place, field, labels)
+        labels = [
+            old if label is None else label for old, label in zip(rows.column(place).to_pylist(), new, strict=True)
+        ]
+        rows = rows.set_column(place, field, pa.array(labels, field.type))
         return rows.filter(pa.array([one is None or one.decision != "drop" for one in found]))
 
 
@@ -176,8 +180,13 @@ def _is_same(label: Any, reviewed: Any) -> bool:
 
 
 def _typed(texts: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Return the texts of CSV files in the type of the review. Spaces around numbers do not count."""
-    return texts if pa.types.is_string(kind) else pc.utf8_trim_whitespace(texts.cast(pa.string())).cast(kind)
+    """Return ids or labels, those that are texts of CSV files or of folders' names in the type of the review.
+
+    Spaces around numbers do not count.
+    """
+    if not pa.types.is_string(texts.type) or not pa.types.is_integer(kind):
+        return texts
+    return pc.utf8_trim_whitespace(texts).cast(kind)
 
 
 def _stored(label: Any, kind: pa.DataType) -> Any:

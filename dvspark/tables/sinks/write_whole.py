@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
+from pyarrow import fs
 
 from dvspark.tables.sources.whole_tables import WholeTable
 
@@ -28,15 +29,19 @@ def write_whole(table: WholeTable, rows: Iterator[pa.RecordBatch], folder: Path,
     write(table, rows, folder, place)
 
 
-def copy_whole(table: WholeTable, root: Path, folder: Path, place: Path) -> None:
-    """Write a table as it is: the same files, as they lie below ``root``; of Delta and Iceberg one state's rows."""
-    if not table.files:
+def copy_whole(table: WholeTable, folder: Path, place: Path) -> None:
+    """Write a table as it is: the same files, as they lie below its root; of Delta and Iceberg one state's rows."""
+    if table.file_system is None:
         write_whole(table, table.read(None), folder, place)
         return
+    root = Path(table.root)
     for file in map(Path, table.files):
         inside = file.relative_to(root) if root in file.parents else Path(file.name)
         (folder / inside).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, folder / inside)
+        # The embeddings' own file is always local.
+        files = fs.LocalFileSystem() if file.suffix == ".npy" else table.file_system
+        with files.open_input_file(str(file)) as source, (folder / inside).open("wb") as copy:
+            shutil.copyfileobj(source, copy)
 
 
 def _parquet(table: WholeTable, rows: Iterator[pa.RecordBatch], folder: Path, _: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.manifest import FileFormat, ManifestContent
+from pyiceberg.schema import make_compatible_name
 from pyiceberg.table import StaticTable, Table
 from pyiceberg.table.name_mapping import NameMapping
 from pyiceberg.transforms import IdentityTransform
@@ -57,6 +59,11 @@ def pinned_iceberg(side: str, reference: TableReference) -> Pinned:
         raise refuse("files whose columns have the names and field ids of the table's", problem)
     as_arrow = schema_to_pyarrow(schema, include_field_ids=False)
     return Pinned("iceberg", snapshot.snapshot_id, files, as_arrow, schema_id=schema.schema_id)
+
+
+def stored_names(names: Sequence[str]) -> dict[str, str]:
+    """Return for each column the name that writers give it in files: without characters that Avro's names lack."""
+    return {name: make_compatible_name(name) for name in names}
 
 
 def _table(reference: TableReference) -> Table:

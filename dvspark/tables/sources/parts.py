@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -138,8 +138,10 @@ class CsvPart(Part):
         return lists(rows.astype(arrow_type(self.number).to_pandas_dtype(), copy=False), nulls)
 
 
-def opened_csv(path: str, kinds: Mapping[str, str]) -> Any:
-    """Return a reader of some columns of a CSV file, which may be compressed, in Spark types.
+def opened_csv(path: str, kinds: Mapping[str, str], texts: Sequence[str] = ()) -> Any:
+    """Return a reader of some columns of a CSV file, which may be compressed, in Spark types; none: of all columns.
+
+    ``texts`` are columns that are texts, if all are read.
 
     An empty cell is a null, an empty text in quotes is a text.
     """
@@ -148,7 +150,7 @@ def opened_csv(path: str, kinds: Mapping[str, str]) -> Any:
         null_values=[""],
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,
-        column_types={name: arrow_type(kind) for name, kind in kinds.items()},
+        column_types={name: arrow_type(kind) for name, kind in (dict.fromkeys(texts, "string") | dict(kinds)).items()},
     )
     return pyarrow.csv.open_csv(
         pa.input_stream(path, compression="detect"),

@@ -60,8 +60,8 @@ def other_label(rows: pa.Table) -> pa.Table:
         (other_label, "1 have another label now; the first: 3"),
         (lambda rows: pa.concat_tables([rows, rows.slice(0, 2)]), "2 are there twice"),
         (lambda rows: pa.concat_tables([rows, rows.slice(0, 1).set_column(0, "id", pa.array([99], pa.int32()))]), "99"),
-        (lambda rows: rows.rename_columns(["id", "embedding", "class"]), "columns label, as in the review"),
-        (lambda rows: rows.set_column(2, "label", rows["label"].cast(pa.string())), "have another label now"),
+        (lambda rows: rows.rename_columns(["id", "embedding", "class"]), "20 have another label now"),
+        (lambda rows: rows.set_column(2, "label", rows["label"].cast(pa.string())), "one type for each column"),
     ],
     ids=["relabeled", "twice", "more", "renamed", "strings"],
 )
