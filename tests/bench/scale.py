@@ -27,12 +27,13 @@ from tests.bench.simulated_cluster import Cluster, Rates, Work, wave_seconds, wi
 QUESTION = "How far does the sharded plan carry, on 8 to 512 hosts?"
 METHOD = """\
 Plans are those that `dvspark plan` makes, by its own functions, for hosts of 8 cores and 64 GiB, 4,096 float32 a row.
-A wave of 64 chunks of 256 points is simulated task by task. Measured on this machine: what products and codes take for
-a row and a point, what parts take to be merged, values to be added, a task to be started, and how unequal equal tasks
-are, by the clock, beside what else runs on this machine; assumed: 10 Gbit/s a host, 1 GB/s from disk where the table exceeds 60 % of all memory. "Stragglers" draws each
-task's time from the measured spread and lets one host of 32, at least one, be three times slower throughout;
-"speculation" starts late tasks again, as Spark does when asked to. Each figure is the mean of ten draws. The simulation
-is held against a real job, which has one host with two cores."""
+A wave of 64 chunks of 256 points is simulated task by task. Measured on this machine, in CPU seconds: what products and
+codes take for a row and a point, what parts take to be merged, and values to be added; by the clock, beside what else
+runs on this machine: what a task takes to be started, and how unequal equal tasks are. Assumed: 10 Gbit/s a host, 1
+GB/s from disk where the table exceeds 60 % of all memory. "Stragglers" draws each task's time from the measured spread
+and lets one host of 32, at least one, be three times slower throughout; "speculation" starts late tasks again, as Spark
+does when asked to. Each figure is the mean of ten draws. The simulation is held against a real job, which has one host
+with two cores."""
 N_FEATURES, CHUNK_ROWS, N_CHUNKS = 4_096, 256, 64
 N_ROWS = (10_000_000, 100_000_000)
 N_HOSTS, TINY_HOSTS = (8, 32, 128, 512), (8, 32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from bench_checks import check_result
 
-from tests.bench import engine_overhead, scaling, soak
+from tests.bench import engine_overhead, scale, scaling, soak, yfcc100m
 
 pytestmark = pytest.mark.spark
 
@@ -33,3 +33,27 @@ def test_soak__runs_tiny() -> None:
     # Where nothing is left to chance, nothing is left behind.
     for name in ("driver threads", "Python workers at work", "temporary files", "shuffle files", "stored by Spark"):
         assert samples[-1][name] <= samples[0][name], name
+
+
+def test_yfcc100m__runs_tiny() -> None:
+    result = yfcc100m.main(tiny=True)
+    check_result(result, yfcc100m)
+    sizes, stages, _, shown = result["tables"].values()
+    told = {row["what"]: row["measured"] for row in sizes}
+    assert told["photos imported for training"] + told["photos imported for validation"] == yfcc100m.TINY_ROWS
+    assert "value" in [row["stage"] for row in stages]
+    asked = set(
+        next(title for title in result["tables"] if title.startswith("Contributors")).split("tags ")[1].split(", ")
+    )
+    # Rows that help share a tag with the photo, those that hurt share none.
+    assert [bool(asked & set(row["tags"].split(", "))) for row in shown] == [row["value"] > 0 for row in shown]
+
+
+def test_scale__runs_tiny() -> None:
+    result = scale.main(tiny=True)
+    check_result(result, scale)
+    waves = result["tables"]["Waves of 16,384 points"]
+    assert [(row["N"], row["hosts"]) for row in waves] == [
+        (n, hosts) for n in scale.N_ROWS for hosts in scale.TINY_HOSTS
+    ]
+    assert all(row["stragglers, s"] >= row["in all, s"] * 0.99 for row in waves)
