@@ -152,10 +152,11 @@ class _Cleaned:
     n_after: int = 0
 
     def rows(self) -> Iterator[pa.RecordBatch]:
-        for batch in self.reviewed.whole.read(None):
-            rows = self._changed(batch)
-            self.n_before, self.n_after = self.n_before + len(batch), self.n_after + len(rows)
-            yield rows
+        with told_by(f"train table {self.reviewed.reference}"):
+            for batch in self.reviewed.whole.read(None):
+                rows = self._changed(batch)
+                self.n_before, self.n_after = self.n_before + len(batch), self.n_after + len(rows)
+                yield rows
 
     def _changed(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         ids, _ = self.reviewed.ids_and_labels(rows)

@@ -32,7 +32,8 @@ def write_iceberg_folder(schema: pa.Schema, rows: Iterator[pa.RecordBatch], fold
     folder.mkdir()
     (folder / "metadata").mkdir()
     own = f"{MovedFileIO.__module__}.{MovedFileIO.__qualname__}"
-    location = f"file://{place}"  # Iceberg undoes no escapes
+    # Iceberg undoes no escapes. What a URI would take for its end is a character of a plain path.
+    location = str(place) if set("#?") & set(str(place)) else f"file://{place}"
     told = {"py-io-impl": own, PLACE: location, FOLDER: str(folder)}
     catalog = SqlCatalog(NAME[0], uri="sqlite:///:memory:", warehouse=location, **told)
     try:

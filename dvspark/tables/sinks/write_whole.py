@@ -13,6 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from dvspark.errors import ConfigError
 from dvspark.tables.sources.whole_tables import WholeTable
 
 ROWS, NUMBERS = "part-00000.parquet", "embeddings.npy"
@@ -79,11 +80,19 @@ def _numpy(table: WholeTable, rows: Iterator[pa.RecordBatch], folder: Path, _: P
         header(file)
 
 
-def _delta(table: WholeTable, rows: Iterator[pa.RecordBatch], folder: Path, _: Path) -> None:
+def _delta(table: WholeTable, rows: Iterator[pa.RecordBatch], folder: Path, place: Path) -> None:
     from deltalake import write_deltalake  # noqa: PLC0415 - an extra
+    from deltalake.exceptions import DeltaError  # noqa: PLC0415
 
+    from dvspark.tables.sources.delta_files import path_problem  # noqa: PLC0415
+
+    if problem := path_problem("--output", str(place)):
+        raise ConfigError(problem)
     reader = pa.RecordBatchReader.from_batches(table.schema, rows)
-    write_deltalake(str(folder), reader, partition_by=[*table.partitions] or None)
+    try:
+        write_deltalake(str(folder), reader, partition_by=[*table.partitions] or None)
+    except DeltaError as error:  # of a disk that is full, among others
+        raise OSError(str(error)) from error
 
 
 def _iceberg(table: WholeTable, rows: Iterator[pa.RecordBatch], folder: Path, place: Path) -> None:

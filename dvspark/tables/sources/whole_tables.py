@@ -73,10 +73,10 @@ def whole_table(reference: TableReference, state: int | None = None) -> WholeTab
 
 @contextmanager
 def told_by(where: str) -> Iterator[None]:
-    """Raise what a library says of files that it cannot read, or of columns that it cannot write, as InputError."""
+    """Raise what a library says of files that it cannot read as InputError."""
     try:
         yield
-    except (FileNotFoundError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException) as error:
         raise InputError(Problem(where, "the table that was reviewed", str(error), HINT)) from None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -130,26 +132,87 @@ def test_csv_files__keep_columns_of_one_name_and_texts_of_folder_names(tmp_path:
     for row, cells in enumerate(rows):
         decision, label = decisions[row]
         if decision != "drop":
-            cells = [*cells[:3], str(label) if decision == "relabel" else cells[3], *cells[4:]]
-            expected.append([*cells, "01" if row < HALF else "1"])
+            own = str(label) if decision == "relabel" else cells[3]
+            expected.append([*cells[:3], own, *cells[4:], "01" if row < HALF else "1"])
     assert [list(row) for row in zip(*(column.to_pylist() for column in found.columns), strict=True)] == expected
 
 
-def test_iceberg_columns__whose_names_files_cannot_have_are_kept(tmp_path: Path) -> None:
+def iceberg(folder: Path, rows: pa.Table) -> list[str]:
     sql = pytest.importorskip("pyiceberg.catalog.sql")
-    from pyiceberg.table import StaticTable
-
-    rows = table(**{"my note": [f"n{row}" for row in range(N)], "1é-x": np.arange(N)})
-    catalog = sql.SqlCatalog("test", uri="sqlite:///:memory:", warehouse=tmp_path.as_uri())
+    catalog = sql.SqlCatalog("test", uri="sqlite:///:memory:", warehouse=folder.as_uri())
     catalog.create_namespace("db")
     made = catalog.create_table("db.train", rows.schema)
     made.append(rows)
     catalog.close()
-    place = made.metadata_location.removeprefix("file://")
-    decisions = cleaned(tmp_path, "--train", place, "--train.format", "iceberg")
-    original, found = (
-        by_id(StaticTable.from_metadata(str(tmp_path / "new" / name)).scan().to_arrow().to_pylist())
-        for name in ("original", "cleaned")
-    )
+    return ["--train", made.metadata_location.removeprefix("file://"), "--train.format", "iceberg"]
+
+
+def read_iceberg(place: Path) -> Rows:
+    from pyiceberg.table import StaticTable
+
+    return by_id(StaticTable.from_metadata(str(place)).scan().to_arrow().to_pylist())
+
+
+def test_iceberg_columns__whose_names_files_cannot_have_are_kept(tmp_path: Path) -> None:
+    rows = table(**{"my note": [f"n{row}" for row in range(N)], "1é-x": np.arange(N)})
+    decisions = cleaned(tmp_path, *iceberg(tmp_path, rows))
+    original = read_iceberg(tmp_path / "new" / "original")
     assert original == rows.to_pylist()
-    assert found == decided(original, decisions)
+    assert read_iceberg(tmp_path / "new" / "cleaned") == decided(original, decisions)
+
+
+def test_iceberg_tables__are_read_at_places_that_no_uri_names(tmp_path: Path) -> None:
+    words = iceberg(tmp_path, table())
+    folder = tmp_path / "set #1 é%20?"
+    folder.mkdir()
+    decisions = cleaned(folder, *words)
+    assert read_iceberg(folder / "new" / "cleaned") == decided(table().to_pylist(), decisions)
+
+
+def delta(folder: Path) -> list[str]:
+    deltalake = pytest.importorskip("deltalake")
+    deltalake.write_deltalake(str(folder / "train"), table())
+    return ["--train", str(folder / "train"), "--train.format", "delta"]
+
+
+def test_delta_tables__are_not_written_where_deltalake_writes_elsewhere(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cleaned(tmp_path, *delta(tmp_path))
+    place = tmp_path / "x[1]%20"
+    assert main(["clean", str(tmp_path / "out" / "runs" / "first"), "--output", str(place)]) == 2
+    assert "escapes such as %20" in capfd.readouterr().err
+    assert not place.exists()
+
+
+def test_delta_tables__on_a_full_disk_end_with_a_message(tmp_path: Path) -> None:
+    cleaned(tmp_path, *delta(tmp_path))
+    run, place = str(tmp_path / "out" / "runs" / "first"), tmp_path / "other"
+    script = (
+        "import resource, sys; from dvspark.cli.front import main\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))\n"
+        f"sys.exit(main(['clean', {run!r}, '--output', {str(place)!r}]))"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2, ended.stderr
+    assert "a folder that can be made" in ended.stderr
+    assert not place.exists()
+
+
+def test_files_that_broke_since_the_review__are_told_without_a_trace(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    notes = [str(n) * 500 for n in np.random.default_rng(0).random(N)]
+    path = tmp_path / "train.parquet"
+    pq.write_table(table(note=notes), path, compression="none")
+    cleaned(tmp_path, "--train", str(path))
+    column = pq.ParquetFile(path).metadata.row_group(0).column(3)
+    start = column.dictionary_page_offset or column.data_page_offset
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.write(b"\xff" * 64)
+    assert main(["clean", str(tmp_path / "out" / "runs" / "first"), "--output", str(tmp_path / "other")]) == 3
+    said = capfd.readouterr().err
+    assert "the table that was reviewed" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "other").exists()
