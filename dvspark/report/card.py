@@ -92,12 +92,29 @@ def _facts(run: Mapping[str, Any]) -> Iterator[Fact]:
     parts += ["each row's own bound is in the column error_bound" if run.get("row_bounds") else ""]
     if run.get("ranking") is not None or "ranking" not in run:
         yield Fact("Ranking", _text(run.get("ranking")), "; ".join(part for part in parts if part))
+    yield from _game_facts(_dict(run, "game"), bound)
     yield Fact("Aggregate", _text(run.get("aggregate")), "over the validation points")
     if run.get("self_validation"):
         yield Fact("Self-validation", "yes", "each row is left out of its own game")
     yield _plan_fact(_dict(run, "plan"))
     yield Fact("dvspark", _text(run.get("dvspark_version")))
     yield Fact("Values table", _text(outputs.get("values")))
+
+
+def _game_facts(game: Mapping[str, Any], bound: Any) -> Iterator[Fact]:
+    """Yield how a game was played; nothing of a run that played none."""
+    if not game:
+        return
+    ends = [significant(float(game[name]), 4) for name in ("utility_of_all", "utility_of_none")]
+    yield Fact("Utility", _text(game.get("utility")), f"U(N) = {ends[0]}, U(∅) = {ends[1]}")
+    parts = [
+        f"{_count(game.get('n_cache_hits'))} of them known before" if game.get("n_cache_hits") else "",
+        f"{_count(game.get('n_draws'))} draws of seed {game.get('seed')}",
+        f"until {_text(game.get('stopped_by')).replace('_', ' ')}",
+        f"no value is off by more than {significant(bound, 2)}, with a chance of 1 - delta" if bound else "",
+        f"biased: {game['biased']}" if game.get("biased") else "",
+    ]
+    yield Fact("Evaluations", _count(game.get("n_evaluations")), "; ".join(part for part in parts if part))
 
 
 def _table_fact(name: str, table: Mapping[str, Any]) -> Fact:

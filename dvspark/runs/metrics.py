@@ -36,6 +36,7 @@ def run_metrics(record: Mapping[str, Any]) -> str:
         ),
         ("rejected_rows", "rows of each table set aside", n_rejected),
         ("validation_points", "validation rows the values rest on", [({}, inputs["n_validation"])]),
+        ("evaluations", "sets whose worth was asked for", [({}, record.get("game", {}).get("n_evaluations"))]),
         ("features", "length of an embedding", [({}, inputs["n_features"])]),
         ("classes", "distinct labels", [({}, inputs["n_classes"])]),
         ("stage_seconds", "wall time of each stage", [({"stage": s["stage"]}, s["seconds"]) for s in record["stages"]]),

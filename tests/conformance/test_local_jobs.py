@@ -48,7 +48,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "monte_carlo_shapley": {"utility": "knn(utility='wang2023')", "k": 3, "metric": "cosine", "utility_range": 1.0},
     "monte_carlo_banzhaf": {"utility": "sklearn.naive_bayes.GaussianNB", "evaluations": 300, "cache": True},
     "ame": {"utility": "threshold_knn", "radius": 4, "players": "owners", "evaluations": 400},
-    "data_oob": {"evaluations": 60},
+    "data_oob": {"evaluations": 120},
 }
 
 
@@ -118,7 +118,7 @@ def _told(record: dict[str, Any], out: Path) -> dict[str, Any]:
 
 
 # Of a report: when, how long, and the versions of Spark.
-TIMES = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC|width: [\d.]+%|\b[\d.,]+ (ms|s|min|h)\b")
+TIMES = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC|width: [\d.]+%|\b[\d.,]+ (ms|s|min|h)( \d+ (s|min))?\b")
 SPARK = re.compile(r"<tr><th[^>]*><bdi>(py)?spark</bdi>.*?</tr>\s*", re.DOTALL)
 
 
