@@ -57,6 +57,12 @@ def check_sample(engine: Partial, reference: Partial, own_error: float = 0.0) ->
     return finding("sample", gap, ROUNDING * size + certified, meaning)
 
 
+def check_arrival(found: str, arrived: str) -> Finding:
+    """Return whether the sums of a point arrived here as its task found them; both are sha256 of the sums."""
+    meaning = "sums of one point that arrived otherwise than its task has found them"
+    return finding("sample", float(found != arrived), 0.0, meaning)
+
+
 def worst(findings: Sequence[Finding]) -> Finding:
     """Return the finding of one check that failed, or that came nearest to failing."""
     failed = [finding for finding in findings if finding.verdict == "fail"]

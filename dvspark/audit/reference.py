@@ -15,7 +15,7 @@ from dvspark.kernels.ranking.ordered import in_order
 from dvspark.kernels.ranking.ranking import RankedRows
 from dvspark.methods.base import PointMethod
 from dvspark.methods.options import ValueOptions
-from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Partial, TrainArrays, TrainColumns
+from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int64s, Partial, TrainArrays, TrainColumns
 
 # So many points are drawn, by a hash of their ids.
 SAMPLE_POINTS = 8
@@ -64,7 +64,7 @@ def merged_reference_partial(
     partial = Partial.zeros(method.n_values(n_train, columns.n_owners))
     for point in points:
         distance = settle_ties(np.asarray(point.keys, np.float64), options.metric)
-        order = np.lexsort((np.arange(n_train), distance))
+        order = _order(distance)
         if point.absent is not None:
             order = order[order != point.absent]
         matches = point.matches[order]
@@ -81,6 +81,13 @@ def merged_reference_partial(
                 partial.value[order] += values
         partial.count(0.0, 0.0, size=size)
     return partial
+
+
+def _order(distance: Float64s) -> Int64s:
+    """Return the rows by (distance, train row). NumPy's fast sort, a fifth of the time, mixes up equal rows."""
+    order = np.argsort(distance)
+    ordered = distance[order]
+    return np.argsort(distance, kind="stable") if (ordered[1:] == ordered[:-1]).any() else order
 
 
 def _distances(x: Floats, z: Floats, metric: str) -> Iterator[Float64s]:

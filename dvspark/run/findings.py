@@ -8,16 +8,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dvspark.audit import approximation, checks, reference
 from dvspark.engine import tasks
+from dvspark.engine.by_workers import by_workers
+from dvspark.engine.by_workers.by_workers import LocalIndex
 from dvspark.engine.chunks import singly
+from dvspark.engine.compared import findings_of, values_sha256
 from dvspark.engine.engines import Index, engine_of
 from dvspark.engine.index.train_blocks import BlocksReference
+from dvspark.engine.index.train_index import IndexReference
 from dvspark.engine.points import audited_rows, points_of
 from dvspark.engine.replicated import replicated
 from dvspark.engine.sharded import sharded
 from dvspark.engine.sharded.exchange import Halves
+from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.blocks.merged import MergedPoint
 from dvspark.run.spot_checks import Summed
 from dvspark.schemas import EXACT, Finding, Float64s, Partial
@@ -45,7 +51,11 @@ def run_findings(
     """
     options, method = work.options, work.method
     sample = audited_rows(validation_rows, reference.SAMPLE_POINTS, own.n_chunks, own.totals.widest)
-    of_points, by_engine, exact = _valued_again(validation_rows, sample, index, work)
+    by_engine, exact = Partial.zeros(0), Partial.zeros(0)
+    if isinstance(index, BlocksReference) or method.approximates is not None:
+        of_points, by_engine, exact = _valued_again(validation_rows, sample, index, work)
+    else:
+        of_points = _compared(validation_rows, sample, index, work)
     findings = [checks.check_finite(values)]
     if options.index == EXACT:
         findings.append(checks.worst(of_points))
@@ -60,6 +70,23 @@ def run_findings(
         n_players = index.n_train - options.self_validation
         findings += approximation.approximation_findings(options, work.parameters, n_players, by_engine, exact, values)
     return findings
+
+
+def _compared(validation_rows: Frame, sample: pa.Table, index: IndexReference, work: tasks.ChunkWork) -> list[Finding]:
+    """Return for each of a few points whether kernel and reference agree, compared where the index is open.
+
+    The first point is also valued as all others of the run were: its sums must arrive as its task has found them.
+    """
+    chunks = points_of(validation_rows).each_a_chunk(sample, validation_rows)
+    engine, sizes = by_workers if isinstance(index, LocalIndex) else replicated, dict.fromkeys(range(len(sample)), 1)
+    told = engine.compared_points(chunks, sizes, index, work)
+    if sorted(told["chunk_id"].to_pylist()) != list(sizes):
+        got = f"{len(told)} of them"
+        raise ComputeError(Problem("audit", f"{len(sizes)} points, each compared once", got, checks.AGAIN))
+    (arrived,) = engine_of(index).value_waves(chunks, {0: 1}, index, work, cut=singly(1))
+    expected = told.filter(pc.equal(told["chunk_id"], 0))["values_sha256"][0].as_py()
+    arrival = checks.check_arrival(expected, values_sha256(arrived.totals.value))
+    return findings_of(told) + [one for one in [arrival] if one.verdict == "fail"]
 
 
 def _valued_again(

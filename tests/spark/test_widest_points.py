@@ -95,3 +95,26 @@ def test_audited_rows__are_drawn_ones_and_those_at_the_places_of_the_widest(spar
     assert audited_rows(points, 8, 4, np.empty((0, 3)))["id"].to_pylist() == sorted(drawn)
     with pytest.raises(ComputeError, match="4 rows with the widest"):
         audited_rows(points, 8, 4, np.array([*widest[:3], [0.125, 1, 90]]))
+
+
+def two_swapped(true: Any) -> Any:
+    """Return what adds up partials of a block, and then swaps two rows' sums."""
+
+    def reduce_block(partials: Any) -> Any:
+        import numpy as np
+        import pyarrow as pa
+
+        (row,) = true(partials).to_pylist()
+        values = np.frombuffer(row["value"]).copy()
+        far, near = np.argmin(values), np.argmax(values)
+        values[[far, near]] = values[[near, far]]
+        return pa.Table.from_pylist([{**row, "value": values.tobytes()}], true(partials).schema)
+
+    return reduce_block
+
+
+def test_audit__finds_sums_that_arrive_in_other_places(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    train, validation = frames_of(spark, dense_data())
+    monkeypatch.setattr(replicated, "reduce_block", two_swapped(replicated.reduce_block))
+    with pytest.raises(AuditError, match="arrived otherwise"):
+        dvspark.value_table(train, validation, k=5, plan="replicated")

@@ -30,6 +30,7 @@ from dvspark.schemas.columns import from_ipc
 __all__ = [
     "LocalIndex",
     "build_index",
+    "compared_points",
     "finished",
     "listed_rows",
     "near_points",
@@ -111,6 +112,12 @@ def neighbor_counts(chunks: LocalChunks, sizes: dict[int, int], reference: Index
 def near_points(chunks: LocalChunks, sizes: dict[int, int], reference: IndexReference, work: ChunkWork) -> pa.Table:
     """Return `NEAR_POINTS` of training rows in chunks."""
     asked = (request("near", chunks.take([chunk]), reference, work) for chunk in sizes)
+    return pa.concat_tables([from_ipc(told) for told in chunks.rows.session.workers.map(asked)])
+
+
+def compared_points(chunks: LocalChunks, sizes: dict[int, int], reference: IndexReference, work: ChunkWork) -> pa.Table:
+    """Return `COMPARED` of chunks, each valued by the kernel and by the reference in a worker."""
+    asked = (request("compare", chunks.take([chunk]), reference, work) for chunk in sizes)
     return pa.concat_tables([from_ipc(told) for told in chunks.rows.session.workers.map(asked)])
 
 

@@ -19,6 +19,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
+from dvspark.engine.compared import compare_chunks
 from dvspark.engine.games.ranges import ask_worths, play_numbers
 from dvspark.engine.games.table_utility import TableUtility
 from dvspark.engine.index.train_index import IndexReference, TrainIndex
@@ -34,6 +35,7 @@ TASKS: dict[str, Callable[[Batches, TrainIndex, ChunkWork], Batches]] = {
     "value": value_chunks,
     "count": count_chunks,
     "near": near_chunks,
+    "compare": compare_chunks,
 }
 # Where a request's metadata say what is to be done.
 TOLD = b"dvspark"

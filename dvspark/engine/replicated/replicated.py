@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from dvspark.engine.chunks import Cut, in_chunks, queries
+from dvspark.engine.compared import compare_chunks
 from dvspark.engine.index.host_cache import open_on_host
 from dvspark.engine.index.manifest import MANIFEST, read_manifest
 from dvspark.engine.index.train_index import IndexReference, TrainIndex, TrainKeys
@@ -44,6 +45,7 @@ from dvspark.schemas import (
     TrainArrays,
     Wave,
 )
+from dvspark.schemas.compared import COMPARED
 from dvspark.schemas.reviewing import NEAR_POINTS
 from dvspark.spark import worker
 from dvspark.spark.progress import watch_tasks
@@ -181,6 +183,17 @@ def near_points(chunks: DataFrame, sizes: dict[int, int], reference: IndexRefere
         .mapInArrow(find, NEAR_POINTS.ddl())
         .toArrow()
     )
+
+
+def compared_points(chunks: DataFrame, sizes: dict[int, int], reference: IndexReference, work: ChunkWork) -> pa.Table:
+    """Return `COMPARED` of chunks, each valued by the kernel and by the reference in a task of its own."""
+
+    def compare(batches: Batches) -> Batches:
+        worker.get_ready(loops.fastest)
+        return compare_chunks(batches, open_here(reference), work, value_chunks)
+
+    placed = one_value_a_task(chunks, "chunk_id", sorted(sizes)).sortWithinPartitions("chunk_id", "id")
+    return placed.mapInArrow(compare, COMPARED.ddl()).toArrow()
 
 
 def tenth_distances(
