@@ -186,6 +186,11 @@ def _passed_over(rows: Rows, checks: RowChecks) -> tuple[Rows, list[dict[str, An
         tallies = tally(rows, checks, with_keys=True)
         rows = replace(rows, keys=keys_in_id_order([t["keys"] for t in tallies if t["aspect"] == ALL_ROWS]))
         return rows, tallies, repeated_ids(rows), label_counts(rows)
+    if rows.keys_in_files:
+        with JobThreads(1, rows.spark) as beside:
+            known = beside.submit(rows.read_keys)
+            tallies, rows = tally(rows, checks), known.result()
+        return rows, tallies, repeated_ids(rows), label_counts(rows)
     # What ids and labels tell takes small jobs, most of which is waiting: they go on beside the pass over all columns.
     with JobThreads(2, rows.spark) as beside:
         repeated, counted = beside.submit(repeated_ids, rows), beside.submit(label_counts, rows)

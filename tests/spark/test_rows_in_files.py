@@ -64,7 +64,9 @@ def _require_the_same(rows: Rows) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(read, "KEYS_AT_HAND", 0)
         found.append(_facts(rows))
-    assert found[0] == found[1] == found[2]
+        patched.setattr(read, "KEYS_READ_HERE", 0)
+        found.append(_facts(rows))
+    assert found[0] == found[1] == found[2] == found[3]
 
 
 @pytest.mark.parametrize("id_type", IDS)

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from dvspark.schemas.columns import from_ipc
 from dvspark.schemas.labels import rows_by_label
 from dvspark.tables.row_checks import FIRST_IDS
-from dvspark.tables.sources.words import readable_words
+from dvspark.tables.sources.words import in_id_order, readable_words
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -23,15 +23,15 @@ Ids = tuple[int, list[object]]
 
 def keys_in_id_order(packed: list[bytes]) -> pa.Table:
     """Return the key columns of a table in id order, from those of its batches."""
-    return pa.concat_tables([from_ipc(keys) for keys in packed]).sort_by("id").combine_chunks()
+    return in_id_order(pa.concat_tables([from_ipc(keys) for keys in packed]))
 
 
 def repeated_ids(rows: Rows) -> Ids:
     """Return the ids that occur more than once."""
     if rows.keys is None:
         return _ids_of(repeated_frame(rows))
-    counts = pc.value_counts(rows.keys["id"].drop_null())
-    repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+    ids = rows.keys["id"].drop_null().combine_chunks()  # in order, so equal ones are neighbors
+    repeated = pc.unique(ids[1:].filter(pc.equal(ids[1:], ids[:-1])))
     return len(repeated), repeated[:FIRST_IDS].to_pylist()
 
 

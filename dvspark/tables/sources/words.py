@@ -44,3 +44,11 @@ def readable_batch(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, dict[str, Boo
         return batch, {}
     columns = [found[name][0] if name in found else batch.column(name) for name in batch.schema.names]
     return pa.RecordBatch.from_arrays(columns, schema=batch.schema), problems
+
+
+def in_id_order(keys: pa.Table) -> pa.Table:
+    """Return key columns in id order, nulls last, each in one chunk. Cost: O(n log n), O(n) where they are in order."""
+    ids = keys["id"].combine_chunks()
+    if ids.null_count or (len(ids) > 1 and not pc.all(pc.less_equal(ids[:-1], ids[1:])).as_py()):
+        keys = keys.sort_by("id")
+    return keys.combine_chunks()

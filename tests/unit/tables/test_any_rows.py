@@ -15,7 +15,8 @@ from property_tests import examples
 
 from dvspark.schemas import columns
 from dvspark.schemas.columns import from_ipc
-from dvspark.tables.row_checks import ALL_ROWS, DIMENSION, LIST_FORM, RowChecks, mark_rows, sum_of_hashes, tally_rows
+from dvspark.tables.row_checks import ALL_ROWS, DIMENSION, LIST_FORM, RowChecks, mark_rows, tally_rows
+from dvspark.tables.row_digests import sum_of_hashes
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(max_size=6)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dvspark.tables.row_checks import RowChecks, mark_rows, row_problems, sum_of_hashes
+from dvspark.tables.row_checks import RowChecks, mark_rows, row_problems
+from dvspark.tables.row_digests import sum_of_hashes
 
 
 def _batch(x: list[list[float | None] | None]) -> pa.RecordBatch:
