@@ -216,6 +216,14 @@ _ALL = (
         operands=("PATH",),
     ),
     Command(
+        "warm",
+        "make later starts of Spark on this machine faster",
+        ("dvspark.cli.warm", "run"),
+        ("dvspark warm",),
+        about="It runs a job of a few rows on Spark, keeps the classes that Java has loaded in ~/.cache/dvspark, and "
+        "compiles loops. Do so again after another Java or Spark is installed; until then jobs start as without it.",
+    ),
+    Command(
         "pack",
         "write the package as a zip for spark-submit, or the whole environment",
         ("dvspark.cli.pack", "run"),

@@ -16,6 +16,7 @@ from dvspark.errors import ConfigError, Problem
 from dvspark.host.ending import answer_signals, at_once, is_ending
 from dvspark.host.owned import made_own_folder, others_may_write
 from dvspark.logs.redact import is_secret, redacted, remember
+from dvspark.spark.class_data import class_data_options
 from dvspark.spark.defaults import default_master
 from dvspark.spark.exhausted import is_cut_off
 from dvspark.spark.java import find_java_home
@@ -31,6 +32,7 @@ DEATH_SECONDS = 5.0
 STOP_SECONDS = 5.0
 WAREHOUSE = "spark.sql.warehouse.dir"
 SOCKET = "spark.python.unix.domain.socket.enabled"
+DEFAULTS = "spark.driver.defaultJavaOptions"
 # What a laptop needs and a cluster must not get from us.
 LOCAL_CONF = {
     "spark.driver.bindAddress": "127.0.0.1",  # no port is open to the network
@@ -112,9 +114,9 @@ def _builder(master: str | None, conf: dict[str, str]) -> SparkSession.Builder:
         if master is None and "SPARK_REMOTE" not in os.environ:
             master = (default_master() or (None,))[0]
         builder = builder.master(master or "local[*]")
-        conf = {**_local_conf(conf), **conf} if (master or "local").startswith("local") else conf
         if not (master or "").startswith("sc://"):
             os.environ["JAVA_HOME"] = str(find_java_home())
+        conf = {**_local_conf(conf), **conf} if (master or "local").startswith("local") else conf
         _launch_without_secrets({"spark.master": master or "local[*]", **conf})
     for key, value in conf.items():
         builder = builder.config(key, value)
@@ -199,5 +201,7 @@ def _local_conf(given: dict[str, str]) -> dict[str, str]:
     if any("java.io.tmpdir" in told for told in named):  # the path of such a file may have some hundred letters
         conf[SOCKET] = "false"
     if not any("GC" in told for told in named):
-        conf["spark.driver.defaultJavaOptions"] = COLLECTOR  # takes the place of one in spark-defaults.conf
+        shares = any("Archive" in told or "-Xshare" in told for told in named)
+        shared = "" if shares else class_data_options(Path(os.environ.get("JAVA_HOME", "")))
+        conf[DEFAULTS] = f"{COLLECTOR} {shared}".strip()  # takes the place of one in spark-defaults.conf
     return conf

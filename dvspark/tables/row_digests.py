@@ -51,7 +51,7 @@ def _side_by_side(rows: np.ndarray[tuple[int, int], np.dtype[np.uint8]], texts: 
         both = np.empty((len(here), rows.shape[1] + length), np.uint8)
         both[:, : rows.shape[1]] = rows if len(here) == len(rows) else rows[here]
         both[:, rows.shape[1] :] = letters[starts[here, None] + np.arange(length, dtype=np.int32)]
-        seen, size = memoryview(both).cast("B"), both.shape[1]
+        seen, size = both.data.cast("B"), both.shape[1]
         digests += [sha256(seen[start : start + size]).digest() for start in range(0, len(seen), size)]
     return digests
 

@@ -21,8 +21,10 @@ from dvspark.tables.rejecting import split, together
 from dvspark.tables.row_checks import ALL_ROWS, DIMENSION, FACTS, FIRST_IDS, LIST_FORM, RowChecks, tally_rows
 from dvspark.tables.sources.keys import (
     Ids,
+    are_in_files,
     keys_in_id_order,
     label_counts,
+    read_keys,
     repeated_ids,
     shared_ids,
 )
@@ -186,10 +188,10 @@ def _passed_over(rows: Rows, checks: RowChecks) -> tuple[Rows, list[dict[str, An
         tallies = tally(rows, checks, with_keys=True)
         rows = replace(rows, keys=keys_in_id_order([t["keys"] for t in tallies if t["aspect"] == ALL_ROWS]))
         return rows, tallies, repeated_ids(rows), label_counts(rows)
-    if rows.keys_in_files:
+    if are_in_files(rows):
         with JobThreads(1, rows.spark) as beside:
-            known = beside.submit(rows.read_keys)
-            tallies, rows = tally(rows, checks), known.result()
+            known = beside.submit(read_keys, rows)
+            tallies, rows = tally(rows, checks), replace(rows, keys=known.result())
         return rows, tallies, repeated_ids(rows), label_counts(rows)
     # What ids and labels tell takes small jobs, most of which is waiting: they go on beside the pass over all columns.
     with JobThreads(2, rows.spark) as beside:

@@ -20,7 +20,7 @@ from dvspark.errors import InputError
 from dvspark.methods.options import ValueOptions
 from dvspark.run import pipeline
 from dvspark.tables import table_checks
-from dvspark.tables.sources import read
+from dvspark.tables.sources import keys, read
 from dvspark.tables.sources.read import Rows, read_rows
 from dvspark.tables.sources.reference import TableReference
 
@@ -64,7 +64,7 @@ def _require_the_same(rows: Rows) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(read, "KEYS_AT_HAND", 0)
         found.append(_facts(rows))
-        patched.setattr(read, "KEYS_READ_HERE", 0)
+        patched.setattr(keys, "KEYS_READ_HERE", 0)
         found.append(_facts(rows))
     assert found[0] == found[1] == found[2] == found[3]
 

@@ -40,7 +40,6 @@ from dvspark.tables.sources.reference import TableReference
 from dvspark.tables.sources.row_files import RowFiles, row_files
 from dvspark.tables.sources.typed_bytes import DTYPES, decoded
 from dvspark.tables.sources.unreadable import condition_of, spark_errors, unreadable
-from dvspark.tables.sources.words import in_id_order, readable_batch
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -51,9 +50,6 @@ if TYPE_CHECKING:
 
 # Up to so many rows, the pass that checks rows also brings their key columns here, some 60 MB.
 KEYS_AT_HAND = 1_000_000
-# Up to so many rows, this process reads key columns itself from files that Arrow can read, beside the pass that checks
-# rows: 0.1 µs a row, where grouping and sorting ids in Java takes 2 µs. 40 bytes a row stay here, as the index needs.
-KEYS_READ_HERE = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -101,18 +97,6 @@ class Rows:
         if isinstance(self.frame, LocalRows):
             return True
         return self.files is not None and self.files.n_rows <= KEYS_AT_HAND
-
-    @property
-    def keys_in_files(self) -> bool:
-        """Whether this process can read the keys of all rows from files, which are not too many."""
-        return self.files is not None and KEYS_AT_HAND < self.files.n_rows <= KEYS_READ_HERE
-
-    def read_keys(self) -> Rows:
-        """Return the rows with their keys, read from files. Memory: 80 bytes a row meanwhile, with short ids."""
-        assert self.files is not None  # noqa: S101 - asked before
-        names = [name for name in self.types if name != "embedding"]
-        parts = (readable_batch(batch)[0] for part in self.files.parts for batch in self.files.read(part, names))
-        return replace(self, keys=in_id_order(pa.Table.from_batches(parts)))
 
     def map_batches(self, function: OverBatches, columns: list[str], ddl: str) -> DataFrame:
         """Return what ``function`` makes, on Spark, of batches with these columns of all rows, in any order."""

@@ -13,6 +13,7 @@ import pytest
 
 from dvspark.errors import ConfigError
 from dvspark.spark import java, session
+from dvspark.spark.class_data import CLASS_DATA_VARIABLE, OFF
 from dvspark.spark.java import find_java_home
 
 ECHO = '#!/bin/sh\nfor argument do printf "<%s>\\n" "$argument"; done\n'
@@ -190,6 +191,7 @@ def test_version__a_runtime_that_hangs_does_not_answer(homes: Any, monkeypatch: 
 def test_local_conf__java_is_given_no_second_collector(
     monkeypatch: pytest.MonkeyPatch, by: str, named: str | None, ours: bool
 ) -> None:
+    monkeypatch.setenv(CLASS_DATA_VARIABLE, OFF)
     for variable in session.JAVA_VARIABLES:
         monkeypatch.delenv(variable, raising=False)
     if named is not None and by in session.JAVA_VARIABLES:
