@@ -50,7 +50,7 @@ def main(tiny: bool) -> Result:
     with tempfile.TemporaryDirectory(prefix="dvspark-bench-") as name:
         folder = Path(name)
         wheel = built("wheel", folder / "dist")
-        _write_digits(folder / "digits.parquet", 200 if tiny else None)
+        write_digits(folder / "digits.parquet", 200 if tiny else None)
         say("an environment ...")
         bare = folder / "environment"
         took = _seconds(lambda: installed(wheel, bare))
@@ -101,7 +101,8 @@ def _bytes(place: Path) -> int:
     return sum(file.stat().st_size for file in [place, *place.rglob("*")] if file.is_file())
 
 
-def _write_digits(path: Path, n_rows: int | None) -> None:
+def write_digits(path: Path, n_rows: int | None) -> None:
+    """Write the digits of scikit-learn as a table, or ``n_rows`` of them."""
     from sklearn import datasets
 
     digits = datasets.load_digits()

@@ -17,6 +17,7 @@ ORDER = (
     "certificates",
     "self_validation",
     "engine_overhead",
+    "rest_of_job",
     "memory",
     "scaling",
     "sharded",

@@ -36,7 +36,7 @@ def are_in_files(rows: Rows) -> bool:
 
 
 def read_keys(rows: Rows) -> pa.Table:
-    """Return the key columns in id order, read from the rows' files. Memory: 80 bytes a row meanwhile, with short ids."""
+    """Return the key columns in id order, read from the rows' files. Memory: 80 bytes a row meanwhile, short ids."""
     assert rows.files is not None  # noqa: S101 - asked before
     names = [name for name in rows.types if name != "embedding"]
     parts = (readable_batch(batch)[0] for part in rows.files.parts for batch in rows.files.read(part, names))

@@ -27,6 +27,7 @@ from dvspark.kernels.distances.distances import (
     settle_ties,
     squared_norms,
 )
+from dvspark.kernels.distances.first_pass import first_pass
 from dvspark.kernels.formulas.knn_shapley import KnnShapley
 from dvspark.kernels.memory import scratch_bytes
 from dvspark.kernels.ranking import ranking
@@ -287,7 +288,7 @@ def test_duplicate_rows__names_the_first_copy_of_every_duplicate(rows: list[Any]
         expected += [(row, first)] if first != row else []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(distances, "TILE_ROWS", tile)
-        pairs = duplicate_rows(x)
+        pairs = duplicate_rows(x, first_pass(x, "euclidean", tile).projections)
     assert pairs.shape == (len(expected), 2)
     assert pairs.dtype == np.int32
     assert [tuple(pair) for pair in pairs.tolist()] == expected
@@ -296,8 +297,8 @@ def test_duplicate_rows__names_the_first_copy_of_every_duplicate(rows: list[Any]
 def test_duplicate_rows__rows_that_a_sum_cannot_tell_apart_are_none() -> None:
     # The step is lost beside the large number, in whatever direction the rows are projected.
     x = np.array([[1e6, 1.0], [1e6, 1.0 + 2.0**-52], [1e6, 1.0], [1e6, 1.0 + 2.0**-52]])
-    assert duplicate_rows(x[:2]).shape == (0, 2)
-    assert duplicate_rows(x).tolist() in ([[2, 0]], [[2, 0], [3, 1]])
+    assert duplicate_rows(x[:2], first_pass(x[:2], "euclidean", 4).projections).shape == (0, 2)
+    assert duplicate_rows(x, first_pass(x, "euclidean", 4).projections).tolist() in ([[2, 0]], [[2, 0], [3, 1]])
 
 
 keys_in_clusters = st.lists(
