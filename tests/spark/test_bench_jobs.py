@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from bench_checks import check_result
 
-from tests.bench import engine_overhead, scale, scaling, soak, yfcc100m
+from tests.bench import engine_overhead, rest_of_job, scale, scaling, soak, yfcc100m
 
 pytestmark = pytest.mark.spark
 
@@ -16,6 +16,15 @@ def test_engine_overhead__runs_tiny() -> None:
     stages, beside = result["tables"].values()
     assert [row["stage"] for row in stages][:5] == ["read", "validate", "plan", "index", "value"]
     assert beside[-1]["measured"] < 1e-12  # the job's values are those of `value_arrays`
+
+
+def test_rest_of_job__runs_tiny() -> None:
+    result = rest_of_job.main(tiny=True)
+    check_result(result, rest_of_job)
+    stages, driver, prepared, starts = result["tables"].values()
+    told = [row["what"] for row in stages]
+    assert told[:6] == ["cat", "bare read", "read", "validate", "plan", "index"]
+    assert [len(driver), len(prepared), len(starts)] == [1, 2, 2]
 
 
 def test_scaling__runs_tiny() -> None:
