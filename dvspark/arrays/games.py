@@ -145,7 +145,7 @@ def _checked(
     if method in list(GAMES):
         declared = GAMES[method]
         problems += parameter_problems(method, declared.own_parameters, parameters)
-        problems += [] if problems else declared.rule_problems(parameters)
+        problems += [] if problems else declared.rule_problems(parameters) + declared.check(parameters)
     if problems:
         raise ConfigError(problems)
     return GAMES[method]

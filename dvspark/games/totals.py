@@ -15,7 +15,7 @@ class Totals:
     """The ``moments`` of ``n_draws`` draws of ``n_ranges`` ranges, which asked for ``n_asked`` worths in ``n_calls``.
 
     What the moments are of, an estimator says. The worths lie from ``least`` to ``most``; of one range, ``probe`` is
-    one of them.
+    one of them. ``record``: the draws one by one, of an estimator that needs them.
     """
 
     moments: tuple[Moments, ...]
@@ -26,6 +26,7 @@ class Totals:
     least: float = math.inf
     most: float = -math.inf
     probe: Probe | None = None
+    record: bytes = b""
 
     @classmethod
     def of_ends(cls, n_moments: int, n_players: int, ends: Ends) -> Self:
@@ -43,4 +44,5 @@ class Totals:
             self.n_calls + later.n_calls,
             min(self.least, later.least),
             max(self.most, later.most),
+            record=self.record + later.record,
         )

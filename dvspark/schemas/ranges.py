@@ -49,5 +49,6 @@ RANGE_TOTALS = Table(
         Column("probe", "binary", "players of one coalition, a bit each; null if none was asked for its worth"),
         Column("probe_worth", "double", "what it is worth"),
         Column("moments", "binary", "of each moment and player, little-endian: int64 counts, float64 means, squares"),
+        Column("record", "binary", "the draws one by one, of an estimator that needs them"),
     ),
 )

@@ -108,6 +108,7 @@ def totals_row(number: int, totals: Totals) -> pa.RecordBatch:
         "probe": None if probe is None else packed(probe.joined),
         "probe_worth": None if probe is None else probe.worth,
         "moments": b"".join(array.astype(array.dtype.newbyteorder("<")).tobytes() for array in arrays),
+        "record": totals.record,
     }
     return pa.RecordBatch.from_pylist([row], schema=arrow_schema(RANGE_TOTALS))
 
@@ -125,7 +126,7 @@ def totals_of(row: dict[str, Any], n_players: int) -> Totals:
     )
     n_draws, n_ranges, n_asked, n_calls = (int(row[name]) for name in ("n_draws", "n_ranges", "n_asked", "n_calls"))
     probe = None if row["probe"] is None else Probe(unpacked(row["probe"], n_players), row["probe_worth"])
-    return Totals(moments, n_draws, n_ranges, n_asked, n_calls, row["least"], row["most"], probe)
+    return Totals(moments, n_draws, n_ranges, n_asked, n_calls, row["least"], row["most"], probe, row["record"])
 
 
 def packed(joined: Bools) -> bytes:

@@ -76,13 +76,17 @@ class Estimator(ABC):
         """Return the number of draws that keeps the promise, if it is known before they are made."""
         return None
 
+    def recorded(self, drawn: Drawn, seed: int, worths: Worths, ends: Ends) -> tuple[tuple[Moments, ...], bytes]:
+        """Return the moments of a stretch of draws, and its record: none, unless an estimator overrides this."""
+        return self.moments(drawn, seed, worths, ends), b""
+
     def totals(self, drawn: Drawn, seed: int, worths: Worths, ends: Ends) -> Totals:
         """Return the totals of a stretch of draws. Raises: ComputeError where the utility fails."""
         asked, calls = worths.n_asked, worths.n_calls
-        moments = self.moments(drawn, seed, worths, ends)
+        moments, record = self.recorded(drawn, seed, worths, ends)
         worths.require_no_failures()
         counts = worths.n_asked - asked, worths.n_calls - calls
-        return Totals(moments, drawn.n, 1, *counts, worths.least, worths.most, worths.probe)
+        return Totals(moments, drawn.n, 1, *counts, worths.least, worths.most, worths.probe, record)
 
     def of_mean(self, moments: Moments, scale: float = 1.0) -> EstimatedValues:
         """Return the estimate whose values are means of draws, times ``scale``."""

@@ -24,6 +24,7 @@ CASES: list[tuple[str, dict[str, Any], Any]] = [
     ("monte_carlo_beta", {"alpha": 4, "beta": 1}, beta(4, 1)),
     ("monte_carlo_beta", {"alpha": 1, "beta": 4, "sampling": "stratified"}, beta(1, 4)),
     ("ame", {}, marginal_effect),
+    ("ame", {"fit": "corrected"}, marginal_effect),
     ("leave_one_out", {}, leave_one_out),
 ]
 IDS = [f"{name}{''.join(f'-{word}' for word in parameters.values())}" for name, parameters, _ in CASES]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -34,13 +35,21 @@ class Breaking:
         return GAME(players)
 
 
-@pytest.mark.parametrize("method", ["monte_carlo_shapley", "group_testing_shapley", "monte_carlo_banzhaf"])
-def test_game_that_was_stopped__goes_on(method: str, tmp_path: Path) -> None:
-    whole = value_game(GAME, 5, method, 3_000)
+OF_METHODS: list[tuple[str, dict[str, Any]]] = [
+    ("monte_carlo_shapley", {}),
+    ("group_testing_shapley", {}),
+    ("monte_carlo_banzhaf", {}),
+    ("ame", {"fit": "lasso"}),
+]
+
+
+@pytest.mark.parametrize(("method", "parameters"), OF_METHODS)
+def test_game_that_was_stopped__goes_on(method: str, parameters: dict[str, Any], tmp_path: Path) -> None:
+    whole = value_game(GAME, 5, method, 3_000, **parameters)
     with pytest.raises(KeyboardInterrupt):
-        value_game(Breaking(1_700), 5, method, 3_000, ledger=str(tmp_path))
+        value_game(Breaking(1_700), 5, method, 3_000, ledger=str(tmp_path), **parameters)
     again = Breaking(-1)
-    resumed = value_game(again, 5, method, 3_000, ledger=str(tmp_path))
+    resumed = value_game(again, 5, method, 3_000, ledger=str(tmp_path), **parameters)
     assert resumed.values.tobytes() == whole.values.tobytes()
     assert resumed.standard_errors.tobytes() == whole.standard_errors.tobytes()
     assert resumed.n_evaluations == whole.n_evaluations
