@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dvspark.kernels.formulas.both_tables import BothTables, ValuedRows
 from dvspark.kernels.nearest.near_values import NearestPoint, NearValues
 from dvspark.kernels.radius import neighbor_values as of_neighbors
 from dvspark.kernels.ranking.ordered import OrderedPoint
@@ -145,3 +146,17 @@ class RadiusFormulas(Parameters, ABC):
     def utilities(self, n: Int64s, n_matches: Int64s) -> tuple[Float64s, Float64s]:
         """Return U(N) and U(∅) of points with ``n`` neighbors, (n_points,) float64 each."""
         return of_neighbors.utility(n, n_matches, n_classes=self.n_classes)
+
+
+@dataclass(frozen=True)
+class WholeFormulas(Parameters, ABC):
+    """Formulas of the `whole` kind, of all training rows and all validation rows at once."""
+
+    @property
+    def efficient(self) -> bool:
+        """No: these values are no shares of a utility."""
+        return False
+
+    @abstractmethod
+    def valued(self, tables: BothTables) -> ValuedRows:
+        """Return the values of all training rows. Their bits depend neither on threads nor on how rows are cut."""

@@ -75,8 +75,8 @@ def drawn_rows(n_train: int, n_features: int, n_classes: int) -> Int64s:
     return np.sort(np.random.default_rng(SEED).choice(n_train, n_rows, replace=False))
 
 
-def fit_head(x: Floats, codes: Int32s, n_classes: int) -> SoftmaxHead:
-    """Return the head trained on rows ``x`` (n, n_features) with classes ``codes`` (n,).
+def fit_head(x: Floats, codes: Int32s, n_classes: int, penalty: float = PENALTY) -> SoftmaxHead:
+    """Return the head trained on rows ``x`` (n, n_features) with classes ``codes`` (n,), minimizing with ``penalty``.
 
     Cost: O(steps × n × classes × features) time; two copies of x and three (n, n_classes) in float64.
     Source: Liu & Nocedal, On the limited memory BFGS method, 1989, doi:10.1007/BF01589116; SciPy's L-BFGS-B.
@@ -88,10 +88,10 @@ def fit_head(x: Floats, codes: Int32s, n_classes: int) -> SoftmaxHead:
     def objective(flat: Float64s) -> tuple[float, Float64s]:
         weights = flat.reshape(shape)
         logs = _log_softmax(z @ weights[:, :-1].T + weights[:, -1])
-        loss = -float(logs[rows, codes].mean()) + PENALTY / 2 * float(flat @ flat)
+        loss = -float(logs[rows, codes].mean()) + penalty / 2 * float(flat @ flat)
         residuals = np.exp(logs)
         residuals[rows, codes] -= 1.0
-        slope = np.column_stack([residuals.T @ z, residuals.sum(axis=0)]) / len(z) + PENALTY * weights
+        slope = np.column_stack([residuals.T @ z, residuals.sum(axis=0)]) / len(z) + penalty * weights
         return loss, slope.ravel()
 
     limits = {"maxiter": MOST_STEPS, "maxfun": 2 * MOST_STEPS, "gtol": FLAT_SLOPE, "ftol": 0.0}
