@@ -174,7 +174,7 @@ def _asked_problems(given: Given, options: ValueOptions) -> list[Problem]:
 def _weighing_problems(given: Given, options: ValueOptions) -> list[Problem]:
     """Return why validation rows cannot have weights under this method."""
     method = options.declaration
-    if given.validation_weights is None or (method.adds_up and method.score is None):
+    if given.validation_weights is None or (method.adds_up and method.score is None and method.hides != "values"):
         return []
     hint = "leave validation_weights out, or choose a method whose values add up point by point, such as knn_shapley"
     return [Problem("validation_weights", f"none, for {options.method}", "given", hint)]

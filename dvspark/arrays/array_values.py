@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from dvspark.arrays.array_inputs import ArrayInputs, Given, read_array_inputs
+from dvspark.arrays.hidden_values import hidden, require_same
 from dvspark.arrays.other_inputs import graph_values
 from dvspark.arrays.owned_inputs import GivenOwned
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.index.search import searched
-from dvspark.errors import ConfigError, DataWarning, InputError, Problem
+from dvspark.errors import ConfigError, DataWarning, Problem
 from dvspark.kernels.distances.distances import prepare
 from dvspark.kernels.formulas.kinds import Parameters, RadiusFormulas
 from dvspark.kernels.ranking.ranking import RankingOptions
@@ -208,8 +209,8 @@ def array_sums(
         shared: SharedMethod[Parameters] = SharedMethod.of(method)
         return [shared.one_game(train, points, labels, ranking_options, parameters)]
     parameters = method.settled_parameters(train, points, ranking_options, parameters)
-    if method.is_private:
-        kept = release or KeptRelease()
+    kept = release or KeptRelease()
+    if method.hides == "counts":
         private = PrivateMethod.of(method)
         train, points = _released(private, train, points, ranking_options, private.own(parameters), kept)
     sums, workspace = list[Partial](), Workspace()
@@ -217,6 +218,9 @@ def array_sums(
         sums.append(_no_points(method, train, options))
         for chunk in _chunks(points, places):
             sums[-1].add(method.partial(train, chunk, ranking_options, parameters, workspace))
+    if method.hides == "values":
+        of = _digest(train, points, ranking_options, parameters)
+        sums = [hidden(method, sums[0], parameters, kept, of)]  # such methods refuse weights of points
     total = sums[0] if len(sums) == 1 else reduce(Partial.plus, sums, _no_points(method, train, options))
     for said in method.warnings(total):
         warnings.warn(said, DataWarning, stacklevel=4)
@@ -246,12 +250,10 @@ def _released(
     Raises: InputError if ``kept`` is a release of other tables or parameters.
     """
     of = _digest(train, points, options, parameters)
+    require_same(kept, of)
     if kept.noisy_counts is None:
         kept.release, kept.of = method.release(parameters, points.n_validation), of
         kept.sample_key = secrets.token_bytes(32) if kept.release.sampling_rate < 1 else None
-    elif kept.of != of:
-        hint = "give the tables and parameters of the first call, or another release: that spends the budget once more"
-        raise InputError(Problem("release", "one of these tables and parameters", "one of others", hint))
     if kept.sample_key is not None:
         drawn = method.sample(range(train.n_train), kept.sample_key, parameters)
         train = dataclasses.replace(train, columns=dataclasses.replace(train.columns, sampled=drawn))

@@ -97,6 +97,9 @@ class Method(ABC, Generic[P]):
     averages_ties: ClassVar[bool] = False
     # Whether results may depend on training rows only through what is released with noise.
     is_private: ClassVar[bool] = False
+    # What a private method hides by noise: "counts" of neighbors, or "values"; whether jobs value by the method.
+    hides: ClassVar[str] = ""
+    in_jobs: ClassVar[bool] = True
     # Whether it compares rows with points by a metric; whether values add up point by point. Only then is there a
     # standard error, and only then can points come later. Whether it values rows that lie in blocks; whether training
     # rows may be the validation rows too, each of which sits out its own game.

@@ -81,11 +81,9 @@ class ValueOptions:
         if self.ties == "average" and not method.averages_ties:
             hint = "rows at equal distance rank by id; for symmetric values of duplicates use knn_shapley"
             problems.append(Problem("ties", f"'id' for {method.name}", "'average'", hint))
-        if method.is_private and self.self_validation:
-            hint = "give validation rows that may be known to all"
-            problems.append(Problem("self_validation", f"False for {method.name}", "True", hint))
+        problems += self._revealing()
         if self.self_validation and not method.sits_out:
-            hint = "give validation rows: a set has one worth for all its rows"
+            hint = "give validation rows: a row cannot sit out of what all rows are valued by"
             problems.append(Problem("self_validation", f"False for {method.name}", "True", hint))
         if method.exact_distances(self.parameters) and self.metric == "inner_product":
             hint = "an inner product may be negative; use cosine, or give weights"
@@ -105,6 +103,17 @@ class ValueOptions:
             problems.append(Problem("aggregate", f"'mean' for {method.name}", "'sum'", hint))
         if self.aggregate == "sum" and method.score is not None:
             problems.append(Problem("aggregate", f"'mean' for {method.name}", "'sum'", "its scores are of mean values"))
+        return problems
+
+    def _revealing(self) -> list[Problem]:
+        """Return problems of options by which a private method would tell of private rows."""
+        method, problems = self.declaration, []
+        if method.is_private and self.self_validation:
+            hint = "give validation rows that may be known to all"
+            problems.append(Problem("self_validation", f"False for {method.name}", "True", hint))
+        if method.hides == "values" and self.error_bound:
+            hint = "leave it out: bounds follow from private rows"
+            problems.append(Problem("error_bound", f"False for {method.name}", "True", hint))
         return problems
 
     def table_problems(self, n_train: int, n_features: int) -> list[Problem]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dvspark.privacy.composition import composed_delta, composed_epsilon
 from dvspark.privacy.counts import values_from_noisy_counts
 from dvspark.privacy.gaussian import discrete_gaussian_delta, gaussian_sigma
+from dvspark.privacy.noisy_values import calibrate_values, noisy_values
 from dvspark.privacy.release import (
     OWNER,
     ROW,
@@ -29,12 +30,14 @@ __all__ = [
     "KeptRelease",
     "Release",
     "calibrate",
+    "calibrate_values",
     "composed_delta",
     "composed_epsilon",
     "delta_warning",
     "discrete_gaussian",
     "discrete_gaussian_delta",
     "gaussian_sigma",
+    "noisy_values",
     "privacy_problems",
     "private_release",
     "sampled_rows",

@@ -14,7 +14,7 @@ from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.extras import import_extra
 from dvspark.privacy.gaussian import budget_problems, discrete_gaussian_delta, gaussian_sigma
 from dvspark.privacy.sampler import LARGEST_SIGMA, RandomBits, discrete_gaussian
-from dvspark.schemas import Int64s
+from dvspark.schemas import Float64s, Int64s
 
 # Cells that one training row can move by 1 at a validation point: its own, or the one it leaves and the one it enters.
 CELLS_OF_ADJACENCY = {"add_remove": 1, "replace_one": 2}
@@ -54,14 +54,16 @@ class KeptRelease:
     """A release to use again: empty at first, and filled by the first call that gets it.
 
     It has the ``release``, the ``noisy_counts`` (n_validation, 2) int64, the ``sample_key`` that draws the sample (None
-    without one), and ``of``, a digest of the tables and parameters for which it was drawn. Keep it secret: the key and
-    the digest reveal something of private rows.
+    without one), and ``of``, a digest of the tables and parameters for which it was drawn. Of a method that hides
+    values it has the ``noisy_values`` (n_train,), in id order. Keep it secret: the key and the digest reveal something
+    of private rows.
     """
 
     release: Release | None = None
     noisy_counts: Int64s | None = None
     sample_key: bytes | None = None
     of: str = ""
+    noisy_values: Float64s | None = None
 
 
 def calibrate(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from dvspark.errors import ConfigError, InputError
+from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.logs import Stages, log_event
 from dvspark.methods.kinds.private import PrivateMethod
@@ -99,6 +99,7 @@ def validate_tables(
     ``review``: how many of the nearest rows vote in a review; None: no review.
     Raises: InputError with everything that is wrong in the tables, ConfigError for options that do not fit them.
     """
+    _require_a_method_of_jobs(options)
     parent = tables.parent
     with stages.stage("validate") as now:
         inputs = validate(tables.train, tables.validation, options, rules.on_bad_row, to_owners=rules.to_owners)
@@ -115,6 +116,13 @@ def validate_tables(
         log_event(f"note: {warning}", where=warning.where, got=warning.got)
     checked = _identified(inputs, options, parameters, run_id, chunk_rows, parent, review)
     return checked if tables.known is None else replace(checked, inputs=inputs.also_rejected(tables.known))
+
+
+def _require_a_method_of_jobs(options: ValueOptions) -> None:
+    """Raise ConfigError for a method that values arrays alone."""
+    if not options.declaration.in_jobs:
+        hint = "take dp_threshold_knn_shapley, which hides what a job tells besides values; or dvspark.value_arrays"
+        raise ConfigError(Problem("method", "a method of jobs", repr(options.method), hint))
 
 
 def _owners(inputs: ValidatedInputs) -> list[str | int]:

@@ -30,6 +30,7 @@ class PrivateMethod(RadiusMethod):
     """
 
     is_private: ClassVar[bool] = True
+    hides: ClassVar[str] = "counts"
 
     def release(self, parameters: RadiusFormulas, n_validation: int) -> Release:
         """Return what is promised, and the noise that this takes."""
