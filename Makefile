@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 HASHED := --quiet --require-hashes --requirement
 COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
   --constraint conf/constraints.txt
-EXTRAS := spark,connect,fast,dp,ann,delta,iceberg
+EXTRAS := spark,connect,fast,dp,ann,delta,iceberg,transport
 comma := ,
 RESULTS := tests/bench/results
 

@@ -14,13 +14,17 @@ from dvspark.methods.chg_shapley import CHG_SHAPLEY
 from dvspark.methods.cleanlab_knn_shapley import CLEANLAB_KNN_SHAPLEY
 from dvspark.methods.data_oob import DATA_OOB
 from dvspark.methods.dp_threshold_knn_shapley import DP_THRESHOLD_KNN_SHAPLEY
+from dvspark.methods.dvrl import DVRL
 from dvspark.methods.group_testing_shapley import GROUP_TESTING_SHAPLEY
+from dvspark.methods.influence import INFLUENCE
 from dvspark.methods.knn_acquisition_shapley import KNN_ACQUISITION_SHAPLEY
 from dvspark.methods.knn_banzhaf import KNN_BANZHAF
 from dvspark.methods.knn_beta import KNN_BETA
+from dvspark.methods.knn_dp import KNN_DP
 from dvspark.methods.knn_loo import KNN_LOO
 from dvspark.methods.knn_regression_shapley import KNN_REGRESSION_SHAPLEY
 from dvspark.methods.knn_shapley import KNN_SHAPLEY
+from dvspark.methods.lava import LAVA
 from dvspark.methods.leave_one_out import LEAVE_ONE_OUT
 from dvspark.methods.monte_carlo_banzhaf import MONTE_CARLO_BANZHAF
 from dvspark.methods.monte_carlo_beta import MONTE_CARLO_BETA
@@ -50,10 +54,14 @@ _ALL = (
     TRUNCATED_KNN_SHAPLEY,
     CLEANLAB_KNN_SHAPLEY,
     DP_THRESHOLD_KNN_SHAPLEY,
+    KNN_DP,
     OWNER_KNN_SHAPLEY,
     OWNER_SUM_OF_POINTS,
     KNN_ACQUISITION_SHAPLEY,
     CHG_SHAPLEY,
+    INFLUENCE,
+    LAVA,
+    DVRL,
 )
 
 _ALL_GAMES = (

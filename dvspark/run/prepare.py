@@ -1,7 +1,7 @@
 """Prepare: what a kind of methods must know before rows are valued, what tasks are told, and the validation rows.
 
 The stage is named after what it settles: "neighbors" for `radius` methods, "sums" for `sums` methods,
-"utility" for `games` methods.
+"utility" for `games` methods, "whole" for `whole` methods.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dvspark.logs import Stages
 from dvspark.methods.kinds.games import GamesMethod
 from dvspark.methods.kinds.radius import AUTO, SAMPLE_POINTS, RadiusMethod
 from dvspark.privacy import Release
-from dvspark.run import games, neighbors, sums
+from dvspark.run import games, neighbors, sums, whole
 from dvspark.run.index import index_validation
 from dvspark.run.neighbors import Keep, released
 from dvspark.run.shared_game import SharedGame
@@ -62,6 +62,7 @@ def prepare_method(checked: Checked, n_chunks: int, index: Index, files: Files |
     preparations: dict[str, tuple[str, Preparation]] = {
         "radius": ("neighbors", find_neighbors),
         "sums": ("sums", _settle_sums),
+        "whole": ("whole", _settle_whole),
         "games": ("utility", partial(_settle_game, inputs=checked.inputs)),
     }
     if (found := preparations.get(checked.options.declaration.kind)) is not None:
@@ -120,4 +121,10 @@ def _settle_game(prepared: Prepared, index: Index, inputs: ValidatedInputs) -> t
     validation = index_validation(inputs, metric, games.whole(index))
     given = method.own(work.parameters).values
     shared = games.settled(method, given, work.options, session, (index, validation))
+    return replace(prepared, shared=shared), shared.note
+
+
+def _settle_whole(prepared: Prepared, index: Index) -> tuple[Prepared, str]:
+    """Settle both tables, of which the driver holds the validation rows."""
+    shared = whole.settled(prepared.validation_rows, prepared.n_chunks, index, prepared.work)
     return replace(prepared, shared=shared), shared.note

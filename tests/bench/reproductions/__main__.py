@@ -14,8 +14,9 @@ from tests.bench.reproductions.article import article_cells, compared
 from tests.bench.reproductions.data import paper_sets, public_sets
 from tests.bench.reproductions.figures import figure_rows
 from tests.bench.reproductions.page import RESULTS, page
+from tests.bench.reproductions.seed_article import seed_rows
 
-PARTS = ("article", "public")
+PARTS = ("seed", "article", "public")
 PAGE = Path(__file__).parents[3] / "docs" / "reproductions.md"
 
 
@@ -25,6 +26,11 @@ def article_part(folder: Path | None, seeds: Sequence[int]) -> dict[str, Any]:
     cells = [] if folder is None else article_cells(paper_sets(folder), seeds)
     published = None if folder is None else folder / "published.json"
     return {**about, "cells": cells, "compared": compared(cells, published)}
+
+
+def seed_part(seeds: Sequence[int]) -> dict[str, Any]:
+    """Return the figures of the article on group testing."""
+    return {**_about(seeds), "figures": seed_rows(seeds)}
 
 
 def public_part(sets: Iterable[tuple[str, LabeledRows]], seeds: Sequence[int]) -> dict[str, Any]:
@@ -47,14 +53,16 @@ def main() -> None:
     parser.add_argument("--wordllama", type=Path, help="folder of the Python package wordllama")
     parser.add_argument("--article-seeds", type=int, default=3, help="how many, from 999")
     parser.add_argument("--public-seeds", type=int, default=3, help="how many, from 0")
-    parser.add_argument("--only", choices=PARTS, help="make one part, and keep the other as it is in the file")
+    parser.add_argument("--only", choices=PARTS, help="make one part, and keep the others as they are in the file")
     parser.add_argument("--out", type=Path, default=RESULTS, help="file for the result as JSON")
     parser.add_argument("--page", type=Path, default=PAGE, help="file for the page")
     given = parser.parse_args()
     found = json.loads(given.out.read_text(encoding="utf-8")) if given.only and given.out.exists() else {}
-    if given.only != "public":
+    if given.only in (None, "seed"):
+        found = {"seed": seed_part(range(5)), **{name: part for name, part in found.items() if name != "seed"}}
+    if given.only in (None, "article"):
         found["article"] = article_part(given.folder, range(999, 999 + given.article_seeds))
-    if given.only != "article":
+    if given.only in (None, "public"):
         sets = public_sets(given.fashion, given.wordnet, given.wordllama)
         found["public"] = public_part(sets, range(given.public_seeds))
     given.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.bench.performance_page import table
 from tests.bench.reproductions.article import KS, TAUS, WITHIN
+from tests.bench.reproductions.seed_page import seed_parts
 
 RESULTS = Path(__file__).parent / "results.json"
 HEAD = """\
@@ -70,8 +71,10 @@ finding these training rows by low values: above 0.5 they look worse than others
 
 
 def page(result: dict[str, Any]) -> str:
-    """Return the page: the article's tables, then the public part."""
+    """Return the page: the tables of both articles, then the public part."""
     parts = [HEAD]
+    if "seed" in result:
+        parts += seed_parts(result["seed"], _made(result["seed"]))
     if "article" in result and (cells := result["article"]["cells"]):
         parts += [ARTICLE, _made(result["article"])]
         parts += ["### Cells that are published\n", table(result["article"]["compared"])]

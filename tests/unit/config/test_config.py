@@ -511,6 +511,13 @@ TEXTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "formula": (("--method", "knn_regression_shapley", "--empty_utility", "formula"), {"empty_utility": "formula"}),
     "semivalue": (("--method", "knn_beta", "--alpha", "4", "--beta", "1.5"), {"alpha": 4.0, "beta": 1.5}),
     "utility": (("--method", "knn_loo", "--utility", "wang2023", "--k", "3"), {"utility": "wang2023", "k": 3}),
+    "few players": (("--method", "ame", "--fit", "lasso", "--penalty", "0.5"), {"fit": "lasso", "penalty": 0.5}),
+    "a head": (("--method", "influence", "--penalty", "0.1"), {"penalty": 0.1}),
+    "classes far apart": (("--method", "lava", "--label_weight", "2"), {"label_weight": 2.0}),
+    "a network": (
+        ("--method", "dvrl", "--steps", "50", "--batch_rows", "100", "--seed", "3"),
+        {"steps": 50, "batch_rows": 100, "seed": 3},
+    ),
     "truncated": (
         ("--method", "truncated_knn_shapley", "--k_star", "40", "--index", "IVF64,SQ8"),
         {"k_star": 40, "index": "IVF64,SQ8"},

@@ -20,7 +20,7 @@ N_CLASSES = 3
 
 # What is given of each method's parameters; what is left out has its default.
 GIVEN: dict[str, tuple[str, dict[str, Any]]] = {
-    **{name: (name, {}) for name in METHODS},
+    **{name: (name, {}) for name in METHODS if METHODS[name].in_jobs},
     "dp_threshold_knn_shapley": ("dp_threshold_knn_shapley", {"epsilon": 1, "delta": 1e-6}),
     "truncated_knn_shapley": ("truncated_knn_shapley", {"epsilon": 0.01}),
     "hard": ("weighted_knn_shapley", {"k": 3, "kind": "hard", "bits": 2, "n_nearest": 7, "empty_utility": 1}),
@@ -110,6 +110,18 @@ RECORDED: dict[str, tuple[str, str]] = {
         '{"k": 10}',
         "43d976c2884b8dce2d2c8f3bcde24398cd9f737c874fd4605cbf8fb5ffc2d6de",
     ),
+    "influence": (
+        '{"penalty": 0.001}',
+        "930bf90e3de03f029b0b7eedd79be190b5b13c0c00afed414ac66183da38709a",
+    ),
+    "lava": (
+        '{"label_weight": 1.0}',
+        "8046021700158155600abe67dff507c7daf0e08ec0b9ef4083b73aa5cb982c82",
+    ),
+    "dvrl": (
+        '{"steps": 1000, "batch_rows": 2000, "seed": 0}',
+        "5e27104f4f1437803553c4856aacacdcfa68d03008c8baec8e8bb69c41d9605d",
+    ),
     "chg_shapley": (
         "{}",
         "2daaaa6534647133b0a44e30dcf21066141e1a4cd0742d5d0574ba145b0915ca",
@@ -166,10 +178,10 @@ RECORDED: dict[str, tuple[str, str]] = {
     "ame": (
         (
             '{"utility": "knn", "players": "rows", "target": "label", "evaluations": 10000, "seed": 0, "cache": '
-            'false, "k": 10, "radius": null, "n_classes": 3, "standard_error": null, "epsilon": null, "delta": '
-            '0.05, "utility_range": null}'
+            'false, "k": 10, "radius": null, "n_classes": 3, "fit": "mean", "penalty": null, "standard_error": null, '
+            '"epsilon": null, "delta": 0.05, "utility_range": null}'
         ),
-        "48df221d67811baf375c1e8d661cf9684fe9eb9993200d521898868a694cbff0",
+        "4bd57182514e3c7dea2220a96634427c53103f187270049753a1cf33ee8c9980",
     ),
     "hard": (
         '{"k": 3, "kind": "hard", "weight": "given", "gamma": 1.0, "bits": 2, "empty_utility": 1.0, "n_nearest": 7}',

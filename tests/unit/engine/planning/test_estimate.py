@@ -169,6 +169,7 @@ def test_measure__runs_the_real_kernel(ranking: str, self_validation: bool, monk
 ASKED: dict[str, dict[str, Any]] = {
     "truncated_knn_shapley": {"k_star": 40},
     "dp_threshold_knn_shapley": {"epsilon": 1.0, "delta": 1e-6},
+    "knn_dp": {"k": 3, "epsilon": 1.0, "delta": 1e-6},
     "weighted_knn_shapley": {"kind": "hard", "bits": 2},
 }
 

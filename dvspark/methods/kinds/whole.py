@@ -1,0 +1,103 @@
+"""Methods of the kind `whole`: one process values all training rows from all validation rows at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from dvspark.errors import InputError, Problem
+from dvspark.kernels.formulas.both_tables import BothTables
+from dvspark.kernels.formulas.kinds import WholeFormulas
+from dvspark.kernels.gradients.head_gradients import Piece
+from dvspark.kernels.ranking.ordered import given
+from dvspark.kernels.ranking.ranking import RankingOptions
+from dvspark.kernels.workspace import Workspace
+from dvspark.methods.kinds.shared import SharedMethod
+from dvspark.methods.kinds.sums import labelled_points
+from dvspark.schemas import ChunkArrays, Finding, Partial, TrainArrays
+
+if TYPE_CHECKING:
+    from dvspark.engine.planning.sizes import Sizes
+
+
+@dataclass(frozen=True)
+class SettledValues:
+    """All values as the partial of all validation rows, and the findings about them."""
+
+    partial: Partial
+    findings: list[Finding]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeMethod(SharedMethod[WholeFormulas]):
+    """A method whose values follow from both tables at once: no rows are ranked, and no points are added.
+
+    ``passes``: how often the rows are multiplied with the weights of a class, for plans.
+    """
+
+    passes: int
+
+    kind: ClassVar[str] = "whole"
+    averages_ties: ClassVar[bool] = True  # rows are not ranked
+    sits_out: ClassVar[bool] = False
+
+    def settled(self, tables: BothTables, parameters: WholeFormulas, *, row_bounds: bool) -> SettledValues:
+        """Return the values. Raises: InputError if no validation row has a label that training rows have."""
+        n_points = len(tables.points[1])
+        if n_points == 0:
+            got, hint = "none", "check for case, blanks, id mix-ups"
+            raise InputError(Problem("validation labels", "labels that training rows have", got, hint))
+        found = parameters.valued(tables)
+        if not np.isfinite(found.values).all():
+            hint = "embed both sides the same way: a row lies so far from the others that squares overflow"
+            raise InputError(Problem("embeddings", "numbers of similar size", "larger ones", hint))
+        partial = Partial.zeros(tables.n_train, row_bounds=row_bounds)
+        partial.value += n_points * found.values
+        partial.n_validation, partial.size = n_points, n_points * float(np.abs(found.values).max(initial=0.0))
+        return SettledValues(partial, found.findings)
+
+    def partial(
+        self,
+        train: TrainArrays,
+        chunk: ChunkArrays,
+        options: RankingOptions,
+        parameters: WholeFormulas,
+        workspace: Workspace | None = None,  # noqa: ARG002
+    ) -> Partial:
+        """Return the values with one chunk as all validation rows."""
+        x, codes = labelled_rows(train)
+        whole: Callable[[], Iterator[Piece]] = lambda: iter([(x, codes)])  # noqa: E731
+        n_classes = int(codes.max(initial=0)) + 1
+        tables = BothTables(len(x), n_classes, labelled_points(chunk), whole, lambda places: (x[places], codes[places]))
+        return self.settled(tables, parameters, row_bounds=options.row_bounds).partial
+
+    def asked(self, sizes: Sizes) -> str:  # noqa: ARG002
+        """Return in words what the method needs of the training rows."""
+        return "both tables"
+
+    def flops(self, sizes: Sizes) -> int:
+        """Return the number of floating-point operations in matrix products, for one class."""
+        return 2 * sizes.n_train * sizes.n_features * self.passes
+
+    def scratch_bytes(self, sizes: Sizes, rows: int) -> int:  # noqa: ARG002
+        """Return 0: only the driver works, see `dvspark.run.whole`."""
+        return 0
+
+    def merging_bytes(self, sizes: Sizes) -> int:  # noqa: ARG002
+        """Return 0: only the driver works, see `dvspark.run.whole`."""
+        return 0
+
+    def label_problems(self, *, several: bool) -> list[Problem]:
+        """Return what is wrong with the labels; ``several``: a row may have several labels."""
+        if not several:
+            return []
+        hint = "choose one label of each row, or use knn_shapley"
+        return [Problem("labels", f"one label a row, for {self.name}", "arrays of labels", hint)]
+
+
+def labelled_rows(train: TrainArrays) -> Piece:
+    """Return embeddings and label codes of training rows, which have one label each (`WholeMethod.label_problems`)."""
+    return train.x, given(train.labels.codes, "one label a row")

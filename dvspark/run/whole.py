@@ -1,0 +1,109 @@
+"""Whole: all values of a `whole` method, which the driver computes from both tables.
+
+It reads the training rows where they are mapped, and holds the validation rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from dvspark.audit import checks
+from dvspark.engine.chunks import pieces, rows_of_chunk
+from dvspark.engine.engines import Index, engine_of
+from dvspark.engine.index.train_index import TrainKeys
+from dvspark.engine.points import points_of
+from dvspark.engine.tasks import ChunkWork, chunk_arrays
+from dvspark.kernels.formulas.both_tables import BothTables
+from dvspark.kernels.gradients.head_gradients import Piece
+from dvspark.logs import Stage
+from dvspark.methods.kinds.sums import labelled_points
+from dvspark.methods.kinds.whole import SettledValues, WholeMethod, labelled_rows
+from dvspark.runs.ledger import Ledger
+from dvspark.schemas import Finding, Float64s, Int64s, Partial, columns
+
+if TYPE_CHECKING:
+    from dvspark.local.rows import Frame
+
+
+@dataclass(frozen=True)
+class WholeGame:
+    """Both ``tables``, whose rows ``work`` values at once; a shared game."""
+
+    tables: BothTables
+    work: ChunkWork
+
+    @property
+    def note(self) -> str:
+        """What the log says of the stage that settled it."""
+        return f"{len(self.tables.points[1]):,} validation rows"
+
+    def value(self, _ledger: Ledger | None, _stage: Stage) -> WholeValues:
+        """Return the values; nothing is kept. Raises: InputError for tables that the method cannot value."""
+        method = WholeMethod.of(self.work.method)
+        parameters = method.own(self.work.parameters)
+        return WholeValues(method.settled(self.tables, parameters, row_bounds=self.work.options.row_bounds))
+
+
+@dataclass(frozen=True)
+class WholeValues:
+    """The values of both tables, with what was found of them; they have no standard errors."""
+
+    settled: SettledValues
+    standard_errors: None = None
+
+    @property
+    def totals(self) -> Partial:
+        """The values as a partial, whose means they are."""
+        return self.settled.partial
+
+    @property
+    def n_validation(self) -> int:
+        """How many validation rows the values rest on."""
+        return self.totals.n_validation
+
+    @property
+    def note(self) -> str:
+        """What the log says of the stage."""
+        return f"{len(self.totals.value):,} rows at once"
+
+    def findings(self, values: Float64s) -> list[Finding]:
+        """Return the audit's findings about the values."""
+        return [checks.check_finite(values), *self.settled.findings]
+
+    def record(self) -> dict[str, Any]:
+        """Return nothing: the findings say it."""
+        return {}
+
+
+def settled(validation_rows: Frame, n_chunks: int, index: Index, work: ChunkWork) -> WholeGame:
+    """Return both tables."""
+    engine = engine_of(index)
+    known = engine.train_keys(index)
+
+    def some(places: Int64s) -> Piece:
+        labels = known.keys["label"].take(pa.array(places)).combine_chunks()
+        return engine.listed_rows(index, places.tolist()).x, columns.codes_of(labels, known.words)
+
+    tables = BothTables(
+        index.n_train,
+        len(known.words),
+        _points(validation_rows, n_chunks, known),
+        lambda: map(labelled_rows, engine.train_pieces(index)),
+        some,
+    )
+    return WholeGame(tables, work)
+
+
+def _points(validation_rows: Frame, n_chunks: int, known: TrainKeys) -> Piece:
+    """Return the validation rows whose label some training row has, by chunk, in id order."""
+    asked = points_of(validation_rows)
+    chunks, found = asked.chunked(validation_rows, n_chunks), list[Piece]()
+    for wave in pieces(list(asked.chunk_sizes(chunks))):
+        rows = asked.chunk_rows(chunks, wave)
+        for chunk_id in wave:
+            found.append(labelled_points(chunk_arrays(rows_of_chunk(rows, chunk_id), known, self_validation=False)))
+    return np.concatenate([x for x, _ in found]), np.concatenate([codes for _, codes in found])
