@@ -1,6 +1,7 @@
 """The data dictionary: every table and array that crosses a stage, with type, unit and meaning.
 
 - `arrays`: for the kernels. `partial`: for sums. `tables`: for what tasks exchange and users read.
+- `block_tables`: for what tasks exchange under the sharded plan.
 - `arrow`: Arrow types, derived from the tables.
 - `columns` and `labels`: how arrays are made.
 - `pairwise` and `sketch`: how partials are added, and recognized again.
@@ -26,6 +27,17 @@ from dvspark.schemas.arrays import (
     UInt32s,
     UInt64s,
 )
+from dvspark.schemas.block_tables import (
+    BINNED_PARTS,
+    BLOCK_SUMS,
+    BLOCKS,
+    COUNTS,
+    DAMAGE,
+    NEAR_PARTS,
+    NEAR_VALUED,
+    PARTS,
+    POINT_VALUES,
+)
 from dvspark.schemas.finding import Finding
 from dvspark.schemas.market_tables import PAYOUTS, SELECTION
 from dvspark.schemas.partial import (
@@ -37,17 +49,10 @@ from dvspark.schemas.partial import (
 )
 from dvspark.schemas.ranges import COALITIONS, RANGE_NOTES, RANGE_TOTALS, WORTHS
 from dvspark.schemas.tables import (
-    BINNED_PARTS,
-    BLOCK_SUMS,
-    BLOCKS,
     CHUNK_SIZES,
-    COUNTS,
-    DAMAGE,
     ERROR_BOUND,
     GRADIENT_SUMS,
     GRADIENT_VALUES,
-    NEAR_PARTS,
-    NEAR_VALUED,
     NEIGHBOR_COUNTS,
     NEIGHBORS,
     OWNED,
@@ -55,10 +60,8 @@ from dvspark.schemas.tables import (
     PACKED_KEYS,
     PACKED_ROWS,
     PARTIALS,
-    PARTS,
     PIECES,
     PLACES,
-    POINT_VALUES,
     REJECTED,
     ROWS,
     SCHEMA_VERSION,
