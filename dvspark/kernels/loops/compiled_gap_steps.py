@@ -88,7 +88,7 @@ def list_doubt(
 @compiled
 def value_rows(
     packed: UInt64s,
-    is_settled: bool,
+    n_settled: int,
     matches: UInt64s,
     counts: Int32s,
     of_rank: Float64s,
@@ -97,9 +97,11 @@ def value_rows(
     codes: UInt16s,
     table: Float64s,
 ) -> None:
-    """Replace gaps in ``codes`` by codes, and fill ``table`` with what these are worth; arrays as in the steps."""
-    if is_settled:
-        place_settled(packed, matches, counts, codes)
+    """Replace gaps in ``codes`` by codes, and fill ``table`` with what these are worth; arrays as in the steps.
+
+    Behind the first ``n_settled`` of the ``packed`` rows none was put in another order.
+    """
+    place_settled(packed[:n_settled], matches, counts, codes)
     of_matches = len(matches)
     value_gaps(counts, of_rank, of_match, of_other, table[:of_matches], table[of_matches:])
     number_packed(matches[:-1], of_matches, codes)

@@ -140,7 +140,8 @@ class CodedPoints:
         weights, n_matches = self._weights, len(matches) - 1
         counts[-1] -= point.absent is not None  # its key is infinite
         packed, settled = self._settle(point.keys, matches, doubtful, limits, near, counts)
-        given = (packed, len(settled.places) > 0, matches, counts, self._of_rank, *weights.constants(n_matches))
+        n_settled = int(settled.places[-1]) + 1 if len(settled.places) else 0
+        given = (packed, n_settled, matches, counts, self._of_rank, *weights.constants(n_matches))
         self._loops.value_rows(*given, codes, of_code)
         if point.absent is not None:
             codes[point.absent], of_code[2 * n_matches + 1] = 2 * n_matches + 1, 0.0
