@@ -117,10 +117,7 @@ VALUES = Table(
         Column("id", "{id}", "the training row; the owner, where owners are valued"),
         Column("value", "double", "its value, mean (or sum) over the validation rows", "utility"),
         Column(
-            "standard_error",
-            "double",
-            "of the value over the validation rows; null if there is only one; of a game, over the draws",
-            "utility",
+            "standard_error", "double", "of the value over validation rows, or draws; null if there is one", "utility"
         ),
         Column("rank", "bigint", "place by value, 1 is the highest value; equal values in id order"),
         Column("label", "{label}", "its label; null for an owner"),
@@ -128,10 +125,7 @@ VALUES = Table(
 )
 OWNER = Column("owner", "{owner}", "its owner, if the input has owners")
 ERROR_BOUND = Column(
-    "error_bound",
-    "double",
-    "how far its value may be from the exact one; under `error_bound: true`, and for games with `utility_range`",
-    "utility",
+    "error_bound", "double", "how far its value may be from the exact one; if asked for, or promised", "utility"
 )
 OWNED = Column("owned", "boolean", "whether the row is owned already: it plays, but gets no value")
 REJECTED = Table(
