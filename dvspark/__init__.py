@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dvspark.arrays.cleanlab_scores import data_shapley_knn
     from dvspark.arrays.estimator import DataValuator
     from dvspark.arrays.games import value_game
-    from dvspark.arrays.other_inputs import chg_value_arrays
+    from dvspark.arrays.other_inputs import chg_value_arrays, hardness_value_arrays
     from dvspark.errors import (
         AuditError,
         ComputeError,
@@ -42,6 +42,7 @@ __all__ = [
     "__version__",
     "chg_value_arrays",
     "data_shapley_knn",
+    "hardness_value_arrays",
     "payout",
     "privacy",
     "read_values",
@@ -61,7 +62,7 @@ _PLACES = {
     "dvspark.arrays.estimator": ("DataValuator",),
     "dvspark.arrays.array_values": ("value_arrays",),
     "dvspark.arrays.games": ("value_game",),
-    "dvspark.arrays.other_inputs": ("chg_value_arrays",),
+    "dvspark.arrays.other_inputs": ("chg_value_arrays", "hardness_value_arrays"),
     "dvspark.market.payouts": ("payout",),
     "dvspark.tables.sinks.published_values": ("read_values",),
     "dvspark.errors": tuple(name for name in __all__ if name.endswith(("Error", "Warning"))),

@@ -11,19 +11,16 @@ import numpy as np
 import pyarrow as pa
 
 from dvspark.arguments import count_problems
-from dvspark.arrays.array_columns import read_numbers
-from dvspark.audit import checks
+from dvspark.arrays.gradient_frames import frame_values
 from dvspark.engine.index.train_index import IndexReference, TrainIndex
 from dvspark.engine.replicated import packing, replicated
-from dvspark.engine.replicated.gradient_sums import add_sums, games_of, sum_batches, value_batches
 from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.kernels.distances.distances import squared_norms
-from dvspark.kernels.formulas.chg_shapley import GradientGame
 from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.methods import METHODS
 from dvspark.methods.kinds.ranking import RankingMethod
 from dvspark.methods.options import ValueOptions
-from dvspark.schemas import GRADIENT_SUMS, GRADIENT_VALUES, ChunkArrays, Contributors, Float64s, Partial
+from dvspark.schemas import ChunkArrays, Contributors
 from dvspark.schemas.columns import (
     LARGEST_SQUARED_NORM,
     SMALLEST_SQUARED_NORM,
@@ -31,7 +28,6 @@ from dvspark.schemas.columns import (
     embedding_matrix,
     encode_labels,
 )
-from dvspark.tables.sources.gradients import gradient_rows, require_gradients
 from dvspark.tables.sources.read import canonical_rows
 from dvspark.tables.sources.reference import TableReference
 from dvspark.tables.sources.session_settings import in_own_settings
@@ -189,52 +185,26 @@ def chg_values(
     *,
     id: str = "id",  # noqa: A002 - the column's role, as everywhere
     gradient: str = "gradient",
+    loss: str | None = None,
     alpha: Any = None,
     by: str | None = None,
+    epoch: str | None = None,
 ) -> DataFrame:
     """Return the CHG-Shapley value of each row: a DataFrame of id and value, and of ``by`` if it is given.
 
     The column ``gradient`` holds for each row its loss times its gradient in the last layer: p numbers, in any form
-    that embeddings may have.
+    that embeddings may have. With ``loss``, a column of losses from 0, it holds the gradient alone.
     ``alpha`` (p,) is the target for the mean of a set of rows; None means the mean of all rows. ``by`` is a column of
-    classes; the rows of each class are a game of their own.
+    classes; the rows of each class are a game of their own. ``epoch`` is a column of numbers or words: a row comes once
+    in each epoch, the rows of an epoch are a game, and a value is the mean over the row's epochs.
     The values are those of `dvspark.chg_value_arrays`. Neither partitions nor the order of rows change a bit.
-    Cost: three passes over the gradients, O(p) a row, and one more pass when the result is asked for. So cache a table
-    that may change meanwhile. No row travels. Memory of a task, and bytes sent to each task: about 40 p for each class.
+    Cost: three passes over the gradients, O(p) a row, and one more pass when the result is asked for; with ``epoch``
+    as many for each epoch, so let it be what the table is partitioned by. Cache a table that may change meanwhile. No
+    row travels. Memory of a task, and bytes sent to each task: about 40 p for each class.
     Raises: InputError with everything that is wrong; AuditError if the values of a game do not sum to its utility.
     Source: Cai, CHG Shapley, 2024, arXiv:2406.11730, in centered form and for any n.
     """
-    rows = gradient_rows(gradients_df, id, gradient, by)
-    n_numbers, target = require_gradients(rows), _target(alpha)
-    if target is not None and target.shape != (n_numbers,):
-        hint = "alpha is on the scale of the rows"
-        raise InputError(Problem("alpha", f"shape ({n_numbers},)", f"shape {target.shape}", hint))
-    types = {"id": rows.types["id"], "label": rows.types["label"]}
-    told = rows.data_frame.mapInArrow(lambda batches: sum_batches(batches, n_numbers), GRADIENT_SUMS.ddl(**types))
-    added = told.groupBy("by", "part", "level").applyInArrow(add_sums, GRADIENT_SUMS.ddl(**types)).toArrow()
-    games = games_of(added, n_numbers, target)
-    values = rows.data_frame.mapInArrow(lambda batches: value_batches(batches, games), GRADIENT_VALUES.ddl(**types))
-    _require_sums(values, games)
-    return values if by else values.drop("by")
-
-
-def _target(alpha: Any) -> Float64s | None:
-    """Return alpha as float64 numbers, None if none is given. Raises: InputError if alpha is not numeric."""
-    problems: list[Problem] = []
-    target = None if alpha is None else read_numbers("alpha", alpha, problems)
-    if problems:
-        raise InputError(problems)
-    return target
-
-
-def _require_sums(values: DataFrame, games: dict[Any, GradientGame]) -> None:
-    """Raise AuditError unless the values of each game are finite and sum to its utility."""
-    findings = []
-    for row in values.groupBy("by").agg({"value": "sum"}).toDF("by", "total").collect():
-        game = games[row["by"]]
-        full = Partial(np.empty(0), np.empty(0), n_validation=1, utility=game.utility, size=game.size)
-        findings.append(checks.check_efficiency(np.array([row["total"]]), full, "mean"))
-    checks.require(findings, ValueOptions("chg_shapley"))
+    return frame_values(gradients_df, (id, gradient, by, loss), alpha, epoch)
 
 
 def _points(index: TrainIndex, embedding: pd.Series[Any], label: pd.Series[Any]) -> ChunkArrays:

@@ -12,6 +12,7 @@ from dvspark.arrays.array_columns import read_labels, read_numbers
 from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.kernels.formulas.chg_shapley import chg_values
 from dvspark.kernels.formulas.cleanlab_knn_shapley import graph_scores
+from dvspark.kernels.formulas.hardness_shapley import hardness_values
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import Float64s, columns
 
@@ -81,3 +82,25 @@ def chg_value_arrays(scaled_gradients: npt.ArrayLike, alpha: npt.ArrayLike | Non
         hint = "scale the gradients down: their squares overflow"
         raise InputError(Problem("scaled_gradients", "numbers whose squares are finite", "larger ones", hint))
     return values
+
+
+def hardness_value_arrays(losses: npt.ArrayLike) -> Float64s:
+    """Return the value of each row in the game of losses, float64 (n,), in the order given.
+
+    ``losses`` (n,), numbers from 0, are those of the rows in a model. A set of rows is worth its mean loss, so rows
+    that are hard for the model, wrong labels among them, are worth more than others. The values sum to the mean loss.
+    Cost: O(n).
+    Raises: InputError with everything that is wrong.
+    Source: Cai, CHG Shapley, 2024, arXiv:2406.11730, its hardness term; here as a game of its own.
+    """
+    problems: list[Problem] = []
+    found = read_numbers("losses", losses, problems)
+    if found is not None and found.ndim != 1:
+        problems.append(Problem("losses", "shape (n,)", f"shape {found.shape}", "one loss a row"))
+    elif found is not None and not np.isfinite(found).all():
+        problems.append(Problem("losses", "finite numbers", "NaN or infinity", "drop or repair these rows"))
+    elif found is not None and (found < 0).any():
+        problems.append(Problem("losses", "numbers from 0", f"{found.min():g}", "shift them: a loss has a least value"))
+    if problems or found is None:
+        raise InputError(problems)
+    return hardness_values(found)

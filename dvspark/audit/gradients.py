@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from dvspark.audit.checks import finding
+from dvspark.kernels.formulas import hardness_shapley
 from dvspark.kernels.formulas.chg_shapley import GradientGame, reference_of_sums
+from dvspark.kernels.formulas.hardness_shapley import HardnessGame
+from dvspark.kernels.gradients.course import Games
+from dvspark.kernels.gradients.head_pass import CHG
 from dvspark.kernels.gradients.softmax_head import SoftmaxHead
 from dvspark.schemas import Finding, Float64s, Floats, Int32s
 
@@ -13,23 +17,71 @@ from dvspark.schemas import Finding, Float64s, Floats, Int32s
 ROWS_TOLERANCE = 1e-9
 
 
-def check_rows(x: Floats, codes: Int32s, values: Float64s, head: SoftmaxHead, game: GradientGame) -> Finding:
-    """Return whether some training rows have the values of the reference; the sums over all rows come from the game."""
-    total = game.total + game.n * game.alpha
-    squares = game.squares + 2.0 * np.vdot(total, game.alpha) - game.n * np.vdot(game.alpha, game.alpha)
-    written = np.stack([scaled_gradient(row, code, head) for row, code in zip(x, codes.tolist(), strict=True)])
-    others = reference_of_sums(written, game.n, total.ravel(), float(squares), game.alpha.ravel())
-    size = float(np.max((written * written).sum(axis=1), initial=game.size)) / game.n
-    gap = float(np.max(np.abs(values - others)))
+def check_rows(values: Float64s, again: Float64s, size: float) -> Finding:
+    """Return whether some training rows have the values of the reference, whose terms have this size."""
+    gap = float(np.max(np.abs(values - again)))
     meaning = f"largest difference to the reference over {len(values)} training rows"
     return finding("sample", gap, ROWS_TOLERANCE * size, meaning)
 
 
+class ValuedAgain:
+    """A few training rows ``x`` with classes ``codes``, valued again in each epoch; see `valued_again`."""
+
+    def __init__(self, x: Floats, codes: Int32s, variant: str, *, by_label: bool) -> None:
+        self._x, self._codes, self._variant, self._by_label = x, codes, variant, by_label
+        self._values, self._size, self._n = np.zeros(len(codes)), 0.0, 0
+
+    def see(self, head: SoftmaxHead, games: Games) -> None:
+        """Value the rows by the head and the games of an epoch."""
+        values, size = valued_again(self._x, self._codes, head, games, self._variant, by_label=self._by_label)
+        self._values += values
+        self._size += size
+        self._n += 1
+
+    def mean(self) -> tuple[Float64s, float]:
+        """Return the mean over epochs of the values and of the size of their terms."""
+        return self._values / self._n, self._size / self._n
+
+
+def valued_again(
+    x: Floats, codes: Int32s, head: SoftmaxHead, games: Games, variant: str, *, by_label: bool
+) -> tuple[Float64s, float]:
+    """Return the values of a few training rows by the reference, and the size of their largest terms.
+
+    The sums over all rows come from the games.
+    """
+    values, size = np.empty(len(x)), 0.0
+    for place, (row, code) in enumerate(zip(x, codes.tolist(), strict=True)):
+        game = games[code if by_label else 0]
+        loss, gradient = loss_and_gradient(row, code, head)
+        if isinstance(game, HardnessGame):
+            values[place] = hardness_shapley.reference_values(np.array([loss]), game.n, game.total)[0]
+            own = loss
+        else:
+            written = loss * gradient if variant == CHG else gradient
+            values[place] = _reference_of(game, written)
+            own = float(written @ written)
+        size = max(size, max(own, game.size) / game.n)
+    return values, size
+
+
+def _reference_of(game: GradientGame, written: Float64s) -> float:
+    total = game.total + game.n * game.alpha
+    squares = game.squares + 2.0 * np.vdot(total, game.alpha) - game.n * np.vdot(game.alpha, game.alpha)
+    found = reference_of_sums(written[None], game.n, total.ravel(), float(squares), game.alpha.ravel())
+    return float(found[0])
+
+
 def scaled_gradient(row: Floats, code: int, head: SoftmaxHead) -> Float64s:
     """Return one row's loss times the gradient of its loss in the head's weights, (n_classes × (n_features + 1),)."""
+    loss, gradient = loss_and_gradient(row, code, head)
+    return loss * gradient
+
+
+def loss_and_gradient(row: Floats, code: int, head: SoftmaxHead) -> tuple[float, Float64s]:
+    """Return one row's loss, and its gradient in the head's weights, (n_classes × (n_features + 1),)."""
     features = np.append((np.asarray(row, np.float64) - head.center) / head.scale, 1.0)
     logits = np.array([weights @ features for weights in head.weights])
     shares = np.exp(logits - logits.max())
     shares /= shares.sum()
-    loss = -np.log(shares[code])
-    return (loss * np.outer(shares - (np.arange(len(shares)) == code), features)).ravel()
+    return float(-np.log(shares[code])), np.outer(shares - (np.arange(len(shares)) == code), features).ravel()

@@ -22,7 +22,22 @@ QUESTIONS = {
     "membership": "does the value of a copy tell whether a row is in the table?",
     "stability": "do rows rank alike in another run, by other k, methods and validation rows?",
     "compare": "all of these in one table and one figure, with time.",
+    "subsets": "how well does a head train on a share of the rows, by how the share is chosen?",
 }
+TABLE_OPTIONS = (
+    Option("--train", "training rows: file or folder", "TABLE"),
+    Option("--validation", "validation rows: file or folder", "TABLE"),
+    Option("--format", "format of both tables: parquet, delta or iceberg", "NAME", "parquet"),
+    Option("--id", "column of ids", "NAME", "id"),
+    Option("--embedding", "column of embeddings", "NAME", "embedding"),
+    Option("--label", "column of labels, one a row", "NAME", "label"),
+)
+TRAINING_OPTIONS = (
+    Option("--epochs", "epochs in which a head is trained on chosen rows", "N", "60"),
+    Option("--every", "epochs until rows are chosen again", "N", "20"),
+    Option("--batch-rows", "rows of a step", "N", "128"),
+    Option("--learning-rate", "size of steps, which falls to 0", "NUMBER", "1"),
+)
 SETTINGS_USAGE = "[CONFIG.yaml] [--section.key VALUE ...] [--json]"
 TABLES = "--train train.parquet --validation validation.parquet --output results"
 
@@ -123,23 +138,25 @@ _ALL = (
         about=" ".join(f"{name}: {asks}" for name, asks in QUESTIONS.items()) + " Without tables it takes the demo's. "
         "It works in this process's memory. Models need the extra `models`.",
         options=(
-            Option("--train", "training rows: file or folder", "TABLE"),
-            Option("--validation", "validation rows: file or folder", "TABLE"),
-            Option("--format", "format of both tables: parquet, delta or iceberg", "NAME", "parquet"),
-            Option("--id", "column of ids", "NAME", "id"),
-            Option("--embedding", "column of embeddings", "NAME", "embedding"),
-            Option("--label", "column of labels, one a row", "NAME", "label"),
+            *TABLE_OPTIONS,
             Option(
                 "--methods",
                 "METHOD or METHOD:OPTION=VALUE:..., with commas between",
                 "A,B",
                 "knn_shapley,soft_knn_shapley,threshold_knn_shapley",
             ),
+            Option("--criteria", "subsets: how rows are chosen, with commas between; all if left out", "A,B"),
+            Option("--shares", "subsets: shares of the rows that are chosen", "A,B", "0.05,0.1,0.3,0.5,0.7"),
+            *TRAINING_OPTIONS,
             Option("--k", "k of all methods that have one", "N", "10"),
             Option("--metric", "euclidean, cosine or inner_product; without tables cosine, else euclidean", "NAME"),
             Option("--protocol", "how rows are drawn and spoiled: plain or threshold-knn-2023", "NAME", "plain"),
             Option("--spoil", "what is spoiled: labels or features", "WHAT", "labels"),
-            Option("--share", "share of training rows that are spoiled; 0.1 if left out, for removal 0", "SHARE"),
+            Option(
+                "--share",
+                "share of training rows that are spoiled; if left out 0 for removal and subsets, else 0.1",
+                "SHARE",
+            ),
             Option("--noise", "noise in features, in standard deviations (plain) or lengths of columns", "SIZE", "1"),
             Option("--seeds", "how many trials, each with a seed of its own", "N", "3"),
             Option("--output", "folder for JSON, CSV and a figure; never overwritten", "FOLDER"),
@@ -177,10 +194,13 @@ _ALL = (
         (
             "dvspark select RUN --rows N | --share SHARE [--by GROUP] [--to PATH]",
             "dvspark select RUN --budget AMOUNT --costs FILE [--cost-column NAME] [--by GROUP] [--to PATH]",
+            "dvspark select --method NAME --train TABLE --share SHARE [--validation TABLE] [--to PATH] [...]",
         ),
         about="RUN is OUTPUT/runs/RUN_ID, or OUTPUT for the run that was published last, or a CSV or Parquet file with "
         "columns id, label and value. The rows go to PATH.csv and PATH.parquet with weights for training; nothing may "
-        "be there yet. PATH is selection-RUN_ID if left out.",
+        "be there yet. PATH is selection-RUN_ID if left out. With --method, rows are chosen while a softmax head "
+        "trains on those chosen so far, by chg (CHG-Shapley), hardness, gradient, glister, grad_match, adaptive_random "
+        "or random.",
         options=(
             Option("--rows", "how many rows to keep", "N"),
             Option("--share", "which share of the rows to keep", "SHARE"),
@@ -189,9 +209,14 @@ _ALL = (
             Option("--cost-column", "its column of costs", "NAME", "cost"),
             Option("--by", "keep rows of each label, or of each owner, in proportion", "label|owner"),
             Option("--to", "where the rows go, without .csv", "PATH"),
+            Option("--method", "choose rows while a head trains on them, by this criterion", "NAME"),
+            *TABLE_OPTIONS,
+            *TRAINING_OPTIONS,
+            Option("--seed", "deals rows to steps", "N", "0"),
         ),
         examples=(
             "dvspark select results --share 0.5 --by label",
+            "dvspark select --method chg --train train.parquet --share 0.3",
             "dvspark select results --budget 500 --costs prices.csv --by owner",
         ),
         operands=("RUN",),

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
-
-import numpy as np
-import pyarrow as pa
+from typing import Any
 
 from dvspark import demo
 from dvspark.arguments import choice_problems
 from dvspark.cli.declared import COMMANDS, QUESTIONS
+from dvspark.cli.labeled_tables import number_of, read_labeled, whole_of
 from dvspark.cli.words import own_words
 from dvspark.cli.writing import write_new
-from dvspark.errors import ConfigError, InputError, OutputConflictError, Problem
+from dvspark.errors import ConfigError, OutputConflictError, Problem
 from dvspark.evaluate.compare import compare
 from dvspark.evaluate.contenders import Contender, contenders_of
 from dvspark.evaluate.detect import detect
@@ -26,17 +24,13 @@ from dvspark.evaluate.membership import membership
 from dvspark.evaluate.protocols import PLAIN, Protocol
 from dvspark.evaluate.removal import removal
 from dvspark.evaluate.stability import stability
+from dvspark.evaluate.subsets import subsets
 from dvspark.host.printing import tell
-from dvspark.local.session import open_local_session
 from dvspark.logs.redact import visible
-from dvspark.schemas.columns import embedding_matrix
-from dvspark.tables.sources.read import read_rows
-from dvspark.tables.sources.reference import TableReference
-
-if TYPE_CHECKING:
-    from dvspark.local.rows import LocalRows
+from dvspark.subsets import CRITERIA, SubsetTraining
 
 METRIC_OF_DEMO = "cosine"
+SUBSETS = "subsets"
 
 
 def run(words: Sequence[str]) -> int:
@@ -55,13 +49,17 @@ def run(words: Sequence[str]) -> int:
     options = {one.name: one.default for one in declared.options if one.default is not None} | given
     is_demo = "--train" not in options
     metric = options.get("--metric", METRIC_OF_DEMO if is_demo else "euclidean")
-    common = {"k": _whole("--k", options), "metric": metric}
-    contenders = contenders_of(options["--methods"].split(","), common)
-    protocol, seeds = _protocol(operands[0], options), _whole("--seeds", options)
+    common = {"k": whole_of("--k", options), "metric": metric}
+    is_of_subsets = operands[0] == SUBSETS
+    contenders = [] if is_of_subsets else contenders_of(options["--methods"].split(","), common)
+    protocol, seeds = _protocol(operands[0], options), whole_of("--seeds", options)
     folder = _new_folder(options["--output"]) if "--output" in options else None
     paths = {side: options.get(f"--{side}") or str(demo.DATA / f"{side}.parquet") for side in ("train", "validation")}
-    train, validation = (_rows(side, path, options) for side, path in paths.items())
-    found = _evaluated(operands[0], train, validation, contenders, protocol, protocol.seeds(seeds))
+    train, validation = (read_labeled(side, path, options)[1] for side, path in paths.items())
+    if is_of_subsets:
+        found = _of_subsets(train, validation, options, protocol, protocol.seeds(seeds))
+    else:
+        found = _evaluated(operands[0], train, validation, contenders, protocol, protocol.seeds(seeds))
     found.settings["tables"] = {side: str(path) for side, path in paths.items()} if not is_demo else "the demo's"
     _tell(found, folder, as_json="--json" in options)
     return 0
@@ -83,35 +81,31 @@ def _evaluated(
     return {"detect": detect, "removal": removal, "compare": compare}[asked](train, validation, contenders, **spoiling)
 
 
+def _of_subsets(
+    train: LabeledRows, validation: LabeledRows, options: dict[str, str], protocol: Protocol, seeds: list[int]
+) -> Evaluation:
+    training = SubsetTraining(
+        epochs=whole_of("--epochs", options),
+        every=whole_of("--every", options),
+        batch_rows=whole_of("--batch-rows", options),
+        learning_rate=number_of("--learning-rate", options),
+    )
+    criteria = options["--criteria"].split(",") if "--criteria" in options else [*CRITERIA]
+    shares = [number_of("--shares", {"--shares": one}) for one in options["--shares"].split(",")]
+    given: dict[str, Any] = {"protocol": protocol, "seeds": seeds, "shares": shares, "training": training}
+    return subsets(train, validation, criteria, **given)
+
+
 def _protocol(asked: str, options: dict[str, str]) -> Protocol:
-    """Return the protocol; without --share, `removal` takes rows as they are, others spoil every tenth.
+    """Return the protocol; without --share, `removal` and `subsets` take rows as they are, others spoil every tenth.
 
     Raises: ConfigError for one that is not usable.
     """
-    share = _number("--share", options) if "--share" in options else 0.0 if asked == "removal" else 0.1
-    protocol = Protocol(options.get("--protocol", PLAIN), options["--spoil"], share, _number("--noise", options))
+    share = number_of("--share", options) if "--share" in options else 0.0 if asked in ("removal", SUBSETS) else 0.1
+    protocol = Protocol(options.get("--protocol", PLAIN), options["--spoil"], share, number_of("--noise", options))
     if problems := protocol.problems():
         raise ConfigError([Problem(f"--{one.where}", one.expected, one.got, one.hint) for one in problems])
     return protocol
-
-
-def _rows(side: str, path: str, options: dict[str, str]) -> LabeledRows:
-    """Return the rows of a table that this process can read, in id order."""
-    names = {role: options[f"--{role}"] for role in ("id", "embedding", "label")}
-    reference = TableReference(path=path, format=options["--format"], **names)  # type: ignore[arg-type] # all words
-    with open_local_session() as session:
-        rows = read_rows(session, side, reference)
-        if isinstance(rows, list):
-            raise InputError(rows)
-        table = cast("LocalRows", rows.frame).table  # the session is a local one
-    return LabeledRows.of(side, _embeddings(table.column("embedding")), table.column("label").to_numpy())
-
-
-def _embeddings(column: pa.ChunkedArray) -> Any:
-    """Return the embeddings as a matrix, or as they are where they are none; bytes are float32."""
-    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-        return embedding_matrix(column.combine_chunks(), np.dtype(np.float32))
-    return column
 
 
 def _new_folder(path: str) -> Path:
@@ -140,20 +134,3 @@ def _tell(found: Evaluation, folder: Path | None, *, as_json: bool) -> None:
         lines += [f"note: {note}"] if note else []
         lines += [f"wrote {visible(str(folder))}"]
     tell(f"{json.dumps(found.plain()) if as_json else chr(10).join(lines)}\n")
-
-
-def _whole(name: str, options: dict[str, str]) -> int:
-    try:
-        found = int(options[name])
-    except ValueError:
-        found = 0
-    if found < 1:
-        raise ConfigError(Problem(name, "a whole number from 1", repr(options[name])))
-    return found
-
-
-def _number(name: str, options: dict[str, str]) -> float:
-    try:
-        return float(options[name])
-    except ValueError:
-        raise ConfigError(Problem(name, "a number", repr(options[name]))) from None

@@ -11,7 +11,8 @@ from fractions import Fraction
 import pyarrow as pa
 
 from dvspark.arguments import choice_problems
-from dvspark.cli.declared import COMMANDS
+from dvspark.cli import select_training
+from dvspark.cli.declared import COMMANDS, TABLE_OPTIONS, TRAINING_OPTIONS
 from dvspark.cli.market_files import asked_values, free_places, write_both
 from dvspark.cli.words import own_words
 from dvspark.errors import ConfigError, Problem
@@ -31,6 +32,9 @@ def run(words: Sequence[str]) -> int:
     OutputConflictError if something is there already.
     """
     operands, options = own_words(COMMANDS["select"], words)
+    if "--method" in options:
+        defaults = {one.name: one.default for one in COMMANDS["select"].options if one.default is not None}
+        return select_training.run(operands, defaults | options)
     if problems := _problems(operands, options):
         raise ConfigError(problems)
     asked = asked_values(operands[0])
@@ -89,6 +93,9 @@ def _problems(operands: list[str], options: dict[str, str]) -> list[Problem]:
     if ("--budget" in options) != ("--costs" in options):
         expected, hint = "--budget and --costs together", "give --costs FILE, with columns id and cost"
         problems.append(Problem("--budget, --costs", expected, "only one of them", hint))
+    strange = [one.name for one in (*TABLE_OPTIONS, *TRAINING_OPTIONS) if one.name in options]
+    hint = "give --method and --train, or leave it out"
+    problems += [Problem("dvspark select RUN", "words about values", name, hint) for name in strange]
     if "--by" in options:
         problems += choice_problems("--by", options["--by"], GROUPS)
     return problems

@@ -87,6 +87,10 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
     bound: str | None = parameter("bound")
     standard_error: float | None = parameter("standard_error")
     utility_range: float | None = parameter("utility_range")
+    variant: str | None = parameter("variant")
+    by: str | None = parameter("by")
+    epochs: int | None = parameter("epochs")
+    learning_rate: float | None = parameter("learning_rate")
     metric: str = choice("euclidean", METRICS, "euclidean, cosine (1 - cos) or inner_product")
     precision: str = choice(
         "default", PRECISIONS, "default: float64 only where order is in doubt; float64: all ranks in float64"

@@ -29,8 +29,8 @@ Four other kinds need something else:
                `truncated_knn_shapley`, `cleanlab_knn_shapley`
     radius:    which rows lie within a radius (`radius`), and two counts of them: `threshold_knn_shapley`,
                `threshold_knn_banzhaf`, `threshold_knn_beta`, `threshold_knn_loo`
-    sums:      gradients in a softmax head (`softmax_head`, `head_gradients`), added up: `chg_shapley`, which values
-               given gradients too, added up by `exact_sums`
+    sums:      gradients in a softmax head (`softmax_head`), added up (`head_pass`), maybe in each epoch of its training
+               (`course`): `chg_shapley`, which values given gradients too, added up by `exact_sums`
 
 `key_bounds` has proven bounds on the rounding of float32 keys, so `nearest` and `radius` are exact at any precision.
 

@@ -17,9 +17,10 @@ from dvspark.engine.engines import Index, engine_of
 from dvspark.engine.planning.cluster import session_of
 from dvspark.engine.points import points_of
 from dvspark.engine.tasks import ChunkWork
-from dvspark.logs import Stages
+from dvspark.logs import Stage, Stages
 from dvspark.methods.kinds.games import GamesMethod
 from dvspark.methods.kinds.radius import AUTO, SAMPLE_POINTS, RadiusMethod
+from dvspark.methods.kinds.sums import SumsMethod
 from dvspark.privacy import Release
 from dvspark.run import games, neighbors, sums, whole
 from dvspark.run.index import index_validation
@@ -49,7 +50,7 @@ class Prepared:
 
 
 # What settles something before rows are valued; it also returns a text about it.
-Preparation = Callable[[Prepared, Index], tuple[Prepared, str]]
+Preparation = Callable[[Prepared, Index, Stage], tuple[Prepared, str]]
 
 
 def prepare_method(checked: Checked, n_chunks: int, index: Index, files: Files | None, stages: Stages) -> Prepared:
@@ -68,11 +69,17 @@ def prepare_method(checked: Checked, n_chunks: int, index: Index, files: Files |
     if (found := preparations.get(checked.options.declaration.kind)) is not None:
         name, settle = found
         with stages.stage(name) as now:
-            prepared, now.note = settle(prepared, index)
+            prepared, now.note = settle(prepared, index, now)
     return prepared
 
 
-def _find_neighbors(prepared: Prepared, index: Index, keep: Keep | None, n_rows: int) -> tuple[Prepared, str]:
+def _find_neighbors(
+    prepared: Prepared,
+    index: Index,
+    _now: Stage,
+    keep: Keep | None,
+    n_rows: int,
+) -> tuple[Prepared, str]:
     """Settle the radius and, for a private method, the noisy counts."""
     work, frame, engine = prepared.work, prepared.validation_rows, engine_of(index)
     method = RadiusMethod.of(work.method)
@@ -105,15 +112,16 @@ def _find_neighbors(prepared: Prepared, index: Index, keep: Keep | None, n_rows:
     return Prepared(points.with_counts(frame, noisy), prepared.n_chunks, work, release), said
 
 
-def _settle_sums(prepared: Prepared, index: Index) -> tuple[Prepared, str]:
-    """Settle the head and the game."""
-    rows = sums.TrainRows(engine_of(index), index)
-    known = sums.settled(prepared.validation_rows, prepared.n_chunks, rows, prepared.work)
-    shared = sums.HeadGame(rows, prepared.work, known)
+def _settle_sums(prepared: Prepared, index: Index, now: Stage) -> tuple[Prepared, str]:
+    """Settle the head, the game and the values."""
+    work, frame = prepared.work, prepared.validation_rows
+    n_epochs = SumsMethod.of(work.method).own(work.parameters).epochs
+    report = (lambda _done, _total: None) if n_epochs is None else now.expect(0, n_epochs, 1, "starting workers")
+    shared = sums.HeadGame(work, sums.settled(frame, prepared.n_chunks, sums.TrainRows.of(index, frame, work), report))
     return replace(prepared, shared=shared), shared.note
 
 
-def _settle_game(prepared: Prepared, index: Index, inputs: ValidatedInputs) -> tuple[Prepared, str]:
+def _settle_game(prepared: Prepared, index: Index, _now: Stage, inputs: ValidatedInputs) -> tuple[Prepared, str]:
     """Settle the utility, which is made of both tables."""
     work, session = prepared.work, session_of(prepared.validation_rows)
     method = GamesMethod.of(work.method)

@@ -1,15 +1,14 @@
-"""Sums: what `sums` methods need before rows are valued, the values, and their audit. Only the driver works.
+"""Sums: the head of a `sums` method, its games, the values of all rows, and their audit.
 
-The head is trained on a sample. Two passes then read the training rows, mapped, tile by tile in id order, so values
-have the same bits under both plans.
-For 400,000 × 256 rows and 10 classes the passes took 1.5 s of CPU, and the head, on the 126,144 rows drawn, 0.3 s a
-step (one thread of an Intel Xeon). So tasks would gain little.
+A head at its minimum is trained on a sample, by the driver; one that values rows in each epoch is trained on all rows:
+by tasks, if a step is by all rows; by the driver, if it is by a batch, which is done sooner than a task is sent. Tasks
+add up and value stretches of rows, and stretches are added in order, so values have the same bits on every engine and
+under both plans.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,19 +16,22 @@ import pyarrow as pa
 
 from dvspark.audit import checks, gradients
 from dvspark.engine.chunks import pieces, rows_of_chunk
-from dvspark.engine.engines import Engine, Index
+from dvspark.engine.engines import Engine, Index, engine_of
 from dvspark.engine.index.train_index import TrainKeys
 from dvspark.engine.points import points_of
 from dvspark.engine.tasks import ChunkWork, chunk_arrays
+from dvspark.kernels.gradients.course import Watched
 from dvspark.kernels.gradients.head_gradients import Piece
-from dvspark.kernels.gradients.softmax_head import FLAT_SLOPE, drawn_rows
+from dvspark.kernels.gradients.head_pass import HeadPass, PassSums
+from dvspark.kernels.gradients.softmax_head import FLAT_SLOPE
 from dvspark.logs import Stage
-from dvspark.methods.kinds.sums import SettledGame, SumsMethod, labelled, labelled_points
+from dvspark.methods.kinds.sums import BY_LABEL, SettledGame, SumsMethod, labelled_points
 from dvspark.runs.ledger import Ledger
-from dvspark.schemas import Finding, Float64s, Int32s, Partial, columns
+from dvspark.schemas import Finding, Float64s, Int32s, Int64s, Partial, columns
 
 if TYPE_CHECKING:
-    from dvspark.engine.points import Chunked
+    from collections.abc import Callable
+
     from dvspark.local.rows import Frame
 
 # Training rows that the audit values again.
@@ -38,24 +40,36 @@ SAMPLE_ROWS = 8
 
 @dataclass(frozen=True)
 class TrainRows:
-    """The training rows of an index, read through the ``engine`` that values with its kind."""
+    """The training rows of an index, read through the ``engine`` of its kind; ``frame``: rows of the session."""
 
     engine: Engine[Index, Any, Any]
     index: Index
+    frame: Frame
+    work: ChunkWork
 
-    def pieces(self) -> Iterator[Piece]:
-        """Yield all training rows in id order, mapped."""
-        return map(labelled, self.engine.train_pieces(self.index))
+    @classmethod
+    def of(cls, index: Index, frame: Frame, work: ChunkWork) -> TrainRows:
+        """Return the rows of an index."""
+        return cls(engine_of(index), index, frame, work)
+
+    @property
+    def n(self) -> int:
+        """Their number."""
+        return self.index.n_train
 
     @property
     def keys(self) -> TrainKeys:
         """The ids and labels of the rows."""
         return self.engine.train_keys(self.index)
 
-    def some(self, rows: list[int]) -> Piece:
+    def run(self, asked: HeadPass) -> PassSums:
+        """Return the sums over all rows, added by `stretches`, and their values."""
+        return self.engine.head_pass(self.frame, self.index, self.work, asked)
+
+    def some(self, places: Int64s) -> Piece:
         """Return the training rows at these places."""
+        rows, known = places.tolist(), self.keys
         listed = self.engine.listed_rows(self.index, rows)
-        known = self.keys
         codes: Int32s = columns.codes_of(known.keys["label"].take(pa.array(rows)).combine_chunks(), known.words)
         return listed.x, codes
 
@@ -64,18 +78,20 @@ class TrainRows:
 class HeadGame:
     """The game of gradients in a head that is trained, ``known``; a shared game."""
 
-    rows: TrainRows
     work: ChunkWork
     known: SettledGame
 
     @property
     def note(self) -> str:
         """What the log says of the stage that settled it."""
-        return f"softmax head on {self.known.head.n_rows} rows"
+        head, n_epochs = self.known.found.head, len(self.known.found.losses)
+        if self.known.is_fitted:
+            return f"softmax head on {head.n_rows} rows"
+        return f"{n_epochs} epochs, loss {head.loss:.3g}"
 
     def value(self, _ledger: Ledger | None, _stage: Stage) -> HeadValues:
-        """Return the values; they take one pass, so nothing is kept."""
-        return HeadValues(self, values(self.rows, self.work, self.known))
+        """Return the values, which were found when the game was settled; nothing is kept."""
+        return HeadValues(self, values(self.work, self.known))
 
 
 @dataclass(frozen=True)
@@ -98,50 +114,65 @@ class HeadValues:
 
     def findings(self, valued: Float64s) -> list[Finding]:
         """Return the audit's findings about the values."""
-        return sums_findings(self.game.rows, self.game.known, self.totals, valued)
+        return sums_findings(self.game.known, self.totals, valued)
 
     def record(self) -> dict[str, Any]:
         """Return nothing: the finding of the head says how it was trained."""
         return {}
 
 
-def settled(validation_rows: Frame, n_chunks: int, rows: TrainRows, work: ChunkWork) -> SettledGame:
-    """Return the head and the game: one pass over the training rows, and one over the validation rows, by chunk.
+def settled(
+    validation_rows: Frame, n_chunks: int, rows: TrainRows, report: Callable[[int, int], None] = lambda _n, _of: None
+) -> SettledGame:
+    """Return the values of all training rows, the head and the game: see `kernels.gradients.course` for the cost.
 
-    Memory of the driver: at most 0.6 GiB for the head, a tile, and the validation rows of a wave.
+    Memory of the driver: at most 0.6 GiB for a head at its minimum; the validation rows; a few times the weights.
     """
-    n_classes = len(rows.keys.words)
-    drawn = rows.some(drawn_rows(rows.index.n_train, rows.index.n_features, n_classes).tolist())
-    points = None
+    work = rows.work
+    method = SumsMethod.of(work.method)
+    parameters = method.own(work.parameters)
+    known, points = rows.keys, None
     if not work.options.self_validation:
-        points = _points(points_of(validation_rows).chunked(validation_rows, n_chunks), rows.keys)
-    return SumsMethod.of(work.method).settle(drawn, rows.pieces, points, n_classes)
+        points = _points(validation_rows, n_chunks, known)
+    again = gradients.ValuedAgain(*rows.some(_sampled(rows.n)), parameters.variant, by_label=parameters.by == BY_LABEL)
+    watched = Watched(again.see, report)
+    found = method.settle(rows, points, (rows.index.n_features, len(known.words)), parameters, watched)
+    return replace(found, again=again.mean())
 
 
-def _points(chunks: Chunked, known: TrainKeys) -> Iterator[Piece]:
-    """Yield the validation rows whose label some training row has, chunk by chunk in id order."""
-    asked = points_of(chunks)
+def _points(validation_rows: Frame, n_chunks: int, known: TrainKeys) -> Piece:
+    """Return the validation rows whose label some training row has, in id order."""
+    asked = points_of(validation_rows)
+    chunks, found = asked.chunked(validation_rows, n_chunks), list[Piece]()
     for wave in pieces(list(asked.chunk_sizes(chunks))):
         rows = asked.chunk_rows(chunks, wave)
         for chunk_id in wave:
-            yield labelled_points(chunk_arrays(rows_of_chunk(rows, chunk_id), known, self_validation=False))
+            found.append(labelled_points(chunk_arrays(rows_of_chunk(rows, chunk_id), known, self_validation=False)))
+    return np.concatenate([x for x, _ in found]), np.concatenate([codes for _, codes in found])
 
 
-def values(rows: TrainRows, work: ChunkWork, known: SettledGame) -> Partial:
-    """Return the values of all training rows as the partial of all validation rows. Cost: one pass."""
-    return SumsMethod.of(work.method).values_of(known, rows.pieces, row_bounds=work.options.row_bounds)
+def values(work: ChunkWork, known: SettledGame) -> Partial:
+    """Return the values of all training rows as the partial of all validation rows."""
+    return SumsMethod.of(work.method).values_of(known, row_bounds=work.options.row_bounds)
 
 
-def sums_findings(rows: TrainRows, known: SettledGame, totals: Partial, valued: Float64s) -> list[Finding]:
+def sums_findings(known: SettledGame, totals: Partial, valued: Float64s) -> list[Finding]:
     """Return the audit's findings: the axiom, a sample of rows by another formula, and how the head was trained."""
-    places = np.unique(np.linspace(0, len(valued) - 1, SAMPLE_ROWS).astype(np.int64))
-    x, codes = rows.some(places.tolist())
-    head = known.head
-    meaning = f"steepest slope of the head's loss, {head.loss:.3g} after {head.n_steps} steps on {head.n_rows} rows"
-    flat = head.slope <= FLAT_SLOPE
-    return [
-        checks.check_finite(valued),
-        gradients.check_rows(x, codes, valued[places], head, known.game),
-        checks.check_efficiency(valued, totals, "mean"),
-        Finding("head", "pass" if flat else "warn", head.slope, FLAT_SLOPE, meaning),
-    ]
+    findings = [checks.check_finite(valued)]
+    if known.again is not None:
+        findings.append(gradients.check_rows(valued[_sampled(len(valued))], *known.again))
+    return [*findings, checks.check_efficiency(valued, totals, "mean"), _head_finding(known)]
+
+
+def _sampled(n: int) -> Int64s:
+    return np.unique(np.linspace(0, n - 1, SAMPLE_ROWS).astype(np.int64))
+
+
+def _head_finding(known: SettledGame) -> Finding:
+    """Return whether the head is at its minimum; of one that values in each epoch, whether its loss fell."""
+    head, losses = known.found.head, known.found.losses
+    if known.is_fitted:
+        meaning = f"steepest slope of the head's loss, {head.loss:.3g} after {head.n_steps} steps on {head.n_rows} rows"
+        return Finding("head", "pass" if head.slope <= FLAT_SLOPE else "warn", head.slope, FLAT_SLOPE, meaning)
+    meaning = f"mean loss at the start of epoch {len(losses)}, no more than in epoch 1"
+    return Finding("head", "pass" if losses[-1] <= losses[0] else "warn", losses[-1], losses[0], meaning)

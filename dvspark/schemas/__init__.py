@@ -39,6 +39,7 @@ from dvspark.schemas.block_tables import (
     POINT_VALUES,
 )
 from dvspark.schemas.finding import Finding
+from dvspark.schemas.head_sums import HEAD_SUMS
 from dvspark.schemas.market_tables import PAYOUTS, SELECTION
 from dvspark.schemas.partial import (
     N_WIDEST,
@@ -86,6 +87,7 @@ __all__ = [
     "EXACT",
     "GRADIENT_SUMS",
     "GRADIENT_VALUES",
+    "HEAD_SUMS",
     "NEAR_PARTS",
     "NEAR_VALUED",
     "NEIGHBORS",

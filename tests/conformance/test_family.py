@@ -139,7 +139,13 @@ CASES: dict[str, dict[str, Case]] = {
         "a sample, multi-label": Case({**NEAR, **BUDGET, "sampling_rate": 0.5}, "multi"),
         "cosine, automatic": Case({**AROUND, **BUDGET}, options={"metric": "cosine"}),
     },
-    "chg_shapley": {"the validation rows' mean": Case()},
+    "chg_shapley": {
+        "the validation rows' mean": Case(),
+        "epochs, the validation rows' mean": _exactly({"epochs": 2, "by": "label"}),
+        "epochs": _exactly({"epochs": 3}, self_validation=True),
+        "batches": _exactly({"epochs": 2, "batch_rows": 4_000, "variant": "gradient"}, self_validation=True),
+        "hardness": _exactly({"epochs": 2, "variant": "hardness"}, self_validation=True),
+    },
     "influence": {"by a head": Case()},
     "lava": {"by transport": Case()},
     "dvrl": {"by rewards": Case({"steps": 20, "batch_rows": 40})},
@@ -162,6 +168,7 @@ def test_family__replicated_is_the_local_engine_and_sharded_has_its_bits(
     for module in ("dvspark.arrays.array_values", "dvspark.run.neighbors"):
         monkeypatch.setattr(f"{module}.private_release", lambda counts, _release: counts + OFFSET)
     monkeypatch.setattr("dvspark.run.neighbors.secrets.token_bytes", lambda _n: KEY)
+    monkeypatch.setattr("dvspark.kernels.gradients.head_pass.STRETCH_ROWS", TILE_ROWS)  # so that tasks share the rows
     asked = CASES[name][case]
     data, options = DATA[asked.data], ValueOptions(name, asked.parameters, **asked.options)
     assert options.problems() == []
@@ -176,6 +183,8 @@ def test_family__replicated_is_the_local_engine_and_sharded_has_its_bits(
     np.testing.assert_allclose(on_spark.value_squared, local.value_squared, rtol=0, atol=asked.apart * N_VALIDATION)
     np.testing.assert_allclose(_sums(on_spark), _sums(local), rtol=0, atol=asked.apart * N_VALIDATION)
     assert (on_spark.n_validation, on_spark.n_alone) == (local.n_validation, local.n_alone)
+    if name == "chg_shapley" and options.self_validation:  # arrays have validation rows in another order
+        np.testing.assert_array_equal(on_spark.value, local.value)
 
     sharded = tables.totals(asked.data, options, N_BLOCKS[asked.data])
     np.testing.assert_array_equal(sharded.value, on_spark.value)
@@ -241,8 +250,7 @@ class Tables:
         if options.declaration.kind == "whole":
             return whole.settled(points, N_CHUNKS, index, work).value(None, Stage("whole")).totals
         if options.declaration.kind == "sums":
-            rows = sums.TrainRows(engine, index)
-            return sums.values(rows, work, sums.settled(points, N_CHUNKS, rows, work))
+            return sums.values(work, sums.settled(points, N_CHUNKS, sums.TrainRows(engine, index, points, work)))
         chunks = on_spark.chunked(points, N_CHUNKS)
         totals = Partial.zeros(work.n_values(index), row_bounds=options.error_bound)
         for wave in engine.value_waves(chunks, on_spark.chunk_sizes(chunks), index, work):

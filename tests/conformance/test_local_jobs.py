@@ -44,7 +44,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "owner_knn_shapley": {"k": 3},
     "dp_threshold_knn_shapley": {"epsilon": 1.0, "delta": 1e-4, "sampling_rate": 0.5},
     "cleanlab_knn_shapley": {"k": 3},
-    "chg_shapley": {},
+    "chg_shapley": {"epochs": 3, "by": "label", "variant": "gradient"},
     "dvrl": {"steps": 20, "batch_rows": 50},
     "monte_carlo_shapley": {"utility": "knn(utility='wang2023')", "k": 3, "metric": "cosine", "utility_range": 1.0},
     "monte_carlo_banzhaf": {"utility": "sklearn.naive_bayes.GaussianNB", "evaluations": 300, "cache": True},
@@ -134,8 +134,9 @@ def _apart(report: str, here: Path, report_there: str, there: Path) -> list[tupl
 
 @pytest.mark.parametrize("method", sorted(name for name in METHODS if METHODS[name].in_jobs))
 def test_local_job__publishes_what_the_job_on_spark_publishes(
-    spark: SparkSession, local: LocalSession, tmp_path: Path, method: str
+    spark: SparkSession, local: LocalSession, tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("dvspark.kernels.gradients.head_pass.STRETCH_ROWS", 32)  # so that tasks share the rows
     data = draw_data(N_TRAIN, N_VALIDATION, seed=5, id_type="string", label_type="string")
     settings = {"method": method, **OPTIONS.get(method, {}), **_tables(tmp_path, data, method)}
     here, there = tmp_path / "here", tmp_path / "there"

@@ -85,6 +85,55 @@ def test_chg_values__any_form_of_numbers_will_do(spark: SparkSession, kind: str)
     np.testing.assert_allclose(found(values, IDS), dvspark.chg_value_arrays(x), rtol=1e-12, atol=0)
 
 
+def test_chg_values__of_losses_and_gradients_are_means_over_the_epochs_of_a_row(spark: SparkSession) -> None:
+    losses, epochs = RNG.random(N), RNG.integers(0, 3, N)
+    ids = [int(row) for row in np.arange(N) // 3 + 100 * (np.arange(N) % 2)]
+    place: dict[tuple[int, int], int] = {(ids[row], int(epochs[row])): row for row in range(N)}
+    rows = sorted(place.values())  # a row once in an epoch
+    table = pa.table(
+        {
+            "id": [ids[row] for row in rows],
+            "gradient": pa.array(list(X[rows])),
+            "class": [CLASSES[ids[row] % 7] for row in rows],
+            "loss": losses[rows],
+            "step": [f"epoch {epochs[row]}" for row in rows],
+        }
+    )
+    expected: dict[int, list[float]] = {}
+    for epoch in range(3):
+        own = [row for row in rows if epochs[row] == epoch]
+        by = [CLASSES[ids[row] % 7] for row in own]
+        values = dvspark.chg_value_arrays(losses[own][:, None] * X[own], by=by)
+        for row, value in zip(own, values.tolist(), strict=True):
+            expected.setdefault(ids[row], []).append(value)
+    given: dict[str, Any] = {"loss": "loss", "epoch": "step", "by": "class"}
+    together = chg_values(spark.createDataFrame(table), **given)
+    assert together.columns == ["id", "by", "value"]
+    known = sorted(expected)
+    np.testing.assert_allclose(
+        found(together, known), [np.mean(expected[one]) for one in known], rtol=1e-11, atol=1e-12
+    )
+    moved = chg_values(spark.createDataFrame(table).repartition(4, "gradient"), **given)
+    np.testing.assert_array_equal(found(moved, known), found(together, known))
+
+
+@pytest.mark.parametrize(
+    ("loss", "options", "said"),
+    [
+        ([-1.0, 2.0], {}, "loss is negative, NaN or infinity in 1 rows"),
+        ([1.0, 2.0], {"epoch": "los"}, "did you mean 'loss'"),
+        ([1.0, None], {"loss": None, "epoch": "loss"}, "an epoch in each row"),
+    ],
+)
+def test_chg_values__losses_and_epochs_that_are_none_are_named(
+    spark: SparkSession, loss: list[Any], options: dict[str, Any], said: str
+) -> None:
+    rows = spark.createDataFrame(pa.table({"id": [1, 2], "gradient": [[1.0], [2.0]], "loss": loss}))
+    with pytest.raises(InputError) as refused:
+        chg_values(rows, **{"loss": "loss", **options})
+    assert said in str(refused.value)
+
+
 BAD: dict[str, tuple[Any, Any, Any, str]] = {
     "a null": ([None, X[0]], [1, 2], ["a", "b"], "gradient is null in 1 rows; the first: '1'"),
     "NaN": ([X[0], np.array([1.0, np.nan])], [1, 2], ["a", "b"], "gradient holds NaN or infinity in 1 rows"),

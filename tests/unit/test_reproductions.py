@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dvspark.subsets import CRITERIA, SubsetTraining
 from tests.bench.reproductions.article import article_cells, compared
 from tests.bench.reproductions.data import paper_sets, two_d_planes
 from tests.bench.reproductions.figures import FIGURE_METHODS, figure_rows
 from tests.bench.reproductions.page import RESULTS, page
 from tests.bench.reproductions.seed_article import seed_rows
+from tests.bench.reproductions.subsets import FLIPS, subset_rows
 
 ROOT = Path(__file__).parents[2]
 
@@ -82,3 +84,14 @@ def test_seed_article__both_estimators_come_near_the_exact_values() -> None:
 def test_page__can_have_one_part_alone(part: str) -> None:
     alone = page({part: json.loads(RESULTS.read_text(encoding="utf-8"))[part]})
     assert ("## The threshold article" in alone, "## The public part" in alone) == (part == "article", part == "public")
+
+
+def test_subsets__have_a_row_a_set_share_of_wrong_labels_criterion_and_share() -> None:
+    train, validation = two_d_planes(120), two_d_planes(80)
+    sets = iter([("planes", train, validation)])
+    found = subset_rows(sets, [0, 1], SubsetTraining(epochs=3, every=2), [0.1, 0.5])
+    assert len(found) == len(FLIPS) * (1 + 2 * (len(CRITERIA) - 1))
+    told = page({"subsets": {"date": "", "machine": {"processor": "", "cores": 1}, "versions": {}, "seeds": [0],
+                             "training": vars(SubsetTraining()), "rows": found}})  # fmt: skip
+    assert "### planes, 30 % wrong labels" in told
+    assert all(f"| {name} " in told for name in CRITERIA)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from dvspark.engine.by_workers.points import LocalChunks
@@ -15,7 +16,9 @@ from dvspark.engine.chunks import Cut, queries
 from dvspark.engine.index.index_writing import Gather, IndexWriter, checked_keys
 from dvspark.engine.index.train_index import IndexReference, finished_index
 from dvspark.engine.reduce import WaveSum, chunk_partial
+from dvspark.engine.replicated.head_passes import arrays_batch, joined, passed_here
 from dvspark.engine.replicated.replicated import (
+    between,
     listed_rows,
     nearest_rows,
     tenth_distances,
@@ -24,6 +27,8 @@ from dvspark.engine.replicated.replicated import (
 )
 from dvspark.engine.tasks import ChunkWork
 from dvspark.errors import ComputeError, Problem
+from dvspark.kernels.gradients.head_pass import HeadPass, PassSums, stretches
+from dvspark.local.rows import LocalRows
 from dvspark.schemas import EXACT, Partial, Wave
 from dvspark.schemas.columns import from_ipc
 
@@ -32,6 +37,7 @@ __all__ = [
     "build_index",
     "compared_points",
     "finished",
+    "head_pass",
     "listed_rows",
     "near_points",
     "nearest_rows",
@@ -101,6 +107,21 @@ def value_waves(
         partials = _partials(chunks, ids[places[0][0] : places[-1][1]], reference, work)
         for start, end in places:
             yield _wave(partials, start, {chunk: sizes[chunk] for chunk in ids[start:end]}, len(ids), report)
+
+
+def head_pass(rows: LocalRows, reference: IndexReference, work: ChunkWork, asked: HeadPass) -> PassSums:
+    """Return what a pass is asked for over all training rows; one stretch alone is added up here."""
+    cut = stretches(reference.n_train)
+    if len(cut) == 1:
+        return passed_here(asked, reference.n_train, lambda *ends: between(reference, *ends))
+
+    def requests() -> Iterator[bytes]:
+        for number, ends in enumerate(cut):
+            told = arrays_batch(number, {**asked.arrays(), "ends": np.array(ends, np.float64)})
+            yield request("head", pa.Table.from_batches([told]), reference, work)
+
+    answers = rows.session.workers.map(requests())
+    return joined(len(cut), (from_ipc(answer).to_batches() for answer in answers))
 
 
 def neighbor_counts(chunks: LocalChunks, sizes: dict[int, int], reference: IndexReference, work: ChunkWork) -> pa.Table:

@@ -23,19 +23,33 @@ from dvspark.engine.compared import compare_chunks
 from dvspark.engine.games.ranges import ask_worths, play_numbers
 from dvspark.engine.games.table_utility import TableUtility
 from dvspark.engine.index.train_index import IndexReference, TrainIndex
+from dvspark.engine.replicated.head_passes import arrays_batch, arrays_of
 from dvspark.engine.replicated.replicated import open_here
 from dvspark.engine.tasks import ChunkWork, count_chunks, near_chunks, value_chunks
 from dvspark.games.utility import Ends
 from dvspark.kernels import loops
+from dvspark.kernels.gradients.head_pass import HeadPass
+from dvspark.kernels.ranking.ordered import given
 from dvspark.local.workers import DONE, FAILED, read_message, write_message
 from dvspark.methods.options import ValueOptions
 
 Batches = Iterator[pa.RecordBatch]
+
+
+def pass_stretch(batches: Batches, index: TrainIndex, work: ChunkWork) -> Batches:  # noqa: ARG001 - a pass says it all
+    """Yield `HEAD_SUMS` of the stretch that the pass in the batches is about."""
+    told = arrays_of(batches)
+    start, stop = map(int, told["ends"])
+    piece = index.arrays.x[start:stop], given(index.arrays.labels.codes, "one label a row")[start:stop]
+    yield arrays_batch(0, HeadPass.of_arrays(told).over([piece]).arrays())
+
+
 TASKS: dict[str, Callable[[Batches, TrainIndex, ChunkWork], Batches]] = {
     "value": value_chunks,
     "count": count_chunks,
     "near": near_chunks,
     "compare": compare_chunks,
+    "head": pass_stretch,
 }
 # Where a request's metadata say what is to be done.
 TOLD = b"dvspark"

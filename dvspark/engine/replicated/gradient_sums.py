@@ -33,7 +33,7 @@ def sum_batches(batches: Batches, n_numbers: int) -> Batches:
     for batch in batches:
         kind = batch.schema.field("label").type
         for word, rows in _by_class(batch):
-            x = embedding_matrix(rows.column("embedding"), np.dtype(np.float64))
+            x = _gradients(rows)
             sums = found.setdefault(word, {part: ExactSum(n) for part, n in _widths(n_numbers).items()})
             sums["rows"].add(np.full((1, 1), len(x), np.float64))
             sums["total"].add(x)
@@ -64,10 +64,16 @@ def value_batches(batches: Batches, games: Mapping[Any, GradientGame]) -> Batche
     """Yield the `GRADIENT_VALUES` of batches in `ROWS` format; the bits of a row do not depend on other rows."""
     for batch in batches:
         for word, rows in _by_class(batch):
-            value = games[word].values(embedding_matrix(rows.column("embedding"), np.dtype(np.float64)))
+            value = games[word].values(_gradients(rows))
             yield pa.RecordBatch.from_arrays(
                 [rows.column("id"), rows.column("label"), pa.array(value)], ["id", "by", "value"]
             )
+
+
+def _gradients(rows: pa.RecordBatch) -> Float64s:
+    """Return the gradients of rows, (n, p); where losses are given, each times its loss."""
+    x = embedding_matrix(rows.column("embedding"), np.dtype(np.float64)).astype(np.float64, copy=False)
+    return x * np.asarray(rows.column("weight"), np.float64)[:, None] if "weight" in rows.schema.names else x
 
 
 def _by_class(batch: pa.RecordBatch) -> Iterator[tuple[Any, pa.RecordBatch]]:

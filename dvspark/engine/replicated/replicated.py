@@ -20,6 +20,7 @@ from dvspark.engine.index.host_cache import open_on_host
 from dvspark.engine.index.manifest import MANIFEST, read_manifest
 from dvspark.engine.index.train_index import IndexReference, TrainIndex, TrainKeys
 from dvspark.engine.reduce import reduce_block, wave_of
+from dvspark.engine.replicated.head_passes import passed_on_spark
 from dvspark.engine.tasks import (
     ChunkWork,
     ListedRows,
@@ -31,7 +32,10 @@ from dvspark.engine.tasks import (
 from dvspark.errors import ComputeError, Problem
 from dvspark.host.own_folder import OwnFolder
 from dvspark.kernels import loops
+from dvspark.kernels.gradients.head_gradients import Piece
+from dvspark.kernels.gradients.head_pass import HeadPass, PassSums
 from dvspark.kernels.nearest.nearest import merge_nearest
+from dvspark.kernels.ranking.ordered import given
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.kinds import radius as methods_radius
@@ -122,6 +126,17 @@ def listed_rows(reference: IndexReference, rows: list[int]) -> ListedRows:
     """Return the training rows at these places, read on this host."""
     index = open_here(reference)
     return ListedRows(rows, np.asarray(index.arrays.x[rows]), index.keys["id"].take(pa.array(rows, pa.int64())))
+
+
+def head_pass(rows: DataFrame, reference: IndexReference, work: ChunkWork, asked: HeadPass) -> PassSums:  # noqa: ARG001
+    """Return what a pass is asked for over all training rows; ``rows``: any of the session that is to work."""
+    return passed_on_spark(rows.sparkSession, asked, reference.n_train, lambda *ends: between(reference, *ends))
+
+
+def between(reference: IndexReference, start: int, stop: int) -> Iterator[Piece]:
+    """Yield the training rows from one place to another with their classes, mapped on this host."""
+    arrays = open_here(reference).arrays
+    yield arrays.x[start:stop], given(arrays.labels.codes, "one label a row")[start:stop]
 
 
 def value_waves(

@@ -20,6 +20,7 @@ from dvspark.engine.chunks import Cut, in_chunks, queries
 from dvspark.engine.index.train_blocks import BlocksReference, open_block, rows_of
 from dvspark.engine.index.train_index import TrainKeys
 from dvspark.engine.reduce import WaveSum
+from dvspark.engine.replicated.head_passes import passed_on_spark
 from dvspark.engine.sharded import binned_exchange
 from dvspark.engine.sharded.exchange import Halves, method_halves
 from dvspark.engine.sharded.sharded_blocks import build_blocks, chunk_files, finished_blocks
@@ -27,6 +28,9 @@ from dvspark.engine.sharded.sharded_nearest import by_nearest, near_points, near
 from dvspark.engine.sharded.sharded_radius import by_counts, neighbor_counts
 from dvspark.engine.sharded.sharded_ranking import by_all_keys, by_bins
 from dvspark.engine.tasks import ChunkWork, ListedRows
+from dvspark.kernels.gradients.head_gradients import Piece
+from dvspark.kernels.gradients.head_pass import HeadPass, PassSums
+from dvspark.kernels.ranking.ordered import given
 from dvspark.schemas import Partial, TrainArrays, Wave
 
 if TYPE_CHECKING:
@@ -36,6 +40,7 @@ __all__ = [
     "build_blocks",
     "exchanged_waves",
     "finished_blocks",
+    "head_pass",
     "listed_rows",
     "near_points",
     "nearest_rows",
@@ -86,6 +91,19 @@ def listed_rows(reference: BlocksReference, rows: list[int]) -> ListedRows:
     """Return the training rows at these places, read on this host."""
     x = rows_of(reference, np.array(rows, np.int64))
     return ListedRows(rows, x, train_keys(reference).keys["id"].take(pa.array(rows, pa.int64())))
+
+
+def head_pass(rows: DataFrame, reference: BlocksReference, work: ChunkWork, asked: HeadPass) -> PassSums:  # noqa: ARG001
+    """Return what a pass is asked for over all training rows, as `replicated.head_pass` does, with the same bits."""
+    return passed_on_spark(rows.sparkSession, asked, reference.n_train, lambda *ends: between(reference, *ends))
+
+
+def between(reference: BlocksReference, start: int, stop: int) -> Iterator[Piece]:
+    """Yield the training rows from one place to another with their classes, block by block, mapped on this host."""
+    for block in range(start // reference.block_rows, -(-stop // reference.block_rows)):
+        first, train = reference.first_row(block), open_block(reference, block).train
+        here = slice(max(0, start - first), min(stop - first, train.n_train))
+        yield train.x[here], given(train.labels.codes, "one label a row")[here]
 
 
 def value_waves(

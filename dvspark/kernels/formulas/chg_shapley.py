@@ -7,8 +7,24 @@ from functools import lru_cache
 
 import numpy as np
 
+from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.kernels.gradients.head_gradients import GradientSums, RowFormula
 from dvspark.schemas import Float64s, Floats
+
+
+@dataclass(frozen=True)
+class ChgShapley(Parameters):
+    """Parameters of the method: what a row is in its game, whose rows are a game, and how the head is trained.
+
+    ``epochs`` None: to the minimum, before rows are valued once.
+    """
+
+    variant: str = "chg"
+    by: str = "all"
+    epochs: int | None = None
+    batch_rows: int | None = None
+    learning_rate: float = 1.0
+    seed: int = 0
 
 
 @dataclass(frozen=True)

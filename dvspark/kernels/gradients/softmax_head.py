@@ -51,18 +51,6 @@ class SoftmaxHead:
         """Return the logarithm of each class's probability, (n, n_classes)."""
         return _log_softmax(features @ self.weights.T)
 
-    def scaled_residuals(self, features: Float64s, codes: Int32s) -> Float64s:
-        """Return loss_j (p_j - 1 at the row's class), (n, n_classes); times the features, it is loss times gradient.
-
-        Cost: O(n × classes × features); 24 bytes a row and class.
-        """
-        logs, rows = self.log_probabilities(features), np.arange(len(codes))
-        own = logs[rows, codes]
-        residuals: Float64s = np.exp(logs)
-        residuals[rows, codes] = np.expm1(own)  # p - 1 without cancellation
-        residuals *= -own[:, None]
-        return residuals
-
 
 def drawn_rows(n_train: int, n_features: int, n_classes: int) -> Int64s:
     """Return the places, in id order, of the rows on which a head is trained: all, or as many as MOST_NUMBERS allows.
@@ -101,6 +89,13 @@ def fit_head(x: Floats, codes: Int32s, n_classes: int, penalty: float = PENALTY)
         )
     slope = float(np.abs(found.jac).max())
     return SoftmaxHead(found.x.reshape(shape), center, scale, len(z), int(found.nit), slope, float(found.fun))
+
+
+def untrained_head(x: Floats, n_classes: int) -> SoftmaxHead:
+    """Return the head that gives all classes the same probability, placed by rows ``x`` as `fit_head` places it."""
+    center, scale = _placed(x)
+    weights = np.zeros((n_classes, len(center) + 1))
+    return SoftmaxHead(weights, center, scale, len(x), 0, np.inf, float(np.log(n_classes)))
 
 
 def _placed(x: Floats) -> tuple[Float64s, float]:

@@ -2,81 +2,146 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
-from dvspark.errors import InputError, Problem
-from dvspark.kernels.formulas.chg_shapley import GradientGame
-from dvspark.kernels.formulas.kinds import Parameters
-from dvspark.kernels.gradients.head_gradients import GradientSums, Piece, gradient_sums, gradient_values
-from dvspark.kernels.gradients.softmax_head import SoftmaxHead, drawn_rows, fit_head
+from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.kernels.formulas.chg_shapley import ChgShapley
+from dvspark.kernels.gradients.course import Course, CourseValues, NoTargetError, Training, Watched
+from dvspark.kernels.gradients.head_gradients import Piece
+from dvspark.kernels.gradients.head_pass import HARDNESS, HeadPass, PassSums, stretches
+from dvspark.kernels.gradients.softmax_head import SoftmaxHead, drawn_rows, fit_head, untrained_head
+from dvspark.kernels.one_thread import one_thread
 from dvspark.kernels.ranking.ordered import given
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.kinds.shared import SharedMethod
-from dvspark.schemas import ChunkArrays, Partial, TrainArrays
+from dvspark.schemas import ChunkArrays, Float64s, Floats, Int32s, Int64s, Partial, TrainArrays
+from dvspark.units import show_bytes
 
 if TYPE_CHECKING:
     from dvspark.engine.planning.sizes import Sizes
 
-# Rows are multiplied with the head's weights twice, with residuals and with a direction: so often for each class, whose
-# number is not known before rows are read.
-PRODUCTS = 4
+# Products of a reading with a matrix of the head's size: by weights and direction, and of gradients into two sums.
+PRODUCTS = 5
+# Whose rows are one game.
+ALL, BY_LABEL = "all", "label"
+# Where each label has its game, the sums of all games take no more.
+MOST_BYTES = 2**30
 
-# A function that yields all training rows in id order, from the first row at each call.
-Pieces = Callable[[], Iterator[Piece]]
+
+class PassRows(Protocol):
+    """Training rows in id order, wherever they are."""
+
+    @property
+    def n(self) -> int:
+        """Their number."""
+
+    def run(self, asked: HeadPass) -> PassSums:
+        """Return the sums over all rows, added by `stretches`, and their values."""
+
+    def some(self, places: Int64s) -> Piece:
+        """Return the rows at these places."""
+
+
+@dataclass(frozen=True)
+class ArrayRows:
+    """Training rows in this process: ``x`` (n, n_features) and classes ``codes`` (n,)."""
+
+    x: Floats
+    codes: Int32s
+
+    @property
+    def n(self) -> int:
+        """Their number."""
+        return len(self.x)
+
+    def run(self, asked: HeadPass) -> PassSums:
+        """Return the sums over all rows, added by `stretches`, and their values."""
+        with one_thread():
+            cut = [[(self.x[start:stop], self.codes[start:stop])] for start, stop in stretches(self.n)]
+            return PassSums.joined([asked.over(pieces).arrays() for pieces in cut])
+
+    def some(self, places: Int64s) -> Piece:
+        """Return the rows at these places."""
+        return self.x[places], self.codes[places]
 
 
 @dataclass(frozen=True)
 class SettledGame:
-    """What is known before rows are valued: the ``head``, and the ``game`` of ``n_points`` validation rows."""
+    """What all validation rows share: the values that were ``found``, from the game of ``n_points`` of them.
 
-    head: SoftmaxHead
-    game: GradientGame
+    ``is_fitted``: the head was at its minimum before rows were valued. ``again``: values of a few rows by another
+    formula, and the size of their terms, for the audit.
+    """
+
+    found: CourseValues
     n_points: int
+    is_fitted: bool
+    again: tuple[Float64s, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class SumsMethod(SharedMethod[Parameters]):
-    """A method that values rows by their gradients in a softmax head, which is trained on the embeddings.
-
-    ``game_of(sums, target)``, of the kernel file, returns the game of gradients that add up to ``sums``. The target of
-    the game is the mean of ``target``, or with None the mean of the gradients themselves.
-    """
-
-    game_of: Callable[[GradientSums, GradientSums | None], GradientGame]
+class SumsMethod(SharedMethod[ChgShapley]):
+    """A method that values rows by their losses or gradients in a softmax head, trained on the embeddings."""
 
     kind: ClassVar[str] = "sums"
     averages_ties: ClassVar[bool] = True  # rows are not ranked
 
-    def settle(self, drawn: Piece, pieces: Pieces, points: Iterable[Piece] | None, n_classes: int) -> SettledGame:
-        """Return the game, with a head that is trained on the ``drawn`` rows.
+    def settle(
+        self,
+        rows: PassRows,
+        points: Piece | None,
+        sizes: tuple[int, int],
+        parameters: ChgShapley,
+        watched: Watched = Watched(),  # noqa: B008 - it is frozen
+    ) -> SettledGame:
+        """Return the values of the rows; ``sizes``: features and classes.
 
-        ``points`` None stands for the training rows. Cost: one pass over the training rows and one over the validation
-        rows.
-        Raises: InputError if no validation row has a label that training rows have.
+        The target is the mean over ``points``, or with None over the training rows.
+        Cost: that of `softmax_head.fit_head` and two readings, or with epochs one reading an epoch, and one more.
+        Raises: InputError if no validation row has a label that training rows have, or a game has no validation row;
+        ConfigError if sums of as many games do not fit.
         """
-        head = fit_head(*drawn, n_classes)
-        sums = gradient_sums(head, pieces())
-        target = None if points is None else gradient_sums(head, points)
-        if target is not None and target.n == 0:
+        n_features, n_classes = sizes
+        by_label = parameters.by == BY_LABEL
+        if by_label and parameters.variant != HARDNESS:
+            _require_room(n_features, n_classes)
+        if points is not None and len(points[1]) == 0:
             got, hint = "none", "their gradients are the target; check for case, blanks, id mix-ups"
             raise InputError(Problem("validation labels", "labels that training rows have", got, hint))
-        return SettledGame(head, self.game_of(sums, target), sums.n if target is None else target.n)
+        drawn = rows.some(drawn_rows(rows.n, n_features, n_classes))
+        course = Course(
+            _start(drawn, n_classes, parameters),
+            _training(parameters),
+            parameters.variant,
+            by_label,
+            rows.n,
+            rows.run,
+            None if points is None or parameters.variant == HARDNESS else ArrayRows(*points).run,
+            rows.some,
+        )
+        try:
+            found = course.valued(watched)
+        except NoTargetError as error:
+            expected, got = "rows of each label that training rows have, with by: label", f"none of {len(error.games)}"
+            raise InputError(Problem("validation labels", expected, got, "add such rows, or leave by out")) from None
+        return SettledGame(found, rows.n if points is None else len(points[1]), parameters.epochs is None)
 
-    def values_of(self, settled: SettledGame, pieces: Pieces, *, row_bounds: bool = False) -> Partial:
-        """Return the values of all training rows as the partial of all validation rows. Cost: one pass."""
-        values, n = gradient_values(settled.head, settled.game.row_formula(), pieces()), settled.n_points
-        if not np.isfinite(values).all():
+    def values_of(self, settled: SettledGame, *, row_bounds: bool = False) -> Partial:
+        """Return the values of all training rows as the partial of all validation rows."""
+        found, n = settled.found, settled.n_points
+        if not np.isfinite(found.values).all():
             hint = "embed both sides the same way: a row lies so far from the training rows that squares overflow"
+            if not settled.is_fitted:
+                hint += ", or the learning rate is too large"
             raise InputError(Problem("embeddings", "gradients whose squares are finite", "larger ones", hint))
-        partial = Partial.zeros(len(values), row_bounds=row_bounds)
-        partial.value += n * values
-        partial.n_validation, partial.utility = n, n * settled.game.utility
-        partial.size = n * settled.game.size
+        partial = Partial.zeros(len(found.values), row_bounds=row_bounds)
+        partial.value += n * found.values
+        partial.n_validation, partial.utility = n, n * found.utility
+        partial.size = n * found.size
         return partial
 
     def partial(
@@ -84,16 +149,15 @@ class SumsMethod(SharedMethod[Parameters]):
         train: TrainArrays,
         chunk: ChunkArrays,
         options: RankingOptions,
-        parameters: Parameters,  # noqa: ARG002 - it has none
+        parameters: ChgShapley,
         workspace: Workspace | None = None,  # noqa: ARG002
     ) -> Partial:
         """Return the values with one chunk as all validation rows; under self-validation with all training rows."""
-        x, codes = labelled(train)
-        n_classes = int(codes.max(initial=0)) + 1
-        drawn = drawn_rows(len(x), x.shape[1], n_classes)
-        points = None if chunk.train_rows is not None else [labelled_points(chunk)]
-        settled = self.settle((x[drawn], codes[drawn]), lambda: iter([(x, codes)]), points, n_classes)
-        return self.values_of(settled, lambda: iter([(x, codes)]), row_bounds=options.row_bounds)
+        rows = ArrayRows(*labelled(train))
+        sizes = rows.x.shape[1], int(rows.codes.max(initial=0)) + 1
+        points = None if chunk.train_rows is not None else labelled_points(chunk)
+        settled = self.settle(rows, points, sizes, parameters)
+        return self.values_of(settled, row_bounds=options.row_bounds)
 
     def asked(self, sizes: Sizes) -> str:  # noqa: ARG002
         """Return in words what the method needs of the training rows."""
@@ -129,3 +193,24 @@ def labelled_points(chunk: ChunkArrays) -> Piece:
     known = np.array([len(codes) == 1 for codes in chunk.labels], np.bool_)
     codes = [codes for codes in chunk.labels if len(codes) == 1]
     return chunk.x[known], np.concatenate(codes) if codes else np.empty(0, np.int32)
+
+
+def _start(drawn: Piece, n_classes: int, parameters: ChgShapley) -> SoftmaxHead:
+    if parameters.epochs is None:
+        return fit_head(*drawn, n_classes)
+    return untrained_head(drawn[0], n_classes)
+
+
+def _training(parameters: ChgShapley) -> Training | None:
+    if parameters.epochs is None:
+        return None
+    return Training(parameters.epochs, parameters.learning_rate, parameters.batch_rows, parameters.seed)
+
+
+def _require_room(n_features: int, n_classes: int) -> None:
+    """Raise ConfigError if sums of a game for each class, each of the head's size, take more than MOST_BYTES."""
+    n_bytes = 8 * n_classes**2 * (n_features + 1)
+    if n_bytes > MOST_BYTES:
+        hint = "leave by out, or take variant: hardness, whose games take a number each"
+        expected = f"sums of gradients up to {show_bytes(MOST_BYTES)}"
+        raise ConfigError(Problem("by", expected, f"{show_bytes(n_bytes)} for {n_classes} labels", hint))

@@ -15,8 +15,9 @@ from tests.bench.reproductions.data import paper_sets, public_sets
 from tests.bench.reproductions.figures import figure_rows
 from tests.bench.reproductions.page import RESULTS, page
 from tests.bench.reproductions.seed_article import seed_rows
+from tests.bench.reproductions.subsets import TRAINING, subset_rows, subset_sets
 
-PARTS = ("seed", "article", "public")
+PARTS = ("seed", "article", "public", "subsets")
 PAGE = Path(__file__).parents[3] / "docs" / "reproductions.md"
 
 
@@ -36,6 +37,11 @@ def seed_part(seeds: Sequence[int]) -> dict[str, Any]:
 def public_part(sets: Iterable[tuple[str, LabeledRows]], seeds: Sequence[int]) -> dict[str, Any]:
     """Return the figures of the public sets."""
     return {**_about(seeds), "figures": figure_rows(sets, seeds)}
+
+
+def subsets_part(fashion: Path | None, seeds: Sequence[int]) -> dict[str, Any]:
+    """Return how heads do that were trained on chosen shares of the rows."""
+    return {**_about(seeds), "training": vars(TRAINING), "rows": subset_rows(subset_sets(fashion), seeds)}
 
 
 def _about(seeds: Sequence[int]) -> dict[str, Any]:
@@ -65,6 +71,8 @@ def main() -> None:
     if given.only in (None, "public"):
         sets = public_sets(given.fashion, given.wordnet, given.wordllama)
         found["public"] = public_part(sets, range(given.public_seeds))
+    if given.only in (None, "subsets"):
+        found["subsets"] = subsets_part(given.fashion, range(given.public_seeds))
     given.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     given.page.write_text(page(found), encoding="utf-8")
 

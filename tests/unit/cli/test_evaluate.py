@@ -34,7 +34,7 @@ def tables(tmp_path: Path) -> list[str]:
     return [*sides, "--methods", METHODS, "--seeds", "1"]
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("question", sorted(set(QUESTIONS) - {"subsets"}))
 def test_evaluate__answers_each_question(question: str, tables: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     if question in ("removal", "compare"):
         pytest.importorskip("sklearn")
@@ -44,6 +44,25 @@ def test_evaluate__answers_each_question(question: str, tables: list[str], capfd
     first = next(iter(found["tables"].values()))
     assert {row["method"] for row in first} == {*methods.split(",")}
     assert found["settings"]["methods"]["knn_shapley"]["k"] == 3
+
+
+def test_evaluate__of_subsets_trains_by_the_criteria_asked_for(
+    tables: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("--criteria", "random,chg", "--shares", "0.2,0.5", "--epochs", "4", "--every", "2", "--batch-rows", "16")
+    assert main(["evaluate", "subsets", *tables, *asked, "--share", "0.2", "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    rows = found["tables"]["subsets"]
+    assert [(row["criterion"], row["share"]) for row in rows] == [
+        ("random", 0.2), ("random", 0.5), ("chg", 0.2), ("chg", 0.5)
+    ]  # fmt: skip
+    assert all(row["accuracy"] > 0.9 for row in rows)
+    assert found["settings"]["training"] == {"epochs": 4, "every": 2, "batch_rows": 16, "learning_rate": 1.0}
+    assert found["settings"]["protocol"]["share"] == 0.2
+    assert main(["evaluate", "subsets", *tables, "--criteria", "chance"]) == 2
+    assert "one of" in capfd.readouterr().err
+    assert main(["evaluate", "subsets", *tables, "--shares", "few"]) == 2
+    assert "a number" in capfd.readouterr().err
 
 
 def test_evaluate__writes_once_and_never_over_what_is_there(

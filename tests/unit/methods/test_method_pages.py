@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import doctest
-import inspect
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import dvspark
 from dvspark.config.fields import PARAMETERS
 from dvspark.methods import GAMES, METHODS
 
@@ -24,8 +22,6 @@ MOST_LINES = 90
 
 DECLARED: dict[str, Any] = METHODS
 
-# Pages whose parameters are those of a function, which does without `value_arrays`; the method has none.
-FUNCTIONS = {"chg_shapley": "chg_value_arrays"}
 # What pages call a default that depends on something else: what the inputs say, no limit, no other choice.
 LEFT_OUT = {"counted", "all", "none", "needed", "mean of the rows"}
 
@@ -43,9 +39,6 @@ def parameters_on_page(name: str) -> dict[str, str]:
 
 def declared_parameters(name: str) -> dict[str, Any]:
     """Return the parameters with their defaults, None where something else decides, in order."""
-    if name in FUNCTIONS:
-        given = inspect.signature(getattr(dvspark, FUNCTIONS[name])).parameters.values()
-        return {each.name: None if each.default is each.empty else each.default for each in given}
     if name in GAMES:  # docs/games.md has those that all of them share
         return {each.name: each.default for each in GAMES[name].own_parameters}
     return {each.name: each.default for each in DECLARED[name].parameters}
@@ -58,7 +51,7 @@ def index_rows() -> dict[str, list[str]]:
 
 
 def test_pages__are_those_of_the_methods() -> None:
-    assert set(PAGES) == set(DECLARED) | set(FUNCTIONS)
+    assert set(PAGES) == set(DECLARED)
 
 
 def test_index__has_a_line_a_page_with_its_parameters() -> None:

@@ -123,8 +123,8 @@ RECORDED: dict[str, tuple[str, str]] = {
         "5e27104f4f1437803553c4856aacacdcfa68d03008c8baec8e8bb69c41d9605d",
     ),
     "chg_shapley": (
-        "{}",
-        "2daaaa6534647133b0a44e30dcf21066141e1a4cd0742d5d0574ba145b0915ca",
+        ('{"variant": "chg", "by": "all", "epochs": null, "batch_rows": null, "learning_rate": 1.0, "seed": 0}'),
+        "749eedc8ec8d4a3aeebbc797b41fbea1e7413f73ac7c419402033bfcd26a27da",
     ),
     "monte_carlo_shapley": (
         (

@@ -9,11 +9,10 @@ import pytest
 from ordered_cases import chg_coalition_values
 
 import dvspark
-from dvspark.audit.gradients import check_rows, scaled_gradient
+from dvspark.audit.gradients import scaled_gradient
 from dvspark.errors import ConfigError, DvsparkError, InputError
-from dvspark.kernels.formulas.chg_shapley import chg_values, game_of_sums
+from dvspark.kernels.formulas.chg_shapley import chg_values
 from dvspark.kernels.gradients import softmax_head
-from dvspark.kernels.gradients.head_gradients import gradient_sums, gradient_values
 from dvspark.kernels.gradients.softmax_head import PENALTY, SoftmaxHead, drawn_rows, fit_head
 
 RNG = np.random.default_rng(12)
@@ -59,31 +58,17 @@ def test_values__under_self_validation_aim_at_the_training_rows_mean_and_no_row_
 
 @pytest.mark.parametrize("given", [True, False])
 @pytest.mark.parametrize("n", [1, 2, 3, 9_000])
-def test_gradient_values__are_those_of_gradients_written_out(n: int, given: bool) -> None:
+def test_values__are_those_of_gradients_written_out(n: int, given: bool) -> None:
     x, codes = rows_of(n)
-    head = fit_head(*rows_of(500), 4)
-    sums = gradient_sums(head, [(x, codes)])
-    target = gradient_sums(head, [rows_of(40)]) if given else None
-    game = game_of_sums(sums, target)
-    alpha = gradients(head, *rows_of(40)).mean(axis=0) if given else None
+    codes[: min(n, 4)] = np.arange(min(n, 4))  # every class is there, so classes keep their numbers
+    n_classes = min(n, 4)
+    head = fit_head(x, codes, n_classes)
+    z, y_z = rows_of(40)
+    known = y_z < n_classes
+    alpha = gradients(head, z[known], y_z[known]).mean(axis=0) if given else None
     expected = chg_values(gradients(head, x, codes), alpha)
-    values = gradient_values(head, game.row_formula(), [(x, codes)])
+    values = chg(x, codes, z[known], y_z[known]) if given else chg(x, codes, self_validation=True)
     np.testing.assert_allclose(values, expected, rtol=0, atol=1e-12)
-    assert values.sum() == pytest.approx(game.utility, abs=1e-9)
-    assert check_rows(x[:8], codes[:8], values[:8], head, game).verdict == "pass"
-    assert check_rows(x[:8], codes[:8], values[:8] + 1e-6, head, game).verdict == "fail"
-
-
-def test_gradient_values__whole_tiles_apart_have_the_same_bits() -> None:
-    x, codes = rows_of(9_000)
-    head = fit_head(x, codes, 4)
-    pieces = [(x[:4096], codes[:4096]), (x[4096:8192], codes[4096:8192]), (x[8192:], codes[8192:])]
-    whole, cut = (gradient_sums(head, some) for some in ([(x, codes)], pieces))
-    np.testing.assert_array_equal(whole.total, cut.total)
-    assert whole.squares == cut.squares
-    formula = game_of_sums(whole, None).row_formula()
-    values = [gradient_values(head, formula, some) for some in ([(x, codes)], pieces)]
-    np.testing.assert_array_equal(*values)
 
 
 def test_values__do_not_depend_on_the_order_of_rows_where_ids_tell_it() -> None:
@@ -234,7 +219,7 @@ REFUSED: dict[str, tuple[tuple[Any, ...], dict[str, Any], type[DvsparkError], st
     "a metric": ((X, Y, Z, Y_Z), {"metric": "cosine"}, ConfigError, "rows are not compared"),
     "a sum": ((X, Y, Z, Y_Z), {"aggregate": "sum"}, ConfigError, "all validation rows are one game"),
     "a ranking": ((X, Y, Z, Y_Z), {"ranking": "binned"}, ConfigError, "leave ranking out"),
-    "a parameter": ((X, Y, Z, Y_Z), {"radius": 1.0}, ConfigError, "leave it out: the method has none"),
+    "a parameter": ((X, Y, Z, Y_Z), {"radius": 1.0}, ConfigError, "a parameter of chg_shapley"),
     "several labels": ((X, [[0], [1, 2]] + [[1]] * 5, Z, Y_Z), {}, ConfigError, "choose one label of each row"),
     "points of several labels": ((X, Y, Z, [[0], [1, 2], [1], [2]]), {}, ConfigError, "choose one label of each row"),
     "strangers only": ((X, Y, Z, [7] * 4), {}, InputError, "labels that training rows have"),

@@ -1,0 +1,41 @@
+"""The pages on networks and on training on less show what comes out; gradients are those of finite differences."""
+
+from __future__ import annotations
+
+import doctest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.optimize
+
+PAGE = Path(__file__).parents[2] / "docs" / "networks.md"
+
+
+@pytest.mark.parametrize("name", ["networks", "training_on_less"])
+def test_page__what_it_shows_is_what_comes_out(name: str) -> None:
+    found = doctest.testfile(str(PAGE.with_stem(name)), module_relative=False)
+    assert found.attempted >= 9
+    assert found.failed == 0
+
+
+def test_page__gradients_are_those_of_finite_differences() -> None:
+    test = doctest.DocTestParser().get_doctest(PAGE.read_text(encoding="utf-8"), {}, "networks", None, None)
+    names: dict[str, Any] = {}
+    for example in test.examples:
+        if example.source.startswith("values, epochs"):
+            break
+        exec(example.source, names)
+    x, y, layers = names["x"][:6], names["y"][:6], names["layers"]
+    _, last, first = names["gradients"](x, y, layers)
+
+    def losses(flat: np.ndarray, layer: int) -> np.ndarray:
+        moved = [flat.reshape(one.shape) if place == layer else one for place, one in enumerate(layers)]
+        found: np.ndarray = names["gradients"](x, y, moved)[0]
+        return found
+
+    expected = scipy.optimize.approx_fprime(layers[1].ravel(), lambda flat: losses(flat, 1), 1e-7)
+    np.testing.assert_allclose(last, expected, rtol=0, atol=1e-5)
+    of_first = scipy.optimize.approx_fprime(layers[0].ravel(), lambda flat: losses(flat, 0).mean(), 1e-7)
+    np.testing.assert_allclose(first.ravel(), of_first, rtol=0, atol=1e-5)
