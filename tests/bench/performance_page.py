@@ -23,6 +23,8 @@ ORDER = (
     "scaling",
     "sharded",
     "plan_estimate",
+    "scale",
+    "yfcc100m",
     "soak",
 )
 HEAD = """\

@@ -83,6 +83,7 @@ def main(tiny: bool = False) -> Result:
         {"what": "driver's Python, MiB", "measured": job["driver_bytes"] / MIB},
         {"what": "contributors of a photo: index, s", "measured": shown["index_seconds"]},
         {"what": "contributors of a photo, s", "measured": shown["seconds"]},
+        {"what": "processes that ran or waited for a core, in the end", "measured": os.getloadavg()[0]},
     ]
     tables_of = {
         f"{n_rows:,} photos of {n_numbers:,} numbers": sizes,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from bench_checks import check_result
 
-from tests.bench import engine_overhead, rest_of_job, scale, scaling, soak, yfcc100m
+from tests.bench import engine_overhead, rest_of_job, scaling, soak, yfcc100m
 
 pytestmark = pytest.mark.spark
 
@@ -56,13 +56,3 @@ def test_yfcc100m__runs_tiny() -> None:
     )
     # Rows that help share a tag with the photo, those that hurt share none.
     assert [bool(asked & set(row["tags"].split(", "))) for row in shown] == [row["value"] > 0 for row in shown]
-
-
-def test_scale__runs_tiny() -> None:
-    result = scale.main(tiny=True)
-    check_result(result, scale)
-    waves = result["tables"]["Waves of 16,384 points"]
-    assert [(row["N"], row["hosts"]) for row in waves] == [
-        (n, hosts) for n in scale.N_ROWS for hosts in scale.TINY_HOSTS
-    ]
-    assert all(row["stragglers, s"] >= row["in all, s"] * 0.99 for row in waves)

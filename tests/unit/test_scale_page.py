@@ -1,14 +1,19 @@
-"""The simulated cluster follows the arithmetic where that is known."""
+"""docs/scale.md has the tables of the stored simulation; the simulation follows the arithmetic where that is known."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from bench_checks import check_result
 
+from tests.bench import performance_page, scale
 from tests.bench.simulated_cluster import Cluster, Rates, Work, stage_seconds, wave_seconds
 
+ROOT = Path(__file__).parents[2]
 EQUAL = Rates(row=1e-9, point=0.0, part=1e-5, added_row=0.0, byte=0.0, task=0.0, spread=(1.0,))
 FOUR = Cluster(n_hosts=2, n_cores=2, memory_bytes=2**40)
 
@@ -50,3 +55,21 @@ def test_table_beyond_memory__is_read_again() -> None:
     small = replace(FOUR, memory_bytes=2**30)
     within, beyond = (wave_seconds(work, one, EQUAL, np.random.default_rng(0))["parts"] for one in (FOUR, small))
     assert beyond - within == pytest.approx(10**9 * 2 / EQUAL.disk_bytes)
+
+
+def test_page__has_the_stored_tables() -> None:
+    page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    stored = json.loads((performance_page.RESULTS / "scale.json").read_text(encoding="utf-8"))
+    assert stored["question"] == scale.QUESTION
+    for rows in list(stored["tables"].values())[1:]:
+        assert performance_page.table(rows) in page
+
+
+def test_scale__runs_tiny() -> None:
+    result = scale.main(tiny=True)
+    check_result(result, scale)
+    waves = result["tables"]["Waves of 16,384 points"]
+    assert [(row["N"], row["hosts"]) for row in waves] == [
+        (n, hosts) for n in scale.N_ROWS for hosts in scale.TINY_HOSTS
+    ]
+    assert all(row["stragglers, s"] >= row["in all, s"] * 0.99 for row in waves)
