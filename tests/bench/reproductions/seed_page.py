@@ -23,8 +23,7 @@ logistic regression on {N_VALIDATION} other rows, from permutations and from gro
 
 The article takes its reference from permutations, too. Here {FEW_ROWS} rows are valued, so that each of
 {2**FEW_ROWS:,} coalitions is trained once: the reference has all of the article's {PERMUTATIONS:,} permutations, and
-exact values stand beside it. The article's figures have no numbers to compare with; what they say is: both estimators
-agree with the reference, and permutations take fewer evaluations at so few rows.
+exact values stand beside it. No figures of the article are at hand as numbers, so none are compared.
 """
 VALUES = """\
 ### Figure 2a: values of single rows
