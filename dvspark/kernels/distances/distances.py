@@ -12,6 +12,7 @@ import numpy.typing as npt
 from dvspark.kernels import loops
 from dvspark.kernels.distances import small_keys
 from dvspark.kernels.distances.first_pass import LARGEST_UNIT, first_pass
+from dvspark.kernels.distances.placing import lifted, place
 from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, TrainArrays, TrainLabels
 
 METRICS = ("euclidean", "cosine", "inner_product")
@@ -30,10 +31,6 @@ OFFSET_RATIO = 3.0
 # eps sqrt(key), since the differences of unit rows are rounded, then squared. Keys closer than this many times
 # that are one key. A fixed grid instead splits ties at cell edges and joins rows that are nearly parallel.
 COSINE_TIE_GAP = 16 * np.finfo(np.float64).eps
-
-
-# Under cosine products of two rows, each no shorter than the reciprocal, are far above what float32 cannot hold.
-LARGEST_SCALE = 2.0**40
 
 
 def prepare(x: Floats, labels: TrainLabels, metric: str) -> TrainArrays:
@@ -83,7 +80,7 @@ def placed_norms(x: Floats, scale: Float64s | None, center: Float64s | None) -> 
     """Return the squared norms of the rows in the form in which they enter products, (n,) float64."""
     norms = np.empty(len(x))
     for start, tile in _tiles(x):
-        placed = _place(tile, None if scale is None else scale[start : start + TILE_ROWS], center)
+        placed = place(tile, None if scale is None else scale[start : start + TILE_ROWS], center)
         norms[start : start + TILE_ROWS] = squared_norms(placed)
     return norms
 
@@ -148,9 +145,9 @@ def place_points(train: TrainArrays, z: Floats, metric: str) -> PlacedPoints:
     """Return points ``z`` (n_points, n_features) in the form in which they enter products with ``train``."""
     units = None if train.scale is None else 1.0 / np.sqrt(squared_norms(z))
     if units is not None and train.center is None:
-        z, units = _lifted(z, units)
+        z, units = lifted(z, units)
     in_product = None if train.center is None else units
-    weights = -_place(z, in_product, None if metric == "inner_product" else train.center)
+    weights = -place(z, in_product, None if metric == "inner_product" else train.center)
     if metric == "euclidean":
         weights = 2.0 * weights
     return PlacedPoints(weights, np.sqrt(squared_norms(weights)), units if train.center is None else None)
@@ -165,23 +162,33 @@ def tile_products(
     (n_points, n_train) they stay in the tile's columns. The addend is (rows,).
     A constant of each point is left out, since no order depends on it. Cost: 2 N D n_points floating-point operations.
     """
-    for start, given in _tiles(train.x):
-        here = slice(start, start + len(given))
-        tile, scale = given, None if train.scale is None else train.scale[here]
-        if scale is not None and train.center is None:
-            tile, scale = _lifted(given, scale)
-        placed = _place(tile, None if train.center is None else scale, train.center)
-        flat = len(points.weights) * len(tile)
-        products = block[:, here] if block.ndim == 2 else block[:flat].reshape(-1, len(tile))
+    for start, _ in _tiles(train.x):
+        placed, scale = placed_tile(train, start)
+        flat = len(points.weights) * len(placed)
+        here = slice(start, start + len(placed))
+        products = block[:, here] if block.ndim == 2 else block[:flat].reshape(-1, len(placed))
         np.matmul(points.weights, placed.T, out=products)
-        addend = np.zeros(len(tile), np.float32)
         if points.units is not None and scale is not None:
             # In float64, rounded only once, so that equal cosines of whole numbers give equal keys.
             loops.fastest().scale_products(products, scale, points.units)
-        elif metric != "inner_product":
-            norms = train.squared_norm[here] if metric == "euclidean" else 0.5 * train.squared_norm[here]
-            addend = norms.astype(np.float32)
-        yield start, products, addend
+        yield start, products, tile_addend(train, points, metric, start, len(placed))
+
+
+def placed_tile(train: TrainArrays, start: int) -> tuple[Floats, Float64s | None]:
+    """Return the rows of a tile as they enter products, float32, and their 1 / |row| under cosine."""
+    tile = train.x[start : start + TILE_ROWS]
+    scale = None if train.scale is None else train.scale[start : start + TILE_ROWS]
+    if scale is not None and train.center is None:
+        tile, scale = lifted(tile, scale)
+    return place(tile, None if train.center is None else scale, train.center), scale
+
+
+def tile_addend(train: TrainArrays, points: PlacedPoints, metric: str, start: int, n_rows: int) -> Floats:
+    """Return what is added to the products of each row of a tile, (n_rows,) float32."""
+    if points.units is not None or metric == "inner_product":
+        return np.zeros(n_rows, np.float32)
+    norms = train.squared_norm[start : start + n_rows]
+    return (norms if metric == "euclidean" else 0.5 * norms).astype(np.float32)
 
 
 def approximate_keys(train: TrainArrays, z: Floats, metric: str, out: Floats) -> Float64s:
@@ -268,30 +275,3 @@ def distance_from_key(keys: Float64s, metric: str) -> Float64s:
 def _tiles(x: npt.NDArray[Any]) -> Iterator[tuple[int, npt.NDArray[Any]]]:
     for start in range(0, len(x), TILE_ROWS):
         yield start, x[start : start + TILE_ROWS]
-
-
-def _lifted(rows: Floats, scale: Float64s) -> tuple[Floats, Float64s]:
-    """Return rows and 1 / |row|, with short rows multiplied by a power of two that makes their length about one.
-
-    Otherwise their products would vanish in float32, or lose bits.
-    """
-    short = np.flatnonzero(scale > LARGEST_SCALE)
-    if not len(short):
-        return rows, scale
-    lifted, scale = np.array(rows, np.float64), scale.copy()
-    factors = np.ldexp(1.0, np.frexp(scale[short])[1] - 1)
-    lifted[short] *= factors[:, None]
-    scale[short] /= factors
-    return lifted, scale
-
-
-def _place(rows: Floats, scale: Float64s | None, center: Float64s | None) -> Floats:
-    """Return rows as float32 in the form in which they enter a product: as they are, or scaled and centered."""
-    with np.errstate(over="ignore"):  # precision float64 allows larger numbers, and takes no key from a product
-        if center is None:
-            return np.asarray(rows, np.float32)
-        wide = np.array(rows, np.float64)
-        if scale is not None:
-            wide *= scale[:, None]
-        wide -= center
-        return wide.astype(np.float32)

@@ -1,6 +1,7 @@
 """Loops over every row of every point, in NumPy; `compiled_loops` has the same loops in Numba.
 
-Both give the same bits, except for one loop: they add floats in the same order, and compare the same float32 numbers.
+Both give the same bits, except for exact distances and losses of quantized rows: they add floats in the same order, and
+compare the same float32 numbers.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import scipy
 from dvspark.kernels.binning.bins import AT_BEGIN, AT_END, SHARE_AT_END
 from dvspark.kernels.loops.bin_loops import count_from, value_bins
 from dvspark.kernels.loops.doubt_loops import gap_starts, list_doubtful, order_groups, relative_error
+from dvspark.kernels.loops.near_loops import decide_tile, drop_far, keep_near, quantize_rows
 from dvspark.kernels.loops.rank_loops import add_ranked, add_rows, pack, rank_values, sort_packed, unpack, value_packed
-from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt8s, UInt16s
+from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt16s
 
 __all__ = [
     "add_bounds",
@@ -30,15 +32,17 @@ __all__ = [
     "count_codes",
     "count_from",
     "decide_tile",
+    "drop_far",
     "fastest",
     "gap_starts",
     "is_compiled",
+    "keep_near",
     "list_doubtful",
     "matches_of",
     "name",
     "order_groups",
     "pack",
-    "places_up_to",
+    "quantize_rows",
     "rank_values",
     "relative_error",
     "scale_products",
@@ -171,32 +175,6 @@ def assign_bins(
         near_rows[point, count : count + len(kept)] = kept + start
         near_keys[point, count : count + len(kept)] = keys[kept]
         n_near[point] = count + len(rows)
-
-
-def places_up_to(products: Floats, addend: Floats, highest: Floats, places: Int64s) -> int:
-    """Fill in the ``places`` of keys that are not above their point's ``highest``; return how many there are.
-
-    Keys are ``products`` (n_points, n) float32 + ``addend`` (n,) float32, ``highest`` (n_points,) float32. A place is a
-    position in the flat products; places ascend, and there is room for all. A key that is NaN is not above. Cost:
-    O(n_points × n).
-    """
-    found = np.flatnonzero(~(products + addend > highest[:, None]))
-    places[: len(found)] = found
-    return len(found)
-
-
-def decide_tile(products: Floats, addend: Floats, low: Floats, high: Floats, bits: UInt8s, places: Int64s) -> int:
-    """Fill ``bits`` with keys below their point's ``low``, ``places`` with others up to ``high``; return how many.
-
-    Keys and places as in `places_up_to`; ``low`` and ``high`` (n_points,) float32; ``bits`` (n_points, ceil(n / 8))
-    uint8, the first of eight in the highest bit. A key that is NaN has a place. Cost: O(n_points × n).
-    """
-    keys = products + addend
-    inside = keys < low[:, None]
-    bits[:] = np.packbits(inside, axis=1)
-    found = np.flatnonzero(~(inside | (keys > high[:, None])))
-    places[: len(found)] = found
-    return len(found)
 
 
 def count_codes(codes: UInt16s, counts: Int32s) -> None:

@@ -12,6 +12,7 @@ from dvspark.kernels.loops import ADDED_ROWS
 from dvspark.kernels.loops.compiled_bins import count_from, value_bins
 from dvspark.kernels.loops.compiled_distances import squared_distances, unit_squared_distances
 from dvspark.kernels.loops.compiled_doubt import gap_starts, list_doubtful, order_groups, relative_error
+from dvspark.kernels.loops.compiled_near import decide_tile, drop_far, keep_near, quantize_rows
 from dvspark.kernels.loops.compiled_ranks import (
     add_ranked,
     add_rows,
@@ -22,7 +23,7 @@ from dvspark.kernels.loops.compiled_ranks import (
     unpack,
     value_packed,
 )
-from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt8s, UInt16s
+from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt16s
 
 __all__ = [
     "add_bounds",
@@ -33,12 +34,14 @@ __all__ = [
     "count_codes",
     "count_from",
     "decide_tile",
+    "drop_far",
     "gap_starts",
+    "keep_near",
     "list_doubtful",
     "matches_of",
     "order_groups",
     "pack",
-    "places_up_to",
+    "quantize_rows",
     "rank_values",
     "relative_error",
     "scale_products",
@@ -116,48 +119,6 @@ def assign_bins(
             row = near[place]
             rows[place], keys[place] = start + row, product[row] + addend[row]
         n_near[point] = count + n_found
-
-
-@compiled
-def places_up_to(products: Floats, addend: Floats, highest: Floats, places: Int64s) -> int:
-    """See `loops.places_up_to`."""
-    n_points, n_rows = products.shape
-    flags = np.zeros((n_rows + 7) // 8 * 8, np.uint8)
-    eights = flags.view(np.uint64)
-    count = 0
-    for point in range(n_points):
-        product, limit = products[point], highest[point]
-        for row in range(n_rows):  # by SIMD; few rows are found, and eight that are not are passed over at once
-            flags[row] = not (product[row] + addend[row] > limit)
-        for eight in range(len(eights)):
-            if eights[eight] != 0:
-                for row in range(8 * eight, min(8 * eight + 8, n_rows)):
-                    places[count] = point * n_rows + row
-                    count += flags[row]
-    return count
-
-
-@compiled
-def decide_tile(products: Floats, addend: Floats, low: Floats, high: Floats, bits: UInt8s, places: Int64s) -> int:
-    """See `loops.decide_tile`."""
-    n_points, n_rows = products.shape
-    inside, doubtful = np.zeros(8 * bits.shape[1], np.uint8), np.zeros(8 * bits.shape[1], np.uint8)
-    inside_eights, doubtful_eights = inside.view(np.uint64), doubtful.view(np.uint64)
-    count = 0
-    for point in range(n_points):
-        product, below, above, of_point = products[point], low[point], high[point], bits[point]
-        for row in range(n_rows):  # by SIMD
-            key = product[row] + addend[row]
-            inside[row] = key < below
-            doubtful[row] = not (key < below or key > above)
-        for eight in range(len(inside_eights)):
-            # Eight bytes of 0 or 1 become eight bits: byte i of the factor's multiples reaches bit 63 - i.
-            of_point[eight] = (inside_eights[eight] * np.uint64(0x8040201008040201)) >> np.uint64(56)
-            if doubtful_eights[eight] != 0:
-                for row in range(8 * eight, min(8 * eight + 8, n_rows)):
-                    places[count] = point * n_rows + row
-                    count += doubtful[row]
-    return count
 
 
 @compiled

@@ -9,15 +9,24 @@ import numpy as np
 
 from dvspark.kernels import loops
 from dvspark.kernels.distances import distances
-from dvspark.kernels.distances.key_bounds import KeyBounds, key_bounds
+from dvspark.kernels.distances.key_tiles import KeyTile, KeyTiles
 from dvspark.kernels.ranking import ranking
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
-from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int64s, Search, TrainArrays
+from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int32s, Int64s, Search, TrainArrays
 
-# Candidates that are kept before all but the nearest are dropped: so many for each of the m rows, and a minimum.
-CANDIDATES_PER_ROW = 8
-FEWEST_CANDIDATES = 2_048
+# Rows that are kept before all but the nearest are dropped: so many for each of the m, and a minimum. Limits that are
+# found often are narrow, and to find them costs less than rows that they would have left out.
+CANDIDATES_PER_ROW = 2
+FEWEST_CANDIDATES = 256
+# Bytes of a row that is kept: a place and two bounds; with what is spare, and a copy while there is made more room.
+KEPT_BYTES = 60
+# So many rows for each of the m make limits from float32 products, which are narrow. Where int8 products leave more
+# than this share of a tile, they are given up. Each time that so many times as many rows were seen, the nearest so far
+# get exact keys: more often costs more exact keys than narrower limits save (docs/decisions/0032).
+ROWS_BEFORE_INT8 = 512
+MOST_ADDED = 1 / 32
+SETTLED_AGAIN = 4
 # Rounding in float64 that a point's constant adds to keys.
 KEY_ERROR = 2.0**-50
 # Under cosine, rows within one tie gap of the m-th may tie with it. The second one is for the rounding of this bound.
@@ -129,13 +138,13 @@ def near_rows(
 def scratch_bytes(n_train: int, n_features: int, m: int) -> int:
     """Return a bound on the memory beside the train arrays, in bytes, for the m nearest rows of each point.
 
-    For P points: products with a tile of T rows and what is kept of them, waiting pairs of a point and a row, and those
-    of one more tile. For one point: exact keys of m rows, flags and values of all rows, and five tiles in float64.
+    For P points: products with a tile of T rows, the rows that are kept before and after there is room for more, and
+    those of one more tile. For one point: exact keys of m rows, flags and values of all rows. Five tiles in float64.
     """
     points, tile = distances.POINTS_PER_PRODUCT, min(n_train, distances.TILE_ROWS)
-    waiting = min(n_train, max(CANDIDATES_PER_ROW * m, FEWEST_CANDIDATES)) + tile
-    of_features = 40 * tile + 24 * points + 24 * min(m, n_train)
-    return points * (13 * tile + 100 * waiting) + 40 * n_train + of_features * n_features + 2**20
+    kept = min(n_train, max(CANDIDATES_PER_ROW * m, FEWEST_CANDIDATES)) + tile
+    of_features = 42 * tile + 24 * points + 24 * min(m, n_train)
+    return points * (5 * tile + KEPT_BYTES * kept) + 40 * n_train + of_features * n_features + 2**20
 
 
 def _cut(near: NearRows, m: int, metric: str) -> NearRows:
@@ -174,74 +183,104 @@ def _candidates(
     train: TrainArrays, z: Floats, metric: str, m: int, absent: Int64s | None, workspace: Workspace
 ) -> list[Int64s]:
     """Return for each point the rows that are not surely beyond the m-th nearest and its ties, ascending."""
-    placed = distances.place_points(train, z, metric)
-    n_pairs = len(z) * min(distances.TILE_ROWS, train.n_train)
-    block = workspace.array("tile_keys", (n_pairs,), np.float32)
-    waiting = _Waiting(
-        m, metric, key_bounds(train, placed, z, metric), absent, workspace.array("places", (n_pairs,), np.int64)
-    )
-    room = len(z) * max(CANDIDATES_PER_ROW * m, FEWEST_CANDIDATES)
-    allowed = room
-    for start, products, addend in distances.tile_products(train, placed, metric, block):
-        here = slice(start, start + len(addend))
-        scale = None if train.scale is None else train.scale[here]
-        waiting.add_tile(products, addend, train.squared_norm[here], scale, start)
-        if waiting.n_pairs > allowed:
-            waiting.drop()
-            allowed = max(room, 2 * waiting.n_pairs)
-    points, rows = waiting.drop()
-    return np.split(rows, np.searchsorted(points, np.arange(1, len(z))))
+    tiles = KeyTiles(train, z, metric, workspace, KEY_ERROR)
+    near = _NearSoFar(m, metric, tiles.constants, absent, workspace)
+    settled = 0
+    for start in tiles.starts:
+        is_int8 = tiles.int8_pays and start >= ROWS_BEFORE_INT8 * m and near.is_limited
+        n_added = near.add_tile(tiles.int8(start) if is_int8 else tiles.float32(start))
+        if is_int8:
+            tiles.int8_pays = n_added <= MOST_ADDED * len(z) * distances.TILE_ROWS
+            if start >= SETTLED_AGAIN * settled:
+                near.settle(train.x, z, metric)
+                settled = start
+    near.drop_all()
+    if settled:
+        near.settle(train.x, z, metric)
+        near.drop_all()
+    return near.rows()
 
 
-class _Waiting:
-    """Pairs of a point and a row that may be among the m nearest, with a lower and an upper bound of each key.
+class _NearSoFar:
+    """Rows that may be among the m nearest of each point, with a lower and an upper bound of each exact key.
 
     ``limits`` (n_points,) float64: the keys of m rows are surely no larger, or it is infinite. ``absent`` (n_points,):
-    the rows that sit out a game. ``places`` (n_points × a tile's rows,): filled by `loops.places_up_to`.
+    the rows that sit out a game.
     """
 
-    def __init__(self, m: int, metric: str, bounds: KeyBounds, absent: Int64s | None, places: Int64s) -> None:
-        self.m, self.metric, self.bounds, self.absent, self.places = m, metric, bounds, absent, places
-        self.margins = KEY_ERROR * np.abs(bounds.constants)
-        self.limits = np.full(len(bounds.constants), np.inf)
-        self.parts: list[tuple[Int64s, Int64s, Float64s, Float64s]] = []
-        self.n_pairs = 0
+    def __init__(self, m: int, metric: str, constants: Float64s, absent: Int64s | None, workspace: Workspace) -> None:
+        n_points = len(constants)
+        self.m, self.constants = m, constants
+        self.gap = TIE_GAPS * distances.COSINE_TIE_GAP if metric == "cosine" else 0.0
+        self.absent = np.full(n_points, -1) if absent is None else absent
+        self.limits, self.settled = np.full(n_points, np.inf), np.full(n_points, np.inf)
+        self.room = max(CANDIDATES_PER_ROW * m, FEWEST_CANDIDATES)
+        self.allowed, self.n_kept = np.full(n_points, self.room), np.zeros(n_points, np.int64)
+        self.workspace = workspace
+        self.kept = np.empty((n_points, 0), np.int32), np.empty((n_points, 0)), np.empty((n_points, 0))
 
-    def add_tile(
-        self, products: Floats, addend: Floats, squared_norms: Float64s, scale: Float64s | None, start: int
-    ) -> None:
-        """Add the rows of a tile that are not surely beyond the limits; the first row of the tile is ``start``."""
-        norms, scales = np.sqrt(squared_norms), np.zeros(1) if scale is None else scale
-        # One bound for all rows of the tile; the rows that are left get bounds of their own.
-        errors = self.bounds.errors(slice(None), norms.max(keepdims=True), scales.max(keepdims=True)) + self.margins
+    @property
+    def is_limited(self) -> bool:
+        """Whether every point has a limit."""
+        return bool(np.isfinite(self.limits).all())
+
+    def add_tile(self, tile: KeyTile) -> int:
+        """Add the rows of a tile that are not surely beyond the limits; return how many there are."""
+        before = int(self.n_kept.sum())
+        self._make_room(tile.n_rows)
         with np.errstate(over="ignore", invalid="ignore"):  # rows in doubt are kept
-            highest = np.nextafter(
-                (self.limits - self.bounds.constants + errors).astype(np.float32), np.float32(np.inf)
-            )
-            n_found = loops.fastest().places_up_to(products, addend, highest, self.places)
-            points, rows = np.divmod(self.places[:n_found], len(addend))
-            if self.absent is not None:
-                there = start + rows != self.absent[points]
-                points, rows = points[there], rows[there]
-            own = self.bounds.errors(points, norms[rows], scales[rows % len(scales)]) + self.margins[points]
-            middle = (products[points, rows] + addend[rows]) + self.bounds.constants[points]
-            known = np.isfinite(middle) & np.isfinite(own)
-            least, most = np.where(known, middle - own, -np.inf), np.where(known, middle + own, np.inf)
-        self._append(points, start + rows, least, most)
+            # One bound for all rows of the tile; the rows that are left get bounds of their own.
+            highest = (self._reaches() - self.constants + tile.largest_errors()).astype(np.float32)
+            highest = np.nextafter(highest, np.float32(np.inf))
+        bounds = (self.constants, tile.bounds.weights, tile.bounds.terms, tile.terms)
+        loops.fastest().keep_near(*tile.keys, highest, tile.start, self.absent, *bounds, *self.kept, self.n_kept)
+        n_added = int(self.n_kept.sum()) - before
+        self._drop()
+        return n_added
 
-    def drop(self) -> tuple[Int64s, Int64s]:
-        """Drop the pairs that are surely beyond m others; return points, ascending, and rows of the pairs that stay."""
-        points, rows, least, most = (np.concatenate(part) for part in zip(*self.parts, strict=True))
-        order = np.argsort(points, kind="stable")
-        ends = np.searchsorted(points[order], np.arange(len(self.limits)), side="right")
-        for point, some in enumerate(np.split(most[order], ends[:-1])):
-            if len(some) >= self.m:
-                self.limits[point] = np.partition(some, self.m - 1)[self.m - 1]
-        left = order[least[order] <= _reach(self.limits, self.metric)[points[order]]]
-        self.parts, self.n_pairs = [], 0
-        self._append(points[left], rows[left], least[left], most[left])
-        return points[left], rows[left]
+    def settle(self, x: Floats, z: Floats, metric: str) -> None:
+        """Give the m nearest rows of each point exact keys, so that limits are no wider than these. Cost: O(m D).
 
-    def _append(self, points: Int64s, rows: Int64s, least: Float64s, most: Float64s) -> None:
-        self.parts.append((points, rows, least, most))
-        self.n_pairs += len(points)
+        Only points whose rows were dropped since the last time have new limits.
+        """
+        for point in np.flatnonzero(self.limits != self.settled).tolist():
+            rows, least, most = (of[point, : self.n_kept[point]] for of in self.kept)
+            places = np.flatnonzero((most <= self.limits[point]) & (least < most))
+            keys = distances.exact_keys(x, rows[places].astype(np.int64), z[point], metric)
+            known = np.isfinite(keys)
+            least[places[known]] = most[places[known]] = keys[known]
+            self.limits[point] = np.partition(most, self.m - 1)[self.m - 1]
+        self.settled = self.limits.copy()
+
+    def drop_all(self) -> None:
+        """Drop the rows of all points that are surely beyond the limits."""
+        self.allowed[:] = 0
+        self._drop()
+
+    def rows(self) -> list[Int64s]:
+        """Return for each point the rows that are kept, ascending."""
+        return [rows[:n].astype(np.int64) for rows, n in zip(self.kept[0], self.n_kept.tolist(), strict=True)]
+
+    def _drop(self) -> None:
+        loops.fastest().drop_far(*self.kept, self.n_kept, self.allowed, self.limits, self.m, self.gap, self.room)
+
+    def _reaches(self) -> Float64s:
+        return self.limits if self.gap == 0 else np.square(np.sqrt(np.maximum(self.limits, 0.0)) + self.gap)
+
+    def _make_room(self, n_rows: int) -> None:
+        needed = int(self.n_kept.max()) + n_rows
+        if needed > self.kept[0].shape[1]:
+            self.kept = self._larger(max(needed + needed // 2, self.room + n_rows))
+
+    def _larger(self, capacity: int) -> tuple[Int32s, Float64s, Float64s]:
+        """Return arrays with what is kept and room for so many rows of each point."""
+        used, shape = int(self.n_kept.max()), (len(self.n_kept), capacity)
+        rows, least, most = (of[:, :used].copy() for of in self.kept)  # the old arrays make room for the new ones
+        larger = (
+            self.workspace.array("near_rows", shape, np.int32),
+            self.workspace.array("near_least", shape, np.float64),
+            self.workspace.array("near_most", shape, np.float64),
+        )
+        for old, new in zip((rows, least, most), larger, strict=True):
+            new[:, :used] = old
+        return larger

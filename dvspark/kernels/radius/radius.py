@@ -185,7 +185,7 @@ def scratch_bytes(n_train: int, n_features: int) -> int:
         points * (n_train // 4 + 8 * tile + 2**15)
         + pairs
         + 3 * n_train
-        + (40 * tile + 24 * points) * n_features
+        + (42 * tile + 24 * points) * n_features
         + 2**20
     )
 

@@ -155,29 +155,6 @@ def test_value_bins__is_the_same_in_both(seed: int, n: int, k: int) -> None:
 
 
 @given(seed=SEEDS, n=st.integers(1, 200))
-def test_decide_tile__tells_what_is_below_and_what_is_between(seed: int, n: int) -> None:
-    rng = np.random.default_rng(seed)
-    keys = rng.integers(0, 20, size=(3, n)).astype(np.float32)
-    keys[rng.random(keys.shape) < 0.05] = np.nan
-    addend = rng.integers(0, 3, size=n).astype(np.float32)
-    low, high = np.array([8, -np.inf, 30], np.float32), np.array([12, np.inf, 30], np.float32)
-    of_point = [(keys[p] + addend, low[p], high[p]) for p in range(3)]
-    inside = [[bool(key < below) for key in of_row] for of_row, below, _ in of_point]
-    between = [
-        point * n + row
-        for point, (of_row, below, above) in enumerate(of_point)
-        for row, key in enumerate(of_row)
-        if not (key < below or key > above)
-    ]
-    for module in BOTH:
-        wide, places = np.full((3, 40), 255, np.uint8), np.empty(3 * n, np.int64)
-        bits = wide[:, 5 : 5 + -(-n // 8)]
-        assert places[: module.decide_tile(keys, addend, low, high, bits, places)].tolist() == between
-        np.testing.assert_array_equal(np.unpackbits(bits, axis=1), np.pad(inside, ((0, 0), (0, -n % 8))))
-        assert (wide[:, :5] == 255).all()
-
-
-@given(seed=SEEDS, n=st.integers(1, 200))
 def test_scale_products__are_rounded_once(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
     products, scale, units = rng.normal(size=(3, n)).astype(np.float32), rng.random(n), rng.random(3)
@@ -186,19 +163,6 @@ def test_scale_products__are_rounded_once(seed: int, n: int) -> None:
         scaled = products.copy()
         module.scale_products(scaled, scale, units)
         np.testing.assert_array_equal(scaled, expected)
-
-
-@given(seed=SEEDS, n=st.integers(1, 200), share=st.floats(0.0, 1.0))
-def test_places_up_to__are_those_of_keys_that_are_not_above(seed: int, n: int, share: float) -> None:
-    rng = np.random.default_rng(seed)
-    keys = rng.integers(0, 20, size=(3, n)).astype(np.float32)
-    keys[rng.random(keys.shape) < 0.05] = np.nan
-    addend = rng.integers(0, 3, size=n).astype(np.float32)
-    highest = np.array([20.0 * share, -np.inf, np.inf], np.float32)
-    expected = [p * n + r for p in range(3) for r in range(n) if not keys[p, r] + addend[r] > highest[p]]
-    for module in BOTH:
-        places = np.empty(3 * n, np.int64)
-        assert places[: module.places_up_to(keys, addend, highest, places)].tolist() == expected
 
 
 @given(seed=SEEDS, n=st.integers(1, 500))

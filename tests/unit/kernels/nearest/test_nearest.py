@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from oracles import METRICS
 from property_tests import examples
 
-from dvspark.kernels.distances import distances
+from dvspark.kernels.distances import distances, key_tiles, product_speed
 from dvspark.kernels.distances.distances import prepare
 from dvspark.kernels.nearest import nearest
 from dvspark.kernels.nearest.nearest import NearestRows, merge_nearest, near_rows, nearest_points
@@ -31,9 +31,14 @@ def options_of(metric: str) -> RankingOptions:
 
 
 @contextlib.contextmanager
-def small_constants() -> Iterator[None]:
+def small_constants(products: str = "float32") -> Iterator[None]:
     """Tiles of 8, blocks of 3 points, hardly any room to wait: far below the size of the data."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(product_speed.CHOICE_VARIABLE, products)
+        patch.setattr(key_tiles, "LEAST_TILES", 1)
+        patch.setattr(nearest, "ROWS_BEFORE_INT8", 0)
+        patch.setattr(nearest, "MOST_ADDED", 1)
+        patch.setattr(nearest, "SETTLED_AGAIN", 1)
         patch.setattr(distances, "TILE_ROWS", TILE)
         patch.setattr(distances, "POINTS_PER_PRODUCT", 3)
         patch.setattr(nearest, "CANDIDATES_PER_ROW", 1)
@@ -92,11 +97,14 @@ def assert_same(found: list[NearestRows], wanted: list[NearestRows]) -> None:
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("products", ["float32", "int8"])
 @examples(200)
 @given(data=st.data(), m=st.integers(1, 90))
-def test_nearest_points__are_the_first_of_all_rows_in_exact_order(metric: str, data: Any, m: int) -> None:
+def test_nearest_points__are_the_first_of_all_rows_in_exact_order(
+    products: str, metric: str, data: Any, m: int
+) -> None:
     train, chunk = data.draw(tables(metric))
-    with small_constants():
+    with small_constants(products):
         found = list(nearest_points(train, chunk, options_of(metric), m, Workspace()))
     assert_same(found, expected(train, chunk, metric, m))
 

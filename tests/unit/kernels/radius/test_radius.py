@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from oracles import METRICS
 from property_tests import examples
 
-from dvspark.kernels.distances import distances
+from dvspark.kernels.distances import distances, key_tiles, product_speed
 from dvspark.kernels.distances.distances import prepare
-from dvspark.kernels.distances.key_bounds import key_bounds
+from dvspark.kernels.distances.key_bounds import key_bounds, row_terms
 from dvspark.kernels.distances.reach import is_within
 from dvspark.kernels.formulas.threshold_knn_shapley import ThresholdKnnShapley
 from dvspark.kernels.radius import radius, within_radius
@@ -37,9 +37,12 @@ def options_of(metric: str, precision: str = "default") -> RankingOptions:
 
 
 @contextlib.contextmanager
-def small_constants() -> Iterator[None]:
+def small_constants(products: str = "float32") -> Iterator[None]:
     """Tiles of 40, blocks of 3 points, three pairs that wait: far below the size of the data."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(product_speed.CHOICE_VARIABLE, products)
+        patch.setattr(key_tiles, "LEAST_TILES", 1)
+        patch.setattr(within_radius, "MOST_DOUBT", 1)
         patch.setattr(distances, "TILE_ROWS", TILE)
         patch.setattr(distances, "POINTS_PER_PRODUCT", 3)
         patch.setattr(within_radius, "WAITING_PAIRS", 3)
@@ -95,8 +98,8 @@ def key_errors(
     points = distances.place_points(train, z, metric)
     distances.approximate_keys(train, z, metric, keys)
     bounds = key_bounds(train, points, z, metric)
-    norms, scales = np.sqrt(train.squared_norm), np.zeros(len(x)) if train.scale is None else train.scale
-    errors = np.stack([bounds.errors(np.full(len(x), point), norms, scales) for point in range(len(z))])
+    rows = row_terms(np.sqrt(train.squared_norm), train.scale)
+    errors = np.stack([bounds.errors(np.full(len(x), point), rows) for point in range(len(z))])
     exact = np.stack([distances.exact_keys(train.x, np.arange(len(x)), point, metric) for point in z])
     return keys + bounds.constants[:, None], exact, errors
 
@@ -172,13 +175,13 @@ def some_radius(train: TrainArrays, chunk: ChunkArrays, metric: str, seed: int) 
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("precision", ["default", "float64"])
+@pytest.mark.parametrize(("precision", "products"), [("default", "float32"), ("default", "int8"), ("float64", "")])
 @examples(60)
 @given(seed=SEEDS, n=st.integers(1, 130), self_validation=st.booleans())
 def test_neighbor_blocks__find_the_rows_that_exact_keys_do(
-    metric: str, precision: str, seed: int, n: int, self_validation: bool
+    metric: str, precision: str, products: str, seed: int, n: int, self_validation: bool
 ) -> None:
-    with small_constants():
+    with small_constants(products):
         train, chunk = drawn_table(seed, metric, n)
         limit = some_radius(train, chunk, metric, seed)
         if self_validation:
@@ -193,18 +196,19 @@ def test_neighbor_blocks__find_the_rows_that_exact_keys_do(
 
 
 @pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("products", ["float32", "int8"])
 @examples(60)
 @given(seed=SEEDS, scale=st.sampled_from([*SCALES, 1e37]), dtype=st.sampled_from([np.float32, np.float64]))
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_neighbor_blocks__decide_rows_at_the_radius_as_exact_keys_do_at_any_size(
-    metric: str, seed: int, scale: float, dtype: Any
+    products: str, metric: str, seed: int, scale: float, dtype: Any
 ) -> None:
     x = rows_of(seed, 90, 6, 3.0, scale, dtype)
     x[40:70] = x[:30]  # copies of rows that may be on the radius
     train = prepare(x[:85], TrainLabels(np.zeros(85, np.int32)), metric)
     chunk = ChunkArrays(x[85:], [np.zeros(1, np.int32)] * 5)
     limit = some_radius(train, chunk, metric, seed)
-    with small_constants():
+    with small_constants(products):
         for near in (limit, float(np.nextafter(limit, -np.inf)), float(np.nextafter(limit, np.inf))):
             found = found_inside(train, chunk, options_of(metric), near)[:, 0]
             np.testing.assert_array_equal(found, expected_inside(train, chunk, metric, near))
