@@ -24,7 +24,7 @@ KEPT_BYTES = 60
 # So many rows for each of the m make limits from float32 products, which are narrow. Where int8 products leave more
 # than this share of a tile, they are given up. Each time that so many times as many rows were seen, the nearest so far
 # get exact keys: more often costs more exact keys than narrower limits save (docs/decisions/0032).
-ROWS_BEFORE_INT8 = 512
+ROWS_BEFORE_INT8 = 1_024
 MOST_ADDED = 1 / 32
 SETTLED_AGAIN = 4
 # Rounding in float64 that a point's constant adds to keys.
