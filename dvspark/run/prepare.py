@@ -132,7 +132,7 @@ def _settle_game(prepared: Prepared, index: Index, _now: Stage, inputs: Validate
     return replace(prepared, shared=shared), shared.note
 
 
-def _settle_whole(prepared: Prepared, index: Index) -> tuple[Prepared, str]:
+def _settle_whole(prepared: Prepared, index: Index, _now: Stage) -> tuple[Prepared, str]:
     """Settle both tables, of which the driver holds the validation rows."""
     shared = whole.settled(prepared.validation_rows, prepared.n_chunks, index, prepared.work)
     return replace(prepared, shared=shared), shared.note
