@@ -29,7 +29,8 @@ in each feature, by the lowest values (0.5 is chance). "Without low", "without h
 logistic regression changes when 10 % and 30 % of the rows are removed, those of low values or of high values, over
 random ones, in points; 10 % of the labels are wrong. "Only high": the same with only 10 % and 30 % of the rows there,
 the highest. "Evaluations": how often a model was fitted or a utility asked, at most. "CPU s": of one valuation. k = 10,
-radius auto. The methods for any utility have the accuracy of a logistic regression of scikit-learn (at most 50 steps) as utility."""
+radius auto. The methods for any utility have the accuracy of a logistic regression of scikit-learn (at most 50 steps)
+as utility."""
 N_TRAIN, N_VALIDATION, N_TEST = 300, 200, 500
 SEEDS = (0, 1)
 SHARES = (0.1, 0.3)
