@@ -16,7 +16,6 @@ ORDER = (
     "against_pydvl",
     "certificates",
     "self_validation",
-    "chg_epochs",
     "engine_overhead",
     "rest_of_job",
     "memory",
