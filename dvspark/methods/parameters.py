@@ -166,7 +166,7 @@ class Flag(Parameter):
 K = Whole("k", "neighbors that vote", 10)
 UTILITY = Choice("utility", "jia2019: matches / k; wang2023: matches / neighbors", "jia2019", ("jia2019", "wang2023"))
 # Beyond these, float64 would round what the chances of small and of large sets rest on.
-MOST_BETA = 1e6
+MOST_BETA = 1e4
 ALPHA = Number("alpha", "the larger, the more small sets of rows count", 16.0, above=1e-10, most=MOST_BETA)
 BETA = Number("beta", "the larger, the more large sets of rows count", 1.0, above=1e-10, most=MOST_BETA)
 N_CLASSES = Whole("n_classes", "size of the label space; counted in both tables if left out")

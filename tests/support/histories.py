@@ -218,4 +218,10 @@ class _Valued:
         inputs = {"train": {"n_rows": N_ROWS, "types": types}, "n_validation": 3}
         told = {"run_id": self.run_id, "fingerprint": self.fingerprint, "outputs": outputs, "spark": session.version}
         told["created"] = datetime.now(UTC).isoformat()  # finer than the true one: jobs here take milliseconds
-        return {**told, "inputs": inputs, "method": {"name": "knn_shapley"}, "findings": [], "option": self.option}
+        return {
+            **told,
+            "inputs": inputs,
+            "method": {"name": "knn_shapley", "parameters": {}},
+            "findings": [],
+            "option": self.option,
+        }

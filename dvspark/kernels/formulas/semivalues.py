@@ -17,6 +17,7 @@ import scipy
 from dvspark.errors import ConfigError, Problem
 from dvspark.kernels.formulas.kinds import RankingFormulas
 from dvspark.kernels.formulas.knn_shapley import KnnShapley
+from dvspark.kernels.formulas.log_moment import log_moment
 from dvspark.kernels.formulas.soft_knn_shapley import SoftKnnShapley
 from dvspark.kernels.ranking.rank_values import RankWeights
 from dvspark.schemas import Float64s
@@ -197,5 +198,4 @@ def _log_moment(joined: Float64s | float, others: Float64s | float, joining: Joi
     """Return log E[t^joined (1 - t)^others]."""
     if joining.alpha is None:
         return -np.log(2.0) * np.asarray(joined + others)
-    log_beta = scipy.special.betaln(joined + joining.beta, others + joining.alpha)
-    return log_beta - scipy.special.betaln(joining.alpha, joining.beta)
+    return log_moment(joined, others, joining.alpha, joining.beta)

@@ -8,6 +8,7 @@ import numpy as np
 import scipy
 
 from dvspark.kernels.formulas.kinds import RadiusFormulas
+from dvspark.kernels.formulas.log_moment import log_moment
 from dvspark.kernels.radius import neighbor_values as of_neighbors
 from dvspark.schemas import Float64s, Int64s
 
@@ -58,8 +59,8 @@ class ThresholdKnnBeta(RadiusFormulas):
 
     def counted_values(self, n: int, n_matches: int) -> tuple[float, float]:
         """Return the two values of one point by another formula, for checks; sizes are beta-binomial. Cost: O(n)."""
-        alpha, beta, size = self.alpha, self.beta, np.arange(n)
-        betaln, gammaln = scipy.special.betaln, scipy.special.gammaln
-        logs = gammaln(n) - gammaln(size + 1) - gammaln(n - size) - betaln(beta, alpha)
-        weights = np.exp(logs + betaln(size + beta, n - 1 - size + alpha))
+        alpha, beta, size = self.alpha, self.beta, np.arange(float(n))
+        gammaln = scipy.special.gammaln
+        logs = gammaln(n) - gammaln(size + 1) - gammaln(n - size)
+        weights = np.exp(logs + log_moment(size, n - 1 - size, alpha, beta))
         return of_neighbors.counted_values(n, n_matches, weights, n_classes=self.n_classes)

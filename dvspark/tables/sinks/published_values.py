@@ -18,7 +18,7 @@ from dvspark.tables.sinks.values_tables import ValuesTable, values_kind, values_
 from dvspark.tables.storage import Storage, open_storage
 
 # What of a record is used here.
-USED = {"fingerprint": str, "method.name": str, "inputs.train.types": dict}
+USED = {"fingerprint": str, "method.name": str, "method.parameters": dict, "inputs.train.types": dict}
 TO_DO = "value again with --force, which publishes them anew"
 
 

@@ -170,7 +170,7 @@ def _beside(rows: WholeTable, reference: TableReference) -> WholeTable:
 
     def read(columns: list[str] | None) -> Iterator[pa.RecordBatch]:
         asked = rows.schema.names if columns is None else [one for one in columns if one != name]
-        numbers, first = np.load(file.path, mmap_mode="r"), 0
+        numbers, first = np.load(file.path, mmap_mode="r", allow_pickle=False), 0
         for batch in rows.read(asked):
             some = np.ascontiguousarray(numbers[first : first + len(batch)], file.dtype.newbyteorder("="))
             first += len(batch)
