@@ -38,7 +38,7 @@ EVALUATIONS = 1_000
 UTILITY = "sklearn.linear_model.LogisticRegression(max_iter=50)"
 ANY: dict[str, Any] = {"utility": UTILITY, "evaluations": EVALUATIONS}
 # An order of 300 rows takes 299 evaluations, and an estimate two pairs of orders at least.
-ORDERS: dict[str, Any] = {"utility": UTILITY, "evaluations": 2_500}
+ORDERS: dict[str, Any] = {"utility": UTILITY, "evaluations": 1_300}
 NEAR: dict[str, Any] = {"k": 10}
 WITHIN: dict[str, Any] = {"radius": "auto"}
 CONTENDERS = (
