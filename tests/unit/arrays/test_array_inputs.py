@@ -146,7 +146,7 @@ UNUSABLE_OPTIONS = {
     "k of 5,000 digits": ({"k": 10**5000}, "parameter 'k'", "thousands of digits"),
     "a method of 5,000 digits": ({"method": 10**5000}, "method", "thousands of digits"),
     "a metric of 5,000 digits": ({"metric": 10**5000}, "metric", "thousands of digits"),
-    "alpha of 400 digits": ({"method": "knn_beta", "alpha": 10**400}, "parameter 'alpha'", "up to 1e+06"),
+    "alpha of 400 digits": ({"method": "knn_beta", "alpha": 10**400}, "parameter 'alpha'", "up to 10000"),
     "beta that rounds chances away": ({"method": "knn_beta", "beta": 1e-300}, "parameter 'beta'", "above 1e-10"),
     "a utility whose square overflows": (
         {"method": "knn_regression_shapley", "empty_utility": 1e308},
