@@ -19,7 +19,7 @@ from dvspark.games.estimators.base import EstimatedValues
 from dvspark.games.playing import play, require_budget
 from dvspark.games.totals import Totals
 from dvspark.games.utility import Utility, Worths, made_utility
-from dvspark.methods import GAMES
+from dvspark.methods import GAMES, METHODS
 from dvspark.methods.kinds.games import GamesMethod, Outcome
 from dvspark.methods.parameters import parameter_problems, resolved_parameters
 from dvspark.schemas import Float64s
@@ -135,6 +135,9 @@ def _checked(
 ) -> GamesMethod:
     """Return the method's declaration. Raises: ConfigError with everything that is wrong."""
     problems = choice_problems("method", method, sorted(GAMES))
+    if problems and method in list(METHODS):
+        hint = f"dvspark.value_arrays(..., method={method!r}) values rows of tables by it"
+        problems = [Problem("method", f"one of {', '.join(map(repr, sorted(GAMES)))}", repr(method), hint)]
     if not (callable(utility) or isinstance(utility, str)):
         hint = "give a function of a sorted array of players, or module:function"
         problems.append(Problem("utility", "something that can be called", type(utility).__name__, hint))

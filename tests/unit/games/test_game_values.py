@@ -148,3 +148,10 @@ def test_self_validation__is_refused_since_a_set_has_one_worth_for_all_rows() ->
 def test_rows_of_several_labels__are_refused() -> None:
     with pytest.raises(ConfigError, match="one label a row"):
         dvspark.value_arrays(X, [["a", "b"]] * 24, Z, [["a"]] * 15, method="monte_carlo_shapley")
+
+
+@pytest.mark.parametrize("method", ["influence", "knn_shapley"])
+def test_value_game__by_a_method_of_tables_says_who_knows_it(method: str) -> None:
+    with pytest.raises(ConfigError, match=r"dvspark\.value_arrays") as refused:
+        dvspark.value_game(lambda players: float(len(players)), 3, method=method)
+    assert method in str(refused.value)
