@@ -80,7 +80,7 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
     target: str | None = parameter("target")
     evaluations: int | None = parameter("evaluations")
     seed: int | None = parameter("seed")
-    cache: bool | None = parameter("cache")
+    cache_worths: bool | None = parameter("cache_worths")
     sampling: str | None = parameter("sampling")
     strata: int | None = parameter("strata")
     truncation: float | None = parameter("truncation")

@@ -40,7 +40,7 @@ PLAYERS = Choice("players", "who is valued: rows, or the owners of rows", "rows"
 TARGET = Choice("target", "what rows have as label: a class, or a number to predict", "label", ("label", "number"))
 EVALUATIONS = Whole("evaluations", "the most sets whose worth is asked for", 10_000)
 SEED = Whole("seed", "decides which sets are drawn", 0, least=0)
-CACHE = Flag("cache", "true: no process asks twice what a set is worth", False)
+CACHE_WORTHS = Flag("cache_worths", "true: no process asks twice what a set is worth", False)
 UTILITY_RADIUS = Number("radius", "utility threshold_knn: largest distance of a neighbor, in the metric's unit")
 
 STANDARD_ERROR = Number("standard_error", "stop when no value has a larger standard error", above=0.0)
@@ -50,7 +50,7 @@ UTILITY_RANGE = Number("utility_range", "how far apart the utilities of two coal
 RULES = (STANDARD_ERROR, EPSILON, DELTA, UTILITY_RANGE)
 
 # What a job is told besides the parameters of a method: `dvspark.value_game` has arguments of its own for it.
-OF_JOBS = (PLAYERS, TARGET, EVALUATIONS, SEED, CACHE, K, UTILITY_RADIUS, N_CLASSES)
+OF_JOBS = (PLAYERS, TARGET, EVALUATIONS, SEED, CACHE_WORTHS, K, UTILITY_RADIUS, N_CLASSES)
 
 
 def game_parameters(

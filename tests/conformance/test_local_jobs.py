@@ -47,7 +47,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "chg_shapley": {"epochs": 3, "by": "label", "variant": "gradient"},
     "dvrl": {"steps": 20, "batch_rows": 50},
     "monte_carlo_shapley": {"utility": "knn(utility='wang2023')", "k": 3, "metric": "cosine", "utility_range": 1.0},
-    "monte_carlo_banzhaf": {"utility": "sklearn.naive_bayes.GaussianNB", "evaluations": 300, "cache": True},
+    "monte_carlo_banzhaf": {"utility": "sklearn.naive_bayes.GaussianNB", "evaluations": 300, "cache_worths": True},
     "ame": {"utility": "threshold_knn", "radius": 4, "players": "owners", "evaluations": 400},
     "data_oob": {"evaluations": 120},
 }

@@ -46,7 +46,7 @@ class TableUtility:
     def work(self, n_players: int, ends: Ends) -> GameWork:
         """Return what a task must know to play a range of this game, in which both ``ends`` are known."""
         estimator = GamesMethod.of(METHODS[self.method]).estimator_of(n_players, self.given)
-        return GameWork(self, estimator, self.given["seed"], ends, self.token, self.given["cache"])
+        return GameWork(self, estimator, self.given["seed"], ends, self.token, self.given["cache_worths"])
 
     def told(self) -> dict[str, Any]:
         """Return this as plain data, where the utility is a text."""

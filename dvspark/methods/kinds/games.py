@@ -182,7 +182,7 @@ class GamesMethod(SharedMethod[GameParameters]):
         estimator = self.estimator_of(tables.n_players, given)
         rules = self.rules_of(given["evaluations"], given)
         require_budget(estimator, rules)
-        worths = Worths(utility, tables.n_players, given["cache"])
+        worths = Worths(utility, tables.n_players, given["cache_worths"])
         ends = worths.ends()
         begun = Totals.of_ends(estimator.n_moments, tables.n_players, ends)
 

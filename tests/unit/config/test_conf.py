@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+import dvspark
 from dvspark.config.declared import declared_settings
 from dvspark.config.job import JobConfig, json_schema
 from dvspark.config.sections import OutputConfig, SparkConfig, StreamConfig, TableConfig
@@ -143,3 +144,11 @@ def test_make__installs_files_of_known_sha256_alone() -> None:
     installs = [line for line in recipe.splitlines() if "pip install" in line]
     assert len(installs) == 3
     assert all("$(HASHED)" in line or "--no-deps --no-build-isolation --editable ." in line for line in installs)
+
+
+def test_settings__have_no_name_that_an_environment_variable_of_the_package_has() -> None:
+    # Each setting is read from DVSPARK_NAME, so that of another meaning would be taken for it.
+    package = Path(dvspark.__file__).parent
+    known = {name for file in package.rglob("*.py") for name in re.findall(r'"DVSPARK_([A-Z_]+)"', file.read_text())}
+    assert {"CACHE", "LOOPS", "PRODUCTS"} <= known
+    assert {name.upper() for name in JobConfig.model_fields} & known <= {"LOG_FORMAT"}

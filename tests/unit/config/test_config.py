@@ -562,8 +562,8 @@ TEXTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         {"utility": "threshold_knn", "radius": 2.0, "sampling": "stratified"},
     ),
     "a game of owners": (
-        ("--method", "ame", "--players", "owners", "--target", "number", "--seed", "0", "--cache", "true"),
-        {"players": "owners", "target": "number", "seed": 0, "cache": True},
+        ("--method", "ame", "--players", "owners", "--target", "number", "--seed", "0", "--cache_worths", "true"),
+        {"players": "owners", "target": "number", "seed": 0, "cache_worths": True},
     ),
     "rules": (
         ("--method", "monte_carlo_shapley", "--evaluations", "5000", "--standard_error", "0.1", "--utility_range", "1"),

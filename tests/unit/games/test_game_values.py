@@ -128,7 +128,7 @@ def test_function__is_a_factory_that_gets_labels_as_they_were_given() -> None:
         ({"epsilon": 0.1}, "parameter 'utility_range'"),
         ({"aggregate": "sum"}, "aggregate"),
         ({"players": "teams"}, "parameter 'players'"),
-        ({"cache": 1}, "parameter 'cache'"),
+        ({"cache_worths": 1}, "parameter 'cache_worths'"),
         ({"validation_weights": np.ones(15)}, "validation_weights"),
         ({"method": "data_oob", "utility": "knn"}, "parameter 'utility'"),
         ({"method": "data_oob", "players": "owners", "owners": OWNERS}, "parameter 'players'"),

@@ -128,7 +128,17 @@ def test_job_without_a_range__promises_no_bound(folder: Path, tmp_path: Path) ->
 
 
 def test_owners__are_valued_where_players_are_owners(folder: Path, tmp_path: Path) -> None:
-    words = ("--method", "ame", "--players", "owners", "--train.owner", "owner", "--evaluations", "500", "--cache")
+    words = (
+        "--method",
+        "ame",
+        "--players",
+        "owners",
+        "--train.owner",
+        "owner",
+        "--evaluations",
+        "500",
+        "--cache_worths",
+    )
     done = job(folder, tmp_path, *words, "true", "--k", "3")
     assert done.returncode == 0, done.stderr
     values, record = published(tmp_path)
