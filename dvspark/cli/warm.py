@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -14,12 +15,13 @@ import pyarrow.parquet as pq
 from dvspark.cli.declared import COMMANDS
 from dvspark.cli.words import own_words
 from dvspark.config.sources import load_config
+from dvspark.errors import ConfigError, Problem
 from dvspark.host.printing import tell
 from dvspark.logs.redact import visible
 from dvspark.run import pipeline
 from dvspark.spark.class_data import archive, end_java, writing_archive
 from dvspark.spark.java import find_java_home
-from dvspark.spark.session import COLLECTOR, DEFAULTS, open_session
+from dvspark.spark.session import COLLECTOR, DEFAULTS, JAVA_VARIABLES, open_session
 from dvspark.spark.starting import require_pyspark
 
 # Enough rows that each stage has some; what Java loads does not depend on their number.
@@ -34,9 +36,13 @@ Sessions that dvspark starts with this Java and this Spark use it from now on. D
 def run(words: Sequence[str]) -> int:
     """Write the archive, and say where it is.
 
-    Raises: ConfigError without Java, Spark or a place for the archive; ComputeError if Java writes none.
+    Raises: ConfigError without Java, Spark or a place for the archive, or where a variable names a collector, with
+    which sessions use no archive; ComputeError if Java writes none.
     """
     own_words(COMMANDS["warm"], words)
+    if named := [name for name in JAVA_VARIABLES if "GC" in os.environ.get(name, "")]:
+        hint = "unset it: an archive is of Java's parallel collector, and sessions with another one start without"
+        raise ConfigError([Problem(name, "no garbage collector", os.environ[name], hint) for name in named])
     require_pyspark()
     begun, java = time.monotonic(), find_java_home()
     with writing_archive(java) as options:

@@ -152,7 +152,7 @@ def _starts(turns: int) -> list[Row]:
         found: dict[str, list[Row]] = {name: [] for name in places}
         for turn in range(turns):
             for name, place in places.items():
-                started = apart(session_start, variables={CLASS_DATA_VARIABLE: place})
+                started = apart(session_start, variables=_variables(place))
                 begun = time.monotonic()
                 words = ["value", "--train", "digits.parquet", "--self_validation", "true", "--report", "false"]
                 words += ["--output", f"{name}-{turn}", "--metric", "cosine", "--k", "10", "--engine", "spark"]
@@ -163,8 +163,13 @@ def _starts(turns: int) -> list[Row]:
 
 
 def _words(place: str, words: list[str], folder: str) -> None:
-    surroundings = environment(CORES, {CLASS_DATA_VARIABLE: place})
+    surroundings = environment(CORES, _variables(place))
     subprocess.run([sys.executable, "-m", "dvspark", *words], cwd=folder, env=surroundings, check=True)
+
+
+def _variables(place: str) -> dict[str, str]:
+    """Return what a session is told of class data; it uses none with a collector that a variable names."""
+    return {CLASS_DATA_VARIABLE: place, "JAVA_TOOL_OPTIONS": ""}
 
 
 def session_start() -> Row:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dvspark.cli.front import main
 from dvspark.errors import ComputeError, ConfigError
 from dvspark.host import owned
 from dvspark.spark import class_data, session
@@ -136,3 +137,11 @@ def test_java__starts_with_an_archive_and_with_one_of_other_classes(folder: Path
 
 def _run(folder: Path, *command: str | Path) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder).stdout
+
+
+def test_warm__where_a_variable_names_a_collector_says_that_sessions_would_not_use_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-XX:+UseSerialGC")
+    assert main(["warm"]) == 2
+    assert "JAVA_TOOL_OPTIONS" in capsys.readouterr().err
