@@ -10,8 +10,8 @@ from typing import Any
 from dvspark import demo
 from dvspark.arguments import choice_problems
 from dvspark.cli.declared import COMMANDS, QUESTIONS
-from dvspark.cli.labeled_tables import number_of, read_labeled, whole_of
-from dvspark.cli.words import own_words
+from dvspark.cli.labeled_tables import read_labeled
+from dvspark.cli.words import number_of, own_words, whole_of
 from dvspark.cli.writing import write_new
 from dvspark.errors import ConfigError, OutputConflictError, Problem
 from dvspark.evaluate.compare import compare

@@ -9,7 +9,7 @@ from typing import Any
 
 from dvspark.arguments import choice_problems
 from dvspark.cli.import_words import IMPORT, IMPORTS, VALUE_OF_IMPORT
-from dvspark.cli.words import own_words
+from dvspark.cli.words import own_words, whole_of
 from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.host.printing import tell
 from dvspark.logs.redact import visible
@@ -36,8 +36,8 @@ def run(words: Sequence[str]) -> int:
         raise ConfigError(problems)
     if problems := _problems(operands[0], given):
         raise ConfigError(problems)
-    split = Split(_number("--validation-share", options, 0, 1), _whole("--seed", options, 0))
-    n_workers, output = _whole("--workers", options, 1), Path(options["--output"])
+    split = Split(_number("--validation-share", options, 0, 1), whole_of("--seed", options, 0))
+    n_workers, output = whole_of("--workers", options), Path(options["--output"])
     record = import_tables(_files(operands[0], options), output, split, n_workers)
     tell((json.dumps(_told(record)) if "--json" in options else _text(record, output)) + "\n")
     return 0
@@ -55,7 +55,7 @@ def _files(asked: str, options: dict[str, str]) -> GivenFiles:
             raise ConfigError(problems)
         given = {name: options[f"--{name}"] for name in ("id", "embedding", "label", "owner") if f"--{name}" in options}
         return GivenTable(table_files(options["--from"], kind), kind, keep=keep, **given)
-    n_tags = _whole("--tags", options, 1) if "--tags" in options else None
+    n_tags = whole_of("--tags", options) if "--tags" in options else None
     metadata = Path(options["--metadata"]) if "--metadata" in options else None
     for name in ("--autotags", "--metadata"):
         if name in options and not Path(options[name]).is_file():
@@ -115,16 +115,6 @@ def _text(record: dict[str, Any], output: Path) -> str:
         lines.append(f"what was set aside: {visible(str(output / 'rejected'))}")
     tables = " ".join(f"--{side} {visible(str(output / side))}" for side in ("train", "validation"))
     return "\n".join([*lines, f"next: dvspark value {tables} --output results"])
-
-
-def _whole(name: str, options: dict[str, str], least: int) -> int:
-    try:
-        found = int(options[name])
-    except ValueError:
-        found = least - 1
-    if found < least:
-        raise ConfigError(Problem(name, f"a whole number from {least}", repr(options[name])))
-    return found
 
 
 def _number(name: str, options: dict[str, str], least: float, most: float) -> float:

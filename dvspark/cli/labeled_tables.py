@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pyarrow as pa
 
-from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.errors import InputError
 from dvspark.evaluate.labeled import LabeledRows
 from dvspark.local.session import open_local_session
 from dvspark.schemas.columns import embedding_matrix
@@ -30,25 +30,6 @@ def read_labeled(side: str, path: str, options: Mapping[str, str]) -> tuple[pa.C
         table = cast("LocalRows", rows.frame).table  # the session is a local one
     labeled = LabeledRows.of(side, _embeddings(table.column("embedding")), table.column("label").to_numpy())
     return table.column("id"), labeled
-
-
-def whole_of(name: str, options: Mapping[str, str], least: int = 1) -> int:
-    """Return the whole number that an option gives. Raises: ConfigError for what is none, or below ``least``."""
-    try:
-        found = int(options[name])
-    except ValueError:
-        found = least - 1
-    if found < least:
-        raise ConfigError(Problem(name, f"a whole number from {least}", repr(options[name])))
-    return found
-
-
-def number_of(name: str, options: Mapping[str, str]) -> float:
-    """Return the number that an option gives. Raises: ConfigError for what is none."""
-    try:
-        return float(options[name])
-    except ValueError:
-        raise ConfigError(Problem(name, "a number", repr(options[name]))) from None
 
 
 def _embeddings(column: pa.ChunkedArray) -> Any:

@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from dvspark.arguments import choice_problems
-from dvspark.cli.labeled_tables import number_of, read_labeled, whole_of
+from dvspark.cli.labeled_tables import read_labeled
 from dvspark.cli.market_files import free_places, write_both
+from dvspark.cli.words import number_of, whole_of
 from dvspark.errors import ConfigError, Problem
 from dvspark.evaluate.subsets import coded
 from dvspark.subsets import CRITERIA, FULL, SubsetTraining

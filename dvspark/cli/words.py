@@ -1,8 +1,8 @@
-"""Words of commands that take no settings: operands and options, as the command declares them; names of runs."""
+"""Words of commands that take no settings: operands, options and the numbers they give; names of runs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dvspark.cli.declared import Command, Option
 from dvspark.errors import ConfigError, Problem, close_matches
@@ -45,6 +45,25 @@ def _known(command: Command, name: str) -> Option:
 
 def _hint(command: Command) -> str:
     return f"see `dvspark {command.name} --help`"
+
+
+def whole_of(name: str, options: Mapping[str, str], least: int = 1) -> int:
+    """Return the whole number that an option gives. Raises: ConfigError for what is none, or below ``least``."""
+    try:
+        found = int(options[name])
+    except ValueError:
+        found = least - 1
+    if found < least:
+        raise ConfigError(Problem(name, f"a whole number from {least}", repr(options[name])))
+    return found
+
+
+def number_of(name: str, options: Mapping[str, str]) -> float:
+    """Return the number that an option gives. Raises: ConfigError for what is none."""
+    try:
+        return float(options[name])
+    except ValueError:
+        raise ConfigError(Problem(name, "a number", repr(options[name]))) from None
 
 
 def place_of(run: str) -> tuple[str, str | None]:

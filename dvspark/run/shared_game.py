@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
+from dvspark.engine.chunks import pieces, rows_of_chunk
+from dvspark.engine.index.train_index import TrainKeys
+from dvspark.engine.points import points_of
+from dvspark.engine.tasks import chunk_arrays
+from dvspark.kernels.gradients.head_gradients import Piece
 from dvspark.logs import Stage
+from dvspark.methods.kinds.shared import labelled_points
 from dvspark.runs.ledger import Ledger
 from dvspark.schemas import Finding, Float64s, Partial
+
+if TYPE_CHECKING:
+    from dvspark.local.rows import Frame
 
 
 class SharedValues(Protocol):
@@ -44,3 +55,14 @@ class SharedGame(Protocol):
 
     def value(self, ledger: Ledger | None, stage: Stage) -> SharedValues:
         """Return the values. What takes long is kept in the ledger, if there is one."""
+
+
+def game_points(validation_rows: Frame, n_chunks: int, known: TrainKeys) -> Piece:
+    """Return the validation rows whose label some training row has, by chunk, in id order."""
+    asked = points_of(validation_rows)
+    chunks, found = asked.chunked(validation_rows, n_chunks), list[Piece]()
+    for wave in pieces(list(asked.chunk_sizes(chunks))):
+        rows = asked.chunk_rows(chunks, wave)
+        for chunk_id in wave:
+            found.append(labelled_points(chunk_arrays(rows_of_chunk(rows, chunk_id), known, self_validation=False)))
+    return np.concatenate([x for x, _ in found]), np.concatenate([codes for _, codes in found])

@@ -15,17 +15,16 @@ import numpy as np
 import pyarrow as pa
 
 from dvspark.audit import checks, gradients
-from dvspark.engine.chunks import pieces, rows_of_chunk
 from dvspark.engine.engines import Engine, Index, engine_of
 from dvspark.engine.index.train_index import TrainKeys
-from dvspark.engine.points import points_of
-from dvspark.engine.tasks import ChunkWork, chunk_arrays
+from dvspark.engine.tasks import ChunkWork
 from dvspark.kernels.gradients.course import Watched
 from dvspark.kernels.gradients.head_gradients import Piece
 from dvspark.kernels.gradients.head_pass import HeadPass, PassSums
 from dvspark.kernels.gradients.softmax_head import FLAT_SLOPE
 from dvspark.logs import Stage
-from dvspark.methods.kinds.sums import BY_LABEL, SettledGame, SumsMethod, labelled_points
+from dvspark.methods.kinds.sums import BY_LABEL, SettledGame, SumsMethod
+from dvspark.run.shared_game import game_points
 from dvspark.runs.ledger import Ledger
 from dvspark.schemas import Finding, Float64s, Int32s, Int64s, Partial, columns
 
@@ -133,22 +132,11 @@ def settled(
     parameters = method.own(work.parameters)
     known, points = rows.keys, None
     if not work.options.self_validation:
-        points = _points(validation_rows, n_chunks, known)
+        points = game_points(validation_rows, n_chunks, known)
     again = gradients.ValuedAgain(*rows.some(_sampled(rows.n)), parameters.variant, by_label=parameters.by == BY_LABEL)
     watched = Watched(again.see, report)
     found = method.settle(rows, points, (rows.index.n_features, len(known.words)), parameters, watched)
     return replace(found, again=again.mean())
-
-
-def _points(validation_rows: Frame, n_chunks: int, known: TrainKeys) -> Piece:
-    """Return the validation rows whose label some training row has, in id order."""
-    asked = points_of(validation_rows)
-    chunks, found = asked.chunked(validation_rows, n_chunks), list[Piece]()
-    for wave in pieces(list(asked.chunk_sizes(chunks))):
-        rows = asked.chunk_rows(chunks, wave)
-        for chunk_id in wave:
-            found.append(labelled_points(chunk_arrays(rows_of_chunk(rows, chunk_id), known, self_validation=False)))
-    return np.concatenate([x for x, _ in found]), np.concatenate([codes for _, codes in found])
 
 
 def values(work: ChunkWork, known: SettledGame) -> Partial:

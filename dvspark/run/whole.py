@@ -8,20 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 
 from dvspark.audit import checks
-from dvspark.engine.chunks import pieces, rows_of_chunk
 from dvspark.engine.engines import Index, engine_of
-from dvspark.engine.index.train_index import TrainKeys
-from dvspark.engine.points import points_of
-from dvspark.engine.tasks import ChunkWork, chunk_arrays
+from dvspark.engine.tasks import ChunkWork
 from dvspark.kernels.formulas.both_tables import BothTables
 from dvspark.kernels.gradients.head_gradients import Piece
 from dvspark.logs import Stage
-from dvspark.methods.kinds.sums import labelled_points
-from dvspark.methods.kinds.whole import SettledValues, WholeMethod, labelled_rows
+from dvspark.methods.kinds.shared import labelled_rows
+from dvspark.methods.kinds.whole import SettledValues, WholeMethod
+from dvspark.run.shared_game import game_points
 from dvspark.runs.ledger import Ledger
 from dvspark.schemas import Finding, Float64s, Int64s, Partial, columns
 
@@ -91,19 +88,8 @@ def settled(validation_rows: Frame, n_chunks: int, index: Index, work: ChunkWork
     tables = BothTables(
         index.n_train,
         len(known.words),
-        _points(validation_rows, n_chunks, known),
+        game_points(validation_rows, n_chunks, known),
         lambda: map(labelled_rows, engine.train_pieces(index)),
         some,
     )
     return WholeGame(tables, work)
-
-
-def _points(validation_rows: Frame, n_chunks: int, known: TrainKeys) -> Piece:
-    """Return the validation rows whose label some training row has, by chunk, in id order."""
-    asked = points_of(validation_rows)
-    chunks, found = asked.chunked(validation_rows, n_chunks), list[Piece]()
-    for wave in pieces(list(asked.chunk_sizes(chunks))):
-        rows = asked.chunk_rows(chunks, wave)
-        for chunk_id in wave:
-            found.append(labelled_points(chunk_arrays(rows_of_chunk(rows, chunk_id), known, self_validation=False)))
-    return np.concatenate([x for x, _ in found]), np.concatenate([codes for _, codes in found])

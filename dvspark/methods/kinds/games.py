@@ -146,13 +146,6 @@ class GamesMethod(SharedMethod[GameParameters]):
         """Return whether a bound of the error is promised: it follows from how far apart utilities can be."""
         return given.get("utility_range") is not None and not self.biased(given)
 
-    def label_problems(self, *, several: bool) -> list[Problem]:
-        """Return what is wrong with the labels; ``several``: a row may have several labels."""
-        if not several:
-            return []
-        hint = "choose one label of each row, or use knn_shapley"
-        return [Problem("labels", f"one label a row, for {self.name}", "arrays of labels", hint)]
-
     def estimator_of(self, n_players: int, resolved: Mapping[str, Any]) -> Estimator:
         """Return the estimator for so many players."""
         own = [one.name for one in self.own_parameters if one not in RULES]
@@ -274,7 +267,3 @@ class GamesMethod(SharedMethod[GameParameters]):
     def scratch_bytes(self, sizes: Sizes, rows: int) -> int:
         """Return the memory that a utility of neighbors takes; a model takes what it takes."""
         return UTILITY_BYTES * rows * sizes.n_validation
-
-    def merging_bytes(self, sizes: Sizes) -> int:  # noqa: ARG002
-        """Return 0: only ranges of draws are played by tasks."""
-        return 0

@@ -7,8 +7,12 @@ from abc import ABC
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 import pyarrow as pa
 
+from dvspark.errors import Problem
+from dvspark.kernels.gradients.head_gradients import Piece
+from dvspark.kernels.ranking.ordered import given
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.methods.base import Method, P
 from dvspark.schemas import ChunkArrays, Partial, TrainArrays
@@ -24,6 +28,8 @@ class SharedMethod(Method[P], ABC):
     ranks: ClassVar[bool] = False
     compares: ClassVar[bool] = False
     adds_up: ClassVar[bool] = False
+    # Begins the hint to rows of several labels.
+    why_one_label: ClassVar[str] = ""
 
     def one_game(
         self,
@@ -36,6 +42,21 @@ class SharedMethod(Method[P], ABC):
         """Return the partial of all points; ``labels`` of training rows and of points."""
         return self.partial(train, points, options, parameters)
 
+    def label_problems(self, *, several: bool) -> list[Problem]:
+        """Return what is wrong with the labels; ``several``: a row may have several labels."""
+        if not several:
+            return []
+        hint = f"{self.why_one_label.format(self.name)}choose one label of each row, or use knn_shapley"
+        return [Problem("labels", f"one label a row, for {self.name}", "arrays of labels", hint)]
+
+    def scratch_bytes(self, sizes: Sizes, rows: int) -> int:  # noqa: ARG002
+        """Return 0: the driver works alone, unless a kind says otherwise."""
+        return 0
+
+    def merging_bytes(self, sizes: Sizes) -> int:  # noqa: ARG002
+        """Return 0: no task puts together what blocks have reported."""
+        return 0
+
     def sample_sizes(self, sizes: Sizes, most: int) -> tuple[int, int]:
         """Return of how many random rows and points `shared_seconds` judges; ``most`` rows."""
         return min(most, sizes.n_train), 1
@@ -47,3 +68,15 @@ class SharedMethod(Method[P], ABC):
         began = time.process_time()
         self.partial(train, points, options, parameters)
         return (time.process_time() - began) * sizes.n_train / train.n_train
+
+
+def labelled_rows(train: TrainArrays) -> Piece:
+    """Return embeddings and label codes of training rows, which have one label each (`SharedMethod.label_problems`)."""
+    return train.x, given(train.labels.codes, "one label a row")
+
+
+def labelled_points(chunk: ChunkArrays) -> Piece:
+    """Return embeddings and label codes of the validation rows whose label some training row has."""
+    known = np.array([len(codes) == 1 for codes in chunk.labels], np.bool_)
+    codes = [codes for codes in chunk.labels if len(codes) == 1]
+    return chunk.x[known], np.concatenate(codes) if codes else np.empty(0, np.int32)

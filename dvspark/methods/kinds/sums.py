@@ -14,10 +14,9 @@ from dvspark.kernels.gradients.head_gradients import Piece
 from dvspark.kernels.gradients.head_pass import HARDNESS, HeadPass, PassSums, stretches
 from dvspark.kernels.gradients.softmax_head import SoftmaxHead, drawn_rows, fit_head, untrained_head
 from dvspark.kernels.one_thread import one_thread
-from dvspark.kernels.ranking.ordered import given
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
-from dvspark.methods.kinds.shared import SharedMethod
+from dvspark.methods.kinds.shared import SharedMethod, labelled_points, labelled_rows
 from dvspark.schemas import ChunkArrays, Float64s, Floats, Int32s, Int64s, Partial, TrainArrays
 from dvspark.units import show_bytes
 
@@ -88,6 +87,7 @@ class SumsMethod(SharedMethod[ChgShapley]):
     """A method that values rows by their losses or gradients in a softmax head, trained on the embeddings."""
 
     kind: ClassVar[str] = "sums"
+    why_one_label: ClassVar[str] = "{} trains a softmax head: "
     averages_ties: ClassVar[bool] = True  # rows are not ranked
 
     def settle(
@@ -153,7 +153,7 @@ class SumsMethod(SharedMethod[ChgShapley]):
         workspace: Workspace | None = None,  # noqa: ARG002
     ) -> Partial:
         """Return the values with one chunk as all validation rows; under self-validation with all training rows."""
-        rows = ArrayRows(*labelled(train))
+        rows = ArrayRows(*labelled_rows(train))
         sizes = rows.x.shape[1], int(rows.codes.max(initial=0)) + 1
         points = None if chunk.train_rows is not None else labelled_points(chunk)
         settled = self.settle(rows, points, sizes, parameters)
@@ -166,33 +166,6 @@ class SumsMethod(SharedMethod[ChgShapley]):
     def flops(self, sizes: Sizes) -> int:
         """Return the number of floating-point operations in matrix products."""
         return 2 * sizes.n_train * sizes.n_features * PRODUCTS
-
-    def scratch_bytes(self, sizes: Sizes, rows: int) -> int:  # noqa: ARG002
-        """Return 0: only the driver works, see `dvspark.run.sums`."""
-        return 0
-
-    def merging_bytes(self, sizes: Sizes) -> int:  # noqa: ARG002
-        """Return 0: only the driver works, see `dvspark.run.sums`."""
-        return 0
-
-    def label_problems(self, *, several: bool) -> list[Problem]:
-        """Return what is wrong with the labels; ``several``: a row may have several labels."""
-        if not several:
-            return []
-        hint = f"{self.name} trains a softmax head: choose one label of each row, or use knn_shapley"
-        return [Problem("labels", f"one label a row, for {self.name}", "arrays of labels", hint)]
-
-
-def labelled(train: TrainArrays) -> Piece:
-    """Return embeddings and label codes of training rows, which have one label each (`SumsMethod.label_problems`)."""
-    return train.x, given(train.labels.codes, "one label a row")
-
-
-def labelled_points(chunk: ChunkArrays) -> Piece:
-    """Return embeddings and label codes of the validation rows whose label some training row has."""
-    known = np.array([len(codes) == 1 for codes in chunk.labels], np.bool_)
-    codes = [codes for codes in chunk.labels if len(codes) == 1]
-    return chunk.x[known], np.concatenate(codes) if codes else np.empty(0, np.int32)
 
 
 def _start(drawn: Piece, n_classes: int, parameters: ChgShapley) -> SoftmaxHead:

@@ -12,11 +12,9 @@ from dvspark.errors import InputError, Problem
 from dvspark.kernels.formulas.both_tables import BothTables
 from dvspark.kernels.formulas.kinds import WholeFormulas
 from dvspark.kernels.gradients.head_gradients import Piece
-from dvspark.kernels.ranking.ordered import given
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
-from dvspark.methods.kinds.shared import SharedMethod
-from dvspark.methods.kinds.sums import labelled_points
+from dvspark.methods.kinds.shared import SharedMethod, labelled_points, labelled_rows
 from dvspark.schemas import ChunkArrays, Finding, Partial, TrainArrays
 
 if TYPE_CHECKING:
@@ -81,23 +79,3 @@ class WholeMethod(SharedMethod[WholeFormulas]):
     def flops(self, sizes: Sizes) -> int:
         """Return the number of floating-point operations in matrix products, for one class."""
         return 2 * sizes.n_train * sizes.n_features * self.passes
-
-    def scratch_bytes(self, sizes: Sizes, rows: int) -> int:  # noqa: ARG002
-        """Return 0: only the driver works, see `dvspark.run.whole`."""
-        return 0
-
-    def merging_bytes(self, sizes: Sizes) -> int:  # noqa: ARG002
-        """Return 0: only the driver works, see `dvspark.run.whole`."""
-        return 0
-
-    def label_problems(self, *, several: bool) -> list[Problem]:
-        """Return what is wrong with the labels; ``several``: a row may have several labels."""
-        if not several:
-            return []
-        hint = "choose one label of each row, or use knn_shapley"
-        return [Problem("labels", f"one label a row, for {self.name}", "arrays of labels", hint)]
-
-
-def labelled_rows(train: TrainArrays) -> Piece:
-    """Return embeddings and label codes of training rows, which have one label each (`WholeMethod.label_problems`)."""
-    return train.x, given(train.labels.codes, "one label a row")
