@@ -128,60 +128,60 @@ RECORDED: dict[str, tuple[str, str]] = {
     ),
     "monte_carlo_shapley": (
         (
-            '{"utility": "knn", "players": "rows", "target": "label", "evaluations": 10000, "seed": 0, "cache": '
-            'false, "k": 10, "radius": null, "n_classes": 3, "sampling": "antithetic", "strata": 8, '
+            '{"utility": "knn", "players": "rows", "target": "label", "evaluations": 10000, "seed": 0, '
+            '"cache_worths": false, "k": 10, "radius": null, "n_classes": 3, "sampling": "antithetic", "strata": 8, '
             '"truncation": null, "bound": "empirical_bernstein", "standard_error": null, "epsilon": null, '
             '"delta": 0.05, "utility_range": null}'
         ),
-        "84258c076d605c4e4a8e02973c0d526818d82ea24e69ac395e90caf79894ed81",
+        "ec62cec7b6d1a7205b5062b38321241fae27924784a4fc9cec2ac5aa37711dac",
     ),
     "group_testing_shapley": (
         (
-            '{"utility": "knn", "players": "rows", "target": "label", "evaluations": 10000, "seed": 0, "cache": '
-            'false, "k": 10, "radius": null, "n_classes": 3, "standard_error": null, "epsilon": null, "delta": '
-            '0.05, "utility_range": null}'
+            '{"utility": "knn", "players": "rows", "target": "label", "evaluations": 10000, "seed": 0, '
+            '"cache_worths": false, "k": 10, "radius": null, "n_classes": 3, "standard_error": null, '
+            '"epsilon": null, "delta": 0.05, "utility_range": null}'
         ),
-        "4fa97c6752816e553cde1dfd67d25dd2518a234b06f689434af107a879093d74",
+        "27742af7c03434e48ddf965b40882d0a249738fc367d44ffc473c8533f1370a2",
     ),
     "monte_carlo_banzhaf": (
         (
-            '{"utility": "knn", "players": "rows", "target": "label", "evaluations": 10000, "seed": 0, "cache": '
-            'false, "k": 10, "radius": null, "n_classes": 3, "standard_error": null, "epsilon": null, "delta": '
-            '0.05, "utility_range": null}'
+            '{"utility": "knn", "players": "rows", "target": "label", "evaluations": 10000, "seed": 0, '
+            '"cache_worths": false, "k": 10, "radius": null, "n_classes": 3, "standard_error": null, '
+            '"epsilon": null, "delta": 0.05, "utility_range": null}'
         ),
-        "d11a8f87043ba2bef8ccc8218993b4ef378a4ea2db4185883e6925ba4af61d5a",
+        "65f0ab5d3d8e3a6c981cc7a6024d03cc7e6baff34c83d72214e212cb109cb28d",
     ),
     "monte_carlo_beta": (
         (
-            '{"utility": "knn", "players": "rows", "target": "label", "evaluations": 10000, "seed": 0, "cache": '
-            'false, "k": 10, "radius": null, "n_classes": 3, "alpha": 16.0, "beta": 1.0, "sampling": '
+            '{"utility": "knn", "players": "rows", "target": "label", "evaluations": 10000, "seed": 0, '
+            '"cache_worths": false, "k": 10, "radius": null, "n_classes": 3, "alpha": 16.0, "beta": 1.0, "sampling": '
             '"antithetic", "strata": 8, "truncation": null, "bound": "empirical_bernstein", "standard_error": '
             'null, "epsilon": null, "delta": 0.05, "utility_range": null}'
         ),
-        "ec1b4c88895d3fe22f3201edc489e4607ed3915faef3325106cd871c14af6014",
+        "61866d67502b89e23af1fa4111c8caa5d906d3f7ce93041aaab0ddd5a75023ae",
     ),
     "leave_one_out": (
         (
-            '{"utility": "knn", "players": "rows", "target": "label", "evaluations": 10000, "seed": 0, "cache": '
-            'false, "k": 10, "radius": null, "n_classes": 3}'
+            '{"utility": "knn", "players": "rows", "target": "label", "evaluations": 10000, "seed": 0, '
+            '"cache_worths": false, "k": 10, "radius": null, "n_classes": 3}'
         ),
-        "1408878eb23519b7cb5c62bd5155ec6e1f034705de728a79c515620a1f0c9f28",
+        "0ca10ff3f3441ccc80a84befadfc1520cd62c9b0e592742f2ea125d5f34e2fd5",
     ),
     "data_oob": (
         (
             '{"utility": "model", "players": "rows", "target": "label", "evaluations": 10000, "seed": 0, '
-            '"cache": false, "k": 10, "radius": null, "n_classes": 3, "standard_error": null, "epsilon": null, '
+            '"cache_worths": false, "k": 10, "radius": null, "n_classes": 3, "standard_error": null, "epsilon": null, '
             '"delta": 0.05, "utility_range": null}'
         ),
-        "1f528626e5ad3d5345a6920a27b52dad8fc18fe6587bb6cbd9974ad60b57da15",
+        "7ce3ab22c3d420805462f9f197826694e8709325094bb95ac0e036b5458a435e",
     ),
     "ame": (
         (
-            '{"utility": "knn", "players": "rows", "target": "label", "evaluations": 10000, "seed": 0, "cache": '
-            'false, "k": 10, "radius": null, "n_classes": 3, "fit": "mean", "penalty": null, "standard_error": null, '
-            '"epsilon": null, "delta": 0.05, "utility_range": null}'
+            '{"utility": "knn", "players": "rows", "target": "label", "evaluations": 10000, "seed": 0, '
+            '"cache_worths": false, "k": 10, "radius": null, "n_classes": 3, "fit": "mean", "penalty": null, '
+            '"standard_error": null, "epsilon": null, "delta": 0.05, "utility_range": null}'
         ),
-        "4bd57182514e3c7dea2220a96634427c53103f187270049753a1cf33ee8c9980",
+        "3b10d71d8b4c055decfd537d33310f5be31876c00a4ceeb6fd717ff05f8e104f",
     ),
     "hard": (
         '{"k": 3, "kind": "hard", "weight": "given", "gamma": 1.0, "bits": 2, "empty_utility": 1.0, "n_nearest": 7}',
