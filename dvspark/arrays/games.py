@@ -23,7 +23,7 @@ from dvspark.methods import GAMES, METHODS
 from dvspark.methods.kinds.games import GamesMethod, Outcome
 from dvspark.methods.parameters import parameter_problems, resolved_parameters
 from dvspark.schemas import Float64s
-from dvspark.tables.storage import open_storage
+from dvspark.tables.storage import folder_problems, open_storage
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -93,6 +93,8 @@ def value_game(
     utility raises an error or gives no finite number; OutputConflictError for a ledger of another game.
     Source: that of the method, see `dvspark.methods`.
     """
+    if problems := folder_problems(ledger=ledger):
+        raise ConfigError(problems)
     declared = _checked(utility, n_players, method, evaluations, seed, method_params)
     if not isinstance(cache, bool):
         raise ConfigError(Problem("cache", "True or False", repr(cache), "True keeps what each coalition is worth"))

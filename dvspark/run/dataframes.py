@@ -27,6 +27,7 @@ from dvspark.tables.sources.read import canonical_rows
 from dvspark.tables.sources.reference import TableReference
 from dvspark.tables.sources.session_settings import in_own_settings
 from dvspark.tables.sources.unreadable import own_errors, readable
+from dvspark.tables.storage import folder_problems
 from dvspark.tables.table_checks import ON_BAD_ROW
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def computed_frames(
     """
     problems = options.problems() + choice_problems("on_bad_row", on_bad_row, ON_BAD_ROW)
     problems += choice_problems("plan", spread.plan, PLANS) + host_memory_problems(spread.host_memory)
+    problems += folder_problems(work_dir=spread.work_dir)
     if options.self_validation == (validation_df is not None):
         expected = "a validation DataFrame, or self_validation=True; not both"
         problems.append(Problem("validation_df", expected, "both" if options.self_validation else "neither"))

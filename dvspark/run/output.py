@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dvspark import report
-from dvspark.errors import ComputeError, Problem
+from dvspark.errors import ComputeError, ConfigError, Problem
 from dvspark.logs import log_event
 from dvspark.run.request import Delivery
 from dvspark.run.validate import Checked
@@ -18,7 +18,7 @@ from dvspark.spark.exhausted import ran_out
 from dvspark.tables.sinks.places import require_reachable, require_values
 from dvspark.tables.sinks.values_tables import RunKey, ValuesTable, new_columns
 from dvspark.tables.sinks.write import refuse_conflict, remove_left_over
-from dvspark.tables.storage import Storage, open_storage
+from dvspark.tables.storage import Storage, folder_problems, open_storage
 
 if TYPE_CHECKING:
     from dvspark.local.session import Session
@@ -35,6 +35,12 @@ def open_output(folder: str) -> Iterator[Storage]:
             raise exhausted from error
         hint = "choose another output or work_dir; started again, the run goes on after its last wave"
         raise ComputeError(Problem("writing", "storage that takes what is written", str(error), hint)) from error
+
+
+def require_folders(output: str, work_dir: str | None, budget: str | None) -> None:
+    """Refuse places in which nothing can be kept, before hours of work. Raises: ConfigError with all of them."""
+    if problems := folder_problems(output=output, work_dir=work_dir, budget=budget):
+        raise ConfigError(problems)
 
 
 def require_packages(delivery: Delivery) -> None:

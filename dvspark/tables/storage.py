@@ -8,7 +8,7 @@ import re
 import secrets
 import stat
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pyarrow import fs
 
@@ -205,6 +205,25 @@ def open_storage(place: str) -> Storage:
         hint = "use a local path, or file:, hdfs:, s3a: or gs:"
         raise ConfigError(Problem("output", "a place that can be written", f"{place}: {error}", hint)) from error
     return _local(root) if file_system.type_name == "local" else Storage(place, root, file_system)
+
+
+def folder_problems(**places: str | None) -> list[Problem]:
+    """Return the places, by the names of their settings, that are files, or lie below one: no folder can be made there.
+
+    Storage without folders, such as S3, has no such place. Raises: ConfigError as `open_storage` does.
+    """
+    problems = []
+    for where, place in places.items():
+        storage = None if place is None else open_storage(place)
+        if storage is None or storage.file_system.type_name not in ONE_STEP:
+            continue
+        root = PurePosixPath(storage.root)
+        above = storage.file_system.get_file_info([str(path) for path in (root, *root.parents)])
+        if found := next((info.path for info in above if info.type == fs.FileType.File), None):
+            expected = "a folder, or a place where one can be made"
+            got = f"the file {found}" if found == storage.root else f"{storage.root}, and {found} is a file"
+            problems.append(Problem(where, expected, got, "name another place"))
+    return problems
 
 
 def entries(file_system: fs.FileSystem, folder: str, *, recursive: bool = False) -> list[fs.FileInfo]:

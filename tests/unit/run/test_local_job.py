@@ -56,6 +56,14 @@ def _values(out: Path) -> dict[str, float]:
     return dict(zip(table["id"], table["value"], strict=True))
 
 
+def test_job__tells_of_places_that_are_files_before_it_reads(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, _, log = _done(_words(DATA, tmp_path, tmp_path / "file", "--work_dir", str(tmp_path / "file" / "index")))
+    assert code == 2
+    assert "2 problems" in log[-1]["message"]
+    assert [line.get("stage") for line in log if "stage" in line] == []
+
+
 def test_job__needs_neither_spark_nor_java(tmp_path: Path) -> None:
     out = tmp_path / "out"
     code, said, log = _done(_words(DATA, tmp_path, out))

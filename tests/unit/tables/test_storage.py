@@ -9,7 +9,7 @@ import pytest
 from pyarrow import fs
 
 from dvspark.errors import ConfigError
-from dvspark.tables.storage import Storage, entries, open_storage
+from dvspark.tables.storage import Storage, entries, folder_problems, open_storage
 
 
 @pytest.fixture(params=["path", "path with a slash", "relative path", "home", "file URI", "short file URI"])
@@ -111,3 +111,18 @@ def test_entries__are_files_and_folders_there_or_below(tmp_path: Path) -> None:
     assert names(storage.root, recursive=True) == ["a", "b", "run.json", "runs"]
     assert names(storage.path("none")) == []
     assert (storage.names("runs"), storage.folders("runs"), storage.folders()) == (["run.json"], ["a"], ["runs"])
+
+
+def test_folder_problems__are_the_places_where_no_folder_can_be_made(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    (tmp_path / "link").symlink_to(file)
+    places = {
+        "there": str(tmp_path),
+        "new": str(tmp_path / "a" / "b"),
+        "none": None,
+        "file": str(file),
+        "below": f"{file.as_uri()}/x",
+        "link": str(tmp_path / "link"),
+    }
+    assert {problem.where for problem in folder_problems(**places)} == {"file", "below", "link"}
