@@ -59,9 +59,12 @@ class ValueOptions:
             *choice_problems("aggregate", self.aggregate, AGGREGATES),
             *choice_problems("ranking", self.ranking, RANKINGS),
         ]
-        if not isinstance(self.tolerance, int | float) or not 0 < self.tolerance < 1:
-            hint = "1e-8 is the default"
-            problems.append(Problem("tolerance", "a number between 0 and 1", repr(self.tolerance), hint))
+        if not isinstance(self.tolerance, int | float) or not 0 <= self.tolerance < 1:
+            hint = "1e-8 is the default; 0 puts all rows in exact order"
+            problems.append(Problem("tolerance", "a number from 0 to below 1", repr(self.tolerance), hint))
+        elif self.tolerance == 0 and self.ranking == "binned":
+            expected, hint = "a tolerance above 0 for bins", "leave ranking out, or give a tolerance such as 1e-8"
+            problems.append(Problem("tolerance, ranking", expected, "0 and binned", hint))
         if not isinstance(self.error_bound, bool):
             hint = "True adds how far each value may be from the exact one"
             problems.append(Problem("error_bound", "True or False", repr(self.error_bound), hint))
@@ -158,7 +161,7 @@ class ValueOptions:
         """Return the ranking for so many training rows: "sorted" or "binned"."""
         if self.ranking != "auto":
             return self.ranking
-        if not self.declaration.bins:
+        if not self.declaration.bins or self.tolerance == 0:  # bins always leave something of the order open
             return "sorted"
         return "binned" if n_train > BINNED_FROM_ROWS and self.precision == "default" else "sorted"
 
