@@ -171,7 +171,7 @@ def _weigh_pair(packed: UInt64s, ranks: Int32s, place: int, suffix: Float64s) ->
 
 
 @borrowing
-def _list_marked(flags: UInt8s, marked: Int32s) -> int:
+def list_marked(flags: UInt8s, marked: Int32s) -> int:
     """List the flagged places, ascending, and return their number; eight places without a flag take one look."""
     eights, count = flags.view(np.uint64), 0
     for eight in range(len(eights)):
@@ -227,7 +227,7 @@ def _list_groups(
         first, flags[:] = max(start - 1, 0), 0  # the first row of a tile is compared with the last one of another
         here = limits if len(limits) == 1 else limits[first:tile_end]
         _mark_doubt(packed[first:tile_end], keys[first:tile_end], here, all_rows, flags[first + 1 - start :])
-        for index in range(_list_marked(flags, marked) - 1, -1, -1):
+        for index in range(list_marked(flags, marked) - 1, -1, -1):
             place = start + marked[index]
             if place >= done:
                 continue

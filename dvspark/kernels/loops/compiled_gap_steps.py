@@ -39,11 +39,11 @@ def code_rows(
 ) -> int:
     """Fill ``gaps`` (n,) with the number of ``matching`` rows before each row, and list rows in doubt with a match.
 
-    ``packed`` (n_matches + 1,) is filled with the matches in order, and one that comes after all rows; ``counts``
-    (n_matches + 1,) with the rows of each gap, the match at its end included. ``before`` (n_places,) and ``spare``
+    Matches are in the gap that none is in. ``packed`` (n_matches + 1,) is filled with the matches in order, and one that
+    comes after all rows; ``counts`` (n_matches + 2,) as in `count_gaps`. ``before`` (n_places + 1,) and ``spare``
     (n_matches,) are scratch. Other arrays, and what is returned, are those of `find_gaps`.
     """
-    place_rows(keys, matching, len(before), gaps)
+    place_rows(keys, matching, len(before) - 1, gaps)
     count_before(matching, gaps, before)
     pack_matches(keys, matching, packed)
     packed[-1] = AFTER_ALL_ROWS

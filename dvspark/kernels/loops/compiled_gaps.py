@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dvspark.kernels.loops.compiled_doubt import list_marked
 from dvspark.kernels.loops.compiled_ranks import compiled, ordered_bits, packed_row, unpack_keys
 from dvspark.schemas import Float64s, Floats, Int32s, UInt16s, UInt32s, UInt64s
 
@@ -45,15 +46,22 @@ def place_rows(keys: Floats, matching: Int32s, n_places: int, places: UInt16s) -
 
 @compiled
 def count_before(matching: Int32s, places: UInt16s, before: UInt16s) -> None:
-    """Fill ``before`` (n_places,) with the number of matching rows that have an earlier place."""
+    """Fill ``before`` (n_places + 1,) with the number of matching rows that have an earlier place.
+
+    Matching rows then get the last place, which no other row has. They look for no gap, so that place gets the number
+    of the gap that none is in, n_matches + 1.
+    """
+    last = len(before) - 1
     before[:] = 0
     for index in range(len(matching)):
         before[places[matching[index]]] += np.uint16(1)
+        places[matching[index]] = last
     count = np.uint16(0)
-    for place in range(len(before)):
+    for place in range(last):
         here = before[place]
         before[place] = count
         count += here
+    before[last] = len(matching) + 1
 
 
 @compiled
@@ -72,19 +80,21 @@ def pack_rows(keys: Floats, rows: Int32s, packed: UInt64s) -> None:
 
 @compiled
 def _gap_insides(ends: Floats, limit: float) -> Floats:
-    """Return the middle of each gap, and how near to it no row is in doubt with a match, (n_matches + 1, 2) float32.
+    """Return the middle of each gap, and how near to it no row is in doubt with a match, (n_matches + 2, 2) float32.
 
-    ``ends`` as in `find_gaps`. All rows of the first and of the last gap may be in doubt.
+    ``ends`` as in `find_gaps`. All rows of the first and of the last gap may be in doubt, those of the gap that none is
+    in never are.
     """
-    insides, half, eps = np.empty((len(ends) - 1, 2), np.float32), np.float32(0.5), np.float32(2.0**-22)
+    insides, half, eps = np.empty((len(ends), 2), np.float32), np.float32(0.5), np.float32(2.0**-22)
     # A little more than the limit, and than what float32 rounds off of both; those few are looked at again.
-    wide = np.float32(limit) * (np.float32(1.0) + eps)
-    for gap in range(len(insides)):
+    wide, last = np.float32(limit) * (np.float32(1.0) + eps), len(ends) - 2
+    for gap in range(last + 1):
         begin, end = ends[gap], ends[gap + 1]
         insides[gap, 0] = half * (begin + end)
         insides[gap, 1] = half * (end - begin) - wide - (abs(begin) + abs(end)) * eps
-    insides[0, 0] = insides[-1, 0] = 0.0
-    insides[0, 1] = insides[-1, 1] = -np.inf
+    insides[0, 0] = insides[last, 0] = 0.0
+    insides[0, 1] = insides[last, 1] = -np.inf
+    insides[last + 1] = np.nan  # as far from any key as no number is
     return insides
 
 
@@ -94,19 +104,20 @@ def find_gaps(
 ) -> int:
     """Replace the places in ``gaps`` (n,) by the number of sorted matches that come before each row.
 
-    ``packed`` are the matches in order, and one that comes after all rows. Their keys fill ``ends`` (n_matches + 2,),
-    between two keys of no match. The loop lists in ``doubtful`` (n + 1,), ascending, the other rows that are in doubt
-    with a match: rows whose keys are no further than ``limit`` from its key, compared as in
-    `doubt_loops.list_doubtful`. Return how many these are, or -1 as soon as too many rows have one place.
+    ``before`` as in `count_before`. ``packed`` are the matches in order, and one that comes after all rows. Their keys
+    fill ``ends`` (n_matches + 2,), between two keys of no match. The loop lists in ``doubtful`` (n + 1,), ascending,
+    the other rows that are in doubt with a match: rows whose keys are no further than ``limit`` from its key, compared
+    as in `doubt_loops.list_doubtful`. Return how many these are, or -1 as soon as too many rows have one place.
     """
     bits, steps_left = np.empty(TILE_ROWS, np.uint32), STEPS_PER_ROW * len(keys)
     unpack_keys(packed[:-1], ends[1:-1])
     ends[0], ends[-1] = -np.inf, np.inf
     # Gaps are found by key alone; rows with the key of a match are among those that are looked at again.
-    match_bits, insides = np.empty(len(packed), np.uint32), _gap_insides(ends, limit)
+    match_bits, insides = np.empty(len(packed) + 2, np.uint32), _gap_insides(ends, limit)
     for match in range(len(packed)):
         match_bits[match] = packed[match] >> np.uint64(32)
-    n_doubtful, near_match = 0, np.empty(TILE_ROWS + 1, np.uint32)
+    match_bits[len(packed) :] = match_bits[len(packed) - 1]
+    n_doubtful, flags, near_match = 0, np.empty(TILE_ROWS, np.uint8), np.empty(TILE_ROWS + 1, np.int32)
     for start in range(0, len(keys), TILE_ROWS):
         size = min(TILE_ROWS, len(keys) - start)
         key_of, gap_of = keys[start : start + size], gaps[start : start + size]
@@ -114,19 +125,20 @@ def find_gaps(
             bits[index] = ordered_bits(key_of[index])
         for index in range(size):
             gap = np.uint32(before[gap_of[index]])
-            gap += np.uint32(match_bits[gap] < bits[index])  # twice without a branch, often guessed wrong
-            gap += np.uint32(match_bits[gap] < bits[index])
+            # Twice without a branch, often guessed wrong; matches ascend, so the two need not wait for each other.
+            at_next = np.uint32(match_bits[gap + np.uint32(1)] < bits[index])
+            gap += np.uint32(match_bits[gap] < bits[index]) + at_next
             while match_bits[gap] < bits[index]:
                 gap += np.uint32(1)
                 steps_left -= 1
                 if steps_left < 0:
                     return -1
             gap_of[index] = np.uint16(gap)
-        n_near = np.uint32(0)
-        for index in range(size):
-            near_match[n_near] = index  # listed whether near a match or not, so that no branch must be predicted
+        flags[size:] = 0
+        for index in range(size):  # flagged, then listed: listing at once takes three times as long
             gap = np.uint32(gap_of[index])
-            n_near += np.uint32(abs(key_of[index] - insides[gap, 0]) >= insides[gap, 1])
+            flags[index] = abs(key_of[index] - insides[gap, 0]) >= insides[gap, 1]
+        n_near = list_marked(flags, near_match)
         given = (packed, limit, ends, key_of, bits, start)
         n_doubtful, steps_left = _look_again(near_match[:n_near], *given, gap_of, doubtful, n_doubtful, steps_left)
         if steps_left < 0:
@@ -136,7 +148,7 @@ def find_gaps(
 
 @compiled
 def _look_again(
-    near_match: UInt32s,
+    near_match: Int32s,
     packed: UInt64s,
     limit: float,
     ends: Floats,
@@ -156,10 +168,10 @@ def _look_again(
             gap += np.uint32(1)
             steps_left -= 1
         gaps[index] = np.uint16(gap)
-        key, is_other = np.float64(keys[index]), packed[gap] != word | np.uint64(1)
+        key = np.float64(keys[index])
         with_next = key >= np.float64(ends[gap + np.uint32(1)]) - limit
         doubtful[n_doubtful] = start + index
-        n_doubtful += is_other & (with_next | (np.float64(ends[gap]) >= key - limit))
+        n_doubtful += with_next | (np.float64(ends[gap]) >= key - limit)
     return n_doubtful, steps_left
 
 
@@ -202,8 +214,12 @@ def place_settled(packed: UInt64s, matches: UInt64s, counts: Int32s, gaps: UInt1
 
 @compiled
 def count_gaps(gaps: UInt16s, counts: Int32s) -> None:
-    """Fill ``counts`` (n_matches + 1,) with the number of rows in each gap, the match at its end included."""
-    counts[:] = 0
+    """Fill ``counts`` (n_matches + 1,) with the number of rows in each gap, the match at its end included.
+
+    ``gaps`` (n,) as `find_gaps` leaves them: matches are in the gap that none is in, for which ``counts`` has one more
+    place.
+    """
+    counts[:-2], counts[-2] = 1, 0
     for row in range(len(gaps)):
         counts[gaps[row]] += np.int32(1)
 

@@ -26,8 +26,9 @@ FEWEST_MATCHES = 2
 FEWEST_ROWS = 12_288
 
 # Rows look for their gap from their place on, of which there are so many for each match, and more to a power of two.
+# One more number of 16 bits is the place of all matches.
 PLACES_PER_MATCH = 6
-MOST_PLACES = 2**16
+MOST_PLACES = 2**16 - 1
 
 # A row's code, of 16 bits, says what the row is worth. Each gap has a code, and so have each match and the absent row.
 MOST_CODES = 2**16
@@ -115,15 +116,15 @@ class CodedPoints:
         """Fill ``gaps``, and return matches, rows of each gap and rows in doubt, as `code_rows`; None if it is slow."""
         array, n_matches = self._workspace.array, len(matching)
         n_places = min(2 ** (PLACES_PER_MATCH * n_matches - 1).bit_length(), MOST_PLACES)
-        before, packed = array("matches_before", (n_places,), np.uint16), array("matches", (n_matches + 1,), np.uint64)
+        before, packed = array("matches_before", (n_places + 1,), np.uint16), array("matches", (n_matches + 1,), np.uint64)
         spare, ends = array("spare", (n_matches,), np.uint64), array("match_keys", (n_matches + 2,), np.float32)
         counts, doubtful = (
-            array("gap_counts", (n_matches + 1,), np.int32),
+            array("gap_counts", (n_matches + 2,), np.int32),
             array("gap_rows", (len(keys) + 1,), np.int32),
         )
         given = (keys, matching, limit, before, packed, spare, ends, gaps, counts, doubtful)
         n_doubtful = self._loops.code_rows(*given)
-        return None if n_doubtful < 0 else (packed, counts, doubtful[:n_doubtful])
+        return None if n_doubtful < 0 else (packed, counts[:-1], doubtful[:n_doubtful])
 
     def _value(
         self,
