@@ -171,7 +171,7 @@ def _look_again(
         key = np.float64(keys[index])
         with_next = key >= np.float64(ends[gap + np.uint32(1)]) - limit
         doubtful[n_doubtful] = start + index
-        n_doubtful += with_next | (np.float64(ends[gap]) >= key - limit)
+        n_doubtful += int(with_next | (np.float64(ends[gap]) >= key - limit))
     return n_doubtful, steps_left
 
 
@@ -233,14 +233,18 @@ def value_gaps(
     ``of_rank`` (n_players, 2) has the weights own and suffix side by side, since a match uses both. The order of
     additions is that of `rank_loops.rank_values`.
     """
-    beyond, begin = 0.0, len(of_rank)
-    for gap in range(len(counts) - 1, -1, -1):
-        end = begin
-        if gap < len(counts) - 1:  # the last row of a gap is the match
-            of_matches[gap] = of_rank[end - 1, 0] - beyond + of_match
-            beyond += of_rank[end - 1, 1]
+    n_matches, end = len(counts) - 1, np.int32(0)
+    # What matches weigh is read first, from ranks that do not wait for sums: a third of the time if it is far away.
+    for gap in range(n_matches):
+        end += counts[gap]  # the last row of a gap is the match
+        rank = np.uint32(end - 1)
+        of_matches[gap], of_gap[gap] = of_rank[rank, 0], of_rank[rank, 1]
+    beyond = 0.0
+    of_gap[n_matches] = 0.0 - beyond + of_other
+    for gap in range(n_matches - 1, -1, -1):
+        of_matches[gap] = of_matches[gap] - beyond + of_match
+        beyond += of_gap[gap]
         of_gap[gap] = 0.0 - beyond + of_other
-        begin -= counts[gap]
 
 
 @compiled

@@ -9,15 +9,19 @@ the sort of all rows.
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from dvspark.kernels import loops
 from dvspark.kernels.ranking import near_order, ranking
-from dvspark.kernels.ranking.near_order import NearKeys, SettledRows
+from dvspark.kernels.ranking.near_order import NearKeys
 from dvspark.kernels.ranking.rank_values import RankWeights
 from dvspark.kernels.ranking.ranking import KeyedPoint, RankedRows, RankingOptions
 from dvspark.kernels.workspace import Workspace
-from dvspark.schemas import Float64s, Floats, Int32s, Partial, TrainArrays, UInt16s, UInt64s
+from dvspark.schemas import Float64s, Int32s, Partial, TrainArrays
 
 # If a larger share of the rows match, the sort of all rows is as fast (docs/decisions/0018).
 ROWS_PER_MATCH = 7
@@ -78,14 +82,12 @@ class CodedPoints:
         matching = self._matching_rows(point)
         if not FEWEST_MATCHES <= len(matching) <= self._most_matches:
             return None
-        limits = near_order.doubt_limits(point.keys, point.absent, near)
+        limits = near_order.doubt_limits(point.keys, point.absent, near) if point.limits is None else point.limits
         if len(limits) > 1:
             return None
-        codes, of_code = self._codes[self._waiting], self._tables[self._waiting]
-        found = self._find_gaps(point.keys, matching, float(limits[0]), codes)
-        if found is None:
+        nearest = self._value(point, matching, limits, near)
+        if nearest is None:
             return None
-        nearest = self._value(point, *found, limits, near, codes, of_code)
         self._waiting += 1
         if self._waiting == POINTS_AT_ONCE:
             self.add_up()
@@ -110,60 +112,49 @@ class CodedPoints:
             self._rows_of_label[label] = rows
         return rows
 
-    def _find_gaps(
-        self, keys: Floats, matching: Int32s, limit: float, gaps: UInt16s
-    ) -> tuple[UInt64s, Int32s, Int32s] | None:
-        """Fill ``gaps``, and return matches, rows of each gap and rows in doubt, as `code_rows`; None if it is slow."""
-        array, n_matches = self._workspace.array, len(matching)
-        n_places = min(2 ** (PLACES_PER_MATCH * n_matches - 1).bit_length(), MOST_PLACES)
-        before, packed = array("matches_before", (n_places + 1,), np.uint16), array("matches", (n_matches + 1,), np.uint64)
-        spare, ends = array("spare", (n_matches,), np.uint64), array("match_keys", (n_matches + 2,), np.float32)
-        counts, doubtful = (
-            array("gap_counts", (n_matches + 2,), np.int32),
-            array("gap_rows", (len(keys) + 1,), np.int32),
-        )
-        given = (keys, matching, limit, before, packed, spare, ends, gaps, counts, doubtful)
-        n_doubtful = self._loops.code_rows(*given)
-        return None if n_doubtful < 0 else (packed, counts[:-1], doubtful[:n_doubtful])
+    def _value(self, point: KeyedPoint, matching: Int32s, limits: Float64s, near: NearKeys) -> RankedRows | None:
+        """Give rows their codes, and fill in what each is worth; return the k nearest rows in any order.
 
-    def _value(
-        self,
-        point: KeyedPoint,
-        matches: UInt64s,
-        counts: Int32s,
-        doubtful: Int32s,
-        limits: Float64s,
-        near: NearKeys,
-        codes: UInt16s,
-        of_code: Float64s,
-    ) -> RankedRows:
-        """Replace gaps by codes, and fill in what each code is worth; return the k nearest rows in any order."""
-        weights, n_matches = self._weights, len(matches) - 1
-        counts[-1] -= point.absent is not None  # its key is infinite
-        packed, settled = self._settle(point.keys, matches, doubtful, limits, near, counts)
+        None if rows take long to find their gap.
+        """
+        codes, of_code, room = self._codes[self._waiting], self._tables[self._waiting], self._room
+        weights, n_matches = self._weights, len(matching)
+        n_places = min(2 ** (PLACES_PER_MATCH * n_matches - 1).bit_length(), MOST_PLACES)
+        of_method = (weights.suffix, weights.falls_from, *near_order.shares(self._options.tolerance))
+        given = (point.keys, matching, n_places, limits, *of_method, codes, *room)
+        n_packed, n_listed, largest, bound = self._loops.code_rows(*given)
+        if n_packed < 0:
+            return None
+        # What is left of the room is the loops' own.
+        matches, counts, packed, places, groups = room[1], room[4], room[7], room[10], room[11]
+        listed = (n_listed, largest, bound)
+        settled = near_order.put_in_order(packed, places, groups, listed, near, self._options.metric)
         n_settled = int(settled.places[-1]) + 1 if len(settled.places) else 0
-        given = (packed, n_settled, matches, counts, self._of_rank, *weights.constants(n_matches))
-        self._loops.value_rows(*given, codes, of_code)
+        counts[n_matches] -= point.absent is not None  # its key is infinite
+        # U(N) needs how many of the k nearest match, not which rows.
+        n_nearest = min(self._options.k, len(weights.own))
+        of_ranks = (self._of_rank, *weights.constants(n_matches), n_nearest)
+        n_found = self._loops.value_rows(packed, n_settled, matches, n_matches, counts, *of_ranks, codes, of_code)
         if point.absent is not None:
             codes[point.absent], of_code[2 * n_matches + 1] = 2 * n_matches + 1, 0.0
-        # U(N) needs how many of the k nearest match, not which rows. Before the k-th match there are at least k rows.
-        n_nearest = min(self._options.k, len(weights.own))
-        found = np.zeros(n_nearest, np.bool_)
-        ranks = np.cumsum(counts[: min(n_matches, n_nearest)]) - 1
-        found[ranks[ranks < n_nearest]] = True
-        return RankedRows(np.empty(0, np.int64), found, None, bound=settled.bound)
+        return RankedRows(np.empty(0, np.int64), np.arange(n_nearest) < n_found, None, bound=settled.bound)
 
-    def _settle(
-        self, keys: Floats, matches: UInt64s, doubtful: Int32s, limits: Float64s, near: NearKeys, counts: Int32s
-    ) -> tuple[UInt64s, SettledRows]:
-        """Put matches, and rows in doubt with one, in exact order where that matters; return them in their order."""
-        array, weights, n_listed = self._workspace.array, self._weights, (len(matches) - 1 + len(doubtful),)
-        others, spare = array("packed_doubtful", doubtful.shape, np.uint64), array("spare", doubtful.shape, np.uint64)
-        packed, ranks = array("packed_merged", n_listed, np.uint64), array("merged_ranks", n_listed, np.int32)
-        sorted_keys, places = array("sorted_keys", n_listed, np.float32), array("doubtful_places", n_listed, np.int32)
-        groups, allowed = array("doubtful_groups", n_listed, np.int32), near_order.shares(self._options.tolerance)
-        of_rows, of_method = (keys, matches, doubtful, counts, others, spare), (weights.suffix, weights.falls_from)
-        listed = self._loops.list_doubt(
-            *of_rows, packed, ranks, limits, *of_method, *allowed, sorted_keys, places, groups
+    @functools.cached_property
+    def _room(self) -> tuple[npt.NDArray[Any], ...]:
+        """The scratch arrays of `compiled_gap_steps.code_rows`, from ``before`` on, for any point."""
+        n, most, array = self._train.n_train, self._most_matches, self._workspace.array
+        listed = array("doubtful", (2, n), np.int32)
+        return (
+            array("matches_before", (MOST_PLACES + 1,), np.uint16),
+            array("matches", (most + 1,), np.uint64),
+            array("spare", (n,), np.uint64),
+            array("match_keys", (most + 2,), np.float32),
+            array("gap_counts", (most + 2,), np.int32),
+            array("gap_rows", (n + 1,), np.int32),
+            listed.reshape(-1).view(np.uint64),  # done with before places and groups are listed
+            array("packed", (n,), np.uint64),
+            array("gap_starts", (n,), np.int32),
+            array("sorted_keys", (n,), np.float32),
+            listed[0],
+            listed[1],
         )
-        return packed, near_order.put_in_order(packed, places, groups, listed, near, self._options.metric)

@@ -105,8 +105,7 @@ def settle(
     """
     limits = limits if len(limits) == 1 else limits[_rows_of(packed)]
     keys = workspace.array("sorted_keys", packed.shape, np.float32)
-    places = workspace.array("doubtful_places", packed.shape, np.int32)
-    groups = workspace.array("doubtful_groups", packed.shape, np.int32)
+    places, groups = workspace.array("doubtful", (2, len(packed)), np.int32)
     suffix, falls_from = (np.empty(0), 0) if weights is None else (weights.suffix, weights.falls_from)
     ranks = workspace.array("gap_starts", packed.shape, np.int32)
     loops.fastest().gap_starts(packed, ranks)
@@ -166,6 +165,27 @@ def doubt_limits(keys: Floats, absent: int | None, near: NearKeys) -> Float64s:
     if farthest[0] > LARGEST_GROWTH * near.size.largest:
         return farthest
     return of_size(near.size.largest_at(keys))
+
+
+def even_limits(train: TrainArrays, z: Floats, weights: Float64s, keys: Floats, metric: str) -> list[Float64s | None]:
+    """Return the `doubt_limits` of each point, (1,) float64, or None if one limit may not do for all of its rows.
+
+    ``z`` (n_points, n_features), ``weights`` (n_points,) and ``keys`` (n_points, n) are those of
+    `distances.approximate_keys`, with no row absent. The rows on which errors are measured are fetched once for all
+    points. Cost: O(n_points n_features).
+    """
+    rows = error_sample(keys.shape[1])
+    sample, norms, here = train.x[rows], train.squared_norm[rows], np.arange(len(rows))
+    sampled = keys[: len(z), rows]
+    found: list[Float64s | None] = []
+    for point, weight, of_point in zip(z, weights.tolist(), sampled, strict=True):
+        size = key_size(train, weight, metric)
+        if not size.is_even(LARGEST_ROOM):
+            found.append(None)
+            continue
+        of_size = _limit_of_size(size, distances.exact_keys(sample, here, point, metric), of_point, norms)
+        found.append(of_size(np.array([size.largest])))
+    return found
 
 
 def key_limits(size: KeySize, exact: Float64s, keys: Floats, norms: Float64s) -> Callable[[Floats], Float64s]:

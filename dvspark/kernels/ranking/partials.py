@@ -87,7 +87,8 @@ def _sorted_partial(
         if nearest is None:
             coded.add_up()  # sums are added up in the order of the points
             matches, values = ranking.matches_of(train, keyed), workspace.array("of_row", (train.n_train,), np.float64)
-            nearest = value_rows(keyed.keys, matches, keyed.absent, near, weights, options, workspace, values)
+            of_point = (keyed.keys, matches, keyed.absent, near)
+            nearest = value_rows(*of_point, weights, options, workspace, values, keyed.limits)
             loops.fastest().add_rows(values, partial.value, partial.value_squared)
         partial.count_alike(*utility_of(nearest_matches(nearest, options.k), n_players), nearest.bound)
     coded.add_up()

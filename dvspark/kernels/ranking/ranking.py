@@ -75,7 +75,7 @@ class KeyedPoint:
     """One validation point: ``keys`` (n_train,) float32 and ``weight`` are those of `distances.approximate_keys`.
 
     ``z`` (n_features,) is the point, ``labels`` its label codes. The row that is ``absent`` from the game has an
-    infinite key.
+    infinite key. ``limits`` (1,) float64 are those of `near_order.doubt_limits`, None if these are still to be found.
     """
 
     z: Floats
@@ -83,6 +83,7 @@ class KeyedPoint:
     keys: Floats
     labels: Int32s
     absent: int | None
+    limits: Float64s | None = None
 
 
 def points_per_block(n_train: int) -> int:
@@ -129,8 +130,8 @@ def ranked_points(
         return
     scratch = Scratch(train.n_train, workspace)
     for keyed in keyed_points(train, chunk, options.metric, workspace):
-        near = near_keys(train, keyed.z, keyed.weight, options.metric)
-        yield rank_rows(keyed.keys, matches_of(train, keyed), keyed.absent, near, options, scratch, weights)
+        near, matches = near_keys(train, keyed.z, keyed.weight, options.metric), matches_of(train, keyed)
+        yield rank_rows(keyed.keys, matches, keyed.absent, near, options, scratch, weights, keyed.limits)
 
 
 def keyed_points(train: TrainArrays, chunk: ChunkArrays, metric: str, workspace: Workspace) -> Iterator[KeyedPoint]:
@@ -140,11 +141,12 @@ def keyed_points(train: TrainArrays, chunk: ChunkArrays, metric: str, workspace:
     for start in range(0, chunk.n_validation, step):
         z = chunk.x[start : start + step]
         weights = distances.approximate_keys(train, z, metric, keys[: len(z)])
-        for place in range(len(z)):
-            absent = _absent_row(chunk, start + place)
+        for place, limits in enumerate(near_order.even_limits(train, z, weights, keys, metric)):
+            of_point, absent = (z[place], float(weights[place]), keys[place]), _absent_row(chunk, start + place)
             if absent is not None:
                 keys[place, absent] = np.inf
-            yield KeyedPoint(z[place], float(weights[place]), keys[place], chunk.labels[start + place], absent)
+            measured = absent is None or absent not in near_order.error_sample(train.n_train)
+            yield KeyedPoint(*of_point, chunk.labels[start + place], absent, limits if measured else None)
 
 
 def _absent_row(chunk: ChunkArrays, point: int) -> int | None:

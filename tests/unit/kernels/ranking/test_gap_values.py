@@ -182,17 +182,19 @@ def packed_rows(keys: Floats, matches: Bools) -> UInt64s:
 def test_find_gaps__counts_the_matches_before_each_row(keys: list[float], seed: int, n_places: int) -> None:
     of_row, rng = np.array(keys, np.float32), np.random.default_rng(seed)
     matching = np.flatnonzero(rng.random(len(keys)) < 0.3).astype(np.int32)
-    gaps, before = np.empty(len(keys), np.uint16), np.empty(n_places, np.uint16)
+    gaps, before = np.empty(len(keys), np.uint16), np.empty(n_places + 1, np.uint16)
     if not len(matching):
         return
     compiled_gaps.place_rows(of_row, matching, n_places, gaps)
     assert np.all(np.diff(gaps[np.argsort(of_row, kind="stable")].astype(int)) >= 0)
     assert gaps.max() < n_places
+    place_of = gaps.copy()
     compiled_gaps.count_before(matching, gaps, before)
-    np.testing.assert_array_equal(before, [np.sum(gaps[matching] < place) for place in range(n_places)])
+    np.testing.assert_array_equal(before[:-1], [np.sum(place_of[matching] < place) for place in range(n_places)])
+    flags = np.isin(np.arange(len(keys)), matching)
+    np.testing.assert_array_equal(gaps, np.where(flags, n_places, place_of))
     packed = np.empty(len(matching) + 1, np.uint64)
     compiled_gaps.pack_matches(of_row, matching, packed)
-    flags = np.isin(np.arange(len(keys)), matching)
     np.testing.assert_array_equal(packed[:-1], packed_rows(of_row, flags)[matching])
     packed[:-1].sort()
     packed[-1] = compiled_gap_steps.AFTER_ALL_ROWS
@@ -201,7 +203,11 @@ def test_find_gaps__counts_the_matches_before_each_row(keys: list[float], seed: 
     if count < 0:
         assert n_places == 2 or len(np.unique(of_row)) < len(keys)
         return
-    np.testing.assert_array_equal(gaps, np.searchsorted(packed[:-1], packed_rows(of_row, np.zeros_like(flags))))
+    expected = np.searchsorted(packed[:-1], packed_rows(of_row, np.zeros_like(flags)))
+    np.testing.assert_array_equal(gaps, np.where(flags, len(packed), expected))
+    counts = np.empty(len(packed) + 1, np.int32)
+    compiled_gaps.count_gaps(gaps, counts)
+    np.testing.assert_array_equal(counts[:-1], np.bincount(expected, minlength=len(packed)))
     apart = np.abs(of_row[:, None].astype(np.float64) - of_row[matching])
     np.testing.assert_array_equal(doubtful[:count], np.flatnonzero(~flags & (apart.min(axis=1) <= limit)))
 
