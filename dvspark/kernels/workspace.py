@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+Made = TypeVar("Made")
 
 # One byte in so many is reserved beyond an array's bytes. Chunks differ by some 20 % of their points.
 SPARE_SHARE = 4
@@ -22,6 +25,7 @@ class Workspace:
         self._kept: dict[str, npt.NDArray[np.uint8]] = {}
         # Most arrays are asked for again unchanged. Finding the view takes a fifth of the time of making it.
         self._views: dict[str, tuple[tuple[int, ...], npt.DTypeLike, npt.NDArray[Any]]] = {}
+        self._made: dict[str, tuple[Hashable, Any]] = {}
 
     def array(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """Return the array of that name; its content is whatever it had before."""
@@ -40,7 +44,18 @@ class Workspace:
         self._views[name] = shape, dtype, view
         return view
 
+    def made(self, name: str, key: Hashable, make: Callable[[], Made]) -> Made:
+        """Return what ``make`` returns, which it is not asked for again as long as the ``key`` is the same."""
+        known = self._made.get(name)
+        if known is None or known[0] != key:
+            known = None
+            self._made.pop(name, None)  # before the next one is made, because both together might not fit
+            self._made[name] = known = (key, make())
+        found: Made = known[1]
+        return found
+
     def clear(self, *, but: str | None = None) -> None:
-        """Drop all arrays, or all but the one named ``but``, to make room for others."""
+        """Drop all that is kept, or all but the array named ``but``, to make room for others."""
+        self._made = {}
         self._kept = {name: array for name, array in self._kept.items() if name == but}
         self._views = {name: view for name, view in self._views.items() if name == but}

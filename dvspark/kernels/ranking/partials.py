@@ -57,7 +57,7 @@ def ranking_partial(
     """
     n_players = train.n_train - (chunk.train_rows is not None)
     if options.is_binned(n_players):
-        game = game_of(n_players, options, weights_of, utility_of)
+        game = game_of(n_players, options, weights_of, utility_of, workspace)
         partial, left = binned_partial(train, chunk, game, workspace)
         if not len(left):
             return partial
@@ -95,14 +95,26 @@ def _sorted_partial(
     return partial.centered()
 
 
-def game_of(n_players: int, options: RankingOptions, weights_of: WeightsOf, utility_of: UtilityOf) -> RankingGame:
-    """Return the game of ``n_players`` rows for the binned ranking. Cost: O(n_players), 40 bytes a row."""
-    weights = weights_of(n_players)
+def game_of(
+    n_players: int, options: RankingOptions, weights_of: WeightsOf, utility_of: UtilityOf, workspace: Workspace
+) -> RankingGame:
+    """Return the game of ``n_players`` rows for the binned ranking, with tables that are kept for the next chunk.
+
+    Cost: O(n_players), 40 bytes a row.
+    """
+
+    def tables() -> tuple[RankWeights, Tails]:
+        weights = weights_of(n_players)
+        return weights, Tails.of(weights)
+
+    # A method of equal parameters has equal weights.
+    key = (getattr(weights_of, "__self__", weights_of), n_players)
+    weights, tails = workspace.made("rank tables", key, tables)
 
     def utility(ranked: RankedRows, n: int) -> tuple[float, float]:
         return utility_of(nearest_matches(ranked, options.k), n)
 
-    return RankingGame(options, n_players, weights, Tails.of(weights), utility)
+    return RankingGame(options, n_players, weights, tails, utility)
 
 
 def sum_points(

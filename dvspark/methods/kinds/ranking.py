@@ -59,7 +59,7 @@ class RankingMethod(RankedMethod[RankingFormulas]):
 
     def game(self, n_players: int, options: RankingOptions, parameters: RankingFormulas) -> RankingGame:
         """Return the game of ``n_players`` rows, for the binned ranking."""
-        return game_of(n_players, options, parameters.rank_weights, parameters.utilities)
+        return game_of(n_players, options, parameters.rank_weights, parameters.utilities, Workspace())
 
     def points(
         self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: RankingFormulas

@@ -75,7 +75,7 @@ def both_rankings(
     train, chunk = rows
     weights_of, utility_of = formulas.rank_weights, formulas.utilities
     options = RankingOptions("euclidean", "default", ties, formulas.k, "binned", 2.0, row_bounds=True)
-    game = game_of(train.n_train, options, weights_of, utility_of)
+    game = game_of(train.n_train, options, weights_of, utility_of, Workspace())
     found, left = binned.binned_partial(train, chunk, game, Workspace())
     assert not len(left)
     in_order = RankingOptions("euclidean", "float64", ties, formulas.k)
@@ -125,7 +125,7 @@ def test_binned__leaves_points_alone_where_suffix_weights_still_rise(small_bins:
     train, chunk = rows_in_layout("random", 2, 5)
     formulas = KnnBeta(4, "jia2019", 2, alpha=1_000.0, beta=1.0)
     options = RankingOptions("euclidean", "default", "id", 4, "binned", 2.0)
-    game = game_of(train.n_train, options, formulas.rank_weights, formulas.utilities)
+    game = game_of(train.n_train, options, formulas.rank_weights, formulas.utilities, Workspace())
     assert game.tails.falls_from > 16 * 30
     _, left = binned.binned_partial(train, chunk, game, Workspace())
     assert list(left) == [0, 1, 2]
