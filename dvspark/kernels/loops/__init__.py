@@ -17,7 +17,14 @@ import scipy
 
 from dvspark.kernels.binning.bins import AT_BEGIN, AT_END, SHARE_AT_END
 from dvspark.kernels.loops.bin_loops import count_from, value_bins
-from dvspark.kernels.loops.doubt_loops import gap_starts, list_doubtful, order_groups, relative_error
+from dvspark.kernels.loops.doubt_loops import (
+    gap_starts,
+    list_doubtful,
+    listed_rows,
+    order_groups,
+    put_rows,
+    relative_error,
+)
 from dvspark.kernels.loops.near_loops import decide_tile, drop_far, keep_near, quantize_rows
 from dvspark.kernels.loops.rank_loops import add_ranked, add_rows, pack, rank_values, sort_packed, unpack, value_packed
 from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt16s
@@ -38,10 +45,12 @@ __all__ = [
     "is_compiled",
     "keep_near",
     "list_doubtful",
+    "listed_rows",
     "matches_of",
     "name",
     "order_groups",
     "pack",
+    "put_rows",
     "quantize_rows",
     "rank_values",
     "relative_error",

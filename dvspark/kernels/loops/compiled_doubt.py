@@ -273,3 +273,25 @@ def order_groups(groups: Int32s, exact: Float64s, rows: Int64s, order: Int64s) -
             order[before] = other
             before -= 1
         order[before] = place
+
+
+@compiled
+def listed_rows(packed: UInt64s, places: Int32s, groups: Int32s) -> tuple[Int32s, Int32s, Int64s]:
+    """See `doubt_loops.listed_rows`."""
+    n = len(places)
+    of_places, of_groups, rows = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int64)
+    for index in range(n):
+        place = places[n - 1 - index]
+        of_places[index], of_groups[index] = place, groups[n - 1 - index]
+        rows[index] = np.uint32(packed[place]) >> np.uint32(1)
+    return of_places, of_groups, rows
+
+
+@compiled
+def put_rows(packed: UInt64s, places: Int32s, order: Int64s) -> None:
+    """See `doubt_loops.put_rows`."""
+    words = np.empty(len(places), np.uint64)
+    for index in range(len(places)):
+        words[index] = packed[places[index]]
+    for index in range(len(places)):
+        packed[places[index]] = words[order[index]]

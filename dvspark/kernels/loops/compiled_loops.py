@@ -11,7 +11,14 @@ from dvspark.kernels.binning.bins import AT_BEGIN, AT_END, SHARE_AT_END
 from dvspark.kernels.loops import ADDED_ROWS
 from dvspark.kernels.loops.compiled_bins import count_from, value_bins
 from dvspark.kernels.loops.compiled_distances import squared_distances, unit_squared_distances
-from dvspark.kernels.loops.compiled_doubt import gap_starts, list_doubtful, order_groups, relative_error
+from dvspark.kernels.loops.compiled_doubt import (
+    gap_starts,
+    list_doubtful,
+    listed_rows,
+    order_groups,
+    put_rows,
+    relative_error,
+)
 from dvspark.kernels.loops.compiled_near import decide_tile, drop_far, keep_near, quantize_rows
 from dvspark.kernels.loops.compiled_ranks import (
     add_ranked,
@@ -38,9 +45,11 @@ __all__ = [
     "gap_starts",
     "keep_near",
     "list_doubtful",
+    "listed_rows",
     "matches_of",
     "order_groups",
     "pack",
+    "put_rows",
     "quantize_rows",
     "rank_values",
     "relative_error",

@@ -129,3 +129,17 @@ def order_groups(groups: Int32s, exact: Float64s, rows: Int64s, order: Int64s) -
     Cost: O(n log n) here, O(n × the rows of a group) in Numba.
     """
     order[:] = np.lexsort((rows, exact, groups))
+
+
+def listed_rows(packed: UInt64s, places: Int32s, groups: Int32s) -> tuple[Int32s, Int32s, Int64s]:
+    """Return the ``places`` and ``groups`` (n,) that `list_doubtful` listed, ascending, and the rows there.
+
+    Cost: O(n).
+    """
+    places, groups = places[::-1].copy(), groups[::-1].copy()
+    return places, groups, ((packed[places] & np.uint64(0xFFFFFFFF)) >> np.uint64(1)).astype(np.int64)
+
+
+def put_rows(packed: UInt64s, places: Int32s, order: Int64s) -> None:
+    """Put the ``packed`` rows at ``places`` (n,) in another ``order``, (n,) places among these; O(n)."""
+    packed[places] = packed[places][order]

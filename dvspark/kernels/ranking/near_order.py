@@ -126,16 +126,14 @@ def put_in_order(
 ) -> SettledRows:
     """Put the rows that `doubt_loops.list_doubtful` ``listed`` in exact order, in ``packed``, as `settle` does."""
     count, largest, bound = listed
-    places, groups = places[:count][::-1], groups[:count][::-1]
     if not count:
-        return SettledRows(bound, places, np.empty(0), groups)
-    words = packed[places]
-    rows = _rows_of(words)
+        return SettledRows(bound, places[:0], np.empty(0), groups[:0])
+    with_loops = loops.fastest()
+    places, groups, rows = with_loops.listed_rows(packed, places[:count], groups[:count])
     exact = distances.settle_ties(near.exact(rows), metric)
     order = np.empty(count, np.int64)
-    with_loops = doubt_loops if largest > LARGEST_GROUP else loops.fastest()
-    with_loops.order_groups(groups, exact, rows, order)
-    packed[places] = words[order]
+    (doubt_loops if largest > LARGEST_GROUP else with_loops).order_groups(groups, exact, rows, order)
+    with_loops.put_rows(packed, places, order)
     return SettledRows(bound, places, exact[order], groups)
 
 

@@ -406,3 +406,22 @@ def test_fastest__follows_the_environment(choice: str, expected: str) -> None:
     environment = {"DVSPARK_LOOPS": choice, "PATH": ""}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == expected
+
+
+@given(seed=SEEDS, n=st.integers(1, 60))
+def test_listed_rows__and_put_rows_are_the_same_in_both(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(n).astype(np.uint64)
+    packed = (rng.integers(0, 2**32, n, np.uint64) << np.uint64(32)) | (rows << np.uint64(1)) | (rows & np.uint64(1))
+    places = np.flatnonzero(rng.random(n) < 0.5)[::-1].astype(np.int32)
+    groups, order = -np.arange(len(places), dtype=np.int32), rng.permutation(len(places))
+    for module in BOTH:
+        here, of_groups, found = module.listed_rows(packed, places, groups)
+        np.testing.assert_array_equal(here, places[::-1])
+        np.testing.assert_array_equal(of_groups, groups[::-1])
+        np.testing.assert_array_equal(found, rows[here])
+        put = packed.copy()
+        module.put_rows(put, here, order)
+        expected = packed.copy()
+        expected[here] = packed[here[order]]
+        np.testing.assert_array_equal(put, expected)
