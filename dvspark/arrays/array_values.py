@@ -30,7 +30,7 @@ from dvspark.methods.finalize import certificate, finalize
 from dvspark.methods.kinds.private import PrivateMethod
 from dvspark.methods.kinds.shared import SharedMethod
 from dvspark.methods.options import ValueOptions
-from dvspark.methods.point_weights import alike_points, weighted_totals
+from dvspark.methods.point_weights import WeightedSum, alike_points
 from dvspark.privacy import KeptRelease, private_release
 from dvspark.schemas import OWNED, ChunkArrays, Float64s, Int64s, Partial, TrainArrays, columns
 
@@ -165,7 +165,9 @@ def _weighted(
     """Return the values by validation points with weights, and the certificates if they were asked for."""
     alike = alike_points(weights)
     sums = array_sums(inputs, options, release, [group.places for group in alike])
-    totals = weighted_totals([(group.weight, partial) for group, partial in zip(alike, sums, strict=True)])
+    totals = WeightedSum(len(sums[0].value), row_bounds=options.row_bounds)
+    for group, partial in zip(alike, sums, strict=True):
+        totals.add(group.weight, partial)
     over = totals.weight if options.aggregate == "mean" else 1.0 / float(weights.max())
     return totals.value / over, None if totals.bounds is None else totals.bounds / over
 

@@ -21,7 +21,7 @@ from dvspark.errors import Problem
 from dvspark.kernels.distances.distances import METRICS
 from dvspark.kernels.ranking.ranking import PRECISIONS, TIES
 from dvspark.methods import METHODS
-from dvspark.methods.options import AGGREGATES, RANKINGS, ValueOptions, owned_problems
+from dvspark.methods.options import AGGREGATES, RANKINGS, ValueOptions, group_problems, owned_problems
 from dvspark.review.review_rows import review_problems
 from dvspark.runs.identity import published_id_problems, run_id_problems
 from dvspark.schemas import OWNED
@@ -109,6 +109,9 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
     self_validation: bool = Field(
         False, description="true: every training row is a validation row too, and sits out its own game"
     )
+    by_class: bool = Field(
+        False, description="true: the values table says what comes from validation rows of the row's own class"
+    )
     review: bool = Field(False, description="true: also decide for each row: keep, relabel, drop or check")
     review_k: int = Field(20, ge=1, description="how many of the nearest rows vote in a review")
     on_bad_row: Literal["fail", "reject"] = Field(
@@ -154,6 +157,7 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
             tolerance=self.tolerance,
             error_bound=self.error_bound,
             self_validation=self._validates_itself(),
+            by_class=self.by_class,
         )
 
     def _validates_itself(self) -> bool:
@@ -170,7 +174,7 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
 
     def train_reference(self) -> TableReference:
         """Return the reference of the training rows, with the owned ones, and with the columns that are asked for."""
-        owned = None if self.owned is None else self.owned.reference().without_train_columns()
+        owned = None if self.owned is None else self.owned.reference().of_rows_alone()
         return replace(self.train.reference().asked(self.asks()), owned=owned)
 
     def _parameters(self) -> dict[str, Any]:
@@ -211,6 +215,7 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
         problems += (
             budget_problems(self.method, self.epsilon_budget, self.delta_budget, self.budget) + self._owned_problems()
         )
+        problems += self._group_problems()
         if self.review:
             problems += review_problems(self.method, self.metric, self.parent)
         problems += output_problems(self.output.format, self.output.table, to_owners=not problems and self.to_owners())
@@ -219,6 +224,21 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
             expected = "a validation table, or self_validation: true; not both"
             got = "both" if alone else "neither"
             problems.append(Problem("validation", expected, got, "give --validation PATH, or --self_validation true"))
+        return problems
+
+    def _group_problems(self) -> list[Problem]:
+        """Return why validation rows cannot be told apart by weight, task or class."""
+        names = [] if self.validation is None else ["weight", "task"]
+        given = {f"validation.{name}": getattr(self.validation, name) for name in names}
+        problems = group_problems(self.options(), given)
+        if self.parent is not None:
+            given |= {"by_class": "true"} if self.by_class else {}
+            hint = "value all rows at once: a run with weights, tasks or classes keeps no totals that could change"
+            problems += [
+                Problem(where, "none, for a change of a run", repr(column), hint)
+                for where, column in given.items()
+                if column is not None
+            ]
         return problems
 
     def _owned_problems(self) -> list[Problem]:

@@ -43,7 +43,10 @@ class TableConfig(NumbersAreNoTruths, BaseModel):
     embedding: str = Field("embedding", description="column of embeddings")
     label: str = Field("label", description="column of labels: strings, integers, or arrays of either")
     owner: str | None = Field(None, description="column of owners, which the values table repeats")
-    weight: str | None = Field(None, description="column of weights, for weighted methods")
+    weight: str | None = Field(
+        None, description="column of weights: in train, for weighted methods; in validation, how much a row counts"
+    )
+    task: str | None = Field(None, description="in validation: column of tasks, each of which gets values of its own")
     embedding_dtype: Literal["float16", "float32", "float64"] | None = Field(
         None, description="numbers in binary embeddings, left out: float32, if sure; in CSV files, left out: float64"
     )

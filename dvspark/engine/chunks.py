@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dvspark.schemas.pairwise import nodes
+from dvspark.schemas.pairwise import forest
 
 # The waves of each query: pairs of places, the first and the one past the last.
 Cut = Iterator[list[tuple[int, int]]]
@@ -51,11 +51,12 @@ def pieces(chunk_ids: list[int]) -> list[list[int]]:
     return [ordered[start : start + WAVE_CHUNKS] for start in range(0, len(ordered), WAVE_CHUNKS)]
 
 
-def queries(n_chunks: int, n_done: int = 0, n_tasks: int = 1) -> Cut:
+def queries(n_chunks: int, n_done: int = 0, n_tasks: int = 1, ends: Sequence[int] = ()) -> Cut:
     """Yield, for each query, the waves of chunks that are not done; a wave is a pair: its first place and its end.
 
     A query should take QUERY_SECONDS, judged by the time of the query before. ``n_tasks`` is how many tasks run at
-    once. The cut into waves changes no bit of the sum, see `dvspark.schemas.pairwise`.
+    once. ``ends``: the places at which groups of chunks end, which no wave crosses; by default all are one group.
+    The cut into waves changes no bit of the sum, see `dvspark.schemas.pairwise`.
     """
     size, place = max(FIRST_CHUNKS, n_tasks), n_done
     while place < n_chunks:
@@ -65,7 +66,7 @@ def queries(n_chunks: int, n_done: int = 0, n_tasks: int = 1) -> Cut:
             stop = max(place + 1, stop - stop % (1 << (size.bit_length() - 1)))
         stop = min(stop, n_chunks)
         started = time.monotonic()
-        yield nodes(place, stop, n_chunks)
+        yield forest(place, stop, ends or (n_chunks,))
         seconds = max(time.monotonic() - started, 1e-3)
         size, place = max(n_tasks, int((stop - place) * QUERY_SECONDS / seconds)), stop
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dvspark.engine.by_workers import points as here
+from dvspark.engine.groups import Groups
 from dvspark.engine.replicated import points as on_spark
 from dvspark.engine.tasks import ListedRows
 from dvspark.errors import ComputeError, Problem
@@ -30,8 +31,8 @@ Chunks = TypeVar("Chunks")
 class Points(Protocol[Rows, Chunks]):
     """What can be asked: a module's functions."""
 
-    def chunked(self, validation_rows: Rows, n_chunks: int) -> Chunks:
-        """Return the rows with their chunks, which depend on the id alone."""
+    def chunked(self, validation_rows: Rows, n_chunks: int, groups: Groups | None = None) -> Chunks:
+        """Return the rows with their chunks, which depend on the id alone, and on the group where rows have one."""
 
     def chunk_sizes(self, chunks: Chunks) -> dict[int, int]:
         """Return how many validation rows each chunk has; chunks without rows do not appear."""
@@ -48,7 +49,9 @@ class Points(Protocol[Rows, Chunks]):
     def sample_rows(self, validation_rows: Rows, n_points: int) -> pa.Table:
         """Return a few validation rows, drawn by a hash of their ids, in id order."""
 
-    def rows_at(self, validation_rows: Rows, n_chunks: int, places: list[tuple[int, int]]) -> pa.Table:
+    def rows_at(
+        self, validation_rows: Rows, n_chunks: int, places: list[tuple[int, int]], groups: Groups | None = None
+    ) -> pa.Table:
         """Return the rows at these places, each a chunk and a row's place in it in id order; those that are there."""
 
     def each_a_chunk(self, rows: pa.Table, like: Rows) -> Chunks:
@@ -70,10 +73,12 @@ def points_of(rows: Frame | Chunked) -> Points[Any, Any]:
     return of_spark
 
 
-def audited_rows(validation_rows: Frame, n_drawn: int, n_chunks: int, widest: Float64s) -> pa.Table:
+def audited_rows(
+    validation_rows: Frame, n_drawn: int, n_chunks: int, widest: Float64s, groups: Groups | None = None
+) -> pa.Table:
     """Return ``n_drawn`` rows and those of the ``widest`` certificates, see `schemas.Partial`, each once, in id order.
 
-    ``n_chunks``: into how many the rows are cut.
+    ``n_chunks``: into how many the rows are cut, maybe by ``groups``.
     Raises: ComputeError where a place of the widest is not in the table.
     """
     points = points_of(validation_rows)
@@ -81,7 +86,7 @@ def audited_rows(validation_rows: Frame, n_drawn: int, n_chunks: int, widest: Fl
     if not len(widest):
         return drawn
     places = [(chunk, place) for chunk, place in widest[:, 1:].astype(np.int64).tolist()]
-    wide = points.rows_at(validation_rows, n_chunks, places)
+    wide = points.rows_at(validation_rows, n_chunks, places, groups)
     if len(wide) != len(places):
         expected, got = f"{len(places)} rows with the widest certificates", f"{len(wide)}"
         raise ComputeError(Problem("rows to audit", expected, got, "did the validation table change meanwhile?"))

@@ -135,12 +135,17 @@ class Method(ABC, Generic[P]):
         """Return what rows have as label under these parameters, "label" or "number"."""
         return self.target
 
+    @property
+    def has_groups(self) -> bool:
+        """Whether validation rows may count differently in a job; a private release counts all alike."""
+        return self.adds_up and self.score is None and not self.is_private
+
     def compares_by(self, given: Mapping[str, Any]) -> bool:  # noqa: ARG002
         """Return whether rows are compared with points by the metric under these parameters."""
         return self.compares
 
     def bounds(self, given: Mapping[str, Any]) -> bool | None:  # noqa: ARG002
-        """Return whether values come with a bound of their error, asked for or not; None: if it is asked for."""
+        """Return whether values come with a bound of their error; None: if it is asked for."""
         return None
 
     def n_asked(self, n_players: int, parameters: P) -> int:  # noqa: ARG002

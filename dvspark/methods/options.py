@@ -38,6 +38,7 @@ class ValueOptions:
     tolerance: Any = 1e-8
     error_bound: Any = False
     self_validation: Any = False
+    by_class: Any = False
 
     @classmethod
     def of(cls, method: str, k: Any, n_classes: Any, method_params: Mapping[str, Any], **options: Any) -> ValueOptions:
@@ -71,6 +72,9 @@ class ValueOptions:
         if not isinstance(self.self_validation, bool):
             hint = "True: the training rows are the validation rows too"
             problems.append(Problem("self_validation", "True or False", repr(self.self_validation), hint))
+        if not isinstance(self.by_class, bool):
+            hint = "True tells the part of each value that comes from validation rows of the row's own class"
+            problems.append(Problem("by_class", "True or False", repr(self.by_class), hint))
         if self.method in list(METHODS):  # no look-up in the dictionary, because the given value may not be hashable
             problems += METHODS[self.method].parameter_problems(self.parameters) + self._unfit()
         return problems
@@ -106,6 +110,9 @@ class ValueOptions:
             problems.append(Problem("aggregate", f"'mean' for {method.name}", "'sum'", hint))
         if self.aggregate == "sum" and method.score is not None:
             problems.append(Problem("aggregate", f"'mean' for {method.name}", "'sum'", "its scores are of mean values"))
+        if self.by_class and (self.players != "rows" or self.target != "label" or not self.declaration.has_groups):
+            hint = "leave by_class out, or choose a method that values rows with labels point by point"
+            problems.append(Problem("by_class", f"False for {method.name} as it is set", "True", hint))
         return problems
 
     def _revealing(self) -> list[Problem]:
@@ -185,8 +192,20 @@ class ValueOptions:
         return self.precision == "float64" or not method.compares or method.exact_distances(self.parameters)
 
     def record(self) -> dict[str, Any]:
-        """Return the options as plain data."""
-        return asdict(self)
+        """Return the options as plain data; without ``by_class`` where it is off, as before there was one."""
+        return {name: value for name, value in asdict(self).items() if name != "by_class" or value}
+
+
+def group_problems(options: ValueOptions, given: Mapping[str, str | None]) -> list[Problem]:
+    """Return why validation rows cannot have weights or tasks; ``given``: settings, and the columns that they name."""
+    if options.method not in list(METHODS) or options.declaration.has_groups:
+        return []
+    hint = "leave it out, or choose a method whose values add up point by point, such as knn_shapley"
+    return [
+        Problem(where, f"none, for {options.method}", repr(column), hint)
+        for where, column in given.items()
+        if column is not None
+    ]
 
 
 def owned_problems(options: ValueOptions, *, given: bool) -> list[Problem]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from dvspark.schemas import Float64s, Int64s, Partial
+
+# Sums of points as they are, which points with weights share; sums of w times these are sums over weighted points.
+WEIGHED = ("utility", "empty_utility", "error_bound", "size")
 
 
 @dataclass(frozen=True)
@@ -16,35 +18,6 @@ class AlikePoints:
 
     weight: float
     places: Int64s
-
-
-@dataclass(frozen=True)
-class WeightedTotals:
-    """Sums over weighted points, as values need them.
-
-    ``value`` (n_train,): Σ w φ. ``spread`` (n_train,): Σ w² (φ - mean)². ``weight``: Σ w. ``n_validation``: points of
-    weight above 0. ``bounds`` (n_train,): Σ w · certificate, or None.
-    """
-
-    value: Float64s
-    spread: Float64s
-    weight: float
-    n_validation: int
-    bounds: Float64s | None
-
-    def mean(self) -> Float64s:
-        """Return Σ w φ / Σ w."""
-        return self.value / self.weight
-
-    def standard_errors(self) -> Float64s | None:
-        """Return the standard errors of the mean, with weights as given numbers; None for a single point.
-
-        √(Σ w² (φ - mean)²) / Σ w · √(n / (n - 1)) for n points; of equal weights that of the plain mean.
-        """
-        n = self.n_validation
-        if n == 1:
-            return None
-        return np.sqrt(self.spread) / self.weight * np.sqrt(n / (n - 1))
 
 
 def alike_points(weights: Float64s) -> list[AlikePoints]:
@@ -60,28 +33,86 @@ def alike_points(weights: Float64s) -> list[AlikePoints]:
     ]
 
 
-def weighted_totals(groups: Sequence[tuple[float, Partial]]) -> WeightedTotals:
-    """Return the sums of groups of points, each with the weight of its points.
+class WeightedSum:
+    """Sums over points with weights w, which come in groups of one weight each, as partials of points without weights.
 
-    Squared differences are taken from the weighted mean, group by group, so points of one value have none.
+    - ``value`` (n_values,) float64: Σ w φ. ``bounds`` (n_values,): Σ w · certificate, or None.
+    - ``counted``: a partial without values, whose numbers are those of the weighted points.
+    Beside these it keeps Σ w² φ and Σ w² (φ - c)² about the mean c of φ by w², so that no group is looked at twice.
+    Memory: 24 bytes a value, or 32 with bounds.
     """
-    weight = sum(w * partial.n_validation for w, partial in groups)
-    value = _sum([w * partial.value for w, partial in groups])
-    mean = value / weight
-    spreads = []
-    for w, partial in groups:
-        apart = partial.value / partial.n_validation - mean
-        # What is left of equal values is rounding, of one addition a group.
-        apart[np.abs(apart) <= 2.0**-51 * (len(groups) + 1) * np.abs(mean)] = 0.0
-        spreads.append(w * w * (np.maximum(partial.value_squared, 0.0) + partial.n_validation * apart * apart))
-    bounds = [w * partial.row_bounds for w, partial in groups if partial.row_bounds is not None]
-    n_validation = sum(partial.n_validation for _, partial in groups)
-    return WeightedTotals(value, _sum(spreads), weight, n_validation, _sum(bounds) if bounds else None)
 
+    def __init__(self, n_values: int, *, row_bounds: bool) -> None:
+        self.value = np.zeros(n_values)
+        self.bounds = np.zeros(n_values) if row_bounds else None
+        self.counted = Partial.zeros(0)
+        self._weights: list[float] = []
+        self._squared, self._center, self._spread = 0.0, np.zeros(n_values), np.zeros(n_values)
 
-def _sum(arrays: Sequence[Float64s]) -> Float64s:
-    """Return the sum of arrays in their order."""
-    total = np.zeros_like(arrays[0])
-    for array in arrays:
-        total += array
-    return total
+    @property
+    def weight(self) -> float:
+        """Σ w over all points."""
+        return sum(self._weights)
+
+    def add(self, weight: float, partial: Partial) -> None:
+        """Add a group of points of one weight, from 0 to 1. Cost: O(n_values)."""
+        self._weights.append(weight * partial.n_validation)
+        self.value += weight * partial.value
+        if self.bounds is not None and partial.row_bounds is not None:
+            self.bounds += weight * partial.row_bounds
+        numbers = {name: weight * getattr(partial, name) for name in WEIGHED}
+        n, alone = partial.n_validation, partial.n_alone
+        none = np.empty(0)
+        self.counted.add(Partial(none, none, n_validation=n, n_alone=alone, widest=partial.widest, **numbers))
+        squares = np.maximum(partial.value_squared, 0.0)
+        self._add_squares(weight * weight * n, weight * weight * partial.value, weight * weight * squares)
+
+    def plus(self, other: WeightedSum) -> None:
+        """Add the points of another sum, whose weights are in the same unit. Cost: O(n_values)."""
+        self._weights += other._weights
+        self.value += other.value
+        if self.bounds is not None and other.bounds is not None:
+            self.bounds += other.bounds
+        self.counted.add(other.counted)
+        self._add_squares(other._squared, other._center, other._spread)
+
+    def scale(self, unit: float | None = None) -> float:
+        """Return what sums are multiplied by, see `partial`."""
+        return self.counted.n_validation / self.weight if unit is None else unit
+
+    def partial(self, unit: float | None = None) -> Partial:
+        """Return the sums as a partial of points without weights, from which values and errors follow as from any.
+
+        ``unit``: of the weights, for values that are sums; None: for means, for which weights are 1 in the mean.
+        Squared differences are Σ w² (φ - mean)², so the standard error of the mean of n points is
+        √(Σ w² (φ - mean)²) / Σ w · √(n / (n - 1)): weights are taken as given numbers.
+        """
+        scale = self.scale(unit)
+        apart = self._apart(self.value / self.weight, self._center / self._squared) if self._squared else 0.0
+        return Partial(
+            self.value * scale,
+            (self._spread + self._squared * apart * apart) * scale * scale,
+            n_validation=self.counted.n_validation,
+            row_bounds=None if self.bounds is None else self.bounds * scale,
+            n_alone=self.counted.n_alone,
+            widest=self.counted.widest,
+            **{name: getattr(self.counted, name) * scale for name in WEIGHED},
+        )
+
+    def _add_squares(self, squared: float, center: Float64s, spread: Float64s) -> None:
+        """Add Σ w², Σ w² φ and Σ w² (φ - c)² of other points.
+
+        Source: Chan, Golub & LeVeque, The American Statistician 37(3), 1983, doi:10.1080/00031305.1983.10483115.
+        """
+        self._spread += spread
+        if self._squared and squared:
+            apart = self._apart(self._center / self._squared, center / squared)
+            self._spread += apart * apart * (self._squared * squared / (self._squared + squared))
+        self._squared += squared
+        self._center += center
+
+    def _apart(self, one: Float64s, other: Float64s) -> Float64s:
+        """Return how far apart two means are; 0 where that is rounding, of one addition a group."""
+        apart = one - other
+        apart[np.abs(apart) <= 2.0**-51 * (len(self._weights) + 1) * np.abs(one)] = 0.0
+        return apart

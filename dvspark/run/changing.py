@@ -53,7 +53,7 @@ def _valued_by(parent: Parent, options: ValueOptions, spark: SparkSession, stora
     """Return the rows that the run to be changed has valued itself; None if they are no longer at hand."""
     try:
         reference = TableConfig.model_validate(parent.record["configuration"]["validation"]).reference()
-        given = read_rows(spark, "validation", reference.without_train_columns(), options.target)
+        given = read_rows(spark, "validation", reference.of_validation(), options.target)
     except (ValidationError, DvsparkError):
         return None
     return None if isinstance(given, list) else own_rows(spark, storage.spark_path, parent, given)

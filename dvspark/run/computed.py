@@ -72,7 +72,20 @@ class Computed:
             spark_version=None if isinstance(session, LocalSession) else session.version,
         )
         record |= {} if self.valued.shared is None else self.valued.shared.record()
+        record |= self._groups_record()
         return record if self.review is None else {**record, "review": self.review.record()}
+
+    def _groups_record(self) -> dict[str, Any]:
+        """Return by what validation rows were told apart, and what each task's sum to, if they were."""
+        groups = self.checked.groups
+        if groups is None:
+            return {}
+        record: dict[str, Any] = {"groups": {"by": list(groups.columns), "n_groups": len(groups.members)}}
+        tasks = [
+            {"task": of.task, "n_validation": of.totals.n_validation, "weight": of.weight}
+            for of in self.valued.own.by_task
+        ]
+        return {**record, "tasks": tasks} if tasks else record
 
     def _owned_record(self) -> dict[str, int]:
         """Return how many of the training rows are owned, where some may be."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from dvspark.arguments import choice_problems
@@ -20,8 +22,9 @@ from dvspark.run.validate import validate_tables
 from dvspark.schemas import OWNED, Finding
 from dvspark.spark.exhausted import translated
 from dvspark.spark.job_names import named_jobs
+from dvspark.tables.sinks.task_values import by_task_frame
 from dvspark.tables.sinks.write import values_frame
-from dvspark.tables.sources.given_frames import column_problems, frame_problems
+from dvspark.tables.sources.given_frames import column_problems, frame_problems, told_apart_problems
 from dvspark.tables.sources.owned import with_owned
 from dvspark.tables.sources.read import canonical_rows
 from dvspark.tables.sources.reference import TableReference
@@ -31,16 +34,20 @@ from dvspark.tables.storage import folder_problems
 from dvspark.tables.table_checks import ON_BAD_ROW
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 
 @dataclass(frozen=True)
 class Result:
-    """A finished valuation: ``values`` (`schemas.VALUES`), the record ``run``, and the ``findings`` of the audit."""
+    """A finished valuation: ``values`` (`schemas.VALUES`), the record ``run``, and the ``findings`` of the audit.
+
+    ``by_task``: values by task (`schemas.BY_TASK`), None without tasks.
+    """
 
     values: DataFrame
     run: dict[str, Any]
     findings: list[Finding]
+    by_task: DataFrame | None = None
 
     def __repr__(self) -> str:
         """Return what a prompt shows: the record alone would fill pages."""
@@ -71,6 +78,9 @@ def value_table(
     tolerance: float = 1e-8,
     error_bound: bool = False,
     self_validation: bool = False,
+    validation_weights: str | None = None,
+    validation_tasks: str | None = None,
+    by_class: bool = False,
     on_bad_row: str = "fail",
     columns: dict[str, str] | None = None,
     run_id: str | None = None,
@@ -88,6 +98,11 @@ def value_table(
     - Options are those of `dvspark.value_arrays`. ``work_dir`` is a folder that all hosts see, for an index too large
       to travel. ``plan`` (auto, replicated, sharded) and ``host_memory``, such as "64g", are those of
       `dvspark.config.job.JobConfig`.
+    - ``validation_weights``: the column of ``validation_df`` that says how much a row counts, from 0.
+      ``validation_tasks``: its column of tasks, such as buyers or months; `Result.by_task` has the values by the rows
+      of each task alone.
+    - ``by_class``: the columns own_class_value and other_class_value say what comes from validation rows of the row's
+      own class, and what from others.
     Cost: V (N D + N log N), spread over tasks. Memory of a worker: `kernels.memory.scratch_bytes` beside the mapped
     index; of the driver: about 100 bytes a training row.
     Raises: ConfigError, InputError, ComputeError or AuditError, each with all problems of its kind.
@@ -105,12 +120,20 @@ def value_table(
         tolerance=tolerance,
         error_bound=error_bound,
         self_validation=self_validation,
+        by_class=by_class,
     )
+    told_apart = {"weight": validation_weights, "task": validation_tasks}
     spread = Spread(plan, host_memory=host_memory, work_dir=work_dir)
-    computed, stages = computed_frames(options, train_df, validation_df, columns, on_bad_row, run_id, spread, owned_df)
-    spark = train_df.sparkSession
-    values = values_frame(spark, computed.finalized.table, computed.checked.types)
-    return Result(values, computed.record({}, stages, spark), computed.audited.findings)
+    given = options, train_df, validation_df, columns, on_bad_row, run_id, spread, owned_df
+    computed, stages = computed_frames(*given, told_apart=told_apart)
+    return _result(computed, stages, train_df.sparkSession)
+
+
+def _result(computed: Computed, stages: Stages, spark: SparkSession) -> Result:
+    finalized, types = computed.finalized, computed.checked.types
+    by_task = None if finalized.by_task is None else by_task_frame(spark, finalized.by_task, types)
+    values = values_frame(spark, finalized.table, types)
+    return Result(values, computed.record({}, stages, spark), computed.audited.findings, by_task)
 
 
 def computed_frames(
@@ -123,9 +146,11 @@ def computed_frames(
     spread: Spread,
     owned_df: DataFrame | None = None,
     review: int | None = None,
+    told_apart: Mapping[str, str | None] = MappingProxyType({}),
 ) -> tuple[Computed, Stages]:
     """Return what is computed of DataFrames, and the stages; ``review``: so many of the nearest rows vote in a review.
 
+    ``told_apart``: the columns of ``validation_df`` that are the weight and the task of its rows, if there are some.
     Raises: as `value_table` does.
     """
     problems = options.problems() + choice_problems("on_bad_row", on_bad_row, ON_BAD_ROW)
@@ -137,7 +162,7 @@ def computed_frames(
     problems += owned_problems(options, given=owned_df is not None)
     optional = {"validation_df": validation_df, "owned_df": owned_df}
     problems += frame_problems({"train_df": train_df, **{n: df for n, df in optional.items() if df is not None}})
-    problems += column_problems(columns)
+    problems += column_problems(columns) + told_apart_problems(told_apart, options)
     if review is not None:
         problems += review_problems(options.method, options.metric, None)
     if problems:
@@ -146,11 +171,12 @@ def computed_frames(
     reference = TableReference.of_frame("train_df", columns).asked(options.asks)
     train = canonical_rows("train", train_df, reference, target)
     if owned_df is not None:
-        reference = TableReference.of_frame("owned_df", columns).without_train_columns()
+        reference = TableReference.of_frame("owned_df", columns).of_rows_alone()
         train = with_owned(train, canonical_rows(OWNED.name, owned_df, reference, target))
     validation: RowsOrProblems | None = None
     if validation_df is not None:
-        reference = TableReference.of_frame("validation_df", columns).without_train_columns()
+        reference = TableReference.of_frame("validation_df", columns).of_validation()
+        reference = replace(reference, weight=told_apart.get("weight"), task=told_apart.get("task"))
         validation = canonical_rows("validation", validation_df, reference, target)
     spark = train_df.sparkSession
     with named_jobs(spark, run_id) as stages:

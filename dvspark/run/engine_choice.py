@@ -129,7 +129,7 @@ def _by_size(config: JobConfig, local: LocalSession) -> tuple[str, str]:
     target, sides = config.options().target, list[Preview]()
     references = {"train": config.train_reference()}
     if config.validation is not None:
-        references["validation"] = config.validation.reference().without_train_columns()
+        references["validation"] = config.validation.reference().of_validation()
     for side, reference in references.items():
         found = _preview(local, side, reference, target)
         if found is None:

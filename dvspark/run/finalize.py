@@ -12,8 +12,10 @@ from dvspark.engine.index.train_index import TrainKeys
 from dvspark.logs import Stages
 from dvspark.methods.finalize import certificate, finalize
 from dvspark.methods.options import ValueOptions
+from dvspark.run.spot_checks import Summed
 from dvspark.run.value import Valued
 from dvspark.schemas import Float64s, Int64s
+from dvspark.tables.sinks.task_values import by_task_table
 from dvspark.tables.sinks.write import values_table
 
 
@@ -22,12 +24,13 @@ class Finalized:
     """The values, also as the `VALUES` table in the order of the index; ``error_bound`` holds for all of them.
 
     It is None where none is promised.
-    Owned rows are among ``values``, with 0, and not in the table.
+    Owned rows are among ``values``, with 0, and not in the table. ``by_task``: the `BY_TASK` table, None without tasks.
     """
 
     values: Float64s
     table: pa.Table
     error_bound: float | None
+    by_task: pa.Table | None = None
 
 
 def finalize_values(valued: Valued, run_id: str, index: Index, options: ValueOptions, stages: Stages) -> Finalized:
@@ -40,9 +43,25 @@ def finalize_values(valued: Valued, run_id: str, index: Index, options: ValueOpt
             standard_errors = shared.standard_errors
         error_bound, row_bounds = certificate(totals, aggregate)
         known = engine_of(index).train_keys(index)
-        table = values_table(run_id, _players(known, options), values, standard_errors, row_bounds, valued_rows(known))
+        players, valued_there, own = _players(known, options), valued_rows(known), _own_class(valued.own, aggregate)
+        table = values_table(run_id, players, values, standard_errors, row_bounds, valued_there, own)
+        by_task = None
+        if valued.own.by_task:
+            each = [(of.task, *finalize(of.totals, aggregate)) for of in valued.own.by_task]
+            tables = [
+                (task, values_table(run_id, players, of_task, errors, valued=valued_there))
+                for task, of_task, errors in each
+            ]
+            by_task = by_task_table(tables, "bigint" if isinstance(each[0][0], int) else "string")
         now.rows = len(table)
-    return Finalized(values, table, error_bound if np.isfinite(error_bound) else None)
+    return Finalized(values, table, error_bound if np.isfinite(error_bound) else None, by_task)
+
+
+def _own_class(own: Summed, aggregate: str) -> Float64s | None:
+    """Return the part of the values that comes from validation rows of the row's own label, if it was asked for."""
+    if own.own_class is None or aggregate == "sum":
+        return own.own_class
+    return own.own_class / own.totals.n_validation
 
 
 def valued_rows(known: TrainKeys) -> Int64s | None:

@@ -25,6 +25,7 @@ from dvspark.engine.sharded import sharded
 from dvspark.engine.sharded.exchange import Halves
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.blocks.merged import MergedPoint
+from dvspark.methods.finalize import finalize
 from dvspark.run.spot_checks import Summed
 from dvspark.schemas import EXACT, Finding, Float64s, Partial
 
@@ -50,7 +51,7 @@ def run_findings(
     nearest rows were found, and how far values are from exact ones.
     """
     options, method = work.options, work.method
-    sample = audited_rows(validation_rows, reference.SAMPLE_POINTS, own.n_chunks, own.totals.widest)
+    sample = audited_rows(validation_rows, reference.SAMPLE_POINTS, own.n_chunks, own.totals.widest, own.groups)
     by_engine, exact = Partial.zeros(0), Partial.zeros(0)
     if isinstance(index, BlocksReference) or method.approximates is not None:
         of_points, by_engine, exact = _valued_again(validation_rows, sample, index, work)
@@ -66,10 +67,20 @@ def run_findings(
     findings += method.findings(totals)
     if work.parameters.efficient:
         findings.append(checks.check_efficiency(values, totals, options.aggregate))
+        findings += _task_findings(own, options.aggregate)
     if method.approximates is not None:
         n_players = index.n_train - options.self_validation
         findings += approximation.approximation_findings(options, work.parameters, n_players, by_engine, exact, values)
     return findings
+
+
+def _task_findings(own: Summed, aggregate: str) -> list[Finding]:
+    """Return whether the values of each task sum to what the axiom demands, as one finding; none without tasks."""
+    found = [
+        checks.check_efficiency(finalize(of.totals, aggregate, with_errors=False)[0], of.totals, aggregate)
+        for of in own.by_task
+    ]
+    return [replace(checks.worst(found), name="tasks")] if found else []
 
 
 def _compared(validation_rows: Frame, sample: pa.Table, index: IndexReference, work: tasks.ChunkWork) -> list[Finding]:

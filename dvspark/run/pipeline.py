@@ -56,7 +56,7 @@ def run(config: JobConfig, session: Session, arrived: DataFrame | None = None) -
     options = config.options()
     rules = RowRules(config.on_bad_row, config.to_owners())
     train = config.train_reference()
-    validation = None if config.validation is None else config.validation.reference().without_train_columns()
+    validation = None if config.validation is None else config.validation.reference().of_validation()
     change = None
     if config.parent is not None and config.change is not None:
         change = Change(config.parent, config.change, config.run_id)
@@ -131,7 +131,7 @@ def compute(
     """
     options, inputs, parent = checked.options, checked.inputs, checked.parent
     ledger = None if files is None else _begun(checked, files)
-    plan = plan_run(inputs, options, spread, session, stages)
+    plan = plan_run(inputs, options, spread, session, stages, checked.groups)
     with index_rows(inputs, options, plan, spread.work_dir, ledger, stages) as index:
         prepared = prepare_method(checked, plan.n_chunks, index, files, stages)
         valued = value_rows(prepared, index, ledger, parent, checked.ranking, stages)

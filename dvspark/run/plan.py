@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dvspark.engine.groups import Groups
 from dvspark.engine.planning.cluster import read_hosts
 from dvspark.engine.planning.plan import Plan, make_plan
 from dvspark.engine.planning.sizes import Sizes
@@ -20,8 +21,15 @@ if TYPE_CHECKING:
 from dvspark.local.session import Session
 
 
-def plan_run(inputs: ValidatedInputs, options: ValueOptions, spread: Spread, session: Session, stages: Stages) -> Plan:
-    """Return how the run is spread.
+def plan_run(
+    inputs: ValidatedInputs,
+    options: ValueOptions,
+    spread: Spread,
+    session: Session,
+    stages: Stages,
+    groups: Groups | None = None,
+) -> Plan:
+    """Return how the run is spread; ``groups``: of validation rows, which have chunks of their own.
 
     Raises: ComputeError if no plan fits, NotLocalError for an index that does not fit a machine without Spark.
     """
@@ -34,7 +42,8 @@ def plan_run(inputs: ValidatedInputs, options: ValueOptions, spread: Spread, ses
             dtype=inputs.dtype,
         )
         hosts = read_hosts(session, spread.host_memory)
-        plan = make_plan(sizes, hosts, chunk_rows=spread.chunk_rows, asked=spread.plan)
+        n_chunks = None if groups is None else groups.n_chunks
+        plan = make_plan(sizes, hosts, chunk_rows=spread.chunk_rows, asked=spread.plan, n_chunks=n_chunks)
         if plan.name == "sharded" and isinstance(session, LocalSession):
             raise not_local("plan", "an index that fits this machine", plan.reason)
         if plan.name == "sharded" and not options.declaration.in_blocks:

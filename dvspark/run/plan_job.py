@@ -90,7 +90,7 @@ def _previews(config: JobConfig, spark: SparkSession) -> tuple[Preview, Preview]
     """Return what metadata and samples show of the two sides; under self-validation both sides are one table."""
     references = {"train": config.train_reference()}
     if config.validation is not None:
-        references["validation"] = config.validation.reference().without_train_columns()
+        references["validation"] = config.validation.reference().of_validation()
     target = config.options().target
     found = {side: _preview(spark, side, reference, target) for side, reference in references.items()}
     problems = [problem for one in found.values() if isinstance(one, list) for problem in one]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from dvspark.engine.engines import Index, engine_of
+from dvspark.engine.groups import Groups
 from dvspark.engine.planning.cluster import session_of
 from dvspark.engine.points import points_of
 from dvspark.engine.tasks import ChunkWork
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 class Prepared:
     """The validation rows in ``n_chunks`` chunks, what tasks must know, and what a private run releases.
 
+    ``groups``: of the validation rows, if they do not all count alike.
     ``shared``: the game of all validation rows, for methods where they share one.
     """
 
@@ -47,6 +49,7 @@ class Prepared:
     work: ChunkWork
     release: Release | None = None
     shared: SharedGame | None = None
+    groups: Groups | None = None
 
 
 # What settles something before rows are valued; it also returns a text about it.
@@ -56,7 +59,7 @@ Preparation = Callable[[Prepared, Index, Stage], tuple[Prepared, str]]
 def prepare_method(checked: Checked, n_chunks: int, index: Index, files: Files | None, stages: Stages) -> Prepared:
     """Return what is needed to value rows; ``files`` is where a private release is kept before its use."""
     work = ChunkWork(checked.options, checked.parameters)
-    prepared = Prepared(checked.inputs.validation.frame, n_chunks, work, checked.release)
+    prepared = Prepared(checked.inputs.validation.frame, n_chunks, work, checked.release, groups=checked.groups)
     keep = None if files is None else Keep(files, checked.run_id, checked.fingerprint)
     find_neighbors = partial(_find_neighbors, keep=keep, n_rows=checked.inputs.validation_facts.n_rows)
     # By kind, the stage that settles something before rows are valued.

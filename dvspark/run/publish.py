@@ -19,7 +19,7 @@ from dvspark.runs.leases import Lease
 from dvspark.runs.private import keep_record, public_record
 from dvspark.schemas import OWNER
 from dvspark.tables.sinks import write
-from dvspark.tables.sinks.contents import review_digest, values_digest
+from dvspark.tables.sinks.contents import by_task_digest, review_digest, values_digest
 from dvspark.tables.sinks.places import begin
 from dvspark.tables.sinks.values_tables import RunKey, ValuesTable, commit_values
 from dvspark.tables.sinks.write import PRIVATE_REJECTED, Counted, counted, ranked_by_owner, typed_values
@@ -65,6 +65,8 @@ def publish_results(
             }
         )
         record = {**record, "values_sha256": values_digest(run_id, values, checked.schema)}
+        if computed.finalized.by_task is not None:
+            record["by_task_sha256"] = by_task_digest(run_id, computed.finalized.by_task)
         if computed.review is not None:
             record["review_sha256"] = review_digest(run_id, computed.review.table)
         if checked.secret is not None:
@@ -101,6 +103,8 @@ def _outputs(
         names["report"] = "report.html"
     outputs = {"values": shown(f"values/run_id={run_id}") if destination is None else destination.place}
     outputs |= {name: shown(f"runs/{run_id}/{file}") for name, file in names.items()}
+    if computed.finalized.by_task is not None:
+        outputs["by_task"] = shown(f"by_task/run_id={run_id}")
     if computed.review is not None:
         outputs["review"] = shown(f"review/run_id={run_id}")
     if computed.checked.inputs.rejected is not None:
@@ -128,6 +132,8 @@ def _tables(
     else:
         run = RunKey(checked.run_id, checked.fingerprint)
         commit = partial(commit_values, destination, values, checked.schema, run)
+    if computed.finalized.by_task is not None:
+        tables["by_task"] = computed.finalized.by_task
     if computed.review is not None:
         tables["review"] = computed.review.table
     if checked.inputs.rejected is not None:

@@ -10,6 +10,8 @@ import numpy as np
 
 from dvspark.audit.checks import check_taken_over
 from dvspark.engine.engines import Index, engine_of
+from dvspark.engine.group_totals import TaskTotals
+from dvspark.engine.groups import Groups
 from dvspark.engine.points import points_of
 from dvspark.engine.reduce import sketch_of
 from dvspark.engine.tasks import ChunkWork
@@ -28,17 +30,21 @@ CHECKED_WAVES = 8
 class Summed:
     """Totals over validation rows, with the chunks that are in them.
 
-    - ``n_chunks``: the number of chunks into which the rows were cut; some may be empty.
+    - ``n_chunks``: the number of chunks into which the rows were cut, maybe by ``groups``; some may be empty.
     - ``chunks``: those that are not empty, in order.
     - ``waves_before``: for each wave taken over from an earlier start, its number of chunks. These waves come first.
     - ``apart``: the largest difference between totals of these waves and the sums of their chunks.
+    - ``by_task``, ``own_class``: as in `GroupedTotals`.
     """
 
     totals: Partial
     n_chunks: int
+    groups: Groups | None = None
     chunks: Chunks = field(default_factory=Chunks.none)
     waves_before: tuple[int, ...] = ()
     apart: float = 0.0
+    by_task: tuple[TaskTotals, ...] = ()
+    own_class: Float64s | None = None
 
 
 def earlier_waves_findings(validation_rows: Frame, index: Index, work: ChunkWork, summed: Summed) -> list[Finding]:
@@ -52,7 +58,7 @@ def earlier_waves_findings(validation_rows: Frame, index: Index, work: ChunkWork
     ends = np.cumsum(waves)
     drawn = secrets.SystemRandom().sample(range(len(waves)), min(CHECKED_WAVES, len(waves)))
     places = sorted(int(ends[wave]) - 1 - secrets.randbelow(waves[wave]) for wave in drawn)
-    again = valued_again(validation_rows, summed.n_chunks, summed.chunks, places, index, work)
+    again = valued_again(validation_rows, summed.n_chunks, summed.chunks, places, index, work, summed.groups)
     n_values = work.n_values(index)
     apart = [distance(one, summed.chunks.sketches[place], n_values) for one, place in zip(again, places, strict=True)]
     what = f"{len(places)} chunks of {len(waves)} waves that an earlier start of this run has left, valued again"
@@ -91,10 +97,16 @@ def _drawn_chunk(parent: Parent) -> tuple[int, Frame] | None:
 
 
 def valued_again(
-    validation_rows: Frame, n_chunks: int, chunks: Chunks, places: list[int], index: Index, work: ChunkWork
+    validation_rows: Frame,
+    n_chunks: int,
+    chunks: Chunks,
+    places: list[int],
+    index: Index,
+    work: ChunkWork,
+    groups: Groups | None = None,
 ) -> Float64s:
     """Return the sketches of the chunks at these places, ascending, after valuing them. Raises: ComputeError."""
     sizes = dict(zip(chunks.ids[places].tolist(), chunks.n_rows[places].tolist(), strict=True))
-    cut = points_of(validation_rows).chunked(validation_rows, n_chunks)
+    cut = points_of(validation_rows).chunked(validation_rows, n_chunks, groups)
     waves = engine_of(index).value_waves(cut, sizes, index, work, n_tasks=len(sizes))
     return np.vstack([wave.sketches for wave in waves])

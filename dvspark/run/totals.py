@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dvspark.engine.chunks import queries
 from dvspark.engine.engines import Index, engine_of
+from dvspark.engine.group_totals import GroupTotals
+from dvspark.engine.groups import Groups
 from dvspark.engine.planning.cluster import read_hosts, session_of
 from dvspark.engine.points import points_of
 from dvspark.engine.reduce import sketch_of
@@ -15,7 +18,6 @@ from dvspark.logs import Stage, log_event
 from dvspark.run.spot_checks import Summed
 from dvspark.runs.ledger import Ledger
 from dvspark.schemas import Chunks, Float64s, Partial, Wave
-from dvspark.schemas.pairwise import Pairwise
 from dvspark.schemas.sketch import distance
 
 if TYPE_CHECKING:
@@ -33,16 +35,19 @@ def add_up(
     work: ChunkWork,
     ledger: Ledger | None,
     stage: Stage,
+    groups: Groups | None = None,
 ) -> Summed:
     """Return the totals over all validation rows. Each wave is committed to the ledger, if there is one, when it ends.
 
-    ``stage`` shows how many chunks are done. Waves are added in a tree of the places of their chunks. So the bits do
-    not depend on whether waves come from the ledger or from tasks, nor on how many chunks each wave has.
+    ``stage`` shows how many chunks are done. Waves are added in a tree of the places of their chunks, of each group by
+    itself. So the bits do not depend on whether waves come from the ledger or from tasks, nor on how many chunks each
+    wave has.
     Raises: ComputeError if the ledger's chunks are not those of the table.
     """
     points, n_values = points_of(validation_rows), work.n_values(index)
-    chunks = points.chunked(validation_rows, n_chunks)
-    sizes, totals, known = points.chunk_sizes(chunks), Pairwise(), list[Chunks]()
+    chunks, engine = points.chunked(validation_rows, n_chunks, groups), engine_of(index)
+    sizes, known = points.chunk_sizes(chunks), list[Chunks]()
+    totals = GroupTotals(list(sizes), groups, n_values, work.options, lambda: engine.train_keys(index).keys["label"])
     before, apart = list[int](), 0.0
     for wave in [] if ledger is None else ledger.waves():
         _require_fitting(wave, sizes, n_values)
@@ -54,20 +59,22 @@ def add_up(
         log_event(f"ledger: {n_waves} waves were done before; {left} chunks are left", waves=n_waves, chunks=left)
     n_tasks = read_hosts(session_of(validation_rows), None).n_tasks
     report = stage.expect(n_done, len(sizes), n_tasks, FIRST_ROUND[loops.is_compiled()])
-    for wave in engine_of(index).value_waves(chunks, sizes, index, work, report, n_done, n_tasks):
+    cut = queries(len(sizes), n_done, n_tasks, totals.ends)
+    for wave in engine.value_waves(chunks, sizes, index, work, report, n_done, n_tasks, cut):
         if ledger is not None:
             ledger.commit(n_waves, wave)
         _added(wave, totals, known)
         n_waves += 1
-    found = totals.total() or Partial.zeros(n_values, row_bounds=work.options.row_bounds)
-    return Summed(found, n_chunks, Chunks.joined(known), tuple(before), apart)
+    found = totals.result()
+    return Summed(
+        found.totals, n_chunks, groups, Chunks.joined(known), tuple(before), apart, found.by_task, found.own_class
+    )
 
 
-def _added(wave: Wave, totals: Pairwise, known: list[Chunks]) -> int:
+def _added(wave: Wave, totals: GroupTotals, known: list[Chunks]) -> int:
     """Add a wave, and return its number of chunks."""
     known.append(Chunks.of(wave))
-    totals.add(wave.totals, len(wave.chunk_rows))
-    return len(wave.chunk_rows)
+    return totals.add(wave)
 
 
 def _require_fitting(wave: Wave, sizes: dict[int, int], n_values: int) -> None:

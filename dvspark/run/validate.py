@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from dvspark.engine.groups import Groups
 from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.logs import Stages, log_event
@@ -13,6 +14,7 @@ from dvspark.methods.kinds.private import PrivateMethod
 from dvspark.methods.options import ValueOptions
 from dvspark.privacy import Release
 from dvspark.run.change import Parent, require_fitting
+from dvspark.run.grouping import grouped
 from dvspark.run.read import Tables
 from dvspark.run.request import RowRules
 from dvspark.runs.files import Files
@@ -30,7 +32,8 @@ class Checked:
     """Inputs that can be valued, and the identity of the run.
 
     ``secret``: for a private run, the fingerprint that depends on its table and is never shown; ``fingerprint`` is then
-    random. ``review``: how many of the nearest rows vote in a review, if one is asked for.
+    random. ``review``: how many of the nearest rows vote in a review, if one is asked for. ``groups``: of validation
+    rows that do not all count alike.
     """
 
     options: ValueOptions
@@ -42,6 +45,7 @@ class Checked:
     secret: str | None = None
     release: Release | None = None
     review: int | None = None
+    groups: Groups | None = None
 
     def ledger(self, files: Files) -> Ledger:
         """Return the run's ledger."""
@@ -57,10 +61,10 @@ class Checked:
     def may_change(self) -> bool:
         """Whether rows may be added or removed later. In a private run they may not.
 
-        A release cannot change, and totals would reveal all values.
+        A release cannot change, and totals would reveal all values. Totals of groups are not kept.
         """
         method = self.options.declaration
-        return method.adds_up and not (self.options.self_validation or method.is_private)
+        return method.adds_up and not (self.options.self_validation or method.is_private or self.groups)
 
     @property
     def shows_distances(self) -> bool:
@@ -72,8 +76,9 @@ class Checked:
 
     @property
     def types(self) -> dict[str, str]:
-        """The Spark types of id, label and owner in the values table."""
-        types = self.inputs.train.types
+        """The Spark types of id, label, owner and task in the tables of values."""
+        of_points = self.inputs.validation.types
+        types = self.inputs.train.types | {name: of_points[name] for name in ("task",) if name in of_points}
         return types if self.options.players == "rows" else {**types, "id": types["owner"]}
 
     @property
@@ -82,7 +87,7 @@ class Checked:
         types = dict(self.types)
         if self.options.players != "rows":
             types.pop("owner", None)  # they are the ids
-        return values_schema(types, row_bounds=self.options.row_bounds)
+        return values_schema(types, row_bounds=self.options.row_bounds, by_class=self.options.by_class)
 
 
 def validate_tables(
@@ -111,10 +116,12 @@ def validate_tables(
         if rules.to_owners and (unfit := owner_problems(_owners(inputs))):
             raise InputError(unfit)
         _require_options_that_fit(options, parameters, inputs)
+        inputs, groups = grouped(inputs, options, chunk_rows)
         now.note = f"{inputs.n_features} features, {inputs.n_classes} classes"
     for warning in inputs.warnings:
         log_event(f"note: {warning}", where=warning.where, got=warning.got)
     checked = _identified(inputs, options, parameters, run_id, chunk_rows, parent, review)
+    checked = replace(checked, groups=groups)
     return checked if tables.known is None else replace(checked, inputs=inputs.also_rejected(tables.known))
 
 

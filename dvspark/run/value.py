@@ -45,7 +45,7 @@ def value_rows(
             now.rows, now.note = shared.n_validation, shared.note
             own = Summed(shared.totals, prepared.n_chunks)
             return Valued(own, shared.totals, shared.n_validation, shared)
-        own = add_up(prepared.validation_rows, prepared.n_chunks, index, work, ledger, now)
+        own = add_up(prepared.validation_rows, prepared.n_chunks, index, work, ledger, now, prepared.groups)
         now.rows = own.totals.n_validation
         totals = own.totals if parent is None else parent.changed(own.totals)
         how = f"{ranking} ranking" if ranking else work.options.declaration.kind

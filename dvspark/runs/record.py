@@ -55,6 +55,7 @@ def run_record(
         "tolerance": options.tolerance,
         "error_bound": error_bound,
         "row_bounds": options.row_bounds,
+        **({"by_class": True} if options.by_class else {}),
         "inputs": inputs,
         "plan": plan,
         "stages": stages,

@@ -6,6 +6,8 @@ also rounds less than adding one after the other: its error grows with log n, no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dvspark.schemas import Partial
 
 
@@ -18,6 +20,21 @@ def nodes(place: int, stop: int, n: int) -> list[tuple[int, int]]:
             end = place + (end - place) // 2
         found.append((place, min(end, n)))
         place = end
+    return found
+
+
+def forest(place: int, stop: int, ends: Sequence[int]) -> list[tuple[int, int]]:
+    """Return, in order, the nodes that together cover ``place`` to ``stop``, of trees that end at these places.
+
+    The first tree begins at 0, each other one where the tree before it ends.
+    """
+    found, start = list[tuple[int, int]](), 0
+    for end in ends:
+        first, last = max(place, start), min(stop, end)
+        if first < last:
+            inside = nodes(first - start, last - start, end - start)
+            found += [(start + begin, start + until) for begin, until in inside]
+        start = end
     return found
 
 

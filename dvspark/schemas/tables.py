@@ -127,6 +127,24 @@ OWNER = Column("owner", "{owner}", "its owner, if the input has owners")
 ERROR_BOUND = Column(
     "error_bound", "double", "how far its value may be from the exact one; if asked for, or promised", "utility"
 )
+OWN_CLASS_VALUE = Column(
+    "own_class_value", "double", "the part of its value that validation rows of its own label give it", "utility"
+)
+OTHER_CLASS_VALUE = Column(
+    "other_class_value", "double", "the part that validation rows of other labels give it; both add up to it", "utility"
+)
+BY_TASK = Table(
+    "by_task",
+    "values by task, one row a task and train row; stored under run_id=… , from which readers take `run_id`",
+    (
+        Column("task", "{task}", "the task, such as a buyer or a month"),
+        VALUES.columns[1],
+        Column("value", "double", "its value by the validation rows of the task alone, mean or sum", "utility"),
+        Column("standard_error", "double", "of the value over these rows; null if there is one", "utility"),
+        Column("rank", "bigint", "place by value within the task, 1 is the highest value; equal values in id order"),
+        VALUES.columns[5],
+    ),
+)
 OWNED = Column("owned", "boolean", "whether the row is owned already: it plays, but gets no value")
 REJECTED = Table(
     "rejected",

@@ -106,6 +106,8 @@ def row_problems(batch: pa.RecordBatch, checks: RowChecks) -> tuple[dict[str, Bo
         problems["weight is null"] = np.asarray(pc.is_null(weight))
         problems["weight is negative, NaN or infinity"] = _not_finite(weight) | _negative(weight)
         problems["weight is too large to add up"] = _too_large(weight)
+    if "task" in batch.schema.names:
+        problems["task is null"] = np.asarray(pc.is_null(batch.column("task")))
     if checks.with_owners and "owner" in batch.schema.names:
         problems["owner is null"] = np.asarray(pc.is_null(batch.column("owner")))
     if pa.types.is_list(label.type):

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dvspark.engine.groups import Groups
 from dvspark.engine.tasks import ListedRows, nearest_validation
 from dvspark.local.hashes import xxhash64
 from dvspark.local.rows import LocalRows
@@ -43,11 +44,13 @@ class LocalChunks:
         return rows.append_column("chunk_id", pa.array(numbers))
 
 
-def chunked(validation_rows: LocalRows, n_chunks: int) -> LocalChunks:
-    """Return the rows by their chunk, which depends on the id alone."""
+def chunked(validation_rows: LocalRows, n_chunks: int, groups: Groups | None = None) -> LocalChunks:
+    """Return the rows by their chunk, which depends on the id alone, and on the group where rows have one."""
     table = validation_rows.table
-    numbers = np.mod(xxhash64([table["id"].combine_chunks()]), n_chunks).astype(np.int32)
+    hashes = xxhash64([table["id"].combine_chunks()])
+    numbers = np.mod(hashes, n_chunks).astype(np.int32) if groups is None else groups.chunk_ids(table, hashes)
     places = np.argsort(numbers, kind="stable")
+    places = places[np.searchsorted(numbers[places], 0) :]
     return LocalChunks(validation_rows, table, places, numbers[places])
 
 
@@ -82,9 +85,11 @@ def sample_rows(validation_rows: LocalRows, n_points: int) -> pa.Table:
     return table.take(pa.array(np.sort(drawn)))
 
 
-def rows_at(validation_rows: LocalRows, n_chunks: int, places: list[tuple[int, int]]) -> pa.Table:
+def rows_at(
+    validation_rows: LocalRows, n_chunks: int, places: list[tuple[int, int]], groups: Groups | None = None
+) -> pa.Table:
     """Return the rows at these places, each a chunk and a row's place in it in id order; those that are there."""
-    chunks = chunked(validation_rows, n_chunks)
+    chunks = chunked(validation_rows, n_chunks, groups)
     found = [chunks.places_of(chunk)[place : place + 1] for chunk, place in places]
     return chunks.table.take(pa.array(np.concatenate(found)))
 

@@ -71,14 +71,16 @@ class Plan:
         return asdict(self)
 
 
-def make_plan(sizes: Sizes, hosts: Hosts, *, chunk_rows: int, asked: str = "auto") -> Plan:
+def make_plan(sizes: Sizes, hosts: Hosts, *, chunk_rows: int, asked: str = "auto", n_chunks: int | None = None) -> Plan:
     """Return the plan for these sizes: the first clause that holds decides.
+
+    ``n_chunks``: where it follows from more than the number of validation rows.
 
     Raises: ComputeError if no plan fits, or if the plan that was asked for does not fit.
     """
     name, reason = _choose(sizes, hosts, chunk_rows, asked)
     logger.debug("plan: %s: %s", name, reason)
-    n_chunks = count_chunks(sizes.n_validation, chunk_rows)
+    n_chunks = count_chunks(sizes.n_validation, chunk_rows) if n_chunks is None else n_chunks
     block_rows = sizes.n_train if name == "replicated" else _block_rows(sizes, hosts, chunk_rows)
     n_blocks = -(-sizes.n_train // block_rows)
     return Plan(

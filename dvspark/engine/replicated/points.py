@@ -10,8 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from dvspark.engine.chunks import chunk_expression, in_chunks, sizes_of
+from dvspark.engine.groups import Groups
 from dvspark.engine.tasks import ListedRows, nearest_validation
 from dvspark.schemas import CHUNK_SIZES, NEIGHBOR_COUNTS, NEIGHBORS
+from dvspark.schemas.arrow import arrow_type
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -19,9 +21,25 @@ if TYPE_CHECKING:
 Batches = Iterator[pa.RecordBatch]
 
 
-def chunked(validation_rows: DataFrame, n_chunks: int) -> DataFrame:
-    """Return the rows with their chunk_id, which depends on the id alone."""
+def chunked(validation_rows: DataFrame, n_chunks: int, groups: Groups | None = None) -> DataFrame:
+    """Return the rows with their chunk_id, which depends on the id alone, and on the group where rows have one."""
+    if groups is not None:
+        return _chunked_by_group(validation_rows, groups)
     return validation_rows.selectExpr("*", f"{chunk_expression(n_chunks)} AS chunk_id")
+
+
+def _chunked_by_group(validation_rows: DataFrame, groups: Groups) -> DataFrame:
+    """Return the rows of all groups with their chunk_id; each task is sent the table of groups."""
+    from pyspark.sql import functions as sf  # noqa: PLC0415 - an extra
+    from pyspark.sql.types import LongType, StructField, StructType  # noqa: PLC0415 - an extra
+
+    spark, given = validation_rows.sparkSession, [validation_rows.schema[name] for name in groups.columns]
+    kinds = [arrow_type(field.dataType.simpleString()) for field in given]
+    schema = StructType([*given, *(StructField(name, LongType()) for name in ("first_chunk", "n_chunks"))])
+    told = spark.createDataFrame(groups.table(kinds), schema=schema)
+    chunk = "cast(first_chunk + pmod(xxhash64(id), n_chunks) AS int) AS chunk_id"
+    found = validation_rows.join(sf.broadcast(told), list(groups.columns))
+    return found.selectExpr(*(f"`{name}`" for name in validation_rows.columns), chunk)
 
 
 def chunk_sizes(chunks: DataFrame) -> dict[int, int]:
@@ -54,10 +72,12 @@ def sample_rows(validation_rows: DataFrame, n_points: int) -> pa.Table:
     return drawn.limit(n_points).drop("draw").toArrow().sort_by("id")
 
 
-def rows_at(validation_rows: DataFrame, n_chunks: int, places: list[tuple[int, int]]) -> pa.Table:
+def rows_at(
+    validation_rows: DataFrame, n_chunks: int, places: list[tuple[int, int]], groups: Groups | None = None
+) -> pa.Table:
     """Return the rows at these places, each a chunk and a row's place in it in id order; those that are there."""
     return (
-        chunked(validation_rows, n_chunks)
+        chunked(validation_rows, n_chunks, groups)
         .where(in_chunks(chunk for chunk, _ in places))
         .selectExpr("*", "row_number() OVER (PARTITION BY chunk_id ORDER BY id) - 1 AS place")
         .where(" OR ".join(f"(chunk_id = {chunk} AND place = {place})" for chunk, place in places))

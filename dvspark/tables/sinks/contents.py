@@ -39,6 +39,11 @@ def review_digest(run_id: str, review: pa.Table) -> str:
     return _digest(run_id, review, ("id",))
 
 
+def by_task_digest(run_id: str, by_task: pa.Table) -> str:
+    """Return the sha256 of a run's values by task, as `review_digest` does, by task and id."""
+    return _digest(run_id, by_task, ("task", "id"))
+
+
 def _digest(run_id: str, rows: pa.Table, order: tuple[str, ...]) -> str:
     """Return the sha256 of rows, taken in the ``order`` of columns by which no two are the same."""
     keys = [(name, "ascending") for name in order]

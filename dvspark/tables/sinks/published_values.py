@@ -95,4 +95,5 @@ def _schema(record: dict[str, Any]) -> pa.Schema:
     types, method = dict(record["inputs"]["train"]["types"]), METHODS.get(record["method"]["name"])
     if method is not None and method.players_of(record["method"]["parameters"]) != "rows":
         types["id"] = types.pop(OWNER.name)
-    return values_schema(types, row_bounds=bool(record.get("row_bounds")))
+    by_class = bool(record.get("by_class"))
+    return values_schema(types, row_bounds=bool(record.get("row_bounds")), by_class=by_class)

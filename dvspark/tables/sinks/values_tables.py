@@ -13,7 +13,7 @@ import pyarrow as pa
 from dvspark.arguments import choice_problems
 from dvspark.errors import OutputConflictError, Problem
 from dvspark.local.session import LocalSession
-from dvspark.schemas import ERROR_BOUND, OWNER, SCHEMA_VERSION, VALUES
+from dvspark.schemas import ERROR_BOUND, OTHER_CLASS_VALUE, OWN_CLASS_VALUE, OWNER, SCHEMA_VERSION, VALUES
 from dvspark.schemas.arrow import arrow_type
 from dvspark.tables.sinks.contents import values_digest
 from dvspark.tables.sources.local_files import not_local
@@ -28,7 +28,7 @@ KINDS = {"parquet": "folders of Parquet files", "delta": "a Delta table", "icebe
 FORMATS = tuple(KINDS)
 
 # Columns that a values table may lack; the first run that has such a column adds it.
-OPTIONAL = (OWNER, ERROR_BOUND)
+OPTIONAL = (OWNER, ERROR_BOUND, OWN_CLASS_VALUE, OTHER_CLASS_VALUE)
 
 # Property of a values table: the version of `schemas.VALUES` by which it was created.
 PROPERTIES = {"dvspark.schema_version": str(SCHEMA_VERSION)}
@@ -143,9 +143,10 @@ def values_kind(storage: Storage, folder: str = "values") -> str | None:
     return "parquet" if storage.folders(folder) or storage.names(folder) else None
 
 
-def values_schema(types: dict[str, str], *, row_bounds: bool) -> pa.Schema:
+def values_schema(types: dict[str, str], *, row_bounds: bool, by_class: bool = False) -> pa.Schema:
     """Return the columns of a run's values, each with its meaning; ``types`` are those of id, label and maybe owner."""
     has = {OWNER.name: OWNER.name in types, ERROR_BOUND.name: row_bounds}
+    has |= {OWN_CLASS_VALUE.name: by_class, OTHER_CLASS_VALUE.name: by_class}
     columns = [*VALUES.columns, *(column for column in OPTIONAL if has[column.name])]
     # Delta calls the meaning of a column "comment", pyiceberg calls it "doc".
     return pa.schema(

@@ -17,12 +17,12 @@ from dvspark.errors import OutputConflictError, Problem, taken_run_id
 from dvspark.local.session import LocalSession
 from dvspark.runs.documents import json_object, missing_in, unsealed
 from dvspark.runs.latest import write_latest
-from dvspark.schemas import ERROR_BOUND, OWNER, VALUES, Float64s, Int64s
+from dvspark.schemas import ERROR_BOUND, OTHER_CLASS_VALUE, OWN_CLASS_VALUE, OWNER, VALUES, Float64s, Int64s
 from dvspark.schemas.reviewing import LABEL_CHANGES, REVIEW
 from dvspark.spark.job_threads import JobThreads
 from dvspark.tables.sinks.owner_folders import escaped
 from dvspark.tables.sinks.places import PUBLISHING
-from dvspark.tables.sinks.values_tables import values_kind
+from dvspark.tables.sinks.values_tables import OPTIONAL, values_kind
 from dvspark.tables.storage import Storage
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ TOLD_OF_TABLES = {"inputs.train.n_rows": int, "values_sha256": str}
 # Only whoever runs the job may see the rows that a private run sets aside.
 PRIVATE_REJECTED = "private/rejected"
 # Names of the tables that a run may publish.
-TABLES = ("values", "review", "rejected", "validation_rows", PRIVATE_REJECTED)
+TABLES = ("values", "by_task", "review", "rejected", "validation_rows", PRIVATE_REJECTED)
 
 
 @dataclass(frozen=True)
@@ -66,16 +66,18 @@ def values_table(
     standard_errors: Float64s | None,
     row_bounds: Float64s | None = None,
     valued: Int64s | None = None,
+    own_class: Float64s | None = None,
 ) -> pa.Table:
-    """Return the `VALUES` table of train rows in id order, with `OWNER` and `ERROR_BOUND` if there are such columns.
+    """Return the `VALUES` table of train rows in id order, with those of the optional columns that there are.
 
     ``keys`` has the ids, labels and maybe owners of the rows. ``valued``: the positions of the rows that are in the
-    table, ascending; None stands for all.
+    table, ascending; None stands for all. ``own_class``: the part of the values that the rows' own class gives.
     """
     if valued is not None:
         keys, values = keys.take(pa.array(valued)), values[valued]
         standard_errors = None if standard_errors is None else standard_errors[valued]
         row_bounds = None if row_bounds is None else row_bounds[valued]
+        own_class = None if own_class is None else own_class[valued]
     n_train = len(values)
     rank = np.empty(n_train, np.int64)
     rank[np.argsort(-values, kind="stable")] = np.arange(1, n_train + 1)
@@ -91,6 +93,9 @@ def values_table(
         columns[OWNER.name] = keys[OWNER.name]
     if row_bounds is not None:
         columns[ERROR_BOUND.name] = pa.array(row_bounds)
+    if own_class is not None:
+        columns[OWN_CLASS_VALUE.name] = pa.array(own_class)
+        columns[OTHER_CLASS_VALUE.name] = pa.array(values - own_class)
     return pa.table(columns)
 
 
@@ -106,7 +111,7 @@ def ranked_by_owner(values: pa.Table) -> pa.Table:
 
 def values_frame(spark: SparkSession, values: pa.Table, types: dict[str, str]) -> DataFrame:
     """Return the values as a Spark DataFrame with the documented types, for the columns that they have."""
-    columns = tuple(column for column in (*VALUES.columns, OWNER, ERROR_BOUND) if column.name in values.column_names)
+    columns = tuple(column for column in (*VALUES.columns, *OPTIONAL) if column.name in values.column_names)
     return spark.createDataFrame(values, schema=dataclasses.replace(VALUES, columns=columns).ddl(**types))
 
 

@@ -19,6 +19,7 @@ EXPECTED_TYPES = {
     "label": "a string, an integer, or an array of either",
     "owner": "a string or an integer",
     "weight": "a number",
+    "task": "a string or an integer",
     "target": "a number, which regression predicts",
 }
 HINTS = {
@@ -28,6 +29,7 @@ HINTS = {
     "numbers to predict are for knn_regression_shapley",
     "owner": "cast it to string",
     "weight": "cast it to double",
+    "task": "cast it to string",
     "target": "cast it to double",
 }
 

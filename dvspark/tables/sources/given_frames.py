@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from dvspark.arguments import choice_problems
 from dvspark.errors import Problem, close_matches
+from dvspark.methods.options import ValueOptions, group_problems
 from dvspark.tables.sources.typed_bytes import DTYPES
 
 
@@ -47,3 +49,18 @@ def column_problems(columns: Any) -> list[Problem]:
     ]
     dtype = columns.get("embedding_dtype", "float32")
     return problems + choice_problems("embedding_dtype", dtype, tuple(DTYPES))
+
+
+def told_apart_problems(told_apart: Mapping[str, Any], options: ValueOptions) -> list[Problem]:
+    """Return what is wrong with the columns that are the weight and the task of validation rows."""
+    given = {f"validation_{role}s": column for role, column in told_apart.items()}
+    problems = [
+        Problem(where, "the name of a column of validation_df", type(column).__name__, "a column's name is a string")
+        for where, column in given.items()
+        if column is not None and not isinstance(column, str)
+    ]
+    if options.self_validation:
+        hint = "give validation_df: training rows count alike where they validate themselves"
+        expected = "None with self_validation"
+        problems += [Problem(where, expected, repr(one), hint) for where, one in given.items() if one is not None]
+    return problems or group_problems(options, given)

@@ -70,6 +70,15 @@ def label_counts(rows: Rows) -> dict[str | int, int]:
     return rows_by_label(rows.keys["label"].combine_chunks())
 
 
+def content_counts(rows: Rows, columns: list[str]) -> pa.Table:
+    """Return each content of some key columns once, and how many rows have it (``n_rows``)."""
+    if rows.keys is None:
+        found = rows.data_frame.groupBy(*columns).count().toArrow()
+    else:
+        found = rows.keys.group_by(columns).aggregate([([], "count_all")]).select([*columns, "count_all"])
+    return found.rename_columns([*columns, "n_rows"])
+
+
 def shared_ids(train: Rows, validation: Rows) -> Ids:
     """Return the ids that both tables have."""
     if train.keys is None or validation.keys is None:

@@ -29,6 +29,7 @@ class TableReference:
     label: str = "label"
     owner: str | None = None
     weight: str | None = None
+    task: str | None = None
     embedding_dtype: str | None = None
     embedding_file: str | None = None
     owned: TableReference | None = None
@@ -39,19 +40,23 @@ class TableReference:
         return cls(path=name, **(columns or {}))
 
     def asked(self, asks: tuple[str, ...]) -> TableReference:
-        """Return the reference with default names for the columns that a method asks for."""
+        """Return the reference of training rows with default names for the columns that a method asks for."""
         owner = self.owner or ("owner" if "owners" in asks else None)
         weight = self.weight or ("weight" if "weights" in asks else None)
-        return replace(self, owner=owner, weight=weight)
+        return replace(self, owner=owner, weight=weight, task=None)
 
     def columns(self) -> dict[str, str]:
-        """Return the names of the columns by role: id, embedding, label and, if asked for, owner and weight."""
-        names = {role: getattr(self, role) for role in ("id", "embedding", "label", "owner", "weight")}
+        """Return the names of the columns by role: id, embedding, label and, if asked for, owner, weight and task."""
+        names = {role: getattr(self, role) for role in ("id", "embedding", "label", "owner", "weight", "task")}
         return {role: name for role, name in names.items() if name is not None}
 
-    def without_train_columns(self) -> TableReference:
+    def of_rows_alone(self) -> TableReference:
+        """Return the reference with ids, embeddings and labels alone, as of owned rows."""
+        return replace(self, owner=None, weight=None, task=None)
+
+    def of_validation(self) -> TableReference:
         """Return the reference without the columns that only training rows have."""
-        return replace(self, owner=None, weight=None)
+        return replace(self, owner=None)
 
     def __str__(self) -> str:
         """Return the place as people write it."""

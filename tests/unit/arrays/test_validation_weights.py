@@ -14,7 +14,8 @@ from oracles import EXACT_ORDER_TOLERANCE
 from property_tests import examples
 
 import dvspark
-from dvspark.methods.point_weights import alike_points, weighted_totals
+from dvspark.methods.finalize import finalize
+from dvspark.methods.point_weights import WeightedSum, alike_points
 from dvspark.schemas import Partial
 
 pytestmark = pytest.mark.filterwarnings("ignore::dvspark.DataWarning")
@@ -81,34 +82,43 @@ def partial_of(values: np.ndarray) -> Partial:
     return partial.centered()
 
 
+def weighted(groups: list[tuple[float, Partial]]) -> WeightedSum:
+    found = WeightedSum(len(groups[0][1].value), row_bounds=False)
+    for weight, partial in groups:
+        found.add(weight, partial)
+    return found
+
+
 @examples(100)
 @given(data=st.data(), n=st.integers(2, 12))
-def test_weighted_totals__have_the_standard_errors_of_the_formula(data: st.DataObject, n: int) -> None:
+def test_weighted_sum__has_the_standard_errors_of_the_formula(data: st.DataObject, n: int) -> None:
     values = np.array(data.draw(st.lists(st.floats(-1, 1), min_size=n, max_size=n)))[:, None]
     weights = np.array(data.draw(st.lists(positive, min_size=n, max_size=n)))
     groups = [(group.weight, partial_of(values[group.places])) for group in alike_points(weights)]
-    totals = weighted_totals(groups)
     mean = weights @ values / weights.sum()
-    np.testing.assert_allclose(totals.mean(), mean, rtol=0, atol=1e-14)
+    found, errors = finalize(weighted(groups).partial(), "mean")
+    np.testing.assert_allclose(found, mean, rtol=0, atol=1e-14)
     error = np.sqrt((weights**2) @ (values - mean) ** 2) / weights.sum() * np.sqrt(n / (n - 1))
-    errors = totals.standard_errors()
     assert errors is not None
     np.testing.assert_allclose(errors, error, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("n", [1, 3, 50])
 @pytest.mark.parametrize("seed", range(10))
-def test_weighted_totals__of_points_alike_have_no_error(n: int, seed: int) -> None:
+def test_weighted_sum__of_points_alike_has_no_error(n: int, seed: int) -> None:
     weights = [*np.random.default_rng(seed).random(n), 0.5]
     values = np.full((n + 1, 1), 0.1)
     groups = [(group.weight, partial_of(values[group.places])) for group in alike_points(np.array(weights))]
-    assert weighted_totals(groups).standard_errors().tolist() == [0.0]  # type: ignore[union-attr]
+    _, errors = finalize(weighted(groups).partial(), "mean")
+    assert errors is not None
+    assert errors.tolist() == [0.0]
 
 
-def test_weighted_totals__of_a_single_point_have_no_standard_error() -> None:
+def test_weighted_sum__of_a_single_point_has_no_standard_error() -> None:
     (group,) = alike_points(np.array([0.0, 2.0]))
     assert group.places.tolist() == [1]
-    assert weighted_totals([(group.weight, partial_of(np.ones((1, 2))))]).standard_errors() is None
+    found = weighted([(group.weight, partial_of(np.ones((1, 2))))]).partial()
+    assert finalize(found, "mean")[1] is None
 
 
 def test_value_arrays__takes_validation_weights_in_a_table_of_one_column() -> None:

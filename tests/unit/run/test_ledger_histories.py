@@ -69,9 +69,10 @@ class Engine:
         _report: Any = None,
         n_done: int = 0,
         n_tasks: int = 1,
+        cut: Any = None,
     ) -> Iterator[Wave]:
         ids, seed = list(sizes), random.Random(next(_pids))
-        for places in chunks.queries(len(ids), n_done, n_tasks):
+        for places in cut or chunks.queries(len(ids), n_done, n_tasks):
             for start, end in places:
                 parts = [part(self.option, chunk) for chunk in ids[start:end]]
                 self.valued += ids[start:end]

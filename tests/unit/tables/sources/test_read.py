@@ -55,7 +55,7 @@ def test_table_reference__is_asked_for_what_the_method_needs(
     assert (found.owner, found.weight) == columns
     named = TableReference(path="t", owner="who", weight="w").asked(asks)
     assert (named.owner, named.weight) == ("who", "w")
-    assert named.without_train_columns() == TableReference(path="t")
+    assert named.of_rows_alone() == TableReference(path="t")
 
 
 def test_methods__ask_for_columns_that_tables_may_have() -> None:
