@@ -173,13 +173,14 @@ _ALL = (
         "pay",
         "split a budget by the values of a published run",
         ("dvspark.cli.pay", "run"),
-        ("dvspark pay RUN --budget AMOUNT [--by owner] [--negative WORD] [--decimals N] [--to PATH]",),
+        ("dvspark pay RUN --budget AMOUNT [--by owner] [--task NAME] [--negative WORD] [--decimals N] [--to PATH]",),
         about="RUN is OUTPUT/runs/RUN_ID, or OUTPUT for the run that was published last, or a CSV or Parquet file with "
         "columns id and value. The payouts add up to the budget exactly; they go to PATH.csv and PATH.parquet, where "
-        "nothing may be yet. PATH is payouts-RUN_ID if left out.",
+        "nothing may be yet. PATH is payouts-RUN_ID if left out, with --task payouts-RUN_ID-NAME.",
         options=(
             Option("--budget", "the amount of money that is paid; needed", "AMOUNT"),
             Option("--by", "owner: pay owners, whose rows' values are added up", "owner"),
+            Option("--task", "a task of the run, such as a buyer, by whose validation rows alone is paid", "NAME"),
             Option("--negative", "what a negative value does", "pays-nothing|owes", "pays-nothing"),
             Option("--decimals", "decimals of a unit: 2 pays in cents, 0 in whole amounts", "N", "2"),
             Option("--to", "where the payouts go, without .csv", "PATH"),

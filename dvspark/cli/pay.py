@@ -26,7 +26,7 @@ def run(words: Sequence[str]) -> int:
     operands, options = own_words(COMMANDS["pay"], words)
     if problems := _problems(operands, options):
         raise ConfigError(problems)
-    asked, by_owner = asked_values(operands[0]), "--by" in options
+    asked, by_owner = asked_values(operands[0], options.get("--task")), "--by" in options
     places = free_places(options.get("--to", f"payouts-{asked.name}"))
     decimals = number_of("--decimals", options.get("--decimals", "2"))
     table = payout_table(

@@ -13,6 +13,7 @@ nothing and runs no script but its own, and the same summary gives the same byte
     against        another run: what rose, fell, appeared
     distribution   histogram and sorted curve, as a few hundred numbers
     classes        one line for each class
+    tasks          one line for each task of the validation rows
     rows           the lowest and highest rows with their nearest validation points
     card           the run record as lines to read
     scale          the one unit of all values

@@ -19,6 +19,7 @@ from dvspark.report.distribution import Curve, Histogram, curve, histogram
 from dvspark.report.rows import RowLine, listed_rows
 from dvspark.report.scale import Scale, scale_of
 from dvspark.report.shown import Shown
+from dvspark.report.tasks import Tasks, tasks_of
 from dvspark.schemas.finding import VERDICTS, Verdict, worst_verdict
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Numbers:
 class Summary:
     """Everything that one report shows; ``histogram`` and ``curve`` are None if no value is finite.
 
-    ``decisions`` are None without a review, ``comparison`` without another run.
+    ``decisions`` are None without a review, ``comparison`` without another run, ``tasks`` without tasks.
     """
 
     card: RunCard
@@ -77,6 +78,7 @@ class Summary:
     n_classes_hidden: int
     owners: tuple[ClassLine, ...]
     n_owners_hidden: int
+    tasks: Tasks | None
     scale: Scale
     browsed: Browsed
     decisions: Decisions | None
@@ -94,6 +96,7 @@ def summarize(
     review: pa.Table | None = None,
     shown: Shown | None = None,
     comparison: Comparison | None = None,
+    by_task: pa.Table | None = None,
 ) -> Summary:
     """Return what the report of one run shows.
 
@@ -103,6 +106,7 @@ def summarize(
     - ``neighbors`` of the rows of ``positions_with_neighbors``, or empty: train_id, position, validation_id,
       validation_label, distance.
     - ``review``: one row for each row of ``values``, in any order, with the columns of the review table.
+    - ``by_task``: the values by task of the same rows, for a run that has tasks.
     - ``shown``: what a person recognizes rows by, for the rows of ``browsed_ids``.
     Cost: O(n log n) in time, a few arrays of n float64 in memory.
     Raises: InputError if a column is missing or there are no rows.
@@ -130,6 +134,7 @@ def summarize(
         n_classes_hidden=max(0, len(classes) - N_CLASSES_SHOWN),
         owners=owners[:N_CLASSES_SHOWN],
         n_owners_hidden=max(0, len(owners) - N_CLASSES_SHOWN),
+        tasks=None if by_task is None else tasks_of(by_task, run.get("tasks", [])),
         scale=scale,
         browsed=browsed(values, neighbors, review, shown, scale),
         decisions=None if review is None else decisions_of(review),

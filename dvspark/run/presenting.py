@@ -24,7 +24,10 @@ def presented(
     documents: dict[str, str | bytes] = {}
     if with_report:
         review = None if computed.review is None else computed.review.table
-        shown = report.summarize(computed.finalized.table, record, record["findings"], computed.extremes, review=review)
+        finalized, found = computed.finalized, record["findings"]
+        shown = report.summarize(
+            finalized.table, record, found, computed.extremes, review=review, by_task=finalized.by_task
+        )
         record = {**record, "lowest_rows": [_row_record(row) for row in shown.lowest[:LOWEST_ROWS]]}
         documents["report.html"] = report.render_html(shown)
         documents[NEIGHBORS] = sealed_neighbors(record["run_id"], computed.extremes)

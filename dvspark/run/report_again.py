@@ -13,7 +13,7 @@ from dvspark.report.against import compared
 from dvspark.report.browse import browsed_ids
 from dvspark.report.shown import Shown, shown_column
 from dvspark.runs.documents import sealed, unsealed
-from dvspark.tables.sinks.published_values import read_record, read_review, read_values
+from dvspark.tables.sinks.published_values import read_by_task, read_record, read_review, read_values
 from dvspark.tables.sources.one_column import one_column
 from dvspark.tables.storage import open_storage
 
@@ -46,7 +46,14 @@ def report_again(
     neighbors = _neighbors(output, record["run_id"])
     shown = None if show is None else _shown(record, show, browsed_ids(values, review))
     summary = report.summarize(
-        values, record, record["findings"], neighbors, review=review, shown=shown, comparison=comparison
+        values,
+        record,
+        record["findings"],
+        neighbors,
+        review=review,
+        shown=shown,
+        comparison=comparison,
+        by_task=read_by_task(output, record),
     )
     return record["run_id"], report.render_html(summary)
 

@@ -5,18 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset
+import pyarrow.parquet as pq
 import pytest
-from frames import draw_data, write_parquet
+from frames import draw_data, frames_of, write_parquet
 
 import dvspark
+from dvspark.config.sources import load_config
 from dvspark.errors import ConfigError, InputError
+from dvspark.local.session import open_local_session
+from dvspark.run import pipeline
 
-pytestmark = pytest.mark.spark
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore::dvspark.DataWarning")]
 
 N_TRAIN, N_VALIDATION = 40, 12
 DATA = draw_data(N_TRAIN, N_VALIDATION, seed=91, n_features=3, id_type="string", label_type="string")
@@ -187,3 +194,62 @@ def test_gradient_job__of_rows_with_several_labels_is_refused(
     assert command("value", *words) == ConfigError.exit_code
     assert "choose one label of each row" in capsys.readouterr().err
     assert not (tmp_path / "values").exists()
+
+
+WEIGHTS = [0.0, 0.5, 1.0, 2.5] * 3
+BUYERS = ["acme", "b's", "acme", "b's", "zoo", "zoo"] * 2
+
+
+def test_grouped_job__has_the_same_bits_on_both_engines_and_plans(spark: SparkSession, tmp_path: Path) -> None:
+    train = write_parquet(tmp_path / "train.parquet", DATA.train, owner=OWNERS)
+    place = write_parquet(tmp_path / "validation.parquet", DATA.validation, counts=WEIGHTS, buyer=BUYERS)
+    settings = {
+        "train": {"path": train, "owner": "owner"},
+        "validation": {"path": place, "weight": "counts", "task": "buyer"},
+        "k": 3,
+        "chunk_rows": 2,
+        "error_bound": True,
+        "by_class": True,
+        "report": False,
+    }
+    found = {}
+    with open_local_session() as local:
+        for name, session, plan in (("local", local, "auto"), ("one", spark, "replicated"), ("many", spark, "sharded")):
+            output = {"output": {"path": str(tmp_path / name)}, "plan": plan}
+            record = pipeline.run(load_config(None, {**settings, **output}), session)
+            assert {finding["verdict"] for finding in record["findings"]} == {"pass"}
+            assert [one["task"] for one in record["tasks"]] == ["acme", "b's", "zoo"]
+            found[name] = record["values_sha256"], record["by_task_sha256"]
+    assert found["one"] == found["local"]
+    assert found["many"] == found["local"]
+
+    values = pq.read_table(record["outputs"]["values"]).sort_by("id")
+    each = [_valued_by([row]) for row in range(N_VALIDATION)]
+    expected = np.array(WEIGHTS) @ each / sum(WEIGHTS)
+    np.testing.assert_allclose(values["value"], expected, rtol=0, atol=1e-14)
+
+
+def test_value_table__tells_tasks_apart_by_a_column(spark: SparkSession) -> None:
+    train_df, validation_df = frames_of(spark, DATA)
+    rows = list(zip(DATA.validation.ids, WEIGHTS, BUYERS, strict=True))
+    beside = validation_df.join(spark.createDataFrame(rows, "id string, w double, b string"), "id")
+    result = dvspark.value_table(train_df, beside, k=3, validation_weights="w", validation_tasks="b")
+    assert result.by_task is not None
+    zoo = [row for row, buyer in enumerate(BUYERS) if buyer == "zoo"]
+    weights = np.array(WEIGHTS)[zoo]
+    expected = weights @ [_valued_by([row]) for row in zoo] / weights.sum()
+    found = result.by_task.where("task = 'zoo'").toArrow().sort_by("id")
+    np.testing.assert_allclose(found["value"], expected, rtol=0, atol=1e-14)
+    with pytest.raises(ConfigError, match="validation_weights"):
+        dvspark.value_table(train_df, self_validation=True, validation_weights="w")
+    with pytest.raises(InputError, match=r"a column 'w' \(weight\)"):
+        dvspark.value_table(train_df, validation_df, validation_weights="w")
+
+
+def _valued_by(rows: list[int]) -> np.ndarray:
+    """Return the values by some validation rows, in the order of the training ids."""
+    points = DATA.validation.take(rows)
+    values = dvspark.value_arrays(
+        DATA.train.x, DATA.train.labels, points.x, points.labels, k=3, train_ids=DATA.train.ids
+    )
+    return values[np.argsort(DATA.train.ids)]

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from dvspark.errors import OutputConflictError, Problem, taken_run_id
 from dvspark.runs.documents import json_object, sealed, unsealed
-from dvspark.tables.sinks.contents import folder_rows, review_digest, values_digest
+from dvspark.tables.sinks.contents import by_task_digest, folder_rows, review_digest, values_digest
 from dvspark.tables.sinks.values_tables import RunKey, ValuesTable, remove_values, values_destination, values_kind
 from dvspark.tables.storage import Storage
 
@@ -112,7 +112,7 @@ def require_reachable(storage: Storage, session: Session, run: RunKey, own: Plac
 def require_values(storage: Storage, session: Session, record: dict[str, Any], own: Place, schema: pa.Schema) -> None:
     """Refuse a published run whose values are not where they are asked for, or are not those that it published.
 
-    So for its review, if it has one.
+    So for its review and its values by task, if it has some.
     Raises: OutputConflictError.
     """
     run_id, place = record["run_id"], recorded_place(record)
@@ -121,6 +121,7 @@ def require_values(storage: Storage, session: Session, record: dict[str, Any], o
         raise OutputConflictError(Problem(f"{storage.uri}: run_id {run_id}", f"values as {_told(own)}", got, TO_DO))
     published_rows(storage, place.opened(storage, session), record, schema, TO_DO)
     published_review(storage, record, TO_DO)
+    published_by_task(storage, record, TO_DO)
 
 
 def published_rows(
@@ -149,16 +150,31 @@ def published_review(storage: Storage, record: dict[str, Any], to_do: str) -> pa
 
     Raises: OutputConflictError, with what ``to_do``, when it is not the one that the run has published.
     """
-    if "review" not in record["outputs"]:
+    return _published_beside("review", storage, record, review_digest, "review", to_do)
+
+
+def published_by_task(storage: Storage, record: dict[str, Any], to_do: str) -> pa.Table | None:
+    """Return the values by task of a published run as a reader finds them, None for a run without tasks.
+
+    Raises: OutputConflictError, with what ``to_do``, when they are not those that the run has published.
+    """
+    return _published_beside("by_task", storage, record, by_task_digest, "values by task", to_do)
+
+
+def _published_beside(
+    name: str,
+    storage: Storage,
+    record: dict[str, Any],
+    digest: Callable[[str, pa.Table], str],
+    what: str,
+    to_do: str,
+) -> pa.Table | None:
+    """Return a table that a run publishes beside its values, None where it has published none of that name."""
+    if name not in record["outputs"]:
         return None
-    run_id = record["run_id"]
-    folder = f"review/run_id={run_id}"
-
-    def digest(rows: pa.Table) -> str:
-        return review_digest(run_id, rows)
-
-    found = partial(folder_rows, storage, folder, None)
-    return _as_published(storage.shown_path(folder), found, digest, "review", record.get("review_sha256", ""), to_do)
+    folder, sha256 = f"{name}/run_id={record['run_id']}", record.get(f"{name}_sha256", "")
+    find = partial(folder_rows, storage, folder, None)
+    return _as_published(storage.shown_path(folder), find, partial(digest, record["run_id"]), what, sha256, to_do)
 
 
 def _as_published(

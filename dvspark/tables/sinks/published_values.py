@@ -13,7 +13,7 @@ from dvspark.runs.latest import LATEST, latest_run
 from dvspark.runs.private import kept_record
 from dvspark.runs.published import record_of
 from dvspark.schemas import OWNER
-from dvspark.tables.sinks.places import Place, published_review, published_rows, recorded_place
+from dvspark.tables.sinks.places import Place, published_by_task, published_review, published_rows, recorded_place
 from dvspark.tables.sinks.values_tables import ValuesTable, values_kind, values_schema
 from dvspark.tables.storage import Storage, open_storage
 
@@ -57,6 +57,14 @@ def read_review(output: str | PathLike[str], record: dict[str, Any]) -> pa.Table
     Raises: OutputConflictError for a review that is not as it was published.
     """
     return published_review(open_storage(str(output)), record, TO_DO)
+
+
+def read_by_task(output: str | PathLike[str], record: dict[str, Any]) -> pa.Table | None:
+    """Return the values by task of a run, `schemas.BY_TASK`, by its record; None for a run without tasks.
+
+    Raises: OutputConflictError for values by task that are not as they were published.
+    """
+    return published_by_task(open_storage(str(output)), record, TO_DO)
 
 
 def _latest(storage: Storage) -> str:

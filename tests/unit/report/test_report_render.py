@@ -68,8 +68,8 @@ class Page(HTMLParser):
         (self.scripts if self.in_script else self.text).append(data)
 
 
-def rendered(values, run=RUN, findings=FINDINGS, neighbors=NO_NEIGHBORS):
-    return render_html(summarize(values, run, findings, neighbors))
+def rendered(values, run=RUN, findings=FINDINGS, neighbors=NO_NEIGHBORS, **more):
+    return render_html(summarize(values, run, findings, neighbors, **more))
 
 
 def hostile_page():
@@ -89,7 +89,9 @@ def hostile_page():
     near = neighbors_table(*((text, 1, HOSTILE[1], HOSTILE[7], 0.5) for text in HOSTILE))
     values = values_table([0.1 * n - 0.3 for n in range(len(HOSTILE))], labels=HOSTILE, ids=HOSTILE)
     values = values.append_column("owner", pa.array(HOSTILE))
-    return rendered(values, run, findings, near)
+    run["tasks"] = [{"task": text, "n_validation": 1, "weight": 0.5} for text in HOSTILE]
+    by_task = values.append_column("task", pa.array(HOSTILE))
+    return rendered(values, run, findings, near, by_task=by_task)
 
 
 @pytest.mark.parametrize("make", [hostile_page, lambda: rendered(realistic_values())])

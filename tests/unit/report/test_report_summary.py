@@ -345,3 +345,33 @@ def test_numbers_as_text():
         "2 min 05 s",
         "1 h 02 min",
     ]
+
+
+# --- tasks ------------------------------------------------------------------------------------------------
+
+
+def tasks_table(owners):
+    values = {"acme": [0.5, -0.25, 0.125], "zoo": [0.0, 1.0, 2.0]}
+    parts = [values_table(of_task).drop_columns(["label"]) for of_task in values.values()]
+    tasks = [task for task in values for _ in range(3)]
+    table = pa.concat_tables(parts).append_column("task", pa.array(tasks)).append_column("owner", pa.array(owners * 2))
+    told = [{"task": task, "n_validation": 7, "weight": 2.5} for task in values]
+    return table, told
+
+
+def test_summary__tells_what_rows_and_owners_sum_to_by_task():
+    by_task, told = tasks_table(["x", None, "x"])
+    summary = summarize(values_table([1.0, 2.0, 3.0]), RUN | {"tasks": told}, [], NO_NEIGHBORS, by_task=by_task)
+    assert [(line.task, line.total, line.share_below_zero) for line in summary.tasks.lines] == [
+        ("acme", 0.375, 1 / 3),
+        ("zoo", 3.0, 0.0),
+    ]
+    assert [(line.owner, line.totals) for line in summary.tasks.owners] == [("x", (0.625, 2.0)), (None, (-0.25, 1.0))]
+
+
+def test_summary__of_more_tasks_than_a_page_has_place_for_counts_the_others():
+    names = [f"task {n}" for n in range(70)]
+    by_task = pa.concat_tables([values_table([1.0]).append_column("task", pa.array([name])) for name in names])
+    told = [{"task": name, "n_validation": 1, "weight": 1.0} for name in names]
+    found = summarize(values_table([1.0]), RUN | {"tasks": told}, [], NO_NEIGHBORS, by_task=by_task).tasks
+    assert (len(found.lines), found.n_hidden, found.owners, len(found.by_owner)) == (60, 10, (), 8)
