@@ -18,8 +18,10 @@ from dvspark.tables.table_checks import ValidatedInputs
 if TYPE_CHECKING:
     from dvspark.local.rows import Frame
 
-# Each task takes 16 bytes a training row of the driver, and a line in the report.
+# Each task takes memory of the driver, see `driver_bytes`.
 MOST_TASKS = 1_000
+# Two sums of 24 bytes a value, and the labels' rows; of each task its totals, and a table of values as it is written.
+SUM_ROW_BYTES, TASK_ROW_BYTES = 64, 200
 # A group has chunks of its own, so each sends 16 bytes a training row at least. Rows of small groups share no products.
 FEW_ROWS = 16
 
@@ -31,8 +33,7 @@ def grouped(inputs: ValidatedInputs, options: ValueOptions, chunk_rows: int) -> 
     Raises: InputError for weights that are all 0, or too many tasks; ConfigError for rows with several labels.
     """
     rows = inputs.validation
-    names = [] if options.self_validation else [name for name in (TASK, WEIGHT) if name in rows.types]
-    names += [LABEL] * bool(options.by_class)
+    names = group_columns(rows, options)
     if not names:
         return inputs, None
     if options.by_class and (rows.is_multi_label or inputs.train.is_multi_label):
@@ -45,6 +46,21 @@ def grouped(inputs: ValidatedInputs, options: ValueOptions, chunk_rows: int) -> 
     if WEIGHT in names and groups.n_rows < inputs.validation_facts.n_rows:
         rows = rows.with_frame(_weighted_rows(rows.frame))
     return replace(inputs, validation=rows, warnings=warnings), groups
+
+
+def group_columns(rows: Rows, options: ValueOptions) -> list[str]:
+    """Return the columns by which validation rows are told apart."""
+    names = [] if options.self_validation else [name for name in (TASK, WEIGHT) if name in rows.types]
+    return names + [LABEL] * bool(options.by_class)
+
+
+def expected_groups(rows: Rows, options: ValueOptions, chunk_rows: int) -> Groups | None:
+    """Return the groups of validation rows that nobody has checked; None if all count alike, as far as that shows."""
+    names = group_columns(rows, options)
+    if not names or (options.by_class and rows.is_multi_label):
+        return None
+    groups = Groups.of(content_counts(rows, names).drop_null(), chunk_rows)
+    return groups if groups.members else None
 
 
 def _problems(rows: Rows, groups: Groups) -> list[Problem]:
@@ -73,3 +89,9 @@ def _weighted_rows(frame: Frame) -> Frame:
         table = frame.table
         return LocalRows.of_table(frame.session, frame.types, table.filter(pc.greater(table[WEIGHT], 0.0)))
     return frame.where(f"{WEIGHT} > 0")
+
+
+def driver_bytes(groups: Groups, n_train: int) -> int:
+    """Return about how much memory of the driver groups take: for sums, and for a table of values of each task."""
+    n_tasks = len(groups.n_rows_of_tasks()) if TASK in groups.columns else 0
+    return n_train * (SUM_ROW_BYTES + TASK_ROW_BYTES * n_tasks)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dvspark.config.job import JobConfig
+from dvspark.engine.groups import TASK, Groups
 from dvspark.engine.planning.calibrate import calibrate
 from dvspark.engine.planning.cluster import read_hosts
 from dvspark.engine.planning.estimate import estimate, not_counted
 from dvspark.engine.planning.plan import make_plan, turning_point
 from dvspark.engine.planning.sizes import Sizes
 from dvspark.errors import InputError, Problem
+from dvspark.run.grouping import driver_bytes, expected_groups
 from dvspark.spark.exhausted import translated
 from dvspark.tables.sources.metadata import Preview, preview
 from dvspark.tables.sources.read import read_rows
-from dvspark.tables.sources.reference import TableReference
 from dvspark.tables.sources.session_settings import in_own_settings
 from dvspark.tables.sources.unreadable import readable
 from dvspark.units import show_bytes, show_seconds
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
 def plan_job(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     """Return what a job would do and cost, as plain data: rows, plan, estimate and what would change the plan.
 
-    Cost: the footers or a count of each table, some of its rows, and `engine.planning.calibrate.calibrate`.
+    Cost: the footers or a count of each table, some of its rows, and `engine.planning.calibrate.calibrate`; where
+    validation rows have weights, tasks or classes to tell apart, a pass over these columns.
     Raises: InputError for tables that cannot be read, ComputeError if no plan fits.
     """
-    train, validation = _previews(config, spark)
+    train, validation, groups = _previews(config, spark)
     options, labels = config.options(), max(train.n_labels, validation.n_labels)
     sizes = Sizes.of(
         options,
@@ -42,7 +44,8 @@ def plan_job(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
         dtype=max(train.dtype, validation.dtype),  # float64 if the embeddings of either side are float64
     )
     hosts = read_hosts(spark, config.host_memory)
-    plan = make_plan(sizes, hosts, chunk_rows=config.chunk_rows, asked=config.plan)
+    n_chunks = None if groups is None else groups.n_chunks
+    plan = make_plan(sizes, hosts, chunk_rows=config.chunk_rows, asked=config.plan, n_chunks=n_chunks)
     point = calibrate(sizes, options, n_labels=labels, chunk_rows=config.chunk_rows)
     return {
         "n_train": sizes.n_train,
@@ -53,6 +56,7 @@ def plan_job(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
         "ranking": sizes.ranking if sizes.method.ranks else None,
         "asked": sizes.asked,
         "n_ranges": sizes.n_ranges,
+        "groups": None if groups is None else _groups_record(groups, sizes.n_train),
         "cores": hosts.n_tasks,
         "plan": plan.record(),
         "estimate": estimate(plan, sizes, hosts, point).record(),
@@ -74,6 +78,7 @@ def plan_text(found: dict[str, Any]) -> str:
         "would change": found["turning_point"],
         **({"ranges": f"{found['n_ranges']:,} of draws, in place of chunks"} if found["n_ranges"] else {}),
         "chunks": f"{plan['n_chunks']:,} of about {plan['chunk_rows']:,} rows, {waves} or more",
+        **({"groups": _groups_text(found["groups"])} if found["groups"] else {}),
         "blocks": f"{plan['n_blocks']:,} of {plan['block_rows']:,} training rows",
         "index": show_bytes(plan["index_bytes"]),
         "worker": f"{show_bytes(plan['worker_bytes'])} beside what it maps",
@@ -86,13 +91,29 @@ def plan_text(found: dict[str, Any]) -> str:
     return "\n".join(f"{name:<13}{line}" for name, line in lines.items())
 
 
-def _previews(config: JobConfig, spark: SparkSession) -> tuple[Preview, Preview]:
-    """Return what metadata and samples show of the two sides; under self-validation both sides are one table."""
+def _groups_record(groups: Groups, n_train: int) -> dict[str, Any]:
+    n_tasks = len(groups.n_rows_of_tasks()) if TASK in groups.columns else 0
+    told = {"by": list(groups.columns), "n_groups": len(groups.members), "n_tasks": n_tasks}
+    return {**told, "driver_bytes": driver_bytes(groups, n_train)}
+
+
+def _groups_text(groups: dict[str, Any]) -> str:
+    tasks = f", {_count(groups['n_tasks'], 'task')}" if groups["n_tasks"] else ""
+    by = f"{groups['n_groups']:,} by {', '.join(groups['by'])}{tasks}"
+    return f"{by}; {show_bytes(groups['driver_bytes'])} of the driver besides"
+
+
+def _previews(config: JobConfig, spark: SparkSession) -> tuple[Preview, Preview, Groups | None]:
+    """Return what metadata and samples show of the two sides; under self-validation both sides are one table.
+
+    Also the groups of validation rows, which are counted if these do not all count alike.
+    """
     references = {"train": config.train_reference()}
     if config.validation is not None:
         references["validation"] = config.validation.reference().of_validation()
     target = config.options().target
-    found = {side: _preview(spark, side, reference, target) for side, reference in references.items()}
+    rows = {side: read_rows(spark, side, reference, target) for side, reference in references.items()}
+    found = {side: one if isinstance(one, list) else preview(one, references[side]) for side, one in rows.items()}
     problems = [problem for one in found.values() if isinstance(one, list) for problem in one]
     sides = [one for one in found.values() if isinstance(one, Preview)]
     if not problems and sides[0].n_features != sides[-1].n_features:
@@ -100,12 +121,9 @@ def _previews(config: JobConfig, spark: SparkSession) -> tuple[Preview, Preview]
         problems.append(Problem("embeddings", "one dimension in both tables", got, "embed both with one model"))
     if problems:
         raise InputError(problems)
-    return sides[0], sides[-1]
-
-
-def _preview(spark: SparkSession, side: str, reference: TableReference, target: str) -> Preview | list[Problem]:
-    rows = read_rows(spark, side, reference, target)
-    return rows if isinstance(rows, list) else preview(rows, reference)
+    last = [*rows.values()][-1]
+    groups = None if isinstance(last, list) else expected_groups(last, config.options(), config.chunk_rows)
+    return sides[0], sides[-1], groups
 
 
 def _count(number: int, word: str) -> str:

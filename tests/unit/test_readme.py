@@ -26,6 +26,7 @@ from dvspark.kernels.ranking.near_order import ERROR_DEVIATIONS, ERROR_SAMPLE
 from dvspark.kernels.ranking.ranking import PRECISIONS, TIES
 from dvspark.methods import METHODS
 from dvspark.methods.options import AGGREGATES, RANKINGS
+from dvspark.tables.sinks.values_tables import OPTIONAL
 from dvspark.tables.table_checks import ON_BAD_ROW
 
 ROOT = Path(__file__).parents[2]
@@ -177,17 +178,31 @@ def test_methods__are_those_declared() -> None:
 
 
 def test_outputs__values_columns_are_those_of_the_data_dictionary() -> None:
-    columns = [*schemas.VALUES.names, schemas.OWNER.name, schemas.ERROR_BOUND.name]
+    declared = [*schemas.VALUES.columns, *OPTIONAL]
+    columns = [column.name for column in declared]
     values = page("outputs.md").split("\n## The values table\n")[1].split("\n## ")[0]
     assert re.findall(r"^\| `(\w+)` \|", values, flags=re.MULTILINE) == columns
-    told = [
-        f"| `{column.name}` | {'as given' if column.type.startswith('{') else column.type} | {column.unit} "
-        f"| {column.meaning} |"
-        for column in (*schemas.VALUES.columns, schemas.OWNER, schemas.ERROR_BOUND)
-    ]
-    assert [line for line in values.splitlines() if line.startswith("| `")][: len(told)] == told
+    assert column_lines(values)[: len(declared)] == told_of(declared)
     summary = README.split("**A values table**")[1].split("**A run record**")[0]
     assert sorted(re.findall(r"`(\w+)`", summary)) == sorted(columns)
+
+
+def test_outputs__columns_by_task_are_those_of_the_data_dictionary() -> None:
+    by_task = page("outputs.md").split("\n## Values by task\n")[1].split("\n## ")[0]
+    assert column_lines(by_task) == told_of([*schemas.BY_TASK.columns, schemas.OWNER])
+
+
+def column_lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("| `")]
+
+
+def told_of(columns: list[schemas.Column]) -> list[str]:
+    """Return the lines of a page's table about columns."""
+    return [
+        f"| `{column.name}` | {'as given' if column.type.startswith('{') else column.type} | {column.unit} "
+        f"| {column.meaning} |"
+        for column in columns
+    ]
 
 
 def test_exactness__says_how_certain_certificates_are() -> None:

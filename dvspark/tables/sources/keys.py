@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dvspark.local.rows import LocalRows
 from dvspark.schemas.columns import from_ipc
 from dvspark.schemas.labels import rows_by_label
 from dvspark.tables.row_checks import FIRST_IDS
@@ -72,10 +73,13 @@ def label_counts(rows: Rows) -> dict[str | int, int]:
 
 def content_counts(rows: Rows, columns: list[str]) -> pa.Table:
     """Return each content of some key columns once, and how many rows have it (``n_rows``)."""
-    if rows.keys is None:
-        found = rows.data_frame.groupBy(*columns).count().toArrow()
-    else:
-        found = rows.keys.group_by(columns).aggregate([([], "count_all")]).select([*columns, "count_all"])
+    if rows.keys is None and not isinstance(rows.frame, LocalRows):
+        found = rows.frame.groupBy(*columns).count().toArrow()
+        return found.rename_columns([*columns, "n_rows"])
+    keys = rows.keys
+    if keys is None:
+        keys = pa.Table.from_batches(rows.frame.read(columns), pa.schema([rows.frame.schema.field(n) for n in columns]))
+    found = keys.group_by(columns).aggregate([([], "count_all")]).select([*columns, "count_all"])
     return found.rename_columns([*columns, "n_rows"])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -125,3 +126,54 @@ def test_market_commands__tell_what_is_wrong(
     assert main([str(results) if word == "RESULTS" else word for word in words]) == code
     assert said in json.loads(capsys.readouterr().err.strip().splitlines()[-1])["message"]
     assert list(tmp_path.iterdir()) == []
+
+
+# --- pay by one task --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def with_tasks(results: Path) -> Path:
+    """The output folder of a run whose validation rows have tasks."""
+    folder, buyers = results.parent, [("b/uyer", "zoo")[row % 3 == 0] for row in range(20)]
+    table = pq.read_table(folder / "validation.parquet").append_column("buyer", pa.array(buyers))
+    pq.write_table(table, folder / "buyers.parquet")
+    words = ["--train", str(folder / "train.parquet"), "--train.owner", "owner"]
+    words += ["--validation", str(folder / "buyers.parquet"), "--validation.task", "buyer"]
+    words += ["--output", str(folder / "by_buyers"), "--k", "3", "--report", "false", "--engine", "local"]
+    assert main(["value", *words]) == 0
+    return folder / "by_buyers"
+
+
+def test_pay__by_one_task_of_a_run(
+    with_tasks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["pay", str(with_tasks), "--budget", "100", "--by", "owner", "--task", "b/uyer"]) == 0
+    (place,) = tmp_path.glob("payouts-*-b_uyer.csv")
+    paid = {row["id"]: row for row in rows_of(place)}
+    (by_task,) = with_tasks.glob("by_task/run_id=*")
+    rows = pq.read_table(by_task).to_pylist()
+    for owner, row in paid.items():
+        total = sum(one["value"] for one in rows if one["task"] == "b/uyer" and one["owner"] == owner)
+        assert float(row["value"]) == pytest.approx(total, abs=1e-15)
+    assert sum(Decimal(row["payout"]) for row in paid.values()) == 100
+    capsys.readouterr()
+    assert main(["pay", str(with_tasks), "--budget", "100", "--task", "acme"]) == 2
+    assert "'b/uyer', 'zoo'" in capsys.readouterr().err
+    assert main(["pay", "values.csv", "--budget", "100", "--task", "acme"]) == 2
+
+
+def test_pay__refuses_values_by_task_that_were_changed(with_tasks: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "copied"
+    shutil.copytree(with_tasks, copied)
+    (file,) = copied.glob("by_task/*/*.parquet")
+    table = pq.read_table(file)
+    pq.write_table(table.set_column(2, "value", pa.array([1.0] * len(table))), file)
+    assert main(["pay", str(copied), "--budget", "100", "--task", "zoo", "--to", str(tmp_path / "paid")]) == 4
+
+
+def test_pay__of_a_run_without_tasks_says_how_to_get_them(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["pay", str(results), "--budget", "100", "--task", "zoo", "--to", str(tmp_path / "paid")]) == 2
+    assert "validation.task" in capsys.readouterr().err
