@@ -201,7 +201,7 @@ class _Valued:
     def __init__(self, run_id: str, option: int) -> None:
         self.run_id, self.fingerprint = run_id, f"{option:x}" * 64
         self.option = option
-        self.finalized = SimpleNamespace(table=clean(run_id, option))
+        self.finalized = SimpleNamespace(table=clean(run_id, option), by_task=None)
         rows = SimpleNamespace(require_unchanged=lambda: None)
         facts = SimpleNamespace(n_rows=N_ROWS)
         self.inputs = SimpleNamespace(train=rows, validation=rows, train_facts=facts, rejected=None, n_rejected=0)

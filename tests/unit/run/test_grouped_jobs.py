@@ -261,11 +261,13 @@ def test_job__publishes_tasks_under_its_record(tables: Any, tmp_path: Path) -> N
 
 
 def test_job__does_not_see_validation_rows_of_weight_zero(tables: Any, tmp_path: Path) -> None:
-    train, validation = tables
+    train, _ = tables
     settings = {"method": "threshold_knn_shapley", "chunk_rows": 1, "n_classes": 7}  # its radius is from a sample
-    kept = pq.read_table(validation["path"]).filter(pa.array(WEIGHTS > 0))
-    pq.write_table(kept, tmp_path / "kept.parquet")
-    there = job(tmp_path / "a", train, {**validation, "weight": "weight"}, **settings)
+    far = DATA.validation.x + np.where(WEIGHTS > 0, 0.0, 100.0).astype(np.float32)[:, None]
+    points = Side(DATA.validation.ids, far, DATA.validation.labels)
+    all_rows = write_parquet(tmp_path / "all.parquet", points, weight=WEIGHTS.tolist())
+    pq.write_table(pq.read_table(all_rows).filter(pa.array(WEIGHTS > 0)), tmp_path / "kept.parquet")
+    there = job(tmp_path / "a", train, {"path": all_rows, "weight": "weight"}, **settings)
     without = job(tmp_path / "b", train, {"path": str(tmp_path / "kept.parquet"), "weight": "weight"}, **settings)
     assert column(tmp_path / "a", there) == column(tmp_path / "b", without)
 
