@@ -1,7 +1,8 @@
 r"""Posterior: how probable each label of a row is, given the label that it has.
 
 The labels that rows have are noisy: a row of class c has label l with probability T(c, l). What speaks for the classes
-of a row, its features f, is joined to P(c) ~ exp(Σ w_f f_c + b_c), and
+of a row, its features f, is joined to P(c) ~ exp(Σ w_f f_c + b_c), over all labels: those for which nothing speaks,
+which are not listed, share one mean of features. And
 
     P(c | label l) ~ P(c) T(c, l).
 
@@ -26,12 +27,16 @@ from dvspark.schemas import Bools, Float64s, Int64s
 
 # Of the rows whose most probable class is c, the share that is surest of it.
 ANCHOR_SHARE = 1 / 3
+# Rows whose probabilities differ by less are as sure.
+SURE_DIGITS = 6
 # Each class has so many rows more whose labels are as wrong as those of all anchors; which number, the anchors tell.
 PRIOR_ROWS = np.geomspace(10.0, 1e5, 17)
 # As if there were so many anchors more, all of them with the right label: a few rows tell nothing of noise.
 RIGHT_ANCHORS = 10.0
 # Noise of labels is taken to be at least, and at most, so large.
 LEAST_NOISE, MOST_NOISE = 1e-3, 0.5
+# No exponential beyond it.
+MOST_LOG = 700.0
 # Weights stay near 1, and biases near 0, by so much of their squared distance, and within these bounds.
 PENALTY = 1e-3
 WEIGHT_BOUNDS, BIAS_BOUNDS = (0.0, 10.0), (-5.0, 5.0)
@@ -59,6 +64,11 @@ class LabelNoise:
         """Return noise without anchors."""
         return cls(rate, n_codes, n_others, np.empty(0, np.int64), np.empty(0, np.int64), np.zeros(n_codes, np.int64))
 
+    @property
+    def elsewhere(self) -> float:
+        """T(c, l) for a class c that nothing tells of, and another label l."""
+        return self.rate / self.n_others
+
     def probabilities(self, choices: Choices) -> Float64s:
         """Return T(c, l) for each choice c of an item that has label l, (n_choices,)."""
         observed = choices.given_codes[choices.item_of]
@@ -81,9 +91,15 @@ class Joint:
 
     def probabilities(self, choices: Choices) -> Float64s:
         """Return P(c) of each choice, (n_choices,)."""
-        logs = choices.features @ self.weights + self.biases[choices.codes]
-        logs -= np.maximum.reduceat(logs, choices.starts[:-1])[choices.item_of]
-        return _normalized(np.exp(logs), choices)
+        return self.with_rest(choices)[0]
+
+    def with_rest(self, choices: Choices) -> tuple[Float64s, Float64s]:
+        """Return the same, and for each item the probability that it is none of its choices, (n_items,)."""
+        logs, rest = choices.features @ self.weights + self.biases[choices.codes], choices.rest @ self.weights
+        most = np.maximum.reduceat(logs, choices.starts[:-1])
+        logs, rest = np.exp(logs - most[choices.item_of]), choices.n_rest * np.exp(np.minimum(rest - most, MOST_LOG))
+        total = np.add.reduceat(logs, choices.starts[:-1]) + rest
+        return logs / total[choices.item_of], rest / total
 
 
 @dataclass(frozen=True)
@@ -113,7 +129,9 @@ def posterior(choices: Choices, n_codes: int, n_others: int) -> Posterior:
     classes = _fit(choices, no_noise, biased=False).probabilities(choices)
     noise = _noise_of_anchors(choices, classes, n_codes, n_others)
     joint = _fit(choices, noise, biased=True)
-    each = _normalized(joint.probabilities(choices) * noise.probabilities(choices), choices)
+    classes, rest = joint.with_rest(choices)
+    each, rest = classes * noise.probabilities(choices), rest * noise.elsewhere
+    each /= (np.add.reduceat(each, choices.starts[:-1]) + rest)[choices.item_of]
     best = np.maximum.reduceat(each, choices.starts[:-1])
     given = each[choices.given]
     place = np.where(given >= best, choices.given, _best_places(each, choices))
@@ -138,12 +156,12 @@ def _fit(choices: Choices, noise: LabelNoise, *, biased: bool) -> Joint:
         return Joint(flat[:n_features], flat[n_features:] if biased else np.zeros(noise.n_codes))
 
     def objective(flat: Float64s) -> tuple[float, Float64s]:
-        classes = joint_of(flat).probabilities(choices)
-        each = classes * likely
-        total = np.add.reduceat(each, choices.starts[:-1])
+        classes, rest = joint_of(flat).with_rest(choices)
+        each, of_rest = classes * likely, rest * noise.elsewhere
+        total = np.add.reduceat(each, choices.starts[:-1]) + of_rest
         loss = -float(np.log(total).mean()) + PENALTY * float(((flat - center) ** 2).sum())
         moved = each / total[choices.item_of] - classes
-        slopes: list[Float64s] = [moved @ choices.features]
+        slopes: list[Float64s] = [moved @ choices.features + (of_rest / total - rest) @ choices.rest]
         if biased:
             slopes.append(np.bincount(choices.codes, weights=moved, minlength=n_biases).astype(np.float64))
         return loss, -np.concatenate(slopes) / choices.n_items + 2.0 * PENALTY * (flat - center)
@@ -158,7 +176,7 @@ def _noise_of_anchors(choices: Choices, classes: Float64s, n_codes: int, n_other
     """Return the noise among the anchors of all classes."""
     place = _best_places(classes, choices)
     top, sure = choices.codes[place].astype(np.int64), classes[place]
-    order = np.lexsort((-sure, top))
+    order = np.lexsort((-np.round(sure, SURE_DIGITS), top))
     n_of = np.bincount(top, minlength=n_codes)
     rank = np.arange(len(order)) - np.repeat(np.cumsum(n_of) - n_of, n_of)
     anchors = order[rank < np.ceil(ANCHOR_SHARE * n_of)[top[order]]]
@@ -189,9 +207,4 @@ def _best_places(each: Float64s, choices: Choices) -> Int64s:
     places = np.flatnonzero(each >= best[choices.item_of])
     first = np.searchsorted(choices.item_of[places], np.arange(choices.n_items))
     found: Int64s = places[first]
-    return found
-
-
-def _normalized(each: Float64s, choices: Choices) -> Float64s:
-    found: Float64s = each / np.add.reduceat(each, choices.starts[:-1])[choices.item_of]
     return found

@@ -59,6 +59,9 @@ class Choices:
     - ``features`` (n_choices, n_features) float64: logarithms of the shares that speak for each.
     - ``given`` (n,) int64: the place in the list of the label that the item has.
     - ``votes`` (n_choices,) int32: how many of the nearest rows have this label.
+    - ``n_rest`` (n,) int64: how many labels item i has not among its choices: nobody votes for them. ``rest``
+      (n, n_features): what speaks for one of these, on average. Without them an item that has a label for which nobody
+      votes would have a choice more than others, and not be as sure.
     """
 
     starts: Int64s
@@ -67,6 +70,8 @@ class Choices:
     features: Float64s
     given: Int64s
     votes: Int32s
+    n_rest: Int64s
+    rest: Float64s
 
     @property
     def n_items(self) -> int:
@@ -112,13 +117,22 @@ def choices_of_rows(
     if head is not None:
         features.append(np.concatenate([logs for _, logs in parts]))
     given = np.searchsorted(keys, np.arange(labels.n_rows) * n_codes + labels.codes)
+    starts = np.searchsorted(item_of, np.arange(labels.n_rows + 1))
+    n_rest = n_codes - np.diff(starts)
+    rest_share = np.maximum(1.0 - np.add.reduceat(share[codes], starts[:-1]), 0.0) / np.maximum(n_rest, 1)
+    rest = [_log_shares(np.zeros(len(n_rest), np.int64), group.near.n_near, rest_share) for group in voters]
+    if head is not None:
+        likely = np.add.reduceat(np.exp(features[-1]), starts[:-1])
+        rest.append(np.log(np.maximum((1.0 - likely) / np.maximum(n_rest, 1), LEAST_PROBABILITY)))
     return Choices(
-        np.searchsorted(item_of, np.arange(labels.n_rows + 1)),
+        starts,
         item_of,
         codes.astype(np.int32),
         np.stack(features, axis=1),
         given,
         votes[0].astype(np.int32),
+        n_rest,
+        np.stack(rest, axis=1),
     )
 
 
@@ -148,6 +162,8 @@ def choices_of_pairs(labels: RowLabels, voters: list[Voters], n_codes: int) -> t
         features,
         2 * items + has,
         both.astype(np.int32),
+        np.zeros(len(keys), np.int64),
+        np.zeros((len(keys), len(voters))),
     )
     return choices, rows, codes.astype(np.int32)
 

@@ -34,6 +34,12 @@ def test_choices__are_counted_as_by_hand() -> None:
         np.testing.assert_allclose(found.features[here, 0], np.log((votes + share)[expected] / 7))
         np.testing.assert_allclose(found.features[here, 1], np.maximum(logs[row, expected], np.log(1e-6)))
         assert found.codes[found.given[row]] == labels.codes[row]
+        others = np.setdiff1d(np.arange(4), expected)
+        assert found.n_rest[row] == len(others)
+        if len(others):
+            left = (1 - np.exp(logs[row, expected]).sum()) / len(others)
+            np.testing.assert_allclose(found.rest[row, 0], np.log(share[others].mean() / 7))
+            np.testing.assert_allclose(found.rest[row, 1], np.log(max(left, 1e-6)))
 
 
 def test_pairs__are_a_row_with_each_label_that_it_or_a_neighbor_has() -> None:
@@ -48,17 +54,22 @@ def test_pairs__are_a_row_with_each_label_that_it_or_a_neighbor_has() -> None:
     assert (found.votes[0::2] + found.votes[1::2] == 2).all()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, 3, 6])
 def test_posterior__is_bayes_rule_with_the_noise_of_anchors(seed: int) -> None:
     n, n_codes = 90, 3
     labels, near, _ = drawn(n, n_codes, 10, seed)
     choices = choices_of_rows(labels, [Voters(near, labels)], n_codes)
     found = posterior(choices, n_codes, n_codes - 1)
+    assert choices.n_rest.any()
 
-    def joined(flat: np.ndarray) -> np.ndarray:
-        full = np.zeros((n, n_codes))
+    def joined(flat: np.ndarray) -> np.ndarray:  # the last column: any of the labels for which nobody votes
+        full = np.zeros((n, n_codes + 1))
         full[choices.item_of, choices.codes] = np.exp(flat[0] * choices.features[:, 0] + flat[1:][choices.codes])
+        full[:, n_codes] = choices.n_rest * np.exp(flat[0] * choices.rest[:, 0])
         return full / full.sum(axis=1, keepdims=True)
+
+    def with_rest(noise: np.ndarray, rate: float) -> np.ndarray:
+        return np.append(noise, np.full((1, n_codes), rate / (n_codes - 1)), axis=0)
 
     def best(noise: np.ndarray, biased: bool) -> np.ndarray:  # by a search that knows no slopes
         def loss(flat: np.ndarray) -> float:
@@ -75,7 +86,8 @@ def test_posterior__is_bayes_rule_with_the_noise_of_anchors(seed: int) -> None:
 
     plain = np.full((n_codes, n_codes), 1e-3 / (n_codes - 1))
     np.fill_diagonal(plain, 1 - 1e-3)
-    classes = joined(best(plain, biased=False))
+    plain = with_rest(plain, 1e-3)
+    classes = np.round(joined(best(plain, biased=False))[:, :n_codes], 6)
     counts = np.zeros((n_codes, n_codes))
     for code in range(n_codes):
         rows = np.flatnonzero(classes.argmax(axis=1) == code)
@@ -93,14 +105,14 @@ def test_posterior__is_bayes_rule_with_the_noise_of_anchors(seed: int) -> None:
     ]
     prior_rows = PRIOR_ROWS[int(np.argmax(likely))]
     assert found.noise.prior_rows == prior_rows
-    noise = (counts + prior_rows * prior) / (counts.sum(axis=1, keepdims=True) + prior_rows)
+    noise = with_rest((counts + prior_rows * prior) / (counts.sum(axis=1, keepdims=True) + prior_rows), rate)
     assert found.noise.rate == pytest.approx(rate)
     flat = np.append(found.joint.weights, found.joint.biases)
     np.testing.assert_allclose(flat, best(noise, biased=True), atol=5e-3)
     each = joined(flat) * noise[:, labels.codes].T
     each /= each.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(found.given, each[np.arange(n), labels.codes], rtol=1e-9)
-    np.testing.assert_allclose(found.best, each.max(axis=1), rtol=1e-9)
+    np.testing.assert_allclose(found.best, each[:, :n_codes].max(axis=1), rtol=1e-9)
     assert found.flagged.sum() == round((1 - found.given).sum())
     assert found.given[found.flagged].max(initial=0) <= found.given[~found.flagged].min(initial=1)
 
@@ -110,3 +122,20 @@ def test_posterior__of_two_labels_that_are_as_probable_keeps_the_given_one() -> 
     near = NearTable(np.array([[1, 2], [0, 3], [0, 1], [1, 2]], np.int32), np.zeros((4, 2)))
     found = posterior(choices := choices_of_rows(labels, [Voters(near, labels)], 2), 2, 1)
     assert (found.best_place == choices.given).all()
+
+
+@pytest.mark.parametrize("n_codes", [3, 10, 40])
+def test_posterior__of_classes_apart_flags_what_is_wrong_and_nothing_else(n_codes: int) -> None:
+    # Nobody votes for a wrong label. Rows that have one are as sure of their class as others, so anchors are no better.
+    rng = np.random.default_rng(n_codes)
+    n, k = max(40 * n_codes, 900), 8
+    truth = np.arange(n) % n_codes
+    near = [rng.choice(np.flatnonzero((truth == truth[row]) & (np.arange(n) != row)), k, False) for row in range(n)]
+    wrong = rng.random(n) < 0.1
+    codes = np.where(wrong, (truth + rng.integers(1, n_codes, n)) % n_codes, truth).astype(np.int32)
+    labels = RowLabels(np.arange(n + 1), codes)
+    voters = Voters(NearTable(np.array(near, np.int32), np.zeros((n, k))), labels)
+    found = posterior(choices_of_rows(labels, [voters], n_codes), n_codes, n_codes - 1)
+    assert found.noise.rate == pytest.approx(0.1, abs=0.06)
+    assert (found.flagged & wrong).sum() >= 0.7 * wrong.sum()
+    assert (found.flagged & ~wrong).sum() <= 0.05 * wrong.sum()
