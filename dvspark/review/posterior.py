@@ -97,9 +97,10 @@ class Joint:
         """Return the same, and for each item the probability that it is none of its choices, (n_items,)."""
         logs, rest = choices.features @ self.weights + self.biases[choices.codes], choices.rest @ self.weights
         most = np.maximum.reduceat(logs, choices.starts[:-1])
-        logs, rest = np.exp(logs - most[choices.item_of]), choices.n_rest * np.exp(np.minimum(rest - most, MOST_LOG))
-        total = np.add.reduceat(logs, choices.starts[:-1]) + rest
-        return logs / total[choices.item_of], rest / total
+        each = np.exp(logs - most[choices.item_of])
+        of_rest: Float64s = choices.n_rest * np.exp(np.minimum(rest - most, MOST_LOG))
+        total = np.add.reduceat(each, choices.starts[:-1]) + of_rest
+        return each / total[choices.item_of], of_rest / total
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,8 @@ def posterior(choices: Choices, n_codes: int, n_others: int) -> Posterior:
     noise = _noise_of_anchors(choices, classes, n_codes, n_others)
     joint = _fit(choices, noise, biased=True)
     classes, rest = joint.with_rest(choices)
-    each, rest = classes * noise.probabilities(choices), rest * noise.elsewhere
-    each /= (np.add.reduceat(each, choices.starts[:-1]) + rest)[choices.item_of]
+    each = classes * noise.probabilities(choices)
+    each /= (np.add.reduceat(each, choices.starts[:-1]) + rest * noise.elsewhere)[choices.item_of]
     best = np.maximum.reduceat(each, choices.starts[:-1])
     given = each[choices.given]
     place = np.where(given >= best, choices.given, _best_places(each, choices))
