@@ -27,6 +27,7 @@ from dvspark.evaluate.stability import stability
 from dvspark.evaluate.subsets import subsets
 from dvspark.host.printing import tell
 from dvspark.logs.redact import visible
+from dvspark.review.review_rows import EQUAL_WITHIN
 from dvspark.subsets import CRITERIA, SubsetTraining
 
 METRIC_OF_DEMO = "cosine"
@@ -59,7 +60,7 @@ def run(words: Sequence[str]) -> int:
     if is_of_subsets:
         found = _of_subsets(train, validation, options, protocol, protocol.seeds(seeds))
     else:
-        found = _evaluated(operands[0], train, validation, contenders, protocol, protocol.seeds(seeds))
+        found = _evaluated(operands[0], train, validation, contenders, (protocol, protocol.seeds(seeds)), metric)
     found.settings["tables"] = {side: str(path) for side, path in paths.items()} if not is_demo else "the demo's"
     _tell(found, folder, as_json="--json" in options)
     return 0
@@ -70,15 +71,20 @@ def _evaluated(
     train: LabeledRows,
     validation: LabeledRows,
     contenders: list[Contender],
-    protocol: Protocol,
-    seeds: list[int],
+    trials: tuple[Protocol, list[int]],
+    metric: str,
 ) -> Evaluation:
+    protocol, seeds = trials
     if asked == "membership":
         return membership(train, validation, contenders, seeds=seeds)
     if asked == "stability":
         return stability(train, validation, contenders, seeds=seeds)
     spoiling: dict[str, Any] = {"protocol": protocol, "seeds": seeds}
-    return {"detect": detect, "removal": removal, "compare": compare}[asked](train, validation, contenders, **spoiling)
+    if asked == "removal":
+        # A review compares rows by distance, and is left out where there is none.
+        review_metric = metric if metric in EQUAL_WITHIN else None
+        return removal(train, validation, contenders, review_metric=review_metric, **spoiling)
+    return {"detect": detect, "compare": compare}[asked](train, validation, contenders, **spoiling)
 
 
 def _of_subsets(

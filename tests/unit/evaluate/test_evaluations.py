@@ -16,6 +16,7 @@ from dvspark.evaluate.figure import figure_bytes
 from dvspark.evaluate.labeled import LabeledRows
 from dvspark.evaluate.protocols import Protocol
 from dvspark.evaluate.removal import halves, removal
+from dvspark.evaluate.reviewed import reviewed
 from dvspark.evaluate.stability import stability
 
 
@@ -66,6 +67,49 @@ def test_removal__wrong_labels_hurt_until_they_are_removed() -> None:
         assert rows["low first", "remove", 0.0, model] == rows["random", "remove", 0.0, model]
     for row in found.tables["removal"]:
         assert row["without low"] >= 0 >= row["without high"]
+
+
+def test_removal__as_a_review_decides_mends_what_is_wrong_and_then_stays() -> None:
+    pytest.importorskip("sklearn")
+    train, validation = clusters(200, 4), clusters(60, 5)
+    spoiling = Protocol(share=0.3)
+    shares = (0.0, 0.1, 0.3, 0.6)
+    found = removal(
+        train,
+        validation,
+        contenders_of(METHODS[:1]),
+        protocol=spoiling,
+        seeds=[0],
+        shares=shares,
+        models=("k-nn",),
+        review_metric="euclidean",
+    )
+    (counted,) = found.tables["decisions"]
+    assert counted["dropped"] + counted["relabeled"] >= 40
+    rows = {r["share"]: r["accuracy"] for r in found.tables["curves"] if r["method"] == "review"}
+    by_chance = {r["share"]: r["accuracy"] for r in found.tables["curves"] if r["order"] == "random"}
+    assert rows[0.0] == by_chance[0.0]
+    assert rows[0.6] == rows[0.3] >= 0.95 > rows[0.0]
+    summary = found.tables["removal"][-1]
+    assert summary["method"] == "review"
+    assert summary["without low"] > 0
+    assert summary["without high"] is None
+
+
+def test_reviewed__drops_and_relabels_the_least_probable_labels_first() -> None:
+    # Of the first rows each is a copy of the one before it, or lies among rows of the other class.
+    wrong = clusters(200, 4)
+    wrong.x[1], wrong.y[1] = wrong.x[0], wrong.y[0]
+    wrong.y[10:14] = 1 - wrong.y[10:14]
+    truth = np.arange(200) % 2
+    review = reviewed(wrong, clusters(60, 5), "euclidean")
+    assert set(review.places.tolist()) == {1, 10, 11, 12, 13}
+    assert review.places[-1] == 1  # its label is right
+    half, done, more = review.after(2), review.after(5), review.after(100)
+    assert (half.y != truth).sum() == 2 + (wrong.y[1] != truth[1])
+    assert np.array_equal(done.x, np.delete(wrong.x, 1, axis=0))
+    assert np.array_equal(done.y, np.delete(truth, 1))
+    assert np.array_equal(done.y, more.y)
 
 
 def test_removal__tests_on_other_rows_than_those_that_valued() -> None:
