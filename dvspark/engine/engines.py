@@ -16,7 +16,7 @@ from dvspark.engine.index.train_index import IndexReference, TrainKeys
 from dvspark.engine.replicated import replicated
 from dvspark.engine.sharded import sharded
 from dvspark.engine.tasks import ChunkWork, ListedRows
-from dvspark.kernels.gradients.head_pass import HeadPass, PassSums
+from dvspark.kernels.gradients.row_pass import Arrays, RowPass
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.schemas import Float64s, Int64s, TrainArrays, Wave
 
@@ -46,8 +46,8 @@ class Engine(Protocol[Index_contra, Rows_contra, Chunks_contra]):
     def listed_rows(self, reference: Index_contra, rows: list[int]) -> ListedRows:
         """Return the training rows at these places, read on this host."""
 
-    def head_pass(self, rows: Rows_contra, reference: Index_contra, work: ChunkWork, asked: HeadPass) -> PassSums:
-        """Return what a pass is asked for over all training rows, for methods of the kind `sums`."""
+    def row_pass(self, rows: Rows_contra, reference: Index_contra, work: ChunkWork, asked: RowPass) -> list[Arrays]:
+        """Return what a pass tells of each stretch of the training rows, in order."""
 
     def value_waves(
         self,

@@ -63,7 +63,7 @@ class TrainRows:
 
     def run(self, asked: HeadPass) -> PassSums:
         """Return the sums over all rows, added by `stretches`, and their values."""
-        return self.engine.head_pass(self.frame, self.index, self.work, asked)
+        return PassSums.joined(self.engine.row_pass(self.frame, self.index, self.work, asked))
 
     def some(self, places: Int64s) -> Piece:
         """Return the training rows at these places."""

@@ -1,6 +1,7 @@
-"""Whole: all values of a `whole` method, which the driver computes from both tables.
+"""Whole: all values of a `whole` method, which follow from both tables.
 
-It reads the training rows where they are mapped, and holds the validation rows.
+The driver holds the validation rows. Tasks read the training rows in row passes; what takes them at once, the driver
+reads where they are mapped.
 """
 
 from __future__ import annotations
@@ -91,5 +92,6 @@ def settled(validation_rows: Frame, n_chunks: int, index: Index, work: ChunkWork
         game_points(validation_rows, n_chunks, known),
         lambda: map(labelled_rows, engine.train_pieces(index)),
         some,
+        lambda asked: engine.row_pass(validation_rows, index, work, asked),
     )
     return WholeGame(tables, work)

@@ -1,4 +1,4 @@
-"""Head sums: what tasks exchange of a pass over training rows."""
+"""Head sums: what tasks tell of a pass over training rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dvspark.schemas.tables import Column, Table
 
 HEAD_SUMS = Table(
     "head_sums",
-    "what a task has added up over a stretch of training rows in a head, one row an array: see kernels.head_pass",
+    "what a task has added up over a stretch of training rows in a pass, one row an array: see gradients.row_pass",
     (
         Column("stretch", "bigint", "number of the stretch"),
         Column("part", "string", "name of the array"),

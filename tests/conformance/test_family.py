@@ -168,7 +168,7 @@ def test_family__replicated_is_the_local_engine_and_sharded_has_its_bits(
     for module in ("dvspark.arrays.array_values", "dvspark.run.neighbors"):
         monkeypatch.setattr(f"{module}.private_release", lambda counts, _release: counts + OFFSET)
     monkeypatch.setattr("dvspark.run.neighbors.secrets.token_bytes", lambda _n: KEY)
-    monkeypatch.setattr("dvspark.kernels.gradients.head_pass.STRETCH_ROWS", TILE_ROWS)  # so that tasks share the rows
+    monkeypatch.setattr("dvspark.kernels.gradients.row_pass.STRETCH_ROWS", TILE_ROWS)  # so that tasks share the rows
     asked = CASES[name][case]
     data, options = DATA[asked.data], ValueOptions(name, asked.parameters, **asked.options)
     assert options.problems() == []

@@ -136,7 +136,7 @@ def _apart(report: str, here: Path, report_there: str, there: Path) -> list[tupl
 def test_local_job__publishes_what_the_job_on_spark_publishes(
     spark: SparkSession, local: LocalSession, tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dvspark.kernels.gradients.head_pass.STRETCH_ROWS", 32)  # so that tasks share the rows
+    monkeypatch.setattr("dvspark.kernels.gradients.row_pass.STRETCH_ROWS", 32)  # so that tasks share the rows
     data = draw_data(N_TRAIN, N_VALIDATION, seed=5, id_type="string", label_type="string")
     settings = {"method": method, **OPTIONS.get(method, {}), **_tables(tmp_path, data, method)}
     here, there = tmp_path / "here", tmp_path / "there"

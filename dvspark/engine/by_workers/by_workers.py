@@ -16,7 +16,6 @@ from dvspark.engine.chunks import Cut, queries
 from dvspark.engine.index.index_writing import Gather, IndexWriter, checked_keys
 from dvspark.engine.index.train_index import IndexReference, finished_index
 from dvspark.engine.reduce import WaveSum, chunk_partial
-from dvspark.engine.replicated.head_passes import arrays_batch, joined, passed_here
 from dvspark.engine.replicated.replicated import (
     between,
     listed_rows,
@@ -25,9 +24,10 @@ from dvspark.engine.replicated.replicated import (
     train_keys,
     train_pieces,
 )
+from dvspark.engine.replicated.row_passes import arrays_batch, in_order, passed_here
 from dvspark.engine.tasks import ChunkWork
 from dvspark.errors import ComputeError, Problem
-from dvspark.kernels.gradients.head_pass import HeadPass, PassSums, stretches
+from dvspark.kernels.gradients.row_pass import Arrays, RowPass, stretches
 from dvspark.local.rows import LocalRows
 from dvspark.schemas import EXACT, Partial, Wave
 from dvspark.schemas.columns import from_ipc
@@ -37,11 +37,11 @@ __all__ = [
     "build_index",
     "compared_points",
     "finished",
-    "head_pass",
     "listed_rows",
     "near_points",
     "nearest_rows",
     "neighbor_counts",
+    "row_pass",
     "tenth_distances",
     "train_keys",
     "train_pieces",
@@ -109,8 +109,8 @@ def value_waves(
             yield _wave(partials, start, {chunk: sizes[chunk] for chunk in ids[start:end]}, len(ids), report)
 
 
-def head_pass(rows: LocalRows, reference: IndexReference, work: ChunkWork, asked: HeadPass) -> PassSums:
-    """Return what a pass is asked for over all training rows; one stretch alone is added up here."""
+def row_pass(rows: LocalRows, reference: IndexReference, work: ChunkWork, asked: RowPass) -> list[Arrays]:
+    """Return what a pass tells of each stretch of the training rows; one stretch alone is read here."""
     cut = stretches(reference.n_train)
     if len(cut) == 1:
         return passed_here(asked, reference.n_train, lambda *ends: between(reference, *ends))
@@ -118,10 +118,10 @@ def head_pass(rows: LocalRows, reference: IndexReference, work: ChunkWork, asked
     def requests() -> Iterator[bytes]:
         for number, ends in enumerate(cut):
             told = arrays_batch(number, {**asked.arrays(), "ends": np.array(ends, np.float64)})
-            yield request("head", pa.Table.from_batches([told]), reference, work)
+            yield request(asked.task, pa.Table.from_batches([told]), reference, work)
 
     answers = rows.session.workers.map(requests())
-    return joined(len(cut), (from_ipc(answer).to_batches() for answer in answers))
+    return in_order(asked, len(cut), (from_ipc(answer).to_batches() for answer in answers))
 
 
 def neighbor_counts(chunks: LocalChunks, sizes: dict[int, int], reference: IndexReference, work: ChunkWork) -> pa.Table:

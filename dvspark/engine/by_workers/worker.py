@@ -15,6 +15,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
+from functools import partial
 from typing import IO, Any
 
 import pyarrow as pa
@@ -23,12 +24,14 @@ from dvspark.engine.compared import compare_chunks
 from dvspark.engine.games.ranges import ask_worths, play_numbers
 from dvspark.engine.games.table_utility import TableUtility
 from dvspark.engine.index.train_index import IndexReference, TrainIndex
-from dvspark.engine.replicated.head_passes import arrays_batch, arrays_of
 from dvspark.engine.replicated.replicated import open_here
+from dvspark.engine.replicated.row_passes import arrays_batch, arrays_of
 from dvspark.engine.tasks import ChunkWork, count_chunks, near_chunks, value_chunks
 from dvspark.games.utility import Ends
 from dvspark.kernels import loops
+from dvspark.kernels.formulas.influence import AlongPass, HessianPass
 from dvspark.kernels.gradients.head_pass import HeadPass
+from dvspark.kernels.gradients.row_pass import RowPass
 from dvspark.kernels.ranking.ordered import given
 from dvspark.local.workers import DONE, FAILED, read_message, write_message
 from dvspark.methods.options import ValueOptions
@@ -36,12 +39,21 @@ from dvspark.methods.options import ValueOptions
 Batches = Iterator[pa.RecordBatch]
 
 
-def pass_stretch(batches: Batches, index: TrainIndex, work: ChunkWork) -> Batches:  # noqa: ARG001 - a pass says it all
+# What reads stretches of rows, by the names of the tasks.
+PASSES: dict[str, type[RowPass]] = {one.task: one for one in (HeadPass, HessianPass, AlongPass)}
+
+
+def pass_stretch(
+    batches: Batches,
+    index: TrainIndex,
+    work: ChunkWork,  # noqa: ARG001 - a pass says it all
+    made: type[RowPass],
+) -> Batches:
     """Yield `HEAD_SUMS` of the stretch that the pass in the batches is about."""
     told = arrays_of(batches)
     start, stop = map(int, told["ends"])
     piece = index.arrays.x[start:stop], given(index.arrays.labels.codes, "one label a row")[start:stop]
-    yield arrays_batch(0, HeadPass.of_arrays(told).over([piece]).arrays())
+    yield arrays_batch(0, made.of_arrays(told).answer([piece]))
 
 
 TASKS: dict[str, Callable[[Batches, TrainIndex, ChunkWork], Batches]] = {
@@ -49,7 +61,7 @@ TASKS: dict[str, Callable[[Batches, TrainIndex, ChunkWork], Batches]] = {
     "count": count_chunks,
     "near": near_chunks,
     "compare": compare_chunks,
-    "head": pass_stretch,
+    **{task: partial(pass_stretch, made=made) for task, made in PASSES.items()},
 }
 # Where a request's metadata say what is to be done.
 TOLD = b"dvspark"

@@ -20,7 +20,7 @@ from dvspark.engine.index.host_cache import open_on_host
 from dvspark.engine.index.manifest import MANIFEST, read_manifest
 from dvspark.engine.index.train_index import IndexReference, TrainIndex, TrainKeys
 from dvspark.engine.reduce import reduce_block, wave_of
-from dvspark.engine.replicated.head_passes import passed_on_spark
+from dvspark.engine.replicated.row_passes import passed_on_spark
 from dvspark.engine.tasks import (
     ChunkWork,
     ListedRows,
@@ -33,7 +33,7 @@ from dvspark.errors import ComputeError, Problem
 from dvspark.host.own_folder import OwnFolder
 from dvspark.kernels import loops
 from dvspark.kernels.gradients.head_gradients import Piece
-from dvspark.kernels.gradients.head_pass import HeadPass, PassSums
+from dvspark.kernels.gradients.row_pass import Arrays, RowPass
 from dvspark.kernels.nearest.nearest import merge_nearest
 from dvspark.kernels.ranking.ordered import given
 from dvspark.kernels.ranking.ranking import RankingOptions
@@ -128,8 +128,8 @@ def listed_rows(reference: IndexReference, rows: list[int]) -> ListedRows:
     return ListedRows(rows, np.asarray(index.arrays.x[rows]), index.keys["id"].take(pa.array(rows, pa.int64())))
 
 
-def head_pass(rows: DataFrame, reference: IndexReference, work: ChunkWork, asked: HeadPass) -> PassSums:  # noqa: ARG001
-    """Return what a pass is asked for over all training rows; ``rows``: any of the session that is to work."""
+def row_pass(rows: DataFrame, reference: IndexReference, work: ChunkWork, asked: RowPass) -> list[Arrays]:  # noqa: ARG001
+    """Return what a pass tells of each stretch of the training rows; ``rows``: any of the session that is to work."""
     return passed_on_spark(rows.sparkSession, asked, reference.n_train, lambda *ends: between(reference, *ends))
 
 

@@ -20,7 +20,7 @@ from dvspark.engine.chunks import Cut, in_chunks, queries
 from dvspark.engine.index.train_blocks import BlocksReference, open_block, rows_of
 from dvspark.engine.index.train_index import TrainKeys
 from dvspark.engine.reduce import WaveSum
-from dvspark.engine.replicated.head_passes import passed_on_spark
+from dvspark.engine.replicated.row_passes import passed_on_spark
 from dvspark.engine.sharded import binned_exchange
 from dvspark.engine.sharded.exchange import Halves, method_halves
 from dvspark.engine.sharded.sharded_blocks import build_blocks, chunk_files, finished_blocks
@@ -29,7 +29,7 @@ from dvspark.engine.sharded.sharded_radius import by_counts, neighbor_counts
 from dvspark.engine.sharded.sharded_ranking import by_all_keys, by_bins
 from dvspark.engine.tasks import ChunkWork, ListedRows
 from dvspark.kernels.gradients.head_gradients import Piece
-from dvspark.kernels.gradients.head_pass import HeadPass, PassSums
+from dvspark.kernels.gradients.row_pass import Arrays, RowPass
 from dvspark.kernels.ranking.ordered import given
 from dvspark.schemas import Partial, TrainArrays, Wave
 
@@ -40,11 +40,11 @@ __all__ = [
     "build_blocks",
     "exchanged_waves",
     "finished_blocks",
-    "head_pass",
     "listed_rows",
     "near_points",
     "nearest_rows",
     "neighbor_counts",
+    "row_pass",
     "tenth_distances",
     "train_keys",
     "train_pieces",
@@ -93,8 +93,8 @@ def listed_rows(reference: BlocksReference, rows: list[int]) -> ListedRows:
     return ListedRows(rows, x, train_keys(reference).keys["id"].take(pa.array(rows, pa.int64())))
 
 
-def head_pass(rows: DataFrame, reference: BlocksReference, work: ChunkWork, asked: HeadPass) -> PassSums:  # noqa: ARG001
-    """Return what a pass is asked for over all training rows, as `replicated.head_pass` does, with the same bits."""
+def row_pass(rows: DataFrame, reference: BlocksReference, work: ChunkWork, asked: RowPass) -> list[Arrays]:  # noqa: ARG001
+    """Return what a pass tells of each stretch of training rows, as `replicated.row_pass` does, with the same bits."""
     return passed_on_spark(rows.sparkSession, asked, reference.n_train, lambda *ends: between(reference, *ends))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dvspark.kernels.gradients.head_gradients import Piece
+from dvspark.kernels.gradients.row_pass import Arrays, RowPass
 from dvspark.schemas import Finding, Float64s, Int64s
 
 
@@ -16,7 +17,8 @@ class BothTables:
     """Training rows and validation rows, with classes from 0 that training rows have.
 
     ``pieces`` yields all ``n_train`` training rows in id order, from the first row at each call; ``some`` returns those
-    at some places; ``points`` are the validation rows, in id order.
+    at some places; ``passed`` has them read where they are, and returns what is told of each stretch, in order.
+    ``points`` are the validation rows, in id order.
     """
 
     n_train: int
@@ -24,6 +26,7 @@ class BothTables:
     points: Piece
     pieces: Callable[[], Iterator[Piece]]
     some: Callable[[Int64s], Piece]
+    passed: Callable[[RowPass], list[Arrays]]
 
     @property
     def n_features(self) -> int:

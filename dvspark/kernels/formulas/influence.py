@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from dvspark.kernels.formulas.both_tables import BothTables, ValuedRows
 from dvspark.kernels.formulas.kinds import WholeFormulas
 from dvspark.kernels.gradients.conjugate_gradients import solved
 from dvspark.kernels.gradients.head_gradients import Piece
+from dvspark.kernels.gradients.row_pass import Arrays
 from dvspark.kernels.gradients.softmax_head import FLAT_SLOPE, SoftmaxHead, drawn_rows, fit_head
 from dvspark.kernels.one_thread import one_thread
 from dvspark.schemas import Finding, Float64s, Int32s
@@ -26,7 +28,7 @@ class Influence(WholeFormulas):
 
     With g the gradient of a row's loss in the weights, G the mean of g over the validation rows, and H the Hessian of
     what training minimizes, value = g·(H⁻¹ G) / n.
-    Cost: two passes and one for each product of conjugate gradients, O(n × classes × features) each; beside the head a
+    Cost: a row pass, and one for each product of conjugate gradients, O(n × classes × features) each; beside the head a
     tile in memory. Source: Koh & Liang, ICML 2017, arXiv:1703.04730, equation 2.
     """
 
@@ -38,11 +40,58 @@ class Influence(WholeFormulas):
         with one_thread():
             head = fit_head(*tables.some(drawn), tables.n_classes, self.penalty)
             aim = gradient_total(head, [tables.points]) / len(tables.points[1])
-            direction, gap, n_steps = solved(
-                lambda v: hessian_product(head, tables.pieces(), v, self.penalty), aim, GAP, MOST_STEPS
-            )
-            values = along(head, tables.pieces(), direction) / tables.n_train
+
+            def product(v: Float64s) -> Float64s:
+                told = tables.passed(HessianPass(head, v))
+                return sum((one["total"] for one in told), np.zeros_like(v)) / tables.n_train + self.penalty * v
+
+            direction, gap, n_steps = solved(product, aim, GAP, MOST_STEPS)
+            values = np.concatenate([one["values"] for one in tables.passed(AlongPass(head, direction))])
+            values /= tables.n_train
         return ValuedRows(values, [_head_finding(head), _gap_finding(gap, n_steps)])
+
+
+@dataclass(frozen=True)
+class HeadDirection:
+    """A ``direction`` (n_classes, n_features + 1) in the weights of a ``head``, along which passes look."""
+
+    head: SoftmaxHead
+    direction: Float64s
+
+    def arrays(self) -> Arrays:
+        """Return it as arrays by name, for who works elsewhere."""
+        told = {name: np.asarray(getattr(self.head, name), np.float64) for name in ("weights", "center", "scale")}
+        return {**told, "direction": self.direction}
+
+    @classmethod
+    def of_arrays(cls, told: Mapping[str, Float64s]) -> Self:
+        """Return what `arrays` has told; of the head's training nothing is known."""
+        head = SoftmaxHead(told["weights"], told["center"], float(told["scale"]), 0, 0, np.nan, np.nan)
+        return cls(head, told["direction"])
+
+
+@dataclass(frozen=True)
+class HessianPass(HeadDirection):
+    """A row pass that adds up the rows' part in the product of the Hessian with the direction, ``total``."""
+
+    task: ClassVar[str] = "hessian"
+    told: ClassVar[tuple[str, ...]] = ("total",)
+
+    def answer(self, pieces: Iterable[Piece]) -> Arrays:
+        """Return the total of a stretch."""
+        return {"total": hessian_total(self.head, pieces, self.direction)}
+
+
+@dataclass(frozen=True)
+class AlongPass(HeadDirection):
+    """A row pass that tells g·direction of each row, ``values``."""
+
+    task: ClassVar[str] = "along"
+    told: ClassVar[tuple[str, ...]] = ("values",)
+
+    def answer(self, pieces: Iterable[Piece]) -> Arrays:
+        """Return the values of a stretch."""
+        return {"values": along(self.head, pieces, self.direction)}
 
 
 def residuals(head: SoftmaxHead, features: Float64s, codes: Int32s) -> Float64s:
@@ -61,18 +110,17 @@ def gradient_total(head: SoftmaxHead, pieces: Iterable[Piece]) -> Float64s:
     return total
 
 
-def hessian_product(head: SoftmaxHead, pieces: Iterable[Piece], v: Float64s, penalty: float) -> Float64s:
-    """Return the product of ``v`` with the Hessian of the rows' mean loss and of the penalty; no Hessian is written.
+def hessian_total(head: SoftmaxHead, pieces: Iterable[Piece], v: Float64s) -> Float64s:
+    """Return the product of ``v`` with the Hessian of the rows' losses, added up; no Hessian is written.
 
     The part of a row with features f and probabilities p is (diag p - p pᵀ) ⊗ f fᵀ.
     """
-    total, n = np.zeros_like(v), 0
+    total = np.zeros_like(v)
     for features, _ in _tiles(head, pieces):
         shares, moved = np.exp(head.log_probabilities(features)), features @ v.T
         moved -= np.einsum("nc,nc->n", shares, moved)[:, None]
         total += (shares * moved).T @ features
-        n += len(features)
-    return total / n + penalty * v
+    return total
 
 
 def along(head: SoftmaxHead, pieces: Iterable[Piece], direction: Float64s) -> Float64s:

@@ -9,21 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
 from dvspark.kernels.gradients.head_gradients import Piece, RowFormula
+from dvspark.kernels.gradients.row_pass import Arrays
 from dvspark.kernels.gradients.softmax_head import SoftmaxHead
 from dvspark.schemas import Float64s, Floats, Int32s, Int64s
 
 # What a row is in its game: its loss times its gradient, its loss, or its gradient.
 CHG, HARDNESS, GRADIENT = "chg", "hardness", "gradient"
 VARIANTS = (CHG, HARDNESS, GRADIENT)
-# Rows are cut into stretches of so many, or longer ones if there would be more than MOST_STRETCHES: each is added up in
-# one go, and then these sums in order, so that it does not matter who adds up which. A multiple of `TILE_ROWS`, by
-# which blocks are cut.
-STRETCH_ROWS = 2**16
-MOST_STRETCHES = 1_024
 # Rows of a tile: its features, logits and residuals lie in a core's cache. Divides `TILE_ROWS`.
 PASS_ROWS = 1_024
 
@@ -45,7 +42,7 @@ class PassSums:
     slope: Float64s
     values: Float64s
 
-    def arrays(self) -> dict[str, Float64s]:
+    def arrays(self) -> Arrays:
         """Return its arrays by name."""
         return {name: getattr(self, name) for name in self.names()}
 
@@ -57,7 +54,7 @@ class PassSums:
     @classmethod
     def joined(cls, parts: Iterable[Mapping[str, Float64s]]) -> PassSums:
         """Return the sums of parts, added in this order; values follow each other. There is at least one part."""
-        added: dict[str, Float64s] = {}
+        added: Arrays = {}
         values = []
         for part in parts:
             values.append(part["values"])
@@ -92,6 +89,8 @@ class HeadPass:
     valued_at: Float64s | None = None
     formulas: tuple[RowFormula, ...] = ()
 
+    task: ClassVar[str] = "head"
+
     @classmethod
     def of(cls, head: SoftmaxHead, variant: str | None = CHG, *, by_label: bool = False) -> HeadPass:
         """Return a pass that adds up at ``head``."""
@@ -101,7 +100,7 @@ class HeadPass:
         """Return the pass that also values rows by a head with these weights."""
         return replace(self, valued_at=weights, formulas=formulas)
 
-    def arrays(self) -> dict[str, Float64s]:
+    def arrays(self) -> Arrays:
         """Return it as arrays by name, for who works elsewhere."""
         told = -1 if self.variant is None else VARIANTS.index(self.variant)
         found = {"center": self.center, "about": np.array([self.scale, told, self.by_label, self.trains])}
@@ -125,6 +124,15 @@ class HeadPass:
         named = None if variant < 0 else VARIANTS[int(variant)]
         given = told.get("weights"), named, bool(by_label), bool(trains)
         return cls(told["center"], scale, *given, told.get("valued_at"), formulas)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The names of the arrays that it tells of each stretch."""
+        return PassSums.names()
+
+    def answer(self, pieces: Iterable[Piece]) -> Arrays:
+        """Return what is asked for over the rows of a stretch, as arrays of `PassSums`."""
+        return self.over(pieces).arrays()
 
     @property
     def n_classes(self) -> int:
@@ -163,12 +171,6 @@ class HeadPass:
             for start in range(0, len(x), PASS_ROWS):
                 state.add(x[start : start + PASS_ROWS], codes[start : start + PASS_ROWS])
         return state.sums()
-
-
-def stretches(n: int) -> list[tuple[int, int]]:
-    """Return where stretches of ``n`` rows begin and end; only the number of rows decides."""
-    rows = max(STRETCH_ROWS, -(-n // (MOST_STRETCHES * STRETCH_ROWS)) * STRETCH_ROWS)
-    return [(start, min(start + rows, n)) for start in range(0, n, rows)]
 
 
 class _State:

@@ -11,9 +11,9 @@ from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.kernels.formulas.chg_shapley import ChgShapley
 from dvspark.kernels.gradients.course import Course, CourseValues, NoTargetError, Training, Watched
 from dvspark.kernels.gradients.head_gradients import Piece
-from dvspark.kernels.gradients.head_pass import HARDNESS, HeadPass, PassSums, stretches
+from dvspark.kernels.gradients.head_pass import HARDNESS, HeadPass, PassSums
+from dvspark.kernels.gradients.row_pass import passed_over
 from dvspark.kernels.gradients.softmax_head import SoftmaxHead, drawn_rows, fit_head, untrained_head
-from dvspark.kernels.one_thread import one_thread
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.kinds.shared import SharedMethod, labelled_points, labelled_rows
@@ -59,9 +59,7 @@ class ArrayRows:
 
     def run(self, asked: HeadPass) -> PassSums:
         """Return the sums over all rows, added by `stretches`, and their values."""
-        with one_thread():
-            cut = [[(self.x[start:stop], self.codes[start:stop])] for start, stop in stretches(self.n)]
-            return PassSums.joined([asked.over(pieces).arrays() for pieces in cut])
+        return PassSums.joined(passed_over((self.x, self.codes), asked))
 
     def some(self, places: Int64s) -> Piece:
         """Return the rows at these places."""

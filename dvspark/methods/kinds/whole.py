@@ -1,4 +1,4 @@
-"""Methods of the kind `whole`: one process values all training rows from all validation rows at once."""
+"""Methods of the kind `whole`: all training rows are valued from all validation rows at once."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dvspark.errors import InputError, Problem
 from dvspark.kernels.formulas.both_tables import BothTables
 from dvspark.kernels.formulas.kinds import WholeFormulas
 from dvspark.kernels.gradients.head_gradients import Piece
+from dvspark.kernels.gradients.row_pass import passed_over
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.kinds.shared import SharedMethod, labelled_points, labelled_rows
@@ -69,7 +70,14 @@ class WholeMethod(SharedMethod[WholeFormulas]):
         x, codes = labelled_rows(train)
         whole: Callable[[], Iterator[Piece]] = lambda: iter([(x, codes)])  # noqa: E731
         n_classes = int(codes.max(initial=0)) + 1
-        tables = BothTables(len(x), n_classes, labelled_points(chunk), whole, lambda places: (x[places], codes[places]))
+        tables = BothTables(
+            len(x),
+            n_classes,
+            labelled_points(chunk),
+            whole,
+            lambda places: (x[places], codes[places]),
+            lambda asked: passed_over((x, codes), asked),
+        )
         return self.settled(tables, parameters, row_bounds=options.row_bounds).partial
 
     def asked(self, sizes: Sizes) -> str:  # noqa: ARG002

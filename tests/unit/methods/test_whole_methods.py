@@ -88,7 +88,8 @@ def test_values__of_pieces_have_the_bits_of_the_whole(method: str) -> None:
     pieces = list(zip(np.split(x, cuts), np.split(codes, cuts), strict=True))
 
     def tables(cut: list[Any]) -> BothTables:
-        return BothTables(len(x), 3, (z, t.astype(np.int32)), lambda: iter(cut), lambda p: (x[p], codes[p]))
+        points, passed = (z, t.astype(np.int32)), lambda asked: [asked.answer(iter(cut))]
+        return BothTables(len(x), 3, points, lambda: iter(cut), lambda p: (x[p], codes[p]), passed)
 
     declared = WholeMethod.of(METHODS[method])
     parameters: WholeFormulas = declared.resolved(QUICK.get(method, {}), 3)

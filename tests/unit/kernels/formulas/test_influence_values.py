@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import dvspark
-from dvspark.kernels.formulas.influence import gradient_total, hessian_product
+from dvspark.kernels.formulas.influence import AlongPass, HeadDirection, HessianPass, gradient_total, hessian_total
+from dvspark.kernels.gradients import row_pass
 from dvspark.kernels.gradients.conjugate_gradients import solved
 from dvspark.kernels.gradients.softmax_head import SoftmaxHead, fit_head
 
@@ -82,12 +83,30 @@ def test_values__are_those_of_a_dense_solve(penalty: float) -> None:
     np.testing.assert_allclose(values, np.array(written) @ solution / N, rtol=0, atol=1e-7 * np.abs(values).max())
 
 
-def test_hessian_product__is_that_of_the_dense_hessian() -> None:
+def test_hessian_total__is_that_of_the_dense_hessian() -> None:
     head = fit_head(X, Y, C, 0.01)
-    dense = dense_hessian(head.features(X), head.weights, np.ones(N), 0.01)
+    dense = N * dense_hessian(head.features(X), head.weights, np.ones(N), 0.0)
     for v in np.random.default_rng(0).normal(size=(3, *head.weights.shape)):
-        found = hessian_product(head, [(X[:30], Y[:30]), (X[30:], Y[30:])], v, 0.01)
-        np.testing.assert_allclose(found.ravel(), dense @ v.ravel(), rtol=0, atol=1e-14)
+        found = hessian_total(head, [(X[:30], Y[:30]), (X[30:], Y[30:])], v)
+        np.testing.assert_allclose(found.ravel(), dense @ v.ravel(), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("made", [HessianPass, AlongPass])
+def test_pass__told_as_arrays_has_the_same_bits(made: type[HeadDirection]) -> None:
+    head = fit_head(X, Y, C, 0.01)
+    asked = made(head, np.random.default_rng(0).normal(size=head.weights.shape))
+    told = asked.answer([(X, Y)])
+    assert tuple(told) == asked.told
+    for name, array in made.of_arrays(asked.arrays()).answer([(X, Y)]).items():
+        assert array.tobytes() == told[name].tobytes()
+
+
+def test_values__of_stretches_are_those_of_all_rows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = dvspark.value_arrays(X, Y, Z, T, method="influence")
+    monkeypatch.setattr(row_pass, "STRETCH_ROWS", 16)
+    assert len(row_pass.stretches(N)) == 5
+    values = dvspark.value_arrays(X, Y, Z, T, method="influence")
+    np.testing.assert_allclose(values, whole, rtol=0, atol=1e-8 * np.abs(whole).max())
 
 
 def test_gradient_total__at_the_minimum_is_what_the_penalty_pulls() -> None:

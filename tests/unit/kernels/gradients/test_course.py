@@ -18,9 +18,10 @@ import dvspark
 from dvspark.audit.gradients import check_rows, valued_again
 from dvspark.errors import ConfigError, DvsparkError, InputError
 from dvspark.kernels.formulas.hardness_shapley import hardness_values
-from dvspark.kernels.gradients import head_pass
+from dvspark.kernels.gradients import row_pass
 from dvspark.kernels.gradients.course import MOMENTUM, Course, CourseValues, Games, Training, Watched
-from dvspark.kernels.gradients.head_pass import VARIANTS, HeadPass, PassSums, stretches
+from dvspark.kernels.gradients.head_pass import VARIANTS, HeadPass, PassSums
+from dvspark.kernels.gradients.row_pass import stretches
 from dvspark.kernels.gradients.softmax_head import PENALTY, SoftmaxHead, fit_head, untrained_head
 from dvspark.methods.kinds.sums import ArrayRows
 
@@ -179,15 +180,15 @@ def test_stretches__are_cut_by_the_number_of_rows_alone() -> None:
     assert stretches(3) == [(0, 3)]
     assert stretches(2**16 + 1) == [(0, 2**16), (2**16, 2**16 + 1)]
     cut = stretches(300_000_000)
-    assert len(cut) <= head_pass.MOST_STRETCHES
+    assert len(cut) <= row_pass.MOST_STRETCHES
     assert (cut[0][0], cut[-1][1]) == (0, 300_000_000)
-    assert all(a[1] == b[0] and a[1] % head_pass.STRETCH_ROWS == 0 for a, b in itertools.pairwise(cut))
+    assert all(a[1] == b[0] and a[1] % row_pass.STRETCH_ROWS == 0 for a, b in itertools.pairwise(cut))
 
 
 def test_values__of_stretches_are_those_of_all_rows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     x, codes = rows_of(5_000)
     whole = chg(x, codes, epochs=4, self_validation=True)
-    monkeypatch.setattr(head_pass, "STRETCH_ROWS", 1_024)
+    monkeypatch.setattr(row_pass, "STRETCH_ROWS", 1_024)
     assert len(stretches(5_000)) == 5
     np.testing.assert_allclose(chg(x, codes, epochs=4, self_validation=True), whole, rtol=0, atol=1e-13)
 

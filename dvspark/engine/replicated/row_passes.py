@@ -1,6 +1,6 @@
-"""Head passes on Spark: tasks add up stretches of training rows in a head, and value their rows.
+"""Row passes on Spark: tasks read stretches of training rows, and tell what was asked.
 
-Each stretch is added up by itself, wherever; the driver adds them in order. So tasks, hosts and retries change no bit.
+Each stretch is read by itself, wherever; the driver gets them in order. So tasks, hosts and retries change no bit.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dvspark.engine.planning.cluster import read_hosts
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels import loops
 from dvspark.kernels.gradients.head_gradients import Piece
-from dvspark.kernels.gradients.head_pass import HeadPass, PassSums, stretches
+from dvspark.kernels.gradients.row_pass import Arrays, RowPass, stretches
 from dvspark.kernels.one_thread import one_thread
 from dvspark.schemas import HEAD_SUMS, Float64s
 from dvspark.schemas.arrow import arrow_schema
@@ -29,10 +29,10 @@ Between = Callable[[int, int], Iterator[Piece]]
 TYPES = arrow_schema(HEAD_SUMS)
 
 
-def passed_on_spark(spark: SparkSession, asked: HeadPass, n_train: int, between: Between) -> PassSums:
-    """Return the sums over all ``n_train`` rows, and their values; one stretch alone is added up here.
+def passed_on_spark(spark: SparkSession, asked: RowPass, n_train: int, between: Between) -> list[Arrays]:
+    """Return what is told of each stretch of all ``n_train`` rows, in order; one stretch alone is read here.
 
-    Bytes that travel: the pass to each task; of each stretch its sums, and 8 a row valued.
+    Bytes that travel: the pass to each task; what is told of each stretch.
     """
     cut = stretches(n_train)
     if len(cut) == 1:
@@ -42,7 +42,7 @@ def passed_on_spark(spark: SparkSession, asked: HeadPass, n_train: int, between:
         worker.get_ready(loops.fastest)
         for batch in batches:
             for number in batch.column("id").to_pylist():
-                yield arrays_batch(number, asked.over(between(*cut[number])).arrays())
+                yield arrays_batch(number, asked.answer(between(*cut[number])))
 
     n_parts = min(len(cut), read_hosts(spark, None).n_tasks)
     told = spark.range(0, len(cut), 1, n_parts).mapInArrow(passed, HEAD_SUMS.ddl()).toArrow()
@@ -50,22 +50,22 @@ def passed_on_spark(spark: SparkSession, asked: HeadPass, n_train: int, between:
     numbers = np.asarray(told["stretch"])
     for number in range(len(cut)):
         found[number] = told.filter(pa.array(numbers == number))
-    return joined(len(cut), (found[number].to_batches() for number in range(len(cut))))
+    return in_order(asked, len(cut), (found[number].to_batches() for number in range(len(cut))))
 
 
-def passed_here(asked: HeadPass, n_train: int, between: Between) -> PassSums:
+def passed_here(asked: RowPass, n_train: int, between: Between) -> list[Arrays]:
     """Return the same by this process."""
     with one_thread():
-        return PassSums.joined([asked.over(between(start, stop)).arrays() for start, stop in stretches(n_train)])
+        return [asked.answer(between(start, stop)) for start, stop in stretches(n_train)]
 
 
-def joined(n_stretches: int, told: Iterable[Iterable[pa.RecordBatch]]) -> PassSums:
-    """Return the sums of all stretches, told in their order. Raises: ComputeError if one has not been added up once."""
+def in_order(asked: RowPass, n_stretches: int, told: Iterable[Iterable[pa.RecordBatch]]) -> list[Arrays]:
+    """Return what is told of all stretches, in their order. Raises: ComputeError if one has not been read once."""
     parts = [arrays_of(batches) for batches in told]
-    whole = set(PassSums.names())
+    whole = set(asked.told)
     if len(parts) != n_stretches or any(set(part) != whole for part in parts):
         raise ComputeError(Problem("sums of training rows", f"{n_stretches} stretches, each once", "others"))
-    return PassSums.joined(parts)
+    return parts
 
 
 def arrays_batch(stretch: int, arrays: Mapping[str, Float64s]) -> pa.RecordBatch:
@@ -77,7 +77,7 @@ def arrays_batch(stretch: int, arrays: Mapping[str, Float64s]) -> pa.RecordBatch
     return pa.RecordBatch.from_pylist(told, TYPES)
 
 
-def arrays_of(batches: Iterable[pa.RecordBatch]) -> dict[str, Float64s]:
+def arrays_of(batches: Iterable[pa.RecordBatch]) -> Arrays:
     """Return the arrays of one stretch by name."""
     return {
         row["part"]: np.frombuffer(row["numbers"], np.float64).reshape(row["shape"])
