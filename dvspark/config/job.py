@@ -22,7 +22,7 @@ from dvspark.kernels.distances.distances import METRICS
 from dvspark.kernels.ranking.ranking import PRECISIONS, TIES
 from dvspark.methods import METHODS
 from dvspark.methods.options import AGGREGATES, RANKINGS, ValueOptions, group_problems, owned_problems
-from dvspark.review.review_rows import review_problems
+from dvspark.review.review_rows import radius_problems, review_problems
 from dvspark.runs.identity import published_id_problems, run_id_problems
 from dvspark.schemas import OWNED
 from dvspark.tables.sinks.values_tables import output_problems
@@ -114,6 +114,9 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
     )
     review: bool = Field(False, description="true: also decide for each row: keep, relabel, drop or check")
     review_k: int = Field(20, ge=1, description="how many of the nearest rows vote in a review")
+    duplicate_radius: float | str = Field(
+        "auto", description="up to which distance rows are near-duplicates, or auto", union_mode="left_to_right"
+    )
     on_bad_row: Literal["fail", "reject"] = Field(
         "fail", description="fail: stop at bad rows; reject: set them aside, with reasons"
     )
@@ -218,6 +221,7 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
         problems += self._group_problems()
         if self.review:
             problems += review_problems(self.method, self.metric, self.parent)
+        problems += radius_problems(self.duplicate_radius)
         problems += output_problems(self.output.format, self.output.table, to_owners=not problems and self.to_owners())
         alone = self._validates_itself()
         if alone == (self.validation is not None):

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dvspark.arguments import choice_problems, is_finite
+from dvspark.arguments import choice_problems
 from dvspark.arrays.array_columns import id_order
 from dvspark.arrays.array_guises import names_of
 from dvspark.arrays.array_inputs import ArrayInputs, Given, read_array_inputs
@@ -22,12 +22,20 @@ from dvspark.methods.options import ValueOptions
 from dvspark.review.heads import fold_heads
 from dvspark.review.near import near_table
 from dvspark.review.result import ReviewResult
-from dvspark.review.review_rows import EQUAL_WITHIN, ReviewRows, Side, review_problems, review_rows, vocabulary
+from dvspark.review.review_rows import (
+    AUTO,
+    EQUAL_WITHIN,
+    ReviewRows,
+    Side,
+    radius_problems,
+    review_problems,
+    review_rows,
+    vocabulary,
+)
 from dvspark.schemas import TrainLabels, columns
 
 # Rows are held against each other by distance, which may be 0; an inner product is none.
 METRICS = tuple(EQUAL_WITHIN)
-AUTO = "auto"
 
 
 def review_arrays(
@@ -63,7 +71,7 @@ def review_arrays(
     )
     options = _options(k, metric, self_validation=x_validation is None)
     rows = _rows(inputs, options, ids, validation_ids)
-    found = review_rows(rows, None if isinstance(duplicate_radius, str) else float(duplicate_radius))
+    found = review_rows(rows, duplicate_radius)
     for finding in (*inputs.findings(options), *found.findings):
         warnings.warn(str(finding), DataWarning, stacklevel=2)
     as_given = np.empty_like(inputs.train_order)
@@ -84,9 +92,7 @@ def _read(
     """
     alone = given.x_validation is None and given.y_validation is None
     problems = review_problems("knn_shapley", metric, None) or choice_problems("metric", metric, METRICS)
-    if duplicate_radius != AUTO and not (is_finite(duplicate_radius) and duplicate_radius >= 0):
-        hint = "in the unit of the metric; 0 finds equal rows only"
-        problems.append(Problem("duplicate_radius", "'auto' or a number from 0", repr(duplicate_radius), hint))
+    problems += radius_problems(duplicate_radius)
     if alone and validation_ids is not None:
         problems.append(Problem("validation_ids", "none without validation rows", "given", "leave them out"))
     options = _options(k, metric, self_validation=alone)

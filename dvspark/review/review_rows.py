@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dvspark.arguments import is_finite
 from dvspark.errors import Problem, shown
 from dvspark.methods import METHODS
 from dvspark.review.copies import copy_radius, earlier_copies, leaks
@@ -21,6 +23,8 @@ from dvspark.review.result import ReviewResult
 from dvspark.review.votes import LogProbabilities, RowLabels, Voters
 from dvspark.schemas import OWNED, Float64s, columns
 
+# In place of a radius: it follows from the data.
+AUTO = "auto"
 # Metrics that are distances, and up to which distance rows are equal: rounding, under cosine.
 EQUAL_WITHIN = {"euclidean": 0.0, "cosine": 1e-15}
 
@@ -69,6 +73,14 @@ def review_problems(method: str, metric: str, parent: str | None) -> list[Proble
     return problems
 
 
+def radius_problems(radius: Any) -> list[Problem]:
+    """Return what is wrong with the distance up to which rows are nearly the same."""
+    if radius == AUTO or (is_finite(radius) and radius >= 0):
+        return []
+    hint = "in the unit of the metric; 0 finds equal rows only"
+    return [Problem("duplicate_radius", "'auto' or a number from 0", repr(radius), hint)]
+
+
 def vocabulary(train: pa.Array, validation: pa.Array | None) -> pa.Array:
     """Return the labels of both tables, ascending; codes are places in it."""
     words = [columns.label_vocabulary(train)]
@@ -77,8 +89,8 @@ def vocabulary(train: pa.Array, validation: pa.Array | None) -> pa.Array:
     return distinct.take(pc.sort_indices(distinct))
 
 
-def review_rows(rows: ReviewRows, duplicate_radius: float | None) -> ReviewResult:
-    """Return the review, in id order; ``duplicate_radius`` None: it follows from the data.
+def review_rows(rows: ReviewRows, duplicate_radius: float | str) -> ReviewResult:
+    """Return the review, in id order; ``duplicate_radius`` "auto": it follows from the data.
 
     Cost: O(n m log m) for m near rows, besides what the rows rest on; `memory_bytes` in `dvspark.review`.
     """
@@ -91,7 +103,8 @@ def review_rows(rows: ReviewRows, duplicate_radius: float | None) -> ReviewResul
     if not voters:  # a single row, with nothing to be held against
         voters = [Voters(NearTable(np.zeros((labels.n_rows, 0), np.int32), np.zeros((labels.n_rows, 0))), labels)]
     judged = judge_sets(labels, voters, len(words)) if several else judge(labels, voters, len(words), rows.head)
-    radius = copy_radius(rows.near, rows.equal_within) if duplicate_radius is None else duplicate_radius
+    given = duplicate_radius
+    radius = copy_radius(rows.near, rows.equal_within) if isinstance(given, str) else float(given)
     scores = outlier_scores(rows.near)
     copies = earlier_copies(rows.near, rows.equal_within, radius)
     evidence = Evidence(

@@ -12,11 +12,11 @@ from dvspark.engine.planning.plan import PLANS, host_memory_problems
 from dvspark.errors import ConfigError, Problem
 from dvspark.logs import Stages
 from dvspark.methods.options import ValueOptions, owned_problems
-from dvspark.review.review_rows import review_problems
+from dvspark.review.review_rows import radius_problems, review_problems
 from dvspark.run.computed import Computed
 from dvspark.run.pipeline import compute
 from dvspark.run.read import RowsOrProblems, Tables
-from dvspark.run.request import RowRules, Spread
+from dvspark.run.request import ReviewRules, RowRules, Spread
 from dvspark.run.showing import result_html, result_line
 from dvspark.run.validate import validate_tables
 from dvspark.schemas import OWNED, Finding
@@ -145,10 +145,10 @@ def computed_frames(
     run_id: str | None,
     spread: Spread,
     owned_df: DataFrame | None = None,
-    review: int | None = None,
+    review: ReviewRules | None = None,
     told_apart: Mapping[str, str | None] = MappingProxyType({}),
 ) -> tuple[Computed, Stages]:
-    """Return what is computed of DataFrames, and the stages; ``review``: so many of the nearest rows vote in a review.
+    """Return what is computed of DataFrames, and the stages; ``review``: how rows are reviewed, if they are.
 
     ``told_apart``: the columns of ``validation_df`` that are the weight and the task of its rows, if there are some.
     Raises: as `value_table` does.
@@ -164,7 +164,7 @@ def computed_frames(
     problems += frame_problems({"train_df": train_df, **{n: df for n, df in optional.items() if df is not None}})
     problems += column_problems(columns) + told_apart_problems(told_apart, options)
     if review is not None:
-        problems += review_problems(options.method, options.metric, None)
+        problems += review_problems(options.method, options.metric, None) + radius_problems(review.duplicate_radius)
     if problems:
         raise ConfigError(problems)
     target = options.target

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dvspark.engine.chunks import CHUNK_ROWS
+from dvspark.review.review_rows import AUTO
 from dvspark.tables.sinks.places import Place
 from dvspark.tables.sources.reference import TableReference
 
@@ -54,6 +55,21 @@ class Delivery:
     to_owners: bool
     report: bool
     mlflow: bool
+
+
+@dataclass(frozen=True)
+class ReviewRules:
+    """How rows are reviewed: by the votes of ``k`` nearest rows; within which distance two are nearly the same.
+
+    ``duplicate_radius`` "auto": it follows from the data.
+    """
+
+    k: int = 20
+    duplicate_radius: float | str = AUTO
+
+    def plain(self) -> int | list[int | float]:
+        """Return what decides a review, as plain data; a radius only where it is given."""
+        return self.k if isinstance(self.duplicate_radius, str) else [self.k, float(self.duplicate_radius)]
 
 
 @dataclass(frozen=True)

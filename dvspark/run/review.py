@@ -19,6 +19,7 @@ from dvspark.review.near import NearTable, near_table
 from dvspark.review.result import ReviewResult
 from dvspark.review.review_rows import EQUAL_WITHIN, ReviewRows, Side, review_rows, vocabulary
 from dvspark.run.finalize import Finalized
+from dvspark.run.request import ReviewRules
 from dvspark.run.validate import Checked
 from dvspark.schemas import TrainLabels, columns
 from dvspark.tables.table_checks import ValidatedInputs
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
 
 
 def review_values(
-    checked: Checked, finalized: Finalized, index: Index, n_near: int, chunk_rows: int, stages: Stages
+    checked: Checked, finalized: Finalized, index: Index, rules: ReviewRules, chunk_rows: int, stages: Stages
 ) -> ReviewResult:
-    """Return the review, in the order of the index; ``n_near`` of the nearest rows vote.
+    """Return the review, in the order of the index.
 
     The neighbors of training rows are found by tasks, a chunk at a time. The rest is the driver's: the search among
     validation rows, whose embeddings it holds, three softmax heads, and `dvspark.review.memory_bytes`.
@@ -39,14 +40,14 @@ def review_values(
     with stages.stage("review") as now:
         table = finalized.table
         labels = columns.canonical_labels(table["label"].combine_chunks())
-        near = _near(checked.inputs, index, metric, n_near, chunk_rows)
+        near = _near(checked.inputs, index, metric, rules.k, chunk_rows)
         errors = table["standard_error"].to_numpy() if table["standard_error"].null_count == 0 else None
         train = Side(table["id"].combine_chunks(), labels)
         validation, near_validation = None, None
         if not checked.options.self_validation:
             held = _held(checked.inputs.validation.frame, checked.inputs.validation_facts.n_rows, chunk_rows)
             validation = Side(held["id"].combine_chunks(), columns.canonical_labels(held["label"].combine_chunks()))
-            near_validation = _near_validation(held, index, metric, n_near)
+            near_validation = _near_validation(held, index, metric, rules.k)
         words = vocabulary(labels, None if validation is None else validation.labels)
         head, engine = None, engine_of(index)
         if not columns.is_multi_label(labels):
@@ -57,7 +58,7 @@ def review_values(
         rows = ReviewRows(
             train, near, EQUAL_WITHIN[metric], finalized.values, errors, validation, near_validation, head
         )
-        found = review_rows(rows, None)
+        found = review_rows(rows, rules.duplicate_radius)
         now.rows, now.note = len(found.table), ", ".join(f"{word} {n}" for word, n in found.counts().items())
     for finding in found.findings:
         log_event(f"note: {finding}", where=finding.where, got=finding.got)

@@ -9,8 +9,9 @@ from dvspark.arguments import count_problems
 from dvspark.errors import ConfigError
 from dvspark.methods.options import ValueOptions
 from dvspark.review.result import ReviewResult
+from dvspark.review.review_rows import AUTO
 from dvspark.run.dataframes import computed_frames
-from dvspark.run.request import Spread
+from dvspark.run.request import ReviewRules, Spread
 from dvspark.run.showing import result_line
 from dvspark.schemas import Finding
 from dvspark.spark.exhausted import translated
@@ -49,6 +50,7 @@ def review_table(
     *,
     k: int = 20,
     metric: str = "euclidean",
+    duplicate_radius: float | str = AUTO,
     on_bad_row: str = "fail",
     columns: dict[str, str] | None = None,
     run_id: str | None = None,
@@ -58,7 +60,7 @@ def review_table(
 ) -> ReviewedTable:
     """Return one decision for each row of ``train_df``, by the rows of ``validation_df``, or else by each other.
 
-    DataFrames and options are those of `dvspark.value_table`; ``k`` of the nearest rows vote, as in
+    DataFrames and options are those of `dvspark.value_table`; ``k``, ``metric`` and ``duplicate_radius`` are those of
     `dvspark.review_arrays`, and values are those of knn_shapley.
     Cost: that of the values and as much again for the neighbors, spread over tasks. Memory of the driver:
     `dvspark.review.memory_bytes`.
@@ -67,8 +69,11 @@ def review_table(
     if problems := count_problems("k", k, "20 is usual"):
         raise ConfigError(problems)
     options = ValueOptions.of("knn_shapley", k, None, {}, metric=metric, self_validation=validation_df is None)
+    rules = ReviewRules(k, duplicate_radius)
     spread = Spread(plan, host_memory=host_memory, work_dir=work_dir)
-    computed, stages = computed_frames(options, train_df, validation_df, columns, on_bad_row, run_id, spread, review=k)
+    computed, stages = computed_frames(
+        options, train_df, validation_df, columns, on_bad_row, run_id, spread, review=rules
+    )
     spark, review = train_df.sparkSession, computed.review
     assert review is not None  # noqa: S101 - it was asked for
     types = {**computed.checked.types, "validation_id": computed.checked.inputs.validation.types["id"]}

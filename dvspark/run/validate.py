@@ -16,7 +16,7 @@ from dvspark.privacy import Release
 from dvspark.run.change import Parent, require_fitting
 from dvspark.run.grouping import grouped
 from dvspark.run.read import Tables
-from dvspark.run.request import RowRules
+from dvspark.run.request import ReviewRules, RowRules
 from dvspark.runs.files import Files
 from dvspark.runs.identity import derived_run_id, fingerprint
 from dvspark.runs.ledger import Ledger
@@ -32,8 +32,7 @@ class Checked:
     """Inputs that can be valued, and the identity of the run.
 
     ``secret``: for a private run, the fingerprint that depends on its table and is never shown; ``fingerprint`` is then
-    random. ``review``: how many of the nearest rows vote in a review, if one is asked for. ``groups``: of validation
-    rows that do not all count alike.
+    random. ``review``: how rows are reviewed, if they are. ``groups``: of validation rows that do not all count alike.
     """
 
     options: ValueOptions
@@ -44,7 +43,7 @@ class Checked:
     parent: Parent | None = None
     secret: str | None = None
     release: Release | None = None
-    review: int | None = None
+    review: ReviewRules | None = None
     groups: Groups | None = None
 
     def ledger(self, files: Files) -> Ledger:
@@ -97,11 +96,11 @@ def validate_tables(
     run_id: str | None,
     chunk_rows: int,
     stages: Stages,
-    review: int | None = None,
+    review: ReviewRules | None = None,
 ) -> Checked:
     """Validate the tables and settle what decides the run; ``run_id`` None: its id follows from that.
 
-    ``review``: how many of the nearest rows vote in a review; None: no review.
+    ``review``: how rows are reviewed; None: no review.
     Raises: InputError with everything that is wrong in the tables, ConfigError for options that do not fit them.
     """
     _require_a_method_of_jobs(options)
@@ -153,7 +152,7 @@ def _identified(
     run_id: str | None,
     chunk_rows: int,
     parent: Parent | None,
-    review: int | None,
+    review: ReviewRules | None,
 ) -> Checked:
     """Return the inputs with the run's identity: from all that decides its values, or random if private."""
     decisive = {
@@ -162,7 +161,7 @@ def _identified(
         "chunk_rows": chunk_rows,
         "train": inputs.train_facts.digest,
         "validation": inputs.validation_facts.digest,
-        **({} if review is None else {"review": review}),
+        **({} if review is None else {"review": review.plain()}),
         **({} if parent is None else {"parent": [parent.record["fingerprint"], parent.change]}),
     }
     if options.declaration.is_private:

@@ -47,6 +47,23 @@ def review_of(folder: Path, run_id: str) -> pa.Table:
     return pq.read_table(folder / "out" / "review" / f"run_id={run_id}", partitioning=None)
 
 
+def test_reviewed_job__takes_the_radius_that_is_given(folder: Path) -> None:
+    words = ["review", "--train", str(folder / "train.parquet"), "--output", str(folder / "near"), "--engine", "local"]
+    # Digits lie some 20 apart and more; the table's own radius finds the 20 rows that are there twice.
+    assert main([*words, "--duplicate_radius", "18", "--report", "false"]) == 0
+    (path,) = (folder / "near" / "review").iterdir()
+    train = pq.read_table(folder / "train.parquet")
+    expected = dvspark.review_arrays(
+        train["embedding"], train["label"], train_ids=train["id"], duplicate_radius=18
+    ).table.sort_by("id")
+    found = pq.read_table(path, partitioning=None).sort_by("id")
+    assert found["duplicate_of"].to_pylist() == expected["duplicate_of"].to_pylist()
+    assert found["decision"].to_pylist() == expected["decision"].to_pylist()
+    assert found["duplicate_of"].null_count < review_of(folder, "alone")["duplicate_of"].null_count == N
+    (record,) = (folder / "near" / "runs").glob("*/run.json")
+    assert json.loads(record.read_text())["review"]["duplicate_radius"] == 18
+
+
 @pytest.mark.parametrize("run_id", ["alone", "judged"])
 def test_reviewed_job__decides_as_the_review_of_arrays_does(folder: Path, run_id: str) -> None:
     train, found = pq.read_table(folder / "train.parquet"), review_of(folder, run_id)
@@ -83,6 +100,8 @@ def test_a_review__is_another_run_than_the_values_alone(folder: Path, capfd: pyt
         (["--metric", "inner_product"], "a distance, for a review"),
         (["--method", "knn_regression_shapley"], "values rows by their labels"),
         (["--review_k", "0"], "review_k"),
+        (["--duplicate_radius", "-1"], "duplicate_radius"),
+        (["--duplicate_radius", "near"], "duplicate_radius"),
     ],
 )
 def test_reviewed_job__refuses_what_cannot_be_reviewed(
