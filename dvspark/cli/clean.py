@@ -12,7 +12,17 @@ from dvspark.errors import ConfigError, Problem
 from dvspark.host.printing import tell
 from dvspark.logs.redact import visible
 from dvspark.review.changes import changes_of, log_text, losses
-from dvspark.review.clean import LOG, ORIGINAL, TABLE, read_reviewed, require_same_table, write_cleaned
+from dvspark.review.clean import (
+    LOG,
+    ORIGINAL,
+    SETS,
+    TABLE,
+    read_reviewed,
+    require_same_table,
+    write_cleaned,
+    write_with_sets,
+)
+from dvspark.review.sets import COLUMN
 
 # A dry run shows so many changes.
 SHOWN = 20
@@ -32,6 +42,8 @@ def run(words: Sequence[str]) -> int:
         problems.append(Problem("--output", "a folder for the table", "none", "or --dry-run, which writes nothing"))
     if problems:
         raise ConfigError(problems)
+    if "--sets" in options:
+        return _with_sets(operands[0], options)
     reviewed = read_reviewed(*place_of(operands[0]))
     decisions = options.get("--decisions")
     changes = changes_of(reviewed.table, Path(decisions) if decisions else None)
@@ -52,6 +64,20 @@ def run(words: Sequence[str]) -> int:
             f"note: {reviewed.n_rejected:,} rows that the run had set aside as bad were not reviewed, and stay"
         )
     _tell([done, *notes, f"table: {output / TABLE}", f"as it was: {output / ORIGINAL}", f"changes: {output / LOG}"])
+    return 0
+
+
+def _with_sets(run: str, options: dict[str, str]) -> int:
+    """Write the table with the column of duplicate sets, and say what to do with it."""
+    if unfit := [name for name in ("--decisions", "--dry-run") if name in options]:
+        hint = "leave them out: no row changes"
+        raise ConfigError(Problem("--sets", "alone with --output", ", ".join(unfit), hint))
+    reviewed, output = read_reviewed(*place_of(run)), Path(options["--output"])
+    require_same_table(reviewed, {})
+    n_rows, n_sets = write_with_sets(reviewed, output)
+    table = output / SETS
+    next_to_do = f"next: dvspark value --method owner_knn_shapley --train {table} --train.owner {COLUMN} ..."
+    _tell([f"{n_rows:,} rows in {n_sets:,} sets", f"table: {table}", next_to_do])
     return 0
 
 

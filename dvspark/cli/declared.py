@@ -77,13 +77,17 @@ _ALL = (
         "clean",
         "write the training table as a review decided: rows dropped, labels replaced",
         ("dvspark.cli.clean", "run"),
-        ("dvspark clean RUN --output FOLDER [--decisions FILE.csv] [--dry-run]",),
+        (
+            "dvspark clean RUN --output FOLDER [--decisions FILE.csv] [--dry-run]",
+            "dvspark clean RUN --output FOLDER --sets",
+        ),
         about="RUN is OUTPUT/runs/RUN_ID of a reviewed run, or OUTPUT for the run that was published last. FOLDER gets "
         "the table in its format, the table as it was, and a log of all changes.",
         options=(
             Option("--output", "folder for the table, where nothing is yet", "FOLDER"),
             Option("--decisions", "decisions in place of the review's: columns id, decision, suggested_label", "FILE"),
             Option("--dry-run", "tell what would change; write nothing"),
+            Option("--sets", "write the table as it is, with the set of copies of each row in column duplicate_set"),
         ),
         examples=("dvspark clean results/runs/RUN_ID --output cleaned --dry-run",),
         operands=("RUN",),

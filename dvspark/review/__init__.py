@@ -20,13 +20,14 @@ from dvspark.kernels.gradients.softmax_head import MOST_NUMBERS
 from dvspark.review.arrays import review_arrays
 from dvspark.review.near import near_bytes
 from dvspark.review.result import ReviewResult
+from dvspark.review.sets import duplicate_sets, values_of_copies
 
 # Bytes of a label that a row may have, in `votes` and `posterior`.
 CHOICE_BYTES = 150
 # Bytes of a row in the review table and on the way to it, with a usual label, id and reason.
 ROW_BYTES = 600
 
-__all__ = ["ReviewResult", "memory_bytes", "review_arrays"]
+__all__ = ["ReviewResult", "duplicate_sets", "memory_bytes", "review_arrays", "values_of_copies"]
 
 
 def memory_bytes(n_train: int, n_validation: int, n_features: int, k: int) -> int:

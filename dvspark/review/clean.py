@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ import pyarrow.compute as pc
 
 from dvspark.errors import ConfigError, InputError, OutputConflictError, Problem, shown
 from dvspark.review.changes import FIRST, RowChange, log_text, names_in
+from dvspark.review.sets import COLUMN, duplicate_sets
 from dvspark.tables.sinks.published_values import read_record, read_review
 from dvspark.tables.sinks.write_whole import copy_whole, write_whole
 from dvspark.tables.sources.pinned import VERSIONED
 from dvspark.tables.sources.reference import TableReference
 from dvspark.tables.sources.whole_tables import WholeTable, told_by, whole_table
 
-LOG, TABLE, ORIGINAL = "changes.csv", "cleaned", "original"
+LOG, TABLE, ORIGINAL, SETS = "changes.csv", "cleaned", "original", "with_sets"
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,49 @@ def write_cleaned(reviewed: Reviewed, changes: dict[Any, RowChange], output: Pat
     Memory: some batches of rows. Disk: twice the table.
     Raises: OutputConflictError if ``output`` is there, ConfigError if it cannot be made or lies in the table.
     """
+    cleaned = _Cleaned(reviewed, changes)
+    with _whole_or_nothing(reviewed, output) as (made, place):
+        write_whole(reviewed.whole, cleaned.rows(), made / TABLE, place / TABLE)
+        copy_whole(reviewed.whole, made / ORIGINAL, place / ORIGINAL)
+        (made / LOG).write_text(log_text(changes), encoding="utf-8")
+    return cleaned.n_before, cleaned.n_after
+
+
+def write_with_sets(reviewed: Reviewed, output: Path) -> tuple[int, int]:
+    """Write the table as it is, with the column `duplicate_set`; return how many rows there are, and how many sets.
+
+    ``output`` gets the folder `with_sets`, in the format of the input. A row that was not reviewed is a set alone.
+    Memory: the ids, and some batches of rows. Raises: as `write_cleaned`, and ConfigError for a table that has such a
+    column.
+    """
+    whole, ids = reviewed.whole, reviewed.table["id"].to_pylist()
+    if COLUMN in whole.schema.names:
+        got = f"one in train table {reviewed.reference}"
+        raise ConfigError(Problem(f"column {COLUMN}", "no such column yet", got, "rename it, and review again"))
+    sets = dict(zip(ids, duplicate_sets(reviewed.table).to_pylist(), strict=True))
+    kind = whole.schema.field(reviewed.reference.id).type
+    field, n_rows, named = pa.field(COLUMN, kind), 0, set[Any]()
+
+    def rows() -> Iterator[pa.RecordBatch]:
+        nonlocal n_rows
+        with told_by(f"train table {reviewed.reference}"):
+            for batch in whole.read(None):
+                own = [sets.get(row, row) for row in reviewed.ids_and_labels(batch)[0].to_pylist()]
+                n_rows += len(own)
+                named.update(own)
+                yield batch.append_column(field, pa.array([_stored(one, kind) for one in own], kind))
+
+    with _whole_or_nothing(reviewed, output) as (made, place):
+        write_whole(replace(whole, schema=whole.schema.append(field)), rows(), made / SETS, place / SETS)
+    return n_rows, len(named)
+
+
+@contextmanager
+def _whole_or_nothing(reviewed: Reviewed, output: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield a folder to write in, and the place that it has in the end: ``output``, if nothing fails until then.
+
+    Raises: OutputConflictError if ``output`` is there, ConfigError if it cannot be made or lies in the table.
+    """
     path = reviewed.whole.root or reviewed.reference.path
     if path is not None and output.resolve().is_relative_to(Path(path.removeprefix("file://")).resolve()):
         got, hint = str(output), "give a folder elsewhere: the table that was reviewed stays as it is"
@@ -132,14 +177,10 @@ def write_cleaned(reviewed: Reviewed, changes: dict[Any, RowChange], output: Pat
         with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent.resolve()) as unfinished:
             made, place = Path(unfinished) / "whole", output.resolve()
             made.mkdir()
-            cleaned = _Cleaned(reviewed, changes)
-            write_whole(reviewed.whole, cleaned.rows(), made / TABLE, place / TABLE)
-            copy_whole(reviewed.whole, made / ORIGINAL, place / ORIGINAL)
-            (made / LOG).write_text(log_text(changes), encoding="utf-8")
+            yield made, place
             made.rename(output)
     except OSError as error:
         raise ConfigError(Problem(str(output), "a folder that can be made", str(error), "give another")) from None
-    return cleaned.n_before, cleaned.n_after
 
 
 @dataclass
