@@ -15,7 +15,7 @@ from dvspark.evaluate.labeled import LabeledRows
 from dvspark.evaluate.measures import band
 from dvspark.evaluate.models import MODELS, model_problems, require_models, scores
 from dvspark.evaluate.protocols import Protocol
-from dvspark.evaluate.reviewed import Reviewed, reviewed
+from dvspark.evaluate.reviewed import ReviewedRows, reviewed
 from dvspark.schemas import Int64s
 
 QUESTION = "Do models get better without the rows of lowest value, and worse without those of highest value?"
@@ -113,7 +113,7 @@ def _ordered(
             yield (name, order, action, share), train.take(kept), cosine
 
 
-def _decided(review: Reviewed, shares: Sequence[float], *, cosine: bool) -> Iterator[Table]:
+def _decided(review: ReviewedRows, shares: Sequence[float], *, cosine: bool) -> Iterator[Table]:
     """Yield the training rows after as many of a review's decisions as a share of the rows is."""
     for share in shares:
         rows = review.after(round(share * len(review.train)))

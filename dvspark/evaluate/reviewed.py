@@ -1,4 +1,4 @@
-"""Reviewed: training rows after some of a review's decisions: rows dropped, labels replaced."""
+"""ReviewedRows: training rows after some of a review's decisions: rows dropped, labels replaced."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dvspark.schemas import Bools, Int64s
 
 
 @dataclass(frozen=True)
-class Reviewed:
+class ReviewedRows:
     """``places`` (m,): the rows of ``train`` that are dropped or relabeled, the least probable label first.
 
     Of all n rows: ``is_dropped`` (n,), and ``labels`` (n,), the suggested one of a row that is relabeled, else its own.
@@ -34,7 +34,7 @@ class Reviewed:
         return LabeledRows(self.train.x[kept], labels[kept])
 
 
-def reviewed(train: LabeledRows, validation: LabeledRows, metric: str) -> Reviewed:
+def reviewed(train: LabeledRows, validation: LabeledRows, metric: str) -> ReviewedRows:
     """Return what `dvspark.review_arrays` decides of training rows; rows to keep and to check stay as they are.
 
     Cost and errors: those of `dvspark.review_arrays`.
@@ -47,4 +47,4 @@ def reviewed(train: LabeledRows, validation: LabeledRows, metric: str) -> Review
     is_dropped = decisions == "drop"
     order = np.argsort(scores, kind="stable")
     labels = np.where(is_relabeled, np.asarray(suggested.tolist()), train.y)
-    return Reviewed(train, order[(is_dropped | is_relabeled)[order]], is_dropped, labels)
+    return ReviewedRows(train, order[(is_dropped | is_relabeled)[order]], is_dropped, labels)
