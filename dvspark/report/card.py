@@ -9,6 +9,9 @@ from typing import Any
 from dvspark.report.text import count, significant
 from dvspark.units import show_bytes
 
+# What becomes of rows in a change of a run.
+CHANGED = {"add": "added", "remove": "taken away"}
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -82,6 +85,7 @@ def _facts(run: Mapping[str, Any]) -> Iterator[Fact]:
     yield Fact("Parameters", _parameters(_dict(method, "parameters")))
     yield _table_fact("Training rows", _dict(inputs, "train"))
     yield _table_fact("Validation rows", _dict(inputs, "validation"))
+    yield _parent_fact(run, inputs.get("n_validation"))
     yield Fact("Features", _count(inputs.get("n_features")))
     yield Fact("Classes", _count(inputs.get("n_classes")), _text(inputs.get("n_classes_source")))
     yield Fact("Metric", _text(run.get("metric")))
@@ -121,6 +125,17 @@ def _table_fact(name: str, table: Mapping[str, Any]) -> Fact:
     rejected = table.get("n_rejected")
     parts = [_text(table.get("reference")), f"{_count(rejected)} rejected" if rejected else ""]
     return Fact(name, _count(table.get("n_rows")), " · ".join(part for part in parts if part))
+
+
+def _parent_fact(run: Mapping[str, Any], n_after: Any) -> Fact:
+    """Return what became of the validation rows of the run that this one changed; no text if there is none."""
+    parent = _dict(run, "parent")
+    n_changed, change = parent.get("n_rows"), parent.get("change")
+    if change not in CHANGED or not isinstance(n_changed, int) or not isinstance(n_after, int):
+        return Fact("Changed run", _text(parent.get("run_id")))
+    n_before = n_after - n_changed if change == "add" else n_after + n_changed
+    told = f"{count(n_before)} validation rows before, {count(n_changed)} {CHANGED[change]}, {count(n_after)} now"
+    return Fact("Changed run", _text(parent.get("run_id")), told)
 
 
 def _plan_fact(plan: Mapping[str, Any]) -> Fact:

@@ -46,10 +46,14 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Decided:
-    """One word of `schemas.reviewing.DECISIONS` for each row, (n,), and the places of rows that save their class."""
+    """One word of `schemas.reviewing.DECISIONS` for each row, (n,), and the rows that save a class.
+
+    ``saved`` (m,) are their places, ascending, and ``saved_codes`` (m,) the classes: a row may save several.
+    """
 
     words: npt.NDArray[np.str_]
     saved: Int64s
+    saved_codes: Int64s
 
 
 def decide(evidence: Evidence) -> Decided:
@@ -64,11 +68,12 @@ def decide(evidence: Evidence) -> Decided:
         (judged.issue | is_copy | evidence.outlying, "check"),
     ]
     words = np.select([fits for fits, _ in rules], [word for _, word in rules], default="keep").astype("<U7")
-    saved = [np.empty(0, np.int64)]
-    while len(rows := _saving_rows(evidence, words)):  # a row that stays may have been the last of another class
-        words[rows] = "check"
-        saved.append(rows)
-    return Decided(words, np.unique(np.concatenate(saved)))
+    saved: list[tuple[int, int]] = []
+    while pairs := _saving_rows(evidence, words):  # a row that stays may have been the last of another class
+        words[[row for row, _ in pairs]] = "check"
+        saved += pairs
+    rows, codes = np.array(sorted(saved), np.int64).reshape(-1, 2).T
+    return Decided(words, rows, codes)
 
 
 def same_labels(labels: RowLabels, copies: Copies) -> Bools:
@@ -85,8 +90,8 @@ def codes_at(labels: RowLabels, row: int) -> npt.NDArray[np.int32]:
     return codes
 
 
-def _saving_rows(evidence: Evidence, words: npt.NDArray[np.str_]) -> Int64s:
-    """Return for each class that would have no row left the row whose label is the most probable, ascending."""
+def _saving_rows(evidence: Evidence, words: npt.NDArray[np.str_]) -> list[tuple[int, int]]:
+    """Return for each class that would have no row left the row whose label is the most probable, and the class."""
     before, after = evidence.labels, evidence.judged.suggested
     stays, moves = np.isin(words, ("keep", "check")), words == "relabel"
     left = np.bincount(before.codes[_of_rows(before, stays)], minlength=evidence.n_codes)
@@ -96,8 +101,8 @@ def _saving_rows(evidence: Evidence, words: npt.NDArray[np.str_]) -> Int64s:
     found = []
     for code in empty.tolist():
         rows = row_of[before.codes == code]
-        found.append(int(rows[np.argmax(evidence.judged.score[rows])]))
-    return np.unique(np.array(found, np.int64))
+        found.append((int(rows[np.argmax(evidence.judged.score[rows])]), code))
+    return found
 
 
 def _of_rows(labels: RowLabels, rows: Bools) -> Bools:

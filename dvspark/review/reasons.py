@@ -18,7 +18,7 @@ def reasons(evidence: Evidence, decided: Decided, words: list[Any], ids: list[An
     told = [KEPT] * len(decided.words)
     for row in np.flatnonzero(decided.words != "keep").tolist():
         told[row] = _reason(evidence, row, words, ids, validation_ids)
-    for row in decided.saved.tolist():
+    for row in np.unique(decided.saved).tolist():
         told[row] += SAVED
     return told
 

@@ -175,7 +175,7 @@ def _findings(rows: ReviewRows, evidence: Evidence, decided: Decided, words: pa.
         got = f"{n_below[code]:,} of {n_rows[code]:,} below 0"
         hint = "do not drop rows of this class by their value: look at them, and for more rows like them"
         yield Problem(f"class {label}", "values above 0 for most rows", got, hint)
-    for row in decided.saved.tolist():
-        label = shown(words[code].as_py() for code in codes_at(labels, row))
+    for row, code in zip(decided.saved.tolist(), decided.saved_codes.tolist(), strict=True):
+        label = shown([words[code].as_py()])
         hint = "look at the row: it was to be dropped or relabeled, and nothing of its class would be left"
         yield Problem(f"class {label}", "rows that stay", f"one, {shown([rows.train.ids[row].as_py()])}", hint)

@@ -8,6 +8,7 @@ from report_data import FINDINGS, NO_NEIGHBORS, RUN, neighbors_table, realistic_
 from dvspark.errors import InputError
 from dvspark.report import summarize
 from dvspark.report.browse import positions_with_neighbors
+from dvspark.report.card import run_card
 from dvspark.report.distribution import N_CURVE_END_POINTS, N_CURVE_POINTS, Curve, curve, histogram
 from dvspark.report.scale import scale_of
 from dvspark.report.text import clip, count, distance, seconds, share, significant
@@ -375,3 +376,18 @@ def test_summary__of_more_tasks_than_a_page_has_place_for_counts_the_others():
     told = [{"task": name, "n_validation": 1, "weight": 1.0} for name in names]
     found = summarize(values_table([1.0]), RUN | {"tasks": told}, [], NO_NEIGHBORS, by_task=by_task).tasks
     assert (len(found.lines), found.n_hidden, found.owners, len(found.by_owner)) == (60, 10, (), 8)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("add", "20 validation rows before, 8 added, 28 now"),
+        ("remove", "36 validation rows before, 8 taken away, 28 now"),
+    ],
+)
+def test_card__tells_from_which_run_a_changed_one_came(change, told):
+    parent = {"run_id": "first", "fingerprint": "0", "change": change, "n_rows": 8}
+    facts = {fact.name: fact for fact in run_card({"parent": parent, "inputs": {"n_validation": 28}}).facts}
+    assert (facts["Changed run"].text, facts["Changed run"].note) == ("first", told)
+    assert "Changed run" not in {fact.name for fact in run_card({"parent": None, "inputs": {}}).facts}
+    assert run_card({"parent": {"run_id": "first"}, "inputs": {}}).facts[-1].note == ""

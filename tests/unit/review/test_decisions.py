@@ -68,6 +68,9 @@ def test_rules__decide_in_their_order_and_save_every_class(rows: list[dict[str, 
     left = [row["code"] for row, word in zip(rows, decided.words, strict=True) if word in ("keep", "check")]
     left += [row["best"] for row, word in zip(rows, decided.words, strict=True) if word == "relabel"]
     assert {row["code"] for row in rows} <= set(left)
+    for place, code in zip(decided.saved.tolist(), decided.saved_codes.tolist(), strict=True):
+        assert rows[place]["code"] == code
+        assert left.count(code) == 1  # it would have had no row
     told = reasons(found, decided, list("abcd"), list(range(len(rows))), ["v"])
     assert all(text.endswith(".") for text in told)
     assert [text == KEPT for text in told] == (decided.words == "keep").tolist()

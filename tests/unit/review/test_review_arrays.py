@@ -195,6 +195,16 @@ def test_small_classes__are_never_emptied() -> None:
     assert "no row of its class" in found.table["reason"][5].as_py()
 
 
+def test_row_with_several_labels__saves_the_one_that_no_other_row_has() -> None:
+    x, y = blobs(60)
+    labels = [[f"l{code}"] for code in y.tolist()]
+    labels[7] = [*labels[7], "only"]
+    found = review(x, labels, x[[7, 20]], [labels[7], labels[20]])  # they leak, and are to be dropped
+    assert [found.table["decision"][row].as_py() for row in (7, 20)] == ["check", "drop"]
+    saved = [finding.where for finding in found.findings if finding.expected == "rows that stay"]
+    assert saved == ["class 'only'"]
+
+
 def test_a_class_that_is_mostly_negative__is_told() -> None:
     rng = np.random.default_rng(0)
     x, y = blobs(300)
