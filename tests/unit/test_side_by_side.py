@@ -11,7 +11,7 @@ from dvspark.evaluate.contenders import Contender
 from dvspark.evaluate.labeled import LabeledRows
 from dvspark.methods import METHODS
 from tests.bench.side_by_side import __main__ as side_by_side
-from tests.bench.side_by_side.page import RESULTS, page
+from tests.bench.side_by_side.page import MEASURES, RESULTS, marked, page
 
 ROOT = Path(__file__).parents[2]
 # Of numbers, of owners, private, or without a meaning of its own for rows with one label each.
@@ -44,3 +44,13 @@ def test_page__is_what_the_result_makes() -> None:
     # python -m tests.bench.side_by_side.page > docs/choosing_a_method.md
     made = page(json.loads(RESULTS.read_text(encoding="utf-8")))
     assert (ROOT / "docs" / "choosing_a_method.md").read_text(encoding="utf-8") == made
+
+
+def test_marks__are_shares_of_the_best_methods_lead_over_chance() -> None:
+    leads = {"best": 0.3, "near": 0.21, "between": 0.19, "far": 0.09, "worse than chance": -0.1}
+    means = [
+        {"method": name, "CPU s": 1.0} | {what: chance + sign * lead for what, (chance, sign) in MEASURES.items()}
+        for name, lead in leads.items()
+    ]
+    found = [{row[what] for what in MEASURES} for row in marked(means)]
+    assert found == [{"++"}, {"++"}, {"+"}, {"-"}, {"-"}]
