@@ -23,11 +23,11 @@ TWO, ONE = 2 / 3, 1 / 3
 MARKS = """\
 ## In marks
 
-The article that CHG-Shapley comes from (H. Cai, *CHG Shapley: Efficient Data Valuation and Selection towards Trustworthy
-Machine Learning*, [arXiv:2406.11730](https://arxiv.org/abs/2406.11730)) sets methods side by side by the marks -, + and
-++. Its marks were not at hand when this page was made, so none of them is repeated here, nor compared. These marks follow
-from the means below: a method has ++ if its lead over chance is at least two thirds of the best method's, + from one third
-on, else -.
+The article that CHG-Shapley comes from (H. Cai, *CHG Shapley: Efficient Data Valuation and Selection towards
+Trustworthy Machine Learning*, [arXiv:2406.11730](https://arxiv.org/abs/2406.11730)) sets methods side by side by the
+marks -, + and ++. Its marks were not at hand when this page was made, so none of them is repeated here, nor compared.
+These marks follow from the means below: a method has ++ if its lead over chance is at least two thirds of the best
+method's, + from one third on, else -.
 
 """
 RESULTS = Path(__file__).parent / "results.json"
