@@ -137,6 +137,7 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
         False, description="for the private method: true writes one table, false a folder for each owner"
     )
     report: bool = Field(True, description="write report.html")
+    show: str | None = Field(None, min_length=1, description="column of the training table that the report shows")
     mlflow: bool = Field(False, description="log the published run to MLflow (extra `mlflow`)")
     log_format: Literal["auto", "text", "json"] = Field(
         "auto", description="text, json, or auto: text on a terminal, else json"
@@ -221,7 +222,7 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
         problems += self._group_problems()
         if self.review:
             problems += review_problems(self.method, self.metric, self.parent)
-        problems += radius_problems(self.duplicate_radius)
+        problems += radius_problems(self.duplicate_radius) + self._show_problems()
         problems += output_problems(self.output.format, self.output.table, to_owners=not problems and self.to_owners())
         alone = self._validates_itself()
         if alone == (self.validation is not None):
@@ -243,6 +244,18 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
                 for where, column in given.items()
                 if column is not None
             ]
+        return problems
+
+    def _show_problems(self) -> list[Problem]:
+        """Return why no column can be shown."""
+        if self.show is None:
+            return []
+        problems = []
+        if not self.report:
+            problems.append(Problem("show", "a report", "report: false", "leave one of them out"))
+        if self.method in METHODS and METHODS[self.method].is_private:
+            hint = "leave it out: the column of the lowest rows would tell of the table"
+            problems.append(Problem("show", f"no column, for {self.method}", repr(self.show), hint))
         return problems
 
     def _owned_problems(self) -> list[Problem]:

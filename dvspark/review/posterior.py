@@ -95,10 +95,11 @@ class Joint:
 
     def with_rest(self, choices: Choices) -> tuple[Float64s, Float64s]:
         """Return the same, and for each item the probability that it is none of its choices, (n_items,)."""
-        logs, rest = choices.features @ self.weights + self.biases[choices.codes], choices.rest @ self.weights
+        logs = choices.features @ self.weights + self.biases[choices.codes]
+        rest: Float64s = choices.rest @ self.weights
         most = np.maximum.reduceat(logs, choices.starts[:-1])
         each = np.exp(logs - most[choices.item_of])
-        of_rest: Float64s = choices.n_rest * np.exp(np.minimum(rest - most, MOST_LOG))
+        of_rest = np.exp(np.minimum(rest - most, MOST_LOG)) * choices.n_rest
         total = np.add.reduceat(each, choices.starts[:-1]) + of_rest
         return each / total[choices.item_of], of_rest / total
 

@@ -18,6 +18,7 @@ from dvspark.spark.exhausted import ran_out
 from dvspark.tables.sinks.places import require_reachable, require_values
 from dvspark.tables.sinks.values_tables import RunKey, ValuesTable, new_columns
 from dvspark.tables.sinks.write import refuse_conflict, remove_left_over
+from dvspark.tables.sources.one_column import require_column
 from dvspark.tables.storage import Storage, folder_problems, open_storage
 
 if TYPE_CHECKING:
@@ -44,7 +45,12 @@ def require_folders(output: str, work_dir: str | None, budget: str | None) -> No
 
 
 def require_packages(delivery: Delivery) -> None:
-    """Refuse a delivery whose packages are not installed. Raises: ConfigError."""
+    """Refuse a delivery whose packages are not installed, or whose report is to show a column that is not there.
+
+    Raises: ConfigError, InputError.
+    """
+    if delivery.shown is not None:
+        require_column("train", delivery.shown.reference, delivery.shown.name)
     if delivery.report:
         report.require_packages()
     if delivery.mlflow:

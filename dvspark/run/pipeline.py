@@ -23,7 +23,7 @@ from dvspark.run.plan import plan_run
 from dvspark.run.prepare import prepare_method
 from dvspark.run.publish import publish_results
 from dvspark.run.read import read_tables
-from dvspark.run.request import Budget, Change, Delivery, ReviewRules, RowRules, Spread
+from dvspark.run.request import Budget, Change, Delivery, ReviewRules, RowRules, ShownColumn, Spread
 from dvspark.run.review import review_values
 from dvspark.run.validate import Checked, validate_tables
 from dvspark.run.value import value_rows
@@ -61,8 +61,9 @@ def run(config: JobConfig, session: Session, arrived: DataFrame | None = None) -
     if config.parent is not None and config.change is not None:
         change = Change(config.parent, config.change, config.run_id)
     spread = Spread(config.plan, config.chunk_rows, config.host_memory, config.work_dir)
+    shown = None if config.show is None else ShownColumn(config.train.reference(), config.show)
     place = Place(config.output.format, config.output.table)
-    delivery = Delivery(place, config.force, config.to_owners(), config.report, config.mlflow)
+    delivery = Delivery(place, config.force, config.to_owners(), config.report, config.mlflow, shown)
     review = ReviewRules(config.review_k, config.duplicate_radius) if config.review else None
     budget = Budget(train, config.budget, config.epsilon_budget, config.delta_budget)
 

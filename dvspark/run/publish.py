@@ -74,7 +74,7 @@ def publish_results(
             record = public_record(record)
         clear = partial(begin, storage, session, run_id, delivery.place)
         with kept_for_changes(computed, validation_rows) as kept:
-            documents, record = presented(computed, {**record, **kept.told}, with_report=with_report)
+            documents, record = presented(computed, {**record, **kept.told}, delivery.shown, with_report=with_report)
             documents = kept.documents | documents
             write.publish(
                 storage,

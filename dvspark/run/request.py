@@ -44,10 +44,19 @@ class Spread:
 
 
 @dataclass(frozen=True)
+class ShownColumn:
+    """The column ``name`` of the training table ``reference``, by which a person recognizes rows in a report."""
+
+    reference: TableReference
+    name: str
+
+
+@dataclass(frozen=True)
 class Delivery:
     """Where values go: to ``place``, or to a folder for each owner if ``to_owners``; with a ``report``, or without.
 
-    ``force``: what the run id has published before is replaced. ``mlflow``: the run is also logged to MLflow.
+    ``shown``: a column that the report shows. ``force``: what the run id has published before is replaced.
+    ``mlflow``: the run is also logged to MLflow.
     """
 
     place: Place
@@ -55,6 +64,7 @@ class Delivery:
     to_owners: bool
     report: bool
     mlflow: bool
+    shown: ShownColumn | None = None
 
 
 @dataclass(frozen=True)

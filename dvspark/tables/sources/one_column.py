@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from dvspark.errors import InputError, Problem, close_matches
 from dvspark.schemas.arrow import arrow_type
 from dvspark.tables.sources.canonical import canonical_type
-from dvspark.tables.sources.local_files import local_files, local_table
+from dvspark.tables.sources.local_files import LocalTable, local_files, local_table
 
 if TYPE_CHECKING:
     from dvspark.tables.sources.reference import TableReference
@@ -23,13 +23,7 @@ def one_column(side: str, reference: TableReference, name: str, ids: pa.ChunkedA
     Raises: InputError for a table without the column, NotLocalError for one that only Spark reads.
     Cost: one pass over two columns; a batch of rows in memory beside those that are returned.
     """
-    # The role of owners has no part in embeddings and labels, and a reader takes it in any type.
-    wanted = replace(reference, owner=name)
-    table = local_table(side, wanted, "label")
-    if name not in table.types:
-        got = f"columns {', '.join(table.types)}"
-        hint = close_matches(name, list(table.types))
-        raise InputError(Problem(f"{side} table {reference}", f"a column {name!r} to show", got, hint))
+    table, wanted = require_column(side, reference, name)
     id_type = canonical_type("id", table.types[reference.id]) or table.types[reference.id]
     files = local_files(side, wanted, table, {"id": id_type, "owner": table.types[name]})
     found, asked = list[pa.RecordBatch](), ids.combine_chunks().cast(arrow_type(id_type))
@@ -40,3 +34,18 @@ def one_column(side: str, reference: TableReference, name: str, ids: pa.ChunkedA
                 found.append(kept)
     empty = pa.table({"id": ids.slice(0, 0), name: pa.nulls(0)})
     return pa.Table.from_batches(found).rename_columns(["id", name]) if found else empty
+
+
+def require_column(side: str, reference: TableReference, name: str) -> tuple[LocalTable, TableReference]:
+    """Return a table that has the column, and a reference by which the column is read as that of owners.
+
+    Raises: InputError for a table without the column, NotLocalError for one that only Spark reads.
+    """
+    # The role of owners has no part in embeddings and labels, and a reader takes it in any type.
+    wanted = replace(reference, owner=name)
+    table = local_table(side, wanted, "label")
+    if name not in table.types:
+        got = f"columns {', '.join(table.types)}"
+        hint = close_matches(name, list(table.types))
+        raise InputError(Problem(f"{side} table {reference}", f"a column {name!r} to show", got, hint))
+    return table, wanted

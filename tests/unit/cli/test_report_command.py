@@ -83,6 +83,24 @@ def test_report__shows_a_column_of_the_training_table(results: Path, tmp_path: P
         pq.write_table(rows, path)
 
 
+def test_job__shows_a_column_in_its_own_report(results: Path, tmp_path: Path, capsys: Any) -> None:
+    rows = pq.read_table(results.parent / "train.parquet")
+    texts = [f"this is row {each}" for each in rows["id"].to_pylist()]
+    pq.write_table(rows.append_column("words", [texts]), tmp_path / "train.parquet")
+    words = ["value", "--train", str(tmp_path / "train.parquet"), "--self_validation", "true", "--engine", "local"]
+    words += ["--output", str(tmp_path / "out")]
+    assert main([*words, "--show", "wrods"]) == 3
+    assert "a column 'wrods' to show" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "runs").exists()
+    assert main([*words, "--show", "words", "--report", "false"]) == 2
+    assert "a report" in capsys.readouterr().err
+    assert main([*words, "--show", "words", "--method", "dp_threshold_knn_shapley"]) == 2
+    assert "would tell of the table" in capsys.readouterr().err
+    assert main([*words, "--show", "words", "--run_id", "shown"]) == 0
+    page = (tmp_path / "out" / "runs" / "shown" / "report.html").read_text(encoding="utf-8")
+    assert all(text in page for text in texts)
+
+
 def test_report__of_neighbors_that_were_changed_is_refused(results: Path, tmp_path: Path, capsys: Any) -> None:
     path = results / "runs" / "before" / NEIGHBORS
     kept = path.read_bytes()
