@@ -16,6 +16,7 @@ ORDER = (
     "against_pydvl",
     "certificates",
     "self_validation",
+    "review",
     "engine_overhead",
     "rest_of_job",
     "memory",

@@ -18,6 +18,7 @@ from tests.bench import (
     kernel,
     label_errors,
     performance_page,
+    review,
     self_validation,
 )
 
@@ -50,6 +51,13 @@ def test_self_validation__runs_tiny() -> None:
     check_result(result, self_validation)
     _, ours, cleanlab = result["tables"]["Scores of rows by each other"]
     assert ours["mean score"] == pytest.approx(cleanlab["mean score"], abs=1e-12)
+
+
+def test_review__runs_tiny() -> None:
+    result = review.main(tiny=True)
+    check_result(result, review)
+    for (row,) in result["tables"].values():
+        assert 0 <= row["memory, GB"] <= row["bound, GB"]
 
 
 def test_label_errors__runs_tiny() -> None:
