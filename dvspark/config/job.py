@@ -231,6 +231,11 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
             problems.append(Problem("validation", expected, got, "give --validation PATH, or --self_validation true"))
         return problems
 
+    def groups_rows(self) -> bool:
+        """Return whether validation rows are told apart by weight, task or class."""
+        table = self.validation
+        return self.by_class or (table is not None and (table.weight or table.task) is not None)
+
     def _group_problems(self) -> list[Problem]:
         """Return why validation rows cannot be told apart by weight, task or class."""
         names = [] if self.validation is None else ["weight", "task"]

@@ -107,6 +107,10 @@ def _obstacles(record: dict[str, Any]) -> list[Problem]:
     if record.get("privacy") is not None:
         hint = "publish a release of all validation rows at once: each release spends the budget"
         problems.append(Problem(where, "a run without a private release", record["method"]["name"], hint))
+    if isinstance(groups := record.get("groups"), dict):
+        hint = "value all rows at once: totals of groups are not kept"
+        got = f"rows told apart by {', '.join(map(str, groups.get('by', [])))}"
+        problems.append(Problem(where, "a run whose validation rows all count alike", got, hint))
     if not problems and (lost := missing_in(record, USED_SETTINGS)):
         hint = "value all rows at once; runs of this version keep what a change needs"
         problems.append(Problem(where, "a record with its configuration", f"none of {', '.join(lost)}", hint))

@@ -78,6 +78,10 @@ def _table(config: JobConfig, spark: SparkSession) -> TableReference:
         problems.append(Problem("method", "one whose values add up point by point", config.method, hint))
     if config.parent is not None:
         problems.append(Problem("parent", "none: each batch is added to the one before", config.parent, "leave it out"))
+    if config.groups_rows():
+        hint = "value all rows at once: totals of groups are not kept, so no batch could be added to them"
+        expected, got = "rows that all count alike", "validation.weight, validation.task or by_class"
+        problems.append(Problem("validation", expected, got, hint))
     if is_connect(spark):
         hint = "run it with spark-submit: on Connect a batch's function has no access to this process"
         problems.append(Problem("spark", "a classic session", "Spark Connect", hint))

@@ -73,12 +73,11 @@ def label_counts(rows: Rows) -> dict[str | int, int]:
 
 def content_counts(rows: Rows, columns: list[str]) -> pa.Table:
     """Return each content of some key columns once, and how many rows have it (``n_rows``)."""
-    if rows.keys is None and not isinstance(rows.frame, LocalRows):
-        found = rows.frame.groupBy(*columns).count().toArrow()
-        return found.rename_columns([*columns, "n_rows"])
-    keys = rows.keys
+    keys, frame = rows.keys, rows.frame
+    if keys is None and isinstance(frame, LocalRows):
+        keys = pa.Table.from_batches(frame.read(columns), pa.schema([frame.schema.field(name) for name in columns]))
     if keys is None:
-        keys = pa.Table.from_batches(rows.frame.read(columns), pa.schema([rows.frame.schema.field(n) for n in columns]))
+        return rows.data_frame.groupBy(*columns).count().toArrow().rename_columns([*columns, "n_rows"])
     found = keys.group_by(columns).aggregate([([], "count_all")]).select([*columns, "count_all"])
     return found.rename_columns([*columns, "n_rows"])
 

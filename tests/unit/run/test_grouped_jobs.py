@@ -28,9 +28,11 @@ from dvspark.engine.by_workers.worker import answer
 from dvspark.errors import DvsparkError
 from dvspark.local.session import LocalSession
 from dvspark.methods import METHODS
+from dvspark.run.change import parent_record
 from dvspark.run.pipeline import run
 from dvspark.runs.ledger import Ledger
 from dvspark.tables.sinks.contents import by_task_digest
+from dvspark.tables.storage import open_storage
 
 GROUPED = [method for method in FAMILY if method not in (SCORES, "knn_acquisition_shapley")]
 DATA = draw_data(70, 60, seed=3, id_type="string", label_type="string")
@@ -258,6 +260,8 @@ def test_job__publishes_tasks_under_its_record(tables: Any, tmp_path: Path) -> N
     assert {one["name"]: one["verdict"] for one in record["findings"]}["tasks"] == "pass"
     assert job(tmp_path, train, validation | GROUPS, **SETTINGS)["created"] == record["created"]
     assert not (tmp_path / "out" / "validation_rows").exists()
+    with pytest.raises(DvsparkError, match="rows told apart by task, weight"):
+        parent_record(open_storage(str(tmp_path / "out")), record["run_id"])
 
 
 def test_job__does_not_see_validation_rows_of_weight_zero(tables: Any, tmp_path: Path) -> None:
