@@ -23,15 +23,20 @@ from property_tests import examples
 
 import dvspark
 from dvspark.config.job import JobConfig
+from dvspark.config.sections import TableConfig
 from dvspark.engine import chunks
 from dvspark.engine.by_workers.worker import answer
+from dvspark.engine.groups import Groups
 from dvspark.errors import DvsparkError
 from dvspark.local.session import LocalSession
 from dvspark.methods import METHODS
+from dvspark.methods.options import ValueOptions
 from dvspark.run.change import parent_record
+from dvspark.run.grouping import driver_bytes, expected_groups
 from dvspark.run.pipeline import run
 from dvspark.runs.ledger import Ledger
 from dvspark.tables.sinks.contents import by_task_digest
+from dvspark.tables.sources.read import Rows, read_rows
 from dvspark.tables.storage import open_storage
 
 GROUPED = [method for method in FAMILY if method not in (SCORES, "knn_acquisition_shapley")]
@@ -274,6 +279,25 @@ def test_job__does_not_see_validation_rows_of_weight_zero(tables: Any, tmp_path:
     there = job(tmp_path / "a", train, {"path": all_rows, "weight": "weight"}, **settings)
     without = job(tmp_path / "b", train, {"path": str(tmp_path / "kept.parquet"), "weight": "weight"}, **settings)
     assert column(tmp_path / "a", there) == column(tmp_path / "b", without)
+
+
+def test_job__tells_classes_apart_where_rows_validate_themselves(tables: Any, tmp_path: Path) -> None:
+    train, _ = tables
+    plain = job(tmp_path / "plain", train, None, k=3, self_validation=True)
+    record = job(tmp_path / "by", train, None, k=3, self_validation=True, by_class=True)
+    assert record["groups"] == {"by": ["label"], "n_groups": len(set(DATA.train.labels))}
+    np.testing.assert_allclose(column(tmp_path / "by", record), column(tmp_path / "plain", plain), rtol=0, atol=1e-15)
+
+
+def test_expected_groups__are_those_of_the_run(tables: Any, tmp_path: Path) -> None:
+    train, validation = tables
+    record = job(tmp_path, train, validation | GROUPS, **SETTINGS)
+    rows = read_rows(SESSION, "validation", TableConfig(**validation, **GROUPS).reference())
+    assert isinstance(rows, Rows)
+    groups = expected_groups(rows, ValueOptions(parameters={"k": 3}), SETTINGS["chunk_rows"])
+    assert groups is not None
+    assert (len(groups.members), groups.n_chunks) == (record["groups"]["n_groups"], record["plan"]["n_chunks"])
+    assert driver_bytes(groups, 1_000) > 3 * driver_bytes(Groups(("weight",), groups.members), 1_000)
 
 
 # --- what is refused --------------------------------------------------------------------------------------
