@@ -74,7 +74,7 @@ def _line(n_train: int, n_classes: int, spread: str = "normal") -> str:
     with (
         mock.patch.object(ranking, "keyed_points", return_value=points),
         mock.patch.object(gap_values, "ROWS_PER_MATCH", 2),
-        mock.patch.object(gap_values, "ROWS_PER_NEAR", 2),
+        mock.patch.object(gap_values, "FEWEST_ROWS", 2),
     ):
         with mock.patch.object(CodedPoints, "take", lambda *given: taken.append(take(*given)) or taken[-1]):
             partial()
