@@ -159,6 +159,9 @@ def _in_order(weights: Float64s, order: Int64s, options: ValueOptions) -> Float6
 def _asked_problems(given: Given, options: ValueOptions) -> list[Problem]:
     """Return problems of owners and weights: missing though the method needs them, or given though it does not."""
     problems = []
+    if "losses" in options.asks:
+        hint = "call dvspark.chg_value_arrays(losses[:, None] * gradients), or hardness_value_arrays(losses)"
+        problems.append(Problem("source", "variant: gradient, in arrays", "gradients that need losses", hint))
     for name in ("owners", "weights"):
         asked, present = name in options.asks, getattr(given, name) is not None
         if asked and not present:

@@ -25,15 +25,25 @@ def check_rows(values: Float64s, again: Float64s, size: float) -> Finding:
 
 
 class ValuedAgain:
-    """A few training rows ``x`` with classes ``codes``, valued again in each epoch; see `valued_again`."""
+    """A few training rows ``x`` with classes ``codes``, valued again in each epoch; see `valued_again`.
 
-    def __init__(self, x: Floats, codes: Int32s, variant: str, *, by_label: bool) -> None:
+    ``losses``: theirs, where gradients are given.
+    """
+
+    def __init__(
+        self, x: Floats, codes: Int32s, variant: str, *, by_label: bool, losses: Float64s | None = None
+    ) -> None:
         self._x, self._codes, self._variant, self._by_label = x, codes, variant, by_label
+        self._losses = np.zeros(len(codes)) if losses is None else losses
         self._values, self._size, self._n = np.zeros(len(codes)), 0.0, 0
 
-    def see(self, head: SoftmaxHead, games: Games) -> None:
-        """Value the rows by the head and the games of an epoch."""
-        values, size = valued_again(self._x, self._codes, head, games, self._variant, by_label=self._by_label)
+    def see(self, head: SoftmaxHead | None, games: Games) -> None:
+        """Value the rows by the head, None: by the gradients that they are, and the games of an epoch."""
+        rows = zip(self._x, self._codes.tolist(), self._losses.tolist(), strict=True)
+        told = [
+            (loss, np.asarray(x, np.float64)) if head is None else loss_and_gradient(x, c, head) for x, c, loss in rows
+        ]
+        values, size = valued_again(told, self._codes, games, self._variant, by_label=self._by_label)
         self._values += values
         self._size += size
         self._n += 1
@@ -44,16 +54,15 @@ class ValuedAgain:
 
 
 def valued_again(
-    x: Floats, codes: Int32s, head: SoftmaxHead, games: Games, variant: str, *, by_label: bool
+    rows: list[tuple[float, Float64s]], codes: Int32s, games: Games, variant: str, *, by_label: bool
 ) -> tuple[Float64s, float]:
-    """Return the values of a few training rows by the reference, and the size of their largest terms.
+    """Return the values of a few training rows, each a loss and a gradient, and the size of their largest terms.
 
-    The sums over all rows come from the games.
+    They are valued by the reference. The sums over all rows come from the games.
     """
-    values, size = np.empty(len(x)), 0.0
-    for place, (row, code) in enumerate(zip(x, codes.tolist(), strict=True)):
+    values, size = np.empty(len(rows)), 0.0
+    for place, ((loss, gradient), code) in enumerate(zip(rows, codes.tolist(), strict=True)):
         game = games[code if by_label else 0]
-        loss, gradient = loss_and_gradient(row, code, head)
         if isinstance(game, HardnessGame):
             values[place] = hardness_shapley.reference_values(np.array([loss]), game.n, game.total)[0]
             own = loss

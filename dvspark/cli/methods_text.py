@@ -21,7 +21,7 @@ DISTANCES = "O(n d) for the distances of n rows of d features; then: "
 
 # What a method asks for, as the settings call it.
 NEEDED = {"owners": "a column of owners (train.owner)", "weights": "a column of weights (train.weight)"}
-NEEDED |= {"owned": "a table of rows that are owned (owned)"}
+NEEDED |= {"owned": "a table of rows that are owned (owned)", "losses": "a column of losses (train.loss)"}
 
 
 def run(words: Sequence[str]) -> int:

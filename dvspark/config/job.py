@@ -91,6 +91,7 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
     by: str | None = parameter("by")
     epochs: int | None = parameter("epochs")
     learning_rate: float | None = parameter("learning_rate")
+    source: str | None = parameter("source")
     metric: str = choice("euclidean", METRICS, "euclidean, cosine (1 - cos) or inner_product")
     precision: str = choice(
         "default", PRECISIONS, "default: float64 only where order is in doubt; float64: all ranks in float64"
@@ -173,13 +174,17 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
         return self.options().declaration.is_private and not self.publish_all_values
 
     def asks(self) -> tuple[str, ...]:
-        """Return which of "owners" and "weights" training rows must have, for the method or for its output."""
+        """Return which of "owners", "weights" and "losses" rows must have, for the method or for its output."""
         return self.options().asks + ("owners",) * self.to_owners()
 
     def train_reference(self) -> TableReference:
         """Return the reference of the training rows, with the owned ones, and with the columns that are asked for."""
         owned = None if self.owned is None else self.owned.reference().of_rows_alone()
         return replace(self.train.reference().asked(self.asks()), owned=owned)
+
+    def validation_reference(self) -> TableReference | None:
+        """Return the reference of the validation rows, with the columns that are asked for; None: there are none."""
+        return None if self.validation is None else self.validation.reference().of_validation(self.asks())
 
     def _parameters(self) -> dict[str, Any]:
         """Return the parameters that are set; `n_classes` only if the method has this parameter."""

@@ -47,6 +47,7 @@ class TableConfig(NumbersAreNoTruths, BaseModel):
         None, description="column of weights: in train, for weighted methods; in validation, how much a row counts"
     )
     task: str | None = Field(None, description="in validation: column of tasks, each of which gets values of its own")
+    loss: str | None = Field(None, description="column of losses, for chg_shapley with source: gradients")
     embedding_dtype: Literal["float16", "float32", "float64"] | None = Field(
         None, description="numbers in binary embeddings, left out: float32, if sure; in CSV files, left out: float64"
     )

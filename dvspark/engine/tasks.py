@@ -185,8 +185,9 @@ def chunk_arrays(rows: pa.Table, train: TrainKeys, *, self_validation: bool) -> 
     counts = None
     if "n_matches" in rows.column_names:
         counts = np.stack([rows["n_matches"].to_numpy(), rows["n_others"].to_numpy()], axis=1)
+    losses = np.asarray(rows["loss"], np.float64) if "loss" in rows.column_names else None
     if not self_validation:
-        return ChunkArrays(x, codes, targets=targets, counts=counts)
+        return ChunkArrays(x, codes, targets=targets, counts=counts, losses=losses)
     train_rows = pc.index_in(rows["id"], value_set=train.keys["id"].combine_chunks())
     return ChunkArrays(x, codes, train_rows.to_numpy().astype(np.int64), targets)
 

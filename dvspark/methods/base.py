@@ -69,7 +69,7 @@ class Method(ABC, Generic[P]):
     - ``score``: a linear function from mean values to scores.
     - ``approximates``: the method that this one approximates; the audit measures how well.
     These take parameters as given (None stands for left out) or as plain data:
-    - ``asks``: which of "owners", "weights" and "owned" (rows that are in every coalition) the method needs.
+    - ``asks``: which of "owners", "weights", "losses" and "owned" (rows that are in every coalition) the method needs.
     - ``check``: what is wrong with the parameters taken together.
     - ``exact_distances``: whether the method computes with distances, not only with ranks.
     """

@@ -1,4 +1,4 @@
-"""CHG-Shapley of gradients in a softmax head that is trained on the embeddings (Cai 2024)."""
+"""CHG-Shapley of gradients, given or in a softmax head that is trained on the embeddings (Cai 2024)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from dvspark.errors import Problem
 from dvspark.kernels.formulas.chg_shapley import ChgShapley
-from dvspark.kernels.gradients.head_pass import VARIANTS
-from dvspark.methods.kinds.sums import ALL, BY_LABEL, SumsMethod
+from dvspark.kernels.gradients.head_pass import GRADIENT, VARIANTS
+from dvspark.methods.kinds.sums import ALL, BY_LABEL, GIVEN, HEAD, SumsMethod
 from dvspark.methods.parameters import Choice, Number, Whole
 
 VARIANT = Choice(
@@ -19,15 +19,26 @@ EPOCHS = Whole("epochs", "value rows in so many epochs of training; if left out,
 BATCH_ROWS = Whole("batch_rows", "with epochs, rows of a step; all if left out")
 LEARNING_RATE = Number("learning_rate", "with epochs, the size of steps", 1.0, above=0.0)
 SEED = Whole("seed", "with batch_rows, deals rows to steps", 0, least=0)
+SOURCE = Choice("source", "of gradients: a head on the embeddings, or gradients in their place", HEAD, (HEAD, GIVEN))
+# Parameters of training in epochs.
+OF_TRAINING = ("batch_rows", "learning_rate", "seed")
 
 
 def _problems(given: Mapping[str, Any]) -> list[Problem]:
     """Return what is wrong with the parameters taken together, if each alone is valid."""
+    if given.get("source") == GIVEN:
+        hint = "leave it out: no head is trained; gradients of several epochs may be laid end to end (docs/networks.md)"
+        names = [name for name in ("epochs", *OF_TRAINING) if given.get(name) is not None]
+        return [Problem(f"parameter {name!r}", f"none with source {GIVEN}", str(given[name]), hint) for name in names]
     if given.get("epochs") is not None:
         return []
-    alone = [name for name in ("batch_rows", "learning_rate", "seed") if given.get(name) is not None]
+    alone = [name for name in OF_TRAINING if given.get(name) is not None]
     hint = "give epochs; without them the head is trained to its minimum, whatever the way"
     return [Problem(f"parameter {name!r}", "none without epochs", str(given[name]), hint) for name in alone]
+
+
+def _asks(given: Mapping[str, Any]) -> tuple[str, ...]:
+    return ("losses",) if given.get("source") == GIVEN and given.get("variant") != GRADIENT else ()
 
 
 CHG_SHAPLEY = SumsMethod(
@@ -36,7 +47,8 @@ CHG_SHAPLEY = SumsMethod(
     purpose="to find wrong labels in a few passes; while a network trains",
     cost="none: O(p) a row",
     formulas=ChgShapley,
-    parameters=(VARIANT, BY, EPOCHS, BATCH_ROWS, LEARNING_RATE, SEED),
+    parameters=(VARIANT, BY, EPOCHS, BATCH_ROWS, LEARNING_RATE, SEED, SOURCE),
+    asks=_asks,
     check=_problems,
     reference="Cai, CHG Shapley, 2024, arXiv:2406.11730",
 )

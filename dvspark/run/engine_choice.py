@@ -128,8 +128,8 @@ def _by_size(config: JobConfig, local: LocalSession) -> tuple[str, str]:
     """Return the engine that suits a job's size. Raises: NotLocalError for tables that only Spark reads."""
     target, sides = config.options().target, list[Preview]()
     references = {"train": config.train_reference()}
-    if config.validation is not None:
-        references["validation"] = config.validation.reference().of_validation()
+    if (of_points := config.validation_reference()) is not None:
+        references["validation"] = of_points
     for side, reference in references.items():
         found = _preview(local, side, reference, target)
         if found is None:

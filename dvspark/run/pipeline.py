@@ -56,7 +56,7 @@ def run(config: JobConfig, session: Session, arrived: DataFrame | None = None) -
     options = config.options()
     rules = RowRules(config.on_bad_row, config.to_owners())
     train = config.train_reference()
-    validation = None if config.validation is None else config.validation.reference().of_validation()
+    validation = config.validation_reference()
     change = None
     if config.parent is not None and config.change is not None:
         change = Change(config.parent, config.change, config.run_id)

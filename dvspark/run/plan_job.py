@@ -109,8 +109,8 @@ def _previews(config: JobConfig, spark: SparkSession) -> tuple[Preview, Preview,
     Also the groups of validation rows, which are counted if these do not all count alike.
     """
     references = {"train": config.train_reference()}
-    if config.validation is not None:
-        references["validation"] = config.validation.reference().of_validation()
+    if (of_points := config.validation_reference()) is not None:
+        references["validation"] = of_points
     target = config.options().target
     rows = {side: read_rows(spark, side, reference, target) for side, reference in references.items()}
     found = {side: one if isinstance(one, list) else preview(one, references[side]) for side, one in rows.items()}

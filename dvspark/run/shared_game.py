@@ -10,7 +10,7 @@ from dvspark.engine.chunks import pieces, rows_of_chunk
 from dvspark.engine.index.train_index import TrainKeys
 from dvspark.engine.points import points_of
 from dvspark.engine.tasks import chunk_arrays
-from dvspark.kernels.gradients.head_gradients import Piece
+from dvspark.kernels.gradients.head_gradients import AnyPiece
 from dvspark.logs import Stage
 from dvspark.methods.kinds.shared import labelled_points
 from dvspark.runs.ledger import Ledger
@@ -57,12 +57,14 @@ class SharedGame(Protocol):
         """Return the values. What takes long is kept in the ledger, if there is one."""
 
 
-def game_points(validation_rows: Frame, n_chunks: int, known: TrainKeys) -> Piece:
+def game_points(validation_rows: Frame, n_chunks: int, known: TrainKeys) -> AnyPiece:
     """Return the validation rows whose label some training row has, by chunk, in id order."""
     asked = points_of(validation_rows)
-    chunks, found = asked.chunked(validation_rows, n_chunks), list[Piece]()
+    chunks, found = asked.chunked(validation_rows, n_chunks), list[AnyPiece]()
     for wave in pieces(list(asked.chunk_sizes(chunks))):
         rows = asked.chunk_rows(chunks, wave)
         for chunk_id in wave:
             found.append(labelled_points(chunk_arrays(rows_of_chunk(rows, chunk_id), known, self_validation=False)))
-    return np.concatenate([x for x, _ in found]), np.concatenate([codes for _, codes in found])
+    x, codes = np.concatenate([one[0] for one in found]), np.concatenate([one[1] for one in found])
+    losses = [one[2] for one in found if len(one) > 2]
+    return (x, codes, np.concatenate(losses)) if losses else (x, codes)

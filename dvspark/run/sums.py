@@ -20,7 +20,8 @@ from dvspark.engine.index.train_index import TrainKeys
 from dvspark.engine.tasks import ChunkWork
 from dvspark.kernels.gradients.course import Watched
 from dvspark.kernels.gradients.head_gradients import Piece
-from dvspark.kernels.gradients.head_pass import HeadPass, PassSums
+from dvspark.kernels.gradients.head_pass import PassSums
+from dvspark.kernels.gradients.row_pass import RowPass
 from dvspark.kernels.gradients.softmax_head import FLAT_SLOPE
 from dvspark.logs import Stage
 from dvspark.methods.kinds.sums import BY_LABEL, SettledGame, SumsMethod
@@ -61,7 +62,7 @@ class TrainRows:
         """The ids and labels of the rows."""
         return self.engine.train_keys(self.index)
 
-    def run(self, asked: HeadPass) -> PassSums:
+    def run(self, asked: RowPass) -> PassSums:
         """Return the sums over all rows, added by `stretches`, and their values."""
         return PassSums.joined(self.engine.row_pass(self.frame, self.index, self.work, asked))
 
@@ -84,6 +85,8 @@ class HeadGame:
     def note(self) -> str:
         """What the log says of the stage that settled it."""
         head, n_epochs = self.known.found.head, len(self.known.found.losses)
+        if head is None:
+            return "gradients given"
         if self.known.is_fitted:
             return f"softmax head on {head.n_rows} rows"
         return f"{n_epochs} epochs, loss {head.loss:.3g}"
@@ -133,7 +136,10 @@ def settled(
     known, points = rows.keys, None
     if not work.options.self_validation:
         points = game_points(validation_rows, n_chunks, known)
-    again = gradients.ValuedAgain(*rows.some(_sampled(rows.n)), parameters.variant, by_label=parameters.by == BY_LABEL)
+    sampled, losses = _sampled(rows.n), known.columns.losses
+    own_losses = None if losses is None else losses[sampled]
+    by_label = parameters.by == BY_LABEL
+    again = gradients.ValuedAgain(*rows.some(sampled), parameters.variant, by_label=by_label, losses=own_losses)
     watched = Watched(again.see, report)
     found = method.settle(rows, points, (rows.index.n_features, len(known.words)), parameters, watched)
     return replace(found, again=again.mean())
@@ -149,18 +155,20 @@ def sums_findings(known: SettledGame, totals: Partial, valued: Float64s) -> list
     findings = [checks.check_finite(valued)]
     if known.again is not None:
         findings.append(gradients.check_rows(valued[_sampled(len(valued))], *known.again))
-    return [*findings, checks.check_efficiency(valued, totals, "mean"), _head_finding(known)]
+    return [*findings, checks.check_efficiency(valued, totals, "mean"), *_head_findings(known)]
 
 
 def _sampled(n: int) -> Int64s:
     return np.unique(np.linspace(0, n - 1, SAMPLE_ROWS).astype(np.int64))
 
 
-def _head_finding(known: SettledGame) -> Finding:
-    """Return whether the head is at its minimum; of one that values in each epoch, whether its loss fell."""
+def _head_findings(known: SettledGame) -> list[Finding]:
+    """Return whether the head, if any, is at its minimum; of one that values in each epoch, whether its loss fell."""
     head, losses = known.found.head, known.found.losses
+    if head is None:
+        return []
     if known.is_fitted:
         meaning = f"steepest slope of the head's loss, {head.loss:.3g} after {head.n_steps} steps on {head.n_rows} rows"
-        return Finding("head", "pass" if head.slope <= FLAT_SLOPE else "warn", head.slope, FLAT_SLOPE, meaning)
+        return [Finding("head", "pass" if head.slope <= FLAT_SLOPE else "warn", head.slope, FLAT_SLOPE, meaning)]
     meaning = f"mean loss at the start of epoch {len(losses)}, no more than in epoch 1"
-    return Finding("head", "pass" if losses[-1] <= losses[0] else "warn", losses[-1], losses[0], meaning)
+    return [Finding("head", "pass" if losses[-1] <= losses[0] else "warn", losses[-1], losses[0], meaning)]

@@ -89,8 +89,8 @@ def settled(validation_rows: Frame, n_chunks: int, index: Index, work: ChunkWork
     tables = BothTables(
         index.n_train,
         len(known.words),
-        game_points(validation_rows, n_chunks, known),
-        lambda: map(labelled_rows, engine.train_pieces(index)),
+        game_points(validation_rows, n_chunks, known)[:2],
+        lambda: (labelled_rows(rows)[:2] for rows in engine.train_pieces(index)),
         some,
         lambda asked: engine.row_pass(validation_rows, index, work, asked),
     )

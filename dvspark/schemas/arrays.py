@@ -41,7 +41,7 @@ class TrainColumns:
     """Columns of training rows beside embedding and label, in id order; None if the table does not have them.
 
     - ``targets`` (n_train,) float64: the numbers to predict.
-    - ``weights`` (n_train,) float64, not negative.
+    - ``weights`` and ``losses`` (n_train,) float64, not negative.
     - ``owners`` (n_train,) int32: positions among all owners in ascending order, of which there are ``n_owners``.
     - ``sampled`` (n_train,) bool: the rows that a private release drew.
     - ``owned`` (n_train,) bool: the rows that are in every coalition and get no values; the others are candidates.
@@ -53,6 +53,7 @@ class TrainColumns:
     n_owners: int = 0
     sampled: Bools | None = None
     owned: Bools | None = None
+    losses: Float64s | None = None
 
 
 # Of a method's parameter `index`: the nearest rows themselves, found by no approximate search.
@@ -127,6 +128,7 @@ class ChunkArrays:
       its own game; else None.
     - ``targets`` (n_validation,) float64, the numbers to predict, and ``weights`` (n_validation, n_train) float64, of
       each training row for each point: only if the method asks for them.
+    - ``losses`` (n_validation,) float64: where the table tells them.
     - ``counts`` (n_validation, 2) int64: how many neighbors match and how many do not, if they were counted before, or
       published with noise.
     """
@@ -137,6 +139,7 @@ class ChunkArrays:
     targets: Float64s | None = None
     weights: Float64s | None = None
     counts: Int64s | None = None
+    losses: Float64s | None = None
 
     @property
     def n_validation(self) -> int:
@@ -149,5 +152,6 @@ class ChunkArrays:
         targets = None if self.targets is None else self.targets[points]
         weights = None if self.weights is None else self.weights[points]
         counts = None if self.counts is None else self.counts[points]
+        losses = None if self.losses is None else self.losses[points]
         labels = [self.labels[point] for point in points]
-        return ChunkArrays(self.x[points], labels, train_rows, targets, weights, counts)
+        return ChunkArrays(self.x[points], labels, train_rows, targets, weights, counts, losses)

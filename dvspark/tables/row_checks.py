@@ -101,11 +101,11 @@ def row_problems(batch: pa.RecordBatch, checks: RowChecks) -> tuple[dict[str, Bo
     if pa.types.is_floating(label.type):
         problems["label is NaN or infinity"] = _not_finite(label)
         problems["label is too large to square"] = _too_large(label)
-    if "weight" in batch.schema.names:
-        weight = batch.column("weight")
-        problems["weight is null"] = np.asarray(pc.is_null(weight))
-        problems["weight is negative, NaN or infinity"] = _not_finite(weight) | _negative(weight)
-        problems["weight is too large to add up"] = _too_large(weight)
+    for role in [name for name in ("weight", "loss") if name in batch.schema.names]:
+        numbers = batch.column(role)
+        problems[f"{role} is null"] = np.asarray(pc.is_null(numbers))
+        problems[f"{role} is negative, NaN or infinity"] = _not_finite(numbers) | _negative(numbers)
+        problems[f"{role} is too large to add up"] = _too_large(numbers)
     if "task" in batch.schema.names:
         problems["task is null"] = np.asarray(pc.is_null(batch.column("task")))
     if checks.with_owners and "owner" in batch.schema.names:

@@ -7,17 +7,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import scipy.optimize
+
+from dvspark.cli import main
 
 PAGE = Path(__file__).parents[2] / "docs" / "networks.md"
 
 
 @pytest.mark.parametrize("name", ["networks", "training_on_less"])
-def test_page__what_it_shows_is_what_comes_out(name: str) -> None:
+def test_page__what_it_shows_is_what_comes_out(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # the page writes a table
     found = doctest.testfile(str(PAGE.with_stem(name)), module_relative=False)
     assert found.attempted >= 9
     assert found.failed == 0
+    if name == "networks":
+        _, command = PAGE.read_text(encoding="utf-8").split("    dvspark value ")
+        words = command.split("\n\n")[0].replace("\\\n", " ").split()
+        assert main(["value", *words]) == 0
+        values = pq.read_table(tmp_path / "results" / "values").sort_by("id")["value"].to_numpy()
+        assert (np.argsort(values)[:30] % 10 == 0).sum() > 20  # wrong labels, where chance would find 3
 
 
 def test_page__gradients_are_those_of_finite_differences() -> None:

@@ -30,17 +30,18 @@ from dvspark.engine.tasks import ChunkWork, count_chunks, near_chunks, value_chu
 from dvspark.games.utility import Ends
 from dvspark.kernels import loops
 from dvspark.kernels.formulas.influence import AlongPass, HessianPass
+from dvspark.kernels.gradients.given_pass import GivenPass
 from dvspark.kernels.gradients.head_pass import HeadPass
-from dvspark.kernels.gradients.row_pass import RowPass
-from dvspark.kernels.ranking.ordered import given
+from dvspark.kernels.gradients.row_pass import RowPass, taken
 from dvspark.local.workers import DONE, FAILED, read_message, write_message
+from dvspark.methods.kinds.shared import labelled_rows
 from dvspark.methods.options import ValueOptions
 
 Batches = Iterator[pa.RecordBatch]
 
 
 # What reads stretches of rows, by the names of the tasks.
-PASSES: dict[str, type[RowPass]] = {one.task: one for one in (HeadPass, HessianPass, AlongPass)}
+PASSES: dict[str, type[RowPass]] = {one.task: one for one in (HeadPass, GivenPass, HessianPass, AlongPass)}
 
 
 def pass_stretch(
@@ -52,7 +53,7 @@ def pass_stretch(
     """Yield `HEAD_SUMS` of the stretch that the pass in the batches is about."""
     told = arrays_of(batches)
     start, stop = map(int, told["ends"])
-    piece = index.arrays.x[start:stop], given(index.arrays.labels.codes, "one label a row")[start:stop]
+    piece = taken(labelled_rows(index.arrays), slice(start, stop))
     yield arrays_batch(0, made.of_arrays(told).answer([piece]))
 
 

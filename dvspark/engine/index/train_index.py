@@ -17,7 +17,10 @@ from dvspark.errors import ComputeError, Problem
 from dvspark.schemas import TrainArrays, TrainColumns, TrainLabels, columns
 
 # Files of `TrainColumns`.
-COLUMN_FILES = ("targets", "weights", "owners", "owned")
+COLUMN_FILES = ("targets", "weights", "losses", "owners", "owned")
+
+# Columns of rows beside id and label, which not every table has.
+KEY_NAMES = ("owner", "weight", "loss", "owned")
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class IndexReference:
 
 @dataclass(frozen=True)
 class TrainKeys:
-    """The columns of training rows beside embeddings: ``keys`` (id, label, owner, weight), and what follows from them.
+    """The columns of training rows beside embeddings: ``keys`` (id, label, owner, weight, loss), and what follows.
 
     ``words`` is the vocabulary of labels. ``columns`` are the keys as arrays, and ``owners`` names the owners in them.
     ``dtype`` is that of the embeddings.
@@ -64,13 +67,12 @@ class TrainKeys:
     def of(cls, keys: pa.Table, dtype: str) -> TrainKeys:
         """Return the keys of training rows with what follows from them. Cost: O(n log n)."""
         labels = keys["label"].combine_chunks()
-        given = {
-            name: keys[name].combine_chunks() for name in ("owner", "weight", "owned") if name in keys.column_names
-        }
+        given = {name: keys[name].combine_chunks() for name in KEY_NAMES if name in keys.column_names}
         owners = columns.label_vocabulary(given["owner"].drop_null()) if "owner" in given else None
         found = TrainColumns(
             targets=columns.target_numbers(labels),
             weights=np.asarray(given["weight"], np.float64) if "weight" in given else None,
+            losses=np.asarray(given["loss"], np.float64) if "loss" in given else None,
             owners=None if owners is None else columns.codes_of(given["owner"], owners),
             n_owners=0 if owners is None else len(owners),
             owned=np.asarray(given["owned"]) if "owned" in given else None,

@@ -167,12 +167,14 @@ def _random_rows(
     owners = rng.permutation(np.arange(n_train, dtype=np.int32) % n_owners)
     owned = np.arange(n_train) % 2 == 0
     columns = TrainColumns(rng.random(n_train), rng.random(n_train), owners, n_owners, owned=owned)
+    columns = dataclasses.replace(columns, losses=columns.weights)
     train = dataclasses.replace(prepare(x, TrainLabels(codes), options.metric), columns=columns)
     chunk = ChunkArrays(
         rng.random((points, sizes.n_features), dtype) - dtype(0.5),
         list(rng.integers(0, n_labels, (points, 1), np.int32)),
         np.arange(points) % n_train if options.self_validation else None,
         targets=rng.random(points),
+        losses=np.ones(points),
     )
     return train, chunk
 

@@ -73,7 +73,7 @@ def value_batches(batches: Batches, games: Mapping[Any, GradientGame]) -> Batche
 def _gradients(rows: pa.RecordBatch) -> Float64s:
     """Return the gradients of rows, (n, p); where losses are given, each times its loss."""
     x = embedding_matrix(rows.column("embedding"), np.dtype(np.float64)).astype(np.float64, copy=False)
-    return x * np.asarray(rows.column("weight"), np.float64)[:, None] if "weight" in rows.schema.names else x
+    return x * np.asarray(rows.column("loss"), np.float64)[:, None] if "loss" in rows.schema.names else x
 
 
 def _by_class(batch: pa.RecordBatch) -> Iterator[tuple[Any, pa.RecordBatch]]:

@@ -32,14 +32,14 @@ from dvspark.engine.tasks import (
 from dvspark.errors import ComputeError, Problem
 from dvspark.host.own_folder import OwnFolder
 from dvspark.kernels import loops
-from dvspark.kernels.gradients.head_gradients import Piece
-from dvspark.kernels.gradients.row_pass import Arrays, RowPass
+from dvspark.kernels.gradients.head_gradients import AnyPiece
+from dvspark.kernels.gradients.row_pass import Arrays, RowPass, taken
 from dvspark.kernels.nearest.nearest import merge_nearest
-from dvspark.kernels.ranking.ordered import given
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.kinds import radius as methods_radius
 from dvspark.methods.kinds.nearest import NearestMethod
+from dvspark.methods.kinds.shared import labelled_rows
 from dvspark.schemas import (
     NEIGHBOR_COUNTS,
     PARTIALS,
@@ -133,10 +133,9 @@ def row_pass(rows: DataFrame, reference: IndexReference, work: ChunkWork, asked:
     return passed_on_spark(rows.sparkSession, asked, reference.n_train, lambda *ends: between(reference, *ends))
 
 
-def between(reference: IndexReference, start: int, stop: int) -> Iterator[Piece]:
+def between(reference: IndexReference, start: int, stop: int) -> Iterator[AnyPiece]:
     """Yield the training rows from one place to another with their classes, mapped on this host."""
-    arrays = open_here(reference).arrays
-    yield arrays.x[start:stop], given(arrays.labels.codes, "one label a row")[start:stop]
+    yield taken(labelled_rows(open_here(reference).arrays), slice(start, stop))
 
 
 def value_waves(

@@ -14,7 +14,7 @@ import pyarrow as pa
 from dvspark.engine.planning.cluster import read_hosts
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels import loops
-from dvspark.kernels.gradients.head_gradients import Piece
+from dvspark.kernels.gradients.head_gradients import AnyPiece
 from dvspark.kernels.gradients.row_pass import Arrays, RowPass, stretches
 from dvspark.kernels.one_thread import one_thread
 from dvspark.schemas import HEAD_SUMS, Float64s
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 # Yields the training rows from one place to another, mapped on the host that runs it.
-Between = Callable[[int, int], Iterator[Piece]]
+Between = Callable[[int, int], Iterator[AnyPiece]]
 TYPES = arrow_schema(HEAD_SUMS)
 
 

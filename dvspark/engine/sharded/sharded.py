@@ -28,9 +28,9 @@ from dvspark.engine.sharded.sharded_nearest import by_nearest, near_points, near
 from dvspark.engine.sharded.sharded_radius import by_counts, neighbor_counts
 from dvspark.engine.sharded.sharded_ranking import by_all_keys, by_bins
 from dvspark.engine.tasks import ChunkWork, ListedRows
-from dvspark.kernels.gradients.head_gradients import Piece
-from dvspark.kernels.gradients.row_pass import Arrays, RowPass
-from dvspark.kernels.ranking.ordered import given
+from dvspark.kernels.gradients.head_gradients import AnyPiece
+from dvspark.kernels.gradients.row_pass import Arrays, RowPass, taken
+from dvspark.methods.kinds.shared import labelled_rows
 from dvspark.schemas import Partial, TrainArrays, Wave
 
 if TYPE_CHECKING:
@@ -98,12 +98,12 @@ def row_pass(rows: DataFrame, reference: BlocksReference, work: ChunkWork, asked
     return passed_on_spark(rows.sparkSession, asked, reference.n_train, lambda *ends: between(reference, *ends))
 
 
-def between(reference: BlocksReference, start: int, stop: int) -> Iterator[Piece]:
+def between(reference: BlocksReference, start: int, stop: int) -> Iterator[AnyPiece]:
     """Yield the training rows from one place to another with their classes, block by block, mapped on this host."""
     for block in range(start // reference.block_rows, -(-stop // reference.block_rows)):
         first, train = reference.first_row(block), open_block(reference, block).train
         here = slice(max(0, start - first), min(stop - first, train.n_train))
-        yield train.x[here], given(train.labels.codes, "one label a row")[here]
+        yield taken(labelled_rows(train), here)
 
 
 def value_waves(

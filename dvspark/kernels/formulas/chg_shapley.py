@@ -16,7 +16,8 @@ from dvspark.schemas import Float64s, Floats
 class ChgShapley(Parameters):
     """Parameters of the method: what a row is in its game, whose rows are a game, and how the head is trained.
 
-    ``epochs`` None: to the minimum, before rows are valued once.
+    ``epochs`` None: to the minimum, before rows are valued once. ``source``: whether gradients are those in a head, or
+    given in place of embeddings.
     """
 
     variant: str = "chg"
@@ -25,6 +26,7 @@ class ChgShapley(Parameters):
     batch_rows: int | None = None
     learning_rate: float = 1.0
     seed: int = 0
+    source: str = "head"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dvspark.kernels.distances.distances import TILE_ROWS
 from dvspark.kernels.formulas.both_tables import BothTables, ValuedRows
 from dvspark.kernels.formulas.kinds import WholeFormulas
 from dvspark.kernels.gradients.conjugate_gradients import solved
-from dvspark.kernels.gradients.head_gradients import Piece
+from dvspark.kernels.gradients.head_gradients import AnyPiece
 from dvspark.kernels.gradients.row_pass import Arrays
 from dvspark.kernels.gradients.softmax_head import FLAT_SLOPE, SoftmaxHead, drawn_rows, fit_head
 from dvspark.kernels.one_thread import one_thread
@@ -77,7 +77,7 @@ class HessianPass(HeadDirection):
     task: ClassVar[str] = "hessian"
     told: ClassVar[tuple[str, ...]] = ("total",)
 
-    def answer(self, pieces: Iterable[Piece]) -> Arrays:
+    def answer(self, pieces: Iterable[AnyPiece]) -> Arrays:
         """Return the total of a stretch."""
         return {"total": hessian_total(self.head, pieces, self.direction)}
 
@@ -89,7 +89,7 @@ class AlongPass(HeadDirection):
     task: ClassVar[str] = "along"
     told: ClassVar[tuple[str, ...]] = ("values",)
 
-    def answer(self, pieces: Iterable[Piece]) -> Arrays:
+    def answer(self, pieces: Iterable[AnyPiece]) -> Arrays:
         """Return the values of a stretch."""
         return {"values": along(self.head, pieces, self.direction)}
 
@@ -102,7 +102,7 @@ def residuals(head: SoftmaxHead, features: Float64s, codes: Int32s) -> Float64s:
     return found
 
 
-def gradient_total(head: SoftmaxHead, pieces: Iterable[Piece]) -> Float64s:
+def gradient_total(head: SoftmaxHead, pieces: Iterable[AnyPiece]) -> Float64s:
     """Return the sum of the gradients of all rows, (n_classes, n_features + 1)."""
     total = np.zeros_like(head.weights)
     for features, codes in _tiles(head, pieces):
@@ -110,7 +110,7 @@ def gradient_total(head: SoftmaxHead, pieces: Iterable[Piece]) -> Float64s:
     return total
 
 
-def hessian_total(head: SoftmaxHead, pieces: Iterable[Piece], v: Float64s) -> Float64s:
+def hessian_total(head: SoftmaxHead, pieces: Iterable[AnyPiece], v: Float64s) -> Float64s:
     """Return the product of ``v`` with the Hessian of the rows' losses, added up; no Hessian is written.
 
     The part of a row with features f and probabilities p is (diag p - p pᵀ) ⊗ f fᵀ.
@@ -123,7 +123,7 @@ def hessian_total(head: SoftmaxHead, pieces: Iterable[Piece], v: Float64s) -> Fl
     return total
 
 
-def along(head: SoftmaxHead, pieces: Iterable[Piece], direction: Float64s) -> Float64s:
+def along(head: SoftmaxHead, pieces: Iterable[AnyPiece], direction: Float64s) -> Float64s:
     """Return g·direction of all rows, in their order."""
     found = [
         np.einsum("nc,nc->n", residuals(head, features, codes), features @ direction.T)
@@ -132,9 +132,9 @@ def along(head: SoftmaxHead, pieces: Iterable[Piece], direction: Float64s) -> Fl
     return np.concatenate(found)
 
 
-def _tiles(head: SoftmaxHead, pieces: Iterable[Piece]) -> Iterator[tuple[Float64s, Int32s]]:
+def _tiles(head: SoftmaxHead, pieces: Iterable[AnyPiece]) -> Iterator[tuple[Float64s, Int32s]]:
     """Yield features and classes of the rows, one tile at a time."""
-    for x, codes in pieces:
+    for x, codes, *_ in pieces:
         for start in range(0, len(x), TILE_ROWS):
             here = slice(start, start + TILE_ROWS)
             yield head.features(x[here]), codes[here]

@@ -74,21 +74,22 @@ class Steps:
 class CourseValues:
     """What a course has found: the mean ``values`` over epochs, (n,), with their ``utility`` and ``size``, means too.
 
-    ``losses``: the mean loss of each epoch. ``head``: that of the last epoch, by which rows were valued last.
+    ``losses``: the mean loss of each epoch. ``head``: that of the last epoch, by which rows were valued last; None:
+    gradients were given.
     """
 
     values: Float64s
     utility: float
     size: float
     losses: tuple[float, ...]
-    head: SoftmaxHead
+    head: SoftmaxHead | None
 
 
 @dataclass(frozen=True)
 class Watched:
-    """Who is told the head and the games of each epoch: ``see``; and how many epochs are done: ``report``."""
+    """Who is told the head, if any, and the games of each epoch: ``see``; and how many are done: ``report``."""
 
-    see: Callable[[SoftmaxHead, Games], None] = lambda _head, _games: None
+    see: Callable[[SoftmaxHead | None, Games], None] = lambda _head, _games: None
     report: Callable[[int, int], None] = lambda _done, _total: None
 
 

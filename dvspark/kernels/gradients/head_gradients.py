@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from dvspark.schemas import Float64s, Floats, Int32s
 
-# Rows x (n, n_features) and their classes (n,).
+# Rows x (n, n_features) and their classes (n,); also with their losses (n,), where the table tells them.
 Piece = tuple[Floats, Int32s]
+AnyPiece = Piece | tuple[Floats, Int32s, Float64s]
 
 
 @dataclass(frozen=True)

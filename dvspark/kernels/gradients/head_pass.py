@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from dvspark.kernels.gradients.head_gradients import Piece, RowFormula
+from dvspark.kernels.gradients.head_gradients import AnyPiece, RowFormula
 from dvspark.kernels.gradients.row_pass import Arrays
 from dvspark.kernels.gradients.softmax_head import SoftmaxHead
 from dvspark.schemas import Float64s, Floats, Int32s, Int64s
@@ -130,7 +130,7 @@ class HeadPass:
         """The names of the arrays that it tells of each stretch."""
         return PassSums.names()
 
-    def answer(self, pieces: Iterable[Piece]) -> Arrays:
+    def answer(self, pieces: Iterable[AnyPiece]) -> Arrays:
         """Return what is asked for over the rows of a stretch, as arrays of `PassSums`."""
         return self.over(pieces).arrays()
 
@@ -158,7 +158,7 @@ class HeadPass:
         """The direction of the one game, if there is one game and it has one."""
         return self.formulas[0].direction if len(self.formulas) == 1 else None
 
-    def over(self, pieces: Iterable[Piece]) -> PassSums:
+    def over(self, pieces: Iterable[AnyPiece]) -> PassSums:
         """Return what is asked for over rows in ``pieces``, tile by tile in their order.
 
         Pieces that are cut between tiles change no bit. BLAS must have one thread.
@@ -167,7 +167,7 @@ class HeadPass:
         c, width = self.n_classes, len(self.center) + 1
         doubled = 2 * c if self.variant == CHG else c
         state = _State(self, np.zeros((doubled, width)))
-        for x, codes in pieces:
+        for x, codes, *_ in pieces:
             for start in range(0, len(x), PASS_ROWS):
                 state.add(x[start : start + PASS_ROWS], codes[start : start + PASS_ROWS])
         return state.sums()

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol, Self
 
-from dvspark.kernels.gradients.head_gradients import Piece
+from dvspark.kernels.gradients.head_gradients import AnyPiece
 from dvspark.kernels.one_thread import one_thread
-from dvspark.schemas import Float64s
+from dvspark.schemas import Float64s, Int64s
 
 # Rows are cut into stretches of so many, or longer ones if there would be more than MOST_STRETCHES: each is added up in
 # one go, and then these sums in order, so that it does not matter who adds up which. A multiple of `TILE_ROWS`, by
@@ -40,15 +40,20 @@ class RowPass(Protocol):
     def of_arrays(cls, told: Mapping[str, Float64s]) -> Self:
         """Return the pass that `arrays` has told."""
 
-    def answer(self, pieces: Iterable[Piece]) -> Arrays:
+    def answer(self, pieces: Iterable[AnyPiece]) -> Arrays:
         """Return what is asked for over the rows of a stretch, in pieces that are cut between tiles."""
 
 
-def passed_over(rows: Piece, asked: RowPass) -> list[Arrays]:
+def passed_over(rows: AnyPiece, asked: RowPass) -> list[Arrays]:
     """Return what is told of each stretch of rows in this process, in order."""
-    x, codes = rows
     with one_thread():
-        return [asked.answer([(x[start:stop], codes[start:stop])]) for start, stop in stretches(len(x))]
+        return [asked.answer([taken(rows, slice(*ends))]) for ends in stretches(len(rows[0]))]
+
+
+def taken(rows: AnyPiece, places: slice | Int64s) -> AnyPiece:
+    """Return some of the rows."""
+    x, codes, *losses = rows
+    return (x[places], codes[places], losses[0][places]) if losses else (x[places], codes[places])
 
 
 def stretches(n: int) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from dvspark.errors import Problem
-from dvspark.kernels.gradients.head_gradients import Piece
+from dvspark.kernels.gradients.head_gradients import AnyPiece
 from dvspark.kernels.ranking.ordered import given
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.methods.base import Method, P
@@ -70,13 +70,15 @@ class SharedMethod(Method[P], ABC):
         return (time.process_time() - began) * sizes.n_train / train.n_train
 
 
-def labelled_rows(train: TrainArrays) -> Piece:
+def labelled_rows(train: TrainArrays) -> AnyPiece:
     """Return embeddings and label codes of training rows, which have one label each (`SharedMethod.label_problems`)."""
-    return train.x, given(train.labels.codes, "one label a row")
+    codes = given(train.labels.codes, "one label a row")
+    return (train.x, codes) if train.columns.losses is None else (train.x, codes, train.columns.losses)
 
 
-def labelled_points(chunk: ChunkArrays) -> Piece:
+def labelled_points(chunk: ChunkArrays) -> AnyPiece:
     """Return embeddings and label codes of the validation rows whose label some training row has."""
     known = np.array([len(codes) == 1 for codes in chunk.labels], np.bool_)
-    codes = [codes for codes in chunk.labels if len(codes) == 1]
-    return chunk.x[known], np.concatenate(codes) if codes else np.empty(0, np.int32)
+    of_known = [codes for codes in chunk.labels if len(codes) == 1]
+    codes = np.concatenate(of_known) if of_known else np.empty(0, np.int32)
+    return (chunk.x[known], codes) if chunk.losses is None else (chunk.x[known], codes, chunk.losses[known])

@@ -10,14 +10,15 @@ import numpy as np
 from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.kernels.formulas.chg_shapley import ChgShapley
 from dvspark.kernels.gradients.course import Course, CourseValues, NoTargetError, Training, Watched
-from dvspark.kernels.gradients.head_gradients import Piece
-from dvspark.kernels.gradients.head_pass import HARDNESS, HeadPass, PassSums
-from dvspark.kernels.gradients.row_pass import passed_over
+from dvspark.kernels.gradients.given_pass import GivenPass, given_values
+from dvspark.kernels.gradients.head_gradients import AnyPiece, Piece
+from dvspark.kernels.gradients.head_pass import HARDNESS, PassSums
+from dvspark.kernels.gradients.row_pass import RowPass, passed_over
 from dvspark.kernels.gradients.softmax_head import SoftmaxHead, drawn_rows, fit_head, untrained_head
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.kinds.shared import SharedMethod, labelled_points, labelled_rows
-from dvspark.schemas import ChunkArrays, Float64s, Floats, Int32s, Int64s, Partial, TrainArrays
+from dvspark.schemas import ChunkArrays, Float64s, Int64s, Partial, TrainArrays
 from dvspark.units import show_bytes
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 # Products of a reading with a matrix of the head's size: by weights and direction, and of gradients into two sums.
 PRODUCTS = 5
+# Where gradients come from: a softmax head on the embeddings, or the table, which has them in place of embeddings.
+HEAD, GIVEN = "head", "gradients"
 # Whose rows are one game.
 ALL, BY_LABEL = "all", "label"
 # Where each label has its game, the sums of all games take no more.
@@ -38,7 +41,7 @@ class PassRows(Protocol):
     def n(self) -> int:
         """Their number."""
 
-    def run(self, asked: HeadPass) -> PassSums:
+    def run(self, asked: RowPass) -> PassSums:
         """Return the sums over all rows, added by `stretches`, and their values."""
 
     def some(self, places: Int64s) -> Piece:
@@ -47,23 +50,22 @@ class PassRows(Protocol):
 
 @dataclass(frozen=True)
 class ArrayRows:
-    """Training rows in this process: ``x`` (n, n_features) and classes ``codes`` (n,)."""
+    """Training ``rows`` in this process."""
 
-    x: Floats
-    codes: Int32s
+    rows: AnyPiece
 
     @property
     def n(self) -> int:
         """Their number."""
-        return len(self.x)
+        return len(self.rows[0])
 
-    def run(self, asked: HeadPass) -> PassSums:
+    def run(self, asked: RowPass) -> PassSums:
         """Return the sums over all rows, added by `stretches`, and their values."""
-        return PassSums.joined(passed_over((self.x, self.codes), asked))
+        return PassSums.joined(passed_over(self.rows, asked))
 
     def some(self, places: Int64s) -> Piece:
         """Return the rows at these places."""
-        return self.x[places], self.codes[places]
+        return self.rows[0][places], self.rows[1][places]
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class SettledGame:
 
 @dataclass(frozen=True, kw_only=True)
 class SumsMethod(SharedMethod[ChgShapley]):
-    """A method that values rows by their losses or gradients in a softmax head, trained on the embeddings."""
+    """A method that values rows by losses and gradients: given, or in a softmax head trained on the embeddings."""
 
     kind: ClassVar[str] = "sums"
     why_one_label: ClassVar[str] = "{} trains a softmax head: "
@@ -91,7 +93,7 @@ class SumsMethod(SharedMethod[ChgShapley]):
     def settle(
         self,
         rows: PassRows,
-        points: Piece | None,
+        points: AnyPiece | None,
         sizes: tuple[int, int],
         parameters: ChgShapley,
         watched: Watched = Watched(),  # noqa: B008 - it is frozen
@@ -99,30 +101,28 @@ class SumsMethod(SharedMethod[ChgShapley]):
         """Return the values of the rows; ``sizes``: features and classes.
 
         The target is the mean over ``points``, or with None over the training rows.
-        Cost: that of `softmax_head.fit_head` and two readings, or with epochs one reading an epoch, and one more.
+        Cost: that of `softmax_head.fit_head` and two readings, or with epochs one reading an epoch, and one more. Of
+        given gradients two readings.
         Raises: InputError if no validation row has a label that training rows have, or a game has no validation row;
         ConfigError if sums of as many games do not fit.
         """
         n_features, n_classes = sizes
         by_label = parameters.by == BY_LABEL
         if by_label and parameters.variant != HARDNESS:
-            _require_room(n_features, n_classes)
+            _require_room(n_features if parameters.source == GIVEN else n_classes * (n_features + 1), n_classes)
         if points is not None and len(points[1]) == 0:
             got, hint = "none", "their gradients are the target; check for case, blanks, id mix-ups"
             raise InputError(Problem("validation labels", "labels that training rows have", got, hint))
-        drawn = rows.some(drawn_rows(rows.n, n_features, n_classes))
-        course = Course(
-            _start(drawn, n_classes, parameters),
-            _training(parameters),
-            parameters.variant,
-            by_label,
-            rows.n,
-            rows.run,
-            None if points is None or parameters.variant == HARDNESS else ArrayRows(*points).run,
-            rows.some,
-        )
+        run_target = None if points is None or parameters.variant == HARDNESS else ArrayRows(points).run
         try:
-            found = course.valued(watched)
+            if parameters.source == GIVEN:
+                asked = GivenPass(parameters.variant, n_features, n_classes if by_label else 0)
+                found = given_values(asked, rows.run, run_target, watched)
+            else:
+                drawn = rows.some(drawn_rows(rows.n, n_features, n_classes))
+                start, training = _start(drawn, n_classes, parameters), _training(parameters)
+                course = Course(start, training, parameters.variant, by_label, rows.n, rows.run, run_target, rows.some)
+                found = course.valued(watched)
         except NoTargetError as error:
             expected, got = "rows of each label that training rows have, with by: label", f"none of {len(error.games)}"
             raise InputError(Problem("validation labels", expected, got, "add such rows, or leave by out")) from None
@@ -133,7 +133,9 @@ class SumsMethod(SharedMethod[ChgShapley]):
         found, n = settled.found, settled.n_points
         if not np.isfinite(found.values).all():
             hint = "embed both sides the same way: a row lies so far from the training rows that squares overflow"
-            if not settled.is_fitted:
+            if found.head is None:
+                hint = "gradients of such sizes overflow when they are squared: scale losses and gradients of all rows"
+            elif not settled.is_fitted:
                 hint += ", or the learning rate is too large"
             raise InputError(Problem("embeddings", "gradients whose squares are finite", "larger ones", hint))
         partial = Partial.zeros(len(found.values), row_bounds=row_bounds)
@@ -151,8 +153,8 @@ class SumsMethod(SharedMethod[ChgShapley]):
         workspace: Workspace | None = None,  # noqa: ARG002
     ) -> Partial:
         """Return the values with one chunk as all validation rows; under self-validation with all training rows."""
-        rows = ArrayRows(*labelled_rows(train))
-        sizes = rows.x.shape[1], int(rows.codes.max(initial=0)) + 1
+        rows = ArrayRows(labelled_rows(train))
+        sizes = train.x.shape[1], int(rows.rows[1].max(initial=0)) + 1
         points = None if chunk.train_rows is not None else labelled_points(chunk)
         settled = self.settle(rows, points, sizes, parameters)
         return self.values_of(settled, row_bounds=options.row_bounds)
@@ -178,9 +180,9 @@ def _training(parameters: ChgShapley) -> Training | None:
     return Training(parameters.epochs, parameters.learning_rate, parameters.batch_rows, parameters.seed)
 
 
-def _require_room(n_features: int, n_classes: int) -> None:
-    """Raise ConfigError if sums of a game for each class, each of the head's size, take more than MOST_BYTES."""
-    n_bytes = 8 * n_classes**2 * (n_features + 1)
+def _require_room(n_numbers: int, n_classes: int) -> None:
+    """Raise ConfigError if sums of a game for each class, of so many numbers each, take more than MOST_BYTES."""
+    n_bytes = 8 * n_classes * n_numbers
     if n_bytes > MOST_BYTES:
         hint = "leave by out, or take variant: hardness, whose games take a number each"
         expected = f"sums of gradients up to {show_bytes(MOST_BYTES)}"

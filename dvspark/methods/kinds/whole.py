@@ -67,13 +67,13 @@ class WholeMethod(SharedMethod[WholeFormulas]):
         workspace: Workspace | None = None,  # noqa: ARG002
     ) -> Partial:
         """Return the values with one chunk as all validation rows."""
-        x, codes = labelled_rows(train)
+        x, codes, *_ = labelled_rows(train)
         whole: Callable[[], Iterator[Piece]] = lambda: iter([(x, codes)])  # noqa: E731
         n_classes = int(codes.max(initial=0)) + 1
         tables = BothTables(
             len(x),
             n_classes,
-            labelled_points(chunk),
+            labelled_points(chunk)[:2],
             whole,
             lambda places: (x[places], codes[places]),
             lambda asked: passed_over((x, codes), asked),

@@ -20,6 +20,7 @@ EXPECTED_TYPES = {
     "owner": "a string or an integer",
     "weight": "a number",
     "task": "a string or an integer",
+    "loss": "a number",
     "target": "a number, which regression predicts",
 }
 HINTS = {
@@ -30,6 +31,7 @@ HINTS = {
     "owner": "cast it to string",
     "weight": "cast it to double",
     "task": "cast it to string",
+    "loss": "cast it to double",
     "target": "cast it to double",
 }
 
@@ -40,8 +42,8 @@ def canonical_columns(
     """Return the DDL of each role, or everything wrong with a table's columns.
 
     ``fields``: names and types of its columns, as Spark calls them. ``tells_case``: whether names that differ in case
-    alone are two. Integers widen to bigint, ml vectors become array<double>, weights and, with ``target`` "number",
-    labels double; nothing else is converted.
+    alone are two. Integers widen to bigint, ml vectors become array<double>, weights, losses and, with ``target``
+    "number", labels double; nothing else is converted.
     """
     where, given = f"{side} table {reference}", dict(fields)
     problems, types = _twin_problems(where, reference, [name for name, _ in fields], tells_case), dict[str, str]()
@@ -86,7 +88,7 @@ def canonical_type(role: str, name: str) -> str | None:
         if name in ("array<float>", "array<double>", "binary"):
             return name
         return "array<double>" if name == "vector" else None
-    if role in ("target", "weight"):
+    if role in ("target", "weight", "loss"):
         return "double" if name in (*INTEGERS, "float", "double") or name.startswith("decimal") else None
     if role == "label" and name.startswith("array<"):
         inner = _key_type(name[len("array<") : -1])

@@ -59,7 +59,7 @@ def csv_table(
         problems.append(Problem(f"{side}.embedding_dtype", expected, str(reference.embedding_dtype), hint))
     if problems:
         raise InputError(problems)
-    as_number = {name for role, name in names.items() if kind_of(role, target) in ("target", "weight")}
+    as_number = {name for role, name in names.items() if kind_of(role, target) in ("target", "weight", "loss")}
     read_as = {name: "double" if name in as_number else "string" for name in used if name in header}
     marks, n_rows = Marks(), [0] * len(paths)
     for place, path in enumerate(paths):

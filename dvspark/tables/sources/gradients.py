@@ -23,14 +23,12 @@ ALL_ROWS_ALIKE = "(all rows)"
 def gradient_rows(frame: DataFrame, id_column: str, gradient: str, by: str | None, loss: str | None = None) -> Rows:
     """Return the rows in `ROWS` format: gradients as embeddings, and as label the class of the row's game, else 0.
 
-    The loss, if its column is given, is their weight.
-
     Raises: InputError with everything that is wrong with the columns.
     """
     label = by or ALL_ROWS_ALIKE
     given = frame if by else frame.selectExpr("*", f"0L AS `{label}`")
     reference = TableReference.of_frame("gradients_df", {"id": id_column, "embedding": gradient, "label": label})
-    reference = dataclasses.replace(reference, weight=loss)
+    reference = dataclasses.replace(reference, loss=loss)
     if dict(frame.dtypes).get(gradient) == "binary":  # gradients have any size, so it does not show their type
         reference = dataclasses.replace(reference, embedding_dtype="float32")
     rows = canonical_rows(SIDE, given, reference)
@@ -53,7 +51,7 @@ def require_gradients(rows: Rows) -> int:
     dimensions = by_aspect(one for one in tallies if one["aspect"] == DIMENSION)
     problems = list[Problem]()
     for aspect, (n_rows, ids) in by_aspect(one for one in tallies if one["aspect"] not in FACTS).items():
-        said = aspect.replace("embedding", "gradient").replace("label", "class").replace("weight", "loss")
+        said = aspect.replace("embedding", "gradient").replace("label", "class")
         got = f"{said} in {n_rows} rows; the first: {shown(ids)}"
         problems.append(Problem(f"{SIDE} rows", f"no row whose {said}", got, "drop or repair these rows"))
     if len(dimensions) > 1:

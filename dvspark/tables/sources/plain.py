@@ -32,7 +32,7 @@ FILE_FORMATS = ("parquet", "orc", "avro", "csv", "json", "text", "xml")
 # Rows that cannot be read are an error, whatever the session's settings say.
 STRICT = {"ignoreCorruptFiles": "false", "ignoreMissingFiles": "false", "mode": "FAILFAST"}
 # Roles whose columns hold numbers, where two texts of one number are equal.
-NUMBERS = ("weight", "target")
+NUMBERS = ("weight", "loss", "target")
 
 
 @dataclass(frozen=True)

@@ -54,9 +54,9 @@ KEYS_AT_HAND = 1_000_000
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of one side in `ROWS` format: ``frame`` has id, embedding, label and, if asked for, owner, weight and task.
+    """Rows of one side in `ROWS` format: ``frame`` has id, embedding, label; if asked for owner, weight, task, loss.
 
-    - ``types``: the Spark DDL of id, embedding, label (owner, weight, task).
+    - ``types``: the Spark DDL of id, embedding, label (owner, weight, task, loss).
     - ``reference``: name of the source; ``source``: the state that was read, for the run record.
     - ``listing``: the files that were read, if they could change; ``files``: the files of all rows, if Arrow can read
       them.

@@ -30,6 +30,7 @@ class TableReference:
     owner: str | None = None
     weight: str | None = None
     task: str | None = None
+    loss: str | None = None
     embedding_dtype: str | None = None
     embedding_file: str | None = None
     owned: TableReference | None = None
@@ -43,20 +44,23 @@ class TableReference:
         """Return the reference of training rows with default names for the columns that a method asks for."""
         owner = self.owner or ("owner" if "owners" in asks else None)
         weight = self.weight or ("weight" if "weights" in asks else None)
-        return replace(self, owner=owner, weight=weight, task=None)
+        return replace(self, owner=owner, weight=weight, task=None, loss=self._loss(asks))
 
     def columns(self) -> dict[str, str]:
-        """Return the names of the columns by role: id, embedding, label and, if asked for, owner, weight and task."""
-        names = {role: getattr(self, role) for role in ("id", "embedding", "label", "owner", "weight", "task")}
+        """Return the names of the columns by role: id, embedding, label; if asked for, owner, weight, task and loss."""
+        names = {role: getattr(self, role) for role in ("id", "embedding", "label", "owner", "weight", "task", "loss")}
         return {role: name for role, name in names.items() if name is not None}
 
     def of_rows_alone(self) -> TableReference:
         """Return the reference with ids, embeddings and labels alone, as of owned rows."""
-        return replace(self, owner=None, weight=None, task=None)
+        return replace(self, owner=None, weight=None, task=None, loss=None)
 
-    def of_validation(self) -> TableReference:
-        """Return the reference without the columns that only training rows have."""
-        return replace(self, owner=None)
+    def of_validation(self, asks: tuple[str, ...] = ()) -> TableReference:
+        """Return the reference without the columns that only training rows have; losses all have, if asked for."""
+        return replace(self, owner=None, loss=self._loss(asks))
+
+    def _loss(self, asks: tuple[str, ...]) -> str | None:
+        return self.loss or ("loss" if "losses" in asks else None)
 
     def __str__(self) -> str:
         """Return the place as people write it."""

@@ -553,6 +553,10 @@ TEXTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         ),
         {"variant": "gradient", "by": "label", "epochs": 3, "batch_rows": 9, "learning_rate": 0.5, "seed": 0},
     ),
+    "gradients given": (
+        ("--method", "chg_shapley", "--source", "gradients", "--variant", "chg"),
+        {"source": "gradients", "variant": "chg"},
+    ),
     "owners protected": (
         (*PRIVATE, "--epsilon", "1", "--delta", "1e-9", "--unit", "owner", "--rows_per_owner", "3"),
         {"epsilon": 1.0, "delta": 1e-9, "unit": "owner", "rows_per_owner": 3},

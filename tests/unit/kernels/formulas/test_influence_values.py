@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import dvspark
-from dvspark.kernels.formulas.influence import AlongPass, HeadDirection, HessianPass, gradient_total, hessian_total
+from dvspark.kernels.formulas.influence import AlongPass, HessianPass, gradient_total, hessian_total
 from dvspark.kernels.gradients import row_pass
 from dvspark.kernels.gradients.conjugate_gradients import solved
 from dvspark.kernels.gradients.softmax_head import SoftmaxHead, fit_head
@@ -92,7 +92,7 @@ def test_hessian_total__is_that_of_the_dense_hessian() -> None:
 
 
 @pytest.mark.parametrize("made", [HessianPass, AlongPass])
-def test_pass__told_as_arrays_has_the_same_bits(made: type[HeadDirection]) -> None:
+def test_pass__told_as_arrays_has_the_same_bits(made: type[HessianPass | AlongPass]) -> None:
     head = fit_head(X, Y, C, 0.01)
     asked = made(head, np.random.default_rng(0).normal(size=head.weights.shape))
     told = asked.answer([(X, Y)])

@@ -15,7 +15,7 @@ import scipy.special
 from ordered_cases import chg_coalition_values, enumerated_values
 
 import dvspark
-from dvspark.audit.gradients import check_rows, valued_again
+from dvspark.audit.gradients import check_rows, loss_and_gradient, valued_again
 from dvspark.errors import ConfigError, DvsparkError, InputError
 from dvspark.kernels.formulas.hardness_shapley import hardness_values
 from dvspark.kernels.gradients import row_pass
@@ -42,7 +42,7 @@ def chg(*arrays: Any, **options: Any) -> np.ndarray:
 
 
 def course_of(x: Any, codes: Any, training: Training | None, variant: str = "chg", *, by_label: bool = False) -> Course:
-    rows, n_classes = ArrayRows(x, codes), int(codes.max()) + 1
+    rows, n_classes = ArrayRows((x, codes)), int(codes.max()) + 1
     start = untrained_head(x, n_classes) if training else fit_head(x, codes, n_classes)
     return Course(start, training, variant, by_label, len(x), rows.run, None, rows.some)
 
@@ -135,7 +135,10 @@ def test_values__are_means_over_epochs_of_those_of_all_coalitions(
 def test_valued_again__is_what_epochs_gave_row_by_row(variant: str, by_label: bool) -> None:
     x, codes = rows_of(3_000)
     found, seen = watched_course(x, codes, Training(4, 1.0, 700), variant, by_label=by_label)
-    again = [valued_again(x[:9], codes[:9], *each, variant, by_label=by_label) for each in seen]
+    again = []
+    for head, games in seen:
+        told = [loss_and_gradient(*row, head) for row in zip(x[:9], codes[:9].tolist(), strict=True)]
+        again.append(valued_again(told, codes[:9], games, variant, by_label=by_label))
     values, size = np.mean([one for one, _ in again], axis=0), float(np.mean([one for _, one in again]))
     assert check_rows(found.values[:9], values, size).verdict == "pass"
     assert check_rows(found.values[:9] + 1e-6 * size, values, size).verdict == "fail"
