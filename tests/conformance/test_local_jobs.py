@@ -69,7 +69,8 @@ def _tables(folder: Path, data: Data, method: str) -> dict[str, Any]:
     for name, side in sides.items():
         labels = rng.normal(size=len(side)).tolist() if is_target else list(side.labels)
         owners = [f"owner {row % 7}" for row in range(len(side))]
-        columns = {"owner": owners, "weight": rng.random(len(side)).tolist(), "label": [None, *labels[1:]]}
+        numbers = rng.random(len(side)).tolist()
+        columns = {"owner": owners, "weight": numbers, "loss": numbers, "label": [None, *labels[1:]]}
         settings[name] = {"path": write_parquet(folder / f"{name}.parquet", side, **columns)}
     settings["train"]["owner"] = "owner"
     if OWNED.name in METHODS[method].asks({}):
@@ -132,13 +133,21 @@ def _apart(report: str, here: Path, report_there: str, there: Path) -> list[tupl
     return [pair for pair in zip_longest(lines, others, fillvalue="") if pair[0] != pair[1]][:3]
 
 
-@pytest.mark.parametrize("method", sorted(name for name in METHODS if METHODS[name].in_jobs))
+# Jobs of methods that rest on other columns, or value rows in another way.
+OTHERS: dict[str, dict[str, Any]] = {
+    "gradients given": {"method": "chg_shapley", "source": "gradients"},
+}
+
+
+@pytest.mark.parametrize("method", [*sorted(name for name in METHODS if METHODS[name].in_jobs), *OTHERS])
 def test_local_job__publishes_what_the_job_on_spark_publishes(
     spark: SparkSession, local: LocalSession, tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dvspark.kernels.gradients.row_pass.STRETCH_ROWS", 32)  # so that tasks share the rows
     data = draw_data(N_TRAIN, N_VALIDATION, seed=5, id_type="string", label_type="string")
-    settings = {"method": method, **OPTIONS.get(method, {}), **_tables(tmp_path, data, method)}
+    given = OTHERS.get(method) or {"method": method, **OPTIONS.get(method, {})}
+    method = given["method"]
+    settings = {**given, **_tables(tmp_path, data, method)}
     here, there = tmp_path / "here", tmp_path / "there"
     record, tables, report = _published(local, settings, here)
     if METHODS[method].is_private:  # noise is drawn once
