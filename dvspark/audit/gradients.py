@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from dvspark.audit.checks import finding
@@ -47,6 +49,15 @@ class ValuedAgain:
         self._values += values
         self._size += size
         self._n += 1
+
+    def arrays(self) -> dict[str, Float64s]:
+        """Return what it has come to so far, as arrays by name."""
+        return {"again.values": self._values, "again.sums": np.array([self._size, self._n])}
+
+    def restore(self, told: Mapping[str, Float64s]) -> None:
+        """Go on with what `arrays` has told."""
+        self._values, (self._size, n) = np.array(told["again.values"]), told["again.sums"].tolist()
+        self._n = int(n)
 
     def mean(self) -> tuple[Float64s, float]:
         """Return the mean over epochs of the values and of the size of their terms."""

@@ -176,6 +176,10 @@ class Method(ABC, Generic[P]):
         """Return how many ranges of draws tasks play, for so many players; 0 where chunks are valued."""
         return 0
 
+    def n_readings(self, parameters: P) -> int:  # noqa: ARG002
+        """Return how often all training rows are read, where that is known before; 0 where chunks or ranges count."""
+        return 0
+
     def asked(self, sizes: Sizes) -> str:
         """Return in words what the method needs of the training rows of a point."""
         return f"{sizes.ranking} ranking"

@@ -134,7 +134,7 @@ def compute(
     ledger = None if files is None else _begun(checked, files)
     plan = plan_run(inputs, options, spread, session, stages, checked.groups)
     with index_rows(inputs, options, plan, spread.work_dir, ledger, stages) as index:
-        prepared = prepare_method(checked, plan.n_chunks, index, files, stages)
+        prepared = prepare_method(checked, plan.n_chunks, index, ledger, stages)
         valued = value_rows(prepared, index, ledger, parent, checked.ranking, stages)
         finalized = finalize_values(valued, checked.run_id, index, options, stages)
         audited = audit_values(finalized.values, valued, prepared, index, parent, stages)

@@ -57,6 +57,8 @@ def plan_job(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
         "asked": sizes.asked,
         "n_ranges": sizes.n_ranges,
         "groups": None if groups is None else _groups_record(groups, sizes.n_train),
+        "n_readings": sizes.n_readings,
+        "in_chunks": sizes.method.adds_up,
         "cores": hosts.n_tasks,
         "plan": plan.record(),
         "estimate": estimate(plan, sizes, hosts, point).record(),
@@ -69,17 +71,13 @@ def plan_text(found: dict[str, Any]) -> str:
     """Return the result of `plan_job` as text for a person."""
     plan, cost = found["plan"], found["estimate"]
     parts = ", ".join(f"{name} {seconds:,.1f} s" for name, seconds in cost["parts"].items())
-    waves = _count(plan["n_waves"], "wave")
     lines = {
         "rows": f"{found['n_train']:,} to value, by {found['n_validation']:,}",
         "embeddings": f"{found['n_features']:,} {found['dtype']}; labels {found['label']}",
         "plan": f"{plan['name']}, {found['asked']}",
         "clause": plan["reason"],
         "would change": found["turning_point"],
-        **({"ranges": f"{found['n_ranges']:,} of draws, in place of chunks"} if found["n_ranges"] else {}),
-        "chunks": f"{plan['n_chunks']:,} of about {plan['chunk_rows']:,} rows, {waves} or more",
-        **({"groups": _groups_text(found["groups"])} if found["groups"] else {}),
-        "blocks": f"{plan['n_blocks']:,} of {plan['block_rows']:,} training rows",
+        **_parts_of_work(found),
         "index": show_bytes(plan["index_bytes"]),
         "worker": f"{show_bytes(plan['worker_bytes'])} beside what it maps",
         "shuffle": show_bytes(plan["shuffle_bytes"]),
@@ -89,6 +87,23 @@ def plan_text(found: dict[str, Any]) -> str:
         **({"not counted": found["not_counted"]} if found["not_counted"] else {}),
     }
     return "\n".join(f"{name:<13}{line}" for name, line in lines.items())
+
+
+def _parts_of_work(found: dict[str, Any]) -> dict[str, str]:
+    """Return the lines on what the work is cut into: chunks and blocks, ranges of draws, or readings of all rows."""
+    plan, lines = found["plan"], dict[str, str]()
+    if found["in_chunks"]:
+        waves = _count(plan["n_waves"], "wave")
+        lines["chunks"] = f"{plan['n_chunks']:,} of about {plan['chunk_rows']:,} rows, {waves} or more"
+    if found["groups"]:
+        lines["groups"] = _groups_text(found["groups"])
+    if found["n_ranges"]:
+        lines["ranges"] = f"{found['n_ranges']:,} of draws"
+    if found["n_readings"]:
+        lines["readings"] = f"{found['n_readings']:,} of all training rows"
+    if found["in_chunks"] or plan["n_blocks"] > 1:
+        lines["blocks"] = f"{plan['n_blocks']:,} of {plan['block_rows']:,} training rows"
+    return lines
 
 
 def _groups_record(groups: Groups, n_train: int) -> dict[str, Any]:

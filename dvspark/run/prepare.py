@@ -21,14 +21,13 @@ from dvspark.engine.tasks import ChunkWork
 from dvspark.logs import Stage, Stages
 from dvspark.methods.kinds.games import GamesMethod
 from dvspark.methods.kinds.radius import AUTO, SAMPLE_POINTS, RadiusMethod
-from dvspark.methods.kinds.sums import SumsMethod
 from dvspark.privacy import Release
 from dvspark.run import games, neighbors, sums, whole
 from dvspark.run.index import index_validation
 from dvspark.run.neighbors import Keep, released
 from dvspark.run.shared_game import SharedGame
 from dvspark.run.validate import Checked
-from dvspark.runs.files import Files
+from dvspark.runs.ledger import Ledger
 from dvspark.schemas import Float64s
 from dvspark.tables.table_checks import ValidatedInputs
 
@@ -56,16 +55,16 @@ class Prepared:
 Preparation = Callable[[Prepared, Index, Stage], tuple[Prepared, str]]
 
 
-def prepare_method(checked: Checked, n_chunks: int, index: Index, files: Files | None, stages: Stages) -> Prepared:
-    """Return what is needed to value rows; ``files`` is where a private release is kept before its use."""
+def prepare_method(checked: Checked, n_chunks: int, index: Index, ledger: Ledger | None, stages: Stages) -> Prepared:
+    """Return what is needed to value rows; ``ledger`` keeps epochs, and beside it a private release before its use."""
     work = ChunkWork(checked.options, checked.parameters)
     prepared = Prepared(checked.inputs.validation.frame, n_chunks, work, checked.release, groups=checked.groups)
-    keep = None if files is None else Keep(files, checked.run_id, checked.fingerprint)
+    keep = None if ledger is None else Keep(ledger.files, checked.run_id, checked.fingerprint)
     find_neighbors = partial(_find_neighbors, keep=keep, n_rows=checked.inputs.validation_facts.n_rows)
     # By kind, the stage that settles something before rows are valued.
     preparations: dict[str, tuple[str, Preparation]] = {
         "radius": ("neighbors", find_neighbors),
-        "sums": ("sums", _settle_sums),
+        "sums": ("sums", partial(_settle_sums, ledger=ledger)),
         "whole": ("whole", _settle_whole),
         "games": ("utility", partial(_settle_game, inputs=checked.inputs)),
     }
@@ -115,12 +114,11 @@ def _find_neighbors(
     return Prepared(points.with_counts(frame, noisy), prepared.n_chunks, work, release), said
 
 
-def _settle_sums(prepared: Prepared, index: Index, now: Stage) -> tuple[Prepared, str]:
-    """Settle the head, the game and the values."""
+def _settle_sums(prepared: Prepared, index: Index, now: Stage, ledger: Ledger | None) -> tuple[Prepared, str]:
+    """Settle the head, the game and the values; of epochs, each is kept in the ledger, if there is one."""
     work, frame = prepared.work, prepared.validation_rows
-    n_epochs = SumsMethod.of(work.method).own(work.parameters).epochs
-    report = (lambda _done, _total: None) if n_epochs is None else now.expect(0, n_epochs, 1, "starting workers")
-    shared = sums.HeadGame(work, sums.settled(frame, prepared.n_chunks, sums.TrainRows.of(index, frame, work), report))
+    rows = sums.TrainRows.of(index, frame, work)
+    shared = sums.HeadGame(work, sums.settled(frame, prepared.n_chunks, rows, now, ledger))
     return replace(prepared, shared=shared), shared.note
 
 

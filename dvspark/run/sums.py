@@ -25,13 +25,12 @@ from dvspark.kernels.gradients.row_pass import RowPass
 from dvspark.kernels.gradients.softmax_head import FLAT_SLOPE
 from dvspark.logs import Stage
 from dvspark.methods.kinds.sums import BY_LABEL, SettledGame, SumsMethod
+from dvspark.run.epochs_kept import EpochsKept
 from dvspark.run.shared_game import game_points
 from dvspark.runs.ledger import Ledger
 from dvspark.schemas import Finding, Float64s, Int32s, Int64s, Partial, columns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from dvspark.local.rows import Frame
 
 # Training rows that the audit values again.
@@ -124,9 +123,12 @@ class HeadValues:
 
 
 def settled(
-    validation_rows: Frame, n_chunks: int, rows: TrainRows, report: Callable[[int, int], None] = lambda _n, _of: None
+    validation_rows: Frame, n_chunks: int, rows: TrainRows, stage: Stage | None = None, ledger: Ledger | None = None
 ) -> SettledGame:
     """Return the values of all training rows, the head and the game: see `kernels.gradients.course` for the cost.
+
+    ``stage`` shows how many epochs are done. What they come to is kept in the ``ledger``, if there is one, and epochs
+    that it has are not done again.
 
     Memory of the driver: at most 0.6 GiB for a head at its minimum; the validation rows; a few times the weights.
     """
@@ -140,7 +142,14 @@ def settled(
     own_losses = None if losses is None else losses[sampled]
     by_label = parameters.by == BY_LABEL
     again = gradients.ValuedAgain(*rows.some(sampled), parameters.variant, by_label=by_label, losses=own_losses)
-    watched = Watched(again.see, report)
+    watched = Watched(again.see)
+    if parameters.epochs is not None:
+        kept = EpochsKept(ledger, again)
+        before = kept.read()
+        report = watched.report
+        if stage is not None:
+            report = stage.expect(kept.n_done, parameters.epochs, 1, "starting workers", "epochs")
+        watched = Watched(again.see, report, kept.keep, before)
     found = method.settle(rows, points, (rows.index.n_features, len(known.words)), parameters, watched)
     return replace(found, again=again.mean())
 

@@ -4,6 +4,8 @@ ledger/run_id=…/run.json             whose waves these are, and which start of
 ledger/run_id=…/index.json           where its index lies, and the index's digest
 ledger/run_id=…/wave-00000.npz       the wave's totals, and a few numbers of each of its chunks
 ledger/run_id=…/wave-00000.json      its chunks, their rows, the sha256 of the totals; a wave without it is not done
+ledger/run_id=…/epochs.json          of values in epochs: how many are done, and the sha256 of what they came to
+ledger/run_id=…/epochs-00001.npz     what they came to
 
 Each JSON file is sealed with a sha256 of its own, and says to whom it belongs: run id, fingerprint and number.
 """
@@ -31,6 +33,7 @@ from dvspark.schemas import SCALARS, Partial, Wave
 BEGUN = {"attempt": str}
 INDEX = {"folder": str, "digest": str}
 WAVE = {"number": int, "place": int, "chunk_rows": dict, "totals": str}
+EPOCHS = {"number": int, "content": str}
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,30 @@ class Ledger:
         write_whole(self.files, f"{self.folder}/{_wave(number)}.npz", content)
         self._commit(f"{_wave(number)}.json", told)
 
+    def epochs(self) -> dict[str, Any] | None:
+        """Return what the epochs that are done came to, as `keep_epochs` was given it; None if nothing is kept."""
+        told = self._read("epochs.json", EPOCHS)
+        if told is None:
+            return None
+        name = f"{self.folder}/{_epochs(told['number'])}.npz"
+        content = self.files.read(name) if self.files.exists(name) else b""
+        if digest(content) != told["content"]:
+            log_event(f"ledger: {told['number']} epochs are damaged; they are computed again", epochs=told["number"])
+            return None
+        return read_arrays(content)
+
+    def keep_epochs(self, number: int, arrays: Mapping[str, Any]) -> None:
+        """Record what so many epochs have come to, in place of fewer: written beside, then recorded.
+
+        Raises: OutputConflictError if another run has taken the ledger meanwhile.
+        """
+        self.require_own()
+        before, content = self._read("epochs.json", EPOCHS), write_arrays(arrays)
+        write_whole(self.files, f"{self.folder}/{_epochs(number)}.npz", content)
+        self._commit("epochs.json", {"number": number, "content": digest(content)})
+        if before is not None and before["number"] != number:
+            self.files.remove_file(f"{self.folder}/{_epochs(before['number'])}.npz")
+
     def remove(self) -> None:
         """Remove the ledger, as after the run is published."""
         self.files.remove(self.folder)
@@ -149,6 +176,10 @@ class Ledger:
 
 def _wave(number: int) -> str:
     return f"wave-{number:05d}"
+
+
+def _epochs(number: int) -> str:
+    return f"epochs-{number:05d}"
 
 
 ARRAYS = ("value", "value_squared", "row_bounds")

@@ -145,7 +145,7 @@ CASES: dict[str, dict[str, Case]] = {
         "epochs": _exactly({"epochs": 3}, self_validation=True),
         "batches": _exactly({"epochs": 2, "batch_rows": 4_000, "variant": "gradient"}, self_validation=True),
         "hardness": _exactly({"epochs": 2, "variant": "hardness"}, self_validation=True),
-        "gradients given": _exactly({"source": "gradients", "variant": "gradient", "by": "label"}, self_validation=True),
+        "given": _exactly({"source": "gradients", "variant": "gradient", "by": "label"}, self_validation=True),
     },
     "influence": {"by a head": Case()},
     "lava": {"by transport": Case()},

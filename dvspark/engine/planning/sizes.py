@@ -27,7 +27,8 @@ class Sizes:
 
     ``ranking`` is "sorted" or "binned", never "auto"; ``row_bounds`` as in `schemas.Partial`. ``search_bytes`` are
     those of one row in an approximate index. ``n_nearest`` is how many rows a method asks for, unless it asks for all.
-    ``n_ranges``: ranges of draws that tasks play, in place of chunks; 0: chunks.
+    ``n_ranges``: ranges of draws that tasks play, in place of chunks; 0: chunks. ``n_readings``: how often all training
+    rows are read, likewise.
     """
 
     n_train: int
@@ -41,6 +42,7 @@ class Sizes:
     search_bytes: int = 0
     n_nearest: int = 0
     n_ranges: int = 0
+    n_readings: int = 0
     method: Method[Parameters] = METHODS["knn_shapley"]
 
     @classmethod
@@ -63,6 +65,7 @@ class Sizes:
             search_bytes=search_bytes(options.index, options.metric, n_features),
             n_nearest=method.n_nearest_asked(n_players, parameters),
             n_ranges=method.n_ranges(n_players if options.players == "rows" else min(n_players, N_OWNERS), parameters),
+            n_readings=method.n_readings(parameters),
             method=method,
         )
 

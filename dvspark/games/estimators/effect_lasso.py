@@ -69,7 +69,7 @@ def lasso_effects(record: EffectRecord, penalty: float | None, v: float) -> Floa
     Without a ``penalty`` it is s √(2 ln(2n) / T), with s the root mean square of what the LASSO leaves: more than what
     n effects of 0 would show by chance, in most games.
     Cost: a few fits of coordinate descent, O(T n) a sweep; 8 T n bytes.
-    Source: Lin et al., ICML 2022, arXiv:2206.10013, section 3.2; the penalty: Sun & Zhang, Biometrika 99(4), 2012,
+    Source: Lin et al., ICML 2022, arXiv:2206.10013; the penalty: Sun & Zhang, Biometrika 99(4), 2012,
     doi:10.1093/biomet/ass043.
     """
     with one_thread():

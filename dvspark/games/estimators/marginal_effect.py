@@ -25,7 +25,7 @@ class MarginalEffect(BoundedByCount):
 
     ``fit`` mean: mean of (U(S) - c) (1[player in S] / p - 1[not in S] / (1 - p)), c halfway between U(N) and U(∅):
     unbiased for every c. Every coalition counts for all players. ``fit`` lasso and corrected: see `effect_lasso`.
-    Source: Lin et al., ICML 2022, arXiv:2206.10013, section 3.
+    Source: Lin et al., ICML 2022, arXiv:2206.10013.
     """
 
     fit: str = MEAN

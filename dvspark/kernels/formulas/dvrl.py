@@ -37,7 +37,7 @@ class Dvrl(WholeFormulas):
     The answer of a row is how far the probabilities of a head of the validation rows are from its label.
     ``seed`` decides what is drawn. Values lie between 0 and 1.
     Cost: O(steps × batch_rows × (d C + 64 (d + 2 C))) and a pass over all rows; the tables in memory.
-    Source: Yoon, Arik & Pfister, ICML 2020, arXiv:1909.11671, algorithm 1; Kingma & Ba, arXiv:1412.6980.
+    Source: Yoon, Arik & Pfister, ICML 2020, arXiv:1909.11671; Kingma & Ba, arXiv:1412.6980.
     """
 
     steps: int

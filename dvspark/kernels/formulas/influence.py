@@ -29,7 +29,7 @@ class Influence(WholeFormulas):
     With g the gradient of a row's loss in the weights, G the mean of g over the validation rows, and H the Hessian of
     what training minimizes, value = g·(H⁻¹ G) / n.
     Cost: a row pass, and one for each product of conjugate gradients, O(n × classes × features) each; beside the head a
-    tile in memory. Source: Koh & Liang, ICML 2017, arXiv:1703.04730, equation 2.
+    tile in memory. Source: Koh & Liang, ICML 2017, arXiv:1703.04730: of upweighting on the loss.
     """
 
     penalty: float

@@ -33,7 +33,8 @@ class Lava(WholeFormulas):
     transport between the rows of a class in one table and those of a class in the other. With f the potentials of the
     training rows, value_i = mean of f over the others - f_i: the calibrated gradient of the least cost, turned around.
     Cost: O(N V d), and that of the network simplex; 16 N V bytes.
-    Source: Just et al., ICLR 2023, arXiv:2305.00054, equations 1 and 5; the article takes regularized transport.
+    Source: Just et al., ICLR 2023, arXiv:2305.00054, its class-wise distance and its calibrated gradient; the article
+    takes regularized transport.
     """
 
     label_weight: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from dvspark.kernels.formulas.chg_shapley import GradientGame, game_of_sums
 from dvspark.kernels.formulas.hardness_shapley import HardnessGame
 from dvspark.kernels.gradients.head_gradients import GradientSums, Piece
 from dvspark.kernels.gradients.head_pass import HARDNESS, HeadPass, PassSums
+from dvspark.kernels.gradients.row_pass import Arrays
 from dvspark.kernels.gradients.softmax_head import PENALTY, SoftmaxHead
 from dvspark.kernels.one_thread import one_thread
 from dvspark.schemas import Float64s, Int64s
@@ -70,6 +71,37 @@ class Steps:
         self.weights = self.weights - self.learning_rate * (steepest + MOMENTUM * self.velocity)
 
 
+@dataclass
+class CourseState:
+    """Where a course is after some epochs, of which ``losses`` are the mean losses.
+
+    ``steps``: the head on its way. ``values``, ``utility`` and ``size``: sums over epochs, but values (n,) lack the
+    last epoch: ``asked`` is the pass that values rows by its head.
+    """
+
+    steps: Steps
+    values: Float64s
+    asked: HeadPass
+    utility: float = 0.0
+    size: float = 0.0
+    losses: tuple[float, ...] = ()
+
+    def arrays(self) -> Arrays:
+        """Return it as arrays by name."""
+        sums, weights, velocity = np.array([self.utility, self.size]), self.steps.weights, self.steps.velocity
+        found = {"weights": weights, "velocity": velocity, "values": self.values, "sums": sums}
+        asked = {f"asked.{name}": array for name, array in self.asked.arrays().items()}
+        return {**found, "losses": np.array(self.losses), **asked}
+
+    @classmethod
+    def of_arrays(cls, told: Mapping[str, Float64s], learning_rate: float) -> CourseState:
+        """Return the state that `arrays` has told."""
+        asked = {name.removeprefix("asked."): array for name, array in told.items() if name.startswith("asked.")}
+        steps, (utility, size) = Steps(told["weights"], told["velocity"], learning_rate), told["sums"].tolist()
+        values, losses = np.array(told["values"]), tuple(told["losses"].tolist())
+        return cls(steps, values, HeadPass.of_arrays(asked), utility, size, losses)
+
+
 @dataclass(frozen=True)
 class CourseValues:
     """What a course has found: the mean ``values`` over epochs, (n,), with their ``utility`` and ``size``, means too.
@@ -87,10 +119,15 @@ class CourseValues:
 
 @dataclass(frozen=True)
 class Watched:
-    """Who is told the head, if any, and the games of each epoch: ``see``; and how many are done: ``report``."""
+    """Who is told the head, if any, and the games of each epoch: ``see``; and how many are done: ``report``.
+
+    ``keep`` is told the state after each epoch; ``kept``: the state with which to go on, as arrays.
+    """
 
     see: Callable[[SoftmaxHead | None, Games], None] = lambda _head, _games: None
     report: Callable[[int, int], None] = lambda _done, _total: None
+    keep: Callable[[CourseState], None] = lambda _state: None
+    kept: Mapping[str, Float64s] | None = None
 
 
 @dataclass(frozen=True)
@@ -117,27 +154,29 @@ class Course:
         Cost: each reading O(n × classes × features); memory: a few times the weights, and 8 n bytes.
         Raises: NoTargetError where each class has its game, and a class has no target row.
         """
-        n_epochs, steps, values = self.n_epochs, Steps.of(self.start, self.training), np.zeros(self.n)
+        n_epochs, state = self.n_epochs, self._begun(watched.kept)
         first = HeadPass.of(self.start, self.variant, by_label=self.by_label)
-        asked = replace(first, trains=self._trains_by_all)
-        head, utility, size, losses = self.start, 0.0, 0.0, list[float]()
-        for epoch in range(n_epochs):
-            asked = replace(asked, weights=steps.weights)
-            told = self.run(asked)
+        for epoch in range(len(state.losses), n_epochs):
+            weights = state.steps.weights
+            told = self.run(replace(state.asked, weights=weights))
             if epoch:
-                values += told.values
-            target = None if self.run_target is None else self.run_target(replace(first, weights=steps.weights))
+                state.values += told.values
+            target = None if self.run_target is None else self.run_target(replace(first, weights=weights))
             games = games_of(told, target, self.variant)
-            head = self._head(steps, told, epoch)
-            watched.see(head, games)
-            utility += sum(game.utility for game in games)
-            size += sum(game.size for game in games)
-            losses.append(head.loss)
-            asked = asked.valuing(steps.weights, tuple(game.row_formula() for game in games))
-            self._train(steps, told, epoch)
+            loss = self.start.loss if self.training is None else float(told.losses.sum()) / self.n
+            watched.see(self._head(weights, loss, epoch), games)
+            state.utility += sum(game.utility for game in games)
+            state.size += sum(game.size for game in games)
+            state.losses += (loss,)
+            state.asked = state.asked.valuing(weights, tuple(game.row_formula() for game in games))
+            self._train(state.steps, told, epoch)
             watched.report(epoch + 1, n_epochs)
-        values += self.run(replace(asked, weights=None, trains=False)).values
-        return CourseValues(values / n_epochs, utility / n_epochs, size / n_epochs, tuple(losses), head)
+            watched.keep(state)
+        last = replace(state.asked, weights=None, trains=False)
+        values, losses = state.values + self.run(last).values, state.losses
+        weights = state.steps.weights if last.valued_at is None else last.valued_at
+        head = self._head(weights, losses[-1], n_epochs - 1)
+        return CourseValues(values / n_epochs, state.utility / n_epochs, state.size / n_epochs, losses, head)
 
     def trained(self) -> SoftmaxHead:
         """Return the head after all epochs, the same without any values; its loss is not known. A reading an epoch."""
@@ -157,10 +196,17 @@ class Course:
     def _trains_by_all(self) -> bool:
         return self.training is not None and self.training.steps_by_all(self.n)
 
-    def _head(self, steps: Steps, told: PassSums, epoch: int) -> SoftmaxHead:
+    def _begun(self, kept: Mapping[str, Float64s] | None) -> CourseState:
+        steps = Steps.of(self.start, self.training)
+        if kept is not None:
+            return CourseState.of_arrays(kept, steps.learning_rate)
+        asked = HeadPass.of(self.start, self.variant, by_label=self.by_label)
+        return CourseState(steps, np.zeros(self.n), replace(asked, trains=self._trains_by_all))
+
+    def _head(self, weights: Float64s, loss: float, epoch: int) -> SoftmaxHead:
         if self.training is None:
             return self.start
-        return replace(self.start, weights=steps.weights, loss=float(told.losses.sum()) / self.n, n_steps=epoch)
+        return replace(self.start, weights=weights, loss=loss, n_steps=epoch)
 
     def _train(self, steps: Steps, told: PassSums | None, epoch: int) -> None:
         """Train for an epoch; ``told``: the slope of all rows, if a step is by all."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 PRODUCTS = 5
 # Where gradients come from: a softmax head on the embeddings, or the table, which has them in place of embeddings.
 HEAD, GIVEN = "head", "gradients"
+# By so many epochs the time of all is judged.
+FEW_EPOCHS = 3
 # Whose rows are one game.
 ALL, BY_LABEL = "all", "label"
 # Where each label has its game, the sums of all games take no more.
@@ -163,9 +165,23 @@ class SumsMethod(SharedMethod[ChgShapley]):
         """Return in words what the method needs of the training rows."""
         return "sums"
 
+    def n_readings(self, parameters: ChgShapley) -> int:
+        """Return how often all training rows are read: once an epoch, and once more to value them."""
+        return 1 + (parameters.epochs or 1)
+
     def flops(self, sizes: Sizes) -> int:
         """Return the number of floating-point operations in matrix products."""
-        return 2 * sizes.n_train * sizes.n_features * PRODUCTS
+        return 2 * sizes.n_train * sizes.n_features * PRODUCTS * max(sizes.n_readings - 1, 1)
+
+    def shared_seconds(
+        self, sizes: Sizes, train: TrainArrays, points: ChunkArrays, options: RankingOptions, parameters: ChgShapley
+    ) -> float:
+        """Return the CPU seconds that the game of all rows takes, judged by random rows and few epochs."""
+        few = parameters
+        if parameters.epochs is not None:
+            few = replace(parameters, epochs=min(parameters.epochs, FEW_EPOCHS))
+        seconds = super().shared_seconds(sizes, train, points, options, few)
+        return seconds * self.n_readings(parameters) / self.n_readings(few)
 
 
 def _start(drawn: Piece, n_classes: int, parameters: ChgShapley) -> SoftmaxHead:

@@ -1,0 +1,73 @@
+"""The text of a plan says what the work is cut into, and nothing of what there is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dvspark.engine.planning.calibrate import PointCost, measure
+from dvspark.engine.planning.estimate import estimate
+from dvspark.engine.planning.plan import Hosts, make_plan
+from dvspark.engine.planning.sizes import Sizes
+from dvspark.methods.options import ValueOptions
+from dvspark.run.plan_job import plan_text
+
+TABLES = {"n_train": 5_000, "n_validation": 2_000, "n_features": 8, "dtype": "float32"}
+
+
+def sizes_of(method: str, **parameters: Any) -> Sizes:
+    options = ValueOptions(method, parameters)
+    assert options.problems() == []
+    return Sizes.of(options, **TABLES)
+
+
+def lines_of(method: str, **parameters: Any) -> dict[str, str]:
+    """Return the lines of a plan's text by name."""
+    sizes = sizes_of(method, **parameters)
+    hosts = Hosts(2, 2, 2**34)
+    plan = make_plan(sizes, hosts, chunk_rows=256, asked="auto")
+    told = {name: getattr(sizes, name) for name in ("n_train", "n_validation", "n_features", "dtype", "asked")}
+    found = {
+        **told,
+        "label": "bigint",
+        "n_ranges": sizes.n_ranges,
+        "n_readings": sizes.n_readings,
+        "in_chunks": sizes.method.adds_up,
+        "cores": 2,
+        "plan": plan.record(),
+        "estimate": estimate(plan, sizes, hosts, PointCost(0.0, 1e-6)).record(),
+        "not_counted": "",
+        "turning_point": "more rows",
+    }
+    return {line[:13].strip(): line[13:] for line in plan_text(found).splitlines()}
+
+
+CUT = {
+    "chunks": ("knn_shapley", {"k": 5}, {"chunks", "blocks"}),
+    "ranges": ("monte_carlo_shapley", {"utility": "knn", "evaluations": 400_000}, {"ranges"}),
+    "epochs": ("chg_shapley", {"epochs": 40}, {"readings"}),
+    "a head": ("chg_shapley", {}, {"readings"}),
+    "both tables": ("influence", {}, set[str]()),
+}
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_text__tells_what_the_work_is_cut_into(name: str) -> None:
+    method, parameters, expected = CUT[name]
+    lines = lines_of(method, **parameters)
+    assert {"chunks", "blocks", "ranges", "readings"} & set(lines) == expected
+    if name == "epochs":
+        assert lines["readings"] == "41 of all training rows"
+
+
+def test_products__grow_with_the_epochs() -> None:
+    once, often = sizes_of("chg_shapley", epochs=1), sizes_of("chg_shapley", epochs=40)
+    assert often.method.flops(often) == 40 * once.method.flops(once)
+
+
+def test_measure__takes_few_epochs_for_many() -> None:
+    options = ValueOptions("chg_shapley", {"epochs": 1_000_000})  # all of them would take an hour
+    sizes = Sizes.of(options, **{**TABLES, "n_train": 300})
+    cost = measure(sizes, options, n_labels=3, points=10)
+    assert cost.seconds(300) * sizes.n_validation > 1.0
