@@ -49,8 +49,9 @@ Three tests hold intervals of 95 % against exact values; each fails outside of w
 
 - Of 200 random games of 6 players, 1,000 evaluations each, 93 to 97 % of the intervals of each estimator hold the value
   that all coalitions give: `python -m pytest tests/unit/games/test_estimators.py -k intervals`.
-- Of 1,000 rows under a vote of 5 neighbors, 86 to 93 % of the intervals of permutations hold the values of `knn_shapley`
-  after 200 antithetic draws, and 93 to 97 % after 800: `python -m pytest tests/unit/games/test_utilities.py -k intervals`.
+- Of 1,000 rows under a vote of 5 neighbors, 86 to 93 % of the intervals of permutations hold the values of
+  `knn_shapley` after 200 antithetic draws, and 93 to 97 % after 800:
+  `python -m pytest tests/unit/games/test_utilities.py -k intervals`.
 - So do those of a job of `monte_carlo_shapley` with the utility `knn`, beside a job of `knn_shapley`, after 200 draws:
   `python -m pytest tests/unit/run/test_game_job.py -k thousand`.
 """

@@ -38,6 +38,7 @@ def lines_of(method: str, **parameters: Any) -> dict[str, str]:
         "plan": plan.record(),
         "estimate": estimate(plan, sizes, hosts, PointCost(0.0, 1e-6)).record(),
         "not_counted": "",
+        "groups": None,
         "turning_point": "more rows",
     }
     return {line[:13].strip(): line[13:] for line in plan_text(found).splitlines()}
