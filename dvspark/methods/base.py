@@ -170,8 +170,6 @@ class Method(ABC, Generic[P]):
         """Return findings about the totals over all validation points, besides the checks of the audit."""
         return []
 
-    # What a plan needs to know about a kind.
-
     def n_ranges(self, n_players: int, parameters: P) -> int:  # noqa: ARG002
         """Return how many ranges of draws tasks play, for so many players; 0 where chunks are valued."""
         return 0
@@ -201,9 +199,8 @@ class Method(ABC, Generic[P]):
 
     def merging_bytes(self, sizes: Sizes) -> int:
         """Return the memory of a task that values points from the parts that blocks have reported."""
-        if sizes.sorts:
-            return memory.scratch_bytes(sizes.n_train, 0, ties=sizes.ties)
-        return VALUING_ROW_BYTES * sizes.n_train
+        sorting = memory.scratch_bytes(sizes.n_train, 0, ties=sizes.ties)
+        return sorting if sizes.sorts else VALUING_ROW_BYTES * sizes.n_train
 
     def exchanged_bytes(self, sizes: Sizes, n_blocks: int) -> int:
         """Return the bytes that travel between blocks and tasks for one point, without partials (sharded plan)."""
