@@ -49,11 +49,11 @@ class RowChecks:
 
 
 def tally_rows(
-    batches: Iterator[pa.RecordBatch], checks: RowChecks, *, with_keys: bool = False
+    batches: Iterator[pa.RecordBatch], checks: RowChecks, *, with_keys: bool = False, compiled: bool = False
 ) -> Iterator[pa.RecordBatch]:
     """Yield the `TALLY` of each batch: rows by problem and by dimension, with first ids, and the sum of hashes.
 
-    ``with_keys``: the tally also has all columns of the rows but the embedding.
+    ``with_keys``: the tally also has all columns of the rows but the embedding. ``compiled``: see `sum_of_hashes`.
     """
     for given in batches:
         tallies = []
@@ -68,7 +68,7 @@ def tally_rows(
         if (form := _list_form(batch.column("label"))) is not None:
             rows.append({"aspect": LIST_FORM, "detail": repr(form), "n_rows": len(batch), "ids": []})
         keys = to_ipc(batch.drop_columns(["embedding"])) if with_keys else None
-        everything = {"aspect": ALL_ROWS, "detail": str(sum_of_hashes(batch)), "n_rows": len(batch)}
+        everything = {"aspect": ALL_ROWS, "detail": str(sum_of_hashes(batch, compiled=compiled)), "n_rows": len(batch)}
         rows.append({**everything, "ids": [], "keys": keys})
         yield pa.RecordBatch.from_pylist(rows, TALLY_TYPES)
 

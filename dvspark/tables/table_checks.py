@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from dvspark.tables.rejecting import Rejected
 
 ON_BAD_ROW = ("fail", "reject")
+# Tables of so many rows have their digests made by Numba, which saves more than loading it takes (docs/decisions/0039).
+MANY_ROWS = 500_000
 
 # What to do about a row's problem; for all others "drop or repair these rows".
 HINTS = {
@@ -201,9 +203,10 @@ def _passed_over(rows: Rows, checks: RowChecks) -> tuple[Rows, list[dict[str, An
 
 def tally(rows: Rows, checks: RowChecks, *, with_keys: bool = False) -> list[dict[str, Any]]:
     """Return the `TALLY` of all batches of the rows."""
+    are_many = rows.files is not None and rows.files.n_rows >= MANY_ROWS
 
     def told(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return tally_rows(batches, checks, with_keys=with_keys)
+        return tally_rows(batches, checks, with_keys=with_keys, compiled=are_many)
 
     return rows.gathered(told, list(rows.types), TALLY).to_pylist()
 
