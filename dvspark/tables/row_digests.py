@@ -31,7 +31,7 @@ def sum_of_hashes(batch: pa.RecordBatch, *, compiled: bool = False) -> int:
     """
     texts, embedding = _texts(batch), batch.column("embedding")
     rows = _matrix_bytes(embedding)
-    if rows is not None and compiled and (hash_rows := _compiled()) is not None:
+    if rows is not None and compiled and (hash_rows := compiled_loop()) is not None:
         digests = [_in_one_call(hash_rows, rows, texts)]
     elif rows is not None and rows.shape[1] <= SHORT_BYTES:
         digests = _side_by_side(rows, texts)
@@ -44,7 +44,7 @@ def sum_of_hashes(batch: pa.RecordBatch, *, compiled: bool = False) -> int:
 
 
 @functools.cache
-def _compiled() -> HashRows | None:
+def compiled_loop() -> HashRows | None:
     """Return what hashes rows in one call; None where Numba or the library is missing, or it hashes otherwise."""
     if not loops.is_compiled():
         return None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import _hashlib
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dvspark.kernels import loops
+from dvspark.tables import row_digests
 from dvspark.tables.row_checks import RowChecks, mark_rows, row_problems
 from dvspark.tables.row_digests import sum_of_hashes
 
@@ -45,6 +49,11 @@ def test_row_problems__numbers_whose_squares_overflow_or_vanish_are_neither_infi
         "embedding is too small to square": [6, 7],
         "embedding is all zeros, without direction": [4],
     }
+
+
+@pytest.mark.skipif(not loops.is_compiled() or not hasattr(_hashlib, "__file__"), reason="Numba calls a library")
+def test_sum_of_hashes__is_compiled_where_numba_finds_the_library_of_hashlib() -> None:
+    assert row_digests.compiled_loop() is not None
 
 
 EXTREMES = [0.0, -0.0, 1e-45, 1e-30, 1e-15, 1.0, 1e15, 1e18, 9e18, 1e19, 3e38, float("inf"), float("nan")]
