@@ -52,6 +52,7 @@ def test_index_ahead__has_the_bytes_of_rows_packed_in_id_order(tmp_path: Path, d
         inputs = _checked(rows, ahead)
         writer = ahead.writer_for(inputs.train)
         assert writer is not None
+        assert inputs.train.keys is not None
         writer.move_to(tmp_path / "index")
         writer.write_keys(inputs.train.keys)
         found = writer.finish("euclidean", EXACT)
