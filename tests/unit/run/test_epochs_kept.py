@@ -26,8 +26,8 @@ DATA = draw_data(60, 40, seed=7, id_type="string", label_type="string")
 # Every epoch is kept.
 PROGRAM = """
 import sys
-import dvspark.run.epochs_kept
-dvspark.run.epochs_kept.KEEP_SECONDS = 0.0
+import dvspark.runs.epochs_kept
+dvspark.runs.epochs_kept.KEEP_SECONDS = 0.0
 from dvspark.cli import main
 sys.exit(main(sys.argv[1:]))
 """

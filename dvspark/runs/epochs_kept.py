@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
+from typing import Protocol
 
-from dvspark.audit.gradients import ValuedAgain
 from dvspark.kernels.gradients.course import CourseState
 from dvspark.kernels.gradients.row_pass import Arrays
 from dvspark.logs import log_event
 from dvspark.runs.ledger import Ledger
+from dvspark.schemas import Float64s
 
 # Between two times of writing: this much work is lost if the process is killed.
 KEEP_SECONDS = 5.0
 
 
+class Followed(Protocol):
+    """What has followed the epochs so far, beside the course itself."""
+
+    def arrays(self) -> Arrays:
+        """Return what it has come to, as arrays by name."""
+
+    def restore(self, told: Mapping[str, Float64s]) -> None:
+        """Go on with what `arrays` has told."""
+
+
 class EpochsKept:
     """Keeps the state of a course in a ``ledger``, None: nowhere, with what the audit has valued ``again``."""
 
-    def __init__(self, ledger: Ledger | None, again: ValuedAgain) -> None:
+    def __init__(self, ledger: Ledger | None, again: Followed) -> None:
         self._ledger, self._again, self._written = ledger, again, -math.inf
         self.n_done = 0
 
