@@ -123,8 +123,11 @@ RECORDED: dict[str, tuple[str, str]] = {
         "5e27104f4f1437803553c4856aacacdcfa68d03008c8baec8e8bb69c41d9605d",
     ),
     "chg_shapley": (
-        ('{"variant": "chg", "by": "all", "epochs": null, "batch_rows": null, "learning_rate": 1.0, "seed": 0}'),
-        "749eedc8ec8d4a3aeebbc797b41fbea1e7413f73ac7c419402033bfcd26a27da",
+        (
+            '{"variant": "chg", "by": "all", "epochs": null, "batch_rows": null, "learning_rate": 1.0, "seed": 0, '
+            '"source": "head"}'
+        ),
+        "cb46f01bb1dd09c36fe36e83a15d4f2bc60d70f4fe8819963c87aadbf08caa06",
     ),
     "monte_carlo_shapley": (
         (
@@ -226,7 +229,7 @@ RECORDED: dict[str, tuple[str, str]] = {
 
 def checked_of(method: str, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Checked:
     """Return what validation settles of a run on tables that are not looked at."""
-    rows, facts = SimpleNamespace(is_multi_label=False), {"n_rows": 100, "digest": "of rows"}
+    rows, facts = SimpleNamespace(is_multi_label=False, types={}), {"n_rows": 100, "digest": "of rows"}
     inputs = SimpleNamespace(
         train=rows,
         validation=rows,

@@ -10,7 +10,7 @@ import pytest
 
 from dvspark.review import memory_bytes
 from dvspark.review.near import NearTable
-from dvspark.review.review_rows import ReviewRows, Side, review_rows
+from dvspark.review.review_rows import AUTO, ReviewRows, Side, review_rows
 
 K = 20
 
@@ -23,7 +23,7 @@ def test_memory__is_below_the_bound(n: int, n_codes: int) -> None:
     rows = ReviewRows(Side(pa.array(np.arange(n)), labels), near, 0.0, rng.normal(size=n), None)
     tracemalloc.start()
     try:
-        review_rows(rows, None)
+        review_rows(rows, AUTO)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
