@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING, cast
 from dvspark.engine.by_workers import by_workers
 from dvspark.engine.by_workers.by_workers import LocalIndex
 from dvspark.engine.engines import Index, IndexBuilder
-from dvspark.engine.index.index_writing import IndexWriter
 from dvspark.engine.index.train_index import IndexReference, finished_index
 from dvspark.engine.planning.plan import Plan
 from dvspark.engine.replicated import packing, replicated
-from dvspark.engine.replicated.ahead import IndexAhead
 from dvspark.engine.sharded import sharded
 from dvspark.host.own_folder import own_folder
 from dvspark.kernels.ranking.ordered import given
@@ -42,12 +40,10 @@ def index_rows(
     work_dir: str | None,
     ledger: Ledger | None,
     stages: Stages,
-    ahead: IndexAhead | None = None,
 ) -> Iterator[Index]:
     """Yield the index of the training rows, in ``work_dir`` if it is given. The index is removed afterward.
 
-    A run that was killed goes on with the index that it had finished, if all files have their sha256. ``ahead`` may
-    have the rows in their places.
+    A run that was killed goes on with the index that it had finished, if all files have their sha256.
     """
     root, shared = Path(work_dir or tempfile.gettempdir()), work_dir is not None
     kept = None if ledger is None else ledger.index()
@@ -61,8 +57,7 @@ def index_rows(
                 for left in folder.glob("*/"):  # half done or damaged
                     shutil.rmtree(left, ignore_errors=True)
                 _keep(ledger, folder, "")
-                writer = None if ahead is None else ahead.writer_for(inputs.train)
-                index = _builder(inputs.train, plan, shared=shared, ahead=writer)(
+                index = _builder(inputs.train, plan, shared=shared)(
                     n_train=inputs.train_facts.n_rows,
                     n_features=inputs.n_features,
                     dtype=inputs.dtype,
@@ -97,14 +92,13 @@ def index_validation(inputs: ValidatedInputs, metric: str, train: IndexReference
     return replicated.ship_index(inputs.validation.data_frame.sparkSession, whole, train.shipping)
 
 
-def _builder(rows: Rows, plan: Plan | None, *, shared: bool, ahead: IndexWriter | None = None) -> IndexBuilder:
+def _builder(rows: Rows, plan: Plan | None, *, shared: bool) -> IndexBuilder:
     """Return what writes an index of the kind that the plan needs, where the rows are; None: that of whole tables."""
     if isinstance(rows.frame, LocalRows):
-        keys = given(rows.keys, "keys of rows read here")
-        return partial(by_workers.build_index, gather=rows.gathered, keys=keys, ahead=ahead)
+        return partial(by_workers.build_index, gather=rows.gathered, keys=given(rows.keys, "keys of rows read here"))
     if plan is not None and plan.name == "sharded":
         return partial(sharded.build_blocks, rows.frame, block_rows=plan.block_rows, keys=rows.keys, shared=shared)
-    return partial(packing.build_index, rows.frame, gather=rows.gathered, keys=rows.keys, shared=shared, ahead=ahead)
+    return partial(packing.build_index, rows.frame, gather=rows.gathered, keys=rows.keys, shared=shared)
 
 
 def _finished(frame: Frame, plan: Plan, directory: Path, digest: str) -> Index | None:

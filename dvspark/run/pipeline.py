@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from dvspark.config.job import JobConfig
-from dvspark.engine.replicated.ahead import IndexAhead, index_ahead
 from dvspark.errors import AuditError, InputError, OutputConflictError
 from dvspark.local.session import spark_of
 from dvspark.logs import Stages
@@ -69,14 +68,10 @@ def run(config: JobConfig, session: Session, arrived: DataFrame | None = None) -
     budget = Budget(train, config.budget, config.epsilon_budget, config.delta_budget)
 
     require_folders(config.output.path, spread.work_dir, budget.folder)
-    with (
-        open_output(config.output.path) as storage,
-        named_jobs(spark_of(session), config.run_id) as stages,
-        index_ahead(session, spread.plan, spread.host_memory, spread.work_dir) as ahead,
-    ):
+    with open_output(config.output.path) as storage, named_jobs(spark_of(session), config.run_id) as stages:
         require_packages(delivery)
         tables = read_tables(train, validation, rules, options, change, session, storage, stages, arrived)
-        checked = validate_tables(tables, rules, options, config.run_id, spread.chunk_rows, stages, review, ahead)
+        checked = validate_tables(tables, rules, options, config.run_id, spread.chunk_rows, stages, review)
         checked = admission.known(checked, storage)
         require_own_name(storage, checked.run_id)
         if (published := already_published(checked, delivery, storage, session)) is not None:
@@ -88,7 +83,7 @@ def run(config: JobConfig, session: Session, arrived: DataFrame | None = None) -
             checked = admission.admit(checked, storage, budget)
         stages.run_id = checked.run_id
         with held(storage, checked.run_id) as lease:
-            return _run_alone(checked, spread, delivery, config.kept(), session, storage, lease, stages, ahead)
+            return _run_alone(checked, spread, delivery, config.kept(), session, storage, lease, stages)
 
 
 def _run_alone(
@@ -100,7 +95,6 @@ def _run_alone(
     storage: Storage,
     lease: Lease,
     stages: Stages,
-    ahead: IndexAhead,
 ) -> dict[str, Any]:
     """Value and publish, or return the record of the same run if it was published meanwhile."""
     if delivery.force:
@@ -111,7 +105,7 @@ def _run_alone(
     rest_on = rows_after(checked.inputs.validation, checked.parent) if checked.may_change else None
     with_extremes = delivery.report and checked.shows_distances
     try:
-        computed = compute(checked, spread, session, stages, storage, with_extremes=with_extremes, ahead=ahead)
+        computed = compute(checked, spread, session, stages, storage, with_extremes=with_extremes)
         record = publish_results(
             computed, delivery, destination, rest_on, configuration, session, storage, lease, stages
         )
@@ -130,18 +124,16 @@ def compute(
     files: Files | None = None,
     *,
     with_extremes: bool = True,
-    ahead: IndexAhead | None = None,
 ) -> Computed:
     """Return audited values of validated tables; nothing is published.
 
-    ``files``: where finished waves are recorded, and where a private release is kept before its use. ``ahead``: what
-    the training rows were told to while they were checked.
+    ``files``: where finished waves are recorded, and where a private release is kept before its use.
     Raises: ComputeError if something was lost on the way, AuditError if the values fail a check.
     """
     options, inputs, parent = checked.options, checked.inputs, checked.parent
     ledger = None if files is None else _begun(checked, files)
     plan = plan_run(inputs, options, spread, session, stages, checked.groups)
-    with index_rows(inputs, options, plan, spread.work_dir, ledger, stages, ahead) as index:
+    with index_rows(inputs, options, plan, spread.work_dir, ledger, stages) as index:
         prepared = prepare_method(checked, plan.n_chunks, index, ledger, stages)
         valued = value_rows(prepared, index, ledger, parent, checked.ranking, stages)
         finalized = finalize_values(valued, checked.run_id, index, options, stages)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from dvspark.engine.groups import Groups
-from dvspark.engine.replicated.ahead import IndexAhead
 from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.logs import Stages, log_event
@@ -24,8 +23,7 @@ from dvspark.runs.ledger import Ledger
 from dvspark.runs.private import new_identity
 from dvspark.tables.sinks.owner_folders import owner_problems
 from dvspark.tables.sinks.values_tables import values_schema
-from dvspark.tables.sources.read import Rows
-from dvspark.tables.table_checks import ValidatedInputs, dtype_of, validate
+from dvspark.tables.table_checks import ValidatedInputs, validate
 from dvspark.version import __version__
 
 
@@ -99,23 +97,16 @@ def validate_tables(
     chunk_rows: int,
     stages: Stages,
     review: ReviewRules | None = None,
-    ahead: IndexAhead | None = None,
 ) -> Checked:
     """Validate the tables and settle what decides the run; ``run_id`` None: its id follows from that.
 
-    ``review``: how rows are reviewed; None: no review. ``ahead`` may take the training rows into their index
-    meanwhile.
+    ``review``: how rows are reviewed; None: no review.
     Raises: InputError with everything that is wrong in the tables, ConfigError for options that do not fit them.
     """
     _require_a_method_of_jobs(options)
     parent = tables.parent
-    if ahead is not None:
-        sides = [rows for rows in (tables.train, tables.validation) if isinstance(rows, Rows)]
-        ahead.suit(dtype_of(sides))
     with stages.stage("validate") as now:
-        inputs = validate(
-            tables.train, tables.validation, options, rules.on_bad_row, to_owners=rules.to_owners, ahead=ahead
-        )
+        inputs = validate(tables.train, tables.validation, options, rules.on_bad_row, to_owners=rules.to_owners)
         parameters = options.resolved(inputs.n_classes)
         if parent is not None:
             require_fitting(parent, inputs)

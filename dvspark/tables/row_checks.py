@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dvspark.schemas import TALLY, Float64s, Floats, Int64s
+from dvspark.schemas import TALLY, Float64s, Floats
 from dvspark.schemas.arrow import arrow_schema
 from dvspark.schemas.columns import (
     LARGEST_NUMBER,
@@ -29,20 +28,11 @@ Bools = npt.NDArray[np.bool_]
 DIMENSION = "dimension"
 ALL_ROWS = "rows"
 LIST_FORM = "form of label lists"
-PLACED = "places"
 # Entries of a tally that describe rows, not problems.
-FACTS = (DIMENSION, ALL_ROWS, LIST_FORM, PLACED)
+FACTS = (DIMENSION, ALL_ROWS, LIST_FORM)
 FIRST_IDS = 5
 # Between these, float32 sums show well enough that a squared norm is neither zero nor too large, in half the time.
 SURE_NORMS = (1e-30, 1e36)
-
-# Opens, in a task, what puts a batch of rows in their places and returns these; none of rows of another dimension.
-Placing = Callable[[], AbstractContextManager[Callable[[pa.RecordBatch], Int64s] | None]]
-
-
-def nowhere() -> AbstractContextManager[None]:
-    """Return a placing of rows that are only looked at."""
-    return nullcontext()
 
 
 @dataclass(frozen=True)
@@ -59,38 +49,28 @@ class RowChecks:
 
 
 def tally_rows(
-    batches: Iterator[pa.RecordBatch],
-    checks: RowChecks,
-    *,
-    with_keys: bool = False,
-    compiled: bool = False,
-    placing: Placing = nowhere,
+    batches: Iterator[pa.RecordBatch], checks: RowChecks, *, with_keys: bool = False, compiled: bool = False
 ) -> Iterator[pa.RecordBatch]:
     """Yield the `TALLY` of each batch: rows by problem and by dimension, with first ids, and the sum of hashes.
 
     ``with_keys``: the tally also has all columns of the rows but the embedding. ``compiled``: see `sum_of_hashes`.
-    ``placing``: where good rows go, if their batch has no others; the tally then has their places.
     """
-    with placing() as place:
-        for given in batches:
-            tallies = []
-            batch, unreadable = readable_batch(given)
-            problems, n_features = row_problems(batch, checks)
-            problems |= unreadable
-            for aspect, bad in problems.items():
-                tallies.append((aspect, "", bad))
-            for dimension in np.unique(n_features[n_features >= 0]):
-                tallies.append((DIMENSION, str(dimension), n_features == dimension))
-            rows = [_tally(*tally, batch.column("id")) for tally in tallies if tally[2].any()]
-            if (form := _list_form(batch.column("label"))) is not None:
-                rows.append({"aspect": LIST_FORM, "detail": repr(form), "n_rows": len(batch), "ids": []})
-            if place is not None and [row["aspect"] for row in rows if row["aspect"] != LIST_FORM] == [DIMENSION]:
-                places = place(batch).tobytes()
-                rows.append({"aspect": PLACED, "detail": "", "n_rows": len(batch), "ids": [], "keys": places})
-            keys = to_ipc(batch.drop_columns(["embedding"])) if with_keys else None
-            hashed = str(sum_of_hashes(batch, compiled=compiled))
-            rows.append({"aspect": ALL_ROWS, "detail": hashed, "n_rows": len(batch), "ids": [], "keys": keys})
-            yield pa.RecordBatch.from_pylist(rows, TALLY_TYPES)
+    for given in batches:
+        tallies = []
+        batch, unreadable = readable_batch(given)
+        problems, n_features = row_problems(batch, checks)
+        problems |= unreadable
+        for aspect, bad in problems.items():
+            tallies.append((aspect, "", bad))
+        for dimension in np.unique(n_features[n_features >= 0]):
+            tallies.append((DIMENSION, str(dimension), n_features == dimension))
+        rows = [_tally(*tally, batch.column("id")) for tally in tallies if tally[2].any()]
+        if (form := _list_form(batch.column("label"))) is not None:
+            rows.append({"aspect": LIST_FORM, "detail": repr(form), "n_rows": len(batch), "ids": []})
+        keys = to_ipc(batch.drop_columns(["embedding"])) if with_keys else None
+        everything = {"aspect": ALL_ROWS, "detail": str(sum_of_hashes(batch, compiled=compiled)), "n_rows": len(batch)}
+        rows.append({**everything, "ids": [], "keys": keys})
+        yield pa.RecordBatch.from_pylist(rows, TALLY_TYPES)
 
 
 TALLY_TYPES = arrow_schema(TALLY)

@@ -9,15 +9,25 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from dvspark.errors import InputError, Problem, shown
 from dvspark.methods.options import ValueOptions
 from dvspark.privacy import delta_warning
+from dvspark.schemas import TALLY
 from dvspark.schemas.labels import ListForm, indicator_problem, label_findings
 from dvspark.spark.job_threads import JobThreads
-from dvspark.tables.passes import Ahead, pass_over, tally
 from dvspark.tables.rejecting import split, together
-from dvspark.tables.row_checks import ALL_ROWS, DIMENSION, FACTS, FIRST_IDS, LIST_FORM, RowChecks
-from dvspark.tables.sources.keys import label_counts, shared_ids
+from dvspark.tables.row_checks import ALL_ROWS, DIMENSION, FACTS, FIRST_IDS, LIST_FORM, RowChecks, tally_rows
+from dvspark.tables.sources.keys import (
+    Ids,
+    are_in_files,
+    keys_in_id_order,
+    label_counts,
+    read_keys,
+    repeated_ids,
+    shared_ids,
+)
 from dvspark.tables.sources.read import Rows
 from dvspark.tables.sources.typed_bytes import undeclared_problem
 
@@ -27,6 +37,8 @@ if TYPE_CHECKING:
     from dvspark.tables.rejecting import Rejected
 
 ON_BAD_ROW = ("fail", "reject")
+# Tables of so many rows have their digests made by Numba, which saves more than loading it takes (docs/decisions/0039).
+MANY_ROWS = 500_000
 
 # What to do about a row's problem; for all others "drop or repair these rows".
 HINTS = {
@@ -88,12 +100,8 @@ class ValidatedInputs:
     @property
     def dtype(self) -> str:
         """The dtype of the index: float64 if the embeddings of either side are float64."""
-        return dtype_of([self.train, self.validation])
-
-
-def dtype_of(sides: list[Rows]) -> str:
-    """Return the dtype of an index of these rows: float64 if any of the embeddings are float64."""
-    return "float64" if any(side.types["embedding"] == "array<double>" for side in sides) else "float32"
+        doubles = "array<double>" in (self.train.types["embedding"], self.validation.types["embedding"])
+        return "float64" if doubles else "float32"
 
 
 @dataclass(frozen=True)
@@ -114,13 +122,11 @@ def validate(
     on_bad_row: str,
     *,
     to_owners: bool = False,
-    ahead: Ahead | None = None,
 ) -> ValidatedInputs:
     """Return the inputs, checked; ``validation`` None stands for self-validation.
 
     A list of problems in place of rows is reported with the other problems. Under "reject", rows with problems are set
     aside. A row without an owner is such a row if owners are valued, or if values go to owners (``to_owners``).
-    ``ahead`` may take the training rows while they are checked.
     Cost: a few passes over each table. Distinct labels, and one tally row for each batch, reach the driver.
     Raises: InputError with all problems.
     """
@@ -130,9 +136,7 @@ def validate(
     # Each side takes several small jobs that leave most cores idle, so both sides run at the same time.
     readable = [side for side in sides if isinstance(side, Rows)]
     with JobThreads(len(sides), readable[0].spark if readable else None) as pool:
-        found = [
-            pool.submit(_check_side, side, checks, on_bad_row, ahead if side is train else None) for side in readable
-        ]
+        found = [pool.submit(_check_side, side, checks, on_bad_row) for side in readable]
         checked = [side.result() for side in found]  # Spark jobs, which take what they take
     problems += [problem for side in checked for problem in side.problems]
     if len(checked) == len(sides) == 2 and not problems:
@@ -156,8 +160,8 @@ def validate(
     )
 
 
-def _check_side(rows: Rows, checks: RowChecks, on_bad_row: str, ahead: Ahead | None) -> _Side:
-    rows, tallies, (n_twice, first), labels = pass_over(rows, checks, ahead)
+def _check_side(rows: Rows, checks: RowChecks, on_bad_row: str) -> _Side:
+    rows, tallies, (n_twice, first), labels = _passed_over(rows, checks)
     n_rows, digest = _content(rows, tallies)
     dimensions = by_aspect(t for t in tallies if t["aspect"] == DIMENSION)
     # The dimension that most rows have is taken as the intended one.
@@ -178,6 +182,33 @@ def _check_side(rows: Rows, checks: RowChecks, on_bad_row: str, ahead: Ahead | N
         problems.append(Problem(f"{rows.side} table {rows.reference}", "at least one row", got, "check the path"))
     facts = Facts(n_good, n_rows - n_good, labels, digest)
     return _Side(rows, facts, n_features, rejected, problems)
+
+
+def _passed_over(rows: Rows, checks: RowChecks) -> tuple[Rows, list[dict[str, Any]], Ids, dict[str | int, int]]:
+    """Return the rows (with their key columns if they are few), tallies, repeated ids, and number of rows by label."""
+    if rows.few_keys:
+        tallies = tally(rows, checks, with_keys=True)
+        rows = replace(rows, keys=keys_in_id_order([t["keys"] for t in tallies if t["aspect"] == ALL_ROWS]))
+        return rows, tallies, repeated_ids(rows), label_counts(rows)
+    if are_in_files(rows):
+        with JobThreads(1, rows.spark) as beside:
+            known = beside.submit(read_keys, rows)
+            tallies, rows = tally(rows, checks), replace(rows, keys=known.result())
+        return rows, tallies, repeated_ids(rows), label_counts(rows)
+    # What ids and labels tell takes small jobs, most of which is waiting: they go on beside the pass over all columns.
+    with JobThreads(2, rows.spark) as beside:
+        repeated, counted = beside.submit(repeated_ids, rows), beside.submit(label_counts, rows)
+        return rows, tally(rows, checks), repeated.result(), counted.result()
+
+
+def tally(rows: Rows, checks: RowChecks, *, with_keys: bool = False) -> list[dict[str, Any]]:
+    """Return the `TALLY` of all batches of the rows."""
+    are_many = rows.files is not None and rows.files.n_rows >= MANY_ROWS
+
+    def told(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return tally_rows(batches, checks, with_keys=with_keys, compiled=are_many)
+
+    return rows.gathered(told, list(rows.types), TALLY).to_pylist()
 
 
 def _content(rows: Rows, tallies: list[dict[str, Any]]) -> tuple[int, str]:

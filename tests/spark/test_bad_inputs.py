@@ -269,7 +269,7 @@ BAD: dict[str, tuple[Callable[[Path], list[Any]], int, str]] = {
         CONFIG,
         "output.path",
     ),
-    "the output is a file": (lambda f: [*_rows()(f), "--output", f / "train.parquet"], COMPUTE, "train.parquet"),
+    "the output is a file": (lambda f: [*_rows()(f), "--output", f / "train.parquet"], CONFIG, "train.parquet"),
     "the output is of an unknown scheme": (_rows("--output", "nowhere://bucket/o"), CONFIG, "nowhere"),
     "the output is no place for files": (_rows("--output", "/proc/none"), COMPUTE, "/proc/none"),
     "the record that is there is cut short": (

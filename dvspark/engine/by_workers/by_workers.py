@@ -13,7 +13,7 @@ import pyarrow as pa
 from dvspark.engine.by_workers.points import LocalChunks
 from dvspark.engine.by_workers.worker import request
 from dvspark.engine.chunks import Cut, queries
-from dvspark.engine.index.index_writing import Gather, IndexWriter, checked_keys, finish_ahead
+from dvspark.engine.index.index_writing import Gather, IndexWriter, checked_keys
 from dvspark.engine.index.train_index import IndexReference, finished_index
 from dvspark.engine.reduce import WaveSum, chunk_partial
 from dvspark.engine.replicated.replicated import (
@@ -64,16 +64,11 @@ def build_index(
     directory: Path,
     index: str = EXACT,
     keys: pa.Table,
-    ahead: IndexWriter | None = None,
 ) -> LocalIndex:
     """Pack train rows into an index, in id order; ``keys``: all they have but embeddings; ``index``: of a search.
 
-    ``ahead`` has the rows of these keys in their places.
-
     Raises: ComputeError when the rows are not those of the keys.
     """
-    if ahead is not None:
-        return _local(finish_ahead(ahead, checked_keys([keys], n_train), metric, directory, index))
     writer = IndexWriter(directory, n_train, n_features, dtype)
     writer.write_keys(checked_keys([keys], n_train))
     writer.place(gather)

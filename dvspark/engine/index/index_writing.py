@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pyarrow.compute as pc
 
 from dvspark.engine.index.manifest import sha256_of, write_manifest
 from dvspark.engine.index.search import write_ann
-from dvspark.engine.index.train_index import IndexReference, TrainKeys, read_arrow, reference_to, write_arrow
+from dvspark.engine.index.train_index import IndexReference, TrainKeys, read_arrow, reference_to
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.distances.distances import prepare
 from dvspark.schemas import EXACT, PLACES, Floats, Int64s, TrainArrays, columns
@@ -26,9 +25,6 @@ from dvspark.schemas.tables import Table
 OverBatches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 # Applies a function of batches to all rows; takes the function, the columns it reads and the table that it yields.
 Gather = Callable[[OverBatches, list[str], Table], pa.Table]
-
-# Writes rows (id, embedding) to their places; returns these.
-Place = Callable[[pa.RecordBatch], Int64s]
 
 
 class RowFile:
@@ -40,7 +36,7 @@ class RowFile:
 
     def __init__(self, directory: Path) -> None:
         header = np.load(directory / "x.npy", mmap_mode="r", allow_pickle=False)
-        self.dtype, self.n_features, self._first_byte = header.dtype, header.shape[1], header.offset
+        self.dtype, self._first_byte = header.dtype, header.offset
         self._file = (directory / "x.npy").open("r+b", buffering=0)
 
     def __enter__(self) -> RowFile:
@@ -75,20 +71,12 @@ class IndexWriter:
         self._keys: TrainKeys | None = None
         np.lib.format.open_memmap(directory / "x.npy", mode="w+", dtype=dtype, shape=(n_train, n_features))
 
-    def move_to(self, directory: Path) -> None:
-        """Have everything that is written lie in ``directory``, which is on the same file system and not there yet."""
-        self.directory = self.directory.rename(directory)
-
     def append(self, x: Floats, keys: pa.Table) -> None:
         """Add rows ``x`` (n, n_features) and their ``keys`` (id, label and, where known, owner)."""
         with RowFile(self.directory) as file:
             file.write(np.arange(self.n_written, self.n_written + len(x)), x)
         self.n_written += len(x)
         self._parts.append(keys)
-
-    def write_ids(self, keys: pa.Table) -> None:
-        """Write the ids of all rows in id order, by which `placing` finds places before the other keys are checked."""
-        write_arrow(self.directory / "keys.arrow", keys.select(["id"]))
 
     def write_keys(self, keys: pa.Table) -> TrainKeys:
         """Write the keys of all rows in id order, by which `place_rows` finds each row's place; return the keys."""
@@ -101,16 +89,8 @@ class IndexWriter:
 
         Raises: ComputeError if the rows are not those of the keys, each once.
         """
-        directory = self.directory
-        placed = gather(lambda batches: place_rows(batches, directory), ["id", "embedding"], PLACES)
-        self.require_every_place(placed["place"].to_numpy())
-
-    def require_every_place(self, places: Int64s) -> None:
-        """Raise ComputeError if rows were not put in all places, each once."""
-        if not np.array_equal(np.sort(places), np.arange(self.n_train)):
-            expected = f"{self.n_train} training rows, each once"
-            got = f"{len(places)}, {len(np.unique(places))} of them different"
-            raise ComputeError(Problem("packing the index", expected, got, "did the table change meanwhile?"))
+        placed = gather(lambda batches: place_rows(batches, self.directory), ["id", "embedding"], PLACES)
+        _require_every_place(placed["place"].to_numpy(), self.n_train)
 
     def finish(self, metric: str, index: str = EXACT) -> IndexReference:
         """Write everything that follows from the rows, then the manifest; return the reference.
@@ -132,13 +112,6 @@ class IndexWriter:
         return reference_to(self.directory, write_manifest(self.directory, names, known, metric=metric))
 
 
-def finish_ahead(writer: IndexWriter, keys: pa.Table, metric: str, directory: Path, index: str) -> IndexReference:
-    """Finish in ``directory`` the index of a writer that has the rows of these keys in their places already."""
-    writer.move_to(directory)
-    writer.write_keys(keys)
-    return writer.finish(metric, index)
-
-
 def checked_keys(parts: list[pa.Table], n_train: int) -> pa.Table:
     """Return the keys of the training rows as one table of one chunk.
 
@@ -158,47 +131,23 @@ def checked_keys(parts: list[pa.Table], n_train: int) -> pa.Table:
 
 
 def place_rows(batches: Iterator[pa.RecordBatch], directory: Path) -> Iterator[pa.RecordBatch]:
-    """Write rows (id, embedding), which come in any order, to their places in ``x.npy`` of an index; yield `PLACES`."""
-    with placing(directory) as place:
-        for batch in filter(len, batches):  # an empty one has no dimension
-            yield pa.RecordBatch.from_pydict({"place": pa.array(place(batch))})
-
-
-@contextmanager
-def placing(directory: Path) -> Iterator[Place]:
-    """Yield what writes a batch of rows (id, embedding) to their places in ``x.npy`` of an index and returns these.
+    """Write rows (id, embedding), which come in any order, to their places in ``x.npy`` of an index; yield `PLACES`.
 
     The place of a row is the place of its id among the keys, so another attempt writes the same bytes. Several
     processes of one host may write at the same time. Several hosts may not: each would overwrite the other's writes
     with its own copy of a shared page.
-    Rows of another dimension, of which the checks of rows tell, get no place.
     Memory: a batch and the ids.
-    Raises: ComputeError, when called, for a row whose id is not among the keys.
+    Raises: ComputeError for a row whose id is not among the keys.
     """
     ids = read_arrow(directory / "keys.arrow")["id"].combine_chunks()
     with RowFile(directory) as file:
-
-        def place(batch: pa.RecordBatch) -> Int64s:
-            rows = embedding_matrix(batch.column("embedding"), file.dtype)
-            if rows.shape[1] != file.n_features:
-                return np.empty(0, np.int64)
-            places = _known_places(batch.column("id"), ids)
-            file.write(places, rows)
-            return places
-
-        yield place
-
-
-def _known_places(wanted: pa.Array, ids: pa.Array) -> Int64s:
-    """Return the places of ids among ``ids``; files in id order need one search. Raises: ComputeError for others."""
-    first = int(places_of(wanted[:1], ids)[0])
-    if wanted.equals(ids[first : first + len(wanted)]):
-        return np.arange(first, first + len(wanted))
-    places = places_of(wanted, ids)
-    if not wanted.equals(ids.take(pa.array(np.minimum(places, len(ids) - 1)))):
-        expected, hint = "rows whose keys were read", "did the table change meanwhile?"
-        raise ComputeError(Problem("packing the index", expected, "other ids", hint))
-    return places
+        for batch in filter(len, batches):  # an empty one has no dimension
+            places = places_of(batch.column("id"), ids)
+            if not batch.column("id").equals(ids.take(pa.array(np.minimum(places, len(ids) - 1)))):
+                expected, hint = "rows whose keys were read", "did the table change meanwhile?"
+                raise ComputeError(Problem("packing the index", expected, "other ids", hint))
+            file.write(places, embedding_matrix(batch.column("embedding"), file.dtype))
+            yield pa.RecordBatch.from_pydict({"place": pa.array(places)})
 
 
 def places_of(wanted: pa.Array, ids: pa.Array) -> Int64s:
@@ -213,6 +162,15 @@ def places_of(wanted: pa.Array, ids: pa.Array) -> Int64s:
         less = np.asarray(pc.less(ids.take(pa.array(np.minimum(middle, len(ids) - 1))), wanted)) & (low < high)
         low, high = np.where(less, middle + 1, low), np.where(less, high, middle)
     return low
+
+
+def _require_every_place(places: Int64s, n_train: int) -> None:
+    if not np.array_equal(np.sort(places), np.arange(n_train)):
+        expected, got = (
+            f"{n_train} training rows, each once",
+            f"{len(places)}, {len(np.unique(places))} of them different",
+        )
+        raise ComputeError(Problem("packing the index", expected, got, "did the table change meanwhile?"))
 
 
 def _array_files(arrays: TrainArrays) -> dict[str, npt.NDArray[Any]]:

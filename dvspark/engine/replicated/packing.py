@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from dvspark.engine.index.index_writing import Gather, IndexWriter, checked_keys, finish_ahead
+from dvspark.engine.index.index_writing import Gather, IndexWriter, checked_keys
 from dvspark.engine.index.train_index import IndexReference
 from dvspark.engine.index.train_pieces import PackedRow, read_pieces, write_pieces
 from dvspark.engine.tasks import pack_keys, pack_rows, unpack_row
@@ -50,19 +50,16 @@ def build_index(
     index: str = EXACT,
     keys: pa.Table | None = None,
     gather: Gather | None = None,
-    ahead: IndexWriter | None = None,
 ) -> IndexReference:
     """Pack train rows (`ROWS` format) into an index, in id order; ``index`` as in `IndexWriter.finish`.
 
     - In local mode, tasks write the rows to their places. Tasks get the rows from ``gather``, or else from Spark.
-      The driver has the ``keys``, or asks Spark for them. ``ahead`` has the rows of these keys in their places.
+      The driver has the ``keys``, or asks Spark for them.
     - If all hosts see ``directory`` under the same path (``shared``), the rows travel in order through files beside it.
     - Otherwise the rows stream in order through Spark's driver process, a few partitions of PARTITION_BYTES at a time.
     Memory besides: 40 bytes a row.
     Raises: ComputeError if the rows are not those that were counted, or hosts do not see the directory.
     """
-    if ahead is not None and keys is not None:
-        return finish_ahead(ahead, checked_keys([keys], n_train), metric, directory, index)
     writer = IndexWriter(directory, n_train, n_features, dtype)
     if is_same_host(train_rows.sparkSession):
         writer.write_keys(sorted_keys(train_rows, n_train, keys))

@@ -44,12 +44,6 @@ def read_keys(rows: Rows) -> pa.Table:
     return in_id_order(pa.Table.from_batches(parts))
 
 
-def are_unique(keys: pa.Table) -> bool:
-    """Return whether all ids of keys in id order are there, each once."""
-    ids = keys["id"].combine_chunks()
-    return ids.null_count == 0 and bool(pc.all(pc.not_equal(ids[1:], ids[:-1])).as_py() in (True, None))
-
-
 def repeated_ids(rows: Rows) -> Ids:
     """Return the ids that occur more than once."""
     if rows.keys is None:

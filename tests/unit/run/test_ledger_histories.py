@@ -113,7 +113,7 @@ def alone(option: int) -> np.ndarray[Any, np.dtype[np.float64]]:
         return add_up(SPARK, 14, SPARK, WORK, None, Stage("value")).totals.value
 
 
-def computed(valued: Any, _spread: Any, _spark: Any, _stages: Any, files: Storage, **_: Any) -> Any:
+def computed(valued: Any, _spread: Any, _spark: Any, _stages: Any, files: Storage, *, with_extremes: bool) -> Any:
     """Do what `pipeline.compute` does with a ledger."""
     ledger: Ledger = valued.ledger(files)
     ledger.begin()
