@@ -7,7 +7,8 @@ from bench_checks import check_result
 
 from tests.bench import chg_epochs
 
-pytestmark = pytest.mark.spark
+# A benchmark starts several sessions, one after the other.
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
 
 
 def test_chg_epochs__runs_tiny() -> None:

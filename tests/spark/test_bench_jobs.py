@@ -7,7 +7,8 @@ from bench_checks import check_result
 
 from tests.bench import engine_overhead, rest_of_job, scaling, soak, yfcc100m
 
-pytestmark = pytest.mark.spark
+# A benchmark starts several sessions, one after the other.
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
 
 
 def test_engine_overhead__runs_tiny() -> None:
