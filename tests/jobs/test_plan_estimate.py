@@ -8,7 +8,8 @@ import pytest
 
 from tests.bench import performance_page, plan_estimate
 
-pytestmark = pytest.mark.spark
+# A benchmark starts several sessions, one after the other.
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
 
 
 def test_plan_estimate__compares_what_was_expected_with_what_was_measured(java_home: Path) -> None:
