@@ -47,12 +47,11 @@ def finalize_values(valued: Valued, run_id: str, index: Index, options: ValueOpt
         table = values_table(run_id, players, values, standard_errors, row_bounds, valued_there, own)
         by_task = None
         if valued.own.by_task:
-            each = [(of.task, *finalize(of.totals, aggregate)) for of in valued.own.by_task]
             tables = [
-                (task, values_table(run_id, players, of_task, errors, valued=valued_there))
-                for task, of_task, errors in each
+                (of.task, values_table(run_id, players, *finalize(of.totals, aggregate), valued=valued_there))
+                for of in valued.own.by_task
             ]
-            by_task = by_task_table(tables, "bigint" if isinstance(each[0][0], int) else "string")
+            by_task = by_task_table(tables, "bigint" if isinstance(tables[0][0], int) else "string")
         now.rows = len(table)
     return Finalized(values, table, error_bound if np.isfinite(error_bound) else None, by_task)
 

@@ -10,11 +10,8 @@ from typing import Protocol
 from dvspark.kernels.gradients.course import CourseState
 from dvspark.kernels.gradients.row_pass import Arrays
 from dvspark.logs import log_event
-from dvspark.runs.ledger import Ledger
+from dvspark.runs.ledger import KEEP_SECONDS, Ledger
 from dvspark.schemas import Float64s
-
-# Between two times of writing: this much work is lost if the process is killed.
-KEEP_SECONDS = 5.0
 
 
 class Followed(Protocol):

@@ -34,6 +34,8 @@ BEGUN = {"attempt": str}
 INDEX = {"folder": str, "digest": str}
 WAVE = {"number": int, "place": int, "chunk_rows": dict, "totals": str}
 EPOCHS = {"number": int, "content": str}
+# Between two times of writing what goes on changing: this much work is lost if the process is killed.
+KEEP_SECONDS = 5.0
 
 
 @dataclass(frozen=True)

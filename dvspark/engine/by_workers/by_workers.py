@@ -24,10 +24,10 @@ from dvspark.engine.replicated.replicated import (
     train_keys,
     train_pieces,
 )
-from dvspark.engine.replicated.row_passes import arrays_batch, in_order, passed_here
+from dvspark.engine.replicated.row_passes import arrays_batch, in_order
 from dvspark.engine.tasks import ChunkWork
 from dvspark.errors import ComputeError, Problem
-from dvspark.kernels.gradients.row_pass import Arrays, RowPass, stretches
+from dvspark.kernels.gradients.row_pass import Arrays, RowPass, passed_here, stretches
 from dvspark.local.rows import LocalRows
 from dvspark.schemas import EXACT, Partial, Wave
 from dvspark.schemas.columns import from_ipc

@@ -19,13 +19,12 @@ from dvspark.games.playing import Rules
 from dvspark.games.totals import Totals
 from dvspark.runs.files import Files, write_whole
 from dvspark.runs.identity import fingerprint
+from dvspark.runs.ledger import KEEP_SECONDS
 from dvspark.schemas.columns import from_ipc, to_ipc
 from dvspark.version import __version__
 
 NAME = "game.arrow"
 FINGERPRINT, CONTENT, NOTES = b"fingerprint", b"sha256", b"notes"
-# Between two times of writing: this much work is lost if the process is killed.
-KEEP_SECONDS = 5.0
 
 
 @dataclass

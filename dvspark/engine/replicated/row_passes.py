@@ -5,7 +5,7 @@ Each stretch is read by itself, wherever; the driver gets them in order. So task
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,9 +14,7 @@ import pyarrow as pa
 from dvspark.engine.planning.cluster import read_hosts
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels import loops
-from dvspark.kernels.gradients.head_gradients import AnyPiece
-from dvspark.kernels.gradients.row_pass import Arrays, RowPass, stretches
-from dvspark.kernels.one_thread import one_thread
+from dvspark.kernels.gradients.row_pass import Arrays, Between, RowPass, passed_here, stretches
 from dvspark.schemas import HEAD_SUMS, Float64s
 from dvspark.schemas.arrow import arrow_schema
 from dvspark.spark import worker
@@ -24,8 +22,6 @@ from dvspark.spark import worker
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# Yields the training rows from one place to another, mapped on the host that runs it.
-Between = Callable[[int, int], Iterator[AnyPiece]]
 TYPES = arrow_schema(HEAD_SUMS)
 
 
@@ -51,12 +47,6 @@ def passed_on_spark(spark: SparkSession, asked: RowPass, n_train: int, between: 
     for number in range(len(cut)):
         found[number] = told.filter(pa.array(numbers == number))
     return in_order(asked, len(cut), (found[number].to_batches() for number in range(len(cut))))
-
-
-def passed_here(asked: RowPass, n_train: int, between: Between) -> list[Arrays]:
-    """Return the same by this process."""
-    with one_thread():
-        return [asked.answer(between(start, stop)) for start, stop in stretches(n_train)]
 
 
 def in_order(asked: RowPass, n_stretches: int, told: Iterable[Iterable[pa.RecordBatch]]) -> list[Arrays]:

@@ -5,7 +5,7 @@ Each stretch of rows is read by itself, wherever, and what is told of stretches 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol, Self
 
 from dvspark.kernels.gradients.head_gradients import AnyPiece
@@ -20,6 +20,8 @@ MOST_STRETCHES = 1_024
 
 # Arrays by name: what a pass is asked for, or what it tells of a stretch.
 Arrays = dict[str, Float64s]
+# Gives the rows from one place to another.
+Between = Callable[[int, int], Iterable[AnyPiece]]
 
 
 class RowPass(Protocol):
@@ -44,10 +46,15 @@ class RowPass(Protocol):
         """Return what is asked for over the rows of a stretch, in pieces that are cut between tiles."""
 
 
-def passed_over(rows: AnyPiece, asked: RowPass) -> list[Arrays]:
-    """Return what is told of each stretch of rows in this process, in order."""
+def passed_here(asked: RowPass, n: int, between: Between) -> list[Arrays]:
+    """Return what is told of each stretch of ``n`` rows, read by this process, in order."""
     with one_thread():
-        return [asked.answer([taken(rows, slice(*ends))]) for ends in stretches(len(rows[0]))]
+        return [asked.answer(between(*ends)) for ends in stretches(n)]
+
+
+def passed_over(rows: AnyPiece, asked: RowPass) -> list[Arrays]:
+    """Return the same of rows in memory."""
+    return passed_here(asked, len(rows[0]), lambda *ends: [taken(rows, slice(*ends))])
 
 
 def taken(rows: AnyPiece, places: slice | Int64s) -> AnyPiece:
