@@ -88,7 +88,9 @@ class Watch:
         for pid in python_workers(os.getpid()):
             self.mapped = max(self.mapped, mapped_bytes(pid, "x.npy"))
             self.anonymous = max(self.anonymous, read_rollup(pid).get("Pss_Anon", 0))
-        self.disk = max(self.disk, sum(_size(path) for path in self._work.rglob("*")))
+        # Folders come and go meanwhile: `os.walk` passes over one that has gone, `Path.rglob` raises.
+        files = (Path(folder, name) for folder, _, names in os.walk(self._work) for name in names)
+        self.disk = max(self.disk, sum(map(_size, files)))
         self._looked = time.monotonic()
 
 
