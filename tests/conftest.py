@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +14,8 @@ import pytest
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
     from standalone_cluster import Cluster
+
+    from dvspark.local.session import LocalSession
 
 
 @pytest.fixture(scope="session")
@@ -79,19 +80,17 @@ def cluster(java_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="session")
+def local() -> Iterator[LocalSession]:
+    """The one local session of this process: its workers take two seconds to start."""
+    from dvspark.local.session import open_local_session
+
+    with open_local_session() as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
 def command(spark_session: SparkSession) -> Callable[..., int]:
-    """The command line in this process, on the tests' session: words in, exit code out."""
-    from dvspark import logs
-    from dvspark.cli import main
+    """The command line in this process, on the tests' Spark session: words in, exit code out."""
+    from command_line import run_command
 
-    def run(*words: object) -> int:
-        # Both are set for a process that ends with the command.
-        handler, handlers = signal.getsignal(signal.SIGTERM), logs.LOGGER.handlers[:]
-        try:
-            return main([str(word) for word in words])
-        finally:
-            signal.signal(signal.SIGTERM, handler)
-            logs.LOGGER.handlers[:] = handlers
-            logs.LOGGER.propagate = True
-
-    return run
+    return run_command

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import oracles
 import pytest
+from covering import covering
 from frames import EMBEDDINGS, IDS, LABELS, Data, Side, draw_data, frame_of, frames_of, values_by_id
 from worked_cases import WorkedCase, worked_cases
 
@@ -35,25 +35,9 @@ K = 5
 # --- worked cases -----------------------------------------------------------------------------------------
 
 
-def _local_values(case: WorkedCase, request: pytest.FixtureRequest) -> np.ndarray:
-    x_train, y_train, *validation = case.data
-    arrays = [np.array(x_train, np.float64), np.array(y_train)]
-    if validation:
-        arrays += [np.array(validation[0], np.float64), np.array(validation[1])]
-    return dvspark.value_arrays(*arrays, **case.options, precision="float64")
-
-
-def _values_by_plan(case: WorkedCase, request: pytest.FixtureRequest, plan: str) -> np.ndarray:
-    if case.is_for_tables:
-        return _table_values(case, request, plan)
-    # A column of weights holds those of one point: each point is a run of its own, and values are means over points.
-    return np.mean([_table_values(alone, request, plan) for alone in case.points_alone()], axis=0)
-
-
-def _table_values(case: WorkedCase, request: pytest.FixtureRequest, plan: str) -> np.ndarray:
+def _table_values(spark: SparkSession, case: WorkedCase) -> np.ndarray:
     from dvspark.run.dataframes import value_table
 
-    spark = request.getfixturevalue("spark")
     label = "double" if case.options["method"] == "knn_regression_shapley" else "bigint"
     types = {"id": "bigint", "label": label, "embedding": "array<double>", "owner": "bigint", "weight": "double"}
     x_train, y_train, *validation = case.data
@@ -70,7 +54,7 @@ def _table_values(case: WorkedCase, request: pytest.FixtureRequest, plan: str) -
     if "x_owned" in options:
         x, y, names = (options.pop(name) for name in ("x_owned", "y_owned", "owned_ids"))
         options["owned_df"] = _owned_frame(spark, Side(names, x, y), types)
-    values = value_table(*frames, **options, precision="float64", plan=plan).values
+    values = value_table(*frames, **options, precision="float64").values
     return values_by_id(values, ids if owners is None else sorted(set(owners)))
 
 
@@ -81,21 +65,16 @@ def _owned_frame(spark: SparkSession, side: Side, types: dict[str, str]) -> Data
     return spark.createDataFrame([], ", ".join(f"{name} {types[name]}" for name in ("id", "embedding", "label")))
 
 
-def _replicated_values(case: WorkedCase, request: pytest.FixtureRequest) -> np.ndarray:
-    return _values_by_plan(case, request, "replicated")
+# All of them are valued without Spark (tests/unit/test_local_cases.py); `test_family` has more options and both plans.
+ONE_OF_EACH_METHOD = {case.options["method"]: case for case in reversed(worked_cases())}
 
 
-def _sharded_values(case: WorkedCase, request: pytest.FixtureRequest) -> np.ndarray:
-    return _values_by_plan(case, request, "sharded")
-
-
-ENGINES = {"local": _local_values, "replicated": _replicated_values, "sharded": _sharded_values}
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("case", worked_cases(), ids=lambda case: case.name)
-def test_engine__equals_the_worked_case(case: WorkedCase, engine: str, request: pytest.FixtureRequest) -> None:
-    values = ENGINES[engine](case, request)
+@pytest.mark.parametrize("method", ONE_OF_EACH_METHOD)
+def test_replicated__equals_the_worked_case(spark: SparkSession, method: str) -> None:
+    case = ONE_OF_EACH_METHOD[method]
+    # A column of weights holds those of one point: each point is a run of its own, and values are means over points.
+    cases = [case] if case.is_for_tables else case.points_alone()
+    values = np.mean([_table_values(spark, one) for one in cases], axis=0)
     np.testing.assert_allclose(values, [float(value) for value in case.values], rtol=0, atol=TOLERANCE)
 
 
@@ -131,23 +110,7 @@ CHOICES = (
 )
 
 
-def _pairs(choice: tuple[Any, ...]) -> set[Any]:
-    return set(combinations(enumerate(choice), 2))
-
-
-def _covering_options() -> list[Options]:
-    """Return options in which every pair of choices occurs; all 1,152 combinations would take an hour."""
-    combined = list(product(*CHOICES))
-    missing = set().union(*map(_pairs, combined))
-    chosen = []
-    while missing:
-        best = max(combined, key=lambda choice: len(_pairs(choice) & missing))
-        missing -= _pairs(best)
-        chosen.append(Options(*best))
-    return chosen
-
-
-@pytest.mark.parametrize("options", _covering_options(), ids=str)
+@pytest.mark.parametrize("options", [Options(*choice) for choice in covering(*CHOICES)], ids=str)
 def test_replicated__equals_the_local_engine_and_the_oracle(spark: SparkSession, options: Options) -> None:
     from dvspark.run.dataframes import value_table
 

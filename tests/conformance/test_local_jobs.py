@@ -16,17 +16,14 @@ import pytest
 from frames import Data, Side, draw_data, with_rows, write_parquet
 
 from dvspark.config.sources import load_config
-from dvspark.local.session import LocalSession, open_local_session
 from dvspark.methods import METHODS
 from dvspark.run import pipeline
 from dvspark.schemas import OWNED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pyspark.sql import SparkSession
 
-    from dvspark.local.session import Session
+    from dvspark.local.session import LocalSession, Session
 
 pytestmark = pytest.mark.spark
 
@@ -53,15 +50,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def local() -> Iterator[LocalSession]:
-    """A session whose workers all tests of this module share."""
-    with open_local_session() as session:
-        yield session
-
-
-def _tables(folder: Path, data: Data, method: str) -> dict[str, Any]:
-    """Write both tables, a bad row in each, and return the settings that name them."""
+def _tables(folder: Path, data: Data, method: str, *, bad_rows: bool = True) -> dict[str, Any]:
+    """Write both tables, a bad row in each if asked, and return the settings that name them."""
     rng = np.random.default_rng(3)
     is_target = METHODS[method].target == "number"
     sides = {"train": data.train, "validation": data.validation}
@@ -70,7 +60,12 @@ def _tables(folder: Path, data: Data, method: str) -> dict[str, Any]:
         labels = rng.normal(size=len(side)).tolist() if is_target else list(side.labels)
         owners = [f"owner {row % 7}" for row in range(len(side))]
         numbers = rng.random(len(side)).tolist()
-        columns = {"owner": owners, "weight": numbers, "loss": numbers, "label": [None, *labels[1:]]}
+        columns = {
+            "owner": owners,
+            "weight": numbers,
+            "loss": numbers,
+            "label": [None if bad_rows else labels[0], *labels[1:]],
+        }
         settings[name] = {"path": write_parquet(folder / f"{name}.parquet", side, **columns)}
     settings["train"]["owner"] = "owner"
     if OWNED.name in METHODS[method].asks({}):
@@ -133,6 +128,12 @@ def _apart(report: str, here: Path, report_there: str, there: Path) -> list[tupl
     return [pair for pair in zip_longest(lines, others, fillvalue="") if pair[0] != pair[1]][:3]
 
 
+# Rows are set aside, and reports made, for one method of each kind: both are half of a job's time.
+ONE_OF_EACH_KIND = {
+    (method.kind, method.players, method.is_private): name
+    for name, method in reversed(METHODS.items())
+    if method.in_jobs
+}.values()
 # Jobs of methods that rest on other columns, or value rows in another way.
 OTHERS: dict[str, dict[str, Any]] = {
     "gradients given": {"method": "chg_shapley", "source": "gradients"},
@@ -147,7 +148,8 @@ def test_local_job__publishes_what_the_job_on_spark_publishes(
     data = draw_data(N_TRAIN, N_VALIDATION, seed=5, id_type="string", label_type="string")
     given = OTHERS.get(method) or {"method": method, **OPTIONS.get(method, {})}
     method = given["method"]
-    settings = {**given, **_tables(tmp_path, data, method)}
+    whole = method in ONE_OF_EACH_KIND
+    settings = {**given, **_tables(tmp_path, data, method, bad_rows=whole), "report": whole}
     here, there = tmp_path / "here", tmp_path / "there"
     record, tables, report = _published(local, settings, here)
     if METHODS[method].is_private:  # noise is drawn once

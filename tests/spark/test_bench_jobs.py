@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-from bench_checks import check_result
+from bench_checks import check_result, in_this_process
 
 from tests.bench import engine_overhead, rest_of_job, scaling, soak, yfcc100m
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 # A benchmark starts several sessions, one after the other.
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
 
 
-def test_engine_overhead__runs_tiny() -> None:
+def test_engine_overhead__runs_tiny(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_this_process(monkeypatch, engine_overhead)
     result = engine_overhead.main(tiny=True)
     check_result(result, engine_overhead)
     stages, beside = result["tables"].values()
@@ -45,7 +51,8 @@ def test_soak__runs_tiny() -> None:
         assert samples[-1][name] <= samples[0][name], name
 
 
-def test_yfcc100m__runs_tiny() -> None:
+def test_yfcc100m__runs_tiny(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_this_process(monkeypatch, yfcc100m)
     result = yfcc100m.main(tiny=True)
     check_result(result, yfcc100m)
     sizes, stages, _, shown = result["tables"].values()

@@ -33,14 +33,11 @@ Command = Callable[..., int]
 DATA = draw_data(60, 24, seed=71, id_type="string", label_type="string")
 OWNERS = [f"owner {row % 7}" for row in range(60)]
 FIRST, SECOND, THIRD = slice(0, 11), slice(11, 19), slice(19, 24)
-# One method of each kind, and what its values are beside those options.
+# Totals of one of the exchanges, with what a run settles or certifies beside them, and what its values are of.
 KINDS: dict[str, dict[str, Any]] = {
-    "ranking": {"method": "soft_knn_shapley", "k": 4, "aggregate": "sum"},
     "bins": {"method": "knn_shapley", "k": 4, "ranking": "binned", "error_bound": True},
-    "ordered": {"method": "weighted_knn_shapley", "k": 4, "weight": "inverse_distance"},
-    "nearest": {"method": "truncated_knn_shapley", "k": 3, "k_star": 6},
     "radius": {"method": "threshold_knn_shapley"},
-    "owners": {"method": "owner_knn_shapley", "k": 3},
+    "owners": {"method": "owner_knn_shapley", "k": 3, "aggregate": "sum"},
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,12 @@ import pytest
 from worked_cases import WorkedCase, worked_cases
 
 from dvspark.config.sources import load_config
-from dvspark.local.session import LocalSession, open_local_session
+from dvspark.local.session import LocalSession
 from dvspark.run import pipeline
 
 TOLERANCE = 1e-12
 # What a case has beside the settings of a job: columns of the training table.
 COLUMNS = {"owners": "owner", "column": "weight"}
-
-
-@pytest.fixture(scope="module")
-def local() -> Iterator[LocalSession]:
-    with open_local_session() as session:
-        yield session
 
 
 def _write(place: Path, case: WorkedCase, ids: list[Any], x: Any, y: Any, **columns: Any) -> dict[str, Any]:

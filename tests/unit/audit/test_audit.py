@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from covering import covering
 from hypothesis import given
 from hypothesis import strategies as st
 from kernel_arguments import Arguments, arguments, engine_partial
@@ -360,10 +361,10 @@ def test_audit__passes_what_is_right_and_nothing_else(method: str, aggregate: st
     assert passes_and_fails(given_rows, aggregate) >= full
 
 
-@pytest.mark.parametrize("self_validation", [False, True])
-@pytest.mark.parametrize("aggregate", ["mean", "sum"])
-@pytest.mark.parametrize("scale", [1e-6, 1.0, 50.0, 2e5, 1e6])
-@pytest.mark.parametrize("case", SCALED)
+@pytest.mark.parametrize(
+    ("case", "scale", "aggregate", "self_validation"),
+    covering(list(SCALED), [1e-6, 1.0, 50.0, 2e5, 1e6], ["mean", "sum"], [False, True]),
+)
 def test_audit__tolerances_grow_and_shrink_with_what_values_are_made_of(
     case: str, scale: float, aggregate: str, self_validation: bool
 ) -> None:

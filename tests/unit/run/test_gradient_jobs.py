@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from dvspark.kernels.gradients.course import games_of
 from dvspark.kernels.gradients.given_pass import GivenPass
 from dvspark.kernels.gradients.head_pass import VARIANTS
 from dvspark.kernels.gradients.row_pass import stretches
-from dvspark.local.session import LocalSession, open_local_session
+from dvspark.local.session import LocalSession
 from dvspark.run.pipeline import run
 
 N, P = 50, 5
@@ -28,13 +27,6 @@ IDS = RNG.permutation(N)
 LABELS = np.arange(N) % 3
 LOSSES, GRADIENTS = RNG.gamma(1.0, size=N), RNG.normal(size=(N, P)) + 0.3
 OTHERS = {"label": np.arange(30) % 3, "loss": RNG.gamma(1.0, size=30), "gradient": RNG.normal(size=(30, P))}
-
-
-@pytest.fixture(scope="module")
-def session() -> Iterator[LocalSession]:
-    """A session whose workers all tests of this module share."""
-    with open_local_session() as session:
-        yield session
 
 
 def written(path: Path, **columns: Any) -> dict[str, str]:
@@ -47,7 +39,7 @@ def written(path: Path, **columns: Any) -> dict[str, str]:
     return {"path": str(path), "embedding": "gradient"}
 
 
-def values_of(session: LocalSession, folder: Path, train: dict[str, Any], **settings: Any) -> np.ndarray:
+def values_of(local: LocalSession, folder: Path, train: dict[str, Any], **settings: Any) -> np.ndarray:
     """Return the values of a job in the order of IDS; ``validation``: columns of validation rows."""
     sides: dict[str, Any] = {"train": written(folder / "train.parquet", **train), "self_validation": True}
     if (points := settings.pop("validation", None)) is not None:
@@ -55,7 +47,7 @@ def values_of(session: LocalSession, folder: Path, train: dict[str, Any], **sett
     given = {"method": "chg_shapley", "source": "gradients", "engine": "local", "report": False, "force": True}
     config = JobConfig(**sides, **given, run_id="run", output={"path": str(folder / "out")}, **settings)
     assert config.problems() == []
-    record = run(config, session)
+    record = run(config, local)
     assert {finding["verdict"] for finding in record["findings"]} == {"pass"}
     found = pq.read_table(folder / "out" / "values" / "run_id=run").to_pydict()
     by_id = dict(zip(found["id"], found["value"], strict=True))
@@ -74,31 +66,29 @@ def in_game(variant: str, losses: np.ndarray, gradients: np.ndarray) -> np.ndarr
 
 @pytest.mark.parametrize("aim", ["train", "validation"])
 @pytest.mark.parametrize("variant", ["chg", "gradient"])
-def test_values__are_those_of_all_coalitions(session: LocalSession, tmp_path: Path, variant: str, aim: str) -> None:
+def test_values__are_those_of_all_coalitions(local: LocalSession, tmp_path: Path, variant: str, aim: str) -> None:
     x = in_game(variant, LOSSES[:7], GRADIENTS[:7])
     target = x if aim == "train" else in_game(variant, OTHERS["loss"], OTHERS["gradient"])
     points = None if aim == "train" else OTHERS
-    values = values_of(session, tmp_path, rows(7), variant=variant, validation=points)
+    values = values_of(local, tmp_path, rows(7), variant=variant, validation=points)
     np.testing.assert_allclose(values, chg_coalition_values(x, target.mean(axis=0)), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("by", ["all", "label"])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_values__of_stretches_in_workers_are_those_of_arrays(
-    session: LocalSession, tmp_path: Path, variant: str, by: str, monkeypatch: pytest.MonkeyPatch
+    local: LocalSession, tmp_path: Path, variant: str, by: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dvspark.kernels.gradients.row_pass.STRETCH_ROWS", 16)
     assert len(stretches(N)) == 4
-    values, expected = values_of(session, tmp_path, rows(), variant=variant, by=by), np.empty(N)
+    values, expected = values_of(local, tmp_path, rows(), variant=variant, by=by), np.empty(N)
     for own in [np.full(N, True)] if by == "all" else [label == LABELS for label in range(3)]:
         x = in_game(variant, LOSSES[own], GRADIENTS[own])
         hard = variant == "hardness"
         expected[own] = dvspark.hardness_value_arrays(LOSSES[own]) if hard else dvspark.chg_value_arrays(x)
     np.testing.assert_allclose(values, expected, rtol=0, atol=1e-12)
     order = np.random.default_rng(0).permutation(N)
-    moved = values_of(
-        session, tmp_path, {name: column[order] for name, column in rows().items()}, variant=variant, by=by
-    )
+    moved = values_of(local, tmp_path, {name: column[order] for name, column in rows().items()}, variant=variant, by=by)
     assert moved.tobytes() == values[order].tobytes()
 
 
@@ -112,12 +102,12 @@ def test_pass__told_as_arrays_has_the_same_bits(variant: str) -> None:
             assert array.tobytes() == told[name].tobytes()
 
 
-def test_values__of_epochs_laid_end_to_end_are_their_sum(session: LocalSession, tmp_path: Path) -> None:
+def test_values__of_epochs_laid_end_to_end_are_their_sum(local: LocalSession, tmp_path: Path) -> None:
     draw = np.random.default_rng(2)
     epochs = [draw.gamma(1.0, size=N)[:, None] * draw.normal(size=(N, P)) for _ in range(3)]
     table = {**rows(), "gradient": np.concatenate(epochs, axis=1)}
     del table["loss"]
-    values = values_of(session, tmp_path, table, variant="gradient")
+    values = values_of(local, tmp_path, table, variant="gradient")
     np.testing.assert_allclose(values, sum(map(dvspark.chg_value_arrays, epochs)), rtol=0, atol=1e-12)
 
 
@@ -137,19 +127,19 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_tables__that_cannot_be_valued_are_named(session: LocalSession, tmp_path: Path, name: str) -> None:
+def test_tables__that_cannot_be_valued_are_named(local: LocalSession, tmp_path: Path, name: str) -> None:
     changed, said = BAD[name]
     table = {column: values for column, values in {**rows(), **changed}.items() if values is not None}
     with pytest.raises(InputError) as error:
-        values_of(session, tmp_path, table)
+        values_of(local, tmp_path, table)
     for words in said:
         assert words in str(error.value)
 
 
-def test_losses__of_validation_rows_are_needed_too(session: LocalSession, tmp_path: Path) -> None:
+def test_losses__of_validation_rows_are_needed_too(local: LocalSession, tmp_path: Path) -> None:
     points = {"label": OTHERS["label"], "gradient": OTHERS["gradient"]}
     with pytest.raises(InputError, match=r"(?s)validation table .* a column 'loss'"):
-        values_of(session, tmp_path, rows(), validation=points)
+        values_of(local, tmp_path, rows(), validation=points)
 
 
 def test_parameters__of_training_are_refused(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from blocks import (
     planted_rows,
     reference_of,
 )
+from covering import covering
 
 from dvspark.engine.index import manifest, train_blocks
 from dvspark.engine.index.block_writing import row_digests, write_blocks
@@ -79,11 +80,10 @@ KINDS: list[dict[str, str]] = [
 ]
 
 
-@pytest.mark.parametrize("kinds", KINDS, ids=["single", "multi"])
-@pytest.mark.parametrize("self_validation", [False, True], ids=["", "self"])
-@pytest.mark.parametrize("precision", ["default", "float64"])
-@pytest.mark.parametrize("ties", ["id", "average"])
-@pytest.mark.parametrize("metric", ["euclidean", "cosine", "inner_product"])
+@pytest.mark.parametrize(
+    ("metric", "ties", "precision", "self_validation", "kinds"),
+    covering(["euclidean", "cosine", "inner_product"], ["id", "average"], ["default", "float64"], [False, True], KINDS),
+)
 def test_exchange__has_the_bits_of_one_index(
     tmp_path: Path,
     metric: str,

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from blocks import N_TRAIN, TILE, K, batch_of, block_column, built_blocks, index_of, planted_rows
+from covering import covering
 
 from dvspark.engine.index.train_blocks import BlocksReference
 from dvspark.engine.reduce import PARTIAL_TYPES
@@ -96,10 +97,13 @@ def case(tmp_path: Path, metric: str, ties: str, self_validation: bool, **kinds:
     return train, index, chunks, work
 
 
-@pytest.mark.parametrize("kinds", [{}, {"id_type": "string", "label_type": "array<bigint>"}], ids=["single", "multi"])
-@pytest.mark.parametrize("self_validation", [False, True], ids=["", "self"])
-@pytest.mark.parametrize("ties", ["id", "average"])
-@pytest.mark.parametrize("metric", ["euclidean", "cosine", "inner_product"])
+KINDS: list[dict[str, str]] = [{}, {"id_type": "string", "label_type": "array<bigint>"}]
+
+
+@pytest.mark.parametrize(
+    ("metric", "ties", "self_validation", "kinds"),
+    covering(["euclidean", "cosine", "inner_product"], ["id", "average"], [False, True], KINDS),
+)
 def test_binned_exchange__has_the_bits_of_one_index(
     tmp_path: Path, metric: str, ties: str, self_validation: bool, kinds: dict[str, str]
 ) -> None:
