@@ -28,8 +28,8 @@ from dvspark.schemas.columns import (
     embedding_matrix,
     encode_labels,
 )
-from dvspark.tables.sources.read import canonical_rows
 from dvspark.tables.sources.reference import TableReference
+from dvspark.tables.sources.rows import canonical_rows
 from dvspark.tables.sources.session_settings import in_own_settings
 from dvspark.tables.sources.unreadable import readable
 from dvspark.tables.table_checks import validate
@@ -49,7 +49,7 @@ def register_sources(spark: SparkSession) -> None:
     Embeddings are mapped, and given to Spark without a copy; those of float16 become float32. All hosts need dvspark,
     and see the files under one path. A job reads such a folder with ``train.format: dvspark-npy``.
     """
-    from dvspark.tables.sources.npy_source import NpySource  # noqa: PLC0415 - needs an extra
+    from dvspark.tables.sources.formats.npy_source import NpySource  # noqa: PLC0415 - needs an extra
 
     spark.dataSource.register(NpySource)
 

@@ -15,7 +15,7 @@ from dvspark.kernels.formulas.chg_shapley import GradientGame
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import GRADIENT_SUMS, GRADIENT_VALUES, Float64s, Partial
 from dvspark.tables.sources.gradients import gradient_rows, require_gradients
-from dvspark.tables.sources.read import Rows
+from dvspark.tables.sources.rows import Rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -26,7 +26,7 @@ from dvspark.review.review_rows import radius_problems, review_problems
 from dvspark.runs.identity import published_id_problems, run_id_problems
 from dvspark.schemas import OWNED
 from dvspark.tables.sinks.values_tables import output_problems
-from dvspark.tables.sources.numpy_files import numpy_problems
+from dvspark.tables.sources.formats.numpy_files import numpy_problems
 from dvspark.tables.sources.pinned import version_problems
 from dvspark.tables.sources.reference import TableReference
 

@@ -17,9 +17,9 @@ from dvspark.review.changes import FIRST, RowChange, log_text, names_in
 from dvspark.review.sets import COLUMN, duplicate_sets
 from dvspark.tables.sinks.published_values import read_record, read_review
 from dvspark.tables.sinks.write_whole import copy_whole, write_whole
-from dvspark.tables.sources.pinned import VERSIONED
+from dvspark.tables.sources.formats import reader_of
 from dvspark.tables.sources.reference import TableReference
-from dvspark.tables.sources.whole_tables import WholeTable, told_by, whole_table
+from dvspark.tables.sources.whole_tables import WholeTable, told_by
 
 LOG, TABLE, ORIGINAL, SETS = "changes.csv", "cleaned", "original", "with_sets"
 
@@ -66,8 +66,8 @@ def read_reviewed(folder: str, run_id: str | None) -> Reviewed:
         raise ConfigError(Problem(f"run {record['run_id']}", "a run that was reviewed", "values alone", hint))
     reference = TableReference(**record["configuration"]["train"])
     source = record["inputs"]["train"]
-    state = source.get(VERSIONED[reference.format][1]) if reference.format in VERSIONED else None
-    return Reviewed(table, reference, whole_table(reference, state), int(source.get("n_rejected") or 0))
+    whole = reader_of("train", reference).at(source).whole()
+    return Reviewed(table, reference, whole, int(source.get("n_rejected") or 0))
 
 
 def require_same_table(reviewed: Reviewed, changes: dict[Any, RowChange]) -> None:

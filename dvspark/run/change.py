@@ -17,7 +17,8 @@ from dvspark.runs.kept_totals import KeptTotals
 from dvspark.runs.ledger import digest
 from dvspark.runs.published import record_of
 from dvspark.schemas import Partial
-from dvspark.tables.sources.read import Rows, published_rows
+from dvspark.tables.sources.read import published_rows
+from dvspark.tables.sources.rows import Rows
 from dvspark.tables.sources.unreadable import condition_of, spark_errors
 from dvspark.tables.table_checks import ValidatedInputs
 

@@ -23,8 +23,9 @@ from dvspark.run.change import (
 )
 from dvspark.run.hashed_rows import hashed_rows
 from dvspark.run.request import Change
-from dvspark.tables.sources.local_files import not_local
-from dvspark.tables.sources.read import Rows, read_rows
+from dvspark.tables.sources.not_local import not_local
+from dvspark.tables.sources.read import read_rows
+from dvspark.tables.sources.rows import Rows
 from dvspark.tables.storage import Storage
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from dvspark.run.value import Valued
 from dvspark.runs.kept_totals import KeptTotals
 from dvspark.runs.record import run_record
 from dvspark.schemas import OWNED
-from dvspark.tables.sources.read import Rows
+from dvspark.tables.sources.rows import Rows
 from dvspark.tables.table_checks import Facts
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ from dvspark.tables.sinks.task_values import by_task_frame
 from dvspark.tables.sinks.write import values_frame
 from dvspark.tables.sources.given_frames import column_problems, frame_problems, told_apart_problems
 from dvspark.tables.sources.owned import with_owned
-from dvspark.tables.sources.read import canonical_rows
 from dvspark.tables.sources.reference import TableReference
+from dvspark.tables.sources.rows import canonical_rows
 from dvspark.tables.sources.session_settings import in_own_settings
 from dvspark.tables.sources.unreadable import own_errors, readable
 from dvspark.tables.storage import folder_problems

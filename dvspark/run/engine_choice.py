@@ -20,11 +20,13 @@ from dvspark.logs import log_event
 from dvspark.logs.redact import redacted
 from dvspark.spark.defaults import default_master
 from dvspark.spark.session import has_active_session, open_session
-from dvspark.tables.sources.local_files import SPARK_HINT, NotLocalError, format_problem
+from dvspark.tables.sources.formats import reader_of
 from dvspark.tables.sources.metadata import Preview, preview
+from dvspark.tables.sources.not_local import NotLocalError, not_local_problem
 from dvspark.tables.sources.pinned import VERSIONED
-from dvspark.tables.sources.read import Rows, read_rows
+from dvspark.tables.sources.read import read_rows
 from dvspark.tables.sources.reference import TableReference
+from dvspark.tables.sources.rows import Rows
 from dvspark.units import show_seconds
 
 if TYPE_CHECKING:
@@ -92,20 +94,16 @@ def chosen(config: JobConfig, local: LocalSession) -> tuple[str, str]:
 
 def obstacles(config: JobConfig) -> list[Problem]:
     """Return what of a job only Spark can do, as far as the settings tell."""
-    problems = [] if config.plan != "sharded" else [_problem("plan", "replicated, or auto", "sharded")]
+    problems = [] if config.plan != "sharded" else [not_local_problem("plan", "replicated, or auto", "sharded")]
     if config.parent is not None:
-        problems.append(_problem("parent", "a run of its own", f"a change of run {config.parent}"))
+        problems.append(not_local_problem("parent", "a run of its own", f"a change of run {config.parent}"))
     for side, table in (("train", config.train), ("owned", config.owned), ("validation", config.validation)):
         if table is not None:
-            problems += format_problem(side, table.reference())
+            problems += reader_of(side, table.reference()).only_spark()
     if config.output.table is not None and config.output.format != "iceberg":
         got = f"table {config.output.table} of Spark's catalogs"
-        problems.append(_problem("output.table", "none, or with format: iceberg", got))
+        problems.append(not_local_problem("output.table", "none, or with format: iceberg", got))
     return problems
-
-
-def _problem(where: str, expected: str, got: str) -> Problem:
-    return Problem(where, f"{expected}, under engine: local", got, SPARK_HINT)
 
 
 def _spark_is_there(config: JobConfig) -> str | None:

@@ -12,7 +12,7 @@ from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.local.rows import LocalRows
 from dvspark.methods.options import ValueOptions
 from dvspark.tables.sources.keys import content_counts
-from dvspark.tables.sources.read import Rows
+from dvspark.tables.sources.rows import Rows
 from dvspark.tables.table_checks import ValidatedInputs
 
 if TYPE_CHECKING:

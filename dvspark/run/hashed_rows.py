@@ -11,7 +11,7 @@ import pyarrow as pa
 from dvspark.local.hashes import xxhash64
 from dvspark.local.rows import LocalRows
 from dvspark.runs.ledger import digest
-from dvspark.tables.sources.read import Rows
+from dvspark.tables.sources.rows import Rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

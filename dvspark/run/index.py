@@ -24,7 +24,7 @@ from dvspark.logs import Stages
 from dvspark.methods.options import ValueOptions
 from dvspark.runs.ledger import KeptIndex, Ledger
 from dvspark.schemas import EXACT
-from dvspark.tables.sources.read import Rows
+from dvspark.tables.sources.rows import Rows
 from dvspark.tables.table_checks import ValidatedInputs
 from dvspark.units import show_bytes
 

@@ -13,7 +13,7 @@ from dvspark.local.session import LocalSession
 from dvspark.logs import Stages
 from dvspark.methods.options import ValueOptions
 from dvspark.run.request import Spread
-from dvspark.tables.sources.local_files import not_local
+from dvspark.tables.sources.not_local import not_local
 from dvspark.tables.table_checks import ValidatedInputs
 
 if TYPE_CHECKING:

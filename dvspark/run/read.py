@@ -12,8 +12,9 @@ from dvspark.methods.options import ValueOptions
 from dvspark.run.change import Parent, without_known
 from dvspark.run.changing import read_parent
 from dvspark.run.request import Change, RowRules
-from dvspark.tables.sources.read import Rows, canonical_rows, read_rows
+from dvspark.tables.sources.read import read_rows
 from dvspark.tables.sources.reference import TableReference
+from dvspark.tables.sources.rows import Rows, canonical_rows
 from dvspark.tables.storage import Storage
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from dvspark.run.change import parent_record, parent_rows
 from dvspark.runs.identity import run_id_problems
 from dvspark.spark.session import is_connect
 from dvspark.tables.sources.folders import literal
+from dvspark.tables.sources.formats import reader_of
 from dvspark.tables.sources.plain import STRICT
 from dvspark.tables.sources.read import read_table
 from dvspark.tables.sources.reference import TableReference
@@ -104,10 +105,11 @@ def _arriving(table: TableReference, schema_ddl: str | None, spark: SparkSession
         )
     schema: Any = schema_ddl
     if schema is None:
-        read = read_table(spark, "validation", table)
+        read = read_table(spark, reader_of("validation", table))
         if isinstance(read, list):
             raise InputError(read)
-        schema = read[0].schema
+        assert read is not None  # noqa: S101 - formats that tasks read are refused above
+        schema = read.frame.schema
     return spark.readStream.format(table.format).options(**STRICT).schema(schema).load(literal(str(table.path)))
 
 

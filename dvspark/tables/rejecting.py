@@ -14,7 +14,7 @@ from dvspark.schemas import REJECTED
 from dvspark.schemas.arrow import arrow_schema
 from dvspark.tables.row_checks import RowChecks, mark_rows
 from dvspark.tables.sources.keys import repeated_frame
-from dvspark.tables.sources.read import Rows
+from dvspark.tables.sources.rows import Rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

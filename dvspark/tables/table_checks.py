@@ -28,7 +28,7 @@ from dvspark.tables.sources.keys import (
     repeated_ids,
     shared_ids,
 )
-from dvspark.tables.sources.read import Rows
+from dvspark.tables.sources.rows import Rows
 from dvspark.tables.sources.typed_bytes import undeclared_problem
 
 if TYPE_CHECKING:

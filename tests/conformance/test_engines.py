@@ -16,8 +16,8 @@ import dvspark
 from dvspark.engine.chunks import WAVE_CHUNKS
 from dvspark.engine.reduce import BLOCK_ROWS
 from dvspark.logs import Stages
-from dvspark.tables.sources.read import canonical_rows
 from dvspark.tables.sources.reference import TableReference
+from dvspark.tables.sources.rows import canonical_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -190,8 +190,8 @@ def _bits(train: DataFrame, validation: DataFrame, chunk_rows: int = CHUNK_ROWS)
     from dvspark.run.read import Tables
     from dvspark.run.request import RowRules, Spread
     from dvspark.run.validate import validate_tables
-    from dvspark.tables.sources.read import canonical_rows
     from dvspark.tables.sources.reference import TableReference
+    from dvspark.tables.sources.rows import canonical_rows
 
     options = ValueOptions(parameters={"k": K})
     sides = (

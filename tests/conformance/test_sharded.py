@@ -148,8 +148,8 @@ def test_valuation__is_the_same_under_both_plans(spark: SparkSession, tmp_path: 
     from dvspark.run.read import Tables
     from dvspark.run.request import RowRules, Spread
     from dvspark.run.validate import validate_tables
-    from dvspark.tables.sources.read import canonical_rows
     from dvspark.tables.sources.reference import TableReference
+    from dvspark.tables.sources.rows import canonical_rows
 
     data = draw_data(300, 30, seed=36, id_type="string") if self_validation else DATA["multi"]
     sides = [canonical_rows("train", frame, TableReference()) for frame in frames_of(spark, data)]

@@ -17,7 +17,7 @@ from lake_tables import catalog_properties, open_catalog, rows_of, write_delta, 
 from dvspark.errors import InputError, OutputConflictError
 from dvspark.tables.sinks.values_tables import RunKey, commit_values, values_schema
 from dvspark.tables.sinks.write_catalog import CatalogValues
-from dvspark.tables.sources import lake
+from dvspark.tables.sources.formats import lake, reader_of
 from dvspark.tables.sources.pinned import Pinned
 from dvspark.tables.sources.read import read_rows, read_table
 from dvspark.tables.sources.reference import TableReference
@@ -64,8 +64,8 @@ def _record(out: Path, run_id: str = "run") -> dict[str, Any]:
 
 
 def _rows(spark: SparkSession, **reference: Any) -> list[dict[str, Any]]:
-    frame, _, _ = read_table(spark, "train", TableReference(**reference))
-    found: list[dict[str, Any]] = frame.toArrow().to_pylist()
+    table: Any = read_table(spark, reader_of("train", TableReference(**reference)))
+    found: list[dict[str, Any]] = table.frame.toArrow().to_pylist()
     return found
 
 
@@ -180,7 +180,8 @@ def test_table__refused_by_its_protocol_stops_the_job(
 
 
 def test_format__no_spark_knows_is_a_problem(spark: SparkSession) -> None:
-    (problem,) = read_table(spark, "train", TableReference(path="t", format="papyrus"))
+    refused: Any = read_table(spark, reader_of("train", TableReference(path="t", format="papyrus")))
+    (problem,) = refused
     assert (problem.where, problem.got) == ("train.format", "papyrus")
 
 
@@ -210,9 +211,10 @@ def test_connector__is_given_the_version(spark: SparkSession) -> None:
 
     session = spark.newSession()  # what is registered there, other tests do not see
     session.dataSource.register(Delta)
-    frame, source, _ = read_table(session, "train", TableReference(path="somewhere", format="delta", version=3))
-    assert source == {"format": "delta", "version": 3, "reader": "spark"}
-    options = {name.lower(): value for name, value in json.loads(frame.collect()[0]["options"]).items()}
+    reference = TableReference(path="somewhere", format="delta", version=3)
+    table: Any = read_table(session, reader_of("train", reference))
+    assert table.source == {"format": "delta", "version": 3, "reader": "spark"}
+    options = {name.lower(): value for name, value in json.loads(table.frame.collect()[0]["options"]).items()}
     assert (options["versionasof"], options["path"]) == ("3", "somewhere")
 
 

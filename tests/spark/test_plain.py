@@ -18,8 +18,9 @@ import dvspark
 from dvspark.config.sources import load_config
 from dvspark.errors import DvsparkError, InputError
 from dvspark.run import pipeline
-from dvspark.tables.sources.read import Rows, read_rows
+from dvspark.tables.sources.read import read_rows
 from dvspark.tables.sources.reference import TableReference
+from dvspark.tables.sources.rows import Rows
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -16,7 +16,8 @@ from dvspark.engine.planning.cluster import read_hosts
 from dvspark.engine.planning.plan import Hosts
 from dvspark.kernels.distances.distances import TILE_ROWS
 from dvspark.run import plan_job
-from dvspark.tables.sources import metadata, plain, read
+from dvspark.tables.sources import plain, read
+from dvspark.tables.sources.formats import parquet, reader_of
 from dvspark.tables.sources.metadata import preview
 from dvspark.tables.sources.read import read_rows
 from dvspark.tables.sources.reference import TableReference
@@ -196,10 +197,10 @@ def test_preview__counts_what_spark_would_read(
 ) -> None:
     reference = TableReference(path=f"{folder}/train")
     if not footers:
-        for module in (plain, metadata):
+        for module in (plain, parquet):
             monkeypatch.setattr(module, "look", lambda _: None)
         monkeypatch.setattr(read, "row_files", lambda *_: None)
-    assert (metadata._parquet_rows(reference) == 50) == footers
+    assert (reader_of("train", reference).footer_rows() == 50) == footers
     assert _preview(spark, reference).n_rows == 50
 
 

@@ -21,8 +21,9 @@ from dvspark.methods.options import ValueOptions
 from dvspark.run import pipeline
 from dvspark.tables import table_checks
 from dvspark.tables.sources import keys, read
-from dvspark.tables.sources.read import Rows, read_rows
+from dvspark.tables.sources.read import read_rows
 from dvspark.tables.sources.reference import TableReference
+from dvspark.tables.sources.rows import Rows
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

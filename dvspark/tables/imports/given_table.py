@@ -19,7 +19,8 @@ from dvspark.tables.imports.bad_lines import BadLines
 from dvspark.tables.imports.vectors import vector_type, vectors_of
 from dvspark.tables.sources.canonical import EXPECTED_TYPES, HINTS, canonical_type
 from dvspark.tables.sources.class_labels import class_names
-from dvspark.tables.sources.pinned import pinned
+from dvspark.tables.sources.formats import reader_of
+from dvspark.tables.sources.formats.lake import LakeReader
 from dvspark.tables.sources.reference import TableReference
 from dvspark.tables.sources.row_files import local_path
 from dvspark.tables.sources.types import spark_type
@@ -138,8 +139,9 @@ def table_files(place: str, kind: str) -> tuple[Path, ...]:
 
     Raises: InputError for a table that is not there, or whose files are not its rows.
     """
-    if kind in ("delta", "iceberg"):
-        found = [local_path(path) for path in pinned("import", TableReference(path=place, format=kind)).files]
+    reader = reader_of("import", TableReference(path=place, format=kind))
+    if isinstance(reader, LakeReader):
+        found = [local_path(path) for path in reader.pinned().files]
         return tuple(Path(path) for path in found if path is not None)
     path = Path(place)
     if kind == "lance" or not path.is_dir():

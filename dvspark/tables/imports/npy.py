@@ -17,7 +17,7 @@ from dvspark.errors import ConfigError, InputError, Problem, close_matches
 from dvspark.schemas.arrow import arrow_type
 from dvspark.tables.imports.bad_lines import BadLines
 from dvspark.tables.sources.canonical import EXPECTED_TYPES, HINTS, canonical_type
-from dvspark.tables.sources.npy_shards import Shard, shards_of, spark_columns
+from dvspark.tables.sources.formats.npy_shards import Shard, shards_of, spark_columns
 
 NOT_FINITE = "an embedding with a number that is not finite"
 

@@ -16,7 +16,7 @@ from dvspark.local.session import LocalSession
 from dvspark.schemas import ERROR_BOUND, OTHER_CLASS_VALUE, OWN_CLASS_VALUE, OWNER, SCHEMA_VERSION, VALUES
 from dvspark.schemas.arrow import arrow_type
 from dvspark.tables.sinks.contents import values_digest
-from dvspark.tables.sources.local_files import not_local
+from dvspark.tables.sources.not_local import not_local
 from dvspark.tables.sources.pinned import require_library
 from dvspark.tables.sources.types import spark_type
 from dvspark.tables.storage import Storage

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from dvspark.errors import ConfigError
+from dvspark.tables.sources.formats.delta import path_problem
 from dvspark.tables.sources.whole_tables import WholeTable
 
 ROWS, NUMBERS = "part-00000.parquet", "embeddings.npy"
@@ -83,8 +84,6 @@ def _numpy(table: WholeTable, rows: Iterator[pa.RecordBatch], folder: Path, _: P
 def _delta(table: WholeTable, rows: Iterator[pa.RecordBatch], folder: Path, place: Path) -> None:
     from deltalake import write_deltalake  # noqa: PLC0415 - an extra
     from deltalake.exceptions import DeltaError  # noqa: PLC0415
-
-    from dvspark.tables.sources.delta_files import path_problem  # noqa: PLC0415
 
     if problem := path_problem("--output", str(place)):
         raise ConfigError(problem)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from dvspark.errors import InputError, Problem, shown
 from dvspark.tables.row_checks import DIMENSION, FACTS, RowChecks
 from dvspark.tables.sources.keys import repeated_ids
-from dvspark.tables.sources.read import Rows, canonical_rows
 from dvspark.tables.sources.reference import TableReference
+from dvspark.tables.sources.rows import Rows, canonical_rows
 from dvspark.tables.table_checks import by_aspect, tally
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from dvspark.tables.sources.words import in_id_order, readable_batch, readable_w
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from dvspark.tables.sources.read import Rows
+    from dvspark.tables.sources.rows import Rows
 
 # Up to so many rows, this process reads key columns itself from files that Arrow can read, beside the pass that checks
 # rows: 0.1 µs a row, where grouping and sorting ids in Java takes 2 µs. 40 bytes a row stay here, as the index needs.

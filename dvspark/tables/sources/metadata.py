@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from pyarrow import fs
 
 from dvspark.errors import Problem
 from dvspark.schemas import columns
-from dvspark.tables.sources.plain import look
+from dvspark.tables.sources.formats import reader_of
 
 if TYPE_CHECKING:
-    from dvspark.tables.sources.read import Rows
     from dvspark.tables.sources.reference import TableReference
+    from dvspark.tables.sources.rows import Rows
 
 # Rows that show the dimension, and about how many labels there are.
 SAMPLE_ROWS = 1_000
@@ -64,9 +62,7 @@ def preview(rows: Rows, reference: TableReference) -> Preview | list[Problem]:
 
 
 def _n_rows(rows: Rows, reference: TableReference) -> int:
-    n_rows = None if rows.files is None else rows.files.n_rows  # known from the same footers
-    if n_rows is None and reference.table is None and reference.format == "parquet":
-        n_rows = _parquet_rows(reference)
+    n_rows = reader_of(rows.side, reference).footer_rows() if rows.files is None else rows.files.n_rows
     return rows.data_frame.select("id").count() if n_rows is None else n_rows
 
 
@@ -75,21 +71,3 @@ def _lengths(embeddings: pa.Array) -> Counter[int]:
     if pa.types.is_binary(embeddings.type) or pa.types.is_large_binary(embeddings.type):
         return Counter(n // 4 for n in pc.binary_length(embeddings).drop_null().to_pylist())
     return Counter(pc.list_value_length(embeddings).drop_null().to_pylist())
-
-
-def _parquet_rows(reference: TableReference) -> int | None:
-    """Return the number of rows from the footers of a Parquet file or folder; None if this process cannot see it."""
-    try:
-        seen = look(str(reference.path))
-        return (
-            sum(_footer_rows(seen.storage.file_system, file.path) for file in seen.files)
-            if seen and seen.files
-            else None
-        )
-    except (OSError, pa.ArrowException):
-        return None
-
-
-def _footer_rows(file_system: fs.FileSystem, path: str) -> int:
-    with file_system.open_input_file(path) as file:
-        return int(pq.read_metadata(file).num_rows)

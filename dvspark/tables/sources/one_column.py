@@ -11,10 +11,12 @@ import pyarrow.compute as pc
 from dvspark.errors import InputError, Problem, close_matches
 from dvspark.schemas.arrow import arrow_type
 from dvspark.tables.sources.canonical import canonical_type
-from dvspark.tables.sources.local_files import LocalTable, local_files, local_table
+from dvspark.tables.sources.formats import reader_of
 
 if TYPE_CHECKING:
+    from dvspark.tables.sources.reader import Reader
     from dvspark.tables.sources.reference import TableReference
+    from dvspark.tables.sources.table_files import TableFiles
 
 
 def one_column(side: str, reference: TableReference, name: str, ids: pa.ChunkedArray) -> pa.Table:
@@ -23,9 +25,9 @@ def one_column(side: str, reference: TableReference, name: str, ids: pa.ChunkedA
     Raises: InputError for a table without the column, NotLocalError for one that only Spark reads.
     Cost: one pass over two columns; a batch of rows in memory beside those that are returned.
     """
-    table, wanted = require_column(side, reference, name)
+    reader, table = require_column(side, reference, name)
     id_type = canonical_type("id", table.types[reference.id]) or table.types[reference.id]
-    files = local_files(side, wanted, table, {"id": id_type, "owner": table.types[name]})
+    files = table.row_files(reader.where, reader.reference.columns(), {"id": id_type, "owner": table.types[name]})
     found, asked = list[pa.RecordBatch](), ids.combine_chunks().cast(arrow_type(id_type))
     for part in files.parts:
         for batch in files.read(part, ["id", "owner"]):
@@ -36,16 +38,16 @@ def one_column(side: str, reference: TableReference, name: str, ids: pa.ChunkedA
     return pa.Table.from_batches(found).rename_columns(["id", name]) if found else empty
 
 
-def require_column(side: str, reference: TableReference, name: str) -> tuple[LocalTable, TableReference]:
-    """Return a table that has the column, and a reference by which the column is read as that of owners.
+def require_column(side: str, reference: TableReference, name: str) -> tuple[Reader, TableFiles]:
+    """Return what reads the column as that of owners, and the files of the table, which has it.
 
     Raises: InputError for a table without the column, NotLocalError for one that only Spark reads.
     """
     # The role of owners has no part in embeddings and labels, and a reader takes it in any type.
-    wanted = replace(reference, owner=name)
-    table = local_table(side, wanted, "label")
+    reader = reader_of(side, replace(reference, owner=name))
+    table = reader.files()
     if name not in table.types:
         got = f"columns {', '.join(table.types)}"
         hint = close_matches(name, list(table.types))
-        raise InputError(Problem(f"{side} table {reference}", f"a column {name!r} to show", got, hint))
-    return table, wanted
+        raise InputError(Problem(reader.where, f"a column {name!r} to show", got, hint))
+    return reader, table

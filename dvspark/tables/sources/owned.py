@@ -14,7 +14,7 @@ from dvspark.schemas import OWNED
 from dvspark.schemas.arrow import arrow_type
 
 if TYPE_CHECKING:
-    from dvspark.tables.sources.read import Rows
+    from dvspark.tables.sources.rows import Rows
 
 # What both tables must have in one type.
 SHARED = ("id", "embedding", "label")

@@ -43,26 +43,19 @@ class Pinned:
     partitions: pa.Table | None = None
     schema_id: int | None = None
 
+    @property
+    def outside(self) -> tuple[str, ...]:
+        """The columns whose values are not in the files."""
+        return () if self.partitions is None else tuple(self.partitions.column_names)
+
+    def by_file(self) -> list[dict[str, Any]]:
+        """Return for each file the values of these columns."""
+        return [{} for _ in self.files] if self.partitions is None else self.partitions.to_pylist()
+
     def record(self) -> dict[str, Any]:
         """Return what the run record says about this state."""
         schema_id = {} if self.schema_id is None else {"schema_id": self.schema_id}
         return {VERSIONED[self.format][1]: self.version, **schema_id, "n_files": len(self.files)}
-
-
-def pinned(side: str, reference: TableReference) -> Pinned:
-    """Return the state of a Delta or Iceberg table that is asked for, or else its latest one, without Spark.
-
-    Cost: the table's metadata; for an Iceberg table whose columns have changed, also the footers of its files.
-    Raises: ConfigError if the extra is not installed, InputError if the files of a table are not its rows.
-    """
-    require_library(reference.format)
-    if reference.format == "delta":
-        from dvspark.tables.sources.delta_files import pinned_delta  # noqa: PLC0415 - an extra
-
-        return pinned_delta(side, reference)
-    from dvspark.tables.sources.iceberg_files import pinned_iceberg  # noqa: PLC0415 - an extra
-
-    return pinned_iceberg(side, reference)
 
 
 def require_library(name: str) -> None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from dvspark.errors import Problem
 
 if TYPE_CHECKING:
-    from dvspark.tables.sources.read import Rows
+    from dvspark.tables.sources.rows import Rows
 
 # Types that bytes may be declared to hold, little-endian, and the Spark type in which each is used.
 DTYPES = {"float16": "array<float>", "float32": "binary", "float64": "array<double>"}

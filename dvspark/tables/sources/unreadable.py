@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _FAILED_READ = re.compile(r"\[FAILED_READ_FILE\.(\w+)\] (.*)")
 
 
+# Names of Spark's errors for a format without connector, and for a table name that none of its catalogs can have.
+MISSING = ("DATA_SOURCE_NOT_FOUND", "CATALOG_NOT_FOUND", "REQUIRES_SINGLE_PART_NAMESPACE")
+
 # Spark's messages may hold a whole plan.
 LONGEST_LINE = 500
 
@@ -79,6 +82,11 @@ def spark_errors() -> tuple[type[Exception], ...]:
     from pyspark.errors import PySparkException  # noqa: PLC0415
 
     return PySparkException, Py4JJavaError
+
+
+def is_missing(error: Exception) -> bool:
+    """Return whether an error of Spark says that a connector or catalog is missing."""
+    return any(condition in str(error) for condition in MISSING)
 
 
 def unreadable(side: str, reference: TableReference, error: Any) -> Problem:

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
 from dvspark.errors import ConfigError, InputError, Problem
-from dvspark.tables.sources.folders import WHOLE, Folders, folders_of
-from dvspark.tables.sources.numpy_files import numpy_file
-from dvspark.tables.sources.parts import opened_csv
-from dvspark.tables.sources.pinned import VERSIONED, Pinned, pinned
+from dvspark.tables.sources.folders import Folders, folders_of
 from dvspark.tables.sources.plain import Seen, look
 
 if TYPE_CHECKING:
-    from dvspark.tables.sources.reference import TableReference
+    from dvspark.tables.sources.reader import Reader
 
 # Rows that are read at a time.
 BATCH_ROWS = 65_536
@@ -46,29 +42,25 @@ class WholeTable:
     file_system: fs.FileSystem | None = None
 
 
-def whole_table(reference: TableReference, state: int | None = None) -> WholeTable:
-    """Return a table with all its columns; ``state``: the version or snapshot of a Delta or Iceberg table.
+def unwritable(reader: Reader) -> ConfigError:
+    """Return the refusal of a table that this process cannot write again."""
+    reference = reader.reference
+    got = f"table {reference.table} of Spark's catalogs" if reference.table else f"format {reference.format}"
+    hint = "join the review table with your table by id, and drop or relabel by its column decision"
+    return ConfigError(Problem("train table", "parquet, csv, delta or iceberg files", got, hint))
 
-    Raises: ConfigError for a format that this process cannot write again, InputError where the table is not there.
-    """
-    where = f"train table {reference}"
-    if reference.format in VERSIONED and (reference.path is not None or reference.format == "iceberg"):
-        version, snapshot = (state, None) if reference.format == "delta" else (None, state)
-        chosen = replace(reference, timestamp=None, version=version, snapshot=snapshot)
-        return _lake(reference.format, pinned("train", chosen))
-    if reference.path is None or reference.format not in ("parquet", "csv"):
-        got = f"table {reference.table} of Spark's catalogs" if reference.table else f"format {reference.format}"
-        hint = "join the review table with your table by id, and drop or relabel by its column decision"
-        raise ConfigError(Problem("train table", "parquet, csv, delta or iceberg files", got, hint))
-    seen = look(reference.path)
+
+def whole_files(reader: Reader) -> tuple[Seen, Folders]:
+    """Return the files of a plain table, wherever this process sees them. Raises: ConfigError, InputError."""
+    if reader.only_spark():
+        raise unwritable(reader)
+    seen = look(str(reader.reference.path))
     if seen is None or not seen.files:
-        raise InputError(Problem(where, "the table that was reviewed", "no files that this process sees", HINT))
-    folders = folders_of(where, seen.names())
+        raise InputError(Problem(reader.where, "the table that was reviewed", "no files that this process sees", HINT))
+    folders = folders_of(reader.where, seen.names())
     if isinstance(folders, list):
         raise InputError(folders)
-    with told_by(where):
-        whole = (_csv if reference.format == "csv" else _parquet)(where, seen, folders)
-    return whole if reference.embedding_file is None else _beside(whole, reference)
+    return seen, folders
 
 
 @contextmanager
@@ -80,57 +72,7 @@ def told_by(where: str) -> Iterator[None]:
         raise InputError(Problem(where, "the table that was reviewed", str(error), HINT)) from None
 
 
-def _parquet(where: str, seen: Seen, folders: Folders) -> WholeTable:
-    """Return Parquet files with the columns of all of them, and those of their folders' names."""
-    paths = [seen.path(name) for name in folders.files]
-    files, schemas = seen.storage.file_system, list[pa.Schema]()
-    for path in paths:
-        with files.open_input_file(path) as file:
-            schemas.append(pq.read_schema(file))
-    expected, hint = "files with one type for each column", "write the files again, from one table"
-    try:
-        schema = pa.unify_schemas(schemas, promote_options="permissive")
-    except pa.ArrowException as error:
-        raise InputError(Problem(where, expected, str(error), hint)) from None
-    for path, of_file in zip(paths, schemas, strict=True):
-        if changed := [field for field in of_file if not _keeps(field.type, schema.field(field.name).type)]:
-            raise InputError(
-                Problem(where, expected, f"column {changed[0].name!r} as {changed[0].type} in {path}", hint)
-            )
-    schema, told = _with_folders(where, schema, folders, _folder_type)
-
-    def read(columns: list[str] | None) -> Iterator[pa.RecordBatch]:
-        for path, of_file in zip(paths, told, strict=True):
-            with files.open_input_file(path) as file:
-                yield from _rows_of(pq.ParquetFile(file), schema, columns, of_file)
-
-    return WholeTable("parquet", schema, read, files=tuple(paths), root=seen.storage.root, file_system=files)
-
-
-def _csv(where: str, seen: Seen, folders: Folders) -> WholeTable:
-    """Return CSV files, whose cells are texts: an empty cell is null, an empty text in quotes is a text."""
-    paths = [seen.path(name) for name in folders.files]
-    with opened_csv(paths[0], {}) as reader:
-        stored = pa.schema([(name, pa.string()) for name in reader.schema.names])
-    schema, told = _with_folders(where, stored, folders, lambda _: pa.string())
-
-    def read(columns: list[str] | None) -> Iterator[pa.RecordBatch]:
-        asked = schema if columns is None else pa.schema([schema.field(name) for name in columns])
-        for path, of_file in zip(paths, told, strict=True):
-            with opened_csv(path, {}, texts=stored.names) as reader:
-                for batch in reader:
-                    if columns is not None:
-                        yield pa.RecordBatch.from_arrays([_column(batch, f, of_file) for f in asked], schema=asked)
-                        continue
-                    added = [_column(batch, field, of_file) for field in list(schema)[len(stored) :]]
-                    yield pa.RecordBatch.from_arrays([*batch.columns, *added], schema=schema)
-
-    return WholeTable(
-        "csv", schema, read, files=tuple(paths), root=seen.storage.root, file_system=seen.storage.file_system
-    )
-
-
-def _with_folders(
+def with_folders(
     where: str, schema: pa.Schema, folders: Folders, kind_of: Callable[[list[str | None]], pa.DataType]
 ) -> tuple[pa.Schema, list[dict[str, Any]]]:
     """Return the schema with the columns of folders' names, and what each file's folders tell.
@@ -149,66 +91,7 @@ def _with_folders(
     return schema, told
 
 
-def _folder_type(texts: list[str | None]) -> pa.DataType:
-    """Return the type that keeps texts of folder names: as for Spark, 1 is an integer, and 01 a text."""
-    numbers = [text for text in texts if text is not None]
-    if not numbers or not all(WHOLE.fullmatch(text) for text in numbers):
-        return pa.string()
-    return pa.int32() if all(abs(int(text)) < 2**31 for text in numbers) else pa.int64()
-
-
-def _keeps(stored: pa.DataType, kind: pa.DataType) -> bool:
-    """Return whether a type holds what another one does: no integers as floating-point numbers."""
-    return stored == kind or pa.types.is_integer(stored) == pa.types.is_integer(kind) or pa.types.is_null(stored)
-
-
-def _beside(rows: WholeTable, reference: TableReference) -> WholeTable:
-    """Return Parquet rows with the embeddings of a NumPy file, as lists of its numbers."""
-    file, name = numpy_file("train", str(reference.embedding_file)), reference.embedding
-    kind = pa.list_(pa.from_numpy_dtype(file.dtype), file.n_features)
-    field = pa.field(name, kind)
-
-    def read(columns: list[str] | None) -> Iterator[pa.RecordBatch]:
-        asked = rows.schema.names if columns is None else [one for one in columns if one != name]
-        numbers, first = np.load(file.path, mmap_mode="r", allow_pickle=False), 0
-        for batch in rows.read(asked):
-            some = np.ascontiguousarray(numbers[first : first + len(batch)], file.dtype.newbyteorder("="))
-            first += len(batch)
-            lists = pa.FixedSizeListArray.from_arrays(pa.array(some.ravel()), file.n_features)
-            yield batch.append_column(field, lists) if columns is None or name in columns else batch
-        if first != file.n_rows:
-            got, hint = f"{first} rows beside {file.n_rows} embeddings", "write both from the same rows"
-            raise InputError(Problem("train.embedding_file", "an embedding a row", got, hint))
-
-    return replace(
-        rows,
-        format="numpy",
-        schema=rows.schema.append(field),
-        read=read,
-        embedding=name,
-        files=(*rows.files, file.path),
-    )
-
-
-def _lake(name: str, found: Pinned) -> WholeTable:
-    """Return one state of a Delta or Iceberg table."""
-    by_file = [{}] * len(found.files) if found.partitions is None else found.partitions.to_pylist()
-    stored_as = dict[str, str]()
-    if name == "iceberg":
-        from dvspark.tables.sources.iceberg_files import stored_names  # noqa: PLC0415 - an extra
-
-        stored_as = stored_names(found.schema.names)
-
-    def read(columns: list[str] | None) -> Iterator[pa.RecordBatch]:
-        for path, told in zip(found.files, by_file, strict=True):
-            with pq.ParquetFile(path.removeprefix("file://")) as file:
-                yield from _rows_of(file, found.schema, columns, told, stored_as)
-
-    partitions = () if found.partitions is None else tuple(found.partitions.column_names)
-    return WholeTable(name, found.schema, read, partitions=partitions)
-
-
-def _rows_of(
+def rows_of(
     file: pq.ParquetFile,
     schema: pa.Schema,
     columns: list[str] | None,
@@ -226,10 +109,10 @@ def _rows_of(
     for found in file.iter_batches(BATCH_ROWS, columns=[*stored.values()]):
         columns_of = [found.column(as_stored) for as_stored in stored.values()]
         batch = found if not stored else pa.RecordBatch.from_arrays(columns_of, [*stored])
-        yield pa.RecordBatch.from_arrays([_column(batch, field, told) for field in asked], schema=asked)
+        yield pa.RecordBatch.from_arrays([column_of(batch, field, told) for field in asked], schema=asked)
 
 
-def _column(batch: pa.RecordBatch, field: pa.Field, told: dict[str, Any]) -> pa.Array:
+def column_of(batch: pa.RecordBatch, field: pa.Field, told: dict[str, Any]) -> pa.Array:
     """Return a column of a batch: as stored, as the table's log tells, or null in files that are older than it."""
     if field.name in told:
         return pa.array([told[field.name]] * len(batch), field.type)

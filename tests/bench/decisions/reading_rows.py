@@ -22,8 +22,9 @@ from dvspark.engine.replicated import packing
 from dvspark.schemas import PLACES, TALLY
 from dvspark.spark.session import SOCKET, open_session
 from dvspark.tables.row_checks import RowChecks, tally_rows
-from dvspark.tables.sources.read import Rows, read_rows
+from dvspark.tables.sources.read import read_rows
 from dvspark.tables.sources.reference import TableReference
+from dvspark.tables.sources.rows import Rows
 from tests.bench.decisions import print_machine
 from tests.bench.frame import apart
 from tests.bench.jobs import run_jobs, write_tables

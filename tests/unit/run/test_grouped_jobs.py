@@ -36,7 +36,8 @@ from dvspark.run.grouping import driver_bytes, expected_groups
 from dvspark.run.pipeline import run
 from dvspark.runs.ledger import Ledger
 from dvspark.tables.sinks.contents import by_task_digest
-from dvspark.tables.sources.read import Rows, read_rows
+from dvspark.tables.sources.read import read_rows
+from dvspark.tables.sources.rows import Rows
 from dvspark.tables.storage import open_storage
 
 GROUPED = [method for method in FAMILY if method not in (SCORES, "knn_acquisition_shapley")]

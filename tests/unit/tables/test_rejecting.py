@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from dvspark.local.rows import LocalRows
 from dvspark.methods.options import ValueOptions
-from dvspark.tables.sources.read import Rows
+from dvspark.tables.sources.rows import Rows
 from dvspark.tables.table_checks import validate
 
 TYPES = {"id": "bigint", "embedding": "array<float>", "label": "string"}

@@ -19,7 +19,9 @@ from lake_tables import catalog_properties, open_catalog, write_delta, write_ice
 from dvspark.errors import ConfigError, InputError
 from dvspark.schemas.arrow import ARROW_TYPES, arrow_type
 from dvspark.tables.sources import pinned as pinned_module
-from dvspark.tables.sources.pinned import Pinned, as_milliseconds, latest_at, pinned, version_problems
+from dvspark.tables.sources.formats import reader_of
+from dvspark.tables.sources.formats.lake import LakeReader
+from dvspark.tables.sources.pinned import Pinned, as_milliseconds, latest_at, version_problems
 from dvspark.tables.sources.reference import TableReference
 from dvspark.tables.sources.types import spark_type
 
@@ -31,7 +33,9 @@ SECOND = pa.table({"id": [4], "label": ["c"]})
 
 
 def _pin(**reference: Any) -> Pinned:
-    return pinned("train", TableReference(**reference))
+    reader = reader_of("train", TableReference(**reference))
+    assert isinstance(reader, LakeReader)
+    return reader.pinned()
 
 
 def _ids(found: Pinned) -> list[int]:
@@ -312,7 +316,7 @@ def test_iceberg__files_added_from_elsewhere_are_read_by_their_names(iceberg: An
 
 
 def test_iceberg__a_partition_column_that_is_not_in_a_file_is_refused(iceberg: Any, tmp_path: Path) -> None:
-    from dvspark.tables.sources.iceberg_files import _changed_in_file
+    from dvspark.tables.sources.formats.iceberg_files import _changed_in_file
 
     pq.write_table(pa.table({"id": [9]}), tmp_path / "no label.parquet")
     names = iceberg.schema().name_mapping
@@ -322,7 +326,7 @@ def test_iceberg__a_partition_column_that_is_not_in_a_file_is_refused(iceberg: A
 
 
 def test_iceberg__a_format_to_come_is_refused(iceberg: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dvspark.tables.sources.iceberg_files.LATEST_FORMAT", 1)
+    monkeypatch.setattr("dvspark.tables.sources.formats.iceberg_files.LATEST_FORMAT", 1)
     assert _refused(table="lake.db.t", format="iceberg").got.startswith("format 2")
 
 

@@ -11,7 +11,7 @@ import pytest
 from npy_folders import write_shards
 
 from dvspark.errors import InputError
-from dvspark.tables.sources.npy_shards import shards_of
+from dvspark.tables.sources.formats.npy_shards import shards_of
 from dvspark.tables.sources.parts import lists
 
 X = np.random.default_rng(0).standard_normal((40, 5)).astype(np.float32)

@@ -13,9 +13,10 @@ from lake_tables import open_catalog, write_delta, write_iceberg
 from dvspark.errors import Problem
 from dvspark.local.session import LocalSession
 from dvspark.local.workers import Workers
-from dvspark.tables.sources.local_files import NotLocalError
-from dvspark.tables.sources.read import Rows, read_rows
+from dvspark.tables.sources.not_local import NotLocalError
+from dvspark.tables.sources.read import read_rows
 from dvspark.tables.sources.reference import TableReference
+from dvspark.tables.sources.rows import Rows
 
 SESSION = LocalSession(Workers("nothing", 1))
 X = pa.array([[1.0, 2.0], [3.0, 4.0]], pa.list_(pa.float32()))

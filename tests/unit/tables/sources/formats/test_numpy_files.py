@@ -16,7 +16,7 @@ from dvspark.config.sources import load_config
 from dvspark.errors import ConfigError, InputError
 from dvspark.local.session import LocalSession
 from dvspark.local.workers import Workers
-from dvspark.tables.sources import numpy_files
+from dvspark.tables.sources.formats import numpy_files
 from dvspark.tables.sources.read import read_rows
 from dvspark.tables.sources.reference import TableReference
 
@@ -71,6 +71,17 @@ def test_rows__have_their_embeddings(
     assert held == {name: expected[name] for name in columns}
     assert found.types["embedding"] == ("array<double>" if "8" in dtype else "array<float>")
     assert found.files.n_rows == n_rows
+
+
+def test_columns__may_be_in_the_names_of_folders(tmp_path: Path) -> None:
+    place = tmp_path / "t.parquet" / "label=b" / "owner=7" / "part.parquet"
+    place.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"id": ["x", "y"]}), place)
+    np.save(tmp_path / "x.npy", np.arange(4.0).reshape(2, 2))
+    found = read(tmp_path, owner="owner")
+    rows = pa.Table.from_batches(found.frame.read(["id", "embedding", "label", "owner"])).to_pylist()
+    told = {"label": "b", "owner": 7}
+    assert rows == [{"id": "x", "embedding": [0.0, 1.0], **told}, {"id": "y", "embedding": [2.0, 3.0], **told}]
 
 
 def test_listing__tells_when_either_file_changes(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dvspark.errors import InputError, Problem
-from dvspark.tables.sources.numpy_files import NumpyFile, numpy_file
+from dvspark.tables.sources.formats.numpy_files import NumpyFile, numpy_file
 from dvspark.tables.sources.parts import NumpyPart
 from dvspark.tables.sources.row_files import parts_of
 from dvspark.tables.sources.types import spark_type

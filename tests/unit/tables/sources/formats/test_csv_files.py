@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from dvspark.errors import InputError
 from dvspark.local.session import LocalSession
 from dvspark.local.workers import Workers
-from dvspark.tables.sources.read import Rows, read_rows
+from dvspark.tables.sources.read import read_rows
 from dvspark.tables.sources.reference import TableReference
+from dvspark.tables.sources.rows import Rows
 
 SESSION = LocalSession(Workers("nothing", 1))
 HEAD = "id,embedding_0,embedding_1,label\n"

@@ -11,7 +11,7 @@ from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 
 from dvspark.errors import InputError, Problem
 from dvspark.schemas.arrow import arrow_type
-from dvspark.tables.sources.npy_shards import NPY, Shard, shards_of, spark_columns
+from dvspark.tables.sources.formats.npy_shards import NPY, Shard, shards_of, spark_columns
 from dvspark.tables.sources.parts import NumpyPart
 
 

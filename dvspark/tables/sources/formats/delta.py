@@ -1,0 +1,106 @@
+"""Delta: tables of versions; without Spark the deltalake library finds the files of one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import pyarrow as pa
+
+from dvspark.errors import InputError, Problem
+from dvspark.tables.sources.formats.lake import LakeReader, quoted
+from dvspark.tables.sources.pinned import (
+    SCHEME,
+    Pinned,
+    full_path,
+    latest_at,
+    read_or_refuse,
+    require_library,
+    unreadable_files,
+)
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+    from pyspark.sql import DataFrame, SparkSession
+
+# Reader features that do not change which rows and columns a live file holds.
+HARMLESS = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}
+
+
+# In a path deltalake 1.6 takes these for parts of a URL: it panics, or undoes an escape and opens another folder.
+ODD = re.compile(r"[\[\]^|\\\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}")
+
+
+def path_problem(where: str, place: str) -> Problem | None:
+    """Return why deltalake cannot open a table at this place, or None if it can."""
+    found = ODD.search(place)
+    if found is None:
+        return None
+    expected = "a path without [ ] ^ | \\, control characters or escapes such as %20"
+    hint = "rename the folder, or start Spark with Delta's connector"
+    return Problem(where, expected, f"{found[0]!r} in {place}", hint)
+
+
+@dataclass(frozen=True)
+class DeltaReader(LakeReader):
+    """Reads one version of a Delta table."""
+
+    option = "versionAsOf"
+
+    def pinned(self) -> Pinned:
+        """Return the version that is asked for, or else the latest version.
+
+        Raises: InputError if there is no such table or version; and if the protocol of that version has reader features
+        (deletion vectors, column mapping, or any that dvspark does not know) without which the files are not the rows.
+        """
+        require_library("delta")
+        if self.reference.path is None:
+            expected, hint = "a table of a catalog of this Spark", f"give the table's folder as {self.side}.path"
+            raise InputError(Problem(self.where, expected, "none of that name", hint))
+        place = full_path(self.reference.path)
+        if (problem := path_problem(self.where, place)) is not None:
+            raise InputError(problem)
+        # The protocol is that of this version; older versions may need fewer features.
+        table = self._opened(place, self.reference.version)
+        if self.reference.timestamp is not None:
+            commits = [(commit["timestamp"], commit["version"]) for commit in table.history() if "timestamp" in commit]
+            table = self._opened(place, latest_at(self.side, self.reference, commits[::-1]))
+        if needs := sorted(_features(table) - HARMLESS):
+            expected = "a Delta table that readers of protocol 1 understand"
+            raise unreadable_files(self.side, self.reference, expected, f"reader features {', '.join(needs)}")
+        actions = pa.table(table.get_add_actions()).sort_by("path")
+        files = tuple(_path(place, path) for path in actions["path"].to_pylist())
+        by_file = None
+        if table.metadata().partition_columns:
+            struct = actions["partition"].combine_chunks()
+            by_file = pa.table(struct.flatten(), names=[field.name for field in struct.type])
+        return Pinned("delta", table.version(), files, pa.schema(table.schema().to_arrow()), by_file)
+
+    def _opened(self, place: str, version: int | None) -> DeltaTable:
+        from deltalake import DeltaTable  # noqa: PLC0415 - an extra
+        from deltalake.exceptions import DeltaError  # noqa: PLC0415
+
+        kinds = (DeltaError, OSError)
+        return read_or_refuse(self.side, self.reference, lambda: DeltaTable(place, version=version), kinds)
+
+    def history(self, spark: SparkSession) -> DataFrame:
+        """Return when which version was made, as Spark's connector reports it."""
+        name = self.reference.table or f"delta.{quoted(str(self.reference.path))}"
+        return spark.sql(f"DESCRIBE HISTORY {name}").selectExpr("timestamp AS at", "version AS state")
+
+
+def _features(table: DeltaTable) -> set[str]:
+    """Return the names of the features that a reader of the table must know."""
+    protocol = table.protocol()
+    if protocol.min_reader_version == 2:  # features had no names in these versions, and there was only one
+        return {"columnMapping"}
+    unknown = {f"of protocol {protocol.min_reader_version}"} if protocol.min_reader_version > 3 else set()
+    return set(protocol.reader_features or ()) | unknown
+
+
+def _path(root: str, path: str) -> str:
+    """Return the place of a file that the log names, undoing the log's escapes: below the table, or a full path."""
+    told = unquote(path)
+    return told if SCHEME.match(told) or told.startswith("/") else f"{root}/{told}"

@@ -1,0 +1,213 @@
+"""Parquet: files in a folder, of which footers give the columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dvspark.errors import InputError, Problem, shown
+from dvspark.tables.sources.class_labels import unlabeled
+from dvspark.tables.sources.folders import NUMBER, WHOLE, Folders, twins
+from dvspark.tables.sources.listing import listing_of
+from dvspark.tables.sources.not_local import not_local
+from dvspark.tables.sources.plain import (
+    Seen,
+    folder_type,
+    inferred_schema,
+    look,
+    plain_files,
+    plain_frame,
+    refuse,
+    two_meanings,
+)
+from dvspark.tables.sources.reader import Reader, SparkTable
+from dvspark.tables.sources.row_files import FOOTER_THREADS
+from dvspark.tables.sources.table_files import TableFiles
+from dvspark.tables.sources.types import spark_type
+from dvspark.tables.sources.whole_tables import WholeTable, rows_of, told_by, whole_files, with_folders
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# The schema of each file, and all columns with the type in the first file that has them.
+Stored = tuple[dict[str, pa.Schema], dict[str, pa.DataType]]
+
+
+@dataclass(frozen=True)
+class ParquetReader(Reader):
+    """Reads Parquet files, where some columns may be in the names of their folders."""
+
+    def files(self) -> TableFiles:
+        """Return the files as `parquet_columns` does. Raises: InputError, NotLocalError."""
+        seen, folders = plain_files(self)
+        types, told = parquet_columns(self, seen, folders)
+        refuse(*unlabeled(self.side, self.reference.label, seen))
+        listing = listing_of(seen.files)
+        return TableFiles(types, told, listing.record(), listing)
+
+    def frame(self, spark: SparkSession) -> SparkTable:
+        """Return the used columns of the files. Raises: InputError; Spark's own errors."""
+        table = plain_frame(spark, self, lambda folders, seen: self._schema(spark, folders, seen))
+        return replace(table, in_files=True)
+
+    def _schema(self, spark: SparkSession, folders: Folders, seen: Seen | None) -> Any:
+        """Return the Spark schema of the used columns: first those in the files, then those in folder names."""
+        used, stored = list(dict.fromkeys(self.uses.values())), None
+        if seen is not None:
+            refuse(*unlabeled(self.side, self.reference.label, seen))
+            near = seen.storage.file_system.type_name == "local" or not set(used).isdisjoint(folders.values)
+            stored = _stored_columns(seen, folders.files if near else folders.files[:1])
+        types = None if stored is None else {name: spark_type(kind) for name, kind in stored[1].items() if name in used}
+        if stored is None or types is None or None in types.values():
+            return inferred_schema(spark, self, folders)
+        known = [*stored[1], *folders.values]
+        if str(spark.conf.get("spark.sql.caseSensitive", "false")).lower() != "true":
+            refuse(*twins(self.where, used, known))
+        both = [name for name in used if name in folders.values and name in types]
+        for name in both:
+            refuse(_disagreement(self.side, name, seen, folders, stored[0]))
+        for name in used:
+            if name in folders.values and name not in types:
+                types[name] = folder_type(self, folders, name)
+        if not types or not set(used) <= set(types):  # the columns that exist, for the hint
+            types = {name: types.get(name) or "string" for name in dict.fromkeys(known)}
+        return ", ".join(f"`{name.replace('`', '``')}` {kind}" for name, kind in types.items())
+
+    def footer_rows(self) -> int | None:
+        """Return how many rows the footers count; None if this process cannot see the files."""
+        try:
+            seen = look(str(self.reference.path))
+            return None if seen is None or not seen.files else sum(_footer_rows(seen, file.path) for file in seen.files)
+        except (OSError, pa.ArrowException):
+            return None
+
+    def whole(self) -> WholeTable:
+        """Return the columns of all files, and those of their folders' names. Raises: ConfigError, InputError."""
+        seen, folders = whole_files(self)
+        with told_by(self.where):
+            return _whole(self.where, seen, folders)
+
+
+def parquet_columns(reader: Reader, seen: Seen, folders: Folders) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+    """Return the Spark type of each column, and of each file the values that its folder's name tells.
+
+    Cost: the files' footers; of columns that files and folder names both tell, the files, too.
+    Raises: InputError for a column with two meanings, NotLocalError for what Spark may read otherwise.
+    """
+    used = list(dict.fromkeys(reader.uses.values()))
+    stored = _stored_columns(seen, folders.files)
+    if stored is None:
+        raise not_local(reader.where, "Parquet files that can be read", "one whose footer cannot")
+    refuse(*twins(reader.where, used, [*stored[1], *folders.values]))
+    kinds = {name: spark_type(kind) for name, kind in stored[1].items()}
+    if unknown := [f"{name} {stored[1][name]}" for name in used if name in kinds and kinds[name] is None]:
+        raise not_local(reader.where, "columns of types that Spark has, too", ", ".join(unknown))
+    types = {name: kind or "struct" for name, kind in kinds.items()}
+    both = [name for name in used if name in types and name in folders.values]
+    refuse(*(_disagreement(reader.side, name, seen, folders, stored[0]) for name in both))
+    outside = [name for name in folders.values if name not in types]
+    types |= {name: folder_type(reader, folders, name) for name in outside}
+    told = {
+        seen.path(path): {name: folders.values[name][number] for name in outside}
+        for number, path in enumerate(folders.files)
+    }
+    return types, told
+
+
+def _stored_columns(seen: Seen, files: tuple[str, ...]) -> Stored | None:
+    """Return the columns of files by their footers, None if one cannot be read."""
+
+    def schema_of(name: str) -> pa.Schema | None:
+        try:
+            with seen.storage.file_system.open_input_file(seen.path(name)) as file:
+                return pq.read_schema(file)
+        except (OSError, pa.ArrowException):
+            return None  # Spark will read it, or say what is wrong
+
+    with ThreadPoolExecutor(FOOTER_THREADS) as pool:
+        found = dict(zip(files, pool.map(schema_of, files), strict=True))
+    schemas = {name: schema for name, schema in found.items() if schema is not None}
+    if len(schemas) < len(found) or not schemas:
+        return None
+    columns: dict[str, pa.DataType] = {}
+    for schema in schemas.values():
+        for column in schema:
+            columns.setdefault(column.name, column.type)
+    return schemas, columns
+
+
+def _footer_rows(seen: Seen, path: str) -> int:
+    with seen.storage.file_system.open_input_file(path) as file:
+        return int(pq.read_metadata(file).num_rows)
+
+
+def _disagreement(
+    side: str, name: str, seen: Seen | None, folders: Folders, schemas: dict[str, pa.Schema]
+) -> Problem | None:
+    """Return the problem of a column whose values in files and in folder names differ; None if they agree."""
+    for path, text in zip(folders.files, folders.values[name], strict=True):
+        if seen is None or name not in schemas[path].names:
+            continue
+        try:
+            with seen.storage.file_system.open_input_file(seen.path(path)) as file:
+                found = pc.unique(pq.read_table(file, columns=[name], use_threads=False)[name])
+            other = next((value for value in found.to_pylist() if not _says(value, text)), text)
+        except (OSError, ValueError, pa.ArrowException) as error:  # not readable, not UTF-8
+            return two_meanings(side, name, str(error), path)
+        if len(found) and not _says(other, text):
+            return two_meanings(side, name, f"{shown([other])} in the file", path)
+    return None
+
+
+def _says(value: Any, text: str | None) -> bool:
+    """Return whether a value in a file is the same as the text of a folder's name."""
+    if value is None or text is None or isinstance(value, bool):
+        return value is None and text is None
+    if isinstance(value, float):
+        return NUMBER.fullmatch(text) is not None and float(text) == value
+    return isinstance(value, str | int) and str(value) == text
+
+
+def _whole(where: str, seen: Seen, folders: Folders) -> WholeTable:
+    paths = [seen.path(name) for name in folders.files]
+    files, schemas = seen.storage.file_system, list[pa.Schema]()
+    for path in paths:
+        with files.open_input_file(path) as file:
+            schemas.append(pq.read_schema(file))
+    expected, hint = "files with one type for each column", "write the files again, from one table"
+    try:
+        schema = pa.unify_schemas(schemas, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise InputError(Problem(where, expected, str(error), hint)) from None
+    for path, of_file in zip(paths, schemas, strict=True):
+        if changed := [field for field in of_file if not _keeps(field.type, schema.field(field.name).type)]:
+            raise InputError(
+                Problem(where, expected, f"column {changed[0].name!r} as {changed[0].type} in {path}", hint)
+            )
+    schema, told = with_folders(where, schema, folders, _arrow_type)
+
+    def read(columns: list[str] | None) -> Iterator[pa.RecordBatch]:
+        for path, of_file in zip(paths, told, strict=True):
+            with files.open_input_file(path) as file:
+                yield from rows_of(pq.ParquetFile(file), schema, columns, of_file)
+
+    return WholeTable("parquet", schema, read, files=tuple(paths), root=seen.storage.root, file_system=files)
+
+
+def _arrow_type(texts: list[str | None]) -> pa.DataType:
+    """Return the type that keeps texts of folder names: as for Spark, 1 is an integer, and 01 a text."""
+    numbers = [text for text in texts if text is not None]
+    if not numbers or not all(WHOLE.fullmatch(text) for text in numbers):
+        return pa.string()
+    return pa.int32() if all(abs(int(text)) < 2**31 for text in numbers) else pa.int64()
+
+
+def _keeps(stored: pa.DataType, kind: pa.DataType) -> bool:
+    """Return whether a type holds what another one does: no integers as floating-point numbers."""
+    return stored == kind or pa.types.is_integer(stored) == pa.types.is_integer(kind) or pa.types.is_null(stored)

@@ -1,0 +1,101 @@
+"""Reader: what is asked of the format of a table, by Spark and without it; nothing else asks which format it is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from dvspark.errors import Problem
+from dvspark.tables.sources.canonical import kind_of
+from dvspark.tables.sources.listing import Listing
+from dvspark.tables.sources.not_local import NotLocalError, not_local_problem
+from dvspark.tables.sources.reference import TableReference
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from dvspark.tables.sources.table_files import TableFiles
+    from dvspark.tables.sources.whole_tables import WholeTable
+
+
+@dataclass(frozen=True)
+class SparkTable:
+    """A table as Spark reads it. ``source`` says for the run record which state it is.
+
+    ``listing``: of files that could change. ``in_files``: the rows are those of Parquet files, and of nothing else.
+    """
+
+    frame: DataFrame
+    source: dict[str, Any]
+    listing: Listing | None = None
+    in_files: bool = False
+
+
+@dataclass(frozen=True)
+class Reader(ABC):
+    """How one table is read, the ``side`` of a job: a class for each format, which `formats.reader_of` chooses.
+
+    ``target``: what labels are used as, "label", or "number" to predict.
+    """
+
+    side: str
+    reference: TableReference
+    target: str = "label"
+
+    @property
+    def where(self) -> str:
+        """What messages call the table."""
+        return f"{self.side} table {self.reference}"
+
+    @property
+    def uses(self) -> dict[str, str]:
+        """The column of each role; that of labels that are numbers to predict under "target"."""
+        return {kind_of(role, self.target): name for role, name in self.reference.columns().items()}
+
+    @property
+    def bytes_dtype(self) -> str | None:
+        """The declared type of numbers in embeddings that are bytes."""
+        return self.reference.embedding_dtype
+
+    def only_spark(self) -> list[Problem]:
+        """Return why only Spark can read the table, as far as its reference tells."""
+        if self.reference.table is None:
+            return []
+        return [not_local_problem(f"{self.side}.table", "a path", f"table {self.reference.table} of Spark's catalogs")]
+
+    def require_local(self) -> None:
+        """Raise NotLocalError for a table of which the reference tells that only Spark can read it."""
+        if problems := self.only_spark():
+            raise NotLocalError(problems)
+
+    @abstractmethod
+    def files(self) -> TableFiles:
+        """Return the table's files as this process sees them, settled before any is read.
+
+        Raises: InputError with what is wrong with the table, NotLocalError for one that only Spark reads, or reads
+        surely.
+        """
+
+    def frame(self, spark: SparkSession) -> SparkTable | None:  # noqa: ARG002 - which most formats need
+        """Return the table as Spark reads it; None where tasks read its `files`, as a process without Spark would.
+
+        Raises: InputError with what is wrong with the table; Spark's own errors.
+        """
+        return None
+
+    def footer_rows(self) -> int | None:
+        """Return how many rows the files say to have; None if this process cannot tell without reading them."""
+        return None
+
+    def at(self, source: Mapping[str, Any]) -> Self:  # noqa: ARG002 - files have no states
+        """Return what reads the table in the state that a run recorded as its ``source``."""
+        return self
+
+    @abstractmethod
+    def whole(self) -> WholeTable:
+        """Return the table with all its columns.
+
+        Raises: ConfigError for a format that this process cannot write again, InputError where the table is not there.
+        """
