@@ -26,9 +26,15 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_output(folder: str) -> Iterator[Storage]:
-    """Yield the folder of results. Raises: ComputeError where it, or a folder of this machine, takes no more."""
-    storage = open_storage(folder)
+def open_output(output: str, work_dir: str | None, budget: str | None) -> Iterator[Storage]:
+    """Yield the folder of results, ``output``; the run needs the other two folders as well, where they are given.
+
+    Raises: ConfigError with all places in which nothing can be kept, before hours of work; ComputeError where one of
+    them, or a folder of this machine, takes no more.
+    """
+    if problems := folder_problems(output=output, work_dir=work_dir, budget=budget):
+        raise ConfigError(problems)
+    storage = open_storage(output)
     try:
         yield storage
     except OSError as error:
@@ -36,12 +42,6 @@ def open_output(folder: str) -> Iterator[Storage]:
             raise exhausted from error
         hint = "choose another output or work_dir; started again, the run goes on after its last wave"
         raise ComputeError(Problem("writing", "storage that takes what is written", str(error), hint)) from error
-
-
-def require_folders(output: str, work_dir: str | None, budget: str | None) -> None:
-    """Refuse places in which nothing can be kept, before hours of work. Raises: ConfigError with all of them."""
-    if problems := folder_problems(output=output, work_dir=work_dir, budget=budget):
-        raise ConfigError(problems)
 
 
 def require_packages(delivery: Delivery) -> None:

@@ -18,7 +18,7 @@ from dvspark.run.computed import Computed
 from dvspark.run.extremes import find_extremes
 from dvspark.run.finalize import finalize_values
 from dvspark.run.index import index_rows
-from dvspark.run.output import already_published, clear, destination_of, open_output, require_folders, require_packages
+from dvspark.run.output import already_published, clear, destination_of, open_output, require_packages
 from dvspark.run.plan import plan_run
 from dvspark.run.prepare import prepare_method
 from dvspark.run.publish import publish_results
@@ -67,8 +67,8 @@ def run(config: JobConfig, session: Session, arrived: DataFrame | None = None) -
     review = ReviewRules(config.review_k, config.duplicate_radius) if config.review else None
     budget = Budget(train, config.budget, config.epsilon_budget, config.delta_budget)
 
-    require_folders(config.output.path, spread.work_dir, budget.folder)
-    with open_output(config.output.path) as storage, named_jobs(spark_of(session), config.run_id) as stages:
+    output = open_output(config.output.path, spread.work_dir, budget.folder)
+    with output as storage, named_jobs(spark_of(session), config.run_id) as stages:
         require_packages(delivery)
         tables = read_tables(train, validation, rules, options, change, session, storage, stages, arrived)
         checked = validate_tables(tables, rules, options, config.run_id, spread.chunk_rows, stages, review)

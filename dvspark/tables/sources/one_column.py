@@ -14,9 +14,8 @@ from dvspark.tables.sources.canonical import canonical_type
 from dvspark.tables.sources.formats import reader_of
 
 if TYPE_CHECKING:
-    from dvspark.tables.sources.reader import Reader
+    from dvspark.tables.sources.reader import Reader, TableFiles
     from dvspark.tables.sources.reference import TableReference
-    from dvspark.tables.sources.table_files import TableFiles
 
 
 def one_column(side: str, reference: TableReference, name: str, ids: pa.ChunkedArray) -> pa.Table:

@@ -19,11 +19,10 @@ from dvspark.tables.sources.formats import reader_of
 from dvspark.tables.sources.not_local import LOCAL, NotLocalError
 from dvspark.tables.sources.owned import with_owned
 from dvspark.tables.sources.plain import STRICT
-from dvspark.tables.sources.reader import Reader, SparkTable
+from dvspark.tables.sources.reader import Reader, SparkTable, TableFiles
 from dvspark.tables.sources.reference import TableReference
 from dvspark.tables.sources.row_files import RowFiles, row_files
 from dvspark.tables.sources.rows import Rows, canonical_rows
-from dvspark.tables.sources.table_files import TableFiles
 from dvspark.tables.sources.typed_bytes import DTYPES, decoded
 from dvspark.tables.sources.unreadable import condition_of, is_missing, spark_errors, unreadable
 
@@ -39,10 +38,12 @@ def read_rows(session: Session, side: str, reference: TableReference, target: st
 
     Raises: ConfigError where nothing that is installed knows the format; NotLocalError for what only Spark reads.
     """
-    rows = _rows_of(session, reader_of(side, reference, target))
+    reader = reader_of(side, reference, target)
+    rows = _rows_of(session, reader)
     if reference.owned is None:
         return rows
-    return with_owned(rows, _rows_of(session, reader_of(OWNED.name, reference.owned, target)))
+    owned = reader_of(OWNED.name, reference.owned, target)
+    return with_owned(rows, _rows_of(session, owned))
 
 
 def _rows_of(session: Session, reader: Reader) -> Rows | list[Problem]:

@@ -16,8 +16,7 @@ from dvspark.tables.sources.folders import NUMBER, WHOLE, Folders, twins
 from dvspark.tables.sources.listing import listing_of
 from dvspark.tables.sources.parts import CsvPart, opened_csv
 from dvspark.tables.sources.plain import folder_type, plain_files
-from dvspark.tables.sources.reader import Reader
-from dvspark.tables.sources.table_files import TableFiles
+from dvspark.tables.sources.reader import Reader, TableFiles
 from dvspark.tables.sources.unreadable import unreadable_file
 from dvspark.tables.sources.whole_tables import WholeTable, column_of, told_by, whole_files, with_folders
 

@@ -26,9 +26,8 @@ from dvspark.tables.sources.plain import (
     refuse,
     two_meanings,
 )
-from dvspark.tables.sources.reader import Reader, SparkTable
+from dvspark.tables.sources.reader import Reader, SparkTable, TableFiles
 from dvspark.tables.sources.row_files import FOOTER_THREADS
-from dvspark.tables.sources.table_files import TableFiles
 from dvspark.tables.sources.types import spark_type
 from dvspark.tables.sources.whole_tables import WholeTable, rows_of, told_by, whole_files, with_folders
 
