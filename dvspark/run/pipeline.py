@@ -63,7 +63,7 @@ def run(config: JobConfig, session: Session, arrived: DataFrame | None = None) -
     spread = Spread(config.plan, config.chunk_rows, config.host_memory, config.work_dir)
     shown = None if config.show is None else ShownColumn(config.train.reference(), config.show)
     place = Place(config.output.format, config.output.table)
-    delivery = Delivery(place, config.force, config.to_owners(), config.report, config.mlflow, shown)
+    delivery = Delivery(place, config.force, rules.to_owners, config.report, config.mlflow, shown)
     review = ReviewRules(config.review_k, config.duplicate_radius) if config.review else None
     budget = Budget(train, config.budget, config.epsilon_budget, config.delta_budget)
 

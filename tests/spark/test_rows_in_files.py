@@ -21,6 +21,7 @@ from dvspark.methods.options import ValueOptions
 from dvspark.run import pipeline
 from dvspark.tables import table_checks
 from dvspark.tables.sources import keys, read
+from dvspark.tables.sources import rows as rows_module
 from dvspark.tables.sources.read import read_rows
 from dvspark.tables.sources.reference import TableReference
 from dvspark.tables.sources.rows import Rows
@@ -63,7 +64,7 @@ def _require_the_same(rows: Rows) -> None:
     assert _sorted(rows) == _sorted(by_spark)
     found = [_facts(rows), _facts(by_spark)]
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(read, "KEYS_AT_HAND", 0)
+        patched.setattr(rows_module, "KEYS_AT_HAND", 0)
         found.append(_facts(rows))
         patched.setattr(keys, "KEYS_READ_HERE", 0)
         found.append(_facts(rows))

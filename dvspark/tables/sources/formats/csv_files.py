@@ -115,15 +115,15 @@ class CsvReader(Reader):
         """
         seen, folders = whole_files(self)
         paths = [seen.path(name) for name in folders.files]
-        with told_by(self.where), opened_csv(paths[0], {}) as reader:
-            stored = pa.schema([(name, pa.string()) for name in reader.schema.names])
+        with told_by(self.where), opened_csv(paths[0], {}) as opened:
+            stored = pa.schema([(name, pa.string()) for name in opened.schema.names])
         schema, told = with_folders(self.where, stored, folders, lambda _: pa.string())
 
         def read(columns: list[str] | None) -> Iterator[pa.RecordBatch]:
             asked = schema if columns is None else pa.schema([schema.field(name) for name in columns])
             for path, of_file in zip(paths, told, strict=True):
-                with opened_csv(path, {}, texts=stored.names) as reader:
-                    for batch in reader:
+                with opened_csv(path, {}, texts=stored.names) as opened:
+                    for batch in opened:
                         if columns is not None:
                             yield pa.RecordBatch.from_arrays(
                                 [column_of(batch, f, of_file) for f in asked], schema=asked
@@ -140,8 +140,8 @@ def _header(where: str, paths: Sequence[str]) -> list[str]:
     """Return the names of the columns, which all files must have in one order."""
     headers = dict[str, list[str]]()
     for path in paths:
-        with _told(path), opened_csv(path, {}) as reader:
-            headers[path] = reader.schema.names
+        with _told(path), opened_csv(path, {}) as opened:
+            headers[path] = opened.schema.names
     first, header = next(iter(headers.items()))
     for path, other in headers.items():
         if other != header:
@@ -172,8 +172,8 @@ def _numbered(side: str, name: str, header: Iterable[str]) -> tuple[str, ...]:
 def _look(path: str, kinds: dict[str, str], marks: Marks) -> int:
     """Return how many rows a file has; mark what the texts of its columns are."""
     n_rows = 0
-    with _told(path), opened_csv(path, kinds) as reader:
-        for batch in reader:
+    with _told(path), opened_csv(path, kinds) as opened:
+        for batch in opened:
             n_rows += len(batch)
             for name in (name for name, kind in kinds.items() if kind == "string"):
                 column = batch.column(name).drop_null()

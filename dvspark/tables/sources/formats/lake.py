@@ -71,8 +71,8 @@ class LakeReader(Reader):
         self._require_format()
         if self._has_connector(spark):
             version = self._version(spark)
-            reader = spark.read.option(self.option, version)
-            frame = reader.table(self.reference.table) if self.reference.table else self._loaded(reader)
+            of_spark = spark.read.option(self.option, version)
+            frame = of_spark.table(self.reference.table) if self.reference.table else self._loaded(of_spark)
             source = {"format": self.reference.format, VERSIONED[self.reference.format][1]: version, "reader": "spark"}
             return SparkTable(frame, source)
         found = self.pinned()
@@ -127,8 +127,8 @@ class LakeReader(Reader):
             return False
         return True
 
-    def _loaded(self, reader: DataFrameReader) -> DataFrame:
-        return reader.format(self.reference.format).load(str(self.reference.path))
+    def _loaded(self, of_spark: DataFrameReader) -> DataFrame:
+        return of_spark.format(self.reference.format).load(str(self.reference.path))
 
     def _version(self, spark: SparkSession) -> int:
         """Return the version or snapshot id that is asked for, or else the latest, as the connector reports it."""
