@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
@@ -18,6 +18,8 @@ ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 # Texts that name the same number as text and as bigint, and texts of numbers that a double can have.
 WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+# Uses of columns that hold numbers, where two texts of one number are equal.
+NUMBERS = ("weight", "loss", "target")
 # Characters of which Spark's path patterns are made; in the path of a table they mean themselves.
 PATTERN = re.compile(r"([\\{}\[\]*?])")
 
@@ -41,6 +43,10 @@ class Folders:
         if all(WHOLE.fullmatch(text) for text in told) and told:
             return "bigint"
         return "double" if as_number and all(NUMBER.fullmatch(text) for text in told) else "string"
+
+    def type_of(self, name: str, uses: Mapping[str, str]) -> str:
+        """Return the Spark type of a column by ``uses``, the column of each use."""
+        return self.kind(name, as_number=all(use in NUMBERS for use, column in uses.items() if column == name))
 
 
 def literal(place: str) -> str:
@@ -104,6 +110,13 @@ def twins(where: str, used: Iterable[str], known: Iterable[str]) -> Iterator[Pro
         if others and name in names:
             hint = "rename one of them, or set spark.sql.caseSensitive to true"
             yield Problem(where, f"one column {name!r}, in whichever case", shown([name, *others]), hint)
+
+
+def two_meanings(side: str, name: str, got: str, path: str) -> Problem:
+    """Return the problem of a column that files and folder names tell otherwise."""
+    expected = "one meaning: from the files or from folder names, or the same from both"
+    hint = f"rename the folders to another column than {name!r}, or write the column to the files as the folders say"
+    return Problem(f"{side} column {name!r}", expected, f"{got} {path}".strip(), hint)
 
 
 def _named(path: str) -> list[tuple[str, str | None]]:

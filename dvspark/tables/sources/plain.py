@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from dvspark.errors import ConfigError, InputError, Problem, shown
-from dvspark.tables.sources.folders import Folders, below, folders_of, literal
+from dvspark.tables.sources.folders import Folders, below, folders_of, literal, two_meanings
 from dvspark.tables.sources.listing import data_files, is_hidden, listing_of
 from dvspark.tables.sources.markers import contradiction
 from dvspark.tables.sources.not_local import not_local
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 # Rows that cannot be read are an error, whatever the session's settings say.
 STRICT = {"ignoreCorruptFiles": "false", "ignoreMissingFiles": "false", "mode": "FAILFAST"}
-# Uses of columns that hold numbers, where two texts of one number are equal.
-NUMBERS = ("weight", "loss", "target")
 
 
 @dataclass(frozen=True)
@@ -161,22 +159,9 @@ def inferred_schema(spark: SparkSession, reader: Reader, folders: Folders) -> An
     refuse(*(two_meanings(reader.side, name, "in the files and in folder names", "") for name in both))
     fields = [one for one in stored.fields if one.name in used]
     told = [name for name in folders.values if name in used]
-    kinds = {name: of_text[folder_type(reader, folders, name)] for name in told}
+    kinds = {name: of_text[folders.type_of(name, reader.uses)] for name in told}
     fields += [StructField(name, kind) for name, kind in kinds.items()]
     return StructType(fields) if {one.name for one in fields} >= set(used) else stored
-
-
-def folder_type(reader: Reader, folders: Folders, name: str) -> str:
-    """Return the Spark type of a column from folder names, by how the column is used."""
-    only_counted = all(use in NUMBERS for use, column in reader.uses.items() if column == name)
-    return folders.kind(name, as_number=only_counted)
-
-
-def two_meanings(side: str, name: str, got: str, path: str) -> Problem:
-    """Return the problem of a column that files and folder names tell otherwise."""
-    expected = "one meaning: from the files or from folder names, or the same from both"
-    hint = f"rename the folders to another column than {name!r}, or write the column to the files as the folders say"
-    return Problem(f"{side} column {name!r}", expected, f"{got} {path}".strip(), hint)
 
 
 def refuse(*problems: Problem | None) -> None:

@@ -15,7 +15,7 @@ from dvspark.errors import InputError, Problem, shown
 from dvspark.tables.sources.folders import NUMBER, WHOLE, Folders, twins
 from dvspark.tables.sources.listing import listing_of
 from dvspark.tables.sources.parts import CsvPart, opened_csv
-from dvspark.tables.sources.plain import folder_type, plain_files
+from dvspark.tables.sources.plain import plain_files
 from dvspark.tables.sources.reader import Reader, TableFiles
 from dvspark.tables.sources.unreadable import unreadable_file
 from dvspark.tables.sources.whole_tables import WholeTable, column_of, told_by, whole_files, with_folders
@@ -50,7 +50,7 @@ class CsvReader(Reader):
         paths = [seen.path(name) for name in folders.files]
         types, found = self._columns(paths, folders)
         parts = dict(zip(paths, found, strict=True))
-        types |= {name: folder_type(self, folders, name) for name in folders.values}
+        types |= {name: folders.type_of(name, self.uses) for name in folders.values}
         told = {path: {name: texts[n] for name, texts in folders.values.items()} for n, path in enumerate(paths)}
         listing = listing_of(seen.files)
         return TableFiles(

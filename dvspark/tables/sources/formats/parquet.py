@@ -13,18 +13,16 @@ import pyarrow.parquet as pq
 
 from dvspark.errors import InputError, Problem, shown
 from dvspark.tables.sources.class_labels import unlabeled
-from dvspark.tables.sources.folders import NUMBER, WHOLE, Folders, twins
+from dvspark.tables.sources.folders import NUMBER, WHOLE, Folders, twins, two_meanings
 from dvspark.tables.sources.listing import listing_of
 from dvspark.tables.sources.not_local import not_local
 from dvspark.tables.sources.plain import (
     Seen,
-    folder_type,
     inferred_schema,
     look,
     plain_files,
     plain_frame,
     refuse,
-    two_meanings,
 )
 from dvspark.tables.sources.reader import Reader, SparkTable, TableFiles
 from dvspark.tables.sources.row_files import FOOTER_THREADS
@@ -73,7 +71,7 @@ class ParquetReader(Reader):
             refuse(_disagreement(self.side, name, seen, folders, stored[0]))
         for name in used:
             if name in folders.values and name not in types:
-                types[name] = folder_type(self, folders, name)
+                types[name] = folders.type_of(name, self.uses)
         if not types or not set(used) <= set(types):  # the columns that exist, for the hint
             types = {name: types.get(name) or "string" for name in dict.fromkeys(known)}
         return ", ".join(f"`{name.replace('`', '``')}` {kind}" for name, kind in types.items())
@@ -111,7 +109,7 @@ def parquet_columns(reader: Reader, seen: Seen, folders: Folders) -> tuple[dict[
     both = [name for name in used if name in types and name in folders.values]
     refuse(*(_disagreement(reader.side, name, seen, folders, stored[0]) for name in both))
     outside = [name for name in folders.values if name not in types]
-    types |= {name: folder_type(reader, folders, name) for name in outside}
+    types |= {name: folders.type_of(name, reader.uses) for name in outside}
     told = {
         seen.path(path): {name: folders.values[name][number] for name in outside}
         for number, path in enumerate(folders.files)
