@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import shutil
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,16 @@ from dvspark.host.owned import is_own_folder, open_own_file
 
 # What nobody holds is kept for a day.
 KEEP_SECONDS = 24 * 3600.0
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def here() -> str:
+    """Return a word for the system that runs, whose processes surely see each other's locks, on whatever storage.
+
+    Hosts that share storage need not. A host that is started again is another system.
+    """
+    told = BOOT_ID.read_text() if BOOT_ID.exists() else socket.gethostname()
+    return hashlib.sha256(told.encode()).hexdigest()[:8]
 
 
 def take(file: IO[bytes]) -> bool:
@@ -43,13 +55,13 @@ def locked(path: Path) -> IO[bytes] | None:
     return file
 
 
-def left_over(root: Path, pattern: str, n_bytes: int) -> Iterator[Path]:
+def left_over(root: Path, pattern: str, n_bytes: int, keep_seconds: float = KEEP_SECONDS) -> Iterator[Path]:
     """Yield lock files below ``root`` that nobody holds, each held meanwhile, the oldest first.
 
-    Those not touched for KEEP_SECONDS; and others, as long as the storage has not ``n_bytes`` free.
+    Those not touched for ``keep_seconds``; and others, as long as the storage has not ``n_bytes`` free.
     """
     for path in sorted(root.glob(pattern), key=_seconds):
-        if time.time() - _seconds(path) < KEEP_SECONDS and shutil.disk_usage(root).free >= n_bytes:
+        if time.time() - _seconds(path) < keep_seconds and shutil.disk_usage(root).free >= n_bytes:
             return
         lock = locked(path) if path.parent == root or is_own_folder(path.parent) else None
         if lock is not None:

@@ -1,10 +1,12 @@
 """Own folder: a temporary folder that goes with its process; a folder left by a killed process may be taken over.
 
+A scratch folder is one that nobody takes over: what a killed process left goes when the next one makes a folder.
 The folder belongs to this user alone. What other users have put under such a name is neither opened nor removed.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -17,14 +19,14 @@ from typing import IO
 
 from dvspark.errors import ComputeError, Problem
 from dvspark.host.ending import is_removed, remove_at_end
-from dvspark.host.locks import left_over, locked, take
+from dvspark.host.locks import here, left_over, locked, take
 from dvspark.host.owned import is_own_folder, open_own_file, place_of_others
 from dvspark.logs import log_event
 
-PREFIX = "dvspark-own-"
+PREFIX, SCRATCH = "dvspark-own-", "dvspark-scratch-"
 # A name that is read from a file must not lead to another place.
 NAME = re.compile(rf"{PREFIX}\w+")
-LOCK = "lock"
+LOCK, NOT_YET = "lock", "lock.new"
 
 
 @dataclass(frozen=True)
@@ -36,14 +38,22 @@ class OwnFolder:
     has_owner: bool = True
 
     @classmethod
-    def make(cls, root: Path) -> OwnFolder:
+    def make(cls, root: Path, prefix: str = PREFIX) -> OwnFolder:
         """Return a new folder below ``root``. On storage without locks, nobody can take it over or remove it."""
-        path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
+        path = Path(tempfile.mkdtemp(prefix=prefix, dir=root))
         remove_at_end(path)
-        lock = open_own_file(path / LOCK, os.O_CREAT | os.O_EXCL)
+        lock = open_own_file(path / NOT_YET, os.O_CREAT | os.O_EXCL)
         with suppress(OSError):
             take(lock)
+        (path / NOT_YET).rename(path / LOCK)  # nobody ever sees a lock that waits for its holder
         return cls(path, lock, is_own_folder(path))
+
+    @classmethod
+    def make_scratch(cls, root: Path) -> OwnFolder:
+        """Return a new scratch folder below ``root``; those that killed processes have left there go."""
+        root.mkdir(parents=True, exist_ok=True)
+        _remove_scratch(root)
+        return cls.make(root, f"{SCRATCH}{here()}-")
 
     @classmethod
     def take_over(cls, root: Path, name: str) -> OwnFolder | None:
@@ -68,7 +78,7 @@ class OwnFolder:
 
     def remove(self) -> None:
         """Remove the folder with everything in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        _remove(self.path)
         self.lock.close()
         is_removed(self.path)
 
@@ -78,20 +88,44 @@ def own_folder(root: Path, n_bytes: int, left: str | None = None) -> Iterator[Pa
     """Yield a folder below ``root`` for ``n_bytes``, which is removed with everything in it afterward.
 
     ``left``: the name of one to be taken over, with what is in it, if it is there and its process is gone. Others that
-    were left go after a day, or where there is no space, the oldest first.
+    were left go after a day, or where there is no space, the oldest first; scratch folders of this host at once.
     Raises: ComputeError when it is no longer there afterwards.
     """
     root.mkdir(parents=True, exist_ok=True)
     _warn_of_others(root)
     folder = None if left is None else OwnFolder.take_over(root, left)
-    for lock in left_over(root, f"{PREFIX}*/{LOCK}", n_bytes):
-        shutil.rmtree(lock.parent, ignore_errors=True)
+    _remove_scratch(root)
+    for prefix in (SCRATCH, PREFIX):
+        for lock in left_over(root, f"{prefix}*/{LOCK}*", n_bytes):
+            _remove(lock.parent)
     folder = folder or OwnFolder.make(root)
     try:
         yield folder.path
         folder.require_there()
     finally:
         folder.remove()
+
+
+def _remove_scratch(root: Path) -> None:
+    for lock in left_over(root, f"{SCRATCH}{here()}-*/{LOCK}", 0, keep_seconds=-math.inf):
+        _remove(lock.parent)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, its lock last: where the process is killed meanwhile, the next one finds what is left by it.
+
+    No link is followed that another user may have put in its place.
+    """
+    with suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            for name in {entry.name for entry in os.scandir(opened)} - {LOCK}:
+                shutil.rmtree(name, ignore_errors=True, dir_fd=opened)  # leaves files
+                with suppress(OSError):
+                    os.unlink(name, dir_fd=opened)
+        finally:
+            os.close(opened)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _warn_of_others(root: Path) -> None:

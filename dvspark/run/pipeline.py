@@ -17,7 +17,7 @@ from dvspark.run.changing import rows_after
 from dvspark.run.computed import Computed
 from dvspark.run.extremes import find_extremes
 from dvspark.run.finalize import finalize_values
-from dvspark.run.index import index_rows
+from dvspark.run.index import index_rows, rows_ahead
 from dvspark.run.output import already_published, clear, destination_of, open_output, require_packages
 from dvspark.run.plan import plan_run
 from dvspark.run.prepare import prepare_method
@@ -67,11 +67,14 @@ def run(config: JobConfig, session: Session, arrived: DataFrame | None = None) -
     review = ReviewRules(config.review_k, config.duplicate_radius) if config.review else None
     budget = Budget(train, config.budget, config.epsilon_budget, config.delta_budget)
 
-    output = open_output(config.output.path, spread.work_dir, budget.folder)
-    with output as storage, named_jobs(spark_of(session), config.run_id) as stages:
+    with (
+        open_output(config.output.path, spread.work_dir, budget.folder) as storage,
+        named_jobs(spark_of(session), config.run_id) as stages,
+        rows_ahead(spread, storage, force=delivery.force) as begin,
+    ):
         require_packages(delivery)
         tables = read_tables(train, validation, rules, options, change, session, storage, stages, arrived)
-        checked = validate_tables(tables, rules, options, config.run_id, spread.chunk_rows, stages, review)
+        checked = validate_tables(tables, rules, options, config.run_id, spread.chunk_rows, stages, review, begin)
         checked = admission.known(checked, storage)
         require_own_name(storage, checked.run_id)
         if (published := already_published(checked, delivery, storage, session)) is not None:

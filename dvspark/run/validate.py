@@ -21,6 +21,7 @@ from dvspark.runs.files import Files
 from dvspark.runs.identity import derived_run_id, fingerprint
 from dvspark.runs.ledger import Ledger
 from dvspark.runs.private import new_identity
+from dvspark.tables.passes import Begin, no_index
 from dvspark.tables.sinks.owner_folders import owner_problems
 from dvspark.tables.sinks.values_tables import values_schema
 from dvspark.tables.table_checks import ValidatedInputs, validate
@@ -97,16 +98,18 @@ def validate_tables(
     chunk_rows: int,
     stages: Stages,
     review: ReviewRules | None = None,
+    begin: Begin = no_index,
 ) -> Checked:
     """Validate the tables and settle what decides the run; ``run_id`` None: its id follows from that.
 
-    ``review``: how rows are reviewed; None: no review.
+    ``review``: how rows are reviewed; None: no review. ``begin``: as in `validate`.
     Raises: InputError with everything that is wrong in the tables, ConfigError for options that do not fit them.
     """
     _require_a_method_of_jobs(options)
     parent = tables.parent
     with stages.stage("validate") as now:
-        inputs = validate(tables.train, tables.validation, options, rules.on_bad_row, to_owners=rules.to_owners)
+        sides, to_owners = (tables.train, tables.validation), rules.to_owners
+        inputs = validate(*sides, options, rules.on_bad_row, to_owners=to_owners, begin=begin)
         parameters = options.resolved(inputs.n_classes)
         if parent is not None:
             require_fitting(parent, inputs)

@@ -18,6 +18,7 @@ import io
 import secrets
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,7 @@ from dvspark.runs.documents import missing_in, read_stored, sealed, unsealed
 from dvspark.runs.files import Files, write_whole
 from dvspark.schemas import SCALARS, Partial, Wave
 
+LEDGERS = "ledger"
 # Fields of the files, besides those that say to whom the file belongs.
 BEGUN = {"attempt": str}
 INDEX = {"folder": str, "digest": str}
@@ -58,7 +60,7 @@ class Ledger:
     @property
     def folder(self) -> str:
         """Name of the ledger's folder."""
-        return f"ledger/run_id={self.run_id}"
+        return f"{LEDGERS}/run_id={self.run_id}"
 
     def begin(self) -> None:
         """Write down whose waves these are, and that this start of the run goes on with them.
@@ -168,12 +170,25 @@ class Ledger:
 
     def _read(self, name: str, kinds: Mapping[str, type]) -> dict[str, Any] | None:
         """Return the content of a file of this run; None if it is absent, damaged, or of another run."""
-        name = f"{self.folder}/{name}"
-        told = unsealed(self.files.read(name)) if self.files.exists(name) else None
-        if told is None or missing_in(told, kinds):
+        told = _told(self.files, f"{self.folder}/{name}", kinds)
+        if told is None:
             return None
         own = (told.get("run_id"), told.get("fingerprint")) == (self.run_id, self.fingerprint)
         return told if own else None
+
+
+def kept_indexes(files: Files, folders: list[str]) -> Iterator[KeptIndex]:
+    """Yield the indexes that runs of any options have recorded in their ledgers: ``folders`` below LEDGERS."""
+    for folder in folders:
+        with suppress(PermissionError):  # a private run of another user
+            if (told := _told(files, f"{LEDGERS}/{folder}/index.json", INDEX)) is not None:
+                yield KeptIndex(told["folder"], told["digest"])
+
+
+def _told(files: Files, name: str, kinds: Mapping[str, type]) -> dict[str, Any] | None:
+    """Return the content of a file; None if it is absent or damaged."""
+    told = unsealed(files.read(name)) if files.exists(name) else None
+    return None if told is None or missing_in(told, kinds) else told
 
 
 def _wave(number: int) -> str:

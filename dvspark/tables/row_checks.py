@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import astuple, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dvspark.schemas import TALLY, Float64s, Floats
+from dvspark.schemas import TALLY, Float64s, Floats, Int64s
 from dvspark.schemas.arrow import arrow_schema
 from dvspark.schemas.columns import (
     LARGEST_NUMBER,
@@ -28,11 +30,15 @@ Bools = npt.NDArray[np.bool_]
 DIMENSION = "dimension"
 ALL_ROWS = "rows"
 LIST_FORM = "form of label lists"
+PLACED = "places"
 # Entries of a tally that describe rows, not problems.
-FACTS = (DIMENSION, ALL_ROWS, LIST_FORM)
+FACTS = (DIMENSION, ALL_ROWS, LIST_FORM, PLACED)
 FIRST_IDS = 5
 # Between these, float32 sums show well enough that a squared norm is neither zero nor too large, in half the time.
 SURE_NORMS = (1e-30, 1e36)
+
+# Opens, in a task, what puts the rows of a batch in their places and returns these; None: rows are only looked at.
+Placing = Callable[[], AbstractContextManager[Callable[[pa.RecordBatch], Int64s] | None]]
 
 
 @dataclass(frozen=True)
@@ -49,28 +55,42 @@ class RowChecks:
 
 
 def tally_rows(
-    batches: Iterator[pa.RecordBatch], checks: RowChecks, *, with_keys: bool = False, compiled: bool = False
+    batches: Iterator[pa.RecordBatch],
+    checks: RowChecks,
+    *,
+    with_keys: bool = False,
+    compiled: bool = False,
+    placing: Placing = nullcontext,
 ) -> Iterator[pa.RecordBatch]:
     """Yield the `TALLY` of each batch: rows by problem and by dimension, with first ids, and the sum of hashes.
 
     ``with_keys``: the tally also has all columns of the rows but the embedding. ``compiled``: see `sum_of_hashes`.
+    ``placing``: where the rows of a batch go in which all are good; the tally then has their places.
     """
-    for given in batches:
-        tallies = []
-        batch, unreadable = readable_batch(given)
-        problems, n_features = row_problems(batch, checks)
-        problems |= unreadable
-        for aspect, bad in problems.items():
-            tallies.append((aspect, "", bad))
-        for dimension in np.unique(n_features[n_features >= 0]):
-            tallies.append((DIMENSION, str(dimension), n_features == dimension))
-        rows = [_tally(*tally, batch.column("id")) for tally in tallies if tally[2].any()]
-        if (form := _list_form(batch.column("label"))) is not None:
-            rows.append({"aspect": LIST_FORM, "detail": repr(form), "n_rows": len(batch), "ids": []})
-        keys = to_ipc(batch.drop_columns(["embedding"])) if with_keys else None
-        everything = {"aspect": ALL_ROWS, "detail": str(sum_of_hashes(batch, compiled=compiled)), "n_rows": len(batch)}
-        rows.append({**everything, "ids": [], "keys": keys})
-        yield pa.RecordBatch.from_pylist(rows, TALLY_TYPES)
+    with placing() as place:
+        for given in batches:
+            batch, unreadable = readable_batch(given)
+            rows = _found(batch, unreadable, checks)
+            if place is not None and [row["aspect"] for row in rows] == [DIMENSION]:
+                rows.append(_fact(PLACED, "", batch, place(batch).tobytes()))
+            if (form := _list_form(batch.column("label"))) is not None:
+                rows.append(_fact(LIST_FORM, repr(form), batch))
+            keys = to_ipc(batch.drop_columns(["embedding"])) if with_keys else None
+            rows.append(_fact(ALL_ROWS, str(sum_of_hashes(batch, compiled=compiled)), batch, keys))
+            yield pa.RecordBatch.from_pylist(rows, TALLY_TYPES)
+
+
+def _found(batch: pa.RecordBatch, unreadable: dict[str, Bools], checks: RowChecks) -> list[dict[str, Any]]:
+    """Return the tallies of problems, then those of dimensions: one alone if all rows are good and alike."""
+    problems, n_features = row_problems(batch, checks)
+    tallies = [(aspect, "", bad) for aspect, bad in (problems | unreadable).items()]
+    for dimension in np.unique(n_features[n_features >= 0]):
+        tallies.append((DIMENSION, str(dimension), n_features == dimension))
+    return [_tally(*tally, batch.column("id")) for tally in tallies if tally[2].any()]
+
+
+def _fact(aspect: str, detail: str, batch: pa.RecordBatch, keys: bytes | None = None) -> dict[str, Any]:
+    return {"aspect": aspect, "detail": detail, "n_rows": len(batch), "ids": [], "keys": keys}
 
 
 TALLY_TYPES = arrow_schema(TALLY)
@@ -115,18 +135,22 @@ def row_problems(batch: pa.RecordBatch, checks: RowChecks) -> tuple[dict[str, Bo
         problems["label array holds null"] = _rows_with_null(label)
     if pa.types.is_list(embedding.type):
         problems["embedding holds null"] = _rows_with_null(embedding)
-        sizes = pc.list_value_length(embedding)
-    else:
-        sizes = pc.binary_length(embedding)
-        whole = np.asarray(pc.fill_null(sizes, 0)) % 4 == 0
-        problems["embedding is not whole float32 numbers"] = ~whole
-        sizes = pc.if_else(pa.array(whole), pc.divide(sizes, 4), None)
-    n_features = np.asarray(pc.fill_null(sizes, -1), np.int64)
+    n_features = dimensions(embedding)
+    if not pa.types.is_list(embedding.type):
+        problems["embedding is not whole float32 numbers"] = (n_features < 0) & ~problems["embedding is null"]
     problems["embedding is empty"] = n_features == 0
     if checks.n_features is not None:
         problems[f"dimension is not {checks.n_features}"] = (n_features > 0) & (n_features != checks.n_features)
     problems |= _number_problems(embedding, n_features, problems, checks)
     return problems, n_features
+
+
+def dimensions(embedding: pa.Array) -> Int64s:
+    """Return the dimension of each embedding, (n,) int64; -1 for one that is null, or bytes of no whole number."""
+    if pa.types.is_list(embedding.type):
+        return np.asarray(pc.fill_null(pc.list_value_length(embedding), -1), np.int64)
+    n_bytes = np.asarray(pc.fill_null(pc.binary_length(embedding), -1), np.int64)
+    return np.where(n_bytes % 4, -1, n_bytes // 4)
 
 
 def _number_problems(

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from ast import literal_eval
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
-
-import pyarrow as pa
 
 from dvspark.errors import InputError, Problem, shown
 from dvspark.methods.options import ValueOptions
 from dvspark.privacy import delta_warning
-from dvspark.schemas import TALLY
 from dvspark.schemas.labels import ListForm, indicator_problem, label_findings
 from dvspark.spark.job_threads import JobThreads
+from dvspark.tables.passes import Ahead, Begin, no_index, pass_over, tally
 from dvspark.tables.rejecting import split, together
-from dvspark.tables.row_checks import ALL_ROWS, DIMENSION, FACTS, FIRST_IDS, LIST_FORM, RowChecks, tally_rows
-from dvspark.tables.sources.keys import (
-    Ids,
-    are_in_files,
-    keys_in_id_order,
-    label_counts,
-    read_keys,
-    repeated_ids,
-    shared_ids,
-)
+from dvspark.tables.row_checks import ALL_ROWS, DIMENSION, FACTS, FIRST_IDS, LIST_FORM, RowChecks
+from dvspark.tables.sources.keys import label_counts, shared_ids
 from dvspark.tables.sources.rows import Rows
 from dvspark.tables.sources.typed_bytes import undeclared_problem
 
@@ -37,8 +27,6 @@ if TYPE_CHECKING:
     from dvspark.tables.rejecting import Rejected
 
 ON_BAD_ROW = ("fail", "reject")
-# Tables of so many rows have their digests made by Numba, which saves more than loading it takes (docs/decisions/0039).
-MANY_ROWS = 500_000
 
 # What to do about a row's problem; for all others "drop or repair these rows".
 HINTS = {
@@ -64,7 +52,8 @@ class Facts:
 class ValidatedInputs:
     """Inputs that can be valued: the good rows of both sides, and apart from them the ``rejected`` rows or None.
 
-    Rejected rows are a DataFrame in `REJECTED` format.
+    Rejected rows are a DataFrame in `REJECTED` format. ``ahead``: the training rows in their places in an index, if
+    they were put there.
     """
 
     train: Rows
@@ -75,6 +64,7 @@ class ValidatedInputs:
     n_classes: int
     warnings: tuple[Problem, ...]
     rejected: Rejected | None
+    ahead: Ahead | None = None
 
     @property
     def absent_labels(self) -> list[str | int]:
@@ -100,8 +90,11 @@ class ValidatedInputs:
     @property
     def dtype(self) -> str:
         """The dtype of the index: float64 if the embeddings of either side are float64."""
-        doubles = "array<double>" in (self.train.types["embedding"], self.validation.types["embedding"])
-        return "float64" if doubles else "float32"
+        return _dtype_of([self.train, self.validation])
+
+
+def _dtype_of(sides: list[Rows]) -> str:
+    return "float64" if any(side.types["embedding"] == "array<double>" for side in sides) else "float32"
 
 
 @dataclass(frozen=True)
@@ -113,6 +106,7 @@ class _Side:
     n_features: int
     rejected: Rejected | None
     problems: list[Problem]
+    ahead: Ahead | None
 
 
 def validate(
@@ -122,11 +116,13 @@ def validate(
     on_bad_row: str,
     *,
     to_owners: bool = False,
+    begin: Begin = no_index,
 ) -> ValidatedInputs:
     """Return the inputs, checked; ``validation`` None stands for self-validation.
 
     A list of problems in place of rows is reported with the other problems. Under "reject", rows with problems are set
     aside. A row without an owner is such a row if owners are valued, or if values go to owners (``to_owners``).
+    ``begin`` may begin an index of the training rows, in which they are put while they are checked.
     Cost: a few passes over each table. Distinct labels, and one tally row for each batch, reach the driver.
     Raises: InputError with all problems.
     """
@@ -135,8 +131,9 @@ def validate(
     checks = RowChecks(options.metric, options.precision, with_owners=to_owners or "owners" in options.asks)
     # Each side takes several small jobs that leave most cores idle, so both sides run at the same time.
     readable = [side for side in sides if isinstance(side, Rows)]
+    begins = [partial(begin if side is train else no_index, side, _dtype_of(readable)) for side in readable]
     with JobThreads(len(sides), readable[0].spark if readable else None) as pool:
-        found = [pool.submit(_check_side, side, checks, on_bad_row) for side in readable]
+        found = [pool.submit(_check_side, *one, checks, on_bad_row) for one in zip(readable, begins, strict=True)]
         checked = [side.result() for side in found]  # Spark jobs, which take what they take
     problems += [problem for side in checked for problem in side.problems]
     if len(checked) == len(sides) == 2 and not problems:
@@ -157,11 +154,14 @@ def validate(
         n_classes=len(labels),
         warnings=tuple(_warnings(left, None if validation is None else right, options)),
         rejected=together(rejected),
+        ahead=left.ahead,
     )
 
 
-def _check_side(rows: Rows, checks: RowChecks, on_bad_row: str) -> _Side:
-    rows, tallies, (n_twice, first), labels = _passed_over(rows, checks)
+def _check_side(rows: Rows, begin: Callable[[], Ahead | None], checks: RowChecks, on_bad_row: str) -> _Side:
+    passed = pass_over(rows, checks, begin())
+    rows, tallies, labels, ahead = passed.rows, passed.tallies, passed.labels, passed.ahead
+    n_twice, first = passed.repeated
     n_rows, digest = _content(rows, tallies)
     dimensions = by_aspect(t for t in tallies if t["aspect"] == DIMENSION)
     # The dimension that most rows have is taken as the intended one.
@@ -175,40 +175,13 @@ def _check_side(rows: Rows, checks: RowChecks, on_bad_row: str) -> _Side:
     if problems and on_bad_row == "reject":
         rows, rejected = split(rows, replace(checks, n_features=n_features))
         n_good, digest = _content(rows, tally(rows, checks))
-        problems, labels = [], label_counts(rows)
+        problems, labels, ahead = [], label_counts(rows), None  # it is dropped, since not all rows were good
     problems += [problem for problem in (alike, undeclared_problem(rows)) if problem is not None]
     if n_good == 0:
         got = "no rows" if n_rows == 0 else f"all {n_rows} rows rejected"
         problems.append(Problem(f"{rows.side} table {rows.reference}", "at least one row", got, "check the path"))
     facts = Facts(n_good, n_rows - n_good, labels, digest)
-    return _Side(rows, facts, n_features, rejected, problems)
-
-
-def _passed_over(rows: Rows, checks: RowChecks) -> tuple[Rows, list[dict[str, Any]], Ids, dict[str | int, int]]:
-    """Return the rows (with their key columns if they are few), tallies, repeated ids, and number of rows by label."""
-    if rows.few_keys:
-        tallies = tally(rows, checks, with_keys=True)
-        rows = replace(rows, keys=keys_in_id_order([t["keys"] for t in tallies if t["aspect"] == ALL_ROWS]))
-        return rows, tallies, repeated_ids(rows), label_counts(rows)
-    if are_in_files(rows):
-        with JobThreads(1, rows.spark) as beside:
-            known = beside.submit(read_keys, rows)
-            tallies, rows = tally(rows, checks), replace(rows, keys=known.result())
-        return rows, tallies, repeated_ids(rows), label_counts(rows)
-    # What ids and labels tell takes small jobs, most of which is waiting: they go on beside the pass over all columns.
-    with JobThreads(2, rows.spark) as beside:
-        repeated, counted = beside.submit(repeated_ids, rows), beside.submit(label_counts, rows)
-        return rows, tally(rows, checks), repeated.result(), counted.result()
-
-
-def tally(rows: Rows, checks: RowChecks, *, with_keys: bool = False) -> list[dict[str, Any]]:
-    """Return the `TALLY` of all batches of the rows."""
-    are_many = rows.files is not None and rows.files.n_rows >= MANY_ROWS
-
-    def told(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return tally_rows(batches, checks, with_keys=with_keys, compiled=are_many)
-
-    return rows.gathered(told, list(rows.types), TALLY).to_pylist()
+    return _Side(rows, facts, n_features, rejected, problems, ahead)
 
 
 def _content(rows: Rows, tallies: list[dict[str, Any]]) -> tuple[int, str]:

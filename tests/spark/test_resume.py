@@ -21,6 +21,7 @@ import pytest
 from frames import draw_data, write_parquet
 
 from dvspark.engine.replicated import packing
+from dvspark.engine.replicated.ahead import IndexAhead
 from dvspark.engine.sharded import sharded
 from dvspark.host.own_folder import OwnFolder
 from dvspark.runs import leases
@@ -155,9 +156,12 @@ def test_run__killed_goes_on_with_its_index_if_that_was_finished_and_is_whole(
     job(spark, tables, tmp_path / "alone", **settings)
     assert list((tmp_path / "work").iterdir()) == []
     finished = [change for change in changes if change.startswith("rename") and "index.json" in change][1]
+    remove = OwnFolder.remove
     with monkeypatch.context() as death:
-        death.setattr(OwnFolder, "remove", lambda own: own.lock.close())  # what the kernel does
-        dying_at(changes.index(finished if left == "unfinished" else waves_of(changes)[0]), death)
+        at = changes.index(finished if left == "unfinished" else waves_of(changes)[0])
+        done = dying_at(at, death)
+        # What the kernel does.
+        death.setattr(OwnFolder, "remove", lambda own: own.lock.close() if "dead" in done else remove(own))
         with pytest.raises(Killed):
             job(spark, tables, tmp_path / "killed", **settings)
     (folder,) = (tmp_path / "work").iterdir()
@@ -166,15 +170,21 @@ def test_run__killed_goes_on_with_its_index_if_that_was_finished_and_is_whole(
         (folder / "index" / left).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
 
     builder, build = {"replicated": (packing, "build_index"), "sharded": (sharded, "build_blocks")}[plan]
-    real = getattr(builder, build)
+    real, begun, begin = getattr(builder, build), list[Path](), IndexAhead.begun
 
     def seen(*rows: Any, directory: Path, **shape: Any) -> Any:
         built.append(directory)
         return real(*rows, directory=directory, **shape)
 
+    def seen_ahead(root: Path, *rows: Any) -> IndexAhead:
+        begun.append(root)
+        return begin(root, *rows)
+
     monkeypatch.setattr(builder, build, seen)
+    monkeypatch.setattr(IndexAhead, "begun", seen_ahead)
     job(spark, tables, tmp_path / "killed", **settings)
     assert built == ([] if left == "whole" else [folder / "index"])
+    assert begun == ([tmp_path / "work"] if left == "unfinished" else [])  # what is finished is not written again
     assert published(tmp_path / "killed").equals(published(tmp_path / "alone"))
     assert list((tmp_path / "work").iterdir()) == []
 
@@ -325,7 +335,7 @@ def test_driver__killed_by_the_system_goes_on_with_the_same_bits(
 
     assert run(tmp_path / "killed", kill=True) == -signal.SIGKILL
     assert not (tmp_path / "killed" / "values").exists()
-    assert len(list((tmp_path / "temporary").glob("dvspark-own-*/index/index.json"))) == 1
+    assert len(list((tmp_path / "temporary").glob("dvspark-*/index/index.json"))) == 1
     assert run(tmp_path / "killed", kill=False) == 0
     assert published(tmp_path / "killed").equals(published(tmp_path / "alone"))
     assert said.read_text().count('"note": "finished before') == 1  # the index, by the second run
@@ -335,4 +345,4 @@ def test_driver__killed_by_the_system_goes_on_with_the_same_bits(
         "pass",
         pytest.approx(0, abs=1e-9),
     )
-    assert not list((tmp_path / "temporary").glob("dvspark-own-*"))
+    assert not [*(tmp_path / "temporary").glob("dvspark-own-*"), *(tmp_path / "temporary").glob("dvspark-scratch-*")]

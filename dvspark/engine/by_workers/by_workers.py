@@ -64,14 +64,18 @@ def build_index(
     directory: Path,
     index: str = EXACT,
     keys: pa.Table,
+    with_rows: bool = False,
 ) -> LocalIndex:
     """Pack train rows into an index, in id order; ``keys``: all they have but embeddings; ``index``: of a search.
 
+    ``with_rows``: as of `IndexWriter`.
+
     Raises: ComputeError when the rows are not those of the keys.
     """
-    writer = IndexWriter(directory, n_train, n_features, dtype)
+    writer = IndexWriter(directory, n_train, n_features, dtype, with_rows=with_rows)
     writer.write_keys(checked_keys([keys], n_train))
-    writer.place(gather)
+    if not with_rows:
+        writer.place(gather)
     return _local(writer.finish(metric, index))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ OverBatches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 # Applies a function of batches to all rows; takes the function, the columns it reads and the table that it yields.
 Gather = Callable[[OverBatches, list[str], Table], pa.Table]
 
+# Writes rows (id, embedding) to their places; returns these.
+Place = Callable[[pa.RecordBatch], Int64s]
+
 
 class RowFile:
     """The file ``x.npy`` of an index, open to be written row by row.
@@ -36,7 +40,7 @@ class RowFile:
 
     def __init__(self, directory: Path) -> None:
         header = np.load(directory / "x.npy", mmap_mode="r", allow_pickle=False)
-        self.dtype, self._first_byte = header.dtype, header.offset
+        self.dtype, self.n_features, self._first_byte = header.dtype, header.shape[1], header.offset
         self._file = (directory / "x.npy").open("r+b", buffering=0)
 
     def __enter__(self) -> RowFile:
@@ -59,17 +63,19 @@ class RowFile:
 class IndexWriter:
     """Packs training rows into ``directory``. Rows arrive here in id order, or tasks put them in their places.
 
+    ``with_rows``: all rows are in their places already (`require_every_place`).
     Cost: the rows are written once and read five times. Memory: a few tiles, and 40 bytes a row.
     """
 
-    def __init__(self, directory: Path, n_train: int, n_features: int, dtype: str) -> None:
+    def __init__(self, directory: Path, n_train: int, n_features: int, dtype: str, *, with_rows: bool = False) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.n_train, self.dtype = n_train, dtype
         self.n_written = 0
         self._parts: list[pa.Table] = []
         self._keys: TrainKeys | None = None
-        np.lib.format.open_memmap(directory / "x.npy", mode="w+", dtype=dtype, shape=(n_train, n_features))
+        if not with_rows:
+            np.lib.format.open_memmap(directory / "x.npy", mode="w+", dtype=dtype, shape=(n_train, n_features))
 
     def append(self, x: Floats, keys: pa.Table) -> None:
         """Add rows ``x`` (n, n_features) and their ``keys`` (id, label and, where known, owner)."""
@@ -89,8 +95,9 @@ class IndexWriter:
 
         Raises: ComputeError if the rows are not those of the keys, each once.
         """
-        placed = gather(lambda batches: place_rows(batches, self.directory), ["id", "embedding"], PLACES)
-        _require_every_place(placed["place"].to_numpy(), self.n_train)
+        directory = self.directory
+        placed = gather(lambda batches: place_rows(batches, directory), ["id", "embedding"], PLACES)
+        require_every_place(placed["place"].to_numpy(), self.n_train)
 
     def finish(self, metric: str, index: str = EXACT) -> IndexReference:
         """Write everything that follows from the rows, then the manifest; return the reference.
@@ -131,23 +138,54 @@ def checked_keys(parts: list[pa.Table], n_train: int) -> pa.Table:
 
 
 def place_rows(batches: Iterator[pa.RecordBatch], directory: Path) -> Iterator[pa.RecordBatch]:
-    """Write rows (id, embedding), which come in any order, to their places in ``x.npy`` of an index; yield `PLACES`.
-
-    The place of a row is the place of its id among the keys, so another attempt writes the same bytes. Several
-    processes of one host may write at the same time. Several hosts may not: each would overwrite the other's writes
-    with its own copy of a shared page.
-    Memory: a batch and the ids.
-    Raises: ComputeError for a row whose id is not among the keys.
-    """
-    ids = read_arrow(directory / "keys.arrow")["id"].combine_chunks()
-    with RowFile(directory) as file:
+    """Write rows (id, embedding), which come in any order, to their places in ``x.npy`` of an index; yield `PLACES`."""
+    with placing(directory, directory / "keys.arrow") as place:
         for batch in filter(len, batches):  # an empty one has no dimension
-            places = places_of(batch.column("id"), ids)
-            if not batch.column("id").equals(ids.take(pa.array(np.minimum(places, len(ids) - 1)))):
-                expected, hint = "rows whose keys were read", "did the table change meanwhile?"
-                raise ComputeError(Problem("packing the index", expected, "other ids", hint))
-            file.write(places, embedding_matrix(batch.column("embedding"), file.dtype))
-            yield pa.RecordBatch.from_pydict({"place": pa.array(places)})
+            yield pa.RecordBatch.from_pydict({"place": pa.array(place(batch))})
+
+
+@contextmanager
+def placing(directory: Path, keys: Path) -> Iterator[Place]:
+    """Yield what writes a batch of rows (id, embedding) to their places in ``x.npy`` of an index and returns these.
+
+    The place of a row is the place of its id in the Arrow file ``keys``, so another attempt writes the same bytes.
+    Several processes of one host may write at the same time. Several hosts may not: each would overwrite the other's
+    writes with its own copy of a shared page. Rows of another dimension than the index get no place.
+    Memory: a batch and the ids.
+    Raises: ComputeError, when called, for a row whose id is not among the keys.
+    """
+    ids = read_arrow(keys)["id"].combine_chunks()
+    with RowFile(directory) as file:
+
+        def place(batch: pa.RecordBatch) -> Int64s:
+            rows = embedding_matrix(batch.column("embedding"), file.dtype)
+            if rows.shape[1] != file.n_features:
+                return np.empty(0, np.int64)
+            places = _known_places(batch.column("id"), ids)
+            file.write(places, rows)
+            return places
+
+        yield place
+
+
+def require_every_place(places: Int64s, n_train: int) -> None:
+    """Raise ComputeError if rows were not put in all places, each once."""
+    if not np.array_equal(np.sort(places), np.arange(n_train)):
+        expected = f"{n_train} training rows, each once"
+        got = f"{len(places)}, {len(np.unique(places))} of them different"
+        raise ComputeError(Problem("packing the index", expected, got, "did the table change meanwhile?"))
+
+
+def _known_places(wanted: pa.Array, ids: pa.Array) -> Int64s:
+    """Return the places of ids among ``ids``; files in id order need one search. Raises: ComputeError for others."""
+    first = int(places_of(wanted[:1], ids)[0])
+    if wanted.equals(ids[first : first + len(wanted)]):
+        return np.arange(first, first + len(wanted))
+    places = places_of(wanted, ids)
+    if not wanted.equals(ids.take(pa.array(np.minimum(places, len(ids) - 1)))):
+        expected, hint = "rows whose keys were read", "did the table change meanwhile?"
+        raise ComputeError(Problem("packing the index", expected, "other ids", hint))
+    return places
 
 
 def places_of(wanted: pa.Array, ids: pa.Array) -> Int64s:
@@ -162,15 +200,6 @@ def places_of(wanted: pa.Array, ids: pa.Array) -> Int64s:
         less = np.asarray(pc.less(ids.take(pa.array(np.minimum(middle, len(ids) - 1))), wanted)) & (low < high)
         low, high = np.where(less, middle + 1, low), np.where(less, high, middle)
     return low
-
-
-def _require_every_place(places: Int64s, n_train: int) -> None:
-    if not np.array_equal(np.sort(places), np.arange(n_train)):
-        expected, got = (
-            f"{n_train} training rows, each once",
-            f"{len(places)}, {len(np.unique(places))} of them different",
-        )
-        raise ComputeError(Problem("packing the index", expected, got, "did the table change meanwhile?"))
 
 
 def _array_files(arrays: TrainArrays) -> dict[str, npt.NDArray[Any]]:

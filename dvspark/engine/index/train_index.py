@@ -91,10 +91,10 @@ class TrainKeys:
 
     def write(self, directory: Path) -> None:
         """Write the keys and the vocabulary as files."""
-        _write_arrow(directory / "keys.arrow", self.keys)
-        _write_arrow(directory / "words.arrow", pa.table({"word": self.words}))
+        write_arrow(directory / "keys.arrow", self.keys)
+        write_arrow(directory / "words.arrow", pa.table({"word": self.words}))
         if self.owners is not None:
-            _write_arrow(directory / "owners.arrow", pa.table({"owner": self.owners}))
+            write_arrow(directory / "owners.arrow", pa.table({"owner": self.owners}))
         for name in COLUMN_FILES:
             array = getattr(self.columns, name)
             if array is not None:
@@ -173,7 +173,8 @@ def mapped_array(directory: Path, name: str) -> npt.NDArray[Any] | None:
     return np.load(path, mmap_mode="r", allow_pickle=False) if path.exists() else None
 
 
-def _write_arrow(path: Path, table: pa.Table) -> None:
+def write_arrow(path: Path, table: pa.Table) -> None:
+    """Write a table to an Arrow file."""
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
 

@@ -50,20 +50,22 @@ def build_index(
     index: str = EXACT,
     keys: pa.Table | None = None,
     gather: Gather | None = None,
+    with_rows: bool = False,
 ) -> IndexReference:
     """Pack train rows (`ROWS` format) into an index, in id order; ``index`` as in `IndexWriter.finish`.
 
     - In local mode, tasks write the rows to their places. Tasks get the rows from ``gather``, or else from Spark.
-      The driver has the ``keys``, or asks Spark for them.
+      The driver has the ``keys``, or asks Spark for them. ``with_rows``: the rows are in their places already.
     - If all hosts see ``directory`` under the same path (``shared``), the rows travel in order through files beside it.
     - Otherwise the rows stream in order through Spark's driver process, a few partitions of PARTITION_BYTES at a time.
     Memory besides: 40 bytes a row.
     Raises: ComputeError if the rows are not those that were counted, or hosts do not see the directory.
     """
-    writer = IndexWriter(directory, n_train, n_features, dtype)
+    writer = IndexWriter(directory, n_train, n_features, dtype, with_rows=with_rows)
     if is_same_host(train_rows.sparkSession):
         writer.write_keys(sorted_keys(train_rows, n_train, keys))
-        writer.place(gather or partial(_gathered, train_rows))
+        if not with_rows:
+            writer.place(gather or partial(_gathered, train_rows))
         return writer.finish(metric, index)
     n_bytes = n_train * n_features * np.dtype(dtype).itemsize
     if not shared:

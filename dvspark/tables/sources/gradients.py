@@ -6,11 +6,12 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from dvspark.errors import InputError, Problem, shown
+from dvspark.tables.passes import tally
 from dvspark.tables.row_checks import DIMENSION, FACTS, RowChecks
 from dvspark.tables.sources.keys import repeated_ids
 from dvspark.tables.sources.reference import TableReference
 from dvspark.tables.sources.rows import Rows, canonical_rows
-from dvspark.tables.table_checks import by_aspect, tally
+from dvspark.tables.table_checks import by_aspect
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -92,6 +92,64 @@ def test_own_folder__those_left_go_where_there_is_no_space(tmp_path: Path) -> No
     held.remove()
 
 
+def test_own_folder__loses_its_lock_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process leaves that is killed while it removes a folder is found by the lock."""
+    removed, unlink = list[str](), os.unlink
+
+    def seen(path: str | Path, *, dir_fd: int | None = None) -> None:
+        unlink(path, dir_fd=dir_fd)
+        removed.append(Path(path).name)
+
+    own, names = OwnFolder.make(tmp_path), [f"{number}" for number in range(20)]
+    (own.path / "index").mkdir()
+    for name in names:
+        (own.path / name).touch()
+        (own.path / "index" / name).touch()
+    monkeypatch.setattr(os, "unlink", seen)
+    own.remove()
+    assert sorted(removed) == sorted([*names, *names, LOCK])
+    assert removed[-1] == LOCK
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_own_folder__follows_no_link_where_it_removes(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "rows").touch()
+    own, linking = OwnFolder.make(tmp_path), OwnFolder.make(tmp_path)
+    own.path.rename(tmp_path / "aside")
+    own.path.symlink_to(tmp_path / "kept")
+    (linking.path / "index").symlink_to(tmp_path / "kept")
+    own.remove()
+    linking.remove()
+    assert (tmp_path / "kept" / "rows").exists()
+    assert not linking.path.exists()
+
+
+def test_make_scratch__what_killed_processes_left_goes_at_once_and_nothing_else(tmp_path: Path) -> None:
+    """As does the next own folder; what is held stays, and so do own folders, which a ledger may know."""
+    kept, held = left_by_a_killed_process(tmp_path), OwnFolder.make_scratch(tmp_path)
+    for make in (OwnFolder.make_scratch, OwnFolder.make):
+        left = OwnFolder.make_scratch(tmp_path)
+        left.lock.close()  # as the kernel does
+        with own_folder(tmp_path, 0) if make == OwnFolder.make else contextlib.closing(make(tmp_path).lock):
+            assert not left.path.exists()
+    assert held.path.exists()
+    assert (tmp_path / kept / "rows").read_text() == "kept"
+
+
+def test_make_scratch__of_another_host_is_kept_for_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process may live: on shared storage, hosts need not see each other's locks."""
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("dvspark.host.own_folder.here", lambda: "other")
+        left = OwnFolder.make_scratch(tmp_path)
+        left.lock.close()
+    with own_folder(tmp_path, 0), contextlib.closing(OwnFolder.make_scratch(tmp_path).lock):
+        assert left.path.exists()
+    age(left.path)
+    with own_folder(tmp_path, 0):
+        assert not left.path.exists()
+
+
 def test_own_folder__of_three_runs_in_one_place_none_removes_anothers_whatever_their_clocks_say(tmp_path: Path) -> None:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     names = list[str]()
