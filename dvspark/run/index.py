@@ -135,8 +135,9 @@ def _builder(rows: Rows, plan: Plan | None, *, shared: bool, with_rows: bool = F
         return partial(by_workers.build_index, gather=rows.gathered, keys=keys, with_rows=with_rows)
     if plan is not None and plan.name == "sharded":
         return partial(sharded.build_blocks, rows.frame, block_rows=plan.block_rows, keys=rows.keys, shared=shared)
-    build = partial(packing.build_index, rows.frame, gather=rows.gathered, keys=rows.keys, shared=shared)
-    return partial(build, with_rows=with_rows)
+    return partial(
+        packing.build_index, rows.frame, gather=rows.gathered, keys=rows.keys, shared=shared, with_rows=with_rows
+    )
 
 
 def _finished(frame: Frame, plan: Plan, directory: Path, digest: str) -> Index | None:

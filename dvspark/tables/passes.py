@@ -70,7 +70,8 @@ def pass_over(rows: Rows, checks: RowChecks, ahead: Ahead | None = None) -> Pass
         tallies = tally(rows, checks, placing=ahead.placing)
         places = [np.frombuffer(t["keys"], np.int64) for t in tallies if t["aspect"] == PLACED]
         is_whole = ahead.has_all(np.concatenate([np.empty(0, np.int64), *places]))
-        return _known(replace(rows, keys=ahead.keys), tallies, ahead if is_whole else None)
+        rows = replace(rows, keys=ahead.keys)
+        return Passed(rows, tallies, (0, []), label_counts(rows), ahead if is_whole else None)
     if rows.few_keys:
         tallies = tally(rows, checks, with_keys=True)
         keys = keys_in_id_order([t["keys"] for t in tallies if t["aspect"] == ALL_ROWS])
@@ -86,9 +87,9 @@ def pass_over(rows: Rows, checks: RowChecks, ahead: Ahead | None = None) -> Pass
         return Passed(rows, tally(rows, checks), repeated.result(), counted.result())
 
 
-def _known(rows: Rows, tallies: list[dict[str, Any]], ahead: Ahead | None = None) -> Passed:
+def _known(rows: Rows, tallies: list[dict[str, Any]]) -> Passed:
     """Return what is told of rows whose keys are at hand."""
-    return Passed(rows, tallies, repeated_ids(rows), label_counts(rows), ahead)
+    return Passed(rows, tallies, repeated_ids(rows), label_counts(rows))
 
 
 def tally(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,6 +26,7 @@ from dvspark.local.rows import LocalRows
 from dvspark.local.session import LocalSession
 from dvspark.schemas import Int64s
 from dvspark.spark.session import is_same_host
+from dvspark.tables.passes import Begin
 from dvspark.tables.row_checks import Placing, dimensions
 from dvspark.tables.sources.keys import KEYS_READ_HERE, read_keys, repeated_ids
 from dvspark.tables.sources.parts import ParquetPart
@@ -93,7 +94,7 @@ class IndexAhead:
 
 
 @contextmanager
-def index_ahead(root: Path, plan: str, host_memory: str | None) -> Iterator[Callable[[Rows, str], IndexAhead | None]]:
+def index_ahead(root: Path, plan: str, host_memory: str | None) -> Iterator[Begin]:
     """Yield what begins an index below ``root`` of rows of a dtype, if they can be written ahead.
 
     What is left of it goes afterward. ``plan`` and ``host_memory``: as in the settings.

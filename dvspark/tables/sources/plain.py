@@ -61,7 +61,7 @@ def plain_files(reader: Reader) -> tuple[Seen, Folders]:
     _require_rows(reader, seen)
     if not seen.files:
         raise InputError(Problem(reader.where, "a table that exists", f"no file at {place}", "check the spelling"))
-    return seen, _folders(reader, seen.names())
+    return seen, folder_columns(reader, seen.names())
 
 
 def plain_frame(spark: SparkSession, reader: Reader, schema: Callable[[Folders, Seen | None], Any]) -> SparkTable:
@@ -84,7 +84,7 @@ def plain_frame(spark: SparkSession, reader: Reader, schema: Callable[[Folders, 
             raise InputError(Problem(reader.where, expected, got, "run again once nothing writes there"))
         seen = None
     of_spark = spark.read.format(reader.reference.format).options(**STRICT)
-    frame = of_spark.schema(schema(_folders(reader, names), seen)).load(literal(place))
+    frame = of_spark.schema(schema(folder_columns(reader, names), seen)).load(literal(place))
     return SparkTable(frame, {} if listing is None else listing.record(), listing)
 
 
@@ -109,7 +109,8 @@ def _require_rows(reader: Reader, seen: Seen | None) -> None:
         refuse(*_unread(reader.where, seen))
 
 
-def _folders(reader: Reader, names: list[str]) -> Folders:
+def folder_columns(reader: Reader, names: list[str]) -> Folders:
+    """Return the columns in the names of the folders of these files. Raises: InputError with what is wrong there."""
     folders = folders_of(reader.where, names)
     if isinstance(folders, list):
         raise InputError(folders)

@@ -21,6 +21,7 @@ from dvspark.tables.sources.plain import look
 from dvspark.tables.sources.reference import TableReference
 from dvspark.tables.sources.row_files import RowFiles
 from dvspark.tables.sources.typed_bytes import DTYPES, decoded
+from dvspark.tables.sources.types import quoted
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -139,7 +140,7 @@ def canonical_rows(
 def _column(role: str, name: str, ddl: str, given: str) -> Any:
     from pyspark.sql import functions as sf  # noqa: PLC0415 - an extra
 
-    source = sf.col(f"`{name.replace('`', '``')}`")
+    source = sf.col(quoted(name))
     if given == "vector":
         from pyspark.ml.functions import vector_to_array  # noqa: PLC0415 - loads pyspark.ml
 

@@ -1,4 +1,4 @@
-"""Types: Spark's names of Arrow's types, and the reverse."""
+"""Types: Spark's names of Arrow's types, and columns of them in Spark's SQL."""
 
 from __future__ import annotations
 
@@ -16,3 +16,13 @@ def spark_type(kind: pa.DataType) -> str | None:
         return f"decimal({kind.precision},{kind.scale})"
     small = {pa.large_string(): pa.string(), pa.large_binary(): pa.binary()}.get(kind, kind)
     return next((name for name, known in ARROW_TYPES.items() if known == small), None)
+
+
+def ddl_of(types: dict[str, str]) -> str:
+    """Return columns, and the Spark type of each, as Spark's SQL takes any names."""
+    return ", ".join(f"{quoted(name)} {kind}" for name, kind in types.items())
+
+
+def quoted(name: str) -> str:
+    """Return a name as Spark's SQL takes any."""
+    return f"`{name.replace('`', '``')}`"

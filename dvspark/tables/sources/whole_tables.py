@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from dvspark.errors import ConfigError, InputError, Problem
-from dvspark.tables.sources.folders import Folders, folders_of
-from dvspark.tables.sources.plain import Seen, look
+from dvspark.tables.sources.folders import Folders
+from dvspark.tables.sources.plain import Seen, folder_columns, look
 
 if TYPE_CHECKING:
     from dvspark.tables.sources.reader import Reader
@@ -57,10 +57,7 @@ def whole_files(reader: Reader) -> tuple[Seen, Folders]:
     seen = look(str(reader.reference.path))
     if seen is None or not seen.files:
         raise InputError(Problem(reader.where, "the table that was reviewed", "no files that this process sees", HINT))
-    folders = folders_of(reader.where, seen.names())
-    if isinstance(folders, list):
-        raise InputError(folders)
-    return seen, folders
+    return seen, folder_columns(reader, seen.names())
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from dvspark.errors import InputError, Problem
-from dvspark.tables.sources.formats.lake import LakeReader, quoted
+from dvspark.tables.sources.formats.lake import LakeReader
 from dvspark.tables.sources.pinned import (
     SCHEME,
     Pinned,
@@ -20,6 +20,7 @@ from dvspark.tables.sources.pinned import (
     require_library,
     unreadable_files,
 )
+from dvspark.tables.sources.types import quoted
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 # Reader features that do not change which rows and columns a live file holds.
 HARMLESS = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}
-
-
 # In a path deltalake 1.6 takes these for parts of a URL: it panics, or undoes an escape and opens another folder.
 ODD = re.compile(r"[\[\]^|\\\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}")
 

@@ -18,7 +18,7 @@ from dvspark.tables.sources.pinned import VERSIONED, Pinned, file_key, latest_at
 from dvspark.tables.sources.plain import STRICT, refuse
 from dvspark.tables.sources.reader import Reader, SparkTable, TableFiles
 from dvspark.tables.sources.row_files import local_path
-from dvspark.tables.sources.types import spark_type
+from dvspark.tables.sources.types import ddl_of, quoted, spark_type
 from dvspark.tables.sources.unreadable import is_missing
 from dvspark.tables.sources.whole_tables import WholeTable, rows_of, unwritable
 
@@ -150,8 +150,8 @@ def frame_of_files(spark: SparkSession, found: Pinned) -> DataFrame:
     outside = found.outside
     types = {field.name: kind for field in found.schema if (kind := spark_type(field.type)) is not None}
     if not found.files:
-        return spark.createDataFrame([], _ddl(types))
-    stored = _ddl({name: kind for name, kind in types.items() if name not in outside})
+        return spark.createDataFrame([], ddl_of(types))
+    stored = ddl_of({name: kind for name, kind in types.items() if name not in outside})
     frame = spark.read.schema(stored).options(**STRICT).parquet(*map(literal, found.files))
     if found.partitions is None:
         return frame
@@ -168,12 +168,3 @@ def frame_of_files(spark: SparkSession, found: Pinned) -> DataFrame:
         for name in types
     ]
     return joined.select(*columns)
-
-
-def _ddl(types: dict[str, str]) -> str:
-    return ", ".join(f"{quoted(name)} {kind}" for name, kind in types.items())
-
-
-def quoted(name: str) -> str:
-    """Return a name as Spark's SQL takes any."""
-    return f"`{name.replace('`', '``')}`"

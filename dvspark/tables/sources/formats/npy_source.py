@@ -13,6 +13,7 @@ from dvspark.errors import InputError, Problem
 from dvspark.schemas.arrow import arrow_type
 from dvspark.tables.sources.formats.npy_shards import NPY, Shard, shards_of, spark_columns
 from dvspark.tables.sources.parts import NumpyPart
+from dvspark.tables.sources.types import ddl_of
 
 
 class NpySource(DataSource):
@@ -35,7 +36,7 @@ class NpySource(DataSource):
             hint = ".option('embedding', another name)"
             raise InputError(Problem(f"column {name!r}", "embeddings in .npy files", "in the metadata, too", hint))
         kinds[name] = shards[0].numbers.spark_type
-        return ", ".join(f"`{column.replace('`', '``')}` {kind}" for column, kind in kinds.items())
+        return ddl_of(kinds)
 
     def reader(self, schema: Any) -> NpyReader:
         """Return the reader of columns in a schema, which may be fewer than there are."""

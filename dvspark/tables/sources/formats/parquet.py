@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,7 +26,7 @@ from dvspark.tables.sources.plain import (
 )
 from dvspark.tables.sources.reader import Reader, SparkTable, TableFiles
 from dvspark.tables.sources.row_files import FOOTER_THREADS
-from dvspark.tables.sources.types import spark_type
+from dvspark.tables.sources.types import ddl_of, spark_type
 from dvspark.tables.sources.whole_tables import WholeTable, rows_of, told_by, whole_files, with_folders
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class ParquetReader(Reader):
                 types[name] = folders.type_of(name, self.uses)
         if not types or not set(used) <= set(types):  # the columns that exist, for the hint
             types = {name: types.get(name) or "string" for name in dict.fromkeys(known)}
-        return ", ".join(f"`{name.replace('`', '``')}` {kind}" for name, kind in types.items())
+        return ddl_of(cast("dict[str, str]", types))  # none is unknown here
 
     def footer_rows(self) -> int | None:
         """Return how many rows the footers count; None if this process cannot see the files."""
