@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -91,6 +92,17 @@ def local() -> Iterator[LocalSession]:
 @pytest.fixture(scope="session")
 def command(spark_session: SparkSession) -> Callable[..., int]:
     """The command line in this process, on the tests' Spark session: words in, exit code out."""
-    from command_line import run_command
+    from dvspark import logs
+    from dvspark.cli import main
 
-    return run_command
+    def run(*words: object) -> int:
+        # Both are set for a process that ends with the command.
+        handler, handlers = signal.getsignal(signal.SIGTERM), logs.LOGGER.handlers[:]
+        try:
+            return main([str(word) for word in words])
+        finally:
+            signal.signal(signal.SIGTERM, handler)
+            logs.LOGGER.handlers[:] = handlers
+            logs.LOGGER.propagate = True
+
+    return run

@@ -95,8 +95,15 @@ def limits_cpu(folder: str, d: int) -> dict[str, float]:
 
 def job_cpu(folder: str) -> dict[str, Any]:
     """Return the CPU seconds of each stage of the second job of a session, and the driver's memory."""
-    seconds = dict[str, float]()
-    true = logs.Stages.stage
+    with stage_cpu() as seconds:
+        found = run_jobs(folder, f"local[{CORES}]", [{"run_id": "first"}, {"run_id": "second"}])
+    return {"stages": seconds, "driver_bytes": found[1]["driver_bytes"]}
+
+
+@contextmanager
+def stage_cpu() -> Iterator[dict[str, float]]:
+    """Yield the CPU seconds of each stage of the last job in the block, Java's and the workers' included."""
+    seconds, true = dict[str, float](), logs.Stages.stage
 
     @contextmanager
     def stage(stages: logs.Stages, name: str) -> Iterator[logs.Stage]:
@@ -106,8 +113,10 @@ def job_cpu(folder: str) -> dict[str, Any]:
         seconds[name] = tree_cpu() - begun
 
     logs.Stages.stage = stage  # type: ignore[method-assign]
-    found = run_jobs(folder, f"local[{CORES}]", [{"run_id": "first"}, {"run_id": "second"}])
-    return {"stages": seconds, "driver_bytes": found[1]["driver_bytes"]}
+    try:
+        yield seconds
+    finally:
+        logs.Stages.stage = true  # type: ignore[method-assign]
 
 
 def tree_cpu() -> float:

@@ -14,14 +14,13 @@ from tests.bench.decisions import print_machine
 
 import pyarrow.parquet as pq  # isort: skip
 
-from dvspark import logs
 from dvspark.config.sources import load_config
 from dvspark.engine.replicated import ahead
 from dvspark.local.session import open_local_session
 from dvspark.run import pipeline
 from dvspark.spark.session import open_session
 from tests.bench.jobs import write_tables
-from tests.bench.rest_of_job import limits_cpu, tree_cpu
+from tests.bench.rest_of_job import limits_cpu, stage_cpu
 
 SIZES = ((400_000, 512, 64), (3_000_000, 64, 64))
 SESSIONS = {"local": open_local_session, "spark": lambda: open_session("local[2]", {})}
@@ -64,23 +63,11 @@ def _by(name: str) -> Iterator[None]:
 
 
 def _stages(folder: str, session: Any, name: str) -> dict[str, float]:
-    """Return the CPU seconds of each stage of a job, Java's and the workers' included."""
-    seconds, true = dict[str, float](), logs.Stages.stage
-
-    @contextmanager
-    def stage(stages: logs.Stages, stage_name: str) -> Iterator[logs.Stage]:
-        begun = tree_cpu()
-        with true(stages, stage_name) as now:
-            yield now
-        seconds[stage_name] = tree_cpu() - begun
-
+    """Return the CPU seconds of each stage of a job."""
     given = {side: {"path": f"{folder}/{side}.parquet"} for side in ("train", "validation")}
     more = {"output": {"path": f"{folder}/{name}"}, "report": False, "k": 10, "run_id": "run"}
-    logs.Stages.stage = stage  # type: ignore[method-assign]
-    try:
+    with stage_cpu() as seconds:
         pipeline.run(load_config(None, {**given, **more}), session)
-    finally:
-        logs.Stages.stage = true  # type: ignore[method-assign]
     return seconds
 
 
