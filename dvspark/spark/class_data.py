@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
@@ -25,8 +26,8 @@ QUIET = "-Xlog:cds*=off -Xlog:class+path*=off"
 # Characters that Spark's own reading of options, or Java's, takes for something else.
 UNSAFE = set("\"'\\,:% \t\n")
 NAME_LETTERS, SUFFIX = 32, ".jsa"
-# How long Java may take to end, and to write the archive.
-DUMP_SECONDS = 120.0
+# How long Java may take to end, and to write the archive: 15 s alone, more than 120 s beside eight busy processes.
+DUMP_SECONDS = 900.0
 
 
 def class_data_folder() -> Path | None:
@@ -116,7 +117,10 @@ def writing_archive(java_home: Path) -> Iterator[str]:
 
 
 def end_java() -> None:
-    """End the Java that this process has started, whose sessions are stopped, and wait until it is gone."""
+    """End the Java that this process has started, whose sessions are stopped, and wait until it is gone.
+
+    Raises: ComputeError if it does not end; then it is killed.
+    """
     from pyspark import SparkContext  # noqa: PLC0415 - an extra
 
     gateway = SparkContext._gateway
@@ -125,5 +129,17 @@ def end_java() -> None:
         return
     gateway.shutdown()
     java.stdin.close()
-    java.wait(DUMP_SECONDS)
     SparkContext._gateway = SparkContext._jvm = None
+    wait_until_gone(java, DUMP_SECONDS)
+
+
+def wait_until_gone(java: subprocess.Popen[bytes], seconds: float) -> None:
+    """Wait until Java has ended. Raises: ComputeError if it has not after so many seconds; then it is killed."""
+    try:
+        java.wait(seconds)
+    except subprocess.TimeoutExpired:
+        java.kill()
+        java.wait()
+        hint = "try again when the machine has less to do: until then, jobs run without an archive"
+        expected = f"a Java that has written its archive and ended within {seconds:.0f} s"
+        raise ComputeError(Problem("class data", expected, "one that has not", hint)) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -12,7 +13,14 @@ from dvspark.cli.front import main
 from dvspark.errors import ComputeError, ConfigError
 from dvspark.host import owned
 from dvspark.spark import class_data, session
-from dvspark.spark.class_data import CLASS_DATA_VARIABLE, OFF, archive, class_data_options, writing_archive
+from dvspark.spark.class_data import (
+    CLASS_DATA_VARIABLE,
+    OFF,
+    archive,
+    class_data_options,
+    wait_until_gone,
+    writing_archive,
+)
 from dvspark.spark.java import find_java_home
 
 pytest.importorskip("pyspark")
@@ -137,6 +145,13 @@ def test_java__starts_with_an_archive_and_with_one_of_other_classes(folder: Path
 
 def _run(folder: Path, *command: str | Path) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder).stdout
+
+
+def test_java__that_does_not_end_is_killed_and_told() -> None:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as waits:
+        with pytest.raises(ComputeError, match="jobs run without an archive"):
+            wait_until_gone(waits, 0.01)
+        assert waits.returncode == -signal.SIGKILL
 
 
 def test_warm__where_a_variable_names_a_collector_says_that_sessions_would_not_use_it(
