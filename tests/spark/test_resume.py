@@ -223,16 +223,17 @@ def test_run__that_goes_on_with_waves_of_other_options_fails_its_audit(
 
     ledgers = []
     settings = {"plan": plan, "work_dir": str(tmp_path / "work")}
-    for k in (5, 6):
+    # Not two numbers of neighbors: the values of a chunk are the same if its rows' six nearest all match, or none does.
+    for metric in ("euclidean", "cosine"):
         changes = dying_at(-1, monkeypatch)
         if not ledgers:
-            job(spark, tables, tmp_path / "alone", k=k, **settings)
+            job(spark, tables, tmp_path / "alone", metric=metric, **settings)
             death = changes.index(waves_of(changes)[-1])
         dying_at(death, monkeypatch)
         with pytest.raises(Killed):
-            job(spark, tables, tmp_path / f"{k}", k=k, **settings)
-        begun = json.loads((tmp_path / f"{k}" / "ledger" / "run_id=run" / "run.json").read_text())
-        ledgers.append(Ledger(open_storage(str(tmp_path / f"{k}")), "run", begun["fingerprint"]))
+            job(spark, tables, tmp_path / metric, metric=metric, **settings)
+        begun = json.loads((tmp_path / metric / "ledger" / "run_id=run" / "run.json").read_text())
+        ledgers.append(Ledger(open_storage(str(tmp_path / metric)), "run", begun["fingerprint"]))
     mine, others = ledgers
     mine.begin()
     foreign = list(others.waves())
@@ -241,10 +242,10 @@ def test_run__that_goes_on_with_waves_of_other_options_fails_its_audit(
         mine.commit(number, wave)
     dying_at(-1, monkeypatch)
     with pytest.raises(AuditError, match="audit: earlier_waves"):
-        job(spark, tables, tmp_path / "5", k=5, **settings)
-    assert [path.name for path in (tmp_path / "5").iterdir()] == []
-    job(spark, tables, tmp_path / "5", k=5, **settings)
-    assert published(tmp_path / "5").equals(published(tmp_path / "alone"))
+        job(spark, tables, tmp_path / "euclidean", **settings)
+    assert [path.name for path in (tmp_path / "euclidean").iterdir()] == []
+    job(spark, tables, tmp_path / "euclidean", **settings)
+    assert published(tmp_path / "euclidean").equals(published(tmp_path / "alone"))
 
 
 def test_run__a_full_disk_publishes_nothing_and_says_so(
