@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-from bench_checks import check_result
+from bench_checks import check_result, in_this_process
 
 from tests.bench import memory, sharded
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 # A benchmark starts several sessions, one after the other.
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
 
 
-def test_memory__runs_tiny() -> None:
+def test_memory__runs_tiny(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_this_process(monkeypatch, memory, "run_jobs")
     result = memory.main(tiny=True)
     check_result(result, memory)
     workers, driver, kernels = result["tables"].values()
@@ -21,7 +27,8 @@ def test_memory__runs_tiny() -> None:
     assert all(row["taken, MiB"] > 0 for row in kernels)
 
 
-def test_sharded__runs_tiny() -> None:
+def test_sharded__runs_tiny(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_this_process(monkeypatch, sharded)
     result = sharded.main(tiny=True)
     check_result(result, sharded)
     sizes, stages, refusal = result["tables"].values()

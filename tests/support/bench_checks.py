@@ -12,11 +12,17 @@ import pytest
 from tests.bench import performance_page
 
 
-def in_this_process(patch: pytest.MonkeyPatch, script: ModuleType) -> None:
-    """Have a benchmark do its work here, in the tests' own session: another Spark takes half a minute to start."""
+def in_this_process(patch: pytest.MonkeyPatch, script: ModuleType, *names: str) -> None:
+    """Have a benchmark do its work here, in the tests' own session: another Spark takes half a minute to start.
+
+    ``names``: the functions that are called here, by default all. Work that is watched stays apart.
+    """
+    apart = script.apart
 
     def here(function: Callable[..., Any], **given: Any) -> Any:
-        arguments = {name: one for name, one in given.items() if name not in ("threads", "variables", "watch", "every")}
+        if "watch" in given or (names and function.__name__ not in names):
+            return apart(function, **given)
+        arguments = {name: one for name, one in given.items() if name not in ("threads", "variables")}
         return json.loads(json.dumps(function(**arguments)))
 
     patch.setattr(script, "apart", here)
