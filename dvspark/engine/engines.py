@@ -21,10 +21,8 @@ from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.schemas import Float64s, Int64s, TrainArrays, Wave
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
-    from dvspark.engine.by_workers.points import LocalChunks
-    from dvspark.local.rows import LocalRows
+    from dvspark.engine.local_chunks import Chunked, LocalChunks
+    from dvspark.local.rows import Frame, LocalRows
 
 Index = IndexReference | BlocksReference
 IndexOf = TypeVar("IndexOf", bound=Index)
@@ -110,8 +108,8 @@ class IndexBuilder(Protocol):
 
 def engine_of(index: IndexOf) -> Engine[IndexOf, Any, Any]:
     """Return the module that values with this kind of index."""
-    of_blocks: Engine[BlocksReference, DataFrame, DataFrame] = sharded
-    of_whole: Engine[IndexReference, DataFrame, DataFrame] = replicated
+    of_blocks: Engine[BlocksReference, Frame, Chunked] = sharded
+    of_whole: Engine[IndexReference, Frame, Chunked] = replicated
     here: Engine[LocalIndex, LocalRows, LocalChunks] = by_workers
     if isinstance(index, LocalIndex):
         return cast("Engine[IndexOf, Any, Any]", here)

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from dvspark.engine.by_workers import points as here
 from dvspark.engine.groups import Groups
+from dvspark.engine.local_chunks import LocalChunks
 from dvspark.engine.replicated import points as on_spark
 from dvspark.engine.tasks import ListedRows
 from dvspark.errors import ComputeError, Problem
@@ -19,10 +20,8 @@ from dvspark.schemas import Float64s
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from dvspark.engine.local_chunks import Chunked
     from dvspark.local.rows import Frame
-
-    # Validation rows with their chunks.
-    Chunked = DataFrame | here.LocalChunks
 
 Rows = TypeVar("Rows")
 Chunks = TypeVar("Chunks")
@@ -66,8 +65,8 @@ class Points(Protocol[Rows, Chunks]):
 
 def points_of(rows: Frame | Chunked) -> Points[Any, Any]:
     """Return what answers for such rows."""
-    local: Points[LocalRows, here.LocalChunks] = here
-    if isinstance(rows, LocalRows | here.LocalChunks):
+    local: Points[LocalRows, LocalChunks] = here
+    if isinstance(rows, LocalRows | LocalChunks):
         return local
     of_spark: Points[DataFrame, DataFrame] = on_spark
     return of_spark

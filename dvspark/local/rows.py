@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
 
-from dvspark.local.session import LocalSession
 from dvspark.schemas.arrow import arrow_type
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from dvspark.local.session import Session
 
 # Rows, wherever they are.
 Frame: TypeAlias = "DataFrame | LocalRows"
@@ -28,12 +29,12 @@ class LocalRows:
     It yields the same rows in the same order whenever it is asked, whichever the columns.
     """
 
-    session: LocalSession
+    session: Session
     types: dict[str, str]
     read: Callable[[list[str]], Batches]
 
     @classmethod
-    def of_table(cls, session: LocalSession, types: dict[str, str], table: pa.Table) -> LocalRows:
+    def of_table(cls, session: Session, types: dict[str, str], table: pa.Table) -> LocalRows:
         """Return rows that are at hand."""
         return cls(session, types, lambda columns: iter(table.select(columns).to_batches()))
 

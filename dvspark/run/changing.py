@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
 from pydantic import ValidationError
 
 from dvspark.config.sections import TableConfig
@@ -14,18 +13,15 @@ from dvspark.local.session import LocalSession
 from dvspark.methods.options import ValueOptions
 from dvspark.run.change import (
     Parent,
-    changed_rows,
     option_problems,
     own_rows,
     parent_record,
     parent_rows,
     parent_totals,
 )
-from dvspark.run.hashed_rows import hashed_rows
 from dvspark.run.request import Change
 from dvspark.tables.sources.not_local import not_local
 from dvspark.tables.sources.read import read_rows
-from dvspark.tables.sources.rows import Rows
 from dvspark.tables.storage import Storage
 
 if TYPE_CHECKING:
@@ -58,8 +54,3 @@ def _valued_by(parent: Parent, options: ValueOptions, spark: SparkSession, stora
     except (ValidationError, DvsparkError):
         return None
     return None if isinstance(given, list) else own_rows(spark, storage.spark_path, parent, given)
-
-
-def rows_after(rows: Rows, parent: Parent | None) -> DataFrame | pa.Table:
-    """Return the validation rows on which the values rest. Raises: InputError for a change that cannot be made."""
-    return hashed_rows(rows) if parent is None else changed_rows(parent, rows)

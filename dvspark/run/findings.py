@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,9 +30,7 @@ from dvspark.run.spot_checks import Summed
 from dvspark.schemas import EXACT, Finding, Float64s, Partial
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
-    from dvspark.engine.points import Chunked
+    from dvspark.engine.local_chunks import Chunked
     from dvspark.local.rows import Frame
 
 # The audit values at least so many points at the same time, and more if so many bytes hold their values.
@@ -164,8 +162,7 @@ def _by_reference(chunks: Chunked, sample: pa.Table, index: Index, work: tasks.C
         halves = Halves(lambda block, chunk: reference.reference_parts(block.train, chunk, metric), partial_of)
         sizes, n_values = dict.fromkeys(range(len(sample)), 1), work.n_values(index)
         alone, cut = options.self_validation, singly(len(sizes))
-        on_spark = cast("DataFrame", chunks)  # who has blocks has Spark
-        for wave in sharded.exchanged_waves(on_spark, sizes, index, halves, n_values, self_validation=alone, cut=cut):
+        for wave in sharded.exchanged_waves(chunks, sizes, index, halves, n_values, self_validation=alone, cut=cut):
             yield wave.totals
         return
     opened = replicated.open_here(index)

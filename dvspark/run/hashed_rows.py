@@ -11,21 +11,22 @@ import pyarrow as pa
 from dvspark.local.hashes import xxhash64
 from dvspark.local.rows import LocalRows
 from dvspark.runs.ledger import digest
-from dvspark.tables.sources.rows import Rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from dvspark.local.rows import Frame
 
 # What distinguishes validation rows with the same id.
 HASHED = ("id", "embedding", "label")
 ROW_HASH = f"xxhash64({', '.join(HASHED)}) AS row_hash"
 
 
-def hashed_rows(rows: Rows) -> DataFrame | pa.Table:
+def hashed_rows(rows: Frame) -> DataFrame | pa.Table:
     """Return (id, row_hash) of validation rows."""
-    if not isinstance(rows.frame, LocalRows):
-        return rows.frame.selectExpr("id", ROW_HASH)
-    table = rows.frame.table
+    if not isinstance(rows, LocalRows):
+        return rows.selectExpr("id", ROW_HASH)
+    table = rows.table
     hashes = xxhash64(table[name].combine_chunks() for name in HASHED)
     types = pa.schema([("id", table["id"].type), pa.field("row_hash", pa.int64(), nullable=False)])
     return pa.table([table["id"], pa.array(hashes)], schema=types)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from dvspark.run.computed import Computed
-from dvspark.run.hashed_rows import rows_seal
+from dvspark.run.hashed_rows import hashed_rows, rows_seal
 from dvspark.runs.ledger import digest
 from dvspark.schemas import VALIDATION_ROWS
 from dvspark.tables.sinks.write import Counted, counted
@@ -29,12 +29,15 @@ class KeptRows:
 
 
 @contextmanager
-def kept_for_changes(computed: Computed, validation_rows: DataFrame | pa.Table | None) -> Iterator[KeptRows]:
-    """Yield what a change of this run needs: its totals and ``validation_rows``; nothing if these are None."""
-    if validation_rows is None:
+def kept_for_changes(computed: Computed, changed: DataFrame | None) -> Iterator[KeptRows]:
+    """Yield what a change of this run needs: its totals and its validation rows; nothing if it may not change.
+
+    ``changed``: (id, row_hash) of the validation rows after a change, if this run is one.
+    """
+    if not computed.checked.may_change:
         yield KeptRows()
         return
-    with _persisted(validation_rows) as rows:
+    with _persisted(hashed_rows(computed.prepared.validation_rows) if changed is None else changed) as rows:
         totals = computed.kept_totals().content()
         yield KeptRows(
             tables={VALIDATION_ROWS.name: counted(rows, computed.valued.totals.n_validation)},

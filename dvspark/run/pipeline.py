@@ -13,7 +13,7 @@ from dvspark.local.session import spark_of
 from dvspark.logs import Stages
 from dvspark.run import admission
 from dvspark.run.audit import audit_values
-from dvspark.run.changing import rows_after
+from dvspark.run.change import changed_rows
 from dvspark.run.computed import Computed
 from dvspark.run.extremes import find_extremes
 from dvspark.run.finalize import finalize_values
@@ -105,12 +105,12 @@ def _run_alone(
     elif (published := already_published(checked, delivery, storage, session)) is not None:
         return published
     destination = destination_of(checked, delivery, storage, session)
-    rest_on = rows_after(checked.inputs.validation, checked.parent) if checked.may_change else None
+    changed = None if checked.parent is None else changed_rows(checked.parent, checked.inputs.validation)
     with_extremes = delivery.report and checked.shows_distances
     try:
         computed = compute(checked, spread, session, stages, storage, with_extremes=with_extremes)
         record = publish_results(
-            computed, delivery, destination, rest_on, configuration, session, storage, lease, stages
+            computed, delivery, destination, changed, configuration, session, storage, lease, stages
         )
     except (AuditError, InputError):  # waves of such tables, or waves that contain such an error, are of no use
         clear(checked, storage)

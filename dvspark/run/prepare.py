@@ -17,6 +17,7 @@ from dvspark.engine.engines import Index, engine_of
 from dvspark.engine.groups import Groups
 from dvspark.engine.planning.cluster import session_of
 from dvspark.engine.points import points_of
+from dvspark.engine.replicated.chunk_frames import held_if_few
 from dvspark.engine.tasks import ChunkWork
 from dvspark.logs import Stage, Stages
 from dvspark.methods.kinds.games import GamesMethod
@@ -58,7 +59,7 @@ Preparation = Callable[[Prepared, Index, Stage], tuple[Prepared, str]]
 def prepare_method(checked: Checked, n_chunks: int, index: Index, ledger: Ledger | None, stages: Stages) -> Prepared:
     """Return what is needed to value rows; ``ledger`` keeps epochs, and beside it a private release before its use."""
     work = ChunkWork(checked.options, checked.parameters)
-    prepared = Prepared(checked.inputs.validation.frame, n_chunks, work, checked.release, groups=checked.groups)
+    prepared = Prepared(_held(checked.inputs), n_chunks, work, checked.release, groups=checked.groups)
     keep = None if ledger is None else Keep(ledger.files, checked.run_id, checked.fingerprint)
     find_neighbors = partial(_find_neighbors, keep=keep, n_rows=checked.inputs.validation_facts.n_rows)
     # By kind, the stage that settles something before rows are valued.
@@ -73,6 +74,14 @@ def prepare_method(checked: Checked, n_chunks: int, index: Index, ledger: Ledger
         with stages.stage(name) as now:
             prepared, now.note = settle(prepared, index, now)
     return prepared
+
+
+def _held(inputs: ValidatedInputs) -> Frame:
+    """Return the validation rows; those of Spark that are few are held by the driver."""
+    rows = inputs.validation
+    if rows.spark is None:
+        return rows.frame
+    return held_if_few(rows.data_frame, rows.types, inputs.validation_facts.n_rows, inputs.n_features)
 
 
 def _find_neighbors(

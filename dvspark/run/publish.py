@@ -35,7 +35,7 @@ def publish_results(
     computed: Computed,
     delivery: Delivery,
     destination: ValuesTable | None,
-    validation_rows: DataFrame | pa.Table | None,
+    changed: DataFrame | None,
     configuration: dict[str, Any],
     session: Session,
     storage: Storage,
@@ -44,7 +44,7 @@ def publish_results(
 ) -> dict[str, Any]:
     """Publish the results, and return the run record. Values that go to owners are shown nowhere else.
 
-    ``validation_rows``: (id, row_hash) of the rows on which the values rest, if they may change later.
+    ``changed``: (id, row_hash) of the validation rows after a change, if this run is one.
     Raises: InputError if a table has changed meanwhile, OutputConflictError if another run published this id.
     """
     checked = computed.checked
@@ -73,7 +73,7 @@ def publish_results(
             keep_record(storage, run_id, record)
             record = public_record(record)
         clear = partial(begin, storage, session, run_id, delivery.place)
-        with kept_for_changes(computed, validation_rows) as kept:
+        with kept_for_changes(computed, changed) as kept:
             documents, record = presented(computed, {**record, **kept.told}, delivery.shown, with_report=with_report)
             documents = kept.documents | documents
             write.publish(

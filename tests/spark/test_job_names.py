@@ -48,9 +48,11 @@ def _queries(spark: SparkSession) -> list:
     return [found.apply(place) for place in range(found.size())]
 
 
-@pytest.mark.parametrize("words", [("--k", 3), ("--method", "threshold_knn_shapley", "--radius", "auto")], ids=str)
+@pytest.mark.parametrize(
+    ("words", "n_jobs"), [(("--k", 3), 9), (("--method", "threshold_knn_shapley", "--radius", "auto"), 9)], ids=str
+)
 def test_value__every_job_and_query_says_its_run_and_stage(
-    spark: SparkSession, command: Callable[..., int], tmp_path: Path, words: tuple[object, ...]
+    spark: SparkSession, command: Callable[..., int], tmp_path: Path, words: tuple[object, ...], n_jobs: int
 ) -> None:
     train, validation = (
         write_parquet(tmp_path / f"{name}.parquet", getattr(DATA, name)) for name in ("train", "validation")
@@ -69,6 +71,7 @@ def test_value__every_job_and_query_says_its_run_and_stage(
     assert found <= {f"dvspark first: {stage}" for stage in STAGES}
     assert {f"dvspark first: {stage}" for stage in ("validate", "value")} <= found
     jobs = [job for job in _all(spark, "jobsList") if job.jobId() > before[0]]
+    assert len(jobs) <= n_jobs  # in a new session each takes Java half a second to plan
     # So a signal cancels them, those of other threads of the run among them.
     assert [str(job) for job in jobs if f"dvspark-{os.getpid()}" not in str(job.jobTags())] == []
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
 
-from dvspark.engine.by_workers.points import LocalChunks
 from dvspark.engine.by_workers.worker import request
 from dvspark.engine.chunks import Cut, queries
 from dvspark.engine.index.index_writing import Gather, IndexWriter, checked_keys
 from dvspark.engine.index.train_index import IndexReference, finished_index
+from dvspark.engine.local_chunks import LocalChunks
 from dvspark.engine.reduce import WaveSum, chunk_partial
 from dvspark.engine.replicated.replicated import (
     between,
@@ -31,6 +31,10 @@ from dvspark.kernels.gradients.row_pass import Arrays, RowPass, passed_here, str
 from dvspark.local.rows import LocalRows
 from dvspark.schemas import EXACT, Partial, Wave
 from dvspark.schemas.columns import from_ipc
+
+if TYPE_CHECKING:
+    from dvspark.local.session import LocalSession
+    from dvspark.local.workers import Workers
 
 __all__ = [
     "LocalIndex",
@@ -124,31 +128,35 @@ def row_pass(rows: LocalRows, reference: IndexReference, work: ChunkWork, asked:
             told = arrays_batch(number, {**asked.arrays(), "ends": np.array(ends, np.float64)})
             yield request(asked.task, pa.Table.from_batches([told]), reference, work)
 
-    answers = rows.session.workers.map(requests())
+    answers = _workers(rows).map(requests())
     return in_order(asked, len(cut), (from_ipc(answer).to_batches() for answer in answers))
 
 
 def neighbor_counts(chunks: LocalChunks, sizes: dict[int, int], reference: IndexReference, work: ChunkWork) -> pa.Table:
     """Return `NEIGHBOR_COUNTS` of all validation rows, for a `radius` method."""
     asked = (request("count", chunks.take([chunk]), reference, work) for chunk in sizes)
-    return pa.concat_tables([from_ipc(told) for told in chunks.rows.session.workers.map(asked)])
+    return pa.concat_tables([from_ipc(told) for told in _workers(chunks.rows).map(asked)])
 
 
 def near_points(chunks: LocalChunks, sizes: dict[int, int], reference: IndexReference, work: ChunkWork) -> pa.Table:
     """Return `NEAR_POINTS` of training rows in chunks."""
     asked = (request("near", chunks.take([chunk]), reference, work) for chunk in sizes)
-    return pa.concat_tables([from_ipc(told) for told in chunks.rows.session.workers.map(asked)])
+    return pa.concat_tables([from_ipc(told) for told in _workers(chunks.rows).map(asked)])
 
 
 def compared_points(chunks: LocalChunks, sizes: dict[int, int], reference: IndexReference, work: ChunkWork) -> pa.Table:
     """Return `COMPARED` of chunks, each valued by the kernel and by the reference in a worker."""
     asked = (request("compare", chunks.take([chunk]), reference, work) for chunk in sizes)
-    return pa.concat_tables([from_ipc(told) for told in chunks.rows.session.workers.map(asked)])
+    return pa.concat_tables([from_ipc(told) for told in _workers(chunks.rows).map(asked)])
+
+
+def _workers(rows: LocalRows) -> Workers:
+    return cast("LocalSession", rows.session).workers
 
 
 def _partials(chunks: LocalChunks, ids: list[int], reference: IndexReference, work: ChunkWork) -> Iterator[Partial]:
     asked = (request("value", chunks.take([chunk]), reference, work) for chunk in ids)
-    for chunk, told in zip(ids, chunks.rows.session.workers.map(asked), strict=True):
+    for chunk, told in zip(ids, _workers(chunks.rows).map(asked), strict=True):
         yield chunk_partial(from_ipc(told)).of_chunk(chunk)
 
 

@@ -2,46 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dvspark.engine.groups import Groups
+from dvspark.engine.local_chunks import LocalChunks
 from dvspark.engine.tasks import ListedRows, nearest_validation
 from dvspark.local.hashes import xxhash64
 from dvspark.local.rows import LocalRows
-from dvspark.schemas import NEIGHBORS, Int32s, Int64s
+from dvspark.schemas import NEIGHBORS
 from dvspark.schemas.arrow import arrow_schema
 
 # Validation rows of one batch in the search for neighbors of the extremes, which takes memory by the batch.
 BATCH_ROWS = 10_000
-
-
-@dataclass(frozen=True)
-class LocalChunks:
-    """Validation rows in id order as ``table``, and by chunk: ``places`` (n,) of the rows, ``ids`` (n,) of the chunks.
-
-    Both in the order of chunks and, within one, of the rows' ids.
-    """
-
-    rows: LocalRows
-    table: pa.Table
-    places: Int64s
-    ids: Int32s
-
-    def places_of(self, chunk_id: int) -> Int64s:
-        """Return the places of a chunk's rows in the table, (n,) int64, ascending."""
-        start, end = np.searchsorted(self.ids, [chunk_id, chunk_id + 1])
-        return self.places[start:end]
-
-    def take(self, chunk_ids: list[int]) -> pa.Table:
-        """Return the rows of chunks, by chunk and id, with their chunk_id."""
-        places = [self.places_of(chunk) for chunk in chunk_ids]
-        numbers = np.repeat(np.array(chunk_ids, np.int32), [len(here) for here in places])
-        rows = self.table.take(pa.array(np.concatenate([np.empty(0, np.int64), *places])))
-        return rows.append_column("chunk_id", pa.array(numbers))
 
 
 def chunked(validation_rows: LocalRows, n_chunks: int, groups: Groups | None = None) -> LocalChunks:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from dvspark.engine.chunks import Cut, in_chunks, queries
+from dvspark.engine.chunks import Cut, queries
 from dvspark.engine.compared import compare_chunks
 from dvspark.engine.index.host_cache import open_on_host
 from dvspark.engine.index.manifest import MANIFEST, read_manifest
 from dvspark.engine.index.train_index import IndexReference, TrainIndex, TrainKeys
 from dvspark.engine.reduce import reduce_block, wave_of
+from dvspark.engine.replicated.chunk_frames import frame_of_chunks, spark_of
 from dvspark.engine.replicated.row_passes import passed_on_spark
 from dvspark.engine.tasks import (
     ChunkWork,
@@ -58,6 +59,9 @@ from dvspark.units import show_bytes
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+    from dvspark.engine.local_chunks import Chunked
+    from dvspark.local.rows import Frame
 
 # Up to this size the index may travel with the job, which needs no shared storage, but is stored once more by
 # the driver and sent to every executor; beyond it, each host copies it once from shared storage.
@@ -128,9 +132,9 @@ def listed_rows(reference: IndexReference, rows: list[int]) -> ListedRows:
     return ListedRows(rows, np.asarray(index.arrays.x[rows]), index.keys["id"].take(pa.array(rows, pa.int64())))
 
 
-def row_pass(rows: DataFrame, reference: IndexReference, work: ChunkWork, asked: RowPass) -> list[Arrays]:  # noqa: ARG001
+def row_pass(rows: Frame, reference: IndexReference, work: ChunkWork, asked: RowPass) -> list[Arrays]:  # noqa: ARG001
     """Return what a pass tells of each stretch of the training rows; ``rows``: any of the session that is to work."""
-    return passed_on_spark(rows.sparkSession, asked, reference.n_train, lambda *ends: between(reference, *ends))
+    return passed_on_spark(spark_of(rows), asked, reference.n_train, lambda *ends: between(reference, *ends))
 
 
 def between(reference: IndexReference, start: int, stop: int) -> Iterator[AnyPiece]:
@@ -139,7 +143,7 @@ def between(reference: IndexReference, start: int, stop: int) -> Iterator[AnyPie
 
 
 def value_waves(
-    chunks: DataFrame,
+    chunks: Chunked,
     sizes: dict[int, int],
     reference: IndexReference,
     work: ChunkWork,
@@ -155,7 +159,7 @@ def value_waves(
     A task values one chunk after the other. Partials meet by wave and block of train rows, and are added pairwise in
     order. So tasks, retries, hosts and the sizes of waves change no bit.
     """
-    spark, ids = chunks.sparkSession, list(sizes)
+    spark, ids = spark_of(chunks), list(sizes)
     for places in cut or queries(len(ids), n_done, n_tasks):
         done, stop = places[0][0], places[-1][1]
         with watch_tasks(spark, stop - done, report, done, len(ids)):
@@ -168,46 +172,36 @@ def value_waves(
             yield wave_of(of_wave, work.n_values(reference), start, here)
 
 
-def neighbor_counts(chunks: DataFrame, sizes: dict[int, int], reference: IndexReference, work: ChunkWork) -> pa.Table:
+def neighbor_counts(chunks: Chunked, sizes: dict[int, int], reference: IndexReference, work: ChunkWork) -> pa.Table:
     """Return `NEIGHBOR_COUNTS` of all validation rows, for `radius` methods; 16 bytes a row reach the driver."""
 
     def count(batches: Batches) -> Batches:
         worker.get_ready(loops.fastest)
         return count_chunks(batches, open_here(reference), work)
 
-    kind = chunks.schema["id"].dataType.simpleString()
-    return (
-        one_value_a_task(chunks, "chunk_id", sorted(sizes))
-        .sortWithinPartitions("chunk_id", "id")
-        .mapInArrow(count, NEIGHBOR_COUNTS.ddl(id=kind))
-        .toArrow()
-    )
+    placed = _placed(chunks, sorted(sizes))
+    kind = placed.schema["id"].dataType.simpleString()
+    return placed.mapInArrow(count, NEIGHBOR_COUNTS.ddl(id=kind)).toArrow()
 
 
-def near_points(chunks: DataFrame, sizes: dict[int, int], reference: IndexReference, work: ChunkWork) -> pa.Table:
+def near_points(chunks: Chunked, sizes: dict[int, int], reference: IndexReference, work: ChunkWork) -> pa.Table:
     """Return `NEAR_POINTS` of training rows in chunks; 12 bytes a near row reach the driver."""
 
     def find(batches: Batches) -> Batches:
         worker.get_ready(loops.fastest)
         return near_chunks(batches, open_here(reference), work)
 
-    return (
-        one_value_a_task(chunks, "chunk_id", sorted(sizes))
-        .sortWithinPartitions("chunk_id", "id")
-        .mapInArrow(find, NEAR_POINTS.ddl())
-        .toArrow()
-    )
+    return _placed(chunks, sorted(sizes)).mapInArrow(find, NEAR_POINTS.ddl()).toArrow()
 
 
-def compared_points(chunks: DataFrame, sizes: dict[int, int], reference: IndexReference, work: ChunkWork) -> pa.Table:
+def compared_points(chunks: Chunked, sizes: dict[int, int], reference: IndexReference, work: ChunkWork) -> pa.Table:
     """Return `COMPARED` of chunks, each valued by the kernel and by the reference in a task of its own."""
 
     def compare(batches: Batches) -> Batches:
         worker.get_ready(loops.fastest)
         return compare_chunks(batches, open_here(reference), work, value_chunks)
 
-    placed = one_value_a_task(chunks, "chunk_id", sorted(sizes)).sortWithinPartitions("chunk_id", "id")
-    return placed.mapInArrow(compare, COMPARED.ddl()).toArrow()
+    return _placed(chunks, sorted(sizes)).mapInArrow(compare, COMPARED.ddl()).toArrow()
 
 
 def tenth_distances(
@@ -242,6 +236,12 @@ def nearest_rows(
     return [merge_nearest([part], asked, options.metric).rows for part in near]
 
 
+def _placed(chunks: Chunked, ids: list[int]) -> DataFrame:
+    """Return the rows of some chunks, in id order, each chunk in a task of its own."""
+    rows = frame_of_chunks(chunks, ids)
+    return one_value_a_task(rows, "chunk_id", ids).sortWithinPartitions("chunk_id", "id")
+
+
 def one_value_a_task(rows: DataFrame, column: str, values: list[int]) -> DataFrame:
     """Return the rows partitioned so that every value of an integer column has a task of its own.
 
@@ -268,7 +268,7 @@ def hashed_to_place(rows: DataFrame, column: str, values: list[int]) -> DataFram
     return rows.selectExpr("*", f"map({routes})[{column}] AS route").repartition(n, "route").drop("route")
 
 
-def _wave_totals(chunks: DataFrame, waves: list[list[int]], reference: IndexReference, work: ChunkWork) -> DataFrame:
+def _wave_totals(chunks: Chunked, waves: list[list[int]], reference: IndexReference, work: ChunkWork) -> DataFrame:
     ids = [chunk for wave in waves for chunk in wave]
     numbers = " + ".join(["0", *(f"int(chunk_id >= {wave[0]})" for wave in waves[1:])])
 
@@ -277,9 +277,7 @@ def _wave_totals(chunks: DataFrame, waves: list[list[int]], reference: IndexRefe
         return value_chunks(batches, open_here(reference), work)
 
     return (
-        chunks.where(in_chunks(ids))
-        .transform(lambda rows: one_value_a_task(rows, "chunk_id", ids))
-        .sortWithinPartitions("chunk_id", "id")
+        _placed(chunks, ids)
         .mapInArrow(value, PARTIALS.ddl())
         .selectExpr("*", f"{numbers} AS wave")
         .groupBy("train_block", "wave")

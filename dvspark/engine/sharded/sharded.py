@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import pyarrow as pa
 
-from dvspark.engine.chunks import Cut, in_chunks, queries
+from dvspark.engine.chunks import Cut, queries
 from dvspark.engine.index.train_blocks import BlocksReference, open_block, rows_of
 from dvspark.engine.index.train_index import TrainKeys
 from dvspark.engine.reduce import WaveSum
+from dvspark.engine.replicated.chunk_frames import spark_of, table_of_chunks
 from dvspark.engine.replicated.row_passes import passed_on_spark
 from dvspark.engine.sharded import binned_exchange
 from dvspark.engine.sharded.exchange import Halves, method_halves
@@ -34,7 +35,10 @@ from dvspark.methods.kinds.shared import labelled_rows
 from dvspark.schemas import Partial, TrainArrays, Wave
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
+
+    from dvspark.engine.local_chunks import Chunked
+    from dvspark.local.rows import Frame
 
 __all__ = [
     "build_blocks",
@@ -93,9 +97,9 @@ def listed_rows(reference: BlocksReference, rows: list[int]) -> ListedRows:
     return ListedRows(rows, x, train_keys(reference).keys["id"].take(pa.array(rows, pa.int64())))
 
 
-def row_pass(rows: DataFrame, reference: BlocksReference, work: ChunkWork, asked: RowPass) -> list[Arrays]:  # noqa: ARG001
+def row_pass(rows: Frame, reference: BlocksReference, work: ChunkWork, asked: RowPass) -> list[Arrays]:  # noqa: ARG001
     """Return what a pass tells of each stretch of training rows, as `replicated.row_pass` does, with the same bits."""
-    return passed_on_spark(rows.sparkSession, asked, reference.n_train, lambda *ends: between(reference, *ends))
+    return passed_on_spark(spark_of(rows), asked, reference.n_train, lambda *ends: between(reference, *ends))
 
 
 def between(reference: BlocksReference, start: int, stop: int) -> Iterator[AnyPiece]:
@@ -107,7 +111,7 @@ def between(reference: BlocksReference, start: int, stop: int) -> Iterator[AnyPi
 
 
 def value_waves(
-    chunks: DataFrame,
+    chunks: Chunked,
     sizes: dict[int, int],
     reference: BlocksReference,
     work: ChunkWork,
@@ -131,7 +135,7 @@ def value_waves(
 
 
 def exchanged_waves(
-    chunks: DataFrame,
+    chunks: Chunked,
     sizes: dict[int, int],
     reference: BlocksReference,
     halves: Halves,
@@ -157,7 +161,7 @@ def _exchanged(reference: BlocksReference, work: ChunkWork) -> PartialsOf:
 
 
 def _waves(
-    chunks: DataFrame,
+    chunks: Chunked,
     sizes: dict[int, int],
     reference: BlocksReference,
     partials_of: PartialsOf,
@@ -174,12 +178,12 @@ def _waves(
     them before the first one is done.
     Memory of the driver: the validation rows and partials of one job, and 16 N bytes for each doubling of a wave.
     """
-    spark, ids, done = chunks.sparkSession, list(sizes), n_done
+    spark, ids, done = spark_of(chunks), list(sizes), n_done
     for places in cut or queries(len(ids), n_done, n_tasks):
         starts, ends = [start for start, _ in places], {end for _, end in places}
         added = WaveSum()
         for some in _cut(ids[starts[0] : places[-1][1]], sizes, reference.n_train):
-            rows = chunks.where(in_chunks(some)).toArrow()
+            rows = table_of_chunks(chunks, some)
             with (
                 chunk_files(rows, reference, self_validation=self_validation) as folder,
                 _small_batches(spark, 8 * min(reference.block_rows, reference.n_train)),

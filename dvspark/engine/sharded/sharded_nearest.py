@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from dvspark.engine.chunks import in_chunks, pieces
+from dvspark.engine.chunks import pieces
 from dvspark.engine.index.train_blocks import BlocksReference
+from dvspark.engine.replicated.chunk_frames import spark_of, table_of_chunks
 from dvspark.engine.replicated.replicated import one_value_a_task
 from dvspark.engine.sharded import nearest_exchange
 from dvspark.engine.sharded.block_sums import chunk_sums
@@ -27,6 +28,9 @@ from dvspark.schemas.reviewing import NEAR_POINTS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+    from dvspark.engine.local_chunks import Chunked
+    from dvspark.local.rows import Frame
 
 Batches = Iterator[pa.RecordBatch]
 PART_ORDER = [(name, "ascending") for name in ("chunk_id", "point", "block")]
@@ -52,11 +56,11 @@ def by_nearest(
     return {chunk: of_chunk for chunk, (of_chunk, _) in chunk_sums(sums, reference, sizes).items()}
 
 
-def near_points(chunks: DataFrame, sizes: dict[int, int], reference: BlocksReference, work: ChunkWork) -> pa.Table:
+def near_points(chunks: Chunked, sizes: dict[int, int], reference: BlocksReference, work: ChunkWork) -> pa.Table:
     """Return `NEAR_POINTS` of training rows in chunks, some chunks at a time; 12 bytes a near row reach the driver."""
-    spark, near_of, found = chunks.sparkSession, nearest_exchange.method_near(reference, work), []
+    spark, near_of, found = spark_of(chunks), nearest_exchange.method_near(reference, work), []
     for wave in pieces(list(sizes)):
-        rows = chunks.where(in_chunks(wave)).toArrow()
+        rows = table_of_chunks(chunks, wave)
         with chunk_files(rows, reference, self_validation=True) as folder:
 
             def merge(batches: Batches, folder: Path = folder) -> Batches:
@@ -69,7 +73,7 @@ def near_points(chunks: DataFrame, sizes: dict[int, int], reference: BlocksRefer
 
 
 def tenth_distances(
-    validation_rows: DataFrame,
+    validation_rows: Frame,
     sample: pa.Table,
     reference: BlocksReference,
     options: RankingOptions,
@@ -82,12 +86,12 @@ def tenth_distances(
         return near_rows(block.train, chunk, options, SAMPLE_NEIGHBORS, Workspace(), block.first_row)
 
     given = (near_of, SAMPLE_NEIGHBORS, options.metric)
-    found = _nearest_of(validation_rows.sparkSession, sample, reference, *given, self_validation=self_validation)
+    found = _nearest_of(spark_of(validation_rows), sample, reference, *given, self_validation=self_validation)
     return np.array([near.farthest for near in found])
 
 
 def nearest_rows(
-    validation_rows: DataFrame, sample: pa.Table, reference: BlocksReference, work: ChunkWork, *, exact: bool
+    validation_rows: Frame, sample: pa.Table, reference: BlocksReference, work: ChunkWork, *, exact: bool
 ) -> list[Int64s]:
     """Return for each validation row of the sample the training rows that decide its values.
 
@@ -101,7 +105,7 @@ def nearest_rows(
     m = work.method.n_asked(reference.n_train - alone, work.parameters)
     asked = exactly if exact else near_of
     found = _nearest_of(
-        validation_rows.sparkSession, sample, reference, asked, m, work.options.metric, self_validation=alone
+        spark_of(validation_rows), sample, reference, asked, m, work.options.metric, self_validation=alone
     )
     return [near.rows for near in found]
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from dvspark.engine.chunks import in_chunks, pieces, rows_of_chunk
+from dvspark.engine.chunks import pieces, rows_of_chunk
 from dvspark.engine.index.train_blocks import BlocksReference
+from dvspark.engine.replicated.chunk_frames import spark_of, table_of_chunks
 from dvspark.engine.sharded import radius_exchange
 from dvspark.engine.sharded.block_sums import chunk_sums
 from dvspark.engine.sharded.exchange import read_chunk, write_chunk
@@ -19,19 +20,21 @@ from dvspark.engine.tasks import ChunkWork, counts_table
 from dvspark.schemas import BLOCK_SUMS, COUNTS, Int64s, Partial
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
+
+    from dvspark.engine.local_chunks import Chunked
 
 Batches = Iterator[pa.RecordBatch]
 
 
-def neighbor_counts(chunks: DataFrame, sizes: dict[int, int], reference: BlocksReference, work: ChunkWork) -> pa.Table:
+def neighbor_counts(chunks: Chunked, sizes: dict[int, int], reference: BlocksReference, work: ChunkWork) -> pa.Table:
     """Return `NEIGHBOR_COUNTS` of all validation rows, for methods of the kind `radius`, some chunks at a time."""
     found = []
     for wave in pieces(list(sizes)):
-        rows = chunks.where(in_chunks(wave)).toArrow()
+        rows = table_of_chunks(chunks, wave)
         with chunk_files(rows, reference, self_validation=work.options.self_validation) as folder:
             n_points = {chunk: sizes[chunk] for chunk in wave}
-            for chunk, counts in _counts(chunks.sparkSession, n_points, reference, folder, work).items():
+            for chunk, counts in _counts(spark_of(chunks), n_points, reference, folder, work).items():
                 found.append(counts_table(rows_of_chunk(rows, chunk)["id"], counts))
     return pa.concat_tables(found)
 
