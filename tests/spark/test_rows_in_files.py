@@ -110,6 +110,21 @@ def test_rows__of_files_that_pyarrow_has_written__bad_rows_as_well(
     _require_the_same(_rows(spark, tmp_path))
 
 
+def test_rows__of_types_that_only_arrow_has(spark: SparkSession, tmp_path: Path) -> None:
+    labels = pa.array([f"label {number % 3}" for number in range(8)])
+    n_bytes = DATA.train.x.shape[1] * 4
+    embeddings = [row.tobytes() for row in DATA.train.x[:8].astype("<f4")]
+    columns = {
+        "id": pa.array(range(8), pa.uint32()),
+        "embedding": pa.array(embeddings, pa.binary(n_bytes)),
+        "label": labels.cast(pa.dictionary(pa.int8(), pa.large_string())),
+        "owner": labels.cast(pa.string_view()),
+        "weight": pa.array(range(8), pa.uint8()),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    _require_the_same(_rows(spark, tmp_path))
+
+
 def test_rows__of_a_partitioned_table_whose_columns_are_in_the_files(spark: SparkSession, tmp_path: Path) -> None:
     for day in ("1", "2", "a b"):
         write_parquet(tmp_path / "t" / f"day={day}" / "x.parquet", DATA.train.take(slice(len(day), None, 3)))

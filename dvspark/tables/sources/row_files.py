@@ -91,6 +91,8 @@ def _unpacked(column: pa.Array, path: str) -> pa.Array:
     """Return a column with each word in its row. Raises: InputError if the words of the batch are too long."""
     if not pa.types.is_dictionary(column.type):
         return column
+    if pa.types.is_primitive(column.type.value_type):
+        return column.dictionary_decode()
     lengths = pc.binary_length(column.dictionary).take(column.indices)
     n_bytes = pc.sum(lengths.cast(pa.int64())).as_py() or 0
     if n_bytes > MOST_WORD_BYTES:
@@ -149,7 +151,8 @@ def parts_of(path: str, stored: Mapping[str, str]) -> list[ParquetPart] | None:
 
 def _type(field: pa.Field) -> str | None:
     # Spark has its own way of rounding decimals to doubles.
-    return None if pa.types.is_decimal(field.type) else spark_type(field.type)
+    kind = spark_type(field.type)
+    return None if kind is None or kind.startswith("decimal") else kind
 
 
 def _cut(path: str, footer: Any, names: list[str]) -> list[ParquetPart]:

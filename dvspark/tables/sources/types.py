@@ -6,16 +6,33 @@ import pyarrow as pa
 
 from dvspark.schemas.arrow import ARROW_TYPES
 
+# Types that Parquet files have only in what Arrow writes beside them, and integers that Spark reads as wider ones.
+READ_AS = {
+    pa.large_string(): pa.string(),
+    pa.string_view(): pa.string(),
+    pa.large_binary(): pa.binary(),
+    pa.binary_view(): pa.binary(),
+    pa.uint8(): pa.int16(),
+    pa.uint16(): pa.int32(),
+    pa.uint32(): pa.int64(),
+    pa.uint64(): pa.decimal128(20, 0),
+}
+
 
 def spark_type(kind: pa.DataType) -> str | None:
     """Return Spark's name of a type; None for structs, maps and types that Spark lacks. Names of elements are lost."""
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        inner = spark_type(kind.value_type)
+        # Some of Arrow's casts from lists of dictionaries give wrong values.
+        inner = None if pa.types.is_dictionary(kind.value_type) else spark_type(kind.value_type)
         return None if inner is None else f"array<{inner}>"
-    if pa.types.is_decimal128(kind):
-        return f"decimal({kind.precision},{kind.scale})"
-    small = {pa.large_string(): pa.string(), pa.large_binary(): pa.binary()}.get(kind, kind)
-    return next((name for name, known in ARROW_TYPES.items() if known == small), None)
+    if pa.types.is_dictionary(kind):
+        return spark_type(kind.value_type)
+    if isinstance(kind, pa.FixedShapeTensorType):
+        return spark_type(kind.storage_type)
+    read_as = pa.binary() if pa.types.is_fixed_size_binary(kind) else READ_AS.get(kind, kind)
+    if pa.types.is_decimal128(read_as):
+        return f"decimal({read_as.precision},{read_as.scale})"
+    return next((name for name, known in ARROW_TYPES.items() if known == read_as), None)
 
 
 def ddl_of(types: dict[str, str]) -> str:

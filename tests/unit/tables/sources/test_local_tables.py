@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -68,6 +69,40 @@ def test_rows__bytes_of_a_declared_type_are_numbers(tmp_path: Path) -> None:
     assert [row["embedding"] for row in _rows(found)] == [[1.0, 2.0], None]
     assert isinstance(found, Rows)
     assert found.types["embedding"] == "array<float>"
+
+
+@pytest.mark.parametrize(
+    ("column", "stored", "read_as"),
+    [
+        ("label", pa.array(["b", None]).dictionary_encode(), "string"),  # pandas' categories
+        ("label", pa.array(["b", None]).cast(pa.dictionary(pa.int8(), pa.large_string())), "string"),
+        ("label", pa.array([7, None]).dictionary_encode(), "bigint"),
+        ("label", pa.array(["b", None], pa.string_view()), "string"),
+        ("label", pa.array([["b", "c"], None], pa.list_(pa.string_view())), "array<string>"),
+        ("label", pa.array([255, None], pa.uint8()), "bigint"),
+        ("label", pa.array([2**16 - 1, 0], pa.uint16()), "bigint"),
+        ("label", pa.array([[2**32 - 1], [0, 1]], pa.list_(pa.uint32())), "array<bigint>"),
+        ("embedding", pa.array([b"\0\0\x80?", None], pa.binary(4)), "binary"),
+        ("embedding", pa.array([b"\0\0\x80?", None], pa.binary_view()), "binary"),
+        ("embedding", pa.FixedShapeTensorArray.from_numpy_ndarray(np.ones((2, 3), np.float32)), "array<float>"),
+    ],
+    ids=lambda value: str(value.type) if isinstance(value, pa.Array) else value,
+)
+def test_rows__of_types_that_only_arrow_has_are_those_that_spark_reads(
+    tmp_path: Path, column: str, stored: pa.Array, read_as: str
+) -> None:
+    _write(tmp_path / "t.parquet", **{column: stored})
+    found = _read(tmp_path)
+    assert [row[column] for row in _rows(found)] == stored.to_pylist()
+    assert isinstance(found, Rows)
+    assert found.types[column] == read_as
+
+
+def test_rows__of_integers_beyond_bigint_are_refused_as_on_spark(tmp_path: Path) -> None:
+    _write(tmp_path / "t.parquet", id=pa.array([1, 2**64 - 1], pa.uint64()))
+    found = _read(tmp_path)
+    assert isinstance(found, list)
+    assert [(one.got, one.hint) for one in found] == [("decimal(20,0)", "cast it to string")]
 
 
 def test_rows__of_no_rows_are_an_empty_table(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def test_parts_of__hold_some_megabytes_each_and_every_row_group_once(tmp_path: P
     [
         ("other", pa.int64()),  # not there
         ("id", pa.int32()),  # of another type than Spark has found in another file
-        ("id", pa.uint32()),  # which Spark widens
+        ("id", pa.uint64()),  # which Spark takes for decimals
         ("id", pa.decimal128(9, 0)),  # which Spark rounds in its own way
         ("id", pa.timestamp("us")),
     ],
