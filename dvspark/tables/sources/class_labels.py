@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dvspark.errors import Problem
@@ -33,25 +34,42 @@ def class_names(schema: pa.Schema, name: str) -> list[str] | None:
 
 
 def unlabeled(side: str, name: str, seen: Seen) -> Iterator[Problem]:
-    """Yield the problem of Parquet files that lack some class labels. Cost: their footers, if they have classes."""
-    for file in seen.files:
-        try:
-            with seen.storage.file_system.open_input_file(file.path) as opened:
-                footer = pq.read_metadata(opened)
-                if class_names(footer.schema.to_arrow_schema(), name) is None:
-                    return
-        except (OSError, pa.ArrowException):  # told where rows are read
+    """Yield the problem of Parquet files that lack some class labels, if one of the files names classes.
+
+    Cost: their footers; if these name classes and tell no least number, the labels.
+    """
+    try:
+        schemas = [_schema(seen, file.path) for file in seen.files]
+        if all(class_names(schema, name) is None for schema in schemas):
             return
-        if _least(footer, name) < 0:
-            hint = "leave these rows out, or let `dvspark import table` set them aside"
-            got = f"-1, which means no label, in {file.path}"
-            yield Problem(f"{side} column {name!r}", "a class in each row", got, hint)
-            return
+        odd = next((file.path for file in seen.files if _has_none(seen, file.path, name)), None)
+    except (OSError, pa.ArrowException):  # told where rows are read
+        return
+    if odd is not None:
+        hint = "leave these rows out, or let `dvspark import table` set them aside"
+        yield Problem(f"{side} column {name!r}", "a class in each row", f"-1, which means no label, in {odd}", hint)
 
 
-def _least(footer: Any, name: str) -> int:
-    """Return the least number in a column by the statistics of row groups, 0 where they do not tell."""
-    places = [n for n in range(footer.num_columns) if footer.schema.column(n).path.split(".", 1)[0] == name]
-    told = [footer.row_group(group).column(n).statistics for group in range(footer.num_row_groups) for n in places]
+def _schema(seen: Seen, path: str) -> pa.Schema:
+    with seen.storage.file_system.open_input_file(path) as opened:
+        return pq.read_schema(opened)
+
+
+def _has_none(seen: Seen, path: str, name: str) -> bool:
+    """Return whether a file has a number below 0 in a column."""
+    with seen.storage.file_system.open_input_file(path) as opened, pq.ParquetFile(opened) as file:
+        columns = range(file.metadata.num_columns)
+        places = [n for n in columns if f"{file.metadata.schema.column(n).path}.".startswith(f"{name}.")]
+        return any(_least(file, group, places, name) < 0 for group in range(file.metadata.num_row_groups))
+
+
+def _least(file: pq.ParquetFile, group: int, places: list[int], name: str) -> int:
+    """Return the least number in a column of a row group: by its statistics, where these tell."""
+    told = [file.metadata.row_group(group).column(place).statistics for place in places]
     least = [one.min for one in told if one is not None and one.has_min_max]
+    if len(least) < len(places):
+        numbers = file.read_row_group(group, columns=[name])[name]
+        while pa.types.is_nested(numbers.type):
+            numbers = pc.list_flatten(numbers)
+        least = [pc.min(numbers).as_py()]
     return min((one for one in least if isinstance(one, int)), default=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,23 @@ def test_rows__of_integers_beyond_bigint_are_refused_as_on_spark(tmp_path: Path)
     found = _read(tmp_path)
     assert isinstance(found, list)
     assert [(one.got, one.hint) for one in found] == [("decimal(20,0)", "cast it to string")]
+
+
+@pytest.mark.parametrize("labels", [[0, -1], [[0], [1, -1]]], ids=["one", "several"])
+@pytest.mark.parametrize("write_statistics", [True, False])
+def test_rows__without_a_class_are_refused_whatever_files_tell_of_it(
+    tmp_path: Path, labels: list[Any], write_statistics: bool
+) -> None:
+    names = {"info": {"features": {"label": {"_type": "ClassLabel", "names": ["cat", "dog"]}}}}
+    good = pa.table({"id": [1, 2], "embedding": X, "label": labels[:1] * 2})
+    bad = pa.table({"id": [3, 4], "embedding": X, "label": labels})
+    pq.write_table(good, tmp_path / "a.parquet")
+    pq.write_table(good.replace_schema_metadata({"huggingface": json.dumps(names)}), tmp_path / "b.parquet")
+    assert len(_rows(_read(tmp_path))) == 4
+    pq.write_table(bad, tmp_path / "c.parquet", write_statistics=write_statistics, row_group_size=1)
+    found = _read(tmp_path)
+    assert isinstance(found, list)
+    assert found[0].got == f"-1, which means no label, in {tmp_path / 'c.parquet'}"
 
 
 def test_rows__of_no_rows_are_an_empty_table(tmp_path: Path) -> None:
