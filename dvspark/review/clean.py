@@ -22,6 +22,8 @@ from dvspark.tables.sources.reference import TableReference
 from dvspark.tables.sources.whole_tables import WholeTable, told_by
 
 LOG, TABLE, ORIGINAL, SETS = "changes.csv", "cleaned", "original", "with_sets"
+# Types of which Arrow takes no rows, and types of the same words of which it does.
+VIEWS = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,14 @@ class _Cleaned:
             old if label is None else label for old, label in zip(rows.column(place).to_pylist(), new, strict=True)
         ]
         rows = rows.set_column(place, field, pa.array(labels, field.type))
-        return rows.filter(pa.array([one is None or one.decision != "drop" for one in found]))
+        return _kept(rows, pa.array([one is None or one.decision != "drop" for one in found]))
+
+
+def _kept(rows: pa.RecordBatch, is_kept: pa.Array) -> pa.RecordBatch:
+    """Return some of the rows. Arrow cannot take rows of the types in `VIEWS`."""
+    columns = [column.cast(VIEWS.get(column.type, column.type)).filter(is_kept) for column in rows.columns]
+    columns = [column.cast(field.type) for column, field in zip(columns, rows.schema, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, schema=rows.schema)
 
 
 def _is_same(label: Any, reviewed: Any) -> bool:

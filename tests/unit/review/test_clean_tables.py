@@ -69,6 +69,18 @@ def test_columns_that_only_later_files_have__are_kept(tmp_path: Path) -> None:
     assert by_id(pq.read_table(tmp_path / "new" / "cleaned").to_pylist()) == decided(expected, decisions)
 
 
+def test_columns_of_types_that_only_arrow_has__are_kept(tmp_path: Path) -> None:
+    words = pa.array([f"n{row % 3}" for row in range(N)])
+    more = {"note": words.cast(pa.string_view()), "raw": words.cast(pa.binary_view()), "group": words}
+    given = table(**more, kind=words.dictionary_encode(), count=pa.array(range(N), pa.uint8()))
+    given = given.set_column(2, "label", words.take(pa.array(Y)).dictionary_encode())
+    write(tmp_path / "train.parquet", given)
+    decisions = cleaned(tmp_path, "--train", str(tmp_path / "train.parquet"))
+    found = pq.read_table(tmp_path / "new" / "cleaned")
+    assert found.schema.equals(given.schema)
+    assert by_id(found.to_pylist()) == decided(given.to_pylist(), decisions)
+
+
 def test_whole_numbers_of_two_widths__are_of_the_wider_one(tmp_path: Path) -> None:
     narrow, wide = pa.array(range(N), pa.int32()), pa.array([2**40] * N)
     write(tmp_path / "train" / "a.parquet", table(n=narrow).slice(0, HALF))
