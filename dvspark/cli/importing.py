@@ -10,7 +10,7 @@ from typing import Any
 from dvspark.arguments import choice_problems
 from dvspark.cli.import_words import IMPORT, IMPORTS, VALUE_OF_IMPORT
 from dvspark.cli.words import own_words, whole_of
-from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.errors import ConfigError, InputError, Problem, shown
 from dvspark.host.printing import tell
 from dvspark.logs.redact import visible
 from dvspark.tables.imports.given_table import FORMATS, GivenTable, table_files
@@ -19,6 +19,8 @@ from dvspark.tables.imports.npy import NpyShards
 from dvspark.tables.imports.sides import Split
 from dvspark.tables.imports.yfcc100m import Yfcc100m, feature_files
 
+# What imported columns are called, whatever their names in the given files.
+COLUMNS = ("id", "embedding", "label", "owner")
 # The tags of a data set may be more than anyone reads.
 MOST_TAGS = 5
 
@@ -45,7 +47,7 @@ def run(words: Sequence[str]) -> int:
 
 def _files(asked: str, options: dict[str, str]) -> GivenFiles:
     """Return the files to import. Raises: ConfigError, InputError."""
-    keep = tuple(options["--keep"].split(",")) if "--keep" in options else ()
+    keep = _kept(options)
     if asked == "npy":
         named = {name: options.get(f"--{name}") for name in ("embeddings", "metadata", "id", "owner")}
         return NpyShards(options["--folder"], options["--label"], keep=keep, **named)
@@ -63,6 +65,15 @@ def _files(asked: str, options: dict[str, str]) -> GivenFiles:
     least_score = _number("--min-score", options, 0, 1)
     paths = feature_files(Path(options["--features"]))
     return Yfcc100m(paths, Path(options["--autotags"]), metadata, least_score, n_tags, _tag_list(options))
+
+
+def _kept(options: dict[str, str]) -> tuple[str, ...]:
+    """Return the further columns. Raises: ConfigError for names that the tables have already."""
+    keep = tuple(options["--keep"].split(",")) if "--keep" in options else ()
+    if odd := [name for place, name in enumerate(keep) if name in (*COLUMNS, *keep[:place])]:
+        expected = f"columns beside {', '.join(COLUMNS)}, each once"
+        raise ConfigError(Problem("--keep", expected, shown(odd), "leave them out, or rename them in the given table"))
+    return keep
 
 
 def _tag_list(options: dict[str, str]) -> tuple[str, ...] | None:

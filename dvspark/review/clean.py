@@ -19,11 +19,10 @@ from dvspark.tables.sinks.published_values import read_record, read_review
 from dvspark.tables.sinks.write_whole import copy_whole, write_whole
 from dvspark.tables.sources.formats import reader_of
 from dvspark.tables.sources.reference import TableReference
+from dvspark.tables.sources.types import without_views
 from dvspark.tables.sources.whole_tables import WholeTable, told_by
 
 LOG, TABLE, ORIGINAL, SETS = "changes.csv", "cleaned", "original", "with_sets"
-# Types of which Arrow takes no rows, and types of the same words of which it does.
-VIEWS = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
 
 
 @dataclass(frozen=True)
@@ -219,8 +218,8 @@ class _Cleaned:
 
 
 def _kept(rows: pa.RecordBatch, is_kept: pa.Array) -> pa.RecordBatch:
-    """Return some of the rows. Arrow cannot take rows of the types in `VIEWS`."""
-    columns = [column.cast(VIEWS.get(column.type, column.type)).filter(is_kept) for column in rows.columns]
+    """Return some of the rows."""
+    columns = [column.cast(without_views(column.type)).filter(is_kept) for column in rows.columns]
     columns = [column.cast(field.type) for column, field in zip(columns, rows.schema, strict=True)]
     return pa.RecordBatch.from_arrays(columns, schema=rows.schema)
 

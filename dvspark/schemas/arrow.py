@@ -24,6 +24,9 @@ ARROW_TYPES = {
 
 def arrow_type(ddl: str) -> pa.DataType:
     """Return the Arrow type of a Spark type, or of an array of one."""
+    if ddl.startswith("decimal("):
+        precision, scale = ddl[len("decimal(") : -1].split(",")
+        return pa.decimal128(int(precision), int(scale))
     return pa.list_(arrow_type(ddl[len("array<") : -1])) if ddl.startswith("array<") else ARROW_TYPES[ddl]
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 
-def write_shards(folder: Path, x: Any, columns: dict[str, list[Any]], sizes: list[int], group: int = 7) -> Path:
+def write_shards(folder: Path, x: Any, columns: dict[str, Any], sizes: list[int], group: int = 7) -> Path:
     """Write rows to so many shards, of so many rows each, with numbers as wide as they have to be."""
     ends = np.cumsum([0, *sizes])
     assert ends[-1] == len(x)

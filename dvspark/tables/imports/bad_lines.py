@@ -6,9 +6,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from dvspark.schemas import Bools
 from dvspark.schemas.arrow import arrow_schema
 from dvspark.schemas.import_tables import BAD_LINES
 
@@ -16,6 +19,18 @@ from dvspark.schemas.import_tables import BAD_LINES
 SHOWN_CHARACTERS = 80
 # Where all lines are bad, the file is another than it was taken for, and more of them tell nothing more.
 MOST_KEPT = 100_000
+
+
+def lacking(column: pa.Array) -> Bools:
+    """Return which rows lack an id, a label or an owner, (n,): null, no labels, or a null among them."""
+    is_odd = pc.is_null(column)
+    if pa.types.is_nested(column.type):
+        is_odd = pc.or_(is_odd, pc.fill_null(pc.equal(pc.list_value_length(column), 0), False))
+    found = is_odd.to_numpy(zero_copy_only=False).copy()
+    if pa.types.is_nested(column.type):
+        rows = pc.list_parent_indices(column).to_numpy()
+        found[rows[pc.is_null(pc.list_flatten(column)).to_numpy(zero_copy_only=False)]] = True
+    return np.asarray(found, np.bool_)
 
 
 @dataclass

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from dvspark.errors import ConfigError, InputError, Problem, close_matches
 from dvspark.extras import import_extra
-from dvspark.tables.imports.bad_lines import BadLines
+from dvspark.schemas.arrow import arrow_type
+from dvspark.tables.imports.bad_lines import BadLines, lacking
 from dvspark.tables.imports.vectors import vector_type, vectors_of
 from dvspark.tables.sources.canonical import EXPECTED_TYPES, HINTS, canonical_type
 from dvspark.tables.sources.class_labels import class_names
@@ -23,7 +24,7 @@ from dvspark.tables.sources.formats import reader_of
 from dvspark.tables.sources.formats.lake import LakeReader
 from dvspark.tables.sources.reference import TableReference
 from dvspark.tables.sources.row_files import local_path
-from dvspark.tables.sources.types import spark_type
+from dvspark.tables.sources.types import spark_type, without_views
 from dvspark.tables.sources.unreadable import unreadable_file
 
 FORMATS = ("parquet", "delta", "iceberg", "lance")
@@ -53,11 +54,12 @@ class GivenTable:
         Raises: ConfigError for columns that are not there, InputError for types that cannot be used.
         """
         schema = self._schema(self.paths[0])
-        roles, problems = {**self._roles(), **{name: name for name in self.keep}}, list[Problem]()
+        roles, problems = {**self._roles(), **{name: name for name in self.keep}}, self._others_problems(schema)
         for role, name in roles.items():
             if schema.names.count(name) != 1:
                 hint = close_matches(name, schema.names)
-                raise ConfigError(Problem(f"--{role}", "one column of the table", repr(name), hint))
+                word = "keep" if name in self.keep else role
+                raise ConfigError(Problem(f"--{word}", "one column of the table", repr(name), hint))
         names = class_names(schema, self.label)
         types = {role: spark_type(schema.field(name).type) or "struct" for role, name in roles.items()}
         numbers = vector_type(schema.field(self.embedding).type)
@@ -77,14 +79,27 @@ class GivenTable:
         n_numbers = Counter(pc.list_value_length(lists).to_pylist()).most_common(1)[0][0]
         return {"names": names, "n_numbers": n_numbers, "summary": {"n_numbers": n_numbers}}
 
+    def _others_problems(self, first: pa.Schema) -> list[Problem]:
+        """Return which files do not have the columns of the first one, in their types. Cost: their footers."""
+        problems = []
+        for path in self.paths[1:]:
+            schema = self._schema(path)
+            for name in [*self._roles().values(), *self.keep]:
+                if first.names.count(name) == 1 and (odd := _other_type(schema, first.field(name))) is not None:
+                    where, expected = f"{path}, column {name!r}", f"{first.field(name).type}, as in {self.paths[0]}"
+                    problems.append(Problem(where, expected, odd, "write the files again, from one table"))
+        return problems
+
     def schema(self, told: dict[str, Any]) -> pa.Schema:
         """Return id, embedding, label, owner if it is named, and further columns; classes are their names."""
         given = self._schema(self.paths[0])
         fields = {role: given.field(name).type for role, name in self._roles().items()}
+        fields["id"] = arrow_type(str(canonical_type("id", str(spark_type(fields["id"])))))
         fields["embedding"] = pa.list_(vector_type(fields["embedding"]))
         if told["names"] is not None:
             fields["label"] = pa.list_(pa.string()) if pa.types.is_nested(fields["label"]) else pa.string()
-        return pa.schema([*fields.items(), *((name, given.field(name).type) for name in self.keep)])
+        fields |= {name: given.field(name).type for name in self.keep}
+        return pa.schema([(name, without_views(kind)) for name, kind in fields.items()])
 
     def batches(
         self, number: int, work: Path, told: dict[str, Any], bad: BadLines, left_out: Counter[str]
@@ -95,13 +110,14 @@ class GivenTable:
         for batch in self._batches(self.paths[number]):
             given = {role: batch.column(name) for role, name in self._roles().items()}
             given |= {name: batch.column(name) for name in self.keep}
+            given = {name: column.cast(without_views(column.type)) for name, column in given.items()}
             given["embedding"], is_null = vectors_of(given["embedding"])
             reasons = {NULL: is_null} | _lengths(given["embedding"], told["n_numbers"])
             reasons[NOT_FINITE] = _not_finite(given["embedding"])
             if told["names"] is not None:
                 given["label"], reasons[NO_CLASS] = _named(given["label"], told["names"])
             for name in (name for name in ("id", "label", "owner") if name in given):
-                reasons[f"no {name}"] = pc.is_null(given[name]).to_numpy(zero_copy_only=False)
+                reasons[f"no {name}"] = lacking(given[name])
             is_good = np.ones(len(batch), np.bool_)
             for reason, is_odd in reasons.items():
                 for place in np.flatnonzero(is_odd & is_good):
@@ -132,6 +148,18 @@ class GivenTable:
                 yield from file.iter_batches(ROWS_AT_ONCE, columns=columns, use_threads=False)
         except (OSError, pa.ArrowException) as error:
             raise unreadable_file(f"{path}: {error}") from error
+
+
+def _other_type(schema: pa.Schema, field: pa.Field) -> str | None:
+    """Return as what a file has a column, or that it has none, if rows of both files are not of one type."""
+    if schema.names.count(field.name) != 1:
+        return "no such column" if field.name not in schema.names else "two of them"
+    kind = schema.field(field.name).type
+    is_one = kind == field.type or pa.types.is_null(kind)
+    known, vectors = spark_type(field.type), vector_type(field.type)
+    is_one |= known is not None and spark_type(kind) == known
+    is_one |= vectors is not None and vector_type(kind) == vectors
+    return None if is_one else str(kind)
 
 
 def table_files(place: str, kind: str) -> tuple[Path, ...]:

@@ -58,7 +58,7 @@ def import_tables(given: GivenFiles, output: Path, split: Split, n_workers: int 
 
     Files are imported one after the other, or by so many processes at a time; the result has the same bytes.
     Raises: OutputConflictError for a folder with something else in it, or that another process works on; InputError
-    for files that cannot be read, and for ids that two files have.
+    for files that cannot be read, and for ids that two rows have.
     """
     settings = {**given.settings(), "split": asdict(split), "files": [_listed(path) for path in given.paths]}
     settings = json.loads(json.dumps(settings))
@@ -84,8 +84,9 @@ def import_tables(given: GivenFiles, output: Path, split: Split, n_workers: int 
             for task in _tasks(given, output, split, told, left):
                 _log(given, *_import_file(*task))
         if len(twice := repeated_ids(output)):
-            got, hint = f"{len(twice)} in two; the first: {shown(twice[:5].to_pylist())}", "is a file there twice?"
-            raise InputError(Problem("import", "each id in one file", got, hint))
+            got = f"{len(twice)} in more than one row; the first: {shown(twice[:5].to_pylist())}"
+            hint = "make ids unique; is a file there twice?"
+            raise InputError(Problem("import", "each id in one row", got, hint))
         record = {**record, **_summary(output, len(given.paths)), "prepared": told.get("summary", {})}
         _write(output / RECORD, record)
     shutil.rmtree(work)

@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dvspark.errors import ConfigError, InputError, Problem, close_matches
 from dvspark.schemas.arrow import arrow_type
-from dvspark.tables.imports.bad_lines import BadLines
+from dvspark.tables.imports.bad_lines import BadLines, lacking
 from dvspark.tables.sources.canonical import EXPECTED_TYPES, HINTS, canonical_type
 from dvspark.tables.sources.formats.npy_shards import Shard, shards_of, spark_columns
 
@@ -67,19 +66,31 @@ class NpyShards:
         kinds, problems = spark_columns(self.shards[0].metadata), list[Problem]()
         for role, name in self._roles().items():
             if name not in kinds:
-                hint = close_matches(name, list(kinds))
-                raise ConfigError(Problem(f"--{role}", "a column of the metadata", repr(name), hint))
+                hint, word = close_matches(name, list(kinds)), "keep" if name in self.keep else role
+                raise ConfigError(Problem(f"--{word}", "a column of the metadata", repr(name), hint))
             if role in EXPECTED_TYPES and canonical_type(role, kinds[name]) is None:
                 problems.append(Problem(f"column {name!r}", EXPECTED_TYPES[role], kinds[name], HINTS[role]))
+        problems += self._others_problems(kinds)
         if problems:
             raise InputError(problems)
         ends = np.cumsum([shard.numbers.n_rows for shard in self.shards]).tolist()
         types = {role: kinds[name] for role, name in self._roles().items()}
         return {"types": types, "starts": [0, *ends[:-1]], "summary": {"n_numbers": self.shards[0].numbers.n_features}}
 
+    def _others_problems(self, first: dict[str, str]) -> list[Problem]:
+        """Return which metadata do not have the columns of the first file, in their types. Cost: their footers."""
+        problems, hint = [], "write the metadata again, from one table"
+        for shard in self.shards[1:]:
+            kinds = spark_columns(shard.metadata)
+            for name in (name for name in self._roles().values() if kinds.get(name) != first[name]):
+                where = f"{shard.metadata}, column {name!r}"
+                problems.append(Problem(where, f"{first[name]}, as in the first file", str(kinds.get(name)), hint))
+        return problems
+
     def schema(self, told: dict[str, Any]) -> pa.Schema:
         """Return id, embedding, label, owner if it is named, and further columns under their own names."""
         types = {"id": "bigint", "embedding": self.shards[0].numbers.spark_type, **told["types"]}
+        types["id"] = str(canonical_type("id", types["id"]))
         return pa.schema([(role, arrow_type(kind)) for role, kind in types.items()])
 
     def batches(
@@ -111,7 +122,7 @@ def _good_rows(rows: pa.RecordBatch, first: int, bad: BadLines) -> Any:
     x = rows.column("embedding").flatten().to_numpy().reshape(len(rows), -1)
     reasons = {NOT_FINITE: ~np.isfinite(x).all(axis=1)}
     for name in (name for name in ("id", "label", "owner") if name in rows.schema.names):
-        reasons[f"no {name}"] = pc.is_null(rows.column(name)).to_numpy(zero_copy_only=False)
+        reasons[f"no {name}"] = lacking(rows.column(name))
     is_good = np.ones(len(rows), np.bool_)
     for reason, is_odd in reasons.items():
         for place in np.flatnonzero(is_odd & is_good):

@@ -60,7 +60,8 @@ def vectors_of(column: pa.Array) -> tuple[pa.ListArray, Bools]:
         if pa.types.is_struct(values.type):
             values = pc.struct_field(values, [0])
     offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
-    return pa.ListArray.from_arrays(offsets, values.cast(kind)), is_odd
+    # An unsafe cast, which rounds integers that a double cannot hold, as a job does.
+    return pa.ListArray.from_arrays(offsets, values.cast(kind, safe=False)), is_odd
 
 
 def _is_list(kind: pa.DataType) -> bool:

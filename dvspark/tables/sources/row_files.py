@@ -149,6 +149,14 @@ def parts_of(path: str, stored: Mapping[str, str]) -> list[ParquetPart] | None:
     return _cut(path, footer, list(stored))
 
 
+def parts_with(path: str, names: list[str]) -> list[ParquetPart]:
+    """Return the parts of a file that has these columns, of whatever types. Raises: InputError if it cannot be read."""
+    try:
+        return _cut(path, pq.read_metadata(path), names)
+    except (OSError, pa.ArrowException) as error:
+        raise unreadable_file(f"{path}: {error}") from error
+
+
 def _type(field: pa.Field) -> str | None:
     # Spark has its own way of rounding decimals to doubles.
     kind = spark_type(field.type)

@@ -35,6 +35,11 @@ def spark_type(kind: pa.DataType) -> str | None:
     return next((name for name, known in ARROW_TYPES.items() if known == read_as), None)
 
 
+def without_views(kind: pa.DataType) -> pa.DataType:
+    """Return a type itself, or one of the same words for a type of which Arrow takes no rows."""
+    return {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}.get(kind, kind)
+
+
 def ddl_of(types: dict[str, str]) -> str:
     """Return columns, and the Spark type of each, as Spark's SQL takes any names."""
     return ", ".join(f"{quoted(name)} {kind}" for name, kind in types.items())

@@ -13,10 +13,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dvspark.errors import InputError, Problem
+from dvspark.errors import InputError, Problem, shown
 from dvspark.tables.sources.formats.numpy_files import NumpyFile, numpy_file
 from dvspark.tables.sources.parts import NumpyPart
-from dvspark.tables.sources.row_files import parts_of
+from dvspark.tables.sources.row_files import parts_with
 from dvspark.tables.sources.types import spark_type
 from dvspark.tables.sources.unreadable import unreadable_file
 
@@ -35,10 +35,15 @@ class Shard:
     metadata: Path
 
     def parts(self, name: str, columns: list[str]) -> list[NumpyPart]:
-        """Return what tasks read: columns of the metadata, and embeddings as the column ``name``."""
-        kinds = spark_columns(self.metadata)
-        others = parts_of(str(self.metadata), {column: kinds[column] for column in columns or list(kinds)[:1]})
-        return self.numbers.parts(name, others or [])
+        """Return what tasks read: columns of the metadata, and embeddings as the column ``name``.
+
+        Raises: InputError if the metadata lacks one of the columns.
+        """
+        there = _schema(self.metadata).names
+        if lacking := [column for column in columns if column not in there]:
+            expected, hint = f"the columns of the first file, {shown(columns)}", "write both from the same table"
+            raise InputError(Problem(str(self.metadata), expected, f"none called {shown(lacking)}", hint))
+        return self.numbers.parts(name, parts_with(str(self.metadata), columns or there[:1]))
 
 
 def shards_of(place: str, embeddings: str | None = None, metadata: str | None = None) -> list[Shard]:

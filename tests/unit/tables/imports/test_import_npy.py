@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -68,8 +70,44 @@ def test_bad_rows__are_set_aside(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert len(rows_of(tmp_path / "out")) == N_ROWS - 3
 
 
+def test_rows__beside_decimals_are_not_lost(tmp_path: Path) -> None:
+    prices = [Decimal(row) / 4 for row in range(N_ROWS)]
+    columns = {"price": pa.array(prices, pa.decimal128(9, 2)), **COLUMNS}
+    folder = write_shards(tmp_path / "in", X, columns, [40, 50])
+    assert main(words_of(folder, tmp_path / "places")) == 0  # the first column is one of decimals
+    assert rows_of(tmp_path / "places").sort_by("id")["label"].to_pylist() == COLUMNS["caption"]
+    assert main(words_of(folder, tmp_path / "out", "--id", "key", "--keep", "price")) == 0
+    assert rows_of(tmp_path / "out").sort_by("id")["price"].to_pylist() == prices
+
+
+def test_ids__of_fewer_bits_split_the_rows_as_bigint_does(tmp_path: Path) -> None:
+    columns: dict[str, Any] = {**COLUMNS, "number": pa.array(range(N_ROWS), pa.int32())}
+    folder = write_shards(tmp_path / "in", X, columns, [40, 50])
+    assert main(words_of(folder, tmp_path / "out", "--id", "number")) == 0
+    assert main(words_of(folder, tmp_path / "places")) == 0
+    for side in SIDES:
+        assert pq.read_table(tmp_path / "out" / side).equals(pq.read_table(tmp_path / "places" / side))
+
+
+def test_metadata__that_do_not_fit_together_are_told_all_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_shards(tmp_path / "in", X, COLUMNS, [40, 25, 25])
+    second, third = (folder / "metadata" / f"metadata_{number}.parquet" for number in (1, 2))
+    pq.write_table(pq.read_table(second).set_column(1, "caption", pa.array(range(25))), second)
+    pq.write_table(pq.read_table(third).drop_columns("caption"), third)
+    assert main(words_of(folder, tmp_path / "out")) == 3
+    said = capsys.readouterr().err
+    assert said.index("metadata_1.parquet, column 'caption'") < said.index("metadata_2.parquet, column 'caption'")
+
+
 @pytest.mark.parametrize(
-    ("words", "code", "said"), [(["--id", "kei"], 2, "'key'"), (["--label", "weight"], 3, "an array of either")]
+    ("words", "code", "said"),
+    [
+        (["--id", "kei"], 2, "'key'"),
+        (["--label", "weight"], 3, "an array of either"),
+        (["--keep", "label"], 2, "columns beside id, embedding, label, owner"),
+    ],
 )
 def test_columns__that_cannot_be_used(
     words: list[str], code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -126,6 +126,95 @@ def test_bad_rows__are_set_aside_with_reasons(tmp_path: Path, capsys: pytest.Cap
     assert aside["line"].to_pylist() == [4, 6, 8, 10, 12, 14]
 
 
+IDS = {
+    "int8": pa.array(range(N_ROWS), pa.int8()),
+    "int32": pa.array(range(N_ROWS), pa.int32()),
+    "uint32": pa.array(range(N_ROWS), pa.uint32()),
+    "categories": pa.array(range(N_ROWS)).dictionary_encode(),
+    "large text": pa.array(map(str, range(N_ROWS)), pa.large_string()),
+    "views": pa.array(map(str, range(N_ROWS)), pa.string_view()),
+    "words": pa.array(map(str, range(N_ROWS))).dictionary_encode(),
+}
+
+
+@pytest.mark.parametrize("kind", IDS)
+def test_ids__of_every_type_split_the_rows_as_text_or_bigint_does(kind: str, tmp_path: Path) -> None:
+    plain = pa.string() if kind in ("large text", "views", "words") else pa.int64()
+    table = table_of(FORMS["list"]())
+    for name, ids in (("given", IDS[kind]), ("plain", IDS[kind].cast(plain))):
+        pq.write_table(table.set_column(0, "id", ids), tmp_path / f"{name}.parquet")
+        assert imported(tmp_path / f"{name}.parquet", tmp_path / name)[0] == 0
+    for side in SIDES:
+        given, expected = (pq.read_table(tmp_path / name / side) for name in ("given", "plain"))
+        assert given.equals(expected)
+        assert len(given)
+
+
+def test_columns__of_types_that_only_arrow_has(tmp_path: Path) -> None:
+    words = [f"word {row % 4}" for row in range(N_ROWS)]
+    table = table_of(FORMS["list"](), pa.array(words, pa.string_view()))
+    table = table.append_column("kind", pa.array(words).dictionary_encode())
+    table = table.append_column("raw", pa.array([word.encode() for word in words], pa.binary_view()))
+    pq.write_table(table, tmp_path / "t.parquet")
+    code, rows = imported(tmp_path / "t.parquet", tmp_path / "out", "--keep", "kind,raw")
+    assert code == 0
+    assert rows is not None
+    assert rows.drop_columns("embedding").to_pylist() == table.drop_columns("embedding").to_pylist()
+
+
+def test_numbers__that_no_double_holds_are_rounded(tmp_path: Path) -> None:
+    x = X.tolist()
+    x[0][0] = 2**60 + 1
+    pq.write_table(table_of(pa.array(x, pa.list_(pa.int64()))), tmp_path / "t.parquet")
+    code, rows = imported(tmp_path / "t.parquet", tmp_path / "out")
+    assert code == 0
+    assert rows is not None
+    assert rows["embedding"][0].as_py() == [float(one) for one in x[0]]
+
+
+def test_rows__without_one_label_are_set_aside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels: list[Any] = [["a", "b"]] * N_ROWS
+    labels[2], labels[3], labels[5] = [], ["a", None], None
+    pq.write_table(table_of(FORMS["list"](), labels), tmp_path / "t.parquet")
+    code, rows = imported(tmp_path / "t.parquet", tmp_path / "out", "--json")
+    assert code == 0
+    assert rows is not None
+    assert set(range(N_ROWS)) - set(rows["id"].to_pylist()) == {2, 3, 5}
+    assert json.loads(capsys.readouterr().out)["bad_lines"] == {"no label": 3}
+
+
+def test_files__that_do_not_fit_together_are_told_all_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, folder = table_of(FORMS["list"]()), tmp_path / "t"
+    folder.mkdir()
+    pq.write_table(table.slice(0, 9), folder / "a.parquet")
+    pq.write_table(table.set_column(2, "label", pa.array(range(N_ROWS))).slice(9, 9), folder / "b.parquet")
+    pq.write_table(table.drop_columns("label").slice(18, 9), folder / "c.parquet")
+    pq.write_table(table.set_column(1, "embedding", FORMS["large list"]()).slice(27), folder / "d.parquet")
+    assert imported(folder, tmp_path / "out")[0] == 3
+    said = capsys.readouterr().err
+    for name, got in (("b", "int64"), ("c", "no such column"), ("d", "large_list<element: double>")):
+        assert f"{name}.parquet, column" in said
+        assert f"got: {got}" in said
+
+
+@pytest.mark.parametrize("keep", ["label", "embedding", "text,text"])
+def test_columns__that_are_there_already_are_not_kept_again(
+    keep: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pq.write_table(table_of(FORMS["list"]()).append_column("text", pa.array(["a"] * N_ROWS)), tmp_path / "t.parquet")
+    assert imported(tmp_path / "t.parquet", tmp_path / "out", "--keep", keep)[0] == 2
+    assert "each once" in capsys.readouterr().err
+
+
+def test_ids__that_repeat_within_one_file_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = table_of(FORMS["list"]()).set_column(0, "id", pa.array([0, *range(N_ROWS - 1)]))
+    pq.write_table(table, tmp_path / "t.parquet")
+    assert imported(tmp_path / "t.parquet", tmp_path / "out")[0] == 3
+    assert "1 in more than one row; the first: 0" in capsys.readouterr().err
+
+
 def hugging_face(place: Path, labels: list[Any], *, several: bool = False) -> None:
     datasets = pytest.importorskip("datasets")
     kind = datasets.ClassLabel(names=["cat", "dog", "bird"])
