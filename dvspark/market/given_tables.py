@@ -75,7 +75,7 @@ def column_of(values: pa.Table, name: str) -> pa.Array:
 def numbers_of(values: pa.Table, name: str) -> Float64s:
     """Return a column of numbers, (n,) float64, NaN for null. Raises: InputError for a column that is none."""
     column = column_of(values, name)
-    if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+    if not any(is_one(column.type) for is_one in (pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal)):
         raise InputError(Problem(f"column {name}", "numbers", str(column.type), "give numbers"))
     # Whole numbers beyond 2^53 are rounded; Arrow's safe cast would refuse them.
     return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64)

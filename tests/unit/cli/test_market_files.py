@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dvspark.cli import main
@@ -51,6 +54,16 @@ def test_select__joins_costs_by_ids_as_they_are_written() -> None:
     assert main(words) == 0
     found = [(row["id"], row["label"], row["cost"]) for row in rows_of("kept.csv")]
     assert found == [("007", "01", "2"), ("7", "1", "5")]
+
+
+def test_market_commands__take_decimals_of_databases() -> None:
+    ids, numbers = pa.array(["a", "b", "c"]), pa.array([Decimal("0.25"), Decimal("0.5"), Decimal("0.25")])
+    pq.write_table(pa.table({"id": ids, "value": numbers}), "decimals.parquet")
+    pq.write_table(pa.table({"id": ids, "cost": numbers.take(pa.array([0, 2, 1]))}), "costs.parquet")
+    assert main(["pay", "decimals.parquet", "--budget", "8", "--to", "paid"]) == 0
+    assert [(row["id"], row["payout"]) for row in rows_of("paid.csv")] == [("a", "2"), ("b", "4"), ("c", "2")]
+    assert main(["select", "decimals.parquet", "--budget", "0.5", "--costs", "costs.parquet", "--to", "kept"]) == 0
+    assert {row["id"] for row in rows_of("kept.csv")} == {"a", "b"}
 
 
 @pytest.mark.parametrize(
