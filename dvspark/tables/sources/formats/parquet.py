@@ -100,7 +100,7 @@ def parquet_columns(reader: Reader, seen: Seen, folders: Folders) -> tuple[dict[
     used = list(dict.fromkeys(reader.uses.values()))
     stored = _stored_columns(seen, folders.files)
     if stored is None:
-        raise not_local(reader.where, "Parquet files that can be read", "one whose footer cannot")
+        raise not_local(reader.where, "Parquet files that can be read", _unreadable(seen, folders.files))
     refuse(*twins(reader.where, used, [*stored[1], *folders.values]))
     kinds = {name: spark_type(kind) for name, kind in stored[1].items()}
     if unknown := [f"{name} {stored[1][name]}" for name in used if name in kinds and kinds[name] is None]:
@@ -137,6 +137,16 @@ def _stored_columns(seen: Seen, files: tuple[str, ...]) -> Stored | None:
         for column in schema:
             columns.setdefault(column.name, column.type)
     return schemas, columns
+
+
+def _unreadable(seen: Seen, files: tuple[str, ...]) -> str:
+    """Return the first file whose footer cannot be read, and why."""
+    for path in map(seen.path, files):
+        try:
+            _footer_rows(seen, path)
+        except (OSError, pa.ArrowException) as error:
+            return f"{path}: {error}"
+    return "some that could not be read a moment ago"
 
 
 def _footer_rows(seen: Seen, path: str) -> int:

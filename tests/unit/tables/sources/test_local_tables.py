@@ -152,6 +152,15 @@ def test_tables__whose_rows_spark_would_fill_up_are_refused(tmp_path: Path) -> N
     assert len(_rows(_read(tmp_path))) == 4
 
 
+@pytest.mark.parametrize("damage", [b"", b"PAR1 and then nothing of a Parquet file"])
+def test_tables__with_a_damaged_file_name_it(tmp_path: Path, damage: bytes) -> None:
+    _write(tmp_path / "a.parquet")
+    _write(tmp_path / "b.parquet")
+    (tmp_path / "b.parquet").write_bytes(damage or (tmp_path / "b.parquet").read_bytes()[:-9])
+    with pytest.raises(NotLocalError, match=r"b\.parquet: .*[Pp]arquet"):
+        _read(tmp_path)
+
+
 def test_tables__that_are_wrong_are_told(tmp_path: Path) -> None:
     _write(tmp_path / "t.parquet", label=[1.5, 2.5])
     found = _read(tmp_path, id="name")
