@@ -175,7 +175,7 @@ def computed_frames(
         train = with_owned(train, canonical_rows(OWNED.name, owned_df, reference, target))
     validation: RowsOrProblems | None = None
     if validation_df is not None:
-        reference = TableReference.of_frame("validation_df", columns).of_validation()
+        reference = TableReference.of_frame("validation_df", columns).of_validation(options.asks)
         reference = replace(reference, weight=told_apart.get("weight"), task=told_apart.get("task"))
         validation = canonical_rows("validation", validation_df, reference, target)
     spark = train_df.sparkSession

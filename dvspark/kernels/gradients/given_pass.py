@@ -12,7 +12,7 @@ from dvspark.kernels.formulas.chg_shapley import GradientGame
 from dvspark.kernels.formulas.hardness_shapley import HardnessGame
 from dvspark.kernels.gradients.course import CourseValues, Games, Watched, games_of
 from dvspark.kernels.gradients.head_gradients import AnyPiece
-from dvspark.kernels.gradients.head_pass import CHG, HARDNESS, PASS_ROWS, VARIANTS, PassSums
+from dvspark.kernels.gradients.head_pass import CHG, GRADIENT, HARDNESS, PASS_ROWS, VARIANTS, PassSums
 from dvspark.kernels.gradients.row_pass import Arrays
 from dvspark.schemas import Float64s, Int32s
 
@@ -105,8 +105,13 @@ class GivenPass:
         return PassSums(nothing, nothing, nothing, nothing, nothing, np.concatenate(found))
 
     def _tiles(self, pieces: Iterable[AnyPiece]) -> Iterator[tuple[Float64s, Float64s, Int32s]]:
-        """Yield gradients, losses (0 where rows have none) and the games of rows, tile by tile."""
+        """Yield gradients, losses (0 where they do not count and rows have none) and the games of rows, by tile.
+
+        Raises: ValueError for rows without losses that count.
+        """
         for x, codes, *told in pieces:
+            if not told and self.variant != GRADIENT:
+                raise ValueError(f"expected losses of rows; got none; variant {self.variant} needs them")
             losses = told[0] if told else np.zeros(len(x))
             for start in range(0, len(x), PASS_ROWS):
                 here = slice(start, start + PASS_ROWS)

@@ -102,6 +102,12 @@ def test_pass__told_as_arrays_has_the_same_bits(variant: str) -> None:
             assert array.tobytes() == told[name].tobytes()
 
 
+@pytest.mark.parametrize("variant", ["chg", "hardness"])
+def test_pass__over_rows_without_losses_that_count_is_refused(variant: str) -> None:
+    with pytest.raises(ValueError, match="expected losses of rows; got none"):
+        GivenPass(variant, P).over([(GRADIENTS, LABELS.astype(np.int32))])
+
+
 def test_values__of_epochs_laid_end_to_end_are_their_sum(local: LocalSession, tmp_path: Path) -> None:
     draw = np.random.default_rng(2)
     epochs = [draw.gamma(1.0, size=N)[:, None] * draw.normal(size=(N, P)) for _ in range(3)]
