@@ -21,7 +21,7 @@ from dvspark.errors import Problem
 from dvspark.kernels.distances.distances import METRICS
 from dvspark.kernels.ranking.ranking import PRECISIONS, TIES
 from dvspark.methods import METHODS
-from dvspark.methods.options import AGGREGATES, RANKINGS, ValueOptions, group_problems, owned_problems
+from dvspark.methods.options import AGGREGATES, RANKINGS, ValueOptions, epoch_problems, group_problems, owned_problems
 from dvspark.review.review_rows import radius_problems, review_problems
 from dvspark.runs.identity import published_id_problems, run_id_problems
 from dvspark.schemas import OWNED
@@ -224,7 +224,7 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
         problems += (
             budget_problems(self.method, self.epsilon_budget, self.delta_budget, self.budget) + self._owned_problems()
         )
-        problems += self._group_problems()
+        problems += self._group_problems() + epoch_problems(self.options(), self._epochs())
         if self.review:
             problems += review_problems(self.method, self.metric, self.parent)
         problems += radius_problems(self.duplicate_radius) + self._show_problems()
@@ -255,6 +255,11 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
                 if column is not None
             ]
         return problems
+
+    def _epochs(self) -> dict[str, str | None]:
+        """Return the columns of epochs, by setting."""
+        points = {} if self.validation is None else {"validation.epoch": self.validation.epoch}
+        return {"train.epoch": self.train.epoch, **points}
 
     def _show_problems(self) -> list[Problem]:
         """Return why no column can be shown."""

@@ -48,6 +48,9 @@ class TableConfig(NumbersAreNoTruths, BaseModel):
     )
     task: str | None = Field(None, description="in validation: column of tasks, each of which gets values of its own")
     loss: str | None = Field(None, description="column of losses, for chg_shapley with source: gradients")
+    epoch: str | None = Field(
+        None, description="column of epochs, for chg_shapley with source: gradients: an id has a row in each"
+    )
     embedding_dtype: Literal["float16", "float32", "float64"] | None = Field(
         None, description="numbers in binary embeddings, left out: float32, if sure; in CSV files, left out: float64"
     )

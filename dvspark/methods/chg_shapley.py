@@ -27,7 +27,7 @@ OF_TRAINING = ("batch_rows", "learning_rate", "seed")
 def _problems(given: Mapping[str, Any]) -> list[Problem]:
     """Return what is wrong with the parameters taken together, if each alone is valid."""
     if given.get("source") == GIVEN:
-        hint = "leave it out: no head is trained; gradients of several epochs may be laid end to end (docs/networks.md)"
+        hint = "leave it out: no head is trained; those of several epochs are told apart by train.epoch"
         names = [name for name in ("epochs", *OF_TRAINING) if given.get(name) is not None]
         return [Problem(f"parameter {name!r}", f"none with source {GIVEN}", str(given[name]), hint) for name in names]
     if given.get("epochs") is not None:

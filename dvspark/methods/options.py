@@ -13,6 +13,7 @@ from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.kernels.ranking.ranking import PRECISIONS, TIES, RankingOptions
 from dvspark.methods import METHODS
 from dvspark.methods.base import Method
+from dvspark.methods.kinds.sums import GIVEN
 from dvspark.methods.search_index import INDEX, table_problems
 from dvspark.schemas import EXACT, OWNED
 
@@ -206,6 +207,21 @@ def group_problems(options: ValueOptions, given: Mapping[str, str | None]) -> li
         for where, column in given.items()
         if column is not None
     ]
+
+
+def epoch_problems(options: ValueOptions, given: Mapping[str, str | None]) -> list[Problem]:
+    """Return why rows cannot be of several epochs; ``given``: settings of all tables, and the columns they name."""
+    named = {where: column for where, column in given.items() if column is not None}
+    if options.method not in list(METHODS) or not named:
+        return []
+    if options.declaration.kind != "sums" or options.parameters.get("source") != GIVEN:
+        hint = "leave it out, or value gradients: method: chg_shapley, source: gradients"
+        expected = f"none, for {options.method} of embeddings"
+        return [Problem(where, expected, repr(column), hint) for where, column in named.items()]
+    if len(named) < len(given):
+        got, hint = f"only {', '.join(named)}", "the target of each epoch is the mean of that epoch"
+        return [Problem(", ".join(given), "both or neither", got, hint)]
+    return []
 
 
 def owned_problems(options: ValueOptions, *, given: bool) -> list[Problem]:

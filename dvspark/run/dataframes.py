@@ -11,7 +11,7 @@ from dvspark.arguments import choice_problems
 from dvspark.engine.planning.plan import PLANS, host_memory_problems
 from dvspark.errors import ConfigError, Problem
 from dvspark.logs import Stages
-from dvspark.methods.options import ValueOptions, owned_problems
+from dvspark.methods.options import ValueOptions, epoch_problems, owned_problems
 from dvspark.review.review_rows import radius_problems, review_problems
 from dvspark.run.computed import Computed
 from dvspark.run.pipeline import compute
@@ -24,6 +24,7 @@ from dvspark.spark.exhausted import translated
 from dvspark.spark.job_names import named_jobs
 from dvspark.tables.sinks.task_values import by_task_frame
 from dvspark.tables.sinks.write import values_frame
+from dvspark.tables.sources.epochs import with_epochs
 from dvspark.tables.sources.given_frames import column_problems, frame_problems, told_apart_problems
 from dvspark.tables.sources.owned import with_owned
 from dvspark.tables.sources.reference import TableReference
@@ -91,9 +92,9 @@ def value_table(
 ) -> Result:
     """Return the values of the rows of ``train_df``, by the rows of ``validation_df``.
 
-    - Both DataFrames have the columns id, embedding and label. ``columns`` maps these names (and owner, weight) to the
-      names in the DataFrames. Its ``embedding_dtype`` is the type of numbers in binary embeddings: float16, float32 or
-      float64.
+    - Both DataFrames have the columns id, embedding and label. ``columns`` maps these names (and owner, weight, loss,
+      epoch) to the names in the DataFrames. Its ``embedding_dtype`` is the type of numbers in binary embeddings:
+      float16, float32 or float64.
     - ``owned_df``: only for knn_acquisition_shapley, a DataFrame of rows that are owned already, which get no values.
     - Options are those of `dvspark.value_arrays`. ``work_dir`` is a folder that all hosts see, for an index too large
       to travel. ``plan`` (auto, replicated, sharded) and ``host_memory``, such as "64g", are those of
@@ -163,13 +164,15 @@ def computed_frames(
     optional = {"validation_df": validation_df, "owned_df": owned_df}
     problems += frame_problems({"train_df": train_df, **{n: df for n, df in optional.items() if df is not None}})
     problems += column_problems(columns) + told_apart_problems(told_apart, options)
+    if isinstance(columns, dict):
+        problems += epoch_problems(options, {"columns['epoch']": columns.get("epoch")})
     if review is not None:
         problems += review_problems(options.method, options.metric, None) + radius_problems(review.duplicate_radius)
     if problems:
         raise ConfigError(problems)
     target = options.target
     reference = TableReference.of_frame("train_df", columns).asked(options.asks)
-    train = canonical_rows("train", train_df, reference, target)
+    train = _rows("train", train_df, reference, target)
     if owned_df is not None:
         reference = TableReference.of_frame("owned_df", columns).of_rows_alone()
         train = with_owned(train, canonical_rows(OWNED.name, owned_df, reference, target))
@@ -177,7 +180,7 @@ def computed_frames(
     if validation_df is not None:
         reference = TableReference.of_frame("validation_df", columns).of_validation(options.asks)
         reference = replace(reference, weight=told_apart.get("weight"), task=told_apart.get("task"))
-        validation = canonical_rows("validation", validation_df, reference, target)
+        validation = _rows("validation", validation_df, reference, target)
     spark = train_df.sparkSession
     with named_jobs(spark, run_id) as stages:
         checked = validate_tables(
@@ -186,3 +189,9 @@ def computed_frames(
         stages.run_id = checked.run_id
         computed = compute(checked, spread, spark, stages, with_extremes=False)
     return computed, stages
+
+
+def _rows(side: str, frame: DataFrame, reference: TableReference, target: str) -> RowsOrProblems:
+    """Return the rows of a DataFrame; of several epochs, joined."""
+    rows = canonical_rows(side, frame, reference, target)
+    return rows if reference.epoch is None else with_epochs(rows)

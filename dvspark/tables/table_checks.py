@@ -231,6 +231,10 @@ def _label_problem(rows: Rows, tallies: list[dict[str, Any]], labels: dict[str |
 
 def _pair_problems(train: _Side, validation: _Side) -> list[Problem]:
     problems = []
+    if train.rows.epochs != validation.rows.epochs:
+        told = [", ".join(f"{epoch} (of {n})" for epoch, n in side.rows.epochs) for side in (train, validation)]
+        got, hint = f"{told[0]} in train, {told[1]} in validation", "write both tables in the same epochs, of one layer"
+        problems.append(Problem("epochs", "the same, with gradients of the same lengths", got, hint))
     if train.n_features != validation.n_features:
         got = f"{train.n_features} in train, {validation.n_features} in validation"
         problems.append(Problem("embeddings", "one dimension", got, "embed both tables with one model"))

@@ -137,19 +137,22 @@ ONE_OF_EACH_KIND = {
 # Jobs of methods that rest on other columns, or value rows in another way.
 OTHERS: dict[str, dict[str, Any]] = {
     "gradients given": {"method": "chg_shapley", "source": "gradients"},
+    "gradients of epochs": {"method": "chg_shapley", "source": "gradients", "by": "label"},
 }
 
 
-@pytest.mark.parametrize("method", [*sorted(name for name in METHODS if METHODS[name].in_jobs), *OTHERS])
+@pytest.mark.parametrize("name", [*sorted(name for name in METHODS if METHODS[name].in_jobs), *OTHERS])
 def test_local_job__publishes_what_the_job_on_spark_publishes(
-    spark: SparkSession, local: LocalSession, tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
+    spark: SparkSession, local: LocalSession, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dvspark.kernels.gradients.row_pass.STRETCH_ROWS", 32)  # so that tasks share the rows
     data = draw_data(N_TRAIN, N_VALIDATION, seed=5, id_type="string", label_type="string")
-    given = OTHERS.get(method) or {"method": method, **OPTIONS.get(method, {})}
+    given = OTHERS.get(name) or {"method": name, **OPTIONS.get(name, {})}
     method = given["method"]
     whole = method in ONE_OF_EACH_KIND
     settings = {**given, **_tables(tmp_path, data, method, bad_rows=whole), "report": whole}
+    if name == "gradients of epochs":
+        _put_in_epochs(settings, 3)
     here, there = tmp_path / "here", tmp_path / "there"
     record, tables, report = _published(local, settings, here)
     if METHODS[method].is_private:  # noise is drawn once
@@ -163,6 +166,24 @@ def test_local_job__publishes_what_the_job_on_spark_publishes(
     }
     assert tables == tables_there
     assert _apart(report, here, report_there, there) == []
+
+
+def _put_in_epochs(settings: dict[str, Any], n_epochs: int) -> None:
+    """Write each row of both tables in each epoch, in any order, with gradients and losses of the epoch."""
+    rng = np.random.default_rng(4)
+    for side in ("train", "validation"):
+        path, epochs = settings[side]["path"], list[pa.Table]()
+        table = pq.read_table(path)
+        for epoch in range(n_epochs):
+            gradients = pa.array([rng.normal(size=3 + epoch).astype(np.float32) for _ in range(len(table))])
+            place = table.column_names.index("embedding")
+            told = table.set_column(place, "embedding", gradients).append_column(
+                "epoch", pa.array([epoch] * len(table))
+            )
+            epochs.append(told.set_column(table.column_names.index("loss"), "loss", pa.array(rng.random(len(table)))))
+        together = pa.concat_tables(epochs)
+        pq.write_table(together.take(rng.permutation(len(together))), path)
+        settings[side]["epoch"] = "epoch"
 
 
 FORMATS = ("csv", "csv of float32", "numpy")

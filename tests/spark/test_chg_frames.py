@@ -10,7 +10,7 @@ import pytest
 from ordered_cases import chg_coalition_values, read_vectors
 
 import dvspark
-from dvspark.errors import AuditError, InputError
+from dvspark.errors import AuditError, ConfigError, InputError
 from dvspark.functions import chg_values
 from dvspark.kernels.formulas import chg_shapley as kernel
 
@@ -115,6 +115,37 @@ def test_chg_values__of_losses_and_gradients_are_means_over_the_epochs_of_a_row(
     )
     moved = chg_values(spark.createDataFrame(table).repartition(4, "gradient"), **given)
     np.testing.assert_array_equal(found(moved, known), found(together, known))
+
+
+def test_value_table__of_losses_and_gradients_in_epochs_are_means_by_validation_rows_of_each(
+    spark: SparkSession,
+) -> None:
+    sides: dict[str, DataFrame] = {}
+    told: dict[str, list[Any]] = {"train": [], "points": []}
+    for side, n in (("train", 12), ("points", 8)):
+        for epoch in ("first", "second"):
+            losses, x = RNG.random(n), RNG.normal(size=(n, P))
+            told[side].append(losses[:, None] * x)
+            columns = {"id": [f"{side} {row}" for row in range(n)], "g": pa.array(list(x)), "loss": losses}
+            rows = spark.createDataFrame(pa.table({**columns, "label": ["a"] * n, "epoch": [epoch] * n}))
+            sides[side] = sides[side].unionByName(rows) if side in sides else rows
+    expected = [dvspark.chg_value_arrays(x, z.mean(axis=0)) for x, z in zip(told["train"], told["points"], strict=True)]
+    given: dict[str, Any] = {"method": "chg_shapley", "source": "gradients"}
+    names = {"embedding": "g", "epoch": "epoch"}
+
+    def values(frames: list[DataFrame], columns: dict[str, str]) -> list[float]:
+        result = dvspark.value_table(*frames, columns=columns, **given)
+        by_id = {row["id"]: row["value"] for row in result.values.collect()}
+        return [by_id[f"train {row}"] for row in range(12)]
+
+    together = values([*sides.values()], names)
+    np.testing.assert_allclose(together, np.mean(expected, axis=0), rtol=0, atol=1e-12)
+    alone = values([side.where("epoch = 'first'") for side in sides.values()], {"embedding": "g"})
+    np.testing.assert_allclose(alone, expected[0], rtol=0, atol=1e-12)
+    with pytest.raises(InputError, match="once in each of 2 epochs"):
+        values([sides["train"].where("id <> 'train 3' OR epoch = 'first'"), sides["points"]], names)
+    with pytest.raises(ConfigError, match="columns\\['epoch'\\]"):
+        dvspark.value_table(*sides.values(), columns=names, method="knn_shapley", k=1)
 
 
 @pytest.mark.parametrize(

@@ -23,11 +23,15 @@ def test_page__what_it_shows_is_what_comes_out(name: str, tmp_path: Path, monkey
     assert found.attempted >= 9
     assert found.failed == 0
     if name == "networks":
-        _, command = PAGE.read_text(encoding="utf-8").split("    dvspark value ")
+        _, command, of_epochs = PAGE.read_text(encoding="utf-8").split("    dvspark value ")
         words = command.split("\n\n")[0].replace("\\\n", " ").split()
         assert main(["value", *words]) == 0
         values = pq.read_table(tmp_path / "results" / "values").sort_by("id")["value"].to_numpy()
         assert (np.argsort(values)[:30] % 10 == 0).sum() > 20  # wrong labels, where chance would find 3
+        words = of_epochs.split("\n\n")[0].replace("\\\n", " ").split()
+        assert main(["value", *words]) == 0
+        values_of_epochs = pq.read_table(tmp_path / "epochs" / "values").sort_by("id")["value"].to_numpy()
+        np.testing.assert_allclose(values_of_epochs, values, rtol=1e-12)  # all epochs are alike
 
 
 def test_page__gradients_are_those_of_finite_differences() -> None:

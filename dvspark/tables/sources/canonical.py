@@ -21,6 +21,7 @@ EXPECTED_TYPES = {
     "weight": "a number",
     "task": "a string or an integer",
     "loss": "a number",
+    "epoch": "a string or an integer",
     "target": "a number, which regression predicts",
 }
 HINTS = {
@@ -32,6 +33,7 @@ HINTS = {
     "weight": "cast it to double",
     "task": "cast it to string",
     "loss": "cast it to double",
+    "epoch": "cast it to an integer",
     "target": "cast it to double",
 }
 

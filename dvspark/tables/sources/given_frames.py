@@ -33,7 +33,7 @@ def column_problems(columns: Any) -> list[Problem]:
     """Return what is wrong with the names of columns."""
     if columns is None:
         return []
-    known = ("id", "embedding", "label", "owner", "weight", "loss", "embedding_dtype")
+    known = ("id", "embedding", "label", "owner", "weight", "loss", "epoch", "embedding_dtype")
     if not isinstance(columns, dict):
         expected = f"a dict with some of {', '.join(known)}"
         return [Problem("columns", expected, type(columns).__name__, "columns={'embedding': 'vector'}")]

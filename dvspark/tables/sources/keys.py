@@ -47,7 +47,7 @@ def read_keys(rows: Rows) -> pa.Table:
 def repeated_ids(rows: Rows) -> Ids:
     """Return the ids that occur more than once."""
     if rows.keys is None:
-        return _ids_of(repeated_frame(rows))
+        return ids_of(repeated_frame(rows))
     ids = rows.keys["id"].drop_null().combine_chunks()  # in order, so equal ones are neighbors
     repeated = pc.unique(ids[1:].filter(pc.equal(ids[1:], ids[:-1])))
     return len(repeated), repeated[:FIRST_IDS].to_pylist()
@@ -85,12 +85,13 @@ def content_counts(rows: Rows, columns: list[str]) -> pa.Table:
 def shared_ids(train: Rows, validation: Rows) -> Ids:
     """Return the ids that both tables have."""
     if train.keys is None or validation.keys is None:
-        return _ids_of(train.data_frame.select("id").join(validation.data_frame.select("id"), "id", "left_semi"))
+        return ids_of(train.data_frame.select("id").join(validation.data_frame.select("id"), "id", "left_semi"))
     ids = train.keys["id"]
     both = ids.filter(pc.is_in(ids, value_set=validation.keys["id"].combine_chunks()))
     return len(both), both[:FIRST_IDS].to_pylist()
 
 
-def _ids_of(frame: DataFrame) -> Ids:
+def ids_of(frame: DataFrame) -> Ids:
+    """Return how many ids a DataFrame of ids has, and the first ones."""
     first = [row["id"] for row in frame.orderBy("id").limit(FIRST_IDS).collect()]
     return (frame.count() if len(first) == FIRST_IDS else len(first)), first

@@ -63,7 +63,9 @@ def preview(rows: Rows, reference: TableReference) -> Preview | list[Problem]:
 
 def _n_rows(rows: Rows, reference: TableReference) -> int:
     n_rows = reader_of(rows.side, reference).footer_rows() if rows.files is None else rows.files.n_rows
-    return rows.data_frame.select("id").count() if n_rows is None else n_rows
+    if n_rows is None:
+        return rows.data_frame.select("id").count()
+    return n_rows // max(len(rows.epochs), 1)  # files have a row for each epoch
 
 
 def _lengths(embeddings: pa.Array) -> Counter[int]:

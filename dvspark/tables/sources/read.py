@@ -14,6 +14,7 @@ from dvspark.local.session import LocalSession
 from dvspark.schemas import OWNED, VALIDATION_ROWS
 from dvspark.spark.session import is_connect
 from dvspark.tables.sources.canonical import canonical_columns
+from dvspark.tables.sources.epochs import with_epochs
 from dvspark.tables.sources.folders import literal
 from dvspark.tables.sources.formats import reader_of
 from dvspark.tables.sources.not_local import LOCAL, NotLocalError
@@ -40,6 +41,8 @@ def read_rows(session: Session, side: str, reference: TableReference, target: st
     """
     reader = reader_of(side, reference, target)
     rows = _rows_of(session, reader)
+    if reference.epoch is not None:
+        rows = with_epochs(rows)
     if reference.owned is None:
         return rows
     owned = reader_of(OWNED.name, reference.owned, target)

@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+# What columns are used as.
+ROLES = ("id", "embedding", "label", "owner", "weight", "task", "loss", "epoch")
+
 
 @dataclass(frozen=True)
 class TableReference:
@@ -31,6 +34,7 @@ class TableReference:
     weight: str | None = None
     task: str | None = None
     loss: str | None = None
+    epoch: str | None = None
     embedding_dtype: str | None = None
     embedding_file: str | None = None
     owned: TableReference | None = None
@@ -47,19 +51,21 @@ class TableReference:
         return replace(self, owner=owner, weight=weight, task=None, loss=self._loss(asks))
 
     def columns(self) -> dict[str, str]:
-        """Return the names of the columns by role: id, embedding, label; if asked for, owner, weight, task and loss."""
-        names = {role: getattr(self, role) for role in ("id", "embedding", "label", "owner", "weight", "task", "loss")}
+        """Return the names of the columns by role: id, embedding, label, and those of others that are asked for."""
+        names = {role: getattr(self, role) for role in ROLES}
         return {role: name for role, name in names.items() if name is not None}
 
     def of_rows_alone(self) -> TableReference:
         """Return the reference with ids, embeddings and labels alone, as of owned rows."""
-        return replace(self, owner=None, weight=None, task=None, loss=None)
+        return replace(self, owner=None, weight=None, task=None, loss=None, epoch=None)
 
     def of_validation(self, asks: tuple[str, ...] = ()) -> TableReference:
         """Return the reference without the columns that only training rows have; losses all have, if asked for."""
         return replace(self, owner=None, loss=self._loss(asks))
 
     def _loss(self, asks: tuple[str, ...]) -> str | None:
+        if self.epoch is not None and "losses" not in asks:
+            return None  # joined gradients would be weighed by them
         return self.loss or ("loss" if "losses" in asks else None)
 
     def __str__(self) -> str:

@@ -43,6 +43,7 @@ class Rows:
     - ``keys``: all columns but the embedding, in id order, if they are at hand.
     - ``bytes_declared``: whether the type of numbers in binary embeddings was given.
     - ``tables``: training rows and owned rows, if these are both; ``beside``: a file of embeddings the table lacks.
+    - ``epochs``: of joined rows (`epochs.with_epochs`), each epoch and how many numbers its gradients have.
     """
 
     side: str
@@ -56,6 +57,7 @@ class Rows:
     bytes_declared: bool = False
     tables: tuple[Rows, ...] = ()
     beside: str | None = None
+    epochs: tuple[tuple[Any, int], ...] = ()
 
     @property
     def spark(self) -> SparkSession | None:

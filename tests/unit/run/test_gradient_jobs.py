@@ -20,6 +20,7 @@ from dvspark.kernels.gradients.head_pass import VARIANTS
 from dvspark.kernels.gradients.row_pass import stretches
 from dvspark.local.session import LocalSession
 from dvspark.run.pipeline import run
+from dvspark.tables.sources.not_local import NotLocalError
 
 N, P = 50, 5
 RNG = np.random.default_rng(7)
@@ -45,6 +46,9 @@ def values_of(local: LocalSession, folder: Path, train: dict[str, Any], **settin
     if (points := settings.pop("validation", None)) is not None:
         sides = {**sides, "self_validation": False, "validation": written(folder / "points.parquet", **points)}
     given = {"method": "chg_shapley", "source": "gradients", "engine": "local", "report": False, "force": True}
+    for name, column in settings.pop("columns", {}).items():
+        side, role = name.split(".")
+        sides[side] = {**sides[side], role: column}
     config = JobConfig(**sides, **given, run_id="run", output={"path": str(folder / "out")}, **settings)
     assert config.problems() == []
     record = run(config, local)
@@ -117,6 +121,56 @@ def test_values__of_epochs_laid_end_to_end_are_their_sum(local: LocalSession, tm
     np.testing.assert_allclose(values, sum(map(dvspark.chg_value_arrays, epochs)), rtol=0, atol=1e-12)
 
 
+def of_epochs(n_epochs: int, seed: int, n: int = N) -> dict[str, Any]:
+    """Return the columns of rows of which each is once in each epoch, in any order; epoch e has gradients of P + e."""
+    draw = np.random.default_rng(seed)
+    places = draw.permutation(n * n_epochs)
+    rows, epochs = places % n, places // n
+    losses = draw.gamma(1.0, size=len(places))
+    losses[rows == 3] = 0.0  # a row that was learned by heart
+    gradients = [draw.normal(size=P + epoch) + 0.3 for epoch in epochs]
+    return {"id": IDS[rows], "label": LABELS[rows], "epoch": epochs, "loss": losses, "gradient": gradients}
+
+
+def in_epoch(table: dict[str, Any], epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return losses and gradients of the rows in one epoch, in ascending order of ids."""
+    own = np.flatnonzero(table["epoch"] == epoch)
+    own = own[np.argsort(table["id"][own])]
+    return table["loss"][own], np.array([table["gradient"][row] for row in own])
+
+
+def mean_over_epochs(variant: str, by: str, train: dict[str, Any], points: dict[str, Any] | None) -> np.ndarray:
+    """Return what arrays of each epoch alone give, as means over the epochs, in ascending order of ids."""
+    labels = LABELS[np.argsort(IDS)] if by == "label" else None
+    found = list[np.ndarray]()
+    for epoch in np.unique(train["epoch"]).tolist():
+        losses, gradients = in_epoch(train, epoch)
+        if variant == "hardness":
+            games = [np.full(N, True)] if labels is None else [labels == label for label in range(3)]
+            values = np.empty(N)
+            for own in games:
+                values[own] = dvspark.hardness_value_arrays(losses[own])
+        else:
+            target = None if points is None else in_game(variant, *in_epoch(points, epoch)).mean(axis=0)
+            values = dvspark.chg_value_arrays(in_game(variant, losses, gradients), target, by=labels)
+        found.append(values)
+    return np.mean(found, axis=0)
+
+
+@pytest.mark.parametrize(
+    ("variant", "by", "aim"), [*((variant, by, "train") for variant in VARIANTS for by in ("all", "label")),
+                               ("chg", "all", "validation"), ("gradient", "all", "validation")]
+)  # fmt: skip
+def test_values__of_several_epochs_are_means_over_them(
+    local: LocalSession, tmp_path: Path, variant: str, by: str, aim: str
+) -> None:
+    train, points = of_epochs(3, 1), of_epochs(3, 2) if aim == "validation" else None
+    columns = {"train.epoch": "epoch"} if points is None else {"train.epoch": "epoch", "validation.epoch": "epoch"}
+    values = values_of(local, tmp_path, train, variant=variant, by=by, validation=points, columns=columns)
+    values = values[[int(np.flatnonzero(train["id"] == one)[0]) for one in sorted(IDS)]]
+    np.testing.assert_allclose(values, mean_over_epochs(variant, by, train, points), rtol=0, atol=1e-12)
+
+
 BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     "no column": ({"loss": None}, ["a column 'loss' (loss)", "Set train.loss"]),
     "words": ({"loss": ["much"] * N}, ["train column 'loss'", "a number", "cast it to double"]),
@@ -130,6 +184,75 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "infinite": ({"gradient": [[np.inf] * P, *GRADIENTS[1:]]}, ["embedding holds NaN or infinity in 1 rows"]),
 }
+
+
+def moved_on(table: dict[str, Any]) -> None:
+    """Put a row in the next epoch, in which its id has a row already."""
+    epoch = (table["epoch"][0] + 1) % 3
+    table["epoch"][0], table["gradient"][0] = epoch, np.ones(P + epoch)
+
+
+BAD_EPOCHS: dict[str, tuple[Any, list[str]]] = {
+    "an id not in each": (lambda table: table["id"].__setitem__(0, 9_999), ["others in 2 ids", "once in each of 3"]),
+    "an id twice in one": (moved_on, ["others in 1 ids", "once in each of 3"]),
+    "an id of two labels": (lambda table: table["label"].__setitem__(0, 7), ["others in 1 ids", "with the same label"]),
+    "two lengths in one": (lambda table: table["gradient"].__setitem__(0, [1.0]), ["1 to ", "one length in an epoch"]),
+    "a row of no epoch": (
+        lambda table: table.__setitem__("epoch", pa.array([None, *table["epoch"][1:]])),
+        ["none in 1 rows", "an epoch in each row"],
+    ),
+    "a loss that is none": (
+        lambda table: table["loss"].__setitem__(slice(0, 2), [-1.0, np.inf]),
+        ["loss is negative, NaN or infinity in 2 rows"],
+    ),
+    "no loss": (
+        lambda table: table.__setitem__("loss", pa.array([None, *table["loss"][1:]])),
+        ["loss is null in 1 rows"],
+    ),
+    "no gradient": (lambda table: table["gradient"].__setitem__(0, None), ["embedding is null in 1 rows"]),
+    "a number missing": (
+        lambda table: table["gradient"].__setitem__(0, [None, *table["gradient"][0][1:]]),
+        ["embedding holds null in 1 rows"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_EPOCHS)
+def test_epochs__that_cannot_be_joined_are_named(local: LocalSession, tmp_path: Path, name: str) -> None:
+    table, (change, said) = of_epochs(3, 1), BAD_EPOCHS[name]
+    change(table)
+    with pytest.raises(InputError) as error:
+        values_of(local, tmp_path, table, columns={"train.epoch": "epoch"})
+    for words in said:
+        assert words in str(error.value)
+
+
+@pytest.mark.parametrize("points", [of_epochs(2, 2), {**of_epochs(3, 2), "epoch": of_epochs(3, 2)["epoch"] + 1}])
+def test_epochs__of_validation_rows_are_those_of_training_rows(
+    local: LocalSession, tmp_path: Path, points: dict[str, Any]
+) -> None:
+    columns = {"train.epoch": "epoch", "validation.epoch": "epoch"}
+    with pytest.raises(InputError, match="the same, with gradients of the same lengths"):
+        values_of(local, tmp_path, of_epochs(3, 1), validation=points, columns=columns)
+
+
+def test_epochs__of_too_many_numbers_are_sparks(
+    local: LocalSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dvspark.tables.sources.epochs.MOST_NUMBERS", N * (P + P + 1) - 1)
+    with pytest.raises(NotLocalError, match=rf"at most .* numbers of gradients(?s:.*){N * (P + P + 1)}"):
+        values_of(local, tmp_path, of_epochs(2, 1), columns={"train.epoch": "epoch"})
+
+
+def test_epochs__of_embeddings_or_of_one_table_alone_are_refused(tmp_path: Path) -> None:
+    sides = {"train": {"path": "t", "epoch": "e"}, "output": {"path": str(tmp_path)}}
+    config = JobConfig(**sides, validation={"path": "v"}, method="chg_shapley", source="gradients")
+    assert [(one.where, one.got) for one in config.problems()] == [
+        ("train.epoch, validation.epoch", "only train.epoch")
+    ]
+    for method in ("knn_shapley", "chg_shapley"):
+        (problem,) = JobConfig(**sides, self_validation=True, method=method).problems()
+        assert (problem.where, problem.got) == ("train.epoch", "'e'")
 
 
 @pytest.mark.parametrize("name", BAD)
