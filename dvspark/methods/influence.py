@@ -16,5 +16,6 @@ INFLUENCE = WholeMethod(
     formulas=Influence,
     parameters=(HEAD_PENALTY,),
     reference="Koh & Liang, ICML 2017, arXiv:1703.04730",
+    at_once=False,
     passes=200,
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dvspark.engine.groups import Groups
 from dvspark.engine.planning.cluster import read_hosts
-from dvspark.engine.planning.plan import Plan, make_plan
+from dvspark.engine.planning.plan import Plan, make_plan, require_driver, this_host_bytes
 from dvspark.engine.planning.sizes import Sizes
 from dvspark.errors import ComputeError, Problem
 from dvspark.local.session import LocalSession
@@ -17,8 +17,7 @@ from dvspark.tables.sources.not_local import not_local
 from dvspark.tables.table_checks import ValidatedInputs
 
 if TYPE_CHECKING:
-    from dvspark.errors import ComputeError, Problem
-from dvspark.local.session import Session
+    from dvspark.local.session import Session
 
 
 def plan_run(
@@ -31,7 +30,8 @@ def plan_run(
 ) -> Plan:
     """Return how the run is spread; ``groups``: of validation rows, which have chunks of their own.
 
-    Raises: ComputeError if no plan fits, NotLocalError for an index that does not fit a machine without Spark.
+    Raises: ComputeError if no plan fits, or the driver cannot hold its tables; NotLocalError for an index that does not
+    fit a machine without Spark.
     """
     with stages.stage("plan") as now:
         sizes = Sizes.of(
@@ -50,5 +50,6 @@ def plan_run(
             hint = "its utility needs all rows on each host: give hosts more memory, or value fewer rows"
             expected = f"an index that fits a host, for {options.method}"
             raise ComputeError(Problem("plan", expected, plan.reason, hint))
+        require_driver(sizes, plan, this_host_bytes())
         now.note = f"{plan.name}, {plan.n_chunks} chunks: {plan.reason}"
     return plan

@@ -9,7 +9,7 @@ from dvspark.engine.groups import TASK, Groups
 from dvspark.engine.planning.calibrate import calibrate
 from dvspark.engine.planning.cluster import read_hosts
 from dvspark.engine.planning.estimate import estimate, not_counted
-from dvspark.engine.planning.plan import make_plan, turning_point
+from dvspark.engine.planning.plan import make_plan, require_driver, turning_point
 from dvspark.engine.planning.sizes import Sizes
 from dvspark.errors import InputError, Problem
 from dvspark.run.grouping import driver_bytes, expected_groups
@@ -46,6 +46,7 @@ def plan_job(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     hosts = read_hosts(spark, config.host_memory)
     n_chunks = None if groups is None else groups.n_chunks
     plan = make_plan(sizes, hosts, chunk_rows=config.chunk_rows, asked=config.plan, n_chunks=n_chunks)
+    require_driver(sizes, plan, hosts.memory_bytes)
     point = calibrate(sizes, options, n_labels=labels, chunk_rows=config.chunk_rows)
     return {
         "n_train": sizes.n_train,

@@ -98,6 +98,17 @@ def make_plan(sizes: Sizes, hosts: Hosts, *, chunk_rows: int, asked: str = "auto
     )
 
 
+def require_driver(sizes: Sizes, plan: Plan, memory_bytes: int) -> None:
+    """Raise ComputeError if a driver of so much memory has not enough for the rows that its method has it hold."""
+    needed = sizes.method.driver_bytes(sizes, in_blocks=plan.name == "sharded")
+    if needed > memory_bytes * HOST_SHARE:
+        most = f"{show_bytes(int(memory_bytes * HOST_SHARE))}, {HOST_SHARE:.0%} of its memory"
+        rows = f"{sizes.n_train:,} rows by {sizes.n_validation:,}, of {sizes.n_features:,} {sizes.dtype}"
+        hint = "value a sample of rows, or start the driver where it has more memory"
+        expected = f"at most {most}, for {sizes.method.name}"
+        raise ComputeError(Problem("memory of the driver", expected, f"{show_bytes(needed)} for {rows}", hint))
+
+
 def turning_point(sizes: Sizes, hosts: Hosts, *, asked: str = "auto") -> str:
     """Return, as text, what would change the choice: another number of rows, or another memory of a host."""
     fits = sizes.index_bytes <= hosts.share_bytes

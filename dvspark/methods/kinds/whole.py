@@ -34,10 +34,12 @@ class SettledValues:
 class WholeMethod(SharedMethod[WholeFormulas]):
     """A method whose values follow from both tables at once: no rows are ranked, and no points are added.
 
-    ``passes``: how often the rows are multiplied with the weights of a class, for plans.
+    ``passes``: how often the rows are multiplied with the weights of a class, for plans. ``at_once``: the driver reads
+    all training rows at once; where they lie in blocks, it holds them.
     """
 
     passes: int
+    at_once: bool = True
 
     kind: ClassVar[str] = "whole"
     averages_ties: ClassVar[bool] = True  # rows are not ranked
@@ -83,6 +85,12 @@ class WholeMethod(SharedMethod[WholeFormulas]):
     def asked(self, sizes: Sizes) -> str:  # noqa: ARG002
         """Return in words what the method needs of the training rows."""
         return "both tables"
+
+    def driver_bytes(self, sizes: Sizes, *, in_blocks: bool) -> int:
+        """Return the memory that the driver needs: rows that it holds, twice while they are put together, and more."""
+        held = sizes.n_validation + (sizes.n_train if in_blocks and self.at_once else 0)
+        of_rows = 2 * held * sizes.n_features * sizes.item_bytes
+        return of_rows + self.formulas.held_bytes(sizes.n_train, sizes.n_validation, sizes.n_features)
 
     def flops(self, sizes: Sizes) -> int:
         """Return the number of floating-point operations in matrix products, for one class."""
