@@ -202,10 +202,6 @@ class Method(ABC, Generic[P]):
         sorting = memory.scratch_bytes(sizes.n_train, 0, ties=sizes.ties)
         return sorting if sizes.sorts else VALUING_ROW_BYTES * sizes.n_train
 
-    def driver_bytes(self, sizes: Sizes, *, in_blocks: bool) -> int:  # noqa: ARG002
-        """Return the memory that the driver needs for the tables themselves; ``in_blocks``: so training rows lie."""
-        return 0
-
     def exchanged_bytes(self, sizes: Sizes, n_blocks: int) -> int:
         """Return the bytes that travel between blocks and tasks for one point, without partials (sharded plan)."""
         if sizes.sorts:

@@ -87,7 +87,10 @@ class WholeMethod(SharedMethod[WholeFormulas]):
         return "both tables"
 
     def driver_bytes(self, sizes: Sizes, *, in_blocks: bool) -> int:
-        """Return the memory that the driver needs: rows that it holds, twice while they are put together, and more."""
+        """Return the memory that the driver needs; ``in_blocks``: so training rows lie.
+
+        Rows that it holds are there twice while they are put together.
+        """
         held = sizes.n_validation + (sizes.n_train if in_blocks and self.at_once else 0)
         of_rows = 2 * held * sizes.n_features * sizes.item_bytes
         return of_rows + self.formulas.held_bytes(sizes.n_train, sizes.n_validation, sizes.n_features)
