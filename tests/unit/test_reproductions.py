@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dvspark import value_arrays
 from dvspark.subsets import CRITERIA, SubsetTraining
 from tests.bench.reproductions.article import article_cells, compared
+from tests.bench.reproductions.chg_figures import LOOKED_AT, REMOVED, TRAINING, chg_contenders, chg_rows
 from tests.bench.reproductions.data import paper_sets, two_d_planes
 from tests.bench.reproductions.figures import FIGURE_METHODS, figure_rows
 from tests.bench.reproductions.page import RESULTS, page
@@ -84,6 +86,24 @@ def test_seed_article__both_estimators_come_near_the_exact_values() -> None:
 def test_page__can_have_one_part_alone(part: str) -> None:
     alone = page({part: json.loads(RESULTS.read_text(encoding="utf-8"))[part]})
     assert ("## The threshold article" in alone, "## The public part" in alone) == (part == "article", part == "public")
+
+
+def test_chg__values_of_the_article_are_means_over_epochs_of_a_head() -> None:
+    rows = two_d_planes(60)
+    (one,) = [one for one in chg_contenders() if one.name == "article, gradients"]
+    given = {"method": "chg_shapley", "variant": "gradient", "self_validation": True, **TRAINING}
+    assert one.values(rows, two_d_planes(9)).tobytes() == value_arrays(rows.x, rows.y, **given).tobytes()
+
+
+def test_chg__has_a_table_of_each_spoil_and_of_removals() -> None:
+    found = chg_rows([("planes", two_d_planes(160))], [0, 1], n_train=80, n_validation=60)
+    names = [one.name for one in chg_contenders()]
+    assert len(found["found"]) == 2 * ((len(names) + 2) * len(LOOKED_AT) + len(names))
+    assert len(found["removed"]) == (2 * len(names) + 1) * len(REMOVED)
+    told = page({"chg": {"date": "", "machine": {"processor": "", "cores": 1}, "versions": {}, "seeds": [0, 1],
+                         "figures": found}})  # fmt: skip
+    assert told.count("| planes | article, losses ") == 3
+    assert len([line for line in told.splitlines() if line.startswith("| planes | random ")]) == 3
 
 
 def test_subsets__have_a_row_a_set_share_of_wrong_labels_criterion_and_share() -> None:

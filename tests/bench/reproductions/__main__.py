@@ -11,13 +11,14 @@ from typing import Any
 from dvspark.evaluate.labeled import LabeledRows
 from tests.bench.frame import result
 from tests.bench.reproductions.article import article_cells, compared
+from tests.bench.reproductions.chg_figures import chg_rows, chg_sets
 from tests.bench.reproductions.data import paper_sets, public_sets
 from tests.bench.reproductions.figures import figure_rows
 from tests.bench.reproductions.page import RESULTS, page
 from tests.bench.reproductions.seed_article import seed_rows
 from tests.bench.reproductions.subsets import TRAINING, subset_rows, subset_sets
 
-PARTS = ("seed", "article", "public", "subsets")
+PARTS = ("seed", "article", "public", "chg", "subsets")
 PAGE = Path(__file__).parents[3] / "docs" / "reproductions.md"
 
 
@@ -37,6 +38,11 @@ def seed_part(seeds: Sequence[int]) -> dict[str, Any]:
 def public_part(sets: Iterable[tuple[str, LabeledRows]], seeds: Sequence[int]) -> dict[str, Any]:
     """Return the figures of the public sets."""
     return {**_about(seeds), "figures": figure_rows(sets, seeds)}
+
+
+def chg_part(fashion: Path | None, seeds: Sequence[int]) -> dict[str, Any]:
+    """Return which rows are found, and what removals do, by the values of the article on CHG-Shapley."""
+    return {**_about(seeds), "figures": chg_rows(chg_sets(fashion), seeds)}
 
 
 def subsets_part(fashion: Path | None, seeds: Sequence[int]) -> dict[str, Any]:
@@ -71,6 +77,8 @@ def main() -> None:
     if given.only in (None, "public"):
         sets = public_sets(given.fashion, given.wordnet, given.wordllama)
         found["public"] = public_part(sets, range(given.public_seeds))
+    if given.only in (None, "chg"):
+        found["chg"] = chg_part(given.fashion, range(given.public_seeds))
     if given.only in (None, "subsets"):
         found["subsets"] = subsets_part(given.fashion, range(given.public_seeds))
     given.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

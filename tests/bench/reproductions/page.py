@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.bench.performance_page import table
 from tests.bench.reproductions.article import KS, TAUS, WITHIN
+from tests.bench.reproductions.chg_page import chg_parts
 from tests.bench.reproductions.seed_page import seed_parts
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -105,6 +106,8 @@ def page(result: dict[str, Any]) -> str:
         parts += ["## The public part\n", _made(result["public"])]
         for title, rows in result["public"]["figures"].items():
             parts += [f"### {title.capitalize()}\n", FIGURES[title] + "\n", table(_wide(rows))]
+    if "chg" in result:
+        parts += chg_parts(result["chg"], _made(result["chg"]))
     if "subsets" in result:
         parts += _of_subsets(result["subsets"])
     return "\n".join(parts)
