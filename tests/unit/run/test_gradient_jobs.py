@@ -20,7 +20,10 @@ from dvspark.kernels.gradients.head_pass import VARIANTS
 from dvspark.kernels.gradients.row_pass import stretches
 from dvspark.local.session import LocalSession
 from dvspark.run.pipeline import run
+from dvspark.tables.sources.metadata import Preview, preview
 from dvspark.tables.sources.not_local import NotLocalError
+from dvspark.tables.sources.read import read_rows
+from dvspark.tables.sources.rows import Rows
 
 N, P = 50, 5
 RNG = np.random.default_rng(7)
@@ -234,6 +237,25 @@ def test_epochs__of_validation_rows_are_those_of_training_rows(
     columns = {"train.epoch": "epoch", "validation.epoch": "epoch"}
     with pytest.raises(InputError, match="the same, with gradients of the same lengths"):
         values_of(local, tmp_path, of_epochs(3, 1), validation=points, columns=columns)
+
+
+def test_epochs__are_previewed_and_set_aside_as_one_row_an_id(local: LocalSession, tmp_path: Path) -> None:
+    table = of_epochs(3, 1)
+    table["loss"][0] = -1.0
+    side = {**written(tmp_path / "train.parquet", **table), "epoch": "epoch"}
+    given = {"method": "chg_shapley", "source": "gradients", "on_bad_row": "reject", "self_validation": True}
+    config = JobConfig(train=side, output={"path": str(tmp_path / "out")}, report=False, **given)
+    rows = read_rows(local, "train", config.train_reference())
+    assert isinstance(rows, Rows)
+    told = preview(rows, config.train_reference())
+    assert isinstance(told, Preview)
+    assert (told.n_rows, told.n_features, told.dtype) == (N, 3 * P + 3, "float64")
+    record = run(config, local)
+    rejected = pq.read_table(tmp_path / "out" / "rejected").to_pylist()
+    assert [(row["id"], row["reason"]) for row in rejected] == [
+        (str(table["id"][0]), "loss is negative, NaN or infinity")
+    ]
+    assert record["inputs"]["train"]["n_rows"] == N - 1
 
 
 def test_epochs__of_too_many_numbers_are_sparks(
