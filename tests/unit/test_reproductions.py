@@ -113,5 +113,5 @@ def test_subsets__have_a_row_a_set_share_of_wrong_labels_criterion_and_share() -
     assert len(found) == len(FLIPS) * (1 + 2 * (len(CRITERIA) - 1))
     told = page({"subsets": {"date": "", "machine": {"processor": "", "cores": 1}, "versions": {}, "seeds": [0],
                              "training": vars(SubsetTraining()), "rows": found}})  # fmt: skip
-    assert "### planes, 30 % wrong labels" in told
+    assert "### planes, 120 rows, 30 % wrong labels" in told
     assert all(f"| {name} " in told for name in CRITERIA)

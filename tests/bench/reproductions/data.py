@@ -63,10 +63,13 @@ def two_d_planes(n: int) -> LabeledRows:
     return LabeledRows(x, (target > target.mean()).astype(int))
 
 
-def fashion_mnist(folder: Path) -> LabeledRows:
-    """Return the 10,000 test images of Debian's package dataset-fashion-mnist, 784 numbers from 0 to 1 each."""
-    images = gzip.decompress((folder / "t10k-images-idx3-ubyte.gz").read_bytes())
-    labels = gzip.decompress((folder / "t10k-labels-idx1-ubyte.gz").read_bytes())
+def fashion_mnist(folder: Path, side: str = "t10k") -> LabeledRows:
+    """Return the images of Debian's package dataset-fashion-mnist, 784 numbers from 0 to 1 each.
+
+    ``side``: t10k, the 10,000 test images, or train, the 60,000 training images.
+    """
+    images = gzip.decompress((folder / f"{side}-images-idx3-ubyte.gz").read_bytes())
+    labels = gzip.decompress((folder / f"{side}-labels-idx1-ubyte.gz").read_bytes())
     x = np.frombuffer(images, np.uint8, offset=16).reshape(-1, 784) / 255.0
     return LabeledRows(x, np.frombuffer(labels, np.uint8, offset=8).astype(int))
 

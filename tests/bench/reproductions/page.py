@@ -79,11 +79,12 @@ Cai, *CHG Shapley*, 2024, [arXiv:2406.11730](https://arxiv.org/abs/2406.11730), 
 GLISTER and by GRAD-MATCH. `python -m tests.bench.reproductions --only subsets --fashion FOLDER` makes this part by
 `dvspark.subsets`.
 
-The article trains deep networks from pixels, for more epochs; here a softmax head trains on 2,000 rows of frozen
-embeddings, the demo's packages (57 sections), and of pixels, Fashion-MNIST's test images. So orders of criteria may be
-compared with the article's, figures may not. Cells are accuracies on rows that nothing was chosen by, means over seeds,
-in parentheses their standard deviation; for `full` the same head stands under each share. The last columns are seconds
-of one core for training and choices, medians. `glister` alone knows validation rows, whose labels are right.
+The article trains deep networks from pixels, for more epochs; here a softmax head trains on frozen embeddings, all
+training rows of the demo's packages (57 sections), and on pixels, training images of Fashion-MNIST. So orders of
+criteria may be compared with the article's, figures may not. Cells are accuracies on rows that nothing was chosen by,
+means over seeds, in parentheses their standard deviation; for `full` the same head stands under each share. The last
+columns are seconds of one core for training and choices, medians, of a machine that did other work too. `glister` alone
+knows validation rows, whose labels are right.
 """
 
 
@@ -123,7 +124,8 @@ def _of_subsets(part: dict[str, Any]) -> list[str]:
     parts = [SUBSETS, _made(part), steps]
     for name, flips in dict.fromkeys((row["set"], row["wrong labels"]) for row in part["rows"]):
         own = [row for row in part["rows"] if (row["set"], row["wrong labels"]) == (name, flips)]
-        parts += [f"### {name}, {100 * flips:.0f} % wrong labels\n", table(_by_share(own))]
+        title = f"### {name}, {own[0]['train rows']:,} rows, {100 * flips:.0f} % wrong labels\n"
+        parts += [title, table(_by_share(own))]
     return parts
 
 
