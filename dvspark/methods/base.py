@@ -188,19 +188,19 @@ class Method(ABC, Generic[P]):
 
     def scratch_bytes(self, sizes: Sizes, rows: int) -> int:
         """Return a bound on the kernel's memory for so many training rows, without these rows themselves."""
+        n, bounds = sizes.n_train, sizes.row_bounds
         return memory.scratch_bytes(
-            rows,
-            sizes.n_features,
-            ties=sizes.ties,
-            ranking=sizes.ranking,
-            row_bounds=sizes.row_bounds,
-            table_rows=sizes.n_train,
+            rows, sizes.n_features, ties=sizes.ties, ranking=sizes.ranking, row_bounds=bounds, table_rows=n
         )
 
     def merging_bytes(self, sizes: Sizes) -> int:
         """Return the memory of a task that values points from the parts that blocks have reported."""
-        sorting = memory.scratch_bytes(sizes.n_train, 0, ties=sizes.ties)
-        return sorting if sizes.sorts else VALUING_ROW_BYTES * sizes.n_train
+        n = sizes.n_train
+        return memory.scratch_bytes(n, 0, ties=sizes.ties) if sizes.sorts else VALUING_ROW_BYTES * n
+
+    def driver_bytes(self, sizes: Sizes, *, in_blocks: bool) -> int:  # noqa: ARG002
+        """Return the memory that the driver needs for rows of the tables; ``in_blocks``: so training rows lie."""
+        return 0
 
     def exchanged_bytes(self, sizes: Sizes, n_blocks: int) -> int:
         """Return the bytes that travel between blocks and tasks for one point, without partials (sharded plan)."""

@@ -214,7 +214,7 @@ def epoch_problems(options: ValueOptions, given: Mapping[str, str | None]) -> li
     named = {where: column for where, column in given.items() if column is not None}
     if options.method not in list(METHODS) or not named:
         return []
-    if options.declaration.kind != "sums" or options.parameters.get("source") != GIVEN:
+    if options.parameters.get("source") != GIVEN:
         hint = "leave it out, or value gradients: method: chg_shapley, source: gradients"
         expected = f"none, for {options.method} of embeddings"
         return [Problem(where, expected, repr(column), hint) for where, column in named.items()]

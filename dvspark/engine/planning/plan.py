@@ -14,7 +14,6 @@ from dvspark.engine.chunks import WAVE_CHUNKS, count_chunks
 from dvspark.engine.planning.sizes import Sizes, shuffle_bytes, worker_bytes
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.distances.distances import TILE_ROWS
-from dvspark.methods.kinds.whole import WholeMethod
 from dvspark.units import parse_bytes, show_bytes
 
 logger = logging.getLogger(__name__)
@@ -101,8 +100,6 @@ def make_plan(sizes: Sizes, hosts: Hosts, *, chunk_rows: int, asked: str = "auto
 
 def require_driver(sizes: Sizes, plan: Plan, memory_bytes: int) -> None:
     """Raise ComputeError if a driver of so much memory has not enough for the rows that its method has it hold."""
-    if not isinstance(sizes.method, WholeMethod):
-        return
     needed = sizes.method.driver_bytes(sizes, in_blocks=plan.name == "sharded")
     if needed > memory_bytes * HOST_SHARE:
         most = f"{show_bytes(int(memory_bytes * HOST_SHARE))}, {HOST_SHARE:.0%} of its memory"

@@ -14,7 +14,6 @@ from dvspark.engine.planning.sizes import Sizes
 from dvspark.errors import ComputeError
 from dvspark.local.session import LocalSession
 from dvspark.methods import METHODS
-from dvspark.methods.kinds.whole import WholeMethod
 from dvspark.run.pipeline import run
 
 GIB = 2**30
@@ -64,7 +63,7 @@ def test_job__that_its_driver_cannot_hold_writes_nothing(
     config = JobConfig(**sides, output={"path": str(tmp_path / "out")}, method="lava", work_dir=str(tmp_path / "work"))
     dtype = str(data.train.x.dtype)
     sizes = Sizes(60, 40, data.train.x.shape[1], dtype, method=METHODS["lava"])
-    needed = WholeMethod.of(METHODS["lava"]).driver_bytes(sizes, in_blocks=False)
+    needed = METHODS["lava"].driver_bytes(sizes, in_blocks=False)
     monkeypatch.setattr("dvspark.run.plan.this_host_bytes", lambda: int(needed / 0.6) - 1)
     with pytest.raises(ComputeError, match=r"(?s)memory of the driver.*60 rows by 40"):
         run(config, local)
