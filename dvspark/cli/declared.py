@@ -34,7 +34,7 @@ TABLE_OPTIONS = (
 )
 TRAINING_OPTIONS = (
     Option("--epochs", "epochs in which a head is trained on chosen rows", "N", "60"),
-    Option("--every", "epochs until rows are chosen again", "N", "20"),
+    Option("--every", "rows are chosen again after so many epochs", "N", "20"),
     Option("--batch-rows", "rows of a step", "N", "128"),
     Option("--learning-rate", "size of steps, which falls to 0", "NUMBER", "1"),
 )
@@ -65,7 +65,8 @@ _ALL = (
         "value training rows, and decide for each: keep, relabel, drop or check",
         ("dvspark.cli.commands", "run_review"),
         (f"dvspark review {SETTINGS_USAGE}",),
-        about="It takes the words of `dvspark value`. Without validation rows, training rows judge each other.",
+        about="It takes the options of `dvspark value`. Without a validation table, training rows are compared with each "
+        "other.",
         options=(JSON,),
         examples=(
             "dvspark review --train train.parquet --output results",
@@ -97,7 +98,7 @@ _ALL = (
         "tell what a job would take in memory and time; write nothing",
         ("dvspark.cli.commands", "run_plan"),
         (f"dvspark plan {SETTINGS_USAGE}",),
-        about="It takes the words of `dvspark value`.",
+        about="It takes the options of `dvspark value`.",
         options=(JSON,),
         examples=("dvspark plan value.yaml --host_memory 64g",),
         takes_settings=True,
@@ -120,7 +121,7 @@ _ALL = (
     ),
     Command(
         "report",
-        "write the report of a published run anew, maybe beside another run",
+        "write the report of a published run again, alone or against another run",
         ("dvspark.cli.report", "run"),
         ("dvspark report RUN [--against RUN] [--show COLUMN] [--to FILE] [--force]",),
         about="RUN is OUTPUT/runs/RUN_ID, or OUTPUT for the run that was published last. FILE is report-RUN_ID.html if "
@@ -140,7 +141,7 @@ _ALL = (
         ("dvspark.cli.evaluate", "run"),
         (f"dvspark evaluate {'|'.join(QUESTIONS)} [--train TABLE --validation TABLE] [...]",),
         about=" ".join(f"{name}: {asks}" for name, asks in QUESTIONS.items()) + " Without tables it takes the demo's. "
-        "It works in this process's memory. Models need the extra `models`.",
+        "All rows are held in the memory of one process. Models need the extra `models`.",
         options=(
             *TABLE_OPTIONS,
             Option(
@@ -184,7 +185,7 @@ _ALL = (
         options=(
             Option("--budget", "the amount of money that is paid; needed", "AMOUNT"),
             Option("--by", "owner: pay owners, whose rows' values are added up", "owner"),
-            Option("--task", "a task of the run, such as a buyer, by whose validation rows alone is paid", "NAME"),
+            Option("--task", "a task of the run, such as a buyer: pay by its validation rows alone", "NAME"),
             Option("--negative", "what a negative value does", "pays-nothing|owes", "pays-nothing"),
             Option("--decimals", "decimals of a unit: 2 pays in cents, 0 in whole amounts", "N", "2"),
             Option("--to", "where the payouts go, without .csv", "PATH"),
@@ -228,7 +229,7 @@ _ALL = (
     ),
     Command(
         "methods",
-        "list the methods; say what one is for and what it takes",
+        "list the methods, or tell what one is for and what it takes",
         ("dvspark.cli.methods_text", "run"),
         ("dvspark methods [METHOD]",),
         examples=("dvspark methods knn_shapley",),
@@ -251,16 +252,17 @@ _ALL = (
         ("dvspark.cli.warm", "run"),
         ("dvspark warm",),
         about="It runs a job of a few rows on Spark, keeps the classes that Java has loaded in ~/.cache/dvspark, and "
-        "compiles loops. Do so again after another Java or Spark is installed; until then jobs start as without it.",
+        "compiles loops. Run it again after you install another Java or Spark; until then, jobs start as if it had not "
+        "been run.",
     ),
     Command(
         "pack",
         "write the package as a zip for spark-submit, or the whole environment",
         ("dvspark.cli.pack", "run"),
         ("dvspark pack [PATH] [--environment] [--force]",),
-        about="PATH is dvspark.zip, or environment.tar.gz, if left out. The zip is for --py-files, the environment for "
-        "--archives: Python, dvspark, and all that it needs or can use and that is installed here, but for Spark, Java "
-        "and Python's standard library. The demo's data is in neither.",
+        about="PATH is dvspark.zip, or environment.tar.gz, if left out. The zip is for --py-files. The environment is "
+        "for --archives: it has the Python program, dvspark, and the installed packages that dvspark needs or can use, "
+        "without Spark, Java and Python's standard library. The demo's data is in neither.",
         options=(
             Option("--environment", "write the environment in which this command runs"),
             Option("--force", "overwrite a file that is there"),

@@ -23,15 +23,15 @@ IMPORTS = {
 
 IMPORT = Command(
     "import",
-    "make train and validation tables of other tools' files",
+    "make training and validation tables from files of other tools",
     ("dvspark.cli.importing", "run"),
     (
         "dvspark import yfcc100m --features PLACE --autotags FILE --output FOLDER [...]",
         "dvspark import npy --folder FOLDER --label COLUMN --output FOLDER [...]",
         "dvspark import table --from PLACE [--format NAME] --output FOLDER [...]",
     ),
-    about="Rows go to FOLDER/train and FOLDER/validation, in Parquet, bad lines to FOLDER/rejected. An import that was "
-    "stopped goes on where it was when the same words are given again.",
+    about="Rows go to FOLDER/train and FOLDER/validation, in Parquet, and bad lines to FOLDER/rejected. An import that "
+    "was stopped goes on where it was when you give the same command again.",
     options=(
         Option("--features", "yfcc100m: YFCC100M_hybridCNN_gmean_fc6_*.txt.gz, one file or their folder", "PLACE"),
         Option("--autotags", "yfcc100m: yfcc100m_autotags.bz2", "FILE"),

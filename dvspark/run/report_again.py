@@ -1,4 +1,4 @@
-"""Report again: the report of a published run, made anew from what was published, maybe beside another run."""
+"""Report again: the report of a published run, made again from what was published, alone or against another run."""
 
 from __future__ import annotations
 
