@@ -65,8 +65,8 @@ _ALL = (
         "value training rows, and decide for each: keep, relabel, drop or check",
         ("dvspark.cli.commands", "run_review"),
         (f"dvspark review {SETTINGS_USAGE}",),
-        about="It takes the options of `dvspark value`. Without a validation table, training rows are compared with each "
-        "other.",
+        about="It takes the options of `dvspark value`. Without a validation table, training rows are compared with "
+        "each other.",
         options=(JSON,),
         examples=(
             "dvspark review --train train.parquet --output results",
@@ -121,7 +121,7 @@ _ALL = (
     ),
     Command(
         "report",
-        "write the report of a published run again, alone or against another run",
+        "write the report of a published run again, or against another run",
         ("dvspark.cli.report", "run"),
         ("dvspark report RUN [--against RUN] [--show COLUMN] [--to FILE] [--force]",),
         about="RUN is OUTPUT/runs/RUN_ID, or OUTPUT for the run that was published last. FILE is report-RUN_ID.html if "

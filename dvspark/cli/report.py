@@ -1,4 +1,4 @@
-"""`dvspark report`: writes the report of a published run again, alone or against another run."""
+"""`dvspark report`: writes the report of a published run again, or against another run."""
 
 from __future__ import annotations
 

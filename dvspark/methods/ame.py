@@ -36,7 +36,7 @@ def _problems(given: Mapping[str, Any]) -> list[Problem]:
 
 AME = GamesMethod(
     name="ame",
-    gives="what it adds to a set that the others join with one chance, 0.2 to 0.8, for any utility",
+    gives="what it adds to a set that each other player joins with the same chance, 0.2 to 0.8, for any utility",
     purpose="to see what a player does in smaller and larger sets alike; to find the few that matter among many",
     cost="1 evaluation a draw, which counts for all players",
     reference="Lin et al., ICML 2022, arXiv:2206.10013",

@@ -12,9 +12,9 @@ SEED = Whole("seed", "decides what is drawn", 0, least=0)
 
 DVRL = WholeMethod(
     name="dvrl",
-    gives="how often a network that learns what helps the validation rows would choose it, from 0 to 1",
+    gives="the chance, from 0 to 1, that a network chooses it after learning which rows lower the validation loss",
     purpose="to compare with results that learn values; some thousand rows",
-    cost="none: a training of a head a step",
+    cost="none: one training of a head in each step",
     formulas=Dvrl,
     parameters=(STEPS, BATCH_ROWS, SEED),
     reference="Yoon, Arik & Pfister, ICML 2020, arXiv:1909.11671",

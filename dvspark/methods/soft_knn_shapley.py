@@ -8,7 +8,7 @@ from dvspark.methods.parameters import N_CLASSES, K
 
 SOFT_KNN_SHAPLEY = RankingMethod(
     name="soft_knn_shapley",
-    gives="the same, but a set of fewer than k rows votes with the rows it has",
+    gives="the value of `knn_shapley`, but a set of fewer than k rows votes with the rows it has",
     purpose="to measure the gain over a guess; tables of few rows",
     cost="sort or bins",
     formulas=SoftKnnShapley,
