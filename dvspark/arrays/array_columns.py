@@ -34,7 +34,7 @@ def read_labels(name: str, y: Any, n_rows: int, problems: list[Problem]) -> pa.A
     try:
         array = columns.canonical_labels(labels_of(y))
     except ERRORS as error:
-        hint = "use one kind of label for all rows; of shares of classes, the largest: y.argmax(axis=1)"
+        hint = "use one kind of label for all rows; for shares of classes take the largest: y.argmax(axis=1)"
         problems.append(Problem(name, expected, str(error), hint))
         return pa.array([], pa.int64())
     several = columns.is_multi_label(array)

@@ -54,7 +54,7 @@ class GivenOwned:
         """Return a warning if nobody said that nothing is owned."""
         if self.x is not None:
             return []
-        hint = "legal: values are those of knn_shapley; arrays without rows say that it is meant"
+        hint = "values are those of knn_shapley; if that is what you want, give arrays without rows"
         return [Problem("x_owned", "the rows that are owned", "None", hint)]
 
 

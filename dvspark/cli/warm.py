@@ -41,7 +41,7 @@ def run(words: Sequence[str]) -> int:
     """
     own_words(COMMANDS["warm"], words)
     if named := [name for name in JAVA_VARIABLES if "GC" in os.environ.get(name, "")]:
-        hint = "unset it: an archive is of Java's parallel collector, and sessions with another one start without"
+        hint = "unset it: the archive is for Java's parallel collector, and other collectors start without it"
         raise ConfigError([Problem(name, "no garbage collector", os.environ[name], hint) for name in named])
     require_pyspark()
     begun, java = time.monotonic(), find_java_home()

@@ -86,7 +86,7 @@ def _units(budget: Any, decimals: Any) -> tuple[int, list[Problem]]:
         problems.append(Problem("decimals", f"a whole number from 0 to {MOST_DECIMALS}", repr(decimals), hint))
     exact = _exact(budget)
     if exact is None or exact < 0:
-        hint = "a budget is paid out: give an amount from 0"
+        hint = "give an amount of 0 or more"
         problems.append(Problem("budget", "an amount of money, finite and from 0", written(budget), hint))
     if problems or exact is None:
         return 0, problems
@@ -158,7 +158,7 @@ def _weights(values: Float64s, *, floor: bool, free: bool) -> list[int]:
     if free or sum(weights) > 0:
         return weights
     if floor:
-        hint = "nobody helped by this measure: look at the values before you pay, or pay equal shares, values of 1"
+        hint = "look at the rows and the validation rows before you pay, or pay equal shares, by values of 1"
         raise InputError(Problem("values", "one above 0 at least", f"none of {len(values)}", hint))
     hint = "shares are undefined; floor=True pays the positive values alone"
     raise InputError(Problem("values", "a positive sum, with floor=False", repr(math.fsum(values)), hint))

@@ -52,7 +52,7 @@ def select_within(values: pa.Table, costs: Float64s, budget: float, by: str | No
     unusable costs, and for a table that lacks what is needed.
     """
     if not 0 <= budget < math.inf:
-        hint = "rows are bought by it: give an amount from 0"
+        hint = "give an amount of 0 or more"
         raise ConfigError(Problem("budget", "an amount of money, finite and from 0", repr(budget), hint))
     if costs.shape != (len(values),) or not np.all(np.isfinite(costs) & (costs > 0)):
         got = f"{int(np.count_nonzero(~(np.isfinite(costs) & (costs > 0))))} others"

@@ -33,7 +33,7 @@ def _problems(given: Mapping[str, Any]) -> list[Problem]:
     if given.get("epochs") is not None:
         return []
     alone = [name for name in OF_TRAINING if given.get(name) is not None]
-    hint = "give epochs; without them the head is trained to its minimum, whatever the way"
+    hint = "give epochs; without them the head is trained to its minimum, and this has no effect"
     return [Problem(f"parameter {name!r}", "none without epochs", str(given[name]), hint) for name in alone]
 
 

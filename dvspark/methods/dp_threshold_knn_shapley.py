@@ -35,7 +35,7 @@ def _problems(given: Mapping[str, Any]) -> list[Problem]:
     unit, rows = given.get("unit") or UNIT.default, given.get("rows_per_owner") or ROWS_PER_OWNER.default
     problems = privacy_problems(given.get("epsilon"), given.get("delta"), adjacency, rate, 1, unit, rows)
     if unit == OWNER and given.get("rows_per_owner") is None:
-        hint = "take what an owner usually has within a radius: noise grows with it"
+        hint = "give how many rows an owner usually has within a radius; noise grows with this number"
         problems.append(Problem("rows_per_owner", "a whole number, with unit: owner", "none", hint))
     return problems
 

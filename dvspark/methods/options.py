@@ -91,7 +91,7 @@ class ValueOptions:
             problems.append(Problem("ties", f"'id' for {method.name}", "'average'", hint))
         problems += self._revealing()
         if self.self_validation and not method.sits_out:
-            hint = "give validation rows: a row cannot sit out of what all rows are valued by"
+            hint = "give validation rows: all rows are valued by one game, so no row can sit out of it"
             problems.append(Problem("self_validation", f"False for {method.name}", "True", hint))
         if method.exact_distances(self.parameters) and self.metric == "inner_product":
             hint = "an inner product may be negative; use cosine, or give weights"

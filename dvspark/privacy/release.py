@@ -103,7 +103,7 @@ def calibrate(
     whole_delta = delta / sampling_rate
     sigma, accountant = gaussian_sigma(whole_epsilon, whole_delta, sensitivity), ANALYTIC
     if sigma > LARGEST_SIGMA / 2:
-        hint = "take a larger epsilon or delta: this noise would be all there is"
+        hint = "take a larger epsilon or delta: beside this noise the counts could not be seen"
         raise ConfigError(Problem("epsilon", "noise of at most 2^51", f"sigma {sigma:g}", hint))
     if sampling_rate < 1:
         sigma, accountant = _accounted_sigma(epsilon, delta, sampling_rate, sensitivity, sigma), PLD
@@ -174,7 +174,7 @@ def _unit_problems(unit: object, rows_per_owner: object, sampling_rate: object) 
     if unit == ROW and rows_per_owner != 1:
         return [Problem("rows_per_owner", "1 where rows are protected", repr(rows_per_owner), "set unit: owner")]
     if unit == OWNER and is_number(sampling_rate) and sampling_rate < 1:
-        hint = "take unit 'row', or sampling_rate 1: of an owner with many rows a sample holds some"
+        hint = "take unit 'row', or sampling_rate 1: a sample has some rows of each owner with many rows"
         return [Problem("unit", "'row' under Poisson sampling", "'owner'", hint)]
     return []
 
@@ -190,7 +190,7 @@ def _sampling_problems(delta: object, adjacency: object, sampling_rate: object) 
         got = f"'replace_one' with sampling_rate {sampling_rate}"
         problems.append(Problem("adjacency", "'add_remove' under Poisson sampling", got, hint))
     if is_number(delta) and 0 < delta < 1 and delta >= sampling_rate:
-        hint = "a row is sampled less often than delta lets it leak: no noise would do; take a smaller delta"
+        hint = "take a smaller delta: rows are sampled so seldom that this one asks for no noise at all"
         problems.append(Problem("delta", f"a number below the sampling rate {sampling_rate}", repr(delta), hint))
     return problems
 

@@ -65,7 +65,7 @@ def review_problems(method: str, metric: str, parent: str | None) -> list[Proble
         hint = "knn_shapley does; or leave review out"
         problems.append(Problem("review", "a method that values rows by their labels", method, hint))
     if metric == "inner_product":
-        hint = "of embeddings that are compared by inner product, take cosine"
+        hint = "take cosine for embeddings that are compared by inner product"
         problems.append(Problem("metric", "a distance, for a review: 'euclidean' or 'cosine'", repr(metric), hint))
     if parent is not None:
         hint = "review all rows in a run of their own"

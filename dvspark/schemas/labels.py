@@ -93,7 +93,7 @@ def label_findings(train: Counts, validation: Counts | None, n_rows: tuple[int, 
     elif absent:
         times = sum(validation[label] for label in absent)
         got = f"{len(absent)} others, {times} times; the first: {_first(absent)}"
-        yield Problem("labels", "validation labels that occur in train", got, "legal: they match nothing")
+        yield Problem("labels", "validation labels that occur in train", got, "allowed: they match no training row")
     if n_rows[0] > 1 and common and _tell_nothing(train, validation, n_rows):
         got = f"labels that everybody shares: {_first(common)}"
         yield Problem("labels", "labels that tell training rows apart", got, "check which column holds the labels")

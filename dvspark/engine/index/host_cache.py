@@ -152,7 +152,7 @@ def _locked(path: Path, seconds: float) -> Iterator[None]:
                     "a copy of the index within the time it may take",
                     f"{path.resolve()} held for {seconds:.0f} s",
                 )
-                hint = "a task that copies hangs, on storage that does not answer: end it, or its host, and run again"
+                hint = "the task that copies seems to hang: end it, or its host, check the storage, and run again"
                 raise ComputeError(Problem("the host's copy of the index", expected, got, hint))
             time.sleep(LOOK_SECONDS)
         os.utime(path)

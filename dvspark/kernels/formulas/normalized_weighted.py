@@ -24,7 +24,7 @@ def normalized_limit(k: int) -> list[Problem]:
     if k <= LARGEST_K:
         return []
     expected = f"k <= {LARGEST_K} under kind='normalized', which looks at every set of k rows, n**k / k! of them"
-    hint = "kind='raw' (exact, any k, O(n)) or kind='hard' (exact, any k, whole weights) do not; or a smaller k"
+    hint = "take kind='raw' (any k, O(n)) or kind='hard' (any k, whole weights), which are exact too; or a smaller k"
     return [Problem("parameter 'k'", expected, str(k), hint)]
 
 

@@ -20,8 +20,8 @@ def owner_limit(k: int) -> list[Problem]:
     """Return the problem of a k whose probabilities float64 cannot hold, or nothing."""
     if k <= LARGEST_K:
         return []
-    expected = f"k <= {LARGEST_K} under owner_knn_shapley, whose odds leave float64 beyond"
-    return [Problem("parameter 'k'", expected, str(k), "a smaller k; 10 is the default")]
+    expected = f"k <= {LARGEST_K} under owner_knn_shapley: beyond, float64 cannot hold the chances"
+    return [Problem("parameter 'k'", expected, str(k), "take a smaller k; 10 is the default")]
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ class GamesMethod(SharedMethod[GameParameters]):
         """Return what is wrong with the rules to stop by, taken together."""
         if given.get("epsilon") is None or given.get("utility_range") is not None:
             return []
-        hint = "a bound follows from it: 1 for an accuracy; or stop by standard_error"
+        hint = "give it, since the bound follows from it: 1 for an accuracy; or stop by standard_error"
         return [Problem("parameter 'utility_range'", "a number, with epsilon", "None", hint)]
 
     def _utility_problems(self, given: Mapping[str, Any]) -> list[Problem]:
