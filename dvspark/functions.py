@@ -245,14 +245,14 @@ def _contributors(
     method, ranking = RankingMethod.of(options.declaration), options.ranking_options(parameters, index.arrays.n_train)
     for ranked, values in method.points(index.arrays, points, ranking, method.own(parameters)):
         # The rows are in rank order and the sorts are stable, so among equal values the nearer row comes first.
-        helped = [place for place in np.argsort(-values, kind="stable")[:top] if values[place] > 0]
-        hurt = [place for place in np.argsort(values, kind="stable")[:top][::-1] if values[place] < 0]
-        rows = [int(ranked.rows[place]) for place in [*helped, *hurt]]
+        highest = [place for place in np.argsort(-values, kind="stable")[:top] if values[place] > 0]
+        lowest = [place for place in np.argsort(values, kind="stable")[:top][::-1] if values[place] < 0]
+        rows = [int(ranked.rows[place]) for place in [*highest, *lowest]]
         found = ids.take(pa.array(rows, pa.int64())).to_pylist()
         shown.append(
             [
                 {"id": row_id, "value": float(values[place])}
-                for row_id, place in zip(found, [*helped, *hurt], strict=True)
+                for row_id, place in zip(found, [*highest, *lowest], strict=True)
             ]
         )
     return shown

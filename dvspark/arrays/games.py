@@ -83,7 +83,7 @@ def value_game(
     "module:function" names a function without arguments that returns it; every process that plays calls it once.
     ``evaluations``: how many coalitions may be asked for, at most; ``seed``, a whole number from 0, decides which.
     ``cache=True``: no process computes a coalition twice; that takes some 150 bytes each.
-    ``spark``: a session whose tasks play; without one, this process does. It changes no bit.
+    ``spark``: a session whose tasks play; without one, this process plays. The values have the same bits.
     ``ledger``: a folder, or its URI, where totals are kept as they grow; the same game, started again, goes on.
     Other options are the parameters of the method, see docs/games.md.
 

@@ -53,13 +53,14 @@ def review_arrays(
     """Return one decision for each training row: keep, relabel, drop or check, and what it rests on.
 
     Arrays, labels and ids are given as for `dvspark.value_arrays`; rows may have several labels.
-    - Without validation arrays, the rows of the table are held against each other.
+    - Without validation arrays, the rows of the table are compared with each other.
     - ``k``: how many of the nearest rows vote. ``metric``: euclidean or cosine.
     - ``duplicate_radius``: up to which distance rows count as nearly the same; "auto" takes it from the data, 0 finds
       equal rows only. ``validation_ids`` (n_validation,): for the column ``leaked_from``; positions if left out.
 
-    Of several copies the first by id stays, or without ids the first given; with ids, the order in which rows are given
-    changes nothing. The function warns (DataWarning) as `dvspark.value_arrays` does, and of every finding.
+    Of several copies the one with the lowest id stays, or without ids the first given. With ids, the order in which
+    rows are given changes nothing. The function warns (DataWarning) as `dvspark.value_arrays` does, and of every
+    finding.
 
     Cost: O(N (N + V) D) for the neighbors, as much again for the values, and three softmax heads. Memory beside the
     inputs: `dvspark.review.memory_bytes`.

@@ -27,7 +27,7 @@ def read_values(output: str | PathLike[str], run_id: str | None = None) -> pa.Ta
 
     ``output``: the folder of the results, a path or URI; ``run_id`` None: the run that was published last. Values lie
     in Parquet files, a Delta table (extra ``delta``) or an Iceberg table (extra ``iceberg``); the record tells where.
-    Of a private run only who runs it can read them so.
+    Only the user who ran a private run can read its values in this way.
     Raises: ConfigError for a run that is not published, or values in a table of Spark's catalogs; OutputConflictError
     for a record or values that are not as they were published.
     Cost: one pass over the run's rows for their sha256, and one sort.
