@@ -14,8 +14,9 @@ Sharded (`engine.sharded`), if the index does not fit a host:
         one task merges a point      and gives back what its rows get
         blocks add up values         of a chunk (`block_sums`) --> waves --> totals
 
-By workers: the replicated plan without Spark, by workers of this machine. `points`: what stages ask of
-validation rows besides values, by where the rows are.
+By workers (`engine.by_workers`): the replicated plan without Spark, by workers of this machine.
+Games (`engine.games`): tasks or workers play ranges of draws in place of chunks.
+`points`: what stages ask of validation rows besides values, by where the rows are.
 
 `index`: how training rows are written, described, cached and opened, whole or in blocks. `planning`: which plan, what
 it takes, what it will cost. `chunks`, `tasks` and `reduce` serve both plans: how validation rows are cut, what runs on

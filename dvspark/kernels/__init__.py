@@ -8,19 +8,18 @@ r"""Kernels: how one chunk of validation points is valued. NumPy in, NumPy out; 
                    |      (by exact keys where float32 ones leave doubt that matters: near_order)
         rank_values: a value for each rank from two weight tables         O(N)
                    |      (row_values does both at once; so does gap_values, which sorts
-                   |      the matches alone, where they are few; or, beyond some 100,000
+                   |      the matches alone, where they are few; or, above 150,000
                    |      rows, bins: all but the nearest rows valued by bin, O(N))
                    |
         partial:   Σ value, Σ value², n, Σ U(N), Σ U(∅)
 
 A method of the `ranking` kind is two tables over ranks r = 1..n (`rank_values.RankWeights`), one file each with a class
-whose fields are the method's parameters:
-`knn_shapley`, `soft_knn_shapley`, `knn_banzhaf`, `knn_beta`. With a_r = 1 where the row at rank r matches the
-validation label,
+whose fields are the method's parameters: `knn_shapley`, `soft_knn_shapley`, `knn_banzhaf`, `knn_beta`. With a_r = 1
+where the row at rank r matches the validation label,
 
     value_r = a_r own_r - Σ_{j>r} a_j suffix_j + affine terms of a_r and A = Σ a_j.
 
-Four other kinds need something else:
+Five other kinds need something else; games (`dvspark.games`) have no kernels:
 
     ordered:   all rows in order with targets, weights or owners (`ordered.OrderedPoint`): `knn_regression_shapley`,
                `weighted_knn_shapley`, `owner_knn_shapley`, `owner_sum_of_points`,
@@ -31,6 +30,7 @@ Four other kinds need something else:
                `threshold_knn_banzhaf`, `threshold_knn_beta`, `threshold_knn_loo`
     sums:      gradients in a softmax head (`softmax_head`), added up (`head_pass`), maybe in each epoch of its training
                (`course`): `chg_shapley`, which values given gradients too, added up by `exact_sums`
+    whole:     both tables at once (`both_tables`): `influence`, `lava`, `dvrl`
 
 `key_bounds` has proven bounds on the rounding of float32 keys, so `nearest` and `radius` are exact at any precision.
 
@@ -46,12 +46,11 @@ deviations of exact keys (`near_order`). `doubt_loops` lists the rows whose orde
 these rows changes a value by at most the tolerance, or they get exact keys.
 
 The loops over every row of every point are in `loops`: `rank_loops`, `doubt_loops` and `bin_loops` in NumPy, and the
-same in Numba in the modules `compiled_…`. `compiled_gaps` and `compiled_gap_steps` exist in
-Numba only.
+same in Numba in the modules `compiled_…`. `compiled_gaps` and `compiled_gap_steps` exist in Numba only.
 
-Rooms: `distances`, `ranking` (kinds `ranking` and `ordered`), `binning`, `nearest`, `radius`, `gradients`, `blocks`
-(points of which blocks of training rows tell), `formulas` (a file a method, what several share, and
-`kinds`: what a kind asks of a method's formulas), `loops`.
+Rooms: `distances`, `ranking` (kinds `ranking` and `ordered`), `binning`, `nearest`, `radius`, `gradients` (kinds `sums`
+and `whole`), `blocks` (points put together from what each block of training rows tells), `formulas` (a file a method,
+what several share, and `kinds`: what a kind asks of a method's formulas), `loops`.
 
 Memory beyond the train arrays: `memory.scratch_bytes`, a formula that a test checks.
 """

@@ -1,7 +1,9 @@
 """The data dictionary: every table and array that crosses a stage, with type, unit and meaning.
 
 - `arrays`: for the kernels. `partial`: for sums. `tables`: for what tasks exchange and users read.
-- `block_tables`: for what tasks exchange under the sharded plan.
+- `block_tables`: for what tasks exchange under the sharded plan; `ranges` and `head_sums`: in games and in row passes;
+  `compared` and `finding`: for the audit.
+- `reviewing`, `market_tables`, `import_tables`: for what reviews, the market and imports give to users.
 - `arrow`: Arrow types, derived from the tables.
 - `columns` and `labels`: how arrays are made.
 - `pairwise` and `sketch`: how partials are added, and recognized again.
