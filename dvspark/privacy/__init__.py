@@ -1,4 +1,4 @@
-"""Differential privacy for the threshold methods: how much noise, exact noise, and values from noisy counts.
+"""Differential privacy: how much noise, exact noise, values from noisy counts, and values with noise of their own.
 
 All functions are pure: arrays and numbers in and out. The engine decides who draws the noise, when, and where it is
 kept.
