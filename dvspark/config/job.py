@@ -47,7 +47,7 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
     validation: TableConfig | None = Field(None, description="the rows by which training rows are valued")
     output: OutputConfig = Field(description="where results go")
     goal: GoalName | None = Field(
-        None, description="what values are for, which sets method and review; --method for who knows"
+        None, description="what values are for, which sets method and review; or choose by --method"
     )
     method: str = choice("knn_shapley", METHODS, "name of a method; `dvspark methods` lists them")
     k: int | None = parameter("k")

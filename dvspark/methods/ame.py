@@ -13,7 +13,7 @@ from dvspark.methods.kinds.games import GamesMethod
 from dvspark.methods.parameters import Choice, Number
 
 FIT = Choice("fit", "the mean of draws; a LASSO, which is biased; the LASSO, its bias corrected", MEAN, words=FITS)
-PENALTY = Number("penalty", "of the LASSO; left out, it follows from the draws", above=0.0)
+PENALTY = Number("penalty", "penalty of the LASSO; follows from the draws if left out", above=0.0)
 
 
 def _biased(given: Mapping[str, Any]) -> str:

@@ -19,7 +19,9 @@ EPOCHS = Whole("epochs", "value rows in so many epochs of training; if left out,
 BATCH_ROWS = Whole("batch_rows", "with epochs, rows of a step; all if left out")
 LEARNING_RATE = Number("learning_rate", "with epochs, the size of steps", 1.0, above=0.0)
 SEED = Whole("seed", "with batch_rows, deals rows to steps", 0, least=0)
-SOURCE = Choice("source", "of gradients: a head on the embeddings, or gradients in their place", HEAD, (HEAD, GIVEN))
+SOURCE = Choice(
+    "source", "where gradients come from: a head on embeddings, or a column of gradients", HEAD, (HEAD, GIVEN)
+)
 # Parameters of training in epochs.
 OF_TRAINING = ("batch_rows", "learning_rate", "seed")
 

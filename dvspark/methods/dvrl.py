@@ -7,7 +7,7 @@ from dvspark.methods.kinds.whole import WholeMethod
 from dvspark.methods.parameters import Whole
 
 STEPS = Whole("steps", "how often rows are chosen, a head is trained on them, and the choice is rewarded", 1000)
-BATCH_ROWS = Whole("batch_rows", "of how many rows some are chosen in a step", 2000)
+BATCH_ROWS = Whole("batch_rows", "rows drawn in a step, of which some are chosen", 2000)
 SEED = Whole("seed", "decides what is drawn", 0, least=0)
 
 DVRL = WholeMethod(

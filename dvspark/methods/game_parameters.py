@@ -41,7 +41,7 @@ TARGET = Choice("target", "what rows have as label: a class, or a number to pred
 EVALUATIONS = Whole("evaluations", "the most sets whose worth is asked for", 10_000)
 SEED = Whole("seed", "decides which sets are drawn", 0, least=0)
 CACHE_WORTHS = Flag("cache_worths", "true: no process asks twice what a set is worth", False)
-UTILITY_RADIUS = Number("radius", "utility threshold_knn: largest distance of a neighbor, in the metric's unit")
+UTILITY_RADIUS = Number("radius", "for utility threshold_knn: largest distance of a neighbor, in the metric's unit")
 
 STANDARD_ERROR = Number("standard_error", "stop when no value has a larger standard error", above=0.0)
 EPSILON = Number("epsilon", "stop when no value can be farther off, with a chance of 1 - delta", above=0.0)

@@ -6,7 +6,7 @@ from dvspark.kernels.formulas.influence import Influence
 from dvspark.methods.kinds.whole import WholeMethod
 from dvspark.methods.parameters import Number
 
-HEAD_PENALTY = Number("penalty", "of the head's weights: the larger, the smoother the head", 0.001, above=0.0)
+HEAD_PENALTY = Number("penalty", "penalty on the head's weights: the larger, the smoother the head", 0.001, above=0.0)
 
 INFLUENCE = WholeMethod(
     name="influence",

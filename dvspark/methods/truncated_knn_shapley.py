@@ -11,7 +11,7 @@ from dvspark.methods.kinds.nearest import NearestMethod
 from dvspark.methods.parameters import Choice, K, Number, Whole
 from dvspark.methods.search_index import INDEX, factory_problems
 
-EPSILON = Number("epsilon", "largest error of a value; how many nearest rows get values follows", above=0.0, most=1.0)
+EPSILON = Number("epsilon", "largest error of a value, from which k_star follows", above=0.0, most=1.0)
 K_STAR = Whole("k_star", "how many nearest rows get values; follows from epsilon if left out")
 TAIL = Choice("tail", "what farther rows get: zero, or bound, the middle of what is possible", "zero", words=TAILS)
 
