@@ -196,7 +196,7 @@ def clean(run_id: str, option: int) -> pa.Table:
 class _Valued:
     """What is `Checked`, and `Computed`, of a run that is done."""
 
-    may_change, extremes, review, types, schema, secret = False, None, None, {}, SCHEMA, None
+    may_change, parent, extremes, review, types, schema, secret = False, None, None, None, {}, SCHEMA, None
 
     def __init__(self, run_id: str, option: int) -> None:
         self.run_id, self.fingerprint = run_id, f"{option:x}" * 64
