@@ -143,7 +143,8 @@ def compute(
         audited = audit_values(finalized.values, valued, prepared, index, parent, stages)
         review = None
         if checked.review is not None:
-            review = review_values(checked, finalized, index, checked.review, spread.chunk_rows, stages)
+            rows, rules = prepared.validation_rows, checked.review
+            review = review_values(checked, rows, finalized, index, rules, spread.chunk_rows, stages)
         extremes = pa.table({})
         if with_extremes:
             decided = None if review is None else review.table

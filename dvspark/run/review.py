@@ -29,7 +29,13 @@ if TYPE_CHECKING:
 
 
 def review_values(
-    checked: Checked, finalized: Finalized, index: Index, rules: ReviewRules, chunk_rows: int, stages: Stages
+    checked: Checked,
+    validation_rows: Frame,
+    finalized: Finalized,
+    index: Index,
+    rules: ReviewRules,
+    chunk_rows: int,
+    stages: Stages,
 ) -> ReviewResult:
     """Return the review, in the order of the index.
 
@@ -45,7 +51,7 @@ def review_values(
         train = Side(table["id"].combine_chunks(), labels)
         validation, near_validation = None, None
         if not checked.options.self_validation:
-            held = _held(checked.inputs.validation.frame, checked.inputs.validation_facts.n_rows, chunk_rows)
+            held = _held(validation_rows, checked.inputs.validation_facts.n_rows, chunk_rows)
             validation = Side(held["id"].combine_chunks(), columns.canonical_labels(held["label"].combine_chunks()))
             near_validation = _near_validation(held, index, metric, rules.k)
         words = vocabulary(labels, None if validation is None else validation.labels)
