@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -33,26 +33,20 @@ def class_names(schema: pa.Schema, name: str) -> list[str] | None:
     return names if isinstance(names, list) and all(isinstance(one, str) for one in names) else None
 
 
-def unlabeled(side: str, name: str, seen: Seen) -> Iterator[Problem]:
-    """Yield the problem of Parquet files that lack some class labels, if one of the files names classes.
+def unlabeled(side: str, name: str, seen: Seen, schemas: Iterable[pa.Schema]) -> Iterator[Problem]:
+    """Yield the problem of Parquet files that lack some class labels, if one of their ``schemas`` names classes.
 
-    Cost: their footers; if these name classes and tell no least number, the labels.
+    Cost: nothing without classes; else the files' footers, and if these tell no least number, the labels.
     """
+    if all(class_names(schema, name) is None for schema in schemas):
+        return
     try:
-        schemas = [_schema(seen, file.path) for file in seen.files]
-        if all(class_names(schema, name) is None for schema in schemas):
-            return
         odd = next((file.path for file in seen.files if _has_none(seen, file.path, name)), None)
     except (OSError, pa.ArrowException):  # told where rows are read
         return
     if odd is not None:
         hint = "leave these rows out, or let `dvspark import table` set them aside"
         yield Problem(f"{side} column {name!r}", "a class in each row", f"-1, which means no label, in {odd}", hint)
-
-
-def _schema(seen: Seen, path: str) -> pa.Schema:
-    with seen.storage.file_system.open_input_file(path) as opened:
-        return pq.read_schema(opened)
 
 
 def _has_none(seen: Seen, path: str, name: str) -> bool:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from dvspark.errors import InputError, Problem
-from dvspark.tables.sources.formats.parquet import ParquetReader, parquet_columns
+from dvspark.tables.sources.formats.parquet import ParquetReader, parquet_columns, parquet_schemas
 from dvspark.tables.sources.listing import listing_of
 from dvspark.tables.sources.parts import BATCH_BYTES, NumpyPart, ParquetPart, Part
 from dvspark.tables.sources.plain import look, plain_files
@@ -82,7 +82,7 @@ class NumpyReader(Reader):
         Raises: InputError if both files have embeddings, or neither has, NotLocalError.
         """
         seen, folders = plain_files(self)
-        types, told = parquet_columns(self, seen, folders)
+        types, told = parquet_columns(self, seen, folders, parquet_schemas(seen, folders.files))
         numbers, name = self.numbers, self.reference.embedding
         if len(seen.files) > 1:
             hint = "write the rows to one file, in the order of the embeddings"

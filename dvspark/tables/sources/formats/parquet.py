@@ -43,8 +43,9 @@ class ParquetReader(Reader):
     def files(self) -> TableFiles:
         """Return the files as `parquet_columns` does. Raises: InputError, NotLocalError."""
         seen, folders = plain_files(self)
-        types, told = parquet_columns(self, seen, folders)
-        refuse(*unlabeled(self.side, self.reference.label, seen))
+        schemas = parquet_schemas(seen, folders.files)
+        types, told = parquet_columns(self, seen, folders, schemas)
+        refuse(*unlabeled(self.side, self.reference.label, seen, (schemas or {}).values()))
         listing = listing_of(seen.files)
         return TableFiles(types, told, listing.record(), listing)
 
@@ -57,9 +58,10 @@ class ParquetReader(Reader):
         """Return the Spark schema of the used columns: first those in the files, then those in folder names."""
         used, stored = list(dict.fromkeys(self.uses.values())), None
         if seen is not None:
-            refuse(*unlabeled(self.side, self.reference.label, seen))
+            schemas = parquet_schemas(seen, folders.files)
+            refuse(*unlabeled(self.side, self.reference.label, seen, (schemas or {}).values()))
             near = seen.storage.file_system.type_name == "local" or not set(used).isdisjoint(folders.values)
-            stored = _stored_columns(seen, folders.files if near else folders.files[:1])
+            stored = _stored_columns(schemas if near else parquet_schemas(seen, folders.files[:1]))
         types = None if stored is None else {name: spark_type(kind) for name, kind in stored[1].items() if name in used}
         if stored is None or types is None or None in types.values():
             return inferred_schema(spark, self, folders)
@@ -91,14 +93,17 @@ class ParquetReader(Reader):
             return _whole(self.where, seen, folders)
 
 
-def parquet_columns(reader: Reader, seen: Seen, folders: Folders) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+def parquet_columns(
+    reader: Reader, seen: Seen, folders: Folders, schemas: dict[str, pa.Schema] | None
+) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
     """Return the Spark type of each column, and of each file the values that its folder's name tells.
 
-    Cost: the files' footers; of columns that files and folder names both tell, the files, too.
+    ``schemas``: of the files, as `parquet_schemas` gives them.
+    Cost: of columns that files and folder names both tell, the files are read.
     Raises: InputError for a column with two meanings, NotLocalError for what Spark may read otherwise.
     """
     used = list(dict.fromkeys(reader.uses.values()))
-    stored = _stored_columns(seen, folders.files)
+    stored = _stored_columns(schemas)
     if stored is None:
         raise not_local(reader.where, "Parquet files that can be read", _unreadable(seen, folders.files))
     refuse(*twins(reader.where, used, [*stored[1], *folders.values]))
@@ -117,8 +122,8 @@ def parquet_columns(reader: Reader, seen: Seen, folders: Folders) -> tuple[dict[
     return types, told
 
 
-def _stored_columns(seen: Seen, files: tuple[str, ...]) -> Stored | None:
-    """Return the columns of files by their footers, None if one cannot be read."""
+def parquet_schemas(seen: Seen, files: tuple[str, ...]) -> dict[str, pa.Schema] | None:
+    """Return the schemas of files by their footers, None if there are no files or one cannot be read."""
 
     def schema_of(name: str) -> pa.Schema | None:
         try:
@@ -130,7 +135,12 @@ def _stored_columns(seen: Seen, files: tuple[str, ...]) -> Stored | None:
     with ThreadPoolExecutor(FOOTER_THREADS) as pool:
         found = dict(zip(files, pool.map(schema_of, files), strict=True))
     schemas = {name: schema for name, schema in found.items() if schema is not None}
-    if len(schemas) < len(found) or not schemas:
+    return None if len(schemas) < len(found) else schemas or None
+
+
+def _stored_columns(schemas: dict[str, pa.Schema] | None) -> Stored | None:
+    """Return the columns of files by their schemas, None without these."""
+    if schemas is None:
         return None
     columns: dict[str, pa.DataType] = {}
     for schema in schemas.values():
