@@ -15,6 +15,7 @@ from dvspark.schemas.arrow import arrow_schema
 from dvspark.tables.row_checks import RowChecks, mark_rows
 from dvspark.tables.sources.keys import repeated_frame
 from dvspark.tables.sources.rows import Rows
+from dvspark.tables.sources.types import ddl_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -32,7 +33,7 @@ def split(rows: Rows, checks: RowChecks) -> tuple[Rows, Rejected]:
     def mark(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return mark_rows(batches, checks)
 
-    ddl = ", ".join(f"{name} {kind}" for name, kind in rows.types.items()) + ", reason string"
+    ddl = ddl_of({**rows.types, "reason": "string"})
     marked = rows.data_frame.mapInArrow(mark, ddl)
     marked = marked.join(repeated_frame(rows).selectExpr("id", f"'{TWICE}' AS again"), "id", "left")
     marked = marked.selectExpr(*rows.types, "nullif(concat_ws('; ', reason, again), '') AS reason")

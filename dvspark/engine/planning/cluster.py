@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from dvspark.engine.local_chunks import LocalChunks
 from dvspark.engine.planning.plan import Hosts, this_host_bytes
 from dvspark.local.rows import LocalRows
 from dvspark.local.session import LocalSession
@@ -14,6 +15,7 @@ from dvspark.units import parse_bytes
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from dvspark.engine.local_chunks import Chunked
     from dvspark.local.rows import Frame
     from dvspark.local.session import Session
 
@@ -21,9 +23,9 @@ if TYPE_CHECKING:
 PROBE_ROWS = 2**16
 
 
-def session_of(rows: Frame) -> Session:
-    """Return the session that the rows belong to."""
-    return rows.session if isinstance(rows, LocalRows) else rows.sparkSession
+def session_of(rows: Frame | Chunked) -> Session:
+    """Return the session that the rows or chunks belong to."""
+    return rows.session if isinstance(rows, LocalRows | LocalChunks) else rows.sparkSession
 
 
 def read_hosts(session: Session, host_memory: str | None) -> Hosts:

@@ -8,7 +8,11 @@ import pyarrow as pa
 
 from dvspark.engine.chunks import in_chunks
 from dvspark.engine.local_chunks import LocalChunks
+from dvspark.engine.planning.cluster import session_of
+from dvspark.engine.replicated.points import chunk_rows
 from dvspark.local.rows import LocalRows
+from dvspark.schemas.arrow import arrow_type
+from dvspark.tables.sources.types import ddl_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -31,26 +35,23 @@ def held_if_few(rows: DataFrame, types: dict[str, str], n_rows: int, n_features:
     width = 8 if types["embedding"] == "array<double>" else 4
     if n_rows * (width * n_features + KEYS_BYTES) > HELD_BYTES:
         return rows
-    local = LocalRows(rows.sparkSession, types, lambda columns: iter(table.select(columns).to_batches()))
-    table = rows.select(*types).toArrow().cast(local.schema)
-    return local
+    schema = pa.schema([(name, arrow_type(kind)) for name, kind in types.items()])
+    return LocalRows.of_table(rows.sparkSession, types, rows.select(*types).toArrow().cast(schema))
 
 
-def spark_of(rows: Frame | Chunked) -> SparkSession:
+def spark_session_of(rows: Frame | Chunked) -> SparkSession:
     """Return the session of Spark that values the rows or chunks."""
-    if isinstance(rows, LocalRows | LocalChunks):
-        return cast("SparkSession", rows.session)
-    return rows.sparkSession
+    return cast("SparkSession", session_of(rows))
 
 
 def frame_of_chunks(chunks: Chunked, ids: list[int]) -> DataFrame:
     """Return the rows of some chunks as a DataFrame with their chunk_id, in any order."""
     if not isinstance(chunks, LocalChunks):
         return chunks.where(in_chunks(ids))
-    ddl = ", ".join(f"{name} {kind}" for name, kind in {**chunks.rows.types, "chunk_id": "int"}.items())
-    return spark_of(chunks).createDataFrame(chunks.take(ids), schema=ddl)
+    ddl = ddl_of({**chunks.rows.types, "chunk_id": "int"})
+    return spark_session_of(chunks).createDataFrame(chunks.take(ids), schema=ddl)
 
 
 def table_of_chunks(chunks: Chunked, ids: list[int]) -> pa.Table:
     """Return the rows of some chunks with their chunk_id, in any order, held by the driver."""
-    return chunks.take(ids) if isinstance(chunks, LocalChunks) else chunks.where(in_chunks(ids)).toArrow()
+    return chunks.take(ids) if isinstance(chunks, LocalChunks) else chunk_rows(chunks, ids)

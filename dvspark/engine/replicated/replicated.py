@@ -20,7 +20,7 @@ from dvspark.engine.index.host_cache import open_on_host
 from dvspark.engine.index.manifest import MANIFEST, read_manifest
 from dvspark.engine.index.train_index import IndexReference, TrainIndex, TrainKeys
 from dvspark.engine.reduce import reduce_block, wave_of
-from dvspark.engine.replicated.chunk_frames import frame_of_chunks, spark_of
+from dvspark.engine.replicated.chunk_frames import frame_of_chunks, spark_session_of
 from dvspark.engine.replicated.row_passes import passed_on_spark
 from dvspark.engine.tasks import (
     ChunkWork,
@@ -134,7 +134,7 @@ def listed_rows(reference: IndexReference, rows: list[int]) -> ListedRows:
 
 def row_pass(rows: Frame, reference: IndexReference, work: ChunkWork, asked: RowPass) -> list[Arrays]:  # noqa: ARG001
     """Return what a pass tells of each stretch of the training rows; ``rows``: any of the session that is to work."""
-    return passed_on_spark(spark_of(rows), asked, reference.n_train, lambda *ends: between(reference, *ends))
+    return passed_on_spark(spark_session_of(rows), asked, reference.n_train, lambda *ends: between(reference, *ends))
 
 
 def between(reference: IndexReference, start: int, stop: int) -> Iterator[AnyPiece]:
@@ -159,7 +159,7 @@ def value_waves(
     A task values one chunk after the other. Partials meet by wave and block of train rows, and are added pairwise in
     order. So tasks, retries, hosts and the sizes of waves change no bit.
     """
-    spark, ids = spark_of(chunks), list(sizes)
+    spark, ids = spark_session_of(chunks), list(sizes)
     for places in cut or queries(len(ids), n_done, n_tasks):
         done, stop = places[0][0], places[-1][1]
         with watch_tasks(spark, stop - done, report, done, len(ids)):

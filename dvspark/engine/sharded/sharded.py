@@ -20,7 +20,7 @@ from dvspark.engine.chunks import Cut, queries
 from dvspark.engine.index.train_blocks import BlocksReference, open_block, rows_of
 from dvspark.engine.index.train_index import TrainKeys
 from dvspark.engine.reduce import WaveSum
-from dvspark.engine.replicated.chunk_frames import spark_of, table_of_chunks
+from dvspark.engine.replicated.chunk_frames import spark_session_of, table_of_chunks
 from dvspark.engine.replicated.row_passes import passed_on_spark
 from dvspark.engine.sharded import binned_exchange
 from dvspark.engine.sharded.exchange import Halves, method_halves
@@ -99,7 +99,7 @@ def listed_rows(reference: BlocksReference, rows: list[int]) -> ListedRows:
 
 def row_pass(rows: Frame, reference: BlocksReference, work: ChunkWork, asked: RowPass) -> list[Arrays]:  # noqa: ARG001
     """Return what a pass tells of each stretch of training rows, as `replicated.row_pass` does, with the same bits."""
-    return passed_on_spark(spark_of(rows), asked, reference.n_train, lambda *ends: between(reference, *ends))
+    return passed_on_spark(spark_session_of(rows), asked, reference.n_train, lambda *ends: between(reference, *ends))
 
 
 def between(reference: BlocksReference, start: int, stop: int) -> Iterator[AnyPiece]:
@@ -178,7 +178,7 @@ def _waves(
     them before the first one is done.
     Memory of the driver: the validation rows and partials of one job, and 16 N bytes for each doubling of a wave.
     """
-    spark, ids, done = spark_of(chunks), list(sizes), n_done
+    spark, ids, done = spark_session_of(chunks), list(sizes), n_done
     for places in cut or queries(len(ids), n_done, n_tasks):
         starts, ends = [start for start, _ in places], {end for _, end in places}
         added = WaveSum()

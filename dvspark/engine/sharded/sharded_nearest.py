@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from dvspark.engine.chunks import pieces
 from dvspark.engine.index.train_blocks import BlocksReference
-from dvspark.engine.replicated.chunk_frames import spark_of, table_of_chunks
+from dvspark.engine.replicated.chunk_frames import spark_session_of, table_of_chunks
 from dvspark.engine.replicated.replicated import one_value_a_task
 from dvspark.engine.sharded import nearest_exchange
 from dvspark.engine.sharded.block_sums import chunk_sums
@@ -58,7 +58,7 @@ def by_nearest(
 
 def near_points(chunks: Chunked, sizes: dict[int, int], reference: BlocksReference, work: ChunkWork) -> pa.Table:
     """Return `NEAR_POINTS` of training rows in chunks, some chunks at a time; 12 bytes a near row reach the driver."""
-    spark, near_of, found = spark_of(chunks), nearest_exchange.method_near(reference, work), []
+    spark, near_of, found = spark_session_of(chunks), nearest_exchange.method_near(reference, work), []
     for wave in pieces(list(sizes)):
         rows = table_of_chunks(chunks, wave)
         with chunk_files(rows, reference, self_validation=True) as folder:
@@ -86,7 +86,7 @@ def tenth_distances(
         return near_rows(block.train, chunk, options, SAMPLE_NEIGHBORS, Workspace(), block.first_row)
 
     given = (near_of, SAMPLE_NEIGHBORS, options.metric)
-    found = _nearest_of(spark_of(validation_rows), sample, reference, *given, self_validation=self_validation)
+    found = _nearest_of(spark_session_of(validation_rows), sample, reference, *given, self_validation=self_validation)
     return np.array([near.farthest for near in found])
 
 
@@ -105,7 +105,7 @@ def nearest_rows(
     m = work.method.n_asked(reference.n_train - alone, work.parameters)
     asked = exactly if exact else near_of
     found = _nearest_of(
-        spark_of(validation_rows), sample, reference, asked, m, work.options.metric, self_validation=alone
+        spark_session_of(validation_rows), sample, reference, asked, m, work.options.metric, self_validation=alone
     )
     return [near.rows for near in found]
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from dvspark.engine.chunks import pieces, rows_of_chunk
 from dvspark.engine.index.train_blocks import BlocksReference
-from dvspark.engine.replicated.chunk_frames import spark_of, table_of_chunks
+from dvspark.engine.replicated.chunk_frames import spark_session_of, table_of_chunks
 from dvspark.engine.sharded import radius_exchange
 from dvspark.engine.sharded.block_sums import chunk_sums
 from dvspark.engine.sharded.exchange import read_chunk, write_chunk
@@ -34,7 +34,7 @@ def neighbor_counts(chunks: Chunked, sizes: dict[int, int], reference: BlocksRef
         rows = table_of_chunks(chunks, wave)
         with chunk_files(rows, reference, self_validation=work.options.self_validation) as folder:
             n_points = {chunk: sizes[chunk] for chunk in wave}
-            for chunk, counts in _counts(spark_of(chunks), n_points, reference, folder, work).items():
+            for chunk, counts in _counts(spark_session_of(chunks), n_points, reference, folder, work).items():
                 found.append(counts_table(rows_of_chunk(rows, chunk)["id"], counts))
     return pa.concat_tables(found)
 

@@ -19,6 +19,7 @@ from dvspark.tables.sources.keys import ids_of
 from dvspark.tables.sources.not_local import not_local
 from dvspark.tables.sources.rows import Rows
 from dvspark.tables.sources.typed_bytes import decoded, undeclared_problem
+from dvspark.tables.sources.types import ddl_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -111,7 +112,7 @@ def _as_numbers(rows: Rows) -> Rows:
 
         lists: Frame = LocalRows(frame.session, types, read)
     else:
-        ddl = ", ".join(f"{name} {kind}" for name, kind in types.items())
+        ddl = ddl_of(types)
         lists = worker.map_batches(frame, as_lists, list(types), ddl)
     return replace(rows.with_frame(lists), types=types)
 
@@ -223,5 +224,5 @@ def _joined_by_spark(frame: DataFrame, given: list[str], types: dict[str, str], 
             arrays = [found[name] if name in OF_EPOCH else batch.column(name) for name in types]
             yield pa.RecordBatch.from_arrays(arrays, list(types))
 
-    ddl = ", ".join(f"{name} {kind}" for name, kind in types.items())
+    ddl = ddl_of(types)
     return worker.map_batches(grouped, read, ["id", "every", *keys], ddl)

@@ -25,6 +25,7 @@ from dvspark.tables.sources.reference import TableReference
 from dvspark.tables.sources.row_files import RowFiles, row_files
 from dvspark.tables.sources.rows import Rows, canonical_rows
 from dvspark.tables.sources.typed_bytes import DTYPES, decoded
+from dvspark.tables.sources.types import ddl_of
 from dvspark.tables.sources.unreadable import condition_of, is_missing, spark_errors, unreadable
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _rows_in_tasks(spark: SparkSession, reader: Reader) -> Rows | list[Problem]:
     if isinstance(found, list):
         return found
     table, files = found
-    ddl = ", ".join(f"{name} {kind}" for name, kind in files.types.items())
+    ddl = ddl_of(files.types)
     frame = files.map_batches(spark, _as_it_is, list(files.types), ddl)
     return _rows_in_files(reader, table, files, frame, files.types)
 

@@ -21,7 +21,7 @@ from dvspark.tables.sources.plain import look
 from dvspark.tables.sources.reference import TableReference
 from dvspark.tables.sources.row_files import RowFiles
 from dvspark.tables.sources.typed_bytes import DTYPES, decoded
-from dvspark.tables.sources.types import quoted
+from dvspark.tables.sources.types import ddl_of, quoted
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -134,7 +134,7 @@ def canonical_rows(
     used = frame.select(*(_column(role, names[role], ddl, given[names[role]]) for role, ddl in types.items()))
     if dtype is not None and DTYPES[dtype] != "binary":
         types["embedding"] = DTYPES[dtype]
-        ddl = ", ".join(f"{name} {kind}" for name, kind in types.items())
+        ddl = ddl_of(types)
         used = worker.map_batches(used, partial(decoded, dtype=dtype), list(types), ddl)
     return Rows(side, used, types, str(reference), bytes_declared=dtype is not None)
 
