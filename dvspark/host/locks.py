@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import hashlib
 import shutil
 import socket
@@ -60,7 +61,9 @@ def left_over(root: Path, pattern: str, n_bytes: int, keep_seconds: float = KEEP
 
     Those not touched for ``keep_seconds``; and others, as long as the storage has not ``n_bytes`` free.
     """
-    for path in sorted(root.glob(pattern), key=_seconds):
+    # Unlike `Path.glob`, `glob.glob` passes over a folder that another process removes meanwhile.
+    found = [root / name for name in glob.glob(pattern, root_dir=root)]  # noqa: PTH207
+    for path in sorted(found, key=_seconds):
         if time.time() - _seconds(path) < keep_seconds and shutil.disk_usage(root).free >= n_bytes:
             return
         lock = locked(path) if path.parent == root or is_own_folder(path.parent) else None

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,6 +92,24 @@ def test_own_folder__those_left_go_where_there_is_no_space(tmp_path: Path) -> No
         assert not (tmp_path / left).exists()
     assert [path.name for path in tmp_path.iterdir()] == [held.path.name]
     held.remove()
+
+
+@pytest.mark.parametrize("make", [OwnFolder.make, OwnFolder.make_scratch])
+def test_own_folder__one_that_another_run_removes_meanwhile_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], OwnFolder]
+) -> None:
+    """Two runs share a place, and one ends between the other's list of the place and its look into the folders."""
+    ending, scandir = make(tmp_path), os.scandir
+
+    def late(path: int | str | Path) -> Any:
+        if str(path) == str(ending.path):
+            ending.remove()
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", late)
+    with own_folder(tmp_path, 0) as folder:
+        assert [*tmp_path.iterdir()] == [folder]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_own_folder__loses_its_lock_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
