@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     )
     from dvspark.market.payouts import payout
     from dvspark.review import review_arrays
-    from dvspark.run.dataframes import Result, value_table
-    from dvspark.run.review_frames import review_table
+    from dvspark.run.frames.review_frames import review_table
+    from dvspark.run.frames.value_frames import Result, value_table
     from dvspark.tables.sinks.published_values import read_values
 
 __all__ = [
@@ -56,8 +56,8 @@ __all__ = [
 # Imported when first used: Spark is an extra, and a command must answer signals before it loads anything large.
 _PLACES = {
     "dvspark.review": ("review_arrays",),
-    "dvspark.run.review_frames": ("review_table",),
-    "dvspark.run.dataframes": ("Result", "value_table"),
+    "dvspark.run.frames.review_frames": ("review_table",),
+    "dvspark.run.frames.value_frames": ("Result", "value_table"),
     "dvspark.arrays.cleanlab_scores": ("data_shapley_knn",),
     "dvspark.arrays.estimator": ("DataValuator",),
     "dvspark.arrays.array_values": ("value_arrays",),

@@ -19,9 +19,9 @@ from dvspark.host.printing import tell
 from dvspark.logs.redact import redacted_tree, visible_tree
 from dvspark.report.lowest import lowest_lines
 from dvspark.run import pipeline, plan_job, stream
-from dvspark.run.change import parent_record
+from dvspark.run.change.change import parent_record
 from dvspark.run.engine_choice import open_engine, open_spark
-from dvspark.run.showing import sizes
+from dvspark.run.frames.showing import sizes
 from dvspark.tables.storage import open_storage
 
 CHANGE_WORDS = {"--add-validation": "add", "--remove-validation": "remove"}

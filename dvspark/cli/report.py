@@ -12,7 +12,7 @@ from dvspark.errors import ConfigError, Problem
 from dvspark.host.printing import tell
 from dvspark.logs.redact import visible
 from dvspark.report import require_packages
-from dvspark.run.report_again import report_again
+from dvspark.run.presenting.report_again import report_again
 
 
 def run(words: Sequence[str]) -> int:

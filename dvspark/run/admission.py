@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dvspark.logs.redact import redacted
 from dvspark.privacy import Release
-from dvspark.run.neighbors import Keep
+from dvspark.run.kinds.neighbors import Keep
 from dvspark.run.request import Budget
 from dvspark.run.validate import Checked
 from dvspark.runs.budget import Account

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from dvspark.audit import checks
 from dvspark.engine.engines import Index
 from dvspark.logs import Stages
-from dvspark.run.change import Parent
-from dvspark.run.findings import run_findings
+from dvspark.run.change.change import Parent
+from dvspark.run.checks.findings import run_findings
+from dvspark.run.checks.spot_checks import earlier_waves_findings, parent_findings
 from dvspark.run.prepare import Prepared
-from dvspark.run.spot_checks import earlier_waves_findings, parent_findings
 from dvspark.run.value import Valued
 from dvspark.schemas import Finding, Float64s
 

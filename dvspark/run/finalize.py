@@ -12,7 +12,7 @@ from dvspark.engine.index.train_index import TrainKeys
 from dvspark.logs import Stages
 from dvspark.methods.finalize import certificate, finalize
 from dvspark.methods.options import ValueOptions
-from dvspark.run.spot_checks import Summed
+from dvspark.run.checks.spot_checks import Summed
 from dvspark.run.value import Valued
 from dvspark.schemas import Float64s, Int64s
 from dvspark.tables.sinks.task_values import by_task_table

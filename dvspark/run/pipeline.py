@@ -13,14 +13,14 @@ from dvspark.local.session import spark_of
 from dvspark.logs import Stages
 from dvspark.run import admission
 from dvspark.run.audit import audit_values
-from dvspark.run.change import changed_rows
+from dvspark.run.change.change import changed_rows
 from dvspark.run.computed import Computed
-from dvspark.run.extremes import find_extremes
 from dvspark.run.finalize import finalize_values
 from dvspark.run.index import index_rows, rows_ahead
 from dvspark.run.output import already_published, clear, destination_of, open_output, require_packages
 from dvspark.run.plan import plan_run
 from dvspark.run.prepare import prepare_method
+from dvspark.run.presenting.extremes import find_extremes
 from dvspark.run.publish import publish_results
 from dvspark.run.read import read_tables
 from dvspark.run.request import Budget, Change, Delivery, ReviewRules, RowRules, ShownColumn, Spread

@@ -23,10 +23,10 @@ from dvspark.logs import Stage, Stages
 from dvspark.methods.kinds.games import GamesMethod
 from dvspark.methods.kinds.radius import AUTO, SAMPLE_POINTS, RadiusMethod
 from dvspark.privacy import Release
-from dvspark.run import games, neighbors, sums, whole
 from dvspark.run.index import index_validation
-from dvspark.run.neighbors import Keep, released
-from dvspark.run.shared_game import SharedGame
+from dvspark.run.kinds import games, neighbors, sums, whole
+from dvspark.run.kinds.neighbors import Keep, released
+from dvspark.run.kinds.shared_game import SharedGame
 from dvspark.run.validate import Checked
 from dvspark.runs.ledger import Ledger
 from dvspark.schemas import Float64s

@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from dvspark.logs import Stages
 from dvspark.logs.redact import redacted_tree
+from dvspark.run.change.keeping import kept_for_changes
 from dvspark.run.computed import Computed
-from dvspark.run.keeping import kept_for_changes
-from dvspark.run.presenting import presented
+from dvspark.run.presenting.presenting import presented
 from dvspark.run.request import Delivery
 from dvspark.runs import tracking
 from dvspark.runs.leases import Lease

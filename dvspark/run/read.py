@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from dvspark.errors import Problem
 from dvspark.logs import Stages
 from dvspark.methods.options import ValueOptions
-from dvspark.run.change import Parent, without_known
-from dvspark.run.changing import read_parent
+from dvspark.run.change.change import Parent, without_known
+from dvspark.run.change.parent import read_parent
 from dvspark.run.request import Change, RowRules
 from dvspark.tables.sources.read import read_rows
 from dvspark.tables.sources.reference import TableReference

@@ -10,7 +10,7 @@ from dvspark.config.job import JobConfig
 from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.logs import log_event
 from dvspark.run import pipeline
-from dvspark.run.change import parent_record, parent_rows
+from dvspark.run.change.change import parent_record, parent_rows
 from dvspark.runs.identity import run_id_problems
 from dvspark.spark.session import is_connect
 from dvspark.tables.sources.folders import literal

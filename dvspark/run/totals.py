@@ -15,7 +15,7 @@ from dvspark.engine.tasks import ChunkWork
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels import loops
 from dvspark.logs import Stage, log_event
-from dvspark.run.spot_checks import Summed
+from dvspark.run.checks.spot_checks import Summed
 from dvspark.runs.ledger import Ledger
 from dvspark.schemas import Chunks, Float64s, Partial, Wave
 from dvspark.schemas.sketch import distance

@@ -13,7 +13,7 @@ from dvspark.logs import Stages, log_event
 from dvspark.methods.kinds.private import PrivateMethod
 from dvspark.methods.options import ValueOptions
 from dvspark.privacy import Release
-from dvspark.run.change import Parent, require_fitting
+from dvspark.run.change.change import Parent, require_fitting
 from dvspark.run.grouping import grouped
 from dvspark.run.read import Tables
 from dvspark.run.request import ReviewRules, RowRules

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from dvspark.engine.engines import Index
 from dvspark.kernels import loops
 from dvspark.logs import Stages
-from dvspark.run.change import Parent
+from dvspark.run.change.change import Parent
+from dvspark.run.checks.spot_checks import Summed
+from dvspark.run.kinds.shared_game import SharedValues
 from dvspark.run.prepare import Prepared
-from dvspark.run.shared_game import SharedValues
-from dvspark.run.spot_checks import Summed
 from dvspark.run.totals import add_up
 from dvspark.runs.ledger import Ledger
 from dvspark.schemas import Partial

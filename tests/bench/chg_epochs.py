@@ -19,7 +19,7 @@ from dvspark.engine.tasks import ChunkWork
 from dvspark.kernels.gradients.course import Course, Training
 from dvspark.kernels.gradients.softmax_head import drawn_rows, untrained_head
 from dvspark.methods.options import ValueOptions
-from dvspark.run.sums import TrainRows
+from dvspark.run.kinds.sums import TrainRows
 from dvspark.spark.session import open_session
 from tests.bench.frame import Result, Row, apart, at_most, result, run, say
 from tests.bench.memory import read_rollup

@@ -26,7 +26,7 @@ TOLD = {"finite", "efficiency", "near_rows", "rank_correlation", "approximation_
 
 
 def _run(spark: SparkSession, plan: str, index: str, work_dir: Path) -> tuple[np.ndarray, dict[str, Any]]:
-    from dvspark.run.dataframes import value_table
+    from dvspark.run.frames.value_frames import value_table
 
     found = value_table(*frames_of(spark, DATA), **ASKED, index=index, plan=plan, work_dir=str(work_dir))
     assert found.run["plan"]["n_blocks"] == (3 if plan == "sharded" else 1)

@@ -36,7 +36,7 @@ K = 5
 
 
 def _table_values(spark: SparkSession, case: WorkedCase) -> np.ndarray:
-    from dvspark.run.dataframes import value_table
+    from dvspark.run.frames.value_frames import value_table
 
     label = "double" if case.options["method"] == "knn_regression_shapley" else "bigint"
     types = {"id": "bigint", "label": label, "embedding": "array<double>", "owner": "bigint", "weight": "double"}
@@ -112,7 +112,7 @@ CHOICES = (
 
 @pytest.mark.parametrize("options", [Options(*choice) for choice in covering(*CHOICES)], ids=str)
 def test_replicated__equals_the_local_engine_and_the_oracle(spark: SparkSession, options: Options) -> None:
-    from dvspark.run.dataframes import value_table
+    from dvspark.run.frames.value_frames import value_table
 
     types = {"label_type": options.label_type, "id_type": options.id_type, "embedding_type": options.embedding_type}
     data = draw_data(130, 60, seed=11, **types)
@@ -134,7 +134,7 @@ def test_replicated__equals_the_local_engine_and_the_oracle(spark: SparkSession,
 
 
 def test_replicated__several_blocks_of_train_rows(spark: SparkSession) -> None:
-    from dvspark.run.dataframes import value_table
+    from dvspark.run.frames.value_frames import value_table
 
     data = draw_data(BLOCK_ROWS + 5_000, 12, seed=12, n_features=3)
     arrays, given = data.arrays()
@@ -144,7 +144,7 @@ def test_replicated__several_blocks_of_train_rows(spark: SparkSession) -> None:
 
 
 def test_replicated__binned_is_the_local_engine_s_with_its_certificate_recorded(spark: SparkSession) -> None:
-    from dvspark.run.dataframes import value_table
+    from dvspark.run.frames.value_frames import value_table
 
     data = draw_data(12_000, 12, seed=14, n_features=8)
     arrays, given = data.arrays()
@@ -158,7 +158,7 @@ def test_replicated__binned_is_the_local_engine_s_with_its_certificate_recorded(
 
 
 def test_replicated__row_bounds_have_the_bits_of_the_local_engine(spark: SparkSession) -> None:
-    from dvspark.run.dataframes import value_table
+    from dvspark.run.frames.value_frames import value_table
 
     drawn = draw_data(BLOCK_ROWS + 5_000, 12, seed=15, n_features=8)
     # One chunk, whose rows `value_arrays` is given in the order in which Spark adds them.

@@ -166,9 +166,9 @@ def test_cases__name_every_method() -> None:
 def test_family__replicated_is_the_local_engine_and_sharded_has_its_bits(
     name: str, case: str, tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("dvspark.arrays.array_values", "dvspark.run.neighbors"):
+    for module in ("dvspark.arrays.array_values", "dvspark.run.kinds.neighbors"):
         monkeypatch.setattr(f"{module}.private_release", lambda counts, _release: counts + OFFSET)
-    monkeypatch.setattr("dvspark.run.neighbors.secrets.token_bytes", lambda _n: KEY)
+    monkeypatch.setattr("dvspark.run.kinds.neighbors.secrets.token_bytes", lambda _n: KEY)
     monkeypatch.setattr("dvspark.kernels.gradients.row_pass.STRETCH_ROWS", TILE_ROWS)  # so that tasks share the rows
     asked = CASES[name][case]
     data, options = DATA[asked.data], ValueOptions(name, asked.parameters, **asked.options)
@@ -226,7 +226,7 @@ class Tables:
         from dvspark.engine.replicated import replicated
         from dvspark.engine.sharded import sharded
         from dvspark.logs import Stage
-        from dvspark.run import neighbors, sums, whole
+        from dvspark.run.kinds import neighbors, sums, whole
 
         data, engine = DATA[name], replicated if n_blocks is None else sharded
         index = self._index(name, options.metric, n_blocks)
@@ -260,7 +260,7 @@ class Tables:
 
     def _released(self, engine: Any, points: DataFrame, index: Any, work: ChunkWork) -> tuple[DataFrame, ChunkWork]:
         from dvspark.engine.replicated import points as on_spark
-        from dvspark.run import neighbors
+        from dvspark.run.kinds import neighbors
 
         chunks = on_spark.chunked(points, N_CHUNKS)
         sizes = on_spark.chunk_sizes(chunks)

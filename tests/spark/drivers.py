@@ -25,7 +25,7 @@ from dvspark.engine.replicated import packing, replicated
 from dvspark.functions import chg_values
 from dvspark.kernels.distances.distances import TILE_ROWS
 from dvspark.run import plan as plan_stage
-from dvspark.run.dataframes import value_table
+from dvspark.run.frames.value_frames import value_table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -23,7 +23,8 @@ from frames import draw_data, write_parquet
 
 from dvspark.errors import ComputeError, ConfigError, InputError, OutputConflictError
 from dvspark.privacy import private_release, values_from_noisy_counts
-from dvspark.run import admission, neighbors, value
+from dvspark.run import admission, value
+from dvspark.run.kinds import neighbors
 from dvspark.runs.private import Identity
 
 if TYPE_CHECKING:

@@ -194,7 +194,7 @@ BAD = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_value_table__refuses_bad_inputs_and_says_why(spark: SparkSession, name: str) -> None:
-    from dvspark.run.dataframes import value_table
+    from dvspark.run.frames.value_frames import value_table
 
     bad = BAD[name]
     with pytest.raises(InputError) as refusal:
@@ -238,7 +238,7 @@ NOTED = {
 
 @pytest.mark.parametrize("name", NOTED)
 def test_value_table__notes_what_is_legal_but_odd(spark: SparkSession, name: str) -> None:
-    from dvspark.run.dataframes import value_table
+    from dvspark.run.frames.value_frames import value_table
 
     noted = NOTED[name]
     result = value_table(noted.train.frame(spark), noted.validation.frame(spark), k=noted.k, metric="euclidean")
@@ -329,7 +329,7 @@ def test_reject__sets_bad_rows_aside_and_values_the_rest(spark: SparkSession, tm
 
 
 def test_reject__takes_the_dimension_most_rows_have(spark: SparkSession) -> None:
-    from dvspark.run.dataframes import value_table
+    from dvspark.run.frames.value_frames import value_table
 
     train = _with((50, [1.0, 2.0, 3.0], "a"), (51, [1.0], "b"))
     result = value_table(train.frame(spark), GOOD_VALIDATION.frame(spark), k=2, on_bad_row="reject")

@@ -26,7 +26,8 @@ from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitStateUnknownException
 
 from dvspark.config.job import JobConfig
-from dvspark.run import pipeline, presenting
+from dvspark.run import pipeline
+from dvspark.run.presenting import presenting
 from dvspark.runs.latest import latest_run
 from dvspark.runs.ledger import Ledger
 from dvspark.tables.sinks import write, write_delta

@@ -16,7 +16,7 @@ import pytest
 import dvspark
 from dvspark.engine.index.train_index import mapped_array
 from dvspark.errors import ComputeError, ConfigError, OutputConflictError
-from dvspark.run.change import parent_record, parent_totals
+from dvspark.run.change.change import parent_record, parent_totals
 from dvspark.runs.ledger import SCALARS, Ledger, digest, read_totals, write_totals
 from dvspark.schemas import Partial, Wave
 from dvspark.tables.sinks.write import published_record, refuse_conflict

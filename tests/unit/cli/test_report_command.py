@@ -11,7 +11,7 @@ import pytest
 from frames import draw_data, write_parquet
 
 from dvspark.cli import main
-from dvspark.run.report_again import NEIGHBORS
+from dvspark.run.presenting.report_again import NEIGHBORS
 
 DATA = draw_data(60, 20, seed=71)
 

@@ -486,7 +486,7 @@ def test_load_config__tells_problems_of_fields_and_of_the_method_at_once(tmp_pat
 
 @pytest.mark.parametrize(("name", "value"), [("on_bad_row", "rejekt"), ("plan", "shard"), ("host_memory", "much")])
 def test_value_table__an_unknown_choice_is_refused_not_taken_for_the_default(name: str, value: str) -> None:
-    from dvspark.run.dataframes import value_table
+    from dvspark.run.frames.value_frames import value_table
 
     with pytest.raises(ConfigError, match=name):
         value_table(None, object(), **{name: value})  # type: ignore[arg-type]

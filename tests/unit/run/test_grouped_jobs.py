@@ -31,7 +31,7 @@ from dvspark.errors import DvsparkError
 from dvspark.local.session import LocalSession
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
-from dvspark.run.change import parent_record
+from dvspark.run.change.change import parent_record
 from dvspark.run.grouping import driver_bytes, expected_groups
 from dvspark.run.pipeline import run
 from dvspark.runs.ledger import Ledger

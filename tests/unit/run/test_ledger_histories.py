@@ -31,8 +31,10 @@ from dvspark.config.sections import OutputConfig
 from dvspark.engine import chunks, reduce
 from dvspark.errors import AuditError
 from dvspark.logs import Stage
-from dvspark.run import pipeline, presenting, spot_checks, totals
-from dvspark.run.spot_checks import earlier_waves_findings
+from dvspark.run import pipeline, totals
+from dvspark.run.checks import spot_checks
+from dvspark.run.checks.spot_checks import earlier_waves_findings
+from dvspark.run.presenting import presenting
 from dvspark.run.totals import add_up
 from dvspark.runs.holder import Holder
 from dvspark.runs.ledger import Ledger

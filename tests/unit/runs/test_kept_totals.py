@@ -11,9 +11,9 @@ import pytest
 
 from dvspark.engine import reduce
 from dvspark.errors import ComputeError, ConfigError
-from dvspark.run import spot_checks
-from dvspark.run.change import USED, USED_SETTINGS, Parent, parent_record
-from dvspark.run.spot_checks import parent_findings
+from dvspark.run.change.change import USED, USED_SETTINGS, Parent, parent_record
+from dvspark.run.checks import spot_checks
+from dvspark.run.checks.spot_checks import parent_findings
 from dvspark.runs.documents import sealed
 from dvspark.runs.kept_totals import KeptTotals
 from dvspark.runs.ledger import write_totals

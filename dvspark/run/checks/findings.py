@@ -26,7 +26,7 @@ from dvspark.engine.sharded.exchange import Halves
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.blocks.merged import MergedPoint
 from dvspark.methods.finalize import finalize
-from dvspark.run.spot_checks import Summed
+from dvspark.run.checks.spot_checks import Summed
 from dvspark.schemas import EXACT, Finding, Float64s, Partial
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from dvspark.run.showing import result_html, result_line
+from dvspark.run.frames.showing import result_html, result_line
 from dvspark.schemas import Finding
 
 RECORD = {

@@ -14,10 +14,10 @@ from dvspark.logs import Stages
 from dvspark.methods.options import ValueOptions, epoch_problems, owned_problems
 from dvspark.review.review_rows import radius_problems, review_problems
 from dvspark.run.computed import Computed
+from dvspark.run.frames.showing import result_html, result_line
 from dvspark.run.pipeline import compute
 from dvspark.run.read import RowsOrProblems, Tables
 from dvspark.run.request import ReviewRules, RowRules, Spread
-from dvspark.run.showing import result_html, result_line
 from dvspark.run.validate import validate_tables
 from dvspark.schemas import OWNED, Finding
 from dvspark.spark.exhausted import translated

@@ -19,7 +19,7 @@ from pyarrow import fs
 from dvspark.engine.tasks import ChunkWork, counts_table
 from dvspark.errors import OutputConflictError
 from dvspark.methods.options import ValueOptions
-from dvspark.run.neighbors import Keep, released
+from dvspark.run.kinds.neighbors import Keep, released
 from dvspark.tables.storage import Storage, open_storage
 
 IDS = [f"point {number:02}" for number in range(40)]

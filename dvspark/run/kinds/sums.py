@@ -25,7 +25,7 @@ from dvspark.kernels.gradients.row_pass import RowPass
 from dvspark.kernels.gradients.softmax_head import FLAT_SLOPE
 from dvspark.logs import Stage
 from dvspark.methods.kinds.sums import BY_LABEL, SettledGame, SumsMethod
-from dvspark.run.shared_game import game_points
+from dvspark.run.kinds.shared_game import game_points
 from dvspark.runs.epochs_kept import EpochsKept
 from dvspark.runs.ledger import Ledger
 from dvspark.schemas import Finding, Float64s, Int32s, Int64s, Partial, columns

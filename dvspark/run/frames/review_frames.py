@@ -10,9 +10,9 @@ from dvspark.errors import ConfigError
 from dvspark.methods.options import ValueOptions
 from dvspark.review.result import ReviewResult
 from dvspark.review.review_rows import AUTO
-from dvspark.run.dataframes import computed_frames
+from dvspark.run.frames.showing import result_line
+from dvspark.run.frames.value_frames import computed_frames
 from dvspark.run.request import ReviewRules, Spread
-from dvspark.run.showing import result_line
 from dvspark.schemas import Finding
 from dvspark.spark.exhausted import translated
 from dvspark.tables.sinks.write import review_frame

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dvspark.errors import ConfigError, InputError, Problem, shown
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
-from dvspark.run.hashed_rows import ROW_HASH, rows_seal
+from dvspark.run.change.hashed_rows import ROW_HASH, rows_seal
 from dvspark.runs.documents import missing_in
 from dvspark.runs.files import Files
 from dvspark.runs.kept_totals import KeptTotals

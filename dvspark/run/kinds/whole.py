@@ -19,7 +19,7 @@ from dvspark.kernels.gradients.head_gradients import Piece
 from dvspark.logs import Stage
 from dvspark.methods.kinds.shared import labelled_rows
 from dvspark.methods.kinds.whole import SettledValues, WholeMethod
-from dvspark.run.shared_game import game_points
+from dvspark.run.kinds.shared_game import game_points
 from dvspark.runs.ledger import Ledger
 from dvspark.schemas import Finding, Float64s, Int64s, Partial, columns
 

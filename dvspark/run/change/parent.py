@@ -11,7 +11,7 @@ from dvspark.config.sections import TableConfig
 from dvspark.errors import ConfigError, DvsparkError
 from dvspark.local.session import LocalSession
 from dvspark.methods.options import ValueOptions
-from dvspark.run.change import (
+from dvspark.run.change.change import (
     Parent,
     option_problems,
     own_rows,

@@ -8,7 +8,7 @@ from dvspark import report
 from dvspark.report.browse import browsed_ids
 from dvspark.report.shown import shown_column
 from dvspark.run.computed import Computed
-from dvspark.run.report_again import NEIGHBORS, sealed_neighbors
+from dvspark.run.presenting.report_again import NEIGHBORS, sealed_neighbors
 from dvspark.run.request import ShownColumn
 from dvspark.runs.documents import sealed
 from dvspark.runs.metrics import run_metrics

@@ -15,7 +15,7 @@ from dvspark.engine.groups import Groups
 from dvspark.engine.points import points_of
 from dvspark.engine.reduce import sketch_of
 from dvspark.engine.tasks import ChunkWork
-from dvspark.run.change import Parent
+from dvspark.run.change.change import Parent
 from dvspark.schemas import Chunks, Finding, Float64s, Partial
 from dvspark.schemas.sketch import distance
 

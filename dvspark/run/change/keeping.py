@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from dvspark.run.change.hashed_rows import hashed_rows, rows_seal
 from dvspark.run.computed import Computed
-from dvspark.run.hashed_rows import hashed_rows, rows_seal
 from dvspark.runs.ledger import digest
 from dvspark.schemas import VALIDATION_ROWS
 from dvspark.tables.sinks.write import Counted, counted
