@@ -219,7 +219,6 @@ def publish(
         write_latest(storage, staging, run_id, has_report="report.html" in documents, published=published)
     finally:
         storage.remove(staging)
-        storage.remove_empty("_staging")
 
 
 def _take_places(
