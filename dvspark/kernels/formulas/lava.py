@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,9 @@ PAIR_BYTES = 41
 NUMBER_BYTES = 18
 # The network simplex ends on its own; this many pivots are taken for an endless loop.
 MOST_PIVOTS = 10**9
+# The solver takes what is below some 1e-13 for 0, whatever the unit of the costs. So the potentials of embeddings around
+# 1e-10 had four digits, and those of embeddings around 1e-15 none. Distances that are all smaller get another unit.
+SMALL = 2.0**-10
 # Potentials prove a transport to be cheapest if their worth is its cost, to this share of it.
 GAP = 1e-9
 
@@ -59,13 +63,33 @@ class Lava(WholeFormulas):
         rows, order = _sorted(tables.train())
         points, _ = _sorted(tables.points)
         with one_thread():
-            costs = scipy.spatial.distance.cdist(rows[0], points[0])
+            costs, unit = _distances(rows[0], points[0])
             costs += self.label_weight * label_distances(solver, rows, points, costs)
             potentials, gap = train_potentials(solver, costs)
         values = np.empty(n)
-        values[order] = calibrated(potentials)
+        values[order] = unit * calibrated(potentials)
         meaning = "what the cost of the transport exceeds the worth of its potentials by, in proportion"
         return ValuedRows(values, [Finding("transport", "pass" if gap <= GAP else "fail", gap, GAP, meaning)])
+
+
+def _distances(x: Float64s, z: Float64s) -> tuple[Float64s, float]:
+    """Return all distances in a unit of their own if they are small, and the unit; ``x`` and ``z`` change.
+
+    Powers of two round nothing.
+    """
+    unit = _power_of_two(max(np.abs(x).max(initial=0.0), np.abs(z).max(initial=0.0)))
+    x /= unit
+    z /= unit
+    costs = scipy.spatial.distance.cdist(x, z)
+    most = float(costs.max(initial=0.0))
+    of_costs = _power_of_two(most) if most * unit < SMALL else 1.0 / unit
+    costs /= of_costs
+    return costs, unit * of_costs
+
+
+def _power_of_two(most: float) -> float:
+    """Return the power of two above a number, 1 for 0."""
+    return math.ldexp(1.0, math.frexp(most)[1])
 
 
 def label_distances(solver: Any, rows: Piece, points: Piece, costs: Float64s) -> Float64s:

@@ -79,6 +79,14 @@ def test_values__sum_to_zero_and_duplicates_are_alike() -> None:
     np.testing.assert_allclose(values[N:], values[:4], rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("power", [-600, -100, -45, -30, 20, 60])
+def test_values__do_not_depend_on_the_unit_of_the_embeddings(power: int) -> None:
+    (x, y), (z, t) = rows_of(60, 5), rows_of(31, 6)
+    expected = np.ldexp(dvspark.value_arrays(x, y, z, t, method="lava"), power)
+    values = dvspark.value_arrays(np.ldexp(x, power), y, np.ldexp(z, power), t, method="lava")
+    np.testing.assert_allclose(values, expected, rtol=0, atol=np.ldexp(1e-9, power))
+
+
 @pytest.mark.filterwarnings("ignore::dvspark.DataWarning")
 def test_values__of_a_single_row_and_of_the_points_themselves() -> None:
     (x, y), (z, t) = rows_of(N, 5), rows_of(M, 6)
