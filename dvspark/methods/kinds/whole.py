@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from dvspark.errors import InputError, Problem
+from dvspark.errors import ComputeError, InputError, Problem
 from dvspark.kernels.formulas.both_tables import BothTables
 from dvspark.kernels.formulas.kinds import WholeFormulas
 from dvspark.kernels.gradients.head_gradients import Piece
@@ -68,7 +68,7 @@ class WholeMethod(SharedMethod[WholeFormulas]):
         parameters: WholeFormulas,
         workspace: Workspace | None = None,  # noqa: ARG002
     ) -> Partial:
-        """Return the values with one chunk as all validation rows."""
+        """Return the values with one chunk as all validation rows. Raises: ComputeError if a finding fails."""
         x, codes, *_ = labelled_rows(train)
         whole: Callable[[], Iterator[Piece]] = lambda: iter([(x, codes)])  # noqa: E731
         n_classes = int(codes.max(initial=0)) + 1
@@ -80,7 +80,13 @@ class WholeMethod(SharedMethod[WholeFormulas]):
             lambda places: (x[places], codes[places]),
             lambda asked: passed_over((x, codes), asked),
         )
-        return self.settled(tables, parameters, row_bounds=options.row_bounds).partial
+        settled = self.settled(tables, parameters, row_bounds=options.row_bounds)
+        if failed := [one for one in settled.findings if one.verdict == "fail"]:  # arrays have no audit that tells
+            hint = "value fewer rows, or by another method"
+            raise ComputeError(
+                [Problem(one.name, f"at most {one.allowed:g}: {one.meaning}", f"{one.measured:g}", hint) for one in failed]
+            )
+        return settled.partial
 
     def asked(self, sizes: Sizes) -> str:  # noqa: ARG002
         """Return in words what the method needs of the training rows."""

@@ -105,3 +105,10 @@ def test_values__of_too_many_pairs_are_refused(monkeypatch: pytest.MonkeyPatch) 
     (x, y), (z, t) = rows_of(N, 5), rows_of(M, 6)
     with pytest.raises(dvspark.InputError, match="at most 100 pairs"):
         dvspark.value_arrays(x, y, z, t, method="lava")
+
+
+def test_values__that_fall_short_of_the_cheapest_transport_are_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dvspark.kernels.formulas.lava.GAP", -1.0)
+    (x, y), (z, t) = rows_of(N, 5), rows_of(M, 6)
+    with pytest.raises(dvspark.ComputeError, match="transport"):
+        dvspark.value_arrays(x, y, z, t, method="lava")
