@@ -21,15 +21,25 @@ def outlier_scores(near: NearTable) -> Float64s:
     if not near.n_near:
         return np.ones(len(near.rows))
     own = near.distances.mean(axis=1)
-    usual = float(np.median(own))
+    usual = float(np.median(own[_telling(own)]))
     least = LEAST_SHARE * usual if usual > 0.0 else 1.0
     scores: Float64s = np.maximum(own, least) / np.maximum(own[near.rows].mean(axis=1), least)
     return scores
 
 
-def outliers(scores: Float64s) -> Bools:
+def outliers(near: NearTable, scores: Float64s) -> Bools:
     """Return which rows are outliers. Source: the outer fence of Tukey, Exploratory Data Analysis, 1977."""
     logs = np.log(scores)
-    first, third = np.quantile(logs, [0.25, 0.75])
+    telling = _telling(near.distances.mean(axis=1)) if near.n_near else np.ones(len(logs), np.bool_)
+    first, third = np.quantile(logs[telling], [0.25, 0.75])
     found: Bools = logs > third + FAR_OUT * (third - first) + 1e-12
     return found
+
+
+def _telling(own: Float64s) -> Bools:
+    """Return the rows that tell what distances are usual: all, but where most near rows are copies those with others.
+
+    ``own`` (n,): mean distances of near rows.
+    """
+    apart: Bools = own > 0.0
+    return apart if apart.any() and float(np.median(own)) == 0.0 else np.ones(len(own), np.bool_)

@@ -113,7 +113,7 @@ def review_rows(rows: ReviewRows, duplicate_radius: float | str) -> ReviewResult
         copies,
         same_labels(labels, copies),
         leaks(rows.near_validation, labels.n_rows, max(radius, rows.equal_within)),
-        outliers(scores),
+        outliers(rows.near, scores),
         len(words),
     )
     decided = decide(evidence)

@@ -26,8 +26,8 @@ PAIR_BYTES = 41
 NUMBER_BYTES = 18
 # The network simplex ends on its own; this many pivots are taken for an endless loop.
 MOST_PIVOTS = 10**9
-# The solver takes what is below some 1e-13 for 0, whatever the unit of the costs. So the potentials of embeddings around
-# 1e-10 had four digits, and those of embeddings around 1e-15 none. Distances that are all smaller get another unit.
+# The solver takes what is below some 1e-13 for 0, whatever the unit of the costs: the values of embeddings around 1e-10
+# would have four digits, those of embeddings around 1e-15 none. So distances that are all smaller get another unit.
 SMALL = 2.0**-10
 # Potentials prove a transport to be cheapest if their worth is its cost, to this share of it.
 GAP = 1e-9

@@ -81,11 +81,13 @@ class WholeMethod(SharedMethod[WholeFormulas]):
             lambda asked: passed_over((x, codes), asked),
         )
         settled = self.settled(tables, parameters, row_bounds=options.row_bounds)
-        if failed := [one for one in settled.findings if one.verdict == "fail"]:  # arrays have no audit that tells
-            hint = "value fewer rows, or by another method"
-            raise ComputeError(
-                [Problem(one.name, f"at most {one.allowed:g}: {one.meaning}", f"{one.measured:g}", hint) for one in failed]
-            )
+        for finding in settled.findings:
+            if finding.verdict == "fail":  # arrays have no audit that tells
+                expected, hint = (
+                    f"at most {finding.allowed:g}: {finding.meaning}",
+                    "value fewer rows, or by another method",
+                )
+                raise ComputeError(Problem(finding.name, expected, f"{finding.measured:g}", hint))
         return settled.partial
 
     def asked(self, sizes: Sizes) -> str:  # noqa: ARG002

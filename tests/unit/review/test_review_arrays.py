@@ -162,6 +162,17 @@ def test_outliers__are_to_be_checked() -> None:
     assert found.counts()["check"] <= 5
 
 
+@pytest.mark.parametrize("unit", [1e-6, 1e-3, 1.0, 1e3])
+def test_outliers__are_found_in_any_unit_beside_rows_that_are_mostly_copies(unit: float) -> None:
+    copies = np.repeat([[0.0, 0.0], [1.0, 0.0]], 60, axis=0)
+    others = np.random.default_rng(0).normal(size=(30, 2)) * 0.01 + [0.0, 5.0]
+    x = np.concatenate([copies, others, [[0.0, 9.0]]])
+    found = review(x * unit, np.repeat([0, 1, 2], [60, 60, 31]))
+    assert column(found, "outlier_score").argmax() == 150
+    checked = np.flatnonzero(column(found, "decision") == "check")
+    assert checked.tolist() == [150]
+
+
 def test_several_labels__get_labels_to_add_and_to_take_away() -> None:
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, size=(600, 2))
