@@ -95,11 +95,13 @@ def earlier_copies(near: NearTable, equal_within: float, radius: float) -> Copie
     """
     n = len(near.rows)
     first, distances, of = np.arange(n), np.full(n, np.nan), np.full(n, -1, np.int64)
-    if near.n_near:  # of equal rows the first in row order is the nearest
+    if near.n_near:  # of equal rows the first in row order is the nearest, unless rounding keeps them apart
         equal = np.flatnonzero((near.distances[:, 0] <= equal_within) & (near.rows[:, 0] < first))
         first[equal] = of[equal] = near.rows[equal, 0]
         distances[equal] = 0.0
-    rows, places = np.nonzero(near.distances <= radius)
+    while not np.array_equal(first, first[first]):  # under cosine, rows that equal one row may not equal each other
+        first = first[first]
+    rows, places = np.nonzero(near.distances <= max(radius, equal_within))
     far = near.distances[rows, places]
     one, other = first[rows], first[near.rows[rows, places]]
     low, high = np.minimum(one, other), np.maximum(one, other)
@@ -107,7 +109,7 @@ def earlier_copies(near: NearTable, equal_within: float, radius: float) -> Copie
     for edge in apart[np.lexsort((low[apart], far[apart], high[apart]))].tolist():
         earlier, later = int(low[edge]), int(high[edge])
         if of[earlier] < 0 and of[later] < 0:
-            of[later], distances[later] = earlier, far[edge]
+            of[later], distances[later] = earlier, far[edge] if far[edge] > equal_within else 0.0
     return Copies(of, distances)
 
 
