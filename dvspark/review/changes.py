@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from dvspark.errors import InputError, Problem, shown
 from dvspark.review.edited import edited_decisions
+from dvspark.review.sets import duplicate_sets
 
 LOG_COLUMNS = ("id", "decision", "label", "new_label", "by", "reason")
 FIRST = 5
@@ -56,7 +57,7 @@ def losses(review: pa.Table, changes: dict[Any, RowChange]) -> list[str]:
     Raises: InputError where no row stays.
     """
     dropped = {row for row, change in changes.items() if change.decision == "drop"}
-    rows = review.select(("id", "label", "duplicate_of")).to_pylist()
+    rows = review.select(("id", "label")).to_pylist()
     if rows and len(dropped) == len(rows):
         raise InputError(Problem("decisions", "a row that stays", f"all {len(rows)} rows dropped", "keep some"))
     before, after = set[Any](), set[Any]()
@@ -66,10 +67,9 @@ def losses(review: pa.Table, changes: dict[Any, RowChange]) -> list[str]:
         if row["id"] not in dropped:
             after |= names_in(row["label"] if change is None else change.new_label)
     sets = dict[Any, list[Any]]()
-    for row in rows:
-        if row["duplicate_of"] is not None:
-            sets.setdefault(row["duplicate_of"], [row["duplicate_of"]]).append(row["id"])
-    lost = [first for first, members in sets.items() if dropped.issuperset(members)]
+    for row, first in zip(rows, duplicate_sets(review).to_pylist(), strict=True):
+        sets.setdefault(first, []).append(row["id"])
+    lost = [first for first, members in sets.items() if len(members) > 1 and dropped.issuperset(members)]
     told = {"classes have no row any more": before - after, "labels are new: no row had them": after - before}
     told["rows are dropped with all their copies"] = set(lost)
     return [f"{len(some)} {what}: {shown(sorted(some, key=str)[:FIRST])}" for what, some in told.items() if some]

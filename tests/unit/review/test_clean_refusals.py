@@ -101,6 +101,10 @@ def test_clean__of_a_table_that_is_gone_is_refused(
         ("id,decision,suggested_label\n1,keep\n", "line 2"),
         ("id,decision,suggested_label\n35,relabel,100000\n", "int16"),
         ("id,decision,suggested_label\n35,relabel,1_0\n", "no whole number"),
+        ("id,decision,suggested_label\n35,relabel,99999999999999999999\n", "line 2"),
+        ("id,decision,suggested_label\n35,relabel,1\n", "keep is the word"),
+        ("id,decision,suggested_label\n35,relabel,\n", "keep is the word"),
+        ('id,decision,note\n\n35,drop,"two\nlines"\nx,drop,\n', "line 5"),
         ("id,decision\n" + "".join(f"{row},drop\n" for row in range(N)), "a row that stays"),
     ],
 )
@@ -127,6 +131,16 @@ def test_clean__says_what_decisions_lose(reviewed: Path, tmp_path: Path, capfd: 
     assert f"{len(lines)} rows dropped" in out or f"{N - len(found)} rows dropped" in out
     log = (tmp_path / "new" / "changes.csv").read_text()
     assert "decided by a person" in log
+
+
+def test_clean__passes_over_rows_that_a_program_for_tables_left_empty(
+    reviewed: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    csv = "suggested_label,decision,id\r\n,drop,7\r\n,,\r\n\r\n,,\r\n,drop,8\r\n"
+    assert cleaned(reviewed, tmp_path, csv) == 0
+    left = set(pq.read_table(tmp_path / "new" / "cleaned")["id"].to_pylist())
+    assert set(range(N)) - left >= {7, 8}
+    assert "rows dropped" in capfd.readouterr().out
 
 
 def test_clean__never_writes_into_the_table(reviewed: Path, capfd: pytest.CaptureFixture[str]) -> None:

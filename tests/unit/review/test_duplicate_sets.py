@@ -15,6 +15,7 @@ import pytest
 import dvspark
 from dvspark.cli.front import main
 from dvspark.review import duplicate_sets, values_of_copies
+from dvspark.review.changes import RowChange, losses
 
 K = 2
 
@@ -62,6 +63,14 @@ def test_duplicate_sets__are_the_rows_that_stay() -> None:
 def test_duplicate_sets__of_a_copy_of_a_near_copy_is_the_row_that_stays() -> None:
     table = pa.table({"id": ["a", "b", "c"], "duplicate_of": [None, "a", "b"]})
     assert duplicate_sets(table).to_pylist() == ["a", "a", "a"]
+
+
+def test_losses__tell_of_a_set_only_if_none_of_its_rows_stays() -> None:
+    labels, review = ["x"] * 4, {"id": ["a", "b", "c", "d"], "duplicate_of": [None, "a", "b", None]}
+    table = pa.table({**review, "label": labels})
+    dropped = {row: RowChange("drop", "x", None, "review", "") for row in "abc"}
+    assert losses(table, {row: dropped[row] for row in "bc"}) == []
+    assert losses(table, dropped) == ["1 rows are dropped with all their copies: 'a'"]
 
 
 def test_sets__are_valued_as_one_player_and_each_copy_is_told() -> None:
