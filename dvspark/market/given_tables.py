@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ def is_file(place: str) -> bool:
 def read_table(place: str) -> pa.Table:
     """Return the table in a CSV or Parquet file; ids, owners and labels of a CSV file are text, null where empty.
 
+    Lines of a CSV file whose cells are all empty, as programs for tables leave them, are no rows.
     Raises: InputError for a file that cannot be read, or has two columns of one name.
     """
     is_csv = place.lower().endswith(".csv")
@@ -43,7 +45,7 @@ def read_table(place: str) -> pa.Table:
     for position, name in enumerate(table.column_names):
         if name in NAMES:
             table = table.set_column(position, name, _plain(table[name], is_csv=is_csv))
-    return table
+    return _without_empty_rows(table) if is_csv else table
 
 
 def read_given_values(place: str) -> pa.Table:
@@ -92,11 +94,16 @@ def costs_of(ids: pa.ChunkedArray, table: pa.Table, column: str) -> Float64s:
         raise InputError(Problem("costs", f"columns {', '.join(missing)}", got, "set --cost-column"))
     known = _ids_like(table["id"].combine_chunks(), ids.type)
     try:
-        numbers = table[column].combine_chunks().cast(pa.float64())
+        given = table[column].combine_chunks()
+        if pa.types.is_boolean(given.type):  # true would cost 1
+            raise pa.ArrowInvalid("true and false")
+        numbers = given.cast(pa.float64())
     except pa.ArrowException as error:
         raise InputError(Problem(f"costs, column {column}", "numbers", str(error), "give every row a number")) from None
-    if len(pc.unique(known)) < len(known):
-        raise InputError(Problem("costs", "each id once", "an id more than once", "add up or drop the others"))
+    counts = known.value_counts()
+    if len(repeated := counts.filter(pc.greater(counts.field("counts"), 1))):
+        got = f"{len(repeated)} more than once; the first: {shown(repeated.field('values')[:5].to_pylist())}"
+        raise InputError(Problem("costs", "each id once", got, "add up or drop the others"))
     places = pc.index_in(ids.combine_chunks(), value_set=known)
     if places.null_count:
         lacking = ids.filter(places.is_null())
@@ -132,6 +139,15 @@ def _plain(column: pa.ChunkedArray, *, is_csv: bool) -> pa.ChunkedArray:
     if not is_csv:
         return column
     return pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), None, column)
+
+
+def _without_empty_rows(table: pa.Table) -> pa.Table:
+    """Return the rows that have something in a cell; in a column of texts, an empty one is nothing."""
+    filled = [
+        pc.not_equal(pc.coalesce(column, ""), "") if pa.types.is_string(column.type) else column.is_valid()
+        for column in table.columns
+    ]
+    return table.filter(reduce(pc.or_, filled)) if filled else table
 
 
 def csv_bytes(table: pa.Table) -> bytes:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dvspark.errors import InputError, Problem
+from dvspark.errors import InputError, Problem, shown
 from dvspark.market.given_tables import column_of, numbers_of
-from dvspark.market.payouts import payout
+from dvspark.market.payouts import FIRST, payout
 from dvspark.schemas import OWNER, PAYOUTS, Float64s, Int64s
 from dvspark.schemas.arrow import arrow_type
 
@@ -30,7 +31,7 @@ def payout_table(values: pa.Table, budget: Any, *, by_owner: bool, floor: bool =
     names, earned, errors, n_rows = _by_owner(values) if by_owner else _by_row(values)
     paid = payout(earned, budget, floor=floor, decimals=decimals)
     kept = np.maximum(earned, 0.0) if floor else earned
-    total = float(kept.sum())
+    total = _sum(kept)
     shares = kept / total if total > 0 else np.zeros(len(kept))
     rank, low, high = ranks(earned, errors)
     columns: dict[str, Any] = {
@@ -95,14 +96,36 @@ def _by_owner(values: pa.Table) -> tuple[pa.Array, Float64s, Float64s | None, In
     names = pc.unique(owners)
     names = names.take(pc.sort_indices(names))
     codes, n = pc.index_in(owners, value_set=names).to_numpy(), len(names)
-    errors = _errors(values)
-    added = None if errors is None else np.bincount(codes, errors, n).astype(np.float64)
-    sums = np.bincount(codes, numbers_of(values, "value"), n).astype(np.float64)
-    return names, sums, added, np.bincount(codes, minlength=n).astype(np.int64)
+    order, errors = np.argsort(codes, kind="stable"), _errors(values)
+    n_rows = np.bincount(codes, minlength=n).astype(np.int64)
+
+    def added(numbers: Float64s) -> Float64s:
+        return np.array([_sum(own) for own in np.split(numbers[order], np.cumsum(n_rows)[:-1])])
+
+    return names, added(numbers_of(values, "value")), None if errors is None else added(errors), n_rows
+
+
+def _sum(numbers: Float64s) -> float:
+    """Return the sum, rounded once: the order of rows plays no part; NaN if a number is not finite.
+
+    Raises: InputError if float64 does not hold it.
+    """
+    try:
+        return math.fsum(numbers.tolist()) if np.isfinite(numbers).all() else math.nan
+    except OverflowError:
+        hint = "divide all values by the same number: shares stay as they are"
+        raise InputError(Problem("values", "a sum below 1.8e308", "a larger one", hint)) from None
 
 
 def _errors(values: pa.Table) -> Float64s | None:
-    """Return the standard errors, or None if they are not known of all."""
+    """Return the standard errors, or None if they are not known of all. Raises: InputError for what is no error."""
     if "standard_error" not in values.column_names or values["standard_error"].null_count:
         return None
-    return numbers_of(values, "standard_error")
+    errors = numbers_of(values, "standard_error")
+    if len(bad := np.flatnonzero((errors < 0) | np.isinf(errors))):
+        got, hint = (
+            f"{len(bad)} others; the first: {shown(errors[bad[:FIRST]].tolist())}",
+            "leave a cell empty if it is not known",
+        )
+        raise InputError(Problem("column standard_error", "finite numbers from 0", got, hint))
+    return None if np.isnan(errors).any() else errors

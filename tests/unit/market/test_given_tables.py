@@ -25,6 +25,13 @@ def test_read_table__guesses_no_names_of_a_csv_file(tmp_path: Path) -> None:
     assert found["value"] == [1, 2, 3]
 
 
+def test_read_table__passes_over_lines_that_a_program_for_tables_left_empty(tmp_path: Path) -> None:
+    place = tmp_path / "costs.csv"
+    place.write_bytes("\ufeffid,cost,note\r\na,1.5,\r\n,,\r\n\r\nb,,x\r\n,2,\r\n,,\r\n".encode())
+    found = read_table(str(place)).to_pydict()
+    assert found == {"id": ["a", "b", None], "cost": [1.5, None, 2.0], "note": ["", "x", ""]}
+
+
 def test_read_table__takes_names_of_any_text_type_in_parquet(tmp_path: Path) -> None:
     place = str(tmp_path / "values.parquet")
     ids, owners = pa.array(["a", "b"], pa.large_string()), pa.array(["x", "x"]).dictionary_encode()
@@ -83,7 +90,13 @@ def test_costs_of__joins_every_whole_number_with_its_digits(ids: list[int]) -> N
     assert costs(pa.array(ids), pa.array(list(map(str, ids)))) == list(range(1, len(ids) + 1))
 
 
-def test_costs_of__refuses_costs_that_are_no_numbers() -> None:
-    table = pa.table({"id": [1], "cost": ["much"]})
+def test_costs_of__tells_which_ids_are_there_twice() -> None:
+    with pytest.raises(InputError, match="2 more than once; the first: 'a', 'b'"):
+        costs(pa.array(["a", "b"]), pa.array(["a", "b", "a", "b"]))
+
+
+@pytest.mark.parametrize("cost", ["much", True])
+def test_costs_of__refuses_costs_that_are_no_numbers(cost: Any) -> None:
+    table = pa.table({"id": [1], "cost": [cost]})
     with pytest.raises(InputError, match=r"costs, column cost(.|\n)*numbers"):
         costs_of(pa.chunked_array([[1]]), table, "cost")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,16 @@ def test_payout_table__of_owners_adds_up_their_rows() -> None:
     assert (found["rank_low"], found["rank_high"]) == ([1, 1], [2, 2])
 
 
+def test_payout_table__pays_owners_alike_whatever_the_order_of_their_rows() -> None:
+    values, owners = [0.1, 0.2, 0.3, 0.3, 0.2, 0.1, 1e17, 1.0, -1e17], list("aaabbbccc")
+    table = pa.table({"id": range(9), "value": values, "owner": owners, "standard_error": [0.1, 0.2, 0.3] * 3})
+    found = payout_table(table, 2.2, by_owner=True)
+    assert found["value"].to_pylist() == [0.6, 0.6, 1.0]
+    assert found["payout"].to_pylist() == [0.6, 0.6, 1.0]
+    for order in (range(8, -1, -1), [7, 3, 0, 8, 5, 1, 6, 4, 2]):
+        assert payout_table(table.take(pa.array(order)), 2.2, by_owner=True).equals(found)
+
+
 @given(st.lists(st.tuples(st.floats(0.1, 1), st.floats(0, 0.1)), min_size=1, max_size=6), st.data())
 def test_payout_table__share_errors_bound_what_a_change_of_values_does(rows: Any, data: st.DataObject) -> None:
     # To first order a share changes by no more than its bound if each value changes by its standard error at most.
@@ -72,8 +83,9 @@ def test_payout_table__without_standard_errors_tells_none() -> None:
     found = payout_table(VALUES.drop_columns(["standard_error"]), 9, by_owner=False)
     for name in ("standard_error", "share_standard_error", "rank_low", "rank_high"):
         assert found[name].null_count == 4
-    unknown = VALUES.set_column(2, "standard_error", pa.nulls(4, pa.float64()))
-    assert found.equals(payout_table(unknown, 9, by_owner=False))
+    for unknown in (pa.nulls(4, pa.float64()), pa.array([0.1, math.nan, 0.1, 0.1])):
+        table = VALUES.set_column(2, "standard_error", unknown)
+        assert found.equals(payout_table(table, 9, by_owner=False))
 
 
 def test_payout_table__takes_whole_numbers_beyond_2_to_the_53() -> None:
@@ -94,6 +106,10 @@ def test_payout_table__of_nothing_to_pay_pays_nothing() -> None:
         (VALUES.set_column(3, "owner", pa.array(["a", None, "b", "b"])), True, "1 without"),
         (VALUES.set_column(1, "value", pa.array(["a"] * 4)), False, "numbers"),
         (VALUES.set_column(1, "value", pa.array([1.0, None, 1.0, 1.0])), False, "1 NaN"),
+        (VALUES.set_column(1, "value", pa.array([1e308] * 4)), False, "a sum below"),
+        (VALUES.set_column(1, "value", pa.array([1e308] * 4)), True, "a sum below"),
+        (VALUES.set_column(1, "value", pa.array([math.inf, -math.inf, 1.0, 1.0])), True, "1 NaN"),
+        (VALUES.set_column(2, "standard_error", pa.array([0.1, -1.0, math.inf, 0.1])), False, "2 others"),
     ],
 )
 def test_payout_table__tells_what_is_missing(table: pa.Table, by_owner: bool, said: str) -> None:
