@@ -13,6 +13,9 @@ from dvspark.schemas import Float64s
 # The shares of rows at which curves are told.
 SHARES = tuple(float(share) for share in np.round(np.arange(0, 1.0001, 0.05), 2))
 
+# Values that are equal but for their additions differ by less, relative to the largest.
+ROUNDING = 1e-13
+
 
 def auroc(is_spoiled: Any, values: Any) -> float:
     """Return the chance that a spoiled row has a lower value than another row; equal values count half.
@@ -60,9 +63,10 @@ def ideal_share(share_spoiled: float, share: float) -> float:
 def rank_correlation(first: Any, second: Any) -> float:
     """Return Spearman's rank correlation of two vectors, ties at their mean rank; NaN where one is constant.
 
+    Constant is what differs by rounding alone: such ranks would tell of additions, not of rows.
     Source: Spearman 1904, doi:10.2307/1412159; SciPy's `spearmanr`.
     """
-    if np.ptp(first) == 0 or np.ptp(second) == 0:
+    if any(np.ptp(one) <= ROUNDING * np.abs(one).max() for one in (first, second)):
         return float("nan")
     return float(scipy.stats.spearmanr(first, second).statistic)
 

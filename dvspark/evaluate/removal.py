@@ -101,11 +101,14 @@ def halves(rows: LabeledRows, seed: int) -> tuple[LabeledRows, LabeledRows]:
 def _ordered(
     train: LabeledRows, valuing: LabeledRows, contenders: Sequence[Contender], shares: Sequence[float], seed: int
 ) -> Iterator[Table]:
-    """Yield what is left, or there, of the training rows by order of value, and by a drawn order."""
+    """Yield what is left, or there, of the training rows by order of value, and by a drawn order.
+
+    Rows of equal values are in the drawn order: where many tie, the order of the table would tell of its classes.
+    """
     chance = np.random.Generator(np.random.PCG64([seed, 1])).permutation(len(train))
     orders = [(CHANCE, RANDOM, chance, False)]
     for one in contenders:
-        lowest_first = np.argsort(one.values(train, valuing), kind="stable")
+        lowest_first = chance[np.argsort(one.values(train, valuing)[chance], kind="stable")]
         cosine = one.options.get("metric") == "cosine"
         orders += [(one.name, LOW, lowest_first, cosine), (one.name, HIGH, lowest_first[::-1], cosine)]
     for name, order, places, cosine in orders:

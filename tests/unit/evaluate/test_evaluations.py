@@ -69,6 +69,17 @@ def test_removal__wrong_labels_hurt_until_they_are_removed() -> None:
         assert row["without low"] >= 0 >= row["without high"]
 
 
+@pytest.mark.filterwarnings("ignore::dvspark.DataWarning")
+def test_removal__by_values_that_tie_is_removal_at_random_in_a_table_sorted_by_class() -> None:
+    pytest.importorskip("sklearn")
+    by_class = TRAIN.take(np.argsort(TRAIN.y, kind="stable"))
+    nobody_near = contenders_of(["threshold_knn_shapley:radius=1e-9"])
+    found = removal(by_class, VALIDATION, nobody_near, seeds=[0, 1], models=("k-nn",))
+    (row,) = found.tables["removal"]
+    assert row["without low"] == 0.0
+    assert row["without high"] == pytest.approx(0.0, abs=0.02)
+
+
 def test_removal__as_a_review_decides_mends_what_is_wrong_and_then_stays() -> None:
     pytest.importorskip("sklearn")
     train, validation = clusters(200, 4), clusters(60, 5)

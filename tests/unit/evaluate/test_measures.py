@@ -67,6 +67,14 @@ def test_rank_correlation__is_that_of_scipy_and_of_the_formula(seed: int) -> Non
     assert math.isnan(rank_correlation(np.zeros(30), first))
 
 
+def test_rank_correlation__of_values_that_differ_by_rounding_alone_is_none() -> None:
+    ranks, equal = np.arange(9.0), 1 / 9 + np.arange(9) * 2.0**-56
+    assert np.ptp(equal) > 0
+    assert math.isnan(rank_correlation(ranks, equal))
+    assert math.isnan(rank_correlation(np.zeros(9), ranks))
+    assert rank_correlation(ranks, 1 / 9 + 1e-12 * ranks) == 1.0
+
+
 def test_macro_recall__is_that_of_scikit_learn() -> None:
     metrics = pytest.importorskip("sklearn.metrics")
     draw = np.random.default_rng(1)
