@@ -15,7 +15,7 @@ from dvspark.kernels.formulas.both_tables import BothTables, ValuedRows
 from dvspark.kernels.formulas.kinds import WholeFormulas
 from dvspark.kernels.gradients.head_gradients import Piece
 from dvspark.kernels.one_thread import one_thread
-from dvspark.schemas import Finding, Float64s, Int32s, Int64s
+from dvspark.schemas import Finding, Float64s, Floats, Int32s, Int64s
 
 EXTRA = "transport"
 # Costs of pairs of rows that are held at once, in float64: 1 GiB. With what the solver holds it is five times that.
@@ -72,7 +72,7 @@ class Lava(WholeFormulas):
         return ValuedRows(values, [Finding("transport", "pass" if gap <= GAP else "fail", gap, GAP, meaning)])
 
 
-def _distances(x: Float64s, z: Float64s) -> tuple[Float64s, float]:
+def _distances(x: Floats, z: Floats) -> tuple[Float64s, float]:
     """Return all distances in a unit of their own if they are small, and the unit; ``x`` and ``z`` change.
 
     Powers of two round nothing.
