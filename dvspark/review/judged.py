@@ -50,13 +50,15 @@ def judge(labels: RowLabels, voters: list[Voters], n_codes: int, head: LogProbab
 def judge_sets(labels: RowLabels, voters: list[Voters], n_codes: int) -> Judged:
     """Return what speaks for the labels of rows that may have several. Cost: that of `posterior`.
 
-    A label is suggested if the row has it, unless it is flagged and improbable; and if it is flagged as lacking.
+    A label is suggested if the row has it, unless it is flagged and improbable; and if it is flagged as lacking. If
+    none would be left, the row keeps its own: no table takes a row without labels.
     """
     choices, rows, codes = choices_of_pairs(labels, voters, n_codes)
     found = posterior(choices, 2 * n_codes, 1)
+    n, given = labels.n_rows, choices.given_codes % 2 == 1
     differs = found.flagged & (found.best_place != choices.given)
-    has = (choices.given_codes % 2 == 1) ^ differs
-    n = labels.n_rows
+    differs &= np.isin(rows, rows[given ^ differs])
+    has = given ^ differs
     issue, other = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
     issue[rows[found.flagged]] = True
     other[rows[differs]] = True

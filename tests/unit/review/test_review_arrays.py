@@ -193,6 +193,19 @@ def test_several_labels__get_labels_to_add_and_to_take_away() -> None:
     assert table["label_issue"].to_numpy().sum() < 80
 
 
+@pytest.mark.filterwarnings("ignore::dvspark.DataWarning")
+def test_several_labels__are_never_all_taken_away() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 2)), [rng.choice(9, rng.integers(1, 4), replace=False).tolist() for _ in range(60)]
+    found = dvspark.review_arrays(x, y, k=5)
+    assert all(found.table["suggested_label"].to_pylist())
+    own = [sorted(labels) for labels in y]
+    kept = np.array([one == other for one, other in zip(found.table["suggested_label"].to_pylist(), own, strict=True)])
+    doubted = kept & column(found, "label_issue")
+    assert doubted.any()
+    assert set(column(found, "decision")[doubted]) <= {"check", "drop"}  # drop: a copy
+
+
 def test_small_classes__are_never_emptied() -> None:
     x, y = blobs(200)
     words = np.array(["a", "b", "c"])[y].astype(object)
