@@ -123,9 +123,7 @@ def _errors(values: pa.Table) -> Float64s | None:
         return None
     errors = numbers_of(values, "standard_error")
     if len(bad := np.flatnonzero((errors < 0) | np.isinf(errors))):
-        got, hint = (
-            f"{len(bad)} others; the first: {shown(errors[bad[:FIRST]].tolist())}",
-            "leave a cell empty if it is not known",
-        )
+        got = f"{len(bad)} others; the first: {shown(errors[bad[:FIRST]].tolist())}"
+        hint = "leave a cell empty if it is not known"
         raise InputError(Problem("column standard_error", "finite numbers from 0", got, hint))
     return None if np.isnan(errors).any() else errors

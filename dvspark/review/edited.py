@@ -42,10 +42,8 @@ def edited_decisions(review: pa.Table, decisions: Path) -> dict[Any, tuple[str, 
             problems.append(Problem(at, f"one of {', '.join(DECISIONS)}", shown([decision]), "check the word"))
         else:
             try:
-                found[rows[row]["id"]] = (
-                    decision,
-                    _own_label(line.get("suggested_label") or "", decision, rows[row], kind),
-                )
+                own = _own_label(line.get("suggested_label") or "", decision, rows[row], kind)
+                found[rows[row]["id"]] = decision, own
             except (ValueError, OverflowError, RecursionError, pa.ArrowException) as error:
                 hint = "write it as in the table; several labels as a JSON list"
                 problems.append(Problem(at, f"another label than the row has, of type {kind}", str(error), hint))

@@ -83,10 +83,8 @@ class WholeMethod(SharedMethod[WholeFormulas]):
         settled = self.settled(tables, parameters, row_bounds=options.row_bounds)
         for finding in settled.findings:
             if finding.verdict == "fail":  # arrays have no audit that tells
-                expected, hint = (
-                    f"at most {finding.allowed:g}: {finding.meaning}",
-                    "value fewer rows, or by another method",
-                )
+                expected = f"at most {finding.allowed:g}: {finding.meaning}"
+                hint = "value fewer rows, or by another method"
                 raise ComputeError(Problem(finding.name, expected, f"{finding.measured:g}", hint))
         return settled.partial
 
