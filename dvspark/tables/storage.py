@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -18,7 +19,7 @@ from dvspark.runs.documents import LARGEST_BYTES
 # File systems that rename a folder in one step.
 ONE_STEP = ("local", "hdfs")
 # Each failed try has met another process that removed the empty folder in the moment after it was made.
-WRITE_TRIES = 10
+TRIES = 10
 # What a folder is called that is being removed.
 REMOVED = "_removed-"
 
@@ -62,16 +63,12 @@ class Storage:
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file and make its folder, which other processes may remove as long as it is empty."""
-        for left in reversed(range(WRITE_TRIES)):
-            self.file_system.create_dir(self.path(name).rsplit("/", 1)[0], recursive=True)
-            try:
-                with self.file_system.open_output_stream(self.path(name)) as file:
-                    file.write(content)
-            except FileNotFoundError:
-                if not left:
-                    raise
-            else:
-                return
+
+        def write() -> None:
+            with self.file_system.open_output_stream(self.path(name)) as file:
+                file.write(content)
+
+        self._in_folder_of(name, write)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file and make its folder."""
@@ -86,9 +83,8 @@ class Storage:
         if self.file_system.type_name != "local":
             return
         place = Path(self.path(name))
-        place.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
-            place.mkdir(mode=0o700)
+            self._in_folder_of(name, lambda: place.mkdir(mode=0o700))
         found = place.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
             hint = "choose another output, or remove it"
@@ -150,8 +146,19 @@ class Storage:
 
     def rename(self, source: str, target: str) -> None:
         """Rename a file or folder; one step on local disks and HDFS, a copy on object stores."""
-        self.file_system.create_dir(self.path(target).rsplit("/", 1)[0], recursive=True)
-        self.file_system.move(self.path(source), self.path(target))
+        self._in_folder_of(target, lambda: self.file_system.move(self.path(source), self.path(target)))
+
+    def _in_folder_of(self, name: str, action: Callable[[], None]) -> None:
+        """Make the folder of a name, and do there what fails if another process removes the folder, still empty."""
+        for left in reversed(range(TRIES)):
+            try:
+                self.file_system.create_dir(self.path(name).rsplit("/", 1)[0], recursive=True)
+                action()
+            except FileNotFoundError:
+                if not left:
+                    raise
+            else:
+                return
 
     def remove(self, name: str) -> None:
         """Remove a folder and all below it, if it exists, so that nobody can take a half of it for the whole.

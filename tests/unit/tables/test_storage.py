@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +127,46 @@ def test_folder_problems__are_the_places_where_no_folder_can_be_made(tmp_path: P
         "link": str(tmp_path / "link"),
     }
     assert {problem.where for problem in folder_problems(**places)} == {"file", "below", "link"}
+
+
+class EmptyFoldersGo:
+    """A file system beside which another process removes each new folder once, while the folder is still empty."""
+
+    def __init__(self, file_system: fs.FileSystem) -> None:
+        self._file_system, self._removed = file_system, set[str]()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file_system, name)
+
+    def create_dir(self, folder: str, *, recursive: bool) -> None:
+        self._file_system.create_dir(folder, recursive=recursive)
+        if folder not in self._removed:
+            self._removed.add(folder)
+            Path(folder).rmdir()
+
+
+@pytest.mark.parametrize("how", ["write", "rename", "make_private"])
+def test_storage__an_empty_folder_that_another_process_removes_meanwhile_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """A run that ends removes empty folders that all runs of an output share, such as `ledger` and `review`."""
+    storage = open_storage(str(tmp_path))
+    storage.write("staged/one.txt", b"1")
+    beside: Any = EmptyFoldersGo(storage.file_system)
+    storage = dataclasses.replace(storage, file_system=beside)
+    mkdir, removed = Path.mkdir, list[Path]()
+
+    def late(folder: Path, *args: Any, **kwargs: Any) -> None:
+        mkdir(folder, *args, **kwargs)
+        if folder.name == "review" and not removed:
+            removed.append(folder)
+            folder.rmdir()
+
+    monkeypatch.setattr(Path, "mkdir", late)
+    act = {
+        "write": lambda: storage.write("review/one.txt", b"1"),
+        "rename": lambda: storage.rename("staged", "review/one.txt"),
+        "make_private": lambda: storage.make_private("review/one.txt"),
+    }
+    act[how]()
+    assert (tmp_path / "review" / "one.txt").exists()
