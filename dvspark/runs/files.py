@@ -43,6 +43,17 @@ class Files(Protocol):
         """Make a folder that only its owner may open, unless it is there."""
 
 
+def read_if_there(files: Files, name: str) -> bytes | None:
+    """Return a file's content, None if there is no such file.
+
+    To ask first whether it is there would fail where another process removes it in between.
+    """
+    try:
+        return files.read(name)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def write_whole(files: Files, name: str, content: bytes) -> None:
     """Write a file so that it is either whole or absent: staged beside its place, then renamed."""
     staged = f"{name}.{secrets.token_hex(4)}"

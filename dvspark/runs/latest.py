@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dvspark.runs.documents import missing_in, sealed, unsealed
-from dvspark.runs.files import Files
+from dvspark.runs.files import Files, read_if_there
 from dvspark.runs.identity import published_id_problems
 
 LATEST = "runs/latest.json"
@@ -37,7 +37,8 @@ def write_latest(files: Files, staging: str, run_id: str, *, has_report: bool, p
 
 def latest_run(files: Files) -> dict[str, Any] | None:
     """Return what `write_latest` has told; None where it has not, or is damaged, or that run is there no more."""
-    told = unsealed(files.read(LATEST)) if files.exists(LATEST) else None
+    content = read_if_there(files, LATEST)
+    told = None if content is None else unsealed(content)
     if told is None or missing_in(told, {"run_id": str, "published": str}) or published_id_problems(told["run_id"]):
         return None
     return told if files.exists(f"runs/{told['run_id']}/run.json") else None

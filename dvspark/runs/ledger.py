@@ -27,7 +27,7 @@ import numpy as np
 from dvspark.errors import ComputeError, OutputConflictError, Problem, taken_run_id
 from dvspark.logs import log_event
 from dvspark.runs.documents import missing_in, read_stored, sealed, unsealed
-from dvspark.runs.files import Files, write_whole
+from dvspark.runs.files import Files, read_if_there, write_whole
 from dvspark.schemas import SCALARS, Partial, Wave
 
 LEDGERS = "ledger"
@@ -115,7 +115,7 @@ class Ledger:
         while self.files.exists(f"{self.folder}/{_wave(number)}.json"):
             told = self._read(f"{_wave(number)}.json", WAVE)
             name = f"{self.folder}/{_wave(number)}.npz"
-            content = self.files.read(name) if self.files.exists(name) else b""
+            content = read_if_there(self.files, name) or b""
             if told is None or (told["number"], told["place"], told["totals"]) != (number, n_chunks, digest(content)):
                 log_event(f"ledger: wave {number} is damaged or belongs elsewhere; it is computed again", wave=number)
                 return
@@ -142,7 +142,7 @@ class Ledger:
         if told is None:
             return None
         name = f"{self.folder}/{_epochs(told['number'])}.npz"
-        content = self.files.read(name) if self.files.exists(name) else b""
+        content = read_if_there(self.files, name) or b""
         if digest(content) != told["content"]:
             log_event(f"ledger: {told['number']} epochs are damaged; they are computed again", epochs=told["number"])
             return None
@@ -187,7 +187,8 @@ def kept_indexes(files: Files, folders: list[str]) -> Iterator[KeptIndex]:
 
 def _told(files: Files, name: str, kinds: Mapping[str, type]) -> dict[str, Any] | None:
     """Return the content of a file; None if it is absent or damaged."""
-    told = unsealed(files.read(name)) if files.exists(name) else None
+    content = read_if_there(files, name)
+    told = None if content is None else unsealed(content)
     return None if told is None or missing_in(told, kinds) else told
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from dvspark.errors import OutputConflictError, Problem
 from dvspark.runs.documents import sealed, unsealed
-from dvspark.runs.files import Files
+from dvspark.runs.files import Files, read_if_there, write_whole
 
 FOLDER = "private"
 # Fields of a record that are the same whatever the private table holds. The others are chosen below, or left out.
@@ -68,9 +68,10 @@ def kept_identity(files: Files, secret: str) -> Identity | None:
     Raises: OutputConflictError if the file is damaged.
     """
     name = _name(secret)
-    if not files.exists(name):
+    content = read_if_there(files, name)
+    if content is None:
         return None
-    told = unsealed(files.read(name))
+    told = unsealed(content)
     if told is None or told.pop("key", None) != _key(secret):
         hint = "remove the file: the run then starts anew, and spends the budget once more"
         got = "a damaged file" if told is None else "who another run is"
@@ -95,7 +96,7 @@ def keep_identity(files: Files, secret: str, identity: Identity) -> Identity:
 def keep_record(files: Files, run_id: str, record: Mapping[str, Any]) -> None:
     """Keep the whole record of a run, including what is not published, for whoever runs the job."""
     files.make_private(FOLDER)
-    files.write(_record_name(run_id), sealed(record, indent=1))
+    write_whole(files, _record_name(run_id), sealed(record, indent=1))
 
 
 def kept_record(files: Files, run_id: str, fingerprint: str) -> dict[str, Any]:
@@ -104,10 +105,11 @@ def kept_record(files: Files, run_id: str, fingerprint: str) -> dict[str, Any]:
     Raises: OutputConflictError if the record is gone, damaged or another run's.
     """
     name = _record_name(run_id)
-    told = unsealed(files.read(name)) if files.exists(name) else None
+    content = read_if_there(files, name)
+    told = None if content is None else unsealed(content)
     if told is None or (told.get("run_id"), told.get("fingerprint")) != (run_id, fingerprint):
         hint = "put a copy back, or pass --force to publish the run again, which draws and spends nothing"
-        got = "no such file" if not files.exists(name) else "one that is damaged, or another run's"
+        got = "no such file" if content is None else "one that is damaged, or another run's"
         raise OutputConflictError(Problem(name, "the whole record of a private run", got, hint))
     return told
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from dvspark.errors import ConfigError, Problem
 from dvspark.runs.documents import missing_in, unsealed
-from dvspark.runs.files import Files
+from dvspark.runs.files import Files, read_if_there
 from dvspark.runs.identity import published_id_problems
 
 
@@ -23,13 +23,14 @@ def record_of(
     if problems := published_id_problems(run_id, asked):
         raise ConfigError(problems)
     name = f"runs/{run_id}/run.json"
-    if not files.exists(name):
-        hint = "give the id of a published run, and the output folder it is in"
-        raise ConfigError(Problem(f"run {run_id}", f"a published run with {shown(name)}", "none", hint))
     try:
-        record = unsealed(files.read(name))
+        content = read_if_there(files, name)
     except OSError as error:
         raise ConfigError(Problem(f"run {run_id}", f"a file {shown(name)} that can be read", str(error))) from error
+    if content is None:
+        hint = "give the id of a published run, and the output folder it is in"
+        raise ConfigError(Problem(f"run {run_id}", f"a published run with {shown(name)}", "none", hint))
+    record = unsealed(content)
     if record is None:
         return None, "another file, or one that was changed"
     if lost := missing_in(record, used):

@@ -17,7 +17,7 @@ from dvspark.engine.games.ranges import GameWork, totals_of, totals_row
 from dvspark.errors import OutputConflictError, Problem
 from dvspark.games.playing import Rules
 from dvspark.games.totals import Totals
-from dvspark.runs.files import Files, write_whole
+from dvspark.runs.files import Files, read_if_there, write_whole
 from dvspark.runs.identity import fingerprint
 from dvspark.runs.ledger import KEEP_SECONDS
 from dvspark.schemas.columns import from_ipc, to_ipc
@@ -62,11 +62,12 @@ class GameLedger:
 
         Raises: OutputConflictError for another game's, or if they took more ``evaluations`` than there may be.
         """
-        if not self.files.exists(self.name):
-            return None
         hint = "name another folder, or remove it: then the game begins anew"
         try:
-            table = from_ipc(self.files.read(self.name))
+            content = read_if_there(self.files, self.name)
+            if content is None:
+                return None
+            table = from_ipc(content)
             told, row = table.schema.metadata or {}, table.to_pylist()[0]
         except (pa.ArrowException, IndexError, OSError) as error:
             raise OutputConflictError(Problem(f"ledger, {self.name}", "totals of a game", str(error), hint)) from error

@@ -12,7 +12,7 @@ from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
 from dvspark.run.change.hashed_rows import ROW_HASH, rows_seal
 from dvspark.runs.documents import missing_in
-from dvspark.runs.files import Files
+from dvspark.runs.files import Files, read_if_there
 from dvspark.runs.kept_totals import KeptTotals
 from dvspark.runs.ledger import digest
 from dvspark.runs.published import record_of
@@ -121,9 +121,9 @@ def _obstacles(record: dict[str, Any]) -> list[Problem]:
 def parent_totals(files: Files, record: dict[str, Any]) -> KeptTotals:
     """Return the totals that a run has published. Raises: ConfigError if they are gone."""
     name, hint = f"runs/{record['run_id']}/totals.npz", "value all rows at once"
-    if not files.exists(name):
+    content = read_if_there(files, name)
+    if content is None:
         raise ConfigError(Problem(f"run {record['run_id']}", f"totals in {name}", "none", hint))
-    content = files.read(name)
     if digest(content) != record["totals_sha256"]:
         got = "a damaged file, or another run's"
         raise ConfigError(Problem(f"run {record['run_id']}", f"its totals in {name}", got, hint))

@@ -17,7 +17,7 @@ from dvspark.methods.kinds.private import PrivateMethod
 from dvspark.methods.kinds.radius import RadiusMethod
 from dvspark.privacy import Release, private_release
 from dvspark.runs.documents import sealed, unsealed
-from dvspark.runs.files import Files
+from dvspark.runs.files import Files, read_if_there
 from dvspark.schemas import Float64s
 from dvspark.schemas.columns import embedding_matrix
 
@@ -40,9 +40,10 @@ class Keep:
 
         Raises: OutputConflictError if it belongs to other inputs or options, or is damaged.
         """
-        if not self.files.exists(self.name):
+        content = read_if_there(self.files, self.name)
+        if content is None:
             return None
-        kept = unsealed(self.files.read(self.name))
+        kept = unsealed(content)
         if kept is None:
             hint = "put a copy back, or choose another run_id: a new draw spends the budget once more"
             raise OutputConflictError(Problem(self.name, "the release that was drawn", "a damaged file", hint))

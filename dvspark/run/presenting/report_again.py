@@ -13,6 +13,7 @@ from dvspark.report.against import compared
 from dvspark.report.browse import browsed_ids
 from dvspark.report.shown import Shown, shown_column
 from dvspark.runs.documents import sealed, unsealed
+from dvspark.runs.files import read_if_there
 from dvspark.tables.sinks.published_values import read_by_task, read_record, read_review, read_values
 from dvspark.tables.sources.one_column import one_column
 from dvspark.tables.storage import open_storage
@@ -78,9 +79,10 @@ def _neighbors(output: str, run_id: str) -> pa.Table:
     Raises: OutputConflictError for a file that is another run's, or was changed.
     """
     storage, name = open_storage(output), f"runs/{run_id}/{NEIGHBORS}"
-    if not storage.exists(name):
+    content = read_if_there(storage, name)
+    if content is None:
         return pa.table({})
-    kept = unsealed(storage.read(name))
+    kept = unsealed(content)
     if kept is None or kept.get("run_id") != run_id:
         got, hint = "a file that was changed since, or another run's", "value again with --force"
         raise OutputConflictError(Problem(storage.shown_path(name), "the neighbors of the run's rows", got, hint))

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from dvspark.errors import OutputConflictError, Problem, taken_run_id
 from dvspark.runs.documents import json_object, sealed, unsealed
+from dvspark.runs.files import read_if_there
 from dvspark.tables.sinks.contents import by_task_digest, folder_rows, review_digest, values_digest
 from dvspark.tables.sinks.values_tables import RunKey, ValuesTable, remove_values, values_destination, values_kind
 from dvspark.tables.storage import Storage
@@ -40,11 +41,11 @@ class Place:
 
 def run_places(storage: Storage, run_id: str) -> set[Place]:
     """Return where rows of a run id may lie: where its record says, or else where a publication meant to put them."""
-    if storage.exists(f"runs/{run_id}/run.json"):
-        record = json_object(storage.read(f"runs/{run_id}/run.json"))
+    if (published := read_if_there(storage, f"runs/{run_id}/run.json")) is not None:
+        record = json_object(published)
         return set() if record is None or (place := recorded_place(record)) is None else {place}
-    name = f"runs/{run_id}/{PUBLISHING}"
-    told = unsealed(storage.read(name)) if storage.exists(name) else None
+    announced = read_if_there(storage, f"runs/{run_id}/{PUBLISHING}")
+    told = None if announced is None else unsealed(announced)
     return set() if told is None or told["run_id"] != run_id else {Place(**place) for place in told["places"]}
 
 

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from dvspark.errors import OutputConflictError, Problem, taken_run_id
 from dvspark.local.session import LocalSession
 from dvspark.runs.documents import json_object, missing_in, unsealed
+from dvspark.runs.files import read_if_there
 from dvspark.runs.latest import write_latest
 from dvspark.schemas import ERROR_BOUND, OTHER_CLASS_VALUE, OWN_CLASS_VALUE, OWNER, VALUES, Float64s, Int64s
 from dvspark.schemas.reviewing import LABEL_CHANGES, REVIEW
@@ -128,10 +129,12 @@ def typed_values(session: Session, values: pa.Table, types: dict[str, str]) -> D
 
 def published_record(storage: Storage, run_id: str) -> dict[str, Any] | None:
     """Return the record of a published run, or None. Raises: OutputConflictError if the file is not a record."""
-    name = f"runs/{run_id}/run.json"
-    if not storage.exists(name):
-        return None
-    record = json_object(storage.read(name))
+    content = read_if_there(storage, f"runs/{run_id}/run.json")
+    return None if content is None else _told(storage, run_id, content)
+
+
+def _told(storage: Storage, run_id: str, content: bytes) -> dict[str, Any]:
+    record = json_object(content)
     if record is None:
         raise _damaged(storage, run_id, "a damaged file")
     return record
@@ -155,9 +158,10 @@ def refuse_conflict(
 
     Raises: OutputConflictError if other inputs, options or code have taken the run id, or the record is damaged.
     """
-    record = published_record(storage, run_id)
-    if record is None:
+    content = read_if_there(storage, f"runs/{run_id}/run.json")
+    if content is None:
         return None
+    record = _told(storage, run_id, content)
     if record.get("fingerprint") != fingerprint:
         where, hint = f"{storage.uri}: run_id {run_id}", "choose another run_id or output, or leave run_id out"
         got = f"fingerprint {str(record.get('fingerprint'))[:12]}, published {record.get('created')}"
@@ -166,7 +170,7 @@ def refuse_conflict(
         raise _damaged(storage, run_id, f"the record of run {record.get('run_id')}")
     if lost := missing_in(record, TOLD_AGAIN if is_private else TOLD_AGAIN | TOLD_OF_TABLES):
         raise _damaged(storage, run_id, f"one without {', '.join(lost)}")
-    if (told := unsealed(storage.read(f"runs/{run_id}/run.json"))) is None:
+    if (told := unsealed(content)) is None:
         raise _damaged(storage, run_id, "a file that was changed since")
     return told
 
