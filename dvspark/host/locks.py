@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import glob
 import hashlib
+import os
 import shutil
 import socket
 import time
@@ -40,6 +41,14 @@ def take(file: IO[bytes]) -> bool:
     return True
 
 
+def is_at(file: IO[bytes], path: Path) -> bool:
+    """Return whether an open file is the one at a path: its last holder may have removed it before it was taken."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.lstat(path))
+    except OSError:
+        return False
+
+
 def locked(path: Path) -> IO[bytes] | None:
     """Return the open file with its lock; None if there is none of this user, or it cannot be taken."""
     try:
@@ -47,7 +56,7 @@ def locked(path: Path) -> IO[bytes] | None:
     except OSError:
         return None
     try:
-        is_taken = take(file)
+        is_taken = take(file) and is_at(file, path)
     except OSError:
         is_taken = False
     if not is_taken:

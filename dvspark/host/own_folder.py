@@ -19,7 +19,7 @@ from typing import IO
 
 from dvspark.errors import ComputeError, Problem
 from dvspark.host.ending import is_removed, remove_at_end
-from dvspark.host.locks import here, left_over, locked, take
+from dvspark.host.locks import here, is_at, left_over, locked, take
 from dvspark.host.owned import is_own_folder, open_own_file, place_of_others
 from dvspark.logs import log_event
 
@@ -68,11 +68,7 @@ class OwnFolder:
         """Raise ComputeError if another folder is in its place, on storage that has owners and modes."""
         if not self.has_owner:
             return
-        try:
-            is_there = os.path.samestat(os.lstat(self.path / LOCK), os.fstat(self.lock.fileno()))
-        except OSError:
-            is_there = False
-        if not is_there or not is_own_folder(self.path):
+        if not is_at(self.lock, self.path / LOCK) or not is_own_folder(self.path):
             hint = "set work_dir, or TMPDIR, to a folder in which no other user can rename it, and run again"
             raise ComputeError(Problem(str(self.path), "the folder that this run has made", "another or none", hint))
 
@@ -96,8 +92,10 @@ def own_folder(root: Path, n_bytes: int, left: str | None = None) -> Iterator[Pa
     folder = None if left is None else OwnFolder.take_over(root, left)
     _remove_scratch(root)
     for prefix in (SCRATCH, PREFIX):
-        for lock in left_over(root, f"{prefix}*/{LOCK}*", n_bytes):
-            _remove(lock.parent)
+        # One that is being made has no holder for a moment, so only its age tells whether it was left.
+        for name, needed in ((LOCK, n_bytes), (NOT_YET, 0)):
+            for lock in left_over(root, f"{prefix}*/{name}", needed):
+                _remove(lock.parent)
     folder = folder or OwnFolder.make(root)
     try:
         yield folder.path

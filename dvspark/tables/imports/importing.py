@@ -14,15 +14,15 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import pyarrow as pa
 
 from dvspark.errors import InputError, OutputConflictError, Problem, shown
-from dvspark.host.locks import take
+from dvspark.host.locks import is_at, take
 from dvspark.logs import log_event
 from dvspark.runs.documents import sealed, unsealed
 from dvspark.tables.imports.bad_lines import BadLines
@@ -63,34 +63,41 @@ def import_tables(given: GivenFiles, output: Path, split: Split, n_workers: int 
     settings = {**given.settings(), "split": asdict(split), "files": [_listed(path) for path in given.paths]}
     settings = json.loads(json.dumps(settings))
     record = _begun(output, settings)
-    if "rows" in record:
+    if "rows" in record and not (output / WORK).exists():
         return record
-    work = output / WORK
-    with _held(work):
-        told = unsealed(_read(work / PREPARED))
-        if told is None:
-            told = json.loads(json.dumps(given.prepare(work, output / "rejected")))
-            _write(work / PREPARED, told)
-        left = [number for number in range(len(given.paths)) if _done(output, number) is None]
-        log_event(f"import: {len(given.paths) - len(left)} of {len(given.paths)} files are done")
-        if n_workers > 1 and len(left) > 1:
-            spawned = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(n_workers, spawned) as pool:
-                for number, n_rows in pool.map(
-                    _import_file, *zip(*_tasks(given, output, split, told, left), strict=True)
-                ):
-                    _log(given, number, n_rows)
-        else:
-            for task in _tasks(given, output, split, told, left):
-                _log(given, *_import_file(*task))
-        if len(twice := repeated_ids(output)):
-            got = f"{len(twice)} in more than one row; the first: {shown(twice[:5].to_pylist())}"
-            hint = "make ids unique; is a file there twice?"
-            raise InputError(Problem("import", "each id in one row", got, hint))
-        record = {**record, **_summary(output, len(given.paths)), "prepared": told.get("summary", {})}
-        _write(output / RECORD, record)
-    shutil.rmtree(work)
+    with _held(output / WORK):
+        record = _begun(output, settings)  # another process may have done it all since
+        if "rows" not in record:
+            _write(output / RECORD, record)
+            record = {**record, **_imported(given, output, split, n_workers)}
+            _write(output / RECORD, record)
+        # With its lock, while that is held. A process that comes just now makes another one, and finds the record.
+        shutil.rmtree(output / WORK, ignore_errors=True)
     return record
+
+
+def _imported(given: GivenFiles, output: Path, split: Split, n_workers: int) -> Told:
+    """Import the files that are left, and return what came of all."""
+    work = output / WORK
+    told = unsealed(_read(work / PREPARED))
+    if told is None:
+        told = json.loads(json.dumps(given.prepare(work, output / "rejected")))
+        _write(work / PREPARED, told)
+    left = [number for number in range(len(given.paths)) if _done(output, number) is None]
+    log_event(f"import: {len(given.paths) - len(left)} of {len(given.paths)} files are done")
+    if n_workers > 1 and len(left) > 1:
+        spawned = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(n_workers, spawned) as pool:
+            for number, n_rows in pool.map(_import_file, *zip(*_tasks(given, output, split, told, left), strict=True)):
+                _log(given, number, n_rows)
+    else:
+        for task in _tasks(given, output, split, told, left):
+            _log(given, *_import_file(*task))
+    if len(twice := repeated_ids(output)):
+        got = f"{len(twice)} in more than one row; the first: {shown(twice[:5].to_pylist())}"
+        hint = "make ids unique; is a file there twice?"
+        raise InputError(Problem("import", "each id in one row", got, hint))
+    return {**_summary(output, len(given.paths)), "prepared": told.get("summary", {})}
 
 
 def _tasks(given: GivenFiles, output: Path, split: Split, told: Told, left: list[int]) -> list[tuple[Any, ...]]:
@@ -125,26 +132,37 @@ def _begun(output: Path, settings: Told) -> Told:
         changed = ", ".join(name for name in settings if settings[name] != found["settings"].get(name)) or "others"
         hint = "give another output, or the words and files of the import that is there"
         raise OutputConflictError(Problem(str(output), "an import of these files and words", f"other {changed}", hint))
-    if output.exists() and (inside := next(output.iterdir(), None)) is not None:
+    own = (WORK, _staged(output / RECORD).name)  # of an import that begins just now, or was stopped as it began
+    others = (one.name for one in output.iterdir() if one.name not in own) if output.exists() else iter(())
+    if (inside := next(others, None)) is not None:
         expected, hint = "a folder where nothing is, or an import that was stopped", "give another output"
-        raise OutputConflictError(Problem(str(output), expected, f"{inside.name} in it", hint))
-    output.mkdir(parents=True, exist_ok=True)
-    record: Told = {"settings": settings}
-    _write(output / RECORD, record)
-    return record
+        raise OutputConflictError(Problem(str(output), expected, f"{inside} in it", hint))
+    return {"settings": settings}
 
 
 @contextmanager
 def _held(work: Path) -> Iterator[None]:
     """Hold the import, so that no second process works on it. Raises: OutputConflictError if one does."""
-    work.mkdir(exist_ok=True)
-    with (work / "lock").open("wb") as lock:
-        if not take(lock):
-            hint = "wait for it, or end it"
-            raise OutputConflictError(
-                Problem(str(work.parent), "an import that nobody works on", "one that runs", hint)
-            )
+    lock = None
+    while lock is None:  # or the process that held it has removed it meanwhile
+        work.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            lock = _locked(work / "lock")
+    with lock:
         yield
+
+
+def _locked(path: Path) -> IO[bytes] | None:
+    """Return the open file with its lock; None if it is no longer in its place."""
+    file = path.open("wb")
+    if not take(file):
+        file.close()
+        work, hint = str(path.parent.parent), "wait for it, or end it"
+        raise OutputConflictError(Problem(work, "an import that nobody works on", "one that runs", hint))
+    if is_at(file, path):
+        return file
+    file.close()
+    return None
 
 
 def _place(output: Path, number: int) -> Path:
@@ -183,6 +201,10 @@ def _read(path: Path) -> bytes:
 
 def _write(path: Path, told: Told) -> None:
     """Write a document: whole or not at all."""
-    staged = path.with_name(f"_{path.name}.staged")
+    staged = _staged(path)
     staged.write_bytes(sealed(told, indent=1))
     staged.replace(path)
+
+
+def _staged(path: Path) -> Path:
+    return path.with_name(f"_{path.name}.staged")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from dvspark.host import locks
+from dvspark.host import own_folder as own_folder_module
 from dvspark.host.locks import KEEP_SECONDS
 from dvspark.host.own_folder import LOCK, OwnFolder, own_folder
 
@@ -99,14 +102,19 @@ def test_own_folder__one_that_another_run_removes_meanwhile_is_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], OwnFolder]
 ) -> None:
     """Two runs share a place, and one ends between the other's list of the place and its look into the folders."""
-    ending, scandir = make(tmp_path), os.scandir
+    ending = make(tmp_path)
 
-    def late(path: int | str | Path) -> Any:
-        if str(path) == str(ending.path):
-            ending.remove()
-        return scandir(path)
+    def ended_before(look: Callable[..., Any]) -> Callable[..., Any]:
+        def late(path: Any, **options: Any) -> Any:
+            if Path(str(path)).is_relative_to(ending.path) and not ending.lock.closed:
+                ending.lock.close()
+                ending.remove()
+            return look(path, **options)
 
-    monkeypatch.setattr(os, "scandir", late)
+        return late
+
+    for name in ("scandir", "lstat"):
+        monkeypatch.setattr(os, name, ended_before(getattr(os, name)))
     with own_folder(tmp_path, 0) as folder:
         assert [*tmp_path.iterdir()] == [folder]
     assert list(tmp_path.iterdir()) == []
@@ -184,3 +192,39 @@ def test_own_folder__of_three_runs_in_one_place_none_removes_anothers_whatever_t
         with own_folder(tmp_path, MORE_THAN_ANY_DISK):
             assert [(tmp_path / name / "rows").read_text() for name in names] == ["kept"] * 3
     assert list(tmp_path.iterdir()) == []
+
+
+def test_own_folder__one_that_goes_before_it_is_taken_is_not_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lock was opened, and then another run, which needs the space, removes it: what is taken is no folder."""
+    left = OwnFolder.make(tmp_path)
+    left.lock.close()
+    open_own_file = locks.open_own_file
+
+    def late(path: Path, flags: int) -> Any:
+        file = open_own_file(path, flags)
+        shutil.rmtree(path.parent)
+        return file
+
+    monkeypatch.setattr(locks, "open_own_file", late)
+    assert OwnFolder.take_over(tmp_path, left.path.name) is None
+
+
+def test_own_folder__one_that_is_being_made_stays_though_space_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a new lock and its holder another run looks for what it may remove."""
+    others, first_take = list[Path](), own_folder_module.take
+
+    def late(file: Any) -> bool:
+        if not others:
+            others.append(tmp_path)
+            with own_folder(tmp_path, 2**62):
+                pass
+        return first_take(file)
+
+    monkeypatch.setattr(own_folder_module, "take", late)
+    made = OwnFolder.make(tmp_path)
+    assert made.path.is_dir()
+    made.remove()

@@ -15,6 +15,7 @@ from npy_folders import write_shards
 
 import dvspark
 from dvspark.cli import main
+from dvspark.tables.imports import importing
 from dvspark.tables.imports.sides import SIDES
 
 N_ROWS = 90
@@ -129,3 +130,40 @@ def test_values__of_what_was_imported(tmp_path: Path) -> None:
     y = np.array(COLUMNS["caption"])
     expected = dvspark.value_arrays(x[train], y[train], x[validation], y[validation], k=3)
     np.testing.assert_array_equal(values["value"].to_numpy(), expected)
+
+
+@pytest.mark.parametrize("after", ["looked", "opened"])
+def test_import__that_another_process_finishes_meanwhile_is_not_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    """Two are started at once; one of them has looked at the folder, or opened the lock, and the other does it all."""
+    words = words_of(write_shards(tmp_path / "in", X, COLUMNS, [40, 50]), tmp_path / "out")
+    done, others, begun, take, once = list[int](), list[int](), importing._begun, importing.take, importing._import_file
+
+    def other() -> None:
+        if not others:
+            others.append(-1)
+            others[0] = main(words)
+
+    def late_begun(*args: Any) -> Any:
+        found = begun(*args)
+        if after == "looked":
+            other()
+        return found
+
+    def late_take(file: Any) -> bool:
+        if after == "opened":
+            other()
+        return take(file)
+
+    def counted(*args: Any) -> Any:
+        done.append(args[-1])
+        return once(*args)
+
+    monkeypatch.setattr(importing, "_begun", late_begun)
+    monkeypatch.setattr(importing, "take", late_take)
+    monkeypatch.setattr(importing, "_import_file", counted)
+    assert main(words) == 0
+    assert (others, done) == ([0], [0, 1])
+    assert len(rows_of(tmp_path / "out")) == N_ROWS
+    assert not (tmp_path / "out" / "_import").exists()
