@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from dvspark import report
-from dvspark.errors import ComputeError, ConfigError, Problem
+from dvspark.errors import ComputeError, ConfigError, OutputConflictError, Problem
 from dvspark.logs import log_event
 from dvspark.run.request import Delivery
 from dvspark.run.validate import Checked
 from dvspark.runs import tracking
 from dvspark.runs.latest import repair_latest
+from dvspark.runs.leases import held
 from dvspark.runs.private import kept_record
 from dvspark.spark.exhausted import ran_out
 from dvspark.tables.sinks.places import require_reachable, require_values
@@ -72,8 +73,24 @@ def already_published(
         whole = kept_record(storage, run_id, checked.fingerprint) if is_private else published
         told = {**published, "values_sha256": whole["values_sha256"]}
         require_values(storage, session, told, delivery.place, checked.schema)
-        repair_latest(storage, published)
         log_event(f"already done: {run_id} is published", run_id=run_id)
+    return published
+
+
+def published_before(checked: Checked, delivery: Delivery, storage: Storage, session: Session) -> dict[str, Any] | None:
+    """Return what `already_published` does, for a run that this process does not hold, and put in order what it left.
+
+    Raises: OutputConflictError as `already_published` does, or if another process works on the run.
+    """
+    try:
+        published = already_published(checked, delivery, storage, session)
+    except OutputConflictError:  # or another process is just replacing what is published
+        with held(storage, checked.run_id):
+            published = already_published(checked, delivery, storage, session)
+    if published is not None:
+        with suppress(OutputConflictError), held(storage, checked.run_id):
+            repair_latest(storage, published)
+            clear(checked, storage)
     return published
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from dvspark.config.job import JobConfig
-from dvspark.errors import AuditError, InputError, OutputConflictError
+from dvspark.errors import AuditError, InputError
 from dvspark.local.session import spark_of
 from dvspark.logs import Stages
 from dvspark.run import admission
@@ -17,7 +16,7 @@ from dvspark.run.change.change import changed_rows
 from dvspark.run.computed import Computed
 from dvspark.run.finalize import finalize_values
 from dvspark.run.index import index_rows, rows_ahead
-from dvspark.run.output import already_published, clear, destination_of, open_output, require_packages
+from dvspark.run.output import already_published, clear, destination_of, open_output, published_before, require_packages
 from dvspark.run.plan import plan_run
 from dvspark.run.prepare import prepare_method
 from dvspark.run.presenting.extremes import find_extremes
@@ -77,9 +76,7 @@ def run(config: JobConfig, session: Session, arrived: DataFrame | None = None) -
         checked = validate_tables(tables, rules, options, config.run_id, spread.chunk_rows, stages, review, begin)
         checked = admission.known(checked, storage)
         require_own_name(storage, checked.run_id)
-        if (published := already_published(checked, delivery, storage, session)) is not None:
-            with suppress(OutputConflictError), held(storage, checked.run_id):
-                clear(checked, storage)
+        if (published := published_before(checked, delivery, storage, session)) is not None:
             return published
         if checked.secret is not None:  # refuse now whatever can be refused; after `admit` the run's id is final
             destination_of(checked, delivery, storage, session)
