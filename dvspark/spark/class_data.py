@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dvspark.errors import ComputeError, ConfigError, Problem
+from dvspark.host.own_folder import OwnFolder
 from dvspark.host.owned import PRIVATE_FILE, is_own, is_own_folder, made_own_folder, place_of_others
 
 # "off": no archive is used.
@@ -68,9 +69,13 @@ def archive(java_home: Path) -> Path | None:
     if folder is None or not is_own_folder(folder) or place_of_others(folder) is not None:
         return None
     for path in sorted(folder.glob(f"{archive_name(java_home)}-*{SUFFIX}")):
-        found = os.lstat(path)
-        if stat.S_ISREG(found.st_mode) and is_own(found) and path.name == _full_name(path, path.name[:NAME_LETTERS]):
-            return path
+        try:
+            found = os.lstat(path)
+            is_plain = stat.S_ISREG(found.st_mode) and is_own(found)
+            if is_plain and path.name == _full_name(path, path.name[:NAME_LETTERS]):
+                return path
+        except FileNotFoundError:  # whoever removed it has put a new one there first
+            return archive(java_home)
     return None
 
 
@@ -102,18 +107,22 @@ def writing_archive(java_home: Path) -> Iterator[str]:
         raise ConfigError(Problem(CLASS_DATA_VARIABLE, "a folder for class data", got, hint))
     made_own_folder(folder, f"remove it, or set {CLASS_DATA_VARIABLE} to another folder")
     name = archive_name(java_home)
-    written = folder / f"{name}.{os.getpid()}.part"
+    earlier = [*folder.glob(f"{name}-*{SUFFIX}")]
+    own = OwnFolder.make_scratch(folder)
+    written = own.path / f"{name}{SUFFIX}"
     try:
         yield f"-XX:ArchiveClassesAtExit={written} {QUIET}"
         if not written.is_file() or not written.stat().st_size:
             hint = "a Java without an archive of its own, such as a reduced runtime, writes none: jobs run without"
             raise ComputeError(Problem("class data", "an archive that Java writes as it ends", "none", hint))
         written.chmod(PRIVATE_FILE)
-        for earlier in folder.glob(f"{name}-*{SUFFIX}"):
-            earlier.unlink(missing_ok=True)  # a Java that has mapped it keeps it
-        written.replace(folder / _full_name(written, name))
+        place = folder / _full_name(written, name)
+        written.replace(place)
+        for path in earlier:  # and none that another process has written meanwhile, which may be told of it just now
+            if path != place:
+                path.unlink(missing_ok=True)  # a Java that has mapped it keeps it
     finally:
-        written.unlink(missing_ok=True)
+        own.remove()
 
 
 def end_java() -> None:

