@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from dvspark.evaluate.protocols import PLAIN, Protocol
 from dvspark.evaluate.removal import removal
 from dvspark.evaluate.stability import stability
 from dvspark.evaluate.subsets import subsets
+from dvspark.host.locks import folder_lock
 from dvspark.host.printing import tell
 from dvspark.logs.redact import visible
 from dvspark.review.review_rows import EQUAL_WITHIN
@@ -54,15 +56,15 @@ def run(words: Sequence[str]) -> int:
     is_of_subsets = operands[0] == SUBSETS
     contenders = [] if is_of_subsets else contenders_of(options["--methods"].split(","), common)
     protocol, seeds = _protocol(operands[0], options), whole_of("--seeds", options)
-    folder = _new_folder(options["--output"]) if "--output" in options else None
     paths = {side: options.get(f"--{side}") or str(demo.DATA / f"{side}.parquet") for side in ("train", "validation")}
-    train, validation = (read_labeled(side, path, options)[1] for side, path in paths.items())
-    if is_of_subsets:
-        found = _of_subsets(train, validation, options, protocol, protocol.seeds(seeds))
-    else:
-        found = _evaluated(operands[0], train, validation, contenders, (protocol, protocol.seeds(seeds)), metric)
-    found.settings["tables"] = {side: str(path) for side, path in paths.items()} if not is_demo else "the demo's"
-    _tell(found, folder, as_json="--json" in options)
+    with _new_folder(options["--output"]) if "--output" in options else nullcontext() as folder:
+        train, validation = (read_labeled(side, path, options)[1] for side, path in paths.items())
+        if is_of_subsets:
+            found = _of_subsets(train, validation, options, protocol, protocol.seeds(seeds))
+        else:
+            found = _evaluated(operands[0], train, validation, contenders, (protocol, protocol.seeds(seeds)), metric)
+        found.settings["tables"] = {side: str(path) for side, path in paths.items()} if not is_demo else "the demo's"
+        _tell(found, folder, as_json="--json" in options)
     return 0
 
 
@@ -114,21 +116,29 @@ def _protocol(asked: str, options: dict[str, str]) -> Protocol:
     return protocol
 
 
-def _new_folder(path: str) -> Path:
-    """Return the folder for the results, which is made; one with something in it is left alone.
+@contextmanager
+def _new_folder(path: str) -> Iterator[Path]:
+    """Yield the folder for the results, which is made; one with something in it is left alone.
 
-    Raises: OutputConflictError if it has something in it, ConfigError if it cannot be made.
+    Meanwhile no other evaluation takes it, so that none is refused when it is done.
+    Raises: OutputConflictError if it has something in it, or another evaluation will put something there; ConfigError
+    if it cannot be made.
     """
-    folder = Path(path)
+    folder, hint = Path(path), "give another path"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        lock = folder_lock(folder)
         taken = next(folder.iterdir(), None)
     except OSError as error:
         got = error.strerror or str(error)
-        raise ConfigError(Problem("--output", "a folder that can be made", got, "give another path")) from None
-    if taken is not None:
-        raise OutputConflictError(Problem("--output", "an empty folder", f"{taken.name} in it", "give another path"))
-    return folder
+        raise ConfigError(Problem("--output", "a folder that can be made", got, hint)) from None
+    if lock is None:
+        got = "one that another evaluation will put its results in"
+        raise OutputConflictError(Problem("--output", "an empty folder", got, hint))
+    with lock:
+        if taken is not None:
+            raise OutputConflictError(Problem("--output", "an empty folder", f"{taken.name} in it", hint))
+        yield folder
 
 
 def _tell(found: Evaluation, folder: Path | None, *, as_json: bool) -> None:

@@ -10,6 +10,7 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
@@ -29,7 +30,7 @@ def here() -> str:
     return hashlib.sha256(told.encode()).hexdigest()[:8]
 
 
-def take(file: IO[bytes]) -> bool:
+def take(file: IO[bytes] | int) -> bool:
     """Return whether an open file's lock is this process's now; False where another one holds it.
 
     Raises: OSError where the storage has no locks.
@@ -63,6 +64,23 @@ def locked(path: Path) -> IO[bytes] | None:
         file.close()
         return None
     return file
+
+
+def folder_lock(folder: Path) -> ExitStack | None:
+    """Return what holds a folder until it is closed, without a file in it; None if another process holds it.
+
+    On storage without locks of folders nobody holds one. Raises: OSError if there is no such folder.
+    """
+    opened, lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY), ExitStack()
+    lock.callback(os.close, opened)
+    try:
+        is_taken = take(opened)
+    except OSError:
+        is_taken = True
+    if not is_taken:
+        lock.close()
+        return None
+    return lock
 
 
 def left_over(root: Path, pattern: str, n_bytes: int, keep_seconds: float = KEEP_SECONDS) -> Iterator[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dvspark.errors import ConfigError, InputError, OutputConflictError, Problem, shown
+from dvspark.host.own_folder import OwnFolder
 from dvspark.review.changes import FIRST, RowChange, log_text, names_in
 from dvspark.review.sets import COLUMN, duplicate_sets
 from dvspark.tables.sinks.published_values import read_record, read_review
@@ -170,18 +170,25 @@ def _whole_or_nothing(reviewed: Reviewed, output: Path) -> Iterator[tuple[Path, 
     if path is not None and output.resolve().is_relative_to(Path(path.removeprefix("file://")).resolve()):
         got, hint = str(output), "give a folder elsewhere: the table that was reviewed stays as it is"
         raise ConfigError(Problem("--output", "a folder outside of the training table", got, hint))
-    if output.exists() or output.is_symlink():
-        hint = "give another folder: nothing is overwritten"
-        raise OutputConflictError(Problem(str(output), "a place where nothing is", "a file or folder", hint))
+    _require_free(output)
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent.resolve()) as unfinished:
-            made, place = Path(unfinished) / "whole", output.resolve()
+        unfinished = OwnFolder.make_scratch(output.parent.resolve())
+        try:
+            made, place = unfinished.path / "whole", output.resolve()
             made.mkdir()
             yield made, place
             made.rename(output)
+        finally:
+            unfinished.remove()
     except OSError as error:
+        _require_free(output)  # another process may have come first
         raise ConfigError(Problem(str(output), "a folder that can be made", str(error), "give another")) from None
+
+
+def _require_free(output: Path) -> None:
+    if output.exists() or output.is_symlink():
+        hint = "give another folder: nothing is overwritten"
+        raise OutputConflictError(Problem(str(output), "a place where nothing is", "a file or folder", hint))
 
 
 @dataclass

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dvspark.cli import main
+from dvspark.cli import evaluate, main
 from dvspark.cli.declared import QUESTIONS
 
 METHODS = "knn_shapley:k=3,threshold_knn_shapley:radius=6"
@@ -120,3 +121,19 @@ def test_evaluate__labels_that_are_sets_are_refused(tmp_path: Path, capfd: pytes
     words = ["--train", str(tmp_path / "t.parquet"), "--validation", str(tmp_path / "t.parquet")]
     assert main(["evaluate", "detect", *words]) == 3
     assert "one label a row" in capfd.readouterr().err
+
+
+def test_evaluate__a_folder_that_another_evaluation_will_write_to_is_refused_at_once(
+    tables: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The second of two is told before its work, not after it."""
+    words, read, others = ["evaluate", "detect", *tables, "--output", str(tmp_path / "out")], evaluate.read_labeled, [0]
+
+    def late(side: str, *others_of: Any) -> Any:
+        others[0] = others[0] or main(words)
+        return read(side, *others_of)
+
+    monkeypatch.setattr(evaluate, "read_labeled", late)
+    assert (main(words), others) == (0, [4])
+    assert "another evaluation" in capfd.readouterr().err
+    assert [*(tmp_path / "out").iterdir()]

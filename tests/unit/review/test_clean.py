@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from sklearn import datasets
 
 import dvspark
 from dvspark.cli.front import main
+from dvspark.review import clean
 
 N = 400
 
@@ -136,6 +139,39 @@ def test_clean__writes_the_table_as_decided_and_a_log(
         (row["id"], row["decision"], row["reason"]) for row in changed
     ]
     assert main(["clean", run, "--output", str(tmp_path / "new")]) == 4  # nothing is overwritten
+
+
+def test_clean__of_two_at_once_one_is_told_that_the_other_came_first(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["clean", str(folder / "out" / "runs" / "judged"), "--output", str(tmp_path / "new")]
+    write, others = clean.write_whole, list[int]()
+
+    def late(*args: Any) -> None:
+        if not others:
+            others.append(-1)
+            others[0] = main(words)
+        write(*args)
+
+    monkeypatch.setattr(clean, "write_whole", late)
+    assert (main(words), others) == (4, [0])
+    assert "a place where nothing is" in capfd.readouterr().err
+    assert list(tmp_path.iterdir()) == [tmp_path / "new"]
+
+
+def test_clean__what_a_killed_one_left_goes_with_the_next_one(folder: Path, tmp_path: Path) -> None:
+    words = ["clean", str(folder / "out" / "runs" / "judged"), "--output", str(tmp_path / "new")]
+    code = f"""
+import os
+from dvspark.cli.front import main
+from dvspark.review import clean
+clean.write_whole = lambda *_: os._exit(9)
+main({words!r})
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
+    assert len(list(tmp_path.iterdir())) == 1
+    assert main(words) == 0
+    assert list(tmp_path.iterdir()) == [tmp_path / "new"]
 
 
 def test_clean__follows_the_decisions_of_a_person(folder: Path, tmp_path: Path) -> None:
