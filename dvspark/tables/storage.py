@@ -177,7 +177,8 @@ class Storage:
         """Remove the folders that killed processes had begun to remove."""
         for folder in self.folders():
             if re.fullmatch(rf"{REMOVED}[0-9a-f]{{16}}", folder):
-                self._delete(folder)
+                with contextlib.suppress(PermissionError):  # another user's, who removes it
+                    self._delete(folder)
 
     def _delete(self, folder: str) -> None:
         with contextlib.suppress(FileNotFoundError):  # another process may be removing the same folder

@@ -75,6 +75,7 @@ def begin(storage: Storage, session: Session, run_id: str, own: Place) -> None:
     3. Remove the rows that lie in tables other than the run's own; a commit to its own table does not replace those.
     Raises: ConfigError, OutputConflictError for a table that cannot be opened.
     """
+    own.opened(storage, session)  # another run may have made a table of the folder since, or a folder of the table
     places = run_places(storage, run_id) | {own}
     announce(storage, run_id, places)
     storage.remove_file(f"runs/{run_id}/run.json")

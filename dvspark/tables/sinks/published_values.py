@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike
 from typing import Any
 
@@ -9,6 +11,8 @@ import pyarrow as pa
 
 from dvspark.errors import ConfigError, OutputConflictError, Problem
 from dvspark.methods import METHODS
+from dvspark.runs.documents import unsealed
+from dvspark.runs.files import read_if_there
 from dvspark.runs.latest import LATEST, latest_run
 from dvspark.runs.private import kept_record
 from dvspark.runs.published import record_of
@@ -36,7 +40,8 @@ def read_values(output: str | PathLike[str], run_id: str | None = None) -> pa.Ta
     record = _record(storage, _latest(storage) if run_id is None else run_id)
     run_id, table = record["run_id"], _table(storage, record)
     schema = _schema(record)
-    found = published_rows(storage, table, record, schema, TO_DO)
+    with _while_it_stays(storage, record):
+        found = published_rows(storage, table, record, schema, TO_DO)
     rows = found.select(schema.names[1:]).cast(pa.schema(list(schema)[1:]))
     rows = rows.sort_by([("rank", "ascending"), ("id", "ascending")])
     return rows.add_column(0, schema.field(0), pa.array([run_id] * len(rows), pa.string()))
@@ -56,7 +61,9 @@ def read_review(output: str | PathLike[str], record: dict[str, Any]) -> pa.Table
 
     Raises: OutputConflictError for a review that is not as it was published.
     """
-    return published_review(open_storage(str(output)), record, TO_DO)
+    storage = open_storage(str(output))
+    with _while_it_stays(storage, record):
+        return published_review(storage, record, TO_DO)
 
 
 def read_by_task(output: str | PathLike[str], record: dict[str, Any]) -> pa.Table | None:
@@ -64,7 +71,24 @@ def read_by_task(output: str | PathLike[str], record: dict[str, Any]) -> pa.Tabl
 
     Raises: OutputConflictError for values by task that are not as they were published.
     """
-    return published_by_task(open_storage(str(output)), record, TO_DO)
+    storage = open_storage(str(output))
+    with _while_it_stays(storage, record):
+        return published_by_task(storage, record, TO_DO)
+
+
+@contextmanager
+def _while_it_stays(storage: Storage, record: dict[str, Any]) -> Iterator[None]:
+    """Have whoever reads a run told so if it is published again meanwhile, and not that what it published is lost."""
+    try:
+        yield
+    except OutputConflictError as error:
+        content = read_if_there(storage, f"runs/{record['run_id']}/run.json")
+        now = None if content is None else unsealed(content)
+        if now is not None and all(record.get(name) == told for name, told in now.items()):
+            raise
+        where, expected = f"run {record['run_id']}", "a run that stays as it is while it is read"
+        hint = "read it again when that process has ended"
+        raise OutputConflictError(Problem(where, expected, "one that a process publishes again", hint)) from error
 
 
 def _latest(storage: Storage) -> str:

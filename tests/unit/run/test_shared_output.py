@@ -16,6 +16,7 @@ from dvspark.cli import main
 from dvspark.run import output
 from dvspark.runs.latest import LATEST
 from dvspark.runs.leases import FOLDER, held
+from dvspark.tables.sinks import write
 from dvspark.tables.storage import open_storage
 
 DATA = draw_data(20, 8, seed=7, id_type="string", label_type="string")
@@ -86,3 +87,21 @@ def test_repair__of_the_latest_run_is_done_by_one_process_at_a_time(
     assert main(words) == 0
     assert seen == [True]
     assert json.loads((out / LATEST).read_text())["run_id"] == "run"
+
+
+def test_publishing__where_another_run_has_made_a_table_of_the_folder_meanwhile_is_refused(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two runs begin in one output that is empty, one as Parquet and one as Delta; this one ends last."""
+    out, publish = tmp_path / "new", write.publish
+
+    def late(*args: Any, **options: Any) -> None:
+        (out / "values" / "_delta_log").mkdir(parents=True)
+        publish(*args, **options)
+
+    monkeypatch.setattr(write, "publish", late)
+    words[words.index("--output") + 1] = str(out)
+    assert main(words) == 4
+    assert "values as parquet" in capsys.readouterr().err
+    assert not (out / "runs" / "run" / "run.json").exists()
+    assert [path.name for path in (out / "values").iterdir()] == ["_delta_log"]

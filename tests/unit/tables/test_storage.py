@@ -170,3 +170,18 @@ def test_storage__an_empty_folder_that_another_process_removes_meanwhile_is_made
     }
     act[how]()
     assert (tmp_path / "review" / "one.txt").exists()
+
+
+def test_finish_removals__leaves_what_another_user_is_removing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage, delete = open_storage(str(tmp_path)), Storage._delete
+    for letter in "ab":
+        storage.write(f"_removed-{letter * 16}/one.txt", b"1")
+
+    def of_two_users(of: Storage, folder: str) -> None:
+        if "a" in folder:
+            raise PermissionError(folder)
+        delete(of, folder)
+
+    monkeypatch.setattr(Storage, "_delete", of_two_users)
+    storage.finish_removals()
+    assert storage.folders() == ["_removed-" + "a" * 16]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -13,6 +14,7 @@ from histories import SCHEMA, TABLE, Fault, World, clean
 
 import dvspark
 from dvspark import ConfigError, OutputConflictError
+from dvspark.tables.sinks import published_values
 
 pytest.importorskip("deltalake")
 pytest.importorskip("pyiceberg")
@@ -101,3 +103,20 @@ def test_values__of_tables_are_read_by_one_line(world: World, tmp_path: Path, fo
     else:
         table = world.catalog.load_table(TABLE.partition(".")[2]).scan(row_filter="run_id = 'first'").to_arrow()
     assert table.sort_by("rank")["value"].to_pylist() == by_rank("first", 1)["value"].to_pylist()
+
+
+def test_read_values__of_a_run_that_is_published_again_meanwhile_are_not_called_damaged(
+    world: World, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A forced run replaces all in the moment after the record was read."""
+    rows = published_values.published_rows
+
+    def late(*args: Any) -> pa.Table:
+        assert world.job("first", 3, form, Fault(), force=True) == "done"
+        return rows(*args)
+
+    monkeypatch.setattr(published_values, "published_rows", late)
+    with pytest.raises(OutputConflictError, match="read it again when that process has ended"):
+        dvspark.read_values(tmp_path / "out", "first")
+    monkeypatch.undo()
+    assert dvspark.read_values(tmp_path / "out", "first").equals(by_rank("first", 3))
