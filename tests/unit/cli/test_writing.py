@@ -1,0 +1,35 @@
+"""A file that a command makes for its user: whole, of one writer, and where nothing is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dvspark.cli.writing import new_file, write_new
+from dvspark.errors import ConfigError, OutputConflictError
+
+
+def test_new_file__of_two_writers_at_once_the_second_is_refused_and_the_file_is_that_of_the_first(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "report.html"
+    write_new(path, b"what was there before, and is longer", force=False)
+    with new_file(path, force=True) as file:
+        file.write(b"the first")
+        with pytest.raises(OutputConflictError, match="another process writes"):
+            write_new(path, b"the second one", force=True)
+    assert path.read_bytes() == b"the first"
+
+
+def test_new_file__that_is_not_finished_goes_and_what_is_there_stays(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), new_file(tmp_path / "new", force=False):
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+    write_new(tmp_path / "new", b"1", force=False)
+    with pytest.raises(OutputConflictError, match="a path where nothing is"):
+        write_new(tmp_path / "new", b"2", force=False)
+    assert (tmp_path / "new").read_bytes() == b"1"
+    with pytest.raises(ConfigError, match="a path that can be written"):
+        write_new(tmp_path, b"2", force=True)
+    write_new(Path("/dev/null"), b"2", force=True)
