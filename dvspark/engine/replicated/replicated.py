@@ -106,7 +106,7 @@ def _shipped_folder() -> Path:
     Classic Spark reads a given file when an executor asks for it, and an executor that joins later asks for every file
     ever given before it takes a task. So a file that is gone would make all its tasks fail.
     """
-    own = OwnFolder.make(Path(tempfile.gettempdir()))
+    own = OwnFolder.make_scratch(Path(tempfile.gettempdir()))
     atexit.register(own.remove)
     return own.path
 
