@@ -111,7 +111,8 @@ def value_arrays(
 
     The value is the mean over validation points, or with ``aggregate="sum"`` their sum; of points with weights w, the
     values φ give Σ w φ / Σ w, or Σ w φ. The function warns
-    (DataWarning) of labels that say nothing, such as one label that all rows share.
+    (DataWarning) of labels that say nothing, such as one label that all rows share, and of what a job would find about
+    values, such as a head that is not trained.
 
     A private method draws noise: **every call spends epsilon and delta again**, and noise that is drawn several times
     can be averaged away. Pass the same ``release``, a `dvspark.privacy.KeptRelease`, to each call. It keeps the noise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from abc import ABC
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -10,12 +11,12 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import pyarrow as pa
 
-from dvspark.errors import Problem
+from dvspark.errors import ComputeError, DataWarning, Problem
 from dvspark.kernels.gradients.head_gradients import AnyPiece
 from dvspark.kernels.ranking.ordered import given
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.methods.base import Method, P
-from dvspark.schemas import ChunkArrays, Partial, TrainArrays
+from dvspark.schemas import ChunkArrays, Finding, Partial, TrainArrays
 
 if TYPE_CHECKING:
     from dvspark.engine.planning.sizes import Sizes
@@ -39,8 +40,26 @@ class SharedMethod(Method[P], ABC):
         options: RankingOptions,
         parameters: P,
     ) -> Partial:
-        """Return the partial of all points; ``labels`` of training rows and of points."""
-        return self.partial(train, points, options, parameters)
+        """Return the partial of all points; ``labels`` of training rows and of points.
+
+        Warns (DataWarning) of findings that a job would record. Raises: ComputeError if one fails.
+        """
+        partial, findings = self.settled_game(train, points, options, parameters)
+        for finding in findings:
+            expected = f"at most {finding.allowed:.3g}: {finding.meaning}"
+            hint = f"read of {self.name} in docs/methods, or value by another method"
+            problem = Problem(finding.name, expected, f"{finding.measured:.3g}", hint)
+            if finding.verdict == "fail":
+                raise ComputeError(problem)
+            if finding.verdict == "warn":
+                warnings.warn(str(problem), DataWarning, stacklevel=5)  # where `value_arrays` was called
+        return partial
+
+    def settled_game(
+        self, train: TrainArrays, points: ChunkArrays, options: RankingOptions, parameters: P
+    ) -> tuple[Partial, list[Finding]]:
+        """Return the partial of all points, and what the method itself finds about it."""
+        return self.partial(train, points, options, parameters), []
 
     def label_problems(self, *, several: bool) -> list[Problem]:
         """Return what is wrong with the labels; ``several``: a row may have several labels."""

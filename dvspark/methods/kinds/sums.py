@@ -14,11 +14,11 @@ from dvspark.kernels.gradients.given_pass import GivenPass, given_values
 from dvspark.kernels.gradients.head_gradients import AnyPiece, Piece
 from dvspark.kernels.gradients.head_pass import HARDNESS, PassSums
 from dvspark.kernels.gradients.row_pass import RowPass, passed_over
-from dvspark.kernels.gradients.softmax_head import SoftmaxHead, drawn_rows, fit_head, untrained_head
+from dvspark.kernels.gradients.softmax_head import FLAT_SLOPE, SoftmaxHead, drawn_rows, fit_head, untrained_head
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.kinds.shared import SharedMethod, labelled_points, labelled_rows
-from dvspark.schemas import ChunkArrays, Float64s, Int64s, Partial, TrainArrays
+from dvspark.schemas import ChunkArrays, Finding, Float64s, Int64s, Partial, TrainArrays
 from dvspark.units import show_bytes
 
 if TYPE_CHECKING:
@@ -82,6 +82,18 @@ class SettledGame:
     n_points: int
     is_fitted: bool
     again: tuple[Float64s, float] | None = None
+
+    def head_findings(self) -> list[Finding]:
+        """Return whether the head, if any, is at its minimum; with epochs, whether its loss fell."""
+        head, losses = self.found.head, self.found.losses
+        if head is None:
+            return []
+        if self.is_fitted:
+            told = f"{head.loss:.3g} after {head.n_steps} steps on {head.n_rows} rows"
+            meaning = f"steepest slope of the head's loss, {told}"
+            return [Finding("head", "pass" if head.slope <= FLAT_SLOPE else "warn", head.slope, FLAT_SLOPE, meaning)]
+        meaning = f"mean loss at the start of epoch {len(losses)}, no more than in epoch 1"
+        return [Finding("head", "pass" if losses[-1] <= losses[0] else "warn", losses[-1], losses[0], meaning)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,11 +167,17 @@ class SumsMethod(SharedMethod[ChgShapley]):
         workspace: Workspace | None = None,  # noqa: ARG002
     ) -> Partial:
         """Return the values with one chunk as all validation rows; under self-validation with all training rows."""
+        return self.settled_game(train, chunk, options, parameters)[0]
+
+    def settled_game(
+        self, train: TrainArrays, points: ChunkArrays, options: RankingOptions, parameters: ChgShapley
+    ) -> tuple[Partial, list[Finding]]:
+        """Return the values by all points, and whether the head was trained."""
         rows = ArrayRows(labelled_rows(train))
         sizes = train.x.shape[1], int(rows.rows[1].max(initial=0)) + 1
-        points = None if chunk.train_rows is not None else labelled_points(chunk)
-        settled = self.settle(rows, points, sizes, parameters)
-        return self.values_of(settled, row_bounds=options.row_bounds)
+        of_points = None if points.train_rows is not None else labelled_points(points)
+        settled = self.settle(rows, of_points, sizes, parameters)
+        return self.values_of(settled, row_bounds=options.row_bounds), settled.head_findings()
 
     def asked(self, sizes: Sizes) -> str:  # noqa: ARG002
         """Return in words what the method needs of the training rows."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from dvspark.errors import ComputeError, InputError, Problem
+from dvspark.errors import InputError, Problem
 from dvspark.kernels.formulas.both_tables import BothTables
 from dvspark.kernels.formulas.kinds import WholeFormulas
 from dvspark.kernels.gradients.head_gradients import Piece
@@ -68,25 +68,26 @@ class WholeMethod(SharedMethod[WholeFormulas]):
         parameters: WholeFormulas,
         workspace: Workspace | None = None,  # noqa: ARG002
     ) -> Partial:
-        """Return the values with one chunk as all validation rows. Raises: ComputeError if a finding fails."""
+        """Return the values with one chunk as all validation rows."""
+        return self.settled_game(train, chunk, options, parameters)[0]
+
+    def settled_game(
+        self, train: TrainArrays, points: ChunkArrays, options: RankingOptions, parameters: WholeFormulas
+    ) -> tuple[Partial, list[Finding]]:
+        """Return the values by all points, and the findings about them."""
         x, codes, *_ = labelled_rows(train)
         whole: Callable[[], Iterator[Piece]] = lambda: iter([(x, codes)])  # noqa: E731
         n_classes = int(codes.max(initial=0)) + 1
         tables = BothTables(
             len(x),
             n_classes,
-            labelled_points(chunk)[:2],
+            labelled_points(points)[:2],
             whole,
             lambda places: (x[places], codes[places]),
             lambda asked: passed_over((x, codes), asked),
         )
         settled = self.settled(tables, parameters, row_bounds=options.row_bounds)
-        for finding in settled.findings:
-            if finding.verdict == "fail":  # arrays have no audit that tells
-                expected = f"at most {finding.allowed:g}: {finding.meaning}"
-                hint = "value fewer rows, or by another method"
-                raise ComputeError(Problem(finding.name, expected, f"{finding.measured:g}", hint))
-        return settled.partial
+        return settled.partial, settled.findings
 
     def asked(self, sizes: Sizes) -> str:  # noqa: ARG002
         """Return in words what the method needs of the training rows."""

@@ -22,7 +22,6 @@ from dvspark.kernels.gradients.course import Watched
 from dvspark.kernels.gradients.head_gradients import Piece
 from dvspark.kernels.gradients.head_pass import PassSums
 from dvspark.kernels.gradients.row_pass import RowPass
-from dvspark.kernels.gradients.softmax_head import FLAT_SLOPE
 from dvspark.logs import Stage
 from dvspark.methods.kinds.sums import BY_LABEL, SettledGame, SumsMethod
 from dvspark.run.kinds.shared_game import game_points
@@ -164,20 +163,8 @@ def sums_findings(known: SettledGame, totals: Partial, valued: Float64s) -> list
     findings = [checks.check_finite(valued)]
     if known.again is not None:
         findings.append(gradients.check_rows(valued[_sampled(len(valued))], *known.again))
-    return [*findings, checks.check_efficiency(valued, totals, "mean"), *_head_findings(known)]
+    return [*findings, checks.check_efficiency(valued, totals, "mean"), *known.head_findings()]
 
 
 def _sampled(n: int) -> Int64s:
     return np.unique(np.linspace(0, n - 1, SAMPLE_ROWS).astype(np.int64))
-
-
-def _head_findings(known: SettledGame) -> list[Finding]:
-    """Return whether the head, if any, is at its minimum; of one that values in each epoch, whether its loss fell."""
-    head, losses = known.found.head, known.found.losses
-    if head is None:
-        return []
-    if known.is_fitted:
-        meaning = f"steepest slope of the head's loss, {head.loss:.3g} after {head.n_steps} steps on {head.n_rows} rows"
-        return [Finding("head", "pass" if head.slope <= FLAT_SLOPE else "warn", head.slope, FLAT_SLOPE, meaning)]
-    meaning = f"mean loss at the start of epoch {len(losses)}, no more than in epoch 1"
-    return [Finding("head", "pass" if losses[-1] <= losses[0] else "warn", losses[-1], losses[0], meaning)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -143,3 +144,25 @@ def test_lava__without_its_package_says_what_to_install(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "ot", None)
     with pytest.raises(ConfigError, match=r"dvspark\[transport\]"):
         value("lava", *drawn())
+
+
+@pytest.mark.filterwarnings("default::dvspark.DataWarning")
+@pytest.mark.parametrize(
+    ("method", "badly", "well", "finding"),
+    [
+        ("dvrl", {"steps": 20}, {"steps": 4}, "rewards"),
+        ("chg_shapley", {"epochs": 3, "learning_rate": 100.0}, {}, "head"),
+    ],
+)
+def test_arrays__warn_of_what_a_job_would_record(
+    method: str, badly: dict[str, Any], well: dict[str, Any], finding: str
+) -> None:
+    rng = np.random.default_rng(0)  # labels by chance: nothing can be learned
+    rows = rng.normal(size=(60, 4)).astype(np.float32), rng.integers(0, 3, 60)
+    points = rng.normal(size=(20, 4)).astype(np.float32), rng.integers(0, 3, 20)
+    with pytest.warns(dvspark.DataWarning, match=finding) as told:
+        dvspark.value_arrays(*rows, *points, method=method, **badly)
+    assert [one.filename for one in told] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        dvspark.value_arrays(*rows, *points, method=method, **well)
