@@ -5,21 +5,17 @@ from __future__ import annotations
 import io
 import sys
 import zipfile
-from collections.abc import Iterator, Sequence
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from collections.abc import Sequence
 from pathlib import Path
 
 from dvspark.cli.declared import COMMANDS
+from dvspark.cli.packed_files import packed_files
 from dvspark.cli.words import own_words
 from dvspark.cli.writing import new_file, write_new
 from dvspark.host.printing import tell
 from dvspark.logs.redact import visible
 
 PATH, ENVIRONMENT_PATH = "dvspark.zip", "environment.tar.gz"
-
-# Nine tenths of the package's bytes are the demo's tables, which no executor asks for.
-LEFT_OUT = (".parquet", ".pyc")
 
 # Zips of the same files have the same bytes. A zip knows no earlier time.
 TIME = (1980, 1, 1, 0, 0, 0)
@@ -79,17 +75,3 @@ def packed() -> bytes:
         for name, of_file in packed_files():
             archive.writestr(zipfile.ZipInfo(name, TIME), of_file, zipfile.ZIP_DEFLATED)
     return content.getvalue()
-
-
-def packed_files() -> Iterator[tuple[str, bytes]]:
-    """Yield the name in the zip and the content of each file of the package, in order of their names."""
-    yield from _below(files("dvspark"), "dvspark")
-
-
-def _below(folder: Traversable, name: str) -> Iterator[tuple[str, bytes]]:
-    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if entry.is_dir():
-            if entry.name != "__pycache__":
-                yield from _below(entry, f"{name}/{entry.name}")
-        elif not entry.name.endswith(LEFT_OUT):
-            yield f"{name}/{entry.name}", entry.read_bytes()

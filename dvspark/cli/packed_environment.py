@@ -14,7 +14,7 @@ from typing import BinaryIO
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from dvspark.cli.pack import packed_files
+from dvspark.cli.packed_files import packed_files
 from dvspark.errors import ConfigError, Problem
 
 # A cluster has its own; all the rest that dvspark can use, and that is installed here, goes along.

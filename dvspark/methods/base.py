@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from dvspark.errors import Problem
 from dvspark.kernels import memory
@@ -17,10 +17,8 @@ from dvspark.kernels.ranking.ordered import OrderedPoint
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.parameters import Parameter, parameter_problems, resolved_parameters
+from dvspark.methods.sizes import JobSizes
 from dvspark.schemas import ChunkArrays, Finding, Float64s, Partial, TrainArrays, TrainColumns
-
-if TYPE_CHECKING:
-    from dvspark.engine.planning.sizes import Sizes
 
 # What blocks tell and are told of a point under the binned ranking: counts of 8,192 bins, of matches in them and of
 # rows in doubt, two tables of values, and of each near row id, distance, match and value.
@@ -178,33 +176,34 @@ class Method(ABC, Generic[P]):
         """Return how often all training rows are read, where that is known before; 0 where chunks or ranges count."""
         return 0
 
-    def asked(self, sizes: Sizes) -> str:
+    def asked(self, sizes: JobSizes) -> str:
         """Return in words what the method needs of the training rows of a point."""
         return f"{sizes.ranking} ranking"
 
-    def flops(self, sizes: Sizes) -> int:
+    def flops(self, sizes: JobSizes) -> int:
         """Return the number of floating-point operations in matrix products."""
         return 2 * sizes.n_train * sizes.n_features * sizes.n_validation
 
-    def scratch_bytes(self, sizes: Sizes, rows: int) -> int:
+    def scratch_bytes(self, sizes: JobSizes, rows: int) -> int:
         """Return a bound on the kernel's memory for so many training rows, without these rows themselves."""
         n, bounds = sizes.n_train, sizes.row_bounds
         return memory.scratch_bytes(
             rows, sizes.n_features, ties=sizes.ties, ranking=sizes.ranking, row_bounds=bounds, table_rows=n
         )
 
-    def merging_bytes(self, sizes: Sizes) -> int:
+    def merging_bytes(self, sizes: JobSizes) -> int:
         """Return the memory of a task that values points from the parts that blocks have reported."""
         n = sizes.n_train
-        return memory.scratch_bytes(n, 0, ties=sizes.ties) if sizes.sorts else VALUING_ROW_BYTES * n
+        sorts = self.ranks and sizes.ranking == "sorted"
+        return memory.scratch_bytes(n, 0, ties=sizes.ties) if sorts else VALUING_ROW_BYTES * n
 
-    def driver_bytes(self, sizes: Sizes, *, in_blocks: bool) -> int:  # noqa: ARG002
+    def driver_bytes(self, sizes: JobSizes, *, in_blocks: bool) -> int:  # noqa: ARG002
         """Return the memory that the driver needs for rows of the tables; ``in_blocks``: so training rows lie."""
         return 0
 
-    def exchanged_bytes(self, sizes: Sizes, n_blocks: int) -> int:
+    def exchanged_bytes(self, sizes: JobSizes, n_blocks: int) -> int:
         """Return the bytes that travel between blocks and tasks for one point, without partials (sharded plan)."""
-        if sizes.sorts:
+        if self.ranks and sizes.ranking == "sorted":
             return KEY_BYTES * sizes.n_train
         near = near_rows(sizes.n_train, ranking.SORTED_ROWS, sizes.tolerance)
         return n_blocks * (BIN_COUNT_BYTES + BIN_TABLE_BYTES) + near * NEAR_ROW_BYTES

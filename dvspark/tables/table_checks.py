@@ -18,8 +18,7 @@ from dvspark.tables.passes import Ahead, Begin, no_index, pass_over, tally
 from dvspark.tables.rejecting import split, together
 from dvspark.tables.row_checks import ALL_ROWS, DIMENSION, FACTS, FIRST_IDS, LIST_FORM, RowChecks
 from dvspark.tables.sources.keys import label_counts, shared_ids
-from dvspark.tables.sources.rows import Rows
-from dvspark.tables.sources.typed_bytes import undeclared_problem
+from dvspark.tables.sources.rows import Rows, undeclared_problem
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -9,6 +9,7 @@ from dvspark.methods import METHODS
 from dvspark.methods.base import Method
 from dvspark.methods.options import ValueOptions
 from dvspark.methods.search_index import search_bytes
+from dvspark.methods.sizes import JobSizes
 
 # Beside the embeddings an index holds norm, scale, label code, id and offsets of a row.
 KEY_BYTES = 64
@@ -22,27 +23,9 @@ ROW_BOUND_BYTES = 8
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """The numbers on which a plan depends.
+class Sizes(JobSizes):
+    """The numbers on which a plan depends, and the ``method``."""
 
-    ``ranking`` is "sorted" or "binned", never "auto"; ``row_bounds`` as in `schemas.Partial`. ``search_bytes`` are
-    those of one row in an approximate index. ``n_nearest`` is how many rows a method asks for, unless it asks for all.
-    ``n_ranges``: ranges of draws that tasks play, in place of chunks; 0: chunks. ``n_readings``: how often all training
-    rows are read, likewise.
-    """
-
-    n_train: int
-    n_validation: int
-    n_features: int
-    dtype: str = "float32"
-    ties: str = "id"
-    ranking: str = "sorted"
-    row_bounds: bool = False
-    tolerance: float = 1e-8
-    search_bytes: int = 0
-    n_nearest: int = 0
-    n_ranges: int = 0
-    n_readings: int = 0
     method: Method[Parameters] = METHODS["knn_shapley"]
 
     @classmethod
@@ -78,11 +61,6 @@ class Sizes:
     def asked(self) -> str:
         """What the method asks of the training rows of a point, in words."""
         return self.method.asked(self)
-
-    @property
-    def item_bytes(self) -> int:
-        """Bytes of one number of an embedding."""
-        return 8 if self.dtype == "float64" else 4
 
     @property
     def row_bytes(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -36,10 +36,8 @@ from dvspark.methods.game_parameters import (
 from dvspark.methods.game_rows import answers_of, tables_of, utility_settings
 from dvspark.methods.kinds.shared import SharedMethod
 from dvspark.methods.parameters import Parameter, resolved_parameters
+from dvspark.methods.sizes import JobSizes
 from dvspark.schemas import ChunkArrays, Partial, TrainArrays
-
-if TYPE_CHECKING:
-    from dvspark.engine.planning.sizes import Sizes
 
 # `knn` keeps 5 bytes for each pair of rows, and takes 8 more while it is made.
 UTILITY_BYTES = 13
@@ -229,13 +227,13 @@ class GamesMethod(SharedMethod[GameParameters]):
         estimator, evaluations = self.estimator_of(n_players, parameters.values), parameters.values["evaluations"]
         return max(1, round(evaluations / (estimator.range_draws * estimator.draw_cost)))
 
-    def sample_sizes(self, sizes: Sizes, most: int) -> tuple[int, int]:
+    def sample_sizes(self, sizes: JobSizes, most: int) -> tuple[int, int]:
         """Return of how many random rows and points `shared_seconds` judges."""
         return min(most, sizes.n_train, SAMPLE_ROWS), min(sizes.n_validation, SAMPLE_POINTS)
 
     def shared_seconds(
         self,
-        sizes: Sizes,
+        sizes: JobSizes,
         train: TrainArrays,
         points: ChunkArrays,
         options: RankingOptions,
@@ -256,14 +254,14 @@ class GamesMethod(SharedMethod[GameParameters]):
         more_rows = sizes.n_train / train.n_train
         return larger * (made * more_rows + given["evaluations"] * each * (1.0 if walks else more_rows))
 
-    def asked(self, sizes: Sizes) -> str:  # noqa: ARG002
+    def asked(self, sizes: JobSizes) -> str:  # noqa: ARG002
         """Return in words what the method needs of the training rows."""
         return "coalitions"
 
-    def flops(self, sizes: Sizes) -> int:  # noqa: ARG002
+    def flops(self, sizes: JobSizes) -> int:  # noqa: ARG002
         """Return 0: what a utility computes is not known."""
         return 0
 
-    def scratch_bytes(self, sizes: Sizes, rows: int) -> int:
+    def scratch_bytes(self, sizes: JobSizes, rows: int) -> int:
         """Return the memory that a utility of neighbors takes; a model takes what it takes."""
         return UTILITY_BYTES * rows * sizes.n_validation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -20,10 +20,8 @@ from dvspark.kernels.ranking.ordered import OrderedPoint
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.base import PointMethod
+from dvspark.methods.sizes import JobSizes
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Partial, TrainArrays
-
-if TYPE_CHECKING:
-    from dvspark.engine.planning.sizes import Sizes
 
 # Bytes that a block reports for each of its nearest rows (place, key, match), and that every block reads for each of
 # the nearest rows of all (place, value).
@@ -106,15 +104,15 @@ class NearestMethod(PointMethod[NearestFormulas]):
             return list(error.problems)
         return []
 
-    def asked(self, sizes: Sizes) -> str:
+    def asked(self, sizes: JobSizes) -> str:
         """Return in words what the method needs of the training rows of a point."""
         return f"{sizes.n_nearest:,} nearest rows"
 
-    def scratch_bytes(self, sizes: Sizes, rows: int) -> int:
+    def scratch_bytes(self, sizes: JobSizes, rows: int) -> int:
         """Return a bound on the kernel's memory for so many training rows, without these rows themselves."""
         return nearest.scratch_bytes(rows, sizes.n_features, sizes.n_nearest)
 
-    def exchanged_bytes(self, sizes: Sizes, n_blocks: int) -> int:
+    def exchanged_bytes(self, sizes: JobSizes, n_blocks: int) -> int:
         """Return the bytes that travel between blocks and tasks for one point, without partials (sharded plan)."""
         return n_blocks * sizes.n_nearest * NEAREST_ROW_BYTES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,10 +18,8 @@ from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.base import PointMethod
 from dvspark.methods.parameters import Number
+from dvspark.methods.sizes import JobSizes
 from dvspark.schemas import ChunkArrays, Finding, Float64s, Floats, Int64s, Partial, TrainArrays, TrainLabels
-
-if TYPE_CHECKING:
-    from dvspark.engine.planning.sizes import Sizes
 
 AUTO = "auto"
 RADIUS = Number(
@@ -116,15 +114,15 @@ class RadiusMethod(PointMethod[RadiusFormulas]):
         meaning = said or "share of validation points without a row within the radius"
         return [Finding("neighbors", "warn" if said else "pass", share, MOST_ALONE, meaning)]
 
-    def asked(self, sizes: Sizes) -> str:  # noqa: ARG002
+    def asked(self, sizes: JobSizes) -> str:  # noqa: ARG002
         """Return in words what the method needs of the training rows of a point."""
         return "rows within a radius"
 
-    def scratch_bytes(self, sizes: Sizes, rows: int) -> int:
+    def scratch_bytes(self, sizes: JobSizes, rows: int) -> int:
         """Return a bound on the kernel's memory for so many training rows, without these rows themselves."""
         return radius.scratch_bytes(rows, sizes.n_features)
 
-    def exchanged_bytes(self, sizes: Sizes, n_blocks: int) -> int:  # noqa: ARG002
+    def exchanged_bytes(self, sizes: JobSizes, n_blocks: int) -> int:  # noqa: ARG002
         """Return the bytes that travel between blocks and tasks for one point, without partials (sharded plan)."""
         return n_blocks * COUNTS_BYTES
 

@@ -6,7 +6,7 @@ import time
 import warnings
 from abc import ABC
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +16,8 @@ from dvspark.kernels.gradients.head_gradients import AnyPiece
 from dvspark.kernels.ranking.ordered import given
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.methods.base import Method, P
+from dvspark.methods.sizes import JobSizes
 from dvspark.schemas import ChunkArrays, Finding, Partial, TrainArrays
-
-if TYPE_CHECKING:
-    from dvspark.engine.planning.sizes import Sizes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,20 +66,20 @@ class SharedMethod(Method[P], ABC):
         hint = f"{self.why_one_label.format(self.name)}choose one label of each row, or use knn_shapley"
         return [Problem("labels", f"one label a row, for {self.name}", "arrays of labels", hint)]
 
-    def scratch_bytes(self, sizes: Sizes, rows: int) -> int:  # noqa: ARG002
+    def scratch_bytes(self, sizes: JobSizes, rows: int) -> int:  # noqa: ARG002
         """Return 0: the driver works alone, unless a kind says otherwise."""
         return 0
 
-    def merging_bytes(self, sizes: Sizes) -> int:  # noqa: ARG002
+    def merging_bytes(self, sizes: JobSizes) -> int:  # noqa: ARG002
         """Return 0: no task puts together what blocks have reported."""
         return 0
 
-    def sample_sizes(self, sizes: Sizes, most: int) -> tuple[int, int]:
+    def sample_sizes(self, sizes: JobSizes, most: int) -> tuple[int, int]:
         """Return of how many random rows and points `shared_seconds` judges; ``most`` rows."""
         return min(most, sizes.n_train), 1
 
     def shared_seconds(
-        self, sizes: Sizes, train: TrainArrays, points: ChunkArrays, options: RankingOptions, parameters: P
+        self, sizes: JobSizes, train: TrainArrays, points: ChunkArrays, options: RankingOptions, parameters: P
     ) -> float:
         """Return the CPU seconds that the game of all rows takes, judged by random rows."""
         began = time.process_time()

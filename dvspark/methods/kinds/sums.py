@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -18,11 +18,9 @@ from dvspark.kernels.gradients.softmax_head import FLAT_SLOPE, SoftmaxHead, draw
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.kinds.shared import SharedMethod, labelled_points, labelled_rows
+from dvspark.methods.sizes import JobSizes
 from dvspark.schemas import ChunkArrays, Finding, Float64s, Int64s, Partial, TrainArrays
 from dvspark.units import show_bytes
-
-if TYPE_CHECKING:
-    from dvspark.engine.planning.sizes import Sizes
 
 # Products of a reading with a matrix of the head's size: by weights and direction, and of gradients into two sums.
 PRODUCTS = 5
@@ -179,7 +177,7 @@ class SumsMethod(SharedMethod[ChgShapley]):
         settled = self.settle(rows, of_points, sizes, parameters)
         return self.values_of(settled, row_bounds=options.row_bounds), settled.head_findings()
 
-    def asked(self, sizes: Sizes) -> str:  # noqa: ARG002
+    def asked(self, sizes: JobSizes) -> str:  # noqa: ARG002
         """Return in words what the method needs of the training rows."""
         return "sums"
 
@@ -187,12 +185,12 @@ class SumsMethod(SharedMethod[ChgShapley]):
         """Return how often all training rows are read: once an epoch, and once more to value them."""
         return 1 + (parameters.epochs or 1)
 
-    def flops(self, sizes: Sizes) -> int:
+    def flops(self, sizes: JobSizes) -> int:
         """Return the number of floating-point operations in matrix products."""
         return 2 * sizes.n_train * sizes.n_features * PRODUCTS * max(sizes.n_readings - 1, 1)
 
     def shared_seconds(
-        self, sizes: Sizes, train: TrainArrays, points: ChunkArrays, options: RankingOptions, parameters: ChgShapley
+        self, sizes: JobSizes, train: TrainArrays, points: ChunkArrays, options: RankingOptions, parameters: ChgShapley
     ) -> float:
         """Return the CPU seconds that the game of all rows takes, judged by random rows and few epochs."""
         few = parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -16,10 +16,8 @@ from dvspark.kernels.gradients.row_pass import passed_over
 from dvspark.kernels.ranking.ranking import RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.methods.kinds.shared import SharedMethod, labelled_points, labelled_rows
+from dvspark.methods.sizes import JobSizes
 from dvspark.schemas import ChunkArrays, Finding, Partial, TrainArrays
-
-if TYPE_CHECKING:
-    from dvspark.engine.planning.sizes import Sizes
 
 
 @dataclass(frozen=True)
@@ -89,11 +87,11 @@ class WholeMethod(SharedMethod[WholeFormulas]):
         settled = self.settled(tables, parameters, row_bounds=options.row_bounds)
         return settled.partial, settled.findings
 
-    def asked(self, sizes: Sizes) -> str:  # noqa: ARG002
+    def asked(self, sizes: JobSizes) -> str:  # noqa: ARG002
         """Return in words what the method needs of the training rows."""
         return "both tables"
 
-    def driver_bytes(self, sizes: Sizes, *, in_blocks: bool) -> int:
+    def driver_bytes(self, sizes: JobSizes, *, in_blocks: bool) -> int:
         """Return the memory that the driver needs; ``in_blocks``: so training rows lie.
 
         Rows that it holds are there twice while they are put together.
@@ -102,6 +100,6 @@ class WholeMethod(SharedMethod[WholeFormulas]):
         of_rows = 2 * held * sizes.n_features * sizes.item_bytes
         return of_rows + self.formulas.held_bytes(sizes.n_train, sizes.n_validation, sizes.n_features)
 
-    def flops(self, sizes: Sizes) -> int:
+    def flops(self, sizes: JobSizes) -> int:
         """Return the number of floating-point operations in matrix products, for one class."""
         return 2 * sizes.n_train * sizes.n_features * self.passes

@@ -17,8 +17,8 @@ from dvspark.spark import worker
 from dvspark.tables.row_checks import FIRST_IDS
 from dvspark.tables.sources.keys import ids_of
 from dvspark.tables.sources.not_local import not_local
-from dvspark.tables.sources.rows import Rows
-from dvspark.tables.sources.typed_bytes import decoded, undeclared_problem
+from dvspark.tables.sources.rows import Rows, undeclared_problem
+from dvspark.tables.sources.typed_bytes import decoded
 from dvspark.tables.sources.types import ddl_of
 
 if TYPE_CHECKING:

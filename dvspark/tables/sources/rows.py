@@ -20,7 +20,7 @@ from dvspark.tables.sources.listing import Listing, listing_of, require_unchange
 from dvspark.tables.sources.plain import look
 from dvspark.tables.sources.reference import TableReference
 from dvspark.tables.sources.row_files import RowFiles
-from dvspark.tables.sources.typed_bytes import DTYPES, decoded
+from dvspark.tables.sources.typed_bytes import DTYPES, SAMPLE_ROWS, decoded, doubt
 from dvspark.tables.sources.types import ddl_of, quoted
 
 if TYPE_CHECKING:
@@ -118,6 +118,22 @@ class Rows:
     def is_multi_label(self) -> bool:
         """Whether each row has an array of labels."""
         return self.types["label"].startswith("array")
+
+
+def undeclared_problem(rows: Rows) -> Problem | None:
+    """Return why bytes of undeclared type cannot be taken for float32; None if they can be nothing else.
+
+    Cost: some rows.
+    """
+    if rows.types["embedding"] != "binary" or rows.bytes_declared:
+        return None
+    sample = rows.first(["embedding"], SAMPLE_ROWS)["embedding"]
+    said = doubt(b"".join(held for held in sample.to_pylist() if held is not None and len(held) % 4 == 0))
+    if not said:
+        return None
+    expected = "bytes of a declared type, or such as can be float32 alone"
+    hint = f"set {rows.side}.embedding_dtype to {', '.join(DTYPES)}: little-endian numbers"
+    return Problem(f"{rows.side} embedding in bytes", expected, said, hint)
 
 
 def canonical_rows(

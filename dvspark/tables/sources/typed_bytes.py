@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-
-from dvspark.errors import Problem
-
-if TYPE_CHECKING:
-    from dvspark.tables.sources.rows import Rows
 
 # Types that bytes may be declared to hold, little-endian, and the Spark type in which each is used.
 DTYPES = {"float16": "array<float>", "float32": "binary", "float64": "array<double>"}
@@ -41,22 +35,6 @@ def decoded(batches: Iterator[pa.RecordBatch], dtype: str) -> Iterator[pa.Record
         numbers = pa.array(rows, pa.list_(pa.from_numpy_dtype(used)))
         place = batch.schema.get_field_index("embedding")
         yield batch.set_column(place, "embedding", numbers)
-
-
-def undeclared_problem(rows: Rows) -> Problem | None:
-    """Return why bytes of undeclared type cannot be taken for float32; None if they can be nothing else.
-
-    Cost: some rows.
-    """
-    if rows.types["embedding"] != "binary" or rows.bytes_declared:
-        return None
-    sample = rows.first(["embedding"], SAMPLE_ROWS)["embedding"]
-    said = doubt(b"".join(held for held in sample.to_pylist() if held is not None and len(held) % 4 == 0))
-    if not said:
-        return None
-    expected = "bytes of a declared type, or such as can be float32 alone"
-    hint = f"set {rows.side}.embedding_dtype to {', '.join(DTYPES)}: little-endian numbers"
-    return Problem(f"{rows.side} embedding in bytes", expected, said, hint)
 
 
 def doubt(held: bytes) -> str:
