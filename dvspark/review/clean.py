@@ -18,9 +18,10 @@ from dvspark.review.sets import COLUMN, duplicate_sets
 from dvspark.tables.sinks.published_values import read_record, read_review
 from dvspark.tables.sinks.write_whole import copy_whole, write_whole
 from dvspark.tables.sources.formats import reader_of
+from dvspark.tables.sources.reader import WholeTable
 from dvspark.tables.sources.reference import TableReference
 from dvspark.tables.sources.types import without_views
-from dvspark.tables.sources.whole_tables import WholeTable, told_by
+from dvspark.tables.sources.whole_tables import told_by
 
 LOG, TABLE, ORIGINAL, SETS = "changes.csv", "cleaned", "original", "with_sets"
 

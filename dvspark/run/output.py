@@ -17,7 +17,7 @@ from dvspark.runs.leases import held
 from dvspark.runs.private import kept_record
 from dvspark.spark.exhausted import ran_out
 from dvspark.tables.sinks.places import require_reachable, require_values
-from dvspark.tables.sinks.values_tables import RunKey, ValuesTable, new_columns
+from dvspark.tables.sinks.values_commits import RunKey, ValuesTable, new_columns
 from dvspark.tables.sinks.write import refuse_conflict, remove_left_over
 from dvspark.tables.sources.one_column import require_column
 from dvspark.tables.storage import Storage, folder_problems, open_storage

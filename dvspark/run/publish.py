@@ -21,7 +21,7 @@ from dvspark.schemas import OWNER
 from dvspark.tables.sinks import write
 from dvspark.tables.sinks.contents import by_task_digest, review_digest, values_digest
 from dvspark.tables.sinks.places import begin
-from dvspark.tables.sinks.values_tables import RunKey, ValuesTable, commit_values
+from dvspark.tables.sinks.values_commits import RunKey, ValuesTable, commit_values
 from dvspark.tables.sinks.write import PRIVATE_REJECTED, Counted, counted, ranked_by_owner, typed_values
 from dvspark.tables.storage import Storage
 

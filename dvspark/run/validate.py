@@ -23,7 +23,7 @@ from dvspark.runs.ledger import Ledger
 from dvspark.runs.private import new_identity
 from dvspark.tables.passes import Begin, no_index
 from dvspark.tables.sinks.owner_folders import owner_problems
-from dvspark.tables.sinks.values_tables import values_schema
+from dvspark.tables.sinks.values_schema import values_schema
 from dvspark.tables.table_checks import ValidatedInputs, validate
 from dvspark.version import __version__
 

@@ -15,7 +15,8 @@ from frames import Side, draw_data, write_parquet
 from lake_tables import catalog_properties, open_catalog, rows_of, write_delta, write_iceberg
 
 from dvspark.errors import InputError, OutputConflictError
-from dvspark.tables.sinks.values_tables import RunKey, commit_values, values_schema
+from dvspark.tables.sinks.values_commits import RunKey, commit_values
+from dvspark.tables.sinks.values_schema import values_schema
 from dvspark.tables.sinks.write_catalog import CatalogValues
 from dvspark.tables.sources.formats import lake, reader_of
 from dvspark.tables.sources.pinned import Pinned

@@ -31,7 +31,8 @@ from dvspark.run.presenting import presenting
 from dvspark.runs.latest import latest_run
 from dvspark.runs.ledger import Ledger
 from dvspark.tables.sinks import write, write_delta
-from dvspark.tables.sinks.values_tables import RunKey, commit_values, values_schema
+from dvspark.tables.sinks.values_commits import RunKey, commit_values
+from dvspark.tables.sinks.values_schema import values_schema
 from dvspark.tables.sinks.write import values_table
 from dvspark.tables.sinks.write_iceberg import IcebergValues
 from dvspark.tables.storage import Storage, open_storage

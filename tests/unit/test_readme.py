@@ -26,7 +26,7 @@ from dvspark.kernels.ranking.near_order import ERROR_DEVIATIONS, ERROR_SAMPLE
 from dvspark.kernels.ranking.ranking import PRECISIONS, TIES
 from dvspark.methods import METHODS
 from dvspark.methods.options import AGGREGATES, RANKINGS
-from dvspark.tables.sinks.values_tables import OPTIONAL
+from dvspark.tables.sinks.values_schema import OPTIONAL
 from dvspark.tables.table_checks import ON_BAD_ROW
 
 ROOT = Path(__file__).parents[2]

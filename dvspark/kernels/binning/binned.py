@@ -18,7 +18,7 @@ from dvspark.kernels.binning.bins import BinDoubt, BinEdges, Tails
 from dvspark.kernels.binning.row_codes import BinnedBlock
 from dvspark.kernels.ranking import ranking
 from dvspark.kernels.ranking.near_order import NearKeys, near_keys
-from dvspark.kernels.ranking.rank_values import RankWeights
+from dvspark.kernels.ranking.rank_weights import RankWeights
 from dvspark.kernels.ranking.ranking import RankedRows, RankingOptions
 from dvspark.kernels.ranking.row_values import value_rows
 from dvspark.kernels.workspace import Workspace

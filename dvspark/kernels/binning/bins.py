@@ -10,14 +10,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dvspark.kernels.ranking.rank_weights import RankWeights
 from dvspark.schemas import Bools, Float64s, Floats, Int64s
-
-if TYPE_CHECKING:
-    from dvspark.kernels.ranking.rank_values import RankWeights
 
 # Returns for keys how near another key may be for the order of the two to be in doubt.
 LimitsOf = Callable[[Float64s], Float64s]

@@ -11,7 +11,7 @@ from dvspark.kernels.distances import distances
 from dvspark.kernels.ranking import ranking
 from dvspark.kernels.ranking.near_order import NearKeys
 from dvspark.kernels.ranking.partials import UtilityOf, WeightsOf, sum_points, value_points
-from dvspark.kernels.ranking.rank_values import RankWeights
+from dvspark.kernels.ranking.rank_weights import RankWeights
 from dvspark.kernels.ranking.ranking import RankedRows, RankingOptions, Scratch
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Bools, ChunkArrays, Floats, Int64s, Partial, TrainBlock

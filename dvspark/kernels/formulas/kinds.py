@@ -12,7 +12,7 @@ from dvspark.kernels.formulas.both_tables import BothTables, ValuedRows
 from dvspark.kernels.nearest.near_values import NearestPoint, NearValues
 from dvspark.kernels.radius import neighbor_values as of_neighbors
 from dvspark.kernels.ranking.ordered import OrderedPoint
-from dvspark.kernels.ranking.rank_values import RankWeights
+from dvspark.kernels.ranking.rank_weights import RankWeights
 from dvspark.schemas import Bools, Float64s, Int64s
 
 

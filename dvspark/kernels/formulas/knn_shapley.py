@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dvspark.kernels.formulas.kinds import RankingFormulas
-from dvspark.kernels.ranking.rank_values import RankWeights
+from dvspark.kernels.ranking.rank_weights import RankWeights
 from dvspark.schemas import Float64s
 
 

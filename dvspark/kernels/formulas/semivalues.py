@@ -19,7 +19,7 @@ from dvspark.kernels.formulas.kinds import RankingFormulas
 from dvspark.kernels.formulas.knn_shapley import KnnShapley
 from dvspark.kernels.formulas.log_moment import log_moment
 from dvspark.kernels.formulas.soft_knn_shapley import SoftKnnShapley
-from dvspark.kernels.ranking.rank_values import RankWeights
+from dvspark.kernels.ranking.rank_weights import RankWeights
 from dvspark.schemas import Float64s
 
 UTILITIES = ("jia2019", "wang2023")

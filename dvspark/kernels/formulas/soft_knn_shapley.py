@@ -9,7 +9,7 @@ import numpy as np
 
 from dvspark.kernels.formulas.kinds import RankingFormulas
 from dvspark.kernels.formulas.knn_shapley import KnnShapley
-from dvspark.kernels.ranking.rank_values import RankWeights
+from dvspark.kernels.ranking.rank_weights import RankWeights
 from dvspark.schemas import Float64s
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import scipy
 
 from dvspark.kernels.binning.bins import AT_BEGIN, AT_END, SHARE_AT_END
-from dvspark.kernels.loops.bin_loops import count_from, value_bins
+from dvspark.kernels.loops.bin_loops import ADDED_ROWS, count_from, value_bins
 from dvspark.kernels.loops.doubt_loops import (
     gap_starts,
     list_doubtful,
@@ -65,10 +65,6 @@ __all__ = [
 
 # "numpy" uses these loops even if Numba is installed; "numba" requires the compiled ones.
 CHOICE_VARIABLE = "DVSPARK_LOOPS"
-
-# One sweep over the points adds to the sums of so many rows (docs/decisions/0009). Fewer would fit a nearer cache,
-# but read every point's table more often.
-ADDED_ROWS = 65_536
 
 
 # Done before Numba is loaded: kernels know no folders, so who has them run says where Numba keeps what it compiles.

@@ -6,6 +6,10 @@ import numpy as np
 
 from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s
 
+# One sweep over the points adds to the sums of so many rows (docs/decisions/0009). Fewer would fit a nearer cache,
+# but read every point's table more often.
+ADDED_ROWS = 65_536
+
 
 def count_from(keys: Floats, matches: Bools, least: float) -> tuple[int, int]:
     """Return how many of the ``keys`` (n,) float32 are not below the ``least``, and how many of these match; O(n)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from dvspark.kernels.binning.bins import AT_BEGIN, AT_END, SHARE_AT_END
-from dvspark.kernels.loops import ADDED_ROWS
+from dvspark.kernels.loops.bin_loops import ADDED_ROWS
 from dvspark.kernels.loops.compiled_bins import count_from, value_bins
 from dvspark.kernels.loops.compiled_distances import squared_distances, unit_squared_distances
 from dvspark.kernels.loops.compiled_doubt import (

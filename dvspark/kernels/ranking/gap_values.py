@@ -18,7 +18,7 @@ import numpy.typing as npt
 from dvspark.kernels import loops
 from dvspark.kernels.ranking import near_order, ranking
 from dvspark.kernels.ranking.near_order import NearKeys
-from dvspark.kernels.ranking.rank_values import RankWeights
+from dvspark.kernels.ranking.rank_weights import RankWeights
 from dvspark.kernels.ranking.ranking import KeyedPoint, RankedRows, RankingOptions
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Float64s, Int32s, Partial, TrainArrays

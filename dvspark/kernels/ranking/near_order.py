@@ -12,7 +12,7 @@ from dvspark.kernels import loops
 from dvspark.kernels.distances import distances
 from dvspark.kernels.distances.key_sizes import KeySize, key_size
 from dvspark.kernels.loops import doubt_loops
-from dvspark.kernels.ranking.rank_values import RankWeights
+from dvspark.kernels.ranking.rank_weights import RankWeights
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, TrainArrays, UInt64s
 

@@ -12,7 +12,8 @@ from dvspark.kernels.binning.bins import Tails
 from dvspark.kernels.ranking import ranking
 from dvspark.kernels.ranking.gap_values import CodedPoints
 from dvspark.kernels.ranking.near_order import near_keys
-from dvspark.kernels.ranking.rank_values import RankWeights, ranked_values
+from dvspark.kernels.ranking.rank_values import ranked_values
+from dvspark.kernels.ranking.rank_weights import RankWeights
 from dvspark.kernels.ranking.ranking import RankedRows, RankingOptions, ranked_points
 from dvspark.kernels.ranking.row_values import value_rows
 from dvspark.kernels.workspace import Workspace

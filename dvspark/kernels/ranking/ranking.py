@@ -11,7 +11,7 @@ from dvspark.kernels import loops
 from dvspark.kernels.distances import distances
 from dvspark.kernels.ranking import near_order
 from dvspark.kernels.ranking.near_order import NearKeys, near_keys
-from dvspark.kernels.ranking.rank_values import RankWeights
+from dvspark.kernels.ranking.rank_weights import RankWeights
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int32s, Int64s, TrainArrays, TrainLabels, UInt64s
 

@@ -7,7 +7,8 @@ import numpy as np
 from dvspark.kernels import loops
 from dvspark.kernels.ranking import ranking
 from dvspark.kernels.ranking.near_order import NearKeys
-from dvspark.kernels.ranking.rank_values import RankWeights, ranked_values
+from dvspark.kernels.ranking.rank_values import ranked_values
+from dvspark.kernels.ranking.rank_weights import RankWeights
 from dvspark.kernels.ranking.ranking import RankedRows, RankingOptions, Scratch
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Bools, Float64s, Floats, UInt64s

@@ -17,7 +17,8 @@ from dvspark.errors import OutputConflictError, Problem, taken_run_id
 from dvspark.runs.documents import json_object, sealed, unsealed
 from dvspark.runs.files import read_if_there
 from dvspark.tables.sinks.contents import by_task_digest, folder_rows, review_digest, values_digest
-from dvspark.tables.sinks.values_tables import RunKey, ValuesTable, remove_values, values_destination, values_kind
+from dvspark.tables.sinks.values_commits import RunKey, ValuesTable, remove_values
+from dvspark.tables.sinks.values_tables import values_destination, values_kind
 from dvspark.tables.storage import Storage
 
 if TYPE_CHECKING:

@@ -18,7 +18,9 @@ from dvspark.runs.private import kept_record
 from dvspark.runs.published import record_of
 from dvspark.schemas import OWNER
 from dvspark.tables.sinks.places import Place, published_by_task, published_review, published_rows, recorded_place
-from dvspark.tables.sinks.values_tables import ValuesTable, values_kind, values_schema
+from dvspark.tables.sinks.values_commits import ValuesTable
+from dvspark.tables.sinks.values_schema import values_schema
+from dvspark.tables.sinks.values_tables import values_kind
 from dvspark.tables.storage import Storage, open_storage
 
 # What of a record is used here.

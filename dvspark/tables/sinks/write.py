@@ -23,7 +23,8 @@ from dvspark.schemas.reviewing import LABEL_CHANGES, REVIEW
 from dvspark.spark.job_threads import JobThreads
 from dvspark.tables.sinks.owner_folders import escaped
 from dvspark.tables.sinks.places import PUBLISHING
-from dvspark.tables.sinks.values_tables import OPTIONAL, values_kind
+from dvspark.tables.sinks.values_schema import OPTIONAL
+from dvspark.tables.sinks.values_tables import values_kind
 from dvspark.tables.storage import Storage
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from dvspark.errors import OutputConflictError, Problem
 from dvspark.schemas import VALUES
-from dvspark.tables.sinks.values_tables import PROPERTIES, RunKey, lost_race
+from dvspark.tables.sinks.values_commits import PROPERTIES, RunKey, lost_race
 from dvspark.tables.sources.types import spark_type
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from deltalake.exceptions import CommitFailedError
 
 from dvspark.errors import ConfigError, OutputConflictError, Problem
 from dvspark.schemas import VALUES
-from dvspark.tables.sinks.values_tables import PROPERTIES, RunKey, holds, racing
+from dvspark.tables.sinks.values_commits import PROPERTIES, RunKey, holds, racing
 from dvspark.tables.sources.formats.delta import path_problem
 
 # Errors of a conflicting commit. Commits of other runs are no conflict; deltalake commits after them.

@@ -21,7 +21,7 @@ from requests import RequestException
 
 from dvspark.errors import ConfigError, Problem
 from dvspark.schemas import VALUES
-from dvspark.tables.sinks.values_tables import PROPERTIES, RunKey, holds, racing
+from dvspark.tables.sinks.values_commits import PROPERTIES, RunKey, holds, racing
 
 # A snapshot came in between, or the catalog's answer is lost: then the snapshot is there, or never will be on this one.
 LOST = (CommitFailedException, ValidationException, CommitStateUnknownException, RequestException)

@@ -15,7 +15,7 @@ from pyarrow import fs
 
 from dvspark.errors import ConfigError
 from dvspark.tables.sources.formats.delta import path_problem
-from dvspark.tables.sources.whole_tables import WholeTable
+from dvspark.tables.sources.reader import WholeTable
 
 ROWS, NUMBERS = "part-00000.parquet", "embeddings.npy"
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
+
+import pyarrow as pa
+from pyarrow import fs
 
 from dvspark.errors import Problem
 from dvspark.tables.sources.canonical import kind_of
@@ -18,8 +21,6 @@ from dvspark.tables.sources.row_files import FOOTER_THREADS, RowFiles, parts_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-    from dvspark.tables.sources.whole_tables import WholeTable
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,25 @@ class SparkTable:
     source: dict[str, Any]
     listing: Listing | None = None
     in_files: bool = False
+
+
+@dataclass(frozen=True)
+class WholeTable:
+    """A table of one ``format``: parquet, csv, delta, iceberg, or numpy, which is Parquet with a NumPy file beside it.
+
+    ``read`` yields batches of some columns of ``schema``, None for all, in the order of the table's rows. Cells of CSV
+    files are texts. ``embedding`` is the column whose numbers lie in the NumPy file. ``partitions`` are columns by
+    which a Delta table has its files in folders. ``files`` are those that make up the table, if copies of them are one.
+    """
+
+    format: str
+    schema: pa.Schema
+    read: Callable[[list[str] | None], Iterator[pa.RecordBatch]]
+    embedding: str | None = None
+    partitions: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    root: str = ""
+    file_system: fs.FileSystem | None = None
 
 
 def parquet_parts(path: str, stored: Mapping[str, str]) -> list[ParquetPart] | None:

@@ -4,42 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyarrow import fs
 
 from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.tables.sources.folders import Folders
 from dvspark.tables.sources.plain import Seen, folder_columns, look
-
-if TYPE_CHECKING:
-    from dvspark.tables.sources.reader import Reader
+from dvspark.tables.sources.reader import Reader
 
 # Rows that are read at a time.
 BATCH_ROWS = 65_536
 HINT = "put it back; a path that is not absolute is meant from the folder in which the review was started"
-
-
-@dataclass(frozen=True)
-class WholeTable:
-    """A table of one ``format``: parquet, csv, delta, iceberg, or numpy, which is Parquet with a NumPy file beside it.
-
-    ``read`` yields batches of some columns of ``schema``, None for all, in the order of the table's rows. Cells of CSV
-    files are texts. ``embedding`` is the column whose numbers lie in the NumPy file. ``partitions`` are columns by
-    which a Delta table has its files in folders. ``files`` are those that make up the table, if copies of them are one.
-    """
-
-    format: str
-    schema: pa.Schema
-    read: Callable[[list[str] | None], Iterator[pa.RecordBatch]]
-    embedding: str | None = None
-    partitions: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    root: str = ""
-    file_system: fs.FileSystem | None = None
 
 
 def unwritable(reader: Reader) -> ConfigError:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dvspark.tables.sinks.contents import values_digest
-from dvspark.tables.sinks.values_tables import values_schema
+from dvspark.tables.sinks.values_schema import values_schema
 from dvspark.tables.sinks.write import values_table
 
 ROWS = (100_000, 1_500_000)

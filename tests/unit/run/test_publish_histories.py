@@ -17,7 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from property_tests import examples
 
 from dvspark.tables.sinks.places import recorded_place
-from dvspark.tables.sinks.values_tables import RunKey, values_kind
+from dvspark.tables.sinks.values_commits import RunKey
+from dvspark.tables.sinks.values_tables import values_kind
 from dvspark.tables.storage import Storage
 
 pytest.importorskip("deltalake")

@@ -16,9 +16,9 @@ from dvspark.tables.sources.folders import NUMBER, WHOLE, Folders, twins
 from dvspark.tables.sources.listing import listing_of
 from dvspark.tables.sources.parts import CsvPart, opened_csv
 from dvspark.tables.sources.plain import plain_files
-from dvspark.tables.sources.reader import Reader, TableFiles
+from dvspark.tables.sources.reader import Reader, TableFiles, WholeTable
 from dvspark.tables.sources.unreadable import unreadable_file
-from dvspark.tables.sources.whole_tables import WholeTable, column_of, told_by, whole_files, with_folders
+from dvspark.tables.sources.whole_tables import column_of, told_by, whole_files, with_folders
 
 # Types that numbers in texts may be declared to have, and the Spark type of each.
 NUMBERS = {None: "double", "float64": "double", "float32": "float"}

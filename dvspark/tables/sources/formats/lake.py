@@ -16,11 +16,11 @@ from dvspark.tables.sources.markers import contradiction
 from dvspark.tables.sources.not_local import not_local
 from dvspark.tables.sources.pinned import VERSIONED, Pinned, file_key, latest_at
 from dvspark.tables.sources.plain import STRICT, refuse
-from dvspark.tables.sources.reader import Reader, SparkTable, TableFiles
+from dvspark.tables.sources.reader import Reader, SparkTable, TableFiles, WholeTable
 from dvspark.tables.sources.row_files import local_path
 from dvspark.tables.sources.types import ddl_of, quoted, spark_type
 from dvspark.tables.sources.unreadable import is_missing
-from dvspark.tables.sources.whole_tables import WholeTable, rows_of, unwritable
+from dvspark.tables.sources.whole_tables import rows_of, unwritable
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, DataFrameReader, SparkSession

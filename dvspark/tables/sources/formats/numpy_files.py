@@ -16,8 +16,7 @@ from dvspark.tables.sources.formats.parquet import ParquetReader, parquet_column
 from dvspark.tables.sources.listing import listing_of
 from dvspark.tables.sources.parts import BATCH_BYTES, NumpyPart, ParquetPart, Part
 from dvspark.tables.sources.plain import look, plain_files
-from dvspark.tables.sources.reader import Reader, TableFiles, parquet_parts
-from dvspark.tables.sources.whole_tables import WholeTable
+from dvspark.tables.sources.reader import Reader, TableFiles, WholeTable, parquet_parts
 
 if TYPE_CHECKING:
     from dvspark.tables.sources.reference import TableReference

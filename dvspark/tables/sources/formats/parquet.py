@@ -24,10 +24,10 @@ from dvspark.tables.sources.plain import (
     plain_frame,
     refuse,
 )
-from dvspark.tables.sources.reader import Reader, SparkTable, TableFiles
+from dvspark.tables.sources.reader import Reader, SparkTable, TableFiles, WholeTable
 from dvspark.tables.sources.row_files import FOOTER_THREADS
 from dvspark.tables.sources.types import ddl_of, spark_type
-from dvspark.tables.sources.whole_tables import WholeTable, rows_of, told_by, whole_files, with_folders
+from dvspark.tables.sources.whole_tables import rows_of, told_by, whole_files, with_folders
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

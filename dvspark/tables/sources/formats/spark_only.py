@@ -9,13 +9,11 @@ from dvspark.errors import Problem
 from dvspark.tables.sources.formats.npy_shards import NPY
 from dvspark.tables.sources.not_local import NotLocalError, not_local_problem
 from dvspark.tables.sources.plain import inferred_schema, plain_frame
-from dvspark.tables.sources.reader import Reader, SparkTable, TableFiles
+from dvspark.tables.sources.reader import Reader, SparkTable, TableFiles, WholeTable
 from dvspark.tables.sources.whole_tables import unwritable
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-    from dvspark.tables.sources.whole_tables import WholeTable
 
 # Formats of files for which Spark reads columns from folder names.
 FILE_FORMATS = ("orc", "avro", "json", "text", "xml")

@@ -18,7 +18,8 @@ from dvspark.kernels.formulas.knn_beta import KnnBeta
 from dvspark.kernels.formulas.knn_shapley import KnnShapley
 from dvspark.kernels.formulas.semivalues import UTILITIES, running_sums
 from dvspark.kernels.formulas.soft_knn_shapley import SoftKnnShapley
-from dvspark.kernels.ranking.rank_values import RankWeights, rank_values
+from dvspark.kernels.ranking.rank_values import rank_values
+from dvspark.kernels.ranking.rank_weights import RankWeights
 
 MANY = 10_000_000
 SHAPES = ((1.0, 1.0), (16.0, 1.0), (4.0, 1.0), (1.0, 4.0), (0.5, 0.5), (1.0, 16.0))

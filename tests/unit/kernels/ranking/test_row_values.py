@@ -18,7 +18,8 @@ from dvspark.kernels.formulas.knn_banzhaf import KnnBanzhaf
 from dvspark.kernels.formulas.knn_shapley import KnnShapley
 from dvspark.kernels.formulas.soft_knn_shapley import SoftKnnShapley
 from dvspark.kernels.ranking import near_order, ranking, row_values
-from dvspark.kernels.ranking.rank_values import RankWeights, ranked_values
+from dvspark.kernels.ranking.rank_values import ranked_values
+from dvspark.kernels.ranking.rank_weights import RankWeights
 from dvspark.kernels.ranking.ranking import RankingOptions, Scratch
 from dvspark.kernels.workspace import Workspace
 from dvspark.schemas import Float64s, TrainLabels

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dvspark.tables.sinks.contents import folder_rows, values_digest
-from dvspark.tables.sinks.values_tables import values_schema
+from dvspark.tables.sinks.values_schema import values_schema
 from dvspark.tables.storage import open_storage
 
 SCHEMA = values_schema({"id": "string", "label": "array<string>", "owner": "string"}, row_bounds=True)

@@ -18,17 +18,16 @@ from lake_tables import catalog_properties, open_catalog, write_delta
 
 from dvspark.errors import ConfigError, OutputConflictError
 from dvspark.schemas import VALUES
-from dvspark.tables.sinks.values_tables import (
+from dvspark.tables.sinks.values_commits import (
     LostRaceError,
     RunKey,
     ValuesTable,
     commit_values,
     new_columns,
-    output_problems,
     remove_values,
-    values_destination,
-    values_schema,
 )
+from dvspark.tables.sinks.values_schema import values_schema
+from dvspark.tables.sinks.values_tables import output_problems, values_destination
 from dvspark.tables.storage import open_storage
 
 pytest.importorskip("deltalake")
@@ -441,7 +440,7 @@ def test_catalog__a_commit_that_met_another_is_tried_again(
     pytest.importorskip("pyspark")
     from pyspark.sql import functions
 
-    from dvspark.tables.sinks import values_tables
+    from dvspark.tables.sinks import values_commits
     from dvspark.tables.sinks.write_catalog import CatalogValues
 
     tries = 0
@@ -463,4 +462,4 @@ def test_catalog__a_commit_that_met_another_is_tried_again(
     table = CatalogValues("lake.db.values", spark)
     with pytest.raises(LostRaceError if met else RuntimeError, match="start it again" if met else "Java|dataset"):
         commit_values(table, SCHEMA.empty_table(), SCHEMA, RunKey("r", "f" * 64))
-    assert tries == (values_tables.COMMIT_TRIES if met else 1)
+    assert tries == (values_commits.COMMIT_TRIES if met else 1)
