@@ -9,6 +9,7 @@ import contextlib
 import io
 import json
 import sys
+import time
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -222,11 +223,21 @@ def run(master: str, conf: dict[str, str], folder: str, cache: str) -> dict[str,
                 for attribute, replacement in fault(str(marker)).items():
                     patches.enter_context(mock.patch.object(replicated, attribute, replacement))
                 exit_code = main(["value", *words, "--json"])
-            left = sorted(path.name for path in Path(cache).glob("*.building"))
+            left = _building(Path(cache))
             found[name] = {"exit_code": exit_code, "said": said.getvalue(), "came": marker.exists(), "building": left}
     finally:
         spark.stop()
     return found
+
+
+def _building(cache: Path) -> list[str]:
+    """Return the copies that are still being made; tasks of a failed job may be at it for a moment after its end."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while left := sorted(path.name for path in cache.glob("*.building")):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    return left
 
 
 def _overwrite(cache: Path) -> None:

@@ -63,8 +63,11 @@ def ended(java_home: Path, tmp_path: Path) -> Callable[..., End]:
         ]
         environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary"), "DVSPARK_LOOPS": "numpy"}
         environment["JAVA_HOME"] = str(java_home)
+        # Under nohup these tests would hand on that hang-ups are ignored, as commands then do.
+        hang_up = signal.signal(signal.SIGHUP, signal.SIG_DFL)
         with (tmp_path / "said").open("w") as said:
             process = subprocess.Popen(command, env=environment, stdout=said, stderr=said)
+        signal.signal(signal.SIGHUP, hang_up)
         processes = [psutil.Process(process.pid)]
         try:
             deadline = time.monotonic() + WAIT_SECONDS
