@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dvspark.errors import ConfigError, OutputConflictError, Problem
-from dvspark.host.locks import take
+from dvspark.host.locks import is_alone
 
 
 def write_new(path: Path, content: bytes, *, force: bool) -> None:
@@ -30,7 +30,7 @@ def new_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
         # Emptied only once it is this process's: of two writers at once, each would leave a part of its content.
         opened = os.open(path, os.O_WRONLY | os.O_CREAT | (0 if force else os.O_EXCL), 0o666)
         with os.fdopen(opened, "wb") as file:
-            if not _is_alone(file):
+            if not is_alone(file):
                 expected, hint = "a file that nobody writes", "wait for it, or give another path"
                 raise OutputConflictError(Problem(str(path), expected, "one that another process writes", hint))
             if stat.S_ISREG(os.fstat(opened).st_mode):
@@ -46,10 +46,3 @@ def new_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
     except (OSError, ValueError) as error:
         got = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ConfigError(Problem(str(path), "a path that can be written", got, "give another path")) from None
-
-
-def _is_alone(file: BinaryIO) -> bool:
-    try:
-        return take(file)
-    except OSError:  # storage without locks
-        return True

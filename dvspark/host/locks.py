@@ -42,6 +42,17 @@ def take(file: IO[bytes] | int) -> bool:
     return True
 
 
+def is_alone(file: IO[bytes] | int) -> bool:
+    """Return whether no other process holds an open file's lock, which is this process's now.
+
+    On storage without locks nobody holds one.
+    """
+    try:
+        return take(file)
+    except OSError:
+        return True
+
+
 def is_at(file: IO[bytes], path: Path) -> bool:
     """Return whether an open file is the one at a path: its last holder may have removed it before it was taken."""
     try:
@@ -69,15 +80,11 @@ def locked(path: Path) -> IO[bytes] | None:
 def folder_lock(folder: Path) -> ExitStack | None:
     """Return what holds a folder until it is closed, without a file in it; None if another process holds it.
 
-    On storage without locks of folders nobody holds one. Raises: OSError if there is no such folder.
+    As `is_alone`. Raises: OSError if there is no such folder.
     """
     opened, lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY), ExitStack()
     lock.callback(os.close, opened)
-    try:
-        is_taken = take(opened)
-    except OSError:
-        is_taken = True
-    if not is_taken:
+    if not is_alone(opened):
         lock.close()
         return None
     return lock

@@ -13,33 +13,23 @@ FAR_OUT = 3.0
 LEAST_SHARE = 1e-6
 
 
-def outlier_scores(near: NearTable) -> Float64s:
-    """Return each row's mean distance to its near rows, divided by the mean of theirs, (n,) float64; 1 is usual.
+def outliers(near: NearTable) -> tuple[Float64s, Bools]:
+    """Return each row's score, (n,) float64, and which rows are outliers, (n,).
 
-    Source: the simplified local outlier factor, Schubert et al., 2014, doi:10.1007/s10618-012-0300-z.
+    A score is the mean distance to the near rows, divided by the mean of theirs; 1 is usual.
+    Source: of scores the simplified local outlier factor, Schubert et al., 2014, doi:10.1007/s10618-012-0300-z; of the
+    limit the outer fence of Tukey, Exploratory Data Analysis, 1977.
     """
     if not near.n_near:
-        return np.ones(len(near.rows))
+        return np.ones(len(near.rows)), np.zeros(len(near.rows), np.bool_)
     own = near.distances.mean(axis=1)
-    usual = float(np.median(own[_telling(own)]))
+    # All rows tell what is usual; but where most near rows are copies, those that have others.
+    telling = own > 0.0
+    if not telling.any() or float(np.median(own)) > 0.0:
+        telling[:] = True
+    usual = float(np.median(own[telling]))
     least = LEAST_SHARE * usual if usual > 0.0 else 1.0
     scores: Float64s = np.maximum(own, least) / np.maximum(own[near.rows].mean(axis=1), least)
-    return scores
-
-
-def outliers(near: NearTable, scores: Float64s) -> Bools:
-    """Return which rows are outliers. Source: the outer fence of Tukey, Exploratory Data Analysis, 1977."""
     logs = np.log(scores)
-    telling = _telling(near.distances.mean(axis=1)) if near.n_near else np.ones(len(logs), np.bool_)
     first, third = np.quantile(logs[telling], [0.25, 0.75])
-    found: Bools = logs > third + FAR_OUT * (third - first) + 1e-12
-    return found
-
-
-def _telling(own: Float64s) -> Bools:
-    """Return the rows that tell what distances are usual: all, but where most near rows are copies those with others.
-
-    ``own`` (n,): mean distances of near rows.
-    """
-    apart: Bools = own > 0.0
-    return apart if apart.any() and float(np.median(own)) == 0.0 else np.ones(len(own), np.bool_)
+    return scores, logs > third + FAR_OUT * (third - first) + 1e-12

@@ -17,7 +17,7 @@ from dvspark.review.copies import copy_radius, earlier_copies, leaks
 from dvspark.review.decisions import Decided, Evidence, codes_at, decide, same_labels
 from dvspark.review.judged import judge, judge_sets, label_array
 from dvspark.review.near import NearTable
-from dvspark.review.outliers import outlier_scores, outliers
+from dvspark.review.outliers import outliers
 from dvspark.review.reasons import reasons
 from dvspark.review.result import ReviewResult
 from dvspark.review.votes import LogProbabilities, RowLabels, Voters
@@ -105,7 +105,7 @@ def review_rows(rows: ReviewRows, duplicate_radius: float | str) -> ReviewResult
     judged = judge_sets(labels, voters, len(words)) if several else judge(labels, voters, len(words), rows.head)
     given = duplicate_radius
     radius = copy_radius(rows.near, rows.equal_within) if isinstance(given, str) else float(given)
-    scores = outlier_scores(rows.near)
+    scores, are_outliers = outliers(rows.near)
     copies = earlier_copies(rows.near, rows.equal_within, radius)
     evidence = Evidence(
         labels,
@@ -113,7 +113,7 @@ def review_rows(rows: ReviewRows, duplicate_radius: float | str) -> ReviewResult
         copies,
         same_labels(labels, copies),
         leaks(rows.near_validation, labels.n_rows, max(radius, rows.equal_within)),
-        outliers(rows.near, scores),
+        are_outliers,
         len(words),
     )
     decided = decide(evidence)

@@ -37,8 +37,7 @@ def write_latest(files: Files, staging: str, run_id: str, *, has_report: bool, p
 
 def latest_run(files: Files) -> dict[str, Any] | None:
     """Return what `write_latest` has told; None where it has not, or is damaged, or that run is there no more."""
-    content = read_if_there(files, LATEST)
-    told = None if content is None else unsealed(content)
+    told = unsealed(read_if_there(files, LATEST) or b"")
     if told is None or missing_in(told, {"run_id": str, "published": str}) or published_id_problems(told["run_id"]):
         return None
     return told if files.exists(f"runs/{told['run_id']}/run.json") else None

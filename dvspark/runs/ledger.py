@@ -187,8 +187,7 @@ def kept_indexes(files: Files, folders: list[str]) -> Iterator[KeptIndex]:
 
 def _told(files: Files, name: str, kinds: Mapping[str, type]) -> dict[str, Any] | None:
     """Return the content of a file; None if it is absent or damaged."""
-    content = read_if_there(files, name)
-    told = None if content is None else unsealed(content)
+    told = unsealed(read_if_there(files, name) or b"")
     return None if told is None or missing_in(told, kinds) else told
 
 

@@ -106,7 +106,7 @@ def kept_record(files: Files, run_id: str, fingerprint: str) -> dict[str, Any]:
     """
     name = _record_name(run_id)
     content = read_if_there(files, name)
-    told = None if content is None else unsealed(content)
+    told = unsealed(content or b"")
     if told is None or (told.get("run_id"), told.get("fingerprint")) != (run_id, fingerprint):
         hint = "put a copy back, or pass --force to publish the run again, which draws and spends nothing"
         got = "no such file" if content is None else "one that is damaged, or another run's"

@@ -45,8 +45,7 @@ def run_places(storage: Storage, run_id: str) -> set[Place]:
     if (published := read_if_there(storage, f"runs/{run_id}/run.json")) is not None:
         record = json_object(published)
         return set() if record is None or (place := recorded_place(record)) is None else {place}
-    announced = read_if_there(storage, f"runs/{run_id}/{PUBLISHING}")
-    told = None if announced is None else unsealed(announced)
+    told = unsealed(read_if_there(storage, f"runs/{run_id}/{PUBLISHING}") or b"")
     return set() if told is None or told["run_id"] != run_id else {Place(**place) for place in told["places"]}
 
 

@@ -84,8 +84,7 @@ def _while_it_stays(storage: Storage, record: dict[str, Any]) -> Iterator[None]:
     try:
         yield
     except OutputConflictError as error:
-        content = read_if_there(storage, f"runs/{record['run_id']}/run.json")
-        now = None if content is None else unsealed(content)
+        now = unsealed(read_if_there(storage, f"runs/{record['run_id']}/run.json") or b"")
         if now is not None and all(record.get(name) == told for name, told in now.items()):
             raise
         where, expected = f"run {record['run_id']}", "a run that stays as it is while it is read"
