@@ -17,6 +17,7 @@ ORDER = (
     "certificates",
     "self_validation",
     "review",
+    "chg_epochs",
     "engine_overhead",
     "rest_of_job",
     "memory",
