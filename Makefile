@@ -9,9 +9,11 @@ COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --gen
 EXTRAS := spark,connect,fast,dp,ann,delta,iceberg,transport
 comma := ,
 RESULTS := tests/bench/results
+# Of the cases of a test, and of files of long tests, the share that runs: one in so many, other ones at each commit.
+ONE_IN ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types law docs unit spark fuzz mutants spark-oldest bench notebooks newest requirements audit clean
+.PHONY: help demo test test-all lint types law docs unit spark fuzz mutants spark-oldest bench notebooks newest requirements audit clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +33,10 @@ $(READY): pyproject.toml conf/requirements.txt conf/requirements-java.txt
 demo: $(READY) ## value a real data set, print what was found, write the report
 	$(BIN)/dvspark demo
 
-test: lint types law docs unit spark ## everything that CI checks
+test: lint types law docs unit spark ## what CI checks: every test, with one in four of the cases and of what takes long
+
+test-all: ## the same with all cases and with all that takes long; two hours
+	$(MAKE) test ONE_IN=1
 
 lint: $(READY) ## style of the code
 	$(BIN)/ruff check
@@ -51,10 +56,15 @@ docs: $(READY) ## the documentation as a site in build/site; any warning is an e
 	  --site-dir $(CURDIR)/build/site/$$($(BIN)/python -c 'import dvspark; print(dvspark.__version__)')
 
 unit: $(READY) ## tests without a JVM, the report and the site in a real browser among them
-	$(BIN)/pytest tests/unit -n 2 --hypothesis-profile ci
+	$(BIN)/pytest tests/unit -n 2 --one-in $(ONE_IN) --durations 20 --hypothesis-profile ci
 
-spark: $(READY) ## tests on local Spark, a standalone cluster, Spark Connect, spark-submit, and the notebooks
-	$(BIN)/pytest tests/conformance tests/spark tests/jobs -n 2 --dist loadfile --durations 20 \
+# Java of the tests starts from the classes in it, with a third less CPU; without it the tests take longer.
+$(VENV)/.class-data: $(READY)
+	$(BIN)/python tests/support/java_options.py 2> /dev/null || echo "no class data: the tests start Java without"
+	@touch $@
+
+spark: $(VENV)/.class-data ## tests on local Spark, a standalone cluster, Spark Connect, spark-submit, and the notebooks
+	$(BIN)/pytest tests/conformance tests/spark tests/jobs -n 2 --dist loadfile --one-in $(ONE_IN) --durations 20 \
 	  --hypothesis-profile ci
 
 fuzz: $(READY) ## property tests with twenty times the examples, other ones each time; an hour

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import property_tests  # noqa: F401 - sets how often they try
 import pytest
+from drawn import OPTION, are_drawn, commit_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -19,29 +20,37 @@ if TYPE_CHECKING:
     from dvspark.local.session import LocalSession
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(OPTION, type=int, default=1, metavar="N", help="run one in N of a test's cases, and of long files")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    runs = are_drawn(items, config.getoption(OPTION), commit_of(config.rootpath))
+    config.hook.pytest_deselected(items=[item for item, is_run in zip(items, runs, strict=True) if not is_run])
+    items[:] = [item for item, is_run in zip(items, runs, strict=True) if is_run]
+
+
 @pytest.fixture(scope="session")
 def java_home() -> Path:
     """Where Java is; asked for only by tests that start Spark."""
-    from standalone_cluster import SHORT_LIVED
+    from java_options import java_options
 
     from dvspark.spark.java import find_java_home
 
-    os.environ["JAVA_TOOL_OPTIONS"] = SHORT_LIVED  # of all that tests start, by whatever way
-    return find_java_home()
+    home = find_java_home()
+    os.environ["JAVA_TOOL_OPTIONS"] = java_options(home)  # of all that tests start, by whatever way
+    return home
 
 
 @pytest.fixture(scope="session")
 def spark_session(java_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The one Spark session of this process; runs without Spark tests start no JVM."""
     from pyspark.sql import SparkSession
-    from standalone_cluster import SHORT_LIVED
 
     from dvspark.spark.session import LOCAL_CONF
 
-    java_options = f"{LOCAL_CONF['spark.driver.extraJavaOptions']} {SHORT_LIVED}"
     conf = {
         **LOCAL_CONF,
-        "spark.driver.extraJavaOptions": java_options,
         "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse")),  # else it appears in the repository
         "spark.driver.memory": "1g",  # a few hundred rows
     }

@@ -48,7 +48,7 @@ def run(words: Sequence[str]) -> int:
     with writing_archive(java) as options:
         try:
             with tempfile.TemporaryDirectory(prefix="dvspark-warm-") as folder:
-                _run_job(Path(folder), {DEFAULTS: f"{COLLECTOR} {options}"})
+                run_small_job(Path(folder), {DEFAULTS: f"{COLLECTOR} {options}"})
         finally:
             end_java()
     path = archive(java)
@@ -58,7 +58,7 @@ def run(words: Sequence[str]) -> int:
     return 0
 
 
-def _run_job(folder: Path, conf: dict[str, str]) -> None:
+def run_small_job(folder: Path, conf: dict[str, str]) -> None:
     """Run a job on tables of its own in a session of its own."""
     draw, settings = np.random.default_rng(0), {"output": {"path": str(folder / "output")}}
     for side, n_rows in (("train", N_TRAIN), ("validation", N_VALIDATION)):

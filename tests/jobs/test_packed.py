@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from standalone_cluster import Cluster
 
 # The first test waits for an environment to be installed and packed, which is not what its time limit is for.
-pytestmark = [pytest.mark.spark, pytest.mark.timeout(300, func_only=True)]
+pytestmark = [pytest.mark.spark, pytest.mark.long, pytest.mark.timeout(300, func_only=True)]
 
 JOB = REPOSITORY / "jobs" / "value.py"
 TELL_ORIGINS = Path(__file__).parent / "tell_origins.py"

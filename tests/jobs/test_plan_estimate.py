@@ -9,7 +9,7 @@ import pytest
 from tests.bench import performance_page, plan_estimate
 
 # A benchmark starts several sessions, one after the other.
-pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.spark, pytest.mark.long, pytest.mark.timeout(900)]
 
 
 def test_plan_estimate__compares_what_was_expected_with_what_was_measured(java_home: Path) -> None:

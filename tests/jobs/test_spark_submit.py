@@ -1,9 +1,10 @@
-"""`spark-submit jobs/value.py` on a real cluster: its exit code, its last line, its files, its messages."""
+"""`spark-submit jobs/value.py`: its exit code, its last line, its files, its messages."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -14,16 +15,19 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from frames import draw_data, write_parquet
-from standalone_cluster import REPOSITORY, run_process
+from standalone_cluster import REPOSITORY, driver_environment, run_process, submit
 
 import dvspark
 from dvspark.errors import AuditError, ConfigError, InputError, OutputConflictError
+from dvspark.spark.session import LOCAL_CONF
 
 if TYPE_CHECKING:
     from standalone_cluster import Cluster
 
 pytestmark = pytest.mark.spark
 
+# Submits a script with words to Spark.
+Submitted = Callable[..., CompletedProcess[str]]
 JOB = REPOSITORY / "jobs" / "value.py"
 DATA = draw_data(80, 40, seed=61)
 
@@ -59,6 +63,18 @@ def good(cluster: Cluster, folder: Path) -> CompletedProcess[str]:
     return cluster.spark_submit(JOB, _config(folder), "--json")
 
 
+@pytest.fixture
+def submitted(java_home: Path, folder: Path) -> Submitted:
+    """Submit a job in Spark's local mode: a job that is refused never comes to executors."""
+
+    def run(script: Path, *words: str) -> CompletedProcess[str]:
+        return submit(
+            "local[2]", LOCAL_CONF, script, *words, environment=driver_environment(java_home), folder=folder
+        )
+
+    return run
+
+
 def _assert_refused(ended: CompletedProcess[str], exit_code: int, *says: str) -> None:
     # spark-submit in client mode joins the script's standard error to its own standard output.
     said = ended.stdout + ended.stderr
@@ -83,31 +99,31 @@ def test_good_job__exits_0_and_tells_where_its_files_are(good: CompletedProcess[
     np.testing.assert_allclose([found[i] for i in DATA.train.ids], local, rtol=0, atol=1e-12)
 
 
-def test_bad_configuration__exits_2_and_tells_all_problems(cluster: Cluster, folder: Path) -> None:
+def test_bad_configuration__exits_2_and_tells_all_problems(submitted: Submitted, folder: Path) -> None:
     config = _config(folder, k=0, metric="manhattan", run_id="../up", ties="random")
     says = ("4 problems", "parameter 'k'", "'manhattan'", "'../up'", "'random'")
-    _assert_refused(cluster.spark_submit(JOB, config), ConfigError.exit_code, *says)
+    _assert_refused(submitted(JOB, config), ConfigError.exit_code, *says)
 
 
-def test_bad_data__exits_3_and_tells_all_problems(cluster: Cluster, folder: Path) -> None:
+def test_bad_data__exits_3_and_tells_all_problems(submitted: Submitted, folder: Path) -> None:
     config = _config(folder, train={"path": str(folder / "bad.parquet")}, run_id="bad-data")
     says = ("2 problems", "NaN or infinity in 1 rows", "1 ids more than once")
-    _assert_refused(cluster.spark_submit(JOB, config), InputError.exit_code, *says)
+    _assert_refused(submitted(JOB, config), InputError.exit_code, *says)
     assert not (folder / "out" / "runs" / "bad-data").exists()
 
 
 def test_output_conflict__exits_4_and_leaves_the_first_run(
-    cluster: Cluster, folder: Path, good: CompletedProcess[str]
+    submitted: Submitted, folder: Path, good: CompletedProcess[str]
 ) -> None:
     record = (folder / "out" / "runs" / "submitted" / "run.json").read_bytes()
-    ended = cluster.spark_submit(JOB, _config(folder), "--k", "4")
+    ended = submitted(JOB, _config(folder), "--k", "4")
     _assert_refused(ended, OutputConflictError.exit_code, "run_id submitted", "choose another run_id or output")
     assert (folder / "out" / "runs" / "submitted" / "run.json").read_bytes() == record
 
 
-def test_failed_audit__exits_6_and_publishes_nothing(cluster: Cluster, folder: Path) -> None:
+def test_failed_audit__exits_6_and_publishes_nothing(submitted: Submitted, folder: Path) -> None:
     config = _config(folder, output={"path": str(folder / "planted")})
-    ended = cluster.spark_submit(Path(__file__).parent / "planted_error.py", config)
+    ended = submitted(Path(__file__).parent / "planted_error.py", config)
     _assert_refused(ended, AuditError.exit_code, "audit: efficiency", "nothing was published")
     assert not any((folder / "planted").iterdir())
 

@@ -12,7 +12,7 @@ from tests.bench import chg_epochs
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 
 def test_chg_epochs__runs_tiny(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 # A benchmark starts several sessions, one after the other.
-pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.spark, pytest.mark.long, pytest.mark.timeout(900)]
 
 
 def test_engine_overhead__runs_tiny(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:

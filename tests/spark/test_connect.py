@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drivers import DATA, SOFT_OPTIONS
-from standalone_cluster import SHORT_LIVED, driver_environment, run_process
+from standalone_cluster import driver_environment, run_process
 
 import dvspark
 
@@ -21,7 +21,6 @@ CONF = {
     "spark.driver.host": "127.0.0.1",
     "spark.ui.enabled": "false",
     "spark.driver.memory": "1g",
-    "spark.driver.extraJavaOptions": SHORT_LIVED,
     "spark.sql.shuffle.partitions": "4",
     "spark.log.level": "WARN",
     "spark.ui.showConsoleProgress": "false",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from standalone_cluster import Cluster
 
-pytestmark = [pytest.mark.spark, pytest.mark.timeout(600)]  # the first test waits for all jobs
+pytestmark = [pytest.mark.spark, pytest.mark.long, pytest.mark.timeout(600)]  # the first test waits for all jobs
 
 FAULT_CONF = {
     "spark.task.maxFailures": "4",

@@ -17,7 +17,7 @@ from frames import draw_data, write_parquet
 from oracles import FLOAT_ORDER_TOLERANCE, reference_values
 from standalone_cluster import N_WORKERS, run_process, start_cluster
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 SECRET = "a-secret-of-this-cluster"
 SECURITY = {

@@ -20,8 +20,6 @@ REPOSITORY = SUPPORT.parents[1]
 N_WORKERS = 2
 # Each worker has an address of its own: a task's speculative copy runs on another host only.
 WORKER_HOSTS = ("127.0.0.1", "127.0.0.2")
-# A test's JVM lives for seconds: the second compiler and a parallel collector cost more than they give.
-SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 # A daemon is up in two to five seconds; on a machine under load it has taken twenty.
 START_SECONDS = 90
 # One job takes some ten seconds, half of them for two JVMs to start.
@@ -54,8 +52,6 @@ class Cluster:
             "spark.log.level": "WARN",  # what a failing test shows is then its own
             "spark.cores.max": str(N_WORKERS * self.cores),  # how many cores the ratio below is of
             "spark.executor.cores": str(self.cores),  # one executor a worker
-            "spark.driver.extraJavaOptions": SHORT_LIVED,
-            "spark.executor.extraJavaOptions": SHORT_LIVED,
             "spark.executor.memory": self.memory,  # all of a worker's memory, so that each worker has just one
             "spark.executorEnv.PYTHONPATH": _python_path(),  # executors must find this dvspark, not another
             "spark.executorEnv.DVSPARK_CACHE": str(self.cache),  # else the user's own cache would be used
@@ -80,9 +76,7 @@ class Cluster:
 
     def spark_submit(self, script: Path, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a script as `spark-submit --master ... --deploy-mode client` does."""
-        conf = [part for key, value in self.conf().items() for part in ("--conf", f"{key}={value}")]
-        submit = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", self.master, "--deploy-mode", "client"]
-        return run_process([*submit, *conf, str(script), *words], self.environment(), self.folder)
+        return submit(self.master, self.conf(), script, *words, environment=self.environment(), folder=self.folder)
 
 
 @contextmanager
@@ -129,7 +123,6 @@ def _daemon(folder: Path, java_home: Path, name: str, log: Path, words: list[str
     command = [str(SPARK_HOME / "bin" / "spark-class"), f"org.apache.spark.deploy.{name}", *words]
     environment = {
         **driver_environment(java_home),
-        "SPARK_DAEMON_JAVA_OPTS": SHORT_LIVED,
         "SPARK_DAEMON_MEMORY": "256m",  # 1 GB each is for clusters of hundreds
         "SPARK_MASTER_OPTS": "-Dspark.master.rest.enabled=false",  # its port is fixed: two clusters would collide
     }
@@ -158,6 +151,15 @@ def _wait_for(log: Path, pattern: str, count: int, processes: list[subprocess.Po
             raise RuntimeError(f"ended before the cluster was up: {ended}\n{log.read_text(errors='replace')}")
         time.sleep(0.1)  # between two looks at the log
     raise TimeoutError(f"no {pattern!r} × {count} within {START_SECONDS} s in {log}:\n{log.read_text()}")
+
+
+def submit(
+    master: str, conf: dict[str, str], script: Path, *words: str, environment: dict[str, str], folder: Path
+) -> subprocess.CompletedProcess[str]:
+    """Run a script by `spark-submit`, whose driver is a process of this machine."""
+    settings = [part for key, value in conf.items() for part in ("--conf", f"{key}={value}")]
+    command = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", master, "--deploy-mode", "client", *settings]
+    return run_process([*command, str(script), *words], environment, folder)
 
 
 def run_process(

@@ -25,6 +25,7 @@ from tests.bench import (
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.long
 def test_kernel__runs_tiny() -> None:
     result = kernel.main(tiny=True)
     check_result(result, kernel)

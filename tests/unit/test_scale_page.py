@@ -65,6 +65,7 @@ def test_page__has_the_stored_tables() -> None:
         assert performance_page.table(rows) in page
 
 
+@pytest.mark.long
 def test_scale__runs_tiny() -> None:
     result = scale.main(tiny=True)
     check_result(result, scale)

@@ -91,6 +91,7 @@ def test_source_distribution__makes_the_same_wheel(wheel: zipfile.ZipFile, tmp_p
     }
 
 
+@pytest.mark.long
 def test_bare_environment__runs_the_first_screen_of_the_readme(wheel_path: Path, tmp_path: Path) -> None:
     # One test, not four: workers of pytest share no fixtures, and each environment takes ten seconds.
     bare = installed(wheel_path, tmp_path / "environment")

@@ -101,6 +101,7 @@ def test_data_shapley_knn__refuses(y: Any, given: dict[str, Any], kind: Any, whe
     assert expected in refused.value.problems[0].expected
 
 
+@pytest.mark.long
 def test_data_shapley_knn__needs_scikit_learn_for_its_metrics_alone_and_says_so() -> None:
     code = """
 import sys

@@ -41,6 +41,7 @@ def rows_of(place: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.long
 def test_pay__splits_a_budget_by_owner_in_cents(
     results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:

@@ -38,6 +38,7 @@ def test_pack__has_every_file_but_the_demos_tables(packed: Path) -> None:
     assert packed.stat().st_size < MOST_BYTES
 
 
+@pytest.mark.long
 def test_pack__is_a_package_that_runs(packed: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(packed)}
     code = "import dvspark; print(dvspark.__file__, dvspark.value_arrays([[0.0], [1.0]], [0, 1], [[0.1]], [0], k=1))"

@@ -60,6 +60,7 @@ def test_additive_game__has_no_error_along_orders() -> None:
         assert result.standard_errors.max() < 1e-15
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("method", "parameters", "weights"), CASES[:-1], ids=IDS[:-1])
 def test_intervals__cover_in_93_to_97_of_100_games(method: str, parameters: dict, weights: Any) -> None:
     """Of 200 games of 6 values each, right intervals of 95 % fail this with a chance of about 1 in 200."""

@@ -72,6 +72,7 @@ def test_estimates__are_the_exact_methods_values(which: str, method: str, option
         assert np.abs(result.values - exact).max() <= 5 * result.standard_errors.max()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("evaluations", "least", "most"), [(400_000, 0.86, 0.93), (1_600_000, 0.93, 0.97)])
 def test_intervals__hold_the_exact_values_of_a_thousand_rows(evaluations: int, least: float, most: float) -> None:
     """Intervals of 95 % as docs/games.md tells of them: rows matter in few coalitions, so it takes many draws."""

@@ -43,6 +43,7 @@ def test_use_private_cache__leaves_a_folder_that_the_environment_names(monkeypat
     assert os.environ[CACHE_VARIABLE] == "/elsewhere"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "code",
     [

@@ -71,6 +71,7 @@ def test_value__with_closed_streams_publishes(value: list[str], closed: str) -> 
     assert published(value)
 
 
+@pytest.mark.long
 def test_demo__whose_reader_has_gone_values_all_the_same(tmp_path: Path) -> None:
     code, errors = unread(["demo", "--output", str(tmp_path / "out")])
     assert code == 0

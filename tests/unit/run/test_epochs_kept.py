@@ -89,6 +89,7 @@ def done(folder: Path, out: Path, *more: str) -> tuple[list[dict[str, Any]], np.
     return [json.loads(line) for line in said.splitlines()], values.to_numpy()
 
 
+@pytest.mark.long
 def test_job__killed_goes_on_after_its_last_epoch_with_the_same_bits(tmp_path: Path) -> None:
     alone, killed = tmp_path / "alone", tmp_path / "killed"
     _, expected = done(tmp_path, alone)

@@ -117,6 +117,7 @@ def test_job__has_the_bits_of_value_game_and_tells_what_was_played(folder: Path,
     assert "monte_carlo_shapley" in report
 
 
+@pytest.mark.long
 def test_job_without_a_range__promises_no_bound(folder: Path, tmp_path: Path) -> None:
     done = job(folder, tmp_path, *ORDERS, "--utility", "job_utilities:plain(k=2)", "--report", "false")
     assert done.returncode == 0, done.stderr
@@ -151,6 +152,7 @@ def test_owners__are_valued_where_players_are_owners(folder: Path, tmp_path: Pat
     assert record["game"]["n_cache_hits"] > 0  # five owners have only 32 sets
 
 
+@pytest.mark.long
 def test_job_that_is_killed__goes_on_with_the_same_bits(folder: Path, tmp_path: Path) -> None:
     # A range has 16 draws of two orders with 39 evaluations each; the ninth range begins after 8 of them.
     (tmp_path / "calls").touch()
@@ -198,6 +200,7 @@ def test_too_small_a_budget__is_told_before_anything_is_played(folder: Path, tmp
     assert "at least 158 for 40 players" in done.stderr
 
 
+@pytest.mark.long
 def test_job__of_a_thousand_rows_agrees_with_knn_shapley_by_its_own_intervals(tmp_path: Path) -> None:
     """Intervals of 95 % after 200 draws, of rows that matter in few coalitions: docs/games.md tells of 86 to 93 %."""
     rng = np.random.default_rng(0)

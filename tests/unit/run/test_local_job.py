@@ -64,6 +64,7 @@ def test_job__tells_of_places_that_are_files_before_it_reads(tmp_path: Path) -> 
     assert [line.get("stage") for line in log if "stage" in line] == []
 
 
+@pytest.mark.long
 def test_job__needs_neither_spark_nor_java(tmp_path: Path) -> None:
     out = tmp_path / "out"
     code, said, log = _done(_words(DATA, tmp_path, out))
@@ -86,6 +87,7 @@ def test_job__needs_neither_spark_nor_java(tmp_path: Path) -> None:
     assert _done(_words(DATA, tmp_path, out, "--k", "4"))[0] == 4  # another run has this id
 
 
+@pytest.mark.long
 def test_job__killed_goes_on_after_its_last_wave_with_the_same_bits(tmp_path: Path) -> None:
     alone, killed = tmp_path / "alone", tmp_path / "killed"
     assert _done(_words(DATA, tmp_path, alone))[0] == 0

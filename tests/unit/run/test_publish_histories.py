@@ -129,7 +129,7 @@ class Histories(RuleBasedStateMachine):
 
 
 Histories.TestCase.settings = examples(50, stateful_step_count=4)
-test_histories__of_four_jobs_harm_nothing = Histories.TestCase
+test_histories__of_four_jobs_harm_nothing = pytest.mark.long(Histories.TestCase)
 
 
 @pytest.fixture

@@ -197,6 +197,7 @@ DEATHS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("death", DEATHS)
 def test_job__killed_leaves_nothing_that_the_next_does_not_use_or_remove(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: pa.Table, death: str
@@ -236,6 +237,7 @@ def test_job__whose_rows_cannot_be_written_leaves_nothing(
     assert list((tmp_path / "work").iterdir()) == []
 
 
+@pytest.mark.long
 def test_job__beside_another_in_one_work_dir_touches_nothing_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: pa.Table
 ) -> None:

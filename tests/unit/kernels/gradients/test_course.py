@@ -152,6 +152,7 @@ def test_trained__is_the_head_of_the_valued_course_one_step_on() -> None:
     np.testing.assert_array_equal(last.weights, seen[3][0].weights)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("epochs", "batch_rows"), [(1_500, None), (300, 256)])
 def test_trained__comes_to_the_minimum(epochs: int, batch_rows: int | None) -> None:
     x, codes = rows_of(600, 3)
