@@ -68,9 +68,7 @@ def submitted(java_home: Path, folder: Path) -> Submitted:
     """Submit a job in Spark's local mode: a job that is refused never comes to executors."""
 
     def run(script: Path, *words: str) -> CompletedProcess[str]:
-        return submit(
-            "local[2]", LOCAL_CONF, script, *words, environment=driver_environment(java_home), folder=folder
-        )
+        return submit("local[2]", LOCAL_CONF, script, *words, environment=driver_environment(java_home), folder=folder)
 
     return run
 

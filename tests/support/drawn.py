@@ -1,7 +1,7 @@
 """Which tests run where time is short: `pytest --one-in N` leaves out cases of tests that have many, and long tests.
 
-Every test runs with its first case. Of its other cases one in N is drawn by the commit, and so is of files whose tests are
-marked `long`: a commit has the same tests everywhere, and another one has others.
+Every test runs with its first case. Of its other cases one in N is drawn by the commit; so is one in N of files with
+tests marked `long`. A commit has the same tests everywhere, and another one has others.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What `make test` leaves out: never a test, only cases of it, and files whose tests take long; others by the next commit."""
+"""What `make test` leaves out: cases of a test but the first, and long tests; each commit leaves out others."""
 
 from __future__ import annotations
 
