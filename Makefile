@@ -10,7 +10,7 @@ EXTRAS := spark,connect,fast,dp,ann,delta,iceberg,transport
 comma := ,
 RESULTS := tests/bench/results
 # Of the cases of a test, and of files of long tests, the share that runs: one in so many, other ones at each commit.
-ONE_IN ?= 4
+ONE_IN ?= 5
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all lint types law docs unit spark fuzz mutants spark-oldest bench notebooks newest requirements audit clean
@@ -33,10 +33,15 @@ $(READY): pyproject.toml conf/requirements.txt conf/requirements-java.txt
 demo: $(READY) ## value a real data set, print what was found, write the report
 	$(BIN)/dvspark demo
 
-test: lint types law docs unit spark ## what CI checks: every test, with one in four of the cases and of what takes long
+test: lint types law docs unit spark ## what CI checks: each short test, and one in five of further cases and of long tests
 
-test-all: ## the same with all cases and with all that takes long; two hours
+test-all: $(VENV)/.class-data ## the same with all cases and all long tests; an hour and a half
 	$(MAKE) test ONE_IN=1
+
+# Java of the tests starts from the classes in it, with a third less CPU. Writing it takes a minute: too long for a few.
+$(VENV)/.class-data: $(READY)
+	$(BIN)/python tests/support/java_options.py 2> /dev/null || echo "no class data: the tests start Java without"
+	@touch $@
 
 lint: $(READY) ## style of the code
 	$(BIN)/ruff check
@@ -58,12 +63,7 @@ docs: $(READY) ## the documentation as a site in build/site; any warning is an e
 unit: $(READY) ## tests without a JVM, the report and the site in a real browser among them
 	$(BIN)/pytest tests/unit -n 2 --one-in $(ONE_IN) --durations 20 --hypothesis-profile ci
 
-# Java of the tests starts from the classes in it, with a third less CPU; without it the tests take longer.
-$(VENV)/.class-data: $(READY)
-	$(BIN)/python tests/support/java_options.py 2> /dev/null || echo "no class data: the tests start Java without"
-	@touch $@
-
-spark: $(VENV)/.class-data ## tests on local Spark, a standalone cluster, Spark Connect, spark-submit, and the notebooks
+spark: $(READY) ## tests on local Spark, a standalone cluster, Spark Connect, spark-submit, and the notebooks
 	$(BIN)/pytest tests/conformance tests/spark tests/jobs -n 2 --dist loadfile --one-in $(ONE_IN) --durations 20 \
 	  --hypothesis-profile ci
 

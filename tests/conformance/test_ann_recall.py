@@ -38,6 +38,7 @@ def _run(spark: SparkSession, plan: str, index: str, work_dir: Path) -> tuple[np
     return values_by_id(found.values, DATA.train.ids), {finding.name: finding for finding in found.findings}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("plan", ["replicated", "sharded"])
 def test_plans__flat_gives_the_values_of_the_exact_search(spark: SparkSession, plan: str, tmp_path: Path) -> None:
     arrays, given = DATA.arrays(self_validation=False)

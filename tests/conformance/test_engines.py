@@ -133,6 +133,7 @@ def test_replicated__equals_the_local_engine_and_the_oracle(spark: SparkSession,
     np.testing.assert_allclose(errors, oracles.standard_errors(by_point) * n, rtol=0, atol=TOLERANCE * n)
 
 
+@pytest.mark.long
 def test_replicated__several_blocks_of_train_rows(spark: SparkSession) -> None:
     from dvspark.run.frames.value_frames import value_table
 
@@ -143,6 +144,7 @@ def test_replicated__several_blocks_of_train_rows(spark: SparkSession) -> None:
     np.testing.assert_allclose(values_by_id(values, data.train.ids), local, rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.long
 def test_replicated__binned_is_the_local_engine_s_with_its_certificate_recorded(spark: SparkSession) -> None:
     from dvspark.run.frames.value_frames import value_table
 
@@ -157,6 +159,7 @@ def test_replicated__binned_is_the_local_engine_s_with_its_certificate_recorded(
     assert np.max(np.abs(values - by_sort)) <= result.run["error_bound"] + 1e-8
 
 
+@pytest.mark.long
 def test_replicated__row_bounds_have_the_bits_of_the_local_engine(spark: SparkSession) -> None:
     from dvspark.run.frames.value_frames import value_table
 
@@ -273,6 +276,7 @@ def test_build_index__has_the_same_bytes_placed_by_tasks_streamed_or_through_fil
 
 
 # 1: about as many chunks as rows, so that there are two waves.
+@pytest.mark.long
 @pytest.mark.parametrize("chunk_rows", [1, 40, 1_000])
 def test_chunk_rows__change_values_by_rounding_alone(
     spark: SparkSession, expected: np.ndarray, chunk_rows: int

@@ -189,6 +189,7 @@ def _put_in_epochs(settings: dict[str, Any], n_epochs: int) -> None:
 FORMATS = ("csv", "csv of float32", "numpy")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", FORMATS)
 def test_formats__that_arrow_reads_give_the_bits_of_parquet_in_both_engines(
     spark: SparkSession, local: LocalSession, tmp_path: Path, kind: str

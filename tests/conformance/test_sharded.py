@@ -141,6 +141,7 @@ def _numbers(partial: Partial) -> tuple[float, ...]:
     return partial.n_validation, partial.utility, partial.empty_utility, partial.error_bound
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("self_validation", [False, True], ids=["", "self-validation"])
 def test_valuation__is_the_same_under_both_plans_whoever_holds_the_validation_rows(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, self_validation: bool

@@ -103,6 +103,7 @@ def test_bad_configuration__exits_2_and_tells_all_problems(submitted: Submitted,
     _assert_refused(submitted(JOB, config), ConfigError.exit_code, *says)
 
 
+@pytest.mark.long
 def test_bad_data__exits_3_and_tells_all_problems(submitted: Submitted, folder: Path) -> None:
     config = _config(folder, train={"path": str(folder / "bad.parquet")}, run_id="bad-data")
     says = ("2 problems", "NaN or infinity in 1 rows", "1 ids more than once")
@@ -110,6 +111,7 @@ def test_bad_data__exits_3_and_tells_all_problems(submitted: Submitted, folder: 
     assert not (folder / "out" / "runs" / "bad-data").exists()
 
 
+@pytest.mark.long
 def test_output_conflict__exits_4_and_leaves_the_first_run(
     submitted: Submitted, folder: Path, good: CompletedProcess[str]
 ) -> None:
@@ -119,6 +121,7 @@ def test_output_conflict__exits_4_and_leaves_the_first_run(
     assert (folder / "out" / "runs" / "submitted" / "run.json").read_bytes() == record
 
 
+@pytest.mark.long
 def test_failed_audit__exits_6_and_publishes_nothing(submitted: Submitted, folder: Path) -> None:
     config = _config(folder, output={"path": str(folder / "planted")})
     ended = submitted(Path(__file__).parent / "planted_error.py", config)
@@ -126,6 +129,7 @@ def test_failed_audit__exits_6_and_publishes_nothing(submitted: Submitted, folde
     assert not any((folder / "planted").iterdir())
 
 
+@pytest.mark.long
 def test_value__without_spark_submit_runs_where_spark_defaults_say(
     cluster: Cluster, folder: Path, tmp_path: Path
 ) -> None:

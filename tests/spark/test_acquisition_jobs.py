@@ -44,6 +44,7 @@ def in_arrays(**options: Any) -> Any:
     return dvspark.value_arrays(*sides, method=METHOD, k=3, **given, **options)
 
 
+@pytest.mark.long
 def test_acquisition_job__has_the_same_bits_on_both_engines_and_plans(
     spark: SparkSession, settings: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -88,6 +89,7 @@ def test_value_table__values_candidates_beside_owned_rows(spark: SparkSession) -
 Command = Callable[..., int]
 
 
+@pytest.mark.long
 def test_acquisition_job__on_the_command_line(command: Command, settings: dict[str, Any], tmp_path: Path) -> None:
     words = [f"--{side} {settings[side]['path']}" for side in ("train", "owned", "validation")]
     words = " ".join([*words, f"--output {tmp_path / 'out'} --method {METHOD} --k 3 --report false"]).split()

@@ -176,6 +176,7 @@ def published(plain: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(plain, tmp_path / "out"))
 
 
+@pytest.mark.long
 def test_changed_twice__is_what_all_rows_at_once_give(
     command: Command, folder: Path, published: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -302,6 +303,7 @@ def test_change__of_a_run_with_the_totals_of_other_options_fails_its_audit(
     assert "audit: parent" in _refused(command, capsys, AuditError.exit_code, *add)
 
 
+@pytest.mark.long
 def test_change__of_a_run_whose_rows_are_gone_is_warned_of(
     command: Command, folder: Path, published: Path, tmp_path: Path
 ) -> None:

@@ -85,6 +85,7 @@ def test_chg_values__any_form_of_numbers_will_do(spark: SparkSession, kind: str)
     np.testing.assert_allclose(found(values, IDS), dvspark.chg_value_arrays(x), rtol=1e-12, atol=0)
 
 
+@pytest.mark.long
 def test_chg_values__of_losses_and_gradients_are_means_over_the_epochs_of_a_row(spark: SparkSession) -> None:
     losses, epochs = RNG.random(N), RNG.integers(0, 3, N)
     ids = [int(row) for row in np.arange(N) // 3 + 100 * (np.arange(N) % 2)]
@@ -117,6 +118,7 @@ def test_chg_values__of_losses_and_gradients_are_means_over_the_epochs_of_a_row(
     np.testing.assert_array_equal(found(moved, known), found(together, known))
 
 
+@pytest.mark.long
 def test_value_table__of_losses_and_gradients_in_epochs_are_means_by_validation_rows_of_each(
     spark: SparkSession,
 ) -> None:

@@ -27,6 +27,7 @@ CONF = {
 }
 
 
+@pytest.mark.long
 def test_connect__values_equal_the_local_engine(java_home: Path, tmp_path: Path) -> None:
     pytest.importorskip("grpc", reason="needs the extra `connect`")
     conf = {**CONF, "spark.sql.warehouse.dir": str(tmp_path / "warehouse")}

@@ -113,18 +113,21 @@ def test_end__while_java_starts(ended: Callable[..., End]) -> None:
     assert not end.output.exists()
 
 
+@pytest.mark.long
 def test_end__while_tasks_run_and_again_while_it_ends(ended: Callable[..., End]) -> None:
     end = ended("task", _signals(signal.SIGINT, signal.SIGTERM, signal.SIGINT))
     assert end.exit_code == 130
     assert [path.name for path in end.output.iterdir()] == ["ledger"]
 
 
+@pytest.mark.long
 def test_end__after_publishing_leaves_what_is_published(ended: Callable[..., End]) -> None:
     end = ended("published", _signals(signal.SIGHUP))
     assert end.exit_code == 129
     assert len(pq.read_table(end.output / "values" / "run_id=run")) == len(DATA.train)
 
 
+@pytest.mark.long
 def test_death__of_java_is_told_with_what_to_do(ended: Callable[..., End]) -> None:
     end = ended("task", _kill_java)
     assert end.exit_code == 5

@@ -64,6 +64,7 @@ def _good(sides: Any, row: int) -> tuple[Any, Any]:
     return sides.x[rows], rows
 
 
+@pytest.mark.long
 def test_owner_job__values_owners_and_shows_no_rows_near_them(command: Command, folder: Path, tmp_path: Path) -> None:
     words = _words(folder, tmp_path, "owned", "owner_knn_shapley", "--k", 3, "--on_bad_row", "reject")
     assert command("value", *words) == 0
@@ -200,6 +201,7 @@ WEIGHTS = [0.0, 0.5, 1.0, 2.5] * 3
 BUYERS = ["acme", "b's", "acme", "b's", "zoo", "zoo"] * 2
 
 
+@pytest.mark.long
 def test_grouped_job__has_the_same_bits_on_both_engines_and_plans(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,6 +236,7 @@ def test_grouped_job__has_the_same_bits_on_both_engines_and_plans(
     np.testing.assert_allclose(values["value"], expected, rtol=0, atol=1e-14)
 
 
+@pytest.mark.long
 def test_value_table__tells_tasks_apart_by_a_column(spark: SparkSession) -> None:
     train_df, validation_df = frames_of(spark, DATA)
     rows = list(zip(DATA.validation.ids, WEIGHTS, BUYERS, strict=True))

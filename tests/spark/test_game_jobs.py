@@ -67,6 +67,7 @@ def factory_made_here(fails: bool) -> Callable[[GameTables], Any]:
     return factory
 
 
+@pytest.mark.long
 def test_value_table__plays_a_function_with_the_bits_of_value_game(spark: SparkSession, tmp_path: Path) -> None:
     places = written(tmp_path)
     frames = [spark.read.parquet(places[name]) for name in ("train", "validation")]
@@ -90,6 +91,7 @@ def test_failure_in_a_task__names_the_coalition(spark: SparkSession, tmp_path: P
     assert "coalition {" in str(caught.value)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first", ["spark", "local"])
 def test_job_that_is_stopped__goes_on_by_the_other_engine_with_the_same_bits(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str

@@ -315,6 +315,7 @@ def test_output__is_one_commit_a_run_with_the_values_of_the_parquet_run(
     assert not list(out.glob("_staging*"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["delta", "iceberg"])
 def test_output__forced_answers_with_the_run_that_was_last(
     command: Command, parquet: Any, tmp_path: Path, catalog: Any, kind: str

@@ -104,6 +104,7 @@ def test_notebook__is_short_and_stored_without_outputs(path: Path) -> None:
     assert all(cell.outputs == [] and cell.execution_count is None for cell in cells)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook__runs(path: Path, tmp_path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
@@ -114,6 +115,7 @@ def test_notebook__runs(path: Path, tmp_path: Path) -> None:
     assert "pass" in str(outputs(notebook))  # the audit's verdict
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", RUNS)
 def test_progress__is_a_bar_below_the_cell_that_tells_the_truth(how: str, tmp_path: Path, java_home: Path) -> None:
     if how == "connect":

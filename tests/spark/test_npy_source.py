@@ -59,6 +59,7 @@ def test_read__shards_that_do_not_fit_are_told(spark: SparkSession, tmp_path: Pa
         spark.read.format("dvspark-npy").load(str(tmp_path)).schema  # noqa: B018 - Connect asks for it only here
 
 
+@pytest.mark.long
 def test_job__values_shards_as_it_values_arrays(
     command: Callable[..., int], spark: SparkSession, tmp_path: Path
 ) -> None:

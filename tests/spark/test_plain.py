@@ -277,6 +277,7 @@ def _job(spark: SparkSession, folder: Path, **settings: Any) -> pa.Table:
     return pq.read_table(f"{folder}/out/values/run_id={record['run_id']}", partitioning=None).sort_by("id")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("plan", ["replicated", "sharded"])
 def test_job__has_the_same_bits_under_any_settings_of_the_session(
     spark: SparkSession, tmp_path: Path, plan: str
@@ -314,6 +315,7 @@ def test_job__names_a_file_that_is_damaged_whatever_the_session_ignores(
     assert not (tmp_path / "out" / "values").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
 def test_bytes__of_a_declared_type_are_its_numbers_and_undeclared_they_are_refused(
     spark: SparkSession, tmp_path: Path, dtype: str

@@ -185,6 +185,7 @@ def test_private_run__started_twice_at_once_is_one_run_with_one_draw(
     assert len(list((out / "private" / "budget").rglob("*.json"))) == 1
 
 
+@pytest.mark.long
 def test_private_run__of_a_sample_keeps_its_key_and_all_values_may_be_published_on_request(
     spark: SparkSession, command: Command, tables: list[str], tmp_path: Path, draws: list[np.ndarray]
 ) -> None:
@@ -264,6 +265,7 @@ def _published(out: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 def test_private_run__what_is_published_is_the_same_bytes_whatever_a_row_of_another_owner(
     command: Command, tables: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,6 +294,7 @@ def test_private_run__what_is_published_is_the_same_bytes_whatever_a_row_of_anot
     assert len(identities) == 6
 
 
+@pytest.mark.long
 def test_private_run__that_is_refused_draws_nothing_and_withdraws_nothing(
     command: Command,
     tables: list[str],

@@ -118,6 +118,7 @@ def waves_of(changes: list[str]) -> list[str]:
     return [change for change in changes if change.startswith("rename") and ".json" in change and "wave-" in change]
 
 
+@pytest.mark.long
 def test_run__killed_at_any_change_goes_on_with_the_same_bits(
     spark: SparkSession, tables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +139,7 @@ def test_run__killed_at_any_change_goes_on_with_the_same_bits(
         assert sorted(path.name for path in output.iterdir()) == ["runs", "validation_rows", "values"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("plan", "left"),
     [
@@ -189,6 +191,7 @@ def test_run__killed_goes_on_with_its_index_if_that_was_finished_and_is_whole(
     assert list((tmp_path / "work").iterdir()) == []
 
 
+@pytest.mark.long
 def test_run__finished_is_not_repeated_unless_forced(
     spark: SparkSession, tables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,6 +218,7 @@ def test_run__half_done_by_other_options_is_refused_with_both_sides(
     job(spark, tables, tmp_path / "out", k=6, force=True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("plan", ["replicated", "sharded"])
 def test_run__that_goes_on_with_waves_of_other_options_fails_its_audit(
     spark: SparkSession, tables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plan: str
@@ -276,6 +280,7 @@ def small_files(spark: SparkSession, n_bytes: int) -> Iterator[None]:
         java.rlimit(psutil.RLIMIT_FSIZE, (soft, hard))
 
 
+@pytest.mark.long
 def test_run__a_disk_that_fills_while_spark_writes_publishes_nothing_and_leaves_nothing(
     spark: SparkSession, tables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,6 +308,7 @@ def test_run__a_disk_that_fills_while_spark_writes_publishes_nothing_and_leaves_
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["runs", "validation_rows", "values"]
 
 
+@pytest.mark.long
 def test_driver__killed_by_the_system_goes_on_with_the_same_bits(
     spark: SparkSession, tables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,7 @@ def stream(command: Command, tmp_path: Path) -> Stream:
     return Stream(command, tmp_path)
 
 
+@pytest.mark.long
 def test_stream__killed_after_publishing_counts_every_row_once(
     stream: Stream, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -98,6 +99,7 @@ def test_stream__killed_after_publishing_counts_every_row_once(
     assert "the latest run is feed-000002" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_stream__rows_delivered_again_are_refused_or_set_aside(
     stream: Stream, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,7 +1,7 @@
 """How tests start Java: for a short life, from an archive of Spark's classes: `python tests/support/java_options.py`.
 
-A test's Java lives for seconds, and half of that is loading classes (docs/decisions/0043). `make spark` has the archive
-written before; without one the tests take longer.
+A test's Java lives for seconds, and half of that is loading classes (docs/decisions/0043). `make test-all` has the
+archive written before; without one the tests take longer.
 """
 
 from __future__ import annotations
