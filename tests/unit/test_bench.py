@@ -34,6 +34,7 @@ def test_kernel__runs_tiny() -> None:
     assert rows[-1]["NumPy / kernel"] is None
 
 
+@pytest.mark.long
 def test_family__runs_tiny() -> None:
     result = family.main(tiny=True)
     check_result(result, family)
@@ -54,6 +55,7 @@ def test_self_validation__runs_tiny() -> None:
     assert ours["mean score"] == pytest.approx(cleanlab["mean score"], abs=1e-12)
 
 
+@pytest.mark.long
 def test_review__runs_tiny() -> None:
     result = review.main(tiny=True)
     check_result(result, review)

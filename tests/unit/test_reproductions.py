@@ -72,6 +72,7 @@ def test_page__is_what_the_result_makes() -> None:
     assert (ROOT / "docs" / "reproductions.md").read_text(encoding="utf-8") == made
 
 
+@pytest.mark.long
 def test_seed_article__both_estimators_come_near_the_exact_values() -> None:
     found = seed_rows([0], tiny=True)
     for row in found["values"]:
@@ -95,6 +96,7 @@ def test_chg__values_of_the_article_are_means_over_epochs_of_a_head() -> None:
     assert one.values(rows, two_d_planes(9)).tobytes() == value_arrays(rows.x, rows.y, **given).tobytes()
 
 
+@pytest.mark.long
 def test_chg__has_a_table_of_each_spoil_and_of_removals() -> None:
     found = chg_rows([("planes", two_d_planes(160))], [0, 1], n_train=80, n_validation=60)
     names = [one.name for one in chg_contenders()]

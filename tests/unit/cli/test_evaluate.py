@@ -35,6 +35,7 @@ def tables(tmp_path: Path) -> list[str]:
     return [*sides, "--methods", METHODS, "--seeds", "1"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("question", sorted(set(QUESTIONS) - {"subsets"}))
 def test_evaluate__answers_each_question(question: str, tables: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     if question in ("removal", "compare"):

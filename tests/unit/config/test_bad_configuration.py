@@ -257,6 +257,7 @@ GOOD = {"train": "t", "validation": "v", "output": "o"}
 ANYTHING = examples(150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+@pytest.mark.long
 @ANYTHING
 @given(ANY_SETTINGS, ANY_SETTINGS, st.booleans())
 def test_load_config__of_anything_is_a_configuration_or_a_refusal(
@@ -267,6 +268,7 @@ def test_load_config__of_anything_is_a_configuration_or_a_refusal(
         json.dumps(load_config(None, {**base, **overrides}, read).kept())
 
 
+@pytest.mark.long
 @ANYTHING
 @given(st.text(max_size=60) | ANY_SETTINGS.map(yaml.dump))
 def test_load_config__of_any_file_is_a_configuration_or_a_refusal(

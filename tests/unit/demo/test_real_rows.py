@@ -115,6 +115,7 @@ def test_value_arrays__a_large_offset_does_not_blur_the_order(offset: Rows, metr
     assert_equals_reference(offset, method="knn_shapley", metric=metric)
 
 
+@pytest.mark.long
 def test_value_arrays__self_validation_equals_the_definition_on_thousands_of_rows() -> None:
     rng = np.random.default_rng(23)
     x = rng.normal(size=(4200, 2)).astype(np.float32)

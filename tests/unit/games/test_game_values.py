@@ -31,6 +31,7 @@ def test_value_arrays__has_the_bits_of_value_game(method: str) -> None:
     assert (other.tobytes() == played.values.tobytes()) == (method == "leave_one_out")  # which draws nothing
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("exact", "options"),
     [
@@ -54,6 +55,7 @@ def test_monte_carlo_shapley__agrees_with_the_exact_values_within_its_bound(
     assert np.corrcoef(found, expected)[0, 1] > 0.99
 
 
+@pytest.mark.long
 def test_monte_carlo_shapley__covers_knn_shapley_by_its_own_intervals() -> None:
     tables = GameTables.of(X, Y, Z, W)
     intervals = dvspark.value_game(knn(tables, k=3), 24, evaluations=60_000, seed=2).intervals(0.999)
@@ -68,6 +70,7 @@ def test_leave_one_out__is_that_of_the_neighbors() -> None:
     np.testing.assert_allclose(found, dvspark.value_arrays(X, Y, Z, W, method="knn_loo", k=3), atol=1e-12)
 
 
+@pytest.mark.long
 def test_owners__are_players_in_ascending_order() -> None:
     options: dict[str, Any] = {"method": "monte_carlo_shapley", "players": "owners", "k": 3, "evaluations": 30_000}
     found = dvspark.value_arrays(X, Y, Z, W, owners=OWNERS, **options)

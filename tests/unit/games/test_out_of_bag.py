@@ -18,6 +18,7 @@ def drawn(n: int, seed: int) -> GameTables:
     return GameTables.of(x, y, x, y)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("estimator", ["KNeighborsClassifier", "KNeighborsRegressor"])
 def test_values__are_means_over_all_bags(estimator: str) -> None:
     """Of 4 rows there are 256 bags, all equally likely. False alarm: 4 values beyond 5.5 standard errors, 2e-7."""

@@ -51,6 +51,7 @@ def unread(words: list[str], *, stderr_too: bool = False) -> tuple[int, str]:
     return ended.returncode, "" if stderr_too else ended.stderr.decode()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("as_json", [False, True])
 def test_value__whose_reader_has_gone_publishes_and_leaves_no_trace(value: list[str], as_json: bool) -> None:
     code, errors = unread([*value, *(["--json"] if as_json else [])])
@@ -59,11 +60,13 @@ def test_value__whose_reader_has_gone_publishes_and_leaves_no_trace(value: list[
     assert "Broken" not in errors
 
 
+@pytest.mark.long
 def test_value__whose_log_nobody_reads_publishes(value: list[str]) -> None:
     assert unread(value, stderr_too=True)[0] == 0
     assert published(value)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("closed", CLOSED)
 def test_value__with_closed_streams_publishes(value: list[str], closed: str) -> None:
     shell = ["sh", "-c", f'exec "$@" {CLOSED[closed]}', "sh", *COMMAND, *value]

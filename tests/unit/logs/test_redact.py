@@ -117,6 +117,7 @@ def test_redacted__hides_the_secrets_of_the_environment(monkeypatch: pytest.Monk
     assert redacted(f"<{SECRET}> true") == "<***> true"
 
 
+@pytest.mark.long
 def test_redacted__takes_a_text_of_a_megabyte() -> None:
     for text in ("a" * 2**20, "://a:" * 2**17, "?" * 2**20, "?token" * 2**17, "a://b:" + "c" * 2**20):
         assert redacted(text) == text

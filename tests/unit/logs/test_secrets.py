@@ -126,6 +126,7 @@ def places_of(secret: str) -> dict[str, dict[str, Any]]:
     return found
 
 
+@pytest.mark.long
 @ANY
 @given(SECRETS, st.sampled_from(sorted(places_of(""))))
 def test_settings__show_no_secret_in_what_is_logged_refused_recorded_and_measured(secret: str, place: str) -> None:

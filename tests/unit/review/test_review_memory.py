@@ -15,6 +15,7 @@ from dvspark.review.review_rows import AUTO, ReviewRows, Side, review_rows
 K = 20
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("n", "n_codes"), [(5_000, 4), (40_000, 4), (20_000, 500)])
 def test_memory__is_below_the_bound(n: int, n_codes: int) -> None:
     rng = np.random.default_rng(0)

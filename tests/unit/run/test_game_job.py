@@ -129,6 +129,7 @@ def test_job_without_a_range__promises_no_bound(folder: Path, tmp_path: Path) ->
     assert values["value"].to_numpy().tobytes() == played.values.tobytes()
 
 
+@pytest.mark.long
 def test_owners__are_valued_where_players_are_owners(folder: Path, tmp_path: Path) -> None:
     words = (
         "--method",
@@ -187,6 +188,7 @@ def test_utility_that_fails__ends_the_job_and_names_the_coalition(folder: Path, 
     assert not (tmp_path / "values").exists()
 
 
+@pytest.mark.long
 def test_utility_that_forgets__does_not_pass_the_audit(folder: Path, tmp_path: Path) -> None:
     done = job(folder, tmp_path, *ORDERS, "--utility", "job_utilities:restless")
     assert done.returncode == 6

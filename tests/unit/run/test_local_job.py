@@ -107,6 +107,7 @@ def test_job__killed_goes_on_after_its_last_wave_with_the_same_bits(tmp_path: Pa
     assert sorted(path.name for path in killed.iterdir()) == ["runs", "validation_rows", "values"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_job__ends_by_a_signal_within_seconds_and_leaves_its_waves(tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "out"

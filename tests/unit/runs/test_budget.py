@@ -49,6 +49,7 @@ def test_composed_delta__of_n_alike_is_that_of_a_gaussian_as_wide(n: int, epsilo
     assert composed_delta([one] * n, epsilon, *ROWS) == pytest.approx(1e-6, rel=1e-8)
 
 
+@pytest.mark.long
 @given(st.lists(st.sampled_from([0.1, 0.4, 1.0, 3.0]), min_size=1, max_size=6), st.randoms())
 def test_composed_epsilon__grows_with_each_release_whatever_the_order(epsilons: list[float], order: object) -> None:
     releases = [release(epsilon) for epsilon in epsilons]

@@ -131,6 +131,7 @@ def test_count_from__counts_rows_and_matches_that_are_not_below(seed: int, n: in
         assert module.count_from(keys, matches, least) == (len(reached), sum(reached))
 
 
+@pytest.mark.long
 @given(seed=SEEDS, n=st.integers(20, 400), k=st.integers(1, 10))
 @example(seed=314, n=314, k=6)  # nine linked bins, which a pairwise sum adds up in another order
 def test_value_bins__is_the_same_in_both(seed: int, n: int, k: int) -> None:

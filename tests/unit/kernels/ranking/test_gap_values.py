@@ -65,6 +65,7 @@ def assert_same(found: Partial, expected: Partial) -> None:
     assert found.utility == expected.utility
 
 
+@pytest.mark.long
 @examples(60)
 @given(
     seed=st.integers(0, 2**32 - 1),

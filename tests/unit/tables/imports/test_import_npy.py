@@ -119,6 +119,7 @@ def test_columns__that_cannot_be_used(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_values__of_what_was_imported(tmp_path: Path) -> None:
     x = X.astype(np.float32)
     folder = write_shards(tmp_path / "in", x, COLUMNS, [40, 50])

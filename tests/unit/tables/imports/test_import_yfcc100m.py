@@ -121,6 +121,7 @@ main({words_of(folder, tmp_path / "killed")!r})
     assert digests(tmp_path / "killed") == digests(tmp_path / "whole")
 
 
+@pytest.mark.long
 def test_workers__give_the_same_bytes(given: tuple[Path, Photos], tmp_path: Path) -> None:
     folder, _ = given
     assert main(words_of(folder, tmp_path / "one")) == 0
