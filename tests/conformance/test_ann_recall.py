@@ -62,6 +62,7 @@ def test_replicated__has_the_index_of_the_local_engine(spark: SparkSession, tmp_
     assert findings["efficiency"].verdict == "pass"
 
 
+@pytest.mark.long
 def test_sharded__a_block_has_an_index_of_its_own(spark: SparkSession, tmp_path: Path) -> None:
     values, findings = _run(spark, "sharded", "IVF16,SQ8", tmp_path)
     assert np.isfinite(values).all()

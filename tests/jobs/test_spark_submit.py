@@ -82,6 +82,7 @@ def _assert_refused(ended: CompletedProcess[str], exit_code: int, *says: str) ->
     assert '"run_id": ' not in ended.stdout  # no summary
 
 
+@pytest.mark.long
 def test_good_job__exits_0_and_tells_where_its_files_are(good: CompletedProcess[str], folder: Path) -> None:
     assert good.returncode == 0, good.stdout + good.stderr
     assert "Traceback" not in good.stdout + good.stderr

@@ -68,6 +68,7 @@ def test_acquisition_job__has_the_same_bits_on_both_engines_and_plans(
     np.testing.assert_allclose(found["local"]["value"], values[places], rtol=0, atol=1e-14)
 
 
+@pytest.mark.long
 def test_value_table__values_candidates_beside_owned_rows(spark: SparkSession) -> None:
     candidates, owned, validation = (frame_of(spark, side, DATA.types) for side in (CANDIDATES, OWNED, DATA.validation))
     result = dvspark.value_table(candidates, validation, owned_df=owned, method=METHOD, k=3)

@@ -473,6 +473,7 @@ def _embeddings(side: pa.Table) -> list[Any]:
     return [np.frombuffer(row, "<f4").tolist() if isinstance(row, bytes) else row for row in rows]
 
 
+@pytest.mark.long
 def test_value__a_secret_of_the_environment_is_in_nothing_that_a_run_writes(
     command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -489,6 +490,7 @@ def test_value__a_secret_of_the_environment_is_in_nothing_that_a_run_writes(
     assert [text for text in told if secret in text] == []
 
 
+@pytest.mark.long
 def test_value__owners_that_are_paths_stay_in_the_folder_of_the_values(command: Command, tmp_path: Path) -> None:
     pq.write_table(_table(owner=["../../up", "a/b", "/etc", "..", "a\nb", "%2e%2e%2f"]), tmp_path / "train.parquet")
     pq.write_table(_validation(), tmp_path / "validation.parquet")

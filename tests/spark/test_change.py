@@ -191,6 +191,7 @@ def test_changed_twice__is_what_all_rows_at_once_give(
     assert record["parent"]["run_id"] == "two"
 
 
+@pytest.mark.long
 def test_changed__again_is_not_repeated(command: Command, folder: Path, published: Path) -> None:
     add = ("--add-validation", folder / "second.parquet", published / "runs" / "first")
     assert command("value", *add) == 0
@@ -230,6 +231,7 @@ def test_change__of_the_wrong_rows_is_refused(
     assert [path.name for path in (published / "runs").iterdir() if path.is_dir()] == ["first"]
 
 
+@pytest.mark.long
 def test_change__of_rows_that_were_others_is_refused(
     command: Command, published: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -252,6 +254,7 @@ def test_change__of_other_training_rows_is_refused_with_both_digests(
     assert "59 rows, digest " in said
 
 
+@pytest.mark.long
 def test_change__with_a_label_that_changes_counted_classes_is_refused(
     command: Command, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -438,6 +441,7 @@ def test_two_runs_at_once__the_first_goes_on_and_the_other_is_refused(
     assert [path.name for path in (out / "runs").iterdir() if path.is_dir()] == ["one"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("other", [{}, {"k": 5, "force": True}])
 def test_two_runs_at_once__one_that_was_taken_for_dead_publishes_nothing(
     spark: SparkSession, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: dict[str, Any]

@@ -102,6 +102,7 @@ def test_owner_job__a_table_without_owners_is_told(
     assert "publish_all_values" not in err
 
 
+@pytest.mark.long
 def test_regression_job__predicts_numbers_and_has_no_classes(command: Command, folder: Path, tmp_path: Path) -> None:
     more = ["--k", 3, "--empty_utility", "formula", "--on_bad_row", "reject"]
     words = _words(folder, tmp_path, "numbers", "knn_regression_shapley", *more, validation="targets")

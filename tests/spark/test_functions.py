@@ -73,6 +73,7 @@ def index(spark: SparkSession, tmp_path: Path) -> Any:
     return build_index(train_frame(spark), directory=str(tmp_path))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "options",
     [

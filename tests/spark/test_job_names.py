@@ -76,6 +76,7 @@ def test_value__every_job_and_query_says_its_run_and_stage(
     assert [str(job) for job in jobs if f"dvspark-{os.getpid()}" not in str(job.jobTags())] == []
 
 
+@pytest.mark.long
 def test_value_table__jobs_say_the_stage_and_from_then_on_the_run_that_is_known(
     spark: SparkSession, tmp_path: Path
 ) -> None:

@@ -97,6 +97,7 @@ def test_delta__a_job_values_the_version_it_names(
     assert len(_rows(spark, path=path, format="delta")) == 60
 
 
+@pytest.mark.long
 def test_iceberg__a_job_values_the_snapshot_it_names(
     command: Command, parquet: Any, tmp_path: Path, catalog: Any
 ) -> None:
@@ -189,6 +190,7 @@ def test_format__no_spark_knows_is_a_problem(spark: SparkSession) -> None:
 # --- Spark's own connectors -------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_connector__is_given_the_version(spark: SparkSession) -> None:
     from pyspark.sql.datasource import DataSource, DataSourceReader
 

@@ -60,6 +60,7 @@ def _by_folder(folder: Path, names: dict[str, slice], drop: tuple[str, ...] = ("
 # --- names of folders -------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("texts", "labels"),
     [

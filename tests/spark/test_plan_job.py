@@ -110,6 +110,7 @@ KINDS: dict[str, tuple[str, list[str], str, str | None]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_plan__tells_what_each_kind_of_method_asks_of_the_training_rows(
     command: Command, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
@@ -164,6 +165,7 @@ def test_plan__other_dimensions_on_the_other_side_are_refused(
     assert "6 in train, 7 in validation" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_value__runs_the_plan_that_is_asked_for(command: Command, folder: Path, tmp_path: Path) -> None:
     job = [*words(folder, tmp_path / "out")[1:], "--plan", "sharded", "--report", "false", "--run_id", "asked"]
     assert command("value", *job) == 0

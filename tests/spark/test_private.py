@@ -94,6 +94,7 @@ def _expected(kept: dict[str, Any]) -> dict[str, float]:
     return dict(zip(DATA.train.ids, total / N_VALIDATION, strict=True))
 
 
+@pytest.mark.long
 def test_private_run__killed_after_the_draw_takes_what_was_kept_and_tells_owners_of_their_rows(
     command: Command, tables: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, draws: list[np.ndarray]
 ) -> None:
@@ -330,6 +331,7 @@ def test_private_run__that_is_refused_draws_nothing_and_withdraws_nothing(
         assert files() == before
 
 
+@pytest.mark.long
 def test_private_run__is_known_by_its_values_whose_digest_only_the_kept_record_has(
     command: Command, tables: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

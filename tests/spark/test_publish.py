@@ -191,6 +191,7 @@ ODD_IDS = st.one_of(
 )
 
 
+@pytest.mark.long
 @examples(8)
 @given(run_ids=st.lists(ODD_IDS, min_size=60, max_size=60))
 def test_run_ids__that_are_allowed_are_text_to_spark_and_pyarrow(
@@ -239,6 +240,7 @@ def _doubled(file: Path) -> None:
     shutil.copy(file, file.with_name("more.parquet"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("harm", [_shortened, _edited, _doubled, Path.unlink])
 def test_values__that_are_not_those_published_are_not_taken_for_done(
     command: Command,

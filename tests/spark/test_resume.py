@@ -204,6 +204,7 @@ def test_run__finished_is_not_repeated_unless_forced(
     assert waves_of(changes)
 
 
+@pytest.mark.long
 def test_run__half_done_by_other_options_is_refused_with_both_sides(
     spark: SparkSession, tables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,7 @@ def _require_the_same(rows: Rows) -> None:
     assert found[0] == found[1] == found[2] == found[3]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("id_type", IDS)
 @pytest.mark.parametrize("label_type", LABELS)
 @pytest.mark.parametrize("embedding_type", [kind for kind in EMBEDDINGS if kind != "vector"])
@@ -131,6 +132,7 @@ def test_rows__of_a_partitioned_table_whose_columns_are_in_the_files(spark: Spar
     _require_the_same(_rows(spark, tmp_path / "t", TableReference()))
 
 
+@pytest.mark.long
 def test_rows__of_lake_tables(spark: SparkSession, tmp_path: Path) -> None:
     halves = [rows_of(DATA.train.take(part)) for part in (slice(0, 70), slice(70, None))]
     write_delta(tmp_path / "delta", *halves)
@@ -186,6 +188,7 @@ def _run(spark: SparkSession, folder: Path, name: str, **settings: Any) -> tuple
     return record, pq.read_table(output / "values" / f"run_id={record['run_id']}", partitioning=None).sort_by("id")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("plan", ["replicated", "sharded"])
 def test_job__has_the_same_identity_and_bits_whoever_reads_the_files(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plan: str

@@ -192,6 +192,7 @@ BAD = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", BAD)
 def test_value_table__refuses_bad_inputs_and_says_why(spark: SparkSession, name: str) -> None:
     from dvspark.run.frames.value_frames import value_table
@@ -236,6 +237,7 @@ NOTED = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NOTED)
 def test_value_table__notes_what_is_legal_but_odd(spark: SparkSession, name: str) -> None:
     from dvspark.run.frames.value_frames import value_table
@@ -328,6 +330,7 @@ def test_reject__sets_bad_rows_aside_and_values_the_rest(spark: SparkSession, tm
     np.testing.assert_allclose(values_by_id(values, good.ids), local, rtol=0, atol=1e-12)
 
 
+@pytest.mark.long
 def test_reject__takes_the_dimension_most_rows_have(spark: SparkSession) -> None:
     from dvspark.run.frames.value_frames import value_table
 

@@ -33,6 +33,7 @@ def excess(sigma: float, epsilon: float, distance: float) -> float:
     return float(norm.cdf(ratio / 2 - epsilon / ratio) - np.exp(epsilon) * below)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("k", [1, 2, 3])
 def test_sensitivity__is_the_most_that_one_row_moves_another(k: int) -> None:
     """All orders of matches of up to 6 rows at one point, a row more at every rank."""

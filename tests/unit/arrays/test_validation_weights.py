@@ -29,6 +29,7 @@ def drawn_weights(case: Case, data: st.DataObject) -> list[float]:
     return data.draw(st.lists(positive | st.just(0.0), min_size=n, max_size=n).filter(any))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", WEIGHED)
 @examples(20)
 @given(data=st.data(), aggregate=st.sampled_from(["mean", "sum"]))

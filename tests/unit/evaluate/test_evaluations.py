@@ -149,6 +149,7 @@ def test_stability__the_same_run_ranks_alike_and_random_rows_do_not() -> None:
     assert len(found.tables["methods"]) == 1
 
 
+@pytest.mark.long
 def test_compare__has_all_measures_and_a_figure() -> None:
     pytest.importorskip("sklearn")
     pytest.importorskip("matplotlib")

@@ -61,6 +61,7 @@ def test_votes__are_those_of_the_definition_by_call_and_by_walk(which: str, owne
     ("wang2023", "soft_knn_shapley", {"k": 3, "n_classes": 3}),
     ("threshold", "threshold_knn_shapley", {"radius": 1.0, "n_classes": 3}),
 ])  # fmt: skip
+@pytest.mark.long
 def test_estimates__are_the_exact_methods_values(which: str, method: str, options: dict) -> None:
     """False alarm: 30 values beyond 5 standard errors of 200 draws and more: 1e-4."""
     tables = drawn_tables(30, 5, seed=3)

@@ -40,6 +40,7 @@ def _digests(core_type: str) -> tuple[dict[str, str], list[str]]:
     return found, cores
 
 
+@pytest.mark.long
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="these are processors of that kind")
 def test_values__in_exact_order_have_the_same_bits_on_any_processor() -> None:
     (old, old_cores), (new, new_cores) = _digests("Nehalem"), _digests("Haswell")

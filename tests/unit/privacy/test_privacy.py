@@ -226,6 +226,7 @@ def test_calibrate__sampled_release_agrees_with_the_exact_formula(sampling_rate:
     assert release.sigma < calibrate(epsilon, 1e-6, "add_remove", 1.0, 100).sigma
 
 
+@pytest.mark.long
 def test_calibrate__sampling_never_exceeds_epsilon() -> None:
     accounting = pytest.importorskip("dp_accounting")
     release = calibrate(1.0, 1e-5, "add_remove", 0.3, 9)

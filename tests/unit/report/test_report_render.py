@@ -164,6 +164,7 @@ def test_page__is_the_same_twice():
     assert rendered(realistic_values()) == rendered(realistic_values())
 
 
+@pytest.mark.long
 def test_page__is_the_same_in_another_process():
     program = (
         "import hashlib; from test_report_render import rendered, realistic_values;"

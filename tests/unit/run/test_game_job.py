@@ -180,6 +180,7 @@ def test_job_that_is_killed__goes_on_with_the_same_bits(folder: Path, tmp_path: 
     assert not (tmp_path / "out" / "ledger").exists()
 
 
+@pytest.mark.long
 def test_utility_that_fails__ends_the_job_and_names_the_coalition(folder: Path, tmp_path: Path) -> None:
     done = job(folder, tmp_path, *ORDERS, "--utility", "job_utilities:failing")
     assert done.returncode == 5
@@ -196,6 +197,7 @@ def test_utility_that_forgets__does_not_pass_the_audit(folder: Path, tmp_path: P
     assert not (tmp_path / "values").exists()
 
 
+@pytest.mark.long
 def test_too_small_a_budget__is_told_before_anything_is_played(folder: Path, tmp_path: Path) -> None:
     done = job(folder, tmp_path, "--method", "monte_carlo_shapley", "--evaluations", "50")
     assert done.returncode == 2

@@ -109,6 +109,7 @@ def _is_bad_embedding(embedding: Any, checks: RowChecks) -> bool:
     return too_large or (checks.metric == "cosine" and squared < columns.SMALLEST_SQUARED_NORM)
 
 
+@pytest.mark.long
 @examples(300)
 @given(batches(), CHECKS)
 def test_rows__are_marked_and_counted_as_one_number_at_a_time_says(batch: pa.RecordBatch, checks: RowChecks) -> None:
@@ -135,6 +136,7 @@ def _bytes_of(embedding: list[float | None] | bytes | None, kind: pa.DataType) -
     return b"".join(struct.pack(number, 0.0 if part is None else part) for part in embedding or [])
 
 
+@pytest.mark.long
 @examples(300)
 @given(batches(), st.data())
 def test_sum_of_hashes__is_that_of_every_row_by_itself_in_any_order(batch: pa.RecordBatch, data: Any) -> None:

@@ -100,6 +100,7 @@ def case(tmp_path: Path, metric: str, ties: str, self_validation: bool, **kinds:
 KINDS: list[dict[str, str]] = [{}, {"id_type": "string", "label_type": "array<bigint>"}]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("metric", "ties", "self_validation", "kinds"),
     covering(["euclidean", "cosine", "inner_product"], ["id", "average"], [False, True], KINDS),

@@ -166,6 +166,7 @@ def test_scale_products__are_rounded_once(seed: int, n: int) -> None:
         np.testing.assert_array_equal(scaled, expected)
 
 
+@pytest.mark.long
 @given(seed=SEEDS, n=st.integers(1, 500))
 def test_add_values__adds_each_point_in_order(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)

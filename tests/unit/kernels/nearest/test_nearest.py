@@ -109,6 +109,7 @@ def test_nearest_points__are_the_first_of_all_rows_in_exact_order(
     assert_same(found, expected(train, chunk, metric, m))
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("metric", METRICS)
 @examples(200)

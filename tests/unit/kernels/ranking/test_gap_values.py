@@ -114,6 +114,7 @@ def normal_rows(n: int, n_classes: int, n_points: int = 11) -> tuple[Floats, Tra
     return x, labels, ChunkArrays(z, [np.array([point % n_classes], np.int32) for point in range(n_points)])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n_classes", [10, 100, 5_000])
 def test_values__of_many_rows_are_those_of_the_sort(n_classes: int) -> None:
     found, expected, served = partials(*normal_rows(20_000, n_classes))
