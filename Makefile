@@ -38,7 +38,7 @@ test: $(READY) ## what CI checks: each short test, and one in eight of further c
 	$(MAKE) unit
 	$(MAKE) spark
 
-test-all: $(VENV)/.class-data ## the same with all cases and all long tests; an hour and a half
+test-all: $(VENV)/.class-data ## the same with all cases and all long tests; more than an hour
 	$(MAKE) test ONE_IN=1
 
 # Java of the tests starts from the classes in it, with a third less CPU. Writing it takes a minute: too long for a few.

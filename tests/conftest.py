@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -25,9 +26,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    runs = are_drawn(items, config.getoption(OPTION), commit_of(config.rootpath))
+    one_in = config.getoption(OPTION)
+    if one_in == 1:  # git need not be asked
+        return
+    runs = are_drawn(items, one_in, commit_of(config.rootpath))
     config.hook.pytest_deselected(items=[item for item, is_run in zip(items, runs, strict=True) if not is_run])
-    items[:] = [item for item, is_run in zip(items, runs, strict=True) if is_run]
+    items[:] = itertools.compress(items, runs)
 
 
 @pytest.fixture(scope="session")

@@ -45,12 +45,7 @@ def run(words: Sequence[str]) -> int:
         raise ConfigError([Problem(name, "no garbage collector", os.environ[name], hint) for name in named])
     require_pyspark()
     begun, java = time.monotonic(), find_java_home()
-    with writing_archive(java) as options:
-        try:
-            with tempfile.TemporaryDirectory(prefix="dvspark-warm-") as folder:
-                run_small_job(Path(folder), {DEFAULTS: f"{COLLECTOR} {options}"})
-        finally:
-            end_java()
+    write_archive(java, COLLECTOR)
     path = archive(java)
     assert path is not None  # noqa: S101 - it has just been written
     seconds = time.monotonic() - begun
@@ -58,7 +53,17 @@ def run(words: Sequence[str]) -> int:
     return 0
 
 
-def run_small_job(folder: Path, conf: dict[str, str]) -> None:
+def write_archive(java_home: Path, more: str = "") -> None:
+    """Write the archive of what a small job loads; ``more``: options of the Java that runs it. Raises: as `run`."""
+    with writing_archive(java_home) as options:
+        try:
+            with tempfile.TemporaryDirectory(prefix="dvspark-warm-") as folder:
+                _run_job(Path(folder), {DEFAULTS: f"{more} {options}".strip()})
+        finally:
+            end_java()
+
+
+def _run_job(folder: Path, conf: dict[str, str]) -> None:
     """Run a job on tables of its own in a session of its own."""
     draw, settings = np.random.default_rng(0), {"output": {"path": str(folder / "output")}}
     for side, n_rows in (("train", N_TRAIN), ("validation", N_VALIDATION)):

@@ -275,8 +275,8 @@ def test_build_index__has_the_same_bytes_placed_by_tasks_streamed_or_through_fil
     assert {path.name for path in tmp_path.iterdir()} == {"placed", "streamed", "files"}
 
 
-# 1: about as many chunks as rows, so that there are two waves.
 @pytest.mark.long
+# 1: about as many chunks as rows, so that there are two waves.
 @pytest.mark.parametrize("chunk_rows", [1, 40, 1_000])
 def test_chunk_rows__change_values_by_rounding_alone(
     spark: SparkSession, expected: np.ndarray, chunk_rows: int

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from bare_environment import built, installed, run, variables
 from frames import draw_data, write_parquet
-from standalone_cluster import REPOSITORY, SPARK_HOME, run_process
+from standalone_cluster import REPOSITORY, submit
 
 if TYPE_CHECKING:
     from standalone_cluster import Cluster
@@ -122,9 +122,9 @@ def _submit(cluster: Cluster, config: Path, driver: Path, python: str, *options:
         "spark.pyspark.python": python,
     }
     environment = {name: value for name, value in cluster.environment().items() if name != "PYTHONPATH"}
-    settings = [part for key, value in conf.items() for part in ("--conf", f"{key}={value}")]
-    command = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", cluster.master, *settings, *options]
-    return run_process([*command, str(TELL_ORIGINS), str(JOB), str(config), "--json"], environment, cluster.folder)
+    words = (str(JOB), str(config), "--json")
+    place = cluster.folder
+    return submit(cluster.master, conf, TELL_ORIGINS, *words, environment=environment, folder=place, options=options)
 
 
 def _origins(ended: CompletedProcess[str]) -> dict[str, Any]:

@@ -7,43 +7,25 @@ archive written before; without one the tests take longer.
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
+from unittest import mock
 
-from dvspark.cli.warm import run_small_job
-from dvspark.spark.class_data import CLASS_DATA_VARIABLE, class_data_options, end_java, writing_archive
+from dvspark.cli.warm import write_archive
+from dvspark.spark.class_data import CLASS_DATA_VARIABLE, class_data_options
 from dvspark.spark.java import find_java_home
-from dvspark.spark.session import DEFAULTS
 
 # The second compiler and a parallel collector cost more than they give in a short life.
 SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 # Not the user's own archives, which are for another collector.
-ARCHIVES = Path(__file__).parents[2] / "build" / "class-data"
+ARCHIVES = {CLASS_DATA_VARIABLE: str(Path(__file__).parents[2] / "build" / "class-data")}
 
 
 def java_options(java_home: Path) -> str:
     """Return the options of every Java that tests start."""
-    before = os.environ.get(CLASS_DATA_VARIABLE)
-    os.environ[CLASS_DATA_VARIABLE] = str(ARCHIVES)
-    try:
+    with mock.patch.dict(os.environ, ARCHIVES):
         return f"{SHORT_LIVED} {class_data_options(java_home)}".strip()
-    finally:
-        if before is None:
-            del os.environ[CLASS_DATA_VARIABLE]
-        else:
-            os.environ[CLASS_DATA_VARIABLE] = before
-
-
-def write_archive() -> None:
-    """Write the archive, of what a small job loads."""
-    os.environ |= {CLASS_DATA_VARIABLE: str(ARCHIVES), "JAVA_TOOL_OPTIONS": SHORT_LIVED}
-    with writing_archive(find_java_home()) as options:
-        try:
-            with tempfile.TemporaryDirectory(prefix="dvspark-class-data-") as folder:
-                run_small_job(Path(folder), {DEFAULTS: options})
-        finally:
-            end_java()
 
 
 if __name__ == "__main__":
-    write_archive()
+    os.environ |= {**ARCHIVES, "JAVA_TOOL_OPTIONS": SHORT_LIVED}
+    write_archive(find_java_home())

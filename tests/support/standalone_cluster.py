@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,12 +154,18 @@ def _wait_for(log: Path, pattern: str, count: int, processes: list[subprocess.Po
 
 
 def submit(
-    master: str, conf: dict[str, str], script: Path, *words: str, environment: dict[str, str], folder: Path
+    master: str,
+    conf: dict[str, str],
+    script: Path,
+    *words: str,
+    environment: dict[str, str],
+    folder: Path,
+    options: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
-    """Run a script by `spark-submit`, whose driver is a process of this machine."""
+    """Run a script by `spark-submit`, with further options of it; the driver is a process of this machine."""
     settings = [part for key, value in conf.items() for part in ("--conf", f"{key}={value}")]
     command = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", master, "--deploy-mode", "client", *settings]
-    return run_process([*command, str(script), *words], environment, folder)
+    return run_process([*command, *options, str(script), *words], environment, folder)
 
 
 def run_process(
