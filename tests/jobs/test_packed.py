@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import TYPE_CHECKING, Any
@@ -47,8 +46,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def full(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The archive, unpacked elsewhere."""
     folder = tmp_path_factory.mktemp("full") / "environment"
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
+    shutil.unpack_archive(archive, folder)
     return folder
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-import tarfile
+import shutil
 import zipfile
 from email import message_from_string
 from pathlib import Path
@@ -82,8 +82,7 @@ def test_wheel__says_where_the_project_is(wheel: zipfile.ZipFile) -> None:
 
 
 def test_source_distribution__makes_the_same_wheel(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
-    with tarfile.open(built("sdist", tmp_path)) as tar:
-        tar.extractall(tmp_path, filter="data")
+    shutil.unpack_archive(built("sdist", tmp_path), tmp_path)
     (source,) = tmp_path.glob("dvspark-*/")
     again = zipfile.ZipFile(built("wheel", tmp_path / "again", source))
     assert {file.filename: file.CRC for file in again.infolist()} == {
