@@ -10,7 +10,7 @@ EXTRAS := spark,connect,fast,dp,ann,delta,iceberg,transport
 comma := ,
 RESULTS := tests/bench/results
 # Of the cases of a test, and of files of long tests, the share that runs: one in so many, other ones at each commit.
-ONE_IN ?= 8
+ONE_IN ?= 12
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all lint types law docs unit spark fuzz mutants spark-oldest bench notebooks newest requirements audit clean
@@ -37,7 +37,7 @@ $(READY): pyproject.toml conf/requirements.txt conf/requirements-java.txt
 demo: $(READY) ## value a real data set, print what was found, write the report
 	$(BIN)/dvspark demo
 
-test: $(READY) ## what CI checks: each short test, and one in eight of further cases and of long tests
+test: $(READY) ## what CI checks: each short test, and one in twelve of further cases and of long tests
 	$(MAKE) --jobs 2 --output-sync lint types law docs
 	$(MAKE) unit
 	$(MAKE) spark
