@@ -46,7 +46,8 @@ deviations of exact keys (`near_order`). `doubt_loops` lists the rows whose orde
 these rows changes a value by at most the tolerance, or they get exact keys.
 
 The loops over every row of every point are in `loops`: `rank_loops`, `doubt_loops` and `bin_loops` in NumPy, and the
-same in Numba in the modules `compiled_…`. `compiled_gaps` and `compiled_gap_steps` exist in Numba only.
+same in Numba in the modules `compiled_…` (`compiling` says how they are compiled and kept). `compiled_gaps` and
+`compiled_gap_steps` exist in Numba only.
 
 Rooms: `distances`, `ranking` (kinds `ranking` and `ordered`), `binning`, `nearest`, `radius`, `gradients` (kinds `sums`
 and `whole`), `blocks` (points put together from what each block of training rows tells), `formulas` (a file a method,

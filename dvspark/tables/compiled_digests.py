@@ -14,6 +14,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from dvspark.kernels.loops.compiling import compiled
 from dvspark.schemas import Int64s
 
 Bytes = npt.NDArray[np.uint8]
@@ -38,7 +39,7 @@ update = _of_openssl("SHA256_Update", POINTER, POINTER, SIZE)
 finish = _of_openssl("SHA256_Final", POINTER, POINTER)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def hash_rows(rows: Bytes, letters: Bytes, starts: Int64s, out: Bytes) -> None:
     """Fill ``out`` (n, 32) with the sha256 of ``rows`` (n, n_bytes), each followed by its text.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dvspark.kernels.loops.compiled_ranks import compiled
+from dvspark.kernels.loops.compiling import compiled
 from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s
 
 # What is counted of a bin, or of a group of bins: rows before it, its rows and matches, and how many of them may really

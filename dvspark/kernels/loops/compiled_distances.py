@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from dvspark.kernels.loops.compiling import reordered
 from dvspark.schemas import Float64s, Floats, Int64s
-
-# Sums may change their order, so that they become SIMD instructions.
-reordered = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})
 
 
 @reordered

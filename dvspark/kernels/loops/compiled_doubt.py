@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dvspark.kernels.loops.compiled_ranks import borrowing, compiled, inlined, unpack_keys
+from dvspark.kernels.loops.compiled_ranks import unpack_keys
+from dvspark.kernels.loops.compiling import borrowing, compiled, inlined
 from dvspark.kernels.loops.doubt_loops import LARGE_GROUP
 from dvspark.schemas import Float64s, Floats, Int32s, Int64s, UInt8s, UInt64s
 

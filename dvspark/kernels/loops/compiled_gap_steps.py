@@ -17,7 +17,8 @@ from dvspark.kernels.loops.compiled_gaps import (
     place_settled,
     value_gaps,
 )
-from dvspark.kernels.loops.compiled_ranks import compiled, sort_packed
+from dvspark.kernels.loops.compiled_ranks import sort_packed
+from dvspark.kernels.loops.compiling import compiled
 from dvspark.schemas import Float64s, Floats, Int32s, UInt16s, UInt64s
 
 # Packed as no row can be. It stands behind the last match, so that the search for a gap ends there.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from dvspark.kernels.loops.compiled_doubt import list_marked
-from dvspark.kernels.loops.compiled_ranks import compiled, ordered_bits, packed_row, unpack_keys
+from dvspark.kernels.loops.compiled_ranks import ordered_bits, packed_row, unpack_keys
+from dvspark.kernels.loops.compiling import compiled
 from dvspark.schemas import Float64s, Floats, Int32s, UInt16s, UInt32s, UInt64s
 
 # So many of the matches determine where places lie.

@@ -23,13 +23,13 @@ from dvspark.kernels.loops.compiled_near import decide_tile, drop_far, keep_near
 from dvspark.kernels.loops.compiled_ranks import (
     add_ranked,
     add_rows,
-    compiled,
     pack,
     rank_values,
     sort_packed,
     unpack,
     value_packed,
 )
+from dvspark.kernels.loops.compiling import compiled
 from dvspark.schemas import Bools, Float64s, Floats, Int32s, Int64s, UInt16s
 
 __all__ = [

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dvspark.kernels.loops.compiled_distances import reordered
-from dvspark.kernels.loops.compiled_ranks import compiled
+from dvspark.kernels.loops.compiling import compiled, reordered
 from dvspark.kernels.loops.near_loops import CODE_ERROR, LARGEST_CODE, LARGEST_TOP, LEAST_TOP, OVERFLOW
 from dvspark.schemas import Float64s, Floats, Int8s, Int32s, Int64s, UInt8s
 

@@ -2,37 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
-import numba
 import numpy as np
 
+from dvspark.kernels.loops.compiling import compiled
 from dvspark.schemas import Bools, Float64s, Floats, Int64s, UInt32s, UInt64s
-
-Loop = TypeVar("Loop", bound=Callable[..., Any])
 
 # The table of such a digit, 32 KiB, is still in the nearest cache: two digits take 3.6 ns a row where three take 5, and
 # NumPy's sort 5 to 35, as the processor is (docs/decisions/0019).
 DIGIT_BITS = 13
-
-# No fastmath: a sum keeps its order. No bounds checks, no threads: Spark gives a task its cores.
-compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
-# A loop that makes no array needs no reference counts, which cost more than a short step of a loop itself: where rows
-# in doubt are listed, 50 µs in place of 25.
-UNCOUNTED: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
-
-
-def borrowing(loop: Loop) -> Loop:
-    """Compile a loop that makes no arrays."""
-    compiled_loop: Loop = numba.njit(cache=True, **UNCOUNTED)(loop)
-    return compiled_loop
-
-
-def inlined(step: Loop) -> Loop:
-    """Compile a step into its callers, for what they do so often that a call would show."""
-    compiled_step: Loop = numba.njit(inline="always", **UNCOUNTED)(step)
-    return compiled_step
 
 
 @compiled
