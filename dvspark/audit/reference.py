@@ -1,4 +1,9 @@
-"""The reference: a few points valued in float64 by plain code that shares no path with the kernels."""
+"""The reference: a few points valued in float64 by plain code that shares no path with the kernels.
+
+Distances come from differences, then a sort, then the method's second formula. Three things are shared with the
+kernels, and tests compare them with enumeration: which cosine keys count as equal, what replaces keys whose squares
+vanish, and the formula of ties="average".
+"""
 
 from __future__ import annotations
 
@@ -25,19 +30,11 @@ SAMPLE_POINTS = 8
 SLICE_BYTES = 2**19
 
 
-def reference_partial(train: TrainArrays, chunk: ChunkArrays, options: ValueOptions, parameters: Parameters) -> Partial:
-    """Return the partial of a few points: distances from differences, a sort, and the method's second formula.
-
-    Three things are shared with the kernels, and tests compare them with enumeration: which cosine keys count as equal,
-    what replaces keys whose squares vanish, and the formula of ties="average".
-    Cost: O(N D + N log N) a point, interpreted. Memory: 8 N bytes a point and 50 N bytes.
-    """
-    points = reference_points(train, chunk, options)
-    return merged_reference_partial(points, train.columns, train.n_train, options, parameters)
-
-
 def reference_points(train: TrainArrays, chunk: ChunkArrays, options: ValueOptions) -> Iterator[MergedPoint]:
-    """Yield the points of a chunk with their distances to all rows, 8 N bytes each, which are freed one by one."""
+    """Yield the points of a chunk with their distances to all rows, 8 N bytes each, which are freed one by one.
+
+    Cost: O(N D) a point; most of it is one pass over the rows, whatever the number of points.
+    """
     absent = [None] * chunk.n_validation if chunk.train_rows is None else chunk.train_rows.tolist()
     targets = [0.0] * chunk.n_validation if chunk.targets is None else chunk.targets.tolist()
     counts = [None] * chunk.n_validation if chunk.counts is None else chunk.counts
@@ -59,7 +56,10 @@ def merged_reference_partial(
     options: ValueOptions,
     parameters: Parameters,
 ) -> Partial:
-    """Return the reference's partial of points that have their distances to all train rows."""
+    """Return the reference's partial of points that have their distances to all train rows.
+
+    Cost: O(N log N) a point, interpreted. Memory: 50 N bytes.
+    """
     method = PointMethod[Parameters].of(options.declaration)
     partial = Partial.zeros(method.n_values(n_train, columns.n_owners))
     for point in points:

@@ -19,6 +19,7 @@ from dvspark.engine.compared import compare_chunks
 from dvspark.engine.index.host_cache import open_on_host
 from dvspark.engine.index.manifest import MANIFEST, read_manifest
 from dvspark.engine.index.train_index import IndexReference, TrainIndex, TrainKeys
+from dvspark.engine.planning.cluster import read_hosts
 from dvspark.engine.reduce import reduce_block, wave_of
 from dvspark.engine.replicated.chunk_frames import frame_of_chunks, spark_session_of
 from dvspark.engine.replicated.row_passes import passed_on_spark
@@ -195,13 +196,17 @@ def near_points(chunks: Chunked, sizes: dict[int, int], reference: IndexReferenc
 
 
 def compared_points(chunks: Chunked, sizes: dict[int, int], reference: IndexReference, work: ChunkWork) -> pa.Table:
-    """Return `COMPARED` of chunks, each valued by the kernel and by the reference in a task of its own."""
+    """Return `COMPARED` of chunks of one point, valued by the kernel and by the reference.
+
+    There are as many tasks as run at once: one for each point would take longer to begin than to compare.
+    """
+    n_tasks = read_hosts(spark_session_of(chunks), None).n_tasks
 
     def compare(batches: Batches) -> Batches:
         worker.get_ready(loops.fastest)
         return compare_chunks(batches, open_here(reference), work, value_chunks)
 
-    return _placed(chunks, sorted(sizes)).mapInArrow(compare, COMPARED.ddl()).toArrow()
+    return _placed(chunks, sorted(sizes)).coalesce(n_tasks).mapInArrow(compare, COMPARED.ddl()).toArrow()
 
 
 def tenth_distances(

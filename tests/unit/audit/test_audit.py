@@ -17,15 +17,16 @@ from strategies import Problem, any_problem
 
 from dvspark.audit import approximation, reference
 from dvspark.audit.checks import check_efficiency, check_finite, check_sample, require, verdict
-from dvspark.audit.reference import reference_partial
+from dvspark.audit.reference import merged_reference_partial, reference_points
 from dvspark.errors import AuditError
+from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.kernels.formulas.knn_shapley import KnnShapley
 from dvspark.kernels.formulas.soft_knn_shapley import SoftKnnShapley
 from dvspark.kernels.formulas.truncated_knn_shapley import TruncatedKnnShapley
 from dvspark.kernels.ranking.rank_values import rank_values
 from dvspark.methods import METHODS as DECLARATIONS
 from dvspark.methods.options import ValueOptions
-from dvspark.schemas import Finding, Partial, TrainColumns
+from dvspark.schemas import ChunkArrays, Finding, Partial, TrainArrays, TrainColumns
 
 K = 3
 TOLERANCE = 1e-12
@@ -44,6 +45,11 @@ def valued() -> tuple[Arguments, Partial]:
     """A valuation that is right, and what it was made of."""
     given_rows = arguments(random_rows(1))
     return given_rows, engine_partial(*given_rows)
+
+
+def reference_partial(train: TrainArrays, chunk: ChunkArrays, options: ValueOptions, parameters: Parameters) -> Partial:
+    points = reference_points(train, chunk, options)
+    return merged_reference_partial(points, train.columns, train.n_train, options, parameters)
 
 
 def copied(partial: Partial) -> Partial:
