@@ -84,7 +84,8 @@ def value_game(
     ``evaluations``: how many coalitions may be asked for, at most; ``seed``, a whole number from 0, decides which.
     ``cache=True``: no process computes a coalition twice; that takes some 150 bytes each.
     ``spark``: a session whose tasks play; without one, this process plays. The values have the same bits.
-    ``ledger``: a folder, or its URI, where totals are kept as they grow; the same game, started again, goes on.
+    ``ledger``: a folder, or its URI, where totals are kept as they grow; the same game, started again, goes on once
+    some coalitions are worth what they were.
     Other options are the parameters of the method, see docs/games.md.
 
     The result depends on the arguments alone. Cost: O(n_players) an evaluation besides the utility, or O(n log n) where
@@ -110,6 +111,7 @@ def value_game(
     if ledger is not None:
         kept = GameLedger.of(open_storage(ledger), work, rules)
         begun = kept.read(estimator.n_players, rules.evaluations) or begun
+        kept.require_same_utility(worths, play_ranges)
         keep = partial(kept.keep, range_draws=estimator.range_draws)
         play_ranges = kept.notes.noted(play_ranges)
     played = play(estimator, rules, work.ends, begun, play_ranges, keep)

@@ -12,11 +12,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from dvspark.engine.games.range_notes import RangeNotes
+from dvspark.audit.games import check_ranges, check_worths
+from dvspark.engine.games.range_notes import RangeNotes, range_sketch
 from dvspark.engine.games.ranges import GameWork, totals_of, totals_row
 from dvspark.errors import OutputConflictError, Problem
-from dvspark.games.playing import Rules
+from dvspark.games.playing import PlayRanges, Rules
 from dvspark.games.totals import Totals
+from dvspark.games.utility import Worths
 from dvspark.runs.files import Files, read_if_there, write_whole
 from dvspark.runs.identity import fingerprint
 from dvspark.runs.ledger import KEEP_SECONDS
@@ -51,7 +53,7 @@ class GameLedger:
         name: str = NAME,
         require_own: Callable[[], None] = lambda: None,
     ) -> GameLedger:
-        """Return the ledger of a game. The utility is known by U(N) and U(∅); the budget may grow."""
+        """Return the ledger of a game, which the utility's U(N) and U(∅) are part of; the budget may grow."""
         decisive: dict[str, Any] = {"version": __version__, "estimator": repr(work.estimator), "seed": work.seed}
         stops = repr(dataclasses.replace(rules, evaluations=0))
         game = fingerprint({**decisive, "ends": [work.ends.all.hex(), work.ends.none.hex()], "stops": stops})
@@ -86,6 +88,29 @@ class GameLedger:
             )
         self.notes = RangeNotes.of(notes, n_players)
         return totals_of(row, n_players)
+
+    def require_same_utility(self, worths: Worths, play_ranges: PlayRanges) -> None:
+        """Raise OutputConflictError unless coalitions of the totals that were read are worth now what they were.
+
+        Another utility may have the same U(N) and U(∅). Cost: up to 16 evaluations; where an estimator keeps no
+        coalitions, one range of draws. Raises: ComputeError where the utility fails.
+        """
+        probes, drawn = list(self.notes.probes.values()), self.notes.drawn
+        if probes:
+            again = [worths.of(one.joined) for one in probes]
+            worths.require_no_failures()
+            size = max(abs(worths.least), abs(worths.most))
+            found = check_worths([one.worth for one in probes], again, size)
+        elif drawn:
+            number = min(drawn, key=lambda one: drawn[one].n)
+            (played,) = play_ranges([drawn[number]])
+            found = check_ranges([(self.notes.sketches[number], range_sketch(played))], len(drawn))
+        else:
+            return
+        if found.verdict == "fail":
+            hint = "name another folder, or remove it: then the game begins anew; a utility that draws needs a seed"
+            expected, got = "coalitions that are worth what they were", f"worths that differ by {found.measured:.3g}"
+            raise OutputConflictError(Problem(f"ledger, {self.name}", expected, got, hint))
 
     def keep(self, totals: Totals, range_draws: int) -> None:
         """Write the totals, unless they end within a range, or others were written just now."""

@@ -12,6 +12,7 @@ from worked_games import random_game
 
 from dvspark import ComputeError, OutputConflictError, value_game
 from dvspark.engine.games import game_ledger
+from dvspark.engine.games.range_notes import MOST_PROBES
 from dvspark.schemas import columns
 
 GAME = random_game(5, 3)
@@ -60,7 +61,7 @@ def test_game_that_has_ended__is_not_played_again(tmp_path: Path) -> None:
     first = value_game(GAME, 5, evaluations=10**6, standard_error=0.02, ledger=str(tmp_path))
     again = Breaking(-1)
     second = value_game(again, 5, evaluations=10**6, standard_error=0.02, ledger=str(tmp_path))
-    assert again.n_calls == 2  # both ends, by which the game is known
+    assert again.n_calls <= 2 + MOST_PROBES  # both ends, and coalitions by which the utility is known again
     assert second.values.tobytes() == first.values.tobytes()
     assert second.stopped_by == "standard_error"
 
@@ -85,6 +86,45 @@ def test_ledger_of_another_game__is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(OutputConflictError, match="another game"):
             value_game(game, n, **{"evaluations": 1_000, "ledger": str(tmp_path), **options})
+
+
+@pytest.mark.parametrize(("method", "parameters"), OF_METHODS)
+def test_ledger_of_another_utility_with_the_same_ends__is_refused(
+    method: str, parameters: dict[str, Any], tmp_path: Path
+) -> None:
+    worth = np.array([1.0, 2.0, 3.0, 4.0, 0.0])
+    value_game(lambda players: float(worth[players].sum()), 5, method, 1_000, ledger=str(tmp_path), **parameters)
+    for evaluations in (1_000, 2_000):
+        with pytest.raises(OutputConflictError, match="worth what they were"):
+            value_game(
+                lambda players: float(worth[::-1][players].sum()),
+                5,
+                method,
+                evaluations,
+                ledger=str(tmp_path),
+                **parameters,
+            )
+
+
+class Scored:
+    """A utility of bags, for each player so much."""
+
+    def __init__(self, scores: list[float]) -> None:
+        self.of = np.array(scores)
+
+    def __call__(self, players: np.ndarray) -> float:
+        return float(len(players))
+
+    def scores(self, bag: np.ndarray) -> np.ndarray:
+        return self.of * len(np.unique(bag))
+
+
+def test_ledger_of_other_scores__is_refused(tmp_path: Path) -> None:
+    game = {"n_players": 3, "method": "data_oob", "ledger": str(tmp_path)}
+    first = value_game(Scored([1.0, 2.0, 3.0]), evaluations=200, **game)
+    assert value_game(Scored([1.0, 2.0, 3.0]), evaluations=200, **game).values.tobytes() == first.values.tobytes()
+    with pytest.raises(OutputConflictError, match="worth what they were"):
+        value_game(Scored([3.0, 2.0, 1.0]), evaluations=300, **game)
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:-9], lambda b: b.replace(b[-300:-292], b"damaged!"), lambda b: b""])
