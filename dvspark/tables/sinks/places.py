@@ -94,12 +94,15 @@ def _tables(storage: Storage, session: Session, places: set[Place]) -> list[Valu
 def require_reachable(storage: Storage, session: Session, run: RunKey, own: Place, *, force: bool) -> None:
     """Refuse, before anything is computed, places that publishing could not clear, or where others have such rows.
 
-    Raises: OutputConflictError if rows of that run id are not known to belong to this output folder; and whatever
-    `values_destination` raises for a former table that cannot be opened.
+    Raises: OutputConflictError if rows of that run id are not known to belong to this output folder, or are to be
+    replaced in a table that lets none go; and whatever `values_destination` raises for a former table that cannot be
+    opened.
     """
     places = run_places(storage, run.run_id)
-    for table in _tables(storage, session, places - {own}):
-        table.columns()
+    for place in (own, *(places - {own})):
+        for table in _tables(storage, session, {place}):
+            if table.columns() is not None:
+                table.require_takes(run.run_id, replaces=force or place != own)
     if own.table is None or own in places or force:
         return
     named = own.opened(storage, session)

@@ -69,6 +69,12 @@ class ValuesTable(Protocol):
     def written_by(self, run_id: str) -> str | None:
         """Return the fingerprint of the commit that last wrote a run id; None if the table does not say."""
 
+    def require_takes(self, run_id: str, *, replaces: bool) -> None:
+        """Raise OutputConflictError for a table that is known to refuse rows, before anything is computed.
+
+        So, where the rows of a run id are to be replaced, for one that is known to let them not go.
+        """
+
 
 def new_columns(table: ValuesTable, schema: pa.Schema) -> pa.Schema | None:
     """Return the columns that a table lacks, or None if there is no table.

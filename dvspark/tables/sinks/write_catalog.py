@@ -94,6 +94,9 @@ class CatalogValues:
         """Return None: each connector has another way to ask about commits."""
         return None
 
+    def require_takes(self, run_id: str, *, replaces: bool) -> None:
+        """Do nothing: each connector has another way to ask."""
+
     def _commit_sql(self, statement: str) -> None:
         with self._racing():
             self.spark.sql(statement)

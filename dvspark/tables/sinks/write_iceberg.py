@@ -99,6 +99,9 @@ class IcebergValues:
             last = table.snapshot_by_id(last.parent_snapshot_id) if last.parent_snapshot_id is not None else None
         return None
 
+    def require_takes(self, run_id: str, *, replaces: bool) -> None:
+        """Do nothing: no property of an Iceberg table keeps rows."""
+
     def _table_as_read(self) -> Table:
         table = self._table()
         # pyiceberg would commit on top of any other snapshot, too: also on one that the same run, started twice, added.
