@@ -58,9 +58,9 @@ def review_arrays(
     - ``duplicate_radius``: up to which distance rows count as nearly the same; "auto" takes it from the data, 0 finds
       equal rows only. ``validation_ids`` (n_validation,): for the column ``leaked_from``; positions if left out.
 
-    Of several copies the one with the lowest id stays, or without ids the first given. With ids, the order in which
-    rows are given changes nothing. The function warns (DataWarning) as `dvspark.value_arrays` does, and of every
-    finding.
+    Of several copies the one with the lowest id stays, or without ids the first given. With ids of both tables, the
+    order in which rows are given changes nothing. The function warns (DataWarning) as `dvspark.value_arrays` does, and
+    of every finding.
 
     Cost: O(N (N + V) D) for the neighbors, as much again for the values, and three softmax heads. Memory beside the
     inputs: `dvspark.review.memory_bytes`.
@@ -87,7 +87,7 @@ def _options(k: Any, metric: Any, *, self_validation: bool) -> ValueOptions:
 def _read(
     given: Given, k: Any, metric: Any, duplicate_radius: Any, validation_ids: Any
 ) -> tuple[ArrayInputs, pa.Array, pa.Array | None]:
-    """Return the inputs and the ids of both tables, those of the training rows in id order.
+    """Return the inputs and the ids of both tables, all in id order.
 
     Raises: ConfigError with all problems of the options, or else InputError with all problems of the arrays.
     """
@@ -107,10 +107,13 @@ def _read(
     n_validation = len(inputs.validation_labels)
     problems, of_validation = [], None
     if not alone:
-        id_order(validation_ids, n_validation, problems)
-        of_validation = _ids(validation_ids, n_validation)
-    if problems:
-        raise InputError([dataclasses.replace(one, where="validation_ids") for one in problems])
+        by_id = id_order(validation_ids, n_validation, problems)
+        if problems:
+            raise InputError([dataclasses.replace(one, where="validation_ids") for one in problems])
+        # Rows that tie, and sums of values, are in the order of their ids.
+        of_validation, labels = _ids(validation_ids, n_validation), inputs.validation_labels
+        of_validation, labels = (column.take(pa.array(by_id)) for column in (of_validation, labels))
+        inputs = dataclasses.replace(inputs, x_validation=inputs.x_validation[by_id], validation_labels=labels)
     order = inputs.train_order
     return inputs, _ids(given.train_ids, len(order)).take(pa.array(order)), of_validation
 
@@ -145,10 +148,9 @@ def _rows(inputs: ArrayInputs, options: ValueOptions, ids: pa.Array, validation_
     if validation_ids is None:
         return rows
     unlabelled = TrainLabels(np.zeros(len(inputs.x_validation), np.int32))
-    order = id_order(validation_ids, len(inputs.x_validation), [])  # rows that tie are in the order of their ids
-    others = prepare(inputs.x_validation[order], unlabelled, metric)
+    others = prepare(inputs.x_validation, unlabelled, metric)
     return dataclasses.replace(
         rows,
-        validation=Side(validation_ids.take(pa.array(order)), inputs.validation_labels.take(pa.array(order))),
+        validation=Side(validation_ids, inputs.validation_labels),
         near_validation=near_table(others, train.x, metric, k, itself=False),
     )

@@ -151,6 +151,17 @@ def test_ids__decide_which_copy_stays_and_order_plays_no_part() -> None:
     assert shuffled.equals(found.take(pa.array(order)))
 
 
+def test_validation_ids__order_plays_no_part() -> None:
+    x, y = blobs(90)
+    z, y_z = blobs(80, seed=1)
+    z[:5] = x[:5]
+    ids = np.array([f"v{n:03d}" for n in np.random.default_rng(3).permutation(len(z))])
+    found = review(x, y, z, y_z, validation_ids=ids, k=3).table
+    for seed in range(4):
+        order = np.random.default_rng(seed).permutation(len(z))
+        assert review(x, y, z[order], y_z[order], validation_ids=ids[order], k=3).table.equals(found)
+
+
 def test_outliers__are_to_be_checked() -> None:
     x, y = blobs(200)
     x[7] += 60.0
