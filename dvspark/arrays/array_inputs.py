@@ -52,7 +52,8 @@ class ArrayInputs:
             return []
         of_points = None if options.self_validation else rows_by_label(self.validation_labels)
         n_rows = len(self.train_labels), len(self.validation_labels)
-        return list(label_findings(rows_by_label(self.train_labels), of_points, n_rows))
+        n_classes = options.parameters.get("n_classes")
+        return list(label_findings(rows_by_label(self.train_labels), of_points, n_rows, n_classes))
 
     @property
     def validation_targets(self) -> Float64s | None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from dvspark.errors import ComputeError, ConfigError, Problem, written
 from dvspark.schemas import Bools, Float64s, Int64s
-from dvspark.schemas.columns import LARGEST_NUMBER
+from dvspark.schemas.columns import LARGEST_NUMBER, unmasked
 
 # What a utility takes and gives: a sorted int64 array of players, which is the utility's to keep; a number.
 Utility = Callable[[Int64s], float]
@@ -170,7 +170,7 @@ class Worths:
         self.n_asked += len(order) - 1
         self.n_calls += len(order) - 1
         try:
-            worths[1:-1] = walk(order)[:-1]
+            worths[1:-1] = unmasked(walk(order))[:-1]
         except Exception as error:
             self._failed(order, f"{type(error).__name__}: {error}, as players join in this order")
             return
@@ -194,7 +194,7 @@ class Worths:
         self.n_asked += 1
         self.n_calls += 1
         try:
-            found = np.asarray(score(bag), np.float64)
+            found = unmasked(score(bag))
         except Exception as error:
             self._failed(bag, f"{type(error).__name__}: {error}")
             return np.zeros(self.n_players)
@@ -239,7 +239,9 @@ def _is_usable(worths: Float64s | np.float64) -> Bools:
 
 
 def _number(worth: Any) -> float:
-    """Return a worth as a float; NaN if it is no number."""
+    """Return a worth as a float; NaN if it is no number, or masked, as the mean of nothing is."""
+    if np.ma.is_masked(worth):
+        return math.nan
     if isinstance(worth, np.generic) or (isinstance(worth, np.ndarray) and worth.ndim == 0):
         worth = worth.item()
     if not isinstance(worth, Real):

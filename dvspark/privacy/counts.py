@@ -10,6 +10,7 @@ import scipy
 from dvspark.arguments import count_problems
 from dvspark.errors import ConfigError, Problem
 from dvspark.schemas import Float64s
+from dvspark.schemas.columns import unmasked
 
 # digamma(n + 1) + gamma is within 3.6e-15 of H_n; the table has the short sums' own digits.
 _TABLE = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, 65))])
@@ -39,7 +40,7 @@ def values_from_noisy_counts(noisy_match: Any, noisy_nonmatch: Any, n_classes: i
 
 def _rounded(name: str, counts: Any) -> Float64s:
     """Return the counts rounded half up and clipped at 0; whole numbers below 2^53 are exact."""
-    result = np.asarray(counts, dtype=np.float64)
+    result = unmasked(counts)
     if not np.isfinite(result).all():
         raise ConfigError(Problem(name, "finite counts", "infinite or missing ones", "release the counts again"))
     return np.maximum(np.floor(result + 0.5), 0)

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from dvspark.schemas import Float64s
+from dvspark.schemas.columns import unmasked
 
 # The column that names the set of a row.
 COLUMN = "duplicate_set"
@@ -33,11 +34,11 @@ def duplicate_sets(review: pa.Table) -> pa.Array:
 def values_of_copies(sets: Any, values: Float64s) -> Float64s:
     """Return for each row the value of its set, (n,) float64; ``values`` (n_sets,) in ascending order of the sets.
 
-    Copies share what their set is worth: the numbers do not add up over rows, but over sets.
+    Copies share what their set is worth: the numbers do not add up over rows, but over sets. A masked value is NaN.
     Raises: ValueError if there are not as many values as sets.
     """
     names, of_row = np.unique(np.asarray(sets), return_inverse=True)
     if len(names) != len(values):
         raise ValueError(f"expected a value for each of {len(names)} sets, ascending; got {len(values)}")
-    found: Float64s = np.asarray(values, np.float64)[of_row]
+    found: Float64s = unmasked(values)[of_row]
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -98,6 +100,12 @@ def encode_train_labels(labels: pa.Array, words: pa.Array) -> TrainLabels:
     pairs = np.unique(np.stack([codes_of(pc.list_flatten(labels), words), rows]), axis=1)
     offsets = np.searchsorted(pairs[0], np.arange(len(words) + 1)).astype(np.int64)
     return TrainLabels(None, offsets, np.ascontiguousarray(pairs[1]))
+
+
+def unmasked(numbers: Any) -> Float64s:
+    """Return numbers as float64, NaN where they are masked: what NumPy keeps below a mask is no number."""
+    found: Float64s = np.asarray(np.ma.filled(np.ma.asarray(numbers, np.float64), np.nan))
+    return found
 
 
 def from_ipc(stream: bytes | bytearray) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,8 @@ from dvspark.schemas.columns import is_multi_label
 Counts = Mapping[str | int, int]
 
 FIRST_LABELS = 5
+# How NumPy, pandas, Polars, Python and SQL write a missing label where it becomes a text, as by `astype(str)`.
+MISSING = frozenset(("nan", "NaN", "NAN", "None", "<NA>", "NaT", "null", "NULL"))
 # The numbers in which one-hot columns are written.
 INDICATORS = ({0, 1}, {-1, 1})
 
@@ -73,11 +75,23 @@ def indicator_problem(where: str, labels: Counts, form: ListForm) -> Problem | N
     return Problem(where, "a label a row, or the set of its labels", got, hint)
 
 
-def label_findings(train: Counts, validation: Counts | None, n_rows: tuple[int, int]) -> Iterator[Problem]:
+def label_findings(
+    train: Counts, validation: Counts | None, n_rows: tuple[int, int], n_classes: int | None = None
+) -> Iterator[Problem]:
     """Yield warnings about labels that say nothing, or less than they could; legal, but seldom meant.
 
-    ``validation`` None: the training rows validate each other. ``n_rows`` are those of both sides.
+    ``validation`` None: the training rows validate each other. ``n_rows`` are those of both sides. ``n_classes``: the
+    size of the label space, if it was given.
     """
+    known = {**train, **(validation or {})}
+    if words := MISSING.intersection(known):
+        times = sum(side.get(word, 0) for side in (train, validation or {}) for word in words)
+        got = f"{_first(words)}, {times} times"
+        hint = "texts in which missing labels are written make a class of their own: drop these rows, or make them null"
+        yield Problem("labels", "labels that name a class", got, hint)
+    if n_classes is not None and n_classes < len(known):
+        hint = "values depend on the size of the label space: raise it, or leave it out"
+        yield Problem("n_classes", f"at least {len(known)}, the labels of both tables", str(n_classes), hint)
     if validation is None:
         if n_rows[0] > 1 and max(train.values(), default=0) == 1:
             got = f"each label in one row alone; the first: {_first(train)}"
@@ -110,5 +124,5 @@ def _tell_nothing(train: Counts, validation: Counts, n_rows: tuple[int, int]) ->
     )
 
 
-def _first(labels: Counts | set[str | int]) -> str:
+def _first(labels: Counts | Set[str | int]) -> str:
     return shown(sorted(labels, key=str)[:FIRST_LABELS])

@@ -253,7 +253,7 @@ def _warnings(train: _Side, validation: _Side | None, options: ValueOptions) -> 
     if options.target == "label":
         of_points = None if validation is None else validation.facts.labels
         n_rows = train.facts.n_rows, (validation or train).facts.n_rows
-        yield from label_findings(train.facts.labels, of_points, n_rows)
+        yield from label_findings(train.facts.labels, of_points, n_rows, options.parameters.get("n_classes"))
     if validation is None:
         return
     if train.rows.types["id"] == validation.rows.types["id"]:

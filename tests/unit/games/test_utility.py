@@ -18,7 +18,22 @@ METHODS = (
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("bad", [math.nan, math.inf, None, "0.5", np.array([0.5]), 1j, 10**400, 1e308, -1e61])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        math.nan,
+        math.inf,
+        None,
+        "0.5",
+        np.ma.masked,
+        np.ma.array(1.0, mask=True),
+        np.array([0.5]),
+        1j,
+        10**400,
+        1e308,
+        -1e61,
+    ],
+)
 def test_worth_that_is_no_number__is_never_averaged_away(method: str, bad: Any) -> None:
     def utility(players: np.ndarray) -> Any:
         return bad if 2 in players and len(players) == 5 else float(len(players))
@@ -129,6 +144,25 @@ def test_walk__gives_the_worths_of_calls() -> None:
 def test_failure_along_a_walk__names_the_coalition() -> None:
     with pytest.raises(ComputeError, match=r"coalition \{\d, \d, \d\}: nan"):
         value_game(Walking(math.nan), 6, evaluations=1_000)
+
+
+class Masking:
+    """A utility whose numbers of one player, or of one coalition of a walk, are masked."""
+
+    def __call__(self, players: np.ndarray) -> float:
+        return float(len(players))
+
+    def scores(self, bag: np.ndarray) -> np.ndarray:
+        return np.ma.array(np.arange(4.0), mask=[False, True, False, False])
+
+    def walk(self, order: np.ndarray) -> np.ndarray:
+        return np.ma.array(np.arange(1.0, len(order) + 1), mask=np.arange(len(order)) == 1)
+
+
+@pytest.mark.parametrize("method", ["data_oob", "monte_carlo_shapley"])
+def test_masked_numbers__are_missing(method: str) -> None:
+    with pytest.raises(ComputeError, match="calls failed"):
+        value_game(Masking(), 4, method, 200)
 
 
 def test_worths__count_what_is_asked() -> None:

@@ -431,6 +431,13 @@ def test_values_from_noisy_counts__arrays_are_their_elements(counts: list[tuple[
     assert list(zip(of_match, of_nonmatch, strict=True)) == [values_from_noisy_counts(*row, 3) for row in counts]
 
 
+def test_values_from_noisy_counts__masked_counts_are_missing() -> None:
+    hidden = np.ma.array([1, 2], mask=[False, True])
+    for match, other in ((hidden, [1, 2]), ([1, 2], hidden)):
+        with pytest.raises(ConfigError, match="missing"):
+            values_from_noisy_counts(match, other, 2)
+
+
 @pytest.mark.parametrize("n", [63, 64, 65, 66, 1000, 10**8])
 def test_values_from_noisy_counts__harmonic_numbers_of_any_length(n: int) -> None:
     # A match among n neighbors of which n - 1 do not match: (1 - 1/C) / n + (H_n - 1) / n.

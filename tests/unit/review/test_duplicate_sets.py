@@ -83,6 +83,9 @@ def test_sets__are_valued_as_one_player_and_each_copy_is_told() -> None:
     assert told.tolist() == [values[name] for name in sets.to_pylist()]
     with pytest.raises(ValueError, match="each of 5 sets"):
         values_of_copies(sets, values[:3])
+    masked = np.ma.array(values, mask=np.arange(len(values)) == 0)
+    hidden = min(sets.to_pylist())
+    assert np.isnan(values_of_copies(sets, masked)).tolist() == [name == hidden for name in sets.to_pylist()]
 
 
 def write(path: Path, x: np.ndarray, y: np.ndarray, ids: list[str]) -> str:

@@ -73,6 +73,10 @@ NOTHING = {
     "all labels in each validation row": ([0, 1, 0], [[0, 1], [0, 1, 2]], "everybody shares"),
     "one class, self-validation": ([1, 1], None, "everybody shares"),
     "all apart, self-validation": ([1, 2, 3], None, "each label in one row alone"),
+    "missing, as NumPy writes it": (["a", "nan", "b"], ["a", "b"], "'nan', 1 times"),
+    "missing, as pandas writes it": (["a", "b"], ["a", "<NA>", "<NA>", "b"], "'<NA>', 2 times"),
+    "missing among several": ([["a", "None"], ["b"]], [["a"], ["None", "b"]], "'None', 2 times"),
+    "missing, self-validation": (["a", "null", "a", "b"], None, "'null', 1 times"),
 }
 SOMETHING = {
     "two classes": ([0, 1, 0], [0, 1]),
@@ -97,3 +101,10 @@ def test_label_findings__tell_labels_that_say_nothing(train: Any, validation: An
 @pytest.mark.parametrize(("train", "validation"), SOMETHING.values(), ids=SOMETHING)
 def test_label_findings__are_none_where_labels_say_something(train: Any, validation: Any) -> None:
     assert found(train, validation) == []
+
+
+def test_label_findings__tell_a_label_space_that_is_smaller_than_the_labels() -> None:
+    counts = [rows_by_label(pa.array(side)) for side in ([0, 1, 1, 2], [0, 3])]
+    for n_classes, is_told in ((3, True), (1, True), (4, False), (9, False), (None, False)):
+        told = [one.where for one in label_findings(counts[0], counts[1], (4, 2), n_classes)]
+        assert ("n_classes" in told) == is_told
