@@ -27,9 +27,14 @@ QUESTIONS = {
 TABLE_OPTIONS = (
     Option("--train", "training rows: file or folder", "TABLE"),
     Option("--validation", "validation rows: file or folder", "TABLE"),
-    Option("--format", "format of both tables: parquet, delta or iceberg", "NAME", "parquet"),
+    Option("--format", "format of both tables: parquet, csv, delta or iceberg", "NAME", "parquet"),
     Option("--id", "column of ids", "NAME", "id"),
     Option("--embedding", "column of embeddings", "NAME", "embedding"),
+    Option(
+        "--embedding-dtype",
+        "numbers in embeddings that are bytes: float16, float32 or float64; left out: float32, if sure",
+        "NAME",
+    ),
     Option("--label", "column of labels, one a row", "NAME", "label"),
 )
 TRAINING_OPTIONS = (

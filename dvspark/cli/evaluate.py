@@ -58,7 +58,7 @@ def run(words: Sequence[str]) -> int:
     protocol, seeds = _protocol(operands[0], options), whole_of("--seeds", options)
     paths = {side: options.get(f"--{side}") or str(demo.DATA / f"{side}.parquet") for side in ("train", "validation")}
     with _new_folder(options["--output"]) if "--output" in options else nullcontext() as folder:
-        train, validation = (read_labeled(side, path, options)[1] for side, path in paths.items())
+        train, validation = (rows for _, rows in read_labeled(paths, options).values())
         if is_of_subsets:
             found = _of_subsets(train, validation, options, protocol, protocol.seeds(seeds))
         else:

@@ -15,6 +15,7 @@ from dvspark.errors import ConfigError, Problem
 from dvspark.evaluate.subsets import coded
 from dvspark.subsets import CRITERIA, FULL, SubsetTraining
 
+SIDES = ("train", "validation")
 # Words of `dvspark select` that are about the values of a run.
 OF_RUNS = ("--rows", "--budget", "--costs", "--by")
 
@@ -38,17 +39,18 @@ def run(operands: list[str], options: dict[str, str]) -> int:
     if problems := training.problems():
         raise ConfigError([replace(one, where=f"--{one.where.replace('_', '-')}") for one in problems])
     places = free_places(options.get("--to", f"selection-{training.criterion}"))
-    ids, train = read_labeled("train", options["--train"], options)
+    tables = read_labeled({side: options[f"--{side}"] for side in SIDES if f"--{side}" in options}, options)
+    ids, train = tables["train"]
     words = np.unique(train.y)
     points, told = None, list[str]()
-    if "--validation" in options:
-        points = coded(read_labeled("validation", options["--validation"], options)[1], words)
+    if "validation" in tables:
+        points = coded(tables["validation"][1], words)
     done = training.trained(coded(train, words), points if points is not None and len(points[1]) else None)
     order = np.argsort(-done.chosen.values, kind="stable")
     chosen = done.chosen.places[order]
     columns = {"id": ids.take(pa.array(chosen)), "value": done.chosen.values[order]}
     selected = pa.table({**columns, "label": train.y[chosen], "weight": done.chosen.weights[order]})
-    told.append(f"{len(selected):,} of {len(train):,} rows are selected, those of the last of the choices")
+    told.append(f"{len(selected):,} of {len(train):,} rows are selected, those that were chosen last")
     if points is not None and len(points[1]):
         right = f"{done.accuracy(points):.3f} of {len(points[1]):,} validation rows right"
         told.append(f"a head trained on selected rows has {right}, in {done.seconds:.1f} s of CPU")

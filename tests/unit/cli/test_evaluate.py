@@ -138,3 +138,51 @@ def test_evaluate__a_folder_that_another_evaluation_will_write_to_is_refused_at_
     assert (main(words), others) == (0, [4])
     assert "another evaluation" in capfd.readouterr().err
     assert [*(tmp_path / "out").iterdir()]
+
+
+@pytest.mark.parametrize("command", [["evaluate", "detect"], ["select", "--method", "chg", "--share", "0.5"]])
+def test_labeled_tables__bytes_that_may_be_of_another_type_are_refused_as_a_job_refuses_them(
+    command: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Float16 numbers read as float32 would be half as many numbers, and garbage."""
+    monkeypatch.chdir(tmp_path)
+    draw, found = np.random.default_rng(0), []
+    for side in ("train", "validation"):
+        x = draw.normal(size=(60, 8)).astype(np.float16)
+        keys = {"id": np.arange(60), "label": np.arange(60) % 2}
+        halves = pa.array([row.tobytes() for row in x], pa.binary())
+        pq.write_table(pa.table({**keys, "embedding": halves}), f"{side}-bytes.parquet")
+        pq.write_table(pa.table({**keys, "embedding": pa.array(x.astype(np.float32).tolist())}), f"{side}.parquet")
+
+    def words(kind: str) -> list[str]:
+        return [*command, "--train", f"train{kind}.parquet", "--validation", f"validation{kind}.parquet"]
+
+    assert main(words("-bytes")) == 3
+    assert "set --embedding-dtype to float16" in capfd.readouterr().err
+    for place, asked in enumerate((words(""), [*words("-bytes"), "--embedding-dtype", "float16"])):
+        beside = ["--to", f"kept{place}"] if command[0] == "select" else ["--json"]
+        assert main([*asked, *beside]) == 0
+        told = capfd.readouterr().out
+        found.append(
+            Path(f"kept{place}.csv").read_text()
+            if command[0] == "select"
+            else [{**row, "seconds": 0} for row in json.loads(told)["tables"]["detection"]]
+        )
+    assert found[0] == found[1]
+
+
+def test_labeled_tables__bad_rows_are_named_and_csv_is_read(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [f"r{n},{n % 2},{n % 2}.5,{n}" for n in range(40)]
+    head = "id,label,embedding_0,embedding_1"
+    Path("good.csv").write_text("\n".join([head, *rows]) + "\n")
+    Path("bad.csv").write_text("\n".join([head, *rows, "r7,1,2,", "r50,,1,1"]) + "\n")
+    words = ["evaluate", "detect", "--format", "csv", "--validation", "good.csv", "--seeds", "1"]
+    assert main([*words, "--train", "bad.csv"]) == 3
+    said = capfd.readouterr().err
+    assert "1 ids more than once; the first: 'r7'" in said
+    assert "label is null in 1 rows; the first: 'r50'" in said
+    assert "on_bad_row" not in said
+    assert main([*words, "--train", "good.csv"]) == 0
