@@ -124,9 +124,9 @@ def told_by_task(error: Exception) -> DvsparkError | None:
     return kinds[found[1]](Problem(*fields) for fields in OF_PROBLEM.findall(found[2]))
 
 
-def close_matches(name: str, known: Sequence[str]) -> str:
-    """Return a hint that names the known words closest to ``name``, or all of them."""
+def close_matches(name: str, known: Sequence[str], *, all_known: bool = True) -> str:
+    """Return a hint that names the known words closest to ``name``, or else all of them, or none."""
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     if close:
         return f"did you mean {' or '.join(repr(word) for word in close)}?"
-    return f"known: {', '.join(repr(word) for word in known)}"
+    return "" if not all_known else f"known: {', '.join(repr(word) for word in known)}"

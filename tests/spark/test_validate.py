@@ -73,7 +73,7 @@ BAD = {
         _renamed("embedding", "embeddings"),
     ),
     "missing column, no close match": Bad(
-        ("validation table", "a column 'label' (label)", "known: 'id', 'embedding', 'zzz'", "validation.label"),
+        ("validation table", "a column 'label' (label)", "columns id, embedding, zzz", "validation.label"),
         validation=Table(_good(100), DDL.replace("label", "zzz")),
     ),
     "id of a wrong type": Bad(

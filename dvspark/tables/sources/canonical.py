@@ -51,9 +51,7 @@ def canonical_columns(
     problems, types = _twin_problems(where, reference, [name for name, _ in fields], tells_case), dict[str, str]()
     for role, name in reference.columns().items():
         if name not in given:
-            hint = close_matches(name, list(given)) + f" Set {side}.{role} to the column's name."
-            got = f"columns {', '.join(given)}"
-            problems.append(Problem(where, f"a column {name!r} ({role})", got, hint))
+            problems.append(_missing(side, reference, role, [*given]))
             continue
         kind = kind_of(role, target)
         ddl = canonical_type(kind, given[name])
@@ -65,6 +63,18 @@ def canonical_columns(
         hint = f"leave {side}.embedding_dtype out: numbers in arrays have their own type"
         problems.append(Problem(f"{side}.embedding_dtype", "embeddings in bytes", types["embedding"], hint))
     return problems or types
+
+
+def _missing(side: str, reference: TableReference, role: str, names: Sequence[str]) -> Problem:
+    """Return the problem of a column that a table lacks."""
+    name = reference.columns()[role]
+    expected, hint = f"a column {name!r} ({role})", f"set {side}.{role} to the column's name"
+    if role == "embedding" and reference.format == "csv":
+        expected = f"columns {name}_0, {name}_1, ... (embedding), with a number in each"
+        hint = f"rename the columns of numbers, or set {side}.{role} to what their names have before the number"
+    elif near := close_matches(name, names, all_known=False):
+        hint = f"{near} Then {hint}."
+    return Problem(f"{side} table {reference}", expected, f"columns {', '.join(names)}", hint)
 
 
 def _twin_problems(where: str, reference: TableReference, names: list[str], tells_case: bool) -> list[Problem]:

@@ -71,6 +71,8 @@ def _is_of_analysis(error: Exception) -> bool:
 def unreadable_file(said: str) -> InputError:
     """Return the error for a file that a reader reported as unreadable."""
     hint = "write this file again, or take it away"
+    if "CSV conversion error" in said:
+        hint = "write a number in this cell, or leave it empty: a row with an empty cell can be set aside"
     return InputError(Problem("a table's files", "files that can be read", said, hint))
 
 

@@ -22,6 +22,9 @@ from dvspark.tables.sources.whole_tables import column_of, told_by, whole_files,
 
 # Types that numbers in texts may be declared to have, and the Spark type of each.
 NUMBERS = {None: "double", "float64": "double", "float32": "float"}
+# What some programs write between cells in place of a comma.
+SEPARATORS = (";", "\t", "|")
+HEADER_BYTES = 2**16
 # A text that may be the list of a row's labels, as other tools write it.
 LIST = r"(?s)^\s*\[.*\]\s*$"
 
@@ -140,14 +143,26 @@ def _header(where: str, paths: Sequence[str]) -> list[str]:
     """Return the names of the columns, which all files must have in one order."""
     headers = dict[str, list[str]]()
     for path in paths:
-        with _told(path), opened_csv(path, {}) as opened:
-            headers[path] = opened.schema.names
+        with _told(path):
+            _require_commas(where, path)
+            with opened_csv(path, {}) as opened:
+                headers[path] = opened.schema.names
     first, header = next(iter(headers.items()))
     for path, other in headers.items():
         if other != header:
             expected, got = f"files with the columns of {first}, in their order", f"{path} with {shown(other[:8])}"
             raise InputError(Problem(where, expected, got, "write the files again, with one header"))
     return header
+
+
+def _require_commas(where: str, path: str) -> None:
+    """Raise InputError for a file whose header has another mark between its cells, and no comma."""
+    with pa.input_stream(path, compression="detect") as file:
+        header = bytes(file.read(HEADER_BYTES)).split(b"\n", 1)[0].decode(errors="replace").strip()
+    mark = next((one for one in SEPARATORS if one in header), None)
+    if mark is not None and "," not in header:
+        got, hint = f"{path}, whose header has {mark!r}", "write commas between cells, and numbers such as 3.5"
+        raise InputError(Problem(where, "a comma between two cells", got, hint))
 
 
 def _numbered(side: str, name: str, header: Iterable[str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -32,6 +33,10 @@ from dvspark.tables.sources.whole_tables import rows_of, told_by, whole_files, w
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+# With which a Parquet file begins and ends; the second, where its footer is encrypted.
+MARKS = (b"PAR1", b"PARE")
+CSV_NAME = re.compile(r"\.(?:csv|txt|tsv)(?:\.\w+)?$")
+
 # The schema of each file, and all columns with the type in the first file that has them.
 Stored = tuple[dict[str, pa.Schema], dict[str, pa.DataType]]
 
@@ -59,6 +64,7 @@ class ParquetReader(Reader):
         used, stored = list(dict.fromkeys(self.uses.values())), None
         if seen is not None:
             schemas = parquet_schemas(seen, folders.files)
+            refuse(None if schemas else _other_format(self, seen, folders.files))
             refuse(*unlabeled(self.side, self.reference.label, seen, (schemas or {}).values()))
             near = seen.storage.file_system.type_name == "local" or not set(used).isdisjoint(folders.values)
             stored = _stored_columns(schemas if near else parquet_schemas(seen, folders.files[:1]))
@@ -105,6 +111,7 @@ def parquet_columns(
     used = list(dict.fromkeys(reader.uses.values()))
     stored = _stored_columns(schemas)
     if stored is None:
+        refuse(_other_format(reader, seen, folders.files))
         raise not_local(reader.where, "Parquet files that can be read", _unreadable(seen, folders.files))
     refuse(*twins(reader.where, used, [*stored[1], *folders.values]))
     kinds = {name: spark_type(kind) for name, kind in stored[1].items()}
@@ -147,6 +154,25 @@ def _stored_columns(schemas: dict[str, pa.Schema] | None) -> Stored | None:
         for column in schema:
             columns.setdefault(column.name, column.type)
     return schemas, columns
+
+
+def _other_format(reader: Reader, seen: Seen, files: tuple[str, ...]) -> Problem | None:
+    """Return the problem of the first file that is no whole Parquet file, so that Spark need not be asked."""
+    for path in map(seen.path, files):
+        try:
+            with seen.storage.file_system.open_input_file(path) as file:
+                size = file.size()
+                ends = {file.read(len(MARKS[0])), file.read_at(len(MARKS[0]), max(0, size - len(MARKS[0])))}
+        except (OSError, pa.ArrowException):
+            continue  # what cannot be opened may still be Spark's to read
+        if ends.isdisjoint(MARKS):
+            told = CSV_NAME.search(path.lower()) is not None
+            hint = f"set {reader.side}.format to {'csv' if told else 'what it is, or take the file away'}"
+            return Problem(reader.where, "Parquet files", f"{path}, which is none", hint)
+        if not ends <= {*MARKS}:
+            hint = "write this file again: its end or its beginning is missing"
+            return Problem(reader.where, "whole Parquet files", f"{path}, of {size:,} bytes", hint)
+    return None
 
 
 def _unreadable(seen: Seen, files: tuple[str, ...]) -> str:

@@ -154,11 +154,24 @@ def test_tables__whose_rows_spark_would_fill_up_are_refused(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("damage", [b"", b"PAR1 and then nothing of a Parquet file"])
 def test_tables__with_a_damaged_file_name_it(tmp_path: Path, damage: bytes) -> None:
+    """Such a file is no more Spark's to read than this process's."""
     _write(tmp_path / "a.parquet")
     _write(tmp_path / "b.parquet")
     (tmp_path / "b.parquet").write_bytes(damage or (tmp_path / "b.parquet").read_bytes()[:-9])
-    with pytest.raises(NotLocalError, match=r"b\.parquet: .*[Pp]arquet"):
-        _read(tmp_path)
+    found = _read(tmp_path)
+    assert isinstance(found, list)
+    assert [(problem.expected, "b.parquet" in problem.got) for problem in found] == [("whole Parquet files", True)]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("t.csv", "train.format to csv"), ("t.CSV.gz", "to csv"), ("t", "what it is")]
+)
+def test_tables__of_another_format_than_is_set_are_refused_without_spark(tmp_path: Path, name: str, hint: str) -> None:
+    (tmp_path / name).write_text("id,embedding_0,label\n1,0.5,a\n")
+    found = _read(tmp_path / name)
+    assert isinstance(found, list)
+    assert [problem.expected for problem in found] == ["Parquet files"]
+    assert hint in found[0].hint
 
 
 def test_tables__that_are_wrong_are_told(tmp_path: Path) -> None:

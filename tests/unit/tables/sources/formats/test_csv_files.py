@@ -123,7 +123,9 @@ def test_numbers_to_predict_and_weights__are_doubles(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("id,embedding,label\n1,[0.5],a\n", "got a column 'embedding' of text"),
-        ("id,label\n1,a\n", "a column 'embedding' (embedding)"),
+        ("id,label\n1,a\n", "columns embedding_0, embedding_1, ... (embedding)"),
+        ("id;embedding_0;label\n1;0,5;a\n", "whose header has ';'"),
+        ("id\tembedding_0\tlabel\n1\t0\ta\n", "whose header has '\\t'"),
         ("id,embedding_0,embedding_2,label\n1,0,0,a\n", "columns with other numbers"),
         ("id,embedding_0,embedding0,label\n1,0,0,a\n", "columns with other numbers"),
         ("id,embedding_2,label\n1,0,a\n", "columns with other numbers"),
