@@ -117,6 +117,8 @@ def _changed_config(change: tuple[str, str, str], path: Path | None, overrides: 
         hint = "give --output FOLDER, or the run as OUTPUT/runs/RUN_ID"
         raise ConfigError(Problem("output", "the folder of the run", "none", hint))
     base = parent_record(open_storage(output), run_id)["configuration"]
+    # A change is not reviewed. What was not asked for now, but for the other run, is no reason to refuse it.
+    base = {name: value for name, value in base.items() if name not in ("review", "goal")}
     changed = {
         "validation": {**(overrides.get("validation") or {}), "path": table},
         "output": {**(base.get("output") or {}), "path": output},
@@ -133,6 +135,7 @@ def _summary(record: dict[str, Any]) -> str:
     if parent is not None:
         done = {"add": "added to", "remove": "removed from"}[parent["change"]]
         lines.append(f"{parent['n_rows']:,} {done} those of run {parent['run_id']}")
+    lines += _set_aside(record)
     for finding in record["findings"]:
         measured, allowed = finding["measured"], finding["allowed"]
         told = "not told" if measured is None else f"{measured:.2g}, allowed {allowed:.2g}"
@@ -145,6 +148,15 @@ def _summary(record: dict[str, Any]) -> str:
     if step := _next_step(record):
         lines.append(f"next: {step}")
     return "\n".join(lines)
+
+
+def _set_aside(record: dict[str, Any]) -> list[str]:
+    """Return a line for each side with bad rows that were set aside."""
+    found = {side: record["inputs"][side].get("n_rejected") for side in ("train", "validation")}
+    if record.get("self_validation"):
+        found.pop("validation")  # it is the training table
+    places = "their reasons are in rejected"
+    return [f"set aside: {n:,} bad {side} row{'s' if n != 1 else ''}; {places}" for side, n in found.items() if n]
 
 
 def _next_step(record: dict[str, Any]) -> str:

@@ -29,7 +29,7 @@ def main(words: Sequence[str] | None = None) -> int:
 def command(words: Sequence[str] | None = None) -> int:
     """Do the work of `main`, after signal handlers are installed."""
     words = list(sys.argv[1:] if words is None else words)
-    logs.set_up_logs()
+    logs.set_up_logs(logs.format_of_environment() or "auto")
     try:
         return _dispatch(words)
     except DvsparkError as error:

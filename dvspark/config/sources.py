@@ -18,6 +18,7 @@ from dvspark.config.precedence import without_excluded
 from dvspark.config.sections import NO_TRUTH, OutputConfig, SparkConfig, StreamConfig, TableConfig
 from dvspark.config.settings_text import MOST_LEVELS, environment_problems, read_yaml, repeated_settings, text_problems
 from dvspark.errors import ConfigError, Problem, close_matches
+from dvspark.logs import FORMATS, format_of_environment
 from dvspark.logs.redact import HIDDEN, is_secret, redacted_tree, remember
 
 # References multiply in YAML: a value of one page may take terabytes when it is written out.
@@ -96,12 +97,12 @@ def asked_log_format(words: Sequence[str]) -> str:
         with contextlib.suppress(ConfigError):
             asked = read_yaml(Path(words[0]))
     found = [asked.get("log_format")]
-    found += [value for name, value in os.environ.items() if name.upper() == "DVSPARK_LOG_FORMAT"]
+    found.append(format_of_environment())
     for word, following in zip(words, [*words[1:], ""], strict=False):
         key, has_value, value = word.partition("=")
         if key.replace("-", "_") == "__log_format":
             found.append(value if has_value else following)
-    return next((value for value in reversed(found) if value in ("auto", "text", "json")), "auto")
+    return next((value for value in reversed(found) if value in FORMATS), "auto")
 
 
 def _drop(settings: Any, place: tuple[int | str, ...]) -> None:

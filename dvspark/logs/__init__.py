@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from dvspark.logs.redact import redacted, redacted_tree, visible_lines
 from dvspark.logs.rounds import Rounds
 
 LOGGER = logging.getLogger("dvspark")
+FORMATS = ("auto", "text", "json")
 
 
 class JsonLines(logging.Formatter):
@@ -40,6 +42,12 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the lines."""
         return visible_lines(redacted(record.getMessage()))
+
+
+def format_of_environment() -> str | None:
+    """Return the log format that the environment names, for commands without settings too; None if it names none."""
+    named = (value for name, value in os.environ.items() if name.upper() == "DVSPARK_LOG_FORMAT")
+    return next((value for value in named if value in FORMATS), None)
 
 
 def set_up_logs(log_format: str = "auto") -> None:

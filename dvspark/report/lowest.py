@@ -14,13 +14,16 @@ LABEL_ADVICE = "Look first at rows whose nearest validation rows have another la
 
 
 def lowest_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return lines about the lowest rows of a run record, lowest first; none if the record has no such rows."""
+    """Return lines about the lowest rows, or owners, of a run record, lowest first; none if the record has none."""
     if not rows:
         return []
     values = [row["value"] for row in rows]
     scale = scale_of(min(values), max(values))
     head = f"value {scale.unit}".strip()
     has_near = any(row["neighbor_labels"] for row in rows)
+    if all(row["label"] is None for row in rows):  # owners
+        lines = [f"{scale.show(row['value']):>14}  {clip(row['id'], ID_WIDTH).shown}" for row in rows]
+        return ["the lowest values", f"{head:>14}  owner", *lines]
     last = "  labels of the nearest validation rows" if has_near else ""
     lines = [f"{head:>14}  {'row':<{ID_WIDTH}}  {'label':<{LABEL_WIDTH}}{last}".rstrip()]
     for row in rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,6 +99,7 @@ def label_findings(
                 "labels", "labels that rows have in common", got, "nothing matches: all rows are worth the same"
             )
         validation = train
+    yield from twin_findings("labels", [*train, *validation])
     common = set(train) & set(validation)
     absent = set(validation) - common
     if not common and validation:
@@ -111,6 +112,19 @@ def label_findings(
     if n_rows[0] > 1 and common and _tell_nothing(train, validation, n_rows):
         got = f"labels that everybody shares: {_first(common)}"
         yield Problem("labels", "labels that tell training rows apart", got, "check which column holds the labels")
+
+
+def twin_findings(where: str, words: Iterable[str | int]) -> Iterator[Problem]:
+    """Yield a warning about texts that differ in case or blanks alone, each pair of which counts as two. Cost: O(n)."""
+    alike = dict[str, set[str]]()
+    for word in words:
+        if isinstance(word, str):
+            alike.setdefault(" ".join(word.split()).casefold(), set()).add(word)
+    if twins := sorted(sorted(group) for group in alike.values() if len(group) > 1):
+        more = f", and {len(twins) - FIRST_LABELS:,} more" if len(twins) > FIRST_LABELS else ""
+        got = "; ".join(shown(group) for group in twins[:FIRST_LABELS]) + more
+        hint = "these count as different ones: write them alike if they are the same"
+        yield Problem(where, f"{where} that differ in more than case and blanks", got, hint)
 
 
 def _tell_nothing(train: Counts, validation: Counts, n_rows: tuple[int, int]) -> bool:

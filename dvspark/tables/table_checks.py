@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.compute as pc
+
 from dvspark.errors import InputError, Problem, shown
 from dvspark.methods.options import ValueOptions
 from dvspark.privacy import delta_warning
-from dvspark.schemas.labels import ListForm, indicator_problem, label_findings
+from dvspark.schemas.labels import ListForm, indicator_problem, label_findings, twin_findings
 from dvspark.spark.job_threads import JobThreads
 from dvspark.tables.passes import Ahead, Begin, no_index, pass_over, tally
 from dvspark.tables.rejecting import split, together
@@ -254,6 +256,8 @@ def _warnings(train: _Side, validation: _Side | None, options: ValueOptions) -> 
         of_points = None if validation is None else validation.facts.labels
         n_rows = train.facts.n_rows, (validation or train).facts.n_rows
         yield from label_findings(train.facts.labels, of_points, n_rows, options.parameters.get("n_classes"))
+    if "owner" in train.rows.types and train.rows.keys is not None:
+        yield from twin_findings("owners", pc.unique(train.rows.keys["owner"]).drop_null().to_pylist())
     if validation is None:
         return
     if train.rows.types["id"] == validation.rows.types["id"]:

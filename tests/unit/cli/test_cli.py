@@ -366,3 +366,35 @@ def test_main__names_forge_no_line_of_the_summary(
     out = capsys.readouterr().out
     assert len(out.splitlines()) == (1 if as_json else 3)
     assert not set("\x1b\r\u202e") & set(out)
+
+
+def test_main__the_summary_tells_how_many_rows_were_set_aside(
+    sessions: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inputs = {**PUBLISHED["inputs"], "train": {**PUBLISHED["inputs"]["train"], "n_rejected": 1_234}}
+    monkeypatch.setattr(commands.pipeline, "run", lambda config, spark: {**PUBLISHED, "inputs": inputs})
+    assert main(VALUE) == 0
+    assert "set aside: 1,234 bad train rows; their reasons are in rejected" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("asked", ["text", "json"])
+def test_main__commands_without_settings_log_as_the_environment_asks(
+    asked: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DVSPARK_LOG_FORMAT", asked)
+    assert main(["pay", "nowhere"]) == 2
+    assert capsys.readouterr().err.startswith("{" if asked == "json" else "Unusable configuration")
+
+
+def test_main__a_change_of_a_reviewed_run_is_not_reviewed(
+    sessions: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was asked for the other run is no reason to refuse the change; what is asked for now would be one."""
+    base = {"train": {"path": "t"}, "validation": {"path": "v"}, "output": {"path": "o"}}
+    base |= {"review": True, "goal": "label_errors"}
+    monkeypatch.setattr(commands, "parent_record", lambda storage, run_id: {"configuration": base})
+    seen = list[Any]()
+    monkeypatch.setattr(commands.pipeline, "run", lambda config, spark: seen.append(config) or PUBLISHED)
+    assert main(["value", "--add-validation", "new", "o/runs/before"]) == 0
+    assert (seen[0].review, seen[0].goal, seen[0].parent, seen[0].change) == (False, None, "before", "add")
+    assert main(["value", "--add-validation", "new", "o/runs/before", "--review", "true"]) == 2

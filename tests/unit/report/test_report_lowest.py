@@ -46,3 +46,8 @@ def test_lines__forged_names_stay_on_their_line():
     assert len(lines) == 4
     assert "a\\naudit" in lines[2]
     assert "\u202e" not in "".join(lines)
+
+
+def test_lines__of_owners_are_not_told_as_rows():
+    lines = lowest_lines([row("Bob", None, 0.03), row("alice", None, 0.4)])
+    assert [line.split() for line in lines[1:]] == [["value", "owner"], ["0.03000", "Bob"], ["0.40000", "alice"]]

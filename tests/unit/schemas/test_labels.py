@@ -72,6 +72,9 @@ NOTHING = {
     "a label of all among others": ([[0, 5], [1, 5]], [[5], [0, 5]], "everybody shares"),
     "all labels in each validation row": ([0, 1, 0], [[0, 1], [0, 1, 2]], "everybody shares"),
     "one class, self-validation": ([1, 1], None, "everybody shares"),
+    "twins in one table": (["cat", "Cat", "dog"], ["cat", "dog"], "'Cat', 'cat'"),
+    "twins in both tables": (["cat", "dog"], ["cat ", "dog"], "'cat', 'cat '"),
+    "twins, self-validation": (["new  york", "new york", "x", "x"], None, "'new  york', 'new york'"),
     "all apart, self-validation": ([1, 2, 3], None, "each label in one row alone"),
     "missing, as NumPy writes it": (["a", "nan", "b"], ["a", "b"], "'nan', 1 times"),
     "missing, as pandas writes it": (["a", "b"], ["a", "<NA>", "<NA>", "b"], "'<NA>', 2 times"),
@@ -83,6 +86,7 @@ SOMETHING = {
     "one point": ([0, 1], [0]),
     "one training row": ([0], [0]),
     "a label of all training rows, not of all points": ([[0, 5], [1, 5]], [[0], [5]]),
+    "numbers and words": ([["1", "one"], ["One way"]], [["1"], ["one"]]),
     "two classes, self-validation": ([0, 1, 1], None),
     "one row, self-validation": ([4], None),
 }
