@@ -54,7 +54,8 @@ def run(words: Sequence[str]) -> int:
     if dry:
         lines = log_text(changes).splitlines()
         left_out = [f"... and {len(changes) - SHOWN:,} more"] if len(changes) > SHOWN else []
-        _tell([*lines[: SHOWN + 1], *left_out, *notes, f"nothing written; it would be {told}"])
+        next_to_do = f"next: dvspark clean {operands[0]} --output FOLDER, with the same words"
+        _tell([*lines[: SHOWN + 1], *left_out, *notes, f"nothing written; it would be {told}", next_to_do])
         return 0
     output = Path(options["--output"])
     before, after = write_cleaned(reviewed, changes, output)

@@ -44,7 +44,7 @@ def run(words: Sequence[str]) -> int:
     """
     declared = COMMANDS["evaluate"]
     operands, given = own_words(declared, words)
-    problems = choice_problems("dvspark evaluate", operands[0] if operands else "", list(QUESTIONS))
+    problems = choice_problems("dvspark evaluate", operands[0], list(QUESTIONS)) if operands else [_no_question()]
     if ("--train" in given) != ("--validation" in given):
         problems.append(Problem("tables", "--train and --validation", "one of them", "leave both out for the demo's"))
     if problems:
@@ -102,6 +102,10 @@ def _of_subsets(
     shares = [number_of("--shares", {"--shares": one}) for one in options["--shares"].split(",")]
     given: dict[str, Any] = {"protocol": protocol, "seeds": seeds, "shares": shares, "training": training}
     return subsets(train, validation, criteria, **given)
+
+
+def _no_question() -> Problem:
+    return Problem("dvspark evaluate", f"QUESTION: {', '.join(QUESTIONS)}", "none", "such as dvspark evaluate detect")
 
 
 def _protocol(asked: str, options: dict[str, str]) -> Protocol:

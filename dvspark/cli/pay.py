@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 
+import pyarrow as pa
+
 from dvspark.arguments import choice_problems
 from dvspark.cli.declared import COMMANDS
 from dvspark.cli.market_files import asked_values, free_places, write_both
 from dvspark.cli.words import own_words
 from dvspark.errors import ConfigError, Problem
+from dvspark.logs.redact import visible
 from dvspark.market.gaming import RESISTS, SUMS
 from dvspark.market.given_tables import number_of
 from dvspark.market.payout_table import payout_table
 
 NEGATIVE = ("pays-nothing", "owes")
+# So many of those who are paid are shown.
+SHOWN = 5
 
 
 def run(words: Sequence[str]) -> int:
@@ -37,10 +42,21 @@ def run(words: Sequence[str]) -> int:
         decimals=int(decimals) if decimals.is_integer() else decimals,
     )
     n_paid = sum(amount != 0 for amount in table["payout"].to_pylist())
-    lines = [f"{n_paid:,} of {len(table):,} are paid; they share {options['--budget']}"]
+    lines = [
+        *_largest(table, int(decimals)),
+        f"{n_paid:,} of {len(table):,} are paid; they share {options['--budget']}",
+    ]
     said = SUMS if by_owner else RESISTS.get(asked.method or "")
     write_both(places, table, [*lines, said] if said else lines)
     return 0
+
+
+def _largest(table: pa.Table, decimals: int) -> list[str]:
+    """Return lines about those who are paid most, the most first."""
+    most = table.sort_by([("payout", "descending"), ("id", "ascending")]).slice(0, SHOWN).to_pylist()
+    paid = [(f"{row['payout']:,.{decimals}f}", visible(str(row["id"]))) for row in most if row["payout"] > 0]
+    width = max((len(payout) for payout, _ in paid), default=0)
+    return [f"{payout:>{width}}  {name}" for payout, name in paid]
 
 
 def _problems(operands: list[str], options: dict[str, str]) -> list[Problem]:

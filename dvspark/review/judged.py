@@ -19,7 +19,8 @@ class Judged:
     - ``score`` (n,): probability that the label is right; of several labels, that of the least probable.
     - ``issue`` (n,): whether the label is probably wrong. ``differs`` (n,): whether another one is suggested.
     - ``suggested`` (n rows): the most probable labels as codes; ``suggested_score`` (n,): their probability.
-    - ``support`` (n,): how many of the nearest rows have the suggested label; -1 for rows with several labels.
+    - ``support`` (n,): how many of the ``n_asked`` nearest rows have the suggested label; -1 for rows with several
+      labels.
     - ``noise``: the share of wrong labels among rows whose class is sure.
     """
 
@@ -29,6 +30,7 @@ class Judged:
     suggested: RowLabels
     suggested_score: Float64s
     support: Int64s
+    n_asked: int
     noise: float
 
 
@@ -43,6 +45,7 @@ def judge(labels: RowLabels, voters: list[Voters], n_codes: int, head: LogProbab
         RowLabels(np.arange(labels.n_rows + 1), choices.codes[found.best_place]),
         found.best,
         choices.votes[found.best_place].astype(np.int64),
+        voters[0].near.n_near,
         found.noise.rate,
     )
 
@@ -69,6 +72,7 @@ def judge_sets(labels: RowLabels, voters: list[Voters], n_codes: int) -> Judged:
         RowLabels(np.searchsorted(rows[has], np.arange(n + 1)), codes[has]),
         _least(np.where(differs, found.best, found.given), rows, n),
         np.full(n, -1),
+        voters[0].near.n_near,
         found.noise.rate,
     )
 

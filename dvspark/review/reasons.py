@@ -41,6 +41,11 @@ def _reason(evidence: Evidence, row: int, words: list[Any], ids: list[Any], vali
     return "Its neighbors are much farther from it than from their own neighbors."
 
 
+def _probability(found: float) -> str:
+    """Return a probability in two digits, which never says that something is certain."""
+    return "over 0.99" if found > 0.99 else "under 0.01" if found < 0.01 else f"{found:.2f}"
+
+
 def _sameness(distance: float) -> str:
     return "equals" if distance == 0.0 else "nearly equals"
 
@@ -49,10 +54,11 @@ def _label_reason(evidence: Evidence, row: int, words: list[Any]) -> str:
     judged = evidence.judged
     own, best = codes_at(evidence.labels, row), codes_at(judged.suggested, row)
     if not judged.differs[row]:
-        return f"Its label is doubtful (probability {judged.score[row]:.2f}), but no other is more probable."
-    sure = f"with probability {judged.suggested_score[row]:.2f}"
+        doubt = f"probability {_probability(judged.score[row])}"
+        return f"Its label is doubtful ({doubt}), but no other is more probable."
+    sure = f"with probability {_probability(judged.suggested_score[row])}"
     if judged.support[row] >= 0:
-        votes = f"{judged.support[row]} of its nearest rows have it"
+        votes = f"{judged.support[row]} of its {judged.n_asked} nearest rows have it"
         return f"Its label is probably {shown([words[best[0]]])}, not {shown([words[own[0]]])}, {sure}; {votes}."
     parts = []
     if len(lacking := np.setdiff1d(best, own)):

@@ -101,7 +101,7 @@ def test_evaluate__bytes_are_read_as_numbers(tmp_path: Path, capfd: pytest.Captu
     ("words", "code", "said"),
     [
         (["detekt"], 2, "did you mean 'detect'"),
-        ([], 2, "one of 'detect'"),
+        ([], 2, "expected: QUESTION: detect"),
         (["detect", "--train", "x"], 2, "one of them"),
         (["detect", "--seeds", "0"], 2, "a whole number from 1"),
         (["detect", "--share", "much"], 2, "a number"),

@@ -73,7 +73,9 @@ def test_pay__takes_given_values_and_lets_negative_ones_owe(tmp_path: Path, caps
     (tmp_path / "given.csv").write_text("id,value\na,3\nb,-1\n")
     words = ["pay", str(tmp_path / "given.csv"), "--budget", "10", "--decimals", "0", "--to"]
     assert main([*words, str(tmp_path / "one"), "--negative", "owes"]) == 0
+    capsys.readouterr()
     assert main([*words, str(tmp_path / "two")]) == 0
+    assert capsys.readouterr().out.startswith("10  a\n1 of 2 are paid")
     assert [row["payout"] for row in rows_of(tmp_path / "one.csv")] == ["15", "-5"]
     assert [row["payout"] for row in rows_of(tmp_path / "two.csv")] == ["10", "0"]
     assert [row["rank_low"] for row in rows_of(tmp_path / "two.csv")] == ["", ""]

@@ -120,7 +120,9 @@ def test_clean__writes_the_table_as_decided_and_a_log(
 ) -> None:
     run, review = str(folder / "out" / "runs" / "judged"), review_of(folder, "judged").to_pylist()
     assert main(["clean", run, "--dry-run"]) == 0
-    assert "nothing written" in capfd.readouterr().out
+    said = capfd.readouterr().out
+    assert "nothing written" in said
+    assert f"next: dvspark clean {run} --output FOLDER" in said
     assert main(["clean", run, "--output", str(tmp_path / "new")]) == 0
     before, after = pq.read_table(folder / "train.parquet"), pq.read_table(tmp_path / "new" / "cleaned")
     assert after.schema.equals(before.schema)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from property_tests import examples
@@ -40,6 +41,7 @@ def evidence(rows: list[dict[str, object]]) -> Evidence:
         RowLabels(offsets, best),
         columns["best_score"],
         np.ones(n, np.int64),
+        20,
         0.1,
     )
     copies = Copies(of, np.where(of >= 0, 0.0, np.nan))
@@ -74,3 +76,13 @@ def test_rules__decide_in_their_order_and_save_every_class(rows: list[dict[str, 
     told = reasons(found, decided, list("abcd"), list(range(len(rows))), ["v"])
     assert all(text.endswith(".") for text in told)
     assert [text == KEPT for text in told] == (decided.words == "keep").tolist()
+
+
+@pytest.mark.parametrize(("best_score", "sure"), [(0.85, "0.85"), (0.9951, "over 0.99"), (1.0, "over 0.99")])
+def test_reason__says_how_many_nearest_rows_of_how_many_and_never_that_it_is_certain(
+    best_score: float, sure: str
+) -> None:
+    row = {"code": 0, "best": 1, "issue": True, "score": 0.1, "best_score": best_score}
+    found = evidence([{**row, "copy": False, "leak": False, "outlying": False}] * 2)
+    expected = f"Its label is probably 'b', not 'a', with probability {sure}; 1 of its 20 nearest rows have it."
+    assert reasons(found, decide(found), list("abcd"), [0, 1], ["v"])[0].startswith(expected)
