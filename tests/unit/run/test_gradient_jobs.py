@@ -175,7 +175,7 @@ def test_values__of_several_epochs_are_means_over_them(
 
 
 BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
-    "no column": ({"loss": None}, ["a column 'loss' (loss)", "Set train.loss"]),
+    "no column": ({"loss": None}, ["a column 'loss' (loss)", "set train.loss"]),
     "words": ({"loss": ["much"] * N}, ["train column 'loss'", "a number", "cast it to double"]),
     "bad numbers": (
         {"loss": pa.array([None, float("nan"), -0.5, *LOSSES[3:]])},
