@@ -74,5 +74,5 @@ def _with_way_out(problem: Problem) -> Problem:
     """Return the problem of a missing owner, with what else can be done, since values should go to owners."""
     if "(owner)" not in problem.expected:
         return problem
-    hint = f"{problem.hint} Each owner gets its own values; publish_all_values: true puts all in one table."
+    hint = f"{problem.hint}. Each owner gets its own values; publish_all_values: true puts all in one table."
     return dataclasses.replace(problem, hint=hint)

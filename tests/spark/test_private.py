@@ -230,7 +230,11 @@ def test_private_run__a_table_without_owners_is_told_the_way_out(
     words = ["--train", train, *tables[2:], "--output", tmp_path / "out"]
     assert command("value", *words) == InputError.exit_code
     err = capsys.readouterr().err
-    for said in ("a column 'owner' (owner)", "Set train.owner", "publish_all_values: true"):
+    for said in (
+        "a column 'owner' (owner)",
+        "set train.owner to the column's name. Each owner",
+        "publish_all_values: true",
+    ):
         assert said in err
     assert not (tmp_path / "out").exists()
 

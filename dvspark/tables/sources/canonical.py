@@ -73,7 +73,7 @@ def _missing(side: str, reference: TableReference, role: str, names: Sequence[st
         expected = f"columns {name}_0, {name}_1, ... (embedding), with a number in each"
         hint = f"rename the columns of numbers, or set {side}.{role} to what their names have before the number"
     elif near := close_matches(name, names, all_known=False):
-        hint = f"{near} Then {hint}."
+        hint = f"{near} Then {hint}"
     return Problem(f"{side} table {reference}", expected, f"columns {', '.join(names)}", hint)
 
 
