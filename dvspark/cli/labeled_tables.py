@@ -48,13 +48,9 @@ def read_labeled(
             inputs = validate(sides[0], sides[1] if len(sides) > 1 else None, ValueOptions(), "fail")
         except InputError as error:
             raise InputError([_in_words(problem) for problem in error.problems]) from None
-        tables = [
-            cast("LocalRows", rows.frame).table for rows in (inputs.train, inputs.validation)
-        ]  # of a local session
-    return {
-        side: (table.column("id"), LabeledRows.of(side, _embeddings(table.column("embedding")), _labels(table)))
-        for side, table in zip(paths, tables, strict=False)
-    }
+        # The session is a local one.
+        tables = [cast("LocalRows", rows.frame).table for rows in (inputs.train, inputs.validation)]
+    return {side: (table.column("id"), _labeled(side, table)) for side, table in zip(paths, tables, strict=False)}
 
 
 def _in_words(problem: Problem) -> Problem:
@@ -66,8 +62,8 @@ def _in_words(problem: Problem) -> Problem:
     return replace(problem, where=word(problem.where), hint=word(problem.hint).replace(REJECTING, ""))
 
 
-def _labels(table: pa.Table) -> Any:
-    return table.column("label").to_numpy()
+def _labeled(side: str, table: pa.Table) -> LabeledRows:
+    return LabeledRows.of(side, _embeddings(table.column("embedding")), table.column("label").to_numpy())
 
 
 def _embeddings(column: pa.ChunkedArray) -> Any:

@@ -92,10 +92,8 @@ def _cores(n: int, d: int, m: int, settings: dict[str, Any], targets: list[Row])
             with _kept_to(cores):
                 job = apart(run_jobs, folder=folder, master=f"local[{tasks}]", jobs=[settings])[0]
             stages = {"value stage, s": job["stages"]["value"], "whole job, s": job["job_seconds"]}
-            sizes = {"N": n, "D": d, "M": m, "chunks": job["plan"]["n_chunks"]}
-            if settings:
-                sizes = {"N": n, "D": d, "M": m, "evaluations": settings["evaluations"]}
-            rows.append({"cores": cores, "tasks at once": tasks, **sizes, **stages})
+            parts = {"evaluations": settings["evaluations"]} if settings else {"chunks": job["plan"]["n_chunks"]}
+            rows.append({"cores": cores, "tasks at once": tasks, "N": n, "D": d, "M": m, **parts, **stages})
     speed_up = rows[0]["value stage, s"] / rows[-1]["value stage, s"]
     of = f", {settings['method']}" if settings else ""
     what = f"N = {n:,}, D = {d:,}, M = {m:,}{of}: value stage on 1 core / on 2"

@@ -79,16 +79,16 @@ def begin(storage: Storage, session: Session, run_id: str, own: Place) -> None:
     places = run_places(storage, run_id) | {own}
     announce(storage, run_id, places)
     storage.remove_file(f"runs/{run_id}/run.json")
-    for table in _tables(storage, session, places - {own}):
+    for table in _tables(storage, session, places - {own}).values():
         remove_values(table, run_id)
 
 
-def _tables(storage: Storage, session: Session, places: set[Place]) -> list[ValuesTable]:
+def _tables(storage: Storage, session: Session, places: set[Place]) -> dict[Place, ValuesTable]:
     """Return the places that are tables which commit; folders of files are replaced as folders."""
     is_delta = values_kind(storage) == "delta"
     commits = [place for place in places if place.table is not None or (is_delta and place.format == "delta")]
-    opened = (place.opened(storage, session) for place in sorted(commits, key=str))
-    return [table for table in opened if table is not None]
+    opened = ((place, place.opened(storage, session)) for place in sorted(commits, key=str))
+    return {place: table for place, table in opened if table is not None}
 
 
 def require_reachable(storage: Storage, session: Session, run: RunKey, own: Place, *, force: bool) -> None:
@@ -99,10 +99,9 @@ def require_reachable(storage: Storage, session: Session, run: RunKey, own: Plac
     opened.
     """
     places = run_places(storage, run.run_id)
-    for place in (own, *(places - {own})):
-        for table in _tables(storage, session, {place}):
-            if table.columns() is not None:
-                table.require_takes(run.run_id, replaces=force or place != own)
+    for place, table in _tables(storage, session, places | {own}).items():
+        if table.columns() is not None:
+            table.require_takes(run.run_id, replaces=force or place != own)
     if own.table is None or own in places or force:
         return
     named = own.opened(storage, session)
