@@ -14,6 +14,9 @@ EPSILON = 2.0**-52
 # Names of the numbers in a partial, beside its arrays.
 SCALARS = ("n_validation", "utility", "empty_utility", "error_bound", "n_alone", "size")
 
+# Sums are centered so many rows at a time, which a cache holds with all that is made of them.
+PIECE_ROWS = 2**15
+
 # A partial names so many points with wide certificates, which the audit values again beside random ones.
 N_WIDEST = 4
 
@@ -69,10 +72,11 @@ class Partial:
 
         Differences below 2e-8 √n of the value count as zero: equal values leave no more than that as rounding.
         """
-        if self.n_validation:
-            spread = self.value_squared - self.value * (self.value / self.n_validation)
-            rounding = 2.0 * EPSILON * self.n_validation * self.value_squared
-            self.value_squared = np.where(spread > rounding, spread, 0.0)
+        for start in range(0, len(self.value) if self.n_validation else 0, PIECE_ROWS):
+            value, squared = (of[start : start + PIECE_ROWS] for of in (self.value, self.value_squared))
+            spread = squared - value * (value / self.n_validation)
+            rounding = 2.0 * EPSILON * self.n_validation * squared
+            squared[:] = np.where(spread > rounding, spread, 0.0)
         return self
 
     def count_alike(self, utility: float, empty_utility: float, error_bound: float, size: float = 1.0) -> None:

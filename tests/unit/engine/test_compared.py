@@ -13,7 +13,7 @@ import pytest
 from frames import draw_data
 
 from dvspark.audit.checks import check_arrival
-from dvspark.audit.reference import _order
+from dvspark.audit.reference import _ordered
 from dvspark.engine.compared import compare_chunks, findings_of, values_sha256
 from dvspark.engine.index.index_writing import IndexWriter
 from dvspark.engine.index.train_index import TrainIndex, open_index
@@ -88,4 +88,6 @@ def test_arrival__other_bits_fail() -> None:
 def test_order__is_by_distance_then_row_however_many_are_equal(levels: int) -> None:
     distance = np.random.default_rng(levels).integers(0, levels, 5_000).astype(np.float64)
     distance[:3] = 0.0, -0.0, np.inf
-    np.testing.assert_array_equal(_order(distance), np.lexsort((np.arange(5_000), distance)))
+    order, ordered = _ordered(distance)
+    np.testing.assert_array_equal(order, np.lexsort((np.arange(5_000), distance)))
+    np.testing.assert_array_equal(ordered, distance[order])
