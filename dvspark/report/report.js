@@ -85,7 +85,7 @@
     if (suggested && suggested !== label[row]) {
       const score = number("suggested_score", row);
       made.append(element("span", "suggested", element("span", "mark", "→ "), classButton(suggested),
-        score === null ? "" : element("small", "", ` ${percent(score)}`)));
+        score === null ? "" : element("small", "", score > 0.99 ? " over 99%" : ` ${percent(score)}`)));
     }
     return made;
   };

@@ -70,9 +70,16 @@ def losses(review: pa.Table, changes: dict[Any, RowChange]) -> list[str]:
     for row, first in zip(rows, duplicate_sets(review).to_pylist(), strict=True):
         sets.setdefault(first, []).append(row["id"])
     lost = [first for first, members in sets.items() if len(members) > 1 and dropped.issuperset(members)]
-    told = {"classes have no row any more": before - after, "labels are new: no row had them": after - before}
-    told["rows are dropped with all their copies"] = set(lost)
-    return [f"{len(some)} {what}: {shown(sorted(some, key=str)[:FIRST])}" for what, some in told.items() if some]
+    told = (
+        (before - after, "class has no row any more", "classes have no row any more"),
+        (after - before, "label is new: no row had it", "labels are new: no row had them"),
+        (set(lost), "row is dropped with all its copies", "rows are dropped with all their copies"),
+    )
+    return [
+        f"{len(some)} {of_one if len(some) == 1 else of_more}: {shown(sorted(some, key=str)[:FIRST])}"
+        for some, of_one, of_more in told
+        if some
+    ]
 
 
 def log_text(changes: dict[Any, RowChange]) -> str:

@@ -23,6 +23,8 @@ from dvspark.review.result import ReviewResult
 from dvspark.review.votes import LogProbabilities, RowLabels, Voters
 from dvspark.schemas import OWNED, Float64s, columns
 
+# If a larger share of the labels is flagged, a person should look before the flags are followed.
+MANY_FLAGGED = 0.25
 # In place of a radius: it follows from the data.
 AUTO = "auto"
 # Metrics that are distances, and up to which distance rows are equal: rounding, under cosine.
@@ -175,6 +177,11 @@ def _findings(rows: ReviewRows, evidence: Evidence, decided: Decided, words: pa.
         got = f"{n_below[code]:,} of {n_rows[code]:,} below 0"
         hint = "do not drop rows of this class by their value: look at them, and for more rows like them"
         yield Problem(f"class {label}", "values above 0 for most rows", got, hint)
+    n_flagged = int(np.count_nonzero(evidence.judged.issue))
+    if n_flagged > MANY_FLAGGED * labels.n_rows:
+        hint = "look at some of them first: labels are very noisy, or embeddings do not tell these classes apart"
+        got = f"{n_flagged:,} of {labels.n_rows:,} flagged"
+        yield Problem("label_issue", f"at most {MANY_FLAGGED:.0%} of the labels flagged", got, hint)
     for row, code in zip(decided.saved.tolist(), decided.saved_codes.tolist(), strict=True):
         label = shown([words[code].as_py()])
         hint = "look at the row: it was to be dropped or relabeled, and nothing of its class would be left"

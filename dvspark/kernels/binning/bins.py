@@ -52,6 +52,11 @@ SHARE_AT_END = 0.125
 # Ranks are interpolated over so many keys of the sample, and over more farther out, because single gaps are noise.
 KNOT_STEP, KNOT_GROWTH = 24, 1.3
 
+# Where doubt makes bins wider than the certificate asks for, that is made good by more near rows: where it is wider by
+# more than the first factor, so many times more (docs/decisions/0050).
+NEAR_WHERE_WIDER = ((1.1, 1.25), (1.28, 1.5))
+MOST_TIMES_NEAR = NEAR_WHERE_WIDER[-1][1]
+
 # Of the bins, this share is spread evenly over the rows, the rest as the certificate asks for. It keeps bins that lie
 # far away, where the certificate would allow millions of rows, small enough to have an error far under it.
 EVEN_SHARE = 0.1
@@ -137,10 +142,30 @@ def edges(sample_keys: Floats, n_train: int, n_near: int, limits_of: Sequence[Li
     ``sample_keys`` (n_points, n_sample) float32 are sorted in place. A point has no bins if its keys beyond the near
     rows are all equal, or almost equal. Bins hold more rows the farther out they lie, about in proportion to the square
     of the rank, as the certificate needs. ``limits_of`` has a function for each point, which returns for keys how near
-    another key may be for the order of the two to be in doubt.
+    another key may be for the order of the two to be in doubt. About ``n_near`` rows lie before the bins, and more, at
+    most `MOST_TIMES_NEAR` times as many, where doubt makes bins wide.
     Cost: O(n_points × sample log sample).
     """
     sample_keys.sort(axis=1)
+    found, wider = _edges(sample_keys, n_train, n_near, limits_of)
+    level = np.searchsorted([least for least, _ in NEAR_WHERE_WIDER], wider)
+    for number, (_, times) in enumerate(NEAR_WHERE_WIDER, 1):
+        some = np.flatnonzero(level == number).tolist()
+        if some:
+            more = min(int(times * n_near), n_train)
+            again, _ = _edges(sample_keys[some], n_train, more, [limits_of[point] for point in some])
+            for point, of_point in zip(some, again, strict=True):
+                found[point] = found[point] if of_point is None else of_point
+    return found
+
+
+def _edges(
+    sample_keys: Floats, n_train: int, n_near: int, limits_of: Sequence[LimitsOf]
+) -> tuple[list[BinEdges | None], Float64s]:
+    """Return the edges of each point's bins, from sorted keys, and how much wider doubt makes its certificate.
+
+    That is 1 where doubt makes no bin wider, and 0 for points without bins.
+    """
     n_sample = sample_keys.shape[1]
     knots, ranks = _knots(n_sample, n_train, n_near)
     at_knots = sample_keys[:, knots].astype(np.float64)
@@ -149,15 +174,18 @@ def edges(sample_keys: Floats, n_train: int, n_near: int, limits_of: Sequence[Li
     reach = high - at_knots[:, 0]
     binned = np.flatnonzero(reach * np.finfo(np.float32).max >= N_CELLS**2)
     found: list[BinEdges | None] = [None] * len(sample_keys)
+    wider = np.zeros(len(sample_keys))
     if len(binned):
         given = (at_knots[binned], reach[binned], ranks, [limits_of[point] for point in binned.tolist()])
-        for point, of_point in zip(binned.tolist(), _edges(*given), strict=True):
-            found[point] = of_point
-    return found
+        for point, (of_point, times) in zip(binned.tolist(), _layouts(*given), strict=True):
+            found[point], wider[point] = of_point, times
+    return found, wider
 
 
-def _edges(at_knots: Float64s, reach: Float64s, ranks: Float64s, limits_of: Sequence[LimitsOf]) -> Iterator[BinEdges]:
-    """Yield where the bins of each point lie, from its keys at the knots, (n_points, n_knots), which have ``ranks``.
+def _layouts(
+    at_knots: Float64s, reach: Float64s, ranks: Float64s, limits_of: Sequence[LimitsOf]
+) -> Iterator[tuple[BinEdges, float]]:
+    """Yield what `_edges` tells of each point, from its keys at the knots, (n_points, n_knots), which have ``ranks``.
 
     Cells reach so far beyond the first knot. Most steps take all points at once: single ones cost more in calls.
     """
@@ -178,6 +206,9 @@ def _edges(at_knots: Float64s, reach: Float64s, ranks: Float64s, limits_of: Sequ
     begins = np.ones((len(reach), N_CELLS + 1), np.int64)
     n_bins = np.minimum(wanted, np.maximum(most, 1)).astype(np.int64)
     begins[:, 1:] += np.cumsum(n_bins, axis=1)
+    # A bin of n rows at rank r adds about n² / r³ to the certificate.
+    of_cell = np.diff(rank, axis=1) ** 2 / rank[:, :-1] ** 3
+    wider = (of_cell / n_bins).sum(axis=1) / (of_cell / wanted).sum(axis=1)
     # The first cells are too narrow for a bin. Where few rows are in them, these count as near.
     first = np.argmax(most >= 1, axis=1)
     first[rank[np.arange(len(first)), first] > (1.0 + NARROW_SHARE) * rank[:, 0]] = 0
@@ -192,7 +223,7 @@ def _edges(at_knots: Float64s, reach: Float64s, ranks: Float64s, limits_of: Sequ
         linked = np.zeros(N_BINS, np.bool_)
         linked[begins[point, :-1][most[point] < 1]] = True  # such a cell has one bin
         doubt = BinDoubt(linked, float(lowest[point]), float(limit[point]))
-        yield BinEdges(lowest[point], begin[point], scale[point], lines[point], doubt)
+        yield BinEdges(lowest[point], begin[point], scale[point], lines[point], doubt), float(wider[point])
 
 
 @functools.lru_cache(maxsize=64)

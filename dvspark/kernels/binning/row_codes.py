@@ -90,9 +90,10 @@ class BinnedBlock:
 
 
 def near_capacity(n_train: int, n_near: int) -> int:
-    """Return for how many near rows of a point there is a place."""
+    """Return for how many near rows of a point there is a place, where `bins.edges` is asked for ``n_near``."""
     told_by = n_near * bins.sample_size(n_train) / n_train
-    return min(n_train, int(n_near * (1.0 + NEAR_DEVIATIONS / np.sqrt(told_by))) + 1_000)
+    most = bins.MOST_TIMES_NEAR * n_near
+    return min(n_train, int(most * (1.0 + NEAR_DEVIATIONS / np.sqrt(told_by))) + 1_000)
 
 
 def most_near_rows(n_train: int, capacity: int) -> int:

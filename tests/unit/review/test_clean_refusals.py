@@ -123,9 +123,9 @@ def test_clean__says_what_decisions_lose(reviewed: Path, tmp_path: Path, capfd: 
     csv = "\ufeffid,decision,suggested_label\r\n" + "\r\n".join(lines) + "\r\n"
     assert cleaned(reviewed, tmp_path, csv) == 0
     out = capfd.readouterr().out
-    assert "1 classes have no row any more: 1" in out
-    assert "1 labels are new: no row had them: 4" in out
-    assert "1 rows are dropped with all their copies: 0" in out
+    assert "1 class has no row any more: 1" in out
+    assert "1 label is new: no row had it: 4" in out
+    assert "1 row is dropped with all its copies: 0" in out
     found = pq.read_table(tmp_path / "new" / "cleaned")
     assert found.schema.equals(table().schema)
     assert f"{len(lines)} rows dropped" in out or f"{N - len(found)} rows dropped" in out

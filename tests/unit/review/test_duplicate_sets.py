@@ -70,7 +70,7 @@ def test_losses__tell_of_a_set_only_if_none_of_its_rows_stays() -> None:
     table = pa.table({**review, "label": labels})
     dropped = {row: RowChange("drop", "x", None, "review", "") for row in "abc"}
     assert losses(table, {row: dropped[row] for row in "bc"}) == []
-    assert losses(table, dropped) == ["1 rows are dropped with all their copies: 'a'"]
+    assert losses(table, dropped) == ["1 row is dropped with all its copies: 'a'"]
 
 
 def test_sets__are_valued_as_one_player_and_each_copy_is_told() -> None:

@@ -250,6 +250,15 @@ def test_a_class_that_is_mostly_negative__is_told() -> None:
     assert any(finding.where == "class 2" and "below 0" in finding.got for finding in found.findings)
 
 
+@pytest.mark.parametrize(("wrong", "told"), [(0.1, False), (0.4, True)])
+def test_many_flags__are_told(wrong: float, told: bool) -> None:
+    x, y = blobs(300)
+    spoiled = np.random.default_rng(0).random(len(y)) < wrong
+    y[spoiled] = (y[spoiled] + 1) % 3
+    found = review(x, y)
+    assert any(finding.where == "label_issue" for finding in found.findings) is told
+
+
 @pytest.mark.parametrize("guise", ["list", "pandas", "arrow"])
 def test_guises__give_the_same_table(guise: str) -> None:
     x, y = blobs(50)

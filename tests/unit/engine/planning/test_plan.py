@@ -113,9 +113,9 @@ def test_clause_2__an_index_that_just_fits_is_replicated() -> None:
 def test_clause_3__an_index_that_does_not_fit_is_sharded() -> None:
     found = plan_of(INDEX_BYTES - 1, n_tasks=2, ranking="binned")
     assert (found.name, found.reason[:29]) == ("sharded", "3. index of 1.0 GiB does not ")
-    assert (found.block_rows, found.n_blocks) == (30 * TILE_ROWS, 9)
+    assert (found.block_rows, found.n_blocks) == (21 * TILE_ROWS, 12)
     partials, near = 40 * 16 * 1_000_000, (34_000 + 12 * 1_000) * 20
-    tables = 9 * (192 + 128) * 1024
+    tables = 12 * (192 + 128) * 1024
     assert found.shuffle_bytes == INDEX_BYTES + partials + 10_000 * (tables + near)
 
 
