@@ -150,9 +150,8 @@ def edges(sample_keys: Floats, n_train: int, n_near: int, limits_of: Sequence[Li
     found, wider = _edges(sample_keys, n_train, n_near, limits_of)
     level = np.searchsorted([least for least, _ in NEAR_WHERE_WIDER], wider)
     for number, (_, times) in enumerate(NEAR_WHERE_WIDER, 1):
-        some = np.flatnonzero(level == number).tolist()
-        if some:
-            more = min(int(times * n_near), n_train)
+        some, more = np.flatnonzero(level == number).tolist(), int(times * n_near)
+        if some and more < n_train:
             again, _ = _edges(sample_keys[some], n_train, more, [limits_of[point] for point in some])
             for point, of_point in zip(some, again, strict=True):
                 found[point] = found[point] if of_point is None else of_point
