@@ -37,7 +37,7 @@ def reviewed(values):
             "label_score": [(row * 7919 % n) / n for row in range(n)],
             "label_issue": [each == "relabel" for each in decision],
             "suggested_label": [f"class {row % 58}" for row in range(n)],
-            "suggested_score": [0.9] * n,
+            "suggested_score": [0.9 if row % 20 == 3 else 0.9999 for row in range(n)],
             "duplicate_of": [ids[row - 1] if is_copy else None for row, is_copy in enumerate(of_copies)],
             "duplicate_distance": [0.001 if is_copy else None for is_copy in of_copies],
             "leaked_from": pa.nulls(n, pa.string()),
@@ -123,6 +123,13 @@ def test_script__shows_what_a_review_decided_first(tab, page):
     assert tab.until(IDS) == [f"row_{row}" for row in relabeled[:25]]
     assert tab.complaints() == []
     assert [each for each in tab.requests() if not each.startswith(("file:", "data:"))] == []
+
+
+def test_script__never_tells_a_probability_of_one(tab, page):
+    tab.open(page)
+    set_control(tab, "of-decision", "relabel", "change")
+    shown = tab.until("[...document.querySelectorAll('#lines .suggested small')].map((each) => each.textContent.trim())")
+    assert {*shown} == {"90%", "over 99%"}
 
 
 def test_script__searches_pages_and_sorts(tab, page):
