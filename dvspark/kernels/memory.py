@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from dvspark.kernels.binning import bins, row_codes
-from dvspark.kernels.distances import distances
 from dvspark.kernels.ranking import ranking as by_sort
 
 # The cases that `python -m dvspark.kernels.memory` prints.
@@ -38,10 +37,8 @@ def scratch_bytes(
     - ``row_bounds`` take 8 N bytes, and a table for each point.
     For a block of a table of ``table_rows``, P is that of the whole table.
     """
-    table_rows, tile = table_rows or n_train, min(n_train, distances.TILE_ROWS)
-    points = by_sort.points_per_block(table_rows)
-    per_row = 200 if ties == "id" else 280
-    by_keys = points * 4 * n_train + per_row * n_train + (40 * tile + 24 * points) * n_features + 2**20
+    table_rows = table_rows or n_train
+    by_keys = by_sort.sort_bytes(n_train, n_features, by_sort.points_per_block(table_rows), ties=ties)
     if ranking == "sorted":
         return by_keys
     points = points_at_once(table_rows, n_features, ranking=ranking, k=k, tolerance=tolerance)

@@ -26,8 +26,10 @@ from dvspark.schemas import (
     UInt16s,
 )
 
-# What a worker takes beside the training rows stays under this many bytes, as long as 8 points do not take more: half
-# the points in a product cost a quarter more time in it. A block of points gets what tables and sums over rows leave.
+# What a worker takes beside the training rows stays under this many bytes, or if it is more, under what the sort of all
+# rows would take, as long as 8 points do not take more. A block of points gets what tables and sums over rows leave:
+# half the points in a product cost a quarter more time in it, and 8 points seven times as much as 256
+# (docs/decisions/0051).
 WORKER_BYTES = 9 * 2**27
 TABLE_ROW_BYTES = 57
 
@@ -113,7 +115,8 @@ def table_bytes(n_train: int, n_features: int) -> int:
 
 def points_per_block(n_train: int, n_features: int, capacity: int) -> int:
     """Return how many points go through both passes together."""
-    left = WORKER_BYTES - table_bytes(n_train, n_features)
+    by_sort = ranking.sort_bytes(n_train, n_features, ranking.points_per_block(n_train))
+    left = max(WORKER_BYTES, by_sort) - table_bytes(n_train, n_features)
     return int(np.clip(left // point_bytes(n_train, n_features, capacity), 8, distances.POINTS_PER_PRODUCT))
 
 

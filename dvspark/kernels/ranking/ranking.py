@@ -91,6 +91,12 @@ def points_per_block(n_train: int) -> int:
     return int(np.clip(KEY_BLOCK_BYTES // (4 * n_train), 1, POINTS_PER_BLOCK))
 
 
+def sort_bytes(n_train: int, n_features: int, points: int, *, ties: str = "id") -> int:
+    """Return a bound on what the sorted ranking takes beside the train arrays, with so many points in memory."""
+    per_row, tile = 200 if ties == "id" else 280, min(n_train, distances.TILE_ROWS)
+    return points * 4 * n_train + per_row * n_train + (40 * tile + 24 * points) * n_features + 2**20
+
+
 def sorted_rows(k: int) -> int:
     """Return the smallest number of nearest rows that are sorted."""
     return max(SORTED_ROWS, SORTED_ROWS_PER_NEIGHBOR * k)
