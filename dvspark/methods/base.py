@@ -208,9 +208,9 @@ class Method(ABC, Generic[P]):
         near = near_rows(sizes.n_train, ranking.SORTED_ROWS, sizes.tolerance)
         return n_blocks * (BIN_COUNT_BYTES + BIN_TABLE_BYTES) + near * NEAR_ROW_BYTES
 
-    def points_at_once(self, n_train: int) -> int:
-        """Return how many points the kernel has in memory at the same time; for kinds that rank, those of the sort."""
-        return ranking.points_per_block(n_train)
+    def points_at_once(self, sizes: JobSizes) -> int:
+        """Return how many points the kernel has in memory at the same time."""
+        return memory.points_at_once(sizes.n_train, sizes.n_features, ranking=sizes.ranking, tolerance=sizes.tolerance)
 
     def calibrated(
         self,

@@ -61,7 +61,7 @@ def calibrate(sizes: Sizes, options: ValueOptions, *, n_labels: int, chunk_rows:
     Cost: about two seconds, half of them imports.
     Raises: ComputeError if the kernel's process fails or does not end.
     """
-    points = min(chunk_rows, sizes.n_validation, sizes.method.points_at_once(sizes.n_train))
+    points = min(chunk_rows, sizes.n_validation, sizes.method.points_at_once(sizes))
     told = {one.name: getattr(sizes, one.name) for one in fields(sizes) if one.name != "method"}
     task = {"sizes": told, "options": options.record(), "n_labels": n_labels, "points": points}
     # The other process must find the package where this one found it, in a zip file for instance.

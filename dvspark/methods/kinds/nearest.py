@@ -116,7 +116,7 @@ class NearestMethod(PointMethod[NearestFormulas]):
         """Return the bytes that travel between blocks and tasks for one point, without partials (sharded plan)."""
         return n_blocks * sizes.n_nearest * NEAREST_ROW_BYTES
 
-    def points_at_once(self, n_train: int) -> int:  # noqa: ARG002
+    def points_at_once(self, sizes: JobSizes) -> int:  # noqa: ARG002
         """Return how many points the kernel has in memory at the same time."""
         return POINTS_PER_PRODUCT
 

@@ -126,9 +126,9 @@ class RadiusMethod(PointMethod[RadiusFormulas]):
         """Return the bytes that travel between blocks and tasks for one point, without partials (sharded plan)."""
         return n_blocks * COUNTS_BYTES
 
-    def points_at_once(self, n_train: int) -> int:
+    def points_at_once(self, sizes: JobSizes) -> int:
         """Return how many points the kernel has in memory at the same time."""
-        return radius.points_per_block(n_train)
+        return radius.points_per_block(sizes.n_train)
 
     def calibrated(
         self, train: TrainArrays, chunk: ChunkArrays, options: RankingOptions, parameters: RadiusFormulas

@@ -128,7 +128,9 @@ def test_script__shows_what_a_review_decided_first(tab, page):
 def test_script__never_tells_a_probability_of_one(tab, page):
     tab.open(page)
     set_control(tab, "of-decision", "relabel", "change")
-    shown = tab.until("[...document.querySelectorAll('#lines .suggested small')].map((each) => each.textContent.trim())")
+    shown = tab.until(
+        "[...document.querySelectorAll('#lines .suggested small')].map((each) => each.textContent.trim())"
+    )
     assert {*shown} == {"90%", "over 99%"}
 
 

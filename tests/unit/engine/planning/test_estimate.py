@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from dvspark.engine.planning.estimate import START_CORE_SECONDS, START_SECONDS, 
 from dvspark.engine.planning.plan import Hosts, make_plan
 from dvspark.engine.planning.sizes import Sizes
 from dvspark.errors import ComputeError
-from dvspark.kernels import loops
+from dvspark.kernels import loops, memory
 from dvspark.kernels.ranking import gap_values
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
@@ -124,6 +126,21 @@ def test_measure__a_slow_kernel_is_not_tried_on_more_rows(monkeypatch: pytest.Mo
     assert measured == [128, 512, 512]
     assert found.power == pytest.approx(2.5)
     assert found.seconds(10_000) == pytest.approx(1_000)
+
+
+@pytest.mark.parametrize("ranking", ["sorted", "binned"])
+def test_calibrate__takes_as_many_points_at_once_as_the_kernel(ranking: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[dict[str, Any]]()
+
+    def run(*_: Any, **given: Any) -> Any:
+        asked.append(json.loads(given["input"]))
+        return subprocess.CompletedProcess([], 0, '{"fixed": 0.0, "per_row": 1e-9}', "")
+
+    monkeypatch.setattr(calibration.subprocess, "run", run)
+    n, d, options = 10_000_000, 512, ValueOptions(parameters={"k": 3}, ranking=ranking)
+    sizes = Sizes.of(options, n_train=n, n_validation=5_000, n_features=d, dtype="float32")
+    calibrate(sizes, options, n_labels=10, chunk_rows=256)
+    assert asked[0]["points"] == memory.points_at_once(n, d, ranking=ranking)
 
 
 @pytest.mark.parametrize("compiled_at", [128, 8_192, calibration.FIRST_ROWS])
