@@ -16,7 +16,7 @@ from dvspark.config.sources import load_config
 from dvspark.errors import ConfigError, InputError
 from dvspark.local.session import LocalSession
 from dvspark.local.workers import Workers
-from dvspark.tables.sources.formats import numpy_files
+from dvspark.tables.sources.formats import numpy_files, reader_of
 from dvspark.tables.sources.read import read_rows
 from dvspark.tables.sources.reference import TableReference
 
@@ -34,6 +34,17 @@ def write(folder: Path, numbers: Any, group: int = 5, **columns: Any) -> Path:
 def read(folder: Path, **names: Any) -> Any:
     given = {"path": str(folder / "t.parquet"), "embedding_file": str(folder / "x.npy"), **names}
     return read_rows(SESSION, "train", TableReference(**given))
+
+
+def test_whole_table__has_every_row_with_its_embedding(tmp_path: Path) -> None:
+    numbers = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
+    folder = write(tmp_path, numbers)
+    reference = TableReference(path=str(folder / "t.parquet"), embedding_file=str(folder / "x.npy"))
+    whole = reader_of("train", reference).whole()
+    held = pa.Table.from_batches(whole.read(None)).to_pydict()
+    assert held["id"] == [f"row {row}" for row in range(12)]
+    assert held["embedding"] == numbers.tolist()
+    assert [row for batch in whole.read(["label"]) for row in batch["label"].to_pylist()] == held["label"]
 
 
 @given(
