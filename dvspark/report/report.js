@@ -39,7 +39,7 @@
     if (value === 0) return "0";
     return value.toFixed(data.decimals).replace("-", "−");
   };
-  const percent = (share) => `${Math.round(100 * share)}%`;
+  const percent = (share) => share > 0.99 ? "over 99%" : `${Math.round(100 * share)}%`;
   const cell = (name, className, ...inside) => {
     const made = element("td", className, ...inside);
     made.dataset.name = name;
@@ -85,7 +85,7 @@
     if (suggested && suggested !== label[row]) {
       const score = number("suggested_score", row);
       made.append(element("span", "suggested", element("span", "mark", "→ "), classButton(suggested),
-        score === null ? "" : element("small", "", score > 0.99 ? " over 99%" : ` ${percent(score)}`)));
+        score === null ? "" : element("small", "", ` ${percent(score)}`)));
     }
     return made;
   };

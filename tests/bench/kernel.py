@@ -140,5 +140,12 @@ def ranked_partial(x: np.ndarray, y: np.ndarray, z: np.ndarray, y_z: np.ndarray,
     return lambda: options.declaration.partial(train, chunk, ranking_options, parameters, workspace)
 
 
+def on_normal_rows(n: int, d: int, m: int, ranking: str) -> Callable[[], Partial]:
+    """Return the kernel's work on m points and n training rows of d features, normal, in 10 classes."""
+    rng = np.random.default_rng(0)
+    x, z = rng.standard_normal((n, d), np.float32), rng.standard_normal((m, d), np.float32)
+    return ranked_partial(x, rng.integers(0, 10, n), z, rng.integers(0, 10, m), ranking)
+
+
 if __name__ == "__main__":
     run(main)

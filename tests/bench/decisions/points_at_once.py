@@ -15,7 +15,7 @@ from dvspark.kernels import memory
 from dvspark.kernels.binning import row_codes
 from dvspark.kernels.distances.distances import TILE_ROWS
 from tests.bench.frame import apart, cpu_seconds
-from tests.bench.kernel import ranked_partial
+from tests.bench.kernel import on_normal_rows
 
 PRODUCT_ROWS, FEATURES, POINTS = 100_000, (512, 4_096), (8, 16, 32, 64, 128, 256)
 SHAPES = ((10_000_000, 64, 96), (10_000_000, 256, 96))
@@ -55,11 +55,9 @@ def products(d: int) -> list[float]:
 
 def measured(n: int, d: int, m: int, by_sort: bool) -> dict[str, Any]:
     """Return CPU milliseconds a point on normal data, and how many points go together."""
-    rng = np.random.default_rng(0)
-    x, z = rng.standard_normal((n, d), np.float32), rng.standard_normal((m, d), np.float32)
-    value = ranked_partial(x, rng.integers(0, 10, n), z, rng.integers(0, 10, m), "binned")
+    value = on_normal_rows(n, d, m, "binned")
     with mock.patch.object(row_codes.ranking, "sort_bytes", row_codes.ranking.sort_bytes if by_sort else lambda *_: 0):
-        points = row_codes.points_per_block(n, d, memory._capacity(n, 10, 1e-8))
+        points = memory.points_at_once(n, d, ranking="binned")
         return {"points": points, "ms": 1e3 * cpu_seconds(value, RUNS) / m}
 
 

@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.bench.decisions import print_machine
+
 SHAPES = (
     (50_000, 256, 1_000, "sorted"),
     (200_000, 512, 256, "binned"),
@@ -38,8 +40,6 @@ for _ in sys.stdin:
 
 def main(other: str) -> int:
     """Print CPU milliseconds a point of both commits, in two processes that take turns, and the ratio of each pair."""
-    from tests.bench.decisions import print_machine
-
     print_machine()
     print("N, D, M, ranking: other, ms; here, ms; here / other: median, least, most of the pairs; load")
     for shape in SHAPES:
@@ -61,7 +61,9 @@ def _worker(folder: Path, shape: tuple[int, int, int, str]) -> Any:
     one = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "NUMBA")}
     environment = {**os.environ, **one, "PYTHONPATH": str(folder)}
     words = [sys.executable, "-c", WORKER, *map(str, shape)]
-    return subprocess.Popen(words, cwd=folder, env=environment, stdin=-1, stdout=-1, text=True)
+    return subprocess.Popen(
+        words, cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
 
 
 def _valued(worker: Any) -> float:

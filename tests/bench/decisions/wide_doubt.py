@@ -1,4 +1,4 @@
-"""Decision 0050: what it takes if rows are near before all bins are laid out, and if more are where doubt is wide."""
+"""Decision 0050: what points take if doubt makes their bins wide, without and with more near rows for them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ import sys
 from typing import Any
 from unittest import mock
 
-from tests.bench.decisions import print_machine
-
-import numpy as np  # isort: skip
-
 from dvspark.kernels.binning import binned, bins
+from tests.bench.decisions import print_machine
 from tests.bench.frame import apart, cpu_seconds
-from tests.bench.kernel import ranked_partial
+from tests.bench.kernel import on_normal_rows
 
 SHAPES = (
     (200_000, 512, 256),
@@ -39,9 +36,7 @@ def main() -> int:
 
 def measured(n: int, d: int, m: int, more: bool) -> dict[str, Any]:
     """Return CPU milliseconds a point on normal data, and how many points the first bins did not serve."""
-    rng = np.random.default_rng(0)
-    x, z = rng.standard_normal((n, d), np.float32), rng.standard_normal((m, d), np.float32)
-    value = ranked_partial(x, rng.integers(0, 10, n), z, rng.integers(0, 10, m), "binned")
+    value = on_normal_rows(n, d, m, "binned")
     again, of_round = [], binned._round
 
     def counted(*given: Any) -> Any:
