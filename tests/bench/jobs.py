@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -14,9 +16,13 @@ import pyarrow.parquet as pq
 
 from dvspark.config.sources import load_config
 from dvspark.run import pipeline
+from dvspark.spark.class_data import CLASS_DATA_VARIABLE
 from dvspark.spark.session import open_session
+from tests.bench.frame import environment
 
 N_CLASSES = 10
+# Benchmarks of Spark run in local mode with so many tasks at once.
+CORES = 2
 # A row group is what Spark gives to a task at least: some 25 MB of a table, so that all cores have several.
 ROW_GROUP_BYTES = 25 * 2**20
 
@@ -76,3 +82,17 @@ def run_jobs(
         for job in found:
             job["values"] = pq.read_table(f"{job.pop('output')}/values").sort_by("id")["value"].to_pylist()
     return found
+
+
+def of_class_data(place: str) -> dict[str, str]:
+    """Return the variables with which sessions use class data in the folder ``place``, or, with OFF, none.
+
+    They would use none with a collector that a variable names.
+    """
+    return {CLASS_DATA_VARIABLE: place, "JAVA_TOOL_OPTIONS": ""}
+
+
+def run_words(words: list[str], folder: str, variables: dict[str, str]) -> None:
+    """Run dvspark with such words in ``folder``, in a process of its own."""
+    surroundings = environment(CORES, variables)
+    subprocess.run([sys.executable, "-m", "dvspark", *words], cwd=folder, env=surroundings, check=True)

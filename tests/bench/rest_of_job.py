@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,12 +18,12 @@ import pyarrow.parquet as pq
 from dvspark import logs
 from dvspark.kernels.distances.distances import prepare
 from dvspark.schemas import TrainLabels
-from dvspark.spark.class_data import CLASS_DATA_VARIABLE, OFF
+from dvspark.spark.class_data import OFF
 from dvspark.spark.session import open_session
 from dvspark.tables.sources.parts import BATCH_BYTES, BUFFER_BYTES
 from tests.bench.first_report import write_digits
-from tests.bench.frame import Result, Row, apart, at_most, environment, result, run, say
-from tests.bench.jobs import run_jobs, write_tables
+from tests.bench.frame import Result, Row, apart, at_most, result, run, say
+from tests.bench.jobs import CORES, of_class_data, run_jobs, run_words, write_tables
 
 QUESTION = "What does a job take beside its values?"
 METHOD = """\
@@ -37,7 +36,7 @@ measured by turns, without and with them, the least of three."""
 SIZES = [(500_000, 512, 512), (3_000_000, 64, 64)]
 TINY_SIZES = [(3_000, 16, 40)]
 PREPARED, TINY_PREPARED = (400_000, 256), (4_000, 16)
-CORES, TURNS = 2, 3
+TURNS = 3
 LARGEST_SHARE, PASSES, DRIVER_GB = 0.15, 3.0, 1.5
 READS, START_SECONDS, DIGITS_SECONDS = 2.0, 2.5, 6.0
 
@@ -158,28 +157,18 @@ def _starts(places: dict[str, str], turns: int) -> list[Row]:
         write_digits(Path(folder) / "digits.parquet", None)
         places = {name: place if place == OFF else f"{folder}/{place}" for name, place in places.items()}
         for place in {*places.values()} - {OFF}:
-            _words(place, ["warm"], folder)
+            run_words(["warm"], folder, of_class_data(place))
         found: dict[str, list[Row]] = {name: [] for name in places}
         for turn in range(turns):
             for name, place in places.items():
-                started = apart(session_start, variables=_variables(place))
+                started = apart(session_start, variables=of_class_data(place))
                 begun = time.monotonic()
                 words = ["value", "--train", "digits.parquet", "--self_validation", "true", "--report", "false"]
                 words += ["--output", f"{name}-{turn}", "--metric", "cosine", "--k", "10", "--engine", "spark"]
-                _words(place, words, folder)
+                run_words(words, folder, of_class_data(place))
                 found[name].append({**started, "digits, s": time.monotonic() - begun})
     least = {name: {what: min(row[what] for row in rows) for what in rows[0]} for name, rows in found.items()}
     return [{"class data": name, **rows} for name, rows in least.items()]
-
-
-def _words(place: str, words: list[str], folder: str) -> None:
-    surroundings = environment(CORES, _variables(place))
-    subprocess.run([sys.executable, "-m", "dvspark", *words], cwd=folder, env=surroundings, check=True)
-
-
-def _variables(place: str) -> dict[str, str]:
-    """Return what a session is told of class data; it uses none with a collector that a variable names."""
-    return {CLASS_DATA_VARIABLE: place, "JAVA_TOOL_OPTIONS": ""}
 
 
 def session_start() -> Row:

@@ -126,7 +126,7 @@ def test_session__names_the_archive_unless_options_name_one(
     assert str(path) in session._local_conf({})[session.DEFAULTS]
     for named in ("-Xshare:off", "-XX:SharedArchiveFile=/other", "-XX:ArchiveClassesAtExit=/other"):
         given = {"spark.driver.extraJavaOptions": named}
-        assert session._local_conf(given)[session.DEFAULTS] == session.COLLECTOR
+        assert session._local_conf(given)[session.DEFAULTS] == f"{session.COLLECTOR} {session.LATE_COMPILER}"
 
 
 def test_java__starts_with_an_archive_and_with_one_of_other_classes(folder: Path, tmp_path: Path) -> None:

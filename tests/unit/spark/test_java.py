@@ -186,10 +186,22 @@ def test_version__a_runtime_that_hangs_does_not_answer(homes: Any, monkeypatch: 
     assert java._version(homes("slow", ECHO) / "bin" / "java") == 0
 
 
-@pytest.mark.parametrize(("named", "ours"), [(None, True), ("-Xmx1g", True), ("-XX:+UseG1GC", False)])
+LATE = f"{session.COLLECTOR} {session.LATE_COMPILER}"
+
+
+@pytest.mark.parametrize(
+    ("named", "ours"),
+    [
+        (None, LATE),
+        ("-Xmx1g", LATE),
+        ("-XX:+UseG1GC", None),
+        ("-XX:TieredStopAtLevel=1", session.COLLECTOR),
+        ("-XX:CompileThresholdScaling=2", session.COLLECTOR),
+    ],
+)
 @pytest.mark.parametrize("by", [*session.JAVA_VARIABLES, "spark.driver.extraJavaOptions"])
-def test_local_conf__java_is_given_no_second_collector(
-    monkeypatch: pytest.MonkeyPatch, by: str, named: str | None, ours: bool
+def test_local_conf__java_is_given_no_second_collector_and_no_second_word_on_compilers(
+    monkeypatch: pytest.MonkeyPatch, by: str, named: str | None, ours: str | None
 ) -> None:
     monkeypatch.setenv(CLASS_DATA_VARIABLE, OFF)
     for variable in session.JAVA_VARIABLES:
@@ -197,7 +209,7 @@ def test_local_conf__java_is_given_no_second_collector(
     if named is not None and by in session.JAVA_VARIABLES:
         monkeypatch.setenv(by, named)
     given = {} if named is None or by in session.JAVA_VARIABLES else {by: named}
-    assert (session._local_conf(given).get("spark.driver.defaultJavaOptions") == session.COLLECTOR) is ours
+    assert session._local_conf(given).get(session.DEFAULTS) == ours
 
 
 @pytest.mark.parametrize("by", [*session.JAVA_VARIABLES, "spark.driver.extraJavaOptions"])
