@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from itertools import islice
 
+import numpy as np
 import pyarrow as pa
 
 from dvspark.audit.checks import check_sample
@@ -60,7 +61,7 @@ def compare_chunks(
 
 def values_sha256(values: Float64s) -> str:
     """Return the sha256 of sums of values, as float64 little-endian."""
-    return hashlib.sha256(values.astype("<f8", copy=False).tobytes()).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(values, "<f8").data).hexdigest()
 
 
 def findings_of(compared: pa.Table) -> list[Finding]:

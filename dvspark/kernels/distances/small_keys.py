@@ -21,8 +21,7 @@ def replace_small(keys: Float64s, x: Floats, rows: Int64s, z: Float64s, metric: 
 
     Keys of float32 rows are 0 or not small, so nothing is done for them. Cost: O(n_features) for each small key.
     """
-    some = np.flatnonzero(np.abs(keys) < SMALL) if x.dtype == np.float64 else ()
-    if not len(some):
+    if x.dtype != np.float64 or not len(some := np.flatnonzero(np.abs(keys) < SMALL)):
         return
     wide = x[rows[some]]
     with np.errstate(over="ignore", invalid="ignore"):

@@ -35,10 +35,12 @@ class KnnShapley(RankingFormulas):
 
         For checks only: another formula than the tables above. O(n). Source: Jia et al. 2019, theorem 1.
         """
-        n_players = len(matches)
-        falls = (matches[:-1] - matches[1:]) / np.maximum(self.k, np.arange(1, n_players))
-        last = matches[-1] / max(self.k, n_players)
-        return np.cumsum(np.append(falls, last)[::-1])[::-1]
+        values = matches.copy()
+        values[:-1] -= matches[1:]
+        ranks = np.arange(1, len(matches) + 1, dtype=np.float64)
+        values /= np.maximum(ranks, self.k, out=ranks)
+        np.cumsum(values[::-1], out=values[::-1])
+        return values
 
     def utilities(self, n_nearest_matches: float, n_players: int) -> tuple[float, float]:  # noqa: ARG002 - shares of k
         """Return U(N) and U(∅) of a point with that many matches among its min(k, n) nearest rows."""

@@ -88,7 +88,7 @@ class WeightedKnnShapley(OrderedFormulas):
 
     def weighed(self, point: OrderedPoint) -> OrderedPoint:
         """Return the point with weights that follow from its distances, unless weights are given."""
-        if self.weight == GIVEN or point.distances is None:
+        if self.weight == GIVEN or point.keys is None:
             return point
         far, by_rbf = point.distances, self.weight == "rbf"
         weights = distance_weights.rbf(far, self.gamma) if by_rbf else distance_weights.inverse_distance(far)

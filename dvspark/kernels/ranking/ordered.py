@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 from dvspark.kernels import loops
@@ -24,7 +25,7 @@ class OrderedPoint:
     - ``matches`` bool.
     - ``targets`` float64, and ``target`` of the point: under regression.
     - ``weights`` float64, not negative; ``owners`` int32 codes 0..n_owners-1.
-    - ``distances`` float64, in the unit of ``metric``.
+    - ``keys`` float64: exact keys of ``metric``, ascending.
     - ``block_starts`` bool: set where a tie block begins, if ties are averaged.
     - ``counts`` (2,) as in `ChunkArrays`; ``sampled`` and ``owned`` bool as in `TrainColumns`.
     """
@@ -35,16 +36,21 @@ class OrderedPoint:
     weights: Float64s | None = None
     owners: Int32s | None = None
     n_owners: int = 0
-    distances: Float64s | None = None
+    keys: Float64s | None = None
     metric: str = "euclidean"
     block_starts: Bools | None = None
     counts: Int64s | None = None
     sampled: Bools | None = None
     owned: Bools | None = None
 
+    @cached_property
+    def distances(self) -> Float64s:
+        """Distances in the unit of ``metric``, (n,) float64. Raises: ValueError if the point was made without keys."""
+        return distance_from_key(given(self.keys, "keys"), self.metric)
+
     def within(self, radius: float) -> Bools:
         """Return which rows are at most ``radius`` from the point, (n,) bool."""
-        return is_within(given(self.distances, "distances"), radius, self.metric)
+        return is_within(self.distances, radius, self.metric)
 
 
 ValuesOf = Callable[[OrderedPoint], Float64s]
@@ -83,7 +89,7 @@ def in_order(
         weights=None if weights is None else weights[rows],
         owners=None if columns.owners is None else columns.owners[rows],
         n_owners=columns.n_owners,
-        distances=None if ranked.keys is None else distance_from_key(ranked.keys, metric),
+        keys=ranked.keys,
         metric=metric,
         block_starts=ranked.block_starts,
         counts=counts,
