@@ -18,6 +18,10 @@ ONE_IN ?= 12
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# Tests start hundreds of processes. Where none may keep what it compiles, each takes some two seconds of CPU to load what it
+# needs, in place of one.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Every file that is installed is one whose sha256 is known; the package itself is built by what is installed. uv takes a
 # third of pip's time, 61 s for 153, but does not read pip's settings, which may have the only index that is reached.
 $(READY): pyproject.toml conf/requirements.txt conf/requirements-java.txt
@@ -26,7 +30,7 @@ $(READY): pyproject.toml conf/requirements.txt conf/requirements-java.txt
 	$(PYTHON) -m venv $(VENV)
 	sed -n '/^uv==/,/[^\]$$/p' conf/requirements.txt > $(VENV)/uv.txt
 	$(BIN)/python -m pip install $(HASHED) $(VENV)/uv.txt
-	$(BIN)/uv pip install --python $(BIN)/python $(HASHED) conf/requirements.txt \
+	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python $(HASHED) conf/requirements.txt \
 	  || $(BIN)/python -m pip install $(HASHED) conf/requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m dvspark.spark.java > /dev/null 2>&1 \

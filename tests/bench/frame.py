@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("numpy", "pyarrow", "pyspark", "numba", "pydvl")
 # What decides which kernels OpenBLAS takes and how it cuts them: both or neither, since half of a pair that was
 # tuned for another processor makes products several times slower.
-BLAS_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+NOT_GIVEN = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONDONTWRITEBYTECODE")
 # Often enough to see a peak that lasts as long as one product of a block, seldom enough to cost a percent.
 SAMPLE_SECONDS = 0.05
 
@@ -80,12 +80,13 @@ def say(text: str) -> None:
 def environment(threads: int, variables: dict[str, str]) -> dict[str, str]:
     """Return the environment of a measured process: so many BLAS threads, this package, nothing that tunes BLAS.
 
+    Nor anything by which it would have to compile each module that it loads.
     Only OMP_NUM_THREADS is set: Spark sets it for its Python workers, and another variable would win over it.
     """
     given = {name: value for name, value in os.environ.items() if not name.startswith("DVSPARK_")} | variables
     path = os.pathsep.join([str(ROOT), *filter(None, [given.get("PYTHONPATH")])])
     kept = {
-        name: value for name, value in given.items() if name not in BLAS_VARIABLES and not name.endswith("_NUM_THREADS")
+        name: value for name, value in given.items() if name not in NOT_GIVEN and not name.endswith("_NUM_THREADS")
     }
     return {**kept, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": path}
 
