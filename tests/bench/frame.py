@@ -26,7 +26,7 @@ from tests.bench.performance_page import section
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("numpy", "pyarrow", "pyspark", "numba", "pydvl")
 # What decides which kernels OpenBLAS takes and how it cuts them: both or neither, since half of a pair that was
-# tuned for another processor makes products several times slower.
+# tuned for another processor makes products several times slower. And what keeps Python from storing what it compiles.
 NOT_GIVEN = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONDONTWRITEBYTECODE")
 # Often enough to see a peak that lasts as long as one product of a block, seldom enough to cost a percent.
 SAMPLE_SECONDS = 0.05
@@ -85,9 +85,7 @@ def environment(threads: int, variables: dict[str, str]) -> dict[str, str]:
     """
     given = {name: value for name, value in os.environ.items() if not name.startswith("DVSPARK_")} | variables
     path = os.pathsep.join([str(ROOT), *filter(None, [given.get("PYTHONPATH")])])
-    kept = {
-        name: value for name, value in given.items() if name not in NOT_GIVEN and not name.endswith("_NUM_THREADS")
-    }
+    kept = {name: value for name, value in given.items() if name not in NOT_GIVEN and not name.endswith("_NUM_THREADS")}
     return {**kept, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": path}
 
 
