@@ -134,7 +134,8 @@ def _builder(rows: Rows, plan: Plan | None, *, shared: bool, with_rows: bool = F
         keys = given(rows.keys, "keys of rows read here")
         return partial(by_workers.build_index, gather=rows.gathered, keys=keys, with_rows=with_rows)
     if plan is not None and plan.name == "sharded":
-        return partial(sharded.build_blocks, rows.frame, block_rows=plan.block_rows, keys=rows.keys, shared=shared)
+        build = partial(sharded.build_blocks, rows.frame, gather=rows.gathered, keys=rows.keys)
+        return partial(build, block_rows=plan.block_rows, shared=shared)
     return partial(
         packing.build_index, rows.frame, gather=rows.gathered, keys=rows.keys, shared=shared, with_rows=with_rows
     )

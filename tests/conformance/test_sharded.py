@@ -177,9 +177,33 @@ def test_valuation__is_the_same_under_both_plans_whoever_holds_the_validation_ro
     assert list(tmp_path.iterdir()) == []
 
 
-def test_build_blocks__refuses_rows_that_were_not_counted(spark: SparkSession, tmp_path: Path) -> None:
-    from dvspark.engine.sharded import sharded
+@pytest.mark.parametrize("id_type", ["bigint", "string"])
+def test_build_blocks__has_the_same_bytes_placed_by_tasks_or_sent_from_task_to_task(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, id_type: str
+) -> None:
+    from dvspark.engine.sharded import sharded, sharded_blocks
 
+    data = draw_data(2 * TILE_ROWS + 5, 1, seed=15, id_type=id_type)
+    train = frames_of(spark, data)[0].repartition(3)
+    counted: dict[str, Any] = {"n_train": len(data.train), "n_features": data.train.x.shape[1], "dtype": "float32"}
+    digests = []
+    for name in ("placed", "sent"):
+        monkeypatch.setattr(sharded_blocks, "is_same_host", lambda _spark, name=name: name == "placed")
+        given = {**counted, "metric": "cosine", "directory": tmp_path / name, "block_rows": TILE_ROWS, "shared": True}
+        digests.append(sharded.build_blocks(train, **given).digest)
+    assert digests[0] == digests[1]
+    assert sorted(path.name for path in (tmp_path / "placed").iterdir()) == sorted(
+        path.name for path in (tmp_path / "sent").iterdir()
+    )
+
+
+@pytest.mark.parametrize("same_host", [True, False])
+def test_build_blocks__refuses_rows_that_were_not_counted(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same_host: bool
+) -> None:
+    from dvspark.engine.sharded import sharded, sharded_blocks
+
+    monkeypatch.setattr(sharded_blocks, "is_same_host", lambda _spark: same_host)
     data = DATA["small"]
     counted: dict[str, Any] = {"n_features": 4, "dtype": "float32", "metric": "euclidean", "directory": tmp_path}
     with pytest.raises(ComputeError, match="1999 training rows"):

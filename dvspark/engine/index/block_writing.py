@@ -1,4 +1,8 @@
-"""Writing blocks: each task writes one block, then finishes the block with facts that need all blocks."""
+"""Writing blocks: rows go into the files of their blocks, and tasks finish each block with facts that need all blocks.
+
+On several hosts a task writes one block, whose rows come to it in order. On one host tasks put rows, in any order, in
+their places.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import hashlib
 import itertools
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from dvspark.engine.index.index_writing import RowFile, place
 from dvspark.engine.index.manifest import write_manifest
 from dvspark.engine.index.search import FILE as ANN_FILE
 from dvspark.engine.index.search import write_ann
@@ -21,7 +27,7 @@ from dvspark.engine.index.train_blocks import BlocksReference, block_numbers, ma
 from dvspark.engine.index.train_index import mapped_array
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.distances import distances
-from dvspark.schemas import BLOCKS, Floats, Int32s, columns
+from dvspark.schemas import BLOCKS, Floats, Int32s, Int64s, columns
 from dvspark.schemas.arrow import arrow_schema
 from dvspark.schemas.columns import embedding_matrix
 
@@ -35,6 +41,59 @@ UNSEALED = ("directory", "digest", "shipping")
 PIECE_BYTES = 2**20
 
 BLOCK_TYPES = arrow_schema(BLOCKS)
+
+
+class BlockFiles:
+    """The files ``x.npy`` of all blocks, each of which is opened when rows come for it."""
+
+    def __init__(self, reference: BlocksReference) -> None:
+        self.dtype, self.n_features = np.dtype(reference.dtype), reference.n_features
+        self._reference, self._files, self._opened = reference, dict[int, RowFile](), ExitStack()
+
+    def __enter__(self) -> BlockFiles:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def write(self, places: Int64s, rows: Floats) -> None:
+        """Write ``rows`` (n, n_features) to ``places`` (n,) of the whole table."""
+        blocks = places // self._reference.block_rows
+        for block in np.unique(blocks).tolist():
+            if block not in self._files:
+                self._files[block] = self._opened.enter_context(RowFile(self._reference.folder(block)))
+            here = blocks == block
+            within = rows if here.all() else rows[here]
+            self._files[block].write(places[here] - self._reference.first_row(block), within)
+
+
+def begin_blocks(reference: BlocksReference) -> None:
+    """Make the folder of each block, with a file for its rows, which has its size and no rows yet."""
+    for block in range(reference.n_blocks):
+        reference.folder(block).mkdir()
+        shape = reference.n_rows(block), reference.n_features
+        np.lib.format.open_memmap(reference.folder(block) / "x.npy", mode="w+", dtype=reference.dtype, shape=shape)
+
+
+def place_in_blocks(batches: Iterator[pa.RecordBatch], reference: BlocksReference) -> Iterator[pa.RecordBatch]:
+    """Write rows (id, embedding), which come in any order, to their places in the files of blocks; yield `PLACES`.
+
+    The files are there (`begin_blocks`). Memory: a batch and the ids. Raises: as `index_writing.place`.
+    """
+    ids = reference.train_keys().keys["id"].combine_chunks()
+    with BlockFiles(reference) as files:
+        for batch in filter(len, batches):  # an empty one has no dimension
+            yield pa.RecordBatch.from_pydict({"place": pa.array(place(files, ids, batch))})
+
+
+def look_through_blocks(batches: Iterator[pa.RecordBatch], reference: BlocksReference) -> Iterator[pa.RecordBatch]:
+    """Yield the `BLOCKS` row of each block whose number is in the batches, when it has told the others what they need.
+
+    All rows of the block are in their places.
+    """
+    for block in block_numbers(batches):
+        look_through(reference.folder(block), reference.metric)
+        yield _told(block, reference.folder(block))
 
 
 def write_blocks(batches: Iterator[pa.RecordBatch], reference: BlocksReference) -> Iterator[pa.RecordBatch]:
@@ -69,13 +128,16 @@ def write_block(reference: BlocksReference, block: int, batches: Iterator[pa.Rec
     folder = Path(reference.directory) / f"attempt-{block:05d}-{uuid.uuid4().hex}"
     folder.mkdir()
     _write_rows(reference, block, batches, folder / "x.npy")
-    x = np.load(folder / "x.npy", mmap_mode="r", allow_pickle=False)
-    scale = distances.row_scale(x, reference.metric)
-    if scale is not None:
-        np.save(folder / "scale.npy", scale)
-    for name, array in zip(TOLD, (*distances.tile_sums(x, scale), row_digests(x)), strict=True):
-        np.save(folder / f"{name}.npy", array)
+    look_through(folder, reference.metric)
     return folder
+
+
+def look_through(folder: Path, metric: str) -> None:
+    """Write what other blocks need to know of the rows in ``folder``. Memory: a tile in float64."""
+    x = np.load(folder / "x.npy", mmap_mode="r", allow_pickle=False)
+    scale = distances.row_scale(x, metric)
+    told = dict(zip(TOLD, (*distances.tile_sums(x, scale), row_digests(x)), strict=True))
+    _save(folder, {"scale": scale, **told})
 
 
 def _write_rows(reference: BlocksReference, block: int, batches: Iterator[pa.RecordBatch], path: Path) -> None:
@@ -150,15 +212,19 @@ def finish_block(reference: BlocksReference, block: int) -> None:
         "guests": guests,
         "guest_pairs": guest_pairs,
     }
-    for name, array in files.items():
+    _save(folder, files)
+    write_ann(map_block(reference, block).train, reference.index, reference.metric, folder)
+    names = [*(f"{name}.npy" for name in ("x", "scale", *files)), ANN_FILE]
+    write_manifest(folder, [name for name in names if (folder / name).exists()], {})
+
+
+def _save(folder: Path, arrays: dict[str, npt.NDArray[Any] | None]) -> None:
+    for name, array in arrays.items():
         if array is not None:
             written = folder / f"{name}.{uuid.uuid4().hex}"
             with written.open("wb") as file:
                 np.save(file, array)
             written.replace(folder / f"{name}.npy")  # safe: another attempt would write the same bytes
-    write_ann(map_block(reference, block).train, reference.index, reference.metric, folder)
-    names = [*(f"{name}.npy" for name in ("x", "scale", *files)), ANN_FILE]
-    write_manifest(folder, [name for name in names if (folder / name).exists()], {})
 
 
 def seal_blocks(reference: BlocksReference, n_bytes: int) -> BlocksReference:

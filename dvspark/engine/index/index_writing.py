@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,16 @@ Gather = Callable[[OverBatches, list[str], Table], pa.Table]
 
 # Writes rows (id, embedding) to their places; returns these.
 Place = Callable[[pa.RecordBatch], Int64s]
+
+
+class Places(Protocol):
+    """Where rows of ``dtype`` with ``n_features`` go."""
+
+    dtype: np.dtype[Any]
+    n_features: int
+
+    def write(self, places: Int64s, rows: Floats) -> None:
+        """Write ``rows`` (n, n_features) to ``places`` (n,) of the whole table."""
 
 
 class RowFile:
@@ -146,26 +157,29 @@ def place_rows(batches: Iterator[pa.RecordBatch], directory: Path) -> Iterator[p
 
 @contextmanager
 def placing(directory: Path, keys: Path) -> Iterator[Place]:
-    """Yield what writes a batch of rows (id, embedding) to their places in ``x.npy`` of an index and returns these.
+    """Yield what writes a batch of rows (id, embedding) to their places in ``x.npy`` of an index: `place` with its ids.
 
-    The place of a row is the place of its id in the Arrow file ``keys``, so another attempt writes the same bytes.
-    Several processes of one host may write at the same time. Several hosts may not: each would overwrite the other's
-    writes with its own copy of a shared page. Rows of another dimension than the index get no place.
-    Memory: a batch and the ids.
-    Raises: ComputeError, when called, for a row whose id is not among the keys.
+    ``keys`` is an Arrow file. Memory: a batch and the ids.
     """
     ids = read_arrow(keys)["id"].combine_chunks()
     with RowFile(directory) as file:
+        yield partial(place, file, ids)
 
-        def place(batch: pa.RecordBatch) -> Int64s:
-            rows = embedding_matrix(batch.column("embedding"), file.dtype)
-            if rows.shape[1] != file.n_features:
-                return np.empty(0, np.int64)
-            places = _known_places(batch.column("id"), ids)
-            file.write(places, rows)
-            return places
 
-        yield place
+def place(into: Places, ids: pa.Array, batch: pa.RecordBatch) -> Int64s:
+    """Write a batch of rows (id, embedding) to their places and return these.
+
+    The place of a row is the place of its id among ``ids``, so another attempt writes the same bytes. Several processes
+    of one host may write at the same time. Several hosts may not: each would overwrite the other's writes with its own
+    copy of a shared page. Rows of another dimension get no place.
+    Raises: ComputeError for a row whose id is not among the ids.
+    """
+    rows = embedding_matrix(batch.column("embedding"), into.dtype)
+    if rows.shape[1] != into.n_features:
+        return np.empty(0, np.int64)
+    places = _known_places(batch.column("id"), ids)
+    into.write(places, rows)
+    return places
 
 
 def require_every_place(places: Int64s, n_train: int) -> None:

@@ -65,7 +65,7 @@ def build_index(
     if is_same_host(train_rows.sparkSession):
         writer.write_keys(sorted_keys(train_rows, n_train, keys))
         if not with_rows:
-            writer.place(gather or partial(_gathered, train_rows))
+            writer.place(gather or partial(gathered, train_rows))
         return writer.finish(metric, index)
     n_bytes = n_train * n_features * np.dtype(dtype).itemsize
     if not shared:
@@ -91,7 +91,8 @@ def sorted_keys(train_rows: DataFrame, n_train: int, keys: pa.Table | None = Non
     return checked_keys([from_ipc(row["keys"]) for row in packed.toLocalIterator(prefetchPartitions=True)], n_train)
 
 
-def _gathered(train_rows: DataFrame, function: OverBatches, columns: list[str], told: Table) -> pa.Table:
+def gathered(train_rows: DataFrame, function: OverBatches, columns: list[str], told: Table) -> pa.Table:
+    """Return what ``function`` tells, as the table ``told``, of batches with these columns of all rows from Spark."""
     return worker.map_batches(train_rows, function, columns, told.ddl()).toArrow()
 
 

@@ -1,4 +1,4 @@
-"""Building blocks on Spark: training rows go from task to task into files on shared storage, one task a block."""
+"""Building blocks on Spark: training rows go into files that all hosts see, one task a block, or in place."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +14,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dvspark.engine.chunks import rows_of_chunk
-from dvspark.engine.index.block_writing import combine_blocks, finish_blocks, seal_blocks, write_blocks
+from dvspark.engine.index.block_writing import (
+    begin_blocks,
+    combine_blocks,
+    finish_blocks,
+    look_through_blocks,
+    place_in_blocks,
+    seal_blocks,
+    write_blocks,
+)
+from dvspark.engine.index.index_writing import Gather, require_every_place
 from dvspark.engine.index.train_blocks import BlocksReference, damaged_blocks, sealed_blocks
 from dvspark.engine.index.train_index import TrainKeys
-from dvspark.engine.replicated.packing import sorted_keys
+from dvspark.engine.replicated.packing import gathered, sorted_keys
 from dvspark.engine.replicated.replicated import one_value_a_task
 from dvspark.engine.sharded.exchange import write_chunk
 from dvspark.engine.tasks import chunk_arrays
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.distances.distances import TILE_ROWS
-from dvspark.schemas import BLOCKS, DAMAGE, EXACT
+from dvspark.schemas import BLOCKS, DAMAGE, EXACT, PLACES
 from dvspark.spark.session import is_same_host
 
 if TYPE_CHECKING:
@@ -41,12 +51,15 @@ def build_blocks(
     shared: bool,
     index: str = EXACT,
     keys: pa.Table | None = None,
+    gather: Gather | None = None,
 ) -> BlocksReference:
     """Write train rows (`ROWS` format) as blocks of ``block_rows`` below ``directory``; return the reference.
 
     ``block_rows`` is a multiple of `kernels.distances.TILE_ROWS`, so blocks are cut where tiles are. ``shared``: all
     hosts see the directory under the same path. ``index`` as in `BlocksReference`, ``keys`` as in
     `packing.sorted_keys`.
+    In local mode, tasks write rows to their places, as they come from ``gather``, or else from Spark. Elsewhere Spark
+    brings the rows of a block to one task, in order.
     The rows never go through the driver, which holds the keys and 60 bytes a row.
     Raises: ComputeError if the rows are not those that were counted, or hosts do not see the directory.
     """
@@ -61,10 +74,12 @@ def build_blocks(
     known.write(directory)
     reference = BlocksReference(str(directory), n_train, n_features, 0, metric, dtype, block_rows)
     reference = dataclasses.replace(reference, n_owners=known.columns.n_owners, index=index)
-    firsts = [keys["id"][reference.first_row(block)].as_py() for block in range(reference.n_blocks)]
-    written = _write_blocks(train_rows, firsts, reference)
-    for row in _each_once(written, reference):
-        (directory / row["folder"]).rename(reference.folder(row["block"]))
+    if is_same_host(train_rows.sparkSession):
+        _place_rows(train_rows, gather or partial(gathered, train_rows), reference)
+    else:
+        firsts = [keys["id"][reference.first_row(block)].as_py() for block in range(reference.n_blocks)]
+        for row in _each_once(_write_blocks(train_rows, firsts, reference), reference):
+            (directory / row["folder"]).rename(reference.folder(row["block"]))
     combine_blocks(reference)
     finished = _each_once(_finish_blocks(train_rows.sparkSession, reference), reference)
     return seal_blocks(reference, sum(row["n_bytes"] for row in finished))
@@ -98,6 +113,15 @@ def chunk_files(rows: pa.Table, reference: BlocksReference, *, self_validation: 
             chunk = chunk_arrays(rows_of_chunk(rows, chunk_id), keys, self_validation=self_validation)
             write_chunk(Path(folder), chunk_id, chunk)
         yield Path(folder)
+
+
+def _place_rows(train_rows: DataFrame, gather: Gather, reference: BlocksReference) -> None:
+    """Have tasks put all rows in their places, then look through each block. Raises: ComputeError for other rows."""
+    begin_blocks(reference)
+    placed = gather(lambda batches: place_in_blocks(batches, reference), ["id", "embedding"], PLACES)
+    require_every_place(placed["place"].to_numpy(), reference.n_train)
+    numbers = block_numbers_of(train_rows.sparkSession, reference)
+    _each_once(numbers.mapInArrow(lambda batches: look_through_blocks(batches, reference), BLOCKS.ddl()), reference)
 
 
 def _write_blocks(train_rows: DataFrame, firsts: list[Any], reference: BlocksReference) -> DataFrame:

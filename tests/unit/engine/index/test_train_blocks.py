@@ -24,7 +24,13 @@ from blocks import (
 from covering import covering
 
 from dvspark.engine.index import manifest, train_blocks
-from dvspark.engine.index.block_writing import row_digests, write_blocks
+from dvspark.engine.index.block_writing import (
+    begin_blocks,
+    look_through_blocks,
+    place_in_blocks,
+    row_digests,
+    write_blocks,
+)
 from dvspark.engine.index.train_blocks import BlocksReference, damaged_blocks, open_block, rows_of, sealed_blocks
 from dvspark.engine.index.train_index import finished_index
 from dvspark.engine.reduce import PARTIAL_TYPES
@@ -251,6 +257,45 @@ def test_write_blocks__refuses_rows_whose_keys_were_not_read(tmp_path: Path, cha
     batch = batch.append_column("block", pa.array([1] * len(batch), pa.int32()))
     with pytest.raises(ComputeError, match="the 16 rows whose keys were read"):
         list(write_blocks(iter([batch]), reference))
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("block_rows", [8, 16, 64])
+def test_place_in_blocks__writes_the_files_of_write_blocks_whatever_comes_first(
+    tmp_path: Path, metric: str, block_rows: int
+) -> None:
+    train = planted_rows().train
+    placed, written = (reference_of(tmp_path / name, train, metric, block_rows) for name in ("placed", "written"))
+    begin_blocks(placed)
+    order = np.random.default_rng(7).permutation(N_TRAIN)
+    some = [batch_of(train, slice(1)).slice(0, 0), *(batch_of(train.take(rows)) for rows in (order[:9], order[5:]))]
+    told = pa.Table.from_batches(place_in_blocks(iter(some), placed))  # four rows come twice, as from another attempt
+    assert sorted(told["place"].to_pylist()) == sorted([*order[:9].tolist(), *order[5:].tolist()])
+    looked = [row for batch in look_through_blocks(iter([block_column(placed)]), placed) for row in batch.to_pylist()]
+    assert [row["block"] for row in looked] == [*range(placed.n_blocks)]
+    for block in range(written.n_blocks):
+        (batch,) = write_blocks(block_batches(train, written, block), written)
+        found, expected = placed.folder(block), tmp_path / "written" / batch["folder"][0].as_py()
+        assert {path.name: path.read_bytes() for path in found.iterdir()} == {
+            path.name: path.read_bytes() for path in expected.iterdir()
+        }
+
+
+def test_place_in_blocks__refuses_rows_whose_keys_were_not_read(tmp_path: Path) -> None:
+    train = planted_rows().train
+    reference = reference_of(tmp_path / "blocks", train.take(range(40)), "euclidean", 16)
+    begin_blocks(reference)
+    with pytest.raises(ComputeError, match="rows whose keys were read"):
+        list(place_in_blocks(iter([batch_of(train)]), reference))
+
+
+def test_place_in_blocks__gives_rows_of_another_dimension_no_place(tmp_path: Path) -> None:
+    train = planted_rows().train
+    reference = reference_of(tmp_path / "blocks", train, "euclidean", 16)
+    begin_blocks(replace(reference, n_features=reference.n_features + 1))
+    wider = replace(reference, n_features=reference.n_features + 1)
+    (told,) = place_in_blocks(iter([batch_of(train)]), wider)
+    assert len(told) == 0
 
 
 def test_open_block__refuses_a_block_that_is_not_finished(tmp_path: Path) -> None:
