@@ -10,9 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from dvspark.engine.planning.calibrate import calibrate
-from dvspark.engine.planning.estimate import EXCHANGE_CORE_SECONDS_PER_BYTE
 from dvspark.engine.planning.plan import Hosts, Plan, make_plan
-from dvspark.engine.planning.sizes import Sizes
+from dvspark.engine.planning.sizes import EXCHANGE_CORE_SECONDS_PER_BYTE, Sizes
 from dvspark.kernels.binning import bins
 from dvspark.kernels.blocks.merged_bins import add_point
 from dvspark.methods.base import BIN_COUNT_BYTES, BIN_TABLE_BYTES

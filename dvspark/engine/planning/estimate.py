@@ -8,7 +8,7 @@ from typing import Any
 from dvspark.engine.chunks import WAVE_CHUNKS
 from dvspark.engine.planning.calibrate import PointCost
 from dvspark.engine.planning.plan import Hosts, Plan
-from dvspark.engine.planning.sizes import Sizes
+from dvspark.engine.planning.sizes import EXCHANGE_CORE_SECONDS_PER_BYTE, Sizes
 from dvspark.kernels import loops
 
 # Fitted to CPU seconds of whole runs, as `python -m tests.bench.plan_estimate` takes them (Intel Xeon, 2 cores,
@@ -26,8 +26,6 @@ CHECK_CORE_SECONDS_PER_BYTE = 1.2e-8
 INDEX_SECONDS_PER_BYTE = 5e-9
 # A training row is hashed, sorted by id, counted by label, ranked and written, whatever its dimension.
 ROW_CORE_SECONDS = 5e-6
-# What the plan exchanges is written, read and added up; 1.8 s for ten partials of 1.5 million rows.
-EXCHANGE_CORE_SECONDS_PER_BYTE = 1e-8
 
 
 def not_counted() -> str:
@@ -84,7 +82,7 @@ def _longest_share(plan: Plan, sizes: Sizes, hosts: Hosts) -> float:
     """Return the share of all chunks that the busiest core values. Each wave waits for its last task."""
     if sizes.n_ranges:  # they are the tasks
         return -(-sizes.n_ranges // hosts.n_tasks) / sizes.n_ranges
-    if plan.name == "sharded":  # blocks are the tasks, and there are at least two for each core
+    if plan.name == "sharded":  # blocks are the tasks
         return -(-plan.n_blocks // hosts.n_tasks) / plan.n_blocks
     full, rest = divmod(plan.n_chunks, WAVE_CHUNKS)
     turns = full * -(-WAVE_CHUNKS // hosts.n_tasks) + -(-rest // hosts.n_tasks)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dvspark.engine.chunks import WAVE_CHUNKS, count_chunks
-from dvspark.engine.planning.sizes import Sizes, shuffle_bytes, worker_bytes
+from dvspark.engine.planning.sizes import EXCHANGE_CORE_SECONDS_PER_BYTE, Sizes, shuffle_bytes, worker_bytes
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.distances.distances import TILE_ROWS
 from dvspark.units import parse_bytes, show_bytes
@@ -27,6 +27,10 @@ HOST_SHARE = 0.6
 # many bytes, so that a retried task has little to do again.
 LARGEST_BLOCK_SHARE = 8
 LARGEST_BLOCK_BYTES = 2**30
+# Blocks for each core, so that cores which end early have something left to do.
+BLOCKS_A_CORE = 2
+# What products take for a row and a point, about: 86 ns for 4,096 features, 9 ns for 256 (docs/scale.md).
+PAIR_SECONDS, PAIR_SECONDS_A_FEATURE = 4e-9, 2e-11
 
 
 @dataclass(frozen=True)
@@ -156,13 +160,28 @@ def _task_bytes(hosts: Hosts) -> int:
 def _block_rows(sizes: Sizes, hosts: Hosts, chunk_rows: int) -> int:
     """Return the rows of the largest block that is allowed and fits together with its scratch; 0 if none does."""
     most_bytes = min(LARGEST_BLOCK_BYTES, _task_bytes(hosts)) // sizes.row_bytes
-    most_rows = min(most_bytes, sizes.n_train // LARGEST_BLOCK_SHARE, sizes.n_train // (2 * hosts.n_tasks))
+    worthwhile = min(BLOCKS_A_CORE * hosts.n_tasks, _worthwhile_blocks(sizes, hosts, chunk_rows))
+    most_rows = min(most_bytes, sizes.n_train // max(LARGEST_BLOCK_SHARE, worthwhile))
     for tiles in range(max(1, most_rows // TILE_ROWS), 0, -1):
         rows = min(tiles * TILE_ROWS, sizes.n_train)
         scratch = worker_bytes(sizes, "sharded", rows, chunk_rows)
         if rows * sizes.row_bytes + scratch <= _task_bytes(hosts):
             return tiles * TILE_ROWS
     return 0
+
+
+def _worthwhile_blocks(sizes: Sizes, hosts: Hosts, chunk_rows: int) -> int:
+    """Return from how many blocks on merging what they tell grows by more than products get shorter (decision 0053).
+
+    One task merges what all blocks tell of a chunk: seconds ~ merging n_blocks / n_merging + products / n_blocks.
+    """
+    exchanged = sizes.method.exchanged_bytes
+    merging = (exchanged(sizes, 2) - exchanged(sizes, 1)) / 2 * EXCHANGE_CORE_SECONDS_PER_BYTE
+    if not sizes.method.compares or not merging:
+        return BLOCKS_A_CORE * hosts.n_tasks
+    products = sizes.n_train * (PAIR_SECONDS + PAIR_SECONDS_A_FEATURE * sizes.n_features)
+    n_merging = min(count_chunks(sizes.n_validation, chunk_rows), WAVE_CHUNKS, hosts.n_tasks)
+    return max(1, round(math.sqrt(products * n_merging / merging)))
 
 
 def this_host_bytes() -> int:
