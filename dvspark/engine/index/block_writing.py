@@ -37,6 +37,9 @@ TOLD = ("sums", "squares", "digests")
 # Fields of a reference that are not in its manifest: where the blocks lie, and what the manifest itself says.
 UNSEALED = ("directory", "digest", "shipping")
 
+# A process may often have no more than 1,024 files open, and rows may come in any order.
+MOST_OPEN_FILES = 256
+
 # Rows are read for their digests in pieces of so many bytes.
 PIECE_BYTES = 2**20
 
@@ -44,7 +47,7 @@ BLOCK_TYPES = arrow_schema(BLOCKS)
 
 
 class BlockFiles:
-    """The files ``x.npy`` of all blocks, each of which is opened when rows come for it."""
+    """The files ``x.npy`` of all blocks, each of which is opened when rows come for it; some at the same time."""
 
     def __init__(self, reference: BlocksReference) -> None:
         self.dtype, self.n_features = np.dtype(reference.dtype), reference.n_features
@@ -61,6 +64,9 @@ class BlockFiles:
         blocks = places // self._reference.block_rows
         for block in np.unique(blocks).tolist():
             if block not in self._files:
+                if len(self._files) == MOST_OPEN_FILES:
+                    self._opened.close()
+                    self._files.clear()
                 self._files[block] = self._opened.enter_context(RowFile(self._reference.folder(block)))
             here = blocks == block
             within = rows if here.all() else rows[here]

@@ -23,7 +23,7 @@ from blocks import (
 )
 from covering import covering
 
-from dvspark.engine.index import manifest, train_blocks
+from dvspark.engine.index import block_writing, manifest, train_blocks
 from dvspark.engine.index.block_writing import (
     begin_blocks,
     look_through_blocks,
@@ -31,6 +31,7 @@ from dvspark.engine.index.block_writing import (
     row_digests,
     write_blocks,
 )
+from dvspark.engine.index.index_writing import RowFile
 from dvspark.engine.index.train_blocks import BlocksReference, damaged_blocks, open_block, rows_of, sealed_blocks
 from dvspark.engine.index.train_index import finished_index
 from dvspark.engine.reduce import PARTIAL_TYPES
@@ -261,9 +262,14 @@ def test_write_blocks__refuses_rows_whose_keys_were_not_read(tmp_path: Path, cha
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 @pytest.mark.parametrize("block_rows", [8, 16, 64])
+@pytest.mark.parametrize("most_open", [1, 256])
 def test_place_in_blocks__writes_the_files_of_write_blocks_whatever_comes_first(
-    tmp_path: Path, metric: str, block_rows: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, metric: str, block_rows: int, most_open: int
 ) -> None:
+    monkeypatch.setattr(block_writing, "MOST_OPEN_FILES", most_open)
+    opened: list[Path] = []
+    true = RowFile.__init__
+    monkeypatch.setattr(RowFile, "__init__", lambda file, path: (opened.append(path), true(file, path))[1])
     train = planted_rows().train
     placed, written = (reference_of(tmp_path / name, train, metric, block_rows) for name in ("placed", "written"))
     begin_blocks(placed)
@@ -271,6 +277,7 @@ def test_place_in_blocks__writes_the_files_of_write_blocks_whatever_comes_first(
     some = [batch_of(train, slice(1)).slice(0, 0), *(batch_of(train.take(rows)) for rows in (order[:9], order[5:]))]
     told = pa.Table.from_batches(place_in_blocks(iter(some), placed))  # four rows come twice, as from another attempt
     assert sorted(told["place"].to_pylist()) == sorted([*order[:9].tolist(), *order[5:].tolist()])
+    assert (len(opened) > placed.n_blocks) is (most_open < placed.n_blocks)
     looked = [row for batch in look_through_blocks(iter([block_column(placed)]), placed) for row in batch.to_pylist()]
     assert [row["block"] for row in looked] == [*range(placed.n_blocks)]
     for block in range(written.n_blocks):
