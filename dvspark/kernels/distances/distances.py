@@ -212,7 +212,14 @@ def exact_keys(x: Floats, rows: Int64s, z: Floats, metric: str) -> Float64s:
     Keys that would vanish are replaced, see `small_keys`. A key depends on its row and the point alone, not on
     neighboring rows. Cost: O(n D) time; a tile in float64.
     """
-    keys, point = np.empty(len(rows)), np.asarray(z, np.float64)
+    keys = np.empty(len(rows))
+    if len(rows) > TILE_ROWS and (rows[1:] < rows[:-1]).any():
+        # In their own order rows of a file larger than the memory come from the disk once. In another one, each brings
+        # along what lies around it, 8 MiB on some systems: the keys of one point then took 14 minutes (docs/scale.md).
+        order = np.argsort(rows)
+        keys[order] = exact_keys(x, rows[order], z, metric)
+        return keys
+    point = np.asarray(z, np.float64)
     if metric == "cosine":
         point = point / np.sqrt(point @ point)
     for start, some in _tiles(rows):

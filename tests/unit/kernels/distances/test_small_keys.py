@@ -161,3 +161,25 @@ def test_values__by_cosine_of_rows_too_short_to_have_a_direction_are_refused() -
         dvspark.value_arrays(x, [0, 1, 0, 1, 0], x[:1], [0], metric="cosine")
     assert "smaller in 2 rows; the first: 1, 2" in str(error.value)
     assert "all zeros in 1 rows; the first: 3" in str(error.value)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "inner_product"])
+def test_exact_keys__of_many_rows_are_read_in_the_order_of_the_rows(
+    monkeypatch: pytest.MonkeyPatch, metric: str
+) -> None:
+    class Seen(np.ndarray):
+        """Rows that tell which of them are asked for."""
+
+        def __getitem__(self, asked: Any) -> Any:
+            read.extend(np.asarray(asked).tolist())
+            return np.asarray(self)[asked]
+
+    read: list[int] = []
+    rng = np.random.default_rng(3)
+    x, z = rng.standard_normal((200, 5), np.float32), rng.standard_normal(5)
+    rows = rng.permutation(200)[:150]
+    monkeypatch.setattr(loops, "fastest", lambda: loops)
+    expected = distances.exact_keys(x, rows, z, metric)
+    monkeypatch.setattr(distances, "TILE_ROWS", 16)
+    np.testing.assert_array_equal(distances.exact_keys(x.view(Seen), rows, z, metric), expected)
+    assert read == sorted(rows.tolist())
