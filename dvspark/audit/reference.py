@@ -75,11 +75,10 @@ def merged_reference_partial(
             ranked = RankedRows(order, matches, starts, keys)
             seen = in_order(ranked, columns, options.metric, point.target, columns.weights, point.counts)
             values, size = method.reference_values(seen, parameters), method.size(seen, parameters)
-            if method.players != "owners":
-                of_rows = np.zeros(n_train)
-                of_rows[order] = values
-                values = of_rows
-            partial.value += values
+            if method.players == "owners":
+                partial.value += values
+            else:
+                partial.value[order] += values
         partial.count(0.0, 0.0, size=size)
     return partial
 

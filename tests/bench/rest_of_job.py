@@ -16,7 +16,9 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from dvspark import logs
+from dvspark.config.sources import load_config
 from dvspark.kernels.distances.distances import prepare
+from dvspark.run import pipeline
 from dvspark.schemas import TrainLabels
 from dvspark.spark.class_data import OFF
 from dvspark.spark.session import open_session
@@ -116,6 +118,15 @@ def stage_cpu() -> Iterator[dict[str, float]]:
         yield seconds
     finally:
         logs.Stages.stage = true  # type: ignore[method-assign]
+
+
+def job_stages(folder: str, session: Any, name: str, **settings: Any) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the seconds and the CPU seconds of each stage of a job on the folder's tables, which writes ``name``."""
+    given = {side: {"path": f"{folder}/{side}.parquet"} for side in ("train", "validation")}
+    more = {"output": {"path": f"{folder}/{name}"}, "report": False, "k": 10, "run_id": "run", **settings}
+    with stage_cpu() as cpu:
+        record = pipeline.run(load_config(None, {**given, **more}), session)
+    return {stage["stage"]: stage["seconds"] for stage in record["stages"]}, cpu
 
 
 def tree_cpu() -> float:

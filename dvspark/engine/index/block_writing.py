@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dvspark.engine.index.index_writing import RowFile, place
+from dvspark.engine.index.index_writing import RowFile, place_rows
 from dvspark.engine.index.manifest import write_manifest
 from dvspark.engine.index.search import FILE as ANN_FILE
 from dvspark.engine.index.search import write_ann
@@ -77,19 +77,12 @@ def begin_blocks(reference: BlocksReference) -> None:
     """Make the folder of each block, with a file for its rows, which has its size and no rows yet."""
     for block in range(reference.n_blocks):
         reference.folder(block).mkdir()
-        shape = reference.n_rows(block), reference.n_features
-        np.lib.format.open_memmap(reference.folder(block) / "x.npy", mode="w+", dtype=reference.dtype, shape=shape)
+        RowFile.make(reference.folder(block), reference.n_rows(block), reference.n_features, reference.dtype)
 
 
 def place_in_blocks(batches: Iterator[pa.RecordBatch], reference: BlocksReference) -> Iterator[pa.RecordBatch]:
-    """Write rows (id, embedding), which come in any order, to their places in the files of blocks; yield `PLACES`.
-
-    The files are there (`begin_blocks`). Memory: a batch and the ids. Raises: as `index_writing.place`.
-    """
-    ids = reference.train_keys().keys["id"].combine_chunks()
-    with BlockFiles(reference) as files:
-        for batch in filter(len, batches):  # an empty one has no dimension
-            yield pa.RecordBatch.from_pydict({"place": pa.array(place(files, ids, batch))})
+    """Write rows (id, embedding) to their places in the files that `begin_blocks` made, as `place_rows` does."""
+    return place_rows(batches, Path(reference.directory), BlockFiles(reference))
 
 
 def look_through_blocks(batches: Iterator[pa.RecordBatch], reference: BlocksReference) -> Iterator[pa.RecordBatch]:

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,11 +31,17 @@ Gather = Callable[[OverBatches, list[str], Table], pa.Table]
 Place = Callable[[pa.RecordBatch], Int64s]
 
 
-class Places(Protocol):
-    """Where rows of ``dtype`` with ``n_features`` go."""
+class RowStore(Protocol):
+    """Where rows of ``dtype`` with ``n_features`` go, while it is open."""
 
     dtype: np.dtype[Any]
     n_features: int
+
+    def __enter__(self) -> RowStore:
+        """Open it."""
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
 
     def write(self, places: Int64s, rows: Floats) -> None:
         """Write ``rows`` (n, n_features) to ``places`` (n,) of the whole table."""
@@ -53,6 +58,11 @@ class RowFile:
         header = np.load(directory / "x.npy", mmap_mode="r", allow_pickle=False)
         self.dtype, self.n_features, self._first_byte = header.dtype, header.shape[1], header.offset
         self._file = (directory / "x.npy").open("r+b", buffering=0)
+
+    @staticmethod
+    def make(directory: Path, n_rows: int, n_features: int, dtype: str) -> None:
+        """Make the file, which has its size and no rows yet."""
+        np.lib.format.open_memmap(directory / "x.npy", mode="w+", dtype=dtype, shape=(n_rows, n_features))
 
     def __enter__(self) -> RowFile:
         return self
@@ -86,7 +96,7 @@ class IndexWriter:
         self._parts: list[pa.Table] = []
         self._keys: TrainKeys | None = None
         if not with_rows:
-            np.lib.format.open_memmap(directory / "x.npy", mode="w+", dtype=dtype, shape=(n_train, n_features))
+            RowFile.make(directory, n_train, n_features, dtype)
 
     def append(self, x: Floats, keys: pa.Table) -> None:
         """Add rows ``x`` (n, n_features) and their ``keys`` (id, label and, where known, owner)."""
@@ -148,38 +158,41 @@ def checked_keys(parts: list[pa.Table], n_train: int) -> pa.Table:
     return keys
 
 
-def place_rows(batches: Iterator[pa.RecordBatch], directory: Path) -> Iterator[pa.RecordBatch]:
-    """Write rows (id, embedding), which come in any order, to their places in ``x.npy`` of an index; yield `PLACES`."""
-    with placing(directory, directory / "keys.arrow") as place:
+def place_rows(
+    batches: Iterator[pa.RecordBatch], directory: Path, files: RowStore | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Write rows (id, embedding), which come in any order, to their places; yield `PLACES`.
+
+    ``directory`` has the keys, and ``x.npy`` unless the rows go into other ``files``.
+    """
+    with placing(directory, directory / "keys.arrow", files) as place:
         for batch in filter(len, batches):  # an empty one has no dimension
             yield pa.RecordBatch.from_pydict({"place": pa.array(place(batch))})
 
 
 @contextmanager
-def placing(directory: Path, keys: Path) -> Iterator[Place]:
-    """Yield what writes a batch of rows (id, embedding) to their places in ``x.npy`` of an index: `place` with its ids.
+def placing(directory: Path, keys: Path, files: RowStore | None = None) -> Iterator[Place]:
+    """Yield what writes a batch of rows (id, embedding) to their places and returns these.
 
-    ``keys`` is an Arrow file. Memory: a batch and the ids.
+    They go into ``files``; None: into ``x.npy`` of the index in ``directory``. The place of a row is the place of its
+    id in the Arrow file ``keys``, so another attempt writes the same bytes.
+    Several processes of one host may write at the same time. Several hosts may not: each would overwrite the other's
+    writes with its own copy of a shared page. Rows of another dimension than the index get no place.
+    Memory: a batch and the ids.
+    Raises: ComputeError, when called, for a row whose id is not among the keys.
     """
     ids = read_arrow(keys)["id"].combine_chunks()
-    with RowFile(directory) as file:
-        yield partial(place, file, ids)
+    with files or RowFile(directory) as into:
 
+        def place(batch: pa.RecordBatch) -> Int64s:
+            rows = embedding_matrix(batch.column("embedding"), into.dtype)
+            if rows.shape[1] != into.n_features:
+                return np.empty(0, np.int64)
+            places = _known_places(batch.column("id"), ids)
+            into.write(places, rows)
+            return places
 
-def place(into: Places, ids: pa.Array, batch: pa.RecordBatch) -> Int64s:
-    """Write a batch of rows (id, embedding) to their places and return these.
-
-    The place of a row is the place of its id among ``ids``, so another attempt writes the same bytes. Several processes
-    of one host may write at the same time. Several hosts may not: each would overwrite the other's writes with its own
-    copy of a shared page. Rows of another dimension get no place.
-    Raises: ComputeError for a row whose id is not among the ids.
-    """
-    rows = embedding_matrix(batch.column("embedding"), into.dtype)
-    if rows.shape[1] != into.n_features:
-        return np.empty(0, np.int64)
-    places = _known_places(batch.column("id"), ids)
-    into.write(places, rows)
-    return places
+        yield place
 
 
 def require_every_place(places: Int64s, n_train: int) -> None:

@@ -29,8 +29,9 @@ LARGEST_BLOCK_SHARE = 8
 LARGEST_BLOCK_BYTES = 2**30
 # Blocks for each core, so that cores which end early have something left to do.
 BLOCKS_A_CORE = 2
-# What products take for a row and a point, about: 86 ns for 4,096 features, 9 ns for 256 (docs/scale.md).
-PAIR_SECONDS, PAIR_SECONDS_A_FEATURE = 4e-9, 2e-11
+# What products and codes take for a row and a point, about: fitted to 86 ns for 4,096 features, as measured by
+# `python -m tests.bench.scale` (AMD EPYC, 2026-11-30).
+PRODUCT_SECONDS, PRODUCT_SECONDS_A_FEATURE = 4e-9, 2e-11
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ def _worthwhile_blocks(sizes: Sizes, hosts: Hosts, chunk_rows: int) -> int:
     merging = (exchanged(sizes, 2) - exchanged(sizes, 1)) / 2 * EXCHANGE_CORE_SECONDS_PER_BYTE
     if not sizes.method.compares or not merging:
         return BLOCKS_A_CORE * hosts.n_tasks
-    products = sizes.n_train * (PAIR_SECONDS + PAIR_SECONDS_A_FEATURE * sizes.n_features)
+    products = sizes.n_train * (PRODUCT_SECONDS + PRODUCT_SECONDS_A_FEATURE * sizes.n_features)
     n_merging = min(count_chunks(sizes.n_validation, chunk_rows), WAVE_CHUNKS, hosts.n_tasks)
     return max(1, round(math.sqrt(products * n_merging / merging)))
 

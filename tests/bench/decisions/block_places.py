@@ -12,12 +12,10 @@ from tests.bench.decisions import print_machine
 
 import pyarrow.parquet as pq  # isort: skip
 
-from dvspark.config.sources import load_config
 from dvspark.engine.sharded import sharded_blocks
-from dvspark.run import pipeline
 from dvspark.spark.session import open_session
 from tests.bench.jobs import write_tables
-from tests.bench.rest_of_job import stage_cpu
+from tests.bench.rest_of_job import job_stages
 
 SIZES = ((100_000, 4_096, 64), (1_000_000, 64, 64))
 WAYS = {"from task to task": False, "in place": True}
@@ -32,28 +30,18 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="dvspark-bench-") as folder:
             write_tables(folder, n, d, m)
             with open_session("local[2]", {"spark.driver.memory": "4g"}) as spark:
-                _stages(folder, spark, "first")
+                more: dict[str, Any] = {"plan": "sharded", "work_dir": f"{folder}/work"}
+                job_stages(folder, spark, "first", **more)
                 for number in range(ROUNDS):
                     for way, same_host in WAYS.items():
                         with mock.patch.object(sharded_blocks, "is_same_host", lambda _, same=same_host: same):
-                            seconds, cpu = _stages(folder, spark, f"{way} {number}")
-                        told = f"{n:>9,}  {d:>5,}  {way:17}  {seconds:6.1f}  {cpu:6.1f}"
+                            seconds, cpu = job_stages(folder, spark, f"{way} {number}", **more)
+                        told = f"{n:>9,}  {d:>5,}  {way:17}  {seconds['index']:6.1f}  {cpu['index']:6.1f}"
                         print(f"{told}  {os.getloadavg()[0]:4.1f}", flush=True)
             places = [f"{folder}/first", *(f"{folder}/{way} {number}" for way in WAYS for number in range(ROUNDS))]
             values = [pq.read_table(f"{place}/values")["value"] for place in places]
             assert all(value.equals(values[0]) for value in values)
     return 0
-
-
-def _stages(folder: str, spark: Any, name: str) -> tuple[float, float]:
-    """Return the seconds and the CPU seconds of the stage index of a job."""
-    given: dict[str, Any] = {side: {"path": f"{folder}/{side}.parquet"} for side in ("train", "validation")}
-    given |= {"output": {"path": f"{folder}/{name}"}, "report": False, "k": 10, "run_id": "run"}
-    with stage_cpu() as cpu:
-        more = {"plan": "sharded", "work_dir": f"{folder}/work"}
-        record = pipeline.run(load_config(None, {**given, **more}), spark)
-    seconds = {stage["stage"]: stage["seconds"] for stage in record["stages"]}
-    return seconds["index"], cpu["index"]
 
 
 if __name__ == "__main__":

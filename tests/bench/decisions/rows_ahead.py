@@ -8,19 +8,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from tests.bench.decisions import print_machine
 
 import pyarrow.parquet as pq  # isort: skip
 
-from dvspark.config.sources import load_config
 from dvspark.engine.replicated import ahead
 from dvspark.local.session import open_local_session
-from dvspark.run import pipeline
 from dvspark.spark.session import open_session
 from tests.bench.jobs import write_tables
-from tests.bench.rest_of_job import limits_cpu, stage_cpu
+from tests.bench.rest_of_job import job_stages, limits_cpu
 
 SIZES = ((400_000, 512, 64), (3_000_000, 64, 64))
 SESSIONS = {"local": open_local_session, "spark": lambda: open_session("local[2]", {})}
@@ -36,12 +33,12 @@ def main() -> int:
             write_tables(folder, n, d, m)
             for engine, opened in SESSIONS.items():
                 with opened() as session:
-                    _stages(folder, session, f"{engine}-first")
+                    job_stages(folder, session, f"{engine}-first")
                     for number in range(ROUNDS):
                         for name in ("before", "now"):
                             bare = limits_cpu(folder, d)["bare read"]
                             with _by(name):
-                                of_stages = _stages(folder, session, f"{engine}-{number}-{name}")
+                                _, of_stages = job_stages(folder, session, f"{engine}-{number}-{name}")
                             both = of_stages["validate"] + of_stages["index"]
                             figures = f"{of_stages['validate']:8.2f}  {of_stages['index']:5.2f}  {bare:9.2f}"
                             told = f"{n:>9,}  {d:>4}  {engine:6}  {name:>6}  {figures}  {both / bare:20.2f}"
@@ -60,15 +57,6 @@ def _by(name: str) -> Iterator[None]:
         yield
     finally:
         ahead._fits = true
-
-
-def _stages(folder: str, session: Any, name: str) -> dict[str, float]:
-    """Return the CPU seconds of each stage of a job."""
-    given = {side: {"path": f"{folder}/{side}.parquet"} for side in ("train", "validation")}
-    more = {"output": {"path": f"{folder}/{name}"}, "report": False, "k": 10, "run_id": "run"}
-    with stage_cpu() as seconds:
-        pipeline.run(load_config(None, {**given, **more}), session)
-    return seconds
 
 
 if __name__ == "__main__":

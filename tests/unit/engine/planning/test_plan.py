@@ -201,11 +201,12 @@ def test_clause_4__methods_that_do_not_rank_are_not_sent_to_bins(method: str) ->
     n_tasks=st.integers(1, 512),
     memory_gib=st.integers(1, 2048),
     dtype=st.sampled_from(["float32", "float64"]),
+    ranking=st.sampled_from(["sorted", "binned"]),
 )
 def test_block_rows__are_whole_tiles_and_cover_the_rows_within_all_limits(
-    n_train: int, n_features: int, n_tasks: int, memory_gib: int, dtype: str
+    n_train: int, n_features: int, n_tasks: int, memory_gib: int, dtype: str, ranking: str
 ) -> None:
-    sizes = Sizes(n_train, 100, n_features, dtype, ranking="binned")
+    sizes = Sizes(n_train, 100, n_features, dtype, ranking=ranking)
     hosts = Hosts(n_tasks, min(n_tasks, 32), memory_gib * GIB)
     try:
         found = make_plan(sizes, hosts, chunk_rows=256, asked="sharded")
@@ -220,6 +221,7 @@ def test_block_rows__are_whole_tiles_and_cover_the_rows_within_all_limits(
     if rows > TILE_ROWS:  # one tile is the least there is
         assert rows <= n_train / 8
         assert held <= GIB
+        assert n_blocks >= 2 * n_tasks or (ranking == "binned" and n_blocks >= 8)
 
 
 @pytest.mark.parametrize("n_features", [64, 4_096])
