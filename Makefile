@@ -120,7 +120,7 @@ newest: ## a canary that may fail: the unit tests on the newest versions of all 
 
 # The two variables go together: half of a pair that was set for another processor slows products down.
 bench: $(READY) .venv-bench/.ready ## measure speed, overhead, memory and scaling, write docs/performance.md; half an hour
-	for name in first_report kernel family certificates self_validation review chg_epochs engine_overhead rest_of_job memory scaling sharded plan_estimate scale yfcc100m soak; do \
+	for name in first_report kernel family certificates self_validation review chg_epochs engine_overhead rest_of_job memory scaling sharded lost_executors plan_estimate scale yfcc100m soak; do \
 	  env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE \
 	    $(BIN)/python -m tests.bench.$$name --out $(RESULTS)/$$name.json || exit 1; done
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE \

@@ -23,6 +23,7 @@ ORDER = (
     "memory",
     "scaling",
     "sharded",
+    "lost_executors",
     "plan_estimate",
     "scale",
     "yfcc100m",

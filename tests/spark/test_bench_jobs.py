@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from bench_checks import check_result, in_this_process
 
-from tests.bench import engine_overhead, rest_of_job, scaling, soak, yfcc100m
+from tests.bench import engine_overhead, lost_executors, rest_of_job, scaling, soak, yfcc100m
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -33,6 +33,15 @@ def test_rest_of_job__runs_tiny(spark: SparkSession, monkeypatch: pytest.MonkeyP
     told = [row["what"] for row in stages]
     assert told[:6] == ["cat", "bare read", "read", "validate", "plan", "index"]
     assert [len(driver), len(prepared), len(starts)] == [1, 2, 1]
+
+
+def test_lost_executors__leave_the_bits_of_a_job_that_nothing_befell() -> None:
+    result = lost_executors.main(tiny=True)
+    check_result(result, lost_executors)
+    told = {row["what"]: row["measured"] for row in next(iter(result["tables"].values()))}
+    assert told["executors killed"] > 0
+    assert told["executors stopped for a while"] > 0
+    assert result["targets"][0]["measured"] == 0
 
 
 def test_scaling__runs_tiny(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
