@@ -18,7 +18,7 @@ from dvspark.engine.chunks import whole_chunks
 from dvspark.engine.index.train_index import TrainIndex
 from dvspark.engine.reduce import chunk_partial
 from dvspark.engine.tasks import ChunkWork, chunk_arrays, value_chunks, with_sample
-from dvspark.schemas import Finding, Float64s
+from dvspark.schemas import Finding, Float64s, Partial
 from dvspark.schemas.arrow import arrow_schema
 from dvspark.schemas.compared import COMPARED
 
@@ -53,10 +53,15 @@ def compare_chunks(
             by_kernel = chunk_partial(pa.Table.from_batches(value(iter(table.to_batches()), index, work)))
             of_chunk = islice(points, len(table))
             expected = merged_reference_partial(of_chunk, train.columns, train.n_train, options, parameters)
-            found = check_sample(by_kernel, expected, own_error)
-            told = {name: getattr(found, name) for name in ("verdict", "measured", "allowed", "meaning")}
-            sha = values_sha256(by_kernel.value)
-            yield pa.RecordBatch.from_pylist([{"chunk_id": chunk_id, **told, "values_sha256": sha}], COMPARED_TYPES)
+            yield compared_batch(chunk_id, by_kernel, expected, own_error)
+
+
+def compared_batch(chunk_id: int, by_engine: Partial, by_reference: Partial, own_error: float) -> pa.RecordBatch:
+    """Return the `COMPARED` of a chunk; ``own_error`` as in `checks.check_sample`."""
+    found = check_sample(by_engine, by_reference, own_error)
+    told = {name: getattr(found, name) for name in ("verdict", "measured", "allowed", "meaning")}
+    sha = values_sha256(by_engine.value)
+    return pa.RecordBatch.from_pylist([{"chunk_id": chunk_id, **told, "values_sha256": sha}], COMPARED_TYPES)
 
 
 def values_sha256(values: Float64s) -> str:

@@ -60,6 +60,11 @@ class Engine(Protocol[Index_contra, Rows_contra, Chunks_contra]):
     ) -> Iterator[Wave]:
         """Yield the waves of chunks in ascending order, without those that are done."""
 
+    def compared_points(
+        self, chunks: Chunks_contra, sizes: dict[int, int], reference: Index_contra, work: ChunkWork
+    ) -> pa.Table:
+        """Return `COMPARED` of chunks of one point, valued by the engine and by the audit's reference."""
+
     def neighbor_counts(
         self, chunks: Chunks_contra, sizes: dict[int, int], reference: Index_contra, work: ChunkWork
     ) -> pa.Table:

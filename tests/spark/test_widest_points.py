@@ -15,6 +15,8 @@ from dvspark.engine.points import audited_rows
 from dvspark.engine.replicated import points as on_spark
 from dvspark.engine.replicated import replicated
 from dvspark.engine.replicated.points import each_a_chunk
+from dvspark.engine.sharded import sharded
+from dvspark.engine.sharded.exchange import Halves
 from dvspark.errors import AuditError, ComputeError
 
 if TYPE_CHECKING:
@@ -118,3 +120,29 @@ def test_audit__finds_sums_that_arrive_in_other_places(spark: SparkSession, monk
     monkeypatch.setattr(replicated, "reduce_block", two_swapped(replicated.reduce_block))
     with pytest.raises(AuditError, match="arrived otherwise"):
         dvspark.value_table(train, validation, k=5, plan="replicated")
+
+
+@pytest.mark.parametrize("is_wrong", [False, True], ids=["right", "wrong"])
+def test_audit__finds_blocks_that_exchange_wrong_keys(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, is_wrong: bool
+) -> None:
+    true = sharded.method_halves
+
+    def halves(*given: Any) -> Halves:
+        told = true(*given)
+
+        def swapped(points: Any) -> Any:  # values that sum to the same
+            partial = told.partial_of(points)
+            partial.value[:2] += [0.1, -0.1]
+            return partial
+
+        return Halves(told.parts_of, swapped) if is_wrong else told
+
+    monkeypatch.setattr(sharded, "method_halves", halves)
+    train, validation = frames_of(spark, dense_data())
+    given = {"k": 5, "ranking": "sorted", "plan": "sharded"}
+    if not is_wrong:
+        dvspark.value_table(train, validation, **given)
+        return
+    with pytest.raises(AuditError, match=r"(?s)audit: sample.*0\.1: .* the worst of 8"):
+        dvspark.value_table(train, validation, **given)

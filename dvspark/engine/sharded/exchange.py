@@ -25,6 +25,9 @@ from dvspark.methods.base import RankedMethod
 from dvspark.schemas import PARTS, ChunkArrays, Floats, Int64s, Partial, TrainBlock
 from dvspark.schemas.arrow import arrow_schema
 
+# What one job may exchange: the executors' disks hold it.
+EXCHANGE_BYTES = 16 * 2**30
+
 PartsOf = Callable[[TrainBlock, ChunkArrays], Iterator[BlockPart]]
 PartialOf = Callable[[Iterator[MergedPoint]], Partial]
 
@@ -108,9 +111,17 @@ def merge_chunks(
 
     Memory: one batch, the parts and keys of one point (10 bytes a training row), and what ``partial_of`` takes.
     """
+    for chunk_id, points in merged_chunks(batches, reference, folder):
+        yield from partial_batches(chunk_id, partial_of(points))
+
+
+def merged_chunks(
+    batches: Iterator[pa.RecordBatch], reference: BlocksReference, folder: Path
+) -> Iterator[tuple[int, Iterator[MergedPoint]]]:
+    """Yield every chunk's id and its points, one after the other, from `PARTS` as `merge_chunks` takes them."""
     merged = _merged_points(batches, reference, folder)
     for chunk_id, points in itertools.groupby(merged, key=lambda found: found[0]):
-        yield from partial_batches(chunk_id, partial_of(point for _, point in points))
+        yield chunk_id, (point for _, point in points)
 
 
 def _merged_points(

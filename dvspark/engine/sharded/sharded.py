@@ -8,7 +8,6 @@ are computed where the rows are. The values have the same bits as under the repl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -16,15 +15,16 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import pyarrow as pa
 
-from dvspark.engine.chunks import Cut, queries
+from dvspark.engine.chunks import Cut, queries, singly
 from dvspark.engine.index.train_blocks import BlocksReference, open_block, rows_of
 from dvspark.engine.index.train_index import TrainKeys
 from dvspark.engine.reduce import WaveSum
 from dvspark.engine.replicated.chunk_frames import spark_session_of, table_of_chunks
 from dvspark.engine.replicated.row_passes import passed_on_spark
 from dvspark.engine.sharded import binned_exchange
-from dvspark.engine.sharded.exchange import Halves, method_halves
-from dvspark.engine.sharded.sharded_blocks import build_blocks, chunk_files, finished_blocks
+from dvspark.engine.sharded.exchange import EXCHANGE_BYTES, Halves, method_halves
+from dvspark.engine.sharded.sharded_blocks import build_blocks, chunk_files, finished_blocks, small_batches
+from dvspark.engine.sharded.sharded_compared import compared
 from dvspark.engine.sharded.sharded_nearest import by_nearest, near_points, nearest_rows, tenth_distances
 from dvspark.engine.sharded.sharded_radius import by_counts, neighbor_counts
 from dvspark.engine.sharded.sharded_ranking import by_all_keys, by_bins
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "build_blocks",
+    "compared_points",
     "exchanged_waves",
     "finished_blocks",
     "listed_rows",
@@ -55,13 +56,8 @@ __all__ = [
     "value_waves",
 ]
 
-# What one job may exchange: the executors' disks hold it.
-EXCHANGE_BYTES = 16 * 2**30
 # What one job may return to the driver in partials, well under Spark's limit of 1 GiB.
 PARTIAL_BYTES = 256 * 2**20
-# Bytes of the exchange that Spark hands to a task at a time. Spark's default number of rows would be gigabytes.
-BATCH_BYTES = 64 * 2**20
-BATCH_ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
 
 # Maps (session, validation rows of each chunk, blocks, folder of the chunks' files) to the partial of each chunk.
 PartialsOf = Callable[["SparkSession", dict[int, int], BlocksReference, Path], dict[int, Partial]]
@@ -134,6 +130,15 @@ def value_waves(
     )
 
 
+def compared_points(chunks: Chunked, sizes: dict[int, int], reference: BlocksReference, work: ChunkWork) -> pa.Table:
+    """Return `COMPARED` of chunks of one point, valued as all of a run are, and by the reference.
+
+    What the engine found of a point has arrived here before it is compared.
+    """
+    waves = value_waves(chunks, sizes, reference, work, cut=singly(len(sizes)))
+    return compared(waves, chunks, sizes, reference, work)
+
+
 def exchanged_waves(
     chunks: Chunked,
     sizes: dict[int, int],
@@ -186,7 +191,7 @@ def _waves(
             rows = table_of_chunks(chunks, some)
             with (
                 chunk_files(rows, reference, self_validation=self_validation) as folder,
-                _small_batches(spark, 8 * min(reference.block_rows, reference.n_train)),
+                small_batches(spark, reference),
             ):
                 found = partials_of(spark, {chunk: sizes[chunk] for chunk in some}, reference, folder)
             report(done + len(some), len(ids))
@@ -205,14 +210,3 @@ def _cut(ids: list[int], sizes: dict[int, int], n_train: int) -> Iterator[list[i
     step = max(1, min(exchanged, PARTIAL_BYTES // (16 * n_train)))
     for start in range(0, len(ids), step):
         yield ids[start : start + step]
-
-
-@contextmanager
-def _small_batches(spark: SparkSession, row_bytes: int) -> Iterator[None]:
-    """Let Spark hand tasks about BATCH_BYTES of such rows at a time while the block runs."""
-    before = spark.conf.get(BATCH_ROWS)
-    spark.conf.set(BATCH_ROWS, max(1, BATCH_BYTES // row_bytes))
-    try:
-        yield
-    finally:
-        spark.conf.set(BATCH_ROWS, str(before))

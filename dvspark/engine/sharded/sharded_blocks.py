@@ -38,6 +38,10 @@ from dvspark.spark.session import is_same_host
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
 
+# Bytes of the exchange that Spark hands to a task at a time. Spark's default number of rows would be gigabytes.
+BATCH_BYTES = 64 * 2**20
+BATCH_ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
+
 
 def build_blocks(
     train_rows: DataFrame,
@@ -113,6 +117,17 @@ def chunk_files(rows: pa.Table, reference: BlocksReference, *, self_validation: 
             chunk = chunk_arrays(rows_of_chunk(rows, chunk_id), keys, self_validation=self_validation)
             write_chunk(Path(folder), chunk_id, chunk)
         yield Path(folder)
+
+
+@contextmanager
+def small_batches(spark: SparkSession, reference: BlocksReference) -> Iterator[None]:
+    """Let Spark hand tasks about BATCH_BYTES of keys at a time, a row being those of a block, while the block runs."""
+    before = spark.conf.get(BATCH_ROWS)
+    spark.conf.set(BATCH_ROWS, max(1, BATCH_BYTES // (8 * min(reference.block_rows, reference.n_train))))
+    try:
+        yield
+    finally:
+        spark.conf.set(BATCH_ROWS, str(before))
 
 
 def _place_rows(train_rows: DataFrame, gather: Gather, reference: BlocksReference) -> None:

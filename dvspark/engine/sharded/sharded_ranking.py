@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +15,18 @@ from dvspark.engine.reduce import TOTAL_TYPES, assemble, reduce_block
 from dvspark.engine.replicated.replicated import one_value_a_task
 from dvspark.engine.sharded import binned_exchange
 from dvspark.engine.sharded.block_sums import chunk_sums
-from dvspark.engine.sharded.exchange import Halves, keep_points, merge_chunks, method_halves, part_batches
+from dvspark.engine.sharded.exchange import (
+    Halves,
+    PartsOf,
+    keep_points,
+    merge_chunks,
+    method_halves,
+    part_batches,
+)
 from dvspark.engine.sharded.sharded_blocks import block_numbers_of
 from dvspark.engine.tasks import ChunkWork
 from dvspark.kernels.binning.binned import near_rounds
-from dvspark.schemas import BINNED_PARTS, BLOCK_SUMS, PARTIALS, PARTS, POINT_VALUES, Partial
+from dvspark.schemas import BINNED_PARTS, BLOCK_SUMS, PARTIALS, PARTS, POINT_VALUES, Partial, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -37,8 +44,35 @@ def by_all_keys(
     n_values: int,
 ) -> dict[int, Partial]:
     """Return the partial of each chunk that has a file in ``folder``; one task values and adds up a chunk's points."""
-    found = _partials(spark, [*sizes], reference, folder, halves).toArrow()
+
+    def merge(batches: Batches) -> Batches:
+        return merge_chunks(batches, reference, folder, halves.partial_of)
+
+    found = where_parts_meet(spark, [*sizes], reference, folder, halves.parts_of, merge, PARTIALS).toArrow()
     return {chunk: _of_chunk(found, chunk, n_rows, n_values) for chunk, n_rows in sizes.items()}
+
+
+def where_parts_meet(
+    spark: SparkSession,
+    chunk_ids: list[int],
+    reference: BlocksReference,
+    folder: Path,
+    parts_of: PartsOf,
+    merge: Callable[[Batches], Batches],
+    made: Table,
+) -> DataFrame:
+    """Return what ``merge`` makes of the `PARTS` of chunks, in the form ``made``; those of a chunk meet in one task."""
+
+    def tell(batches: Batches) -> Batches:
+        return part_batches(batches, reference, folder, chunk_ids, parts_of)
+
+    return (
+        block_numbers_of(spark, reference)
+        .mapInArrow(tell, PARTS.ddl())
+        .transform(lambda parts: one_value_a_task(parts, "chunk_id", chunk_ids))
+        .sortWithinPartitions("chunk_id", "point", "block")
+        .mapInArrow(merge, made.ddl())
+    )
 
 
 def by_bins(
@@ -81,24 +115,6 @@ def _binned_sums(spark: SparkSession, now: binned_exchange.BinnedRound) -> DataF
         .transform(lambda values: one_value_a_task(values, "block", blocks))
         .sortWithinPartitions("block", "chunk_id", "point")
         .mapInArrow(lambda batches: binned_exchange.sum_batches(batches, now), BLOCK_SUMS.ddl())
-    )
-
-
-def _partials(
-    spark: SparkSession, wave: list[int], reference: BlocksReference, folder: Path, halves: Halves
-) -> DataFrame:
-    def tell(batches: Batches) -> Batches:
-        return part_batches(batches, reference, folder, wave, halves.parts_of)
-
-    def merge(batches: Batches) -> Batches:
-        return merge_chunks(batches, reference, folder, halves.partial_of)
-
-    return (
-        block_numbers_of(spark, reference)
-        .mapInArrow(tell, PARTS.ddl())
-        .transform(lambda parts: one_value_a_task(parts, "chunk_id", wave))
-        .sortWithinPartitions("chunk_id", "point", "block")
-        .mapInArrow(merge, PARTIALS.ddl())
     )
 
 

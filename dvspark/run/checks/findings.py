@@ -12,19 +12,15 @@ import pyarrow.compute as pc
 
 from dvspark.audit import approximation, checks, reference
 from dvspark.engine import tasks
-from dvspark.engine.by_workers import by_workers
-from dvspark.engine.by_workers.by_workers import LocalIndex
 from dvspark.engine.chunks import singly
 from dvspark.engine.compared import findings_of, values_sha256
 from dvspark.engine.engines import Index, engine_of
 from dvspark.engine.index.train_blocks import BlocksReference
-from dvspark.engine.index.train_index import IndexReference
 from dvspark.engine.points import audited_rows, points_of
 from dvspark.engine.replicated import replicated
 from dvspark.engine.sharded import sharded
-from dvspark.engine.sharded.exchange import Halves
+from dvspark.engine.sharded.sharded_compared import reference_halves
 from dvspark.errors import ComputeError, Problem
-from dvspark.kernels.blocks.merged import MergedPoint
 from dvspark.methods.finalize import finalize
 from dvspark.run.checks.spot_checks import Summed
 from dvspark.schemas import EXACT, Finding, Float64s, Partial
@@ -51,7 +47,7 @@ def run_findings(
     options, method = work.options, work.method
     sample = audited_rows(validation_rows, reference.SAMPLE_POINTS, own.n_chunks, own.totals.widest, own.groups)
     by_engine, exact = Partial.zeros(0), Partial.zeros(0)
-    if isinstance(index, BlocksReference) or method.approximates is not None:
+    if method.approximates is not None:
         of_points, by_engine, exact = _valued_again(validation_rows, sample, index, work)
     else:
         of_points = _compared(validation_rows, sample, index, work)
@@ -81,18 +77,21 @@ def _task_findings(own: Summed, aggregate: str) -> list[Finding]:
     return [replace(checks.worst(found), name="tasks")] if found else []
 
 
-def _compared(validation_rows: Frame, sample: pa.Table, index: IndexReference, work: tasks.ChunkWork) -> list[Finding]:
-    """Return for each of a few points whether kernel and reference agree, compared where the index is open.
+def _compared(validation_rows: Frame, sample: pa.Table, index: Index, work: tasks.ChunkWork) -> list[Finding]:
+    """Return for each of a few points whether engine and reference agree, compared where the index is open.
 
-    The first point is also valued as all others of the run were: its sums must arrive as its task has found them.
+    Where the whole index is open, the first point is also valued as all others of the run were: its sums must arrive as
+    its task has found them. Those of blocks have arrived before they are compared.
     """
     chunks = points_of(validation_rows).each_a_chunk(sample, validation_rows)
-    engine, sizes = by_workers if isinstance(index, LocalIndex) else replicated, dict.fromkeys(range(len(sample)), 1)
+    engine, sizes = engine_of(index), dict.fromkeys(range(len(sample)), 1)
     told = engine.compared_points(chunks, sizes, index, work)
     if sorted(told["chunk_id"].to_pylist()) != list(sizes):
         got = f"{len(told)} of them"
         raise ComputeError(Problem("audit", f"{len(sizes)} points, each compared once", got, checks.AGAIN))
-    (arrived,) = engine_of(index).value_waves(chunks, {0: 1}, index, work, cut=singly(1))
+    if isinstance(index, BlocksReference):
+        return findings_of(told)
+    (arrived,) = engine.value_waves(chunks, {0: 1}, index, work, cut=singly(1))
     expected = told.filter(pc.equal(told["chunk_id"], 0))["values_sha256"][0].as_py()
     arrival = checks.check_arrival(expected, values_sha256(arrived.totals.value))
     return findings_of(told) + [one for one in [arrival] if one.verdict == "fail"]
@@ -152,14 +151,7 @@ def _by_reference(chunks: Chunked, sample: pa.Table, index: Index, work: tasks.C
     """
     options, parameters = work.options, work.parameters
     if isinstance(index, BlocksReference):
-        metric, n_train = options.metric, index.n_train
-
-        def partial_of(points: Iterator[MergedPoint]) -> Partial:
-            known = index.train_keys()
-            columns = tasks.sampled_columns(known.columns, known.keys["id"], work)
-            return reference.merged_reference_partial(points, columns, n_train, options, parameters)
-
-        halves = Halves(lambda block, chunk: reference.reference_parts(block.train, chunk, metric), partial_of)
+        halves = reference_halves(index, work)
         sizes, n_values = dict.fromkeys(range(len(sample)), 1), work.n_values(index)
         alone, cut = options.self_validation, singly(len(sizes))
         for wave in sharded.exchanged_waves(chunks, sizes, index, halves, n_values, self_validation=alone, cut=cut):
