@@ -22,6 +22,29 @@ def test_new_file__of_two_writers_at_once_the_second_is_refused_and_the_file_is_
     assert path.read_bytes() == b"the first"
 
 
+def test_new_file__that_is_not_finished_leaves_the_one_that_was_there(tmp_path: Path) -> None:
+    path, link = tmp_path / "payout.csv", tmp_path / "link"
+    write_new(path, b"what was paid", force=False)
+    path.chmod(0o640)
+    link.symlink_to(path.name)
+
+    def write_half() -> None:
+        with new_file(link, force=True) as file:
+            file.write(b"half of")
+            file.flush()
+            assert path.read_bytes() == b"what was paid"  # as one reads who comes meanwhile
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        write_half()
+    assert path.read_bytes() == b"what was paid"
+    write_new(link, b"what is paid", force=True)
+    assert path.read_bytes() == b"what is paid"
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert link.is_symlink()
+    assert sorted(tmp_path.iterdir()) == [link, path]
+
+
 def test_new_file__that_is_not_finished_goes_and_what_is_there_stays(tmp_path: Path) -> None:
     with pytest.raises(KeyError), new_file(tmp_path / "new", force=False):
         raise KeyError
