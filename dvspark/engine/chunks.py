@@ -24,10 +24,20 @@ QUERY_SECONDS = 60.0
 # Chunks of the first query (more if more tasks run at once), because nobody knows yet how long a chunk takes.
 FIRST_CHUNKS = 4
 
+# What one job of the sharded plan may exchange: the executors' disks hold it.
+EXCHANGE_BYTES = 16 * 2**30
+# What one such job may return to the driver in partials, well under Spark's limit of 1 GiB.
+PARTIAL_BYTES = 256 * 2**20
+
 
 def count_chunks(n_validation: int, chunk_rows: int) -> int:
     """Return the number of chunks for so many validation rows."""
     return max(1, -(-n_validation // chunk_rows))
+
+
+def chunks_of_job(n_train: int, chunk_rows: int) -> int:
+    """Return how many chunks one job of the sharded plan values: by what it may exchange and return, at least one."""
+    return max(1, min(EXCHANGE_BYTES // (8 * n_train * chunk_rows), PARTIAL_BYTES // (16 * n_train)))
 
 
 def chunk_expression(n_chunks: int) -> str:

@@ -1,4 +1,4 @@
-"""A simulated cluster: the three stages of a wave of the sharded plan, task by task, on hosts that differ in speed.
+"""A simulated cluster: the three stages of a job of the sharded plan, task by task, on hosts that differ in speed.
 
 A stage begins when the one before has ended and its output has traveled. A task goes to the core that is free first.
 """
@@ -18,18 +18,21 @@ SPECULATION_QUANTILE, SPECULATION_MULTIPLIER = 0.9, 3.0
 class Rates:
     """What work takes on one core, in seconds, and what hosts have.
 
-    ``row``: a row and a point, products and codes; ``point``: a point, where parts are merged; ``part``: a part of a
-    point, from one block; ``added_row``: a row and a point, where values are added; ``byte``: a byte that is written
-    for other tasks and read there; ``task``: what the driver takes to start a task. ``spread``: measured times of one
-    task by their median.
+    ``row``: a row and a point, products and codes; ``table_row``: a row, where a task makes tables over all ranks
+    before it merges; ``point``: a point, where parts are merged; ``part``: a part of a point, from one block;
+    ``added_row``: a row and a point, where values are added; ``byte``: a byte that is written for other tasks or for
+    the driver, and read there; ``task`` and ``job``: what the driver takes to start one. ``spread``: measured times of
+    one task by their median.
     """
 
     row: float
+    table_row: float
     point: float
     part: float
     added_row: float
     byte: float
     task: float
+    job: float
     spread: tuple[float, ...]
     network_bytes: float = 1.25e9
     disk_bytes: float = 1e9
@@ -37,20 +40,28 @@ class Rates:
 
 @dataclass(frozen=True)
 class Work:
-    """A wave: ``n_points`` points in chunks of ``chunk_rows``, against ``n_blocks`` blocks of ``block_rows`` rows."""
+    """A job: ``n_chunks`` chunks of ``chunk_rows`` points, against ``n_blocks`` blocks of ``block_rows`` rows.
 
-    n_points: int
+    ``partial_bytes`` of each chunk go to the driver.
+    """
+
+    n_chunks: int
     chunk_rows: int
     n_blocks: int
     block_rows: int
     part_bytes: int
     table_bytes: int
     block_bytes: int
+    partial_bytes: int
 
     @property
-    def n_chunks(self) -> int:
-        """How many tasks merge."""
-        return -(-self.n_points // self.chunk_rows)
+    def n_points(self) -> int:
+        """How many points the job values."""
+        return self.n_chunks * self.chunk_rows
+
+    def n_mergers(self, n_tasks: int) -> int:
+        """Return how many tasks merge, where ``n_tasks`` run at once."""
+        return self.n_chunks * max(1, min(n_tasks // self.n_chunks, self.chunk_rows))
 
 
 @dataclass(frozen=True)
@@ -71,20 +82,23 @@ class Cluster:
         return np.repeat(hosts, self.n_cores)
 
 
-def wave_seconds(work: Work, cluster: Cluster, rates: Rates, rng: np.random.Generator) -> dict[str, float]:
-    """Return the seconds by the clock of the stages of a wave, and of what travels between them."""
+def job_seconds(work: Work, cluster: Cluster, rates: Rates, rng: np.random.Generator) -> dict[str, float]:
+    """Return the seconds by the clock of the stages of a job, and of what travels between them."""
     parts = work.n_points * rates.row * work.block_rows + work.n_points * work.part_bytes * rates.byte
-    if work.block_bytes * work.n_blocks > 0.6 * cluster.memory_bytes * cluster.n_hosts:  # read again for each wave
+    if work.block_bytes * work.n_blocks > 0.6 * cluster.memory_bytes * cluster.n_hosts:  # read again for each job
         parts += work.block_bytes * cluster.n_cores / rates.disk_bytes
-    merged = work.chunk_rows * (rates.point + work.n_blocks * (rates.part + work.table_bytes * rates.byte))
+    n_mergers = work.n_mergers(cluster.n_hosts * cluster.n_cores)
+    of_merger = -(-work.n_points // n_mergers)
+    merged = of_merger * (rates.point + work.n_blocks * (rates.part + work.table_bytes * rates.byte))
+    merged += rates.table_row * work.n_blocks * work.block_rows
     added = work.n_points * rates.added_row * work.block_rows
-    n_mergers = min(work.n_chunks, cluster.n_hosts * cluster.n_cores)
     return {
         "parts": stage_seconds(work.n_blocks, parts, cluster, rates, rng),
         "parts travel": _travel(work.part_bytes * work.n_blocks * work.n_points, cluster, rates, n_mergers),
-        "merge": stage_seconds(work.n_chunks, merged, cluster, rates, rng),
+        "merge": stage_seconds(n_mergers, merged, cluster, rates, rng),
         "values travel": _travel(work.table_bytes * work.n_blocks * work.n_points, cluster, rates, n_mergers),
         "add": stage_seconds(work.n_blocks, added, cluster, rates, rng),
+        "driver": rates.job + work.n_chunks * work.partial_bytes * rates.byte,
     }
 
 

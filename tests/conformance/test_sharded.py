@@ -102,7 +102,8 @@ def _value(
         n_tiles = -(-len(data.train) // TILE_ROWS)
         blocks = sharded.build_blocks(train, **same, block_rows=-(-n_tiles // n_blocks) * TILE_ROWS, shared=False)
         assert blocks.n_blocks == n_blocks
-        waves = sharded.value_waves(chunks, sizes, blocks, work)
+        # The parts of a chunk's points meet in one task, or in several.
+        waves = sharded.value_waves(chunks, sizes, blocks, work, n_tasks=1 if n_blocks == 1 else 10)
     totals = Pairwise()
     sketches = []
     for wave in waves:
@@ -120,7 +121,7 @@ def test_sharded__has_the_bits_of_the_replicated_plan(
     name, options, n_blocks = CASES[case]
     # Several waves, and the first of them in two jobs.
     monkeypatch.setattr("dvspark.engine.chunks.WAVE_CHUNKS", 4)
-    monkeypatch.setattr("dvspark.engine.sharded.sharded.PARTIAL_BYTES", 3 * 16 * len(DATA[name].train))
+    monkeypatch.setattr("dvspark.engine.chunks.PARTIAL_BYTES", 3 * 16 * len(DATA[name].train))
     expected, expected_sketches = _value(spark, DATA[name], options, tmp_path, None)
     assert expected.error_bound > 0 or options.ranking == "sorted"
     assert expected.error_bound == 0 or options.precision == "default"

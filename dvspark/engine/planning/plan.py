@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dvspark.engine.chunks import WAVE_CHUNKS, count_chunks
+from dvspark.engine.chunks import WAVE_CHUNKS, chunks_of_job, count_chunks
 from dvspark.engine.planning.sizes import EXCHANGE_CORE_SECONDS_PER_BYTE, Sizes, shuffle_bytes, worker_bytes
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.distances.distances import TILE_ROWS
@@ -174,14 +174,15 @@ def _block_rows(sizes: Sizes, hosts: Hosts, chunk_rows: int) -> int:
 def _worthwhile_blocks(sizes: Sizes, hosts: Hosts, chunk_rows: int) -> int:
     """Return from how many blocks on merging what they tell grows by more than products get shorter (decision 0053).
 
-    One task merges what all blocks tell of a chunk: seconds ~ merging n_blocks / n_merging + products / n_blocks.
+    One task merges what all blocks tell of a point: seconds ~ merging n_blocks / n_merging + products / n_blocks.
     """
     exchanged = sizes.method.exchanged_bytes
     merging = (exchanged(sizes, 2) - exchanged(sizes, 1)) / 2 * EXCHANGE_CORE_SECONDS_PER_BYTE
     if not sizes.method.compares or not merging:
         return BLOCKS_A_CORE * hosts.n_tasks
     products = sizes.n_train * (PRODUCT_SECONDS + PRODUCT_SECONDS_A_FEATURE * sizes.n_features)
-    n_merging = min(count_chunks(sizes.n_validation, chunk_rows), WAVE_CHUNKS, hosts.n_tasks)
+    n_points = min(sizes.n_validation, chunk_rows * chunks_of_job(sizes.n_train, chunk_rows))
+    n_merging = max(1, min(n_points, hosts.n_tasks))
     return max(1, round(math.sqrt(products * n_merging / merging)))
 
 

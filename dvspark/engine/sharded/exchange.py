@@ -25,9 +25,6 @@ from dvspark.methods.base import RankedMethod
 from dvspark.schemas import PARTS, ChunkArrays, Floats, Int64s, Partial, TrainBlock
 from dvspark.schemas.arrow import arrow_schema
 
-# What one job may exchange: the executors' disks hold it.
-EXCHANGE_BYTES = 16 * 2**30
-
 PartsOf = Callable[[TrainBlock, ChunkArrays], Iterator[BlockPart]]
 PartialOf = Callable[[Iterator[MergedPoint]], Partial]
 

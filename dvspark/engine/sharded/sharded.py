@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import pyarrow as pa
 
-from dvspark.engine.chunks import Cut, queries, singly
+from dvspark.engine.chunks import Cut, chunks_of_job, queries, singly
 from dvspark.engine.index.train_blocks import BlocksReference, open_block, rows_of
 from dvspark.engine.index.train_index import TrainKeys
 from dvspark.engine.reduce import WaveSum
 from dvspark.engine.replicated.chunk_frames import spark_session_of, table_of_chunks
 from dvspark.engine.replicated.row_passes import passed_on_spark
 from dvspark.engine.sharded import binned_exchange
-from dvspark.engine.sharded.exchange import EXCHANGE_BYTES, Halves, method_halves
+from dvspark.engine.sharded.exchange import Halves, method_halves
 from dvspark.engine.sharded.sharded_blocks import build_blocks, chunk_files, finished_blocks, small_batches
 from dvspark.engine.sharded.sharded_compared import compared
 from dvspark.engine.sharded.sharded_nearest import by_nearest, near_points, nearest_rows, tenth_distances
@@ -55,9 +55,6 @@ __all__ = [
     "train_pieces",
     "value_waves",
 ]
-
-# What one job may return to the driver in partials, well under Spark's limit of 1 GiB.
-PARTIAL_BYTES = 256 * 2**20
 
 # Maps (session, validation rows of each chunk, blocks, folder of the chunks' files) to the partial of each chunk.
 PartialsOf = Callable[["SparkSession", dict[int, int], BlocksReference, Path], dict[int, Partial]]
@@ -121,7 +118,7 @@ def value_waves(
         chunks,
         sizes,
         reference,
-        _exchanged(reference, work),
+        _exchanged(reference, work, n_tasks),
         self_validation=work.options.self_validation,
         report=report,
         n_done=n_done,
@@ -154,14 +151,14 @@ def exchanged_waves(
     yield from _waves(chunks, sizes, reference, exchanged, self_validation=self_validation, cut=cut)
 
 
-def _exchanged(reference: BlocksReference, work: ChunkWork) -> PartialsOf:
+def _exchanged(reference: BlocksReference, work: ChunkWork, n_tasks: int) -> PartialsOf:
     """Return what makes partials of chunks: by nearest rows or counts, by bins, or by the keys of all rows."""
     if (exchange := EXCHANGES.get(work.method.kind)) is not None:
         return partial(exchange, work=work)
     n_players = reference.n_train - work.options.self_validation
     if work.options.ranking_options(work.parameters, reference.n_train).is_binned(n_players):
         binned_exchange.write_sample(reference)
-        return partial(by_bins, work=work)
+        return partial(by_bins, work=work, n_tasks=n_tasks)
     return partial(by_all_keys, halves=method_halves(reference, work), n_values=work.n_values(reference))
 
 
@@ -205,8 +202,7 @@ def _waves(
 
 
 def _cut(ids: list[int], sizes: dict[int, int], n_train: int) -> Iterator[list[int]]:
-    """Yield the chunks of a query in jobs within EXCHANGE_BYTES and PARTIAL_BYTES, at least one chunk in each."""
-    exchanged = EXCHANGE_BYTES // (8 * n_train * max(sizes[chunk] for chunk in ids))
-    step = max(1, min(exchanged, PARTIAL_BYTES // (16 * n_train)))
+    """Yield the chunks of a query in jobs."""
+    step = chunks_of_job(n_train, max(sizes[chunk] for chunk in ids))
     for start in range(0, len(ids), step):
         yield ids[start : start + step]

@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow as pa
 
 from dvspark.audit.reference import merged_reference_partial, reference_parts
+from dvspark.engine.chunks import EXCHANGE_BYTES
 from dvspark.engine.compared import compared_batch
 from dvspark.engine.index.train_blocks import BlocksReference
 from dvspark.engine.replicated.chunk_frames import spark_session_of, table_of_chunks
-from dvspark.engine.sharded.exchange import EXCHANGE_BYTES, Halves, merged_chunks
+from dvspark.engine.sharded.exchange import Halves, merged_chunks
 from dvspark.engine.sharded.sharded_blocks import chunk_files, small_batches
 from dvspark.engine.sharded.sharded_ranking import where_parts_meet
 from dvspark.engine.tasks import ChunkWork, sampled_columns

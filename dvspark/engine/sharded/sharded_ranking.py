@@ -26,7 +26,7 @@ from dvspark.engine.sharded.exchange import (
 from dvspark.engine.sharded.sharded_blocks import block_numbers_of
 from dvspark.engine.tasks import ChunkWork
 from dvspark.kernels.binning.binned import near_rounds
-from dvspark.schemas import BINNED_PARTS, BLOCK_SUMS, PARTIALS, PARTS, POINT_VALUES, Partial, Table
+from dvspark.schemas import BINNED_PARTS, BLOCK_SUMS, PARTIALS, PARTS, POINT_VALUES, Int64s, Partial, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -76,11 +76,18 @@ def where_parts_meet(
 
 
 def by_bins(
-    spark: SparkSession, sizes: dict[int, int], reference: BlocksReference, folder: Path, *, work: ChunkWork
+    spark: SparkSession,
+    sizes: dict[int, int],
+    reference: BlocksReference,
+    folder: Path,
+    *,
+    work: ChunkWork,
+    n_tasks: int,
 ) -> dict[int, Partial]:
     """Return the partial of each chunk by rounds of the binned exchange; the last points go by the exchange of keys.
 
     As in `kernels.binned`, a point that bins do not serve with one number of near rows comes again with more near rows.
+    ``n_tasks`` run at once.
     """
     options = work.options.ranking_options(work.parameters, reference.n_train)
     left = {chunk: np.arange(n_rows) for chunk, n_rows in sizes.items()}
@@ -89,7 +96,7 @@ def by_bins(
         if left:
             now = binned_exchange.BinnedRound(reference, work, folder, left, n_near)
             asked = {chunk: len(points) for chunk, points in left.items()}
-            sums = chunk_sums(_binned_sums(spark, now).toArrow(), reference, asked)
+            sums = chunk_sums(_binned_sums(spark, now, n_tasks).toArrow(), reference, asked)
             for chunk, (of_round, _) in sums.items():
                 found[chunk] = found[chunk].plus(of_round) if chunk in found else of_round
             left = {chunk: failed for chunk, (_, failed) in sums.items() if len(failed)}
@@ -103,19 +110,30 @@ def by_bins(
     return found
 
 
-def _binned_sums(spark: SparkSession, now: binned_exchange.BinnedRound) -> DataFrame:
-    """Return the `BLOCK_SUMS` of a round: parts go to the chunks' tasks, values go back to the blocks."""
+def _binned_sums(spark: SparkSession, now: binned_exchange.BinnedRound, n_tasks: int) -> DataFrame:
+    """Return the `BLOCK_SUMS` of a round: parts go to tasks that value points, values go back to the blocks."""
     blocks = [*range(now.reference.n_blocks)]
     return (
         block_numbers_of(spark, now.reference)
         .mapInArrow(lambda batches: binned_exchange.part_batches(batches, now), BINNED_PARTS.ddl())
-        .transform(lambda parts: one_value_a_task(parts, "chunk_id", [*now.points]))
+        .transform(lambda parts: _by_points(parts, now.points, n_tasks))
         .sortWithinPartitions("chunk_id", "point", "block")
         .mapInArrow(lambda batches: binned_exchange.value_batches(batches, now), POINT_VALUES.ddl())
         .transform(lambda values: one_value_a_task(values, "block", blocks))
         .sortWithinPartitions("block", "chunk_id", "point")
         .mapInArrow(lambda batches: binned_exchange.sum_batches(batches, now), BLOCK_SUMS.ddl())
     )
+
+
+def _by_points(parts: DataFrame, points: dict[int, Int64s], n_tasks: int) -> DataFrame:
+    """Return the parts of all blocks, those of a point in one task: as many tasks as run at once, a chunk's own each.
+
+    A job of many training rows has one chunk, for whose parts all but one core would wait (docs/decisions/0054).
+    """
+    n_each = max(1, min(n_tasks // len(points), max(map(len, points.values()))))
+    first = ", ".join(f"{chunk}, {place * n_each}" for place, chunk in enumerate(points))
+    placed = parts.selectExpr("*", f"map({first})[chunk_id] + point % {n_each} AS meeting")
+    return one_value_a_task(placed, "meeting", [*range(len(points) * n_each)]).drop("meeting")
 
 
 def _of_chunk(partials: pa.Table, chunk: int, n_rows: int, n_values: int) -> Partial:

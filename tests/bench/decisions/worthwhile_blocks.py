@@ -1,4 +1,4 @@
-"""Decision 0053: a simulated wave of the sharded plan, with two blocks for each core, and with those that it has."""
+"""Decision 0053: simulated jobs of the sharded plan, with two blocks for each core, and with those that it has."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tests.bench.decisions import print_machine
 
 
 def main() -> int:
-    """Print blocks and seconds of a wave, before and now, by the same measured rates."""
+    """Print blocks and seconds of 64 chunks, before and now, by the same measured rates."""
     print_machine()
     rates = scale.measured_rates(scale.N_FEATURES)
-    print("N, hosts: blocks before, now; seconds of a wave before, now")
+    print("N, hosts: blocks before, now; seconds of 64 chunks before, now")
     for n_rows in scale.N_ROWS:
         for n_hosts in scale.N_HOSTS:
             with mock.patch.object(plan, "_worthwhile_blocks", lambda _sizes, hosts, _rows: 2 * hosts.n_tasks):

@@ -226,15 +226,15 @@ def test_block_rows__are_whole_tiles_and_cover_the_rows_within_all_limits(
 
 @pytest.mark.parametrize("n_features", [64, 4_096])
 @pytest.mark.parametrize("n_tasks", [8, 64, 256, 1_024, 4_096])
-def test_block_rows__are_about_those_of_the_shortest_wave(n_features: int, n_tasks: int) -> None:
+def test_block_rows__are_about_those_of_the_shortest_job(n_features: int, n_tasks: int) -> None:
     n_points, chunk_rows = 16_384, 256
     sizes = Sizes(10_000_000, n_points, n_features, "float32", ranking="binned")
     found = make_plan(sizes, Hosts(n_tasks, 8, 512 * GIB), chunk_rows=chunk_rows, asked="sharded")
 
     def seconds(n_blocks: int) -> float:
-        """Products of all points by block, then merging by chunk: 1.6 ms for what a block tells of a point."""
-        products = n_points * sizes.n_train * (4e-9 + 2e-11 * n_features)
-        return products / min(n_blocks, n_tasks) + 64 / min(n_tasks, 64) * chunk_rows * n_blocks * 1.64e-3
+        """A job has one chunk. Products by block, then merging by point: 1.6 ms for what a block tells of a point."""
+        products = chunk_rows * sizes.n_train * (4e-9 + 2e-11 * n_features)
+        return products / min(n_blocks, n_tasks) + chunk_rows / min(n_tasks, chunk_rows) * n_blocks * 1.64e-3
 
     from_memory = -(-sizes.index_bytes // GIB)  # no block has more
     possible = range(max(8, from_memory), max(9, from_memory + 1, 2 * n_tasks + 1))
