@@ -67,10 +67,11 @@ def play(
 
     Which ranges are played depends on the rules and on earlier ranges alone: not on who plays them, nor on how many at
     once.
-    Raises: ConfigError if the budget is too small, or utilities are farther apart than was stated; ComputeError where
-    the utility fails.
+    Raises: ConfigError if the budget is too small, utilities are farther apart than was stated, or nothing would be
+    asked; ComputeError where the utility fails.
     """
     require_budget(estimator, rules)
+    estimator.require_ends(ends)
     promise, totals = rules.promise, begun
     enough = None if promise is None else estimator.enough_draws(ends, promise)
     if totals.n_ranges and (stopped_by := _met(estimator, rules, totals, ends)) is not None:

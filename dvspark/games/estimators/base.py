@@ -60,6 +60,9 @@ class Estimator(ABC):
         """The most coalitions whose worth one draw asks for."""
         return 1
 
+    def require_ends(self, ends: Ends) -> None:  # noqa: B027 - most estimators take any
+        """Raise ConfigError where nothing would be asked, with these ends known."""
+
     @abstractmethod
     def moments(self, drawn: Drawn, seed: int, worths: Worths, ends: Ends) -> tuple[Moments, ...]:
         """Return the moments of a stretch of draws. Failures of the utility are left in ``worths``."""

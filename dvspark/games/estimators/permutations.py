@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 import scipy
 
+from dvspark.errors import ConfigError, Problem
 from dvspark.games.bounds import Promise, draws_within, empirical_bernstein_error, hoeffding_error
 from dvspark.games.draws import Drawn
 from dvspark.games.estimators.base import EstimatedValues, Estimator, draws_of
@@ -60,6 +61,14 @@ class Permutations(Estimator):
         if self.sampling == "stratified":
             return min(self.strata, self.n_players)
         return 2 if self.sampling == "antithetic" else 1
+
+    def require_ends(self, ends: Ends) -> None:
+        """Raise ConfigError if truncation ends every order before its first player: a draw would cost nothing."""
+        if self.truncation is None or self.n_players == 1 or abs(ends.gain) > self.truncation:
+            return
+        expected = f"less than {abs(ends.gain):.6g}, the distance of U(N) and U(∅)"
+        hint = "leave it out, or give less: no player would add anything, so no coalition be asked for"
+        raise ConfigError(Problem("parameter 'truncation'", expected, f"{self.truncation:.6g}", hint))
 
     def size_weights(self) -> Float64s | None:
         """Return the weight of what a player adds to 0..n - 1 others, float64 (n,); None: one each."""

@@ -79,6 +79,15 @@ def test_utility_range_that_is_too_small__is_refused() -> None:
         value_game(lambda players: 3.0 * len(players), 4, utility_range=1.0)
 
 
+@pytest.mark.parametrize("method", ["monte_carlo_shapley", "monte_carlo_beta"])
+def test_truncation_that_nobody_gets_past__is_refused(method: str) -> None:
+    """Its draws cost nothing, so no budget would end them."""
+    for utility in (lambda players: 1.0, lambda players: 0.1 * min(len(players), 1)):
+        with pytest.raises(ConfigError, match="the distance of U"):
+            value_game(utility, 4, method, truncation=0.1)
+    assert value_game(lambda players: 1.0, 1, method, truncation=0.1).values.tolist() == [0.0]
+
+
 def test_all_problems__are_told_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         value_game(None, 0, "monte_carlo_shaply", -1, -2)  # type: ignore[arg-type]
