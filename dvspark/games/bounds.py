@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from dvspark.schemas import Float64s
 
+# More draws than anybody makes; of 2^1024 a float64 is infinite.
+NEVER_DRAWN = 2**62
+
 
 @dataclass(frozen=True)
 class Promise:
@@ -71,9 +74,12 @@ def counted_error(n_draws: int, chance: float, size: float, odds: float) -> floa
 
 
 def draws_within(error: Callable[[int], float], epsilon: float) -> int:
-    """Return the least number of draws whose ``error``, which falls with their number, is at most ``epsilon``."""
+    """Return the least number of draws whose ``error``, which falls with their number, is at most ``epsilon``.
+
+    At most `NEVER_DRAWN`.
+    """
     most = 1
-    while error(most) > epsilon:
+    while error(most) > epsilon and most < NEVER_DRAWN:
         most *= 2
     least = most // 2
     while least + 1 < most:

@@ -70,5 +70,5 @@ class GroupTesting(BoundedByCount):
         """
         share = 1 - 1 / self.n_players
         apart = ends.apart(promise.utility_range)
-        variance, size = self.z * apart**2 * share, 2 * self.z * apart * share
+        variance, size = self.z * apart * apart * share, 2 * self.z * apart * share
         return bernstein_error(n_draws, self.n_players, variance, size, promise.delta)

@@ -71,9 +71,8 @@ class MarginalEffect(BoundedByCount):
         at most h² times the mean of 1 / (p (1 - p)).
         """
         apart = ends.apart(promise.utility_range)
-        return bernstein_error(
-            n_draws, self.n_players, apart**2 * _mean_inverse(), 2 * apart / CHANCES.min(), promise.delta
-        )
+        variance, size = apart * apart * _mean_inverse(), 2 * apart / float(CHANCES.min())
+        return bernstein_error(n_draws, self.n_players, variance, size, promise.delta)
 
 
 def _mean_inverse() -> float:

@@ -28,6 +28,36 @@ def test_draws_within__is_the_least_number() -> None:
         assert 1 / found <= epsilon < 1 / (found - 1 or 0.5)
 
 
+@pytest.mark.parametrize(
+    ("method", "parameters"),
+    [
+        ("monte_carlo_shapley", {"bound": "hoeffding"}),
+        ("monte_carlo_beta", {"bound": "hoeffding"}),
+        ("group_testing_shapley", {}),
+        ("monte_carlo_banzhaf", {}),
+        ("ame", {}),
+        ("data_oob", {}),
+    ],
+)
+@pytest.mark.parametrize(("epsilon", "utility_range"), [(1e-200, 1.0), (5e-324, 1.0), (1.0, 1e300)])
+def test_promise_that_no_draws_keep__leaves_the_budget_to_end_the_game(
+    method: str, parameters: dict, epsilon: float, utility_range: float
+) -> None:
+    result = value_game(Bags(), 4, method, 400, epsilon=epsilon, utility_range=utility_range, **parameters)
+    assert result.stopped_by == "evaluations"
+    assert result.error_bound > epsilon
+
+
+class Bags:
+    """A utility with scores of rows."""
+
+    def __call__(self, players: np.ndarray) -> float:
+        return 0.2 * len(players)
+
+    def scores(self, bag: np.ndarray) -> np.ndarray:
+        return np.full(4, bag.sum() / 12)
+
+
 def test_bernstein__is_the_inverse_of_its_tail() -> None:
     error = bernstein_error(500, 10, variance=0.3, size=2.0, delta=0.05)
     tail = math.exp(-500 * error**2 / (2 * (0.3 + 2.0 * error / 3)))
