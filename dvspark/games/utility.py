@@ -7,6 +7,7 @@ import importlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import lru_cache
 from numbers import Real
 from typing import Any, Protocol, cast
@@ -23,6 +24,8 @@ Utility = Callable[[Int64s], float]
 # After so many failures nothing more is tried: a utility that always fails is not called a million times.
 MOST_FAILURES = 10
 SHOWN_PLAYERS = 10
+# A walk may add up in another order than a call, so its last digits differ.
+SAME_WORTH = 1e-9
 SHOWN_CHARACTERS = 100
 
 
@@ -62,7 +65,10 @@ class Walk(Protocol):
     """A utility that can tell faster what a coalition is worth while players join one by one."""
 
     def walk(self, order: Int64s) -> Float64s:
-        """Return what the first 1..n players of the order are worth, float64 (n,): the numbers that calls give."""
+        """Return what the first 1..n players of the order are worth, float64 (n,): the numbers that calls give.
+
+        The order is the utility's to keep.
+        """
 
 
 class Scores(Protocol):
@@ -170,10 +176,17 @@ class Worths:
         self.n_asked += len(order) - 1
         self.n_calls += len(order) - 1
         try:
-            worths[1:-1] = unmasked(walk(order))[:-1]
+            found = _plain(walk(order.copy()))
         except Exception as error:
             self._failed(order, f"{type(error).__name__}: {error}, as players join in this order")
             return
+        if found.shape != order.shape:
+            self._failed(order, f"a walk of shape {found.shape}, of {len(order)} players")
+            return
+        if abs(found[-1] - worths[-1]) > SAME_WORTH * max(1.0, abs(worths[-1])):
+            self._failed(order, f"{float(found[-1])!r} at the end of a walk, {float(worths[-1])!r} where it is called")
+            return
+        worths[1:-1] = found[:-1]
         for size in np.flatnonzero(~_is_usable(worths)).tolist():
             self._failed(np.sort(order[:size]), repr(float(worths[size])))
         self.least, self.most = min(self.least, float(worths.min())), max(self.most, float(worths.max()))
@@ -194,7 +207,7 @@ class Worths:
         self.n_asked += 1
         self.n_calls += 1
         try:
-            found = unmasked(score(bag))
+            found = _plain(score(bag))
         except Exception as error:
             self._failed(bag, f"{type(error).__name__}: {error}")
             return np.zeros(self.n_players)
@@ -233,6 +246,13 @@ class Worths:
         )
 
 
+def _plain(numbers: Any) -> Float64s:
+    """Return the numbers of a utility as float64, NaN where they are masked. Raises: TypeError for complex numbers."""
+    if np.iscomplexobj(numbers):
+        raise TypeError("complex numbers")
+    return unmasked(numbers)
+
+
 def _is_usable(worths: Float64s | np.float64) -> Bools:
     """Return which worths are numbers whose fourth powers float64 holds, for squared errors of values."""
     return np.asarray(np.abs(worths) <= LARGEST_NUMBER, np.bool_)
@@ -244,12 +264,14 @@ def _number(worth: Any) -> float:
         return math.nan
     if isinstance(worth, np.generic) or (isinstance(worth, np.ndarray) and worth.ndim == 0):
         worth = worth.item()
-    if not isinstance(worth, Real):
+    if not isinstance(worth, Real | Decimal):
         return math.nan
     try:
         return float(worth)
     except OverflowError:  # a whole number of 400 digits
         return math.inf
+    except ValueError:  # Decimal's signaling NaN
+        return math.nan
 
 
 def digest(players: Int64s) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -29,6 +30,7 @@ METHODS = (
         np.ma.array(1.0, mask=True),
         np.array([0.5]),
         1j,
+        Decimal("sNaN"),
         10**400,
         1e308,
         -1e61,
@@ -70,7 +72,7 @@ def test_failures__end_the_game_after_ten() -> None:
 
 
 def test_worths__are_taken_as_any_real_number() -> None:
-    for worth in (1, np.float32(1.0), np.int64(1), True, np.True_, Fraction(1), np.array(1.0)):
+    for worth in (1, np.float32(1.0), np.int64(1), True, np.True_, Fraction(1), Decimal(1), np.array(1.0)):
         result = value_game(lambda players, worth=worth: worth if len(players) else 0, 3)
         assert result.values.sum() == pytest.approx(1.0)
 
@@ -144,6 +146,44 @@ def test_walk__gives_the_worths_of_calls() -> None:
 def test_failure_along_a_walk__names_the_coalition() -> None:
     with pytest.raises(ComputeError, match=r"coalition \{\d, \d, \d\}: nan"):
         value_game(Walking(math.nan), 6, evaluations=1_000)
+
+
+class Summing:
+    """The sum of players' numbers, by a walk that a test gives."""
+
+    def __init__(self, walk) -> None:
+        self.walk = walk
+
+    def __call__(self, players: np.ndarray) -> float:
+        return float(players.sum() + len(players))
+
+
+def sorting(order: np.ndarray) -> np.ndarray:
+    """Return the sums along the order, which it sorts: it is its own to keep."""
+    found = np.cumsum(order + 1.0)
+    order.sort()
+    return found
+
+
+def test_order_of_a_walk__is_the_utilitys_to_keep() -> None:
+    assert value_game(Summing(sorting), 4, evaluations=200).values == pytest.approx([1.0, 2.0, 3.0, 4.0])
+
+
+@pytest.mark.parametrize(
+    ("walk", "got"),
+    [
+        (lambda order: np.array([1.0, 2.0]), r"of shape \(2,\), of 4 players"),  # NumPy would repeat the first one
+        (lambda order: np.cumsum(order + 1.0)[:-1], r"of shape \(3,\), of 4 players"),
+        (lambda order: np.cumsum(order + 1.0)[:, None], r"of shape \(4, 1\), of 4 players"),
+        (lambda order: 10.0, r"of shape \(\), of 4 players"),
+        (lambda order: np.cumsum(order + 1.0) + 1j, "complex numbers"),
+        (lambda order: np.cumsum(order + 2.0), r"14\.0 at the end of a walk, 10\.0 where it is called"),
+        (lambda order: np.full(4, np.nan), r"coalition \{\d\}: nan"),
+    ],
+)
+def test_walk_that_is_none__is_told_and_never_stretched(walk, got: str) -> None:
+    with pytest.raises(ComputeError, match=got):
+        value_game(Summing(walk), 4, evaluations=200)
 
 
 class Masking:
