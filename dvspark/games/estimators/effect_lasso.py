@@ -92,7 +92,7 @@ def corrected_effects(record: EffectRecord, penalty: float | None, v: float) -> 
             left = record.worths[here] - start - x[here] @ slopes
             draws = math.sqrt(v) * (slopes + x[here] * left[:, None])
             sums += draws.sum(axis=0)
-            squares += len(draws) * (draws.var(axis=0, ddof=1) if len(draws) > 1 else np.inf)
+            squares += len(draws) * draws.var(axis=0, ddof=1)
     n = len(record.worths)
     return EstimatedValues(sums / n, np.sqrt(squares) / n, np.full(x.shape[1], max(n - FOLDS, 1.0)))
 

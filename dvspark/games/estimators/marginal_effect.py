@@ -10,7 +10,14 @@ import numpy as np
 from dvspark.games.bounds import Promise, bernstein_error
 from dvspark.games.draws import Drawn
 from dvspark.games.estimators.base import BoundedByCount, EstimatedValues, draws_of
-from dvspark.games.estimators.effect_lasso import MEAN, EffectRecord, corrected_effects, lasso_effects, require_lasso
+from dvspark.games.estimators.effect_lasso import (
+    FOLDS,
+    MEAN,
+    EffectRecord,
+    corrected_effects,
+    lasso_effects,
+    require_lasso,
+)
 from dvspark.games.moments import Moments
 from dvspark.games.totals import Totals
 from dvspark.games.utility import Ends, Worths
@@ -34,6 +41,11 @@ class MarginalEffect(BoundedByCount):
     def __post_init__(self) -> None:
         if self.fit != MEAN:
             require_lasso()
+
+    @property
+    def least_draws(self) -> int:
+        """With fewer draws there is no standard error: draws that a LASSO of others corrects have one by folds."""
+        return 2 if self.fit == MEAN else 2 * FOLDS
 
     def moments(self, drawn: Drawn, seed: int, worths: Worths, ends: Ends) -> tuple[Moments, ...]:
         """Return the moments of the draws."""

@@ -71,6 +71,13 @@ def test_corrected__is_surer_than_the_mean_and_off_by_no_more_than_it_says() -> 
     assert np.all(np.abs(result.values - EFFECTS) <= 5.5 * result.standard_errors + 0.02)
 
 
+@pytest.mark.parametrize("fit", ["lasso", "corrected"])
+def test_fit__of_fewer_draws_than_give_standard_errors_is_refused(fit: str) -> None:
+    with pytest.raises(ConfigError, match="at least 12 for 3 players"):
+        value_game(random_game(3, 1), 3, "ame", 11, fit=fit)
+    assert np.isfinite(value_game(random_game(3, 1), 3, "ame", 12, fit=fit).standard_errors).all()
+
+
 def test_penalty__of_more_than_all_pulls_leaves_nothing_and_of_nearly_none_leaves_least_squares() -> None:
     game = random_game(4, 1)
     assert not value_game(game, 4, "ame", 500, fit="lasso", penalty=9.0).values.any()
