@@ -53,13 +53,14 @@ def composed_epsilon(releases: Sequence[Release], delta: float, unit: str, adjac
 def squared_shift(release: Release, unit: str, adjacency: str) -> float:
     """Return how far one ``unit`` can move the two counts of a point, squared, in L2.
 
-    If rows are protected and owners' rows are limited, another row of the owner can take a row's place. A row then
-    moves two cells, under either adjacency. If owners are protected, a release that does not limit their rows has no
-    bound.
+    If rows are protected and owners' rows are limited, another row of the owner can take a row's place. A row more or
+    less then moves two cells, and a changed row, which may change its owner, both by up to two. If owners are
+    protected, a release that does not limit their rows has no bound.
     """
     if unit == OWNER:
         return CELLS_OF_ADJACENCY[adjacency] * release.rows_per_owner**2 if release.unit == OWNER else math.inf
-    return 2.0 if release.unit == OWNER else float(CELLS_OF_ADJACENCY[adjacency])
+    cells = CELLS_OF_ADJACENCY[adjacency]
+    return 2.0 * cells**2 if release.unit == OWNER else float(cells)
 
 
 def _of_sample(release: Release, unit: str, adjacency: str) -> tuple[float, float]:

@@ -69,11 +69,14 @@ class Account:
         if run in dict(spent):
             return None
         together = [one for _, one in spent] + [release]
-        about = release.unit, release.adjacency
-        if self.epsilon is not None and composed_delta(together, self.epsilon, *about) > self.delta:
-            before, after = (composed_epsilon(some, self.delta, *about) for some in (together[:-1], together))
+        # Earlier releases may have promised to protect more than this one does: the limit holds for that, too.
+        for unit, adjacency in sorted({(one.unit, one.adjacency) for one in together}):
+            if self.epsilon is None or composed_delta(together, self.epsilon, unit, adjacency) <= self.delta:
+                continue
+            before, after = (composed_epsilon(some, self.delta, unit, adjacency) for some in (together[:-1], together))
             expected = f"epsilon of at most {self.epsilon:g} at delta {self.delta:g}, over all releases of this table"
             got = f"{len(spent)} releases with epsilon {before:.4g}; with this one {after:.4g}"
+            got += f" for one {unit} ({adjacency})"
             hint = "take a smaller epsilon; what has been released cannot be taken back"
             raise OutputConflictError(Problem("epsilon_budget", expected, got, hint))
         return len(spent)

@@ -6,6 +6,7 @@ import math
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from threading import Barrier
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from dvspark.errors import OutputConflictError
 from dvspark.privacy import Release, calibrate, composed_delta, composed_epsilon, gaussian_sigma
+from dvspark.privacy.composition import squared_shift
 from dvspark.runs.budget import Account
 from dvspark.tables.storage import Storage, open_storage
 
@@ -117,6 +119,43 @@ def test_account__without_a_limit_counts_for_later_limits(tmp_path: Path) -> Non
     with pytest.raises(OutputConflictError, match="3 releases"):
         account(storage, 1.5).spend(release(0.1), "d")
     account(storage, 5.0).spend(release(0.1), "d")
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (release(1.0, adjacency="replace_one"), release(0.1)),
+        (release(1.0, rows=4), release(0.1)),
+        (release(1.0), release(0.1, adjacency="replace_one")),
+    ],
+    ids=["changed rows", "owners", "rows"],
+)
+def test_account__keeps_what_earlier_releases_promised_of_other_neighbors(
+    first: Release, then: Release, tmp_path: Path
+) -> None:
+    """A limit that is used up for changed rows, or for owners, is not there again for a row more or less."""
+    table = account(open_storage(str(tmp_path)), 1.0)
+    table.spend(first, "first")
+    with pytest.raises(OutputConflictError, match=r"1 releases with epsilon .*; with this one .* for one (row|owner)"):
+        table.require(then, "second")
+
+
+def test_squared_shift__of_rows_is_the_most_that_they_move_where_owners_rows_are_limited() -> None:
+    """By trying all small tables of owners and matches at one point, where the first row of an owner counts."""
+
+    def counts(rows: tuple) -> list[int]:
+        first = dict(reversed([row for row in rows if row is not None]))
+        return [sum(match == one for match in first.values()) for one in (True, False)]
+
+    kinds = [(owner, match) for owner in "ab" for match in (True, False)]
+    moved = {"add_remove": 0, "replace_one": 0}
+    for rows in product([None, *kinds], repeat=4):
+        for place, other in product(range(4), [None, *kinds]):
+            another = (*rows[:place], other, *rows[place + 1 :])
+            adjacency = "replace_one" if None not in (rows[place], other) else "add_remove"
+            apart = sum((one - two) ** 2 for one, two in zip(counts(rows), counts(another), strict=True))
+            moved[adjacency] = max(moved[adjacency], apart)
+    assert moved == {one: squared_shift(release(1.0, rows=1), "row", one) for one in moved}
 
 
 def test_account__of_many_at_once_takes_no_more_than_there_is(tmp_path: Path) -> None:
