@@ -97,7 +97,8 @@ def costs_of(ids: pa.ChunkedArray, table: pa.Table, column: str) -> Float64s:
         given = table[column].combine_chunks()
         if pa.types.is_boolean(given.type):  # true would cost 1
             raise pa.ArrowInvalid("true and false")
-        numbers = given.cast(pa.float64())
+        # A price of 0.1 in float32 is 0.1, as it is written there, and no more of 0.10000000149.
+        numbers = (given.cast(pa.string()) if pa.types.is_float32(given.type) else given).cast(pa.float64())
     except pa.ArrowException as error:
         raise InputError(Problem(f"costs, column {column}", "numbers", str(error), "give every row a number")) from None
     counts = known.value_counts()

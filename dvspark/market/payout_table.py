@@ -90,8 +90,9 @@ def _by_row(values: pa.Table) -> tuple[pa.Array, Float64s, Float64s | None, None
 def _by_owner(values: pa.Table) -> tuple[pa.Array, Float64s, Float64s | None, Int64s]:
     """Return owners, ascending, the sums of their rows' values and standard errors, and the numbers of rows."""
     owners = column_of(values, OWNER.name)
-    if owners.null_count:
-        got, hint = f"{owners.null_count} without", "give each row an owner, or leave these rows out"
+    n_without = pc.sum(owners.is_null(nan_is_null=True)).as_py()
+    if n_without or pa.types.is_nested(owners.type):
+        got, hint = f"{n_without} without, of type {owners.type}", "give each row an owner, or leave these rows out"
         raise InputError(Problem("owner of rows", "an owner in every row", got, hint))
     names = pc.unique(owners)
     names = names.take(pc.sort_indices(names))

@@ -126,7 +126,7 @@ def _exact(budget: Any) -> Fraction | None:
         return Fraction(budget)
     if not is_number(budget) or not math.isfinite(budget):
         return None
-    return Fraction(repr(float(budget)))
+    return Fraction(str(budget))  # of a float32, too, what it prints
 
 
 def _numbers(values: npt.ArrayLike) -> Float64s:

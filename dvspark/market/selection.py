@@ -127,8 +127,9 @@ def _groups(values: pa.Table, by: str | None) -> Int64s | None:
     if by is None:
         return None
     column = values[by].combine_chunks() if by in values.column_names else None
-    if column is None or column.null_count or pa.types.is_list(column.type):
-        got = "no such column" if column is None else f"{column.null_count} nulls, of type {column.type}"
+    n_without = 0 if column is None else pc.sum(column.is_null(nan_is_null=True)).as_py()
+    if column is None or n_without or pa.types.is_nested(column.type):
+        got = "no such column" if column is None else f"{n_without} nulls, of type {column.type}"
         hint = (
             "give each row an owner, or value with train.owner" if by == "owner" else "select by owner, or without --by"
         )

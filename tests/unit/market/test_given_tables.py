@@ -90,6 +90,11 @@ def test_costs_of__joins_every_whole_number_with_its_digits(ids: list[int]) -> N
     assert costs(pa.array(ids), pa.array(list(map(str, ids)))) == list(range(1, len(ids) + 1))
 
 
+def test_costs_of__takes_prices_in_float32_as_they_are_written() -> None:
+    table = pa.table({"id": [1, 2], "cost": pa.array([0.1, 1e10], pa.float32())})
+    assert costs_of(pa.chunked_array([[2, 1]]), table, "cost").tolist() == [1e10, 0.1]
+
+
 def test_costs_of__tells_which_ids_are_there_twice() -> None:
     with pytest.raises(InputError, match="2 more than once; the first: 'a', 'b'"):
         costs(pa.array(["a", "b"]), pa.array(["a", "b", "a", "b"]))

@@ -98,6 +98,7 @@ def test_payout__does_not_depend_on_the_unit_of_values(values: list[float], powe
         ([0.5, -0.25, 0.5], 10, {}, [5.0, 0.0, 5.0]),
         ([0.5, -0.25, 0.5], 9, {"floor": False}, [6.0, -3.0, 6.0]),
         ([0.1, 0.2], 0.3, {}, [0.1, 0.2]),  # a float budget is the number that it prints
+        ([0.1, 0.2], np.float32(0.3), {}, [0.1, 0.2]),
         ([2, 1], 0.01, {}, [0.01, 0.0]),
         ([-1, 0], 0, {}, [0.0, 0.0]),  # nothing to pay, nothing to share by
         ([7], 12.34, {}, [12.34]),
