@@ -26,6 +26,9 @@ from dvspark.schemas import OWNED, Float64s, Floats, Int64s, TrainColumns, colum
 from dvspark.schemas.columns import LARGEST_SQUARED_NORM, SMALLEST_SQUARED_NORM
 from dvspark.schemas.labels import label_findings, rows_by_label
 
+# What a message adds where numbers are too large to be squared in float32.
+OR_FLOAT64 = ", or precision='float64'"
+
 
 @dataclass(frozen=True)
 class ArrayInputs:
@@ -230,7 +233,7 @@ def _embeddings(name: str, x: Any, options: ValueOptions, problems: list[Problem
         norms = np.einsum("ij,ij->i", array, array, dtype=np.float64)
     limit = LARGEST_SQUARED_NORM[options.precision]
     _count(problems, name, ~finite, "finite numbers", "missing numbers, NaN or infinity", "drop or repair these rows")
-    hint = "scale the embeddings down" + ("" if options.precision == "float64" else ", or precision='float64'")
+    hint = "scale the embeddings down" + ("" if options.precision == "float64" else OR_FLOAT64)
     _count(problems, name, finite & (norms > limit), f"squared norms up to {limit:.0e}", "larger", hint)
     if options.metric == "cosine":
         zero = np.asarray(~np.any(array, axis=1), np.bool_)

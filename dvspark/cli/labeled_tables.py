@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 DTYPE = "--embedding-dtype"
 # A setting of a table as messages about jobs name it; these commands have one word for both tables.
 SETTING = re.compile(r"\b(?:train|validation)\.(\w+)")
-REJECTING = "; or set on_bad_row: reject"
+# What such messages say of settings that these commands do not have.
+OF_JOBS = re.compile("; or set on_bad_row: reject|, or set precision: float64")
 
 
 def read_labeled(
@@ -59,7 +60,7 @@ def _in_words(problem: Problem) -> Problem:
     def word(text: str) -> str:
         return SETTING.sub(lambda found: "--" + found[1].replace("_", "-"), text)
 
-    return replace(problem, where=word(problem.where), hint=word(problem.hint).replace(REJECTING, ""))
+    return replace(problem, where=word(problem.where), hint=OF_JOBS.sub("", word(problem.hint)))
 
 
 def _labeled(side: str, table: pa.Table) -> LabeledRows:

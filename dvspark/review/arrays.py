@@ -13,7 +13,7 @@ import pyarrow as pa
 from dvspark.arguments import choice_problems
 from dvspark.arrays.array_columns import id_order
 from dvspark.arrays.array_guises import names_of
-from dvspark.arrays.array_inputs import ArrayInputs, Given, read_array_inputs
+from dvspark.arrays.array_inputs import OR_FLOAT64, ArrayInputs, Given, read_array_inputs
 from dvspark.arrays.array_values import array_totals
 from dvspark.errors import ConfigError, DataWarning, InputError, Problem
 from dvspark.kernels.distances.distances import prepare
@@ -103,7 +103,9 @@ def _read(
             raise ConfigError(problems)
         inputs = read_array_inputs(given, _options(k, usual, self_validation=alone))
     except InputError as error:
-        raise InputError([*error.problems, *_id_problems(validation_ids, given.y_validation)]) from None
+        # A review has no precision that could be set.
+        told = [dataclasses.replace(one, hint=one.hint.removesuffix(OR_FLOAT64)) for one in error.problems]
+        raise InputError([*told, *_id_problems(validation_ids, given.y_validation)]) from None
     n_validation = len(inputs.validation_labels)
     problems, of_validation = [], None
     if not alone:

@@ -178,11 +178,12 @@ def test_labeled_tables__bad_rows_are_named_and_csv_is_read(
     rows = [f"r{n},{n % 2},{n % 2}.5,{n}" for n in range(40)]
     head = "id,label,embedding_0,embedding_1"
     Path("good.csv").write_text("\n".join([head, *rows]) + "\n")
-    Path("bad.csv").write_text("\n".join([head, *rows, "r7,1,2,", "r50,,1,1"]) + "\n")
+    Path("bad.csv").write_text("\n".join([head, *rows, "r7,1,2,", "r50,,1,1", "r51,1,1e30,1"]) + "\n")
     words = ["evaluate", "detect", "--format", "csv", "--validation", "good.csv", "--seeds", "1"]
     assert main([*words, "--train", "bad.csv"]) == 3
     said = capfd.readouterr().err
     assert "1 ids more than once; the first: 'r7'" in said
     assert "label is null in 1 rows; the first: 'r50'" in said
-    assert "on_bad_row" not in said
+    assert "what to do: scale the embeddings down" in said
+    assert not any(one in said for one in ("on_bad_row", "precision"))
     assert main([*words, "--train", "good.csv"]) == 0

@@ -317,6 +317,12 @@ def test_data__is_refused_all_at_once() -> None:
         review([[1.0], [2.0]], [1, 2], [[1.0], [2.0]], [1, 2], validation_ids=[3, 3])
 
 
+def test_embeddings_too_large_to_square__are_told_without_a_precision_that_a_review_does_not_have() -> None:
+    with pytest.raises(InputError, match="squared norms up to") as refused:
+        review([[1e30], [2e30]], [1, 2])
+    assert [one.hint for one in refused.value.problems] == ["scale the embeddings down"]
+
+
 def test_result__is_shown_in_a_line() -> None:
     x, y = blobs(40)
     assert repr(review(x, y)).startswith("ReviewResult(40 rows: keep ")
