@@ -52,7 +52,7 @@ def composite_values(
     of_beta = {**options, "method": BETA_OF[method], "alpha": 1, "beta": 2}
     if method in UTILITY_OF:
         of_beta["utility"] = UTILITY_OF[method]
-    beta = value_arrays(*given, **of_beta)
+    # First, so that messages are about the method that was asked for.
     total = float(value_arrays(*given, method=method, **options).sum())
-    rows = beta / 2
+    rows = value_arrays(*given, **of_beta) / 2
     return CompositeValues(rows, total - float(rows.sum()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -41,10 +42,8 @@ def gaming_gains(
     `dvspark.value_arrays`, without ids and weights.
     Cost: two valuations an owner, and one. Raises: ConfigError for a method of rows; else as `value_arrays` does.
     """
-    if method not in OWNER_METHODS:
-        hint = "sums of other Shapley values resist splitting, too, and no copies"
-        raise ConfigError(Problem("method", f"one of {', '.join(OWNER_METHODS)}", repr(method), hint))
-    problems: list[Problem] = []
+    if problems := _problems(method, options):
+        raise ConfigError(problems)
     try:
         x, labels = numbers_of(x_train), labels_of(y_train)
     except ERRORS as error:
@@ -72,3 +71,16 @@ def gaming_gains(
         copied[owner] = values_of(twice, codes[twice])[owner] - values[owner]
     columns = {"owner": np.arange(n_owners), "n_rows": np.bincount(codes), "value": values}
     return pa.table({**columns, "gain_of_split": split, "gain_of_copies": copied})
+
+
+def _problems(method: str, options: Mapping[str, Any]) -> list[Problem]:
+    """Return what is wrong with the method, and with options that hold for the rows as given alone."""
+    problems = []
+    if method not in OWNER_METHODS:
+        hint = "sums of other Shapley values resist splitting, too, and no copies"
+        problems.append(Problem("method", f"one of {', '.join(OWNER_METHODS)}", repr(method), hint))
+    if options.get("train_ids") is not None:
+        problems.append(Problem("train_ids", "none", "given", "leave them out: copies come after all other rows"))
+    if options.get("error_bound"):
+        problems.append(Problem("error_bound", "False", "True", "leave it out; ask `value_arrays` for certificates"))
+    return problems

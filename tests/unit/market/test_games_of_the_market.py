@@ -60,6 +60,8 @@ def test_composite_values__are_those_of_all_coalitions(method: str, problem: Any
 def test_composite_values__refuse_other_games() -> None:
     with pytest.raises(ConfigError, match="knn_loo"):
         composite_values([[1.0]], [0], [[1.0]], [0], method="knn_loo")
+    with pytest.raises(ConfigError, match="a parameter of knn_shapley"):  # not of the method that has its values
+        composite_values([[1.0]], ["a"], [[0.0]], ["a"], alpha=3)
     with pytest.raises(ConfigError, match="error_bound"):
         composite_values([[1.0]], [0], [[1.0]], [0], error_bound=True)
 
@@ -113,6 +115,8 @@ def test_gaming_gains__splits_rows_in_turn_and_copies_come_last() -> None:
 def test_gaming_gains__tells_what_is_wrong() -> None:
     with pytest.raises(ConfigError, match="knn_shapley"):
         gaming_gains(*SMALLEST, method="knn_shapley")
+    with pytest.raises(ConfigError, match=r"(?s)train_ids.*error_bound"):
+        gaming_gains(*SMALLEST, train_ids=list("abcd"), error_bound=True)
     with pytest.raises(InputError, match="owners"):
         gaming_gains(*SMALLEST[:4], ["A"])
     with pytest.raises(InputError, match="owners"):
