@@ -25,6 +25,7 @@ from dvspark.evaluate.measures import auroc, band
 from dvspark.kernels.radius.radius import radius_from_neighbors
 from dvspark.methods.kinds.radius import SAMPLE_NEIGHBORS
 from dvspark.privacy import gaussian_sigma
+from dvspark.privacy.release import CELLS_OF_ADJACENCY
 from dvspark.schemas import Float64s, Int64s
 
 QUESTION = "Can somebody who knows a row tell from the value of its copy whether the row is in the table?"
@@ -146,7 +147,7 @@ def _copies(one: Contender, pool: Pool, parts: _Parts, n_classes: int, noise: np
         radius = radius_from_neighbors(np.partition(pool.distances[:, parts.shadows], place, axis=1)[:, place])
     if one.method == "threshold_knn_shapley":
         return ThresholdCopies(float(radius), n_classes)
-    sensitivity = math.sqrt(len(pool.distances))
+    sensitivity = math.sqrt(CELLS_OF_ADJACENCY[given.get("adjacency") or "add_remove"] * len(pool.distances))
     sigma = gaussian_sigma(float(given["epsilon"]), float(given.get("delta") or DELTA), sensitivity)
     return PrivateThresholdCopies(float(radius), n_classes, sigma, noise)
 
@@ -163,6 +164,10 @@ def _problems(one: Contender) -> list[Problem]:
         problems.append(Problem(where, "euclidean or cosine distance", _metric(one), "give metric=cosine"))
     if one.method == ATTACKED[-1] and one.options.get("epsilon") is None:
         problems.append(Problem(where, "an epsilon", "none", f"such as {ATTACKED[-1]}:epsilon=1:delta=1e-5"))
+    for name, usual in (("ties", "id"), ("sampling_rate", 1)):
+        if (got := one.options.get(name)) not in (None, usual):
+            hint = "leave it out: copies are valued by formulas of their own, which have no other"
+            problems.append(Problem(where, f"{name} {usual}, in the attack", repr(got), hint))
     return problems
 
 

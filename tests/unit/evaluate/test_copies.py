@@ -87,6 +87,24 @@ def test_membership__a_seed_gives_the_same_bits_for_private_values_too() -> None
     assert all(0 <= row["auroc"] <= 1 for row in once.tables["membership"])
 
 
+def test_membership__of_private_values_has_the_noise_of_their_adjacency() -> None:
+    rows, points = on_a_grid(400, 2), on_a_grid(20, 3)
+    method = "dp_threshold_knn_shapley:epsilon=1:delta=1e-5:radius=1:adjacency="
+    added, changed = (
+        membership(rows, points, [one], seeds=[0, 1], n_shadows=4, n_queries=60).tables["membership"][0]
+        for one in contenders_of([method + "add_remove", method + "replace_one"])
+    )
+    assert added["auroc"] != changed["auroc"]
+
+
+@pytest.mark.parametrize(
+    "method", ["knn_shapley:ties=average", "dp_threshold_knn_shapley:epsilon=1:delta=1e-5:sampling_rate=0.1"]
+)
+def test_membership__refuses_options_that_its_copies_are_not_valued_by(method: str) -> None:
+    with pytest.raises(ConfigError, match="in the attack"):
+        membership(ROWS, POINTS, contenders_of([method]))
+
+
 def test_membership__refuses_what_it_does_not_know() -> None:
     with pytest.raises(ConfigError, match="the attack knows no others"):
         membership(ROWS, POINTS, contenders_of(["chg_shapley"]))
