@@ -10,7 +10,7 @@ import numpy as np
 from dvspark.arrays.array_columns import read_numbers
 from dvspark.audit import checks
 from dvspark.engine.replicated.gradient_sums import add_sums, games_of, sum_batches, value_batches
-from dvspark.errors import InputError, Problem, close_matches
+from dvspark.errors import InputError, Problem, close_matches, shown
 from dvspark.kernels.formulas.chg_shapley import GradientGame
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import GRADIENT_SUMS, GRADIENT_VALUES, Float64s, Partial
@@ -20,6 +20,7 @@ from dvspark.tables.sources.rows import Rows
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+FIRST = 5
 # Values in the order of the epochs, so that their mean has the same bits each time.
 MEAN = "aggregate(array_sort(every), 0D, (sum, one) -> sum + one.value) / size(every) AS value"
 
@@ -39,6 +40,8 @@ def frame_values(
         _game_values(gradient_rows(rows, *columns), target).selectExpr("*", f"struct({place} AS epoch, value) AS one")
         for place, rows in enumerate(_epochs(frame, epoch))
     ]
+    if by:
+        _require_one_class(frame, columns[0], by)
     known = ["id", "by"] if by else ["id"]
     together = reduce(lambda some, others: some.unionByName(others), found)
     every = together.groupBy(*known).agg({"one": "collect_list"}).toDF(*known, "every")
@@ -70,6 +73,15 @@ def _epochs(gradients_df: DataFrame, epoch: str) -> list[DataFrame]:
         hint = "each row tells the epoch in which it has this loss and gradient"
         raise InputError(Problem(f"gradients column {epoch!r}", "an epoch in each row", "none in some", hint))
     return [gradients_df.where(gradients_df[epoch] == word) for word in words]
+
+
+def _require_one_class(frame: DataFrame, row_id: str, by: str) -> None:
+    """Raise InputError for rows that are in one class in an epoch and in another in the next: a mean of two games."""
+    pairs = frame.select(frame[row_id].alias("id"), frame[by].alias("by")).distinct()
+    if first := pairs.groupBy("id").count().where("count > 1").orderBy("id").limit(FIRST).collect():
+        got = f"several in some; the first: {shown([row['id'] for row in first])}"
+        hint = "give a row the same class in each epoch"
+        raise InputError(Problem(f"gradients column {by!r}", "one class a row over all epochs", got, hint))
 
 
 def _target(alpha: Any) -> Float64s | None:

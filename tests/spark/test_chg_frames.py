@@ -167,6 +167,13 @@ def test_chg_values__losses_and_epochs_that_are_none_are_named(
     assert said in str(refused.value)
 
 
+def test_chg_values__rows_that_change_their_class_between_epochs_are_named(spark: SparkSession) -> None:
+    columns = {"id": [1, 2, 1, 2], "epoch": [0, 0, 1, 1], "class": ["a", "a", "a", "b"]}
+    rows = spark.createDataFrame(pa.table({**columns, "gradient": [[1.0], [2.0], [3.0], [4.0]]}))
+    with pytest.raises(InputError, match=r"one class a row over all epochs(.|\n)*the first: 2"):
+        chg_values(rows, by="class", epoch="epoch")
+
+
 BAD: dict[str, tuple[Any, Any, Any, str]] = {
     "a null": ([None, X[0]], [1, 2], ["a", "b"], "gradient is null in 1 rows; the first: '1'"),
     "NaN": ([X[0], np.array([1.0, np.nan])], [1, 2], ["a", "b"], "gradient holds NaN or infinity in 1 rows"),
