@@ -86,13 +86,16 @@ def _embedded(model: Callable[[Any], Any], given: Any) -> Any:
     if nulls := sum(one is None for one in given):
         got, hint = f"{nulls} nulls in a batch", "filter them out first"
         raise InputError(Problem(where, "a text, or bytes, in each row", got, hint))
-    made = np.asarray(model(given))
+    returned = model(given)
+    made = np.asarray(returned)
     is_matrix = made.ndim == 2 and len(made) == len(given) and made.dtype.kind in "fiu"
-    if not is_matrix or not np.isfinite(made).all():
-        got = f"{made.dtype} of shape {made.shape}" if not is_matrix else "NaN or infinity"
+    with np.errstate(over="ignore"):
+        found = made.astype(np.float32, copy=False) if is_matrix else made
+    if not is_matrix or np.ma.is_masked(returned) or not np.isfinite(found).all():
+        got = f"{made.dtype} of shape {made.shape}" if not is_matrix else "NaN, masked, or too large for float32"
         hint = "return one row of numbers for each row that is given"
         raise InputError(Problem(where, f"finite numbers of shape ({len(given)}, ...) from the model", got, hint))
-    return made.astype(np.float32, copy=False)
+    return found
 
 
 @in_own_settings
@@ -196,7 +199,7 @@ def chg_values(
     that embeddings may have. With ``loss``, a column of losses from 0, it holds the gradient alone.
     ``alpha`` (p,) is the target for the mean of a set of rows; None means the mean of all rows. ``by`` is a column of
     classes; the rows of each class are a game of their own. ``epoch`` is a column of numbers or words: a row comes once
-    in each epoch, the rows of an epoch are a game, and a value is the mean over the row's epochs.
+    in each epoch, always in one class, the rows of an epoch are a game, and a value is the mean over the row's epochs.
     The values are those of `dvspark.chg_value_arrays`. Neither partitions nor the order of rows change a bit.
     Cost: three passes over the gradients, O(p) a row, and one more pass when the result is asked for; with ``epoch``
     as many for each epoch, so let it be what the table is partitioned by. Cache a table that may change meanwhile. No
@@ -219,7 +222,7 @@ def _points(index: TrainIndex, embedding: pd.Series[Any], label: pd.Series[Any])
     bad = [
         row
         for row, vector in enumerate(embedding)
-        if vector is None or (len(vector) // 4 if isinstance(vector, bytes) else len(vector)) != n_features
+        if vector is None or len(vector) != (4 * n_features if isinstance(vector, bytes) else n_features)
     ]
     if bad or labels.null_count:
         got = f"{len(bad)} embeddings of another length or null, {labels.null_count} null labels in a batch"

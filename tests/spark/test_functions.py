@@ -207,6 +207,13 @@ BAD_POINTS = {
 }
 
 
+def test_top_contributors__bytes_that_were_cut_are_named(spark: SparkSession, index: Any) -> None:
+    rows = [(row, z.astype("<f4").tobytes() + b"\0" * row, 0) for row, z in enumerate(Z[:3])]
+    points = spark.createDataFrame(rows, "id bigint, embedding binary, label bigint").coalesce(1)
+    with pytest.raises(Exception, match="2 embeddings of another length or null"):
+        contributors(index, points, k=K)
+
+
 @pytest.mark.parametrize("kind", ["array<float>", "binary"])
 @pytest.mark.parametrize(("x", "labels", "said"), BAD_POINTS.values(), ids=BAD_POINTS)
 def test_top_contributors__points_that_cannot_be_valued_are_named(

@@ -80,6 +80,8 @@ MODELS: dict[str, Any] = {
     "lengths": lambda: lambda texts: [[len(text), sum(letter in "aeiou" for letter in text)] for text in texts],
     "flat": lambda: lambda texts: np.zeros(len(texts)),
     "nan": lambda: lambda texts: np.full((len(texts), 2), np.nan),
+    "masked": lambda: lambda texts: np.ma.masked_equal(np.ones((len(texts), 2)), 1),
+    "large": lambda: lambda texts: np.full((len(texts), 2), 1e39),
 }
 
 
@@ -108,7 +110,9 @@ def test_embed__takes_bytes(spark: SparkSession) -> None:
     [
         (["a", None], "lengths", "1 nulls in a batch"),
         (["a", "b"], "flat", "float64 of shape"),
-        (["a", "b"], "nan", "NaN or infinity"),
+        (["a", "b"], "nan", "NaN, masked, or too large for float32"),
+        (["a", "b"], "masked", "NaN, masked, or too large for float32"),
+        (["a", "b"], "large", "NaN, masked, or too large for float32"),
     ],
 )
 def test_embed__what_is_no_embedding_is_told(texts: list[Any], model: str, said: str, spark: SparkSession) -> None:
