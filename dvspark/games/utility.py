@@ -14,7 +14,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from dvspark.errors import ComputeError, ConfigError, Problem, written
+from dvspark.errors import ComputeError, ConfigError, DvsparkError, Problem, written
 from dvspark.schemas import Bools, Float64s, Int64s
 from dvspark.schemas.columns import LARGEST_NUMBER, unmasked
 
@@ -34,9 +34,12 @@ def _made(path: str) -> Utility:
     module, _, name = path.partition(":")
     try:
         utility = getattr(importlib.import_module(module), name)()
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
+    except DvsparkError:
+        raise
+    except Exception as error:
         hint = "name a function without arguments that returns the utility, importable wherever tasks run"
-        raise ConfigError(Problem("utility", "module:function", f"{path!r}: {error}", hint)) from error
+        got = f"{path!r}: {type(error).__name__}: {error}"
+        raise ConfigError(Problem("utility", "module:function", got, hint)) from error
     if not callable(utility):
         got = f"{path!r} returned {type(utility).__name__}"
         raise ConfigError(Problem("utility", "a function that returns the utility", got, "return a function"))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from dvspark.arguments import count_problems
 from dvspark.errors import InputError, Problem
 from dvspark.kernels.distances.distances import exact_keys, settle_ties
 from dvspark.schemas import Bools, Float64s, Floats, Int64s
@@ -39,16 +41,18 @@ class GameTables:
         problems: list[Problem] = []
         x, z = (_features(name, x, problems) for name, x in (("x_train", x_train), ("x_validation", x_validation)))
         y, w = np.asarray(y_train), np.asarray(y_validation)
-        for name, answers, rows in (("y_train", y, x), ("y_validation", w, z)):
+        for name, given, answers, rows in (("y_train", y_train, y, x), ("y_validation", y_validation, w, z)):
             if answers.shape != (len(rows),) and not problems:
                 hint = "one label or number a row"
                 problems.append(Problem(name, f"shape ({len(rows)},)", f"shape {answers.shape}", hint))
+            problems += _missing_problems(name, given)
         if not problems and x.shape[1] != z.shape[1]:
             got = f"{z.shape[1]} features"
             problems.append(Problem("x_validation", f"{x.shape[1]} features, as x_train has", got, "embed both alike"))
         numbers = None if owners is None else np.asarray(owners)
         if numbers is not None and numbers.shape != (len(x),) and not problems:
             problems.append(Problem("owners", f"shape ({len(x)},)", f"shape {numbers.shape}", "one owner a row"))
+        problems += [] if owners is None else _missing_problems("owners", owners)
         if problems:
             raise InputError(problems)
         return cls(x, y, z, w, None if numbers is None else np.unique(numbers, return_inverse=True)[1].astype(np.int64))
@@ -92,6 +96,27 @@ class GameTables:
     def n_classes(self) -> int:
         """Return the number of different labels in both tables."""
         return len(np.union1d(self.y_train, self.y_validation))
+
+
+def class_problems(n_classes: object) -> list[Problem]:
+    """Return what is wrong with a number of classes; 0, and no truth value, stands for that of both tables."""
+    if n_classes == 0 and not isinstance(n_classes, bool):
+        return []
+    return count_problems("n_classes", n_classes, "0 counts the labels of both tables")
+
+
+def _missing_problems(name: str, given: Any) -> list[Problem]:
+    """Return the problem of labels or owners that are masked, None or NaN: they would match each other, or nothing."""
+    missing = np.ma.getmaskarray(np.ma.asarray(given)).copy()
+    found = np.asarray(given)
+    if found.dtype.kind == "O":
+        is_none = [one is None or (isinstance(one, float) and math.isnan(one)) for one in found.ravel()]
+        missing |= np.array(is_none, np.bool_).reshape(found.shape)
+    elif found.dtype.kind == "f":
+        missing |= np.isnan(found)
+    n_missing = int(np.count_nonzero(missing))
+    hint = "drop these rows"
+    return [Problem(name, "one in every row", f"{n_missing} missing", hint)] if n_missing else []
 
 
 def _features(name: str, x: Any, problems: list[Problem]) -> Floats:

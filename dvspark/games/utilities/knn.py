@@ -6,7 +6,7 @@ import numpy as np
 
 from dvspark.arguments import choice_problems, count_problems
 from dvspark.errors import ConfigError
-from dvspark.games.utilities.game_tables import GameTables
+from dvspark.games.utilities.game_tables import GameTables, class_problems
 from dvspark.kernels.distances.distances import METRICS
 from dvspark.schemas import Bools, Float64s, Int32s, Int64s
 
@@ -24,6 +24,7 @@ def knn(
     """
     problems = count_problems("k", k, "10 is the default")
     problems += [*choice_problems("metric", metric, METRICS), *choice_problems("utility", utility, UTILITIES)]
+    problems += class_problems(n_classes)
     if problems:
         raise ConfigError(problems)
     order = np.argsort(tables.keys(metric), axis=0, kind="stable")

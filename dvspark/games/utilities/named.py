@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from dvspark.errors import ConfigError, Problem, close_matches
+from dvspark.errors import ConfigError, DvsparkError, Problem, close_matches
 from dvspark.games.utilities.game_tables import GameTables
 from dvspark.games.utilities.knn import knn
 from dvspark.games.utilities.model import model
@@ -104,6 +104,12 @@ def _made(factory: Factory, tables: GameTables, given: Mapping[str, Any], name: 
         raise ConfigError(
             Problem("parameter 'utility'", "arguments that it has", f"{name!r}: {error}", hint)
         ) from error
+    except DvsparkError:
+        raise
+    except Exception as error:
+        got = f"{name!r}: {type(error).__name__}: {error}"
+        hint = "call it with the tables in a session of your own: it fails there, too"
+        raise ConfigError(Problem("parameter 'utility'", "a function that returns the utility", got, hint)) from error
     if not callable(utility):
         got = f"{name!r} returned {type(utility).__name__}"
         raise ConfigError(

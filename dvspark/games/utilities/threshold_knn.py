@@ -6,7 +6,7 @@ import numpy as np
 
 from dvspark.arguments import choice_problems, is_finite
 from dvspark.errors import ConfigError, Problem
-from dvspark.games.utilities.game_tables import GameTables
+from dvspark.games.utilities.game_tables import GameTables, class_problems
 from dvspark.kernels.distances.distances import METRICS, distance_from_key
 from dvspark.kernels.distances.reach import is_within
 from dvspark.schemas import Bools, Float64s, Int64s
@@ -21,7 +21,7 @@ def threshold_knn(tables: GameTables, *, radius: float, metric: str = "euclidean
     Cost: O(n_train n_validation d) once, 2 n_train n_validation bytes, 8 while they are made.
     Raises: ConfigError for unusable parameters.
     """
-    problems = choice_problems("metric", metric, METRICS)
+    problems = choice_problems("metric", metric, METRICS) + class_problems(n_classes)
     if not is_finite(radius):
         problems.append(Problem("radius", "a finite number", repr(radius), "rows up to this distance vote"))
     if problems:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dvspark import ConfigError
+from dvspark import ConfigError, value_game
 from dvspark.games.utilities import GameTables, knn, threshold_knn
 from dvspark.games.utilities.named import compares_rows, name_of, named_utility, read_spec
 
@@ -71,11 +71,29 @@ def test_function_of_a_module__gets_the_tables_and_its_arguments(monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    "text", ["no_such_module_at_all:f", "math:no_such", "math:pi", "knn(colour='red')", "math:sqrt(x=1)"]
+    "text",
+    [
+        "no_such_module_at_all:f",
+        "math:no_such",
+        "math:pi",
+        "knn(colour='red')",
+        "math:sqrt(x=1)",
+        "model(empty_utility='half')",
+    ],
 )
 def test_what_makes_no_utility__is_a_problem_of_the_setting(text: str) -> None:
     with pytest.raises(ConfigError, match="utility"):
         named_utility(text, TABLES, SETTINGS)
+
+
+def test_function_that_fails__is_told_with_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("shop")
+    module.broken = lambda *_tables: {}["prices"]  # type: ignore[attr-defined]
+    monkeypatch.setitem(__import__("sys").modules, "shop", module)
+    with pytest.raises(ConfigError, match="KeyError: 'prices'"):
+        named_utility("shop:broken", TABLES, SETTINGS)
+    with pytest.raises(ConfigError, match="KeyError: 'prices'"):
+        value_game("shop:broken", 4)
 
 
 def test_compares_rows__tells_utilities_of_neighbors_from_models() -> None:

@@ -154,9 +154,16 @@ def test_unusable_tables_and_parameters__are_told_of() -> None:
             GameTables.of(*bad)
     with pytest.raises(InputError, match="owners"):
         GameTables.of([[1.0]], [1], [[1.0]], [1], owners=["a", "b"])
+    for missing in ([None, "a"], [np.nan, 1.0], np.ma.array([1, 2], mask=[True, False])):
+        with pytest.raises(InputError) as caught:  # None would match None
+            GameTables.of([[1.0], [2.0]], missing, [[1.0], [2.0]], missing, owners=missing)
+        assert [problem.where for problem in caught.value.problems] == ["y_train", "y_validation", "owners"]
     for make in (
         lambda: knn(tables, k=0),
         lambda: knn(tables, utility="jia2020"),
+        lambda: knn(tables, utility="wang2023", n_classes=-1),
+        lambda: knn(tables, utility="wang2023", n_classes=1.5),  # type: ignore[arg-type]
+        lambda: threshold_knn(tables, radius=1.0, n_classes=-2),
         lambda: threshold_knn(tables, radius=float("nan")),
         lambda: threshold_knn(tables, radius=1.0, metric="manhattan"),
         lambda: model(tables, estimator="sklearn.svm.SVM"),
