@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dvspark.arguments import choice_problems, count_problems, is_number
+from dvspark.arguments import choice_problems, count_problems, is_count, is_number
 from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.kernels.gradients.course import MOMENTUM
 from dvspark.kernels.gradients.head_gradients import Piece
@@ -59,6 +59,11 @@ class SubsetTraining:
         for name, meaning in (("epochs", "passes over the chosen rows"), ("every", "epochs between two choices")):
             problems += count_problems(name, getattr(self, name), meaning)
         problems += count_problems("batch_rows", self.batch_rows, "rows of a step")
+        if not problems and self.criterion in ADAPTIVE and self.epochs == 1:
+            hint = "rows are chosen after the first epoch; random draws them once"
+            problems.append(Problem("epochs", f"2 or more, for {self.criterion}", "1", hint))
+        if self.seed != 0 and not is_count(self.seed):
+            problems.append(Problem("seed", "a whole number from 0", repr(self.seed), "the seed decides what is drawn"))
         if not is_number(self.learning_rate) or not 0 < self.learning_rate < math.inf:
             problems.append(Problem("learning_rate", "a finite number above 0", repr(self.learning_rate)))
         return problems
@@ -87,7 +92,7 @@ class SubsetTraining:
         asked = Asked(head, rows, points, self.share, self.learning_rate, draw)
         chosen = CRITERIA[self.criterion](asked) if self.criterion not in ADAPTIVE else drawn(asked)
         for epoch in range(self.epochs):
-            if self.criterion in ADAPTIVE and epoch % self.every == min(1, self.every - 1):
+            if self.criterion in ADAPTIVE and epoch and (epoch - 1) % self.every == 0:
                 before = time.process_time()
                 chosen = CRITERIA[self.criterion](replace(asked, head=head))
                 choosing += time.process_time() - before

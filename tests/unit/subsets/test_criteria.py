@@ -182,7 +182,7 @@ def test_trained__chooses_again_every_so_often(monkeypatch: pytest.MonkeyPatch) 
         counted.append(len(asked.rows[1]))
         return CRITERIA["random"](asked)
 
-    for every, times in ((20, 3), (1, 60), (58, 2), (100, 1)):
+    for every, times in ((20, 3), (1, 59), (58, 2), (100, 1)):
         counted.clear()
         monkeypatch.setitem(ADAPTIVE, "chg", criterion)
         monkeypatch.setitem(CRITERIA, "chg", criterion)
@@ -196,7 +196,10 @@ def test_trained__chooses_again_every_so_often(monkeypatch: pytest.MonkeyPatch) 
         ({"criterion": "chgg"}, "did you mean 'chg'"),
         ({"share": 0.0}, "a number above 0, up to 1"),
         ({"epochs": 0}, "epochs"),
+        ({"epochs": 1}, "2 or more, for chg"),  # the rows of the first epoch are drawn: none would be chosen
         ({"every": 0}, "every"),
+        ({"seed": -1}, "a whole number from 0"),
+        ({"seed": 0.5}, "a whole number from 0"),
         ({"batch_rows": 0}, "batch_rows"),
         ({"learning_rate": float("inf")}, "a finite number above 0"),
     ],
