@@ -12,7 +12,7 @@ from dvspark.cli.labeled_tables import read_labeled
 from dvspark.cli.market_files import free_places, write_both
 from dvspark.cli.words import number_of, whole_of
 from dvspark.errors import ConfigError, Problem
-from dvspark.evaluate.subsets import coded
+from dvspark.evaluate.subsets import accuracy_of, coded
 from dvspark.subsets import CRITERIA, FULL, SubsetTraining
 
 SIDES = ("train", "validation")
@@ -52,7 +52,8 @@ def run(operands: list[str], options: dict[str, str]) -> int:
     selected = pa.table({**columns, "label": train.y[chosen], "weight": done.chosen.weights[order]})
     told.append(f"{len(selected):,} of {len(train):,} rows are selected, those that were chosen last")
     if points is not None and len(points[1]):
-        right = f"{done.accuracy(points):.3f} of {len(points[1]):,} validation rows right"
+        validation = tables["validation"][1]
+        right = f"{accuracy_of(done, validation, words):.3f} of {len(validation):,} validation rows right"
         told.append(f"a head trained on selected rows has {right}, in {done.seconds:.1f} s of CPU")
     write_both(places, selected, told)
     return 0

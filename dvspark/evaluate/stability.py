@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+import numpy as np
+
 from dvspark.evaluate.contenders import Contender
 from dvspark.evaluate.evaluation import Evaluation, Row
 from dvspark.evaluate.labeled import LabeledRows
@@ -56,7 +58,7 @@ def stability(
                 "validation halves": over.get("mean"),
                 "sd": over.get("sd"),
                 "lowest": over.get("lowest"),
-                "neighboring k": min(steps) if steps else None,
+                "neighboring k": float(np.min(steps)) if steps else None,  # NaN if one is: `min` may pass over it
             }
         )
     between = [{"method": one, "other method": two, "correlation": found} for one, two, found in _pairs(values)]

@@ -16,7 +16,7 @@ from dvspark.evaluate.measures import band
 from dvspark.evaluate.protocols import Protocol
 from dvspark.evaluate.removal import halves
 from dvspark.kernels.gradients.head_gradients import Piece
-from dvspark.subsets import CRITERIA, FULL, SubsetTraining
+from dvspark.subsets import CRITERIA, FULL, SubsetTraining, TrainedOnSubset
 
 QUESTION = "How well does a head train on a share of the rows, by how the share is chosen?"
 SHARES = (0.05, 0.1, 0.3, 0.5, 0.7)
@@ -61,12 +61,18 @@ def subsets(
             for share in (1.0,) if name == FULL else shares:
                 done = replace(training, criterion=name, share=share, seed=seed).trained(rows, points)
                 spoiled = float(trial.is_spoiled[done.chosen.places].mean())
-                one = {"accuracy": done.accuracy(tested), "seconds": done.seconds, "choosing": done.choosing}
-                found.setdefault((name, share), []).append(one | {"spoiled": spoiled})
+                one = {"accuracy": accuracy_of(done, testing, words), "spoiled": spoiled}
+                found.setdefault((name, share), []).append(one | {"seconds": done.seconds, "choosing": done.choosing})
     about = {name: value for name, value in vars(training).items() if name not in ("criterion", "share", "seed")}
     settings: dict[str, Any] = {"protocol": vars(protocol), "seeds": [*seeds], "shares": [*shares], "training": about}
     table = [_row(*key, of_seeds) for key, of_seeds in found.items()]
     return Evaluation(QUESTION, settings, {"subsets": table}, axes={"subsets": ("share", "accuracy", ("criterion",))})
+
+
+def accuracy_of(done: TrainedOnSubset, rows: LabeledRows, words: Any) -> float:
+    """Return the share of rows that the head is right about; of one whose label is none of ``words`` it never is."""
+    known = coded(rows, words)
+    return done.accuracy(known) * (len(known[1]) / len(rows))
 
 
 def coded(rows: LabeledRows, words: Any) -> Piece:

@@ -149,6 +149,15 @@ def test_stability__the_same_run_ranks_alike_and_random_rows_do_not() -> None:
     assert len(found.tables["methods"]) == 1
 
 
+def test_stability__of_values_that_are_all_alike_is_unknown_wherever_they_are_among_the_ks() -> None:
+    """With k of all rows, and as many points of either class, every row is worth the same: its rank tells nothing."""
+    draw = np.random.default_rng(0)
+    train, validation = (LabeledRows(draw.normal(size=(n, 2)), np.arange(n) % 2) for n in (30, 10))
+    for ks in ((1, 5, 50), (50, 5, 1)):
+        found = stability(train, validation, contenders_of(["knn_shapley"]), seeds=[0], ks=ks)
+        assert np.isnan(found.tables["stability"][0]["neighboring k"])
+
+
 @pytest.mark.long
 def test_compare__has_all_measures_and_a_figure() -> None:
     pytest.importorskip("sklearn")

@@ -47,6 +47,16 @@ def test_subsets__the_same_test_rows_are_those_given() -> None:
     assert row["accuracy"] * 5 == pytest.approx(round(row["accuracy"] * 5))
 
 
+def test_subsets__of_test_rows_whose_label_no_training_row_has_none_is_right() -> None:
+    train, validation, test = rows_of(200, 0), rows_of(100, 1), rows_of(30, 2)
+    strangers = LabeledRows(test.x, np.where(np.arange(30) % 3 == 0, "stranger", test.y))
+    alone, among = (
+        subsets(train, validation, ["full"], test=one, seeds=[0], training=TRAINING).tables["subsets"][0]["accuracy"]
+        for one in (test.take(np.flatnonzero(np.arange(30) % 3)), strangers)
+    )
+    assert among == pytest.approx(alone * 20 / 30)
+
+
 def test_coded__numbers_labels_in_order_and_leaves_strangers_out() -> None:
     x, codes = coded(LabeledRows(np.arange(4.0)[:, None], np.array(["b", "x", "a", "b"])), np.array(["a", "b"]))
     assert codes.tolist() == [1, 0, 1]
