@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 import scipy
 
-from dvspark.privacy.gaussian import gaussian_log_delta
-from dvspark.privacy.release import CELLS_OF_ADJACENCY, OWNER, Release
+from dvspark.arguments import choice_problems, is_finite
+from dvspark.errors import ConfigError, Problem
+from dvspark.privacy.gaussian import budget_problems, gaussian_log_delta
+from dvspark.privacy.release import CELLS_OF_ADJACENCY, OWNER, UNITS, Release
 
 # An epsilon that no budget reaches.
 _MOST = 1e6
@@ -21,27 +23,27 @@ def composed_delta(releases: Sequence[Release], epsilon: float, unit: str, adjac
     order, and whoever chose the later ones. Sampled releases are not Gaussian; their epsilon and delta are added up.
     The result is exact for continuous noise. On integers, delta is larger by a share for which `calibrate` has raised
     sigma in each release.
+    Raises: ConfigError for an epsilon that is no number from 0, another unit or adjacency.
     Source: Dong, Roth & Su, JRSS B 2022, arXiv:1905.02383, corollary 3.3; Dwork & Roth 2014, theorem 3.16.
     """
-    squared, rest, delta = 0.0, epsilon, 0.0
-    for release in releases:
-        if release.sampling_rate < 1:
-            epsilon_of, delta_of = _of_sample(release, unit, adjacency)
-            rest, delta = rest - epsilon_of, delta + delta_of
-        else:
-            squared += squared_shift(release, unit, adjacency) * release.n_validation / release.sigma**2
-    if rest < 0 or delta >= 1 or math.isinf(squared):
-        return 1.0
-    if squared > 0:
-        delta += math.exp(min(0.0, gaussian_log_delta(rest, math.sqrt(squared))))
-    return min(delta, 1.0)
+    problems = _problems(unit, adjacency)
+    if not is_finite(epsilon) or epsilon < 0:
+        problems.append(Problem("epsilon", "a finite number from 0", repr(epsilon), "0 hides a unit wholly"))
+    if problems:
+        raise ConfigError(problems)
+    return _composed_delta(releases, epsilon, unit, adjacency)
 
 
 def composed_epsilon(releases: Sequence[Release], delta: float, unit: str, adjacency: str) -> float:
-    """Return the smallest epsilon at which all releases together have ``delta``, to 1e-9; infinity if above 1e6."""
+    """Return the smallest epsilon at which all releases together have ``delta``, to 1e-9; infinity if above 1e6.
+
+    Raises: ConfigError for a delta that is not between 0 and 1, another unit or adjacency.
+    """
+    if problems := budget_problems(1.0, delta) + _problems(unit, adjacency):
+        raise ConfigError(problems)
 
     def excess(epsilon: float) -> float:
-        return composed_delta(releases, epsilon, unit, adjacency) - delta
+        return _composed_delta(releases, epsilon, unit, adjacency) - delta
 
     if excess(0.0) <= 0:
         return 0.0
@@ -61,6 +63,26 @@ def squared_shift(release: Release, unit: str, adjacency: str) -> float:
         return CELLS_OF_ADJACENCY[adjacency] * release.rows_per_owner**2 if release.unit == OWNER else math.inf
     cells = CELLS_OF_ADJACENCY[adjacency]
     return 2.0 * cells**2 if release.unit == OWNER else float(cells)
+
+
+def _problems(unit: object, adjacency: object) -> list[Problem]:
+    """Return what is wrong with these words: a unit that is none would count as a row."""
+    return choice_problems("unit", unit, UNITS) + choice_problems("adjacency", adjacency, [*CELLS_OF_ADJACENCY])
+
+
+def _composed_delta(releases: Sequence[Release], epsilon: float, unit: str, adjacency: str) -> float:
+    squared, rest, delta = 0.0, epsilon, 0.0
+    for release in releases:
+        if release.sampling_rate < 1:
+            epsilon_of, delta_of = _of_sample(release, unit, adjacency)
+            rest, delta = rest - epsilon_of, delta + delta_of
+        else:
+            squared += squared_shift(release, unit, adjacency) * release.n_validation / release.sigma**2
+    if rest < 0 or delta >= 1 or math.isinf(squared):
+        return 1.0
+    if squared > 0:
+        delta += math.exp(min(0.0, gaussian_log_delta(rest, math.sqrt(squared))))
+    return min(delta, 1.0)
 
 
 def _of_sample(release: Release, unit: str, adjacency: str) -> tuple[float, float]:

@@ -7,7 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from dvspark.privacy.release import OWNER, Release, calibrate
+from dvspark.arguments import choice_problems, positive_problems
+from dvspark.errors import ConfigError
+from dvspark.privacy.gaussian import budget_problems
+from dvspark.privacy.release import CELLS_OF_ADJACENCY, OWNER, Release, calibrate
 from dvspark.privacy.sampler import RandomBits, discrete_gaussian
 from dvspark.schemas import Float64s
 
@@ -23,6 +26,10 @@ def calibrate_values(epsilon: float, delta: float, adjacency: str, sensitivity: 
     Source: Balle & Wang, ICML 2018, arXiv:1805.06530, theorem 8; Wang et al., NeurIPS 2023, arXiv:2308.15709, appendix
     B.4, whose noise lacks the factor sigma.
     """
+    problems = choice_problems("adjacency", adjacency, [*CELLS_OF_ADJACENCY])
+    problems += positive_problems("sensitivity", sensitivity, "give how far one other row can move a value")
+    if problems:
+        raise ConfigError(problems + budget_problems(epsilon, delta))
     moves = 2 if adjacency == "replace_one" else 1
     step = moves * UNITS_OF_SENSITIVITY + 1  # rounding may add one
     unit = sensitivity / UNITS_OF_SENSITIVITY

@@ -53,6 +53,18 @@ def test_sensitivity__is_the_most_that_one_row_moves_another(k: int) -> None:
     assert most == pytest.approx(sensitivity, abs=1e-12)  # and some row does
 
 
+@pytest.mark.parametrize(
+    ("adjacency", "sensitivity", "said"),
+    [("replace-one", 0.25, "adjacency"), ("add_remove", 0.0, "sensitivity"), ("add_remove", np.nan, "sensitivity")],
+)
+def test_calibrate_values__of_no_adjacency_or_sensitivity_has_no_noise(
+    adjacency: str, sensitivity: float, said: str
+) -> None:
+    """An adjacency that is none had half of the noise that a changed row needs."""
+    with pytest.raises(ConfigError, match=said):
+        calibrate_values(1.0, 1e-6, adjacency, sensitivity)
+
+
 @pytest.mark.parametrize("adjacency", ["add_remove", "replace_one"])
 @pytest.mark.parametrize("epsilon", [0.1, 1.0, 8.0])
 def test_calibrate_values__delivers_delta_and_a_little_less_noise_does_not(epsilon: float, adjacency: str) -> None:

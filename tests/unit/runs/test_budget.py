@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dvspark.errors import OutputConflictError
+from dvspark.errors import ConfigError, OutputConflictError
 from dvspark.privacy import Release, calibrate, composed_delta, composed_epsilon, gaussian_sigma
 from dvspark.privacy.composition import squared_shift
 from dvspark.runs.budget import Account
@@ -87,6 +87,25 @@ def test_composed_delta__sampled_releases_add_up_by_themselves() -> None:
     whole = release(1.0)
     assert composed_delta([whole, sampled], 1.6, *ROWS) == pytest.approx(1e-7 + composed_delta([whole], 1.1, *ROWS))
     assert composed_delta([sampled], 1e9, "owner", "add_remove") == 1.0
+
+
+@pytest.mark.parametrize(("unit", "adjacency"), [("owners", "add_remove"), ("row", "add-remove"), ("", "")])
+def test_composed__by_words_that_are_none_is_refused(unit: str, adjacency: str) -> None:
+    """A unit that is none counted as a row, which is less than an owner."""
+    with pytest.raises(ConfigError, match=r"unit|adjacency"):
+        composed_epsilon([release(1.0)], 1e-6, unit, adjacency)
+    with pytest.raises(ConfigError, match=r"unit|adjacency"):
+        composed_delta([release(1.0)], 1.0, unit, adjacency)
+
+
+def test_composed__at_what_is_no_epsilon_or_delta_is_refused() -> None:
+    for bad in (math.nan, -1.0, "1"):
+        with pytest.raises(ConfigError, match="epsilon"):
+            composed_delta([release(1.0)], bad, *ROWS)  # type: ignore[arg-type]
+    for bad in (math.nan, 0.0, 1.0, -1.0):
+        with pytest.raises(ConfigError, match="delta"):
+            composed_epsilon([release(1.0)], bad, *ROWS)
+    assert composed_delta([], 0.0, *ROWS) == 0.0
 
 
 # --- the ledger ---------------------------------------------------------------------------------------------
