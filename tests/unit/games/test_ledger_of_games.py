@@ -88,11 +88,12 @@ def test_ledger_of_another_game__is_refused(tmp_path: Path) -> None:
             value_game(game, n, **{"evaluations": 1_000, "ledger": str(tmp_path), **options})
 
 
+@pytest.mark.parametrize("unit", [1.0, 2.0**-40])
 @pytest.mark.parametrize(("method", "parameters"), OF_METHODS)
 def test_ledger_of_another_utility_with_the_same_ends__is_refused(
-    method: str, parameters: dict[str, Any], tmp_path: Path
+    method: str, parameters: dict[str, Any], unit: float, tmp_path: Path
 ) -> None:
-    worth = np.array([1.0, 2.0, 3.0, 4.0, 0.0])
+    worth = unit * np.array([1.0, 2.0, 3.0, 4.0, 0.0])
     value_game(lambda players: float(worth[players].sum()), 5, method, 1_000, ledger=str(tmp_path), **parameters)
     for evaluations in (1_000, 2_000):
         with pytest.raises(OutputConflictError, match="worth what they were"):
@@ -119,12 +120,14 @@ class Scored:
         return self.of * len(np.unique(bag))
 
 
-def test_ledger_of_other_scores__is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unit", [1.0, 2.0**-40])
+def test_ledger_of_other_scores__is_refused(unit: float, tmp_path: Path) -> None:
     game = {"n_players": 3, "method": "data_oob", "ledger": str(tmp_path)}
-    first = value_game(Scored([1.0, 2.0, 3.0]), evaluations=200, **game)
-    assert value_game(Scored([1.0, 2.0, 3.0]), evaluations=200, **game).values.tobytes() == first.values.tobytes()
+    scores = [unit * one for one in (1.0, 2.0, 3.0)]
+    first = value_game(Scored(scores), evaluations=200, **game)
+    assert value_game(Scored(scores), evaluations=200, **game).values.tobytes() == first.values.tobytes()
     with pytest.raises(OutputConflictError, match="worth what they were"):
-        value_game(Scored([3.0, 2.0, 1.0]), evaluations=300, **game)
+        value_game(Scored(scores[::-1]), evaluations=300, **game)
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:-9], lambda b: b.replace(b[-300:-292], b"damaged!"), lambda b: b""])
