@@ -36,8 +36,22 @@ def spark_type(kind: pa.DataType) -> str | None:
 
 
 def without_views(kind: pa.DataType) -> pa.DataType:
-    """Return a type itself, or one of the same words for a type of which Arrow takes no rows."""
+    """Return a type itself, or one of the same words for a type of which Arrow takes no rows, also inside of others."""
+    if isinstance(kind, pa.StructType):
+        return pa.struct([_without_views(kind.field(place)) for place in range(kind.num_fields)])
+    if isinstance(kind, pa.MapType):
+        return pa.map_(_without_views(kind.key_field), _without_views(kind.item_field), keys_sorted=kind.keys_sorted)
+    if isinstance(kind, pa.FixedSizeListType):
+        return pa.list_(_without_views(kind.value_field), kind.list_size)
+    if isinstance(kind, pa.ListType):
+        return pa.list_(_without_views(kind.value_field))
+    if isinstance(kind, pa.LargeListType):
+        return pa.large_list(_without_views(kind.value_field))
     return {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}.get(kind, kind)
+
+
+def _without_views(field: pa.Field) -> pa.Field:
+    return field.with_type(without_views(field.type))
 
 
 def ddl_of(types: dict[str, str]) -> str:

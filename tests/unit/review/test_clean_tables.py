@@ -72,6 +72,10 @@ def test_columns_that_only_later_files_have__are_kept(tmp_path: Path) -> None:
 def test_columns_of_types_that_only_arrow_has__are_kept(tmp_path: Path) -> None:
     words = pa.array([f"n{row % 3}" for row in range(N)])
     more = {"note": words.cast(pa.string_view()), "raw": words.cast(pa.binary_view()), "group": words}
+    tags = [[f"n{row}", None] if row % 3 else None for row in range(N)]
+    more |= {"tags": pa.array(tags, pa.list_(pa.string_view())), "pair": pa.array(tags, pa.list_(pa.string_view(), 2))}
+    more["notes"] = pa.array([{"en": f"n{row}"} for row in range(N)], pa.struct([("en", pa.string_view())]))
+    more["by_name"] = pa.array([[("a", f"n{row}")] for row in range(N)], pa.map_(pa.string_view(), pa.string_view()))
     given = table(**more, kind=words.dictionary_encode(), count=pa.array(range(N), pa.uint8()))
     given = given.set_column(2, "label", words.take(pa.array(Y)).dictionary_encode())
     write(tmp_path / "train.parquet", given)

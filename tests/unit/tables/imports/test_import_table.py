@@ -155,8 +155,9 @@ def test_columns__of_types_that_only_arrow_has(tmp_path: Path) -> None:
     table = table_of(FORMS["list"](), pa.array(words, pa.string_view()))
     table = table.append_column("kind", pa.array(words).dictionary_encode())
     table = table.append_column("raw", pa.array([word.encode() for word in words], pa.binary_view()))
+    table = table.append_column("tags", pa.array([[word] for word in words], pa.list_(pa.string_view())))
     pq.write_table(table, tmp_path / "t.parquet")
-    code, rows = imported(tmp_path / "t.parquet", tmp_path / "out", "--keep", "kind,raw")
+    code, rows = imported(tmp_path / "t.parquet", tmp_path / "out", "--keep", "kind,raw,tags")
     assert code == 0
     assert rows is not None
     assert rows.drop_columns("embedding").to_pylist() == table.drop_columns("embedding").to_pylist()
