@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
-from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.errors import ConfigError, DvsparkError, InputError, Problem
 
 if TYPE_CHECKING:
     from dvspark.tables.sources.reference import TableReference
@@ -115,16 +115,30 @@ def unreadable_files(side: str, reference: TableReference, expected: str, got: s
     return InputError(Problem(f"{side} table {reference}", expected, got, hint))
 
 
+def require_files(side: str, reference: TableReference, files: Sequence[str]) -> None:
+    """Raise InputError for files that should be on this machine, as the table's log was, and are not there."""
+    here = [path for path in (re.sub(r"^file:/*", "/", file) for file in files) if path.startswith("/")]
+    gone = [path for path in here if not Path(path).is_file()]
+    if gone:
+        expected, got = "a state whose files are there", f"{len(gone)} of {len(files)} are gone; the first: {gone[0]}"
+        hint = "ask for a later state if old files were removed, or put the files back where the table looks for them"
+        raise InputError(Problem(f"{side} table {reference}", expected, got, hint))
+
+
 def read_or_refuse(
     side: str, reference: TableReference, read: Callable[[], T], kinds: tuple[type[Exception], ...]
 ) -> T:
     """Return what ``read`` returns. An error of one of ``kinds`` becomes an InputError that names the table."""
     try:
         return read()
+    except DvsparkError:
+        raise
     except kinds as error:
         said = str(error).split("\n", 1)[0] or type(error).__name__
         expected = f"a table of format {reference.format} of which this state is known"
         hint = f"check the place of {side}, and the state that is asked for"
+        if isinstance(error, FileNotFoundError) and reference.format == "iceberg":
+            hint += "; a table that was moved or copied looks for its files at the old place"
         raise InputError(Problem(f"{side} table {reference}", expected, said, hint)) from error
 
 

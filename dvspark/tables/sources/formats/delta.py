@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
-from dvspark.errors import InputError, Problem
+from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.tables.sources.formats.lake import LakeReader
 from dvspark.tables.sources.pinned import (
     SCHEME,
@@ -21,6 +21,7 @@ from dvspark.tables.sources.pinned import (
     unreadable_files,
 )
 from dvspark.tables.sources.types import quoted
+from dvspark.tables.storage import entries, open_storage
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 HARMLESS = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}
 # In a path deltalake 1.6 takes these for parts of a URL: it panics, or undoes an escape and opens another folder.
 ODD = re.compile(r"[\[\]^|\\\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}")
+
+# What a commit is called in the log.
+COMMIT = re.compile(r"(\d{20})\.json")
 
 
 def path_problem(where: str, place: str) -> Problem | None:
@@ -64,8 +68,7 @@ class DeltaReader(LakeReader):
         # The protocol is that of this version; older versions may need fewer features.
         table = self._opened(place, self.reference.version)
         if self.reference.timestamp is not None:
-            commits = [(commit["timestamp"], commit["version"]) for commit in table.history() if "timestamp" in commit]
-            table = self._opened(place, latest_at(self.side, self.reference, commits[::-1]))
+            table = self._opened(place, latest_at(self.side, self.reference, self._commits(place, table)))
         if needs := sorted(_features(table) - HARMLESS):
             expected = "a Delta table that readers of protocol 1 understand"
             raise unreadable_files(self.side, self.reference, expected, f"reader features {', '.join(needs)}")
@@ -76,6 +79,24 @@ class DeltaReader(LakeReader):
             struct = actions["partition"].combine_chunks()
             by_file = pa.table(struct.flatten(), names=[field.name for field in struct.type])
         return Pinned("delta", table.version(), files, pa.schema(table.schema().to_arrow()), by_file)
+
+    def _commits(self, place: str, table: DeltaTable) -> list[tuple[int, int]]:
+        """Return when each version was committed, in their order, as far back as the log goes.
+
+        Raises: InputError for a log in which a commit does not say when it was made.
+        """
+        told = [(one["timestamp"], one["version"]) for one in table.history()[::-1] if "timestamp" in one]
+        try:
+            log = open_storage(f"{place}/_delta_log")
+            found = [COMMIT.fullmatch(file.base_name) for file in entries(log.file_system, log.root)]
+        except (ConfigError, OSError, pa.ArrowException):  # a store that only deltalake can read
+            return told
+        n_commits = sum(int(one[1]) <= table.version() for one in found if one)
+        # deltalake numbers commits back from the last one, and leaves out those without commitInfo: others move up.
+        if told and len(told) < n_commits:
+            expected, got = "a log that says when each version was made", f"{len(told)} of {n_commits} commits that do"
+            raise InputError(Problem(self.where, expected, got, f"set {self.side}.version"))
+        return told
 
     def _opened(self, place: str, version: int | None) -> DeltaTable:
         from deltalake import DeltaTable  # noqa: PLC0415 - an extra

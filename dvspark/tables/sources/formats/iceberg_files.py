@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 from pyiceberg.catalog import load_catalog
-from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.manifest import FileFormat, ManifestContent
 from pyiceberg.schema import make_compatible_name
@@ -19,7 +18,14 @@ from pyiceberg.transforms import IdentityTransform
 
 from dvspark.errors import InputError, Problem
 from dvspark.tables.sources.markers import METADATA_FILE
-from dvspark.tables.sources.pinned import Pinned, full_path, latest_at, read_or_refuse, unreadable_files
+from dvspark.tables.sources.pinned import (
+    Pinned,
+    full_path,
+    latest_at,
+    read_or_refuse,
+    require_files,
+    unreadable_files,
+)
 from dvspark.tables.sources.row_files import FOOTER_THREADS
 from dvspark.tables.storage import entries, open_storage
 
@@ -39,23 +45,27 @@ def pinned_iceberg(side: str, reference: TableReference) -> Pinned:
     Raises: InputError if there is no such table or snapshot; and if its files are not its rows, which holds for delete
     files, files that are not Parquet, formats after 2, and columns that have another name or field id in the files.
     """
-    table = read_or_refuse(side, reference, lambda: _table(reference), (NoSuchTableError, OSError, ValueError))
+    read = partial(read_or_refuse, side, reference, kinds=(Exception,))  # of damaged metadata anything may be said
+    table = read(lambda: _table(reference))
     snapshot = _snapshot(side, reference, table)
     if table.metadata.format_version > LATEST_FORMAT:
         got = f"format {table.metadata.format_version}, of which defaults and row lineage are not in the files"
         raise unreadable_files(side, reference, f"an Iceberg table of format 1 or {LATEST_FORMAT}", got)
     refuse = partial(unreadable_files, side, reference)
-    deletes = [m for m in snapshot.manifests(table.io) if m.content == ManifestContent.DELETES and _is_live(m)]
+    manifests = read(lambda: snapshot.manifests(table.io))
+    deletes = [m for m in manifests if m.content == ManifestContent.DELETES and _is_live(m)]
     if deletes:
         raise refuse("a snapshot without delete files", f"{len(deletes)} manifests of delete files")
-    tasks = sorted(table.scan(snapshot_id=snapshot.snapshot_id).plan_files(), key=lambda task: task.file.file_path)
+    planned = read(lambda: list(table.scan(snapshot_id=snapshot.snapshot_id).plan_files()))
+    tasks = sorted(planned, key=lambda task: task.file.file_path)
     if deleting := {file.file_path for task in tasks for file in task.delete_files}:
         raise refuse("a snapshot without delete files", f"{len(deleting)} delete files, the first {min(deleting)}")
     if others := {task.file.file_format.name for task in tasks if task.file.file_format != FileFormat.PARQUET}:
         raise refuse("data files of Parquet", ", ".join(sorted(others)))
     schema = table.schema() if snapshot.schema_id is None else table.schemas()[snapshot.schema_id]
     files = tuple(task.file.file_path for task in tasks)
-    if problem := _changed_columns(table, schema, files):
+    require_files(side, reference, files)
+    if problem := read(lambda: _changed_columns(table, schema, files)):
         raise refuse("files whose columns have the names and field ids of the table's", problem)
     as_arrow = schema_to_pyarrow(schema, include_field_ids=False)
     return Pinned("iceberg", snapshot.snapshot_id, files, as_arrow, schema_id=schema.schema_id)

@@ -14,7 +14,7 @@ from dvspark.errors import InputError, Problem
 from dvspark.tables.sources.folders import literal
 from dvspark.tables.sources.markers import contradiction
 from dvspark.tables.sources.not_local import not_local
-from dvspark.tables.sources.pinned import VERSIONED, Pinned, file_key, latest_at
+from dvspark.tables.sources.pinned import VERSIONED, Pinned, file_key, latest_at, require_files
 from dvspark.tables.sources.plain import STRICT, refuse
 from dvspark.tables.sources.reader import Reader, SparkTable, TableFiles, WholeTable
 from dvspark.tables.sources.row_files import local_path
@@ -45,6 +45,12 @@ class LakeReader(Reader):
         Raises: ConfigError if the extra is not installed, InputError if the files of a table are not its rows.
         """
 
+    def settled(self) -> Pinned:
+        """Return the state as `pinned` does. Raises: as it, and InputError for files that are gone."""
+        found = self.pinned()
+        require_files(self.side, self.reference, found.files)
+        return found
+
     @abstractmethod
     def history(self, spark: SparkSession) -> DataFrame:
         """Return when (``at``) which ``state`` of the table was made, as the connector reports it."""
@@ -54,10 +60,10 @@ class LakeReader(Reader):
         return {}
 
     def files(self) -> TableFiles:
-        """Return the files of the state. Raises: as `pinned`, NotLocalError."""
+        """Return the files of the state. Raises: as `settled`, NotLocalError."""
         self.require_local()
         self._require_format()
-        found = self.pinned()
+        found = self.settled()
         paths = [local_path(path) for path in found.files]
         if None in paths:
             first = found.files[paths.index(None)]
@@ -67,7 +73,7 @@ class LakeReader(Reader):
         return TableFiles(types, told, self._record(found))
 
     def frame(self, spark: SparkSession) -> SparkTable:
-        """Return the state by Spark's connector, or else by its files. Raises: as `pinned`; Spark's own errors."""
+        """Return the state by Spark's connector, or else by its files. Raises: as `settled`; Spark's own errors."""
         self._require_format()
         if self._has_connector(spark):
             version = self._version(spark)
@@ -75,7 +81,7 @@ class LakeReader(Reader):
             frame = of_spark.table(self.reference.table) if self.reference.table else self._loaded(of_spark)
             source = {"format": self.reference.format, VERSIONED[self.reference.format][1]: version, "reader": "spark"}
             return SparkTable(frame, source)
-        found = self.pinned()
+        found = self.settled()
         source = self._record(found)
         in_files = source["reader"] == "files" and self.reference.table is None
         return SparkTable(frame_of_files(spark, found), source, in_files=in_files)
@@ -90,7 +96,7 @@ class LakeReader(Reader):
         """Return all columns of the state. Raises: ConfigError, InputError."""
         if self.only_spark():
             raise unwritable(self)
-        found = self.pinned()
+        found = self.settled()
         stored_as = self.stored_names(found.schema.names)
 
         def read(columns: list[str] | None) -> Iterator[pa.RecordBatch]:

@@ -88,6 +88,19 @@ def test_delta__a_timestamp_is_the_last_version_by_then(delta: str) -> None:
     assert "the first known is of" in problem.got
 
 
+@pytest.mark.parametrize("lost", ["commitInfo", "timestamp"])
+def test_delta__a_timestamp_is_refused_where_a_commit_does_not_say_its_own(delta: str, lost: str) -> None:
+    write_delta(Path(delta), SECOND)
+    path = Path(delta) / "_delta_log" / f"{1:020}.json"
+    actions = [json.loads(line) for line in path.read_text().splitlines()]
+    for action in actions:
+        action.get("commitInfo", {}).pop(lost, None)
+    kept = [action for action in actions if lost not in action]
+    path.write_text("\n".join(map(json.dumps, kept)))
+    assert _refused(path=delta, format="delta", timestamp=datetime.now(UTC)).got == "2 of 3 commits that do"
+    assert _pin(path=delta, format="delta", version=1).version == 1
+
+
 @pytest.mark.parametrize(("seconds", "state"), [(1, 7), (2, 7), (3, 9), (4, 9)])
 def test_timestamp__is_the_last_state_that_had_come(seconds: int, state: int) -> None:
     reference = TableReference(path="t", format="delta", timestamp=datetime.fromtimestamp(seconds, UTC))
@@ -176,6 +189,16 @@ def test_delta__harmless_features_are_read(tmp_path: Path) -> None:
     assert _ids(_pin(path=path, format="delta")) == [1, 2, 3]
 
 
+def test_delta__a_file_that_is_gone_is_named_whoever_reads_the_table(delta: str) -> None:
+    gone = sorted(Path(delta).glob("*.parquet"))[0]
+    gone.unlink()
+    reader = reader_of("train", TableReference(path=delta, format="delta"))
+    for read in (reader.files, reader.whole):
+        with pytest.raises(InputError, match="1 of 2 are gone") as refusal:
+            read()
+        assert str(gone) in str(refusal.value)
+
+
 def test_delta__files_elsewhere_keep_their_path(tmp_path: Path) -> None:
     place = f"file://{tmp_path}/t/a.parquet"  # as a shallow clone names its source's files
     path = _log(tmp_path / "t", {"minReaderVersion": 1, "minWriterVersion": 2}, {}, place)
@@ -226,6 +249,28 @@ def test_iceberg__a_snapshot_or_table_that_is_not_there_is_refused(iceberg: Any,
     _refused(path=str(tmp_path / "nowhere"), format="iceberg")
     catalog.create_table("db.empty", schema=FIRST.schema)
     assert _refused(table="lake.db.empty", format="iceberg").got == "no snapshot"
+
+
+def test_iceberg__a_table_that_was_moved_is_refused(iceberg: Any, tmp_path: Path) -> None:
+    place = Path(iceberg.location().removeprefix("file://"))
+    moved = place.rename(tmp_path / "moved")
+    assert "moved or copied" in _refused(path=str(moved), format="iceberg").hint
+
+
+@pytest.mark.parametrize("kind", ["snap-*.avro", "*-m0.avro", "00002-*.metadata.json"])
+def test_iceberg__damaged_metadata_are_refused(iceberg: Any, kind: str) -> None:
+    place = Path(iceberg.location().removeprefix("file://"))
+    for path in (place / "metadata").glob(kind):
+        path.write_bytes(path.read_bytes()[:100])
+    _refused(path=str(place), format="iceberg")
+
+
+def test_iceberg__a_file_that_is_gone_is_named(iceberg: Any) -> None:
+    with iceberg.update_schema() as change:
+        change.add_column("note", iceberg.schema().find_type("label"))
+    gone = Path(next(iter(iceberg.scan().plan_files())).file.file_path.removeprefix("file://"))
+    gone.unlink()
+    assert _refused(table="lake.db.t", format="iceberg").got == f"1 of 2 are gone; the first: {gone}"
 
 
 def test_iceberg__several_latest_metadata_files_are_refused(iceberg: Any) -> None:
