@@ -56,7 +56,8 @@ def _files(asked: str, options: dict[str, str]) -> GivenFiles:
         if problems := choice_problems("--format", kind, FORMATS):
             raise ConfigError(problems)
         given = {name: options[f"--{name}"] for name in ("id", "embedding", "label", "owner") if f"--{name}" in options}
-        return GivenTable(table_files(options["--from"], kind), kind, keep=keep, **given)
+        paths, told = table_files(options["--from"], kind)
+        return GivenTable(paths, kind, keep=keep, told=told, **given)
     n_tags = whole_of("--tags", options) if "--tags" in options else None
     metadata = Path(options["--metadata"]) if "--metadata" in options else None
     for name in ("--autotags", "--metadata"):

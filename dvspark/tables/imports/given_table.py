@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from dvspark.tables.sources.canonical import EXPECTED_TYPES, HINTS, canonical_ty
 from dvspark.tables.sources.class_labels import class_names
 from dvspark.tables.sources.formats import reader_of
 from dvspark.tables.sources.formats.lake import LakeReader
+from dvspark.tables.sources.markers import contradiction
+from dvspark.tables.sources.plain import look
 from dvspark.tables.sources.reference import TableReference
 from dvspark.tables.sources.row_files import local_path
 from dvspark.tables.sources.types import spark_type, without_views
@@ -34,7 +36,10 @@ NULL, NOT_FINITE, NO_CLASS = "a null in the embedding", "a number that is not fi
 
 @dataclass(frozen=True)
 class GivenTable:
-    """The files of a table, in order; a Lance table is one. ``keep``: further columns, under their own names."""
+    """The files of a table, in order; a Lance table is one. ``keep``: further columns, under their own names.
+
+    ``told`` has for each file the columns that the table's log tells, if it tells some.
+    """
 
     paths: tuple[Path, ...]
     format: str
@@ -43,6 +48,7 @@ class GivenTable:
     label: str = "label"
     owner: str | None = None
     keep: tuple[str, ...] = ()
+    told: pa.Table | None = None
 
     def settings(self) -> dict[str, Any]:
         """Return all that the rows follow from."""
@@ -134,20 +140,32 @@ class GivenTable:
 
     def _schema(self, path: Path) -> pa.Schema:
         try:
-            return _lance(path).schema if self.format == "lance" else pq.read_schema(path)
+            stored = _lance(path).schema if self.format == "lance" else pq.read_schema(path)
         except (OSError, pa.ArrowException) as error:
             raise unreadable_file(f"{path}: {error}") from error
+        told = [] if self.told is None else list(self.told.schema)
+        names = {field.name for field in told}
+        return pa.schema([*(field for field in stored if field.name not in names), *told], stored.metadata)
 
     def _batches(self, path: Path) -> Iterator[pa.RecordBatch]:
-        columns = list(dict.fromkeys([*self._roles().values(), *self.keep]))
+        told = [] if self.told is None else self.told.column_names
+        columns = [name for name in dict.fromkeys([*self._roles().values(), *self.keep]) if name not in told]
         try:
             if self.format == "lance":
                 yield from _lance(path).to_batches(columns=columns, batch_size=ROWS_AT_ONCE)
                 return
             with pq.ParquetFile(path, pre_buffer=False) as file:
-                yield from file.iter_batches(ROWS_AT_ONCE, columns=columns, use_threads=False)
+                for batch in file.iter_batches(ROWS_AT_ONCE, columns=columns, use_threads=False):
+                    yield batch if self.told is None else _with_told(batch, self.told, self.paths.index(path))
         except (OSError, pa.ArrowException) as error:
             raise unreadable_file(f"{path}: {error}") from error
+
+
+def _with_told(batch: pa.RecordBatch, told: pa.Table, number: int) -> pa.RecordBatch:
+    """Return rows of a file with the columns that the log tells of it."""
+    repeated = told.take(pa.array(np.full(len(batch), number))).combine_chunks()
+    columns = [*batch.columns, *(pa.concat_arrays(column.chunks) for column in repeated.columns)]
+    return pa.RecordBatch.from_arrays(columns, schema=pa.schema([*batch.schema, *told.schema]))
 
 
 def _other_type(schema: pa.Schema, field: pa.Field) -> str | None:
@@ -162,23 +180,32 @@ def _other_type(schema: pa.Schema, field: pa.Field) -> str | None:
     return None if is_one else str(kind)
 
 
-def table_files(place: str, kind: str) -> tuple[Path, ...]:
-    """Return the files of a table, of a Delta or Iceberg table those of its latest state.
+def table_files(place: str, kind: str) -> tuple[tuple[Path, ...], pa.Table | None]:
+    """Return the files of a table, and the columns of which its log has the value of each file, if there are some.
 
-    Raises: InputError for a table that is not there, or whose files are not its rows.
+    Of a Delta or Iceberg table they are those of its latest state.
+
+    Raises: InputError for a table that is not there, that is of another format, or whose files are not its rows.
     """
     reader = reader_of("import", TableReference(path=place, format=kind))
     if isinstance(reader, LakeReader):
-        found = [local_path(path) for path in reader.pinned().files]
-        return tuple(Path(path) for path in found if path is not None)
-    path = Path(place)
+        found = reader.settled()
+        paths = [local_path(path) for path in found.files]
+        if None in paths:
+            got, hint = found.files[paths.index(None)], "copy the table to this machine"
+            raise InputError(Problem("--from", "files of this machine", got, hint))
+        return tuple(Path(str(path)) for path in paths), found.partitions
+    path, seen = Path(place), look(place)
     if kind == "lance" or not path.is_dir():
         files = [path] if path.exists() else []
     else:
-        files = sorted(one for one in path.rglob("*.parquet") if not one.name.startswith((".", "_")))
+        files = [Path(one.path) for one in ([] if seen is None else seen.files) if one.path.endswith(".parquet")]
+    if kind != "lance" and seen is not None and (problem := contradiction("import", place, kind, seen.inside)):
+        hint = "name its format by --format and its own folder by --from, or write its rows to a folder of their own"
+        raise InputError(replace(problem, hint=hint))
     if not files:
         raise InputError(Problem("--from", "a table that exists", f"no file at {place}", "check the spelling"))
-    return tuple(files)
+    return tuple(sorted(files)), None
 
 
 def _lance(path: Path) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,39 @@ def test_tables__of_other_formats(kind: str, tmp_path: Path) -> None:
     assert rows is not None
     np.testing.assert_array_equal(np.stack(rows["embedding"].to_numpy()), X)
     assert rows["label"].to_pylist() == table["label"].to_pylist()
+
+
+def test_delta__columns_that_only_the_log_has_are_imported(tmp_path: Path) -> None:
+    table = table_of(FORMS["lists of lists"](), ["a b", "a%20b", "ä/é", "1"] * (N_ROWS // 4)).append_column(
+        "day", pa.array([date(2026, 1, 1 + row % 2) for row in range(N_ROWS)])
+    )
+    pytest.importorskip("deltalake").write_deltalake(str(tmp_path / "t"), table, partition_by=["label", "day"])
+    code, rows = imported(tmp_path / "t", tmp_path / "out", "--format", "delta", "--keep", "day", "--workers", "2")
+    assert code == 0
+    assert rows is not None
+    assert rows.drop_columns("embedding").to_pylist() == table.drop_columns("embedding").to_pylist()
+
+
+def test_delta__a_file_that_is_gone_stops_the_import(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = table_of(FORMS["list"]())
+    for some in (table.slice(0, 15), table.slice(15)):
+        pytest.importorskip("deltalake").write_deltalake(str(tmp_path / "t"), some, mode="append")
+    gone = sorted((tmp_path / "t").glob("*.parquet"))[0]
+    gone.unlink()
+    assert imported(tmp_path / "t", tmp_path / "out", "--format", "delta")[0] == 3
+    assert f"1 of 2 are gone; the first: {gone}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_delta__files_that_may_be_no_longer_of_the_table_are_not_imported_as_parquet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = table_of(FORMS["list"]())
+    for some in (table.slice(0, 15), table.slice(15)):
+        pytest.importorskip("deltalake").write_deltalake(str(tmp_path / "t"), some, mode="overwrite")
+    assert imported(tmp_path / "t", tmp_path / "out")[0] == 3
+    assert "a table of format delta, whose files alone are not its rows" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_bad_rows__are_set_aside_with_reasons(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
