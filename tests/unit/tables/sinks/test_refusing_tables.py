@@ -1,12 +1,15 @@
-"""Delta tables that take no rows, or let none go, are refused before anything is computed, in words of our own."""
+"""Tables that take no rows, or let none go, are refused before anything is computed, in words of our own."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from lake_tables import catalog_properties, open_catalog
 
 from dvspark import OutputConflictError
 from dvspark.tables.sinks.places import Place, announce, require_reachable
@@ -90,4 +93,76 @@ def test_log_that_cannot_be_read__is_told(tmp_path: Path) -> None:
         lambda: require_reachable(storage, None, RUN, DELTA, force=True),
     ):
         with pytest.raises(OutputConflictError, match="can be read"):
+            asked()
+
+
+# --- Iceberg ----------------------------------------------------------------------------------------------
+
+ICEBERG = Place("iceberg", "lake.db.values")
+
+
+@pytest.fixture
+def iceberg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A table with the rows of a run, in a catalog that pyiceberg's own configuration knows as ``lake``."""
+    pytest.importorskip("pyiceberg")
+    config = {"catalog": {"lake": catalog_properties(tmp_path / "lake")}}
+    monkeypatch.setattr("pyiceberg.catalog._ENV_CONFIG.config", config)
+    table = open_catalog(tmp_path / "lake").create_table("db.values", ROWS.schema)
+    table.append(ROWS)
+    return table
+
+
+def _require_column(table: Any) -> None:
+    with table.update_schema(allow_incompatible_changes=True) as change:
+        change.add_column("note", table.schema().find_type("id"), required=True)
+
+
+def _require_values(table: Any) -> None:
+    with table.update_schema(allow_incompatible_changes=True) as change:
+        change.update_column("value", required=True)
+
+
+def _write_orc(table: Any) -> None:
+    with table.transaction() as change:
+        change.set_properties({"write.format.default": "orc"})
+
+
+def _by_bucket(table: Any) -> None:
+    from pyiceberg.transforms import BucketTransform
+
+    with table.update_spec() as change:
+        change.add_field("id", BucketTransform(4), "place")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_require_column, "required: note"),
+        (_require_values, "required: value"),
+        (_write_orc, r"write\.format\.default = orc"),
+        (_by_bucket, r"place, bucket\[4\]: pyiceberg_core"),
+    ],
+)
+def test_iceberg_table_that_takes_no_rows__is_refused_before_and_after_all_work(
+    change: Callable[[Any], None], said: str, iceberg: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyiceberg_core", None)  # as where it is not installed
+    change(iceberg)
+    storage = open_storage(str(tmp_path / "out"))
+    other = RunKey("b", "f")
+    with pytest.raises(OutputConflictError, match=said):
+        require_reachable(storage, None, other, ICEBERG, force=False)
+    table = ICEBERG.opened(storage, None)
+    assert table is not None
+    with pytest.raises(OutputConflictError, match="a table that takes the rows") as refused:
+        table.commit(_others().set_column(0, "run_id", pa.array(["b", "b"])), other)
+    assert len(refused.value.problems[0].got.splitlines()) == 1
+
+
+def test_iceberg_rows_that_cannot_be_read__are_told(iceberg: Any, tmp_path: Path) -> None:
+    _require_column(iceberg)
+    table = ICEBERG.opened(open_storage(str(tmp_path / "out")), None)
+    assert table is not None
+    for asked in (lambda: table.rows("a"), lambda: table.commit(_others(), RUN), lambda: table.remove("a")):
+        with pytest.raises(OutputConflictError, match="rows that can be read"):
             asked()
