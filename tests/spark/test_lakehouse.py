@@ -157,6 +157,13 @@ def test_delta__columns_that_older_files_lack_are_null(spark: SparkSession, tmp_
     assert rows == [{"id": 1, "owner": None}, {"id": 2, "owner": "o"}]
 
 
+def test_iceberg__columns_whose_names_files_cannot_have_are_read(spark: SparkSession, tmp_path: Path) -> None:
+    table = pa.table({"my.id": [1, 2], "data-owner": ["a", "b"], "class/label": ["x", None], "plain": [1.5, 2.5]})
+    made = write_iceberg(open_catalog(tmp_path / "lake"), "odd", table)
+    rows = _rows(spark, path=made.location().removeprefix("file://"), format="iceberg")
+    assert sorted(rows, key=lambda row: row["my.id"]) == table.to_pylist()
+
+
 def test_delta__a_version_without_rows_has_none(spark: SparkSession, tmp_path: Path) -> None:
     from deltalake import DeltaTable
 

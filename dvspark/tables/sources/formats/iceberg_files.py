@@ -146,10 +146,12 @@ def _changed_in_file(
         mapped = {name: known.field_id for known in names for name in known.names}
         ids = {name: field_id for name in stored.names if (field_id := mapped.get(name)) is not None}
     for field_id, name in by_id.items():
-        under = [stored_name for stored_name, stored_id in ids.items() if stored_id == field_id]
-        if name in stored.names and ids.get(name) != field_id:
+        under, own = [stored_name for stored_name, stored_id in ids.items() if stored_id == field_id], {name}
+        if (written := make_compatible_name(name)) not in by_id.values():
+            own.add(written)
+        if any(ids.get(one) != field_id for one in own.intersection(stored.names)):
             return f"column {name!r} in {path} has another field id there, or none"
-        if under not in ([], [name]):
+        if under and not own.issuperset(under):
             return f"column {name!r} is {under[0]!r} in {path}"
         if not under and field_id in partitioned:
             return f"column {name!r} is not in {path}, but in the partition it belongs to"

@@ -84,7 +84,8 @@ class LakeReader(Reader):
         found = self.settled()
         source = self._record(found)
         in_files = source["reader"] == "files" and self.reference.table is None
-        return SparkTable(frame_of_files(spark, found), source, in_files=in_files)
+        frame = frame_of_files(spark, found, self.stored_names(found.schema.names))
+        return SparkTable(frame, source, in_files=in_files)
 
     def at(self, source: Mapping[str, Any]) -> Self:
         """Return what reads the state that a run recorded."""
@@ -149,18 +150,28 @@ class LakeReader(Reader):
         return states[-1][1] if self.reference.timestamp is None else latest_at(self.side, self.reference, states)
 
 
-def frame_of_files(spark: SparkSession, found: Pinned) -> DataFrame:
-    """Return the rows of a table's files, with the columns that only its metadata has, without structs and maps."""
+def frame_of_files(spark: SparkSession, found: Pinned, stored_names: Mapping[str, str] | None = None) -> DataFrame:
+    """Return the rows of a table's files, with the columns that only its metadata has, without structs and maps.
+
+    ``stored_names``: what columns are called in files that have none of their own name.
+    """
     from pyspark.sql import functions as sf  # noqa: PLC0415 - an extra
 
     outside = found.outside
     types = {field.name: kind for field in found.schema if (kind := spark_type(field.type)) is not None}
     if not found.files:
         return spark.createDataFrame([], ddl_of(types))
-    stored = ddl_of({name: kind for name, kind in types.items() if name not in outside})
+    inside = {name: kind for name, kind in types.items() if name not in outside}
+    # Spark reads nulls as a column that a file lacks, so each file is asked for both names.
+    others = {name: other for name, other in (stored_names or {}).items() if name in inside and other not in types}
+    stored = ddl_of(inside | {other: types[name] for name, other in others.items()})
     frame = spark.read.schema(stored).options(**STRICT).parquet(*map(literal, found.files))
+
+    def column(name: str) -> Any:
+        return sf.coalesce(*(sf.col(quoted(one)) for one in (name, others.get(name)) if one)).alias(name)
+
     if found.partitions is None:
-        return frame
+        return frame.select(*map(column, types)) if others else frame
     # Spark escapes the path in its metadata; file names alone may repeat.
     decoded = "url_decode(replace(_metadata.file_path, '+', '%2B'))"
     keyed = frame.selectExpr("*", rf"regexp_replace({decoded}, '^[A-Za-z][A-Za-z0-9+.-]*:/*|^/+', '') AS {FILE}")
@@ -170,7 +181,7 @@ def frame_of_files(spark: SparkSession, found: Pinned) -> DataFrame:
     joined = keyed.join(sf.broadcast(values), FILE, "left")
     lost = f"raise_error(concat('no partition values of file ', {FILE}))"
     columns = [
-        sf.expr(f"if(_known, {quoted(name)}, {lost})").alias(name) if name in outside else sf.col(quoted(name))
+        sf.expr(f"if(_known, {quoted(name)}, {lost})").alias(name) if name in outside else column(name)
         for name in types
     ]
     return joined.select(*columns)

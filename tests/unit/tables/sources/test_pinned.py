@@ -354,6 +354,23 @@ def test_iceberg__columns_that_names_would_mistake_are_refused(iceberg: Any, cha
     assert _pin(table="lake.db.t", format="iceberg", snapshot=before).schema.names == ["id", "label"]
 
 
+@pytest.mark.parametrize("dropped", [False, True])
+def test_iceberg__columns_whose_names_files_cannot_have_are_known_by_their_ids(catalog: Any, dropped: bool) -> None:
+    from pyiceberg.types import StringType
+
+    table = write_iceberg(catalog, "odd", pa.table({"id": [1], "data-owner": ["a"]}))
+    if dropped:
+        with table.update_schema(allow_incompatible_changes=True) as update:
+            update.delete_column("data-owner")
+    with table.update_schema() as update:
+        update.add_column("data-owner" if dropped else "note", StringType())
+    table.append(pa.table({"id": [2], "data-owner": ["b"]}))
+    if dropped:
+        assert "'data-owner' in" in _refused(table="lake.db.odd", format="iceberg").got
+    else:
+        assert _ids(_pin(table="lake.db.odd", format="iceberg")) == [1, 2]
+
+
 def test_iceberg__files_added_from_elsewhere_are_read_by_their_names(iceberg: Any, tmp_path: Path) -> None:
     pq.write_table(pa.table({"label": ["z"], "id": [9]}), tmp_path / "elsewhere.parquet")
     iceberg.add_files([f"file://{tmp_path}/elsewhere.parquet"])
