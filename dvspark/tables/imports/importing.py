@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import shutil
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -87,7 +89,7 @@ def _imported(given: GivenFiles, output: Path, split: Split, n_workers: int) -> 
     log_event(f"import: {len(given.paths) - len(left)} of {len(given.paths)} files are done")
     if n_workers > 1 and len(left) > 1:
         spawned = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(n_workers, spawned) as pool:
+        with ProcessPoolExecutor(n_workers, spawned, _end_with_parent) as pool:
             for number, n_rows in pool.map(_import_file, *zip(*_tasks(given, output, split, told, left), strict=True)):
                 _log(given, number, n_rows)
     else:
@@ -98,6 +100,18 @@ def _imported(given: GivenFiles, output: Path, split: Split, n_workers: int) -> 
         hint = "make ids unique; is a file there twice?"
         raise InputError(Problem("import", "each id in one row", got, hint))
     return {**_summary(output, len(given.paths)), "prepared": told.get("summary", {})}
+
+
+def _end_with_parent() -> None:
+    """Have a worker end when the import is killed: it would wait for ever, or write where the next import writes."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def wait() -> None:
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=wait, daemon=True).start()
 
 
 def _tasks(given: GivenFiles, output: Path, split: Split, told: Told, left: list[int]) -> list[tuple[Any, ...]]:

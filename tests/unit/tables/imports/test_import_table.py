@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -232,6 +234,18 @@ def test_files__that_do_not_fit_together_are_told_all_at_once(
     for name, got in (("b", "int64"), ("c", "no such column"), ("d", "large_list<element: double>")):
         assert f"{name}.parquet, column" in said
         assert f"got: {got}" in said
+
+
+def test_import__that_is_killed_leaves_no_worker(tmp_path: Path) -> None:
+    (tmp_path / "t").mkdir()
+    for number in range(200):
+        pq.write_table(table_of(FORMS["list"]()), tmp_path / "t" / f"{number:03}.parquet")
+    words = ["import", "table", "--from", str(tmp_path / "t"), "--output", str(tmp_path / "out"), "--workers", "2"]
+    with subprocess.Popen([sys.executable, "-m", "dvspark.cli", *words], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert any("40 rows" in line for line in process.stderr)  # one file is done, so workers are at the others
+        process.kill()
+        process.communicate(timeout=60)  # workers have the same stderr: it ends when all have ended
 
 
 @pytest.mark.parametrize("keep", ["label", "embedding", "text,text"])
