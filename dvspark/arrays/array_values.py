@@ -211,7 +211,9 @@ def array_sums(
         labels = inputs.train_labels, inputs.validation_labels
         shared: SharedMethod[Parameters] = SharedMethod.of(method)
         return [shared.one_game(train, points, labels, ranking_options, parameters)]
-    parameters = method.settled_parameters(train, points, ranking_options, parameters)
+    counting = np.sort(np.concatenate(groups))  # points of weight 0 are in no group
+    settling = points if len(counting) == points.n_validation else points.take(counting)
+    parameters = method.settled_parameters(train, settling, ranking_options, parameters)
     kept = release or KeptRelease()
     if method.hides == "counts":
         private = PrivateMethod.of(method)

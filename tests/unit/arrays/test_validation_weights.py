@@ -14,6 +14,7 @@ from oracles import EXACT_ORDER_TOLERANCE
 from property_tests import examples
 
 import dvspark
+from dvspark.methods import METHODS
 from dvspark.methods.finalize import finalize
 from dvspark.methods.point_weights import WeightedSum, alike_points
 from dvspark.schemas import Partial
@@ -58,6 +59,17 @@ def test_value_arrays__does_not_see_validation_rows_of_weight_zero(data: st.Data
     kept = [place for place, weight in enumerate(weights) if weight]
     there = value_of(case, validation_weights=weights)
     assert there.tolist() == value_of(case.with_points(kept), validation_weights=[weights[v] for v in kept]).tolist()
+
+
+@pytest.mark.parametrize("method", [name for name in WEIGHED if METHODS[name].knows("radius")])
+def test_value_arrays__finds_the_radius_without_validation_rows_of_weight_zero(method: str) -> None:
+    rng = np.random.default_rng(2)
+    x, y, z = rng.normal(size=(80, 3)), rng.integers(0, 3, 80), rng.normal(size=(9, 3))
+    z[5:] += 4  # farther from the training rows than the others
+    weights = np.r_[np.ones(5), np.zeros(4)]
+    there = dvspark.value_arrays(x, y, z, y[:9], method=method, n_classes=3, validation_weights=weights)
+    expected = dvspark.value_arrays(x, y, z[:5], y[:5], method=method, n_classes=3)
+    assert there.tolist() == expected.tolist()
 
 
 def test_value_arrays__weighs_certificates_too() -> None:
