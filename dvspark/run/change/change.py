@@ -47,6 +47,9 @@ USED_SETTINGS = {
     "validation_rows": dict,
 }
 FIRST_IDS = 5
+# The utilities of all rows may come to so many times those of the rows that stay. Taking away the others leaves
+# rounding in proportion to all; from some ten million times on, it is more than the audit's efficiency allows.
+MOST_TIMES_LARGER = 1e6
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,20 @@ class Parent:
         return inputs.n_classes + len(absent) - len(inputs.absent_labels), sorted(absent, key=str)
 
     def changed(self, of_rows: Partial) -> Partial:
-        """Return the parent's totals plus those of the added rows, or less those of the removed rows."""
+        """Return the parent's totals plus those of the added rows, or less those of the removed rows.
+
+        Raises: InputError for removed rows beside which those that stay are lost in rounding.
+        """
         totals = copy.deepcopy(self.kept.totals)
-        return totals.plus(of_rows) if self.change == "add" else totals.minus(of_rows)
+        if self.change == "add":
+            return totals.plus(of_rows)
+        before, totals = totals.size, totals.minus(of_rows)
+        if not before <= MOST_TIMES_LARGER * totals.size:
+            expected = f"rows whose utilities are at most {MOST_TIMES_LARGER:.0e} times those of the rows that stay"
+            got = f"utilities of up to {before:.3g} before, of {max(totals.size, 0.0):.3g} without these rows"
+            hint = "value the rows that stay at once: what is taken away would leave its rounding in their values"
+            raise InputError(Problem("validation rows to remove", expected, got, hint))
+        return totals
 
     @property
     def sign(self) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dvspark.engine import reduce
-from dvspark.errors import ComputeError, ConfigError
+from dvspark.errors import ComputeError, ConfigError, InputError
 from dvspark.run.change.change import USED, USED_SETTINGS, Parent, parent_record
 from dvspark.run.checks import spot_checks
 from dvspark.run.checks.spot_checks import parent_findings
@@ -136,3 +136,27 @@ def test_parent_record__in_the_folder_of_another_run_is_refused(storage: Storage
     storage.write("runs/other/run.json", sealed(record("run")))
     with pytest.raises(ConfigError, match="that of run run"):
         parent_record(storage, "other")
+
+
+def of_size(value: float, size: float) -> Partial:
+    return Partial(np.full(N_VALUES, value), np.zeros(N_VALUES), 1, size=size)
+
+
+def parent_of(total: Partial) -> Parent:
+    nothing: Any = None
+    told = dataclasses.replace(kept(1), totals=total)
+    return Parent({}, told, nothing, "remove")
+
+
+def test_changed__refuses_removed_rows_beside_which_the_others_are_lost_in_rounding() -> None:
+    # Regression, one target of 1e9 beside others of about 1: |U| of 1e18, values of 1e9.
+    outlier, rest = of_size(1e9, 1e18), of_size(0.3, 1.0)
+    with pytest.raises(InputError) as refused:
+        parent_of(of_size(0.3, 1.0).plus(outlier)).changed(outlier)
+    (problem,) = refused.value.problems
+    assert problem.where == "validation rows to remove"
+    assert "value the rows that stay at once" in problem.hint
+    larger = of_size(1e2, 1e5)
+    found = parent_of(of_size(0.3, 1.0).plus(larger)).changed(larger)
+    np.testing.assert_allclose(found.value, rest.value, rtol=0, atol=1e-12 * larger.size)
+    assert found.size == rest.size
