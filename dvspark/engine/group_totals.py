@@ -56,7 +56,10 @@ class GroupTotals:
         self.ends = [len(chunk_ids)] if groups is None else groups.ends(chunk_ids)
         self.n_places = 0
         self._groups, self._n_values, self._row_bounds = groups, n_values, options.row_bounds
-        self._unit = None if groups is None or options.aggregate == "mean" else groups.largest_weight
+        self._in_mean = options.aggregate == "mean"
+        # A task's weights are in units of its largest one: as shares of the largest of all, such as that of the newest
+        # of many months, their squares may be too small for float64.
+        self._units = {} if groups is None else groups.largest_weights()
         self._number, self._group = 0, Pairwise()
         self._sum, self._of_task, self._by_task = self._nothing(), self._nothing(), list[TaskTotals]()
         self._rows = _rows_by_label(labels()) if groups is not None and LABEL in groups.columns else None
@@ -75,8 +78,9 @@ class GroupTotals:
         """Return the totals. Nothing may be added afterward."""
         if self._groups is None:
             return GroupedTotals(self._group.total() or Partial.zeros(self._n_values, row_bounds=self._row_bounds))
-        own = None if self._rows is None else self._own_class * self._sum.scale(self._unit)
-        return GroupedTotals(self._sum.partial(self._unit), tuple(self._by_task), own)
+        unit = None if self._in_mean else self._groups.largest_weight
+        own = None if self._rows is None else self._own_class * self._sum.scale(unit)
+        return GroupedTotals(self._sum.partial(unit), tuple(self._by_task), own)
 
     def _nothing(self) -> WeightedSum:
         return WeightedSum(self._n_values if self._groups is not None else 0, row_bounds=self._row_bounds)
@@ -85,19 +89,19 @@ class GroupTotals:
         group, totals = groups.members[self._number], self._group.total()
         self._number, self._group = self._number + 1, Pairwise()
         assert totals is not None  # noqa: S101 - a group has chunks
-        weight = group.weight / groups.largest_weight
-        self._of_task.add(weight, totals)
+        self._of_task.add(group.weight / self._units[group.task], totals)
         if self._rows is not None:
             rows = self._rows.get(group.label, np.empty(0, np.int64))
-            self._own_class[rows] += weight * totals.value[rows]
+            self._own_class[rows] += group.weight / groups.largest_weight * totals.value[rows]
         if self._number == len(groups.members) or groups.members[self._number].task != group.task:
             self._end_task(group, groups.largest_weight)
 
     def _end_task(self, last: Group, largest_weight: float) -> None:
+        unit = self._units[last.task]
         if last.task is not None:
-            found = self._of_task.partial(self._unit)
-            self._by_task.append(TaskTotals(last.task, self._of_task.weight * largest_weight, found))
-        self._sum.plus(self._of_task)
+            found = self._of_task.partial(None if self._in_mean else unit)
+            self._by_task.append(TaskTotals(last.task, self._of_task.weight * unit, found))
+        self._sum.plus(self._of_task, unit / largest_weight)
         self._of_task = self._nothing()
 
 

@@ -69,6 +69,11 @@ class Groups:
         """The largest weight of a row."""
         return max(group.weight for group in self.members)
 
+    def largest_weights(self) -> dict[str | int | None, float]:
+        """Return the largest weight of a row of each task, in order."""
+        by_task = groupby(self.members, key=lambda group: group.task)
+        return {task: max(group.weight for group in of_task) for task, of_task in by_task}
+
     def n_rows_of_tasks(self) -> dict[str | int | None, int]:
         """Return the number of validation rows of each task, in order."""
         by_task = groupby(self.members, key=lambda group: group.task)

@@ -60,21 +60,19 @@ class WeightedSum:
         self.value += weight * partial.value
         if self.bounds is not None and partial.row_bounds is not None:
             self.bounds += weight * partial.row_bounds
-        numbers = {name: weight * getattr(partial, name) for name in WEIGHED}
-        n, alone = partial.n_validation, partial.n_alone
-        none = np.empty(0)
-        self.counted.add(Partial(none, none, n_validation=n, n_alone=alone, widest=partial.widest, **numbers))
-        squares = np.maximum(partial.value_squared, 0.0)
-        self._add_squares(weight * weight * n, weight * weight * partial.value, weight * weight * squares)
+        self._count(weight, partial)
+        squared, squares = weight * weight, np.maximum(partial.value_squared, 0.0)
+        self._add_squares(squared * partial.n_validation, squared * partial.value, squared * squares)
 
-    def plus(self, other: WeightedSum) -> None:
-        """Add the points of another sum, whose weights are in the same unit. Cost: O(n_values)."""
-        self._weights += other._weights
-        self.value += other.value
+    def plus(self, other: WeightedSum, unit: float) -> None:
+        """Add the points of another sum, whose weights are in a unit of so much of this one's. Cost: O(n_values)."""
+        self._weights += [unit * weight for weight in other._weights]
+        self.value += unit * other.value
         if self.bounds is not None and other.bounds is not None:
-            self.bounds += other.bounds
-        self.counted.add(other.counted)
-        self._add_squares(other._squared, other._center, other._spread)
+            self.bounds += unit * other.bounds
+        self._count(unit, other.counted)
+        squared = unit * unit
+        self._add_squares(squared * other._squared, squared * other._center, squared * other._spread)
 
     def scale(self, unit: float | None = None) -> float:
         """Return what sums are multiplied by, see `partial`."""
@@ -98,6 +96,13 @@ class WeightedSum:
             widest=self.counted.widest,
             **{name: getattr(self.counted, name) * scale for name in WEIGHED},
         )
+
+    def _count(self, weight: float, partial: Partial) -> None:
+        """Add the numbers of points with so much weight."""
+        numbers = {name: weight * getattr(partial, name) for name in WEIGHED}
+        n, alone = partial.n_validation, partial.n_alone
+        none = np.empty(0)
+        self.counted.add(Partial(none, none, n_validation=n, n_alone=alone, widest=partial.widest, **numbers))
 
     def _add_squares(self, squared: float, center: Float64s, spread: Float64s) -> None:
         """Add Σ w², Σ w² φ and Σ w² (φ - c)² of other points.

@@ -198,6 +198,32 @@ def test_job__standard_errors_are_those_of_weighted_means(tables: Any, tmp_path:
         np.testing.assert_allclose(found, errors(np.where(task == TASKS, WEIGHTS, 0.0)), **near)
 
 
+def test_job__standard_errors_of_a_task_are_the_same_however_little_it_weighs(tables: Any, tmp_path: Path) -> None:
+    train, validation = tables
+    expected = values_of(tmp_path, job(tmp_path, train, validation | GROUPS, **SETTINGS), "by_task")
+    # As of months that count for half as much a day later.
+    of_task = {"acme": 1e-100, "b's shop": 2.0**-1000, "zoo": 1.0}
+    weights = WEIGHTS * np.array([of_task[task] for task in TASKS])
+    place = write_parquet(tmp_path / "aged.parquet", DATA.validation, weight=weights.tolist(), task=TASKS.tolist())
+    record = job(tmp_path / "aged", train, {"path": place, **GROUPS}, **SETTINGS)
+    found = values_of(tmp_path / "aged", record, "by_task")
+    for name in ("value", "standard_error"):
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-9, atol=1e-15)
+    zoo = found.filter(pa.compute.equal(found["task"], "zoo"))
+    for name in ("value", "standard_error"):  # of all: no other task has any weight beside this one
+        factor = 1.0 if name == "value" else np.sqrt(_bessel(np.count_nonzero(weights)) / _bessel(len_of("zoo")))
+        np.testing.assert_allclose(column(tmp_path / "aged", record, name), factor * np.array(zoo[name]), rtol=1e-9)
+
+
+def len_of(task: str) -> int:
+    """Return how many validation rows of a task have weight."""
+    return int(np.count_nonzero(WEIGHTS[task == TASKS]))
+
+
+def _bessel(n: int) -> float:
+    return n / (n - 1)
+
+
 def test_job__of_weights_that_are_equal_has_the_bits_of_no_weights(tables: Any, tmp_path: Path) -> None:
     train, _ = tables
     place = write_parquet(tmp_path / "equal.parquet", DATA.validation, weight=[0.3] * N)
