@@ -102,7 +102,9 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
     aggregate: str = choice("mean", AGGREGATES, "over validation rows: mean or sum")
     ranking: str = choice("auto", RANKINGS, "sorted, binned, or auto: binned above 150,000 training rows")
     tolerance: float = Field(
-        1e-8, description="how far the order of rows may put a value from the exact one; 0: all rows in exact order"
+        1e-8,
+        description="how far the order of rows may put a value from the exact one: a mean, or the part of a sum that "
+        "comes from one validation row; 0: all rows in exact order",
     )
     error_bound: bool = Field(
         False, description="true: the values table says how far each value may be from the exact one"
