@@ -149,6 +149,10 @@ class TableFiles:
         """
         if dotted := sorted(name for name in names.values() if "." in name):
             raise not_local(where, "names of columns without dots", ", ".join(dotted))
+        kinds = {name: self.types.get(name, "") for name in names.values()}
+        if decimals := [f"{name} {kind}" for name, kind in kinds.items() if kind.startswith("decimal")]:
+            # Spark has its own way of rounding decimals to doubles.
+            raise not_local(where, "columns of doubles in place of decimals", ", ".join(decimals))
 
         def parts(path: str) -> list[Part] | None:
             told = {name: value for name, value in self.told[path].items() if name in names.values()}

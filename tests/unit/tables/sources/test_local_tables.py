@@ -144,6 +144,19 @@ def test_tables__that_only_spark_reads_are_refused(tmp_path: Path, reference: di
     assert "engine: spark" in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [(pa.decimal128(10, 2), r"w decimal\(10,2\)"), (pa.uint64(), r"w decimal\(20,0\)")],
+    ids=["decimals", "unsigned"],
+)
+def test_tables__with_decimals_are_refused_by_the_name_of_the_column(
+    tmp_path: Path, kind: pa.DataType, named: str
+) -> None:
+    _write(tmp_path / "t.parquet", w=pa.array([1, 2], pa.int64()).cast(pa.decimal128(21, 2)).cast(kind))
+    with pytest.raises(NotLocalError, match=named):
+        _read(tmp_path / "t.parquet", weight="w")
+
+
 def test_tables__whose_rows_spark_would_fill_up_are_refused(tmp_path: Path) -> None:
     _write(tmp_path / "a.parquet", owner=["x", "y"])
     _write(tmp_path / "b.parquet")
