@@ -87,7 +87,8 @@ class Engine:
             chunks.time.now += seed.choice([1.0, 50.0, 300.0])  # type: ignore[attr-defined]
 
 
-WORK: Any = SimpleNamespace(n_values=lambda _index: N_VALUES, options=SimpleNamespace(row_bounds=False, method="fake"))
+OPTIONS = SimpleNamespace(row_bounds=False, method="fake", aggregate="mean")
+WORK: Any = SimpleNamespace(n_values=lambda _index: N_VALUES, options=OPTIONS)
 
 
 @contextmanager
