@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from dvspark.cli.declared import Command, Option
 from dvspark.errors import ConfigError, Problem, close_matches
@@ -67,6 +68,17 @@ def number_of(name: str, options: Mapping[str, str]) -> float:
 
 
 def place_of(run: str) -> tuple[str, str | None]:
-    """Return the output folder and the id of a run as a person names it; None for the run published last."""
-    output, found, run_id = run.rstrip("/").rpartition("/runs/")
-    return (output, run_id) if found else (run, None)
+    """Return the output folder and the id of a run as a person names it; None for the run published last.
+
+    A run is named by its folder, from wherever the person stands, or by the record in it.
+    """
+    from dvspark.tables.storage import open_storage  # noqa: PLC0415 - the list of commands comes without a wait
+
+    named = run.rstrip("/").removesuffix("/run.json") or run
+    if open_storage(named).folders("runs"):  # an output, though it may itself lie in a folder that is called runs
+        return named, None
+    whole = named
+    if "/runs/" not in named and Path(named, "run.json").is_file():
+        whole = str(Path(named).resolve())
+    output, found, run_id = whole.rpartition("/runs/")
+    return (output, run_id) if found and run_id and "/" not in run_id else (named, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,33 @@ def test_report__against_another_run_says_what_differs(results: Path, tmp_path: 
     assert "60 rows are in both runs" in html
     assert main(words) == 4
     assert main([*words, "--force"]) == 0
+
+
+def test_report__of_results_in_a_folder_called_runs(results: Path, tmp_path: Path, capsys: Any) -> None:
+    below = tmp_path / "runs" / "one"
+    shutil.copytree(results, below)
+    for named, run_id in ((below, "second"), (f"{below}/", "second"), (below / "runs" / "before", "before")):
+        page = tmp_path / f"{run_id}.html"
+        assert main(["report", str(named), "--to", str(page), "--force"]) == 0, capsys.readouterr().err
+        assert run_id in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("folder", "named"),
+    [
+        (".", "runs/before"),
+        (".", "./runs/before/"),
+        ("runs", "before"),
+        ("runs/before", "."),
+        (".", "runs/before/run.json"),
+    ],
+)
+def test_report__of_a_run_named_from_within_its_output(
+    results: Path, tmp_path: Path, monkeypatch: Any, folder: str, named: str
+) -> None:
+    monkeypatch.chdir(results / folder)
+    assert main(["report", named, "--to", str(tmp_path / "page.html")]) == 0
+    assert "<title>before" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
