@@ -34,7 +34,7 @@ def run_value(words: list[str]) -> int:
 
 def run_review(words: list[str]) -> int:
     """Value training rows, and decide for each; by each other if no validation rows are given."""
-    return _job(words, pipeline.run, _summary, _summary_json, open_engine, _reviewing)
+    return _job(words, pipeline.run, _summary, _summary_json, open_engine, reviewing=True)
 
 
 def run_plan(words: list[str]) -> int:
@@ -62,28 +62,27 @@ def _job(
     text: Callable[[dict[str, Any]], str],
     one_line: Callable[[dict[str, Any]], str],
     opened: Callable[[JobConfig], AbstractContextManager[Any]],
-    also: Callable[[dict[str, Any], Path | None], dict[str, Any]] = lambda overrides, _path: overrides,
+    *,
+    reviewing: bool = False,
 ) -> int:
-    """Do the work of a job in a session, and print the result, for a person or as one line of JSON."""
+    """Do the work of a job in a session, and print the result, for a person or as one line of JSON.
+
+    ``reviewing``: it reviews, and without a validation table, from wherever settings come, rows judge each other.
+    """
     logs.set_up_logs(asked_log_format(words))
     as_json = "--json" in words
     words = [word for word in words if word != "--json"]
     words, change = _taken_change(words)
     path = Path(words.pop(0)) if words and not words[0].startswith("--") else None
-    overrides = also(parse_overrides(words), path)
-    config = _changed_config(change, path, overrides) if change else load_config(path, overrides)
+    overrides = parse_overrides(words) | ({"review": "true"} if reviewing else {})
+    base = {"self_validation": "true"} if reviewing else None
+    config = _changed_config(change, path, overrides) if change else load_config(path, overrides, base)
     logs.set_up_logs(config.log_format)
     with opened(config) as session:
         found = work(config, session)
     found = redacted_tree(found)
     tell((one_line(found) if as_json else text(visible_tree(found))) + "\n")
     return 0
-
-
-def _reviewing(overrides: dict[str, Any], path: Path | None) -> dict[str, Any]:
-    """Return the overrides of a run that is reviewed."""
-    alone = path is None and not {"validation", "self_validation"} & set(overrides)
-    return {**overrides, "review": "true", **({"self_validation": "true"} if alone else {})}
 
 
 def _taken_change(words: list[str]) -> tuple[list[str], tuple[str, str, str] | None]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
+from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSource, PydanticBaseSettingsSource
 
 from dvspark.config.declared import at_place
 from dvspark.config.job import SECTIONS, JobConfig
@@ -44,7 +44,8 @@ def load_config(path: Path | None, overrides: dict[str, Any], base: dict[str, An
     """
     if problems := environment_problems(os.environ):
         raise ConfigError(problems)
-    from_file = {**(base or {}), **_paths_spelled_out(read_yaml(path) if path else {})}
+    from_file = _paths_spelled_out(read_yaml(path) if path else {})
+    from_file = {**without_excluded(base or {}, from_file), **from_file}
 
     class Layered(JobConfig):
         @classmethod
@@ -52,11 +53,11 @@ def load_config(path: Path | None, overrides: dict[str, Any], base: dict[str, An
             cls,
             settings_cls: type[BaseSettings],
             init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - one that reads a path alone is in its place
             dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
             file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            environment = without_excluded(env_settings(), given)
+            environment = without_excluded(_Environment(settings_cls)(), given)
             below = without_excluded(without_excluded(from_file, environment), given)
             layers = (InitSettingsSource(settings_cls, layer) for layer in (environment, below))
             return init_settings, *layers
@@ -81,10 +82,26 @@ def load_config(path: Path | None, overrides: dict[str, Any], base: dict[str, An
         raise ConfigError(problems) from None  # pydantic's message repeats what was given
     except ValueError as error:  # an environment variable that is no JSON where a section is expected
         hint = "write a section as JSON, or set DVSPARK_SECTION__KEY"
-        raise ConfigError(Problem("environment", "DVSPARK_* variables that parse", str(error), hint)) from None
+        raise ConfigError(
+            Problem("environment", "DVSPARK_* variables that parse", str(error).partition(" from source")[0], hint)
+        ) from None
     if problems := text_problems(config.model_dump()) + config.problems():
         raise ConfigError(problems)
     return config
+
+
+class _Environment(EnvSettingsSource):
+    """The variables of the environment, of which ``DVSPARK_TRAIN`` may be a path as well as a section in JSON."""
+
+    def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
+        """Return the settings in a variable. Raises: ValueError for a section that is no JSON."""
+        try:
+            found = super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            if field_name not in SECTIONS or value.lstrip().startswith(("{", "[", '"')):
+                raise
+            found = value
+        return {"path": found} if field_name in SECTIONS and isinstance(found, str) else found
 
 
 def asked_log_format(words: Sequence[str]) -> str:

@@ -398,3 +398,37 @@ def test_main__a_change_of_a_reviewed_run_is_not_reviewed(
     assert main(["value", "--add-validation", "new", "o/runs/before"]) == 0
     assert (seen[0].review, seen[0].goal, seen[0].parent, seen[0].change) == (False, None, "before", "add")
     assert main(["value", "--add-validation", "new", "o/runs/before", "--review", "true"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("variables", "settings", "words", "alone"),
+    [
+        ({}, None, [], True),
+        ({}, "train: t\noutput: o\n", [], True),
+        ({}, None, ["--validation", "v"], False),
+        ({"DVSPARK_VALIDATION": "v"}, None, [], False),
+        ({"DVSPARK_VALIDATION__TABLE": "v"}, None, [], False),
+        ({}, "train: t\noutput: o\nvalidation: v\n", [], False),
+        ({}, "train: t\noutput: o\nvalidation: v\n", ["--self_validation"], True),
+    ],
+)
+def test_main__a_review_takes_the_validation_table_from_wherever_settings_come(
+    sessions: list[Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    settings: str | None,
+    words: list[str],
+    alone: bool,
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    seen = list[Any]()
+    monkeypatch.setattr(commands.pipeline, "run", lambda config, spark: seen.append(config) or PUBLISHED)
+    path = tmp_path / "review.yaml"
+    path.write_text(settings or "")
+    given = ["--train", "t", "--output", "o"] if settings is None else [str(path)]
+    assert main(["review", *given, *words]) == 0
+    (config,) = seen
+    assert config.review
+    assert (config.self_validation, config.validation is None) == (alone, alone)

@@ -126,6 +126,20 @@ def test_load_config__the_command_line_puts_a_place_over_that_of_the_environment
     assert (train.path, train.table, train.id) == ("p2", None, "key")
 
 
+def test_load_config__a_path_alone_names_a_table_or_the_output_in_the_environment_too(
+    file_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TRAIN", "VALIDATION", "OUTPUT"):
+        monkeypatch.setenv(f"DVSPARK_{name}", f"/data/{name}")
+    monkeypatch.setenv("DVSPARK_TRAIN__ID", "key")
+    config = config_of(path=file_of("train: {path: p, version: 3, format: delta}\nself_validation: true\noutput: o\n"))
+    train = config.train
+    assert (train.path, train.version, train.format, train.id) == ("/data/TRAIN", None, "delta", "key")
+    assert config.validation is not None
+    assert (config.validation.path, config.self_validation) == ("/data/VALIDATION", False)
+    assert config.output.path == "/data/OUTPUT"
+
+
 def test_load_config__a_validation_table_and_self_validation_take_each_others_place(file_of: Any) -> None:
     assert config_of("--self_validation", path=file_of(YAML_PLACES)).validation is None
     alone = file_of("train: t\nself_validation: true\noutput: o\n")
