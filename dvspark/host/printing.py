@@ -5,14 +5,22 @@ from __future__ import annotations
 import os
 import sys
 
+from dvspark.errors import ConfigError, Problem
+
 
 def tell(text: str) -> None:
-    """Print a text. A reader that has seen enough of it, such as `head`, is no error."""
+    """Print a text. A reader that has seen enough of it, such as `head`, is no error.
+
+    Raises: ConfigError where the text finds no place, such as in a file on a full disk.
+    """
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+        if not isinstance(error, BrokenPipeError):
+            got, hint = error.strerror or str(error), "lead it elsewhere; all files that the command wrote are there"
+            raise ConfigError(Problem("standard output", "a place that takes the text", got, hint)) from None
 
 
 def open_standard_streams() -> None:

@@ -80,3 +80,17 @@ def test_demo__whose_reader_has_gone_values_all_the_same(tmp_path: Path) -> None
     assert code == 0
     assert "Traceback" not in errors
     assert list((tmp_path / "out" / "runs").glob("*/run.json"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here is always full")
+@pytest.mark.parametrize("which", ["--version", "value"])
+def test_command__whose_output_finds_no_space_says_so_without_a_trace(value: list[str], which: str) -> None:
+    words = value if which == "value" else [which]
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [*COMMAND, *words], stdout=full, stderr=subprocess.PIPE, env=ENVIRONMENT, timeout=120, check=False
+        )
+    said = ended.stderr.decode()
+    assert (ended.returncode, "Traceback" in said, "Exception ignored" in said) == (2, False, False)
+    assert "No space left on device" in said
+    assert which != "value" or published(value)
