@@ -5,21 +5,29 @@ from __future__ import annotations
 import contextlib
 import os
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSource, PydanticBaseSettingsSource
 
 from dvspark.config.declared import at_place
 from dvspark.config.job import SECTIONS, JobConfig
-from dvspark.config.precedence import without_excluded
+from dvspark.config.precedence import TABLES, without_excluded
 from dvspark.config.sections import NO_TRUTH, OutputConfig, SparkConfig, StreamConfig, TableConfig
-from dvspark.config.settings_text import MOST_LEVELS, environment_problems, read_yaml, repeated_settings, text_problems
+from dvspark.config.settings_text import (
+    MOST_LEVELS,
+    NESTED,
+    PREFIX,
+    environment_problems,
+    read_yaml,
+    repeated_settings,
+    text_problems,
+)
 from dvspark.errors import ConfigError, Problem, close_matches
-from dvspark.logs import FORMATS, format_of_environment
-from dvspark.logs.redact import HIDDEN, is_secret, redacted_tree, remember
+from dvspark.logs import FORMATS, format_of_environment, log_event
+from dvspark.logs.redact import HIDDEN, is_secret, redacted_tree, remember, visible
 
 # References multiply in YAML: a value of one page may take terabytes when it is written out.
 SHORT = reprlib.Repr()
@@ -30,6 +38,9 @@ MOST_PROBLEMS = 50
 
 # Where a user of the package alone finds what a setting accepts.
 ALL_SETTINGS = "`dvspark value --help` has all settings"
+
+# Variables of the environment that are no settings of a job.
+OF_THE_PACKAGE = ("CACHE", "CLASS_DATA", "LOOPS", "PRODUCTS")
 
 # Settings that may stand without a value, which is then true.
 FLAGS = ("force", "review", "publish_all_values", "self_validation", "error_bound")
@@ -44,6 +55,8 @@ def load_config(path: Path | None, overrides: dict[str, Any], base: dict[str, An
     """
     if problems := environment_problems(os.environ):
         raise ConfigError(problems)
+    for stray in _stray_variables(os.environ):
+        log_event(f"note: {stray}", level=30, where=stray.where)
     from_file = _paths_spelled_out(read_yaml(path) if path else {})
     from_file = {**without_excluded(base or {}, from_file), **from_file}
 
@@ -88,6 +101,25 @@ def load_config(path: Path | None, overrides: dict[str, Any], base: dict[str, An
     if problems := text_problems(config.model_dump()) + config.problems():
         raise ConfigError(problems)
     return config
+
+
+def _stray_variables(environment: Mapping[str, str]) -> list[Problem]:
+    """Return DVSPARK_* variables that say nothing to a job. They may be another program's, so none is refused."""
+    sections: dict[str, type[BaseModel]] = {"output": OutputConfig, "stream": StreamConfig, "spark": SparkConfig}
+    sections |= dict.fromkeys(TABLES, TableConfig)
+    inner = [f"{section}{NESTED}{key}" for section, model in sections.items() for key in model.model_fields]
+    settings = [name.upper() for name in (*JobConfig.model_fields, *inner)]
+    names = {name: name.upper().removeprefix(PREFIX) for name in environment if name.upper().startswith(PREFIX)}
+    return [
+        Problem(
+            f"environment variable {visible(name)}",
+            f"the name of a setting after {PREFIX}",
+            "a name that no setting has: the variable has no effect",
+            close_matches(stray, settings, all_known=False) or ALL_SETTINGS,
+        )
+        for name, stray in sorted(names.items())
+        if stray.partition(NESTED)[0] not in (*settings, *OF_THE_PACKAGE)
+    ]
 
 
 class _Environment(EnvSettingsSource):

@@ -15,7 +15,7 @@ import dvspark
 from dvspark.config.declared import declared_settings
 from dvspark.config.job import JobConfig, json_schema
 from dvspark.config.sections import OutputConfig, SparkConfig, StreamConfig, TableConfig
-from dvspark.config.sources import load_config
+from dvspark.config.sources import OF_THE_PACKAGE, load_config
 
 CONF = Path(__file__).parents[3] / "conf"
 VALUE = CONF / "jobs" / "value.yaml"
@@ -150,5 +150,5 @@ def test_settings__have_no_name_that_an_environment_variable_of_the_package_has(
     # Each setting is read from DVSPARK_NAME, so that of another meaning would be taken for it.
     package = Path(dvspark.__file__).parent
     known = {name for file in package.rglob("*.py") for name in re.findall(r'"DVSPARK_([A-Z_]+)"', file.read_text())}
-    assert {"CACHE", "LOOPS", "PRODUCTS"} <= known
+    assert known == {*OF_THE_PACKAGE, "LOG_FORMAT"}
     assert {name.upper() for name in JobConfig.model_fields} & known <= {"LOG_FORMAT"}

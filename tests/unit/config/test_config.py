@@ -272,6 +272,21 @@ def test_load_config__unknown_settings_of_a_file_and_the_environment_are_errors(
     assert "did you mean 'method'?" in str(error)
 
 
+def test_load_config__variables_without_effect_are_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("METIRC", "TRAIN_PATH", "PORT_80_TCP", "metric", "TRAIN__ID", "CACHE", "LOG_FORMAT"):
+        monkeypatch.setenv(f"DVSPARK_{name}", {"metric": "cosine", "LOG_FORMAT": "json"}.get(name, "x"))
+    caplog.set_level("WARNING", "dvspark")
+    assert config_of(*PLACES).metric == "cosine"
+    said = "\n".join(record.getMessage() for record in caplog.records)
+    assert [line for line in said.splitlines() if line.startswith("note: ")] == [
+        f"note: environment variable DVSPARK_{name}" for name in ("METIRC", "PORT_80_TCP", "TRAIN_PATH")
+    ]
+    assert "did you mean 'METRIC'" in said
+    assert "did you mean 'TRAIN__PATH'" in said
+
+
 WRONG_VALUES = {
     "k": "many",
     "n_classes": "1.5",
