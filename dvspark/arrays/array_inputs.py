@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from dvspark.arguments import name_problems
 from dvspark.arrays.array_columns import (
     first_rows,
     read_labels,
@@ -90,7 +91,8 @@ def read_array_inputs(given: Given, options: ValueOptions) -> ArrayInputs:
         problems += _weighing_problems(given, options)
     if problems:
         raise ConfigError(problems)
-    problems = []
+    problems = name_problems("x_train", given.x_train, "x_validation", given.x_validation)
+    problems += name_problems("x_train", given.x_train, "x_owned", given.owned.x)
     x = _embeddings("x_train", given.x_train, options, problems)
     y = _answers("y_train", given.y_train, len(x), options, problems)
     joined = _with_owned(x, y, given, options, problems)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Self
 
+from dvspark.arguments import feature_names, name_problems
 from dvspark.arrays.array_guises import ERRORS, numbers_of
 from dvspark.arrays.array_values import value_arrays
-from dvspark.errors import InputError, Problem
+from dvspark.errors import InputError
 from dvspark.schemas import Float64s
 
 
@@ -53,7 +53,8 @@ class DataValuator:
         Raises: ConfigError, InputError as `value_arrays` does. Cost: that of `value_arrays`.
         """
         names = feature_names(X)
-        _require_same(names, feature_names(X_validation))
+        if problems := name_problems("X", X, "X_validation", X_validation):
+            raise InputError(problems)
         with suppress(*ERRORS):  # what cannot be read, `value_arrays` tells of
             X = X if X is None else numbers_of(X)  # noqa: N806 - once: a generator cannot be read twice
         found = value_arrays(X, y, X_validation, y_validation, **(self.get_params() | columns))
@@ -76,21 +77,3 @@ class DataValuator:
         from sklearn.utils import Tags, TargetTags  # noqa: PLC0415 - it asks, so it is there
 
         return Tags(estimator_type=None, target_tags=TargetTags(required=True))
-
-
-def feature_names(x: Any) -> list[str]:
-    """Return the names of a frame's columns, if there are several and all are words; else none."""
-    for word in ("columns", "column_names"):  # Arrow has the columns themselves under the first
-        names = getattr(x, word, None)
-        listed = list(names) if isinstance(names, Iterable) else []
-        if len(listed) > 1 and all(isinstance(name, str) for name in listed):
-            return listed
-    return []
-
-
-def _require_same(names: list[str], of_validation: list[str]) -> None:
-    if names and of_validation and names != of_validation:
-        differ = [f"{one!r} for {other!r}" for one, other in zip(of_validation, names, strict=False) if one != other]
-        got = f"{differ[0]} first" if differ else f"{len(of_validation)}"
-        hint = "select the same columns in the same order; or give arrays, which have no names"
-        raise InputError(Problem("X_validation", f"the {len(names)} features of X, in its order", got, hint))

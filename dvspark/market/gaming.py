@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from dvspark.arguments import name_problems
 from dvspark.arrays.array_columns import read_owners
 from dvspark.arrays.array_guises import ERRORS, labels_of, numbers_of
 from dvspark.arrays.array_values import value_arrays
@@ -44,6 +45,7 @@ def gaming_gains(
     """
     if problems := _problems(method, options):
         raise ConfigError(problems)
+    problems = name_problems("x_train", x_train, "x_validation", x_validation)
     try:
         x, labels = numbers_of(x_train), labels_of(y_train)
     except ERRORS as error:

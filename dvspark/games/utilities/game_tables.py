@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from dvspark.arguments import count_problems
+from dvspark.arguments import count_problems, name_problems
 from dvspark.errors import InputError, Problem
 from dvspark.kernels.distances.distances import exact_keys, settle_ties
 from dvspark.schemas import Bools, Float64s, Floats, Int64s
@@ -38,7 +38,7 @@ class GameTables:
 
         Raises: InputError with everything that is wrong.
         """
-        problems: list[Problem] = []
+        problems = name_problems("x_train", x_train, "x_validation", x_validation)
         x, z = (_features(name, x, problems) for name, x in (("x_train", x_train), ("x_validation", x_validation)))
         y, w = np.asarray(y_train), np.asarray(y_validation)
         for name, given, answers, rows in (("y_train", y_train, y, x), ("y_validation", y_validation, w, z)):

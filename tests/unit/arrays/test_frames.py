@@ -13,6 +13,8 @@ import pytest
 
 import dvspark
 from dvspark import InputError
+from dvspark.games.utilities import GameTables
+from dvspark.market import composite_values, gaming_gains
 
 RNG = np.random.default_rng(41)
 N, M, FEATURES = 25, 7, ["a", "b", "c"]
@@ -94,6 +96,25 @@ def test_value_arrays__takes_frames_of_features(frames: tuple[Any, Any], names: 
         valuator = dvspark.DataValuator(k=3).fit(x, y, z, y_z)
         np.testing.assert_array_equal(valuator.values_, values(TRAIN, VALIDATION))
         assert valuator.feature_names_in_ == FEATURES
+
+
+@pytest.mark.parametrize("other", [["b", "a", "c"], ["a", "b", "label"], ["a", "b"]])
+def test_frames__whose_features_are_in_another_order_are_refused(frames: tuple[Any, Any], other: list[str]) -> None:
+    x, z = select(frames[0], FEATURES), select(frames[1], other)
+    y, y_z = TRAIN["label"], VALIDATION["label"]
+    owned = {"method": "knn_acquisition_shapley", "x_owned": z, "y_owned": y_z}
+    for work, name in (
+        (lambda: dvspark.value_arrays(x, y, z, y_z, k=3), "x_validation"),
+        (lambda: dvspark.value_arrays(x, y, select(frames[1], FEATURES), y_z, k=3, **owned), "x_owned"),
+        (lambda: dvspark.review_arrays(x, y, z, y_z, k=3), "x_validation"),
+        (lambda: gaming_gains(x, y, z, y_z, TRAIN["owner"], k=3), "x_validation"),
+        (lambda: composite_values(x, y, z, y_z, k=3), "x_validation"),
+        (lambda: GameTables.of(x, y, z, y_z), "x_validation"),
+    ):
+        with pytest.raises(InputError, match="the 3 features of x_train, in its order") as refused:
+            work()
+        assert refused.value.problems[0].where == name
+    assert len(dvspark.value_arrays(x, y, VALIDATION["embedding"], y_z, k=3)) == N
 
 
 @pytest.mark.parametrize(
