@@ -111,17 +111,18 @@ def _distances(x: Floats, z: Floats, metric: str) -> Iterator[Float64s]:
             found = scipy.spatial.distance.cdist(points, rows, "sqeuclidean") / 2
         else:
             found = scipy.spatial.distance.cdist(points, rows, "sqeuclidean")
-        for of_point, here, point in zip(distances, found, points, strict=True):
+        here = np.arange(start, start + len(rows))
+        for of_point, of_slice, point in zip(distances, found, points, strict=True):
             if metric != "cosine":
-                replace_small(here, x, np.arange(start, start + len(here)), point, metric)
-            of_point[start : start + step] = here
+                replace_small(of_slice, x, here, point, metric)
+            of_point[start : start + step] = of_slice
     while distances:
         yield distances.pop(0)
 
 
 def _matches(train: TrainArrays, codes: np.ndarray[tuple[int], np.dtype[np.int32]]) -> Bools:
     if train.labels.codes is not None:
-        return np.isin(train.labels.codes, codes)
+        return train.labels.codes == codes[0] if len(codes) == 1 else np.isin(train.labels.codes, codes)
     flags = np.zeros(train.n_train, np.bool_)
     offsets, postings = train.labels.offsets, train.labels.postings
     if offsets is not None and postings is not None:

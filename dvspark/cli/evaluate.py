@@ -13,7 +13,7 @@ from dvspark.arguments import choice_problems
 from dvspark.cli.declared import COMMANDS, QUESTIONS
 from dvspark.cli.labeled_tables import read_labeled
 from dvspark.cli.words import number_of, own_words, whole_of
-from dvspark.cli.writing import write_new
+from dvspark.cli.writing import write_together
 from dvspark.errors import ConfigError, OutputConflictError, Problem
 from dvspark.evaluate.compare import compare
 from dvspark.evaluate.contenders import Contender, contenders_of
@@ -149,8 +149,7 @@ def _tell(found: Evaluation, folder: Path | None, *, as_json: bool) -> None:
     lines = [found.text()]
     if folder is not None:
         drawn, note = figure_if_possible(found)
-        for name, content in {**found.files(), **drawn}.items():
-            write_new(folder / name, content, force=False)
+        write_together({folder / name: content for name, content in {**found.files(), **drawn}.items()})
         lines += [f"note: {note}"] if note else []
         lines += [f"wrote {visible(str(folder))}"]
     tell(f"{json.dumps(found.plain()) if as_json else chr(10).join(lines)}\n")

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dvspark.cli.words import place_of
-from dvspark.cli.writing import write_new
+from dvspark.cli.writing import write_together
 from dvspark.errors import ConfigError, Problem, shown
 from dvspark.host.printing import tell
 from dvspark.logs.redact import visible
@@ -71,6 +71,5 @@ def write_both(places: Sequence[Path], table: pa.Table, told: Sequence[str]) -> 
 
     Raises: OutputConflictError if something has come there meanwhile, ConfigError if it cannot be written.
     """
-    for path, content in zip(places, (csv_bytes(table), parquet_bytes(table)), strict=True):
-        write_new(path, content, force=False)
+    write_together(dict(zip(places, (csv_bytes(table), parquet_bytes(table)), strict=True)))
     tell("\n".join([*told, *(f"wrote {visible(str(path))}" for path in places)]) + "\n")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +18,15 @@ def write_new(path: Path, content: bytes, *, force: bool) -> None:
     """Write a file, as `new_file` opens it."""
     with new_file(path, force=force) as file:
         file.write(content)
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Write new files: all of them, or none if one cannot be written. Raises: as `new_file`."""
+    with ExitStack() as stack:
+        for path, content in contents.items():
+            file = stack.enter_context(new_file(path, force=False))
+            file.write(content)
+            file.flush()
 
 
 @contextmanager

@@ -173,7 +173,8 @@ def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
         word = left.pop(0)
         if not word.startswith("--"):  # the rest of a secret that a blank has split is secret too
             place_word = HIDDEN if is_secret(last) else word
-            raise ConfigError(Problem(place_word, "--section.key VALUE", "no option", "quote values with blanks"))
+            hint = "write options with two dashes and tables as --train TABLE; quote values with blanks"
+            raise ConfigError(Problem(place_word, "--section.key VALUE", "no option", hint))
         key, has_value, value = word.removeprefix("--").partition("=")
         if key in FLAGS and not has_value and (not left or left[0].startswith("--")):
             has_value, value = "=", "true"

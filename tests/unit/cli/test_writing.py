@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
 
-from dvspark.cli.writing import new_file, write_new
+from dvspark.cli.writing import new_file, write_new, write_together
 from dvspark.errors import ConfigError, OutputConflictError
 
 
@@ -56,3 +57,23 @@ def test_new_file__that_is_not_finished_goes_and_what_is_there_stays(tmp_path: P
     with pytest.raises(ConfigError, match="a path that can be written"):
         write_new(tmp_path, b"2", force=True)
     write_new(Path("/dev/null"), b"2", force=True)
+
+
+def test_write_together__writes_all_files_or_none(tmp_path: Path) -> None:
+    csv, parquet = tmp_path / "paid.csv", tmp_path / "paid.parquet"
+    parquet.mkdir()
+    with pytest.raises(OutputConflictError, match=r"paid\.parquet"):
+        write_together({csv: b"1", parquet: b"2"})
+    assert list(tmp_path.iterdir()) == [parquet]
+    parquet.rmdir()
+    # The first file has room, the second has not.
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        with pytest.raises(ConfigError, match="File too large"):
+            write_together({csv: b"1", parquet: bytes(100)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+    write_together({csv: b"1", parquet: b"2"})
+    assert [path.read_bytes() for path in (csv, parquet)] == [b"1", b"2"]
