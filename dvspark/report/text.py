@@ -14,6 +14,8 @@ from dvspark.report.scale import ABSENT, MINUS, power_of_ten
 SHOWN_CHARACTERS = 80
 TITLE_CHARACTERS = 400
 
+EMPTY = '""'
+
 _JOINERS = "\u200d\ufe0f"
 
 
@@ -28,12 +30,13 @@ class Clipped:
 def clip(value: Any, limit: int = SHOWN_CHARACTERS) -> Clipped:
     """Return foreign text on one line of at most ``limit`` characters; lists are joined by commas.
 
-    Control and reordering characters are written as escapes. Cost O(1) in the length of the text.
+    Control and reordering characters are written as escapes, and a text without letters as "", which is a label like
+    any other. Cost O(1) in the length of the text.
     """
-    if value is None:
+    if value is None or (isinstance(value, list | tuple) and not value):
         return Clipped(ABSENT, "")
     longest = max(limit, TITLE_CHARACTERS) + 1
-    text = visible(_joined(value, longest))[:longest]
+    text = visible(_joined(value, longest))[:longest] or EMPTY
     if len(text) <= limit:
         return Clipped(text, "")
     return Clipped(_cut(text, limit), _cut(text, TITLE_CHARACTERS) if len(text) > TITLE_CHARACTERS else text)

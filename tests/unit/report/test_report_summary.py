@@ -298,7 +298,9 @@ def test_clip__shows_what_is_invisible():
     assert clip("a\nb\x00\u202ec\u2028").shown == "a\\nb\\x00\\u202ec\\u2028"
     assert clip("\ud800").shown == "\\ud800"
     assert clip("👩\u200d🔬 é").shown == "👩\u200d🔬 é"
-    assert clip(None).shown == "–"
+    assert clip(None).shown == clip([]).shown == "–"
+    assert clip("").shown == clip([""]).shown == '""'  # a label like any other, which somebody must see and click
+    assert clip(["", "a"]).shown == ", a"
 
 
 def test_clip__never_ends_in_a_joiner():
