@@ -68,7 +68,7 @@ def compared(
 
                 def compare(batches: Iterator[pa.RecordBatch], folder: Path = folder) -> Iterator[pa.RecordBatch]:
                     for chunk, points in merged_chunks(batches, reference, folder):
-                        by_engine = replace(found[chunk], value=np.load(_path(place, chunk), mmap_mode="r"))
+                        by_engine = replace(found[chunk], value=np.load(_path(place, chunk), "r", allow_pickle=False))
                         yield compared_batch(chunk, by_engine, halves.partial_of(points), own_error)
 
                 told = where_parts_meet(spark, some, reference, folder, halves.parts_of, compare, COMPARED)
