@@ -222,8 +222,8 @@ NOTED = {
     "nothing to note": Noted(()),
     "a zero vector under euclidean": Noted((), _with((50, [0.0, 0.0], "a"))),
     "no shared label": Noted(
-        ("labels that occur in both tables", "train has 'a', 'b', validation has 'A', 'B'", "check for case"),
-        validation=Table([(i, x, y.upper()) for i, x, y in _good(100)]),
+        ("labels that occur in both tables", "train has 'a', 'b', validation has 'aa', 'bb'", "check for case"),
+        validation=Table([(i, x, 2 * y) for i, x, y in _good(100)]),
     ),
     "validation labels absent from train": Noted(
         ("validation labels that occur in train", "2 others, 3 times; the first: 'x', 'y'"),
