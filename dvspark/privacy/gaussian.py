@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,13 @@ from dvspark.errors import ConfigError, Problem
 
 # Half a dozen units of 1e-13, the error of the root, below the promised 1e-10: sigma is rounded up by it.
 ROUNDED_UP = 1e-11
-# From here on all a = ratio/2 - epsilon/ratio that matter, -38 to 10, have ratios within 4e-11 of each other, and their
+# From here on all a = ratio/2 - epsilon/ratio that matter, -39 to 10, have ratios within 4e-11 of each other, and their
 # difference to sqrt(2 epsilon) has no digits left: the first term alone decides, which is the larger.
 ONE_TERM_FROM = 1e24
-# Below -38 the first term alone, Phi(a), has no digits: its bound exp(-a²/2) takes its place.
-LOWEST_A = -38.0
+# Below -39 the first term alone, Phi(a), is less than any float64: its bound exp(-a²/2) takes its place.
+LOWEST_A = -39.0
+# Numbers below it lose digits, and above its inverse there are none soon.
+_SMALLEST = sys.float_info.min
 # The orders of Rényi divergences that are tried, 6 % apart. The best of them loses a thousandth of ln(1 / delta).
 _ORDERS = 1 + np.geomspace(1e-6, 1e12, 701)
 # Up to this standard deviation a lattice sum is made term by term, in 0.1 s. Beyond it the bound that takes its place
@@ -31,8 +34,8 @@ def gaussian_sigma(epsilon: float, delta: float, sensitivity: float) -> float:
 
     It is the smallest sigma with Phi(D/2s - eps s/D) - e^eps Phi(-D/2s - eps s/D) <= delta for the L2 sensitivity D.
     The result is never below it and at most 1e-10 of it above, for any epsilon > 0.
-    Cost: microseconds. Raises: ConfigError for epsilon or sensitivity that is not positive and finite, or delta outside
-    (0, 1).
+    Cost: microseconds. Raises: ConfigError for epsilon or sensitivity that is not positive and finite, delta outside
+    (0, 1), or noise that float64 does not hold.
     Source: Balle & Wang, ICML 2018, arXiv:1805.06530, theorem 8.
     """
     problems = budget_problems(epsilon, delta)
@@ -47,14 +50,20 @@ def gaussian_sigma(epsilon: float, delta: float, sensitivity: float) -> float:
             return math.log1p(-delta) - math.log(_complement(epsilon, ratio))
         return gaussian_log_delta(epsilon, ratio) - math.log(delta)
 
-    # Phi(D/2s - eps s/D) alone is delta at the low end; at the high one it is Phi(10).
-    low = _ratio_where(float(scipy.special.ndtri(delta)), epsilon)
+    # At the low end Phi(D/2s - eps s/D) alone is delta, or delta is so even without epsilon; at the high one it is
+    # Phi(10).
+    low = max(_ratio_where(float(scipy.special.ndtri(delta)), epsilon), math.sqrt(2 * math.pi) * delta, _SMALLEST)
     if epsilon > ONE_TERM_FROM:
         ratio = low
     else:
         ends = math.log(low * (1 - 1e-6)), math.log(_ratio_where(10.0, epsilon))
+        if excess(ends[0]) > 0:
+            raise ConfigError(_unheld("more than 4e307 times the sensitivity"))
         ratio = math.exp(scipy.optimize.brentq(excess, *ends, xtol=1e-13, rtol=1e-15))
-    return float(sensitivity / ratio * (1 + ROUNDED_UP))
+    sigma = float(sensitivity / ratio * (1 + ROUNDED_UP))
+    if not _SMALLEST <= sigma < math.inf:
+        raise ConfigError(_unheld(f"sigma {sigma:g}"))
+    return sigma
 
 
 def gaussian_log_delta(epsilon: float, ratio: float) -> float:
@@ -135,6 +144,12 @@ def budget_problems(epsilon: object, delta: object) -> list[Problem]:
         hint = "give a delta far below 1 / (number of training rows)"
         problems.append(Problem("delta", "a number between 0 and 1, both excluded", repr(delta), hint))
     return problems
+
+
+def _unheld(got: str) -> Problem:
+    """Return the problem of noise that float64 does not hold, or not with all its digits."""
+    hint = "give the sensitivity in other units, or take a larger epsilon or delta if there is too much noise"
+    return Problem("sensitivity", "noise from 2.3e-308 to 1.7e308", got, hint)
 
 
 def _ratio_where(a: float, epsilon: float) -> float:

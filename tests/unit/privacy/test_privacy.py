@@ -74,6 +74,25 @@ def test_gaussian_sigma__delivers_delta_and_a_little_less_noise_does_not(epsilon
     assert exact_delta(epsilon, 1 / (Fraction(sigma) * (1 - Fraction(1, 10**10)))) > delta
 
 
+@pytest.mark.parametrize(("epsilon", "delta"), [(5e-324, 1e-5), (5e-324, 1e-300), (1, 5e-324), (1e-3, 1e-310)])
+def test_gaussian_sigma__of_the_smallest_numbers_delivers_delta_too(epsilon: float, delta: float) -> None:
+    sigma = gaussian_sigma(epsilon, delta, 1.0)
+    assert exact_delta(epsilon, 1 / Fraction(sigma)) <= delta
+    assert exact_delta(epsilon, 1 / (Fraction(sigma) * (1 - Fraction(1, 10**10)))) > delta
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "delta", "sensitivity"),
+    [(5e-324, 5e-324, 1.0), (1e-12, 1e-12, 1e300), (1e300, 1e-5, 1e-200), (1.0, 1e-5, 5e-324)],
+)
+def test_gaussian_sigma__refuses_noise_that_float64_does_not_hold(
+    epsilon: float, delta: float, sensitivity: float
+) -> None:
+    """Such noise was infinite, none at all, or an error of SciPy."""
+    with pytest.raises(ConfigError, match=r"noise from 2\.3e-308"):
+        gaussian_sigma(epsilon, delta, sensitivity)
+
+
 @pytest.mark.parametrize(("epsilon", "delta"), [(0.3, 1e-3), (1, 1e-5), (4, 0.01)])
 def test_gaussian_sigma__is_the_integral_of_what_exceeds_epsilon(epsilon: float, delta: float) -> None:
     sigma = gaussian_sigma(epsilon, delta, 2.0)
