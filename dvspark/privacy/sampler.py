@@ -10,8 +10,8 @@ from hashlib import blake2b
 
 import numpy as np
 
-from dvspark.arguments import is_number
-from dvspark.errors import ConfigError, Problem
+from dvspark.arguments import is_count, is_number
+from dvspark.errors import ConfigError, Problem, written
 from dvspark.schemas import Bools, Int64s
 
 RandomBits = Callable[[int], int]
@@ -26,15 +26,21 @@ def discrete_gaussian(sigma: float, size: int, random_bits: RandomBits = secrets
     ``random_bits(n)`` returns n random bits as an integer. By default they come from the operating system's entropy;
     another source is for tests. The float ``sigma`` is taken as an exact fraction, and no decision is made in floating
     point. So the distribution is exact, and rounding reveals nothing about what the noise hides.
-    Cost: about 10 µs a sample, whatever sigma. Raises: ConfigError for sigma not within (0, 2^52].
+    Cost: about 10 µs a sample, whatever sigma. Raises: ConfigError for sigma not within (0, 2^52], or another size
+    than a whole number from 0.
     Source: Canonne, Kamath & Steinke, NeurIPS 2020, arXiv:2004.00010, algorithms 1 to 3.
     """
+    problems = []
     if not is_number(sigma) or not 0 < sigma <= LARGEST_SIGMA:
         hint = "take it from dvspark.privacy.gaussian_sigma"
-        raise ConfigError(Problem("sigma", "a positive number of at most 2^52", repr(sigma), hint))
+        problems.append(Problem("sigma", "a positive number of at most 2^52", written(sigma), hint))
+    if not is_count(size) and not (is_number(size) and size == 0):
+        problems.append(Problem("size", "a whole number from 0", written(size), "give how many samples to draw"))
+    if problems:
+        raise ConfigError(problems)
     variance, denominator = (Fraction(sigma) ** 2).as_integer_ratio()
     scale = math.floor(sigma) + 1
-    samples = [_gaussian(variance, denominator, scale, random_bits) for _ in range(size)]
+    samples = [_gaussian(variance, denominator, scale, random_bits) for _ in range(int(size))]
     return np.array(samples, dtype=np.int64)
 
 

@@ -390,6 +390,13 @@ def test_discrete_gaussian__refuses_a_sigma_it_cannot_hold(sigma: Any) -> None:
         discrete_gaussian(sigma, 1)
 
 
+@pytest.mark.parametrize("size", [-1, 2.5, True, "3", None, math.nan])
+def test_discrete_gaussian__refuses_a_size_that_is_none(size: Any) -> None:
+    """Fewer than no samples were none, without a word."""
+    with pytest.raises(ConfigError, match=r"size\n +expected: a whole number from 0"):
+        discrete_gaussian(1.0, size)
+
+
 # --- values from counts -------------------------------------------------------------------------------------
 
 
