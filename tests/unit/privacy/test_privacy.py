@@ -26,6 +26,7 @@ from dvspark.privacy import (
     gaussian_sigma,
     privacy_problems,
     private_release,
+    sampled_rows,
     sampler,
     values_from_noisy_counts,
 )
@@ -395,6 +396,25 @@ def test_discrete_gaussian__refuses_a_size_that_is_none(size: Any) -> None:
     """Fewer than no samples were none, without a word."""
     with pytest.raises(ConfigError, match=r"size\n +expected: a whole number from 0"):
         discrete_gaussian(1.0, size)
+
+
+# --- rows that a key draws ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ids", [list(range(200)), [f"row {n}" for n in range(200)]])
+def test_sampled_rows__are_those_of_the_ids_whatever_holds_them(ids: list[int | str]) -> None:
+    """NumPy's own numbers and words were other ids."""
+    drawn = sampled_rows(ids, b"secret", 0.3)
+    assert 30 < drawn.sum() < 90
+    np.testing.assert_array_equal(sampled_rows(np.array(ids), b"secret", 0.3), drawn)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("key", "rate"), [(b"", 2.0), (b"k" * 65, -0.1), ("secret", math.nan), (None, "1")])
+def test_sampled_rows__refuses_a_key_and_a_rate_that_are_none(key: Any, rate: Any) -> None:
+    with pytest.raises(ConfigError) as refused:
+        sampled_rows([1, 2], key, rate)
+    assert [problem.where for problem in refused.value.problems] == ["key", "rate"]
+    assert "kkk" not in str(refused.value)
 
 
 # --- values from counts -------------------------------------------------------------------------------------
