@@ -10,7 +10,7 @@ import numpy as np
 import scipy
 
 from dvspark.arguments import is_number, positive_problems
-from dvspark.errors import ConfigError, Problem
+from dvspark.errors import ConfigError, Problem, written
 
 # Half a dozen units of 1e-13, the error of the root, below the promised 1e-10: sigma is rounded up by it.
 ROUNDED_UP = 1e-11
@@ -26,6 +26,9 @@ _ORDERS = 1 + np.geomspace(1e-6, 1e12, 701)
 # Up to this standard deviation a lattice sum is made term by term, in 0.1 s. Beyond it the bound that takes its place
 # costs less than 1e-6 of sigma (1e5 and 1e6 cells, epsilon 0.1 to 8, delta 1e-6).
 SUMMED_DEVIATION = 250_000
+# Factors of a sum of cells are made one by one up to this many cells, which 8 MiB hold. The largest that is left stands
+# for the rest of them.
+_SINGLE_CELLS = 2**20
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 
 
@@ -118,8 +121,11 @@ def _lattice_delta(epsilon: float, sigma: float, n_cells: int, step: int) -> flo
     """Return `discrete_gaussian_delta` from the distribution of S, or 1 if this distribution is not known."""
     if n_cells > 1 and sigma < 0.5:
         return 1.0
-    others = np.arange(1, n_cells)
-    tau = 10 * float(np.exp(-2 * (math.pi * sigma) ** 2 * others / (others + 1)).sum())
+    others = np.arange(1, min(n_cells, _SINGLE_CELLS))
+    of_each = np.exp(-2 * (math.pi * sigma) ** 2 * others / (others + 1))
+    tau = 10 * float(of_each.sum())
+    if n_cells > _SINGLE_CELLS:  # they fall
+        tau += 10 * (n_cells - _SINGLE_CELLS) * float(of_each[-1])
     if tau > 1:
         return 1.0
     epsilon -= 2 * tau
@@ -142,7 +148,7 @@ def budget_problems(epsilon: object, delta: object) -> list[Problem]:
     problems = positive_problems("epsilon", epsilon, "1 is a common choice; smaller is more private")
     if not is_number(delta) or not 0 < delta < 1:
         hint = "give a delta far below 1 / (number of training rows)"
-        problems.append(Problem("delta", "a number between 0 and 1, both excluded", repr(delta), hint))
+        problems.append(Problem("delta", "a number between 0 and 1, both excluded", written(delta), hint))
     return problems
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from dvspark.arguments import choice_problems, count_problems, is_number
-from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.arguments import choice_problems, count_problems, is_count, is_number
+from dvspark.errors import ConfigError, InputError, Problem, written
 from dvspark.extras import import_extra
 from dvspark.privacy.gaussian import budget_problems, discrete_gaussian_delta, gaussian_sigma
 from dvspark.privacy.sampler import LARGEST_SIGMA, RandomBits, discrete_gaussian
@@ -24,6 +24,8 @@ ANALYTIC = "analytic Gaussian"
 PLD = "PLD, dp-accounting"
 # Sigma is rounded up to so many bits: to 1.2e-4 of it where it is small, which integers ask for there, else to 1e-9.
 COARSE_BITS, FINE_BITS = 13, 31
+# More cannot be counted in float64.
+MOST_COUNTED = 2**53
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ def privacy_problems(
     problems = budget_problems(epsilon, delta)
     problems += choice_problems("adjacency", adjacency, [*CELLS_OF_ADJACENCY])
     hint = "count the validation points that are released together"
-    problems += count_problems("n_validation", n_validation, hint)
+    problems += _count_problems("n_validation", n_validation, hint)
     problems += _unit_problems(unit, rows_per_owner, sampling_rate)
     return problems + _sampling_problems(delta, adjacency, sampling_rate)
 
@@ -165,10 +167,17 @@ def delta_warning(delta: float, n_train: int) -> str | None:
     )
 
 
+def _count_problems(where: str, value: object, hint: str) -> list[Problem]:
+    """Return a problem unless the value is a whole number from 1 that float64 holds."""
+    if is_count(value) and value > MOST_COUNTED:
+        return [Problem(where, "a whole number of at most 2^53", written(value), hint)]
+    return count_problems(where, value, hint)
+
+
 def _unit_problems(unit: object, rows_per_owner: object, sampling_rate: object) -> list[Problem]:
     """Return what is wrong with the settings of what is protected."""
     hint = "how many rows of an owner may count at a point"
-    problems = choice_problems("unit", unit, UNITS) or count_problems("rows_per_owner", rows_per_owner, hint)
+    problems = choice_problems("unit", unit, UNITS) or _count_problems("rows_per_owner", rows_per_owner, hint)
     if problems:
         return problems
     if unit == ROW and rows_per_owner != 1:
@@ -183,7 +192,7 @@ def _sampling_problems(delta: object, adjacency: object, sampling_rate: object) 
     """Return what is wrong with the sampling rate, alone and together with the others."""
     if not is_number(sampling_rate) or not 0 < sampling_rate <= 1:
         hint = "1 uses all training rows"
-        return [Problem("sampling_rate", "a number above 0, up to 1", repr(sampling_rate), hint)]
+        return [Problem("sampling_rate", "a number above 0, up to 1", written(sampling_rate), hint)]
     problems = []
     if sampling_rate < 1 and adjacency == "replace_one":
         hint = "take adjacency 'add_remove', or sampling_rate 1"

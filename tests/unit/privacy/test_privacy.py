@@ -139,6 +139,19 @@ def test_calibrate__refuses_noise_that_no_count_can_hold() -> None:
         calibrate(1e-16, 1e-17, "add_remove", 1.0, 100)
 
 
+@pytest.mark.parametrize("n_validation", [10**10, 10**12, 2**53])
+def test_calibrate__of_any_number_of_points_takes_no_memory_for_each(n_validation: int) -> None:
+    release = calibrate(1.0, 1e-5, "add_remove", n_validation=n_validation)
+    assert release.sigma == pytest.approx(gaussian_sigma(1.0, 1e-5, math.sqrt(n_validation)), rel=1e-6)
+
+
+@pytest.mark.parametrize("count", [2**53 + 1, 10**400, 10**5000], ids=["2^53 + 1", "10^400", "10^5000"])
+def test_calibrate__refuses_counts_that_float64_does_not_hold(count: int) -> None:
+    with pytest.raises(ConfigError) as refused:
+        calibrate(1.0, 1e-5, "add_remove", 1.0, count, "owner", count)
+    assert [problem.where for problem in refused.value.problems] == ["n_validation", "rows_per_owner"]
+
+
 @pytest.mark.parametrize(("epsilon", "rows"), [(0.5, 2), (1.0, 3), (4.0, 2), (20.0, 5)])
 def test_calibrate__owners_of_several_rows_get_their_delta(epsilon: float, rows: int) -> None:
     release = calibrate(epsilon, 1e-4, "add_remove", 1.0, 1, "owner", rows)
