@@ -46,6 +46,9 @@ def gaussian_sigma(epsilon: float, delta: float, sensitivity: float) -> float:
     if problems:
         raise ConfigError(problems)
 
+    # A float32 would make all of the numbers that follow float32.
+    epsilon, delta, sensitivity = float(epsilon), float(delta), float(sensitivity)
+
     def excess(log_ratio: float) -> float:
         ratio = math.exp(log_ratio)
         # Above one half the complement has the digits.

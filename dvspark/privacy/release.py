@@ -99,6 +99,8 @@ def calibrate(
     problems = privacy_problems(epsilon, delta, adjacency, sampling_rate, n_validation, unit, rows_per_owner)
     if problems:
         raise ConfigError(problems)
+    # A float32 would make all of the numbers that follow float32.
+    epsilon, delta, sampling_rate = float(epsilon), float(delta), float(sampling_rate)
     n_cells, step = CELLS_OF_ADJACENCY[adjacency] * int(n_validation), int(rows_per_owner)
     sensitivity = step * math.sqrt(n_cells)
     whole_epsilon = epsilon + math.log1p(-math.expm1(-epsilon) * (1 / sampling_rate - 1))
@@ -110,13 +112,13 @@ def calibrate(
     if sampling_rate < 1:
         sigma, accountant = _accounted_sigma(epsilon, delta, sampling_rate, sensitivity, sigma), PLD
     return Release(
-        float(epsilon),
-        float(delta),
+        epsilon,
+        delta,
         _sigma_on_integers(sigma, whole_epsilon, whole_delta, n_cells, step),
         sensitivity,
         adjacency,
         accountant,
-        float(sampling_rate),
+        sampling_rate,
         int(n_validation),
         unit,
         step,

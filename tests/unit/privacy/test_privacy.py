@@ -82,6 +82,15 @@ def test_gaussian_sigma__of_the_smallest_numbers_delivers_delta_too(epsilon: flo
     assert exact_delta(epsilon, 1 / (Fraction(sigma) * (1 - Fraction(1, 10**10)))) > delta
 
 
+@pytest.mark.parametrize("kind", [np.float16, np.float32, lambda number: Fraction(float(np.float32(number)))])
+def test_noise__is_that_of_the_numbers_whatever_their_type(kind: Any) -> None:
+    """Of a float32, the noise had the digits of float32, and could be too little."""
+    given = kind(0.3), kind(1e-3), kind(0.7)
+    plain = [float(number) for number in given]
+    assert gaussian_sigma(*given) == gaussian_sigma(*plain)
+    assert calibrate(*given[:2], "add_remove") == calibrate(*plain[:2], "add_remove")
+
+
 @pytest.mark.parametrize(
     ("epsilon", "delta", "sensitivity"),
     [(5e-324, 5e-324, 1.0), (1e-12, 1e-12, 1e300), (1e300, 1e-5, 1e-200), (1.0, 1e-5, 5e-324)],
