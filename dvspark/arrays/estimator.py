@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Self
 
 from dvspark.arguments import feature_names, name_problems
 from dvspark.arrays.array_guises import ERRORS, numbers_of
 from dvspark.arrays.array_values import value_arrays
-from dvspark.errors import InputError
+from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.schemas import Float64s
+
+# What `fit` calls the rows that `value_arrays` takes by these names.
+_OF_FIT = {"x_train": "X", "y_train": "y", "x_validation": "X_validation", "y_validation": "y_validation"}
 
 
 class DataValuator:
@@ -26,14 +30,16 @@ class DataValuator:
     feature_names_in_: list[str]
 
     def __init__(self, method: str = "knn_shapley", k: int = 10, **options: Any) -> None:
-        vars(self).update({"method": method, "k": k, **options})
+        self.set_params(method=method, k=k, **options)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002 - scikit-learn gives it
         """Return the options by name; those that were left out have the defaults of `value_arrays`."""
         return {name: value for name, value in vars(self).items() if not name.endswith("_")}
 
     def set_params(self, **options: Any) -> Self:
-        """Return this estimator with other options."""
+        """Return this estimator with other options. Raises: ConfigError for rows, and for names of its own."""
+        if problems := _name_problems(options):
+            raise ConfigError(problems)
         vars(self).update(options)
         return self
 
@@ -52,6 +58,8 @@ class DataValuator:
         by their places; where both frames name several, the names must be the same.
         Raises: ConfigError, InputError as `value_arrays` does. Cost: that of `value_arrays`.
         """
+        if problems := _name_problems(columns):
+            raise ConfigError(problems)
         names = feature_names(X)
         if problems := name_problems("X", X, "X_validation", X_validation):
             raise InputError(problems)
@@ -77,3 +85,16 @@ class DataValuator:
         from sklearn.utils import Tags, TargetTags  # noqa: PLC0415 - it asks, so it is there
 
         return Tags(estimator_type=None, target_tags=TargetTags(required=True))
+
+
+def _name_problems(options: Iterable[str]) -> list[Problem]:
+    """Return which options would stand where rows, results or functions of the estimator do."""
+    problems = []
+    for name in options:
+        if name in _OF_FIT:
+            hint = f"give them to fit, as {_OF_FIT[name]}"
+            problems.append(Problem(name, "rows as arguments of fit", "an option", hint))
+        elif name.endswith("_") or hasattr(DataValuator, name):
+            hint = "leave it out: the estimator itself uses this name"
+            problems.append(Problem(name, "an option of dvspark.value_arrays", repr(name), hint))
+    return problems

@@ -100,6 +100,17 @@ def test_fit__what_is_wrong_is_told_by_value_arrays() -> None:
         DataValuator().fit(X, Y)
 
 
+@pytest.mark.parametrize("name", ["x_train", "y_train", "x_validation", "y_validation", "k_", "values_", "fit"])
+def test_parameters__that_are_rows_or_the_estimators_own_names_are_refused(name: str) -> None:
+    """Rows ended in a TypeError, names with a last underscore were left out without a word, `fit` was no function."""
+    for call in (DataValuator, DataValuator().set_params):
+        with pytest.raises(ConfigError, match=name):
+            call(**{name: 3})
+    if name != "y_validation":
+        with pytest.raises(ConfigError, match=name):
+            DataValuator().fit(X, Y, Z, Y_Z, **{name: 3})
+
+
 def test_parameters__are_got_set_and_shown() -> None:
     valuator = DataValuator("threshold_knn_shapley", radius=1.5)
     assert valuator.get_params() == {"method": "threshold_knn_shapley", "k": 10, "radius": 1.5}
