@@ -31,8 +31,8 @@ class AskedValues:
 def asked_values(place: str, task: str | None = None) -> AskedValues:
     """Return the values of a run, or of a CSV or Parquet file, as a person names it; ``task``: by its rows alone.
 
-    Raises: ConfigError for a run that is not published, or has no such task; OutputConflictError for a damaged one;
-    InputError for a file that holds no such table.
+    Raises: ConfigError for a run that is not published, hides each owner's values from others, or has no such task;
+    OutputConflictError for a damaged one; InputError for a file that holds no such table.
     """
     if is_file(place):
         if task is not None:
@@ -42,6 +42,9 @@ def asked_values(place: str, task: str | None = None) -> AskedValues:
     output, run_id = place_of(place)
     record = read_record(output, run_id)
     name = str(record["run_id"])
+    if record.get("privacy") is not None and not record["configuration"].get("publish_all_values"):
+        hint = "value with publish_all_values: true, which reveals who is near whom to all who see the table"
+        raise ConfigError(Problem(f"run {name}", "a run whose values may be shown together", "a private run", hint))
     if task is not None:
         told = {str(one["task"]): one["task"] for one in record.get("tasks", [])}
         by_task = read_by_task(output, record)

@@ -131,6 +131,24 @@ def test_market_commands__tell_what_is_wrong(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("words", [["pay", "--budget", "5"], ["select", "--rows", "5"]], ids=["pay", "select"])
+def test_market_commands__put_no_hidden_values_in_one_table(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, words: list[str]
+) -> None:
+    """Each owner of a private run has a folder, since all values together tell what noise does not hide."""
+    tables = [f"{results.parent}/{name}.parquet" for name in ("train", "validation")]
+    of_job = ["--train", tables[0], "--validation", tables[1], "--train.owner", "owner", "--engine", "local"]
+    of_job += ["--method", "dp_threshold_knn_shapley", "--radius", "2", "--epsilon", "5", "--delta", "1e-3"]
+    monkeypatch.chdir(tmp_path)
+    assert main(["value", *of_job, "--output", "hidden"]) == 0
+    assert main(["value", *of_job, "--output", "shown", "--publish_all_values", "true"]) == 0
+    capsys.readouterr()
+    assert main([words[0], "hidden", *words[1:], "--to", "rows"]) == 2
+    assert "may be shown together" in json.loads(capsys.readouterr().err.strip().splitlines()[-1])["message"]
+    assert not Path("rows.csv").exists()
+    assert main([words[0], "shown", *words[1:], "--to", "rows"]) == 0
+
+
 # --- pay by one task --------------------------------------------------------------------------------------
 
 
