@@ -16,7 +16,7 @@ from dvspark.errors import ConfigError, Problem, shown
 from dvspark.host.printing import tell
 from dvspark.logs.redact import visible
 from dvspark.market.given_tables import csv_bytes, is_file, parquet_bytes, read_given_values, require_free
-from dvspark.tables.sinks.published_values import read_by_task, read_record, read_values
+from dvspark.tables.sinks.published_values import read_by_task, read_record, read_values, require_shown_together
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,7 @@ def asked_values(place: str, task: str | None = None) -> AskedValues:
     output, run_id = place_of(place)
     record = read_record(output, run_id)
     name = str(record["run_id"])
-    if record.get("privacy") is not None and not record["configuration"].get("publish_all_values"):
-        hint = "value with publish_all_values: true, which reveals who is near whom to all who see the table"
-        raise ConfigError(Problem(f"run {name}", "a run whose values may be shown together", "a private run", hint))
+    require_shown_together(record)
     if task is not None:
         told = {str(one["task"]): one["task"] for one in record.get("tasks", [])}
         by_task = read_by_task(output, record)

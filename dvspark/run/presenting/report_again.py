@@ -8,13 +8,19 @@ import pyarrow as pa
 
 from dvspark import report
 from dvspark.config.sections import TableConfig
-from dvspark.errors import ConfigError, OutputConflictError, Problem
+from dvspark.errors import OutputConflictError, Problem
 from dvspark.report.against import compared
 from dvspark.report.browse import browsed_ids
 from dvspark.report.shown import Shown, shown_column
 from dvspark.runs.documents import sealed, unsealed
 from dvspark.runs.files import read_if_there
-from dvspark.tables.sinks.published_values import read_by_task, read_record, read_review, read_values
+from dvspark.tables.sinks.published_values import (
+    read_by_task,
+    read_record,
+    read_review,
+    read_values,
+    require_shown_together,
+)
 from dvspark.tables.sources.one_column import one_column
 from dvspark.tables.storage import open_storage
 
@@ -34,8 +40,8 @@ def report_again(
 
     An id that is None stands for the run that was published last. ``show``: a column of the training table by which a
     person recognizes rows: texts, links, or pictures as bytes.
-    Raises: ConfigError for a run that is not published or is private, or a table that only Spark reads; InputError for
-    a table without the column; OutputConflictError for a damaged run.
+    Raises: ConfigError for a run that is not published or hides owners' values from others, or a table that only Spark
+    reads; InputError for a table without the column; OutputConflictError for a damaged run.
     Cost: a pass over the run's values and a sort, and one over the column; no row is valued again.
     """
     record, values = _published(output, run_id)
@@ -67,9 +73,7 @@ def _shown(record: dict[str, Any], name: str, ids: pa.ChunkedArray) -> Shown:
 
 def _published(output: str, run_id: str | None) -> tuple[dict[str, Any], pa.Table]:
     record = read_record(output, run_id)
-    if record.get("privacy") is not None:
-        where, hint = f"run {record['run_id']}", "each owner's values are in the owner's folder"
-        raise ConfigError(Problem(where, "a run whose values may be shown together", "a private run", hint))
+    require_shown_together(record)
     return record, read_values(output, record["run_id"]).drop_columns(["run_id"])
 
 

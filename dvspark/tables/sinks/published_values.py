@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from typing import Any
@@ -26,6 +26,15 @@ from dvspark.tables.storage import Storage, open_storage
 # What of a record is used here.
 USED = {"fingerprint": str, "method.name": str, "method.parameters": dict, "inputs.train.types": dict}
 TO_DO = "value again with --force, which publishes them anew"
+
+
+def require_shown_together(record: Mapping[str, Any]) -> None:
+    """Raise ConfigError for a private run whose values were published for each owner alone."""
+    if record.get("privacy") is None or (record.get("configuration") or {}).get("publish_all_values"):
+        return
+    where, got = f"run {record['run_id']}", "a private run, with a folder for each owner"
+    hint = "value with publish_all_values: true, which reveals who is near whom to all who see the values"
+    raise ConfigError(Problem(where, "a run whose values may be shown together", got, hint))
 
 
 def read_values(output: str | PathLike[str], run_id: str | None = None) -> pa.Table:

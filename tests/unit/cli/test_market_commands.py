@@ -131,8 +131,8 @@ def test_market_commands__tell_what_is_wrong(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("words", [["pay", "--budget", "5"], ["select", "--rows", "5"]], ids=["pay", "select"])
-def test_market_commands__put_no_hidden_values_in_one_table(
+@pytest.mark.parametrize("words", [["pay", "--budget", "5"], ["select", "--rows", "5"], ["report"]], ids=" ".join)
+def test_commands__show_no_hidden_values_together(
     results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, words: list[str]
 ) -> None:
     """Each owner of a private run has a folder, since all values together tell what noise does not hide."""
@@ -145,7 +145,7 @@ def test_market_commands__put_no_hidden_values_in_one_table(
     capsys.readouterr()
     assert main([words[0], "hidden", *words[1:], "--to", "rows"]) == 2
     assert "may be shown together" in json.loads(capsys.readouterr().err.strip().splitlines()[-1])["message"]
-    assert not Path("rows.csv").exists()
+    assert not list(tmp_path.glob("rows*"))
     assert main([words[0], "shown", *words[1:], "--to", "rows"]) == 0
 
 
