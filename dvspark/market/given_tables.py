@@ -68,8 +68,9 @@ def read_given_values(place: str) -> pa.Table:
 def column_of(values: pa.Table, name: str) -> pa.Array:
     """Return a column. Raises: InputError if the table lacks it."""
     if name not in values.column_names:
-        hint = "value with train.owner, or a method whose players are owners" if name == "owner" else ""
-        hint = hint or "give a table of values, as `dvspark value` writes it"
+        hint = "value with train.owner" if name == "owner" else "give a table of values, as `dvspark value` writes it"
+        if name == "owner" and "label" in values.column_names and values["label"].null_count == len(values):
+            hint = "leave out --by owner: these are values of owners, not of rows"
         raise InputError(Problem("values", f"a column {name!r}", f"columns {', '.join(values.column_names)}", hint))
     return values[name].combine_chunks()
 

@@ -120,6 +120,14 @@ def test_payout_table__tells_what_is_missing(table: pa.Table, by_owner: bool, sa
         payout_table(table, 9, by_owner=by_owner)
 
 
+def test_payout_table__of_owners_needs_no_owners_beside_them() -> None:
+    """The message asked for a method whose players are owners, of which the values were."""
+    of_owners = pa.table({"id": ["a", "b"], "value": [0.5, 0.1], "label": pa.nulls(2, pa.string())})
+    with pytest.raises(InputError, match="leave out --by owner"):
+        payout_table(of_owners, 9, by_owner=True)
+    assert payout_table(of_owners, 6, by_owner=False)["payout"].to_pylist() == [5.0, 1.0]
+
+
 def test_payout_table__of_owner_values_is_what_payout_says() -> None:
     rng = np.random.default_rng(0)
     values = rng.normal(size=50)
