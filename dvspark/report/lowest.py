@@ -11,6 +11,8 @@ from dvspark.report.text import clip
 ID_WIDTH, LABEL_WIDTH = 28, 14
 ADVICE = "A low value is a reason to look at a row, not a verdict on it."
 LABEL_ADVICE = "Look first at rows whose nearest validation rows have another label."
+# Of numbers to predict hardly two are the same.
+NUMBER_ADVICE = "Look first at rows whose nearest validation rows have numbers far from theirs."
 
 
 def lowest_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -30,4 +32,5 @@ def lowest_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         near = ", ".join(clip(label, LABEL_WIDTH).shown for label in row["neighbor_labels"])
         each, label = clip(row["id"], ID_WIDTH).shown, clip(row["label"], LABEL_WIDTH).shown
         lines.append(f"{scale.show(row['value']):>14}  {each:<{ID_WIDTH}}  {label:<{LABEL_WIDTH}}  {near}".rstrip())
-    return ["the lowest values", *lines, ADVICE, *([LABEL_ADVICE] if has_near else [])]
+    advice = NUMBER_ADVICE if any(isinstance(row["label"], float) for row in rows) else LABEL_ADVICE
+    return ["the lowest values", *lines, ADVICE, *([advice] if has_near else [])]

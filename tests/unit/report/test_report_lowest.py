@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dvspark.report.lowest import ADVICE, LABEL_ADVICE, lowest_lines
+from dvspark.report.lowest import ADVICE, LABEL_ADVICE, NUMBER_ADVICE, lowest_lines
 
 
 def row(each, label, value, *near):
@@ -35,6 +35,11 @@ def test_lines__without_neighbors_say_nothing_of_them():
     lines = lowest_lines([row(7, 0.25, 1.5)])
     assert lines[2].split() == ["1.5000", "7", "0.25"]
     assert lines[-1] == ADVICE
+
+
+def test_lines__of_numbers_to_predict_ask_for_numbers_far_off():
+    """All neighbors of a row have another number, so the advice for labels told nothing."""
+    assert lowest_lines([row(7, 0.25, 1.5, 0.3, 8.0)])[-2:] == [ADVICE, NUMBER_ADVICE]
 
 
 def test_lines__of_no_rows_are_none():
