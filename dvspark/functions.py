@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -176,7 +177,9 @@ def top_contributors(
 
     # Spark reads the annotations and needs types; those of this module are strings.
     contributors.__annotations__ = dict.fromkeys(("embedding", "label", "return"), pd.Series)
-    id_type = "bigint" if pa.types.is_integer(replicated.open_here(index).keys["id"].type) else "string"
+    # This process has packed the index; only tasks find what travels with the job, under Spark Connect at least.
+    here = replicated.open_here(dataclasses.replace(index, shipping="in_place"))
+    id_type = "bigint" if pa.types.is_integer(here.keys["id"].type) else "string"
     column: ColumnFunction = pandas_udf(contributors, Contributors().ddl.format(id=id_type))
     return column
 

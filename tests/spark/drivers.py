@@ -22,13 +22,15 @@ from frames import draw_data, frames_of, values_by_id
 
 from dvspark.engine.planning.plan import Plan
 from dvspark.engine.replicated import packing, replicated
-from dvspark.functions import chg_values
+from dvspark.functions import build_index, chg_values, top_contributors
 from dvspark.kernels.distances.distances import TILE_ROWS
 from dvspark.run import plan as plan_stage
 from dvspark.run.frames.value_frames import value_table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+    from dvspark.functions import ColumnFunction
 
 DATA = draw_data(150, 80, seed=51, label_type="array<string>", id_type="string")
 OPTIONS: dict[str, Any] = {"method": "knn_shapley", "k": 4, "precision": "float64"}
@@ -96,11 +98,18 @@ def on_connect(conf: dict[str, str], shared: str) -> dict[str, Any]:
             "tags_left": sorted(spark.getTags()),
             "values": _values(result),
             "sharded": _values(in_blocks),
+            "contributors": _lengths(train, top_contributors(build_index(train), k=3, top=1)),
             "gradients": values_by_id(chg_values(train, gradient="embedding"), DATA.train.ids).tolist(),
             "findings": [finding.verdict for finding in result.findings],
         }
     finally:
         spark.stop()
+
+
+def _lengths(rows: DataFrame, contributors: ColumnFunction) -> list[int]:
+    """Return how many contributors each row has as a validation point."""
+    found = rows.select(contributors("embedding", "label").alias("contributors")).collect()
+    return [len(row["contributors"]) for row in found]
 
 
 @contextmanager

@@ -44,6 +44,8 @@ def test_connect__values_equal_the_local_engine(java_home: Path, tmp_path: Path)
     assert report["tags_left"] == []
     assert set(report["findings"]) == {"pass"}
     assert len(set(report["digests"])) == 1  # rows that stream and rows through files make one index
+    assert len(report["contributors"]) == len(DATA.train.ids)
+    assert set(report["contributors"]) <= {1, 2}
     arrays, given = DATA.arrays()
     local = dvspark.value_arrays(*arrays, **given, **SOFT_OPTIONS)
     for plan in ("values", "sharded"):
