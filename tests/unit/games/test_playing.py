@@ -74,6 +74,17 @@ def test_rules__do_not_trust_a_few_draws() -> None:
     assert (result.stopped_by, result.n_draws) == ("standard_error", 32)
 
 
+def test_error_bound__holds_where_draws_that_agree_end_a_game() -> None:
+    """One coalition of 256 is worth something: 32 orders pass it by, and say nothing of it in their standard errors."""
+    rare = lambda players: float(players.tolist() == [0, 3, 4, 6, 7])  # noqa: E731
+    result = value_game(rare, 8, standard_error=0.02, utility_range=1.0)
+    assert (result.stopped_by, result.n_draws) == ("standard_error", 32)
+    assert not result.standard_errors.any()
+    assert not result.values.any()
+    assert result.error_bound is not None
+    assert result.error_bound > 1 / 168  # what the three players outside of it take away
+
+
 def test_utility_range_that_is_too_small__is_refused() -> None:
     with pytest.raises(ConfigError, match="utility_range"):
         value_game(lambda players: 3.0 * len(players), 4, utility_range=1.0)
