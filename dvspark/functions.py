@@ -231,6 +231,7 @@ def _points(index: TrainIndex, embedding: pd.Series[Any], label: pd.Series[Any])
         got = f"{len(bad)} embeddings of another length or null, {labels.null_count} null labels in a batch"
         expected = f"embeddings of {n_features} numbers, and labels"
         raise ConfigError(Problem("top_contributors", expected, got, "filter these rows out first"))
+    known = _known_labels(index, vectors, labels)
     x = embedding_matrix(vectors, index.arrays.x.dtype)
     if not np.isfinite(x).all():
         raise ConfigError(Problem("top_contributors", "finite numbers", "NaN or infinity", "filter these rows out"))
@@ -240,7 +241,30 @@ def _points(index: TrainIndex, embedding: pd.Series[Any], label: pd.Series[Any])
     if n_bad := int(np.count_nonzero(~((norms >= least) & (norms <= LARGEST_SQUARED_NORM["default"])))):
         expected = f"squared norms from {least:.0e} to {LARGEST_SQUARED_NORM['default']:.0e}"
         raise ConfigError(Problem("top_contributors", expected, f"{n_bad} others in a batch", "filter these rows out"))
-    return ChunkArrays(x, encode_labels(canonical_labels(labels), index.words))
+    return ChunkArrays(x, encode_labels(known, index.words))
+
+
+def _known_labels(index: TrainIndex, vectors: pa.Array, labels: pa.Array) -> pa.Array:
+    """Return labels of the type that training rows have. Raises: ConfigError for others, and for words as embeddings.
+
+    Labels of another type match no training row, so nobody would contribute.
+    """
+    problems = []
+    of_vector = getattr(vectors.type, "value_type", vectors.type)
+    is_numbers = pa.types.is_integer(of_vector) or pa.types.is_floating(of_vector)
+    if not is_numbers and not pa.types.is_binary(vectors.type):
+        expected, hint = "embeddings of numbers", "give arrays of numbers, or bytes of float32"
+        problems.append(Problem("top_contributors", expected, str(vectors.type), hint))
+    try:
+        found = canonical_labels(labels)
+    except (pa.ArrowInvalid, TypeError):
+        found = labels
+    if getattr(found.type, "value_type", found.type) != index.words.type:
+        expected, hint = f"labels of the training rows' type, {index.words.type}", "cast the column of labels"
+        problems.append(Problem("top_contributors", expected, str(labels.type), hint))
+    if problems:
+        raise ConfigError(problems)
+    return found
 
 
 def _contributors(

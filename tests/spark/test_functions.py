@@ -207,6 +207,25 @@ BAD_POINTS = {
 }
 
 
+@pytest.mark.parametrize(
+    ("embedding", "label", "said"),
+    [
+        ("embedding", "string(label)", "labels of the training rows' type, int64"),
+        ("embedding", "label + 0.5D", "labels of the training rows' type, int64"),
+        ("embedding", "array(string(label))", "labels of the training rows' type, int64"),
+        ("'abc'", "label", "embeddings of numbers"),  # as long as an embedding
+        ("array('1', '2', '3')", "label", "embeddings of numbers"),
+    ],
+)
+def test_top_contributors__columns_of_another_kind_are_named(
+    spark: SparkSession, index: Any, embedding: str, label: str, said: str
+) -> None:
+    points = validation_frame(spark).selectExpr("id", f"{embedding} AS embedding", f"{label} AS label")
+    with pytest.raises(Exception, match="what to do") as caught:
+        contributors(index, points, k=K)
+    assert f"expected: {said}" in str(caught.value)
+
+
 def test_top_contributors__bytes_that_were_cut_are_named(spark: SparkSession, index: Any) -> None:
     rows = [(row, z.astype("<f4").tobytes() + b"\0" * row, 0) for row, z in enumerate(Z[:3])]
     points = spark.createDataFrame(rows, "id bigint, embedding binary, label bigint").coalesce(1)
