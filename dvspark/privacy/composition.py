@@ -10,7 +10,8 @@ import scipy
 from dvspark.arguments import choice_problems, is_finite
 from dvspark.errors import ConfigError, Problem
 from dvspark.privacy.gaussian import budget_problems, gaussian_log_delta
-from dvspark.privacy.release import CELLS_OF_ADJACENCY, OWNER, UNITS, Release
+from dvspark.privacy.noisy_values import units_moved
+from dvspark.privacy.release import CELLS_OF_ADJACENCY, OWNER, UNITS, Release, ValueRelease
 
 # An epsilon that no budget reaches.
 _MOST = 1e6
@@ -53,12 +54,16 @@ def composed_epsilon(releases: Sequence[Release], delta: float, unit: str, adjac
 
 
 def squared_shift(release: Release, unit: str, adjacency: str) -> float:
-    """Return how far one ``unit`` can move the two counts of a point, squared, in L2.
+    """Return how far one ``unit`` can move the two counts of a point, or a value, squared, in L2.
 
     If rows are protected and owners' rows are limited, another row of the owner can take a row's place. A row more or
     less then moves two cells, and a changed row, which may change its owner, both by up to two. If owners are
-    protected, a release that does not limit their rows has no bound.
+    protected, a release that does not limit their rows has no bound. A value is moved as its own release says, by twice
+    that if a row is changed and the release is of rows more or less.
     """
+    if isinstance(release, ValueRelease):
+        moved = release.sensitivity * units_moved(adjacency) / units_moved(release.adjacency)
+        return math.inf if unit == OWNER else moved**2
     if unit == OWNER:
         return CELLS_OF_ADJACENCY[adjacency] * release.rows_per_owner**2 if release.unit == OWNER else math.inf
     cells = CELLS_OF_ADJACENCY[adjacency]

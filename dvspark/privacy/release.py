@@ -51,6 +51,11 @@ class Release:
     rows_per_owner: int = 1
 
 
+@dataclass(frozen=True)
+class ValueRelease(Release):
+    """What the release of one value promises: ``sensitivity`` is how far one row moves it, and ``sigma`` its noise."""
+
+
 @dataclass
 class KeptRelease:
     """A release to use again: empty at first, and filled by the first call that gets it.
@@ -130,8 +135,12 @@ def private_release(counts: Int64s, release: Release, random_bits: RandomBits = 
 
     ``counts`` (n_validation, 2) int64: matching and non-matching rows within each point's radius, of the Poisson sample
     if there is one. Every call draws new noise and spends the budget again, so keep the result before its first use.
-    Cost: about 20 µs a point. Raises: InputError for counts of another shape or type, or negative ones.
+    Cost: about 20 µs a point. Raises: ConfigError for the release of a value; InputError for counts of another shape or
+    type, or negative ones.
     """
+    if isinstance(release, ValueRelease):
+        hint = "take one of dvspark.privacy.calibrate: this one's noise hides how far a value moves"
+        raise ConfigError(Problem("release", "a release of counts", "one of a value", hint))
     counts = np.asarray(counts)
     expected = (release.n_validation, 2)
     if counts.shape != expected or counts.dtype != np.int64 or (counts < 0).any():

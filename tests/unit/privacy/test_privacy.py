@@ -20,10 +20,12 @@ from dvspark.errors import ConfigError, InputError
 from dvspark.privacy import (
     Release,
     calibrate,
+    calibrate_values,
     delta_warning,
     discrete_gaussian,
     discrete_gaussian_delta,
     gaussian_sigma,
+    noisy_values,
     privacy_problems,
     private_release,
     sampled_rows,
@@ -523,3 +525,46 @@ def test_values_from_noisy_counts__refuses_no_classes(n_classes: Any) -> None:
 def test_values_from_noisy_counts__refuses_missing_counts() -> None:
     with pytest.raises(ConfigError, match="noisy_nonmatch"):
         values_from_noisy_counts([1.0, 2.0], [1.0, math.nan], 2)
+
+
+# --- values with noise of their own -------------------------------------------------------------------------
+
+
+def test_noisy_values__lists_get_the_noise_of_arrays() -> None:
+    release = calibrate_values(1.0, 1e-5, "add_remove", 0.5)
+    of_list, of_array = (
+        noisy_values(values, release, 0.5, random.Random(3).getrandbits) for values in ([1, 2.5], np.array([1, 2.5]))
+    )
+    assert of_list.tolist() == of_array.tolist()
+
+
+@pytest.mark.parametrize("values", [[1.0, math.nan], [math.inf], [1e300], [-3e9], np.ones((2, 2)), 1.0, ["a"], None])
+def test_noisy_values__refuses_what_noise_cannot_hide(values: Any) -> None:
+    with pytest.raises(InputError, match=r"1\. values"):
+        noisy_values(values, calibrate_values(1.0, 1e-5, "add_remove", 0.5), 0.5)
+
+
+def test_noisy_values__of_the_largest_values_have_all_their_noise() -> None:
+    """Their units have 53 bits, so noise that is added in floating point would lose some of its own."""
+    release, large = calibrate_values(1.0, 1e-5, "add_remove", 1.0), float(2**32)
+    noisy = [noisy_values([v], release, 1.0, random.Random(5).getrandbits)[0] for v in (0.0, large, -large)]
+    assert 0 < abs(noisy[0]) < 100
+    assert [noisy[1] - large, noisy[2] + large] == pytest.approx([noisy[0]] * 2, abs=2e-6)
+
+
+def test_noisy_values__refuses_a_release_of_another_sensitivity_or_of_counts() -> None:
+    for adjacency in ("add_remove", "replace_one"):
+        with pytest.raises(ConfigError, match=r"expected: one for sensitivity 5\.0\n    got: one for 0\.5"):
+            noisy_values([1.0], calibrate_values(1.0, 1e-5, adjacency, 0.5), 5.0)
+    with pytest.raises(ConfigError, match="expected: a release of a value"):
+        noisy_values([1.0], calibrate(1.0, 1e-5, "add_remove"), 0.5)
+    with pytest.raises(ConfigError, match="expected: a release of counts"):
+        private_release(np.zeros((1, 2), np.int64), calibrate_values(1.0, 1e-5, "add_remove", 0.5))
+
+
+@pytest.mark.parametrize("sensitivity", [0, 1e-320, 1e308, math.nan, "1"])
+def test_calibrate_values__refuses_a_sensitivity_whose_unit_has_no_digits(sensitivity: Any) -> None:
+    with pytest.raises(ConfigError, match=r"1\. sensitivity"):
+        calibrate_values(1.0, 1e-5, "add_remove", sensitivity)
+    with pytest.raises(ConfigError, match=r"1\. sensitivity"):
+        noisy_values([1.0], calibrate_values(1.0, 1e-5, "add_remove", 1.0), sensitivity)

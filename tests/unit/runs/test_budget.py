@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dvspark.errors import ConfigError, OutputConflictError
-from dvspark.privacy import Release, calibrate, composed_delta, composed_epsilon, gaussian_sigma
+from dvspark.privacy import Release, calibrate, calibrate_values, composed_delta, composed_epsilon, gaussian_sigma
 from dvspark.privacy.composition import squared_shift
 from dvspark.runs.budget import Account
 from dvspark.tables.storage import Storage, open_storage
@@ -78,6 +78,19 @@ def test_composed_epsilon__other_units_and_adjacencies_are_counted_as_what_they_
     assert changed == pytest.approx(composed_epsilon([twice], 1e-6, *ROWS), rel=1e-9)
     # Owners of three rows move 9 at a point, and a row of theirs at most 2, where it takes another's place.
     assert composed_epsilon([of_owners], 1e-6, *ROWS) < 1.0
+
+
+@pytest.mark.parametrize("sensitivity", [1e-100, 0.001, 1.0, 50.0, 1e100])
+def test_composed_epsilon__of_a_value_is_its_own_whatever_its_sensitivity(sensitivity: float) -> None:
+    added, changed = (calibrate_values(1.0, 1e-5, one, sensitivity) for one in ("add_remove", "replace_one"))
+    for one in (added, changed):
+        assert composed_epsilon([one], 1e-5, "row", one.adjacency) == pytest.approx(1.0, rel=1e-4)
+    # A changed row moves a value twice as far as one more or less.
+    twice = 1.0 / gaussian_sigma(1.0, 1e-5, 1.0)
+    expected = composed_epsilon([Release(1.0, 1e-5, 0.5 / twice, 1.0, "add_remove", "", 1.0, 1)], 1e-5, *ROWS)
+    assert composed_epsilon([added], 1e-5, "row", "replace_one") == pytest.approx(expected, rel=1e-4)
+    assert composed_epsilon([changed], 1e-5, *ROWS) < 1.0
+    assert composed_epsilon([added], 1e-5, "owner", "add_remove") == math.inf
 
 
 def test_composed_delta__sampled_releases_add_up_by_themselves() -> None:
