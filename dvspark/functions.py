@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,9 +21,10 @@ from dvspark.errors import ConfigError, InputError, Problem
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import Contributors
+from dvspark.tables.sources.given_frames import column_problems, frame_problems
 from dvspark.tables.sources.reference import TableReference
 from dvspark.tables.sources.rows import canonical_rows
-from dvspark.tables.sources.session_settings import in_own_settings
+from dvspark.tables.sources.session_settings import in_own_settings, session_problems
 from dvspark.tables.sources.unreadable import readable
 from dvspark.tables.table_checks import validate
 
@@ -42,6 +44,8 @@ def register_sources(spark: SparkSession) -> None:
     """
     from dvspark.tables.sources.formats.npy_source import NpySource  # noqa: PLC0415 - needs an extra
 
+    if problems := session_problems("spark", spark):
+        raise ConfigError(problems)
     spark.dataSource.register(NpySource)
 
 
@@ -58,7 +62,10 @@ def embed(load: Callable[[], Callable[[Any], Any]], *, batch_size: int = 256) ->
     from pyspark.ml.functions import predict_batch_udf  # noqa: PLC0415 - an extra
     from pyspark.sql.types import ArrayType, FloatType  # noqa: PLC0415 - an extra
 
-    if problems := count_problems("batch_size", batch_size, "how many rows the model is given at once"):
+    problems = count_problems("batch_size", batch_size, "how many rows the model is given at once")
+    hint = "give a function without arguments that returns the model"
+    problems += _type_problems("load", load, "a function", hint, is_right=callable(load))
+    if problems:
         raise ConfigError(problems)
 
     def checked() -> Callable[[Any], Any]:
@@ -107,7 +114,10 @@ def build_index(
     Raises: ConfigError for unusable options, InputError for unusable rows; each names all problems.
     """
     options = ValueOptions(metric=metric)
-    if problems := options.problems():
+    problems = options.problems() + frame_problems({"train_df": train_df}) + column_problems(columns)
+    is_path, hint = isinstance(directory, str | os.PathLike | None), "leave it out, or name a folder"
+    problems += _type_problems("directory", directory, "a path", hint, is_right=is_path)
+    if problems:
         raise ConfigError(problems)
     rows = canonical_rows("train", train_df, TableReference.of_frame("train_df", columns))
     inputs = validate(rows, None, options, "fail")
@@ -141,11 +151,15 @@ def top_contributors(
     The values are those of this one point; a job reports their mean over all points. ``n_classes`` is needed by
     soft_knn_shapley.
     Cost of a point: that of the method, O(N D + N log N). Memory of a worker: `kernels.memory.scratch_bytes`.
-    Raises: ConfigError for unusable parameters.
+    Raises: ConfigError for unusable parameters, or without a Spark session.
     """
     import pandas as pd  # noqa: PLC0415 - an extra
+    from pyspark.errors import PySparkRuntimeError  # noqa: PLC0415 - an extra
     from pyspark.sql.functions import pandas_udf  # type: ignore[attr-defined]  # noqa: PLC0415 - an extra
 
+    is_index, hint = isinstance(index, IndexReference), "make one by dvspark.functions.build_index"
+    if problems := _type_problems("index", index, "an index of training rows", hint, is_right=is_index):
+        raise ConfigError(problems)
     options = ValueOptions.of(method, k, n_classes, {}, metric=index.metric, ties=ties)
     problems = options.problems()
     if not problems and not options.declaration.bins:
@@ -170,7 +184,10 @@ def top_contributors(
     # This process has packed the index; only tasks find what travels with the job, under Spark Connect at least.
     here = replicated.open_here(dataclasses.replace(index, shipping="in_place"))
     id_type = "bigint" if pa.types.is_integer(here.keys["id"].type) else "string"
-    column: ColumnFunction = pandas_udf(contributors, Contributors().ddl.format(id=id_type))
+    try:
+        column: ColumnFunction = pandas_udf(contributors, Contributors().ddl.format(id=id_type))
+    except PySparkRuntimeError as error:
+        raise ConfigError(Problem("the Spark session", "one that runs", str(error), "start one first")) from error
     return column
 
 
@@ -197,7 +214,22 @@ def chg_values(
     Cost: three passes over the gradients, O(p) a row, and one more pass when the result is asked for; with ``epoch``
     as many for each epoch, so let it be what the table is partitioned by. Cache a table that may change meanwhile. No
     row travels. Memory of a task, and bytes sent to each task: about 40 p for each class.
-    Raises: InputError with everything that is wrong; AuditError if the values of a game do not sum to its utility.
+    Raises: ConfigError for unusable arguments; InputError with everything that is wrong with the rows; AuditError if
+    the values of a game do not sum to its utility.
     Source: Cai, CHG Shapley, 2024, arXiv:2406.11730, in centered form and for any n.
     """
+    columns: dict[str, Any] = {"id": id, "gradient": gradient, "loss": loss, "by": by, "epoch": epoch}
+    problems = frame_problems({"gradients_df": gradients_df})
+    for where, column in columns.items():
+        is_name = isinstance(column, str) or (column is None and where not in ("id", "gradient"))
+        problems += _type_problems(
+            where, column, "the name of a column", "a column's name is a string", is_right=is_name
+        )
+    if problems:
+        raise ConfigError(problems)
     return frame_values(gradients_df, (id, gradient, by, loss), alpha, epoch)
+
+
+def _type_problems(where: str, given: object, expected: str, hint: str, *, is_right: bool) -> list[Problem]:
+    """Return that an argument has another type than expected, unless it is right."""
+    return [] if is_right else [Problem(where, expected, type(given).__name__, hint)]

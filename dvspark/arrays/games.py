@@ -23,6 +23,7 @@ from dvspark.methods import GAMES, METHODS
 from dvspark.methods.kinds.games import GamesMethod, Outcome
 from dvspark.methods.parameters import parameter_problems, resolved_parameters
 from dvspark.schemas import Float64s
+from dvspark.tables.sources.session_settings import session_problems
 from dvspark.tables.storage import folder_problems, open_storage
 
 if TYPE_CHECKING:
@@ -94,7 +95,10 @@ def value_game(
     utility raises an error or gives no finite number; OutputConflictError for a ledger of another game.
     Source: that of the method, see `dvspark.methods`.
     """
-    if problems := folder_problems(ledger=ledger):
+    problems = folder_problems(ledger=ledger)
+    if spark is not None:
+        problems += session_problems("spark", spark)
+    if problems:
         raise ConfigError(problems)
     declared = _checked(utility, n_players, method, evaluations, seed, method_params)
     if not isinstance(cache, bool):

@@ -24,10 +24,10 @@ def composed_delta(releases: Sequence[Release], epsilon: float, unit: str, adjac
     order, and whoever chose the later ones. Sampled releases are not Gaussian; their epsilon and delta are added up.
     The result is exact for continuous noise. On integers, delta is larger by a share for which `calibrate` has raised
     sigma in each release.
-    Raises: ConfigError for an epsilon that is no number from 0, another unit or adjacency.
+    Raises: ConfigError for an epsilon that is no number from 0, another unit or adjacency, or releases that are none.
     Source: Dong, Roth & Su, JRSS B 2022, arXiv:1905.02383, corollary 3.3; Dwork & Roth 2014, theorem 3.16.
     """
-    problems = _problems(unit, adjacency)
+    problems = _problems(releases, unit, adjacency)
     if not is_finite(epsilon) or epsilon < 0:
         problems.append(Problem("epsilon", "a finite number from 0", repr(epsilon), "0 hides a unit wholly"))
     if problems:
@@ -38,9 +38,9 @@ def composed_delta(releases: Sequence[Release], epsilon: float, unit: str, adjac
 def composed_epsilon(releases: Sequence[Release], delta: float, unit: str, adjacency: str) -> float:
     """Return the smallest epsilon at which all releases together have ``delta``, to 1e-9; infinity if above 1e6.
 
-    Raises: ConfigError for a delta that is not between 0 and 1, another unit or adjacency.
+    Raises: ConfigError for a delta that is not between 0 and 1, another unit or adjacency, or releases that are none.
     """
-    if problems := budget_problems(1.0, delta) + _problems(unit, adjacency):
+    if problems := budget_problems(1.0, delta) + _problems(releases, unit, adjacency):
         raise ConfigError(problems)
 
     def excess(epsilon: float) -> float:
@@ -70,9 +70,13 @@ def squared_shift(release: Release, unit: str, adjacency: str) -> float:
     return 2.0 * cells**2 if release.unit == OWNER else float(cells)
 
 
-def _problems(unit: object, adjacency: object) -> list[Problem]:
-    """Return what is wrong with these words: a unit that is none would count as a row."""
-    return choice_problems("unit", unit, UNITS) + choice_problems("adjacency", adjacency, [*CELLS_OF_ADJACENCY])
+def _problems(releases: object, unit: object, adjacency: object) -> list[Problem]:
+    """Return what is wrong with these arguments: a unit that is none would count as a row."""
+    problems = choice_problems("unit", unit, UNITS) + choice_problems("adjacency", adjacency, [*CELLS_OF_ADJACENCY])
+    if not isinstance(releases, Sequence) or not all(isinstance(one, Release) for one in releases):
+        hint = "give those of dvspark.privacy.calibrate, one in a list, too"
+        problems.append(Problem("releases", "a list of releases", type(releases).__name__, hint))
+    return problems
 
 
 def _composed_delta(releases: Sequence[Release], epsilon: float, unit: str, adjacency: str) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from dvspark.arguments import is_number, positive_problems
+from dvspark.arguments import count_problems, is_finite, is_number, positive_problems
 from dvspark.errors import ConfigError, Problem, written
 
 # Half a dozen units of 1e-13, the error of the root, below the promised 1e-10: sigma is rounded up by it.
@@ -99,13 +99,21 @@ def discrete_gaussian_delta(epsilon: float, sigma: float, n_cells: int, step: in
     - Discrete noise has the zCDP of the continuous Gaussian, rho = n_cells step^2 / (2 sigma^2), but not its delta.
       With the sigma for which the continuous Gaussian has delta 1e-5 at epsilon 1, one cell has 1.035e-5 (sigma
       3.7306), and 20 cells have 1.00009e-5 (sigma 16.684).
-    Cost: at most 5 million float64 terms.
+    Cost: at most 5 million float64 terms. Raises: ConfigError for an epsilon that is no finite number from 0, a sigma
+    that is not positive and finite, or another number of cells or step than a whole number from 1.
 
     The privacy loss of noise X is (2 step S + n_cells step^2) / (2 sigma^2) with S = sum X. For one cell this is
     theorem 7 of Canonne, Kamath & Steinke, NeurIPS 2020, arXiv:2004.00010. For several cells, S is a discrete Gaussian
     of variance n_cells sigma^2 up to factors e^±tau (Kairouz, Liu & Steinke, ICML 2021, arXiv:2102.06387, from sigma
     1/2).
     """
+    problems = positive_problems("sigma", sigma, "give the sigma of a release")
+    if not is_finite(epsilon) or epsilon < 0:
+        problems.append(Problem("epsilon", "a finite number from 0", written(epsilon), "0 hides a row wholly"))
+    problems += count_problems("n_cells", n_cells, "two for each validation point that a changed row can move")
+    problems += count_problems("step", step, "1 for a row; for an owner the limit of its rows")
+    if problems:
+        raise ConfigError(problems)
     delta = zcdp_delta(epsilon, n_cells * step**2 / (2 * sigma**2))
     return min(delta, _lattice_delta(epsilon, sigma, n_cells, step))
 

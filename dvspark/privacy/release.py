@@ -169,7 +169,12 @@ def privacy_problems(
 
 
 def delta_warning(delta: float, n_train: int) -> str | None:
-    """Return why this delta is too large for so many training rows, or None if it is not."""
+    """Return why this delta is too large for so many training rows, or None if it is not.
+
+    Raises: ConfigError for a delta that is not between 0 and 1, or a number of rows that is none.
+    """
+    if problems := budget_problems(1.0, delta) + count_problems("n_train", n_train, "count the training rows"):
+        raise ConfigError(problems)
     if delta < 1 / n_train:
         return None
     return (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +18,14 @@ from unittest import mock
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from frames import draw_data, frames_of, values_by_id
 
+from dvspark.arrays.games import value_game
 from dvspark.engine.planning.plan import Plan
 from dvspark.engine.replicated import packing, replicated
-from dvspark.functions import build_index, chg_values, top_contributors
+from dvspark.errors import ConfigError
+from dvspark.functions import build_index, chg_values, register_sources, top_contributors
 from dvspark.kernels.distances.distances import TILE_ROWS
 from dvspark.run import plan as plan_stage
 from dvspark.run.frames.value_frames import value_table
@@ -58,7 +61,7 @@ def on_cluster(master: str, conf: dict[str, str], shared: str) -> dict[str, Any]
         from_shared = value_table(train, validation, **SOFT_OPTIONS, work_dir=shared)
         with sharded_plan():
             in_blocks = value_table(train, validation, **SOFT_OPTIONS, work_dir=shared)
-        return {
+        report = {
             "shipped": _values(shipped),
             "shared": _values(from_shared),
             "sharded": _values(in_blocks),
@@ -69,6 +72,7 @@ def on_cluster(master: str, conf: dict[str, str], shared: str) -> dict[str, Any]
         }
     finally:
         spark.stop()
+    return {**report, "stopped": _refusals_of_stopped(train, validation)}
 
 
 def on_connect(conf: dict[str, str], shared: str) -> dict[str, Any]:
@@ -88,7 +92,7 @@ def on_connect(conf: dict[str, str], shared: str) -> dict[str, Any]:
         }
         rows = train.select("id", "embedding", "label")
         through = {"driver": False, "files": True}
-        return {
+        report = {
             "digests": [
                 packing.build_index(rows, **given, directory=Path(shared) / name, shared=shared_too).digest
                 for name, shared_too in through.items()
@@ -99,11 +103,46 @@ def on_connect(conf: dict[str, str], shared: str) -> dict[str, Any]:
             "values": _values(result),
             "sharded": _values(in_blocks),
             "contributors": _lengths(train, top_contributors(build_index(train), k=3, top=1)),
+            "npy": _values_of_shards(spark, Path(shared) / "npy"),
             "gradients": values_by_id(chg_values(train, gradient="embedding"), DATA.train.ids).tolist(),
             "findings": [finding.verdict for finding in result.findings],
         }
     finally:
         spark.stop()
+    return {**report, "stopped": _refusals_of_stopped(train, validation)}
+
+
+def _values_of_shards(spark: SparkSession, folder: Path) -> list[float]:
+    """Return the values of the training rows, read from NumPy shards by a data source."""
+    for part in ("img_emb", "metadata"):
+        (folder / part).mkdir(parents=True)
+    np.save(folder / "img_emb" / "0.npy", DATA.train.x)
+    keys = pa.table({"id": list(DATA.train.ids), "label": list(DATA.train.labels)})
+    pq.write_table(keys, folder / "metadata" / "0.parquet")
+    register_sources(spark)
+    rows = spark.read.format("dvspark-npy").load(str(folder))
+    return _values(value_table(rows, frames_of(spark, DATA)[1], **SOFT_OPTIONS))
+
+
+def _refusals_of_stopped(train: DataFrame, validation: DataFrame) -> list[str]:
+    """Return with what words frames and sessions are refused that were stopped."""
+    spark = train.sparkSession
+    return [
+        _refusal(value_table, train, validation, k=1),
+        _refusal(build_index, train),
+        _refusal(chg_values, train, gradient="embedding"),
+        _refusal(register_sources, spark),
+        _refusal(value_game, len, 3, evaluations=100, spark=spark),
+    ]
+
+
+def _refusal(function: Callable[..., Any], *args: Any, **options: Any) -> str:
+    """Return the words with which a function refuses its arguments."""
+    try:
+        function(*args, **options)
+    except ConfigError as refused:
+        return str(refused)
+    return "no words"
 
 
 def _lengths(rows: DataFrame, contributors: ColumnFunction) -> list[int]:

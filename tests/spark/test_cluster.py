@@ -44,6 +44,10 @@ def test_cluster__values_equal_the_local_engine(report: dict[str, Any], shipping
     assert set(report["findings"]) == {"pass"}
 
 
+def test_cluster__stopped_sessions_are_told_as_such(report: dict[str, Any]) -> None:
+    assert [said for said in report["stopped"] if "got: one that was stopped" not in said] == []
+
+
 def test_cluster__all_workers_map_one_and_the_same_file(report: dict[str, Any], cluster: Cluster) -> None:
     mapped = report["mapped"]
     assert report["shipping"] == "artifact"

@@ -46,8 +46,9 @@ def test_connect__values_equal_the_local_engine(java_home: Path, tmp_path: Path)
     assert len(set(report["digests"])) == 1  # rows that stream and rows through files make one index
     assert len(report["contributors"]) == len(DATA.train.ids)
     assert set(report["contributors"]) <= {1, 2}
+    assert [said for said in report["stopped"] if "got: one that was stopped" not in said] == []
     arrays, given = DATA.arrays()
     local = dvspark.value_arrays(*arrays, **given, **SOFT_OPTIONS)
-    for plan in ("values", "sharded"):
+    for plan in ("values", "sharded", "npy"):
         np.testing.assert_allclose(report[plan], local, rtol=0, atol=1e-12)
     np.testing.assert_allclose(report["gradients"], dvspark.chg_value_arrays(DATA.train.x), rtol=0, atol=1e-12)

@@ -9,7 +9,7 @@ import pytest
 
 import dvspark
 from dvspark.errors import ConfigError, InputError
-from dvspark.functions import build_index, top_contributors
+from dvspark.functions import build_index, chg_values, embed, register_sources, top_contributors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -194,6 +194,25 @@ def test_build_index__unusable_rows_are_refused(spark: SparkSession, tmp_path: P
         build_index(train_frame(spark, ids=[1, 1, *range(2, N_TRAIN)]), directory=str(tmp_path))
     with pytest.raises(InputError, match="a column 'label'"):
         build_index(train_frame(spark).drop("label"), directory=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("call", "wheres"),
+    [
+        (lambda _: build_index("x", columns="label", directory=3), ["train_df", "columns", "directory"]),
+        (lambda frame: build_index(frame.toPandas()), ["train_df"]),
+        (lambda _: top_contributors("x"), ["index"]),
+        (lambda _: chg_values(None, id=1, loss=2), ["gradients_df", "id", "loss"]),
+        (lambda _: register_sources("x"), ["spark"]),
+        (lambda _: embed("x", batch_size=0), ["batch_size", "load"]),
+        (lambda frame: dvspark.value_game(len, 3, evaluations=100, spark=frame), ["spark"]),
+    ],
+)
+def test_functions__arguments_of_another_type_are_told_all_at_once(spark: SparkSession, call: Any, wheres: Any) -> None:
+    """They were AttributeErrors and TypeErrors from within."""
+    with pytest.raises(ConfigError) as refused:
+        call(validation_frame(spark))
+    assert [problem.where for problem in refused.value.problems] == wheres
 
 
 BAD_POINTS = {

@@ -40,7 +40,7 @@ class ReviewedTable:
         return f"<{result_line(self.run, self.findings)}; {self.review!r}; table: {self.table}>"
 
 
-@own_errors("review_table")
+@own_errors
 @readable()
 @translated()
 @in_own_settings

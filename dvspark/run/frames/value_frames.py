@@ -59,7 +59,7 @@ class Result:
         return result_html(self.run, self.findings)
 
 
-@own_errors("value_table")
+@own_errors
 @readable()
 @translated()
 @in_own_settings

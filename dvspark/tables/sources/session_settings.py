@@ -42,8 +42,10 @@ _IN_USE: dict[int, tuple[int, dict[str, str]]] = {}
 def own_settings(spark: SparkSession) -> Iterator[None]:
     """Give a session the settings that a run needs, and restore the former ones after the last run that uses it.
 
-    Raises: ConfigError if the session does not let them be set.
+    Raises: ConfigError if the session does not let them be set, or is stopped.
     """
+    if problems := session_problems("the Spark session", spark):
+        raise ConfigError(problems)
     key = id(spark)
     with _LOCK:
         n_users, before = _IN_USE.get(key, (0, {}))
@@ -68,12 +70,28 @@ def in_own_settings(function: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         for given in (*args, *kwargs.values()):
             spark: Any = getattr(given, "sparkSession", given)
-            if hasattr(spark, "conf") and hasattr(spark, "createDataFrame"):
+            if _is_session(spark):
                 with own_settings(spark):
                     return function(*args, **kwargs)
         return function(*args, **kwargs)
 
     return run
+
+
+def session_problems(where: str, given: Any) -> list[Problem]:
+    """Return why an argument is no Spark session that runs."""
+    if not _is_session(given):
+        hint = "make one: SparkSession.builder.getOrCreate()"
+        return [Problem(where, "a Spark session", type(given).__name__, hint)]
+    # A classic session does not say so; the context that it shares with others loses its Java object.
+    stopped = given.is_stopped if hasattr(given, "is_stopped") else given.sparkContext._jsc is None
+    hint = "start a session, and make its DataFrames anew"
+    return [Problem(where, "a Spark session that runs", "one that was stopped", hint)] if stopped else []
+
+
+def _is_session(given: Any) -> bool:
+    """Return whether an argument is a session, a classic one or one of Spark Connect."""
+    return hasattr(given, "conf") and hasattr(given, "createDataFrame")
 
 
 def _set(spark: SparkSession) -> dict[str, str]:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from inspect import signature
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from dvspark.errors import ComputeError, DvsparkError, InputError, Problem
+from dvspark.errors import ComputeError, ConfigError, DvsparkError, InputError, Problem
 
 if TYPE_CHECKING:
     from dvspark.tables.sources.reference import TableReference
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 # Names by which Spark reports that it could not read a file of a table. The text of a Java exception includes its
 # causes, one of which may be the one that reports it.
@@ -44,24 +49,39 @@ def readable() -> Iterator[None]:
         raise InputError(Problem("a table's files", expected, said[2], hint)) from error
 
 
-@contextmanager
-def own_errors(where: str) -> Iterator[None]:
-    """Turn all errors that are raised while the block runs into errors of dvspark.
+def own_errors(function: Callable[P, R]) -> Callable[P, R]:
+    """Return a function that raises errors of dvspark alone.
 
-    Raises: InputError for errors about the tables, ComputeError for the others.
+    Raises: ConfigError for arguments that the function does not take, InputError for others' errors about the tables,
+    ComputeError for the rest of them.
     """
-    try:
-        yield
-    except DvsparkError:
-        raise
-    except Exception as error:
-        said = next((line for line in str(error).splitlines() if line.strip()), "without a word")
-        got = f"{type(error).__name__}: {said[:LONGEST_LINE]}"
-        if _is_of_analysis(error):
-            hint = "check the DataFrames: names, types, and whether what they were made of is still there"
-            raise InputError(Problem(where, "DataFrames that Spark understands", got, hint)) from error
-        hint = "check that the session is not stopped and its cluster answers; then start again"
-        raise ComputeError(Problem(where, "a computation that ends", got, hint)) from error
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        name = function.__name__
+        try:
+            signature(function).bind(*args, **kwargs)
+        except TypeError as error:
+            raise ConfigError(Problem(name, "the arguments that it takes", str(error), f"see help({name})")) from error
+        try:
+            return function(*args, **kwargs)
+        except DvsparkError:
+            raise
+        except Exception as error:
+            raise _own_error(name, error) from error
+
+    return run
+
+
+def _own_error(where: str, error: Exception) -> DvsparkError:
+    """Return the error of dvspark for an error of others."""
+    said = next((line for line in str(error).splitlines() if line.strip()), "without a word")
+    got = f"{type(error).__name__}: {said[:LONGEST_LINE]}"
+    if _is_of_analysis(error):
+        hint = "check the DataFrames: names, types, and whether what they were made of is still there"
+        return InputError(Problem(where, "DataFrames that Spark understands", got, hint))
+    hint = "check that the session is not stopped and its cluster answers; then start again"
+    return ComputeError(Problem(where, "a computation that ends", got, hint))
 
 
 def _is_of_analysis(error: Exception) -> bool:

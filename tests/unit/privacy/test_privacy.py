@@ -90,7 +90,8 @@ def test_noise__is_that_of_the_numbers_whatever_their_type(kind: Any) -> None:
     given = kind(0.3), kind(1e-3), kind(0.7)
     plain = [float(number) for number in given]
     assert gaussian_sigma(*given) == gaussian_sigma(*plain)
-    assert calibrate(*given[:2], "add_remove") == calibrate(*plain[:2], "add_remove")
+    epsilon, delta = given[:2]
+    assert calibrate(epsilon, delta, "add_remove") == calibrate(plain[0], plain[1], "add_remove")
 
 
 @pytest.mark.parametrize(
@@ -420,6 +421,25 @@ def test_discrete_gaussian__refuses_a_size_that_is_none(size: Any) -> None:
     """Fewer than no samples were none, without a word."""
     with pytest.raises(ConfigError, match=r"size\n +expected: a whole number from 0"):
         discrete_gaussian(1.0, size)
+
+
+# --- what other functions are given --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "given", [(math.nan, 0.0, 1.5, 0), (-1.0, -2.0, 0, -1), ("1", math.inf, True, 2.5), (None, None, None, None)]
+)
+def test_discrete_gaussian_delta__tells_of_all_that_is_wrong(given: Any) -> None:
+    with pytest.raises(ConfigError) as refused:
+        discrete_gaussian_delta(*given)
+    assert sorted(problem.where for problem in refused.value.problems) == ["epsilon", "n_cells", "sigma", "step"]
+
+
+@pytest.mark.parametrize(("delta", "n_train"), [(0, 0), (math.nan, -5), (2.0, 1.5), ("a", None)])
+def test_delta_warning__tells_of_all_that_is_wrong(delta: Any, n_train: Any) -> None:
+    with pytest.raises(ConfigError) as refused:
+        delta_warning(delta, n_train)
+    assert [problem.where for problem in refused.value.problems] == ["delta", "n_train"]
 
 
 # --- rows that a key draws ----------------------------------------------------------------------------------

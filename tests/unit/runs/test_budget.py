@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -91,6 +92,14 @@ def test_composed_epsilon__of_a_value_is_its_own_whatever_its_sensitivity(sensit
     assert composed_epsilon([added], 1e-5, "row", "replace_one") == pytest.approx(expected, rel=1e-4)
     assert composed_epsilon([changed], 1e-5, *ROWS) < 1.0
     assert composed_epsilon([added], 1e-5, "owner", "add_remove") == math.inf
+
+
+@pytest.mark.parametrize("releases", [release(1.0), None, [release(1.0), "a"], "ab", iter([])])
+def test_composed__releases_that_are_none_are_refused(releases: Any) -> None:
+    """One release without a list ended in a TypeError."""
+    for composed, number in ((composed_delta, 1.0), (composed_epsilon, 1e-5)):
+        with pytest.raises(ConfigError, match=r"1\. releases\n +expected: a list of releases"):
+            composed(releases, number, *ROWS)
 
 
 def test_composed_delta__sampled_releases_add_up_by_themselves() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from dvspark.errors import ComputeError, ConfigError, DvsparkError, InputError, Problem
@@ -16,6 +18,12 @@ class ConnectAnalysisException(AnalysisException):
     """That of a client."""
 
 
+@own_errors
+def value_table(raised: BaseException) -> None:
+    """Raise an error, as a function may that Spark does not serve."""
+    raise raised
+
+
 @pytest.mark.parametrize(
     ("raised", "kind"),
     [
@@ -28,8 +36,8 @@ class ConnectAnalysisException(AnalysisException):
     ],
 )
 def test_own_errors__tell_of_others(raised: Exception, kind: type[DvsparkError]) -> None:
-    with pytest.raises(kind) as told, own_errors("value_table"):
-        raise raised
+    with pytest.raises(kind) as told:
+        value_table(raised)
     assert told.value.__cause__ is raised
     (problem,) = told.value.problems
     assert type(raised).__name__ in problem.got
@@ -39,6 +47,13 @@ def test_own_errors__tell_of_others(raised: Exception, kind: type[DvsparkError])
 
 @pytest.mark.parametrize("raised", [ConfigError(Problem("a", "b", "c")), KeyboardInterrupt()])
 def test_own_errors__leave_ours_and_interrupts(raised: BaseException) -> None:
-    with pytest.raises(type(raised)) as told, own_errors("value_table"):
-        raise raised
+    with pytest.raises(type(raised)) as told:
+        value_table(raised)
     assert told.value is raised
+
+
+@pytest.mark.parametrize(("args", "options"), [((), {}), ((1, 2), {}), ((1,), {"colums": {}})])
+def test_own_errors__tell_of_arguments_that_a_function_does_not_take(args: Any, options: Any) -> None:
+    """They were told as a computation that did not end, with a word on the session."""
+    with pytest.raises(ConfigError, match=r"1\. value_table\n +expected: the arguments that it takes"):
+        value_table(*args, **options)
