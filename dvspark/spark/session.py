@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dvspark.errors import ConfigError, Problem
 from dvspark.host.ending import answer_signals, at_once, is_ending
@@ -152,13 +152,33 @@ def _stop(spark: SparkSession | None, java: frozenset[int]) -> None:
         stopping.join(STOP_SECONDS)
     elif spark is not None:
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), _accumulators_end_beside(spark):
                 warnings.simplefilter("ignore")  # Spark's word on a Java that is gone, of which we tell ourselves
                 spark.stop()
         except Exception as error:
             if not is_cut_off(error):
                 raise
             end(java)
+
+
+@contextmanager
+def _accumulators_end_beside(spark: SparkSession) -> Iterator[None]:
+    """Have the server of PySpark's accumulators end in a thread of its own, once the block has stopped the session.
+
+    It looks once a second whether it should end, and the session would wait for it.
+    """
+    context: Any = getattr(spark, "_sc", None)  # Spark Connect has none
+    server = getattr(context, "_accumulatorServer", None)
+    if server is None:
+        yield
+        return
+    context._accumulatorServer = None
+    try:
+        yield
+    finally:
+        threading.Thread(target=server.shutdown, daemon=True).start()
+        if isinstance(server.server_address, str):  # a socket's path, which stays if this process ends first
+            Path(server.server_address).unlink(missing_ok=True)
 
 
 def _launch_without_secrets(conf: dict[str, str]) -> None:

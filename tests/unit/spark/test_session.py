@@ -1,14 +1,17 @@
-"""What starts Java: no secret among the settings stands in its command line."""
+"""What starts Java: no secret among the settings stands in its command line; and what a session's end waits for."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from dvspark.errors import ConfigError
 from dvspark.logs import redact
-from dvspark.spark.session import _launch_without_secrets
+from dvspark.spark.session import _launch_without_secrets, _stop
 
 SECRET = "hunter2@:/ hunter2"
 
@@ -59,3 +62,22 @@ def test_launch__refuses_secrets_among_the_options_of_java(
         _launch_without_secrets(options)
     assert "hunter2" not in str(refused.value)
     assert launched == []
+
+
+def test_stop__does_not_wait_for_the_accumulators(tmp_path: Path) -> None:
+    """Their server looks once a second whether it should end; `SparkContext.stop` waits for it, if it has one."""
+    asked, in_stop, address = Event(), list[Any](), tmp_path / "socket"
+    address.touch()
+    context = SimpleNamespace(_accumulatorServer=SimpleNamespace(shutdown=asked.set, server_address=str(address)))
+    spark: Any = SimpleNamespace(_sc=context, stop=lambda: in_stop.append(context._accumulatorServer))
+    _stop(spark, frozenset())
+    assert in_stop == [None]
+    assert asked.wait(60)
+    assert not address.exists()
+
+
+def test_stop__ends_sessions_that_have_no_accumulators() -> None:
+    stopped = Event()
+    connect: Any = SimpleNamespace(stop=stopped.set)
+    _stop(connect, frozenset())
+    assert stopped.is_set()
