@@ -21,9 +21,11 @@ CHUNK_ROWS = 256
 WAVE_CHUNKS = 64
 # How long one query should take. A run that is stopped loses at most that much.
 QUERY_SECONDS = 60.0
-# Chunks of the first query (more if more tasks run at once), because nobody knows yet how long a chunk takes. One
-# query more takes a small run 0.4 s: 1,797 digits by each other are eight chunks.
-FIRST_CHUNKS = 8
+# Chunks of the first query (more if more tasks run at once), because nobody knows yet how long a chunk takes.
+FIRST_CHUNKS = 4
+# Twice as many if they are of no more pairs of rows than this, 4 s at a microsecond a pair. Another query takes 0.4 s:
+# 1,797 digits by each other are eight chunks.
+QUICK_PAIRS = 2**22
 
 # What one job of the sharded plan may exchange: the executors' disks hold it.
 EXCHANGE_BYTES = 16 * 2**30
@@ -62,14 +64,22 @@ def pieces(chunk_ids: list[int]) -> list[list[int]]:
     return [ordered[start : start + WAVE_CHUNKS] for start in range(0, len(ordered), WAVE_CHUNKS)]
 
 
-def queries(n_chunks: int, n_done: int = 0, n_tasks: int = 1, ends: Sequence[int] = ()) -> Cut:
+def first_chunks(chunk_rows: int, n_train: int) -> int:
+    """Return how many chunks of so many validation rows the first query values, if no more tasks run at once."""
+    return FIRST_CHUNKS * (2 if 2 * FIRST_CHUNKS * chunk_rows * n_train <= QUICK_PAIRS else 1)
+
+
+def queries(
+    n_chunks: int, n_done: int = 0, n_tasks: int = 1, ends: Sequence[int] = (), first: int = FIRST_CHUNKS
+) -> Cut:
     """Yield, for each query, the waves of chunks that are not done; a wave is a pair: its first place and its end.
 
     A query should take QUERY_SECONDS, judged by the time of the query before. ``n_tasks`` is how many tasks run at
     once. ``ends``: the places at which groups of chunks end, which no wave crosses; by default all are one group.
+    ``first``: the chunks of the first query, see `first_chunks`.
     The cut into waves changes no bit of the sum, see `dvspark.schemas.pairwise`.
     """
-    size, place = max(FIRST_CHUNKS, n_tasks), n_done
+    size, place = max(first, n_tasks), n_done
     while place < n_chunks:
         size = max(1, min(size, WAVE_CHUNKS))
         stop = place + size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dvspark.engine.chunks import queries
+from dvspark.engine.chunks import first_chunks, queries
 from dvspark.engine.engines import Index, engine_of
 from dvspark.engine.group_totals import GroupTotals
 from dvspark.engine.groups import Groups
@@ -59,7 +59,8 @@ def add_up(
         log_event(f"ledger: {n_waves} waves were done before; {left} chunks are left", waves=n_waves, chunks=left)
     n_tasks = read_hosts(session_of(validation_rows), None).n_tasks
     report = stage.expect(n_done, len(sizes), n_tasks, FIRST_ROUND[loops.is_compiled()])
-    cut = queries(len(sizes), n_done, n_tasks, totals.ends)
+    first = first_chunks(max(sizes.values(), default=0), index.n_train)
+    cut = queries(len(sizes), n_done, n_tasks, totals.ends, first)
     for wave in engine.value_waves(chunks, sizes, index, work, report, n_done, n_tasks, cut):
         if ledger is not None:
             ledger.commit(n_waves, wave)

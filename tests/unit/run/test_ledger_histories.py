@@ -88,6 +88,7 @@ class Engine:
 
 
 OPTIONS = SimpleNamespace(row_bounds=False, method="fake", aggregate="mean")
+INDEX: Any = SimpleNamespace(n_train=10**6)
 WORK: Any = SimpleNamespace(n_values=lambda _index: N_VALUES, options=OPTIONS)
 
 
@@ -113,7 +114,7 @@ def engine(option: int) -> Iterator[Engine]:
 def alone(option: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return the values of a run that nothing happened to."""
     with engine(option):
-        return add_up(SPARK, 14, SPARK, WORK, None, Stage("value")).totals.value
+        return add_up(SPARK, 14, INDEX, WORK, None, Stage("value")).totals.value
 
 
 def computed(valued: Any, _spread: Any, _spark: Any, _stages: Any, files: Storage, *, with_extremes: bool) -> Any:
@@ -121,7 +122,7 @@ def computed(valued: Any, _spread: Any, _spark: Any, _stages: Any, files: Storag
     ledger: Ledger = valued.ledger(files)
     ledger.begin()
     with engine(valued.option) as used:
-        own = add_up(SPARK, 14, SPARK, WORK, ledger, Stage("value"))
+        own = add_up(SPARK, 14, INDEX, WORK, ledger, Stage("value"))
         valued.valued = list(used.valued)
         findings = earlier_waves_findings(SPARK, SPARK, WORK, own)
     checks.require(findings, WORK.options)

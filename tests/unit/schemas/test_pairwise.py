@@ -128,6 +128,14 @@ def test_queries__of_a_slow_job_are_of_a_minute(monkeypatch: pytest.MonkeyPatch)
     assert len(lasted) >= 5
 
 
+@pytest.mark.parametrize(
+    ("chunk_rows", "n_train", "first"), [(256, 1797, 8), (256, 2048, 8), (256, 2049, 4), (1, 10**7, 4)]
+)
+def test_first_chunks__are_more_where_they_are_quick(chunk_rows: int, n_train: int, first: int) -> None:
+    assert chunks.first_chunks(chunk_rows, n_train) == first
+    assert [next(iter(queries(9, first=first)))[-1][1]] == [first]
+
+
 def test_queries__of_a_quick_job_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr(chunks.time, "monotonic", lambda: now)
