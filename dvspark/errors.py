@@ -8,6 +8,7 @@ import re
 import reprlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Number
 from typing import Any
 
 from dvspark.logs.redact import redacted, visible
@@ -97,7 +98,14 @@ def taken_run_id(where: str, own: str, got: str, hint: str) -> OutputConflictErr
     return OutputConflictError(Problem(where, expected, got, hint))
 
 
-def written(value: object, write: Callable[[Any], str] = repr) -> str:
+def _plain(value: object) -> str:
+    """Return a value as its user wrote it: -5, and not Decimal('-5') or np.float64(-5.0)."""
+    if isinstance(value, str):
+        return str.__repr__(value)
+    return str(value) if isinstance(value, Number) else repr(value)
+
+
+def written(value: object, write: Callable[[Any], str] = _plain) -> str:
     """Return a value as text, for a message. Python writes no whole number of more than 4,300 digits."""
     try:
         return write(value)

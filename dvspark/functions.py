@@ -17,7 +17,7 @@ from dvspark.arrays.gradient_frames import frame_values
 from dvspark.engine.index.train_index import IndexReference
 from dvspark.engine.replicated import packing, replicated
 from dvspark.engine.replicated.contributors import contributors_of
-from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.errors import ConfigError, InputError, Problem, written
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import Contributors
@@ -164,7 +164,9 @@ def top_contributors(
     problems = options.problems()
     if not problems and not options.declaration.bins:
         shown = ", ".join(name for name, one in METHODS.items() if one.bins)
-        problems.append(Problem("method", f"one of {shown}", repr(method), "this function ranks all rows of a point"))
+        problems.append(
+            Problem("method", f"one of {shown}", written(method), "this function ranks all rows of a point")
+        )
     problems += count_problems("top", top, "how many rows of each sign to show")
     if not problems and options.declaration.knows("n_classes") and n_classes is None:
         hint = "count the labels of both tables: a column function sees one batch at a time"

@@ -19,7 +19,7 @@ from dvspark.arrays.other_inputs import graph_values
 from dvspark.arrays.owned_inputs import GivenOwned
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.index.search import searched
-from dvspark.errors import ConfigError, DataWarning, Problem
+from dvspark.errors import ConfigError, DataWarning, Problem, written
 from dvspark.kernels.distances.distances import prepare
 from dvspark.kernels.formulas.kinds import Parameters, RadiusFormulas
 from dvspark.kernels.ranking.ranking import RankingOptions
@@ -140,7 +140,7 @@ def value_arrays(
     )
     if release is not None and not (method in list(METHODS) and METHODS[method].is_private):
         hint = "leave it out: nothing private is released"
-        raise ConfigError(Problem("release", "a private method", repr(method), hint))
+        raise ConfigError(Problem("release", "a private method", written(method), hint))
     if knn_graph is not None:
         return graph_values(knn_graph, y_train, options)
     owned = GivenOwned(x_owned, y_owned, owned_ids)

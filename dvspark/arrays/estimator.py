@@ -9,7 +9,7 @@ from typing import Any, Self
 from dvspark.arguments import feature_names, name_problems
 from dvspark.arrays.array_guises import ERRORS, numbers_of
 from dvspark.arrays.array_values import value_arrays
-from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.errors import ConfigError, InputError, Problem, written
 from dvspark.schemas import Float64s
 
 # What `fit` calls the rows that `value_arrays` takes by these names.
@@ -96,5 +96,5 @@ def _name_problems(options: Iterable[str]) -> list[Problem]:
             problems.append(Problem(name, "rows as arguments of fit", "an option", hint))
         elif name.endswith("_") or hasattr(DataValuator, name):
             hint = "leave it out: the estimator itself uses this name"
-            problems.append(Problem(name, "an option of dvspark.value_arrays", repr(name), hint))
+            problems.append(Problem(name, "an option of dvspark.value_arrays", written(name), hint))
     return problems

@@ -14,7 +14,7 @@ from dvspark.arguments import choice_problems, count_problems, is_number
 from dvspark.engine.games.game_ledger import GameLedger
 from dvspark.engine.games.on_spark import play_on
 from dvspark.engine.games.ranges import GameWork, play_here
-from dvspark.errors import ConfigError, Problem
+from dvspark.errors import ConfigError, Problem, written
 from dvspark.games.estimators.base import EstimatedValues
 from dvspark.games.playing import play, require_budget
 from dvspark.games.totals import Totals
@@ -61,7 +61,7 @@ class GameResult:
         Raises: ConfigError for a confidence that is not between 0 and 1.
         """
         if not is_number(confidence) or not 0 < confidence < 1:
-            raise ConfigError(Problem("confidence", "a number between 0 and 1", repr(confidence), "0.95 is usual"))
+            raise ConfigError(Problem("confidence", "a number between 0 and 1", written(confidence), "0.95 is usual"))
         half = self.estimate.half_widths(confidence)
         return np.stack([self.values - half, self.values + half], axis=1)
 
@@ -102,7 +102,7 @@ def value_game(
         raise ConfigError(problems)
     declared = _checked(utility, n_players, method, evaluations, seed, method_params)
     if not isinstance(cache, bool):
-        raise ConfigError(Problem("cache", "True or False", repr(cache), "True keeps what each coalition is worth"))
+        raise ConfigError(Problem("cache", "True or False", written(cache), "True keeps what each coalition is worth"))
     resolved = resolved_parameters(declared.own_parameters, method_params, 0)
     estimator = declared.estimator_of(int(n_players), resolved)
     rules = declared.rules_of(int(evaluations), resolved)
@@ -145,14 +145,14 @@ def _checked(
     problems = choice_problems("method", method, sorted(GAMES))
     if problems and method in list(METHODS):
         hint = f"dvspark.value_arrays(..., method={method!r}) values rows of tables by it"
-        problems = [Problem("method", f"one of {', '.join(map(repr, sorted(GAMES)))}", repr(method), hint)]
+        problems = [Problem("method", f"one of {', '.join(map(repr, sorted(GAMES)))}", written(method), hint)]
     if not (callable(utility) or isinstance(utility, str)):
         hint = "give a function of a sorted array of players, or module:function"
         problems.append(Problem("utility", "something that can be called", type(utility).__name__, hint))
     problems += count_problems("n_players", n_players, "players are numbered from 0")
     problems += count_problems("evaluations", evaluations, "10_000 is the default")
     if not (seed == 0 and type(seed) is not bool) and count_problems("seed", seed, ""):
-        problems.append(Problem("seed", "a whole number from 0", repr(seed), "the seed decides what is drawn"))
+        problems.append(Problem("seed", "a whole number from 0", written(seed), "the seed decides what is drawn"))
     if method in list(GAMES):
         declared = GAMES[method]
         problems += parameter_problems(method, declared.own_parameters, parameters)

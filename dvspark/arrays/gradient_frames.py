@@ -10,7 +10,7 @@ import numpy as np
 from dvspark.arrays.array_columns import read_numbers
 from dvspark.audit import checks
 from dvspark.engine.replicated.gradient_sums import add_sums, games_of, sum_batches, value_batches
-from dvspark.errors import InputError, Problem, close_matches, shown
+from dvspark.errors import InputError, Problem, close_matches, shown, written
 from dvspark.kernels.formulas.chg_shapley import GradientGame
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import GRADIENT_SUMS, GRADIENT_VALUES, Float64s, Partial
@@ -67,7 +67,7 @@ def _epochs(gradients_df: DataFrame, epoch: str) -> list[DataFrame]:
     """Return the rows of each epoch, in ascending order of the epochs. Raises: InputError if there are none."""
     if epoch not in gradients_df.columns:
         hint = close_matches(epoch, gradients_df.columns)
-        raise InputError(Problem("epoch", "a column of the table", repr(epoch), hint))
+        raise InputError(Problem("epoch", "a column of the table", written(epoch), hint))
     words = sorted(row[0] for row in gradients_df.select(epoch).dropna().distinct().collect())
     if not words or gradients_df.where(gradients_df[epoch].isNull()).head(1):
         hint = "each row tells the epoch in which it has this loss and gradient"

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import scipy
 
 from dvspark.arrays.array_columns import read_labels, read_numbers
-from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.errors import ConfigError, InputError, Problem, written
 from dvspark.kernels.formulas.chg_shapley import chg_values
 from dvspark.kernels.formulas.cleanlab_knn_shapley import graph_scores
 from dvspark.kernels.formulas.hardness_shapley import hardness_values
@@ -29,7 +29,7 @@ def graph_values(knn_graph: Any, y_train: Any, options: ValueOptions) -> Float64
     problems = options.problems()
     if options.method not in GRAPH_METHODS:
         expected = f"one of {', '.join(map(repr, GRAPH_METHODS))}, with a knn_graph"
-        problems.append(Problem("method", expected, repr(options.method), "other methods need embeddings"))
+        problems.append(Problem("method", expected, written(options.method), "other methods need embeddings"))
     if problems:
         raise ConfigError(problems)
     if not scipy.sparse.issparse(knn_graph):

@@ -10,7 +10,7 @@ from typing import Any
 from dvspark.arguments import choice_problems
 from dvspark.cli.import_words import IMPORT, IMPORTS, VALUE_OF_IMPORT
 from dvspark.cli.words import own_words, whole_of
-from dvspark.errors import ConfigError, InputError, Problem, shown
+from dvspark.errors import ConfigError, InputError, Problem, shown, written
 from dvspark.host.printing import tell
 from dvspark.logs.redact import visible
 from dvspark.tables.imports.given_table import FORMATS, GivenTable, table_files
@@ -135,5 +135,5 @@ def _number(name: str, options: dict[str, str], least: float, most: float) -> fl
     except ValueError:
         found = float("nan")
     if not least <= found <= most:
-        raise ConfigError(Problem(name, f"a number from {least} to {most}", repr(options[name])))
+        raise ConfigError(Problem(name, f"a number from {least} to {most}", written(options[name])))
     return found

@@ -11,7 +11,7 @@ from dvspark.arguments import choice_problems
 from dvspark.cli.declared import COMMANDS
 from dvspark.cli.market_files import asked_values, free_places, write_both
 from dvspark.cli.words import own_words
-from dvspark.errors import ConfigError, Problem
+from dvspark.errors import ConfigError, Problem, written
 from dvspark.logs.redact import visible
 from dvspark.market.gaming import RESISTS, SUMS
 from dvspark.market.given_tables import number_of
@@ -79,5 +79,5 @@ def _amount(text: str) -> Decimal:
         return Decimal(text)
     except InvalidOperation:
         raise ConfigError(
-            Problem("--budget", "an amount of money", repr(text), "write digits, such as 9999.99")
+            Problem("--budget", "an amount of money", written(text), "write digits, such as 9999.99")
         ) from None

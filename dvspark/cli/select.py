@@ -15,7 +15,7 @@ from dvspark.cli import select_training
 from dvspark.cli.declared import COMMANDS, TABLE_OPTIONS, TRAINING_OPTIONS
 from dvspark.cli.market_files import asked_values, free_places, write_both
 from dvspark.cli.words import own_words
-from dvspark.errors import ConfigError, Problem
+from dvspark.errors import ConfigError, Problem, written
 from dvspark.logs.redact import visible
 from dvspark.market.given_tables import column_of, costs_of, number_of, read_table
 from dvspark.market.selection import GROUPS, select_rows, select_within
@@ -66,7 +66,7 @@ def _rows_of_share(text: str, n: int) -> int:
     except InvalidOperation:
         share = Decimal("NaN")
     if not share.is_finite() or not 0 < share <= 1:
-        raise ConfigError(Problem("--share", "a number above 0, up to 1", repr(text), "0.5 keeps half"))
+        raise ConfigError(Problem("--share", "a number above 0, up to 1", written(text), "0.5 keeps half"))
     # In floats 0.29 of 100 is less than 29. No table has 10^18 rows, and a fraction has all digits of 1e-99999999.
     return max(1, math.floor(Fraction(share) * n)) if share.adjusted() >= -18 else 1
 

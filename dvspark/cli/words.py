@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dvspark.cli.declared import Command, Option
-from dvspark.errors import ConfigError, Problem, close_matches
+from dvspark.errors import ConfigError, Problem, close_matches, written
 
 
 def own_words(command: Command, words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
@@ -23,7 +23,7 @@ def own_words(command: Command, words: Sequence[str]) -> tuple[list[str], dict[s
         option = _known(command, name)
         if not option.values:
             if has_value:
-                raise ConfigError(Problem(name, "no value", repr(value), _hint(command)))
+                raise ConfigError(Problem(name, "no value", written(value), _hint(command)))
         elif not has_value:
             if not left:
                 raise ConfigError(Problem(name, f"{name} {option.values}", "no value", _hint(command)))
@@ -55,7 +55,7 @@ def whole_of(name: str, options: Mapping[str, str], least: int = 1) -> int:
     except ValueError:
         found = least - 1
     if found < least:
-        raise ConfigError(Problem(name, f"a whole number from {least}", repr(options[name])))
+        raise ConfigError(Problem(name, f"a whole number from {least}", written(options[name])))
     return found
 
 
@@ -64,7 +64,7 @@ def number_of(name: str, options: Mapping[str, str]) -> float:
     try:
         return float(options[name])
     except ValueError:
-        raise ConfigError(Problem(name, "a number", repr(options[name]))) from None
+        raise ConfigError(Problem(name, "a number", written(options[name]))) from None
 
 
 def place_of(run: str) -> tuple[str, str | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dvspark.arguments import positive_problems
-from dvspark.errors import Problem
+from dvspark.errors import Problem, written
 from dvspark.methods import METHODS
 
 
@@ -22,5 +22,5 @@ def budget_problems(
         problems += positive_problems("epsilon_budget", epsilon_budget, hint)
     if delta_budget is not None and not 0 < delta_budget < 1:
         hint = "far below 1 / (number of training rows)"
-        problems.append(Problem("delta_budget", "a number between 0 and 1", repr(delta_budget), hint))
+        problems.append(Problem("delta_budget", "a number between 0 and 1", written(delta_budget), hint))
     return problems

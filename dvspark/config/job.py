@@ -17,7 +17,7 @@ from dvspark.config.goals import GoalName, goal_problems, with_goal
 from dvspark.config.sections import NumbersAreNoTruths, OutputConfig, SparkConfig, StreamConfig, TableConfig
 from dvspark.engine.chunks import CHUNK_ROWS
 from dvspark.engine.planning.plan import PLANS, host_memory_problems
-from dvspark.errors import Problem
+from dvspark.errors import Problem, written
 from dvspark.kernels.distances.distances import METRICS
 from dvspark.kernels.ranking.ranking import PRECISIONS, TIES
 from dvspark.methods import METHODS
@@ -252,7 +252,7 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
             given |= {"by_class": "true"} if self.by_class else {}
             hint = "value all rows at once: a run with weights, tasks or classes keeps no totals that could change"
             problems += [
-                Problem(where, "none, for a change of a run", repr(column), hint)
+                Problem(where, "none, for a change of a run", written(column), hint)
                 for where, column in given.items()
                 if column is not None
             ]
@@ -272,7 +272,7 @@ class JobConfig(NumbersAreNoTruths, BaseSettings):
             problems.append(Problem("show", "a report", "report: false", "leave one of them out"))
         if self.method in METHODS and METHODS[self.method].is_private:
             hint = "leave it out: the column of the lowest rows would tell of the table"
-            problems.append(Problem("show", f"no column, for {self.method}", repr(self.show), hint))
+            problems.append(Problem("show", f"no column, for {self.method}", written(self.show), hint))
         return problems
 
     def _owned_problems(self) -> list[Problem]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.errors import ConfigError, InputError, Problem, written
 from dvspark.evaluate.contenders import Contender
 from dvspark.evaluate.copies import (
     SCIPY_NAMES,
@@ -167,7 +167,7 @@ def _problems(one: Contender) -> list[Problem]:
     for name, usual in (("ties", "id"), ("sampling_rate", 1)):
         if (got := one.options.get(name)) not in (None, usual):
             hint = "leave it out: copies are valued by formulas of their own, which have no other"
-            problems.append(Problem(where, f"{name} {usual}, in the attack", repr(got), hint))
+            problems.append(Problem(where, f"{name} {usual}, in the attack", written(got), hint))
     return problems
 
 

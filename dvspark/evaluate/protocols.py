@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dvspark.arguments import choice_problems, is_number
-from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.errors import ConfigError, InputError, Problem, written
 from dvspark.evaluate.labeled import LabeledRows
 from dvspark.schemas import Int64s
 
@@ -61,10 +61,10 @@ class Protocol:
         problems = choice_problems("protocol", self.name, PROTOCOLS) + choice_problems("spoil", self.spoil, SPOILS)
         if not is_number(self.share) or not 0 <= self.share < 1:
             problems.append(
-                Problem("share", "a number from 0, below 1", repr(self.share), "0.1 spoils every tenth row")
+                Problem("share", "a number from 0, below 1", written(self.share), "0.1 spoils every tenth row")
             )
         if not is_number(self.noise) or not 0 <= self.noise < np.inf:
-            problems.append(Problem("noise", "a finite number from 0", repr(self.noise), f"{NOISE} is the default"))
+            problems.append(Problem("noise", "a finite number from 0", written(self.noise), f"{NOISE} is the default"))
         return problems
 
     def seeds(self, n: int) -> list[int]:

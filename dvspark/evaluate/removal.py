@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.errors import ConfigError, InputError, Problem, written
 from dvspark.evaluate.contenders import Contender
 from dvspark.evaluate.evaluation import Evaluation, Row
 from dvspark.evaluate.labeled import LabeledRows
@@ -160,7 +160,7 @@ def _summary(name: str, orders: tuple[str, str], model: str, rows: list[Row]) ->
 
 
 def _share_problems(shares: Sequence[float]) -> list[Problem]:
-    problems = [Problem("shares", "numbers from 0, up to 1", repr(one)) for one in shares if not 0 <= one <= 1]
+    problems = [Problem("shares", "numbers from 0, up to 1", written(one)) for one in shares if not 0 <= one <= 1]
     if not any(0 < one < 1 for one in shares):
         problems.append(Problem("shares", "one between 0 and 1", f"{[*shares]}", "such as 0.1: every tenth row"))
     return problems

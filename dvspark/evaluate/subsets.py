@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dvspark.arguments import choice_problems
-from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.errors import ConfigError, InputError, Problem, written
 from dvspark.evaluate.evaluation import Evaluation, Row
 from dvspark.evaluate.labeled import LabeledRows
 from dvspark.evaluate.measures import band
@@ -45,7 +45,7 @@ def subsets(
     protocol = protocol or Protocol(share=0.0)
     seeds = protocol.seeds(3) if seeds is None else seeds
     problems = [problem for one in criteria for problem in choice_problems("method", one, [*CRITERIA])]
-    problems += [Problem("shares", "numbers above 0, up to 1", repr(one)) for one in shares if not 0 < one <= 1]
+    problems += [Problem("shares", "numbers above 0, up to 1", written(one)) for one in shares if not 0 < one <= 1]
     if problems or training.problems():
         raise ConfigError(problems + training.problems())
     found: dict[tuple[str, float], list[dict[str, float]]] = {}

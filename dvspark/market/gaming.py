@@ -13,7 +13,7 @@ from dvspark.arguments import name_problems
 from dvspark.arrays.array_columns import read_owners
 from dvspark.arrays.array_guises import ERRORS, labels_of, numbers_of
 from dvspark.arrays.array_values import value_arrays
-from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.errors import ConfigError, InputError, Problem, written
 
 # The methods whose values are of owners.
 OWNER_METHODS = ("owner_knn_shapley", "owner_sum_of_points")
@@ -80,7 +80,7 @@ def _problems(method: str, options: Mapping[str, Any]) -> list[Problem]:
     problems = []
     if method not in OWNER_METHODS:
         hint = "sums of other Shapley values resist splitting, too, and no copies"
-        problems.append(Problem("method", f"one of {', '.join(OWNER_METHODS)}", repr(method), hint))
+        problems.append(Problem("method", f"one of {', '.join(OWNER_METHODS)}", written(method), hint))
     if options.get("train_ids") is not None:
         problems.append(Problem("train_ids", "none", "given", "leave them out: copies come after all other rows"))
     if options.get("error_bound"):

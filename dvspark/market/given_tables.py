@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from dvspark.errors import ConfigError, InputError, OutputConflictError, Problem, shown
+from dvspark.errors import ConfigError, InputError, OutputConflictError, Problem, shown, written
 from dvspark.schemas import Float64s
 
 FORMS = (".csv", ".parquet")
@@ -183,7 +183,7 @@ def number_of(name: str, text: str) -> float:
     try:
         number = float(text)
     except ValueError:
-        raise ConfigError(Problem(name, "a number", repr(text), "write digits")) from None
+        raise ConfigError(Problem(name, "a number", written(text), "write digits")) from None
     if not math.isfinite(number):
-        raise ConfigError(Problem(name, "a finite number", repr(text), "write digits, of less than 1e308"))
+        raise ConfigError(Problem(name, "a finite number", written(text), "write digits, of less than 1e308"))
     return number

@@ -83,7 +83,7 @@ def _units(budget: Any, decimals: Any) -> tuple[int, list[Problem]]:
     problems = []
     if isinstance(decimals, bool) or not isinstance(decimals, int | np.integer) or not 0 <= decimals <= MOST_DECIMALS:
         hint = "2 pays in cents, 0 in whole amounts"
-        problems.append(Problem("decimals", f"a whole number from 0 to {MOST_DECIMALS}", repr(decimals), hint))
+        problems.append(Problem("decimals", f"a whole number from 0 to {MOST_DECIMALS}", written(decimals), hint))
     exact = _exact(budget)
     if exact is None or exact < 0:
         hint = "give an amount of 0 or more"
@@ -105,7 +105,9 @@ def _units(budget: Any, decimals: Any) -> tuple[int, list[Problem]]:
 def _floor_problems(floor: object) -> list[Problem]:
     if isinstance(floor, bool | np.bool_):
         return []
-    return [Problem("floor", "True or False", repr(floor), "True gives negative values 0; False lets them owe money")]
+    return [
+        Problem("floor", "True or False", written(floor), "True gives negative values 0; False lets them owe money")
+    ]
 
 
 def _exact(budget: Any) -> Fraction | None:

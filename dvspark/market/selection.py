@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dvspark.errors import ConfigError, InputError, Problem, shown
+from dvspark.errors import ConfigError, InputError, Problem, shown, written
 from dvspark.market.given_tables import column_of, numbers_of
 from dvspark.market.payouts import FIRST, largest_remainders
 from dvspark.schemas import SELECTION, Float64s, Int64s
@@ -53,7 +53,7 @@ def select_within(values: pa.Table, costs: Float64s, budget: float, by: str | No
     """
     if not 0 <= budget < math.inf:
         hint = "give an amount of 0 or more"
-        raise ConfigError(Problem("budget", "an amount of money, finite and from 0", repr(budget), hint))
+        raise ConfigError(Problem("budget", "an amount of money, finite and from 0", written(budget), hint))
     if costs.shape != (len(values),) or not np.all(np.isfinite(costs) & (costs > 0)):
         got = f"{int(np.count_nonzero(~(np.isfinite(costs) & (costs > 0))))} others"
         raise InputError(Problem("costs", "a finite cost above 0 of each row", got, "give every row its price"))

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dvspark.arguments import choice_problems
-from dvspark.errors import Problem
+from dvspark.errors import Problem, written
 from dvspark.kernels.distances.distances import METRICS
 from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.kernels.ranking.ranking import PRECISIONS, TIES, RankingOptions
@@ -63,19 +63,19 @@ class ValueOptions:
         ]
         if not isinstance(self.tolerance, int | float) or not 0 <= self.tolerance < 1:
             hint = "1e-8 is the default; 0 puts all rows in exact order"
-            problems.append(Problem("tolerance", "a number from 0 to below 1", repr(self.tolerance), hint))
+            problems.append(Problem("tolerance", "a number from 0 to below 1", written(self.tolerance), hint))
         elif self.tolerance == 0 and self.ranking == "binned":
             expected, hint = "a tolerance above 0 for bins", "leave ranking out, or give a tolerance such as 1e-8"
             problems.append(Problem("tolerance, ranking", expected, "0 and binned", hint))
         if not isinstance(self.error_bound, bool):
             hint = "True adds how far each value may be from the exact one"
-            problems.append(Problem("error_bound", "True or False", repr(self.error_bound), hint))
+            problems.append(Problem("error_bound", "True or False", written(self.error_bound), hint))
         if not isinstance(self.self_validation, bool):
             hint = "True: the training rows are the validation rows too"
-            problems.append(Problem("self_validation", "True or False", repr(self.self_validation), hint))
+            problems.append(Problem("self_validation", "True or False", written(self.self_validation), hint))
         if not isinstance(self.by_class, bool):
             hint = "True tells the part of each value that comes from validation rows of the row's own class"
-            problems.append(Problem("by_class", "True or False", repr(self.by_class), hint))
+            problems.append(Problem("by_class", "True or False", written(self.by_class), hint))
         if self.method in list(METHODS):  # no look-up in the dictionary, because the given value may not be hashable
             problems += METHODS[self.method].parameter_problems(self.parameters) + self._unfit()
         return problems
@@ -100,7 +100,7 @@ class ValueOptions:
             )
         if self.metric != "euclidean" and not method.compares_by(self.parameters):
             hint = "leave metric out: rows are not compared"
-            problems.append(Problem("metric", f"'euclidean' for {method.name}", repr(self.metric), hint))
+            problems.append(Problem("metric", f"'euclidean' for {method.name}", written(self.metric), hint))
         if self.error_bound and method.bounds(self.parameters) is False:
             hint = (
                 "give utility_range, how far apart the utilities of two sets can be, and no truncation; or leave it out"
@@ -203,7 +203,7 @@ def group_problems(options: ValueOptions, given: Mapping[str, str | None]) -> li
         return []
     hint = "leave it out, or choose a method whose values add up point by point, such as knn_shapley"
     return [
-        Problem(where, f"none, for {options.method}", repr(column), hint)
+        Problem(where, f"none, for {options.method}", written(column), hint)
         for where, column in given.items()
         if column is not None
     ]
@@ -217,7 +217,7 @@ def epoch_problems(options: ValueOptions, given: Mapping[str, str | None]) -> li
     if options.parameters.get("source") != GIVEN:
         hint = "leave it out, or value gradients: method: chg_shapley, source: gradients"
         expected = f"none, for {options.method} of embeddings"
-        return [Problem(where, expected, repr(column), hint) for where, column in named.items()]
+        return [Problem(where, expected, written(column), hint) for where, column in named.items()]
     if len(named) < len(given):
         got, hint = f"only {', '.join(named)}", "the target of each epoch is the mean of that epoch"
         return [Problem(", ".join(given), "both or neither", got, hint)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from dvspark.errors import ConfigError, Problem
+from dvspark.errors import ConfigError, Problem, written
 from dvspark.extras import import_extra
 from dvspark.methods.parameters import Words
 from dvspark.schemas import EXACT
@@ -42,7 +42,7 @@ def factory_problems(index: str | None) -> list[Problem]:
     if index is None or index == EXACT:
         return []
     if re.search(rf"\d{{{LONGEST_NUMBER + 1}}}", index):
-        return [Problem("parameter 'index'", f"numbers of up to {LONGEST_NUMBER} digits", repr(index), HINT)]
+        return [Problem("parameter 'index'", f"numbers of up to {LONGEST_NUMBER} digits", written(index), HINT)]
     try:
         new_index(index, ANY_DIMENSION, "euclidean")
     except ConfigError as error:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import scipy
 
 from dvspark.arguments import choice_problems, is_finite
-from dvspark.errors import ConfigError, Problem
+from dvspark.errors import ConfigError, Problem, written
 from dvspark.privacy.gaussian import budget_problems, gaussian_log_delta
 from dvspark.privacy.noisy_values import units_moved
 from dvspark.privacy.release import CELLS_OF_ADJACENCY, OWNER, UNITS, Release, ValueRelease
@@ -29,7 +29,7 @@ def composed_delta(releases: Sequence[Release], epsilon: float, unit: str, adjac
     """
     problems = _problems(releases, unit, adjacency)
     if not is_finite(epsilon) or epsilon < 0:
-        problems.append(Problem("epsilon", "a finite number from 0", repr(epsilon), "0 hides a unit wholly"))
+        problems.append(Problem("epsilon", "a finite number from 0", written(epsilon), "0 hides a unit wholly"))
     if problems:
         raise ConfigError(problems)
     return _composed_delta(releases, epsilon, unit, adjacency)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dvspark.arguments import choice_problems, is_finite, positive_problems
-from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.errors import ConfigError, InputError, Problem, written
 from dvspark.privacy.gaussian import budget_problems
 from dvspark.privacy.release import CELLS_OF_ADJACENCY, OWNER, Release, ValueRelease, calibrate
 from dvspark.privacy.sampler import RandomBits, discrete_gaussian
@@ -84,7 +84,9 @@ def _sensitivity_problems(sensitivity: object) -> list[Problem]:
         return problems
     if is_finite(sensitivity) and LEAST_SENSITIVITY <= sensitivity <= LARGEST_SENSITIVITY:
         return []
-    return [Problem("sensitivity", "a number from 1e-100 to 1e100", repr(sensitivity), "give values in another unit")]
+    return [
+        Problem("sensitivity", "a number from 1e-100 to 1e100", written(sensitivity), "give values in another unit")
+    ]
 
 
 def _values(values: Any, unit: float) -> Float64s:

@@ -197,7 +197,7 @@ def _unit_problems(unit: object, rows_per_owner: object, sampling_rate: object) 
     if problems:
         return problems
     if unit == ROW and rows_per_owner != 1:
-        return [Problem("rows_per_owner", "1 where rows are protected", repr(rows_per_owner), "set unit: owner")]
+        return [Problem("rows_per_owner", "1 where rows are protected", written(rows_per_owner), "set unit: owner")]
     if unit == OWNER and is_number(sampling_rate) and sampling_rate < 1:
         hint = "take unit 'row', or sampling_rate 1: a sample has some rows of each owner with many rows"
         return [Problem("unit", "'row' under Poisson sampling", "'owner'", hint)]
@@ -216,7 +216,7 @@ def _sampling_problems(delta: object, adjacency: object, sampling_rate: object) 
         problems.append(Problem("adjacency", "'add_remove' under Poisson sampling", got, hint))
     if is_number(delta) and 0 < delta < 1 and delta >= sampling_rate:
         hint = "take a smaller delta: rows are sampled so seldom that this one asks for no noise at all"
-        problems.append(Problem("delta", f"a number below the sampling rate {sampling_rate}", repr(delta), hint))
+        problems.append(Problem("delta", f"a number below the sampling rate {sampling_rate}", written(delta), hint))
     return problems
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dvspark.arguments import is_finite
-from dvspark.errors import Problem, shown
+from dvspark.errors import Problem, shown, written
 from dvspark.methods import METHODS
 from dvspark.review.copies import copy_radius, earlier_copies, leaks
 from dvspark.review.decisions import Decided, Evidence, codes_at, decide, same_labels
@@ -68,7 +68,7 @@ def review_problems(method: str, metric: str, parent: str | None) -> list[Proble
         problems.append(Problem("review", "a method that values rows by their labels", method, hint))
     if metric == "inner_product":
         hint = "take cosine for embeddings that are compared by inner product"
-        problems.append(Problem("metric", "a distance, for a review: 'euclidean' or 'cosine'", repr(metric), hint))
+        problems.append(Problem("metric", "a distance, for a review: 'euclidean' or 'cosine'", written(metric), hint))
     if parent is not None:
         hint = "review all rows in a run of their own"
         problems.append(Problem("review", "a run of its own", f"a change of run {parent}", hint))
@@ -80,7 +80,7 @@ def radius_problems(radius: Any) -> list[Problem]:
     if radius == AUTO or (is_finite(radius) and radius >= 0):
         return []
     hint = "in the unit of the metric; 0 finds equal rows only"
-    return [Problem("duplicate_radius", "'auto' or a number from 0", repr(radius), hint)]
+    return [Problem("duplicate_radius", "'auto' or a number from 0", written(radius), hint)]
 
 
 def vocabulary(train: pa.Array, validation: pa.Array | None) -> pa.Array:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from dvspark.engine.groups import Groups
-from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.errors import ConfigError, InputError, Problem, written
 from dvspark.kernels.formulas.kinds import Parameters
 from dvspark.logs import Stages, log_event
 from dvspark.methods.kinds.private import PrivateMethod
@@ -131,7 +131,7 @@ def _require_a_method_of_jobs(options: ValueOptions) -> None:
     """Raise ConfigError for a method that values arrays alone."""
     if not options.declaration.in_jobs:
         hint = "take dp_threshold_knn_shapley, which hides what a job tells besides values; or dvspark.value_arrays"
-        raise ConfigError(Problem("method", "a method of jobs", repr(options.method), hint))
+        raise ConfigError(Problem("method", "a method of jobs", written(options.method), hint))
 
 
 def _owners(inputs: ValidatedInputs) -> list[str | int]:

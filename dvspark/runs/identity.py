@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any
 
-from dvspark.errors import Problem
+from dvspark.errors import Problem, written
 
 # A run id becomes a folder name and a Hive partition value.
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -45,7 +45,7 @@ def published_id_problems(run_id: str, where: str = "run_id") -> list[Problem]:
     if RUN_ID.fullmatch(run_id):
         return []
     expected = "1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit"
-    return [Problem(where, expected, repr(run_id), "it names folders; leave it out to have one derived")]
+    return [Problem(where, expected, written(run_id), "it names folders; leave it out to have one derived")]
 
 
 def _taken_for(run_id: str) -> str | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dvspark.arguments import choice_problems, count_problems, is_count, is_number
-from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.errors import ConfigError, InputError, Problem, written
 from dvspark.kernels.gradients.course import MOMENTUM
 from dvspark.kernels.gradients.head_gradients import Piece
 from dvspark.kernels.gradients.softmax_head import PENALTY, SoftmaxHead, untrained_head
@@ -55,7 +55,9 @@ class SubsetTraining:
         """Return everything that is wrong with it."""
         problems = choice_problems("method", self.criterion, [*CRITERIA])
         if not is_number(self.share) or not 0 < self.share <= 1:
-            problems.append(Problem("share", "a number above 0, up to 1", repr(self.share), "0.3 keeps three in ten"))
+            problems.append(
+                Problem("share", "a number above 0, up to 1", written(self.share), "0.3 keeps three in ten")
+            )
         for name, meaning in (("epochs", "passes over the chosen rows"), ("every", "epochs between two choices")):
             problems += count_problems(name, getattr(self, name), meaning)
         problems += count_problems("batch_rows", self.batch_rows, "rows of a step")
@@ -63,9 +65,11 @@ class SubsetTraining:
             hint = "rows are chosen after the first epoch; random draws them once"
             problems.append(Problem("epochs", f"2 or more, for {self.criterion}", "1", hint))
         if self.seed != 0 and not is_count(self.seed):
-            problems.append(Problem("seed", "a whole number from 0", repr(self.seed), "the seed decides what is drawn"))
+            problems.append(
+                Problem("seed", "a whole number from 0", written(self.seed), "the seed decides what is drawn")
+            )
         if not is_number(self.learning_rate) or not 0 < self.learning_rate < math.inf:
-            problems.append(Problem("learning_rate", "a finite number above 0", repr(self.learning_rate)))
+            problems.append(Problem("learning_rate", "a finite number above 0", written(self.learning_rate)))
         return problems
 
     def trained(self, rows: Piece, points: Piece | None = None) -> TrainedOnSubset:

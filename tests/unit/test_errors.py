@@ -1,12 +1,15 @@
-"""An error that a task raised is told with its problems and its exit code, though Spark passes on its text alone."""
+"""Errors: one that a task raised is told with all its problems, of which Spark passes on the text; values as text."""
 
 from __future__ import annotations
 
 import traceback
+from decimal import Decimal
+from fractions import Fraction
 
+import numpy as np
 import pytest
 
-from dvspark.errors import ComputeError, DvsparkError, InputError, Problem, told_by_task
+from dvspark.errors import ComputeError, DvsparkError, InputError, Problem, told_by_task, written
 
 PROBLEMS = (Problem("here", "this", "that", "do so"), Problem("there: 2 problems", "a", "b"))
 
@@ -27,3 +30,25 @@ def test_told_by_task__is_the_error_with_all_its_problems(kind: type[DvsparkErro
 def test_told_by_task__an_error_nobody_expected_stays_one() -> None:
     assert told_by_task(_of_spark(ValueError("expected: a\n    got: b"))) is None
     assert told_by_task(_of_spark(DvsparkError(PROBLEMS))) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Decimal(-5), "-5"),
+        (np.float64(0.5), "0.5"),
+        (np.int8(3), "3"),
+        (Fraction(1, 3), "1/3"),
+        (-5, "-5"),
+        ("-5", "'-5'"),
+        (np.str_("a"), "'a'"),
+        (True, "True"),
+        (None, "None"),
+    ],
+)
+def test_written__is_what_a_person_wrote(value: object, text: str) -> None:
+    assert written(value) == text
+
+
+def test_written__python_does_not_write_the_longest_numbers() -> None:
+    assert written(10**5000) == "a number of thousands of digits"

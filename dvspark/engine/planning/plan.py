@@ -12,7 +12,7 @@ from typing import Any
 
 from dvspark.engine.chunks import WAVE_CHUNKS, chunks_of_job, count_chunks
 from dvspark.engine.planning.sizes import EXCHANGE_CORE_SECONDS_PER_BYTE, Sizes, shuffle_bytes, worker_bytes
-from dvspark.errors import ComputeError, Problem
+from dvspark.errors import ComputeError, Problem, written
 from dvspark.kernels.distances.distances import TILE_ROWS
 from dvspark.units import parse_bytes, show_bytes
 
@@ -215,4 +215,4 @@ def host_memory_problems(host_memory: object) -> list[Problem]:
     """Return what is wrong with the setting ``host_memory``; None stands for left out."""
     if host_memory is None or (isinstance(host_memory, str) and parse_bytes(host_memory)):
         return []
-    return [Problem("host_memory", "a size", repr(host_memory), "write 4g or 512m; leave it out for this machine's")]
+    return [Problem("host_memory", "a size", written(host_memory), "write 4g or 512m; leave it out for this machine's")]

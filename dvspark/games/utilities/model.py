@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dvspark.errors import ConfigError, Problem
+from dvspark.errors import ConfigError, Problem, written
 from dvspark.extras import import_extra
 from dvspark.games.utilities.game_tables import GameTables
 from dvspark.schemas import Float64s, Int64s
@@ -103,5 +103,5 @@ def _scorer(score: Any) -> Callable[..., float]:
     metrics = import_extra("sklearn.metrics", EXTRA, "utility 'model'", "scikit-learn")
     if score not in metrics.get_scorer_names():
         hint = "sklearn.metrics.get_scorer_names() lists them; or give a function"
-        raise ConfigError(Problem("score", "a scorer of scikit-learn", repr(score), hint))
+        raise ConfigError(Problem("score", "a scorer of scikit-learn", written(score), hint))
     return metrics.get_scorer(score)

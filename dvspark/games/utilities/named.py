@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from dvspark.errors import ConfigError, DvsparkError, Problem, close_matches
+from dvspark.errors import ConfigError, DvsparkError, Problem, close_matches, written
 from dvspark.games.utilities.game_tables import GameTables
 from dvspark.games.utilities.knn import knn
 from dvspark.games.utilities.model import model
@@ -39,7 +39,7 @@ def read_spec(text: str) -> tuple[str, dict[str, Any]]:
     name, arguments = ("", None) if found is None else (found["name"], found["arguments"])
     if not name or not (name in READY or ":" in name or "." in name):
         hint = close_matches(text.partition("(")[0], [*READY])
-        raise ConfigError(Problem("parameter 'utility'", FORM, repr(text), hint))
+        raise ConfigError(Problem("parameter 'utility'", FORM, written(text), hint))
     try:
         call = ast.parse(f"f({arguments or ''})", mode="eval").body
         if not isinstance(call, ast.Call) or call.args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dvspark.arguments import choice_problems, is_finite
-from dvspark.errors import ConfigError, Problem
+from dvspark.errors import ConfigError, Problem, written
 from dvspark.games.utilities.game_tables import GameTables, class_problems
 from dvspark.kernels.distances.distances import METRICS, distance_from_key
 from dvspark.kernels.distances.reach import is_within
@@ -23,7 +23,7 @@ def threshold_knn(tables: GameTables, *, radius: float, metric: str = "euclidean
     """
     problems = choice_problems("metric", metric, METRICS) + class_problems(n_classes)
     if not is_finite(radius):
-        problems.append(Problem("radius", "a finite number", repr(radius), "rows up to this distance vote"))
+        problems.append(Problem("radius", "a finite number", written(radius), "rows up to this distance vote"))
     if problems:
         raise ConfigError(problems)
     inside = is_within(distance_from_key(tables.keys(metric), metric), radius, metric)

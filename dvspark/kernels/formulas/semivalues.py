@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
-from dvspark.errors import ConfigError, Problem
+from dvspark.errors import ConfigError, Problem, written
 from dvspark.kernels.formulas.kinds import RankingFormulas
 from dvspark.kernels.formulas.knn_shapley import KnnShapley
 from dvspark.kernels.formulas.log_moment import log_moment
@@ -187,7 +187,7 @@ def check_utility(utility: str) -> None:
     """Raise ConfigError unless ``utility`` is known."""
     if utility not in UTILITIES:
         expected = f"one of {', '.join(map(repr, UTILITIES))}"
-        raise ConfigError(Problem("parameter 'utility'", expected, repr(utility), "'jia2019' is the usual one"))
+        raise ConfigError(Problem("parameter 'utility'", expected, written(utility), "'jia2019' is the usual one"))
 
 
 def _log_binomial(n: Float64s | float, s: Float64s | float) -> Float64s:

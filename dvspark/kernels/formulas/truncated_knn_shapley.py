@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dvspark.errors import ConfigError, Problem, close_matches
+from dvspark.errors import ConfigError, Problem, close_matches, written
 from dvspark.kernels.formulas.kinds import NearestFormulas
 from dvspark.kernels.formulas.knn_shapley import KnnShapley
 from dvspark.kernels.nearest.near_values import NearestPoint, NearValues
@@ -144,11 +144,11 @@ def parameter_problems(
         hint = "epsilon bounds the error of every value; k_star = max(k, 1 / epsilon) says the same in rows"
         problems.append(Problem("parameters 'epsilon' and 'k_star'", "one of the two", got, hint))
     if epsilon is not None and not 0.0 < epsilon <= 1.0:
-        problems.append(Problem("parameter 'epsilon'", "a number above 0, up to 1", repr(epsilon), "0.001 is usual"))
+        problems.append(Problem("parameter 'epsilon'", "a number above 0, up to 1", written(epsilon), "0.001 is usual"))
     if k_star is not None and k_star < k:
         hint = "the k nearest rows decide the utility; take 20 k or more for a good order of the rows"
-        problems.append(Problem("parameter 'k_star'", f"k = {k} or more", repr(k_star), hint))
+        problems.append(Problem("parameter 'k_star'", f"k = {k} or more", written(k_star), hint))
     if tail not in TAILS:
         expected = f"one of {', '.join(map(repr, TAILS))}"
-        problems.append(Problem("parameter 'tail'", expected, repr(tail), close_matches(str(tail), TAILS)))
+        problems.append(Problem("parameter 'tail'", expected, written(tail), close_matches(str(tail), TAILS)))
     return problems

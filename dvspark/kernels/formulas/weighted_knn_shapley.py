@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from dvspark.errors import Problem
+from dvspark.errors import Problem, written
 from dvspark.kernels.distances import distance_weights
 from dvspark.kernels.formulas import hard_weighted, normalized_weighted
 from dvspark.kernels.formulas.kinds import OrderedFormulas
@@ -98,7 +98,7 @@ class WeightedKnnShapley(OrderedFormulas):
 def problems(*, k: int, kind: str, bits: int = BITS, n_nearest: int | None = None) -> list[Problem]:
     """Return why these parameters cannot be combined, as far as this follows without the data."""
     if kind not in KINDS:
-        return [Problem("parameter 'kind'", ", ".join(KINDS), repr(kind), "raw is the default")]
+        return [Problem("parameter 'kind'", ", ".join(KINDS), written(kind), "raw is the default")]
     found = normalized_weighted.normalized_limit(k) if kind == "normalized" else []
     if kind == "hard":
         found = hard_weighted.hard_limits(k, bits, n_nearest)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
-from dvspark.errors import ConfigError, Problem
+from dvspark.errors import ConfigError, Problem, written
 from dvspark.games.bounds import Promise
 from dvspark.games.draws import Drawn
 from dvspark.games.estimators.base import EstimatedValues, Estimator
@@ -123,7 +123,7 @@ class GamesMethod(SharedMethod[GameParameters]):
                 problems.append(UTILITY_RADIUS.problem(None))
             if self.scores and compares_rows(utility):
                 hint = "name a class of scikit-learn, or a function whose utility has scores(bag)"
-                problems.append(Problem("parameter 'utility'", f"a model, for {self.name}", repr(utility), hint))
+                problems.append(Problem("parameter 'utility'", f"a model, for {self.name}", written(utility), hint))
         if self.scores and self.players_of(given) == "owners":
             problems.append(Problem("parameter 'players'", f"'rows', for {self.name}", "'owners'", "bags are of rows"))
         return problems

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dvspark.errors import ConfigError, InputError, Problem, shown
+from dvspark.errors import ConfigError, InputError, Problem, shown, written
 from dvspark.methods import METHODS
 from dvspark.methods.options import ValueOptions
 from dvspark.run.change.hashed_rows import ROW_HASH, rows_seal
@@ -185,7 +185,7 @@ def option_problems(record: dict[str, Any], options: ValueOptions, run_id: str |
     problems = []
     if run_id == record["run_id"]:
         hint = "both stay published; leave run_id out to have one derived"
-        problems.append(Problem("run_id", "another id than that of the run that changes", repr(run_id), hint))
+        problems.append(Problem("run_id", "another id than that of the run that changes", written(run_id), hint))
     pairs = [("method", method["name"], options.method), ("error_bound", record["row_bounds"], options.error_bound)]
     pairs += [(name, record[name], settings[name]) for name in SAME]
     given = {name: value for name, value in options.parameters.items() if value is not None}

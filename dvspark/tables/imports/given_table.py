@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dvspark.errors import ConfigError, InputError, Problem, close_matches
+from dvspark.errors import ConfigError, InputError, Problem, close_matches, written
 from dvspark.extras import import_extra
 from dvspark.schemas.arrow import arrow_type
 from dvspark.tables.imports.bad_lines import BadLines, lacking
@@ -65,7 +65,7 @@ class GivenTable:
             if schema.names.count(name) != 1:
                 hint = close_matches(name, schema.names)
                 word = "keep" if name in self.keep else role
-                raise ConfigError(Problem(f"--{word}", "one column of the table", repr(name), hint))
+                raise ConfigError(Problem(f"--{word}", "one column of the table", written(name), hint))
         names = class_names(schema, self.label)
         types = {role: spark_type(schema.field(name).type) or "struct" for role, name in roles.items()}
         numbers = vector_type(schema.field(self.embedding).type)

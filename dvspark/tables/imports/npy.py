@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from dvspark.errors import ConfigError, InputError, Problem, close_matches
+from dvspark.errors import ConfigError, InputError, Problem, close_matches, written
 from dvspark.schemas.arrow import arrow_type
 from dvspark.tables.imports.bad_lines import BadLines, lacking
 from dvspark.tables.sources.canonical import EXPECTED_TYPES, HINTS, canonical_type
@@ -67,7 +67,7 @@ class NpyShards:
         for role, name in self._roles().items():
             if name not in kinds:
                 hint, word = close_matches(name, list(kinds)), "keep" if name in self.keep else role
-                raise ConfigError(Problem(f"--{word}", "a column of the metadata", repr(name), hint))
+                raise ConfigError(Problem(f"--{word}", "a column of the metadata", written(name), hint))
             if role in EXPECTED_TYPES and canonical_type(role, kinds[name]) is None:
                 problems.append(Problem(f"column {name!r}", EXPECTED_TYPES[role], kinds[name], HINTS[role]))
         problems += self._others_problems(kinds)

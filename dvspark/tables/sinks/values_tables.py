@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from dvspark.arguments import choice_problems
-from dvspark.errors import OutputConflictError, Problem
+from dvspark.errors import OutputConflictError, Problem, written
 from dvspark.local.session import LocalSession
 from dvspark.tables.sinks.values_commits import ValuesTable
 from dvspark.tables.sources.not_local import not_local
@@ -27,7 +27,7 @@ def output_problems(form: str, table: str | None, *, to_owners: bool) -> list[Pr
     problems = choice_problems("output.format", form, FORMATS)
     if table is not None and not TABLE_NAME.fullmatch(table):
         expected = "names of letters, digits, '_' or '-', with dots between them"
-        problems.append(Problem("output.table", expected, repr(table), "e.g. catalog.namespace.table"))
+        problems.append(Problem("output.table", expected, written(table), "e.g. catalog.namespace.table"))
     if form == "iceberg" and (table is None or table.count(".") < 2):
         expected, got = "a table of a catalog pyiceberg knows", table or "none"
         problems.append(Problem("output.table", expected, got, "give CATALOG.NAMESPACE.TABLE"))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dvspark.arguments import choice_problems
-from dvspark.errors import Problem, close_matches
+from dvspark.errors import Problem, close_matches, written
 from dvspark.methods.options import ValueOptions, group_problems
 from dvspark.tables.sources.typed_bytes import DTYPES
 
@@ -38,12 +38,12 @@ def column_problems(columns: Any) -> list[Problem]:
         expected = f"a dict with some of {', '.join(known)}"
         return [Problem("columns", expected, type(columns).__name__, "columns={'embedding': 'vector'}")]
     problems = [
-        Problem(f"columns[{name!r}]", f"one of {', '.join(known)}", repr(name), close_matches(str(name), known))
+        Problem(f"columns[{name!r}]", f"one of {', '.join(known)}", written(name), close_matches(str(name), known))
         for name in columns
         if name not in known
     ]
     problems += [
-        Problem(f"columns[{name!r}]", "the name of a column", repr(column), "a column's name is a string")
+        Problem(f"columns[{name!r}]", "the name of a column", written(column), "a column's name is a string")
         for name, column in columns.items()
         if not isinstance(column, str)
     ]
@@ -62,5 +62,5 @@ def told_apart_problems(told_apart: Mapping[str, Any], options: ValueOptions) ->
     if options.self_validation:
         hint = "give validation_df: training rows count alike where they validate themselves"
         expected = "None with self_validation"
-        problems += [Problem(where, expected, repr(one), hint) for where, one in given.items() if one is not None]
+        problems += [Problem(where, expected, written(one), hint) for where, one in given.items() if one is not None]
     return problems or group_problems(options, given)

@@ -30,7 +30,7 @@ class Conf:
 
 
 def _session(*fixed: str, **values: str) -> Any:
-    return SimpleNamespace(conf=Conf(fixed, **values), createDataFrame=None)
+    return SimpleNamespace(conf=Conf(fixed, **values), createDataFrame=None, is_stopped=False)
 
 
 def test_own_settings__are_given_back_after_the_last_run() -> None:
