@@ -10,7 +10,7 @@ import numpy as np
 from dvspark.errors import ConfigError, Problem
 from dvspark.evaluate.contenders import Contender
 from dvspark.evaluate.evaluation import Evaluation, Row
-from dvspark.evaluate.labeled import LabeledRows
+from dvspark.evaluate.labeled import LabeledRows, require_same_features
 from dvspark.evaluate.measures import SHARES, auroc, band, found_share, ideal_share, precision_at
 from dvspark.evaluate.protocols import Protocol
 
@@ -36,6 +36,7 @@ def detect(
     Cost: one valuation a seed and contender.
     Raises: ConfigError, InputError as `Protocol.trial` and `dvspark.value_arrays` do.
     """
+    require_same_features(train, validation=validation)
     protocol = protocol or Protocol()
     trials, found = list[Row](), dict[str, list[Any]]()
     seconds, share_spoiled = dict[str, list[float]](), 0.0

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dvspark.arguments import feature_names, name_problems
 from dvspark.arrays.array_guises import ERRORS, numbers_of
 from dvspark.errors import InputError, Problem
 from dvspark.schemas import Float64s, Int64s
@@ -14,10 +15,14 @@ from dvspark.schemas import Float64s, Int64s
 
 @dataclass(frozen=True)
 class LabeledRows:
-    """``x`` (n, n_features) float64, finite; ``y`` (n,) integers or strings. Ids are the rows' positions."""
+    """``x`` (n, n_features) float64, finite; ``y`` (n,) integers or strings. Ids are the rows' positions.
+
+    ``columns`` are the names of the features, where a frame gave some.
+    """
 
     x: Float64s
     y: Any
+    columns: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, side: str, x: Any, y: Any) -> LabeledRows:
@@ -40,18 +45,34 @@ class LabeledRows:
             labels, problems = _labels_of_objects(side, labels, problems)
         if problems:
             raise InputError(problems)
-        return cls(matrix, labels)
+        return cls(matrix, labels, tuple(feature_names(x)))
 
     def __len__(self) -> int:
         return len(self.y)
 
     def take(self, places: Int64s) -> LabeledRows:
         """Return the rows at these positions, in this order."""
-        return LabeledRows(self.x[places], self.y[places])
+        return LabeledRows(self.x[places], self.y[places], self.columns)
 
     def followed_by(self, others: LabeledRows) -> LabeledRows:
         """Return these rows, then the others."""
-        return LabeledRows(np.concatenate([self.x, others.x]), np.concatenate([self.y, others.y]))
+        return LabeledRows(np.concatenate([self.x, others.x]), np.concatenate([self.y, others.y]), self.columns)
+
+
+def require_same_features(train: LabeledRows, **others: LabeledRows | None) -> None:
+    """Raise InputError unless all rows have the features of the training rows, in the same order."""
+    problems = []
+    for name, rows in others.items():
+        if rows is None:
+            continue
+        n, n_here = train.x.shape[1], rows.x.shape[1]
+        if n != n_here:
+            hint = "make the embeddings of all rows by one model"
+            problems.append(Problem(name, f"{n} features, as the training rows have", f"{n_here}", hint))
+        else:
+            problems += name_problems("the training rows", train, name, rows)
+    if problems:
+        raise InputError(problems)
 
 
 def _labels_of_objects(side: str, labels: Any, problems: list[Problem]) -> tuple[Any, list[Problem]]:

@@ -20,7 +20,7 @@ from dvspark.evaluate.copies import (
     ThresholdCopies,
 )
 from dvspark.evaluate.evaluation import Evaluation, Row
-from dvspark.evaluate.labeled import LabeledRows
+from dvspark.evaluate.labeled import LabeledRows, require_same_features
 from dvspark.evaluate.measures import auroc, band
 from dvspark.kernels.radius.radius import radius_from_neighbors
 from dvspark.methods.kinds.radius import SAMPLE_NEIGHBORS
@@ -73,6 +73,7 @@ def membership(
     Raises: ConfigError for other methods, InputError for too few rows.
     Source: Wang et al., Threshold KNN-Shapley, NeurIPS 2023, arXiv:2308.15709, appendix B, algorithm 1.
     """
+    require_same_features(rows, validation=validation)
     n_private = len(rows) // 3 if n_private is None else n_private
     n_queries = min(N_QUERIES, 2 * (len(rows) // 5)) if n_queries is None else n_queries
     problems = [problem for one in contenders for problem in _problems(one)]

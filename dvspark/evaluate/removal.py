@@ -11,7 +11,7 @@ import numpy as np
 from dvspark.errors import ConfigError, InputError, Problem, written
 from dvspark.evaluate.contenders import Contender
 from dvspark.evaluate.evaluation import Evaluation, Row
-from dvspark.evaluate.labeled import LabeledRows
+from dvspark.evaluate.labeled import LabeledRows, require_same_features
 from dvspark.evaluate.measures import band
 from dvspark.evaluate.models import MODELS, model_problems, require_models, scores
 from dvspark.evaluate.protocols import Protocol
@@ -56,6 +56,7 @@ def removal(
     Cost: one valuation, and two fits a share, order and model, for each seed and contender; a review for each seed.
     Raises: ConfigError where scikit-learn is not installed; else as `dvspark.value_arrays` does.
     """
+    require_same_features(train, validation=validation, test=test)
     protocol = protocol or Protocol(share=0.0)
     if problems := _share_problems(shares) + model_problems(models):
         raise ConfigError(problems)

@@ -11,7 +11,7 @@ import numpy as np
 
 from dvspark.evaluate.contenders import Contender
 from dvspark.evaluate.evaluation import Evaluation, Row
-from dvspark.evaluate.labeled import LabeledRows
+from dvspark.evaluate.labeled import LabeledRows, require_same_features
 from dvspark.evaluate.measures import band, rank_correlation
 from dvspark.evaluate.removal import halves
 from dvspark.methods import METHODS
@@ -40,6 +40,7 @@ def stability(
     Cost: 2 + 2 seeds + ks valuations a contender.
     Raises: ConfigError, InputError as `dvspark.value_arrays` does.
     """
+    require_same_features(train, validation=validation)
     values = {one.name: one.values(train, validation) for one in contenders}
     rows, of_ks = list[Row](), list[Row]()
     for one in contenders:

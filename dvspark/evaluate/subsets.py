@@ -11,7 +11,7 @@ import numpy as np
 from dvspark.arguments import choice_problems
 from dvspark.errors import ConfigError, InputError, Problem, written
 from dvspark.evaluate.evaluation import Evaluation, Row
-from dvspark.evaluate.labeled import LabeledRows
+from dvspark.evaluate.labeled import LabeledRows, require_same_features
 from dvspark.evaluate.measures import band
 from dvspark.evaluate.protocols import Protocol
 from dvspark.evaluate.removal import halves
@@ -42,6 +42,7 @@ def subsets(
       choices, and of the choices alone, medians; and the share of the chosen rows that are spoiled.
     Cost: a training for each seed, share and criterion. Raises: ConfigError and InputError for what is unusable.
     """
+    require_same_features(train, validation=validation, test=test)
     protocol = protocol or Protocol(share=0.0)
     seeds = protocol.seeds(3) if seeds is None else seeds
     problems = [problem for one in criteria for problem in choice_problems("method", one, [*CRITERIA])]

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from dvspark.errors import ConfigError, InputError
 from dvspark.evaluate.compare import compare
-from dvspark.evaluate.contenders import contenders_of
+from dvspark.evaluate.contenders import Contender, contenders_of
 from dvspark.evaluate.detect import detect
 from dvspark.evaluate.evaluation import Evaluation, csv_of, table_text
 from dvspark.evaluate.figure import figure_bytes
 from dvspark.evaluate.labeled import LabeledRows
+from dvspark.evaluate.membership import membership
 from dvspark.evaluate.protocols import Protocol
 from dvspark.evaluate.removal import halves, removal
 from dvspark.evaluate.reviewed import reviewed
 from dvspark.evaluate.stability import stability
+from dvspark.evaluate.subsets import subsets
 
 
 def clusters(n: int, seed: int) -> LabeledRows:
@@ -199,3 +203,16 @@ def test_contenders__all_that_is_wrong_is_told_at_once() -> None:
         assert part in said
     with pytest.raises(ConfigError, match="at least one method"):
         contenders_of([])
+
+
+@pytest.mark.parametrize("evaluate", [detect, removal, stability, subsets, compare, membership])
+def test_evaluations__refuse_columns_in_another_order_and_other_numbers_of_features(evaluate: Any) -> None:
+    """Frames whose columns stood in another order were taken as they stood."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(60, 2)), columns=["height", "weight"])
+    train = LabeledRows.of("train", frame, rng.integers(0, 2, 60))
+    for other, said in ((frame[["weight", "height"]], "'weight' for 'height' first"), (frame[["height"]], "got: 1\n")):
+        validation = LabeledRows.of("validation", other, train.y)
+        more = [["random"]] if evaluate is subsets else [[Contender("knn", "knn_shapley")]]
+        with pytest.raises(InputError, match=said):
+            evaluate(train, validation, *more)
