@@ -56,7 +56,8 @@ class DeltaReader(LakeReader):
         """Return the version that is asked for, or else the latest version.
 
         Raises: InputError if there is no such table or version; and if the protocol of that version has reader features
-        (deletion vectors, column mapping, or any that dvspark does not know) without which the files are not the rows.
+        (deletion vectors, column mapping, or any that dvspark does not know) without which the files are not the rows;
+        and for an empty commit.
         """
         require_library("delta")
         if self.reference.path is None:
@@ -72,6 +73,11 @@ class DeltaReader(LakeReader):
         if needs := sorted(_features(table) - HARMLESS):
             expected = "a Delta table that readers of protocol 1 understand"
             raise unreadable_files(self.side, self.reference, expected, f"reader features {', '.join(needs)}")
+        # deltalake takes such a commit for one that has changed nothing.
+        if empty := [version for version, n_bytes in _log(place, table).items() if not n_bytes]:
+            expected, got = "a log without empty files", f"commit {empty[0]}, whose writer was cut off"
+            hint = "put the file back, or remove it with all later ones and write the rows again"
+            raise InputError(Problem(self.where, expected, got, hint))
         actions = pa.table(table.get_add_actions()).sort_by("path")
         files = tuple(_path(place, path) for path in actions["path"].to_pylist())
         by_file = None
@@ -86,12 +92,7 @@ class DeltaReader(LakeReader):
         Raises: InputError for a log in which a commit does not say when it was made.
         """
         told = [(one["timestamp"], one["version"]) for one in table.history()[::-1] if "timestamp" in one]
-        try:
-            log = open_storage(f"{place}/_delta_log")
-            found = [COMMIT.fullmatch(file.base_name) for file in entries(log.file_system, log.root)]
-        except (ConfigError, OSError, pa.ArrowException):  # a store that only deltalake can read
-            return told
-        n_commits = sum(int(one[1]) <= table.version() for one in found if one)
+        n_commits = len(_log(place, table))
         # deltalake numbers commits back from the last one, and leaves out those without commitInfo: others move up.
         if told and len(told) < n_commits:
             expected, got = "a log that says when each version was made", f"{len(told)} of {n_commits} commits that do"
@@ -109,6 +110,17 @@ class DeltaReader(LakeReader):
         """Return when which version was made, as Spark's connector reports it."""
         name = self.reference.table or f"delta.{quoted(str(self.reference.path))}"
         return spark.sql(f"DESCRIBE HISTORY {name}").selectExpr("timestamp AS at", "version AS state")
+
+
+def _log(place: str, table: DeltaTable) -> dict[int, int]:
+    """Return the bytes of each commit up to the version of the table; none in a store that only deltalake can read."""
+    try:
+        log = open_storage(f"{place}/_delta_log")
+        files = entries(log.file_system, log.root)
+    except (ConfigError, OSError, pa.ArrowException):
+        return {}
+    found = {int(name[1]): file.size for file in files if (name := COMMIT.fullmatch(file.base_name))}
+    return {version: found[version] for version in sorted(found) if version <= table.version()}
 
 
 def _features(table: DeltaTable) -> set[str]:

@@ -199,6 +199,17 @@ def test_delta__a_file_that_is_gone_is_named_whoever_reads_the_table(delta: str)
         assert str(gone) in str(refusal.value)
 
 
+@pytest.mark.parametrize("version", [0, 1])
+def test_delta__an_empty_commit_is_refused(delta: str, version: int) -> None:
+    """It counted as one that has changed nothing, so the rows that it had added were missing."""
+    Path(delta, "_delta_log", f"{version:020}.json").write_bytes(b"")
+    if version:
+        assert f"commit {version}," in _refused(format="delta", path=delta).got
+        assert _ids(_pin(format="delta", path=delta, version=0)) == [1, 2, 3]
+    else:
+        _refused(format="delta", path=delta)
+
+
 def test_delta__files_elsewhere_keep_their_path(tmp_path: Path) -> None:
     place = f"file://{tmp_path}/t/a.parquet"  # as a shallow clone names its source's files
     path = _log(tmp_path / "t", {"minReaderVersion": 1, "minWriterVersion": 2}, {}, place)
