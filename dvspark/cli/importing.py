@@ -125,8 +125,9 @@ def _text(record: dict[str, Any], output: Path) -> str:
     lines += [f"set aside, {visible(name)}: {n:,} × {why}" for name, of in bad.items() for why, n in sorted(of.items())]
     if any(bad.values()):
         lines.append(f"what was set aside: {visible(str(output / 'rejected'))}")
-    tables = " ".join(f"--{side} {visible(str(output / side))}" for side in ("train", "validation"))
-    return "\n".join([*lines, f"next: dvspark value {tables} --output results"])
+    places = {side: visible(str(output / side)) for side in ("train", "validation")}
+    by = f"--validation {places['validation']}" if rows["validation"] else "--self_validation true"
+    return "\n".join([*lines, f"next: dvspark value --train {places['train']} {by} --output results"])
 
 
 def _number(name: str, options: dict[str, str], least: float, most: float) -> float:

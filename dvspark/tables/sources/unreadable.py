@@ -115,15 +115,18 @@ def unreadable(side: str, reference: TableReference, error: Any) -> Problem:
     """Return the problem that kept Spark from reading a table, with what to do about known causes."""
     condition, said = condition_of(error)
     if "FLOAT16" in said:
-        expected, hint = (
-            "float32 or float64 embeddings",
-            "Spark cannot read float16: rewrite the column as float32",
-        )
-    elif condition in ("PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND"):
+        return half_problem(f"{side} table {reference}", said)
+    if condition in ("PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND"):
         expected, hint = "a table that exists", "check the spelling; a path is seen from the cluster"
     else:
         expected, hint = f"a readable {reference.format} table", f"set {side}.format to what it is, or repair the file"
     return Problem(f"{side} table {reference}", expected, said, hint)
+
+
+def half_problem(where: str, got: str) -> Problem:
+    """Return the problem of a Parquet column of float16, which Arrow reads and Spark does not."""
+    hint = "Spark cannot read float16: rewrite the column as float32, as `dvspark import table` does"
+    return Problem(where, "float32 or float64 embeddings", got, hint)
 
 
 def condition_of(error: Any) -> tuple[str | None, str]:

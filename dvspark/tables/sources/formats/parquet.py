@@ -28,6 +28,7 @@ from dvspark.tables.sources.plain import (
 from dvspark.tables.sources.reader import Reader, SparkTable, TableFiles, WholeTable
 from dvspark.tables.sources.row_files import FOOTER_THREADS
 from dvspark.tables.sources.types import ddl_of, spark_type
+from dvspark.tables.sources.unreadable import half_problem
 from dvspark.tables.sources.whole_tables import rows_of, told_by, whole_files, with_folders
 
 if TYPE_CHECKING:
@@ -115,6 +116,8 @@ def parquet_columns(
         raise not_local(reader.where, "Parquet files that can be read", _unreadable(seen, folders.files))
     refuse(*twins(reader.where, used, [*stored[1], *folders.values]))
     kinds = {name: spark_type(kind) for name, kind in stored[1].items()}
+    halves = [f"{name} {stored[1][name]}" for name in used if "halffloat" in str(stored[1].get(name))]
+    refuse(half_problem(reader.where, ", ".join(halves)) if halves else None)
     if unknown := [f"{name} {stored[1][name]}" for name in used if name in kinds and kinds[name] is None]:
         raise not_local(reader.where, "columns of types that Spark has, too", ", ".join(unknown))
     types = {name: kind or "struct" for name, kind in kinds.items()}

@@ -338,3 +338,14 @@ def test_words__that_cannot_be_used(
     pq.write_table(table.append_column("score", pa.array([0.5] * N_ROWS)), tmp_path / "t.parquet")
     assert imported(tmp_path / "t.parquet", tmp_path / "out", *words)[0] == code
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("share", "by"), [("0", "--self_validation true"), ("1", "--validation ")])
+def test_next_command__names_a_validation_table_only_if_it_has_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], share: str, by: str
+) -> None:
+    """Of few rows, none may be drawn for validation; the command that was told was refused then."""
+    pq.write_table(pa.table({"id": range(3), "embedding": X[:3].tolist(), "label": [0, 1, 0]}), tmp_path / "t.parquet")
+    words = ["import", "table", "--from", str(tmp_path / "t.parquet"), "--output", str(tmp_path / "out")]
+    assert main([*words, "--validation-share", share]) == 0
+    assert by in capsys.readouterr().out.splitlines()[-1]

@@ -63,6 +63,16 @@ def test_rows__columns_of_folder_names_are_read_as_spark_reads_them(tmp_path: Pa
     assert [(row["owner"], row["label"]) for row in _rows(found)] == [(2025, "x")] * 2 + [(2026, None)] * 2
 
 
+@pytest.mark.parametrize("kind", [pa.list_(pa.float16()), pa.list_(pa.float16(), 2)], ids=str)
+def test_rows__of_float16_are_refused_for_spark_cannot_read_them_either(tmp_path: Path, kind: pa.DataType) -> None:
+    """The advice was to take Spark, which refused them, too."""
+    _write(tmp_path / "t.parquet", embedding=pa.array([np.array(row, np.float16) for row in X.to_pylist()], kind))
+    found = _read(tmp_path)
+    assert isinstance(found, list)
+    assert "halffloat" in found[0].got
+    assert "as `dvspark import table` does" in found[0].hint
+
+
 def test_rows__bytes_of_a_declared_type_are_numbers(tmp_path: Path) -> None:
     held = [b"\x00\x3c\x00\x40", None]
     _write(tmp_path / "t.parquet", embedding=pa.array(held, pa.binary()))
