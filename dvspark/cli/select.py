@@ -40,7 +40,7 @@ def run(words: Sequence[str]) -> int:
     asked = asked_values(operands[0])
     values, places = asked.values, free_places(options.get("--to", f"selection-{asked.name}"))
     selected = _selected(values, options)
-    told = [f"{len(selected):,} of {len(values):,} rows are selected", *_told(values, selected, options.get("--by"))]
+    told = [f"{len(selected):,} of {len(values):,} are selected", *_told(values, selected, options.get("--by"))]
     write_both(places, selected, told)
     return 0
 

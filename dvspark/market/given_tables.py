@@ -19,6 +19,7 @@ from dvspark.schemas import Float64s
 FORMS = (".csv", ".parquet")
 # Columns that name things. In a CSV file they are text: a guess would make 007 and 7 one id.
 NAMES = ("id", "owner", "label")
+OWNER_HINT = "value with train.owner; or, for values of owners, leave out --by owner"
 
 
 def is_file(place: str) -> bool:
@@ -68,9 +69,7 @@ def read_given_values(place: str) -> pa.Table:
 def column_of(values: pa.Table, name: str) -> pa.Array:
     """Return a column. Raises: InputError if the table lacks it."""
     if name not in values.column_names:
-        hint = "value with train.owner" if name == "owner" else "give a table of values, as `dvspark value` writes it"
-        if name == "owner" and "label" in values.column_names and values["label"].null_count == len(values):
-            hint = "leave out --by owner: these are values of owners, not of rows"
+        hint = OWNER_HINT if name == "owner" else "give a table of values, as `dvspark value` writes it"
         raise InputError(Problem("values", f"a column {name!r}", f"columns {', '.join(values.column_names)}", hint))
     return values[name].combine_chunks()
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dvspark.errors import ConfigError, InputError, Problem, shown, written
-from dvspark.market.given_tables import column_of, numbers_of
+from dvspark.market.given_tables import OWNER_HINT, column_of, numbers_of
 from dvspark.market.payouts import FIRST, largest_remainders
 from dvspark.schemas import SELECTION, Float64s, Int64s
 
@@ -130,8 +130,6 @@ def _groups(values: pa.Table, by: str | None) -> Int64s | None:
     n_without = 0 if column is None else pc.sum(column.is_null(nan_is_null=True)).as_py()
     if column is None or n_without or pa.types.is_nested(column.type):
         got = "no such column" if column is None else f"{n_without} nulls, of type {column.type}"
-        hint = (
-            "give each row an owner, or value with train.owner" if by == "owner" else "select by owner, or without --by"
-        )
+        hint = OWNER_HINT if by == "owner" else "leave out --by label; values of owners have no labels"
         raise InputError(Problem(f"column {by}", f"{'an' if by == 'owner' else 'one'} {by} in every row", got, hint))
     return np.asarray(pc.index_in(column, value_set=pc.unique(column)).to_numpy(), np.int64)

@@ -84,7 +84,7 @@ def test_pay__takes_given_values_and_lets_negative_ones_owe(tmp_path: Path, caps
 def test_select__keeps_a_share_of_each_label(results: Path, tmp_path: Path, capsys: Any) -> None:
     assert main(["select", str(results), "--share", "0.5", "--by", "label", "--to", str(tmp_path / "kept")]) == 0
     said = capsys.readouterr().out
-    assert "20 of 40 rows are selected" in said
+    assert "20 of 40 are selected" in said
     assert "class 0: 7 of 14" in said
     kept = pq.read_table(tmp_path / "kept.parquet")
     assert kept.column_names == ["id", "label", "owner", "value", "weight"]
