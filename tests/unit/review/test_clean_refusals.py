@@ -62,8 +62,9 @@ def other_label(rows: pa.Table) -> pa.Table:
         (lambda rows: pa.concat_tables([rows, rows.slice(0, 1).set_column(0, "id", pa.array([99], pa.int32()))]), "99"),
         (lambda rows: rows.rename_columns(["id", "embedding", "class"]), "20 have another label now"),
         (lambda rows: rows.set_column(2, "label", rows["label"].cast(pa.string())), "one type for each column"),
+        (lambda rows: rows.append_column("n", rows["id"]).append_column("n", rows["id"]), "'n' more than once"),
     ],
-    ids=["relabeled", "twice", "more", "renamed", "strings"],
+    ids=["relabeled", "twice", "more", "renamed", "strings", "two notes"],
 )
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["written", "dry"])
 def test_clean__of_another_table_is_refused_and_writes_nothing(

@@ -227,6 +227,10 @@ def _whole(where: str, seen: Seen, folders: Folders) -> WholeTable:
         with files.open_input_file(path) as file:
             schemas.append(pq.read_schema(file))
     expected, hint = "files with one type for each column", "write the files again, from one table"
+    for path, of_file in zip(paths, schemas, strict=True):
+        if repeated := sorted({name for name in of_file.names if of_file.names.count(name) > 1}):
+            got, rename = f"{shown(repeated)} more than once in {path}", "rename all but one of them in the table"
+            raise InputError(Problem(where, "columns of different names", got, rename))
     try:
         schema = pa.unify_schemas(schemas, promote_options="permissive")
     except pa.ArrowException as error:
