@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dvspark.report.labels import label_set
 from dvspark.report.rows import differs, listed_positions, lowest_positions, neighbors_by_row
 from dvspark.report.scale import Scale
 from dvspark.report.shown import Shown
@@ -35,11 +36,18 @@ class Browsed:
     A column of texts is a list of distinct texts, and for each row the place of its text in that list. The columns:
     rank, id, id_text (the id as shown), label, value and standard_error (multiples of the unit), owner, the columns of
     a review, ``shown`` (kind and content), and ``near``: for a row the validation rows nearest to it.
+    ``class_codes`` numbers the classes of these rows, of suggestions and of near rows: long names may look alike.
+    ``classes`` has their texts, and ``of_rows`` the classes of each row. Numbers to predict are no classes.
     """
 
     n_rows: int
     n_table: int
     columns: dict[str, Any]
+    class_codes: dict[Any, int]
+
+    def code_of(self, label: Any) -> int:
+        """Return the number of a class, -1 for one that no row of the page has."""
+        return self.class_codes.get(label, -1)
 
 
 def browsed(
@@ -61,22 +69,27 @@ def browsed(
     }
     if "standard_error" in picked.column_names:
         columns["standard_error"] = _multiples(picked["standard_error"], scale)
+    labels = picked["label"].to_pylist() if "label" in picked.column_names else [None] * len(ids)
+    codes = dict[Any, int]()
+    of_rows = [_codes(label, codes) for label in labels]
     for name in ("label", "owner"):
         if name in picked.column_names:
             columns[name] = _coded(picked[name].to_pylist(), 80)
     if review is not None:
-        of_rows = review.take(pa.array(of_review))
-        for name in (name for name in TEXTS if name in of_rows.column_names):
-            columns[name] = _coded(of_rows[name].to_pylist(), TEXTS[name])
-        for name in (name for name in NUMBERS if name in of_rows.column_names):
-            columns[name] = [_rounded(number) for number in of_rows[name].to_pylist()]
+        reviewed = review.take(pa.array(of_review))
+        for name in (name for name in TEXTS if name in reviewed.column_names):
+            columns[name] = _coded(reviewed[name].to_pylist(), TEXTS[name])
+        for name in (name for name in NUMBERS if name in reviewed.column_names):
+            columns[name] = [_rounded(number) for number in reviewed[name].to_pylist()]
+        if "suggested_label" in reviewed.column_names:
+            columns["suggested_class"] = [_one_code(each, codes) for each in reviewed["suggested_label"].to_pylist()]
     near = neighbors_by_row(neighbors, ids)
     if near:
-        labels = picked["label"].to_pylist() if "label" in picked.column_names else [None] * len(ids)
-        columns["near"] = {at: _near(near[ids[at]], labels[at]) for at in range(len(ids)) if ids[at] in near}
+        columns["near"] = {at: _near(near[ids[at]], labels[at], codes) for at in range(len(ids)) if ids[at] in near}
     if shown is not None:
         columns["shown"] = shown.of(ids)
-    return Browsed(len(ids), len(values), columns)
+    columns["classes"] = {"texts": [clip(name).shown for name in codes], "of_rows": of_rows}
+    return Browsed(len(ids), len(values), columns, codes)
 
 
 def _places(values: pa.Table, review: pa.Table | None) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -126,6 +139,19 @@ def _coded(texts: list[Any], longest: int) -> dict[str, list[Any]]:
     return {"texts": [*places], "codes": codes}
 
 
+def _codes(label: Any, codes: dict[Any, int]) -> list[int]:
+    """Return the numbers of a row's classes, new ones being added to ``codes``; none for a number to predict."""
+    if isinstance(label, float):
+        return []
+    return sorted(codes.setdefault(name, len(codes)) for name in label_set(label))
+
+
+def _one_code(label: Any, codes: dict[Any, int]) -> int:
+    """Return the number of a row's class, -1 if it has none or several."""
+    found = _codes(label, codes)
+    return found[0] if len(found) == 1 else -1
+
+
 def _exported(each: Any) -> str | int | None:
     """Return an id as a CSV gives it back; None for one that a page cannot give back."""
     if isinstance(each, int):
@@ -134,14 +160,15 @@ def _exported(each: Any) -> str | int | None:
     return each if isinstance(each, str) and len(each) <= LONGEST_ID else None
 
 
-def _near(lines: list[dict[str, Any]], label: Any) -> list[list[Any]]:
-    """Return id, label, distance and whether the labels differ, for each near validation row."""
+def _near(lines: list[dict[str, Any]], label: Any, codes: dict[Any, int]) -> list[list[Any]]:
+    """Return id, label, distance, whether the labels differ, and the class, for each near validation row."""
     return [
         [
             clip(line["validation_id"], 40).shown,
             clip(line["validation_label"]).shown,
             _rounded(line.get("distance")),
             differs(label, line["validation_label"]),
+            _one_code(line["validation_label"], codes),
         ]
         for line in lines
     ]

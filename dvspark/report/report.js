@@ -20,6 +20,7 @@
   const given = all.map((row) => text("decision", row));
   const decided = given.slice();
   const label = all.map((row) => text("label", row));
+  const classes = columns.classes.texts, classesOf = columns.classes.of_rows;
   const searched = all.map((row) => {
     const cell = columns.shown ? columns.shown.cells[row] : null;
     const words = [columns.id_text[row], label[row], text("owner", row), text("suggested_label", row),
@@ -52,7 +53,8 @@
     button.addEventListener("click", () => choose(wanted));
     return button;
   };
-  const classButton = (name) => linkButton(name, "Show the rows of this class", { ofClass: name });
+  const classButton = (name, code) => (code < 0 ? foreign(name)
+    : linkButton(name, "Show the rows of this class", { ofClass: code }));
   const rowButton = (id) => linkButton(id, "Show this row", { search: id });
 
   const recognized = (row) => {
@@ -80,11 +82,12 @@
       element("small", "", owner ? element("span", "", "owner ", foreign(owner), " · ") : "", small));
   };
   const labelCell = (row) => {
-    const made = cell("Label", "label", label[row] ? classButton(label[row]) : element("i", "absent", "no label"));
-    const suggested = text("suggested_label", row);
-    if (suggested && suggested !== label[row]) {
+    const own = classesOf[row].length === 1 ? classesOf[row][0] : -1;
+    const made = cell("Label", "label", label[row] ? classButton(label[row], own) : element("i", "absent", "no label"));
+    const suggested = text("suggested_label", row), code = number("suggested_class", row);
+    if (suggested && code !== own) {
       const score = number("suggested_score", row);
-      made.append(element("span", "suggested", element("span", "mark", "→ "), classButton(suggested),
+      made.append(element("span", "suggested", element("span", "mark", "→ "), classButton(suggested, code),
         score === null ? "" : element("small", "", ` ${percent(score)}`)));
     }
     return made;
@@ -96,9 +99,9 @@
   };
   const nearCell = (row) => {
     const list = element("ol", "near");
-    for (const [id, name, distance, differs] of (columns.near || {})[row] || []) {
+    for (const [id, name, distance, differs, code] of (columns.near || {})[row] || []) {
       list.append(element("li", differs ? "differs" : "",
-        differs ? element("span", "mark", "≠ ") : "", classButton(name), element("span", "near-id", foreign(id)),
+        differs ? element("span", "mark", "≠ ") : "", classButton(name, code), element("span", "near-id", foreign(id)),
         distance === null ? "" : element("span", "near-distance", ` ${distance}`)));
     }
     return cell("Nearest validation points", "wide", list);
@@ -145,7 +148,7 @@
   const select = () => {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     matching = all.filter((row) => words.every((word) => searched[row].includes(word))
-      && (!ofClass.value || label[row] === ofClass.value)
+      && (!ofClass.value || classesOf[row].includes(Number(ofClass.value)))
       && (!ofDecision.value || decided[row] === ofDecision.value));
     const key = ORDERS[order.value];
     if (key) {
@@ -175,7 +178,8 @@
   const choose = (wanted) => {
     search.value = wanted.search ?? "";
     ofClass.value = wanted.ofClass ?? "";
-    if (wanted.ofClass && ofClass.value !== wanted.ofClass) search.value = wanted.ofClass;
+    // A class without a row on this page: what is found are rows in whose texts its name stands.
+    if (wanted.ofClass !== undefined && !ofClass.value) search.value = wanted.name ?? classes[wanted.ofClass];
     ofDecision.value = "";
     select();
     byId("rows").scrollIntoView();
@@ -192,7 +196,7 @@
   };
   const tellExport = () => {
     const n = chosen().length, changed = all.filter((row) => decided[row] !== given[row]).length;
-    exported.textContent = `${n.toLocaleString("en")} decisions, ${changed.toLocaleString("en")} of them changed here`;
+    exported.textContent = `${n.toLocaleString("en")} ${n === 1 ? "decision" : "decisions"}, ${changed.toLocaleString("en")} of them changed here`;
   };
   byId("export").addEventListener("click", () => {
     const link = element("a");
@@ -202,19 +206,21 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   });
 
-  const names = [...new Set(label)].filter(Boolean).sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
-  for (const name of names) {
-    const option = element("option", "", name);
-    option.value = name;
+  const codes = [...new Set(classesOf.flat())];
+  codes.sort((a, b) => classes[a].localeCompare(classes[b], "en", { numeric: true }));
+  for (const code of codes) {
+    const option = element("option", "", classes[code]);
+    option.value = code;
     ofClass.append(option);
   }
+  ofClass.parentElement.hidden = !codes.length;
   for (const [control, event] of [[search, "input"], [ofClass, "change"], [ofDecision, "change"], [order, "change"]]) {
     control.addEventListener(event, select);
   }
   byId("before").addEventListener("click", () => turn(-1));
   byId("after").addEventListener("click", () => turn(1));
   for (const button of document.querySelectorAll("button[data-class]")) {
-    button.addEventListener("click", () => choose({ ofClass: button.dataset.class }));
+    button.addEventListener("click", () => choose({ ofClass: button.dataset.class, name: button.textContent }));
   }
   byId("browse").hidden = false;
   byId("static").hidden = true;

@@ -24,6 +24,11 @@ N = 6_000
 FOUND = "document.getElementById('found').textContent"
 IDS = "[...document.querySelectorAll('#lines td.id > bdi')].map((each) => each.textContent)"
 
+CLASS_BUTTON = (
+    "(() => {{ [...document.querySelectorAll('button[data-class]')].find((one) => one.textContent === '{}').click();"
+    " return true; }})()"
+)
+
 
 def reviewed(values):
     """Return a review of a table of values: every tenth row is relabeled, every 25th is a copy of the row before."""
@@ -163,7 +168,7 @@ def test_script__searches_pages_and_sorts(tab, page):
 
 def test_script__a_class_and_a_copy_lead_to_rows(tab, page):
     tab.open(page)
-    tab.until("(() => { document.querySelector('button[data-class=\"class 7\"]').click(); return true; })()")
+    tab.until(CLASS_BUTTON.format("class 7"))
     labels = "[...document.querySelectorAll('#lines td.label > button')].map((each) => each.textContent)"
     assert set(tab.until(labels)) == {"class 7"}
     set_control(tab, "of-class", "", "change")
@@ -172,6 +177,52 @@ def test_script__a_class_and_a_copy_lead_to_rows(tab, page):
     first = tab.until(f"{copied}.textContent")
     tab.until(f"(() => {{ {copied}.click(); return true; }})()")
     assert first in tab.until(IDS)
+    assert tab.complaints() == []
+
+
+def opened(tab, tmp_path, labels, **columns):
+    """Open the page of so many rows with these labels and columns of a review."""
+    n = len(labels)
+    values = realistic_values(n).set_column(4, "label", labels)
+    review = pa.table({**{name: kept(values)[name] for name in kept(values).column_names}, **columns})
+    path = tmp_path / "report.html"
+    path.write_text(render_html(summarize(values, RUN, FINDINGS, NO_NEIGHBORS, review=review)), encoding="utf-8")
+    tab.open(path.as_uri())
+
+
+def test_script__classes_whose_names_begin_alike_are_apart(tab, tmp_path):
+    """Names are cut at 80 characters: such classes were one, and a suggestion that looked like the label was hidden."""
+    first, second = "x" * 90 + "1", "x" * 90 + "2"
+    opened(
+        tab,
+        tmp_path,
+        pa.array([first] * 20 + [second] * 10),
+        suggested_label=[second] * 2 + [None] * 28,
+        decision=["relabel"] + ["keep"] * 29,
+    )
+    assert tab.until("document.querySelectorAll('#of-class option').length") == 3
+    assert tab.until("document.querySelectorAll('#lines .suggested').length") == 2
+    shown = [set_control(tab, "of-class", code, "change") or tab.until(FOUND) for code in ("0", "1")]
+    assert sorted(shown) == ["1–10 of 10 rows", "1–20 of 20 rows"]
+    assert tab.until("document.getElementById('export-note').textContent").startswith("1 decision,")
+    assert tab.complaints() == []
+
+
+def test_script__a_class_of_rows_with_several_labels_shows_these_rows(tab, tmp_path):
+    """It was searched as a text, which other labels may hold, too."""
+    opened(tab, tmp_path, pa.array([["cat", "dog"], ["dog"], ["catfish"], []] * 3))
+    tab.until(CLASS_BUTTON.format("cat"))
+    assert tab.until(FOUND) == "1–3 of 3 rows"
+    assert tab.until("document.getElementById('search').value === ''")
+    tab.until(CLASS_BUTTON.format("dog"))
+    assert tab.until(FOUND) == "1–6 of 6 rows"
+    assert tab.complaints() == []
+
+
+def test_script__numbers_to_predict_are_no_classes(tab, tmp_path):
+    opened(tab, tmp_path, pa.array(np.arange(30) / 7))
+    assert tab.until("document.getElementById('of-class').parentElement.hidden")
+    assert tab.until(FOUND) == "1–25 of 30 rows"
     assert tab.complaints() == []
 
 
