@@ -19,6 +19,8 @@ from dvspark.report.text import clip
 N_BROWSED = 5_000
 # Of so many of them it also has the nearest validation rows.
 N_NEAR = 100
+# Of each of these, five to a row, a line should be enough.
+NEAR_CHARACTERS = 40
 # Ids up to here go whole into the page and out of it again; a longer one can be seen, but not decided on.
 LONGEST_ID = 1_000
 KEEP = "keep"
@@ -164,8 +166,8 @@ def _near(lines: list[dict[str, Any]], label: Any, codes: dict[Any, int]) -> lis
     """Return id, label, distance, whether the labels differ, and the class, for each near validation row."""
     return [
         [
-            clip(line["validation_id"], 40).shown,
-            clip(line["validation_label"]).shown,
+            clip(line["validation_id"], NEAR_CHARACTERS).shown,
+            clip(line["validation_label"], NEAR_CHARACTERS).shown,
             _rounded(line.get("distance")),
             differs(label, line["validation_label"]),
             _one_code(line["validation_label"], codes),

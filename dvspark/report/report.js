@@ -87,8 +87,8 @@
     const suggested = text("suggested_label", row), code = number("suggested_class", row);
     if (suggested && code !== own) {
       const score = number("suggested_score", row);
-      made.append(element("span", "suggested", element("span", "mark", "→ "), classButton(suggested, code),
-        score === null ? "" : element("small", "", ` ${percent(score)}`)));
+      made.append(element("span", "suggested", element("span", "mark", "→ "), element("span", "",
+        classButton(suggested, code), score === null ? "" : element("small", "", ` ${percent(score)}`))));
     }
     return made;
   };

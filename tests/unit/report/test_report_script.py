@@ -226,6 +226,18 @@ def test_script__numbers_to_predict_are_no_classes(tab, tmp_path):
     assert tab.complaints() == []
 
 
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_rows__can_be_decided_on_at_any_width(tab, page, width):
+    """At 768 the column of decisions lay beyond the edge."""
+    tab.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+    try:
+        tab.open(page)
+        assert tab.until("document.documentElement.scrollWidth") <= width
+        assert tab.until("document.querySelector('#lines select').getBoundingClientRect().right") <= width
+    finally:
+        tab.call("Emulation.clearDeviceMetricsOverride")
+
+
 def test_script__gives_decisions_back_as_csv(tab, page, tmp_path):
     tab.open(page)
     tab.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
