@@ -15,7 +15,7 @@ from dvspark.errors import ConfigError, OutputConflictError, Problem
 from dvspark.schemas import VALUES
 from dvspark.spark.exhausted import ran_out
 from dvspark.tables.sinks.values_commits import PROPERTIES, RunKey, holds, racing
-from dvspark.tables.sources.formats.delta import path_problem
+from dvspark.tables.sources.formats.delta import empty_commit, path_problem
 
 # Errors of a conflicting commit. Commits of other runs are no conflict; deltalake commits after them.
 LOST = (CommitFailedError,)
@@ -122,7 +122,11 @@ class DeltaValues:
 
     def _opened(self) -> DeltaTable:
         with self._refusing("a Delta table that can be read"):
-            return DeltaTable(self.place)
+            table = DeltaTable(self.place)
+        if (name := empty_commit(self.place, table.version())) is not None:
+            expected, got = "a log whose commits are whole", f"{name} is empty: damaged"
+            raise OutputConflictError(Problem(f"Delta table {self.place}", expected, got, ELSEWHERE))
+        return table
 
     @contextmanager
     def _committing(self) -> Iterator[None]:

@@ -46,6 +46,23 @@ def path_problem(where: str, place: str) -> Problem | None:
     return Problem(where, expected, f"{found[0]!r} in {place}", hint)
 
 
+def empty_commit(place: str, version: int) -> str | None:
+    """Return the name of a commit up to a version that has no content, if one has none: its writer broke off.
+
+    Neither deltalake nor Spark's connector refuses one: the table is read as if nothing had been committed. A commit of
+    which a part is missing is no JSON, which both refuse. None also for a store that only they can read.
+    """
+    try:
+        log = open_storage(f"{place}/_delta_log")
+        inside = entries(log.file_system, log.root)
+    except (ConfigError, OSError, pa.ArrowException):
+        return None
+    commits = [(one.base_name, one.size) for one in inside if COMMIT.fullmatch(one.base_name)]
+    # A line end alone is none either; the shortest JSON object has two bytes.
+    empty = [name for name, size in commits if size < 2 and int(name.removesuffix(".json")) <= version]
+    return min(empty, default=None)
+
+
 @dataclass(frozen=True)
 class DeltaReader(LakeReader):
     """Reads one version of a Delta table."""
@@ -55,9 +72,9 @@ class DeltaReader(LakeReader):
     def pinned(self) -> Pinned:
         """Return the version that is asked for, or else the latest version.
 
-        Raises: InputError if there is no such table or version; and if the protocol of that version has reader features
-        (deletion vectors, column mapping, or any that dvspark does not know) without which the files are not the rows;
-        and for an empty commit.
+        Raises: InputError if there is no such table or version, or its log is damaged; and if the protocol of that
+        version has reader features (deletion vectors, column mapping, or any that dvspark does not know) without which
+        the files are not the rows.
         """
         require_library("delta")
         if self.reference.path is None:
@@ -68,16 +85,12 @@ class DeltaReader(LakeReader):
             raise InputError(problem)
         # The protocol is that of this version; older versions may need fewer features.
         table = self._opened(place, self.reference.version)
+        self.require_whole(table.version())
         if self.reference.timestamp is not None:
             table = self._opened(place, latest_at(self.side, self.reference, self._commits(place, table)))
         if needs := sorted(_features(table) - HARMLESS):
             expected = "a Delta table that readers of protocol 1 understand"
             raise unreadable_files(self.side, self.reference, expected, f"reader features {', '.join(needs)}")
-        # deltalake takes such a commit for one that has changed nothing.
-        if empty := [version for version, n_bytes in _log(place, table).items() if not n_bytes]:
-            expected, got = "a log without empty files", f"commit {empty[0]}, whose writer was cut off"
-            hint = "put the file back, or remove it with all later ones and write the rows again"
-            raise InputError(Problem(self.where, expected, got, hint))
         actions = pa.table(table.get_add_actions()).sort_by("path")
         files = tuple(_path(place, path) for path in actions["path"].to_pylist())
         by_file = None
@@ -86,13 +99,26 @@ class DeltaReader(LakeReader):
             by_file = pa.table(struct.flatten(), names=[field.name for field in struct.type])
         return Pinned("delta", table.version(), files, pa.schema(table.schema().to_arrow()), by_file)
 
+    def require_whole(self, version: int) -> None:
+        """Raise InputError for a log with an empty commit up to a version."""
+        place = self.reference.path
+        if place is None or (name := empty_commit(full_path(place), version)) is None:
+            return
+        hint = f"put the commit back from a copy, set {self.side}.version before it, or write the rows to a new table"
+        raise InputError(Problem(self.where, "a log whose commits are whole", f"{name} is empty: damaged", hint))
+
     def _commits(self, place: str, table: DeltaTable) -> list[tuple[int, int]]:
         """Return when each version was committed, in their order, as far back as the log goes.
 
         Raises: InputError for a log in which a commit does not say when it was made.
         """
         told = [(one["timestamp"], one["version"]) for one in table.history()[::-1] if "timestamp" in one]
-        n_commits = len(_log(place, table))
+        try:
+            log = open_storage(f"{place}/_delta_log")
+            found = [COMMIT.fullmatch(file.base_name) for file in entries(log.file_system, log.root)]
+        except (ConfigError, OSError, pa.ArrowException):  # a store that only deltalake can read
+            return told
+        n_commits = sum(int(one[1]) <= table.version() for one in found if one)
         # deltalake numbers commits back from the last one, and leaves out those without commitInfo: others move up.
         if told and len(told) < n_commits:
             expected, got = "a log that says when each version was made", f"{len(told)} of {n_commits} commits that do"
@@ -110,17 +136,6 @@ class DeltaReader(LakeReader):
         """Return when which version was made, as Spark's connector reports it."""
         name = self.reference.table or f"delta.{quoted(str(self.reference.path))}"
         return spark.sql(f"DESCRIBE HISTORY {name}").selectExpr("timestamp AS at", "version AS state")
-
-
-def _log(place: str, table: DeltaTable) -> dict[int, int]:
-    """Return the bytes of each commit up to the version of the table; none in a store that only deltalake can read."""
-    try:
-        log = open_storage(f"{place}/_delta_log")
-        files = entries(log.file_system, log.root)
-    except (ConfigError, OSError, pa.ArrowException):
-        return {}
-    found = {int(name[1]): file.size for file in files if (name := COMMIT.fullmatch(file.base_name))}
-    return {version: found[version] for version in sorted(found) if version <= table.version()}
 
 
 def _features(table: DeltaTable) -> set[str]:

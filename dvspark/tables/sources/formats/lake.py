@@ -55,6 +55,9 @@ class LakeReader(Reader):
     def history(self, spark: SparkSession) -> DataFrame:
         """Return when (``at``) which ``state`` of the table was made, as the connector reports it."""
 
+    def require_whole(self, version: int) -> None:
+        """Raise InputError for a log that is damaged up to a version, though readers do not tell."""
+
     def stored_names(self, names: list[str]) -> dict[str, str]:  # noqa: ARG002 - which Iceberg needs
         """Return what columns may be called in files that have none of their own name."""
         return {}
@@ -77,6 +80,7 @@ class LakeReader(Reader):
         self._require_format()
         if self._has_connector(spark):
             version = self._version(spark)
+            self.require_whole(version)
             of_spark = spark.read.option(self.option, version)
             frame = of_spark.table(self.reference.table) if self.reference.table else self._loaded(of_spark)
             source = {"format": self.reference.format, VERSIONED[self.reference.format][1]: version, "reader": "spark"}

@@ -96,6 +96,16 @@ def test_log_that_cannot_be_read__is_told(tmp_path: Path) -> None:
             asked()
 
 
+def test_commit_without_content__is_damage(tmp_path: Path) -> None:
+    _, table = _published(tmp_path)
+    deltalake.DeltaTable(table.place).alter.set_table_properties({"delta.logRetentionDuration": "interval 9 days"})
+    (*_, last) = sorted((tmp_path / "values" / "_delta_log").glob("*.json"))
+    last.write_text("")
+    for asked in (table.columns, lambda: table.rows("a"), lambda: table.written_by("a")):
+        with pytest.raises(OutputConflictError, match=f"got: {last.name} is empty: damaged"):
+            asked()
+
+
 # --- Iceberg ----------------------------------------------------------------------------------------------
 
 ICEBERG = Place("iceberg", "lake.db.values")
