@@ -81,7 +81,7 @@ def keep_near(
             error = np.zeros(len(places))
             for term in range(point_terms.shape[1]):  # one after the other, as the compiled loop adds
                 error += point_terms[point, term] * row_terms[term, places]
-            middle = of_point[places] + constants[point]
+            middle = of_point[places].astype(np.float64) + constants[point]  # NumPy 1 would add in float32
             size = weights[point] * row_terms[1, places] + row_terms[2, places]
             known = (size < OVERFLOW) & np.isfinite(middle) & np.isfinite(error)
             rows[point, here] = start + places

@@ -81,7 +81,7 @@ def test_keep_near__appends_rows_that_are_not_above_with_their_bounds(
         assert rows[p, here].tolist() == [start + row for row in expected]
         errors = point_terms[p] @ row_terms[:, expected]
         known = (row_terms[2, expected] < 2.0**126) & np.isfinite(keys[p, expected])
-        middle = keys[p, expected] + constants[p]
+        middle = keys[p, expected].astype(float) + constants[p]
         np.testing.assert_allclose(least[p, here], np.where(known, middle - errors, -np.inf))
         np.testing.assert_allclose(most[p, here], np.where(known, middle + errors, np.inf))
 
