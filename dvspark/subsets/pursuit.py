@@ -27,7 +27,9 @@ def matching_pursuit(rows: Float64s, target: Float64s, n: int, ridge: float) -> 
             break
         # The Cholesky factor of the taken rows' products, + ridge on the diagonal, grows by a row.
         new = rows[best]
-        beside = scipy.linalg.solve_triangular(factor[:step, :step], rows[taken] @ new, lower=True)
+        beside = rows[taken] @ new
+        if step:  # SciPy before 1.14 solves no empty system
+            beside = scipy.linalg.solve_triangular(factor[:step, :step], beside, lower=True)
         factor[step, :step], factor[step, step] = beside, np.sqrt(new @ new + ridge - beside @ beside)
         taken, is_open[best] = np.append(taken, best), False
         weights = scipy.linalg.cho_solve((factor[: step + 1, : step + 1], True), along[taken])
