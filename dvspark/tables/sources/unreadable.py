@@ -93,6 +93,8 @@ def unreadable_file(said: str) -> InputError:
     hint = "write this file again, or take it away"
     if "CSV conversion error" in said:
         hint = "write a number in this cell, or leave it empty: a row with an empty cell can be set aside"
+    elif "Expected all lists to be of size" in said:  # which pyarrow before 26 says of each null in such a column
+        hint = "install pyarrow 26 or later, which reads nulls among lists of a fixed size, or write it as plain lists"
     return InputError(Problem("a table's files", "files that can be read", said, hint))
 
 

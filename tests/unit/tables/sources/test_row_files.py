@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from arrow_versions import READS_FIXED_NULLS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,7 +33,8 @@ COLUMNS = {"id": IDS, "embedding": EMBEDDINGS, "label": LABELS, "weight": WEIGHT
 
 def _cells(kind: pa.DataType) -> st.SearchStrategy[Any]:
     if pa.types.is_fixed_size_list(kind):
-        return st.none() | st.lists(_cells(kind.value_type), min_size=2, max_size=2)
+        vectors = st.lists(_cells(kind.value_type), min_size=2, max_size=2)
+        return st.none() | vectors if READS_FIXED_NULLS else vectors
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return st.none() | st.lists(_cells(kind.value_type), max_size=3)
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
@@ -192,3 +194,12 @@ def test_read__names_a_file_that_cannot_be_read(tmp_path: Path, damage: str) -> 
         path.unlink()
     with pytest.raises(InputError, match=r"x\.parquet.*\n.*write this file again"):
         list(files.read(files.parts[0], ["id"]))
+
+
+@pytest.mark.skipif(READS_FIXED_NULLS, reason="this pyarrow reads them")
+def test_nulls_among_lists_of_a_fixed_size__tell_which_pyarrow_reads_them(tmp_path: Path) -> None:
+    place = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"x": pa.array([[1.0, 2.0], None], pa.list_(pa.float64(), 2))}), place)
+    files = RowFiles(tuple(parts_of(str(place), {"x": "array<double>"}) or ()), {"x": "x"}, {"x": "array<double>"})
+    with pytest.raises(InputError, match="install pyarrow 26 or later"):
+        _read(files, ["x"])
