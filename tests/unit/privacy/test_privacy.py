@@ -120,7 +120,10 @@ def test_gaussian_sigma__is_the_integral_of_what_exceeds_epsilon(epsilon: float,
 
 @pytest.mark.parametrize(("epsilon", "delta"), [(0.1, 1e-8), (1, 1e-5), (10, 1e-6)])
 def test_gaussian_sigma__agrees_with_dp_accounting(epsilon: float, delta: float) -> None:
-    other = pytest.importorskip("dp_accounting").get_sigma_gaussian(epsilon, delta)
+    accounting = pytest.importorskip("dp_accounting")
+    if not hasattr(accounting, "get_sigma_gaussian"):  # 0.4
+        pytest.skip("this dp-accounting has no such function")
+    other = accounting.get_sigma_gaussian(epsilon, delta)
     assert gaussian_sigma(epsilon, delta, 1.0) == pytest.approx(other, rel=1e-6)
 
 

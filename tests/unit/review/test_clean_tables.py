@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from arrow_versions import writes_views
 
 from dvspark.cli.front import main
 
@@ -69,6 +70,7 @@ def test_columns_that_only_later_files_have__are_kept(tmp_path: Path) -> None:
     assert by_id(pq.read_table(tmp_path / "new" / "cleaned").to_pylist()) == decided(expected, decisions)
 
 
+@writes_views
 def test_columns_of_types_that_only_arrow_has__are_kept(tmp_path: Path) -> None:
     words = pa.array([f"n{row % 3}" for row in range(N)])
     more = {"note": words.cast(pa.string_view()), "raw": words.cast(pa.binary_view()), "group": words}

@@ -100,6 +100,7 @@ def test_posterior__is_bayes_rule_with_the_noise_of_anchors(seed: int) -> None:
         sum(
             dirichlet_multinomial(rows * mean, int(row.sum())).logpmf(row.astype(int))
             for row, mean in zip(counts, prior, strict=True)
+            if row.any()  # SciPy 1.11 has no law of no draws
         )
         for rows in PRIOR_ROWS
     ]

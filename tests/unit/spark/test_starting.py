@@ -47,7 +47,7 @@ def test_require_pyspark__one_that_is_missing_is_told(monkeypatch: pytest.Monkey
 
 
 def test_require_pyspark__a_pyarrow_that_it_does_not_take_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pyarrow.__version__", "15.0.2")
+    monkeypatch.setattr("pyarrow.__version__", "9.0.0")
     with pytest.raises(ConfigError, match=r"PyArrow >= .* must be installed"):
         require_pyspark()
 

@@ -159,8 +159,9 @@ def _log(folder: Path, protocol: dict[str, Any], configuration: dict[str, str], 
     """Write a Delta table of one file by hand: deltalake writes none with these protocols."""
     (folder / "_delta_log").mkdir(parents=True)
     pq.write_table(FIRST, folder / "a.parquet")
-    mapped = {"delta.columnMapping.id": 1, "delta.columnMapping.physicalName": "col-1"}
-    column = {"name": "id", "type": "long", "nullable": True, "metadata": mapped if "2" in str(protocol) else {}}
+    names = {"delta.columnMapping.id": 1, "delta.columnMapping.physicalName": "col-1"}
+    mapped = names if "delta.columnMapping.mode" in configuration else {}
+    column = {"name": "id", "type": "long", "nullable": True, "metadata": mapped}
     schema = json.dumps({"type": "struct", "fields": [column]})
     metadata = {"id": "t", "format": {"provider": "parquet", "options": {}}, "schemaString": schema}
     metadata |= {"partitionColumns": [], "configuration": configuration, "createdTime": 1}
