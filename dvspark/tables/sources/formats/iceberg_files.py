@@ -62,7 +62,7 @@ def pinned_iceberg(side: str, reference: TableReference) -> Pinned:
         raise refuse("a snapshot without delete files", f"{len(deleting)} delete files, the first {min(deleting)}")
     if others := {task.file.file_format.name for task in tasks if task.file.file_format != FileFormat.PARQUET}:
         raise refuse("data files of Parquet", ", ".join(sorted(others)))
-    schema = table.schema() if snapshot.schema_id is None else table.schemas()[snapshot.schema_id]
+    schema = _schema(reference, table, snapshot)
     files = tuple(task.file.file_path for task in tasks)
     require_files(side, reference, files)
     if problem := read(lambda: _changed_columns(table, schema, files)):
@@ -113,6 +113,16 @@ def _snapshot(side: str, reference: TableReference, table: Table) -> Snapshot:
         got = f"the last snapshots are {known}" if known else "no snapshot"
         raise InputError(Problem(f"{side} table {reference}", expected, got, f"check {side}.snapshot"))
     return found
+
+
+def _schema(reference: TableReference, table: Table, snapshot: Snapshot) -> Schema:
+    """Return the columns of a state: those of its time if it is asked for, else those that the table has now.
+
+    A change of columns makes no snapshot. By the latest one, a column would be read that was dropped or renamed since.
+    """
+    if snapshot.schema_id is None or (reference.snapshot is None and reference.timestamp is None):
+        return table.schema()
+    return table.schemas()[snapshot.schema_id]
 
 
 def _is_live(manifest: Any) -> bool:
