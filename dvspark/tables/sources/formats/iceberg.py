@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 from dvspark.errors import Problem
 from dvspark.tables.sources.formats.lake import LakeReader
@@ -15,8 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class IcebergReader(LakeReader):
-    """Reads one snapshot of an Iceberg table: of a folder, of pyiceberg's catalogs, or of Spark's."""
+    """Reads one snapshot of an Iceberg table: of a folder, of pyiceberg's catalogs, or of Spark's.
 
+    ``schema_id``: with which columns, where a run has recorded it.
+    """
+
+    schema_id: int | None = None
     option = "snapshot-id"
 
     def only_spark(self) -> list[Problem]:
@@ -28,7 +33,11 @@ class IcebergReader(LakeReader):
         require_library("iceberg")
         from dvspark.tables.sources.formats.iceberg_files import pinned_iceberg  # noqa: PLC0415 - an extra
 
-        return pinned_iceberg(self.side, self.reference)
+        return pinned_iceberg(self.side, self.reference, self.schema_id)
+
+    def at(self, source: Mapping[str, Any]) -> Self:
+        """Return what reads the state that a run recorded, with its columns: the snapshot alone may tell others."""
+        return replace(super().at(source), schema_id=source.get("schema_id"))
 
     def stored_names(self, names: list[str]) -> dict[str, str]:
         """Return the names that writers give columns in files."""

@@ -39,9 +39,10 @@ LATEST_FORMAT = 2
 FIELD_ID = b"PARQUET:field_id"
 
 
-def pinned_iceberg(side: str, reference: TableReference) -> Pinned:
+def pinned_iceberg(side: str, reference: TableReference, schema_id: int | None = None) -> Pinned:
     """Return the snapshot of an Iceberg table that is asked for, or else the current snapshot.
 
+    ``schema_id``: with which columns a run has read the snapshot.
     Raises: InputError if there is no such table or snapshot; and if its files are not its rows, which holds for delete
     files, files that are not Parquet, formats after 2, and columns that have another name or field id in the files.
     """
@@ -62,7 +63,7 @@ def pinned_iceberg(side: str, reference: TableReference) -> Pinned:
         raise refuse("a snapshot without delete files", f"{len(deleting)} delete files, the first {min(deleting)}")
     if others := {task.file.file_format.name for task in tasks if task.file.file_format != FileFormat.PARQUET}:
         raise refuse("data files of Parquet", ", ".join(sorted(others)))
-    schema = _schema(reference, table, snapshot)
+    schema = _schema(reference, table, snapshot, schema_id)
     files = tuple(task.file.file_path for task in tasks)
     require_files(side, reference, files)
     if problem := read(lambda: _changed_columns(table, schema, files)):
@@ -115,14 +116,14 @@ def _snapshot(side: str, reference: TableReference, table: Table) -> Snapshot:
     return found
 
 
-def _schema(reference: TableReference, table: Table, snapshot: Snapshot) -> Schema:
+def _schema(reference: TableReference, table: Table, snapshot: Snapshot, schema_id: int | None) -> Schema:
     """Return the columns of a state: those of its time if it is asked for, else those that the table has now.
 
     A change of columns makes no snapshot. By the latest one, a column would be read that was dropped or renamed since.
     """
-    if snapshot.schema_id is None or (reference.snapshot is None and reference.timestamp is None):
-        return table.schema()
-    return table.schemas()[snapshot.schema_id]
+    asked = reference.snapshot is not None or reference.timestamp is not None
+    chosen = schema_id if schema_id in table.schemas() else snapshot.schema_id if asked else None
+    return table.schema() if chosen is None else table.schemas()[chosen]
 
 
 def _is_live(manifest: Any) -> bool:

@@ -374,6 +374,19 @@ def test_iceberg__a_column_that_was_dropped_since_the_last_snapshot_is_gone(iceb
     assert _pin(table="lake.db.t", format="iceberg", snapshot=last).schema.names == ["id", "label"]
 
 
+def test_iceberg__what_a_run_has_read_is_read_again_with_the_columns_of_the_run(iceberg: Any) -> None:
+    with iceberg.update_schema(allow_incompatible_changes=True) as update:
+        update.delete_column("label")
+    reader = reader_of("train", TableReference(table="lake.db.t", format="iceberg"))
+    assert isinstance(reader, LakeReader)
+    again = reader.at(reader.files().source)
+    iceberg.append(pa.table({"id": [5]}))
+    assert again.whole().schema.names == ["id"]
+    assert again.files().source == reader.at(again.files().source).files().source
+    # A record of before schemas were kept, or of a schema that is gone, leaves those of the snapshot.
+    assert reader.at({"snapshot_id": again.files().source["snapshot_id"]}).whole().schema.names == ["id", "label"]
+
+
 @pytest.mark.parametrize("dropped", [False, True])
 def test_iceberg__columns_whose_names_files_cannot_have_are_known_by_their_ids(catalog: Any, dropped: bool) -> None:
     from pyiceberg.types import StringType
