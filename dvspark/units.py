@@ -1,4 +1,4 @@
-"""Units: sizes and times as people write and read them. Sizes are binary, in settings as in what is shown."""
+"""Units: sizes, times and counts as people write and read them. Sizes are binary, in settings as in what is shown."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ def parse_bytes(size: str) -> int | None:
 def show_bytes(n_bytes: int) -> str:
     """Return a size in MiB or GiB."""
     return f"{n_bytes / 2**30:.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:.1f} MiB"
+
+
+def show_count(number: int, noun: str, plural: str = "") -> str:
+    """Return a count with its noun: 1 row, 1,000 rows; ``plural`` where it is not the noun and an s."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def show_seconds(seconds: float) -> str:

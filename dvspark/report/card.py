@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dvspark.report.text import count, significant
-from dvspark.units import show_bytes
+from dvspark.units import show_bytes, show_count
 
 # What becomes of rows in a change of a run.
 CHANGED = {"add": "added", "remove": "taken away"}
@@ -113,7 +113,7 @@ def _game_facts(game: Mapping[str, Any], bound: Any) -> Iterator[Fact]:
     yield Fact("Utility", _text(game.get("utility")), f"U(N) = {ends[0]}, U(∅) = {ends[1]}")
     parts = [
         f"{_count(game.get('n_cache_hits'))} of them known before" if game.get("n_cache_hits") else "",
-        f"{_count(game.get('n_draws'))} draws of seed {game.get('seed')}",
+        f"{_plural(game.get('n_draws'), 'draw')} of seed {game.get('seed')}" if game.get("n_draws") is not None else "",
         f"until {_text(game.get('stopped_by')).replace('_', ' ')}",
         f"no value is off by more than {significant(bound, 2)}, with a chance of 1 - delta" if bound else "",
         f"biased: {game['biased']}" if game.get("biased") else "",
@@ -134,7 +134,9 @@ def _parent_fact(run: Mapping[str, Any], n_after: Any) -> Fact:
     if change not in CHANGED or not isinstance(n_changed, int) or not isinstance(n_after, int):
         return Fact("Changed run", _text(parent.get("run_id")))
     n_before = n_after - n_changed if change == "add" else n_after + n_changed
-    told = f"{count(n_before)} validation rows before, {count(n_changed)} {CHANGED[change]}, {count(n_after)} now"
+    told = (
+        f"{show_count(n_before, 'validation row')} before, {count(n_changed)} {CHANGED[change]}, {count(n_after)} now"
+    )
     return Fact("Changed run", _text(parent.get("run_id")), told)
 
 
@@ -168,7 +170,7 @@ def _parameters(parameters: Mapping[str, Any]) -> str:
 
 
 def _plural(number: Any, noun: str) -> str:
-    return f"{_count(number)} {noun}{'' if number == 1 else 's'}" if number is not None else ""
+    return show_count(number, noun) if isinstance(number, int) else ""
 
 
 def _count(number: Any) -> str:

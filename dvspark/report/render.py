@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dvspark.report.figures import curve_svg, histogram_svg
 from dvspark.report.packages import report_module
 from dvspark.report.text import clip, count, distance, seconds, share, significant
+from dvspark.units import show_count
 
 if TYPE_CHECKING:
     from dvspark.report.summary import Summary
@@ -90,6 +91,6 @@ def _environment() -> Any:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals.update(clip=clip)
+    environment.globals.update(clip=clip, many=show_count)
     environment.filters.update(count=count, distance=distance, seconds=seconds, share=share, significant=significant)
     return environment

@@ -40,6 +40,7 @@
     if (value === 0) return "0";
     return value.toFixed(data.decimals).replace("-", "−");
   };
+  const counted = (n, noun) => `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
   const percent = (share) => share > 0.99 ? "over 99%" : `${Math.round(100 * share)}%`;
   const cell = (name, className, ...inside) => {
     const made = element("td", className, ...inside);
@@ -163,8 +164,9 @@
     const first = page * PAGE_ROWS, last = Math.min(first + PAGE_ROWS, matching.length);
     lines.replaceChildren(...matching.slice(first, last).map(line));
     const whole = data.n_table > data.n_rows ? ` (of ${data.n_table.toLocaleString("en")} in the table)` : "";
+    const place = first + 1 === last ? "" : `${(first + 1).toLocaleString("en")}–`;
     found.textContent = matching.length
-      ? `${(first + 1).toLocaleString("en")}–${last.toLocaleString("en")} of ${matching.length.toLocaleString("en")} rows${whole}`
+      ? `${place}${last.toLocaleString("en")} of ${counted(matching.length, "row")}${whole}`
       : "No row is like that.";
     pages.hidden = matching.length <= PAGE_ROWS;
     byId("before").disabled = page === 0;
@@ -196,7 +198,7 @@
   };
   const tellExport = () => {
     const n = chosen().length, changed = all.filter((row) => decided[row] !== given[row]).length;
-    exported.textContent = `${n.toLocaleString("en")} ${n === 1 ? "decision" : "decisions"}, ${changed.toLocaleString("en")} of them changed here`;
+    exported.textContent = `${counted(n, "decision")}, ${changed.toLocaleString("en")} of them changed here`;
   };
   byId("export").addEventListener("click", () => {
     const link = element("a");

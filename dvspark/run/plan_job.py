@@ -18,7 +18,7 @@ from dvspark.tables.sources.metadata import Preview, preview
 from dvspark.tables.sources.read import read_rows
 from dvspark.tables.sources.session_settings import in_own_settings
 from dvspark.tables.sources.unreadable import readable
-from dvspark.units import show_bytes, show_seconds
+from dvspark.units import show_bytes, show_count, show_seconds
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -84,7 +84,7 @@ def plan_text(found: dict[str, Any]) -> str:
         "shuffle": show_bytes(plan["shuffle_bytes"]),
         "products": f"{plan['flops']:.2g} floating-point operations",
         "cost": f"{cost['core_hours']:.2g} core-hours: {parts}",
-        "wall time": f"{show_seconds(cost['wall_seconds'])} on {_count(found['cores'], 'core')}",
+        "wall time": f"{show_seconds(cost['wall_seconds'])} on {show_count(found['cores'], 'core')}",
         **({"not counted": found["not_counted"]} if found["not_counted"] else {}),
     }
     return "\n".join(f"{name:<13}{line}" for name, line in lines.items())
@@ -94,7 +94,7 @@ def _parts_of_work(found: dict[str, Any]) -> dict[str, str]:
     """Return the lines on what the work is cut into: chunks and blocks, ranges of draws, or readings of all rows."""
     plan, lines = found["plan"], dict[str, str]()
     if found["in_chunks"]:
-        waves = _count(plan["n_waves"], "wave")
+        waves = show_count(plan["n_waves"], "wave")
         lines["chunks"] = f"{plan['n_chunks']:,} of about {plan['chunk_rows']:,} rows, {waves} or more"
     if found["groups"]:
         lines["groups"] = _groups_text(found["groups"])
@@ -114,7 +114,7 @@ def _groups_record(groups: Groups, n_train: int) -> dict[str, Any]:
 
 
 def _groups_text(groups: dict[str, Any]) -> str:
-    tasks = f", {_count(groups['n_tasks'], 'task')}" if groups["n_tasks"] else ""
+    tasks = f", {show_count(groups['n_tasks'], 'task')}" if groups["n_tasks"] else ""
     by = f"{groups['n_groups']:,} by {', '.join(groups['by'])}{tasks}"
     return f"{by}; {show_bytes(groups['driver_bytes'])} of the driver besides"
 
@@ -140,7 +140,3 @@ def _previews(config: JobConfig, spark: SparkSession) -> tuple[Preview, Preview,
     last = [*rows.values()][-1]
     groups = None if isinstance(last, list) else expected_groups(last, config.options(), config.chunk_rows)
     return sides[0], sides[-1], groups
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}{'s' if number != 1 else ''}"

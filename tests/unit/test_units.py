@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dvspark.units import parse_bytes, show_bytes, show_seconds
+from dvspark.units import parse_bytes, show_bytes, show_count, show_seconds
 
 MIB, GIB = 2**20, 2**30
 
@@ -35,3 +35,8 @@ def test_show_bytes__in_mib_or_gib(n_bytes: int, said: str) -> None:
 )
 def test_show_seconds__in_the_two_largest_units(seconds: float, said: str) -> None:
     assert show_seconds(seconds) == said
+
+
+def test_show_count__with_its_noun() -> None:
+    assert [show_count(n, "row") for n in (0, 1, 1_000)] == ["0 rows", "1 row", "1,000 rows"]
+    assert [show_count(n, "row lies", "rows lie") for n in (1, 2)] == ["1 row lies", "2 rows lie"]

@@ -17,6 +17,7 @@ from report_data import FINDINGS, NO_NEIGHBORS, RUN, neighbors_table, realistic_
 
 from dvspark.errors import ConfigError
 from dvspark.report import render_html, summarize
+from dvspark.report.against import compared
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -196,7 +197,7 @@ def test_page__says_what_the_run_did():
     text = " ".join("".join(Page(rendered(realistic_values())).text).split())
     for part in (
         "Audit passed",
-        "1 of 1 checks passed",
+        "1 of 1 check passed",
         "knn_shapley-1a2b3c4d5e6f",
         "doi:10.14778/3342263.3342637",
         "k = 10",
@@ -263,6 +264,19 @@ def test_page__label_lists_are_joined_and_empty_ones_named():
 def test_page__hidden_classes_are_counted():
     labels = [f"class {row}" for row in range(75)]
     assert "and 15 more" in rendered(values_table([float(row) for row in range(75)], labels=labels))
+    labels = [f"class {row}" for row in range(61)]
+    assert "and 1 more, with a higher mean value<" in rendered(
+        values_table([float(row) for row in range(61)], labels=labels)
+    )
+
+
+def test_page__a_count_of_one_has_its_noun():
+    values = values_table([-0.5])
+    other = compared(values, RUN, values_table([0.5], labels=["dog"]), RUN)
+    text = "".join(Page(rendered(values, comparison=other)).text)
+    assert "1 row is in both runs" in text
+    assert "1 has another label now" in text
+    assert re.findall(r"\b1 (?:rows|values|checks|warnings|have|chunks|draws)\b", text) == []
 
 
 @pytest.mark.parametrize(
@@ -289,7 +303,9 @@ def test_page__edge_cases_render(values):
 
 def test_page__not_finite_values_are_warned_of():
     html = rendered(values_table([1.0, None]), run={})
-    assert "1 of 2 values are not finite numbers" in html
+    assert "1 of 2 values is not a finite number. It is left out" in html
+    html = rendered(values_table([None, None]), run={})
+    assert "2 of 2 values are not finite numbers. They are left out" in html
 
 
 @pytest.mark.parametrize("package", ["jinja2", "matplotlib"])

@@ -262,6 +262,12 @@ def test_script__gives_decisions_back_as_csv(tab, page, tmp_path):
     assert by_id["row_13"]["suggested_label"] == "class 13" or first == "row_13"
 
 
+def test_script__one_row_and_one_decision_are_said_as_one(tab, tmp_path):
+    opened(tab, tmp_path, pa.array(["cat"]), decision=["drop"])
+    assert tab.until(FOUND) == "1 of 1 row"
+    assert tab.until("document.getElementById('export-note').textContent") == "1 decision, 0 of them changed here"
+
+
 def test_script__hostile_texts_stay_texts(tab, tmp_path):
     values = values_table([0.1 * row - 0.3 for row in range(len(HOSTILE))], labels=HOSTILE, ids=HOSTILE)
     near = neighbors_table(*((each, 1, HOSTILE[1], HOSTILE[7], 0.5) for each in HOSTILE))

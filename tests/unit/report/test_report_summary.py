@@ -391,5 +391,9 @@ def test_card__tells_from_which_run_a_changed_one_came(change, told):
     parent = {"run_id": "first", "fingerprint": "0", "change": change, "n_rows": 8}
     facts = {fact.name: fact for fact in run_card({"parent": parent, "inputs": {"n_validation": 28}}).facts}
     assert (facts["Changed run"].text, facts["Changed run"].note) == ("first", told)
+    one = {
+        fact.name: fact for fact in run_card({"parent": parent | {"n_rows": 1}, "inputs": {"n_validation": 2}}).facts
+    }
+    assert ("1 validation row before" in one["Changed run"].note) == (change == "add")
     assert "Changed run" not in {fact.name for fact in run_card({"parent": None, "inputs": {}}).facts}
     assert run_card({"parent": {"run_id": "first"}, "inputs": {}}).facts[-1].note == ""
