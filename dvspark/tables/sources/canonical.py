@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from dvspark.tables.sources.reference import TableReference
 
 INTEGERS = ("tinyint", "smallint", "int", "bigint")
+
+_NUMBERED = re.compile(r"(.*?_?)\d+")
 
 EXPECTED_TYPES = {
     "id": "a string or an integer",
@@ -26,7 +29,7 @@ EXPECTED_TYPES = {
 }
 HINTS = {
     "id": "cast it to string",
-    "embedding": "cast the elements to float",
+    "embedding": "put all numbers of a row into one array, such as by array('x_0', 'x_1') of Spark",
     "label": "cast it to string or integer, NaN to null; of one-hot rows give the class, the argmax; "
     "numbers to predict are for knn_regression_shapley",
     "owner": "cast it to string",
@@ -56,13 +59,25 @@ def canonical_columns(
         kind = kind_of(role, target)
         ddl = canonical_type(kind, given[name])
         if ddl is None:
-            problems.append(Problem(f"{side} column {name!r}", EXPECTED_TYPES[kind], given[name], HINTS[kind]))
+            hint = _embedding_hint(given[name]) if kind == "embedding" else HINTS[kind]
+            problems.append(Problem(f"{side} column {name!r}", EXPECTED_TYPES[kind], given[name], hint))
             continue
         types[role] = ddl
     if reference.embedding_dtype is not None and types.get("embedding", "binary") != "binary":
         hint = f"leave {side}.embedding_dtype out: numbers in arrays have their own type"
         problems.append(Problem(f"{side}.embedding_dtype", "embeddings in bytes", types["embedding"], hint))
     return problems or types
+
+
+def _embedding_hint(kind: str) -> str:
+    """Return how a column of a type, as Spark calls it, becomes one of embeddings."""
+    if kind == "string":
+        return "make arrays of numbers in text, such as by from_json(..., 'array<float>') of Spark; embed words"
+    if kind.startswith(("array<array<", "struct<", "array<struct<")):
+        return "make one array of numbers a row; of files, `dvspark import table` does so"
+    if kind.startswith("array<"):
+        return "cast the elements to float; of files with numbers, `dvspark import table` does so"
+    return HINTS["embedding"]
 
 
 def _missing(side: str, reference: TableReference, role: str, names: Sequence[str]) -> Problem:
@@ -72,9 +87,23 @@ def _missing(side: str, reference: TableReference, role: str, names: Sequence[st
     if role == "embedding" and reference.format == "csv":
         expected = f"columns {name}_0, {name}_1, ... (embedding), with a number in each"
         hint = f"rename the columns of numbers, or set {side}.{role} to what their names have before the number"
+    elif role == "embedding" and (numbered := _numbered(name, names)):
+        hint = (
+            f"put {numbered[0]}, {numbered[1]}, ... into one array a row, such as by array(...) of Spark; or write CSV"
+        )
     elif near := close_matches(name, names, all_known=False):
         hint = f"{near} Then {hint}"
     return Problem(f"{side} table {reference}", expected, f"columns {', '.join(names)}", hint)
+
+
+def _numbered(name: str, names: Sequence[str]) -> list[str]:
+    """Return the columns that may be the numbers of embeddings, one number a column; none if fewer than two may."""
+    found: dict[str, list[str]] = {}
+    for column in names:
+        if numbered := _NUMBERED.fullmatch(column):
+            found.setdefault(numbered[1], []).append(column)
+    most = max(found.values(), key=lambda columns: (columns[0].startswith(name), len(columns)), default=[])
+    return most if len(most) > 1 else []
 
 
 def _twin_problems(where: str, reference: TableReference, names: list[str], tells_case: bool) -> list[Problem]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from dvspark.errors import Problem, shown
+from dvspark.tables.sources.other_files import EMBED_PICTURES, is_picture
 
 # The name of a folder whose rows have no value, as Spark writes it.
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
@@ -79,6 +81,8 @@ def folders_of(where: str, files: Sequence[str]) -> Folders | list[Problem]:
         odd = sorted({posixpath.dirname(path) for path in files}, key=lambda one: (one.count("="), one))
         expected = "files that all lie in the folder itself, or all in folders named column=value, of the same columns"
         hint = "Spark would pass over some of them: give a folder of its own to each table"
+        if is_picture(files[0]):
+            hint = EMBED_PICTURES
         problems.append(Problem(where, expected, f"files in {shown(one or '.' for one in odd[:3])}", hint))
         return problems
     names = next(iter(keys), ())
@@ -110,6 +114,14 @@ def twins(where: str, used: Iterable[str], known: Iterable[str]) -> Iterator[Pro
         if others and name in names:
             hint = "rename one of them, or set spark.sql.caseSensitive to true"
             yield Problem(where, f"one column {name!r}, in whichever case", shown([name, *others]), hint)
+
+
+def doubled(where: str, used: Iterable[str], known: Iterable[str]) -> Iterator[Problem]:
+    """Yield problems of used names that several columns of a file have."""
+    counts = Counter(known)
+    for name in dict.fromkeys(used):
+        if counts[name] > 1:
+            yield Problem(where, "each name once", f"{counts[name]} columns {name!r}", "drop or rename all but one")
 
 
 def two_meanings(side: str, name: str, got: str, path: str) -> Problem:

@@ -18,6 +18,7 @@ from dvspark.tables.sources.epochs import with_epochs
 from dvspark.tables.sources.folders import literal
 from dvspark.tables.sources.formats import reader_of
 from dvspark.tables.sources.not_local import LOCAL, NotLocalError
+from dvspark.tables.sources.other_files import hint_for
 from dvspark.tables.sources.owned import with_owned
 from dvspark.tables.sources.plain import STRICT
 from dvspark.tables.sources.reader import Reader, SparkTable, TableFiles
@@ -161,7 +162,7 @@ def read_table(spark: SparkSession, reader: Reader) -> SparkTable | list[Problem
     except spark_errors() as error:
         if is_missing(error):
             expected, got = "a format this Spark can read", reader.reference.format
-            hint = "check the spelling, or start Spark with its connector"
+            hint = hint_for(reader.side, got) or "check the spelling, or start Spark with its connector"
             return [Problem(f"{reader.side}.format", expected, got, hint)]
         return [unreadable(reader.side, reader.reference, error)]
     return table

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from inspect import signature
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from dvspark.errors import ComputeError, ConfigError, DvsparkError, InputError, Problem
@@ -120,6 +121,8 @@ def unreadable(side: str, reference: TableReference, error: Any) -> Problem:
         return half_problem(f"{side} table {reference}", said)
     if condition in ("PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND"):
         expected, hint = "a table that exists", "check the spelling; a path is seen from the cluster"
+    elif (out_of_reach := _storage_hint(said)) is not None:
+        expected, hint = "storage that this Spark reaches", out_of_reach
     else:
         expected, hint = f"a readable {reference.format} table", f"set {side}.format to what it is, or repair the file"
     return Problem(f"{side} table {reference}", expected, said, hint)
@@ -131,8 +134,30 @@ def half_problem(where: str, got: str) -> Problem:
     return Problem(where, "float32 or float64 embeddings", got, hint)
 
 
+def _storage_hint(said: str) -> str | None:
+    """Return what to do so that Spark reaches a table's storage, None if its error is about something else."""
+    if "No FileSystem for scheme" in said or ("FileSystem" in said and "not found" in said):
+        packages = "of s3a: by spark-submit --packages org.apache.hadoop:hadoop-aws:VERSION, the version of its Hadoop"
+        spelled = "write s3a: in place of s3:, and " if '"s3"' in said else ""
+        return f"{spelled}start Spark with the connector of this storage, {packages}"
+    if "Incomplete HDFS URI" in said:
+        return "name the host, hdfs://HOST/PATH, or set HADOOP_CONF_DIR to the cluster's settings"
+    if re.search(r"[Cc]redential|AccessDenied|Forbidden|Status Code: 403", said):
+        return "give Spark access to this storage, by spark.hadoop.* or by the environment"
+    return None
+
+
 def condition_of(error: Any) -> tuple[str | None, str]:
-    """Return the name of a Spark exception's condition, if it has one, and the first line of its message."""
+    """Return the name of a Spark exception's condition, if it has one, and what its message says, in a line."""
     if (java := getattr(error, "java_exception", None)) is not None:
         return None, str(java.getMessage()).split("\n", 1)[0]
-    return error.getCondition(), str(error).split("\n", 1)[0]
+    return error.getCondition(), _said(str(error).splitlines() or [""])
+
+
+def _said(lines: list[str]) -> str:
+    """Return the first line of a message; of one with Python's traceback what stands at the traceback's end."""
+    if not lines[0].endswith("(most recent call last):"):
+        return lines[0]
+    begin = next((n for n, line in enumerate(lines[1:], 1) if line and not line.startswith(" ")), 0)
+    told = takewhile(lambda line: line.strip() and not line.startswith(("\t", "JVM")), lines[begin:])
+    return " ".join(line.strip() for line in told)[:LONGEST_LINE]

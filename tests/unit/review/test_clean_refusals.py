@@ -62,7 +62,7 @@ def other_label(rows: pa.Table) -> pa.Table:
         (lambda rows: pa.concat_tables([rows, rows.slice(0, 1).set_column(0, "id", pa.array([99], pa.int32()))]), "99"),
         (lambda rows: rows.rename_columns(["id", "embedding", "class"]), "20 have another label now"),
         (lambda rows: rows.set_column(2, "label", rows["label"].cast(pa.string())), "one type for each column"),
-        (lambda rows: rows.append_column("n", rows["id"]).append_column("n", rows["id"]), "'n' more than once"),
+        (lambda rows: rows.append_column("n", rows["id"]).append_column("n", rows["id"]), "2 columns 'n'"),
     ],
     ids=["relabeled", "twice", "more", "renamed", "strings", "two notes"],
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dvspark.errors import InputError, Problem, shown
-from dvspark.tables.sources.folders import NUMBER, WHOLE, Folders, twins
+from dvspark.tables.sources.folders import NUMBER, WHOLE, Folders, doubled, twins
 from dvspark.tables.sources.listing import listing_of
 from dvspark.tables.sources.parts import CsvPart, opened_csv
 from dvspark.tables.sources.plain import plain_files
@@ -100,11 +99,7 @@ class CsvReader(Reader):
         embedding, dtype = self.reference.embedding, self.reference.embedding_dtype
         both = [name for name in [*used, *numbers, embedding] if name in header and name in folders.values]
         problems = [_twice(self.side, name) for name in both]
-        problems += [
-            Problem(self.where, "each name once", f"{n} columns {name!r}", "drop or rename all but one")
-            for name, n in Counter(header).items()
-            if n > 1 and name in (*used, *numbers)
-        ]
+        problems += doubled(self.where, [*used, *numbers], header)
         problems += list(twins(self.where, used, [*header, *folders.values]))
         if dtype not in NUMBERS:
             where, expected = f"{self.side}.embedding_dtype", "float32 or float64, or left out: float64"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -14,9 +13,10 @@ import pyarrow.parquet as pq
 
 from dvspark.errors import InputError, Problem, shown
 from dvspark.tables.sources.class_labels import unlabeled
-from dvspark.tables.sources.folders import NUMBER, WHOLE, Folders, twins, two_meanings
+from dvspark.tables.sources.folders import NUMBER, WHOLE, Folders, doubled, twins, two_meanings
 from dvspark.tables.sources.listing import listing_of
 from dvspark.tables.sources.not_local import not_local
+from dvspark.tables.sources.other_files import hint_for
 from dvspark.tables.sources.plain import (
     Seen,
     inferred_schema,
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 # With which a Parquet file begins and ends; the second, where its footer is encrypted.
 MARKS = (b"PAR1", b"PARE")
-CSV_NAME = re.compile(r"\.(?:csv|txt|tsv)(?:\.\w+)?$")
 
 # The schema of each file, and all columns with the type in the first file that has them.
 Stored = tuple[dict[str, pa.Schema], dict[str, pa.DataType]]
@@ -66,6 +65,7 @@ class ParquetReader(Reader):
         if seen is not None:
             schemas = parquet_schemas(seen, folders.files)
             refuse(None if schemas else _other_format(self, seen, folders.files))
+            refuse(*_doubled(self, schemas))
             refuse(*unlabeled(self.side, self.reference.label, seen, (schemas or {}).values()))
             near = seen.storage.file_system.type_name == "local" or not set(used).isdisjoint(folders.values)
             stored = _stored_columns(schemas if near else parquet_schemas(seen, folders.files[:1]))
@@ -110,6 +110,7 @@ def parquet_columns(
     Raises: InputError for a column with two meanings, NotLocalError for what Spark may read otherwise.
     """
     used = list(dict.fromkeys(reader.uses.values()))
+    refuse(*_doubled(reader, schemas))
     stored = _stored_columns(schemas)
     if stored is None:
         refuse(_other_format(reader, seen, folders.files))
@@ -159,6 +160,14 @@ def _stored_columns(schemas: dict[str, pa.Schema] | None) -> Stored | None:
     return schemas, columns
 
 
+def _doubled(reader: Reader, schemas: dict[str, pa.Schema] | None) -> Iterator[Problem]:
+    """Yield problems of used columns that the first file that is so has several of."""
+    used = list(reader.uses.values())
+    yield from next(
+        (found for one in (schemas or {}).values() if (found := [*doubled(reader.where, used, one.names)])), []
+    )
+
+
 def _other_format(reader: Reader, seen: Seen, files: tuple[str, ...]) -> Problem | None:
     """Return the problem of the first file that is no whole Parquet file, so that Spark need not be asked."""
     for path in map(seen.path, files):
@@ -169,8 +178,7 @@ def _other_format(reader: Reader, seen: Seen, files: tuple[str, ...]) -> Problem
         except (OSError, pa.ArrowException):
             continue  # what cannot be opened may still be Spark's to read
         if ends.isdisjoint(MARKS):
-            told = CSV_NAME.search(path.lower()) is not None
-            hint = f"set {reader.side}.format to {'csv' if told else 'what it is, or take the file away'}"
+            hint = hint_for(reader.side, path) or f"set {reader.side}.format to what it is, or take the file away"
             return Problem(reader.where, "Parquet files", f"{path}, which is none", hint)
         if not ends <= {*MARKS}:
             hint = "write this file again: its end or its beginning is missing"
@@ -227,10 +235,8 @@ def _whole(where: str, seen: Seen, folders: Folders) -> WholeTable:
         with files.open_input_file(path) as file:
             schemas.append(pq.read_schema(file))
     expected, hint = "files with one type for each column", "write the files again, from one table"
-    for path, of_file in zip(paths, schemas, strict=True):
-        if repeated := sorted({name for name in of_file.names if of_file.names.count(name) > 1}):
-            got, rename = f"{shown(repeated)} more than once in {path}", "rename all but one of them in the table"
-            raise InputError(Problem(where, "columns of different names", got, rename))
+    for of_file in schemas:
+        refuse(*doubled(where, of_file.names, of_file.names))
     try:
         schema = pa.unify_schemas(schemas, promote_options="permissive")
     except pa.ArrowException as error:

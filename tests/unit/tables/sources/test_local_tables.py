@@ -74,6 +74,17 @@ def test_rows__of_float16_are_refused_for_spark_cannot_read_them_either(tmp_path
     assert "as `dvspark import table` does" in found[0].hint
 
 
+def test_rows__two_columns_of_one_name_are_told_as_such(tmp_path: Path) -> None:
+    """They were files that cannot be read."""
+    table = pa.table({"id": [1, 2], "embedding": X, "label": ["a", "b"]})
+    pq.write_table(table.append_column("label", table["label"]), tmp_path / "t.parquet")
+    found = _read(tmp_path)
+    assert isinstance(found, list)
+    assert found[0].got == "2 columns 'label'"
+    pq.write_table(table.append_column("a", table["id"]).append_column("a", table["id"]), tmp_path / "t.parquet")
+    assert len(_rows(_read(tmp_path))) == 2
+
+
 def test_rows__bytes_of_a_declared_type_are_numbers(tmp_path: Path) -> None:
     held = [b"\x00\x3c\x00\x40", None]
     _write(tmp_path / "t.parquet", embedding=pa.array(held, pa.binary()))
