@@ -30,7 +30,8 @@ def presented(
         review = None if computed.review is None else computed.review.table
         values, of_rows = computed.finalized.table, None
         if column is not None:
-            read = one_column("train", column.reference, column.name, browsed_ids(values, review))
+            ids, source = browsed_ids(values, review), record["inputs"]["train"]
+            read = one_column("train", column.reference, column.name, ids, source)
             of_rows = shown_column(read, column.name)
         findings, by_task = record["findings"], computed.finalized.by_task
         summary = report.summarize(

@@ -68,7 +68,7 @@ def report_again(
 def _shown(record: dict[str, Any], name: str, ids: pa.ChunkedArray) -> Shown:
     """Return a column of the training table for some rows of the run."""
     reference = TableConfig(**record["configuration"]["train"]).reference()
-    return shown_column(one_column("train", reference, name, ids), name)
+    return shown_column(one_column("train", reference, name, ids, record["inputs"]["train"]), name)
 
 
 def _published(output: str, run_id: str | None) -> tuple[dict[str, Any], pa.Table]:

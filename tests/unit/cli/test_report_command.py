@@ -7,11 +7,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from frames import draw_data, write_parquet
 
 from dvspark.cli import main
+from dvspark.run.presenting import presenting
 from dvspark.run.presenting.report_again import NEIGHBORS
 
 DATA = draw_data(60, 20, seed=71)
@@ -109,6 +111,38 @@ def test_report__shows_a_column_of_the_training_table(results: Path, tmp_path: P
         assert "a column 'wrods' to show" in capsys.readouterr().err
     finally:
         pq.write_table(rows, path)
+
+
+@pytest.mark.parametrize("later", ["after the run", "while it ends"])
+def test_report__shows_a_column_as_it_was_when_the_run_read_the_table(
+    results: Path, tmp_path: Path, monkeypatch: Any, later: str
+) -> None:
+    deltalake = pytest.importorskip("deltalake")
+    rows = pq.read_table(results.parent / "train.parquet")
+    delta, read = str(tmp_path / "delta"), presenting.one_column
+
+    def write(word: str) -> None:
+        words = pa.array([f"{word} {number}" for number in range(rows.num_rows)])
+        deltalake.write_deltalake(delta, rows.append_column("words", words), mode="overwrite")
+
+    def late(*given: Any) -> pa.Table:
+        write("other")
+        return read(*given)
+
+    write("those")
+    if later == "while it ends":
+        monkeypatch.setattr(presenting, "one_column", late)
+    tables = ["--train", delta, "--train.format", "delta", "--validation", str(results.parent / "validation.parquet")]
+    words = ["value", *tables, "--output", str(tmp_path / "out"), "--run_id", "shown", "--engine", "local"]
+    assert main([*words, "--show", "words"]) == 0
+    page = tmp_path / "out" / "runs" / "shown" / "report.html"
+    if later == "after the run":
+        write("other")
+        page = tmp_path / "again.html"
+        assert main(["report", str(tmp_path / "out"), "--show", "words", "--to", str(page)]) == 0
+    html = page.read_text(encoding="utf-8")
+    assert "those 7" in html
+    assert "other 7" not in html
 
 
 def test_job__shows_a_column_in_its_own_report(results: Path, tmp_path: Path, capsys: Any) -> None:
