@@ -223,11 +223,11 @@ def _embeddings(name: str, x: Any, options: ValueOptions, problems: list[Problem
             if given.dtype.kind in "iu" and given.dtype.itemsize == 8 and (array.astype(given.dtype) != given).any():
                 raise ValueError("whole numbers that float64 rounds, some beyond 2^53")
     except ERRORS as error:
-        problems.append(Problem(name, "a 2-d array of numbers", str(error), "give rows of equal length"))
+        problems.append(Problem(name, "a 2-d array of numbers", str(error), _hint_of_rows(str(error))))
         return empty
     if array.ndim != 2 or array.dtype not in (np.float32, np.float64) or 0 in array.shape:
         got = f"shape {array.shape}, dtype {array.dtype}"
-        problems.append(Problem(name, "a 2-d array of numbers, at least 1 × 1", got, "one row an embedding"))
+        problems.append(Problem(name, "a 2-d array of numbers, at least 1 × 1", got, _hint_of_shape(array)))
         return empty
     array = np.ascontiguousarray(array)
     finite = np.asarray(np.isfinite(array).all(axis=1), np.bool_)
@@ -243,6 +243,27 @@ def _embeddings(name: str, x: Any, options: ValueOptions, problems: list[Problem
         _count(problems, name, zero, "a direction, for cosine", "all zeros", "drop these rows")
         _count(problems, name, ~zero & (norms < SMALLEST_SQUARED_NORM), expected, "smaller", "scale the embeddings up")
     return array
+
+
+def _hint_of_rows(said: str) -> str:
+    """Return what to do with something that is no array of numbers, by what was said of it."""
+    if "type str" in said:
+        return (
+            "make numbers of it: embed words by a model; parse text such as '[1.5, 2]', by json.loads or astype(float)"
+        )
+    return "give one row of numbers for each label" if "no column of rows" in said else "give rows of equal length"
+
+
+def _hint_of_shape(array: npt.NDArray[Any]) -> str:
+    """Return what to do with an array that is no matrix of real numbers."""
+    if array.dtype.kind in "US":
+        return "make numbers of it: embed words by a model; numbers in text are read by astype(float)"
+    if array.dtype.kind not in "f" or 0 in array.shape:
+        return "one row of real numbers an embedding, and one row at least"
+    if array.ndim > 2:
+        return "make one row of each: x.reshape(len(x), -1); pictures are better embedded by a model"
+    order = "the order is x_train, y_train, x_validation, y_validation"
+    return f"one row an embedding; {order}; of one feature give x.reshape(-1, 1)"
 
 
 def _count(problems: list[Problem], name: str, bad: npt.NDArray[np.bool_], expected: str, got: str, hint: str) -> None:
