@@ -10,7 +10,7 @@ Over draws x has mean 0 and variance 1, and the x of two players are uncorrelate
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -28,6 +28,8 @@ FOLDS = 5
 AGREED, MOST_ROUNDS = 1e-3, 20
 # Coordinate descent ends at this gap between the primal and the dual, relative to the squares of the worths.
 GAP, MOST_SWEEPS = 1e-9, 100_000
+# Of worths up to 1 no player pulls as much as this, so under this penalty and larger ones all effects are 0.
+MOST_PENALTY = 1e3
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,14 @@ class EffectRecord:
         """1 / p of those who joined and -1 / (1 - p) of the others, (n_draws, n_players): of mean 0."""
         chances = self.chances[:, None]
         return np.where(self.joined, 1 / chances, -1 / (1 - chances))
+
+    def in_units(self) -> tuple[Self, float]:
+        """Return the draws with worths in a unit, a power of two, and the unit: the largest worth is then about 1.
+
+        So squares of tiny worths are numbers, and no other bit changes.
+        """
+        unit = float(np.ldexp(1.0, np.frexp(np.abs(self.worths).max())[1]))
+        return replace(self, worths=self.worths / unit), unit
 
     def packed(self) -> bytes:
         """Return the draws, 16 bytes each and a bit a player."""
@@ -72,8 +82,10 @@ def lasso_effects(record: EffectRecord, penalty: float | None, v: float) -> Floa
     Source: Lin et al., ICML 2022, arXiv:2206.10013; the penalty: Sun & Zhang, Biometrika 99(4), 2012,
     doi:10.1093/biomet/ass043.
     """
+    record, unit = record.in_units()
     with one_thread():
-        return math.sqrt(v) * _fitted(record.weights / math.sqrt(v), record.worths, penalty)[1]
+        slopes = _fitted(record.weights / math.sqrt(v), record.worths, _over(penalty, unit))[1]
+    return math.sqrt(v) * slopes * unit
 
 
 def corrected_effects(record: EffectRecord, penalty: float | None, v: float) -> EstimatedValues:
@@ -83,18 +95,25 @@ def corrected_effects(record: EffectRecord, penalty: float | None, v: float) -> 
     Source: Zhang & Zhang, JRSS B 76(1), 2014, doi:10.1111/rssb.12026; cross-fitted as in Chernozhukov et al., The
     Econometrics Journal 21(1), 2018, doi:10.1111/ectj.12097.
     """
+    record, unit = record.in_units()
     x, fold = record.weights / math.sqrt(v), np.arange(len(record.worths)) % FOLDS
     sums, squares = np.zeros(x.shape[1]), np.zeros(x.shape[1])
     with one_thread():
         for number in range(FOLDS):
             here, others = fold == number, fold != number
-            start, slopes = _fitted(x[others], record.worths[others], penalty)
+            start, slopes = _fitted(x[others], record.worths[others], _over(penalty, unit))
             left = record.worths[here] - start - x[here] @ slopes
             draws = math.sqrt(v) * (slopes + x[here] * left[:, None])
             sums += draws.sum(axis=0)
             squares += len(draws) * draws.var(axis=0, ddof=1)
     n = len(record.worths)
-    return EstimatedValues(sums / n, np.sqrt(squares) / n, np.full(x.shape[1], max(n - FOLDS, 1.0)))
+    errors = np.sqrt(squares) / n
+    return EstimatedValues(sums / n * unit, errors * unit, np.full(x.shape[1], max(n - FOLDS, 1.0)))
+
+
+def _over(penalty: float | None, unit: float) -> float | None:
+    """Return the penalty on worths that are in this unit."""
+    return None if penalty is None else min(penalty / unit, MOST_PENALTY)
 
 
 def _fitted(x: Float64s, worths: Float64s, penalty: float | None) -> tuple[float, Float64s]:

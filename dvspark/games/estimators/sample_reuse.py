@@ -43,8 +43,10 @@ class SampleReuse(BoundedByCount):
         joined, others = totals.moments
         parts = joined.error_square, others.error_square
         square = parts[0] + parts[1]
-        spread = parts[0] ** 2 / np.maximum(joined.n - 1, 1) + parts[1] ** 2 / np.maximum(others.n - 1, 1)
-        degrees = np.where(spread > 0, square**2 / np.where(spread > 0, spread, 1.0), np.inf)
+        # Shares of the square, since squares of small squares are too small for float64.
+        shares = [part / np.where(square > 0, square, 1.0) for part in parts]
+        spread = shares[0] ** 2 / np.maximum(joined.n - 1, 1) + shares[1] ** 2 / np.maximum(others.n - 1, 1)
+        degrees = np.where(spread > 0, 1 / np.where(spread > 0, spread, 1.0), np.inf)
         return EstimatedValues(joined.mean - others.mean, np.sqrt(square), degrees)
 
     def error_after(self, n_draws: int, ends: Ends, promise: Promise) -> float:  # noqa: ARG002

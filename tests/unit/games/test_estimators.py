@@ -119,3 +119,29 @@ def test_one_worth_for_all__has_values_and_errors_of_exactly_zero() -> None:
         result = value_game(lambda players: 0.1, 6, method, 3_000, **parameters)
         assert not result.values.any(), method
         assert not result.standard_errors.any(), method
+
+
+@pytest.mark.parametrize(("method", "parameters", "weights"), CASES[:-1], ids=IDS[:-1])
+@pytest.mark.parametrize("unit", [1e-110, 1e-200, 1e-300])
+def test_tiny_worths__have_errors_though_their_squares_are_0(
+    method: str, parameters: dict, weights: Any, unit: float
+) -> None:
+    game = random_game(4, 3)
+    tiny = value_game(lambda players: unit * game(players), 4, method, 1_000, 1, **parameters)
+    low, high = tiny.intervals(0.999).T
+    exact = unit * exact_values(game, 4, weights)
+    assert ((low <= exact) & (exact <= high)).all()
+    assert (tiny.standard_errors > 0).all()
+    stopped = value_game(
+        lambda players: unit * game(players), 4, method, 1_000, 1, standard_error=unit / 1e3, **parameters
+    )
+    assert stopped.stopped_by == "evaluations"
+
+
+def test_degrees_of_freedom__are_the_same_in_every_unit() -> None:
+    game = random_game(4, 3)
+    plain, tiny = (
+        value_game(lambda players, unit=unit: unit * game(players), 4, "monte_carlo_banzhaf", 200)  # type: ignore[misc]
+        for unit in (1.0, 2.0**-300)
+    )
+    assert (tiny.intervals(0.95) == plain.intervals(0.95) * 2.0**-300).all()
