@@ -25,7 +25,8 @@ def payout_table(values: pa.Table, budget: Any, *, by_owner: bool, floor: bool =
     ``values`` has the columns id and value, standard_error if it is known, and owner under ``by_owner``.
     Standard errors come from those of the values alone, which vary together in a way that is not known. So those of
     sums and of shares are upper bounds: |a + b| varies by no more than the sum of what a and b vary by; of a quotient,
-    to first order. Ranks are those that values within two standard errors can have.
+    to first order; under ``floor``, values that are below 0 by two standard errors or more vary by nothing. Ranks are
+    those that values within two standard errors can have.
     Cost: O(n log n). Raises: InputError, ConfigError as `payout` does, and for a table that lacks what is needed.
     """
     names, earned, errors, n_rows = _by_owner(values) if by_owner else _by_row(values)
@@ -40,7 +41,7 @@ def payout_table(values: pa.Table, budget: Any, *, by_owner: bool, floor: bool =
         "value": earned,
         "standard_error": errors,
         "share": shares,
-        "share_standard_error": None if errors is None else _share_errors(shares, errors, total, kept > 0, floor=floor),
+        "share_standard_error": None if errors is None else _share_errors(shares, earned, errors, total, floor=floor),
         "payout": paid,
         "rank": rank,
         "rank_low": low,
@@ -72,11 +73,15 @@ def ranks(values: Float64s, errors: Float64s | None) -> tuple[Int64s, Int64s | N
     return rank, np.minimum(rank, 1 + n_above), np.maximum(rank, n - n_below)
 
 
-def _share_errors(shares: Float64s, errors: Float64s, total: float, paid: Any, *, floor: bool) -> Float64s:
-    """Return upper bounds of the standard errors of shares v / Σ v, to first order."""
+def _share_errors(shares: Float64s, values: Float64s, errors: Float64s, total: float, *, floor: bool) -> Float64s:
+    """Return upper bounds of the standard errors of shares v / Σ v, to first order.
+
+    With ``floor``, max(v, 0) varies by no more than v. It surely is 0 only where v is so within two standard errors: a
+    value just below 0 may as well be above it, and then takes from all others.
+    """
     if total <= 0:
         return np.full(len(shares), np.nan)
-    counted = np.where(paid, errors, 0.0) if floor else errors
+    counted = np.where(values + SURE * errors > 0, errors, 0.0) if floor else errors
     others = counted.sum() - counted
     bounds: Float64s = (np.abs(1.0 - shares) * counted + np.abs(shares) * others) / total
     return bounds

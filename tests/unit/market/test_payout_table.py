@@ -65,6 +65,17 @@ def test_payout_table__share_errors_bound_what_a_change_of_values_does(rows: Any
     assert np.all(moved <= found["share_standard_error"].to_numpy() * (1 + 1e-3) + 1e-8)
 
 
+def test_payout_table__share_errors_count_values_that_may_be_above_0() -> None:
+    """The second value is as well above 0 as below it; the last one is not."""
+    values, errors = np.array([1.0, -0.01, -3.0]), np.array([0.1, 0.2, 0.5])
+    table = pa.table({"id": range(3), "value": values, "standard_error": errors})
+    found = payout_table(table, 100, by_owner=False)["share_standard_error"].to_numpy()
+    drawn = np.maximum(np.random.default_rng(0).normal(values, errors, (20_000, 3)), 0.0)
+    spread = (drawn / drawn.sum(axis=1, keepdims=True)).std(axis=0)
+    assert np.all(found >= spread)
+    np.testing.assert_allclose(found, [0.2, 0.2, 0.0])
+
+
 @given(st.lists(st.tuples(st.integers(-5, 5), st.sampled_from([0.0, 0.4, 1.0])), min_size=1, max_size=8))
 def test_ranks__are_those_that_values_within_two_errors_can_have(rows: Any) -> None:
     values, errors = (np.array(column, float) for column in zip(*rows, strict=True))
