@@ -55,11 +55,17 @@ def group_columns(rows: Rows, options: ValueOptions) -> list[str]:
 
 
 def expected_groups(rows: Rows, options: ValueOptions, chunk_rows: int) -> Groups | None:
-    """Return the groups of validation rows that nobody has checked; None if all count alike, as far as that shows."""
+    """Return the groups of validation rows that nobody has checked; None if all count alike, as far as that shows.
+
+    Raises: InputError for weights that are all 0, or too many tasks.
+    """
     names = group_columns(rows, options)
     if not names or (options.by_class and rows.is_multi_label):
         return None
-    groups = Groups.of(content_counts(rows, names).drop_null(), chunk_rows)
+    counted = content_counts(rows, names).drop_null()
+    groups = Groups.of(counted, chunk_rows)
+    if len(counted) and (problems := _problems(rows, groups)):
+        raise InputError(problems)
     return groups if groups.members else None
 
 

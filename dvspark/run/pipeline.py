@@ -14,6 +14,7 @@ from dvspark.run import admission
 from dvspark.run.audit import audit_values
 from dvspark.run.change.change import changed_rows
 from dvspark.run.computed import Computed
+from dvspark.run.delivery import delivery_of
 from dvspark.run.finalize import finalize_values
 from dvspark.run.index import index_rows, rows_ahead
 from dvspark.run.output import already_published, clear, destination_of, open_output, published_before, require_packages
@@ -22,7 +23,7 @@ from dvspark.run.prepare import prepare_method
 from dvspark.run.presenting.extremes import find_extremes
 from dvspark.run.publish import publish_results
 from dvspark.run.read import read_tables
-from dvspark.run.request import Budget, Change, Delivery, ReviewRules, RowRules, ShownColumn, Spread
+from dvspark.run.request import Budget, Change, Delivery, ReviewRules, RowRules, Spread
 from dvspark.run.review import review_values
 from dvspark.run.validate import Checked, validate_tables
 from dvspark.run.value import value_rows
@@ -31,7 +32,6 @@ from dvspark.runs.leases import Lease, held
 from dvspark.runs.ledger import Ledger
 from dvspark.spark.exhausted import translated
 from dvspark.spark.job_names import named_jobs
-from dvspark.tables.sinks.places import Place
 from dvspark.tables.sinks.write import require_own_name
 from dvspark.tables.sources.session_settings import in_own_settings
 from dvspark.tables.sources.unreadable import readable
@@ -60,9 +60,7 @@ def run(config: JobConfig, session: Session, arrived: DataFrame | None = None) -
     if config.parent is not None and config.change is not None:
         change = Change(config.parent, config.change, config.run_id)
     spread = Spread(config.plan, config.chunk_rows, config.host_memory, config.work_dir)
-    shown = None if config.show is None else ShownColumn(config.train.reference(), config.show)
-    place = Place(config.output.format, config.output.table)
-    delivery = Delivery(place, config.force, rules.to_owners, config.report, config.mlflow, shown)
+    delivery = delivery_of(config)
     review = ReviewRules(config.review_k, config.duplicate_radius) if config.review else None
     budget = Budget(train, config.budget, config.epsilon_budget, config.delta_budget)
 

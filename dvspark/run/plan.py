@@ -46,10 +46,14 @@ def plan_run(
         plan = make_plan(sizes, hosts, chunk_rows=spread.chunk_rows, asked=spread.plan, n_chunks=n_chunks)
         if plan.name == "sharded" and isinstance(session, LocalSession):
             raise not_local("plan", "an index that fits this machine", plan.reason)
-        if plan.name == "sharded" and not options.declaration.in_blocks:
-            hint = "its utility needs all rows on each host: give hosts more memory, or value fewer rows"
-            expected = f"an index that fits a host, for {options.method}"
-            raise ComputeError(Problem("plan", expected, plan.reason, hint))
+        require_blocks_or_none(plan, options)
         require_driver(sizes, plan, this_host_bytes())
         now.note = f"{plan.name}, {plan.n_chunks} chunks: {plan.reason}"
     return plan
+
+
+def require_blocks_or_none(plan: Plan, options: ValueOptions) -> None:
+    """Raise ComputeError for a plan in blocks of a method that has to see all rows."""
+    if plan.name == "sharded" and not options.declaration.in_blocks:
+        hint = "its utility needs all rows on each host: give hosts more memory, or value fewer rows"
+        raise ComputeError(Problem("plan", f"an index that fits a host, for {options.method}", plan.reason, hint))

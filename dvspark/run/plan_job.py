@@ -11,13 +11,23 @@ from dvspark.engine.planning.cluster import read_hosts
 from dvspark.engine.planning.estimate import estimate, not_counted
 from dvspark.engine.planning.plan import make_plan, require_driver, turning_point
 from dvspark.engine.planning.sizes import Sizes
-from dvspark.errors import InputError, Problem
+from dvspark.errors import ConfigError, InputError
+from dvspark.methods.kinds.games import GamesMethod
+from dvspark.methods.options import ValueOptions
+from dvspark.run.delivery import delivery_of
 from dvspark.run.grouping import driver_bytes, expected_groups
+from dvspark.run.output import require_packages
+from dvspark.run.plan import require_blocks_or_none
+from dvspark.run.validate import fitting_problems, require_a_method_of_jobs
 from dvspark.spark.exhausted import translated
+from dvspark.tables.sources.keys import content_counts
 from dvspark.tables.sources.metadata import Preview, preview
 from dvspark.tables.sources.read import read_rows
+from dvspark.tables.sources.rows import Rows
 from dvspark.tables.sources.session_settings import in_own_settings
 from dvspark.tables.sources.unreadable import readable
+from dvspark.tables.storage import folder_problems
+from dvspark.tables.table_checks import unlike_problems
 from dvspark.units import show_bytes, show_count, show_seconds
 
 if TYPE_CHECKING:
@@ -32,8 +42,11 @@ def plan_job(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
 
     Cost: the footers or a count of each table, some of its rows, and `engine.planning.calibrate.calibrate`; where
     validation rows have weights, tasks or classes to tell apart, a pass over these columns.
-    Raises: InputError for tables that cannot be read, ComputeError if no plan fits.
+    Owners who play are counted, too: a pass over their column.
+    Raises: what the job would raise before it reads all rows: ConfigError for settings, also for those that do not fit
+    tables of this size, InputError for tables that cannot be read, ComputeError if no plan fits.
     """
+    _require_job(config)
     train, validation, groups = _previews(config, spark)
     options, labels = config.options(), max(train.n_labels, validation.n_labels)
     sizes = Sizes.of(
@@ -46,6 +59,7 @@ def plan_job(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     hosts = read_hosts(spark, config.host_memory)
     n_chunks = None if groups is None else groups.n_chunks
     plan = make_plan(sizes, hosts, chunk_rows=config.chunk_rows, asked=config.plan, n_chunks=n_chunks)
+    require_blocks_or_none(plan, options)
     require_driver(sizes, plan, hosts.memory_bytes)
     point = calibrate(sizes, options, n_labels=labels, chunk_rows=config.chunk_rows)
     return {
@@ -119,6 +133,27 @@ def _groups_text(groups: dict[str, Any]) -> str:
     return f"{by}; {show_bytes(groups['driver_bytes'])} of the driver besides"
 
 
+def _require_job(config: JobConfig) -> None:
+    """Raise ConfigError for what a job refuses whatever the tables are."""
+    require_a_method_of_jobs(config.options())
+    folders = {"output": config.output.path, "work_dir": config.work_dir, "budget": config.budget}
+    if problems := folder_problems(**folders):
+        raise ConfigError(problems)
+    require_packages(delivery_of(config))
+
+
+def _require_fitting(options: ValueOptions, train: Preview, validation: Preview, rows: Rows) -> None:
+    """Raise ConfigError for options that do not fit the tables; ``rows``: the training rows, whose owners may play."""
+    parameters, method = options.resolved(max(train.n_labels, validation.n_labels)), options.declaration
+    several = any(side.types["label"].startswith("array<") for side in (train, validation))
+    problems = fitting_problems(options, parameters, train.n_rows, train.n_features, several=several)
+    if isinstance(method, GamesMethod) and options.players == "owners":
+        n_owners = len(content_counts(rows, ["owner"]).drop_null())
+        problems += method.budget_problems(n_owners, method.own(parameters).values)
+    if problems:
+        raise ConfigError(problems)
+
+
 def _previews(config: JobConfig, spark: SparkSession) -> tuple[Preview, Preview, Groups | None]:
     """Return what metadata and samples show of the two sides; under self-validation both sides are one table.
 
@@ -132,11 +167,12 @@ def _previews(config: JobConfig, spark: SparkSession) -> tuple[Preview, Preview,
     found = {side: one if isinstance(one, list) else preview(one, references[side]) for side, one in rows.items()}
     problems = [problem for one in found.values() if isinstance(one, list) for problem in one]
     sides = [one for one in found.values() if isinstance(one, Preview)]
-    if not problems and sides[0].n_features != sides[-1].n_features:
-        got = f"{sides[0].n_features} in train, {sides[-1].n_features} in validation"
-        problems.append(Problem("embeddings", "one dimension in both tables", got, "embed both with one model"))
+    if not problems:
+        problems += unlike_problems([side.n_features for side in sides], [side.types["label"] for side in sides])
     if problems:
         raise InputError(problems)
-    last = [*rows.values()][-1]
-    groups = None if isinstance(last, list) else expected_groups(last, config.options(), config.chunk_rows)
-    return sides[0], sides[-1], groups
+    first, *_, last = [*rows.values()] * 2
+    assert isinstance(first, Rows)  # noqa: S101 - lists are of problems
+    assert isinstance(last, Rows)  # noqa: S101
+    _require_fitting(config.options(), sides[0], sides[-1], first)
+    return sides[0], sides[-1], expected_groups(last, config.options(), config.chunk_rows)

@@ -105,7 +105,7 @@ def validate_tables(
     ``review``: how rows are reviewed; None: no review. ``begin``: as in `validate`.
     Raises: InputError with everything that is wrong in the tables, ConfigError for options that do not fit them.
     """
-    _require_a_method_of_jobs(options)
+    require_a_method_of_jobs(options)
     parent = tables.parent
     with stages.stage("validate") as now:
         sides, to_owners = (tables.train, tables.validation), rules.to_owners
@@ -127,7 +127,7 @@ def validate_tables(
     return checked if tables.known is None else replace(checked, inputs=inputs.also_rejected(tables.known))
 
 
-def _require_a_method_of_jobs(options: ValueOptions) -> None:
+def require_a_method_of_jobs(options: ValueOptions) -> None:
     """Raise ConfigError for a method that values arrays alone."""
     if not options.declaration.in_jobs:
         hint = "take dp_threshold_knn_shapley, which hides what a job tells besides values; or dvspark.value_arrays"
@@ -140,12 +140,19 @@ def _owners(inputs: ValidatedInputs) -> list[str | int]:
 
 def _require_options_that_fit(options: ValueOptions, parameters: Parameters, inputs: ValidatedInputs) -> None:
     """Raise ConfigError for options that do not fit the tables."""
-    n_players = inputs.train_facts.n_rows - options.self_validation
     several = inputs.train.is_multi_label or inputs.validation.is_multi_label
-    problems = options.declaration.label_problems(several=several)
-    problems += options.declaration.size_problems(n_players, parameters)
-    if problems := problems + options.table_problems(inputs.train_facts.n_rows, inputs.n_features):
+    n_train, n_features = inputs.train_facts.n_rows, inputs.n_features
+    if problems := fitting_problems(options, parameters, n_train, n_features, several=several):
         raise ConfigError(problems)
+
+
+def fitting_problems(
+    options: ValueOptions, parameters: Parameters, n_train: int, n_features: int, *, several: bool
+) -> list[Problem]:
+    """Return which options do not fit tables of this size; ``several``: rows may have several labels."""
+    problems = options.declaration.label_problems(several=several)
+    problems += options.declaration.size_problems(n_train - options.self_validation, parameters)
+    return problems + options.table_problems(n_train, n_features)
 
 
 def _identified(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from ast import literal_eval
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
@@ -236,12 +236,18 @@ def _pair_problems(train: _Side, validation: _Side) -> list[Problem]:
         told = [", ".join(f"{epoch} (of {n})" for epoch, n in side.rows.epochs) for side in (train, validation)]
         got, hint = f"{told[0]} in train, {told[1]} in validation", "write both tables in the same epochs, of one layer"
         problems.append(Problem("epochs", "the same, with gradients of the same lengths", got, hint))
-    if train.n_features != validation.n_features:
-        got = f"{train.n_features} in train, {validation.n_features} in validation"
+    kinds = [side.rows.types["label"] for side in (train, validation)]
+    return problems + unlike_problems([train.n_features, validation.n_features], kinds)
+
+
+def unlike_problems(dimensions: Sequence[int], label_types: Sequence[str]) -> list[Problem]:
+    """Return why training and validation rows cannot be compared; of both sides dimensions and types of labels."""
+    problems, kinds = [], [kind.removeprefix("array<").removesuffix(">") for kind in label_types]
+    if dimensions[0] != dimensions[-1]:
+        got = f"{dimensions[0]} in train, {dimensions[-1]} in validation"
         problems.append(Problem("embeddings", "one dimension", got, "embed both tables with one model"))
-    kinds = [side.rows.types["label"].removeprefix("array<").removesuffix(">") for side in (train, validation)]
-    if kinds[0] != kinds[1]:
-        got = f"{kinds[0]} in train, {kinds[1]} in validation"
+    if kinds[0] != kinds[-1]:
+        got = f"{kinds[0]} in train, {kinds[-1]} in validation"
         problems.append(Problem("labels", "one kind of label", got, "cast one of them, else nothing matches"))
     return problems
 

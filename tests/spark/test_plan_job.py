@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 from frames import draw_data, frame_of, write_parquet
 
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.spark
 
 DATA = draw_data(50, 20, seed=42, label_type="string")
 Command = Callable[..., int]
+GAME = ["--method", "monte_carlo_shapley", "--utility", "knn"]
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +141,12 @@ def test_plan__tells_what_each_kind_of_method_asks_of_the_training_rows(
         (["--train.label", "lable"], 3, "a column 'lable'"),
         (["--plan", "replicated", "--host_memory", "1k"], 5, "plan: sharded"),
         (["--host_memory", "much"], 2, "write 4g or 512m"),
+        ([*GAME, "--evaluations", "60"], 2, " for 50 players"),
+        ([*GAME, "--players", "owners", "--train.owner", "half", "--evaluations", "5"], 2, "at least 6 for 2 players"),
+        ([*GAME, "--plan", "sharded"], 5, "an index that fits a host, for monte_carlo_shapley"),
+        (["--method", "knn_dp", "--epsilon", "1", "--delta", "1e-6"], 2, "a method of jobs"),
+        (["--show", "nothing"], 3, "a column 'nothing'"),
+        (["--work_dir", f"{__file__}/below"], 2, "a folder, or a place where one can be made"),
     ],
 )
 def test_plan__refuses_as_the_job_would(
@@ -163,6 +171,30 @@ def test_plan__other_dimensions_on_the_other_side_are_refused(
     wide = write_parquet(tmp_path / "wide.parquet", other)
     assert command("plan", "--train", folder / "train", "--validation", wide, "--output", tmp_path / "out") == 3
     assert "6 in train, 7 in validation" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("column", "code", "said"),
+    [
+        ({"label": pa.array(range(20))}, 3, "string in train, bigint in validation"),
+        ({"weight": pa.array([0.0] * 20)}, 3, "zeros in all rows"),
+    ],
+    ids=["labels of another type", "weights that are 0"],
+)
+def test_plan__refuses_validation_rows_as_the_job_would(
+    command: Command,
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    column: dict[str, pa.Array],
+    code: int,
+    said: str,
+) -> None:
+    other = write_parquet(tmp_path / "other.parquet", DATA.validation, **column)
+    job = ["--train", folder / "train", "--validation", other, "--output", tmp_path / "out"]
+    weighed = ["--validation.weight", "weight"] if "weight" in column else []
+    assert command("plan", *job, *weighed) == command("value", *job, *weighed) == code
+    assert capsys.readouterr().err.count(said) == 2
 
 
 @pytest.mark.long

@@ -156,6 +156,19 @@ class GamesMethod(SharedMethod[GameParameters]):
             promise = Promise(resolved["utility_range"], resolved["delta"], resolved["epsilon"])
         return Rules(evaluations, resolved.get("standard_error"), promise)
 
+    def size_problems(self, n_players: int, parameters: GameParameters) -> list[Problem]:
+        """Return what is wrong with the budget if so many rows play; how many owners do, nobody knows here."""
+        is_of_rows = self.players_of(parameters.values) == "rows"
+        return self.budget_problems(n_players, parameters.values) if is_of_rows else []
+
+    def budget_problems(self, n_players: int, resolved: Mapping[str, Any]) -> list[Problem]:
+        """Return why the budget does not pay for an estimate of so many players."""
+        try:
+            require_budget(self.estimator_of(n_players, resolved), self.rules_of(resolved["evaluations"], resolved))
+        except ConfigError as error:
+            return list(error.problems)
+        return []
+
     def outcome(self, estimator: Estimator, ends: Ends, rules: Rules, played: Played, biased: str) -> Outcome:
         """Return what the ranges that were played come to; where it is ``biased``, no bound holds."""
         bound = None
