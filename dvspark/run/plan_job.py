@@ -12,13 +12,12 @@ from dvspark.engine.planning.estimate import estimate, not_counted
 from dvspark.engine.planning.plan import make_plan, require_driver, turning_point
 from dvspark.engine.planning.sizes import Sizes
 from dvspark.errors import ConfigError, InputError
-from dvspark.methods.kinds.games import GamesMethod
 from dvspark.methods.options import ValueOptions
 from dvspark.run.delivery import delivery_of
 from dvspark.run.grouping import driver_bytes, expected_groups
 from dvspark.run.output import require_packages
 from dvspark.run.plan import require_blocks_or_none
-from dvspark.run.validate import fitting_problems, require_a_method_of_jobs
+from dvspark.run.validate import fitting_problems, is_game_of_owners, require_a_method_of_jobs
 from dvspark.spark.exhausted import translated
 from dvspark.tables.sources.keys import content_counts
 from dvspark.tables.sources.metadata import Preview, preview
@@ -147,9 +146,8 @@ def _require_fitting(options: ValueOptions, train: Preview, validation: Preview,
     parameters, method = options.resolved(max(train.n_labels, validation.n_labels)), options.declaration
     several = any(side.types["label"].startswith("array<") for side in (train, validation))
     problems = fitting_problems(options, parameters, train.n_rows, train.n_features, several=several)
-    if isinstance(method, GamesMethod) and options.players == "owners":
-        n_owners = len(content_counts(rows, ["owner"]).drop_null())
-        problems += method.budget_problems(n_owners, method.own(parameters).values)
+    if is_game_of_owners(options):
+        problems += method.size_problems(len(content_counts(rows, ["owner"]).drop_null()), parameters)
     if problems:
         raise ConfigError(problems)
 

@@ -151,8 +151,14 @@ def fitting_problems(
 ) -> list[Problem]:
     """Return which options do not fit tables of this size; ``several``: rows may have several labels."""
     problems = options.declaration.label_problems(several=several)
-    problems += options.declaration.size_problems(n_train - options.self_validation, parameters)
+    if not is_game_of_owners(options):
+        problems += options.declaration.size_problems(n_train - options.self_validation, parameters)
     return problems + options.table_problems(n_train, n_features)
+
+
+def is_game_of_owners(options: ValueOptions) -> bool:
+    """Return whether owners play, so that the number of rows does not tell what a game needs."""
+    return options.players == "owners" and options.declaration.knows("evaluations")
 
 
 def _identified(

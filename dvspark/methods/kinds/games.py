@@ -157,14 +157,10 @@ class GamesMethod(SharedMethod[GameParameters]):
         return Rules(evaluations, resolved.get("standard_error"), promise)
 
     def size_problems(self, n_players: int, parameters: GameParameters) -> list[Problem]:
-        """Return what is wrong with the budget if so many rows play; how many owners do, nobody knows here."""
-        is_of_rows = self.players_of(parameters.values) == "rows"
-        return self.budget_problems(n_players, parameters.values) if is_of_rows else []
-
-    def budget_problems(self, n_players: int, resolved: Mapping[str, Any]) -> list[Problem]:
         """Return why the budget does not pay for an estimate of so many players."""
+        given = parameters.values
         try:
-            require_budget(self.estimator_of(n_players, resolved), self.rules_of(resolved["evaluations"], resolved))
+            require_budget(self.estimator_of(n_players, given), self.rules_of(given["evaluations"], given))
         except ConfigError as error:
             return list(error.problems)
         return []

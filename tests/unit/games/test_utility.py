@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from dvspark import ComputeError, value_game
+from dvspark.errors import written
 from dvspark.games.utility import Worths, coalition_text, digest
 
 METHODS = (
@@ -44,7 +45,7 @@ def test_worth_that_is_no_number__is_never_averaged_away(method: str, bad: Any) 
         value_game(utility, 6, method, 200)
     first = caught.value.problems[0]
     assert "coalition {" in first.got
-    assert repr(bad)[:4] in first.got
+    assert written(bad)[:4] in first.got
 
 
 def test_error_of_a_utility__is_told_with_the_coalition() -> None:

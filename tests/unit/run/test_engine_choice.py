@@ -106,12 +106,20 @@ def test_auto__is_settled_by_the_estimate(
 
 def test_auto__is_spark_for_files_that_only_spark_reads(local: LocalSession, tmp_path: Path) -> None:
     place = tmp_path / "odd.parquet"
-    x = pa.array([[1.0, 2.0]], pa.list_(pa.float16()))
+    x = pa.array([{"x": 1.0}])
     pq.write_table(pa.table({"id": [1], "embedding": x, "label": [1]}), place)
     name, why = _chosen(local, tmp_path, train={"path": str(place)})
-    assert (name, "halffloat" in why) == ("spark", True)
-    with pytest.raises(ConfigError, match="halffloat"):
+    assert (name, "struct" in why) == ("spark", True)
+    with pytest.raises(ConfigError, match="struct"):
         engine_choice._by_size(load_config(None, _settings(tmp_path, place)), local)
+
+
+def test_auto__starts_no_spark_for_float16_which_it_cannot_read_either(local: LocalSession, tmp_path: Path) -> None:
+    place = tmp_path / "halves.parquet"
+    x = pa.array([[1.0, 2.0]], pa.list_(pa.float16()))
+    pq.write_table(pa.table({"id": [1], "embedding": x, "label": [1]}), place)
+    chosen = _chosen(local, tmp_path, train={"path": str(place)})
+    assert chosen == ("local", "the train table cannot be valued as it is")
 
 
 def _settings(folder: Path, train: Path) -> dict[str, Any]:
