@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from dvspark.schemas import Float64s
 
@@ -19,12 +20,22 @@ NEVER_DRAWN = 2**62
 class Promise:
     """No value is to be farther off than ``epsilon``, with a chance of 1 - ``delta``; None: as far as it gets.
 
-    ``utility_range``: how far apart the worths of two coalitions can be, at most.
+    ``utility_range``: how far apart the worths of two coalitions can be, at most. ``looks``: draws may end for another
+    reason than their number, after any range, by what they gave.
     """
 
     utility_range: float
     delta: float
     epsilon: float | None = None
+    looks: bool = False
+
+    def at_look(self, number: float) -> Self:
+        """Return the promise that holds after so many ranges, whichever of them the draws end with.
+
+        A bound for one number of draws may fail at the one number at which draws happen to end. So, if they ``look``,
+        each range spends a share of ``delta``; all shares add up to it.
+        """
+        return replace(self, delta=self.delta / (number * (number + 1))) if self.looks else self
 
 
 def hoeffding_error(n_draws: int, n_players: int, size: float, delta: float) -> float:

@@ -107,13 +107,14 @@ class BoundedByCount(Estimator):
 
     def error_bound(self, totals: Totals, ends: Ends, promise: Promise) -> float:
         """Return the bound after the draws of the totals."""
-        return self.error_after(totals.n_draws, ends, promise)
+        return self.error_after(totals.n_draws, ends, promise.at_look(totals.n_ranges))
 
     def enough_draws(self, ends: Ends, promise: Promise) -> int | None:
         """Return the least number of draws that keeps the promise."""
         if promise.epsilon is None:
             return None
-        return draws_within(lambda n: self.error_after(n, ends, promise), promise.epsilon)
+        size = self.range_draws  # a range more than are played, so that errors fall with every draw
+        return draws_within(lambda n: self.error_after(n, ends, promise.at_look(1 + n / size)), promise.epsilon)
 
 
 def draws_of(drawn: Drawn, seed: int) -> Draws:

@@ -98,7 +98,7 @@ class Permutations(Estimator):
     def error_bound(self, totals: Totals, ends: Ends, promise: Promise) -> float:  # noqa: ARG002
         """Return the bound that was chosen: by Hoeffding, or from the variance of the draws by Maurer & Pontil."""
         if self.bound == "hoeffding":
-            return hoeffding_error(totals.n_draws, self.n_players, self._size(promise), promise.delta)
+            return self._hoeffding(totals.n_draws, totals.n_ranges, promise)
         variance = totals.moments[0].variance
         return empirical_bernstein_error(totals.n_draws, variance, self._size(promise), promise.delta, totals.n_ranges)
 
@@ -106,8 +106,11 @@ class Permutations(Estimator):
         """Return the number of draws by Hoeffding's inequality, under ``bound`` hoeffding."""
         if self.bound != "hoeffding" or promise.epsilon is None:
             return None
-        size, delta = self._size(promise), promise.delta
-        return draws_within(lambda n: hoeffding_error(n, self.n_players, size, delta), promise.epsilon)
+        # A range more than are played, so that errors fall with every draw.
+        return draws_within(lambda n: self._hoeffding(n, 1 + n / self.range_draws, promise), promise.epsilon)
+
+    def _hoeffding(self, n_draws: int, look: float, promise: Promise) -> float:
+        return hoeffding_error(n_draws, self.n_players, self._size(promise), promise.at_look(look).delta)
 
     def _size(self, promise: Promise) -> float:
         """Return how large a draw can be, at most."""

@@ -153,7 +153,8 @@ class GamesMethod(SharedMethod[GameParameters]):
         """Return when to stop."""
         promise = None
         if resolved.get("utility_range") is not None:
-            promise = Promise(resolved["utility_range"], resolved["delta"], resolved["epsilon"])
+            looks = resolved.get("standard_error") is not None
+            promise = Promise(resolved["utility_range"], resolved["delta"], resolved["epsilon"], looks)
         return Rules(evaluations, resolved.get("standard_error"), promise)
 
     def size_problems(self, n_players: int, parameters: GameParameters) -> list[Problem]:

@@ -39,6 +39,32 @@ def test_draws_within__is_the_least_number() -> None:
         ("data_oob", {}),
     ],
 )
+@pytest.mark.parametrize("epsilon", [None, 0.5])
+def test_bound__holds_at_every_range_with_which_a_standard_error_may_end_the_game(
+    method: str, parameters: dict, epsilon: float | None
+) -> None:
+    size = 16 if method in ("monte_carlo_shapley", "monte_carlo_beta", "data_oob") else 64
+    given = {"utility_range": 1.0, "seed": 1, **parameters}
+    found = value_game(Uneven(), 4, method, 30_000, epsilon=epsilon, standard_error=1e-9, **given)
+    number = -(-found.n_draws // size)
+    alone = value_game(Uneven(), 4, method, found.n_evaluations, delta=0.05 / (number * (number + 1)), **given)
+    assert (found.n_draws, found.error_bound) == (alone.n_draws, alone.error_bound)
+    if epsilon is not None:
+        assert found.stopped_by == "epsilon"
+        assert found.error_bound <= epsilon
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters"),
+    [
+        ("monte_carlo_shapley", {"bound": "hoeffding"}),
+        ("monte_carlo_beta", {"bound": "hoeffding"}),
+        ("group_testing_shapley", {}),
+        ("monte_carlo_banzhaf", {}),
+        ("ame", {}),
+        ("data_oob", {}),
+    ],
+)
 @pytest.mark.parametrize(("epsilon", "utility_range"), [(1e-200, 1.0), (5e-324, 1.0), (1.0, 1e300)])
 def test_promise_that_no_draws_keep__leaves_the_budget_to_end_the_game(
     method: str, parameters: dict, epsilon: float, utility_range: float
@@ -56,6 +82,13 @@ class Bags:
 
     def scores(self, bag: np.ndarray) -> np.ndarray:
         return np.full(4, bag.sum() / 12)
+
+
+class Uneven(Bags):
+    """One without structure, so that no two draws cancel out."""
+
+    def __call__(self, players: np.ndarray) -> float:
+        return random_game(4, 5)(players)
 
 
 def test_bernstein__is_the_inverse_of_its_tail() -> None:
