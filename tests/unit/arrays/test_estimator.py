@@ -164,6 +164,8 @@ CHECKS = (
 @pytest.mark.parametrize("check", CHECKS)
 def test_scikit_learn__own_checks_pass(check: str) -> None:
     checks = pytest.importorskip("sklearn.utils.estimator_checks")
+    if not hasattr(checks, check):
+        pytest.skip("this scikit-learn has no such check")
     valuator = DataValuator(k=2, self_validation=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

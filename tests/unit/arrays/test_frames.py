@@ -150,7 +150,8 @@ def test_values__are_a_column_of_the_frame(frames: tuple[Any, Any]) -> None:
         frame = frame.with_columns(value=found)
     else:
         frame = frame.with_format(None).add_column("value", found)
-    np.testing.assert_array_equal(np.asarray(list(frame["value"]), float), found)
+    column = frame["value"].to_pylist() if isinstance(frame, pa.Table) else list(frame["value"])
+    np.testing.assert_array_equal(np.asarray(column, float), found)
 
 
 class Dataset:
