@@ -13,7 +13,7 @@ RESULTS := tests/bench/results
 ONE_IN ?= 12
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types law docs unit spark fuzz mutants spark-oldest bench notebooks newest requirements audit clean
+.PHONY: help demo test test-all lint types law docs unit spark fuzz mutants spark-oldest bench notebooks newest lowest requirements audit clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -111,6 +111,19 @@ newest: ## a canary that may fail: the unit tests on the newest versions of all 
 	.venv-newest/bin/python -m pip list --outdated
 	.venv-newest/bin/pytest tests/unit -n 2 --hypothesis-profile ci
 
+# Tools of tests are in what versions go with these; those of the wheel and of the site go with none.
+LOWEST := .venv-lowest/bin/uv pip
+lowest: ## the unit tests on the oldest versions of all dependencies that pyproject.toml allows
+	$(PYTHON) -m venv --clear .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet "uv>=0.9"
+	$(LOWEST) compile pyproject.toml --quiet --python .venv-lowest/bin/python --resolution lowest-direct \
+	  $(addprefix --extra ,$(subst $(comma), ,$(EXTRAS)) models) --output-file .venv-lowest/lowest.txt
+	$(LOWEST) install --python .venv-lowest/bin/python --requirement .venv-lowest/lowest.txt --editable . \
+	  pytest pytest-timeout pytest-xdist hypothesis psutil prometheus-client polars cleanlab==2.9.0 nbformat nbclient mpmath \
+	  import-linter databricks-bundles kubeflow-spark-api ipykernel
+	.venv-lowest/bin/pytest tests/unit -n 2 --hypothesis-profile ci --ignore tests/unit/test_wheel.py \
+	  --ignore tests/unit/test_site.py
+
 # pyDVL refuses NumPy 2, so it gets an environment of its own.
 .venv-bench/.ready: pyproject.toml
 	$(PYTHON) -m venv .venv-bench
@@ -138,6 +151,6 @@ audit: ## look for known vulnerabilities in what is installed; needs pip-audit
 	pip-audit --strict --require-hashes --disable-pip --requirement conf/requirements-java.txt
 
 clean: ## remove environments, caches and the demo's output
-	rm -rf .venv .venv-oldest .venv-newest .venv-bench .venv-mutants demo-output build dist *.egg-info
+	rm -rf .venv .venv-oldest .venv-newest .venv-lowest .venv-bench .venv-mutants demo-output build dist *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis spark-warehouse
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
