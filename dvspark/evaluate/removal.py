@@ -147,12 +147,15 @@ def _row(key: tuple[str, str, str, float, str], of_seeds: list[dict[str, float]]
 def _summary(name: str, orders: tuple[str, str], model: str, rows: list[Row]) -> Row:
     """Return how accuracy without rows of low value, and of high value, differs from that without random rows.
 
-    ``orders`` are those two; a review has one, and no second number.
+    ``orders`` are those two; a review has one, and no second number. Only shares that leave rows are told of by all: a
+    review keeps rows whatever the share.
     """
+    removed = [row for row in rows if row["action"] == REMOVE and row["model"] == model and row["share"] > 0]
+    shares = {row["share"] for row in removed if row["method"] == CHANCE}
 
     def mean(method: str, order: str) -> float:
-        own = [row for row in rows if (row["method"], row["order"], row["model"]) == (method, order, model)]
-        return float(np.mean([row["accuracy"] for row in own if row["action"] == REMOVE and row["share"] > 0]))
+        own = [row for row in removed if (row["method"], row["order"]) == (method, order)]
+        return float(np.mean([row["accuracy"] for row in own if row["share"] in shares]))
 
     without_any = mean(CHANCE, RANDOM)
     low, high = (mean(name, order) - without_any for order in orders)

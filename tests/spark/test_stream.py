@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow.dataset
+import pyarrow.parquet
 import pytest
 from frames import Side, draw_data, write_parquet
 
 import dvspark
-from dvspark.errors import ConfigError, InputError
+from dvspark.errors import ComputeError, ConfigError, InputError
 from dvspark.run import pipeline
 
 pytestmark = pytest.mark.spark
@@ -97,6 +98,26 @@ def test_stream__killed_after_publishing_counts_every_row_once(
     assert stream.start() == 0  # nothing has arrived since
     assert len(stream.runs()) == 3
     assert "the latest run is feed-000002" in capsys.readouterr().out
+
+
+def test_stream__what_cannot_be_read_is_told_without_a_trace(
+    stream: Stream, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream.arrive("0", DATA.validation.take(STEPS[0]))
+    assert stream.start() == 0
+    rows = pyarrow.parquet.read_table(stream.folder / "arriving" / "0.parquet")
+    column = rows.schema.get_field_index("embedding")
+    doubles = rows["embedding"].cast(pyarrow.list_(pyarrow.float64()))
+    wide = stream.folder / "arriving" / "1.parquet"
+    pyarrow.parquet.write_table(rows.set_column(column, "embedding", doubles), wide)
+    assert stream.start() == InputError.exit_code
+    assert "columns of one type each" in capsys.readouterr().err
+    wide.unlink()
+    (stream.out / "checkpoints" / "feed" / "offsets" / "1").write_text("no offset")
+    capsys.readouterr()
+    assert stream.start() == ComputeError.exit_code
+    assert "checkpoints/feed" in capsys.readouterr().err
+    assert stream.runs() == ["feed-000000"]
 
 
 @pytest.mark.long
