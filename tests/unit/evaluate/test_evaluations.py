@@ -111,6 +111,14 @@ def test_removal__as_a_review_decides_mends_what_is_wrong_and_then_stays() -> No
     assert summary["without high"] is None
 
 
+def test_removal__compares_a_review_at_shares_that_leave_rows_to_all() -> None:
+    pytest.importorskip("sklearn")
+    given = clusters(200, 4), clusters(60, 5), contenders_of(METHODS[:1])
+    more = {"protocol": Protocol(share=0.3), "seeds": [0], "models": ("k-nn",), "review_metric": "euclidean"}
+    summaries = [removal(*given, shares=shares, **more).tables["removal"][-1] for shares in ((0.1,), (0.1, 1.0))]
+    assert summaries[0] == summaries[1]
+
+
 def test_reviewed__drops_and_relabels_the_least_probable_labels_first() -> None:
     # Of the first rows each is a copy of the one before it, or lies among rows of the other class.
     wrong = clusters(200, 4)
