@@ -24,6 +24,10 @@ LONGEST_NUMBER_BITS = 64
 
 # Where a user of the package alone finds what a file looks like.
 A_FILE = "`dvspark init` writes a file with all settings"
+A_TABLE = (
+    "if this is a table, give it as --train PATH or --validation PATH; an argument without -- is a file of settings"
+)
+TABLES = (".parquet", ".csv", ".npy", ".json")
 
 # YAML 1.1 reads 010 as 8 and 1:30 as 90, which nobody means. A page of the latter takes PyYAML ten seconds.
 OTHER_NUMBER = re.compile(r"[-+]?(0[0-9_]+|[0-9_]*:[0-9_:]*)")
@@ -58,9 +62,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
         _refuse_what_grows(text)
         read = _OneKeyOnce(text).get_single_data()
     except (OSError, yaml.YAMLError, RecursionError, *OF_SCALARS) as error:
-        raise ConfigError(Problem(where, "a readable YAML file", _said(error), A_FILE)) from None
+        hint = A_TABLE if path.suffix.lower() in TABLES else A_FILE
+        raise ConfigError(Problem(where, "a readable YAML file", _said(error), hint)) from None
     if not isinstance(read, dict):
-        raise ConfigError(Problem(where, "settings, key: value", type(read).__name__, A_FILE))
+        hint = A_TABLE if path.suffix.lower() in TABLES else A_FILE
+        raise ConfigError(Problem(where, "settings, key: value", type(read).__name__, hint))
     settings = {str(key): value for key, value in read.items()}
     if problems := repeated_settings(where, settings):
         raise ConfigError(problems)

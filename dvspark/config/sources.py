@@ -219,6 +219,8 @@ def _problem(details: Any) -> Problem:
         hint = close_matches(place[-1], list(model.model_fields))
         # All of dozens of names, once for each unknown key, would bury the problems.
         hint = ALL_SETTINGS if hint.startswith("known:") and model is JobConfig else hint
+        if hint.startswith("did you mean") and len(place) > 1:  # as it is written on the command line
+            hint = hint.replace(" '", f" '{'.'.join(place[:-1])}.")
         return Problem(where, "a known setting", got, hint)
     if details["type"] == "missing":
         return Problem(where, "a value", "none", f"set {where} in the file, or give --{where} VALUE")

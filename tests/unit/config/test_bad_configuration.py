@@ -34,10 +34,11 @@ LEVELS = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1
 WORDS: dict[str, tuple[list[str], str]] = {
     "no value": (["--k"], "give every option a value"),
     "a file that is not there": (["none.yaml", *PLACES], "No such file"),
+    "a table in place of settings": (["train.parquet", *PLACES], "--train PATH"),
     "a word too many": ([*PLACES, "--k", "3", "4"], "quote values with blanks"),
     "one hyphen": ([*PLACES, "-k", "3"], "--section.key VALUE"),
     "an unknown setting": ([*PLACES, "--metrc", "cosine"], "did you mean 'metric'"),
-    "an unknown setting in a section": ([*PLACES, "--train.idd", "x"], "did you mean 'id'"),
+    "an unknown setting in a section": ([*PLACES, "--train.idd", "x"], "did you mean 'train.id'"),
     "a setting without a name": ([*PLACES, "--", "x"], "a known setting"),
     "a section below a value": ([*PLACES, "--k.x.y", "1"], "a whole number"),
     "a path of sections without end": ([*PLACES, "--" + ".".join("a" * 60_000), "x"], "levels of sections"),

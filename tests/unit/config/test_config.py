@@ -256,10 +256,10 @@ def test_load_config__unknown_settings_at_any_depth_are_told_at_once() -> None:
     found = {problem.where: problem.hint for problem in error.problems}
     assert found == {
         "metrc": "did you mean 'metric'?",
-        "train.idd": "did you mean 'id'?",
-        "spark.mastr": "did you mean 'master'?",
-        "output.pth": "did you mean 'path'?",
-        "validation.ownr": "did you mean 'owner'?",
+        "train.idd": "did you mean 'train.id'?",
+        "spark.mastr": "did you mean 'spark.master'?",
+        "output.pth": "did you mean 'output.path'?",
+        "validation.ownr": "did you mean 'validation.owner'?",
     }
 
 
