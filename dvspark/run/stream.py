@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dvspark.config.job import JobConfig
-from dvspark.errors import ConfigError, InputError, Problem
+from dvspark.errors import ComputeError, ConfigError, InputError, Problem
 from dvspark.logs import log_event
 from dvspark.run import pipeline
 from dvspark.run.change.change import parent_record, parent_rows
@@ -18,6 +18,7 @@ from dvspark.tables.sources.formats import reader_of
 from dvspark.tables.sources.plain import STRICT
 from dvspark.tables.sources.read import read_table
 from dvspark.tables.sources.reference import TableReference
+from dvspark.tables.sources.unreadable import LONGEST_LINE, condition_of, readable, spark_errors
 from dvspark.tables.storage import Storage, open_storage
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def run_stream(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     no run. A batch that is repeated because its end was not recorded gives the same run, which is published already, or
     half done.
     Cost: each batch reads, checks and indexes the training table.
-    Raises: ConfigError, InputError, and what `pipeline.run` raises for a batch; the batches before stay published.
+    Raises: ConfigError, InputError, ComputeError for a stream that cannot go on, and what `pipeline.run` raises for a
+    batch; the batches before stay published.
     """
     storage, name, table = open_storage(config.output.path), config.run_id or NAME, _table(config, spark)
     failed = list[Exception]()
@@ -54,9 +56,11 @@ def run_stream(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
     query = writer.trigger(**how).start()
     try:
         query.awaitTermination()  # without a limit: the stream goes on until it is stopped from outside
-    except Exception:
+    except Exception as error:
         if failed:
             raise failed[0] from None
+        if isinstance(error, spark_errors()):
+            raise _ended(storage.shown_path(f"checkpoints/{name}"), error) from error
         raise
     finally:
         query.stop()
@@ -66,6 +70,13 @@ def run_stream(config: JobConfig, spark: SparkSession) -> dict[str, Any]:
 def stream_text(found: dict[str, Any]) -> str:
     """Return the result of `run_stream` as text for a person."""
     return f"stream {found['name']}: the latest run is {found['latest']}" if found["latest"] else "nothing has arrived"
+
+
+def _ended(checkpoint: str, error: Exception) -> ComputeError:
+    """Return the error for a stream that Spark ended between batches, as where its checkpoint cannot be used."""
+    expected, got = "a stream that finds what has arrived, and notes it", condition_of(error)[1][:LONGEST_LINE]
+    hint = "look whether the folder of rows and the checkpoint are whole, and can be written; then start it again"
+    return ComputeError(Problem(f"checkpoint {checkpoint}", expected, got, hint))
 
 
 def _table(config: JobConfig, spark: SparkSession) -> TableReference:
@@ -113,6 +124,7 @@ def _arriving(table: TableReference, schema_ddl: str | None, spark: SparkSession
     return spark.readStream.format(table.format).options(**STRICT).schema(schema).load(literal(str(table.path)))
 
 
+@readable()  # Spark first opens a batch's files here
 def _value_batch(config: JobConfig, storage: Storage, name: str, rows: DataFrame, id_name: str, number: int) -> None:
     """Publish the run of a batch; a batch without new rows publishes nothing."""
     parent = _latest(storage, name, lambda earlier: earlier < number)
