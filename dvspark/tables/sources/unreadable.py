@@ -121,6 +121,8 @@ def unreadable(side: str, reference: TableReference, error: Any) -> Problem:
         return half_problem(f"{side} table {reference}", said)
     if condition in ("PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND"):
         expected, hint = "a table that exists", "check the spelling; a path is seen from the cluster"
+    elif condition == "UNABLE_TO_INFER_SCHEMA":
+        expected, hint = "files with rows", "check the path; of a stream without files yet, set stream.schema_ddl"
     elif (out_of_reach := _storage_hint(said)) is not None:
         expected, hint = "storage that this Spark reaches", out_of_reach
     else:

@@ -74,8 +74,8 @@ class RaisedError(Exception):
     """As Spark's errors tell their condition."""
 
     def getCondition(self) -> str | None:
-        """Return none, as most of Java's errors have."""
-        return None
+        """Return the name in brackets; none without, as of most of Java's errors."""
+        return str(self)[1:].split("]")[0] if str(self).startswith("[") else None
 
 
 @pytest.mark.parametrize(
@@ -96,3 +96,9 @@ def test_errors_of_python__are_told_by_the_end_of_their_traceback() -> None:
     """They were told by "Traceback (most recent call last):" alone."""
     said = "[X] Failed: Traceback (most recent call last):\n  File 1\n    raise\nValueError: no files\n  got: none\n"
     assert unreadable("train", TableReference("t"), RaisedError(said)).got == "ValueError: no files got: none"
+
+
+def test_a_folder_without_files__is_no_matter_of_the_format() -> None:
+    """A stream into whose folder nothing has come yet was told to set validation.format."""
+    said = "[UNABLE_TO_INFER_SCHEMA] Unable to infer schema for Parquet."
+    assert "stream.schema_ddl" in unreadable("validation", TableReference("t"), RaisedError(said)).hint
