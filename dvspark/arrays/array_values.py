@@ -169,8 +169,10 @@ def _weighted(
     totals = WeightedSum(len(sums[0].value), row_bounds=options.row_bounds)
     for group, partial in zip(alike, sums, strict=True):
         totals.add(group.weight, partial)
-    over = totals.weight if options.aggregate == "mean" else 1.0 / float(weights.max())
-    return totals.value / over, None if totals.bounds is None else totals.bounds / over
+    if options.aggregate == "mean":
+        return totals.value / totals.weight, None if totals.bounds is None else totals.bounds / totals.weight
+    largest = float(weights.max())
+    return totals.value * largest, None if totals.bounds is None else totals.bounds * largest
 
 
 def array_totals(inputs: ArrayInputs, options: ValueOptions, release: KeptRelease | None = None) -> Partial:

@@ -34,7 +34,7 @@ def _totaled(totals: Partial, aggregate: str) -> tuple[Float64s, Float64s | None
     if n == 1:
         return mean * scale, None
     spread = np.maximum(totals.value_squared, 0.0) / (n - 1)
-    return mean * scale, np.sqrt(spread / n) * scale
+    return mean * scale, np.sqrt(spread / n) * scale * totals.square_unit
 
 
 def certificate(totals: Partial, aggregate: str) -> tuple[float, Float64s | None]:

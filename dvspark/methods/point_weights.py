@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,14 +87,17 @@ class WeightedSum:
         √(Σ w² (φ - mean)²) / Σ w · √(n / (n - 1)): weights are taken as given numbers.
         """
         scale = self.scale(unit)
+        # The power of two in a unit stays apart, which changes no bit: below 1e-154 squares of units vanish.
+        of_squares, power = (scale, 0) if unit is None else math.frexp(scale)
         apart = self._apart(self.value / self.weight, self._center / self._squared) if self._squared else 0.0
         return Partial(
             self.value * scale,
-            (self._spread + self._squared * apart * apart) * scale * scale,
+            (self._spread + self._squared * apart * apart) * of_squares * of_squares,
             n_validation=self.counted.n_validation,
             row_bounds=None if self.bounds is None else self.bounds * scale,
             n_alone=self.counted.n_alone,
             widest=self.counted.widest,
+            square_unit=math.ldexp(1.0, power),
             **{name: getattr(self.counted, name) * scale for name in WEIGHED},
         )
 

@@ -26,7 +26,8 @@ class Partial:
     """Sums over some validation points. Partials can be added, because values are linear in the points.
 
     - ``value`` (n_train,) float64, or (n_owners,) if owners are valued: sums of values.
-    - ``value_squared``: after `centered`, sums of squared differences from the mean value.
+    - ``value_squared``: after `centered`, sums of squared differences from the mean value, in ``square_unit`` squared:
+      1 in all partials that are added up. Squares of tiny weights are too small for float64.
     - ``n_validation``: the number of points.
     - ``utility`` and ``empty_utility``: sums of U(N) and U(∅) over the same points, for the audit.
     - ``size``: sum of each point's largest possible |U|; rounding is in proportion to it.
@@ -47,6 +48,7 @@ class Partial:
     n_alone: int = 0
     size: float = 0.0
     widest: Float64s = field(default_factory=lambda: np.empty((0, 3)))
+    square_unit: float = 1.0
 
     @classmethod
     def zeros(cls, n_train: int, *, row_bounds: bool = False) -> Partial:

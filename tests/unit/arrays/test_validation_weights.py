@@ -127,6 +127,28 @@ def test_weighted_sum__of_points_alike_has_no_error(n: int, seed: int) -> None:
     assert errors.tolist() == [0.0]
 
 
+@pytest.mark.parametrize("unit", [1e-77, 1e-160, 3e-300, 1.0, 1e60])
+def test_weighted_sum__has_the_standard_errors_of_sums_in_any_unit(unit: float) -> None:
+    values = np.random.default_rng(0).normal(size=(6, 4))
+    sums = weighted([(0.25, partial_of(values[:3])), (1.0, partial_of(values[3:]))])
+    found, expected = (finalize(sums.partial(of), "sum") for of in (unit, 1.0))
+    for one, other in zip(found, expected, strict=True):
+        assert one is not None
+        assert other is not None
+        assert other.all()
+        np.testing.assert_allclose(one / unit, other, rtol=1e-14)
+
+
+def test_value_arrays__sums_by_weights_of_which_float64_has_no_inverse() -> None:
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(40, 3)), rng.integers(0, 2, 40)
+    whole, tiny = (
+        dvspark.value_arrays(x, y, x[:5] + 0.1, y[:5], validation_weights=np.full(5, weight), aggregate="sum")
+        for weight in (1.0, 2.0**-1030)
+    )
+    np.testing.assert_allclose(tiny * 2.0**1000, whole * 2.0**-30, rtol=1e-6, atol=1e-20)
+
+
 def test_weighted_sum__of_a_single_point_has_no_standard_error() -> None:
     (group,) = alike_points(np.array([0.0, 2.0]))
     assert group.places.tolist() == [1]
