@@ -7,6 +7,7 @@ the ranks. ``render_html`` draws the figures and fills the template. The page st
 nothing and runs no script but its own, and the same summary gives the same bytes.
 
     browse         the rows to search, sort and decide on, suspects first
+    class_names    the classes of these rows, each with a name of its own
     shown          what a person recognizes a row by: a text, a link, a picture
     lowest         the lowest rows as lines for a terminal
     decisions      what a review decided, in counts; sets of copies

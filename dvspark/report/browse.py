@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dvspark.report.labels import label_set
+from dvspark.report.class_names import ClassNames, class_names
+from dvspark.report.labels import are_classes, label_set
 from dvspark.report.rows import differs, listed_positions, lowest_positions, neighbors_by_row
 from dvspark.report.scale import Scale
 from dvspark.report.shown import Shown
@@ -19,8 +21,6 @@ from dvspark.report.text import clip
 N_BROWSED = 5_000
 # Of so many of them it also has the nearest validation rows.
 N_NEAR = 100
-# Of each of these, five to a row, a line should be enough.
-NEAR_CHARACTERS = 40
 # Ids up to here go whole into the page and out of it again; a longer one can be seen, but not decided on.
 LONGEST_ID = 1_000
 KEEP = "keep"
@@ -36,32 +36,40 @@ class Browsed:
     """The rows of the page: how many there are, how many the table has, and their columns by name.
 
     A column of texts is a list of distinct texts, and for each row the place of its text in that list. The columns:
-    rank, id, id_text (the id as shown), label, value and standard_error (multiples of the unit), owner, the columns of
-    a review, ``shown`` (kind and content), and ``near``: for a row the validation rows nearest to it.
-    ``class_codes`` numbers the classes of these rows, of suggestions and of near rows: long names may look alike.
-    ``classes`` has their texts, and ``of_rows`` the classes of each row. Numbers to predict are no classes.
+    rank, id, id_text (the id as shown), value and standard_error (multiples of the unit), owner, the columns of a
+    review, ``shown`` (kind and content), and ``near``: for a row the validation rows nearest to it. Labels that are
+    classes are codes of ``classes``: columns class, suggested_class, and at the end of each near row. Targets of a
+    regression are texts, in the column label.
     """
 
     n_rows: int
     n_table: int
     columns: dict[str, Any]
-    class_codes: dict[Any, int]
+    classes: ClassNames
 
-    def code_of(self, label: Any) -> int:
-        """Return the number of a class, -1 for one that no row of the page has."""
-        return self.class_codes.get(label, -1)
+    @property
+    def has_labels(self) -> bool:
+        """Return whether rows have labels; owners have none."""
+        return "class" in self.columns or "label" in self.columns
 
 
 def browsed(
-    values: pa.Table, neighbors: pa.Table, review: pa.Table | None, shown: Shown | None, scale: Scale
+    values: pa.Table,
+    neighbors: pa.Table,
+    review: pa.Table | None,
+    shown: Shown | None,
+    scale: Scale,
+    told: Sequence[Any] = (),
 ) -> Browsed:
     """Return at most 5,000 rows: those on which a review decided anything but keep, then the lowest.
 
-    ``values``, ``neighbors`` as for `summarize`; ``review``: one row for each row of values, in any order.
+    ``values``, ``neighbors`` as for `summarize`; ``review``: one row for each row of values, in any order; ``told``:
+    labels that the page shows elsewhere, which get names as classes.
     Cost: O(n log n) in time; the page's rows in memory beside two int64 for each row of the table.
     """
     places, of_review = _places(values, review)
     picked = values.take(pa.array(places))
+    of_rows = None if review is None else review.take(pa.array(of_review))
     ids = picked["id"].to_pylist()
     columns: dict[str, Any] = {
         "rank": picked["rank"].to_pylist(),
@@ -71,27 +79,49 @@ def browsed(
     }
     if "standard_error" in picked.column_names:
         columns["standard_error"] = _multiples(picked["standard_error"], scale)
-    labels = picked["label"].to_pylist() if "label" in picked.column_names else [None] * len(ids)
-    codes = dict[Any, int]()
-    of_rows = [_codes(label, codes) for label in labels]
-    for name in ("label", "owner"):
-        if name in picked.column_names:
-            columns[name] = _coded(picked[name].to_pylist(), 80)
-    if review is not None:
-        reviewed = review.take(pa.array(of_review))
-        for name in (name for name in TEXTS if name in reviewed.column_names):
-            columns[name] = _coded(reviewed[name].to_pylist(), TEXTS[name])
-        for name in (name for name in NUMBERS if name in reviewed.column_names):
-            columns[name] = [_rounded(number) for number in reviewed[name].to_pylist()]
-        if "suggested_label" in reviewed.column_names:
-            columns["suggested_class"] = [_one_code(each, codes) for each in reviewed["suggested_label"].to_pylist()]
+    if "owner" in picked.column_names:
+        columns["owner"] = _coded(picked["owner"].to_pylist(), 80)
+    if of_rows is not None:
+        for name in (name for name in TEXTS if name in of_rows.column_names):
+            columns[name] = _coded(of_rows[name].to_pylist(), TEXTS[name])
+        for name in (name for name in NUMBERS if name in of_rows.column_names):
+            columns[name] = [_rounded(number) for number in of_rows[name].to_pylist()]
     near = neighbors_by_row(neighbors, ids)
-    if near:
-        columns["near"] = {at: _near(near[ids[at]], labels[at], codes) for at in range(len(ids)) if ids[at] in near}
+    classes = _add_labels(columns, picked, of_rows, near, told)
     if shown is not None:
         columns["shown"] = shown.of(ids)
-    columns["classes"] = {"texts": [clip(name).shown for name in codes], "of_rows": of_rows}
-    return Browsed(len(ids), len(values), columns, codes)
+    return Browsed(len(ids), len(values), columns, classes)
+
+
+def _add_labels(
+    columns: dict[str, Any],
+    picked: pa.Table,
+    of_rows: pa.Table | None,
+    near: dict[Hashable, list[dict[str, Any]]],
+    told: Sequence[Any],
+) -> ClassNames:
+    """Add the columns that have labels, and return the classes; there are none where labels are numbers to predict."""
+    has_labels = "label" in picked.column_names
+    labels = picked["label"].to_pylist() if has_labels else [None] * len(picked)
+    suggested = of_rows["suggested_label"].to_pylist() if "suggested_label" in columns and of_rows is not None else []
+    is_target = has_labels and not are_classes(picked["label"].type)
+    near_labels = [] if is_target else [line["validation_label"] for lines in near.values() for line in lines]
+    others = [] if is_target else [*suggested, *near_labels, *told]
+    classes = class_names([] if is_target else labels, others)
+    if is_target:
+        columns["label"] = _coded(labels, 80)
+    elif has_labels:
+        columns["class"] = [classes.of(label) for label in labels]
+    if suggested:
+        pairs = zip(suggested, labels, strict=True)
+        columns["is_other"] = [int(label_set(one) not in (frozenset(), label_set(own))) for one, own in pairs]
+        if not is_target:
+            columns["suggested_class"] = [classes.of(label) for label in suggested]
+    if near:
+        ids = picked["id"].to_pylist()
+        known = None if is_target else classes
+        columns["near"] = {at: _near(near[ids[at]], labels[at], known) for at in range(len(ids)) if ids[at] in near}
+    return classes
 
 
 def _places(values: pa.Table, review: pa.Table | None) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -141,19 +171,6 @@ def _coded(texts: list[Any], longest: int) -> dict[str, list[Any]]:
     return {"texts": [*places], "codes": codes}
 
 
-def _codes(label: Any, codes: dict[Any, int]) -> list[int]:
-    """Return the numbers of a row's classes, new ones being added to ``codes``; none for a number to predict."""
-    if isinstance(label, float):
-        return []
-    return sorted(codes.setdefault(name, len(codes)) for name in label_set(label))
-
-
-def _one_code(label: Any, codes: dict[Any, int]) -> int:
-    """Return the number of a row's class, -1 if it has none or several."""
-    found = _codes(label, codes)
-    return found[0] if len(found) == 1 else -1
-
-
 def _exported(each: Any) -> str | int | None:
     """Return an id as a CSV gives it back; None for one that a page cannot give back."""
     if isinstance(each, int):
@@ -162,15 +179,14 @@ def _exported(each: Any) -> str | int | None:
     return each if isinstance(each, str) and len(each) <= LONGEST_ID else None
 
 
-def _near(lines: list[dict[str, Any]], label: Any, codes: dict[Any, int]) -> list[list[Any]]:
-    """Return id, label, distance, whether the labels differ, and the class, for each near validation row."""
+def _near(lines: list[dict[str, Any]], label: Any, classes: ClassNames | None) -> list[list[Any]]:
+    """Return id, label or its class, distance and whether the labels differ, for each near validation row."""
     return [
         [
-            clip(line["validation_id"], NEAR_CHARACTERS).shown,
-            clip(line["validation_label"], NEAR_CHARACTERS).shown,
+            clip(line["validation_id"], 40).shown,
+            classes.of(line["validation_label"]) if classes else clip(line["validation_label"]).shown,
             _rounded(line.get("distance")),
             differs(label, line["validation_label"]),
-            _one_code(line["validation_label"], codes),
         ]
         for line in lines
     ]

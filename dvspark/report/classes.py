@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dvspark.report.labels import memberships
+from dvspark.report.labels import are_classes, memberships
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -33,8 +33,7 @@ def class_lines(labels: pa.ChunkedArray, values: npt.NDArray[np.float64]) -> tup
     ``labels`` (n,) of scalars or lists, ``values`` (n,) float64. A row with several labels counts in each of its
     classes. Real-valued labels are targets of a regression, not classes, and give an empty result. Cost: O(n log n).
     """
-    kind = labels.type
-    if pa.types.is_floating(kind) or pa.types.is_null(kind):
+    if not are_classes(labels.type):
         return ()
     rows, codes, names = memberships(labels)
     members = values[rows]

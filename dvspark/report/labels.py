@@ -27,6 +27,11 @@ def is_list(kind: pa.DataType) -> bool:
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
+def are_classes(kind: pa.DataType) -> bool:
+    """Return whether labels of this type are classes; real-valued ones are targets of a regression."""
+    return not (pa.types.is_floating(kind) or pa.types.is_null(kind))
+
+
 def memberships(
     labels: pa.ChunkedArray,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], list[Hashable | None]]:

@@ -64,6 +64,8 @@ def _data(summary: Summary) -> str:
         "decimals": summary.scale.decimals,
         "unit": summary.scale.unit,
         "columns": rows.columns,
+        "classes": [*rows.classes.names.values()],
+        "n_listed": rows.classes.n_listed,
     }
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return IN_SCRIPT.sub(lambda found: _escaped(found[0]), text)

@@ -8,6 +8,7 @@
   const search = byId("search"), ofClass = byId("of-class"), ofDecision = byId("of-decision"), order = byId("order");
   const lines = byId("lines"), found = byId("found"), pages = byId("pages"), exported = byId("export-note");
   const PAGE_ROWS = 25;
+  const CELL_LABELS = 8;
   const DECISIONS = ["keep", "relabel", "drop", "check"];
   const all = Array.from({ length: data.n_rows }, (_, row) => row);
 
@@ -19,12 +20,16 @@
   const number = (name, row) => (columns[name] ? columns[name][row] : null);
   const given = all.map((row) => text("decision", row));
   const decided = given.slice();
-  const label = all.map((row) => text("label", row));
-  const classes = columns.classes.texts, classesOf = columns.classes.of_rows;
+  // Classes are told apart by their codes: their names are cut.
+  const classesOf = (name, row) => [columns[name]?.[row] ?? []].flat();
+  const named = (codes) => codes.map((code) => data.classes[code]).join(", ");
+  const label = all.map((row) => (columns.class ? named(classesOf("class", row)) : text("label", row)));
+  const suggested = all.map((row) => (columns.suggested_class
+    ? named(classesOf("suggested_class", row)) : text("suggested_label", row)));
   const searched = all.map((row) => {
     const cell = columns.shown ? columns.shown.cells[row] : null;
-    const words = [columns.id_text[row], label[row], text("owner", row), text("suggested_label", row),
-      text("reason", row), cell && cell[0] !== "picture" ? cell[1] : ""];
+    const words = [columns.id_text[row], label[row], text("owner", row), suggested[row], text("reason", row),
+      cell && cell[0] !== "picture" ? cell[1] : ""];
     return words.join("\n").toLowerCase();
   });
 
@@ -54,8 +59,13 @@
     button.addEventListener("click", () => choose(wanted));
     return button;
   };
-  const classButton = (name, code) => (code < 0 ? foreign(name)
-    : linkButton(name, "Show the rows of this class", { ofClass: code }));
+  // A class of validation rows alone, or of a suggestion, may have no rows in the page.
+  const classButton = (code) => (code < data.n_listed
+    ? linkButton(data.classes[code], "Show the rows of this class", { ofClass: code }) : foreign(data.classes[code]));
+  const classButtons = (codes) => [
+    ...codes.slice(0, CELL_LABELS).flatMap((code, place) => [place ? ", " : "", classButton(code)]),
+    codes.length > CELL_LABELS ? ", and more" : ""];
+  const labeled = (name, row, words) => columns[name] ? classButtons(classesOf(name, row)) : [foreign(words)];
   const rowButton = (id) => linkButton(id, "Show this row", { search: id });
 
   const recognized = (row) => {
@@ -83,13 +93,13 @@
       element("small", "", owner ? element("span", "", "owner ", foreign(owner), " · ") : "", small));
   };
   const labelCell = (row) => {
-    const own = classesOf[row].length === 1 ? classesOf[row][0] : -1;
-    const made = cell("Label", "label", label[row] ? classButton(label[row], own) : element("i", "absent", "no label"));
-    const suggested = text("suggested_label", row), code = number("suggested_class", row);
-    if (suggested && code !== own) {
+    const made = cell("Label", "label",
+      ...(label[row] ? labeled("class", row, label[row]) : [element("i", "absent", "no label")]));
+    if (number("is_other", row)) {
       const score = number("suggested_score", row);
-      made.append(element("span", "suggested", element("span", "mark", "→ "), element("span", "",
-        classButton(suggested, code), score === null ? "" : element("small", "", ` ${percent(score)}`))));
+      made.append(element("span", "suggested", element("span", "mark", "→ "),
+        ...labeled("suggested_class", row, suggested[row]),
+        score === null ? "" : element("small", "", ` ${percent(score)}`)));
     }
     return made;
   };
@@ -98,11 +108,13 @@
     return cell(data.unit ? `Value, ${data.unit}` : "Value", value < 0 ? "n below" : "n", shown(value),
       error === null ? "" : element("small", "", `± ${shown(error)}`));
   };
+  const nearLabel = (name) => (typeof name === "string" ? [foreign(name)]
+    : name === null ? [element("i", "absent", "no label")] : classButtons([name].flat()));
   const nearCell = (row) => {
     const list = element("ol", "near");
-    for (const [id, name, distance, differs, code] of (columns.near || {})[row] || []) {
+    for (const [id, name, distance, differs] of (columns.near || {})[row] || []) {
       list.append(element("li", differs ? "differs" : "",
-        differs ? element("span", "mark", "≠ ") : "", classButton(name, code), element("span", "near-id", foreign(id)),
+        differs ? element("span", "mark", "≠ ") : "", ...nearLabel(name), element("span", "near-id", foreign(id)),
         distance === null ? "" : element("span", "near-distance", ` ${distance}`)));
     }
     return cell("Nearest validation points", "wide", list);
@@ -131,7 +143,7 @@
     return made;
   };
   const line = (row) => element("tr", decided[row] && decided[row] !== "keep" ? "suspect" : "",
-    rowCell(row), labelCell(row), valueCell(row), ...(columns.near ? [nearCell(row)] : []), decisionCell(row));
+    rowCell(row), ...(columns.class || columns.label ? [labelCell(row)] : []), valueCell(row), ...(columns.near ? [nearCell(row)] : []), decisionCell(row));
 
   const rank = (name) => (row) => (number(name, row) === null ? Infinity : number(name, row));
   const ORDERS = {
@@ -149,7 +161,7 @@
   const select = () => {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     matching = all.filter((row) => words.every((word) => searched[row].includes(word))
-      && (!ofClass.value || classesOf[row].includes(Number(ofClass.value)))
+      && (!ofClass.value || classesOf("class", row).includes(Number(ofClass.value)))
       && (!ofDecision.value || decided[row] === ofDecision.value));
     const key = ORDERS[order.value];
     if (key) {
@@ -176,15 +188,18 @@
     page += by;
     draw();
     byId("rows").scrollIntoView();
+    // A button without effect loses the focus, and the next press of Tab would begin at the top of the page.
+    const [pressed, other] = by < 0 ? ["before", "after"] : ["after", "before"];
+    if (byId(pressed).disabled) byId(other).focus({ preventScroll: true });
   };
   const choose = (wanted) => {
     search.value = wanted.search ?? "";
     ofClass.value = wanted.ofClass ?? "";
-    // A class without a row on this page: what is found are rows in whose texts its name stands.
-    if (wanted.ofClass !== undefined && !ofClass.value) search.value = wanted.name ?? classes[wanted.ofClass];
     ofDecision.value = "";
     select();
     byId("rows").scrollIntoView();
+    // The button may be gone with its row: Tab goes on at the rows.
+    lines.closest(".scroll").focus({ preventScroll: true });
   };
 
   const quoted = (field) => (/[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field);
@@ -208,21 +223,19 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   });
 
-  const codes = [...new Set(classesOf.flat())];
-  codes.sort((a, b) => classes[a].localeCompare(classes[b], "en", { numeric: true }));
-  for (const code of codes) {
-    const option = element("option", "", classes[code]);
+  const listed = data.classes.slice(0, data.n_listed).map((name, code) => [name, code]);
+  for (const [name, code] of listed.sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true }))) {
+    const option = element("option", "", name);
     option.value = code;
     ofClass.append(option);
   }
-  ofClass.parentElement.hidden = !codes.length;
   for (const [control, event] of [[search, "input"], [ofClass, "change"], [ofDecision, "change"], [order, "change"]]) {
     control.addEventListener(event, select);
   }
   byId("before").addEventListener("click", () => turn(-1));
   byId("after").addEventListener("click", () => turn(1));
   for (const button of document.querySelectorAll("button[data-class]")) {
-    button.addEventListener("click", () => choose({ ofClass: button.dataset.class, name: button.textContent }));
+    button.addEventListener("click", () => choose({ ofClass: Number(button.dataset.class) }));
   }
   byId("browse").hidden = false;
   byId("static").hidden = true;

@@ -112,12 +112,15 @@ def summarize(
     Raises: InputError if a column is missing or there are no rows.
     """
     _check_columns(values, neighbors)
+    if "label" in values.column_names and values["label"].null_count == len(values):
+        values = values.drop_columns(["label"])  # owners have none
     numbers_of = values["value"].to_numpy().astype(np.float64)
     finite = np.isfinite(numbers_of)
     classes: tuple[ClassLine, ...] = ()
     if "label" in values.column_names:
         labels = values["label"] if finite.all() else values["label"].filter(pa.array(finite))
         classes = class_lines(labels, numbers_of[finite])
+    shown_classes = classes[:N_CLASSES_SHOWN]
     owners = class_lines(values["owner"].filter(pa.array(finite)), numbers_of[finite]) if _is_owned(values) else ()
     numbers = _numbers(numbers_of, numbers_of[finite])
     scale = scale_of(numbers.lowest, numbers.highest)
@@ -130,13 +133,13 @@ def summarize(
         numbers=numbers,
         histogram=histogram(numbers_of[finite]) if finite.any() else None,
         curve=curve(numbers_of[finite]) if finite.any() else None,
-        classes=classes[:N_CLASSES_SHOWN],
+        classes=shown_classes,
         n_classes_hidden=max(0, len(classes) - N_CLASSES_SHOWN),
         owners=owners[:N_CLASSES_SHOWN],
         n_owners_hidden=max(0, len(owners) - N_CLASSES_SHOWN),
         tasks=None if by_task is None else tasks_of(by_task, run.get("tasks", [])),
         scale=scale,
-        browsed=browsed(values, neighbors, review, shown, scale),
+        browsed=browsed(values, neighbors, review, shown, scale, [line.label for line in shown_classes]),
         decisions=None if review is None else decisions_of(review),
         comparison=comparison,
         lowest=lowest,

@@ -32,6 +32,8 @@ HOSTILE = [
     "</title></bdi></table>&lt;b&gt;&#60;",
 ]
 
+NEAR = neighbors_table(("row_0", 1, "v1", "cat", 0.5))
+
 LOADING_TAGS = {
     "iframe",
     "object",
@@ -259,6 +261,14 @@ def test_page__label_lists_are_joined_and_empty_ones_named():
     html = rendered(values_table([1.0, 2.0], labels=[["a", "b"], []]))
     assert "<bdi>a, b</bdi>" in html
     assert '<i class="absent">no label</i>' in html
+
+
+def test_page__of_owners_speaks_of_no_labels():
+    values = values_table([1.0, 2.0], labels=pa.nulls(2, pa.string()), ids=["Ann", "Bob"])
+    html = rendered(values)
+    for part in ("no label", ">Label<", "Values by class", "shares no label", '<option value="label">'):
+        assert (part in html.partition("<script")[0]) is False
+        assert part in rendered(values_table([1.0, 2.0], labels=[None, "cat"]), neighbors=NEAR).partition("<script")[0]
 
 
 def test_page__hidden_classes_are_counted():

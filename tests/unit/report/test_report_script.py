@@ -24,11 +24,6 @@ N = 6_000
 FOUND = "document.getElementById('found').textContent"
 IDS = "[...document.querySelectorAll('#lines td.id > bdi')].map((each) => each.textContent)"
 
-CLASS_BUTTON = (
-    "(() => {{ [...document.querySelectorAll('button[data-class]')].find((one) => one.textContent === '{}').click();"
-    " return true; }})()"
-)
-
 
 def reviewed(values):
     """Return a review of a table of values: every tenth row is relabeled, every 25th is a copy of the row before."""
@@ -168,7 +163,10 @@ def test_script__searches_pages_and_sorts(tab, page):
 
 def test_script__a_class_and_a_copy_lead_to_rows(tab, page):
     tab.open(page)
-    tab.until(CLASS_BUTTON.format("class 7"))
+    tab.until(
+        "(() => { [...document.querySelectorAll('button[data-class]')].find((each) =>"
+        " each.textContent === 'class 7').click(); return true; })()"
+    )
     labels = "[...document.querySelectorAll('#lines td.label > button')].map((each) => each.textContent)"
     assert set(tab.until(labels)) == {"class 7"}
     set_control(tab, "of-class", "", "change")
@@ -180,50 +178,75 @@ def test_script__a_class_and_a_copy_lead_to_rows(tab, page):
     assert tab.complaints() == []
 
 
-def opened(tab, tmp_path, labels, **columns):
-    """Open the page of so many rows with these labels and columns of a review."""
-    n = len(labels)
-    values = realistic_values(n).set_column(4, "label", labels)
-    review = pa.table({**{name: kept(values)[name] for name in kept(values).column_names}, **columns})
+def opened_page(tab, tmp_path, values, near=NO_NEIGHBORS, **more):
     path = tmp_path / "report.html"
-    path.write_text(render_html(summarize(values, RUN, FINDINGS, NO_NEIGHBORS, review=review)), encoding="utf-8")
+    path.write_text(render_html(summarize(values, RUN, [], near, **more)), encoding="utf-8")
     tab.open(path.as_uri())
 
 
-def test_script__classes_whose_names_begin_alike_are_apart(tab, tmp_path):
-    """Names are cut at 80 characters: such classes were one, and a suggestion that looked like the label was hidden."""
-    first, second = "x" * 90 + "1", "x" * 90 + "2"
-    opened(
-        tab,
-        tmp_path,
-        pa.array([first] * 20 + [second] * 10),
-        suggested_label=[second] * 2 + [None] * 28,
-        decision=["relabel"] + ["keep"] * 29,
+def click(tab, what, name):
+    """Click the first element of a kind that has a text."""
+    tab.until(
+        f"(() => {{ [...document.querySelectorAll('{what}')].find((each) => each.textContent === {json.dumps(name)})"
+        ".click(); return true; })()"
     )
-    assert tab.until("document.querySelectorAll('#of-class option').length") == 3
-    assert tab.until("document.querySelectorAll('#lines .suggested').length") == 2
-    shown = [set_control(tab, "of-class", code, "change") or tab.until(FOUND) for code in ("0", "1")]
-    assert sorted(shown) == ["1–10 of 10 rows", "1–20 of 20 rows"]
-    assert tab.until("document.getElementById('export-note').textContent").startswith("1 decision,")
+
+
+CLASSES = "[...document.querySelectorAll('#of-class option')].map((each) => each.textContent)"
+LABELS = "[...document.querySelectorAll('#lines td.label > button')].map((each) => each.textContent)"
+
+
+def test_script__labels_that_begin_alike_are_different_classes(tab, tmp_path):
+    labels = [f"https://example.org/{'long/' * 20}{end}" for end in ("cat", "dog", "dog")]
+    values = values_table([0.1, 0.2, 0.3], labels=labels)
+    review = kept(values).append_column("suggested_label", pa.array([labels[1], labels[1], labels[1]]))
+    near = neighbors_table(("row_0", 1, "v1", labels[1], 0.5))
+    opened_page(tab, tmp_path, values, near, review=review)
+    names = tab.until(CLASSES)[1:]
+    assert [name[-3:] for name in names] == ["cat", "dog"]
+    assert all(len(name) <= 80 for name in names)
+    click(tab, "button[data-class]", names[0])
+    assert tab.until(IDS) == ["row_0"]
+    assert tab.until("document.querySelector('#lines .suggested button').textContent") == names[1]
+    click(tab, "#lines .near button", names[1])
+    assert sorted(tab.until(IDS)) == ["row_1", "row_2"]
+    assert tab.until("document.querySelectorAll('#lines .suggested').length === 0")
     assert tab.complaints() == []
 
 
-def test_script__a_class_of_rows_with_several_labels_shows_these_rows(tab, tmp_path):
-    """It was searched as a text, which other labels may hold, too."""
-    opened(tab, tmp_path, pa.array([["cat", "dog"], ["dog"], ["catfish"], []] * 3))
-    tab.until(CLASS_BUTTON.format("cat"))
-    assert tab.until(FOUND) == "1–3 of 3 rows"
+def test_script__a_row_with_several_labels_is_in_each_of_their_classes(tab, tmp_path):
+    labels = [["cat", "dog"], ["cat"], ["dog, cat"], [], [f"label {at}" for at in range(60)]]
+    values = values_table([0.1 * row for row in range(len(labels))], labels=labels)
+    near = neighbors_table(("row_0", 1, "v1", ["cat", "bird"], 0.5))
+    review = kept(values).append_column("suggested_label", pa.array([["dog", "cat"], ["dog"], *labels[2:]]))
+    opened_page(tab, tmp_path, values, near, review=review)
+    assert tab.until(CLASSES)[1:4] == ["cat", "dog", "dog, cat"]
+    click(tab, "button[data-class]", "cat")
+    assert sorted(tab.until(IDS)) == ["row_0", "row_1"]
     assert tab.until("document.getElementById('search').value === ''")
-    tab.until(CLASS_BUTTON.format("dog"))
-    assert tab.until(FOUND) == "1–6 of 6 rows"
+    click(tab, "#lines td.label > button", "dog")
+    assert tab.until(IDS) == ["row_0"]
+    assert tab.until("document.querySelector('#lines td.label').textContent") == "cat, dog"
+    assert tab.until("document.querySelector('#lines .near').textContent") == "cat, birdv1 0.5"
+    set_control(tab, "of-class", "", "change")
+    suggested = "[...document.querySelectorAll('#lines .suggested')].map((each) => each.textContent)"
+    assert tab.until(suggested) == ["→ dog"]
+    set_control(tab, "search", "row_4", "input")
+    assert tab.until("document.querySelector('#lines td.label').textContent").endswith(", label 7, and more")
+    assert tab.until("document.body.textContent.includes('more than 50 labels, it knows the first 50')")
     assert tab.complaints() == []
 
 
-def test_script__numbers_to_predict_are_no_classes(tab, tmp_path):
-    opened(tab, tmp_path, pa.array(np.arange(30) / 7))
-    assert tab.until("document.getElementById('of-class').parentElement.hidden")
-    assert tab.until(FOUND) == "1–25 of 30 rows"
-    assert tab.complaints() == []
+def test_script__targets_of_a_regression_are_no_classes(tab, tmp_path):
+    near = neighbors_table(("row_0", 1, "v1", 0.125, 0.5))
+    opened_page(tab, tmp_path, values_table([0.1, 0.2], labels=[0.25, 0.5]), near)
+    assert tab.until("document.getElementById('of-class').offsetParent === null")
+    assert tab.until("[...document.querySelectorAll('#lines td.label')].map((each) => each.textContent)") == [
+        "0.25",
+        "0.5",
+    ]
+    assert tab.until("document.querySelector('#lines .near').textContent") == "0.125v1 0.5"
+    assert tab.until("document.querySelectorAll('#lines button').length === 0")
 
 
 @pytest.mark.parametrize("width", [360, 768, 1280])
@@ -263,7 +286,9 @@ def test_script__gives_decisions_back_as_csv(tab, page, tmp_path):
 
 
 def test_script__one_row_and_one_decision_are_said_as_one(tab, tmp_path):
-    opened(tab, tmp_path, pa.array(["cat"]), decision=["drop"])
+    values = values_table([0.1])
+    review = kept(values).set_column(3, "decision", pa.array(["drop"]))
+    opened_page(tab, tmp_path, values, review=review)
     assert tab.until(FOUND) == "1 of 1 row"
     assert tab.until("document.getElementById('export-note').textContent") == "1 decision, 0 of them changed here"
 
@@ -298,3 +323,38 @@ def test_script__pictures_and_links_are_shown(tab, tmp_path):
     assert tab.until("document.querySelector('#lines a').getAttribute('href')") == contents[2]
     assert tab.until("document.body.textContent.includes('no picture that can be read')")
     assert tab.complaints() == []
+
+
+def test_script__the_focus_stays_at_the_rows(tab, page):
+    tab.open(page)
+    focused = "document.activeElement.id || document.activeElement.getAttribute('aria-label') || 'nothing'"
+    set_control(tab, "of-decision", "drop", "change")
+    tab.until(
+        "(() => { const b = document.querySelector('#lines .reason button'); b.focus(); b.click(); return 1; })()"
+    )
+    assert tab.until(focused) == "Rows"
+    set_control(tab, "search", "", "input")
+    set_control(tab, "of-class", "0", "change")
+    turn = "(() => { const b = document.getElementById('after'); b.focus(); b.click(); return 1; })()"
+    n_pages = -(-int(tab.until(FOUND).split(" of ")[1].split()[0].replace(",", "")) // 25)
+    for _ in range(n_pages - 2):
+        tab.until(turn)
+        assert tab.until(focused) == "after"
+    tab.until(turn)
+    assert tab.until(focused) == "before"
+
+
+def test_script__each_control_shows_its_focus(tab, page):
+    tab.open(page)
+    met = []
+    state = """(() => { const at = document.activeElement, style = getComputedStyle(at);
+      const name = at.id || at.className || at.tagName;
+      return JSON.stringify([name, style.outlineStyle, parseFloat(style.outlineWidth)]); })()"""
+    for _ in range(20):
+        for kind in ("rawKeyDown", "keyUp"):
+            tab.call("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
+        name, style, width = json.loads(tab.until(state))
+        met.append(name)
+        assert (style, width >= 1) in {("solid", True), ("auto", True)}, name
+    places = [met.index(name) for name in ("search", "of-class", "of-decision", "order", "export", "scroll", "link")]
+    assert places == sorted(places)
