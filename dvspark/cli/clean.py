@@ -23,6 +23,7 @@ from dvspark.review.clean import (
     write_with_sets,
 )
 from dvspark.review.sets import COLUMN
+from dvspark.units import show_count
 
 # A dry run shows so many changes.
 SHOWN = 20
@@ -50,7 +51,7 @@ def run(words: Sequence[str]) -> int:
     require_same_table(reviewed, changes)
     notes = [f"note: {told}" for told in losses(reviewed.table, changes)]
     counts = Counter(change.decision for change in changes.values())
-    told = f"{counts['drop']:,} rows dropped, {counts['relabel']:,} relabeled"
+    told = f"{show_count(counts['drop'], 'row')} dropped, {counts['relabel']:,} relabeled"
     if dry:
         lines = log_text(changes).splitlines()
         left_out = [f"... and {len(changes) - SHOWN:,} more"] if len(changes) > SHOWN else []
@@ -59,11 +60,11 @@ def run(words: Sequence[str]) -> int:
         return 0
     output = Path(options["--output"])
     before, after = write_cleaned(reviewed, changes, output)
-    done = f"{before:,} rows read, {told}, {after:,} written"
+    done = f"{show_count(before, 'row')} read, {told}, {after:,} written"
     if reviewed.n_rejected:
-        notes.append(
-            f"note: {reviewed.n_rejected:,} rows that the run had set aside as bad were not reviewed, and stay"
-        )
+        bad = show_count(reviewed.n_rejected, "row")
+        end = "was not reviewed, and stays" if reviewed.n_rejected == 1 else "were not reviewed, and stay"
+        notes.append(f"note: {bad} that the run had set aside as bad {end}")
     _tell([done, *notes, f"table: {output / TABLE}", f"as it was: {output / ORIGINAL}", f"changes: {output / LOG}"])
     return 0
 
@@ -78,7 +79,7 @@ def _with_sets(run: str, options: dict[str, str]) -> int:
     n_rows, n_sets = write_with_sets(reviewed, output)
     table = output / SETS
     next_to_do = f"next: dvspark value --method owner_knn_shapley --train {table} --train.owner {COLUMN} ..."
-    _tell([f"{n_rows:,} rows in {n_sets:,} sets", f"table: {table}", next_to_do])
+    _tell([f"{show_count(n_rows, 'row')} in {show_count(n_sets, 'set')}", f"table: {table}", next_to_do])
     return 0
 
 

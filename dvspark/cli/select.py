@@ -40,7 +40,8 @@ def run(words: Sequence[str]) -> int:
     asked = asked_values(operands[0])
     values, places = asked.values, free_places(options.get("--to", f"selection-{asked.name}"))
     selected = _selected(values, options)
-    told = [f"{len(selected):,} of {len(values):,} are selected", *_told(values, selected, options.get("--by"))]
+    are = "is" if len(selected) == 1 else "are"
+    told = [f"{len(selected):,} of {len(values):,} {are} selected", *_told(values, selected, options.get("--by"))]
     write_both(places, selected, told)
     return 0
 

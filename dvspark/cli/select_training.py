@@ -14,6 +14,7 @@ from dvspark.cli.words import number_of, whole_of
 from dvspark.errors import ConfigError, Problem
 from dvspark.evaluate.subsets import accuracy_of, coded
 from dvspark.subsets import CRITERIA, FULL, SubsetTraining
+from dvspark.units import show_count
 
 SIDES = ("train", "validation")
 # Words of `dvspark select` that are about the values of a run.
@@ -50,10 +51,11 @@ def run(operands: list[str], options: dict[str, str]) -> int:
     chosen = done.chosen.places[order]
     columns = {"id": ids.take(pa.array(chosen)), "value": done.chosen.values[order]}
     selected = pa.table({**columns, "label": train.y[chosen], "weight": done.chosen.weights[order]})
-    told.append(f"{len(selected):,} of {len(train):,} rows are selected, those that were chosen last")
+    those = "is selected, the one that was" if len(selected) == 1 else "are selected, those that were"
+    told.append(f"{len(selected):,} of {show_count(len(train), 'row')} {those} chosen last")
     if points is not None and len(points[1]):
         validation = tables["validation"][1]
-        right = f"{accuracy_of(done, validation, words):.3f} of {len(validation):,} validation rows right"
+        right = f"{accuracy_of(done, validation, words):.3f} of {show_count(len(validation), 'validation row')} right"
         told.append(f"a head trained on selected rows has {right}, in {done.seconds:.1f} s of CPU")
     write_both(places, selected, told)
     return 0

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from dvspark.errors import Problem
 from dvspark.schemas.reviewing import DECISIONS
+from dvspark.units import show_count
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,5 +41,5 @@ class ReviewResult:
 
     def __repr__(self) -> str:
         told = ", ".join(f"{word} {n:,}" for word, n in self.counts().items())
-        n_issues = pc.sum(self.table["label_issue"]).as_py() or 0
-        return f"ReviewResult({len(self.table):,} rows: {told}; {n_issues:,} labels are probably wrong)"
+        issues = show_count(pc.sum(self.table["label_issue"]).as_py() or 0, "label is", "labels are")
+        return f"ReviewResult({show_count(len(self.table), 'row')}: {told}; {issues} probably wrong)"

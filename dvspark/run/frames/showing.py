@@ -8,6 +8,7 @@ from typing import Any
 
 from dvspark.schemas import Finding
 from dvspark.schemas.finding import worst_verdict
+from dvspark.units import show_count
 
 
 def result_line(record: Mapping[str, Any], findings: Sequence[Finding]) -> str:
@@ -21,8 +22,8 @@ def sizes(record: Mapping[str, Any]) -> tuple[str, str]:
     """Return how many training rows were valued, and by how many validation rows, in words."""
     inputs = record["inputs"]
     n_train = inputs["train"].get("n_rows")  # a private run does not say this
-    train = "training rows" if n_train is None else f"{n_train:,} training rows"
-    return train, f"{inputs['n_validation']:,} validation rows"
+    train = "training rows" if n_train is None else show_count(n_train, "training row")
+    return train, show_count(inputs["n_validation"], "validation row")
 
 
 def result_html(record: Mapping[str, Any], findings: Sequence[Finding]) -> str:

@@ -91,6 +91,12 @@ def test_select__keeps_a_share_of_each_label(results: Path, tmp_path: Path, caps
     assert len(rows_of(tmp_path / "kept.csv")) == len(kept) == 20
 
 
+def test_select__says_one_row_as_one(tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "given.csv").write_text("id,value\na,3\nb,-1\n")
+    assert main(["select", str(tmp_path / "given.csv"), "--rows", "1", "--to", str(tmp_path / "kept")]) == 0
+    assert "1 of 2 is selected" in capsys.readouterr().out
+
+
 def test_select__buys_within_a_budget(results: Path, tmp_path: Path, capsys: Any) -> None:
     pq.write_table(pa.table({"id": range(40), "price": [1.5] * 40}), tmp_path / "prices.parquet")
     words = ["select", str(results), "--costs", str(tmp_path / "prices.parquet"), "--cost-column", "price"]

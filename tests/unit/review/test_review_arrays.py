@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from typing import Any
 
@@ -325,4 +326,9 @@ def test_embeddings_too_large_to_square__are_told_without_a_precision_that_a_rev
 
 def test_result__is_shown_in_a_line() -> None:
     x, y = blobs(40)
-    assert repr(review(x, y)).startswith("ReviewResult(40 rows: keep ")
+    found = review(x, y)
+    assert repr(found).startswith("ReviewResult(40 rows: keep ")
+    flagged = pa.array([row == 0 for row in range(40)])
+    place = found.table.column_names.index("label_issue")
+    one = dataclasses.replace(found, table=found.table.set_column(place, "label_issue", flagged))
+    assert repr(one).endswith("; 1 label is probably wrong)")

@@ -21,6 +21,8 @@ FINDINGS = [
 def test_result_line__says_what_was_valued_and_the_worst_verdict() -> None:
     expected = "run a<b>&: knn_shapley of 1,400 training rows by 397 validation rows, audit: warn"
     assert result_line(RECORD, FINDINGS) == expected
+    one = {**RECORD, "inputs": {"train": {"n_rows": 1}, "n_validation": 1}}
+    assert "of 1 training row by 1 validation row, audit" in result_line(one, FINDINGS)
     private = {**RECORD, "inputs": {"train": {}, "n_validation": 397}}
     assert "of training rows by" in result_line(private, FINDINGS[:1])
 
