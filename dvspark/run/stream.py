@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dvspark.config.job import JobConfig
@@ -114,6 +115,11 @@ def _arriving(table: TableReference, schema_ddl: str | None, spark: SparkSession
         raise InputError(
             Problem("validation.format", "a format of Spark's own streams", got, "let Parquet files arrive")
         )
+    with suppress(ConfigError, OSError):  # a store that only Spark reads
+        place = open_storage(str(table.path))
+        if place.file_system.get_file_info(place.root).is_file:
+            hint, got = "give the folder of this file, into which others may come", f"a file, {table.path}"
+            raise InputError(Problem("validation.path", "a folder into which files come", got, hint))
     schema: Any = schema_ddl
     if schema is None:
         read = read_table(spark, reader_of("validation", table))

@@ -144,6 +144,12 @@ def test_stream__rows_delivered_again_are_refused_or_set_aside(
     assert len(stream.runs()) == 2
 
 
+def test_stream__of_a_file_is_refused(stream: Stream, capsys: pytest.CaptureFixture[str]) -> None:
+    """It ended with a trace of Spark."""
+    assert stream.start("--validation", stream.folder / "train.parquet") == InputError.exit_code
+    assert "expected: a folder into which files come" in capsys.readouterr().err
+
+
 def test_stream__of_no_arriving_table_is_refused(stream: Stream, capsys: pytest.CaptureFixture[str]) -> None:
     assert stream.start() == InputError.exit_code  # no folder yet, and no schema
     assert "a table that exists" in capsys.readouterr().err
