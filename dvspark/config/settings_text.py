@@ -52,6 +52,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises: ConfigError if the text is not YAML in UTF-8, has a key twice, or is not a mapping of settings.
     """
     where = f"configuration {path}"
+    hint = A_TABLE if path.suffix.lower() in TABLES else A_FILE
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_TEXT_BYTES + 1)
@@ -62,10 +63,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         _refuse_what_grows(text)
         read = _OneKeyOnce(text).get_single_data()
     except (OSError, yaml.YAMLError, RecursionError, *OF_SCALARS) as error:
-        hint = A_TABLE if path.suffix.lower() in TABLES else A_FILE
         raise ConfigError(Problem(where, "a readable YAML file", _said(error), hint)) from None
     if not isinstance(read, dict):
-        hint = A_TABLE if path.suffix.lower() in TABLES else A_FILE
         raise ConfigError(Problem(where, "settings, key: value", type(read).__name__, hint))
     settings = {str(key): value for key, value in read.items()}
     if problems := repeated_settings(where, settings):

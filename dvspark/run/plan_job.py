@@ -169,7 +169,7 @@ def _previews(config: JobConfig, spark: SparkSession) -> tuple[Preview, Preview,
         problems += unlike_problems([side.n_features for side in sides], [side.types["label"] for side in sides])
     if problems:
         raise InputError(problems)
-    first, *_, last = [*rows.values()] * 2
+    first, last = rows["train"], rows.get("validation", rows["train"])
     assert isinstance(first, Rows)  # noqa: S101 - lists are of problems
     assert isinstance(last, Rows)  # noqa: S101
     _require_fitting(config.options(), sides[0], sides[-1], first)

@@ -28,7 +28,8 @@ def test_draws_within__is_the_least_number() -> None:
         assert 1 / found <= epsilon < 1 / (found - 1 or 0.5)
 
 
-@pytest.mark.parametrize(
+# Methods whose bound follows from the number of draws.
+of_counted_draws = pytest.mark.parametrize(
     ("method", "parameters"),
     [
         ("monte_carlo_shapley", {"bound": "hoeffding"}),
@@ -39,6 +40,9 @@ def test_draws_within__is_the_least_number() -> None:
         ("data_oob", {}),
     ],
 )
+
+
+@of_counted_draws
 @pytest.mark.parametrize("epsilon", [None, 0.5])
 def test_bound__holds_at_every_range_with_which_a_standard_error_may_end_the_game(
     method: str, parameters: dict, epsilon: float | None
@@ -54,17 +58,7 @@ def test_bound__holds_at_every_range_with_which_a_standard_error_may_end_the_gam
         assert found.error_bound <= epsilon
 
 
-@pytest.mark.parametrize(
-    ("method", "parameters"),
-    [
-        ("monte_carlo_shapley", {"bound": "hoeffding"}),
-        ("monte_carlo_beta", {"bound": "hoeffding"}),
-        ("group_testing_shapley", {}),
-        ("monte_carlo_banzhaf", {}),
-        ("ame", {}),
-        ("data_oob", {}),
-    ],
-)
+@of_counted_draws
 @pytest.mark.parametrize(("epsilon", "utility_range"), [(1e-200, 1.0), (5e-324, 1.0), (1.0, 1e300)])
 def test_promise_that_no_draws_keep__leaves_the_budget_to_end_the_game(
     method: str, parameters: dict, epsilon: float, utility_range: float

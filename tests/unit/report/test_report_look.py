@@ -8,7 +8,6 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
-from chromium import Tab, find_browser
 from report_data import FINDINGS, NO_NEIGHBORS, RUN, neighbors_table, realistic_values, values_table
 from test_report_script import reviewed
 
@@ -62,13 +61,6 @@ JSON.stringify([...document.querySelectorAll('main *')].filter((each) => each.ch
   && each.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
   .map((each) => `${each.tagName} ${each.textContent}`).slice(0, 5))
 """
-
-
-@pytest.fixture(scope="module")
-def tab(tmp_path_factory):
-    one = Tab(find_browser(), tmp_path_factory.mktemp("profile"))
-    yield one
-    one.close()
 
 
 @pytest.fixture(scope="module")

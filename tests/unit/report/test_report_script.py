@@ -10,7 +10,6 @@ import time
 import numpy as np
 import pyarrow as pa
 import pytest
-from chromium import Tab, find_browser
 from report_data import FINDINGS, NO_NEIGHBORS, RUN, neighbors_table, realistic_values, values_table
 from test_report_render import HOSTILE
 
@@ -46,13 +45,6 @@ def reviewed(values):
             "reason": [f"reason of row {row}" for row in range(n)],
         }
     )
-
-
-@pytest.fixture(scope="module")
-def tab(tmp_path_factory):
-    one = Tab(find_browser(), tmp_path_factory.mktemp("profile"))
-    yield one
-    one.close()
 
 
 @pytest.fixture(scope="module")

@@ -52,15 +52,19 @@ def empty_commit(place: str, version: int) -> str | None:
     Neither deltalake nor Spark's connector refuses one: the table is read as if nothing had been committed. A commit of
     which a part is missing is no JSON, which both refuse. None also for a store that only they can read.
     """
+    # A line end alone is none either; the shortest JSON object has two bytes.
+    return min((name for name, size in _logged(place, version).items() if size < 2), default=None)
+
+
+def _logged(place: str, version: int) -> dict[str, int]:
+    """Return the bytes of each commit up to a version, by its name; none in a store that only deltalake can read."""
     try:
         log = open_storage(f"{place}/_delta_log")
         inside = entries(log.file_system, log.root)
     except (ConfigError, OSError, pa.ArrowException):
-        return None
-    commits = [(one.base_name, one.size) for one in inside if COMMIT.fullmatch(one.base_name)]
-    # A line end alone is none either; the shortest JSON object has two bytes.
-    empty = [name for name, size in commits if size < 2 and int(name.removesuffix(".json")) <= version]
-    return min(empty, default=None)
+        return {}
+    found = ((COMMIT.fullmatch(one.base_name), one.size) for one in inside)
+    return {name[0]: size for name, size in found if name and int(name[1]) <= version}
 
 
 @dataclass(frozen=True)
@@ -113,12 +117,7 @@ class DeltaReader(LakeReader):
         Raises: InputError for a log in which a commit does not say when it was made.
         """
         told = [(one["timestamp"], one["version"]) for one in table.history()[::-1] if "timestamp" in one]
-        try:
-            log = open_storage(f"{place}/_delta_log")
-            found = [COMMIT.fullmatch(file.base_name) for file in entries(log.file_system, log.root)]
-        except (ConfigError, OSError, pa.ArrowException):  # a store that only deltalake can read
-            return told
-        n_commits = sum(int(one[1]) <= table.version() for one in found if one)
+        n_commits = len(_logged(place, table.version()))
         # deltalake numbers commits back from the last one, and leaves out those without commitInfo: others move up.
         if told and len(told) < n_commits:
             expected, got = "a log that says when each version was made", f"{len(told)} of {n_commits} commits that do"

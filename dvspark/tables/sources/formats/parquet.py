@@ -162,10 +162,10 @@ def _stored_columns(schemas: dict[str, pa.Schema] | None) -> Stored | None:
 
 def _doubled(reader: Reader, schemas: dict[str, pa.Schema] | None) -> Iterator[Problem]:
     """Yield problems of used columns that the first file that is so has several of."""
-    used = list(reader.uses.values())
-    yield from next(
-        (found for one in (schemas or {}).values() if (found := [*doubled(reader.where, used, one.names)])), []
-    )
+    for schema in (schemas or {}).values():
+        if found := [*doubled(reader.where, reader.uses.values(), schema.names)]:
+            yield from found
+            return
 
 
 def _other_format(reader: Reader, seen: Seen, files: tuple[str, ...]) -> Problem | None:
