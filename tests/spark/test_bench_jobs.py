@@ -48,8 +48,12 @@ def test_scaling__runs_tiny(spark: SparkSession, monkeypatch: pytest.MonkeyPatch
     in_this_process(monkeypatch, scaling)
     result = scaling.main(tiny=True)
     check_result(result, scaling)
-    assert list(result["tables"]) == ["In M, sorted", "In N, binned", "In D, sorted", "In cores"]
-    assert [(row["cores"], row["tasks at once"]) for row in result["tables"]["In cores"]] == [(1, 1), (2, 1), (2, 2)]
+    assert list(result["tables"]) == ["In M, sorted", "In N, binned", "In D, sorted", "In cores", "In cores, a game"]
+    assert [(row["cores"], row["tasks at once"]) for row in result["tables"]["In cores"]] == [
+        (1, 1),
+        (2, 1),
+        (2, 2),
+    ]
 
 
 def test_soak__runs_tiny() -> None:
