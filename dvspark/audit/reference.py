@@ -25,9 +25,10 @@ from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int64s, Partia
 # So many points are drawn, by a hash of their ids.
 SAMPLE_POINTS = 8
 
-# Rows are compared with all points while they lie in a cache as float64: 200,000 rows of 512 features and 8 points take
-# 0.27 s of CPU in slices of this size, 7 s point by point in slices of 256 MiB, most of it in page faults.
-SLICE_BYTES = 2**19
+# Rows are compared with all points while they lie in a cache as float64: 3 million rows of 64 features and 4 points
+# take 0.21 s of CPU in slices of this size, 0.26 s in slices of 2**19. Point by point in slices of 256 MiB it would be
+# ten times as long, most of it in page faults.
+SLICE_BYTES = 2**21
 
 
 def reference_points(train: TrainArrays, chunk: ChunkArrays, options: ValueOptions) -> Iterator[MergedPoint]:
@@ -78,7 +79,9 @@ def merged_reference_partial(
             if method.players == "owners":
                 partial.value += values
             else:
-                partial.value[order] += values
+                of_row = np.zeros(n_train)
+                of_row[order] = values
+                partial.value += of_row  # in one go: sums in places here and there take four times as long
         partial.count(0.0, 0.0, size=size)
     return partial
 
@@ -86,13 +89,29 @@ def merged_reference_partial(
 def _ordered(distance: Float64s) -> tuple[Int64s, Float64s]:
     """Return the rows by (distance, train row), and their distances.
 
-    NumPy's fast sort, a fifth of the time, mixes up equal rows; their distances are the same in any order.
+    NumPy sorts numbers five times as fast as places of numbers. So each distance becomes a whole number, and takes its
+    row along in the low bits. Rows whose numbers are equal are then put in order by their distances.
     """
-    order = np.argsort(distance)
-    ordered = distance[order]
-    if (ordered[1:] == ordered[:-1]).any():
+    n_bits = len(distance).bit_length()
+    least, most = distance.min(initial=np.inf), distance.max(initial=-np.inf)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        scale = 2.0 ** (62 - n_bits) / (most - least)
+    if not 0.0 < scale < np.inf:  # distances that are infinite, or all alike
         order = np.argsort(distance, kind="stable")
-    return order, ordered
+        return order, distance[order]
+    packed = ((distance - least) * scale).astype(np.int64)
+    packed <<= n_bits
+    packed |= np.arange(len(distance))
+    packed.sort()
+    order = packed & (2**n_bits - 1)
+    packed >>= n_bits
+    alike = np.append(packed[1:] == packed[:-1], False)
+    alike[1:] |= alike[:-1]
+    rows = order[alike]
+    keys = distance[rows]
+    if (keys[1:] < keys[:-1]).any():
+        order[alike] = rows[np.argsort(keys, kind="stable")]
+    return order, distance[order]
 
 
 def _distances(x: Floats, z: Floats, metric: str) -> Iterator[Float64s]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -75,12 +76,26 @@ def _partial(partials: pa.Table, place: int, *, bounded: bool) -> Partial:
 
 def chunk_partial(partials: pa.Table) -> Partial:
     """Return a chunk's partial from its `PARTIALS`, all blocks in their order; its arrays may be written to."""
-    partials = partials.sort_by("train_block")
-    first = _partial(partials, 0, bounded=False)
+    order = np.argsort(partials["train_block"].to_numpy()).tolist()
+    found = _partial(partials, order[0], bounded=False)
     for name in ("value", "value_squared", "row_bounds"):
-        blocks = [block.as_buffer() for block in partials[name] if block.is_valid]
-        setattr(first, name, np.concatenate([np.frombuffer(block) for block in blocks]) if blocks else None)
-    return first
+        if partials[name].null_count == 0:
+            blocks = _float64s(partials[name])
+            setattr(found, name, np.concatenate([blocks[place] for place in order]))
+    return found
+
+
+def _float64s(column: pa.ChunkedArray) -> list[Float64s]:
+    """Return the array in each binary value; it lies in the column's memory.
+
+    A pyarrow scalar is a copy: of 3 million rows, 38 ms a partial in place of 11.
+    """
+    found = list[Float64s]()
+    for chunk in column.chunks:
+        _, offsets, data = chunk.buffers()
+        ends = np.frombuffer(offsets, np.int32)[chunk.offset : chunk.offset + len(chunk) + 1].tolist()
+        found += [np.frombuffer(data, np.float64, (end - start) // 8, start) for start, end in pairwise(ends)]
+    return found
 
 
 def widest_of(told: bytes) -> Float64s:

@@ -20,6 +20,7 @@ from dvspark.engine.index.train_index import TrainIndex, open_index
 from dvspark.engine.reduce import chunk_partial
 from dvspark.engine.tasks import ChunkWork, value_chunks
 from dvspark.methods.options import ValueOptions
+from dvspark.schemas import Float64s
 
 DATA, N_TRAIN, N_POINTS, K = draw_data(60, 5, seed=11), 60, 5, 3
 Batches = Iterator[pa.RecordBatch]
@@ -84,10 +85,24 @@ def test_arrival__other_bits_fail() -> None:
     assert check_arrival(values_sha256(values), values_sha256(values[[1, 0, 2, 3, 4]])).verdict == "fail"
 
 
-@pytest.mark.parametrize("levels", [1, 3, 50, 10**9])
-def test_order__is_by_distance_then_row_however_many_are_equal(levels: int) -> None:
-    distance = np.random.default_rng(levels).integers(0, levels, 5_000).astype(np.float64)
-    distance[:3] = 0.0, -0.0, np.inf
+_DRAWN = np.random.default_rng(3).standard_normal(5_000)
+
+
+@pytest.mark.parametrize(
+    "distance",
+    [pytest.param(np.floor(levels * (_DRAWN % 1.0)), id=f"{levels} different") for levels in (1, 3, 50, 10**9)]
+    + [
+        pytest.param(np.append(np.floor(9.0 * (_DRAWN % 1.0)), [0.0, -0.0, np.inf]), id="infinite"),
+        pytest.param(np.append(_DRAWN, 1e18), id="one far away"),
+        pytest.param(_DRAWN**9, id="of many sizes"),
+        pytest.param(1.0 + 1e-15 * np.floor(_DRAWN), id="almost alike"),
+        pytest.param(1e-320 * np.floor(9.0 * _DRAWN), id="tiny"),
+        pytest.param(np.sign(_DRAWN) * 1.7e308, id="huge"),
+        pytest.param(_DRAWN[:1], id="one"),
+        pytest.param(_DRAWN[:0], id="none"),
+    ],
+)
+def test_order__is_by_distance_then_row(distance: Float64s) -> None:
     order, ordered = _ordered(distance)
-    np.testing.assert_array_equal(order, np.lexsort((np.arange(5_000), distance)))
+    np.testing.assert_array_equal(order, np.lexsort((np.arange(len(distance)), distance)))
     np.testing.assert_array_equal(ordered, distance[order])
