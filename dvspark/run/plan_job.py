@@ -32,6 +32,9 @@ from dvspark.units import show_bytes, show_count, show_seconds
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+# Values that take fewer seconds of one core are not worth cutting finer.
+WORTH_CUTTING = 60.0
+
 
 @readable()
 @translated()
@@ -108,7 +111,7 @@ def _parts_of_work(found: dict[str, Any]) -> dict[str, str]:
     plan, lines = found["plan"], dict[str, str]()
     if found["in_chunks"]:
         waves = show_count(plan["n_waves"], "wave")
-        lines["chunks"] = f"{plan['n_chunks']:,} of about {plan['chunk_rows']:,} rows, {waves} or more"
+        lines["chunks"] = f"{plan['n_chunks']:,} of about {plan['chunk_rows']:,} rows, {waves} or more{_idle(found)}"
     if found["groups"]:
         lines["groups"] = _groups_text(found["groups"])
     if found["n_ranges"]:
@@ -118,6 +121,16 @@ def _parts_of_work(found: dict[str, Any]) -> dict[str, str]:
     if found["in_chunks"] or plan["n_blocks"] > 1:
         lines["blocks"] = f"{plan['n_blocks']:,} of {plan['block_rows']:,} training rows"
     return lines
+
+
+def _idle(found: dict[str, Any]) -> str:
+    """Return what to do where long chunks, each a task, are fewer than cores; "" where they are not."""
+    plan, cores, n_points = found["plan"], found["cores"], found["n_validation"]
+    idle = min(cores, n_points) - plan["n_chunks"]
+    if idle <= 0 or plan["name"] != "replicated" or found["estimate"]["parts"]["kernel"] < WORTH_CUTTING:
+        return ""
+    of_cores = f"{cores - plan['n_chunks']:,} of {cores:,} cores value none"
+    return f"; {of_cores}: chunk_rows: {-(-n_points // cores)} would give each some, and other last bits"
 
 
 def _groups_record(groups: Groups, n_train: int) -> dict[str, Any]:

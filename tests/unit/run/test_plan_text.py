@@ -22,11 +22,13 @@ def sizes_of(method: str, **parameters: Any) -> Sizes:
     return Sizes.of(options, **TABLES)
 
 
-def lines_of(method: str, **parameters: Any) -> dict[str, str]:
-    """Return the lines of a plan's text by name."""
+def lines_of(
+    method: str, cores: int = 2, seconds: float = 1e-6, asked: str = "auto", **parameters: Any
+) -> dict[str, str]:
+    """Return the lines of a plan's text by name; ``seconds``: of a pair of rows."""
     sizes = sizes_of(method, **parameters)
-    hosts = Hosts(2, 2, 2**34)
-    plan = make_plan(sizes, hosts, chunk_rows=256, asked="auto")
+    hosts = Hosts(cores, cores, 2**34)
+    plan = make_plan(sizes, hosts, chunk_rows=256, asked=asked)
     told = {name: getattr(sizes, name) for name in ("n_train", "n_validation", "n_features", "dtype", "asked")}
     found = {
         **told,
@@ -34,9 +36,9 @@ def lines_of(method: str, **parameters: Any) -> dict[str, str]:
         "n_ranges": sizes.n_ranges,
         "n_readings": sizes.n_readings,
         "in_chunks": sizes.method.adds_up,
-        "cores": 2,
+        "cores": cores,
         "plan": plan.record(),
-        "estimate": estimate(plan, sizes, hosts, PointCost(0.0, 1e-6)).record(),
+        "estimate": estimate(plan, sizes, hosts, PointCost(0.0, seconds)).record(),
         "not_counted": "",
         "groups": None,
         "turning_point": "more rows",
@@ -60,6 +62,17 @@ def test_text__tells_what_the_work_is_cut_into(name: str) -> None:
     assert {"chunks", "blocks", "ranges", "readings"} & set(lines) == expected
     if name == "epochs":
         assert lines["readings"] == "41 of all training rows"
+
+
+def test_text__says_how_cores_without_a_chunk_get_one() -> None:
+    hint = "; 56 of 64 cores value none: chunk_rows: 32 would give each some, and other last bits"
+    assert lines_of("knn_shapley", cores=64, seconds=1e-3)["chunks"] == f"8 of about 256 rows, 1 wave or more{hint}"
+    for told in (
+        lines_of("knn_shapley", cores=8, seconds=1e-3),  # a chunk for each
+        lines_of("knn_shapley", cores=64),  # quick ones
+        lines_of("knn_shapley", cores=64, seconds=1e-3, asked="sharded"),  # blocks are the tasks
+    ):
+        assert "value none" not in told["chunks"]
 
 
 def test_products__grow_with_the_epochs() -> None:
