@@ -18,14 +18,14 @@ import pyarrow.parquet as pq
 
 from tests.bench.frame import Result, at_most, result, run, say
 
-QUESTION = "Is what `dvspark plan` expects within a factor of two of the real run?"
+QUESTION = "Is what `dvspark plan` expects within a factor of 1.5 of the real run?"
 METHOD = """\
 Both run as commands in local[2], on random rows in Parquet files. CPU seconds are those of the command and of every
 process below it, read ten times a second: PySpark's daemon ignores how its workers end, so no parent is told their
 CPU time. "load" is what the machine was busy with before the command."""
-LARGEST_RATIO = 2.0
+LARGEST_RATIO = 1.5
 # Starting up counts most, then the tables, then the kernel.
-SHAPES = [(20_000, 64, 512), (100_000, 256, 512), (300_000, 128, 4_096)]
+SHAPES = [(20_000, 64, 512), (100_000, 256, 512), (300_000, 128, 4_096), (1_500_000, 256, 512)]
 TINY_SHAPES = [(300, 8, 20)]
 N_LABELS = 10
 ROOT = Path(__file__).parents[2]
@@ -98,7 +98,7 @@ def compare(folder: Path, n: int, d: int, m: int) -> dict[str, Any]:
 
 
 def main(tiny: bool = False) -> Result:
-    """Compare every size; about five minutes."""
+    """Compare every size; about three minutes, and 2 GB on the disk."""
     found = []
     for shape in TINY_SHAPES if tiny else SHAPES:
         say(f"plan: {shape}")
