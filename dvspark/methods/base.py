@@ -20,9 +20,11 @@ from dvspark.methods.parameters import Parameter, parameter_problems, resolved_p
 from dvspark.methods.sizes import JobSizes
 from dvspark.schemas import ChunkArrays, Finding, Float64s, Partial, TrainArrays, TrainColumns
 
-# What blocks tell and are told of a point under the binned ranking: counts of 8,192 bins, of matches in them and of
-# rows in doubt, two tables of values, and of each near row id, distance, match and value.
-BIN_COUNT_BYTES = 3 * 2**16
+# What blocks tell of a point under the binned ranking: how many rows have each of 49,152 codes, in 2 bytes as long as a
+# block has fewer than 65,536 rows; which bins are too narrow; a table of what codes are worth, once for all blocks; and
+# of each near row id, distance, match and value.
+BIN_COUNT_BYTES = 3 * 2**15
+BIN_PART_BYTES = 2**11
 BIN_TABLE_BYTES = 2**17
 NEAR_ROW_BYTES = 20
 # Under the sorted ranking, the float32 key of each row.
@@ -206,7 +208,7 @@ class Method(ABC, Generic[P]):
         if self.ranks and sizes.ranking == "sorted":
             return KEY_BYTES * sizes.n_train
         near = near_rows(sizes.n_train, ranking.SORTED_ROWS, sizes.tolerance)
-        return n_blocks * (BIN_COUNT_BYTES + BIN_TABLE_BYTES) + near * NEAR_ROW_BYTES
+        return n_blocks * (BIN_COUNT_BYTES + BIN_PART_BYTES) + BIN_TABLE_BYTES + near * NEAR_ROW_BYTES
 
     def points_at_once(self, sizes: JobSizes) -> int:
         """Return how many points the kernel has in memory at the same time."""

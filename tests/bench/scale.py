@@ -11,11 +11,12 @@ import pyarrow as pa
 
 from dvspark.engine.chunks import chunks_of_job
 from dvspark.engine.planning.calibrate import calibrate
-from dvspark.engine.planning.plan import Hosts, Plan, make_plan
+from dvspark.engine.planning.plan import TASK_SECONDS, Hosts, Plan, make_plan
 from dvspark.engine.planning.sizes import EXCHANGE_CORE_SECONDS_PER_BYTE, PARTIAL_ROW_BYTES, Sizes
+from dvspark.engine.sharded.binned_exchange import POINTS_AT_ONCE
 from dvspark.kernels.binning import bins
-from dvspark.kernels.blocks.merged_bins import add_point
-from dvspark.methods.base import BIN_COUNT_BYTES, BIN_TABLE_BYTES
+from dvspark.kernels.blocks.merged_bins import add_points
+from dvspark.methods.base import BIN_COUNT_BYTES, BIN_PART_BYTES, BIN_TABLE_BYTES
 from dvspark.methods.kinds.ranking import RankingMethod
 from dvspark.methods.options import ValueOptions
 from dvspark.units import show_bytes
@@ -38,7 +39,7 @@ N_ROWS = (10_000_000, 100_000_000)
 N_HOSTS, TINY_HOSTS = (8, 32, 128, 512), (8, 32)
 CORES = 8
 MEMORY = {10_000_000: 64 * 2**30, 100_000_000: 256 * 2**30}
-TASK_SECONDS, JOB_SECONDS = 0.005, 1.0
+JOB_SECONDS = 1.0
 TABLE_ROWS = 4_000_000
 DRAWS = 10
 
@@ -113,8 +114,9 @@ def mean_seconds(work: Work, cluster: Cluster, rates: Rates, n_jobs: float) -> d
 def work_of(plan: Plan, n_features: int, n_rows: int) -> Work:
     """Return a job of a plan as work."""
     n_chunks = min(N_CHUNKS, chunks_of_job(n_rows, plan.chunk_rows))
-    of_point = (BIN_COUNT_BYTES, BIN_TABLE_BYTES, 4 * n_features * plan.block_rows, PARTIAL_ROW_BYTES * n_rows)
-    return Work(n_chunks, plan.chunk_rows, plan.n_blocks, plan.block_rows, *of_point)
+    of_point = (BIN_COUNT_BYTES + BIN_PART_BYTES, BIN_TABLE_BYTES)
+    of_job = (4 * n_features * plan.block_rows, PARTIAL_ROW_BYTES * n_rows)
+    return Work(n_chunks, plan.chunk_rows, plan.n_blocks, plan.block_rows, *of_point, *of_job)
 
 
 def measured_rates(n_features: int) -> Rates:
@@ -122,11 +124,11 @@ def measured_rates(n_features: int) -> Rates:
     sizes, _ = planned(N_ROWS[0], 8, n_features)
     cost = calibrate(sizes, ValueOptions("knn_shapley", {"k": 10}), n_labels=10, chunk_rows=CHUNK_ROWS)
     rng = np.random.default_rng(0)
-    codes = rng.integers(0, 2 * bins.N_BINS, 2**20, np.uint16)
-    table, sums = rng.random(2 * bins.N_BINS), np.zeros((2, 2**20))
-    near = np.empty(0, np.int32), np.empty(0)
-    added = _median(lambda: add_point(codes, table, *near, sums[0], sums[1])) / len(codes)
-    counts = [rng.integers(0, 9, BIN_COUNT_BYTES // 4, np.int32).tobytes() for _ in range(64)]
+    codes = rng.integers(0, 2 * bins.N_BINS, (POINTS_AT_ONCE, 2**16), np.uint16)
+    tables, sums = rng.random((POINTS_AT_ONCE, 2 * bins.N_BINS)), np.zeros((2, 2**16))
+    near = [(np.empty(0, np.int32), np.empty(0))] * POINTS_AT_ONCE
+    added = _median(lambda: add_points(codes, tables, near, sums[0], sums[1])) / codes.size
+    counts = rng.integers(0, 9, (64, bins.N_COUNTS), np.uint16)
     x, z = rng.random((8_192, n_features), np.float32), rng.random((256, n_features), np.float32)
     times = [_clock_seconds(lambda: x @ z.T) for _ in range(60)]
     spread = tuple(float(one) for one in np.array(times) / np.median(times))
@@ -153,11 +155,13 @@ def rate_rows(rates: Rates) -> dict[str, float]:
     }
 
 
-def _merged(counts: list[bytes]) -> Any:
-    """Do with the parts of a point what a task does: rows, as they travel, are read and added up."""
-    batches = [pa.RecordBatch.from_pylist([{"counts": one}]) for one in counts]
-    read = [np.frombuffer(batch.column(0)[0].as_buffer(), np.int32) for batch in batches]
-    return np.add.reduce(read, axis=0, dtype=np.int32)
+def _merged(counts: np.ndarray) -> Any:
+    """Do with the parts of a point what a task does: rows, as they travel, are read, and counts added up."""
+    batches = [pa.RecordBatch.from_pylist([{"line": line}]) for line in range(len(counts))]
+    total = np.zeros(counts.shape[1], np.int32)
+    for batch in batches:
+        total += counts[batch.column(0)[0].as_py()]
+    return total
 
 
 def _clock_seconds(work: Any) -> float:

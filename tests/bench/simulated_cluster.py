@@ -42,7 +42,8 @@ class Rates:
 class Work:
     """A job: ``n_chunks`` chunks of ``chunk_rows`` points, against ``n_blocks`` blocks of ``block_rows`` rows.
 
-    ``partial_bytes`` of each chunk go to the driver.
+    ``part_bytes`` of a point go from each block to where it is merged, ``table_bytes`` of a point from there to each
+    host. ``partial_bytes`` of each chunk go to the driver.
     """
 
     n_chunks: int
@@ -89,14 +90,14 @@ def job_seconds(work: Work, cluster: Cluster, rates: Rates, rng: np.random.Gener
         parts += work.block_bytes * cluster.n_cores / rates.disk_bytes
     n_mergers = work.n_mergers(cluster.n_hosts * cluster.n_cores)
     of_merger = -(-work.n_points // n_mergers)
-    merged = of_merger * (rates.point + work.n_blocks * (rates.part + work.table_bytes * rates.byte))
+    merged = of_merger * (rates.point + work.n_blocks * rates.part + work.table_bytes * rates.byte)
     merged += rates.table_row * work.n_blocks * work.block_rows
     added = work.n_points * rates.added_row * work.block_rows
     return {
         "parts": stage_seconds(work.n_blocks, parts, cluster, rates, rng),
         "parts travel": _travel(work.part_bytes * work.n_blocks * work.n_points, cluster, rates, n_mergers),
         "merge": stage_seconds(n_mergers, merged, cluster, rates, rng),
-        "values travel": _travel(work.table_bytes * work.n_blocks * work.n_points, cluster, rates, n_mergers),
+        "values travel": _travel(work.table_bytes * cluster.n_hosts * work.n_points, cluster, rates, n_mergers),
         "add": stage_seconds(work.n_blocks, added, cluster, rates, rng),
         "driver": rates.job + work.n_chunks * work.partial_bytes * rates.byte,
     }

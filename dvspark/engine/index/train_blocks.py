@@ -169,6 +169,7 @@ def rows_of(reference: BlocksReference, rows: Int64s) -> Floats:
     """Return the embeddings of a few training rows, (n, n_features), read from the files of their blocks.
 
     Nothing is mapped: a process that works on one block may ask for rows of all others. O(n) reads.
+    Raises: ComputeError if a file ends before a row does.
     """
     x = np.empty((len(rows), reference.n_features), reference.dtype)
     blocks = rows // reference.block_rows
@@ -180,5 +181,7 @@ def rows_of(reference: BlocksReference, rows: Int64s) -> Floats:
             start = file.tell()
             for place in here.tolist():
                 file.seek(start + (int(rows[place]) - reference.first_row(block)) * x.itemsize * x.shape[1])
-                file.readinto(x[place])
+                if file.readinto(x[place]) != x[place].nbytes:
+                    expected, hint = f"row {rows[place]} of the training rows", "run it again: the block is rebuilt"
+                    raise ComputeError(Problem(file.name, expected, "a file that ends before it", hint))
     return x

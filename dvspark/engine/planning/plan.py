@@ -32,6 +32,8 @@ BLOCKS_A_CORE = 2
 # What products and codes take for a row and a point, about: fitted to 86 ns for 4,096 features, as measured by
 # `python -m tests.bench.scale` (AMD EPYC, 2026-11-30).
 PRODUCT_SECONDS, PRODUCT_SECONDS_A_FEATURE = 4e-9, 2e-11
+# What the driver takes to start a task, one after the other, about. A job starts two for each block.
+TASK_SECONDS = 5e-3
 
 
 @dataclass(frozen=True)
@@ -172,9 +174,10 @@ def _block_rows(sizes: Sizes, hosts: Hosts, chunk_rows: int) -> int:
 
 
 def _worthwhile_blocks(sizes: Sizes, hosts: Hosts, chunk_rows: int) -> int:
-    """Return from how many blocks on merging what they tell grows by more than products get shorter (decision 0053).
+    """Return from how many blocks on other work grows by more than products get shorter (decisions 0053 and 0055).
 
-    One task merges what all blocks tell of a point: seconds ~ merging n_blocks / n_merging + products / n_blocks.
+    One task merges what all blocks tell of a point, and the driver starts two tasks for each block:
+    seconds of a job ~ (merging / n_merging + 2 tasks) n_blocks + products / n_blocks.
     """
     exchanged = sizes.method.exchanged_bytes
     merging = (exchanged(sizes, 2) - exchanged(sizes, 1)) / 2 * EXCHANGE_CORE_SECONDS_PER_BYTE
@@ -183,7 +186,8 @@ def _worthwhile_blocks(sizes: Sizes, hosts: Hosts, chunk_rows: int) -> int:
     products = sizes.n_train * (PRODUCT_SECONDS + PRODUCT_SECONDS_A_FEATURE * sizes.n_features)
     n_points = min(sizes.n_validation, chunk_rows * chunks_of_job(sizes.n_train, chunk_rows))
     n_merging = max(1, min(n_points, hosts.n_tasks))
-    return max(1, round(math.sqrt(products * n_merging / merging)))
+    of_block = n_points * merging / n_merging + 2 * TASK_SECONDS
+    return max(1, round(math.sqrt(n_points * products / of_block)))
 
 
 def this_host_bytes() -> int:

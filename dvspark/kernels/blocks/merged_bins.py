@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,11 +22,11 @@ from dvspark.schemas import Bools, ChunkArrays, Float64s, Floats, Int32s, Int64s
 class BinnedPart:
     """A block's part of one point, with rows numbered in the block.
 
-    ``counts`` (6 N_BINS,) int32: rows of each code. ``near_rows`` (n_near,) int32, ascending, ``near_keys`` float32,
+    ``counts`` (6 N_BINS,) integers: rows of each code. ``near_rows`` (n_near,) int32, ascending, ``near_keys`` float32,
     ``near_matches`` bool. ``doubt``: what is in doubt about the point's bins; the same in all blocks.
     """
 
-    counts: Int32s
+    counts: np.ndarray[Any, np.dtype[np.integer[Any]]]
     near_rows: Int32s
     near_keys: Floats
     near_matches: Bools
@@ -55,7 +56,7 @@ def binned_parts(
     n_train: int,
     n_near: int,
     workspace: Workspace,
-) -> Iterator[tuple[Int64s, UInt16s, list[BinnedPart | None]]]:
+) -> Iterator[tuple[Int64s, UInt16s, Iterator[BinnedPart | None]]]:
     """Yield (points, codes, parts) for those of ``points`` that go through together; arrays are valid until the next.
 
     ``codes`` (n_served, n_rows) uint16 are those of the points that have a part; for other points the sample does not
@@ -83,7 +84,7 @@ def binned_parts(
             own = None if here.train_rows is None else here.train_rows - block.first_row
             row_codes.take_out(found, own)
             parts = _parts(train, found, own, [edge.doubt for edge in known])
-        yield some, found.codes, [None if where is None else next(parts) for where in edges]
+        yield some, found.codes, (None if where is None else next(parts) for where in edges)
 
 
 def _parts(
@@ -112,7 +113,9 @@ def value_parts(
     told = [part for part in parts if part is not None]
     if len(told) < len(parts):
         return None
-    counts: Int32s = np.add.reduce([part.counts for part in told], axis=0, dtype=np.int32)
+    counts: Int32s = np.zeros(bins.N_COUNTS, np.int32)
+    for part in told:  # one by one: those of a thousand blocks are read from files
+        counts += part.counts
     near = near_of(_joined([part.near_rows for part in told], first_rows))
     keys = np.concatenate([part.near_keys for part in told])
     matches = np.concatenate([part.near_matches for part in told])
@@ -124,24 +127,29 @@ def value_parts(
     return MergedValues(values, bounds, valued.values, game.utility(valued.near, game.n_players), valued.bound)
 
 
-def add_point(
+def add_points(
     codes: UInt16s,
-    table: Float64s,
-    near_rows: Int32s,
-    near_values: Float64s,
+    tables: Float64s,
+    near: Sequence[tuple[Int32s, Float64s]],
     value: Float64s,
     squared: Float64s,
 ) -> None:
-    """Add one point's values and their squares to the sums of a block's rows; arrays as in `loops.add_values`."""
-    near = near_rows[None], near_values[None], np.array([len(near_rows)])
-    loops.fastest().add_values(
-        codes[None], np.zeros(1, np.int64), table[None], *near, bins.AT_BEGIN - 1, value, squared
-    )
+    """Add the values of points and their squares to the sums of a block's rows; ``near``: rows and values of each.
+
+    Arrays as in `loops.add_values`. The bits are those of one point after the other.
+    """
+    n_near = np.array([len(rows) for rows, _ in near])
+    near_rows = np.zeros((len(near), int(n_near.max())), np.int32)
+    near_values = np.zeros(near_rows.shape)
+    for point, (rows, values) in enumerate(near):
+        near_rows[point, : len(rows)], near_values[point, : len(rows)] = rows, values
+    given = (np.arange(len(near)), tables, near_rows, near_values, n_near)
+    loops.fastest().add_values(codes, *given, bins.AT_BEGIN - 1, value, squared)
 
 
-def add_bounds(codes: UInt16s, table: Float64s, bounds: Float64s) -> None:
-    """Add one point's certificates to the sums of a block's rows."""
-    loops.fastest().add_bounds(codes[None], np.zeros(1, np.int64), table[None], bounds)
+def add_bounds(codes: UInt16s, tables: Float64s, bounds: Float64s) -> None:
+    """Add the certificates of points to the sums of a block's rows."""
+    loops.fastest().add_bounds(codes, np.arange(len(codes)), tables, bounds)
 
 
 def _joined(rows: Sequence[Int32s], first_rows: Sequence[int]) -> Int64s:

@@ -380,3 +380,14 @@ def test_block_keys__of_copies_are_their_guests(tmp_path: Path) -> None:
     changed = np.zeros(block.train.n_train, np.bool_)
     changed[block.guest_pairs[:, 0]] = True
     np.testing.assert_allclose(other - keys, np.tile(np.where(changed, 100.0, 0.0), (N_VALIDATION, 1)), atol=1e-3)
+
+
+def test_rows_of__a_file_that_ends_too_early_is_an_error_and_not_other_numbers(tmp_path: Path) -> None:
+    reference = built_blocks(tmp_path / "blocks", planted_rows().train, "euclidean", 16)
+    asked = np.array([3, 20, 31])
+    whole = rows_of(reference, asked)
+    path = reference.folder(1) / "x.npy"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ComputeError, match="row 31 of the training rows"):
+        rows_of(reference, asked)
+    np.testing.assert_array_equal(rows_of(reference, asked[:2]), whole[:2])

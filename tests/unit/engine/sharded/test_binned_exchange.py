@@ -14,7 +14,7 @@ from covering import covering
 
 from dvspark.engine.index.train_blocks import BlocksReference
 from dvspark.engine.reduce import PARTIAL_TYPES
-from dvspark.engine.sharded import binned_exchange, exchange
+from dvspark.engine.sharded import binned_exchange, exchange, lines
 from dvspark.engine.sharded.binned_exchange import BinnedRound
 from dvspark.engine.sharded.block_sums import SUM_TYPES, chunk_sums
 from dvspark.engine.tasks import ChunkWork, chunk_arrays
@@ -45,6 +45,8 @@ def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bins, "SAMPLE_LIMITS", (1, 8_192))
     monkeypatch.setattr(bins, "near_rows", lambda n_train, n_exact, tolerance: max(10, n_exact))
     monkeypatch.setattr(binned, "MORE_NEAR", (1, 2))
+    monkeypatch.setattr(binned_exchange, "POINTS_AT_ONCE", 3)
+    monkeypatch.setattr(lines, "MOST_MAPPED", 2)
     monkeypatch.setattr(row_codes, "points_per_block", lambda n_train, n_features, capacity: 5)
 
 
