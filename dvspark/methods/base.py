@@ -20,12 +20,9 @@ from dvspark.methods.parameters import Parameter, parameter_problems, resolved_p
 from dvspark.methods.sizes import JobSizes
 from dvspark.schemas import ChunkArrays, Finding, Float64s, Partial, TrainArrays, TrainColumns
 
-# What blocks tell of a point under the binned ranking: how many rows have each of 49,152 codes, in 2 bytes as long as a
-# block has fewer than 65,536 rows; which bins are too narrow; a table of what codes are worth, once for all blocks; and
-# of each near row id, distance, match and value.
-BIN_COUNT_BYTES = 3 * 2**15
-BIN_PART_BYTES = 2**11
-BIN_TABLE_BYTES = 2**17
+# What travels of a point under the binned ranking: from each block how many rows have each code, 2 bytes below 65,536
+# rows, and which bins are too narrow; to all blocks a table; and of each near row id, distance, match and value.
+BIN_COUNT_BYTES, BIN_PART_BYTES, BIN_TABLE_BYTES = 3 * 2**15, 2**11, 2**17
 NEAR_ROW_BYTES = 20
 # Under the sorted ranking, the float32 key of each row.
 KEY_BYTES = 4
