@@ -39,11 +39,6 @@ class RowLine:
     standard_error: float | None
     neighbors: tuple[Neighbor, ...]
 
-    @property
-    def n_differs(self) -> int:
-        """Return how many of the nearest validation points share no label with the row."""
-        return sum(neighbor.differs for neighbor in self.neighbors)
-
 
 def listed_rows(values: pa.Table, neighbors: pa.Table) -> tuple[tuple[RowLine, ...], tuple[RowLine, ...]]:
     """Return the 25 lowest rows, lowest first, and the 25 highest, highest first.

@@ -29,15 +29,17 @@ def fingerprint(facts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def run_id_problems(run_id: str | None, where: str = "run_id") -> list[Problem]:
-    """Return what is wrong with the run id given for a new run."""
-    if run_id is None or (problems := published_id_problems(run_id, where)):
-        return [] if run_id is None else problems
+def run_id_problems(run_id: str | None) -> list[Problem]:
+    """Return what is wrong with the run id given for a new run; None stands for left out."""
+    if run_id is None:
+        return []
+    if problems := published_id_problems(run_id):
+        return problems
     taken_for = _taken_for(run_id)
     if taken_for is None:
         return []
     expected, got = "a name that every reader takes for text", f"{run_id!r}, {taken_for}"
-    return [Problem(where, expected, got, f"put a word before it, such as 'run-{run_id.rstrip('.')}'")]
+    return [Problem("run_id", expected, got, f"put a word before it, such as 'run-{run_id.rstrip('.')}'")]
 
 
 def published_id_problems(run_id: str, where: str = "run_id") -> list[Problem]:

@@ -91,10 +91,9 @@ class Estimator(ABC):
         counts = worths.n_asked - asked, worths.n_calls - calls
         return Totals(moments, drawn.n, 1, *counts, worths.least, worths.most, worths.probe, record)
 
-    def of_mean(self, moments: Moments, scale: float = 1.0) -> EstimatedValues:
-        """Return the estimate whose values are means of draws, times ``scale``."""
-        errors = scale * np.sqrt(moments.error_square)
-        return EstimatedValues(scale * moments.mean, errors, np.maximum(moments.n - 1.0, 1.0))
+    def of_mean(self, moments: Moments) -> EstimatedValues:
+        """Return the estimate whose values are means of draws."""
+        return EstimatedValues(moments.mean, np.sqrt(moments.error_square), np.maximum(moments.n - 1.0, 1.0))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from dvspark.evaluate.adversarial import fast_gradient_sign, iterative_l2
 from dvspark.evaluate.contenders import contenders_of
 from dvspark.evaluate.detect import detect
 from dvspark.evaluate.labeled import LabeledRows
@@ -14,6 +13,7 @@ from dvspark.evaluate.measures import auroc, band
 from dvspark.evaluate.protocols import FEATURES, LABELS, Protocol
 from dvspark.kernels.gradients.softmax_head import fit_head
 from tests.bench.frame import Row, say
+from tests.bench.reproductions.adversarial import fast_gradient_sign, iterative_l2
 
 N_TRAIN, N_VALIDATION = 500, 200
 FIGURE_METHODS = ("knn_shapley:k=5", "threshold_knn_shapley", "chg_shapley")

@@ -224,7 +224,7 @@ def test_neighbors__regression_targets_are_never_marked():
 
 def test_neighbors__without_a_shared_class_all_differ():
     near = neighbors_table(*(("row_0", place, f"v{place}", "dog", 0.1 * place) for place in range(1, 6)))
-    assert summary_of(values_table([1.0]), neighbors=near).lowest[0].n_differs == 5
+    assert [one.differs for one in summary_of(values_table([1.0]), neighbors=near).lowest[0].neighbors] == [True] * 5
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dvspark.evaluate.adversarial import STEP, fast_gradient_sign, iterative_l2, loss_slopes
 from dvspark.kernels.gradients.softmax_head import SoftmaxHead, fit_head
+from tests.bench.reproductions.adversarial import STEP, fast_gradient_sign, iterative_l2, loss_slopes
 
 
 @pytest.fixture(scope="module")
