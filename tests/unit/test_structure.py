@@ -17,6 +17,8 @@ PACKAGE = Path(dvspark.__file__).parent
 ROOT = PACKAGE.parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 MOST_LINES, MOST_OF_A_FUNCTION = 300, 50
+# Endings of files that docstrings name.
+FILES = {"csv", "json", "py"}
 
 
 def _name(path: Path) -> str:
@@ -114,3 +116,34 @@ def _imported(path: Path, modules: Collection[str]) -> Iterator[str]:
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
                 yield inner if inner in modules else node.module
+
+
+def test_docstrings__name_modules_and_functions_that_are_there() -> None:
+    """Names with a dot, whose first part is a package or a module: `kernels.memory.scratch_bytes`."""
+    known = {".".join(parts[start:]) for parts in _names() for start in range(len(parts))}
+    first = {part for path in MODULES for part in _module(path).split(".")} - {"spark"}  # Spark's own settings have it
+    texts = {path: path.read_text(encoding="utf-8") for path in [*MODULES, ROOT / "docs" / "how_it_works.md"]}
+    named = {(_name(path), one) for path, text in texts.items() for one in re.findall(r"`([a-z_]+(?:\.\w+)+)`", text)}
+    named = {one for one in named if one[1].split(".")[-1] not in FILES}
+    assert sorted(one for one in named if one[1].split(".")[0] in first and one[1] not in known) == []
+
+
+def _names() -> Iterator[list[str]]:
+    """Yield the parts of the whole name of each module, and of what it defines or imports, methods too."""
+    for path in MODULES:
+        module = _module(path).split(".")
+        yield module
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            inner = node.body if isinstance(node, ast.ClassDef) else []
+            for one in _bound(node):
+                yield [*module, one]
+                yield from ([*module, one, name] for part in inner for name in _bound(part))
+
+
+def _bound(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.ImportFrom):
+        return [alias.asname or alias.name for alias in node.names]
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return [one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name)]

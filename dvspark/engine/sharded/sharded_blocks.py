@@ -59,9 +59,8 @@ def build_blocks(
 ) -> BlocksReference:
     """Write train rows (`ROWS` format) as blocks of ``block_rows`` below ``directory``; return the reference.
 
-    ``block_rows`` is a multiple of `kernels.distances.TILE_ROWS`, so blocks are cut where tiles are. ``shared``: all
-    hosts see the directory under the same path. ``index`` as in `BlocksReference`, ``keys`` as in
-    `packing.sorted_keys`.
+    ``block_rows`` is a multiple of `distances.TILE_ROWS`, so blocks are cut where tiles are. ``shared``: all hosts see
+    the directory under the same path. ``index`` as in `BlocksReference`, ``keys`` as in `packing.sorted_keys`.
     In local mode, tasks write rows to their places, as they come from ``gather``, or else from Spark. Elsewhere Spark
     brings the rows of a block to one task, in order.
     The rows never go through the driver, which holds the keys and 60 bytes a row.

@@ -86,8 +86,8 @@ def by_bins(
 ) -> dict[int, Partial]:
     """Return the partial of each chunk by rounds of the binned exchange; the last points go by the exchange of keys.
 
-    As in `kernels.binned`, a point that bins do not serve with one number of near rows comes again with more near rows.
-    ``n_tasks`` run at once.
+    As in `kernels.binning.binned`, a point that bins do not serve with one number of near rows comes again with more
+    near rows. ``n_tasks`` run at once.
     """
     options = work.options.ranking_options(work.parameters, reference.n_train)
     left = {chunk: np.arange(n_rows) for chunk, n_rows in sizes.items()}

@@ -43,7 +43,7 @@ class NearestMethod(PointMethod[NearestFormulas]):
         parameters: NearestFormulas,
         workspace: Workspace | None = None,
     ) -> Partial:
-        """Return the partial of a chunk. Cost and memory as in `kernels.nearest.near_rows`."""
+        """Return the partial of a chunk. Cost and memory as in `kernels.nearest.nearest.near_rows`."""
         partial = Partial.zeros(train.n_train, row_bounds=options.row_bounds)
         n_players = train.n_train - (chunk.train_rows is not None)
         parts = self.near(train, chunk, options, n_players, parameters, workspace or Workspace())

@@ -66,7 +66,7 @@ class PrivateMethod(RadiusMethod):
         """Return the first neighbors of each owner at each point, (n, 3): point, owner, and 0 for a match or else 1.
 
         These are at most ``rows_per_owner`` rows of an owner, in id order. For a block of training rows, whose owners
-        may have rows in other blocks, see `kernels.owner_counts.owner_counts`.
+        may have rows in other blocks, see `kernels.radius.owner_counts.owner_counts`.
         """
         blocks = neighbor_blocks(train, chunk, options, parameters.settled_radius, workspace or Workspace(), first_row)
         owners = given(train.columns.owners, "owners")

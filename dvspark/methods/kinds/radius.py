@@ -55,7 +55,7 @@ class RadiusMethod(PointMethod[RadiusFormulas]):
         workspace: Workspace | None = None,
         first_row: int = 0,
     ) -> Partial:
-        """Return the partial of a chunk, or of a block of training rows; see `kernels.radius.radius_partial`."""
+        """Return the partial of a chunk, or of a block of training rows; see `kernels.radius.radius.radius_partial`."""
 
         def values_of(counts: Int64s) -> RadiusValues:
             return self.values_of(counts, parameters)

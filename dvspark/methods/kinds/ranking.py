@@ -34,7 +34,7 @@ class RankingMethod(RankedMethod[RankingFormulas]):
         parameters: RankingFormulas,
         workspace: Workspace | None = None,
     ) -> Partial:
-        """Return the partial of a chunk. Cost and memory as in `kernels.partials.ranking_partial`."""
+        """Return the partial of a chunk. Cost and memory as in `kernels.ranking.partials.ranking_partial`."""
         formulas = parameters.rank_weights, parameters.utilities
         return ranking_partial(train, chunk, options, *formulas, workspace or Workspace())
 
@@ -47,7 +47,7 @@ class RankingMethod(RankedMethod[RankingFormulas]):
         options: RankingOptions,
         parameters: RankingFormulas,
     ) -> Partial:
-        """Return the partial of points whose keys came from blocks; see `kernels.merged.merged_partial`."""
+        """Return the partial of points whose keys came from blocks; see `kernels.blocks.merged.merged_partial`."""
         return merged_partial(points, n_train, n_players, options, parameters.rank_weights, parameters.utilities)
 
     def reference_values(self, point: OrderedPoint, parameters: RankingFormulas) -> Float64s:
