@@ -74,7 +74,7 @@ class NotebookBar:
     def end(self, told: Told, seconds: float, *, failed: bool) -> None:
         """Leave the bar as it is, with the time that the stage took."""
         how = "stopped after" if failed else "in"
-        self._draw(told, f"{told.percent} %", f"{told.done} of {told.total} chunks, {how} {show_seconds(seconds)}")
+        self._draw(told, f"{told.percent} %", f"{told.done} of {told.total} {told.unit}, {how} {show_seconds(seconds)}")
 
     def _draw(self, told: Told, percent: str, text: str) -> None:
         label = escape(f"{told.stage} {percent}")

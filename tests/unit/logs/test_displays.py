@@ -64,6 +64,13 @@ def test_notebook__has_one_bar_a_stage_updated_in_place(tmp_path: Path) -> None:
     assert second.data["text/plain"] == shown[-1]
 
 
+def test_notebook__a_bar_says_what_it_has_counted() -> None:
+    shown = list[str]()
+    bar = NotebookBar(lambda words, **_: shown.append(words["text/plain"]))
+    bar.end(Told("sums", 5, 5, unit="epochs"), 3.0, failed=False)
+    assert shown == ["sums      100 %  5 of 5 epochs, in 3 s"]
+
+
 def test_notebook__a_display_that_fails_ends_nothing(tmp_path: Path) -> None:
     from notebook_runs import run_cells
 
