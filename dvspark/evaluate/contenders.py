@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,11 +99,16 @@ def contenders_of(words: Sequence[str], common: Mapping[str, Any] | None = None)
 
 
 def _read(text: str) -> Any:
-    """Return an option's value: a number as Python writes it (1e-5 too, which YAML takes for a word), else as YAML."""
-    try:
-        return float(text) if "e" in text.lower() else yaml.safe_load(text)
-    except ValueError:
+    """Return an option's value: a number as Python writes it (1e-5 too, which YAML takes for a word), else as YAML.
+
+    What is no YAML is a text.
+    """
+    if "e" in text.lower():
+        with suppress(ValueError):
+            return float(text)
+    with suppress(ValueError, yaml.YAMLError):
         return yaml.safe_load(text)
+    return text
 
 
 def _known(method: str, common: Mapping[str, Any]) -> dict[str, Any]:

@@ -213,6 +213,13 @@ def test_contenders__all_that_is_wrong_is_told_at_once() -> None:
         contenders_of([])
 
 
+@pytest.mark.parametrize("value", ["[", "{a", "'", "@x", "!!python", "2020-13-45"])
+def test_contenders__a_value_that_is_no_yaml_is_a_text(value: str) -> None:
+    with pytest.raises(ConfigError, match="one of 'euclidean'") as refused:
+        contenders_of(["knn_shapley:k=3", f"knn_shapley:metric={value}"])
+    assert repr(value) in str(refused.value)
+
+
 @pytest.mark.parametrize("evaluate", [detect, removal, stability, subsets, compare, membership])
 def test_evaluations__refuse_columns_in_another_order_and_other_numbers_of_features(evaluate: Any) -> None:
     """Frames whose columns stood in another order were taken as they stood."""
