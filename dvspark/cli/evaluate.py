@@ -96,10 +96,10 @@ def _of_subsets(
         epochs=whole_of("--epochs", options),
         every=whole_of("--every", options),
         batch_rows=whole_of("--batch-rows", options),
-        learning_rate=number_of("--learning-rate", options),
+        learning_rate=number_of("--learning-rate", options["--learning-rate"]),
     )
     criteria = options["--criteria"].split(",") if "--criteria" in options else [*CRITERIA]
-    shares = [number_of("--shares", {"--shares": one}) for one in options["--shares"].split(",")]
+    shares = [number_of("--shares", one) for one in options["--shares"].split(",")]
     given: dict[str, Any] = {"protocol": protocol, "seeds": seeds, "shares": shares, "training": training}
     return subsets(train, validation, criteria, **given)
 
@@ -113,8 +113,9 @@ def _protocol(asked: str, options: dict[str, str]) -> Protocol:
 
     Raises: ConfigError for one that is not usable.
     """
-    share = number_of("--share", options) if "--share" in options else 0.0 if asked in ("removal", SUBSETS) else 0.1
-    protocol = Protocol(options.get("--protocol", PLAIN), options["--spoil"], share, number_of("--noise", options))
+    default = "0" if asked in ("removal", SUBSETS) else "0.1"
+    share, noise = number_of("--share", options.get("--share", default)), number_of("--noise", options["--noise"])
+    protocol = Protocol(options.get("--protocol", PLAIN), options["--spoil"], share, noise)
     if problems := protocol.problems():
         raise ConfigError([Problem(f"--{one.where}", one.expected, one.got, one.hint) for one in problems])
     return protocol

@@ -10,11 +10,10 @@ import pyarrow as pa
 from dvspark.arguments import choice_problems
 from dvspark.cli.declared import COMMANDS
 from dvspark.cli.market_files import asked_values, free_places, write_both
-from dvspark.cli.words import own_words
+from dvspark.cli.words import number_of, own_words
 from dvspark.errors import ConfigError, Problem, written
 from dvspark.logs.redact import visible
 from dvspark.market.gaming import RESISTS, SUMS
-from dvspark.market.given_tables import number_of
 from dvspark.market.payout_table import payout_table
 
 NEGATIVE = ("pays-nothing", "owes")

@@ -14,10 +14,10 @@ from dvspark.arguments import choice_problems
 from dvspark.cli import select_training
 from dvspark.cli.declared import COMMANDS, TABLE_OPTIONS, TRAINING_OPTIONS
 from dvspark.cli.market_files import asked_values, free_places, write_both
-from dvspark.cli.words import own_words
+from dvspark.cli.words import number_of, own_words
 from dvspark.errors import ConfigError, Problem, written
 from dvspark.logs.redact import visible
-from dvspark.market.given_tables import column_of, costs_of, number_of, read_table
+from dvspark.market.given_tables import column_of, costs_of, read_table
 from dvspark.market.selection import GROUPS, select_rows, select_within
 
 SIZES = ("--rows", "--share", "--budget")

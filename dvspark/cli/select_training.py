@@ -30,11 +30,11 @@ def run(operands: list[str], options: dict[str, str]) -> int:
         raise ConfigError(problems)
     training = SubsetTraining(
         options["--method"],
-        number_of("--share", options),
+        number_of("--share", options["--share"]),
         whole_of("--epochs", options),
         whole_of("--every", options),
         whole_of("--batch-rows", options),
-        number_of("--learning-rate", options),
+        number_of("--learning-rate", options["--learning-rate"]),
         whole_of("--seed", options, 0),
     )
     if problems := training.problems():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -59,12 +60,15 @@ def whole_of(name: str, options: Mapping[str, str], least: int = 1) -> int:
     return found
 
 
-def number_of(name: str, options: Mapping[str, str]) -> float:
-    """Return the number that an option gives. Raises: ConfigError for what is none."""
+def number_of(name: str, text: str) -> float:
+    """Return the number that an option has. Raises: ConfigError for other texts, and numbers that are not finite."""
     try:
-        return float(options[name])
+        number = float(text)
     except ValueError:
-        raise ConfigError(Problem(name, "a number", written(options[name]))) from None
+        raise ConfigError(Problem(name, "a number", written(text), "write digits")) from None
+    if not math.isfinite(number):
+        raise ConfigError(Problem(name, "a finite number", written(text), "write digits, of less than 1e308"))
+    return number
 
 
 def place_of(run: str) -> tuple[str, str | None]:

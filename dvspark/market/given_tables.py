@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from functools import reduce
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from dvspark.errors import ConfigError, InputError, OutputConflictError, Problem, shown, written
+from dvspark.errors import InputError, OutputConflictError, Problem, shown
 from dvspark.schemas import Float64s
 
 FORMS = (".csv", ".parquet")
@@ -175,14 +174,3 @@ def require_free(*places: Path) -> None:
     problems = [Problem(str(one), expected, "a file or folder", hint) for one in places if one.exists()]
     if problems:
         raise OutputConflictError(problems)
-
-
-def number_of(name: str, text: str) -> float:
-    """Return the number that an option has. Raises: ConfigError for other texts, and numbers that are not finite."""
-    try:
-        number = float(text)
-    except ValueError:
-        raise ConfigError(Problem(name, "a number", written(text), "write digits")) from None
-    if not math.isfinite(number):
-        raise ConfigError(Problem(name, "a finite number", written(text), "write digits, of less than 1e308"))
-    return number
