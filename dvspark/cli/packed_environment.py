@@ -47,14 +47,11 @@ def write_environment(file: BinaryIO) -> str:
     return next(line.partition("=")[2].strip() for line in told if line.startswith("home"))
 
 
-def needed(name: str = "dvspark") -> dict[str, Distribution]:
-    """Return by name the distributions that ``name`` needs, or can use by an extra, as far as they are installed.
-
-    Raises: ConfigError for one that is needed and missing.
-    """
-    root = distribution(name)
-    wanted = [Requirement(f"{name}[{','.join(root.metadata.get_all('Provides-Extra') or ())}]"), WORKERS_NEED]
-    todo, found, seen = [Requirement(str(one)) for one in wanted], dict[str, Distribution](), set[tuple[str, str]]()
+def needed() -> dict[str, Distribution]:
+    """Return by name the distributions that dvspark needs, or can use by an extra, as far as they are installed."""
+    extras = distribution("dvspark").metadata.get_all("Provides-Extra") or ()
+    todo = [Requirement(f"dvspark[{','.join(extras)}]"), Requirement(WORKERS_NEED)]
+    found, seen = dict[str, Distribution](), set[tuple[str, str]]()
     while todo:
         asked = todo.pop()
         for extra in ("", *sorted(asked.extras)):
@@ -67,7 +64,7 @@ def needed(name: str = "dvspark") -> dict[str, Distribution]:
                 continue
             found[key] = installed
             todo += _asked(installed, extra)
-    del found[name]
+    del found["dvspark"]
     return found
 
 

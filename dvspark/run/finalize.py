@@ -21,10 +21,10 @@ from dvspark.tables.sinks.write import values_table
 
 @dataclass(frozen=True)
 class Finalized:
-    """The values, also as the `VALUES` table in the order of the index; ``error_bound`` holds for all of them.
+    """The values, also as the `VALUES` table in the order of the index.
 
-    It is None where none is promised.
-    Owned rows are among ``values``, with 0, and not in the table. ``by_task``: the `BY_TASK` table, None without tasks.
+    Owned rows are among ``values``, with 0, and not in the table. ``error_bound``: how far any value may be off; None
+    where no bound is promised. ``by_task``: the `BY_TASK` table; None without tasks.
     """
 
     values: Float64s

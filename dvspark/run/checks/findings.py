@@ -100,14 +100,17 @@ def _compared(validation_rows: Frame, sample: pa.Table, index: Index, work: task
 def _valued_again(
     validation_rows: Frame, sample: pa.Table, index: Index, work: tasks.ChunkWork
 ) -> tuple[list[Finding], Partial, Partial]:
-    """Return for each of a few points whether engine and reference agree, and all points' partials if needed.
+    """Return for each of a few points whether engine and reference agree, and two sums of the points' partials.
 
-    They are needed if the method approximates another one: by the engine, and by the other method's reference. Memory
-    of the driver: 32 bytes for each training row and point that is valued at the same time, and 50 N bytes.
+    The method approximates another one. The sums are by the engine, and by the other method's reference. Where an
+    approximate index found the rows, engine and reference need not agree, and are not compared.
+    Memory of the driver: 32 bytes for each training row and point that is valued at the same time, and 50 N bytes.
     """
     options, n_values = work.options, work.n_values(index)
     own_error = work.method.own_error(index.n_train - options.self_validation, work.parameters)
     findings, by_engine, exact = list[Finding](), Partial.zeros(n_values), Partial.zeros(n_values)
+    others, parameters = approximation.approximated(options, work.parameters)
+    approximated = replace(work, options=others, parameters=parameters)
     step = max(POINTS_AT_ONCE, BYTES_AT_ONCE // (16 * n_values))
     for start in range(0, len(sample), step):
         some = sample.slice(start, step)
@@ -119,12 +122,9 @@ def _valued_again(
             for wave in waves:
                 if by_reference is not None:
                     findings.append(checks.check_sample(wave.totals, next(by_reference), own_error))
-                if work.method.approximates is not None:
-                    by_engine.add(replace(wave.totals, row_bounds=None))
-        if work.method.approximates is not None:
-            others, parameters = approximation.approximated(options, work.parameters)
-            for point in _by_reference(chunks, some, index, replace(work, options=others, parameters=parameters)):
-                exact.add(point)
+                by_engine.add(replace(wave.totals, row_bounds=None))
+        for point in _by_reference(chunks, some, index, approximated):
+            exact.add(point)
     return findings, by_engine, exact
 
 
