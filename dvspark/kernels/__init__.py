@@ -2,7 +2,7 @@ r"""Kernels: how one chunk of validation points is valued. NumPy in, NumPy out; 
 
     train rows (id order)      one chunk of validation rows
              \                  /
-        distances: float32 keys, block by block            O(N D) a validation point
+        distances: float32 keys, tile by tile              O(N D) a validation point
                    |
         ranking:   every train row in order of (distance, train row)      O(N log N)
                    |      (by exact keys where float32 ones leave doubt that matters: near_order)
@@ -27,7 +27,7 @@ Five other kinds need something else; games (`dvspark.games`) have no kernels:
     nearest:   the m nearest rows in order (`nearest`), what they get (`near_values.NearValues`): `knn_loo`,
                `truncated_knn_shapley`, `cleanlab_knn_shapley`
     radius:    which rows lie within a radius (`radius`), and two counts of them: `threshold_knn_shapley`,
-               `threshold_knn_banzhaf`, `threshold_knn_beta`, `threshold_knn_loo`
+               `threshold_knn_banzhaf`, `threshold_knn_beta`, `threshold_knn_loo`, `dp_threshold_knn_shapley`
     sums:      gradients in a softmax head (`softmax_head`), added up (`head_pass`), maybe in each epoch of its training
                (`course`): `chg_shapley`, which values given gradients too, added up by `exact_sums`
     whole:     both tables at once (`both_tables`): `influence`, `lava`, `dvrl`

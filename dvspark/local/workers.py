@@ -104,12 +104,19 @@ class Workers:
         return answer[1:]
 
 
-def _started(program: str) -> subprocess.Popen[bytes]:
-    # A package that travels as a zip is found where this process found it.
+def one_thread_command(program: str) -> tuple[list[str], dict[str, str]]:
+    """Return the command that runs ``program``, a module of this package, with one thread of products; its environment.
+
+    A package that travels as a zip is found where this process found it.
+    """
     environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    # -P: nothing is imported from the folder one stands in, which may be anybody's. A session of its own: a signal of
-    # the terminal is this process's to answer.
-    command = [sys.executable, "-P", "-m", program]
+    # -P: nothing is imported from the folder one stands in, which may be anybody's.
+    return [sys.executable, "-P", "-m", program], environment
+
+
+def _started(program: str) -> subprocess.Popen[bytes]:
+    command, environment = one_thread_command(program)
+    # A session of its own: a signal of the terminal is this process's to answer.
     return subprocess.Popen(  # noqa: S603 - a module of this package
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True
     )

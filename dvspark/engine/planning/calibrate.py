@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from dvspark.engine.planning.sizes import N_OWNERS, Sizes
 from dvspark.errors import ComputeError, Problem
 from dvspark.kernels.distances.distances import prepare
 from dvspark.kernels.formulas.kinds import Parameters
+from dvspark.local.workers import one_thread_command
 from dvspark.methods.kinds.shared import SharedMethod
 from dvspark.methods.options import ValueOptions
 from dvspark.schemas import ChunkArrays, TrainArrays, TrainColumns, TrainLabels
@@ -39,7 +39,7 @@ LARGEST_SAMPLE_BYTES = 256 * 2**20
 # Usually two seconds; a machine that swaps or is very busy may need a hundred times as long.
 LONGEST_SECONDS = 300.0
 
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+PROGRAM = "dvspark.engine.planning.calibrate"
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,7 @@ def calibrate(sizes: Sizes, options: ValueOptions, *, n_labels: int, chunk_rows:
     points = min(chunk_rows, sizes.n_validation, sizes.method.points_at_once(sizes))
     told = {one.name: getattr(sizes, one.name) for one in fields(sizes) if one.name != "method"}
     task = {"sizes": told, "options": options.record(), "n_labels": n_labels, "points": points}
-    # The other process must find the package where this one found it, in a zip file for instance.
-    environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    # -P: nothing is imported from the folder one stands in, which may be anybody's.
-    command = [sys.executable, "-P", "-m", "dvspark.engine.planning.calibrate"]
+    command, environment = one_thread_command(PROGRAM)
     try:
         said = subprocess.run(  # noqa: S603 - this module
             command,

@@ -12,7 +12,7 @@ from dvspark.methods.search_index import search_bytes
 from dvspark.methods.sizes import JobSizes
 
 # Beside the embeddings an index holds norm, scale, label code, id and offsets of a row.
-KEY_BYTES = 64
+BESIDE_BYTES = 64
 
 # Owners where they are not counted yet.
 N_OWNERS = 100
@@ -67,7 +67,7 @@ class Sizes(JobSizes):
     @property
     def row_bytes(self) -> int:
         """Approximate bytes of one row in the index."""
-        return self.n_features * self.item_bytes + KEY_BYTES + self.search_bytes
+        return self.n_features * self.item_bytes + BESIDE_BYTES + self.search_bytes
 
     @property
     def index_bytes(self) -> int:

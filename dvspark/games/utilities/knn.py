@@ -8,9 +8,8 @@ from dvspark.arguments import choice_problems, count_problems
 from dvspark.errors import ConfigError
 from dvspark.games.utilities.game_tables import GameTables, class_problems
 from dvspark.kernels.distances.distances import METRICS
+from dvspark.kernels.formulas.semivalues import UTILITIES
 from dvspark.schemas import Bools, Float64s, Int32s, Int64s
-
-UTILITIES = ("jia2019", "wang2023")
 
 
 def knn(

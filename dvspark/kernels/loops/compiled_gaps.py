@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from dvspark.kernels.loops.compiled_doubt import list_marked
+from dvspark.kernels.loops.compiled_doubt import TILE_ROWS, list_marked
 from dvspark.kernels.loops.compiled_ranks import ordered_bits, packed_row, unpack_keys
 from dvspark.kernels.loops.compiling import compiled
 from dvspark.schemas import Float64s, Floats, Int32s, UInt16s, UInt32s, UInt64s
 
 # So many of the matches determine where places lie.
 SAMPLED_MATCHES = 256
-TILE_ROWS = 4_096
 
 # If rows need more steps than this after the second, in the mean, to find their gap, the sort is faster.
 STEPS_PER_ROW = 1

@@ -24,7 +24,7 @@ from dvspark.methods.options import ValueOptions
 
 GIB = 2**30
 SIZES: dict[str, Any] = {"n_train": 1_000_000, "n_validation": 10_000, "n_features": 256}
-INDEX_BYTES = 1_000_000 * (256 * 4 + sizes.KEY_BYTES)
+INDEX_BYTES = 1_000_000 * (256 * 4 + sizes.BESIDE_BYTES)
 
 
 @pytest.fixture(autouse=True)
