@@ -143,7 +143,7 @@ def _rows(inputs: ArrayInputs, options: ValueOptions, ids: pa.Array, validation_
     near = near_table(train, train.x, metric, k, itself=True)
     values, errors = finalize(array_totals(inputs, options), "mean")
     head = None
-    if not columns.is_multi_label(inputs.train_labels) and not columns.is_multi_label(inputs.validation_labels):
+    if not columns.is_multi_label(inputs.train_labels):
         codes = columns.codes_of(inputs.train_labels, words)
         head = fold_heads(lambda rows: train.x[rows], train.x.shape[1], codes, len(words), metric)
     rows = ReviewRows(Side(ids, inputs.train_labels), near, EQUAL_WITHIN[metric], values, errors, head=head)

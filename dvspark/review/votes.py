@@ -19,7 +19,8 @@ LEAST_PROBABILITY = 1e-6
 # The labels of a row that the head finds most probable are among those that the row may have.
 HEAD_LABELS = 2
 
-# From the places of some rows to the log probabilities of all labels, (n_rows, n_codes).
+# From the place of the first of some rows, and the place past the last, to the log probabilities of all their labels,
+# (n_rows, n_codes).
 LogProbabilities = Callable[[int, int], Float64s]
 
 

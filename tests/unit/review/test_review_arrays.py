@@ -205,6 +205,12 @@ def test_several_labels__get_labels_to_add_and_to_take_away() -> None:
     assert table["label_issue"].to_numpy().sum() < 80
 
 
+def test_several_labels__of_validation_rows_leave_training_rows_their_head() -> None:
+    x, y, _ = digits(300)
+    z, labels = DIGITS.data[300:360], DIGITS.target[300:360].tolist()
+    assert review(x, y, z, [[label] for label in labels]).table.equals(review(x, y, z, labels).table)
+
+
 @pytest.mark.filterwarnings("ignore::dvspark.DataWarning")
 def test_several_labels__are_never_all_taken_away() -> None:
     rng = np.random.default_rng(0)
