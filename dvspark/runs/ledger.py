@@ -222,11 +222,6 @@ def write_arrays(arrays: Mapping[str, Any]) -> bytes:
     return content.getvalue()
 
 
-def write_totals(totals: Partial) -> bytes:
-    """Return a partial as the content of a file."""
-    return write_arrays(arrays_of(totals))
-
-
 def digest(content: bytes) -> str:
     """Return the sha256 of a file's content."""
     return hashlib.sha256(content).hexdigest()
@@ -257,11 +252,6 @@ def told_array(arrays: Mapping[str, Any], name: str) -> Any:
     if name not in arrays:
         raise others(f"no {name}")
     return arrays[name]
-
-
-def read_totals(content: bytes) -> Partial:
-    """Return the partial that `write_totals` wrote. Raises: ComputeError if the content is something else."""
-    return partial_of(read_arrays(content))
 
 
 def others(got: str) -> ComputeError:

@@ -17,7 +17,7 @@ import dvspark
 from dvspark.engine.index.train_index import mapped_array
 from dvspark.errors import ComputeError, ConfigError, OutputConflictError
 from dvspark.run.change.change import parent_record, parent_totals
-from dvspark.runs.ledger import SCALARS, Ledger, digest, read_totals, write_totals
+from dvspark.runs.ledger import SCALARS, Ledger, arrays_of, digest, partial_of, read_arrays, write_arrays
 from dvspark.schemas import Partial, Wave
 from dvspark.tables.sinks.write import published_record, refuse_conflict
 from dvspark.tables.storage import Storage, open_storage
@@ -102,25 +102,25 @@ def storage(tmp_path: Path) -> Storage:
 
 
 @pytest.mark.parametrize("name", ["value", "value_squared", "row_bounds", "n_validation", "utility"])
-def test_read_totals__refuses_an_object(planted: Planted, name: str) -> None:
+def test_read_arrays__refuses_an_object(planted: Planted, name: str) -> None:
     with pytest.raises(ComputeError, match="of object"):
-        read_totals(_planted_npz(planted, name))
+        partial_of(read_arrays(_planted_npz(planted, name)))
 
 
-GOOD = write_totals(Partial.zeros(3))
+GOOD = write_arrays(arrays_of(Partial.zeros(3)))
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"PK", GOOD[:-30], GOOD[:40], b"\x80\x04N.", b"\x93NUMPY", GOOD[:200] + b"\xff" * 90 + GOOD[290:]]
 )
-def test_read_totals__refuses_what_is_damaged(content: bytes) -> None:
+def test_read_arrays__refuses_what_is_damaged(content: bytes) -> None:
     with pytest.raises(ComputeError, match="the numbers it wrote"):
-        read_totals(content)
+        partial_of(read_arrays(content))
 
 
-def test_read_totals__refuses_a_pickle(planted: Planted) -> None:
+def test_read_arrays__refuses_a_pickle(planted: Planted) -> None:
     with pytest.raises(ComputeError):
-        read_totals(pickle.dumps(planted))
+        partial_of(read_arrays(pickle.dumps(planted)))
 
 
 def test_mapped_array__refuses_an_object(planted: Planted, tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_parent_totals__refuses_an_object(storage: Storage, planted: Planted) ->
 
 
 def test_parent_totals__refuses_what_the_record_does_not_know(storage: Storage) -> None:
-    storage.write("runs/run/totals.npz", write_totals(Partial.zeros(4)))
+    storage.write("runs/run/totals.npz", write_arrays(arrays_of(Partial.zeros(4))))
     with pytest.raises(ConfigError, match="a damaged file, or another run's"):
         parent_totals(storage, {"run_id": "run", "totals_sha256": digest(GOOD)})
 

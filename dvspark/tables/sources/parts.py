@@ -139,11 +139,9 @@ class CsvPart(Part):
 
 
 def opened_csv(path: str, kinds: Mapping[str, str], texts: Sequence[str] = ()) -> Any:
-    """Return a reader of some columns of a CSV file, which may be compressed, in Spark types; none: of all columns.
+    """Return a reader of a CSV file, which may be compressed; an empty cell is a null, an empty text in quotes a text.
 
-    ``texts`` are columns that are texts, if all are read.
-
-    An empty cell is a null, an empty text in quotes is a text.
+    ``kinds``: the columns to read, and their Spark types; none: all columns, of which ``texts`` are texts.
     """
     convert = partial(
         pyarrow.csv.ConvertOptions,

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from dvspark.errors import ComputeError
 from dvspark.runs import documents
 from dvspark.runs.documents import json_object, read_stored, sealed, unsealed
-from dvspark.runs.ledger import read_totals, write_totals
+from dvspark.runs.ledger import arrays_of, partial_of, read_arrays, write_arrays
 from dvspark.schemas import Partial
 from dvspark.tables.storage import open_storage
 
@@ -71,7 +71,7 @@ def test_read_stored__refuses_what_is_not_as_long_as_it_says(name: str) -> None:
     finally:
         tracemalloc.stop()
     with pytest.raises(ComputeError, match="totals of a run"):
-        read_totals(BAD_ARRAYS[name])
+        partial_of(read_arrays(BAD_ARRAYS[name]))
 
 
 def test_read_stored__refuses_one_content_under_many_names() -> None:
@@ -87,20 +87,20 @@ def test_read_stored__refuses_one_content_under_many_names() -> None:
 
 
 @given(st.integers(0, 10**6), st.integers(0, 255), st.booleans())
-def test_read_totals__of_a_byte_changed_is_a_partial_or_a_refusal(place: int, byte: int, cut: bool) -> None:
-    content = bytearray(write_totals(TOTALS))
+def test_totals__of_a_byte_changed_is_a_partial_or_a_refusal(place: int, byte: int, cut: bool) -> None:
+    content = bytearray(write_arrays(arrays_of(TOTALS)))
     place %= len(content)
     if cut:
         del content[place:]
     else:
         content[place] = byte
     with contextlib.suppress(ComputeError):
-        assert read_totals(bytes(content)).value.dtype.kind in "biuf"
+        assert partial_of(read_arrays(bytes(content))).value.dtype.kind in "biuf"
 
 
-def test_read_totals__are_those_that_were_written() -> None:
-    read = read_totals(write_totals(TOTALS))
-    assert write_totals(read) == write_totals(TOTALS)
+def test_totals__are_those_that_were_written() -> None:
+    read = partial_of(read_arrays(write_arrays(arrays_of(TOTALS))))
+    assert write_arrays(arrays_of(read)) == write_arrays(arrays_of(TOTALS))
     assert read.value.flags.writeable
 
 

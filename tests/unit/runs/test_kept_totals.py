@@ -16,7 +16,7 @@ from dvspark.run.checks import spot_checks
 from dvspark.run.checks.spot_checks import parent_findings
 from dvspark.runs.documents import sealed
 from dvspark.runs.kept_totals import KeptTotals
-from dvspark.runs.ledger import write_totals
+from dvspark.runs.ledger import arrays_of, write_arrays
 from dvspark.schemas import Chunks, Partial
 from dvspark.tables.storage import Storage, open_storage
 
@@ -51,7 +51,7 @@ def test_kept_totals__come_back_bit_for_bit(sign: int) -> None:
     assert (found.n_chunks, found.sign) == (10, sign)
 
 
-@pytest.mark.parametrize("content", [b"", b"PK", write_totals(Partial.zeros(3))])
+@pytest.mark.parametrize("content", [b"", b"PK", write_arrays(arrays_of(Partial.zeros(3)))])
 def test_kept_totals__that_are_others_are_refused(content: bytes) -> None:
     with pytest.raises(ComputeError, match="the numbers it wrote"):
         KeptTotals.read(content)
