@@ -1,4 +1,4 @@
-"""Engines: the contract of the two plans' modules, and which module values with which index."""
+"""Engines: the contract of the modules that value, one a plan and one without Spark, and which takes which index."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Chunks_contra = TypeVar("Chunks_contra", contravariant=True)
 
 
 class Engine(Protocol[Index_contra, Rows_contra, Chunks_contra]):
-    """The functions that the module of a plan has, to value with its kind of index."""
+    """The functions that a module has, to value with its kind of index."""
 
     def train_keys(self, reference: Index_contra) -> TrainKeys:
         """Return the ids, labels and, where known, owners of all training rows, as `TrainKeys`."""

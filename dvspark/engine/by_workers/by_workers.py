@@ -73,7 +73,6 @@ def build_index(
     """Pack train rows into an index, in id order; ``keys``: all they have but embeddings; ``index``: of a search.
 
     ``with_rows``: as of `IndexWriter`.
-
     Raises: ComputeError when the rows are not those of the keys.
     """
     writer = IndexWriter(directory, n_train, n_features, dtype, with_rows=with_rows)

@@ -81,8 +81,7 @@ class Plan:
 def make_plan(sizes: Sizes, hosts: Hosts, *, chunk_rows: int, asked: str = "auto", n_chunks: int | None = None) -> Plan:
     """Return the plan for these sizes: the first clause that holds decides.
 
-    ``n_chunks``: where it follows from more than the number of validation rows.
-
+    ``asked``: one of `PLANS`. ``n_chunks``: where it follows from more than the number of validation rows.
     Raises: ComputeError if no plan fits, or if the plan that was asked for does not fit.
     """
     name, reason = _choose(sizes, hosts, chunk_rows, asked)

@@ -76,7 +76,7 @@ class Sizes(JobSizes):
 
 
 def worker_bytes(sizes: Sizes, name: str, block_rows: int, chunk_rows: int) -> int:
-    """Return a bound on the memory of one Python worker beside what it maps."""
+    """Return a bound on the memory of one Python worker beside what it maps, under the plan of that ``name``."""
     rows = chunk_rows * sizes.n_features * sizes.item_bytes
     scratch = sizes.method.scratch_bytes(sizes, block_rows) + rows
     # Under the sharded plan, what values points has no block.
@@ -84,7 +84,7 @@ def worker_bytes(sizes: Sizes, name: str, block_rows: int, chunk_rows: int) -> i
 
 
 def shuffle_bytes(sizes: Sizes, name: str, n_chunks: int, n_blocks: int) -> int:
-    """Return the bytes that travel between tasks: the training rows once, and what the plan exchanges."""
+    """Return the bytes that travel between tasks: the training rows once, and what the plan ``name`` exchanges."""
     if not sizes.method.adds_up:
         return sizes.index_bytes
     partials = n_chunks * sizes.n_train * (PARTIAL_ROW_BYTES + ROW_BOUND_BYTES * sizes.row_bounds)

@@ -128,7 +128,6 @@ def settled(
 
     ``stage`` shows how many epochs are done. What they come to is kept in the ``ledger``, if there is one, and epochs
     that it has are not done again.
-
     Memory of the driver: at most 0.6 GiB for a head at its minimum; the validation rows; a few times the weights.
     """
     work = rows.work

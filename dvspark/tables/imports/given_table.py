@@ -184,7 +184,6 @@ def table_files(place: str, kind: str) -> tuple[tuple[Path, ...], pa.Table | Non
     """Return the files of a table, and the columns of which its log has the value of each file, if there are some.
 
     Of a Delta or Iceberg table they are those of its latest state.
-
     Raises: InputError for a table that is not there, that is of another format, or whose files are not its rows.
     """
     reader = reader_of("import", TableReference(path=place, format=kind))
