@@ -13,7 +13,7 @@ from dvspark.errors import ConfigError, Problem, close_matches, written
 def own_words(command: Command, words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """Return the operands, and the options by name: given values, "" for options that take none.
 
-    Raises: ConfigError for words that the command does not declare.
+    Raises: ConfigError for words that the command does not declare, and for an option with two values.
     """
     operands, options, left = list[str](), dict[str, str](), list(words)
     while left:
@@ -29,6 +29,9 @@ def own_words(command: Command, words: Sequence[str]) -> tuple[list[str], dict[s
             if not left:
                 raise ConfigError(Problem(name, f"{name} {option.values}", "no value", _hint(command)))
             value = left.pop(0)
+        if option.values and name in options:
+            got = f"{written(options[name])} and {written(value)}"
+            raise ConfigError(Problem(name, "one value", got, "leave one of them out"))
         options[name] = value
     if len(operands) > len(command.operands):
         expected = " ".join(["dvspark", command.name, *(f"[{one}]" for one in command.operands)])

@@ -87,6 +87,9 @@ def contenders_of(words: Sequence[str], common: Mapping[str, Any] | None = None)
             for pair in pairs
             if not pair[1] or not pair[2]
         ]
+        names = [name for name, _, _ in pairs]
+        again = sorted({name for name in names if names.count(name) > 1})
+        problems += [Problem(f"method {word!r}", "each option once", name, "leave one of them out") for name in again]
         own = {name: _read(value) for name, _, value in pairs if value}
         contender = Contender(word, method, {**_known(method, common or {}), **own})
         problems += contender.problems()

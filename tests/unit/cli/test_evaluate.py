@@ -41,7 +41,8 @@ def test_evaluate__answers_each_question(question: str, tables: list[str], capfd
     if question in ("removal", "compare"):
         pytest.importorskip("sklearn")
     methods = "knn_shapley,threshold_knn_shapley:radius=6"
-    assert main(["evaluate", question, *tables, "--k", "3", "--methods", methods, "--json"]) == 0
+    words = [methods if word == METHODS else word for word in tables]
+    assert main(["evaluate", question, *words, "--k", "3", "--json"]) == 0
     found = json.loads(capfd.readouterr().out)
     first = next(iter(found["tables"].values()))
     beside = {"review"} if question == "removal" else set()

@@ -27,6 +27,7 @@ ANY = Command(
         (["--output", "x", "a", "--force"], (["a"], {"--output": "x", "--force": ""})),
         (["--output=x=y"], ([], {"--output": "x=y"})),
         (["--output", "--force"], ([], {"--output": "--force"})),
+        (["--force", "--force"], ([], {"--force": ""})),
     ],
 )
 def test_own_words__are_operands_and_options(words: list[str], expected: tuple[list[str], dict[str, str]]) -> None:
@@ -41,6 +42,8 @@ def test_own_words__are_operands_and_options(words: list[str], expected: tuple[l
         (["--outptu", "x"], "did you mean '--output'"),
         (["a", "b"], r"dvspark any \[PATH\]"),
         (["-x"], "an option of dvspark any"),
+        (["--output", "x", "--output", "y"], "got: 'x' and 'y'"),
+        (["--output=x", "--force", "--output", "x"], "expected: one value"),
     ],
 )
 def test_own_words__others_are_refused(words: list[str], said: str) -> None:

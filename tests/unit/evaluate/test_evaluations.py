@@ -231,3 +231,8 @@ def test_evaluations__refuse_columns_in_another_order_and_other_numbers_of_featu
         more = [["random"]] if evaluate is subsets else [[Contender("knn", "knn_shapley")]]
         with pytest.raises(InputError, match=said):
             evaluate(train, validation, *more)
+
+
+def test_contenders__an_option_with_two_values_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"(?s)each option once.*got: k"):
+        contenders_of(["knn_shapley:k=3:k=4"])
