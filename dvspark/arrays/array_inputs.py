@@ -31,6 +31,14 @@ from dvspark.schemas.labels import label_findings, rows_by_label
 OR_FLOAT64 = ", or precision='float64'"
 
 
+ONE_TABLE = Problem(
+    "x_train, x_validation",
+    "different rows",
+    "the same rows in both",
+    "a row that validates itself is overvalued; pass self_validation=True and no validation arrays",
+)
+
+
 @dataclass(frozen=True)
 class ArrayInputs:
     """Checked inputs, training rows in id order; ``train_order`` (n_train,) has their positions in the arrays given.
@@ -50,14 +58,26 @@ class ArrayInputs:
     validation_weights: Float64s | None = None
 
     def findings(self, options: ValueOptions) -> list[Problem]:
-        """Return warnings about labels that are legal but say nothing, such as one label that all rows share."""
+        """Return warnings: one table on both sides, or labels that are legal but say nothing, such as one alone."""
         # A private method may tell nothing of training rows but what is released, so it gives no such warning.
-        if options.target != "label" or options.declaration.is_private:
+        if options.declaration.is_private:
             return []
+        twice = [] if options.self_validation or not self._are_one_table() else [ONE_TABLE]
+        if options.target != "label":
+            return twice
         of_points = None if options.self_validation else rows_by_label(self.validation_labels)
         n_rows = len(self.train_labels), len(self.validation_labels)
         n_classes = options.parameters.get("n_classes")
-        return list(label_findings(rows_by_label(self.train_labels), of_points, n_rows, n_classes))
+        return [*twice, *label_findings(rows_by_label(self.train_labels), of_points, n_rows, n_classes)]
+
+    def _are_one_table(self) -> bool:
+        """Return whether the validation rows are the training rows. Cost: a pass over both if the first are alike."""
+        if self.x_train.shape != self.x_validation.shape:
+            return False
+        first = self.train_order[0]
+        if not np.array_equal(self.x_train[0], self.x_validation[first]):
+            return False
+        return np.array_equal(self.x_train, self.x_validation[self.train_order])
 
     @property
     def validation_targets(self) -> Float64s | None:

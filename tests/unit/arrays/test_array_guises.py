@@ -526,3 +526,18 @@ def test_value_arrays__labels_that_say_nothing_are_warned_of_where_the_call_stan
 
 def test_value_arrays__numbers_to_predict_have_no_such_findings() -> None:
     assert values(y_train=Y * 1.0, y_validation=Y_Z + 0.5, method=REGRESSION).shape == (N,)
+
+
+def test_one_table__as_train_and_validation_is_warned_of() -> None:
+    x, y = np.random.default_rng(4).standard_normal((30, 2)), np.arange(30) % 3
+    ids = np.arange(30)[::-1]
+    for given in ({}, {"train_ids": ids}):
+        with pytest.warns(DataWarning, match="self_validation=True"):
+            dvspark.value_arrays(x, y, x.copy(), y, k=2, **given)
+    other = x.copy()
+    other[7, 1] += 1e-9
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        dvspark.value_arrays(x, y, other, y, k=2)
+        dvspark.value_arrays(x, y, x[:-1], y[:-1], k=2)
+        dvspark.value_arrays(x, y, self_validation=True, k=2)
