@@ -239,6 +239,27 @@ def test_metadata__beside_the_data_holds_no_rows(spark: SparkSession, tmp_path: 
 # --- columns and settings ---------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("narrow_first", [False, True])
+def test_columns__that_are_wider_in_some_files_are_read_as_the_widest(
+    spark: SparkSession, tmp_path: Path, *, narrow_first: bool
+) -> None:
+    kinds = [(pa.int32(), pa.int16(), pa.float32()), (pa.int64(), pa.int64(), pa.float64())]
+    for name, part, (of_id, of_label, of_number) in zip(
+        "ab", (slice(0, 9), slice(9, 24)), kinds if narrow_first else kinds[::-1], strict=True
+    ):
+        rows = TRAIN.take(part)
+        x = pa.array([row.tolist() for row in rows.x.astype(np.float32)], pa.list_(of_number))
+        ids, labels = (pa.array(np.arange(24)[part], of_id), pa.array(np.arange(24)[part] % 3, of_label))
+        pq.write_table(pa.table({"id": ids, "embedding": x, "label": labels}), tmp_path / f"{name}.parquet")
+    found = _read(spark, tmp_path)
+    assert isinstance(found, Rows), found
+    assert found.types == {"id": "bigint", "embedding": "array<double>", "label": "bigint"}
+    told = _keys(found, "id", "label", "embedding")
+    assert sorted(row[:2] for row in told) == [(row, row % 3) for row in range(24)]
+    by_id = {row[0]: row[2] for row in told}
+    np.testing.assert_array_equal([by_id[row] for row in range(24)], TRAIN.x.astype(np.float32))
+
+
 def test_columns__that_are_not_used_are_not_looked_at(spark: SparkSession, tmp_path: Path) -> None:
     columns = {
         "seen": pa.array([1] * 24, pa.timestamp("ns")),

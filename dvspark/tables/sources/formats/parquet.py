@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 # With which a Parquet file begins and ends; the second, where its footer is encrypted.
 MARKS = (b"PAR1", b"PARE")
 
-# The schema of each file, and all columns with the type in the first file that has them.
+# Numbers of a type are numbers of each later one.
+WIDENING = ((pa.int8(), pa.int16(), pa.int32(), pa.int64()), (pa.float32(), pa.float64()))
+
+# The schema of each file, and all columns with the widest type in files, or else that of the first that has them.
 Stored = tuple[dict[str, pa.Schema], dict[str, pa.DataType]]
 
 
@@ -156,8 +159,22 @@ def _stored_columns(schemas: dict[str, pa.Schema] | None) -> Stored | None:
     columns: dict[str, pa.DataType] = {}
     for schema in schemas.values():
         for column in schema:
-            columns.setdefault(column.name, column.type)
+            columns[column.name] = _wider(columns.get(column.name, column.type), column.type)
     return schemas, columns
+
+
+def _wider(known: pa.DataType, other: pa.DataType) -> pa.DataType:
+    """Return the type of numbers, or of lists of numbers, that holds those of both; the known one if neither does.
+
+    Files of both types are then read alike, whichever comes first.
+    """
+    lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    are_lists = [any(is_one(kind) for is_one in lists) for kind in (known, other)]
+    if are_lists[0] != are_lists[1]:
+        return known
+    one, two = (kind.value_type if are_lists[0] else kind for kind in (known, other))
+    wider = any(one in kinds and two in kinds and kinds.index(one) < kinds.index(two) for kinds in WIDENING)
+    return other if wider else known
 
 
 def _doubled(reader: Reader, schemas: dict[str, pa.Schema] | None) -> Iterator[Problem]:
