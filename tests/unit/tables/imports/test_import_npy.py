@@ -115,7 +115,11 @@ def test_columns__that_cannot_be_used(
 ) -> None:
     columns = {**COLUMNS, "weight": [row / 2 for row in range(N_ROWS)]}
     folder = write_shards(tmp_path / "in", X, columns, [90])
-    assert main([*words_of(folder, tmp_path / "out"), *words]) == code
+    given = words_of(folder, tmp_path / "out")
+    if words[0] in given:
+        given[given.index(words[0]) + 1] = words[1]
+        words = []
+    assert main([*given, *words]) == code
     assert said in capsys.readouterr().err
 
 
