@@ -111,7 +111,7 @@ def test_stream__what_cannot_be_read_is_told_without_a_trace(
     wide = stream.folder / "arriving" / "1.parquet"
     pyarrow.parquet.write_table(rows.set_column(column, "embedding", doubles), wide)
     assert stream.start() == InputError.exit_code
-    assert "columns of one type each" in capsys.readouterr().err
+    assert "cast it: rows are told apart by their id, embedding and label" in capsys.readouterr().err
     wide.unlink()
     (stream.out / "checkpoints" / "feed" / "offsets" / "1").write_text("no offset")
     capsys.readouterr()
